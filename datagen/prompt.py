@@ -1,0 +1,111 @@
+"""
+Prompts are files: what is said to a model lives in ``prompts/``, one YAML file a prompt.
+
+A file holds ``system`` and ``user``, two Jinja templates, and what else its stage wants to keep beside
+them. The hash of the file goes into the lineage of every row. What a template inserts is data, never
+instructions: control tokens of chat templates are broken up in it (`defuse`), and templates put it
+between fences.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+from pydantic import BaseModel
+
+from datagen.records import content_id
+from datagen.request import Message, Request, Sampling
+
+# <|im_end|>, <start_of_turn>, [INST], <<SYS>>, <s>: what chat templates of current models use as control.
+CONTROL = re.compile(r"<\|[^<>|\s]{1,40}\|>|<(?:/?s|bos|eos|(?:start|end)_of_turn)>|\[/?INST\]|<</?SYS>>")
+
+
+def defuse(value: Any) -> Any:
+    """
+    Break up chat-template control tokens in inserted text, so that a document cannot end its turn.
+
+    A word joiner (U+2060) after the first character keeps the text readable and stops the tokenizer
+    from seeing a control token.
+    """
+    if not isinstance(value, str):
+        return value
+    return CONTROL.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", value)
+
+
+ENVIRONMENT = Environment(
+    undefined=StrictUndefined, finalize=defuse, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file: its name, the hash of its content, and its fields."""
+
+    name: str
+    hash: str
+    fields: dict[str, Any]
+
+    def render(self, **values: Any) -> list[Message]:
+        """
+        Fill the templates and return the messages.
+
+        Raises
+        ------
+        jinja2.UndefinedError
+            When the template names a value that is not given.
+        """
+        messages = []
+        for role in ("system", "user"):
+            if template := self.fields.get(role):
+                content = ENVIRONMENT.from_string(template).render(**values).strip()
+                messages.append({"role": role, "content": content})
+        return messages
+
+    def ask(
+        self,
+        row: str,
+        *,
+        task: str,
+        sampling: Sampling | None = None,
+        schema: type[BaseModel] | None = None,
+        choices: tuple[str, ...] = (),
+        sample: int = 0,
+        **values: Any,
+    ) -> Request:
+        """Write the request that asks this prompt about a row; `values` fill the templates."""
+        return Request(
+            row=row,
+            messages=self.render(**values),
+            prompt=self.name,
+            prompt_hash=self.hash,
+            task=task,
+            sampling=sampling or Sampling(),
+            schema=schema.model_json_schema() if schema else None,
+            choices=choices,
+            sample=sample,
+        )
+
+
+@cache
+def load(name: str, folder: Path | None = None) -> Prompt:
+    """
+    Read a prompt by its path without the ending, from the recipe's own folder or the built-in ones.
+
+    Raises
+    ------
+    FileNotFoundError
+        When neither holds it.
+    """
+    places = [folder] if folder else []
+    for place in [*places, resources.files("datagen.prompts")]:
+        path = place.joinpath(f"{name}.yaml")
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return Prompt(name, content_id(text)[:16], yaml.safe_load(text))
+    looked = f"{folder} and " if folder else ""
+    raise FileNotFoundError(f"no prompt {name}.yaml in {looked}the built-in prompts")

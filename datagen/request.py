@@ -1,0 +1,193 @@
+"""
+What is asked of a model and what comes back.
+
+A request carries everything that determines its answer, and its key is the hash of that: the model
+and its revision, the rendered messages, the sampling parameters, the output schema, the labels to
+choose among and the sample number. A completion is stored under the key and never asked for again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from datagen.records import content_id
+
+Message = dict[str, str]
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Reject(Exception):
+    """
+    A row that must not go on.
+
+    Raised while a candidate is made; the stage turns it into a dropped row.
+
+    Parameters
+    ----------
+    reason
+        Which rule refused it: a short phrase that is the same for every row it refuses, since drops
+        are counted by reason.
+    detail
+        What was seen in this row.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A model by name and revision: the part of a request's key that says who answers."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    One question to a model.
+
+    Parameters
+    ----------
+    row
+        Id of the row that it is asked about.
+    messages
+        The rendered chat.
+    prompt, prompt_hash
+        Prompt file and hash of its content, for the lineage.
+    task
+        Which of the stage's tasks it is.
+    schema
+        JSON schema that the answer is decoded under; None for free text.
+    choices
+        Labels to score instead of writing: the completion holds the log probability of each as the
+        first token of the answer.
+    sample
+        Number of the sample, where one question is asked several times.
+    """
+
+    row: str
+    messages: list[Message]
+    prompt: str
+    prompt_hash: str
+    task: str
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: dict[str, Any] | None = None
+    choices: tuple[str, ...] = ()
+    sample: int = 0
+
+    def key(self, model: Identity) -> str:
+        """Hash everything that determines the answer."""
+        asked = {
+            "messages": self.messages,
+            "sampling": asdict(self.sampling),
+            "schema": self.schema,
+            "choices": self.choices,
+            "sample": self.sample,
+        }
+        return content_id(model.name, model.revision, json.dumps(asked, sort_keys=True, ensure_ascii=False))
+
+
+@dataclass(frozen=True)
+class Completion:
+    """
+    What a model answered.
+
+    Parameters
+    ----------
+    finish
+        ``stop``: complete. ``length``: cut off by the token limit. ``error``: the engine refused the
+        request for good, `error` says why.
+    logprobs
+        Natural log probability of each sampled token.
+    choices
+        Natural log probability of each of the request's choices, in their order.
+    prompt_tokens, cached_tokens, completion_tokens
+        Tokens read, tokens of these served from the prefix cache, tokens written.
+    """
+
+    key: str
+    text: str
+    finish: str
+    model: str
+    revision: str
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    logprobs: tuple[float, ...] = ()
+    choices: tuple[float, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A request with its completion."""
+
+    request: Request
+    completion: Completion
+
+    @property
+    def text(self) -> str:
+        """
+        The complete text of the answer.
+
+        Raises
+        ------
+        Reject
+            When the engine failed for good or the token limit cut the answer off.
+        """
+        if self.completion.finish == "error":
+            raise Reject("engine error", self.completion.error)
+        if self.completion.finish == "length":
+            raise Reject("truncated", self.completion.text)
+        return self.completion.text.strip()
+
+    def parse(self, schema: type[Schema]) -> Schema:
+        """
+        Read the answer as an instance of its output schema.
+
+        Raises
+        ------
+        Reject
+            Also when the text is not what the schema asks for.
+        """
+        text = self.text
+        try:
+            return schema.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
+
+
+class Answers:
+    """The answers to one partition's requests, in the order they were asked."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._by_row: dict[str, list[Answer]] = {}
+        for answer in answers:
+            self._by_row.setdefault(answer.request.row, []).append(answer)
+
+    def of(self, row: str) -> list[Answer]:
+        """List the answers about one row; empty where nothing was asked."""
+        return self._by_row.get(row, [])
+
+    def __iter__(self) -> Iterator[Answer]:
+        for answers in self._by_row.values():
+            yield from answers

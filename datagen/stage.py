@@ -1,0 +1,285 @@
+"""
+What a stage is: a few functions with a name.
+
+The line is a row of stages. Each takes the rows of one kind of table and gives rows of a kind:
+
+* where the two differ it **makes** rows (chunk makes passages from documents), and every row that it
+  takes must leave at least one row behind, kept or dropped;
+* where they are the same it **refines** them (curate takes examples and gives examples), and every
+  row that it takes must come out exactly once, kept or dropped.
+
+The machine checks this for every partition. A stage is one of:
+
+* `SourceStage`: reads the corpus.
+* `MapStage`: one function from a partition to an `Outcome`.
+* `ModelStage`: `ask` writes requests for a partition, `read` turns the answers into an `Outcome`.
+* `WholeStage`: one function that sees all partitions, one at a time, as often as it likes.
+
+A stage is found by name through the entry point group ``datagen.stages``, or in a recipe as
+``use: package.module:stage`` or ``use: ./file.py:stage``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from datagen.records import LINEAGE, TABLES, example_id, table_of
+from datagen.request import Answer, Answers, Identity, Reject, Request
+
+if TYPE_CHECKING:
+    from datagen.prompt import Prompt
+    from datagen.recipe import Recipe
+
+
+class Options(BaseModel):
+    """What a recipe may set for a stage. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    What a stage may know besides its rows and its options.
+
+    Parameters
+    ----------
+    stage
+        The stage's name in the recipe.
+    recipe
+        The whole recipe.
+    folder
+        The run's folder.
+    models
+        Role -> identity of the model that plays it.
+    """
+
+    stage: str
+    recipe: Recipe
+    folder: Path
+    models: Mapping[str, Identity] = field(default_factory=dict)
+
+    def prompt(self, name: str) -> Prompt:
+        """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""
+        from datagen.prompt import load
+
+        return load(name, self.recipe.prompt_folder)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What a stage did with a partition.
+
+    Parameters
+    ----------
+    kept
+        The rows that go on.
+    dropped
+        The rows that do not: columns of `kept`, and ``reason`` and ``detail``.
+    """
+
+    kept: pa.Table
+    dropped: pa.Table
+
+    @classmethod
+    def split(cls, rows: pa.Table, reasons: Sequence[str | None], details: Sequence[str | None]) -> Outcome:
+        """Drop the rows that have a reason, keep the others. One reason and one detail a row."""
+        reason = pa.array(reasons, pa.string())
+        out = rows.append_column("reason", reason).append_column("detail", pa.array(details, pa.string()))
+        return cls(rows.filter(pc.is_null(reason)), out.filter(pc.is_valid(reason)))
+
+    @classmethod
+    def all_kept(cls, rows: pa.Table) -> Outcome:
+        """Keep every row."""
+        return cls.split(rows, [None] * len(rows), [None] * len(rows))
+
+
+class Builder:
+    """
+    Collects the rows that a stage makes, kept and dropped, with their lineage.
+
+    Parameters
+    ----------
+    gives
+        Kind of table: a key of `datagen.records.TABLES`.
+    context
+        The running stage.
+    prompt, prompt_hash
+        Template file behind rows that no model wrote.
+    """
+
+    def __init__(self, gives: str, context: Context, prompt: str = "", prompt_hash: str = "") -> None:
+        self._schema = TABLES[gives]
+        self._has_lineage = "lineage" in self._schema.names
+        self._context, self._prompt = context, (prompt, prompt_hash)
+        self._kept: list[dict[str, Any]] = []
+        self._dropped: list[dict[str, Any]] = []
+        self._seen: set[str] = set()
+
+    def keep(self, row: Mapping[str, Any], parent: Mapping[str, Any], *answers: Answer) -> None:
+        """
+        Add a row, or drop it as ``repeated`` when an equal one was made from the same parent.
+
+        Parameters
+        ----------
+        row
+            Its fields. Without ``id``, an example gets the hash of its content.
+        parent
+            The row it was made from: a document, a passage or an example.
+        answers
+            The answers that it was read from; the first one's prompt is its prompt.
+        """
+        full = self._with_lineage(row, parent, answers)
+        if full["id"] in self._seen:
+            self._dropped.append(full | {"reason": "repeated", "detail": "made twice from the same row"})
+            return
+        self._seen.add(full["id"])
+        self._kept.append(full)
+
+    def drop(
+        self,
+        why: Reject,
+        row: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        *answers: Answer,
+    ) -> None:
+        """Add a row that does not go on, with as many of its fields as were made."""
+        full = self._with_lineage(row, parent, answers)
+        self._dropped.append(full | {"reason": why.reason, "detail": why.detail})
+
+    def outcome(self) -> Outcome:
+        """Hand over what was collected."""
+        dropped = pa.schema([*self._schema, ("reason", pa.string()), ("detail", pa.string())])
+        return Outcome(table_of(self._schema, self._kept), table_of(dropped, self._dropped))
+
+    def _with_lineage(
+        self, row: Mapping[str, Any], parent: Mapping[str, Any], answers: Sequence[Answer]
+    ) -> dict[str, Any]:
+        full = dict(row)
+        if self._has_lineage:
+            full["lineage"] = lineage(parent, self._context.stage, answers, self._prompt)
+            full.setdefault("id", example_id(full))
+            full.setdefault("logprob", mean_logprob(answers))
+        return full
+
+
+def mean_logprob(answers: Iterable[Answer]) -> float | None:
+    """Average the log probability of every token that the answers hold; None without tokens."""
+    tokens = [logprob for answer in answers for logprob in answer.completion.logprobs]
+    return sum(tokens) / len(tokens) if tokens else None
+
+
+def lineage(
+    parent: Mapping[str, Any], stage: str, answers: Sequence[Answer], template: tuple[str, str] = ("", "")
+) -> dict[str, Any]:
+    """Trace a row to the span of the document, the prompt, the model and the requests behind it."""
+    known = dict(parent.get("lineage") or {})
+    if not known:  # a passage
+        known = {name: parent.get(name) for name in ("document_id", "source", "start", "end")}
+        known["passage_id"] = parent.get("id")
+    prompt, prompt_hash = template
+    model = revision = ""
+    if answers:
+        prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
+        model, revision = answers[0].completion.model, answers[0].completion.revision
+    known |= {
+        "stage": stage,
+        "prompt": prompt,
+        "prompt_hash": prompt_hash,
+        "model": model,
+        "revision": revision,
+        "requests": [answer.completion.key for answer in answers],
+        "parents": [parent["id"]] if parent.get("id") else [],
+    }
+    return {name: known.get(name) for name in (part.name for part in LINEAGE)}
+
+
+class Partitions:
+    """
+    All partitions of a stage's input.
+
+    Iterating reads one at a time, and may be done as often as needed: memory holds one partition
+    and whatever the stage keeps.
+    """
+
+    def __init__(self, readers: Sequence[Callable[[Sequence[str] | None], pa.Table]]) -> None:
+        self._readers = readers
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        return self.columns(None)
+
+    def columns(self, names: Sequence[str] | None) -> Iterator[pa.Table]:
+        """Read the partitions with these columns only; all of them for None."""
+        return (reader(names) for reader in self._readers)
+
+
+Source = Any  # what one task of a source stage reads: something picklable
+
+
+@dataclass(frozen=True)
+class SourceStage:
+    """Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task."""
+
+    name: str
+    summary: str
+    plan: Callable[[Any, Context], Sequence[Source]]
+    read: Callable[[Source, Any, Context], Iterator[Outcome]]
+    gives: str = "documents"
+    takes: str = ""
+    options: type[Options] = Options
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MapStage:
+    """Turns each partition into an outcome, by itself."""
+
+    name: str
+    summary: str
+    takes: str
+    gives: str
+    apply: Callable[[pa.Table, Any, Context], Outcome]
+    options: type[Options] = Options
+    kinds: tuple[str, ...] = ()  # examples of these kinds only; others pass by. Empty: all
+
+
+@dataclass(frozen=True)
+class ModelStage:
+    """Asks a model about each partition and reads its answers."""
+
+    name: str
+    summary: str
+    takes: str
+    gives: str
+    ask: Callable[[pa.Table, Any, Context], Iterable[Request]]
+    read: Callable[[pa.Table, Answers, Any, Context], Outcome]
+    role: str = "generator"
+    options: type[Options] = Options
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WholeStage:
+    """Decides with all partitions in view; yields one outcome per partition, in order."""
+
+    name: str
+    summary: str
+    takes: str
+    gives: str
+    run: Callable[[Partitions, Any, Context], Iterable[Outcome]]
+    options: type[Options] = Options
+    kinds: tuple[str, ...] = ()
+
+
+Stage = SourceStage | MapStage | ModelStage | WholeStage
