@@ -1,0 +1,81 @@
+"""
+Where the work is done: a Dask cluster on this machine.
+
+CPU stages run on ordinary workers, one a core. Engines live on a worker that declares the resource
+``engine``: it loads each model once and holds several partitions at a time, so that the engine is fed
+from all of them.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
+
+from datagen.generation import close_engine_room
+from datagen.machine import cores
+
+PARTITIONS_AT_ONCE = 4  # that one engine is fed from
+
+
+class EnginePlugin(WorkerPlugin):
+    """Ends the engines of a worker with the worker."""
+
+    name = "engines"
+
+    def teardown(self, worker: Worker) -> None:
+        """Close them when the worker closes in good order; when it is killed, engines/vllm.py sees to it."""
+        close_engine_room()
+
+
+@contextmanager
+def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
+    """
+    Open a cluster on this machine and close it, engines included, when the block ends.
+
+    Parameters
+    ----------
+    workers
+        Processes for CPU stages; 0: one a core.
+    engine
+        Also open a worker for engines.
+    """
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    settings = {
+        "distributed.worker.daemon": False,  # an engine starts processes of its own
+        "distributed.comm.timeouts.connect": "60s",
+        "distributed.scheduler.worker-saturation": 1.0,
+        "logging": {"distributed": "critical"},  # a failed task is told to the user by the run, once
+    }
+    ordinary: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.ERROR}
+    specs: dict[str, Any] = {
+        f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
+    }
+    if engine:
+        resources = {"engine": 1.0}
+        options = ordinary | {"nthreads": PARTITIONS_AT_ONCE, "resources": resources}
+        specs["engine"] = {"cls": Nanny, "options": options}
+    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
+    with (
+        dask.config.set(settings),
+        SpecCluster(
+            workers=specs, scheduler=scheduler, name="datagen", silence_logs=logging.ERROR
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(EnginePlugin())
+        yield client
+
+
+def ordinary_workers(client: Client) -> list[str]:
+    """Addresses of the workers without an engine; all where every worker has one."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    ordinary = [address for address, worker in workers.items() if not worker["resources"].get("engine")]
+    return ordinary or list(workers)
+
+
+def one_shard() -> dict[str, float]:
+    """What a generating task takes of a worker's engine."""
+    return {"engine": 1.0 / PARTITIONS_AT_ONCE}

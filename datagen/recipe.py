@@ -1,0 +1,313 @@
+"""
+The recipe: one YAML file that says what is read, which models work, and what each stage does.
+
+Mistakes are reported with the file, the line, the key and the fix (`RecipeError`); `json_schema` gives
+editors the same rules.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from datagen.errors import UserError
+from datagen.line import LINE, find_stage, installed_stages
+from datagen.stage import Options, Stage
+
+
+class RecipeError(UserError):
+    """A recipe that cannot be run: what is wrong, where, and how to mend it."""
+
+
+class Section(BaseModel):
+    """A part of the recipe. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """
+    Documents to read. Give `path` or `python`.
+
+    Formats are told by the ending: .txt, .md, .html, .jsonl and .parquet, each also gzipped.
+    """
+
+    path: str = Field(
+        "", description="A file, a folder, or a glob such as docs/**/*.html; relative to the recipe"
+    )
+    python: str = Field(
+        "", description="A mapping of titles to texts in an importable module: module:attribute"
+    )
+    text_field: str = Field("text", description="JSONL and Parquet: the field that holds the text")
+    title_field: str = Field("title", description="JSONL and Parquet: the field that holds the title, if any")
+    id_field: str = Field("id", description="JSONL and Parquet: the field that names the record, if any")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "Source":
+        if bool(self.path) == bool(self.python):
+            raise ValueError("give either path: or python:")
+        return self
+
+
+class VllmModel(Section):
+    """A model that vLLM serves in the worker's own process tree, on a GPU or the CPU."""
+
+    engine: Literal["vllm"] = "vllm"
+    model: str = Field("bundled", description="bundled, a folder with a checkpoint, or a model hub's id")
+    revision: str = Field("", description="Commit or tag on the hub; for a folder, told from its files")
+    window: int = Field(128, ge=1, description="Requests in flight at once")
+    max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size",
+    )
+
+
+class OpenAIModel(Section):
+    """A model behind any server that speaks the OpenAI chat completions protocol."""
+
+    engine: Literal["openai"]
+    model: str = Field(description="The model's name on that server")
+    revision: str = Field("", description="Say another revision to have everything written anew")
+    base_url: str = Field(description="For example http://localhost:8000/v1")
+    api_key_env: str = Field(
+        "OPENAI_API_KEY", description="Environment variable that holds the key, if one is needed"
+    )
+    window: int = Field(64, ge=1, description="Requests in flight at once")
+    timeout: float = Field(300, gt=0, description="Seconds to wait for an answer")
+    retries: int = Field(
+        5, ge=0, description="Tries after a failure that may pass: 429, 5xx, a lost connection"
+    )
+
+
+class ScriptedModel(Section):
+    """A Python function that plays the model: for tests, and to try a recipe without one."""
+
+    engine: Literal["scripted"]
+    model: str = Field(description="module:function, called with a Request, returning the answer's text")
+    revision: str = ""
+    window: int = Field(128, ge=1, description="Requests in flight at once")
+    latency: float = Field(0, ge=0, description="Seconds that each answer takes")
+
+
+Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
+
+
+class Models(Section):
+    """
+    Who plays which role. A role may name another role instead of a model.
+
+    The generator writes, the target is the model that will be trained, the judge scores.
+    """
+
+    generator: Model = VllmModel()
+    target: Model | Literal["generator", "judge"] = "generator"
+    judge: Model | Literal["generator", "target"] = "generator"
+
+    def role(self, name: str) -> VllmModel | OpenAIModel | ScriptedModel:
+        """Find the model that plays a role."""
+        seen: list[str] = []
+        player: Any = name
+        while isinstance(player, str):
+            if player in seen:
+                raise ValueError(f"the roles {' and '.join(seen)} name each other; give one of them a model")
+            seen.append(player)
+            player = getattr(self, player)
+        return player
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_engine(cls, data: Any) -> Any:
+        """Take a model without ``engine`` as vLLM's, and a model's bare name as its model."""
+        if isinstance(data, dict):
+            for role, player in data.items():
+                if isinstance(player, dict) and "engine" not in player:
+                    data = data | {role: {"engine": "vllm"} | player}
+        return data
+
+    @model_validator(mode="after")
+    def _roles_end(self) -> "Models":
+        for role in ("generator", "target", "judge"):
+            self.role(role)
+        return self
+
+
+class Cluster(Section):
+    """Where the work is done."""
+
+    workers: int = Field(
+        0, ge=0, description="Worker processes for CPU stages on this machine; 0: one a core"
+    )
+    partition_mb: float = Field(8, gt=0, description="Text in one partition, in MB; bounds a worker's memory")
+
+
+class Recipe(Section):
+    """One run from documents to hand-off."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the folder under outputs/")
+    corpus: list[Source] = Field(min_length=1, description="What is read")
+    models: Models = Field(default_factory=Models)
+    stages: dict[str, dict[str, Any] | None] = Field(
+        default_factory=lambda: dict.fromkeys(LINE),
+        description="The stages in their order, each with its options. Left out: the whole line",
+    )
+    cluster: Cluster = Cluster()
+    prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    seed: int = Field(0, description="Draws other samples, templates and splits")
+    file: Path = Field(
+        default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
+    )
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the recipe's relative paths start from."""
+        return self.file.parent
+
+    @property
+    def prompt_folder(self) -> Path | None:
+        """The recipe's own prompts."""
+        return self.folder / self.prompts if self.prompts else None
+
+    def line(self) -> list[tuple[str, Stage, Options]]:
+        """List the stages of this recipe: name in the recipe, stage, options."""
+        return [(name, *self.step(name)) for name in self.stages]
+
+    def step(self, name: str) -> tuple[Stage, Options]:
+        """Find one stage and read its options."""
+        given = dict(self.stages[name] or {})
+        stage = find_stage(given.pop("use", name), self.folder)
+        return stage, stage.options.model_validate(given)
+
+
+def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """
+    Read a recipe and check it whole, the options of every stage included.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    overrides
+        Dotted key -> value, set over what the file says: ``{"stages.chunk.max_chars": 800}``.
+
+    Raises
+    ------
+    RecipeError
+        Naming file, line, key and fix, one line a mistake.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text)
+        data = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise RecipeError(f"there is no recipe {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise RecipeError(f"{where}: not YAML: {error.problem or error}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping with the keys name and corpus; see examples/")
+    for key, value in (overrides or {}).items():
+        _set(data, key.split("."), value)
+    try:
+        recipe = Recipe.model_validate(data | {"file": path.resolve()})
+        mistakes = _mistaken_stages(recipe)
+    except ValidationError as error:
+        mistakes = [(_location(part), _explain(part, Recipe)) for part in error.errors()]
+    if mistakes:
+        lines = [f"{path}:{_line(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
+        raise RecipeError("\n".join(lines))
+    return recipe
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON schema of a recipe, with the options of every installed stage, for editors."""
+    schema = Recipe.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["properties"].pop("file")
+    stages = {}
+    for name in installed_stages():
+        options = find_stage(name)
+        part = TypeAdapter(options.options).json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        for inner, definition in part.pop("$defs", {}).items():
+            schema["$defs"][f"{name}.{inner}"] = definition
+        part["properties"] = {"use": {"type": "string"}, **part.get("properties", {})}
+        stages[name] = {"anyOf": [part | {"description": options.summary}, {"type": "null"}]}
+    other = {"anyOf": [{"type": "object"}, {"type": "null"}]}
+    schema["properties"]["stages"] |= {"properties": stages, "additionalProperties": other}
+    return schema
+
+
+Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
+
+
+def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
+    mistakes: list[Mistake] = []
+    for name in recipe.stages:
+        try:
+            recipe.step(name)
+        except ValidationError as error:
+            use = (recipe.stages[name] or {}).get("use", name)
+            options = find_stage(use, recipe.folder).options
+            mistakes += [(("stages", name, *part["loc"]), _explain(part, options)) for part in error.errors()]
+        except UserError as error:
+            mistakes.append((("stages", name), str(error)))
+    return mistakes
+
+
+def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        if not isinstance(data.get(key), dict):
+            data[key] = {}
+        data = data[key]
+    data[keys[-1]] = value
+
+
+def _location(error: ErrorDetails) -> tuple[Any, ...]:
+    """Where the mistake is, in the user's words: without the tags that tell a union's members apart."""
+    tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
+    return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+    key = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        known = sorted(set(_keys(model)))
+        close = difflib.get_close_matches(key, known, n=1)
+        return (
+            f"no such key; did you mean {close[0]}?"
+            if close
+            else f"no such key; there are {', '.join(known)}"
+        )
+    if error["type"] == "missing":
+        return "is required and not there; add it"
+    return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    """All keys that a model and the models below it know."""
+    schema = model.model_json_schema()
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        yield from part.get("properties", {})
+
+
+def _line(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
+    """Find the line of a key in the YAML tree; of the nearest key above it that is there."""
+    line = 1
+    for key in where:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == str(key)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            found = [(node.value[key], node.value[key])]
+        else:
+            break
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line

@@ -1,0 +1,305 @@
+"""
+What a worker does with one partition: read it, run the stage, check the account, write what comes out.
+
+The functions here are the tasks of the Dask graph. They are given paths, never rows, and return small
+reports; a task that runs twice writes the same files again.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.completions import Completions, Journal
+from datagen.generation import Usage, engine_room
+from datagen.records import TABLES
+from datagen.request import Answer, Answers, Identity, Request, Sampling
+from datagen.stage import Context, MapStage, ModelStage, Options, Outcome, Partitions, SourceStage, WholeStage
+from datagen.tables import part_name, read_part, write_table
+
+REQUESTS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("row", pa.string()),
+        ("task", pa.string()),
+        ("sample", pa.int64()),
+        ("prompt", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("body", pa.string()),  # JSON: messages, sampling, schema, choices
+    ]
+)
+
+
+class AccountError(Exception):
+    """A stage lost rows or made some up: a bug in the stage."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage at work: its name, its functions, its options, and the folder it writes to."""
+
+    name: str
+    stage: Any
+    options: Options
+    context: Context
+    folder: Path
+
+
+@dataclass
+class PartReport:
+    """What came of one partition."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    passed_by: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: "PartReport") -> "PartReport":
+        return PartReport(
+            self.rows_in + other.rows_in,
+            self.rows_out + other.rows_out,
+            self.passed_by + other.passed_by,
+            self.dropped + other.dropped,
+        )
+
+
+@dataclass
+class GenerationReport:
+    """What generation did for one partition: requests, those answered before, and what the new ones took."""
+
+    requests: int = 0
+    reused: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+    def __add__(self, other: "GenerationReport") -> "GenerationReport":
+        return GenerationReport(
+            self.requests + other.requests, self.reused + other.reused, self.usage + other.usage
+        )
+
+
+def read_source(job: Job, source: Any, number: int) -> PartReport:
+    """Run one task of a source stage; it may write several partitions."""
+    stage: SourceStage = job.stage
+    total = PartReport()
+    for index, outcome in enumerate(stage.read(source, job.options, job.context)):
+        read = len(outcome.kept) + len(outcome.dropped)
+        total += _write(job, outcome, part_name(number, index), rows_in=read)
+    return total
+
+
+def apply_map(job: Job, path: Path, number: int) -> PartReport:
+    """Run a map stage on one partition."""
+    stage: MapStage = job.stage
+    rows, others = _rows(job, path)
+    outcome = stage.apply(rows, job.options, job.context)
+    return _finish(job, rows, others, outcome, part_name(number))
+
+
+def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
+    """Run a stage that sees all partitions."""
+    stage: WholeStage = job.stage
+    total = PartReport()
+
+    def reader(path: Path, columns: Sequence[str] | None) -> pa.Table:
+        if columns is None:
+            return _rows(job, path)[0]
+        rows = read_part(path, [*columns, "kind"])
+        return _of_kinds(rows, stage.kinds)[0].select([name for name in columns if name in rows.column_names])
+
+    partitions = Partitions([partial(reader, path) for path in paths])
+    outcomes = iter(stage.run(partitions, job.options, job.context))
+    for number, path in enumerate(paths):
+        outcome = next(outcomes, None)
+        if outcome is None:
+            raise AccountError(f"{job.name} gave {number} outcomes for {len(paths)} partitions")
+        rows, others = _rows(job, path)
+        total += _finish(job, rows, others, outcome, part_name(number))
+    return total
+
+
+def write_requests(job: Job, path: Path, number: int) -> Path:
+    """Ask a model stage for its requests about one partition and write them down."""
+    stage: ModelStage = job.stage
+    rows, _ = _rows(job, path)
+    identity = job.context.models[stage.role]
+    lines = []
+    for request in stage.ask(rows, job.options, job.context):
+        body = {
+            "messages": request.messages,
+            "sampling": asdict(request.sampling),
+            "schema": request.schema,
+            "choices": request.choices,
+        }
+        lines.append(
+            {
+                "key": request.key(identity),
+                "row": request.row,
+                "task": request.task,
+                "sample": request.sample,
+                "prompt": request.prompt,
+                "prompt_hash": request.prompt_hash,
+                "body": json.dumps(body, ensure_ascii=False),
+            }
+        )
+    target = job.folder / "requests" / part_name(number)
+    write_table(pa.Table.from_pylist(lines, schema=REQUESTS), target)
+    return target
+
+
+def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -> GenerationReport:
+    """
+    Have every request answered that has no completion yet, in the order they were written.
+
+    Runs on a worker with an engine. The answers go to the journal and from there to the completions
+    table; nothing of them is returned.
+    """
+    role = job.stage.role
+    table = read_part(requests)
+    missing = table.filter(Completions(completions).missing(table["key"]))
+    once: dict[str, Request] = {}
+    for row in missing.to_pylist():
+        once.setdefault(row["key"], _request(row))
+    report = GenerationReport(requests=len(table), reused=len(table) - len(missing))
+    if once:
+        journal = Journal(completions, f"{job.name}-{requests.stem}")
+        try:
+            report.usage = engine_room().generate(
+                job.context.recipe.models.role(role),
+                job.context.models[role],
+                list(once.items()),
+                journal,
+                partial(_tell, report_to, requests.stem),
+            )
+        finally:
+            journal.close()
+    return report
+
+
+def read_answers(
+    job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
+) -> PartReport:
+    """
+    Join one partition's requests with their completions and let the stage read them.
+
+    `answered` is there to be waited for.
+    """
+    stage: ModelStage = job.stage
+    rows, others = _rows(job, path)
+    asked = read_part(requests).to_pylist()
+    found = Completions(completions).find([row["key"] for row in asked])
+    answers = Answers(Answer(_request(row), found[row["key"]]) for row in asked)
+    outcome = stage.read(rows, answers, job.options, job.context)
+    return _finish(job, rows, others, outcome, part_name(number))
+
+
+def identities(roles: Iterable[str], recipe: Any) -> dict[str, Identity]:
+    """Name the models that play these roles, with their revisions."""
+    from datagen.models import identify
+
+    return {role: identify(recipe.models.role(role)) for role in roles}
+
+
+def _request(row: dict[str, Any]) -> Request:
+    body = json.loads(row["body"])
+    sampling = body["sampling"]
+    return Request(
+        row=row["row"],
+        messages=body["messages"],
+        prompt=row["prompt"],
+        prompt_hash=row["prompt_hash"],
+        task=row["task"],
+        sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
+        schema=body["schema"],
+        choices=tuple(body["choices"]),
+        sample=row["sample"],
+    )
+
+
+def _tell(topic: str, part: str, usage: Usage) -> None:
+    if topic:
+        from distributed import get_worker
+
+        get_worker().log_event(topic, {"part": part, **asdict(usage)})
+
+
+def _rows(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
+    """Read the rows that the stage looks at, and those that pass by it."""
+    return _of_kinds(read_part(path), job.stage.kinds)
+
+
+def _of_kinds(rows: pa.Table, kinds: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    if not kinds:
+        return rows, rows.slice(0, 0)
+    mine = pc.is_in(rows["kind"], value_set=pa.array(kinds, pa.string()))
+    return rows.filter(mine), rows.filter(pc.invert(mine))
+
+
+def _finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: str) -> PartReport:
+    """Check the account of a partition, let other kinds pass by a refining stage, and write."""
+    stage = job.stage
+    if stage.takes == stage.gives:
+        _check_refined(job.name, rows, outcome)
+        kept = pa.concat_tables([outcome.kept, others], promote_options="default")
+        outcome = Outcome(kept, outcome.dropped)
+    else:
+        _check_made(job.name, rows, outcome)
+        others = others.slice(0, 0)
+    report = _write(job, outcome, name, rows_in=len(rows))
+    report.rows_out -= len(others)
+    report.passed_by = len(others)
+    return report
+
+
+def _check_refined(name: str, rows: pa.Table, outcome: Outcome) -> None:
+    came = sorted(rows["id"].to_pylist())
+    left = sorted([*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()])
+    if came != left:
+        lost, new = Counter(came) - Counter(left), Counter(left) - Counter(came)
+        raise AccountError(
+            f"{name} took {len(came)} rows and gave back {len(left)}: "
+            f"{sum(lost.values())} lost (such as {next(iter(lost), None)}), "
+            f"{sum(new.values())} too many (such as {next(iter(new), None)})"
+        )
+
+
+def _check_made(name: str, rows: pa.Table, outcome: Outcome) -> None:
+    parents = {*_parents(outcome.kept), *_parents(outcome.dropped)}
+    if orphaned := [row for row in rows["id"].to_pylist() if row not in parents]:
+        raise AccountError(
+            f"{name} left nothing behind for {len(orphaned)} of {len(rows)} rows (such as {orphaned[0]}); "
+            "a row that gives nothing must be dropped with its reason"
+        )
+    ids = outcome.kept["id"].to_pylist()
+    if len(set(ids)) < len(ids):
+        raise AccountError(f"{name} made rows with the same id (such as {Counter(ids).most_common(1)[0][0]})")
+
+
+def _parents(rows: pa.Table) -> Iterator[str]:
+    if "lineage" in rows.column_names:
+        lineage = rows["lineage"].combine_chunks()
+        yield from pc.list_flatten(pc.struct_field(lineage, "parents")).to_pylist()
+    else:
+        yield from rows["document_id"].to_pylist()
+
+
+def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
+    stage = pa.array([job.name] * len(outcome.dropped), pa.string())
+    dropped = outcome.dropped
+    dropped = dropped.append_column("stage", stage) if "stage" not in dropped.column_names else dropped
+    write_table(outcome.kept, job.folder / name)
+    write_table(dropped, job.folder / "dropped" / name)
+    reasons = Counter(dropped["reason"].to_pylist())
+    return PartReport(rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons)
+
+
+def empty_part(job: Job) -> None:
+    """Write a partition without rows, so that every table has a schema."""
+    schema = TABLES[job.stage.gives]
+    dropped = pa.schema([*schema, ("reason", pa.string()), ("detail", pa.string())])
+    _write(job, Outcome(schema.empty_table(), dropped.empty_table()), part_name(0), rows_in=0)

@@ -1,0 +1,74 @@
+"""Run folders: continued when unfinished and the same, one writer at a time."""
+
+import subprocess
+import sys
+
+import pytest
+
+from datagen import runs
+from datagen.errors import UserError
+from datagen.recipe import Recipe
+from datagen.request import Identity
+
+MODELS = {"generator": Identity("m", "1")}
+
+
+def recipe(**changes):
+    return Recipe(**{"name": "r", "corpus": [{"path": "docs"}]} | changes)
+
+
+def begin(home, of=None, models=MODELS, **options):
+    return runs.begin(of or recipe(), home, models, **options)
+
+
+def test_an_unfinished_run_is_continued(tmp_path):
+    first = begin(tmp_path)
+    assert begin(tmp_path).folder == first.folder
+
+
+@pytest.mark.parametrize(
+    "change", [{"of": recipe(seed=1)}, {"models": {"generator": Identity("m", "2")}}, {"fresh": True}]
+)
+def test_another_recipe_or_model_or_wish_begins_a_new_run(tmp_path, change):
+    first = begin(tmp_path)
+    assert begin(tmp_path, **change).folder != first.folder
+
+
+def test_a_finished_run_is_left_alone_and_is_the_latest(tmp_path):
+    first = runs.finish(begin(tmp_path), tmp_path)
+    second = begin(tmp_path)
+    assert second.folder != first.folder
+    assert runs.open_run(tmp_path / "latest").folder == first.folder
+    runs.finish(second, tmp_path)
+    assert runs.open_run(tmp_path / "latest").folder == second.folder
+    assert [run.folder for run in runs.earlier_runs(tmp_path)] == [first.folder, second.folder]
+
+
+def test_what_a_killed_run_left_unfinished_is_cleared(tmp_path):
+    run = begin(tmp_path)
+    (run.folder / "stages" / ".unfinished-mine").mkdir()
+    (run.folder / ".unfinished-handoff").mkdir()
+    (run.folder / "completions" / ".unfinished-segment").write_text("half")
+    again = begin(tmp_path)
+    assert [path.name for path in again.folder.rglob(".unfinished*")] == []
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from datagen.runs import lease
+with lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_told_who_holds_the_lease_and_a_dead_holder_holds_nothing(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"process {holder.pid} .* since 20"), runs.lease(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with runs.lease(tmp_path):
+        assert (tmp_path / ".lease").read_text()

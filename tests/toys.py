@@ -1,0 +1,144 @@
+"""A line of toy stages and a toy model, for tests of the machine that no real stage should decide."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from datagen.records import chat, content_id
+from datagen.request import Reject, Request, Sampling
+from datagen.stage import Builder, MapStage, ModelStage, Options, Outcome, SourceStage, WholeStage
+
+CALLS = "TOY_CALLS"  # environment variable: the file to which the toy model writes each call
+
+
+class Count(Options):
+    """How much there is to read."""
+
+    documents: int = Field(12, description="Documents")
+    partitions: int = Field(3, description="Partitions")
+
+
+def plan(options, context):
+    return list(range(options.partitions))
+
+
+def read_source(partition, options, context):
+    builder = Builder("documents", context)
+    for number in range(partition, options.documents, options.partitions):
+        text = f"Fact {number} is {number * number}."
+        builder.keep({"id": content_id(text), "source": f"toy-{number}", "title": "", "text": text}, {})
+    yield builder.outcome()
+
+
+def cut(documents, options, context):
+    builder = Builder("passages", context)
+    for row in documents.to_pylist():
+        passage = {"id": content_id("passage", row["text"]), "document_id": row["id"], "text": row["text"]}
+        builder.keep(passage | {"source": row["source"], "start": 0, "end": len(row["text"])}, row)
+    return builder.outcome()
+
+
+class Pair(BaseModel):
+    """What the toy model is asked for."""
+
+    question: str
+    answer: str
+
+
+class Asking(Options):
+    """How often each passage is asked about."""
+
+    samples: int = 2
+
+
+def ask(passages, options, context):
+    for row in passages.to_pylist():
+        for sample in range(options.samples):
+            yield Request(
+                row=row["id"],
+                messages=[{"role": "user", "content": row["text"]}],
+                prompt="toy",
+                prompt_hash="0",
+                task="fact",
+                sampling=Sampling(max_tokens=20, temperature=1.0),
+                schema=Pair.model_json_schema(),
+                sample=sample,
+            )
+
+
+def read(passages, answers, options, context):
+    builder = Builder("examples", context)
+    for row in passages.to_pylist():
+        for answer in answers.of(row["id"]):
+            draft = {"kind": "instruction", "task": "fact"}
+            try:
+                pair = answer.parse(Pair)
+                draft |= {"question": pair.question, "answer": pair.answer, "prompt": chat(pair.question)}
+                builder.keep(draft, row, answer)
+            except Reject as why:
+                builder.drop(why, draft, row, answer)
+    return builder.outcome()
+
+
+def score(examples, answers, options, context):
+    length = pa.array([len(text) for text in examples["answer"].to_pylist()], pa.float64())
+    return Outcome.all_kept(examples.append_column("length", length))
+
+
+def tally(partitions, options, context):
+    seen = sum(len(part) for part in partitions.columns(["id"]))
+    for part in partitions:
+        yield Outcome.all_kept(part.append_column("of", pa.array([seen] * len(part), pa.int64())))
+
+
+def lose_one(examples, options, context):
+    return Outcome.all_kept(examples.slice(1))
+
+
+source = SourceStage("source", "reads", plan, read_source, options=Count)
+cutting = MapStage("cutting", "cuts", "documents", "passages", cut)
+asking = ModelStage("asking", "asks", "passages", "examples", ask, read, options=Asking)
+scoring = ModelStage(
+    "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
+)
+tallying = WholeStage("tallying", "counts", "examples", "examples", tally)
+losing = MapStage("losing", "has a bug", "examples", "examples", lose_one)
+
+
+def model(request):
+    """Answer with the fact; cut off or spoil some, so that every way of failing is there."""
+    if log := os.environ.get(CALLS):
+        with Path(log).open("a") as file:
+            file.write(json.dumps([request.row, request.sample]) + "\n")
+    fact = request.messages[-1]["content"]
+    number = int(fact.split()[1])
+    if number % 5 == 3:
+        return "{spoiled"
+    text = json.dumps(
+        {"question": f"What is fact {number}, sample {request.sample}?", "answer": fact.split()[-1]}
+    )
+    return {"text": text, "finish": "length"} if number % 5 == 4 else text
+
+
+RECIPE = """
+name: toy
+corpus: [{path: none}]
+models: {generator: {engine: scripted, model: "toys:model", latency: %s, window: %s}}
+cluster: {workers: 1}
+stages:
+  source: {use: "toys:source", documents: %s}
+  cutting: {use: "toys:cutting"}
+  asking: {use: "toys:asking"}
+  scoring: {use: "toys:scoring"}
+  tallying: {use: "toys:tallying"}
+"""
+
+
+def write_recipe(folder, latency=0, window=8, documents=12, more=""):
+    """Write the toy recipe and return its path."""
+    path = folder / "toy.yaml"
+    path.write_text(RECIPE % (latency, window, documents) + more)
+    return path
