@@ -7,9 +7,14 @@ from pathlib import Path
 import psutil
 
 
+def core_ids() -> list[int]:
+    """List the cores that this process may use: its CPU affinity, not all that the machine has."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def cores() -> int:
-    """Count the cores that this process may use: its CPU affinity, not the machine's total."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the cores that this process may use."""
+    return len(core_ids())
 
 
 @dataclass(frozen=True)

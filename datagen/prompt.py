@@ -18,6 +18,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel
 
+from datagen.errors import UserError
 from datagen.records import content_id
 from datagen.request import Message, Request, Sampling
 
@@ -98,14 +99,17 @@ def load(name: str, folder: Path | None = None) -> Prompt:
 
     Raises
     ------
-    FileNotFoundError
-        When neither holds it.
+    UserError
+        When neither holds it, or the file is not YAML.
     """
     places = [folder] if folder else []
     for place in [*places, resources.files("datagen.prompts")]:
         path = place.joinpath(f"{name}.yaml")
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            return Prompt(name, content_id(text)[:16], yaml.safe_load(text))
-    looked = f"{folder} and " if folder else ""
-    raise FileNotFoundError(f"no prompt {name}.yaml in {looked}the built-in prompts")
+            try:
+                return Prompt(name, content_id(text)[:16], yaml.safe_load(text))
+            except yaml.YAMLError as error:
+                raise UserError(f"{path} is not YAML: {error}") from error
+    looked = f"{folder} or in " if folder else ""
+    raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")

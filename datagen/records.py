@@ -20,15 +20,16 @@ LINEAGE = pa.struct(
     [
         ("document_id", pa.string()),
         ("source", pa.string()),  # where the document was read from
+        ("title", pa.string()),
         ("start", pa.int64()),  # the span of the document's text, in code points
         ("end", pa.int64()),
         ("passage_id", pa.string()),
         ("stage", pa.string()),  # the stage that made the row
         ("prompt", pa.string()),  # the prompt or template file, without its ending
         ("prompt_hash", pa.string()),
-        ("model", pa.string()),
+        ("model", pa.string()),  # the last model that had a part in the row
         ("revision", pa.string()),
-        ("requests", pa.list_(pa.string())),  # keys into completions/
+        ("requests", pa.list_(pa.string())),  # keys into completions/: all that the row cost
         ("parents", pa.list_(pa.string())),  # ids of the rows it was made from
     ]
 )

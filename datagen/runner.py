@@ -208,7 +208,8 @@ class _Progress:
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
-        self._usage[said.pop("part")] = Usage(**said)
+        part = said.pop("part")
+        self._usage[part] = Usage(**said)
         self._show()
 
     def part_done(self) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,6 +73,15 @@ class Context:
         return load(name, self.recipe.prompt_folder)
 
 
+Column: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray
+
+
+def _strings(column: Column) -> pa.Array | pa.ChunkedArray:
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column.cast(pa.string())
+    return pa.array(column, pa.string())
+
+
 @dataclass(frozen=True)
 class Outcome:
     """
@@ -90,16 +99,28 @@ class Outcome:
     dropped: pa.Table
 
     @classmethod
-    def split(cls, rows: pa.Table, reasons: Sequence[str | None], details: Sequence[str | None]) -> Outcome:
-        """Drop the rows that have a reason, keep the others. One reason and one detail a row."""
-        reason = pa.array(reasons, pa.string())
-        out = rows.append_column("reason", reason).append_column("detail", pa.array(details, pa.string()))
-        return cls(rows.filter(pc.is_null(reason)), out.filter(pc.is_valid(reason)))
+    def split(cls, rows: pa.Table, reasons: Column, details: Column | None = None) -> Outcome:
+        """
+        Drop the rows that have a reason, keep the others.
+
+        Parameters
+        ----------
+        rows
+            The partition.
+        reasons
+            One a row; null for a row that goes on.
+        details
+            What was seen in each row; null where there is nothing to say.
+        """
+        reason = _strings(reasons)
+        detail = pa.nulls(len(rows), pa.string()) if details is None else _strings(details)
+        judged = rows.append_column("reason", reason).append_column("detail", detail)
+        return cls(rows.filter(pc.is_null(reason)), judged.filter(pc.is_valid(reason)))
 
     @classmethod
     def all_kept(cls, rows: pa.Table) -> Outcome:
         """Keep every row."""
-        return cls.split(rows, [None] * len(rows), [None] * len(rows))
+        return cls.split(rows, [None] * len(rows))
 
 
 class Builder:
@@ -180,26 +201,27 @@ def mean_logprob(answers: Iterable[Answer]) -> float | None:
 def lineage(
     parent: Mapping[str, Any], stage: str, answers: Sequence[Answer], template: tuple[str, str] = ("", "")
 ) -> dict[str, Any]:
-    """Trace a row to the span of the document, the prompt, the model and the requests behind it."""
+    """
+    Trace a row to the span of the document, the prompt, the model and all the requests behind it.
+
+    A row made from an example inherits what that one cost; without answers of its own, its model too.
+    """
     known = dict(parent.get("lineage") or {})
     if not known:  # a passage
-        known = {name: parent.get(name) for name in ("document_id", "source", "start", "end")}
-        known["passage_id"] = parent.get("id")
+        known = {name: parent.get(name) for name in ("document_id", "source", "title", "start", "end")}
+        known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
     prompt, prompt_hash = template
-    model = revision = ""
     if answers:
         prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
-        model, revision = answers[0].completion.model, answers[0].completion.revision
+        known |= {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
     known |= {
         "stage": stage,
         "prompt": prompt,
         "prompt_hash": prompt_hash,
-        "model": model,
-        "revision": revision,
-        "requests": [answer.completion.key for answer in answers],
+        "requests": list(dict.fromkeys([*known["requests"], *(answer.completion.key for answer in answers)])),
         "parents": [parent["id"]] if parent.get("id") else [],
     }
-    return {name: known.get(name) for name in (part.name for part in LINEAGE)}
+    return {part.name: known.get(part.name) for part in LINEAGE}
 
 
 class Partitions:
@@ -220,7 +242,7 @@ class Partitions:
         return self.columns(None)
 
     def columns(self, names: Sequence[str] | None) -> Iterator[pa.Table]:
-        """Read the partitions with these columns only; all of them for None."""
+        """Read the partitions with these columns only, those that are there; all of them for None."""
         return (reader(names) for reader in self._readers)
 
 

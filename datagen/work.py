@@ -109,7 +109,7 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     def reader(path: Path, columns: Sequence[str] | None) -> pa.Table:
         if columns is None:
             return _rows(job, path)[0]
-        rows = read_part(path, [*columns, "kind"])
+        rows = read_part(path, list(dict.fromkeys([*columns, "kind"])))
         return _of_kinds(rows, stage.kinds)[0].select([name for name in columns if name in rows.column_names])
 
     partitions = Partitions([partial(reader, path) for path in paths])
@@ -120,6 +120,8 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
             raise AccountError(f"{job.name} gave {number} outcomes for {len(paths)} partitions")
         rows, others = _rows(job, path)
         total += _finish(job, rows, others, outcome, part_name(number))
+    if next(outcomes, None) is not None:
+        raise AccountError(f"{job.name} gave more outcomes than the {len(paths)} partitions that it took")
     return total
 
 

@@ -1,0 +1,36 @@
+"""A way to put rows through a model stage with a function in the model's place, account checked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+from rows import context
+
+from datagen.engines.scripted import completion_of
+from datagen.records import TABLES, table_of
+from datagen.request import Answer, Answers, Identity
+
+WHO = Identity("planted", "1")
+
+
+def ask(stage, rows, model, who=WHO, recipe=None, **options):
+    """
+    Ask a stage's requests of a function and let the stage read the answers.
+
+    Returns the outcome's kept and dropped rows, and the requests.
+    """
+    table = rows if isinstance(rows, pa.Table) else table_of(TABLES[stage.takes], rows)
+    given = stage.options.model_validate(options)
+    where = replace(context(stage.name, Path(), **(recipe or {})), models={stage.role: who})
+    requests = list(stage.ask(table, given, where))
+    answers = Answers(Answer(r, completion_of(model(r), r, r.key(who), who)) for r in requests)
+    outcome = stage.read(table, answers, given, where)
+    kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
+    if stage.takes == stage.gives:
+        assert sorted(row["id"] for row in [*kept, *dropped]) == sorted(table["id"].to_pylist())
+    else:
+        parents = {parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]}
+        assert parents == set(table["id"].to_pylist())
+        assert len({row["id"] for row in kept}) == len(kept)
+    assert all(row["reason"] and row["detail"] is not None for row in dropped)
+    return kept, dropped, requests

@@ -1,0 +1,96 @@
+"""
+A small server on loopback that speaks the chat completions protocol and fails in every way we know of.
+
+Each request is met by the next of the behaviours that the test lists; the last one goes on for ever.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Server:
+    """Where it listens, and what it was asked: one body and one time of the loop's clock a request."""
+
+    url: str
+    bodies: list[dict] = field(default_factory=list)
+    headers: list[dict] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def serve(*behaviours: Behaviour, port: int = 0, **options):
+    """Serve the behaviours in order; `options` go to aiohttp's AppRunner, such as keepalive_timeout."""
+    server = Server("")
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        server.bodies.append(await request.json())
+        server.headers.append(dict(request.headers))
+        server.times.append(asyncio.get_running_loop().time())
+        return await behaviours[min(len(server.bodies), len(behaviours)) - 1](request)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handle)
+    runner = web.AppRunner(app, **options)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+def reply(text="fine", finish="stop", top=(), **usage):
+    """Write a proper chat completion with one token."""
+    position = {"token": text, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": p} for t, p in top]}
+    usage = {"prompt_tokens": 10, "completion_tokens": 1} | usage
+    choice = {"message": {"content": text}, "finish_reason": finish, "logprobs": {"content": [position]}}
+    return {"choices": [choice], "usage": usage}
+
+
+def answers(body=None, status=200, close=False, after=0.0, **headers) -> Behaviour:
+    """Answer with a JSON body or a text; `close` ends the connection, `after` is a delay in seconds."""
+
+    async def behave(request):
+        await asyncio.sleep(after)
+        text = body if isinstance(body, str) else json.dumps(reply() if body is None else body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = web.Response(status=status, text=text, content_type="application/json", headers=named)
+        if close:
+            response.force_close()
+        return response
+
+    return behave
+
+
+def half() -> Behaviour:
+    """Send half of an answer and hang up."""
+
+    async def behave(request):
+        whole = json.dumps(reply()).encode()
+        response = web.StreamResponse(headers={"Content-Length": str(len(whole))})
+        await response.prepare(request)
+        await response.write(whole[: len(whole) // 2])
+        request.transport.close()
+        return response
+
+    return behave
+
+
+def hang_up() -> Behaviour:
+    """Close the connection without a word."""
+
+    async def behave(request):
+        request.transport.close()
+        return web.Response()
+
+    return behave

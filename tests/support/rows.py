@@ -1,0 +1,55 @@
+"""Examples written by hand, and a way to put them through a whole stage in partitions."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from datagen.recipe import Recipe
+from datagen.records import EXAMPLES, chat, content_id, table_of
+from datagen.stage import Context, Partitions
+
+
+def example(kind="instruction", document="d", **fields):
+    """Make a row: an id, a prompt and a lineage where they are not given."""
+    row = {"kind": kind, "task": "qa", **fields}
+    said = [row.get(name) for name in ("kind", "task", "question", "context", "answer", "rejected", "text")]
+    row.setdefault("id", content_id(document, *said))
+    if kind != "reading":
+        row.setdefault("prompt", chat(row.get("question") or "", row.get("context")))
+    row.setdefault("lineage", {"document_id": document, "requests": [], "parents": []})
+    return row
+
+
+def partitions(rows, size=None, **columns):
+    """Cut rows into partitions; `columns` are types of columns besides those of an example."""
+    schema = pa.schema([*EXAMPLES, *columns.items()])
+    size = size or max(len(rows), 1)
+    tables = [table_of(schema, rows[start : start + size]) for start in range(0, len(rows), size)]
+
+    def reader(table):
+        return lambda names: (
+            table if names is None else table.select([name for name in names if name in table.column_names])
+        )
+
+    return Partitions([reader(table) for table in tables])
+
+
+def context(stage="test", folder=Path(), **recipe):
+    """Make a context for a stage."""
+    given = {"name": "test", "corpus": [{"python": "pydoc_data.topics:topics"}]} | recipe
+    return Context(stage, Recipe.model_validate(given), Path(folder))
+
+
+def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None, **options):
+    """Run a whole stage; return the rows that it kept and those that it dropped, after checking the account."""
+    read = partitions(rows, size, **(columns or {}))
+    outcomes = list(
+        stage.run(read, stage.options.model_validate(options), context(stage.name, folder, **(recipe or {})))
+    )
+    assert len(outcomes) == len(read)
+    for table, outcome in zip(read, outcomes, strict=True):
+        left = [*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()]
+        assert sorted(table["id"].to_pylist()) == sorted(left)
+    kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
+    dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
+    return kept, dropped
