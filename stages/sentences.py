@@ -1,0 +1,178 @@
+"""
+Where the sentences of a text are.
+
+A splitter for bulk work. Lines are grouped into blocks first: a hard-wrapped paragraph is one block; a
+list item, a heading, a table row are blocks of their own. Then terminators end sentences inside a block,
+unless the word before them is an abbreviation or an initial. There is no model and no language setting:
+the rules hold for scripts with and without letter case, and the abbreviations of several languages are
+one set.
+"""
+
+import re
+from collections.abc import Iterator
+
+# Abbreviations that stand before a name, and those that stand before a number. One that may end a
+# sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that it does not.
+BEFORE_NAMES = re.compile(
+    r"mrs?|ms|dr|prof|st|gen|col|capt|lt|sgt|rep|sen|gov|hon|rev|cf|viz|vs?|pub|supp|fed|cir|cong|sess|ser|proc|ex|ord"
+    r"|hrsg|bzw|vgl|bspw|mme|mlle|sra|srta|dra|avv|dott|им|ул",
+    re.IGNORECASE,
+)
+BEFORE_NUMBERS = re.compile(
+    r"nos?|nr|figs?|eqs?|refs?|secs?|subsecs?|pars?|subpars?|paras?|arts?|chs?|cl|div|app|tit|vols?|pp?|pt|bk"
+    r"|exec|stat|inc|ltd|corp|co|reg|amend|abs|bd|kap|cap|núm|págs?|pag|sig|гл|рис|табл|стр"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
+    re.IGNORECASE,
+)
+
+# Marks that end a sentence before a blank, and marks of scripts that put no blank after them.
+END = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[”’」』）】]*")
+WIDE_STOPS = "。！？｡"
+OPENERS = re.compile(r"\s*([\"'“‘«(\[¿¡*「『（]*)")
+NUMBER = re.compile(r"[\d§]|[A-ZА-Я]\b|[IVXLC]+\b")  # 12, § 3, B, IV
+DOTTED = re.compile(
+    r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}"
+)  # U.S, e.g, z.B: with its last full stop, an abbreviation
+
+# The mark of a list item, with the blank after it: "- ", "2. ", "(a)(1) ", "iv) ", "§ 12. ".
+ITEM = re.compile(
+    r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])+)[ \t]+"
+)
+ALONE = re.compile(r"\||>>>|\W+\Z")  # table rows, an interpreter's prompt, rules under headings
+FIRST_WORD = re.compile(r"\S+")
+MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
+LOOK_BACK = 24  # characters in which an abbreviation is looked for
+
+BLANKS = re.compile(r"\s*")
+LINE_BREAK = re.compile(r"\s*\n\s*")
+CJK = re.compile(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]")
+
+OPENING = re.compile(r"([\"'“‘«*「『]*)[(\[¿¡（]*([^\W\d_])")
+CLOSED = re.compile(r"[.!?…؟۔।。！？｡][\"'”’»)\]」』）】]*\Z")
+CODE = re.compile(r"::=|>>>|[{}|\\]|^\S+ [-+*/%&^|:]?= ")
+NO_LETTER = re.compile(r"[^\w\s]|[\d_]")
+MAX_NO_LETTERS = 0.2  # of a sentence's characters, besides its terminator and one more
+PAIRS = tuple(zip("([“«「『（", ")]”»」』）", strict=True))
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """
+    Find the sentences of a text.
+
+    Headings, list items, code and table rows come back too, as spans of their own, so that every
+    character that is not blank lies in exactly one span. `is_sentence` tells which are prose.
+
+    Returns
+    -------
+    list of (start, end)
+        Spans in code points, in order, without blanks at their ends.
+    """
+    return [span for start, stop in blocks(text) for span in split_block(text, start, stop)]
+
+
+def split_block(text: str, start: int, stop: int) -> list[tuple[int, int]]:
+    """Find the sentences of one block; a list item's mark belongs to its first one."""
+    spans = []
+    mark = ITEM.match(text, start, stop)
+    for match in END.finditer(text, mark.end() if mark else start, stop):
+        if match.end() < stop and _ends(text, match, start):
+            spans.append((start, match.end()))
+            start = BLANKS.match(text, match.end()).end()  # type: ignore[union-attr]
+    return [*spans, (start, stop)]
+
+
+def blocks(text: str) -> Iterator[tuple[int, int]]:
+    """
+    Find the stretches that a sentence does not cross: paragraphs, list items, headings, lines of code.
+
+    A line goes on in the next one if it was broken by a margin: the next line's first word would
+    not have fitted into the widest line of the paragraph.
+    """
+    offset = 0
+    paragraph: list[tuple[int, str]] = []
+    for line in text.split("\n"):
+        if line and not line.isspace():
+            paragraph.append((offset, line))
+        elif paragraph:
+            yield from _join_lines(paragraph)
+            paragraph = []
+        offset += len(line) + 1
+    if paragraph:
+        yield from _join_lines(paragraph)
+
+
+def is_sentence(text: str) -> bool:
+    """
+    Tell whether an unwrapped span is a whole sentence of prose.
+
+    It opens with a capital, a quote or a letter of a script without case, ends in a terminator, closes
+    the brackets and quotes it opens, and is neither code nor largely figures and symbols.
+    """
+    opening = OPENING.match(text)
+    if not opening or not CLOSED.search(text, len(text) - 4) or (opening[2].islower() and not opening[1]):
+        return False
+    if CODE.search(text) or len(NO_LETTER.findall(text)) > 2 + MAX_NO_LETTERS * len(text):
+        return False
+    return is_closed(text)
+
+
+def is_closed(text: str) -> bool:
+    """Tell whether a text closes the brackets and quotes that it opens."""
+    return all(text.count(left) == text.count(right) for left, right in PAIRS) and text.count('"') % 2 == 0
+
+
+def unwrap(text: str) -> str:
+    """Write a span of a text on one line: a run of blanks becomes one blank, or none between CJK lines."""
+    return " ".join(LINE_BREAK.sub(_joint, text.strip()).split() if "\n" in text else text.split())
+
+
+def _join_lines(paragraph: list[tuple[int, str]]) -> Iterator[tuple[int, int]]:
+    width = max(len(line) for _, line in paragraph)
+    following = [line.lstrip() for _, line in paragraph[1:]] + [""]
+    start = -1
+    for (offset, line), after in zip(paragraph, following, strict=True):
+        stripped = line.rstrip()
+        if start < 0:
+            start = offset + len(line) - len(line.lstrip())
+        if not _wrapped(stripped, after, width):
+            yield start, offset + len(stripped)
+            start = -1
+
+
+def _wrapped(line: str, following: str, width: int) -> bool:
+    if not following or len(line) < MIN_WRAP:
+        return False
+    if len(line) + 1 + FIRST_WORD.match(following).end() <= width:  # type: ignore[union-attr]
+        return False
+    return not (ITEM.match(following) or ALONE.match(following) or ALONE.match(line))
+
+
+def _ends(text: str, match: re.Match[str], start: int) -> bool:
+    """Tell whether a mark inside a block ends the sentence that began at `start`."""
+    mark, end = match.span()
+    openers = OPENERS.match(text, end)
+    following = text[openers.end() : openers.end() + 1]  # type: ignore[union-attr]
+    if text[mark] in WIDE_STOPS:
+        return end - mark == 1 or not following.isalpha() or openers.end() > end  # type: ignore[union-attr]
+    if following.islower():
+        return False
+    if text[mark] != "." or end - mark > 1:
+        return True
+    words = text[max(start, mark - LOOK_BACK) : mark].split()
+    word = words[-1].lstrip("([“\"'‘«") if words else ""
+    if BEFORE_NUMBERS.fullmatch(word):
+        return not ("(" in openers[1] or NUMBER.match(text, openers.end()))  # type: ignore[index,union-attr]
+    if BEFORE_NAMES.fullmatch(word) or DOTTED.fullmatch(word):
+        return False
+    return not (len(word) == 1 and word.isupper())
+
+
+def _joint(match: re.Match[str]) -> str:
+    """What a line break stands for: nothing between CJK characters and after a hyphen, else a blank."""
+    before, after = match.string[match.start() - 1], match.string[match.end()]
+    if CJK.match(before) and CJK.match(after):
+        return ""
+    hyphen = (
+        before == "-" and match.string[match.start() - 2 : match.start() - 1].isalpha() and after.isalpha()
+    )
+    return "" if hyphen else " "

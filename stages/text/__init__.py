@@ -1,0 +1,1 @@
+"""What stages share: reading, comparing and judging text."""

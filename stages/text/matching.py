@@ -1,0 +1,165 @@
+"""
+Whether two answers say the same, told from their words.
+
+Answers are cut into words: Unicode folded, without articles, number words as digits, every Han or kana
+sign a word of its own. Two words are the same when they are equal, or when both are long and almost
+equal (`WORD_LIKENESS`, first letters equal): "organisation" and "organization", not "1912" and "1913"
+nor "mutable" and "immutable". Above the words it is a fuzzy match of sequences, so that one measure
+covers equality, containment of the reference in a longer answer, and partial agreement.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Levenshtein
+
+# One wrong letter in eight, two in sixteen; a shorter word must be equal, and so must any with a digit.
+WORD_LIKENESS = 0.87
+
+# More words than a name, a date or a term has.
+SENTENCE = 6
+
+# Where a rule says that words agree but the statements may not: neither a match nor a miss.
+DOUBTFUL = 0.5
+
+_WORD = re.compile(
+    r"(?<![\w.])[-\u2212]\d[\d.]*\d|(?<![\w.])[-\u2212]\d"  # -273.15
+    r"|\d+(?:\.\d+)+|%"
+    r"|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"  # kana and Han: no spaces between words
+    r"|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+)
+_SIGN = re.compile(r"\w+|[^\w\s]+")
+_THOUSANDS = re.compile(r"(?<=\d)[,\u202f'’](?=\d{3}(?!\d))")
+_ARTICLES = frozenset(("a", "an", "the"))
+_NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+_SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"percent": "%"}
+_NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
+_ABSTENTION = re.compile(
+    r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
+    r"|\bnot (?:sure|certain|aware|known|able|familiar|specified|mentioned|provided|given|possible)\b"
+    r"|\b(?:cannot|can['’]t|could not|couldn['’]t|unable to)\b"
+    r"|\b(?:unknown|unclear|unspecified|undetermined)\b|\bno (?:information|idea|answer|context|data)\b"
+    r"|\b(?:sorry|apologi[sz]e)\b|\bas an ai\b|\bplease provide\b|\bmore (?:context|information)\b",
+    re.IGNORECASE,
+)
+
+
+def words(text: str, stop: Collection[str] = ()) -> list[str]:
+    """Cut a text into its words in the form in which they are compared, stop words left out."""
+    folded = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2212", "-")
+    found = (_SPELLINGS.get(word, word) for word in _WORD.findall(folded) if word not in stop)
+    return [_singular(word) for word in found if word not in _ARTICLES]
+
+
+def essence(answer: str, question: str = "", stop: Collection[str] = ()) -> list[str]:
+    """
+    List the words by which an answer is told to be right.
+
+    An answer in a whole sentence (more than `SENTENCE` words) says the question again: those words and
+    the stop words are left out. Empty where nothing else is said.
+    """
+    found = words(answer)
+    if len(found) <= SENTENCE:
+        return found
+    asked = set(words(question))
+    return [word for word in words(answer, stop) if word not in asked]
+
+
+def likeness(answer: str, reference: str, question: str = "", stop: Collection[str] = ()) -> float:
+    """
+    Say how well an answer agrees with a reference, from 0 to 1.
+
+    1 for an answer that equals the reference, or holds all words of its `essence` in a row; otherwise the
+    Indel similarity of the best window of the answer (`rapidfuzz.fuzz.partial_ratio` over words). A
+    threshold of 0.8 is so the stricter the shorter the reference: up to three words must all be there, of
+    five four. On top of that:
+
+    * a number of the reference that is not in the answer: 0 when the answer gives another number
+      instead, else at most `DOUBTFUL`;
+    * one of the two negated and the other not: at most `DOUBTFUL`;
+    * a reference that stands in the question can be had by repeating the question, so the whole answer
+      is compared, not its best part.
+
+    Substring matching as in the code of R-Tuning takes "no" for a part of "north" and any answer for a
+    match of an empty reference; here an empty reference or answer gives 0.
+    """
+    wanted = essence(reference, question, stop)
+    said = words(answer, stop if len(wanted) < len(words(reference)) else ())
+    if not words(reference):  # nothing but signs, such as an operator
+        said, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
+    if not said or not wanted:
+        return 0.0
+    said, asked = _as_in(said, wanted), _as_in(words(question), wanted)
+    whole = len(wanted) > len(said) or (asked and fuzz.partial_ratio(wanted, asked) == 100)
+    score = (fuzz.ratio if whole else fuzz.partial_ratio)(wanted, said) / 100
+    if missing := _numbers(wanted) - _numbers(said):
+        other = _numbers(said) - _numbers(wanted) - _numbers(asked)
+        score = 0.0 if other or missing == set(wanted) else min(score, DOUBTFUL)
+    if bool(_NEGATION.search(answer)) != bool(_NEGATION.search(reference)):
+        score = min(score, DOUBTFUL)
+    return score
+
+
+def standing(phrase: str, text: str) -> float:
+    """
+    Say which share of a phrase's words stands anywhere in a text, 0 to 1, long words counting more.
+
+    The order of the words does not matter, nor do numbers and negation: made to say "perhaps" rather
+    than "no", for deciding that a text does *not* hold an answer. A phrase without words gives 1.
+    """
+    held, wanted = words(text), words(phrase)
+    if not wanted:  # nothing but signs
+        held, wanted = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
+    if not wanted:
+        return 1.0
+    present = set(_as_in(held, wanted))
+    total = sum(len(word) for word in wanted)
+    return sum(len(word) for word in wanted if word in present) / total
+
+
+def abstains(answer: str) -> bool:
+    """Tell whether an answer (in English) declines to answer."""
+    return bool(_ABSTENTION.search(answer))
+
+
+def attempts(answer: str, question: str) -> bool:
+    """Tell whether an answer tries to answer: it does not decline, and says more than the question does."""
+    return not abstains(answer) and bool(set(words(answer)) - set(words(question)))
+
+
+def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:
+    """Write each word as the reference writes it where the two are the same."""
+    known = set(wanted)
+    fuzzy = [word for word in known if _may_differ(word)]
+    if not fuzzy:
+        return said
+    fresh = sorted({word for word in said if word not in known and _may_differ(word)})
+    if not fresh:
+        return said
+    scores = process.cdist(
+        fresh, fuzzy, scorer=Levenshtein.normalized_similarity, score_cutoff=WORD_LIKENESS, workers=1
+    )
+    same = {
+        word: fuzzy[column]
+        for word, column, score in zip(fresh, scores.argmax(axis=1), scores.max(axis=1), strict=True)
+        if score >= WORD_LIKENESS and word[0] == fuzzy[column][0]
+    }
+    return [same.get(word, word) for word in said]
+
+
+def _may_differ(word: str) -> bool:
+    return len(word) >= 8 and not any(sign.isdigit() for sign in word)
+
+
+def _numbers(found: Sequence[str]) -> set[str]:
+    return {word for word in found if any(sign.isdigit() for sign in word)}
+
+
+def _singular(word: str) -> str:
+    """Take off the plural's s, as in the first step of Porter's stemmer."""
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "su" else word
