@@ -1,0 +1,119 @@
+"""
+How a passage and exercises about it become one plain text for continued pre-training.
+
+The words around the passage are data: the fields of a prompt file such as
+``prompts/reading/layouts.yaml``. One of each is drawn per text by hash, so that a corpus shows many
+renderings and a refresh keeps the one that a text had.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datagen.errors import UserError
+from datagen.records import pick
+
+NUMBERING = re.compile(r"(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """
+    Something asked about a passage, with its answer.
+
+    Parameters
+    ----------
+    task
+        Name of the task type, such as ``title`` or ``true_false``.
+    question
+        All that is asked, with its choices if there are any; may span lines.
+    answer
+        The complete answer.
+    """
+
+    task: str
+    question: str
+    answer: str
+
+
+def bind(
+    passage_row: Mapping[str, Any], exercises: Sequence[Exercise], style: Mapping[str, Any], seed: int
+) -> str:
+    """
+    Write a source line, the passage and the exercises as one text.
+
+    The passage stands verbatim. The source line is the title and the headings above the passage,
+    without those that are the answer to one of the exercises or the passage's first line.
+
+    Parameters
+    ----------
+    passage_row
+        A row of passages: `id`, `title`, `section` and `text` are read.
+    exercises
+        At least one, in the order they will stand.
+    style
+        Four lists of templates: ``sources`` with {place}, ``intros``, ``layouts`` with {question},
+        {answer} and, if wanted, {number}, and ``separators``.
+    seed
+        The recipe's seed.
+
+    Raises
+    ------
+    UserError
+        When a list is missing or a template names another field.
+    """
+    draw = (passage_row["id"], exercises[0].question, str(seed))
+    source, intro, layout, separator = (
+        pick(_templates(style, name), name, *draw) for name in ("sources", "intros", "layouts", "separators")
+    )
+    place = _place(passage_row, {exercise.answer for exercise in exercises})
+    blocks = [
+        fill(layout, number=number, question=exercise.question, answer=exercise.answer)
+        for number, exercise in enumerate(exercises, 1)
+    ]
+    parts = [
+        fill(source, place=place) if place else "",
+        passage_row["text"],
+        intro.strip(),
+        separator.join(blocks),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def fill(template: str, **values: Any) -> str:
+    """
+    Put values in the places of a template; what a value holds is never read as a template.
+
+    Raises
+    ------
+    UserError
+        When the template names something else.
+    """
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{name}}}" for name in values)
+        raise UserError(
+            f"the template {template!r} cannot be filled ({error}): it may use {known}; {{{{ is a brace"
+        ) from error
+
+
+def _templates(style: Mapping[str, Any], name: str) -> Sequence[str]:
+    found = style.get(name)
+    if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+        raise UserError(f"a file of layouts needs {name}: a list of texts; see prompts/reading/layouts.yaml")
+    return found
+
+
+def unnumbered(heading: str) -> str:
+    """Leave out the number in front of a heading: "4.2. Value Expressions", "§ 7. Appeal"."""
+    return NUMBERING.sub("", heading)
+
+
+def _place(passage: Mapping[str, Any], answers: set[str]) -> str:
+    """Join the title and the headings, each once, without the one asked for and those opening the passage."""
+    first_line = passage["text"].split("\n", 1)[0].rstrip(" *_`#:")
+    headings = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    names = [(name, unnumbered(name)) for name in dict.fromkeys(headings) if name.strip()]
+    return " > ".join(name for name, bare in names if bare not in answers and not first_line.endswith(bare))

@@ -1,0 +1,79 @@
+"""Binding a passage and its exercises into one text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.prompt import load
+from datagen.stages.exercises import Exercise, bind, fill
+
+STYLE = load("reading/layouts").fields
+PLAIN = {
+    "sources": ["<{place}>"],
+    "intros": [""],
+    "layouts": ["{number}: {question} = {answer}"],
+    "separators": ["\n"],
+}
+ONE = [Exercise("true_false", "Is it so?", "Yes")]
+
+
+def passage(text="Bees sleep.", **fields):
+    return {"id": "p", "title": "Bees", "section": "", "text": text, **fields}
+
+
+@given(
+    text=st.text(min_size=1),
+    number=st.integers(1, 4),
+    identifier=st.text(),
+    seed=st.integers(),
+)
+def test_any_passage_stands_verbatim_and_every_exercise_whole(text, number, identifier, seed):
+    exercises = [Exercise("t", f"question {{{index}}}?", f"{{answer}} {index}") for index in range(number)]
+    bound = bind(passage(text, id=identifier), exercises, STYLE, seed)
+    assert text in bound
+    rest = bound[bound.index(text) + len(text) :]
+    for exercise in exercises:
+        assert exercise.question in rest and exercise.answer in rest
+    assert bound == bind(passage(text, id=identifier), exercises, STYLE, seed)
+
+
+def test_renderings_differ_between_texts_and_not_between_runs():
+    texts = {bind(passage(id=str(number)), ONE, STYLE, 0) for number in range(60)}
+    assert len(texts) > 30
+    assert bind(passage(), ONE, STYLE, 0) != bind(passage(), ONE, STYLE, 4)
+
+
+def test_the_source_line_holds_title_and_section_once_each():
+    row = passage(section="Bees > Winter > Sleep")
+    assert bind(row, ONE, PLAIN, 0) == "<Bees > Winter > Sleep>\n\nBees sleep.\n\n1: Is it so? = Yes"
+    assert bind(passage(title=None, section=None), ONE, PLAIN, 0) == "Bees sleep.\n\n1: Is it so? = Yes"
+
+
+def test_the_source_line_gives_no_answer_away_and_does_not_repeat_the_first_line():
+    asked = [Exercise("title", "What is the heading?", "Sleep")]
+    assert bind(passage("Z", section="3. Winter > 3.1. Sleep"), asked, PLAIN, 0).startswith(
+        "<Bees > 3. Winter>\n"
+    )
+    assert bind(passage("§ 3.1. Sleep\nZ", section="Sleep"), ONE, PLAIN, 0).startswith("<Bees>\n")
+
+
+def test_every_layout_shows_question_and_answer():
+    for layout in STYLE["layouts"]:
+        filled = fill(layout, number=7, question="QQ", answer="AA")
+        assert filled.index("QQ") < filled.index("AA")
+    assert all("PP" in fill(source, place="PP") for source in STYLE["sources"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"layouts": ["{question} {reply}"]}, "reply"),
+        ({"layouts": ["{question"]}, "cannot be filled"),
+        ({"separators": []}, "separators"),
+        ({"intros": "none"}, "intros"),
+    ],
+)
+def test_a_wrong_layout_is_told(change, said):
+    with pytest.raises(UserError, match=said):
+        bind(passage(), ONE, PLAIN | change, 0)
