@@ -42,14 +42,13 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
     engine
         Also open a worker for engines.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)
     settings = {
         "distributed.worker.daemon": False,  # an engine starts processes of its own
         "distributed.comm.timeouts.connect": "60s",
         "distributed.scheduler.worker-saturation": 1.0,
-        "logging": {"distributed": "critical"},  # a failed task is told to the user by the run, once
     }
-    ordinary: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.ERROR}
+    # What fails is told to the user by the run, once; Dask's own logs would say it again from each process.
+    ordinary: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     specs: dict[str, Any] = {
         f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
     }
@@ -61,7 +60,7 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
     with (
         dask.config.set(settings),
         SpecCluster(
-            workers=specs, scheduler=scheduler, name="datagen", silence_logs=logging.ERROR
+            workers=specs, scheduler=scheduler, name="datagen", silence_logs=logging.CRITICAL
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -1,0 +1,72 @@
+"""A Python function in a model's place: for tests, and to try a recipe without a model."""
+
+import asyncio
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from datagen.errors import UserError
+from datagen.models import identify
+from datagen.recipe import ScriptedModel
+from datagen.request import Completion, Identity, Request
+
+
+def completion_of(
+    answer: str | Mapping[str, Any] | Completion, request: Request, key: str, model: Identity
+) -> Completion:
+    """
+    Take what the function returned as a completion.
+
+    A string is a complete answer; a mapping holds any fields of `Completion`. Where they are not given,
+    tokens are counted as words, and of the request's choices the one that was answered is certain.
+    """
+    if isinstance(answer, Completion):
+        return replace(answer, key=key)
+    given: Mapping[str, Any] = {"text": answer} if isinstance(answer, str) else answer
+    text = given.get("text", "")
+    plain = {
+        "text": text,
+        "finish": "stop",
+        "prompt_tokens": sum(len(message["content"].split()) for message in request.messages),
+        "completion_tokens": len(text.split()),
+        "choices": tuple(0.0 if label == text else -math.inf for label in request.choices),
+    }
+    return Completion(key=key, model=model.name, revision=model.revision, **plain | dict(given))
+
+
+class ScriptedEngine:
+    """
+    Calls a function for every request.
+
+    Parameters
+    ----------
+    spec
+        Its `model` names the function as ``module:function``; it is called with the `Request`.
+    """
+
+    def __init__(self, spec: ScriptedModel) -> None:
+        self._spec, self._identity = spec, identify(spec)
+        self._function: Callable[[Request], Any] | None = None
+
+    async def start(self) -> None:
+        """Import the function."""
+        module, _, name = self._spec.model.partition(":")
+        try:
+            self._function = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"the scripted model {self._spec.model!r} cannot be loaded: {error}. "
+                "Name an importable function as module:function"
+            ) from error
+
+    async def answer(self, request: Request, key: str) -> Completion:
+        """Call the function; what it raises is raised."""
+        assert self._function is not None, "start the engine first"
+        if self._spec.latency:
+            await asyncio.sleep(self._spec.latency)
+        return completion_of(self._function(request), request, key, self._identity)
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,303 @@
+"""
+vLLM in this process's own tree, on a GPU or a CPU, fed continuously through its `AsyncLLM`.
+
+Structured output is vLLM's own guided decoding, choices are scored by token ids, and the prefix cache
+is on. On a CPU vLLM leaves cores idle and warms up what brings nothing; `environment` and
+`engine_arguments` mend that. On a GPU its defaults stand. A model's `options` come before all of this.
+"""
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from datagen.engines import EngineDied
+from datagen.errors import UserError
+from datagen.lifeline import tie
+from datagen.models import identify, resolve
+from datagen.recipe import VllmModel
+from datagen.request import Completion, Identity, Request
+
+FEW_CORES = 8  # up to here vLLM's habit of leaving one core free costs more than it gives
+CLOSING_SECONDS = 15  # then vLLM kills its processes
+PULSE_SECONDS = 1  # between looks at whether it lives
+GIB = 2**30
+
+
+def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
+    """
+    Give the settings that vLLM reads from the environment; what the user has set is left as it is.
+
+    Parameters
+    ----------
+    cores
+        Ids of the cores that this process may use. A small machine's are all bound: on two, that gives
+        1.5 times the tokens a second. On a large one vLLM chooses: a thread a physical core, one core free.
+    parallel
+        Workers that share the model; vLLM divides the cores among several by itself.
+    """
+    settings = {
+        "VLLM_NO_USAGE_STATS": "1",  # nothing about an organisation's work leaves its machine
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore::FutureWarning",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # the opener has threads: forking it may deadlock
+    }
+    if parallel == 1 and len(cores) <= FEW_CORES:
+        settings["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
+    return settings
+
+
+def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[str, Any]:
+    """
+    Translate a model of the recipe to vLLM's ``EngineArgs``.
+
+    `model` is a path or a hub's id, `free` the bytes of memory that a CPU engine finds unused.
+    """
+    arguments: dict[str, Any] = {
+        "model": model,
+        "max_model_len": spec.max_model_len,
+        "enable_prefix_caching": True,
+        "use_tqdm_on_load": False,
+        "disable_log_stats": True,
+        # Left free, a small model fills a quarter of its JSON answers with line breaks up to their limit.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+    }
+    if spec.revision and model == spec.model:  # a hub's
+        arguments["revision"] = spec.revision
+    if cpu:
+        arguments |= {
+            "dtype": "bfloat16",
+            "enforce_eager": True,  # compiling takes a minute and brings nothing here
+            "block_size": 32,  # the least: passages share all but their last 31 tokens, not 127
+            "kv_cache_memory_bytes": cache_bytes(free),
+        }
+    return arguments | spec.options
+
+
+def cache_bytes(free: int) -> int:
+    """
+    Take an eighth of the free memory for keys and values, or 2 GiB where half of it allows.
+
+    2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens.
+    """
+    return min(max(free // 8, 2 * GIB), free // 2)
+
+
+def sampling_arguments(request: Request, label_ids: Sequence[Sequence[int]] = ()) -> dict[str, Any]:
+    """
+    Translate a request to vLLM's ``SamplingParams``, except for the schema.
+
+    `label_ids` holds, for a request with choices, the token ids that begin each label.
+    """
+    sampling = request.sampling
+    arguments: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "stop": list(sampling.stop),
+        "skip_clone": True,
+    }
+    if request.choices:
+        ids = [token for label in label_ids for token in label]
+        return arguments | {"max_tokens": 1, "logprob_token_ids": ids}
+    return arguments | {"max_tokens": sampling.max_tokens, "logprobs": 0, "flat_logprobs": True}
+
+
+def label_tokens(
+    encode: Callable[[str], Sequence[int]], before: str, labels: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """
+    Find the token ids that begin each label as an answer, written at once or after a space.
+
+    Which of the two a model writes depends on its tokenizer, so both count. A token that more than one
+    label may begin with tells nothing and is left out.
+
+    `encode` is the tokenizer without special tokens, `before` the end of the prompt.
+
+    Raises
+    ------
+    ValueError
+        When a label has no first token of its own.
+    """
+    ids = [{_first_token(encode, before, start + label) for start in ("", " ")} for label in labels]
+    own = [tuple(sorted(mine - set().union(*(other for other in ids if other is not mine)))) for mine in ids]
+    for label, found in zip(labels, own, strict=True):
+        if not found:
+            raise ValueError(f"the choice {label!r} begins with the same token as another of {list(labels)}")
+    return own
+
+
+def _first_token(encode: Callable[[str], Sequence[int]], before: str, label: str) -> int:
+    plain, written = list(encode(before)), list(encode(before + label))
+    joined = written[: len(plain)] == plain
+    return written[len(plain)] if joined else encode(label)[0]
+
+
+def completion_of(
+    output: Any, request: Request, key: str, model: Identity, label_ids: Sequence[Sequence[int]] = ()
+) -> Completion:
+    """
+    Translate vLLM's finished ``RequestOutput``.
+
+    Log probabilities are of the model's own distribution, before temperature and penalties; under a
+    schema, of that distribution over the tokens which the schema allows.
+    """
+    answer = output.outputs[0]
+    positions = answer.logprobs
+    finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
+    scored: tuple[float, ...] = ()
+    if request.choices:
+        first = {token: entry.logprob for token, entry in positions[0].items()}
+        scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
+        sampled = (first[answer.token_ids[0]],)
+        finish = "stop" if finish == "length" else finish  # one token was all that was asked for
+    else:
+        sampled = tuple(positions.logprobs)
+    return Completion(
+        key=key,
+        text=answer.text,
+        finish=finish,
+        model=model.name,
+        revision=model.revision,
+        prompt_tokens=len(output.prompt_token_ids),
+        cached_tokens=output.num_cached_tokens or 0,
+        completion_tokens=len(answer.token_ids),
+        logprobs=sampled,
+        choices=scored,
+        error="" if finish != "error" else f"vLLM stopped: {answer.finish_reason}",
+    )
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    """Add probabilities given as logarithms."""
+    top = max(values)
+    return top if math.isinf(top) else top + math.log(sum(math.exp(value - top) for value in values))
+
+
+def _free_memory() -> int:
+    """Ask vLLM how much memory is free: it starts only if its own count, by node and cgroup, allows."""
+    from vllm.utils.cpu_resource_utils import get_memory_node_info, get_visible_memory_node
+
+    return int(get_memory_node_info(get_visible_memory_node()[0]).available_memory)
+
+
+class VllmEngine:
+    """
+    One vLLM engine: a process that schedules and one a device that computes.
+
+    They are started by `start`, ended by `close`, and tied to this process's life.
+    """
+
+    def __init__(self, spec: VllmModel) -> None:
+        self._spec, self._identity = spec, identify(spec)
+        self._llm: Any = None
+        self._end: asyncio.Task[None]  # done once the engine has died or was closed
+        self._tokenizer: Any = None
+
+    async def start(self) -> None:
+        """Prepare the model, start the processes, and wait until they can answer."""
+        await asyncio.to_thread(self._open)
+        self._end = asyncio.create_task(self._until_the_end(self._llm))
+        self._tokenizer = self._llm.get_tokenizer()
+        if not getattr(self._tokenizer, "chat_template", None):
+            await self.close()
+            raise UserError(
+                f"the model {self._spec.model!r} has no chat template, so it cannot be asked anything. "
+                "Name its instruct version, or save a template with its tokenizer"
+            )
+
+    def _open(self) -> None:
+        model = resolve(self._spec)
+        cores = sorted(os.sched_getaffinity(0))
+        parallel = self._spec.options.get("tensor_parallel_size", 1)
+        for name, value in environment(cores, parallel).items():
+            os.environ.setdefault(name, value)  # before vLLM is imported, which reads them
+        tie(os.environ)
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.usage.usage_lib import UsageContext
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise UserError(
+                f"vLLM cannot be loaded: {error}. Install it with pip install 'datagen[cpu]', or "
+                "'datagen[gpu]' on a machine with a GPU; or name a server with engine: openai"
+            ) from error
+        cpu = current_platform.is_cpu()
+        arguments = engine_arguments(self._spec, model, cpu, _free_memory() if cpu else 0)
+        if cpu and arguments["enforce_eager"]:  # else the sampler is compiled on the first request
+            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+        try:
+            # LLM_CLASS: batch sizes for throughput, not for a server's latency.
+            self._llm = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
+            )
+        except Exception as error:
+            raise UserError(
+                f"vLLM cannot serve the model {self._spec.model!r}: {error}. The cause stands above. "
+                "Its settings are the model's max_model_len and options in the recipe"
+            ) from error
+
+    async def answer(self, request: Request, key: str) -> Completion:
+        """Answer one request."""
+        llm = self._llm
+        if llm is None:  # closed while this request waited for its turn
+            raise EngineDied("the engine was closed")
+        asked = asyncio.ensure_future(self._ask(llm, request, key))
+        try:
+            # vLLM does not tell every request of its death: one sent at that moment would wait for ever.
+            await asyncio.wait({asked, self._end}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not asked.cancelled():
+                return asked.result()
+            raise EngineDied("vLLM's engine process died")
+        finally:
+            asked.cancel()
+
+    async def _ask(self, llm: Any, request: Request, key: str) -> Completion:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        try:
+            prompt, label_ids = self._render(request)
+            arguments = sampling_arguments(request, label_ids)
+            if request.schema is not None:
+                arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
+            parameters = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
+            outputs = llm.generate({"prompt_token_ids": prompt}, parameters, key)
+            (output,) = [output async for output in outputs]  # there is the final one only
+        except Exception as error:  # the classes of vLLM's errors change from version to version
+            if llm.errored:
+                raise EngineDied(f"vLLM's engine process died: {error}") from error
+            name, revision = self._identity.name, self._identity.revision
+            why = error.__cause__ or error
+            return Completion(key, "", "error", name, revision, error=f"{type(why).__name__}: {why}")
+        return completion_of(output, request, key, self._identity, label_ids)
+
+    async def _until_the_end(self, llm: Any) -> None:
+        """Wait until the engine has died or was closed."""
+        while self._llm is llm and not llm.errored:
+            await asyncio.sleep(PULSE_SECONDS)
+
+    def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]]]:
+        """Write the prompt's token ids, and those of the labels to choose among."""
+        text = self._tokenizer.apply_chat_template(
+            request.messages, add_generation_prompt=True, tokenize=False
+        )
+        prompt = self._encode(text)
+        # The end of the prompt is enough to see how a label is cut after it.
+        return prompt, label_tokens(self._encode, text[-32:], request.choices) if request.choices else []
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    async def close(self) -> None:
+        """End the engine's processes."""
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # it would report the end of the process as a failure
+        await asyncio.to_thread(llm.shutdown, CLOSING_SECONDS)

@@ -1,0 +1,43 @@
+"""What tests of several parts share."""
+
+import asyncio
+import importlib.util
+import threading
+
+import pytest
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: opens engines of its own; leave out with -m 'not slow'")
+
+
+@pytest.fixture(scope="session")
+def real_model():
+    """
+    Ask the real bundled model: a function from requests to their completions, all at once.
+
+    One vLLM engine serves the whole session, in a loop outside the main thread, as in a worker.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    from datagen.engines import open_engine
+    from datagen.recipe import VllmModel
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    def wait(work):
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    engine = open_engine(VllmModel(max_model_len=1024, options={"kv_cache_memory_bytes": 2**29}))
+    wait(engine.start())
+
+    def ask(*requests):
+        async def all_of_them():
+            return await asyncio.gather(*(engine.answer(one, f"key-{n}") for n, one in enumerate(requests)))
+
+        return wait(all_of_them())
+
+    yield ask
+    wait(engine.close())
+    loop.call_soon_threadsafe(loop.stop)
