@@ -1,0 +1,92 @@
+"""
+Write reading texts: a passage followed by exercises about it, as one plain text for continued pre-training.
+
+A model writes the exercises: each sampled passage is asked a few tasks, drawn by weight from the pool
+that `datagen.stages.instruct.tasks` describes, as structured output, with the passage first so that
+they share its prefix (TransformLLM, arXiv 2410.21479; instruction pre-training, arXiv 2406.14491). Each
+exercise is checked, and the sound ones are bound into one text with the passage verbatim.
+
+Dropped rows are of two kinds: one for each exercise that failed its check, and one for each passage
+that is left without a text ("no sound exercise", with the reasons; "outside the sample"). So a passage
+leaves either one text or one dropped row without an answer, and besides one row for each failed
+exercise.
+"""
+
+from collections import Counter
+
+import pyarrow as pa
+from pydantic import Field
+
+from datagen.request import Answer, Answers, Reject
+from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stages.exercises import Exercise, bind
+from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked, words_for
+from datagen.stages.passage import Passage
+
+TASKS = {
+    "extractive_question": 2.0,
+    "closed_book_question": 2.0,
+    "true_false": 1.0,
+    "definition": 1.0,
+    "summary": 1.0,
+    "terms": 1.0,
+    "explanation": 0.0,  # no rule tells a right one from a wrong one: for a generator that is trusted
+}
+
+
+class Options(Pool):
+    """Which exercises are written about which passages, and how they are laid out."""
+
+    tasks: dict[str, float] = Field(
+        default_factory=lambda: dict(TASKS),
+        description="Exercises with their weights, or a list: names, package.module:task or ./file.py:task",
+    )
+    per_passage: int = Field(
+        3, ge=0, description="Exercises asked of each passage, drawn by weight; 0: all of them"
+    )
+    layouts: str = Field("reading/layouts", description="The prompt file with the words around the passage")
+
+
+def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Check the exercises about each passage and bind the sound ones into a text."""
+    built = Builder("examples", context)
+    tasks, words = find_tasks(options, context.recipe.folder), words_for(context)
+    style, seed = context.prompt(options.layouts).fields, context.recipe.seed
+    for row in passages.to_pylist():
+        passage = Passage(row, words)
+        exercises: dict[str, Exercise] = {}
+        used: list[Answer] = []
+        failed: Counter[str] = Counter()
+        for answer in answers.of(row["id"]):
+            fields = {"kind": "reading", "task": answer.request.task}
+            try:
+                pair = read_answer(answer, passage, tasks, context)
+                if pair["question"] in exercises:
+                    raise Reject("repeated", pair["question"])
+            except Reject as why:
+                failed[why.reason] += 1
+                built.drop(why, fields | {"answer": answer.completion.text}, row, answer)
+            else:
+                exercises[pair["question"]] = Exercise(answer.request.task, pair["question"], pair["answer"])
+                used.append(answer)
+        text = {"kind": "reading", "task": "comprehension"}
+        if exercises:
+            bound = bind(row, list(exercises.values()), style, seed)
+            built.keep(text | {"text": bound}, row, *used)
+        elif failed:
+            seen = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
+            built.drop(Reject("no sound exercise", seen), text, row)
+        else:
+            built.drop(unasked(passage, options, context), text, row)
+    return built.outcome()
+
+
+stage = ModelStage(
+    name="comprehend",
+    summary="write exercises about passages and bind them into reading texts",
+    takes="passages",
+    gives="examples",
+    ask=ask,
+    read=read,
+    options=Options,
+)

@@ -1,0 +1,50 @@
+"""Definition: a term of the passage and what it means, from a sentence that defines it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+
+from datagen.prompt import Prompt
+from datagen.request import Answer
+from datagen.stages import checks
+from datagen.stages.exercises import fill
+from datagen.stages.fields import SENTENCE_MARKS, Line, parse
+from datagen.stages.instruct.tasks import Task, draw_template, instruction
+from datagen.stages.passage import Passage, phrase_in, words_of
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    evidence: str
+    term: Annotated[str, Line(40)]
+    definition: Annotated[str, Line(250, SENTENCE_MARKS)]
+
+
+def defining(passage: Passage) -> list[str]:
+    """List the sentences that may define something."""
+    return [line for line in passage.quotable if phrase_in(words_of(line), passage.words.defining)]
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep a term whose definition its sentence gives."""
+    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    evidence = checks.verbatim(output.evidence, passage)
+    checks.clean(output.term, passage, asked)
+    checks.clean(output.definition, passage, asked)
+    checks.defined(output.term, evidence, words)
+    checks.stands_alone(output.definition, words)
+    question = fill(draw_template(prompt, "questions", passage, evidence), term=output.term)
+    checks.withholds(question, output.definition, words)
+    checks.borne_out(question, output.definition, evidence, words)
+    return {"question": question, "context": None, "answer": output.definition, "evidence": evidence}
+
+
+task = Task(
+    name="definition",
+    summary="what a term of the passage means",
+    prompt="instructions/definition",
+    schema=Output,
+    read=read,
+    quotes=defining,
+)
