@@ -31,8 +31,9 @@ GROUP = "datagen.stages"
 
 
 def installed_stages() -> dict[str, str]:
-    """Name -> module:attribute of every stage that an installed package offers."""
-    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    """Name -> module:attribute of every stage that an installed package offers, in the order of the line."""
+    offered = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    return {name: offered[name] for name in [*LINE, *sorted(offered.keys() - set(LINE))] if name in offered}
 
 
 @cache

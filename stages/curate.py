@@ -294,7 +294,7 @@ def _numpy(values: pa.Array) -> np.ndarray:
 
 stage = MapStage(
     name="curate",
-    summary="drops what no example may be, and what its scores speak against",
+    summary="drop what no example may be, and what its scores speak against",
     takes="examples",
     gives="examples",
     apply=apply,

@@ -235,7 +235,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 stage = WholeStage(
     name="decontaminate",
-    summary="drops rows that hold words of the given evaluation sets",
+    summary="drop rows that hold words of the given evaluation sets",
     takes="examples",
     gives="examples",
     run=run,

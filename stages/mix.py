@@ -81,7 +81,7 @@ def _over_share(rows: pa.Table, options: Options, seed: str) -> dict[str, str]:
 
 stage = WholeStage(
     name="mix",
-    summary="draws the splits by document and caps the share of refusals",
+    summary="draw the splits by document and cap the share of refusals",
     takes="examples",
     gives="examples",
     run=run,

@@ -133,7 +133,7 @@ def _label(matches: list[float], options: Options) -> str:
 
 stage = ModelStage(
     name="probe",
-    summary="asks the target each question without the passage",
+    summary="ask the target each question without the passage",
     takes="examples",
     gives="probes",
     ask=ask,

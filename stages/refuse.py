@@ -244,7 +244,7 @@ def _say(wording: Prompt, *draw: str, source: str = "") -> str:
 
 stage = ModelStage(
     name="refuse",
-    summary="declines what the target does not know, and answers what it knows",
+    summary="decline what the target does not know, and answer what it knows",
     takes="probes",
     gives="examples",
     ask=ask,

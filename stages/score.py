@@ -58,7 +58,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 
 stage = ModelStage(
     name="score",
-    summary="asks the judge whether each answer is right",
+    summary="ask the judge whether each answer is right",
     takes="examples",
     gives="examples",
     ask=ask,

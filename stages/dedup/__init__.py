@@ -324,7 +324,7 @@ def _confidence(seen: Survey, row: int) -> str:
 
 stage = WholeStage(
     name="dedup",
-    summary="drops what a better row says already, and the weaker of two answers to one question",
+    summary="drop what a better row says already, and the weaker of two answers to a question",
     takes="examples",
     gives="examples",
     run=run,

@@ -215,7 +215,7 @@ def _same(loaded: "datasets.Dataset", files: list[Path]) -> bool:  # type: ignor
 
 stage = WholeStage(
     name="handoff",
-    summary="writes the data set in the shapes that trainers load, and loads it back",
+    summary="write the data set in the shapes that trainers load, and load it back",
     takes="examples",
     gives="examples",
     run=run,

@@ -119,7 +119,7 @@ def _exercise(one: Candidate, language: Language, draw: tuple[str, ...]) -> Exer
 
 stage = MapStage(
     name="mine",
-    summary="Reading-comprehension texts mined from passages by patterns, with no model",
+    summary="mine reading-comprehension texts from passages by patterns, with no model",
     takes="passages",
     gives="examples",
     apply=mine,

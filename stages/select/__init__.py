@@ -57,7 +57,7 @@ def _over_budget(rows: pa.Table, options: Options, seed: str) -> dict[int, str]:
 
 stage = WholeStage(
     name="select",
-    summary="keeps the best rows of each kind, to a budget",
+    summary="keep the best rows of each kind, to a budget",
     takes="examples",
     gives="examples",
     run=run,

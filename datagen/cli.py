@@ -1,0 +1,105 @@
+"""The command line: ``datagen run``, ``doctor``, ``stages``, ``schema``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from datagen.errors import UserError
+
+app = typer.Typer(
+    help="Turn documents into data that a language model can be fine-tuned on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")],
+    outputs: Annotated[Path, typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/")] = Path("outputs"),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="Begin a new run even if one is unfinished")] = False,
+) -> None:
+    """
+    Run a recipe to its end.
+
+    An unfinished run of the same recipe goes on where it stopped. What a model answered in any earlier
+    run of the recipe is used again and not asked again.
+    """
+    from datagen.console import Console
+    from datagen.recipe import load_recipe
+    from datagen.runner import run as run_recipe
+
+    loaded = load_recipe(recipe, _overrides(set_ or []))
+    with Console() as console:
+        finished = run_recipe(loaded, outputs, console, fresh)
+    console.summarize(finished)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can run, and what is missing for the rest."""
+    from datagen.doctor import diagnose
+
+    if not diagnose():
+        raise typer.Exit(1)
+
+
+@app.command()
+def stages() -> None:
+    """List the stages that recipes may name, those of other packages included."""
+    from datagen.line import find_stage, installed_stages
+
+    for name in installed_stages():
+        stage = find_stage(name)
+        typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
+
+
+@app.command()
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it for people: docs/recipe.md")] = False,
+) -> None:
+    """Print the JSON schema of a recipe, for editors that complete and check YAML."""
+    if markdown:
+        from datagen import reference
+
+        typer.echo(reference.markdown(), nl=False)
+    else:
+        from datagen.recipe import json_schema
+
+        typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    overrides = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: write it as KEY=VALUE")
+        overrides[key] = yaml.safe_load(value)
+    return overrides
+
+
+def main() -> None:
+    """Run the command line; errors that the user can mend are printed without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.secho("stopped. The same command goes on where it stopped.", fg="yellow", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The report of a run: one HTML file that needs nothing beside it."""
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from jinja2 import Environment, StrictUndefined
+
+from datagen.records import KINDS, content_id
+from datagen.runs import Run
+from datagen.tables import parts, read_part, whole_file
+
+SAMPLES = 5  # rows shown of each product
+DROPS = 3  # rows shown of each reason
+
+
+def write_report(run: Run) -> Path:
+    """Write ``report.html`` of a run whose stages are complete; return its path."""
+    template = resources.files("datagen").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    stages = run.stage_records()
+    page = environment.from_string(template).render(
+        run=run,
+        manifest=run.manifest,
+        stages=stages,
+        products=products(run),
+        samples={product: _samples(run, product) for product in KINDS.values()},
+        drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
+        yields=_yields(stages),
+    )
+    path = run.folder / "report.html"
+    with whole_file(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return path
+
+
+def products(run: Run) -> dict[str, dict[str, int]]:
+    """Count the rows of the hand-off: product -> split -> rows. A product without rows has no splits."""
+    counts: dict[str, dict[str, int]] = {product: {} for product in KINDS.values()}
+    for product, splits in counts.items():
+        for path in sorted((run.folder / "handoff" / product).glob("*.parquet")):
+            if rows := pq.read_metadata(path).num_rows:
+                split = path.name.partition("-")[0]
+                splits[split] = splits.get(split, 0) + rows
+    return counts
+
+
+def _samples(run: Run, product: str) -> list[dict[str, Any]]:
+    """A few rows of a product, drawn by hash so that the report does not show the first ones only."""
+    rows = []
+    for path in sorted((run.folder / "handoff" / product).glob("*.parquet")):
+        table = read_part(path)
+        order = sorted(range(len(table)), key=lambda n: content_id(table["id"][n].as_py(), "sample"))
+        rows += table.take(order[:SAMPLES]).to_pylist()
+    rows.sort(key=lambda row: content_id(row["id"], "sample"))
+    return [{"row": row, "lineage": json.dumps(row["lineage"], indent=2)} for row in rows[:SAMPLES]]
+
+
+def _drops(run: Run, record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """A few dropped rows of each reason."""
+    shown: dict[str, list[dict[str, Any]]] = {reason: [] for reason in record["dropped"]}
+    for row in _dropped_rows(run.stage_folder(record["stage"])):
+        if len(rows := shown[row["reason"]]) < DROPS:
+            rows.append({"detail": row["detail"] or "", "said": _gist(row)})
+    return shown
+
+
+def _dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
+    columns = ["reason", "detail", "question", "answer", "text"]
+    for path in parts(folder / "dropped"):
+        yield from read_part(path, columns).to_pylist()
+
+
+def _gist(row: dict[str, Any]) -> str:
+    said = [row.get(name) for name in ("question", "answer", "text")]
+    return " · ".join(part for part in said if part)[:600]
+
+
+def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """What generation took in all, and per row that reached the end of the line."""
+    spent = [record["requests"] for record in stages if "requests" in record]
+    names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
+    total: dict[str, Any] = {name: sum(part[name] for part in spent) for name in names}
+    total["kept"] = stages[-1]["rows_out"] if stages else 0
+    total["cached_share"] = total["cached_tokens"] / total["prompt_tokens"] if total["prompt_tokens"] else 0.0
+    return total

@@ -1,0 +1,58 @@
+"""The three top-level folders ship in one wheel and work outside the checkout."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+CHECK = """
+import datagen, sys
+from datagen.line import find_stage, installed_stages
+from datagen.prompt import load
+from datagen.recipe import Recipe, json_schema
+assert datagen.__file__.startswith(sys.argv[1]), datagen.__file__
+assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 14
+assert all(find_stage(name) for name in installed_stages())
+assert load("judges/p_true").hash
+assert json_schema()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    wanted = ("datagen", "stages", "prompts")
+    for name in wanted:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_module_prompt_and_template(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
+    for folder, place in places.items():
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".yaml", ".j2"}:
+                assert f"{place}/{path.relative_to(ROOT / folder).as_posix()}" in held
+
+
+def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
+    target = tmp_path / "site"
+    subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
+    # -I leaves out this checkout; what datagen needs comes from where the tests got it.
+    start = f"import sys; sys.path.insert(0, {str(target)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", start + CHECK, target], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
