@@ -19,6 +19,7 @@ from typing import Any
 
 from datagen.completions import Journal
 from datagen.engines import Engine, EngineDied, open_engine
+from datagen.errors import UserError
 from datagen.recipe import Model
 from datagen.request import Completion, Identity, Request
 
@@ -81,8 +82,9 @@ class EngineRoom:
 
         Raises
         ------
-        datagen.engines.Unreachable
-            When a server cannot be reached; what was answered stays in the journal.
+        UserError
+            When an engine cannot be started or a server cannot be reached; what was answered stays in
+            the journal.
         """
         return self._wait(self._generate(spec, identity, requests, journal, report))
 
@@ -119,10 +121,15 @@ class EngineRoom:
                 told = time.monotonic()
                 report(usage)
 
-        async with asyncio.TaskGroup() as group:
-            for key, request in requests:
-                await feed.window.acquire()
-                group.create_task(one(key, request))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for key, request in requests:
+                    await feed.window.acquire()
+                    group.create_task(one(key, request))
+        except ExceptionGroup as failures:  # said once, not once for each request in flight
+            if told_user := failures.subgroup(UserError):
+                raise told_user.exceptions[0] from None
+            raise
         return usage
 
     async def _close(self) -> None:

@@ -54,7 +54,7 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
             "One of your own is named with use: package.module:stage or use: ./file.py:stage"
         )
     try:
-        loaded = _load_file(folder / module) if module.endswith(".py") else importlib.import_module(module)
+        loaded = load_file(folder / module) if module.endswith(".py") else importlib.import_module(module)
         stage = getattr(loaded, name)
     except (ImportError, FileNotFoundError, AttributeError) as error:
         raise UserError(f"the stage {use!r} cannot be loaded: {error}") from error
@@ -63,7 +63,8 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     return stage
 
 
-def _load_file(path: Path) -> object:
+def load_file(path: Path) -> object:
+    """Run a Python file that is in no package and return it as a module."""
     spec = importlib.util.spec_from_file_location(f"datagen_recipe_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path} is not a Python file")

@@ -25,9 +25,23 @@ class Memory:
     available: int
 
 
+# Where control groups, version 2 and 1, say what a container may use and what it uses.
+LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
 def memory() -> Memory:
-    """Ask the operating system for the main memory."""
+    """Ask the operating system for the main memory, or for a container's share of it."""
     now = psutil.virtual_memory()
+    for limit, usage in LIMITS:
+        try:
+            most, used = int(Path(limit).read_text()), int(Path(usage).read_text())
+        except (OSError, ValueError):  # no such version, or "max": no limit
+            continue
+        if most < now.total:
+            return Memory(most, max(0, min(now.available, most - used)))
     return Memory(now.total, now.available)
 
 

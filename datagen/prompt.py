@@ -3,8 +3,8 @@ Prompts are files: what is said to a model lives in ``prompts/``, one YAML file 
 
 A file holds ``system`` and ``user``, two Jinja templates, and what else its stage wants to keep beside
 them. The hash of the file goes into the lineage of every row. What a template inserts is data, never
-instructions: control tokens of chat templates are broken up in it (`defuse`), and templates put it
-between fences.
+instructions: templates put it between fences of ``~~~``, and what could end a fence or a turn of the
+chat is broken up in it (`defuse`).
 """
 
 import re
@@ -24,18 +24,19 @@ from datagen.request import Message, Request, Sampling
 
 # <|im_end|>, <start_of_turn>, [INST], <<SYS>>, <s>: what chat templates of current models use as control.
 CONTROL = re.compile(r"<\|[^<>|\s]{1,40}\|>|<(?:/?s|bos|eos|(?:start|end)_of_turn)>|\[/?INST\]|<</?SYS>>")
+LIVE = re.compile(rf"{CONTROL.pattern}|~{{3,}}")
 
 
 def defuse(value: Any) -> Any:
     """
-    Break up chat-template control tokens in inserted text, so that a document cannot end its turn.
+    Break up fences and control tokens of chat templates in inserted text.
 
-    A word joiner (U+2060) after the first character keeps the text readable and stops the tokenizer
-    from seeing a control token.
+    So a document can neither end its fence nor its turn. A word joiner (U+2060) after the first
+    character keeps the text readable.
     """
     if not isinstance(value, str):
         return value
-    return CONTROL.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", value)
+    return LIVE.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", value)
 
 
 ENVIRONMENT = Environment(

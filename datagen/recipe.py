@@ -33,7 +33,8 @@ class Source(Section):
     """
     Documents to read. Give `path` or `python`.
 
-    Formats are told by the ending: .txt, .md, .html, .jsonl and .parquet, each also gzipped.
+    Formats are told by the ending, which .gz may follow: text (.txt, .text, .rst), Markdown (.md,
+    .markdown), HTML (.html, .htm, .xhtml), JSON lines (.jsonl, .ndjson) and .parquet.
     """
 
     path: str = Field(
@@ -161,6 +162,20 @@ class Recipe(Section):
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _anchor_models(cls, data: Any) -> Any:
+        """Let a model's folder start from the recipe, as a corpus does, and not from where it is run."""
+        players = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(players, dict):
+            return data
+        anchored = dict(players)
+        for role, player in players.items():
+            model = player.get("model") if isinstance(player, dict) else None
+            if isinstance(model, str) and model.startswith(("./", "../")):
+                anchored[role] = player | {"model": str((Path(data["file"]).parent / model).resolve())}
+        return data | {"models": anchored}
 
     @property
     def folder(self) -> Path:

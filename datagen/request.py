@@ -97,7 +97,7 @@ class Request:
         asked = {
             "messages": self.messages,
             "sampling": asdict(self.sampling),
-            "schema": self.schema,
+            "schema": json.dumps(self.schema),  # in its own order, in which the fields are decoded
             "choices": self.choices,
             "sample": self.sample,
         }

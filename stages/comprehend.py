@@ -19,9 +19,9 @@ from pydantic import Field
 
 from datagen.request import Answer, Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.exercises import Exercise, bind
-from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked, words_for
-from datagen.stages.passage import Passage
+from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked
+from datagen.stages.text.exercises import Exercise, bind
+from datagen.stages.text.passage import Passage, words_for
 
 TASKS = {
     "extractive_question": 2.0,

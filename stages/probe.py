@@ -1,7 +1,8 @@
 """
 Find out what the target knows: it answers each question without the passage.
 
-One greedy answer and some samples are compared with the answer from the passage (`stages.matching`).
+One greedy answer and some samples are compared with the answer from the passage
+(`datagen.stages.text.matching`).
 All right: the target **knows**; all wrong: it does **not know**; anything between, or answers that
 partly agree, is **ambiguous** and teaches nothing (WACK's knowledge test, arXiv 2410.22071, with
 R-Tuning's greedy answer, arXiv 2311.09677). A label holds for one target and revision, which is in the
@@ -23,10 +24,9 @@ import datagen.stage
 from datagen.records import EXAMPLES, content_id
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
-from datagen.stages.checks import stands_alone
-from datagen.stages.instruct.tasks import words_for
-from datagen.stages.passage import Words
+from datagen.stages.text.checks import stands_alone
 from datagen.stages.text.matching import essence, likeness
+from datagen.stages.text.passage import Words, words_for
 
 
 class Options(datagen.stage.Options):

@@ -30,7 +30,7 @@ from datagen.prompt import ENVIRONMENT, Prompt
 from datagen.records import chat, content_id, fraction, pick
 from datagen.request import Answers, Reject, Request
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages import verdict
+from datagen.stages.score import verdict
 from datagen.stages.text.matching import attempts, likeness, standing
 
 NEAR = 4  # passages of the same document that are tried, and of other documents after them

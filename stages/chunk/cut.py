@@ -14,8 +14,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from datagen.stages.sentences import split_sentences
 from datagen.stages.text.outline import Block, blocks
+from datagen.stages.text.sentences import split_sentences
 
 # The price of beginning a passage at a piece, by what is cut. What the prices say is their order.
 DEDENT, PARAGRAPH, ITEM, DEEPER, SENTENCE, LINE, LEAD, WORD, HEADING = 0.5, 1, 2, 3, 4, 5, 8, 12, 50

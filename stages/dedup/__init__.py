@@ -6,9 +6,9 @@ are told apart by their questions; an instruction is its context, question and a
 duplicate only where **every** compared field is alike:
 
 * *exact*: equal in normal form (`datagen.stages.text.ngrams`);
-* *near*: alike by `datagen.stages.dedup.alike`, by which templates filled with two names are not. Candidates come
-  from MinHash (`datagen.stages.dedup.minhash`) over the shingles of all fields together, which are at least
-  as alike as the least alike field, and each is verified;
+* *near*: alike by `datagen.stages.dedup.alike`, by which templates filled with two names are not.
+  Candidates come from MinHash (`datagen.stages.dedup.minhash`) over the shingles of all fields together,
+  which are at least as alike as the least alike field, and each is verified;
 * *conflict*: one question about one context with two answers is no duplicate; the row we are surer of stays.
 
 Rows are taken best first: by their scores, then the one that most others are like, then the longer,

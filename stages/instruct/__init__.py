@@ -14,8 +14,8 @@ from pydantic import Field
 from datagen.records import chat
 from datagen.request import Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked, words_for
-from datagen.stages.passage import Passage
+from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked
+from datagen.stages.text.passage import Passage, words_for
 
 TASKS = (
     "extractive_question",

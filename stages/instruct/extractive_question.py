@@ -6,10 +6,10 @@ from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages import checks
-from datagen.stages.fields import QUESTION_MARKS, Line, parse
 from datagen.stages.instruct.tasks import Task, instruction
-from datagen.stages.passage import Passage
+from datagen.stages.text import checks
+from datagen.stages.text.fields import QUESTION_MARKS, Line, parse
+from datagen.stages.text.passage import Passage
 
 
 class Output(BaseModel):

@@ -6,10 +6,10 @@ from pydantic import BaseModel, Field
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages import checks
-from datagen.stages.fields import SENTENCE_MARKS, Line, parse
 from datagen.stages.instruct.tasks import Task, draw_template, instruction
-from datagen.stages.passage import Passage, words_of
+from datagen.stages.text import checks
+from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
+from datagen.stages.text.passage import Passage, words_of
 
 
 class Output(BaseModel):

@@ -11,7 +11,6 @@ A task is found by name: a module of this package that holds ``task``, an entry 
 """
 
 import pkgutil
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from datagen.errors import UserError
-from datagen.line import _load_file
+from datagen.line import load_file
 from datagen.prompt import Prompt
 from datagen.records import fraction, pick
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stage import Context, Options
-from datagen.stages.passage import Passage, Words
+from datagen.stages.text.passage import Passage, words_for
 
 GROUP = "datagen.instruct"
-FENCE = re.compile(r"^(\s*)~~~", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Task:
             sampling=sampling,
             schema=self.schema,
             heading=passage.heading,
-            passage=fenced(passage.text),
+            passage=passage.text,
         )
         if self.quotes is None or request.schema is None:
             return request
@@ -189,7 +187,7 @@ def find_task(use: str, folder: Path = Path()) -> Task:
     built_in = {name: f"{__package__}.{name}:task" for name in _modules()}
     module, _, attribute = (offered | built_in).get(use, use).partition(":")
     try:
-        loaded = _load_file(folder / module) if module.endswith(".py") else import_module(module)
+        loaded = load_file(folder / module) if module.endswith(".py") else import_module(module)
         task = getattr(loaded, attribute)
     except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
         raise UserError(f"the task {use!r} cannot be loaded: {error}") from error
@@ -203,17 +201,6 @@ def task_names() -> list[str]:
     return sorted({*_modules(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
-def words_for(context: Context) -> Words:
-    """Read what the checks know of the corpus's language."""
-    file = "instructions/words"
-    try:
-        return Words.model_validate(context.prompt(file).fields)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise UserError(f"{file}.yaml: {where}: {wrong['msg']}; write on and no in quotes") from error
-
-
 def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> str:
     """Draw one of a prompt file's templates by the hash of the passage and what it is about."""
     return pick(prompt.fields[field], field, passage.row["id"], *draw)
@@ -222,11 +209,6 @@ def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> s
 def instruction(prompt: Prompt) -> str:
     """Say what a prompt says besides the passage, to tell its echo."""
     return "\n".join(message["content"] for message in prompt.render(heading="", passage=""))
-
-
-def fenced(text: str) -> str:
-    """Break up lines of a passage that would end the fence which the prompts put around it."""
-    return FENCE.sub("\\1~\u2060~~", text)
 
 
 def _modules() -> list[str]:

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from datagen.prompt import Prompt
 from datagen.records import fraction
 from datagen.request import Answer, Reject
-from datagen.stages import checks
-from datagen.stages.exercises import fill
-from datagen.stages.fields import SENTENCE_MARKS, Line, parse
 from datagen.stages.instruct.tasks import Task, draw_template, instruction
-from datagen.stages.passage import Passage
+from datagen.stages.text import checks
+from datagen.stages.text.exercises import fill
+from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
+from datagen.stages.text.passage import Passage
 
 
 class Output(BaseModel):

@@ -20,10 +20,10 @@ import datagen.stage
 from datagen.records import content_id, pick
 from datagen.request import Reject
 from datagen.stage import Builder, Context, MapStage, Outcome
-from datagen.stages.exercises import Exercise, bind, fill
 from datagen.stages.mine import miners
 from datagen.stages.mine.language import Language, capitals, read
 from datagen.stages.mine.miners import Candidate
+from datagen.stages.text.exercises import Exercise, bind, fill
 
 Task = Literal[
     "title", "keywords", "definition", "cause", "effect", "relation", "inference", "paraphrase", "completion"

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 from datagen.records import pick
-from datagen.stages.exercises import fill, unnumbered
 from datagen.stages.mine.language import Language, Pattern, capital, capitals
-from datagen.stages.sentences import ITEM, blocks, is_closed, is_sentence, split_block, unwrap
+from datagen.stages.text.exercises import fill, unnumbered
+from datagen.stages.text.sentences import ITEM, blocks, is_closed, is_sentence, split_block, unwrap
 
 # The value that a task asks about.
 ASKED = {

@@ -4,8 +4,9 @@ import json
 
 import datasets
 import pytest
-
 import scribe
+from toys import Silent
+
 from datagen.recipe import load_recipe
 from datagen.runner import run
 from datagen.tables import parts, read_part
@@ -22,7 +23,7 @@ stages:
   comprehend: {tasks: [extractive_question]}
   instruct: {tasks: [extractive_question, true_false]}
   probe:
-  refuse: {sure: 0.0}
+  refuse: {sure: 0.6}
   score:
   curate:
   dedup:
@@ -31,14 +32,6 @@ stages:
   mix: {max_share: {refusal: 0.9}, validation: 0.2}
   handoff:
 """
-
-
-class Silent:
-    def begin(self, stage, partitions): ...
-
-    def advance(self, stage, partitions, usage): ...
-
-    def end(self, record, resumed): ...
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +46,15 @@ def finished(tmp_path_factory):
 
 
 def rows(finished, stage, table=""):
-    return [row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()]
+    return [
+        row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
+    ]
 
 
 def load(finished, product):
-    data = datasets.load_dataset(str(finished.folder / "handoff"), product, cache_dir=str(finished.folder / "cache"))
+    data = datasets.load_dataset(
+        str(finished.folder / "handoff"), product, cache_dir=str(finished.folder / "cache")
+    )
     return [row for split in data.values() for row in split]
 
 
@@ -66,12 +63,14 @@ def test_every_stage_accounts_for_its_rows(finished):
     assert [record["stage"] for record in records] == list(finished.manifest["stages"])
     for record in records:
         if record["takes"] == record["gives"]:
-            assert record["rows_in"] + record["passed_by"] == record["rows_out"] + sum(record["dropped"].values())
+            assert record["rows_in"] + record["passed_by"] == record["rows_out"] + sum(
+                record["dropped"].values()
+            )
 
 
 def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
     reading = load(finished, "reading")
-    assert any("royal archive" in row["text"] and row["task"] == "written" for row in reading)
+    assert any("royal archive" in row["text"] and row["task"] == "comprehension" for row in reading)
     pairs = load(finished, "instructions")
     assert {message["role"] for row in pairs for message in row["messages"]} == {"user", "assistant"}
     grounded = [row for row in pairs if row["task"] == "extractive_question"]
@@ -84,7 +83,9 @@ def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
 
 
 def test_the_target_is_refused_only_what_it_does_not_know(finished):
-    refused = {row["messages"][0]["content"] for row in load(finished, "refusals") if row["task"] == "does_not_know"}
+    refused = {
+        row["messages"][0]["content"] for row in load(finished, "refusals") if row["task"] == "does_not_know"
+    }
     assert refused
     assert not any(country in question for country in scribe.KNOWN for question in refused)
     answered = [row for row in load(finished, "instructions") if row["task"] == "known_question"]

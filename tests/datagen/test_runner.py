@@ -22,18 +22,8 @@ from datagen.tables import parts, read_part
 from datagen.work import AccountError
 
 
-class Silent:
-    """Watches without a word."""
-
-    def begin(self, stage, partitions): ...
-
-    def advance(self, stage, partitions, usage): ...
-
-    def end(self, record, resumed): ...
-
-
 def run_toy(folder, **options):
-    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", Silent())
+    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", toys.Silent())
 
 
 def rows(run_, stage, table=""):

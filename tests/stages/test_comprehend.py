@@ -7,8 +7,8 @@ from rows import context
 
 from datagen.records import content_id
 from datagen.stages.comprehend import Options, stage
-from datagen.stages.exercises import Exercise, bind
 from datagen.stages.instruct import stage as instruct
+from datagen.stages.text.exercises import Exercise, bind
 
 TEXT = """\
 A block is a piece of program text that is executed as a unit. A name

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from asked import ask
 from pydantic import ValidationError
-from rows import context
 
 from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.records import chat, content_id
-from datagen.stages.fields import SENTENCE_MARKS, Line
-from datagen.stages.instruct import Options, stage, tasks
+from datagen.stages.instruct import Options, stage
 from datagen.stages.instruct.tasks import find_task, task_names
+from datagen.stages.text.fields import SENTENCE_MARKS, Line
 
 TEXT = """\
 A block is a piece of program text that is executed as a unit. A name
@@ -302,14 +301,6 @@ task = Task("title", "a title", "mine/title", Output, read)
             find_task("./none.py:task", tmp_path)
         with pytest.raises(UserError, match="not a task"):
             find_task("datagen.records:chat", tmp_path)
-
-
-class TestWords:
-    def test_yaml_takes_no_for_a_boolean_and_says_so(self, tmp_path):
-        (tmp_path / "instructions").mkdir()
-        (tmp_path / "instructions/words.yaml").write_text("negations: [not, no]\n")
-        with pytest.raises(UserError, match=r"instructions/words.yaml.*quotes"):
-            tasks.words_for(context(prompts=str(tmp_path)))
 
 
 class TestLines:

@@ -19,7 +19,7 @@ def row(answer="Gustave Eiffel", **fields):
 
 def judge(request):
     """Believe with 0.9 what stands in the passage and with 0.2 all else, whatever the letters."""
-    text, asked = request.messages[-1]["content"].split("</text>")
+    text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
     answer = re.search(r"Proposed answer: (.*)", asked)[1]
     right = 0.9 if answer in text else 0.2
     letters = dict(re.findall(r"^\((A|B)\) (\w+)", asked, re.MULTILINE))
@@ -88,5 +88,5 @@ def test_certainty_does_not_overflow():
 def test_requests_about_one_passage_share_their_prefix():
     requests = ask(stage, [row(), row("Pasteur", question="Who else?")], judge)[2]
     contents = [request.messages[-1]["content"] for request in requests]
-    assert all(content.startswith(f"<text>\n{PASSAGE}\n</text>") for content in contents)
+    assert all(content.startswith(f"~~~\n{PASSAGE}\n~~~") for content in contents)
     assert len({request.messages[0]["content"] for request in requests}) == 1

@@ -137,6 +137,16 @@ stages:
 """
 
 
+class Silent:
+    """Watches without a word."""
+
+    def begin(self, stage, partitions): ...
+
+    def advance(self, stage, partitions, usage): ...
+
+    def end(self, record, resumed): ...
+
+
 def write_recipe(folder, latency=0, window=8, documents=12, more=""):
     """Write the toy recipe and return its path."""
     path = folder / "toy.yaml"

@@ -20,7 +20,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.request import Answers, Request
 from datagen.stage import Context, ModelStage, Outcome
-from datagen.stages import verdict
+from datagen.stages.score import verdict
 
 SCORED = ("instruction",)
 

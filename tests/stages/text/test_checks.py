@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 from rows import context
 
 from datagen.request import Reject
-from datagen.stages import checks
-from datagen.stages.instruct.tasks import words_for
-from datagen.stages.passage import Passage, Words, words_of
+from datagen.stages.text import checks
+from datagen.stages.text.passage import Passage, Words, words_for, words_of
 
 WORDS = words_for(context())
 

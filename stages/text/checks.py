@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 from datagen.request import Reject
-from datagen.stages.fields import QUESTION_MARKS, SENTENCE_MARKS
-from datagen.stages.passage import (
+from datagen.stages.text.fields import QUESTION_MARKS, SENTENCE_MARKS
+from datagen.stages.text.passage import (
     NUMBER,
     Passage,
     Words,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.stages.sentences import is_sentence, split_sentences, unwrap
+from datagen.stages.text.sentences import is_sentence, split_sentences, unwrap
 
 
 def cut(text):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.prompt import load
-from datagen.stages.exercises import Exercise, bind, fill
+from datagen.stages.text.exercises import Exercise, bind, fill
 
 STYLE = load("reading/layouts").fields
 PLAIN = {

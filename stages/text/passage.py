@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from datagen.stages.sentences import is_sentence, split_sentences, unwrap
+from datagen.errors import UserError
+from datagen.stage import Context
+from datagen.stages.text.sentences import is_sentence, split_sentences, unwrap
 
 # Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
 UNSPACED = (
@@ -24,6 +26,7 @@ WORD = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+(?:'{SPACED}+)*")
 # Where a line may have been broken without a blank that shows in one line: see `sentences.unwrap`.
 SEAM = re.compile(rf"[{UNSPACED}-]")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
+WORDS = "instructions/words"
 SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
 
 
@@ -74,6 +77,23 @@ class Words(BaseModel):
     def said(self, text: str) -> list[str]:
         """List the stems of all words but the auxiliary ones: what decides whether a sentence is true."""
         return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
+
+
+def words_for(context: Context) -> Words:
+    """
+    Read what is known of the corpus's language.
+
+    Raises
+    ------
+    UserError
+        When the file has a list that there is not, or something else than a list of words.
+    """
+    try:
+        return Words.model_validate(context.prompt(WORDS).fields)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise UserError(f"{WORDS}.yaml: {where}: {wrong['msg']}; write on and no in quotes") from error
 
 
 class Passage:

@@ -13,7 +13,6 @@ from typing import Any
 from datagen.prompt import Prompt
 from datagen.records import fraction
 from datagen.request import Answer, Request, Sampling
-from datagen.stages.instruct.tasks import fenced
 
 LETTERS = ("A", "B")
 
@@ -34,13 +33,12 @@ def ask(
     orders
         1: that order only. 2: also the other.
     values
-        Fill the template. They are texts of others: none can end the fence that the template puts
-        around the passage.
+        Fill the template.
     """
     first = LETTERS if fraction("order of options", *draw) < 0.5 else LETTERS[::-1]
     for letters in (first, first[::-1])[:orders]:
         shown = sorted(zip(letters, prompt.fields["options"], strict=True))
-        fields: dict[str, Any] = {name: fenced(value) for name, value in values.items()} | {"options": shown}
+        fields: dict[str, Any] = values | {"options": shown}
         yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=letters, **fields)
 
 
