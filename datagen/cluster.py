@@ -7,27 +7,19 @@ from all of them.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
+from distributed import Client, Nanny, Scheduler, SpecCluster
 
 from datagen.generation import close_engine_room
 from datagen.machine import cores
 
 PARTITIONS_AT_ONCE = 4  # that one engine is fed from
-
-
-class EnginePlugin(WorkerPlugin):
-    """Ends the engines of a worker with the worker."""
-
-    name = "engines"
-
-    def teardown(self, worker: Worker) -> None:
-        """Close them when the worker closes in good order; when it is killed, engines/vllm.py sees to it."""
-        close_engine_room()
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
@@ -53,9 +45,17 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
         f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
     }
     if engine:
-        resources = {"engine": 1.0}
-        options = ordinary | {"nthreads": PARTITIONS_AT_ONCE, "resources": resources}
-        specs["engine"] = {"cls": Nanny, "options": options}
+        # Dask leaves each worker one thread for arithmetic; an engine on the CPU wants them all.
+        threads = {name: os.environ.get(name, str(cores())) for name in THREADS}
+        specs["engine"] = {
+            "cls": Nanny,
+            "options": ordinary
+            | {
+                "nthreads": PARTITIONS_AT_ONCE,
+                "resources": {"engine": 1.0},
+                "env": threads,
+            },
+        }
     scheduler = {"cls": Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
     with (
         dask.config.set(settings),
@@ -64,8 +64,9 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(EnginePlugin())
         yield client
+        # In good order only: when a run fails, its workers are killed and engines end with them (lifeline.py).
+        client.run(close_engine_room)
 
 
 def ordinary_workers(client: Client) -> list[str]:

@@ -39,7 +39,8 @@ class Options(datagen.stage.Options):
     wrong: float = Field(0.3, ge=0, lt=0.5, description="An answer at most so like the passage's is wrong")
     longest: int = Field(8, ge=1, description="Words that an answer may add to its question to be compared")
     skip: tuple[str, ...] = Field(
-        ("true_false", "yes_no", "summary"), description="Tasks that cannot be asked without their passage"
+        ("explanation", "summary", "terms", "true_false", "yes_no"),
+        description="Tasks that cannot be asked without their passage",
     )
     prompt: str = Field("refusals/closed_book", description="What the target is asked")
 

@@ -42,6 +42,7 @@ def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_LOGGING_STREAM": "ext://sys.stderr",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCH_LOGS": "-all",  # errors only: it would report that there is no triton to compile for a GPU
         "PYTHONWARNINGS": "ignore::FutureWarning",
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # the opener has threads: forking it may deadlock
     }
