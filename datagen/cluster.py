@@ -65,7 +65,7 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
-        # In good order only: when a run fails, its workers are killed and engines end with them (lifeline.py).
+        # In good order only: a failed run kills its workers, and their engines end by lifeline.py.
         client.run(close_engine_room)
 
 

@@ -1,5 +1,6 @@
 """The recipe reference: every key with its type, default and meaning, written from the models themselves."""
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,7 @@ def markdown() -> str:
     """Write the whole reference."""
     lines = [INTRODUCTION]
     for title, model in SECTIONS:
-        lines += [f"## {title}", "", model.__doc__.strip() if model.__doc__ else "", "", *_table(model)]
+        lines += [f"## {title}", "", inspect.getdoc(model) or "", "", *_table(model)]
     lines += [
         "## stages",
         "",
