@@ -19,6 +19,8 @@ from datagen.generation import close_engine_room
 from datagen.machine import cores
 
 PARTITIONS_AT_ONCE = 4  # that one engine is fed from
+# On any free ports, so that runs side by side do not disturb each other.
+SCHEDULER = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "port": 0, "host": "127.0.0.1"}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -56,7 +58,7 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
                 "env": threads,
             },
         }
-    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
+    scheduler = {"cls": Scheduler, "options": SCHEDULER}
     with (
         dask.config.set(settings),
         SpecCluster(

@@ -80,6 +80,9 @@ class Request:
         first token of the answer.
     sample
         Number of the sample, where one question is asked several times.
+    about
+        What of the row it is about, for the stage to find again. The model does not see it, and it is
+        no part of the key.
     """
 
     row: str
@@ -91,6 +94,7 @@ class Request:
     schema: dict[str, Any] | None = None
     choices: tuple[str, ...] = ()
     sample: int = 0
+    about: str = ""
 
     def key(self, model: Identity) -> str:
         """Hash everything that determines the answer."""

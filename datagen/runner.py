@@ -148,13 +148,24 @@ class _StageRun:
         topic = f"{job.context.folder.name}/{job.name}"
         progress = _Progress(self._watcher, job.name)
         self._client.subscribe_topic(topic, progress.hear)
-        generating, reading = [], []
-        for number, path in enumerate(self._inputs):
-            requests = self._submit(work.write_requests, path, number)
-            answered = self._client.submit(
-                work.generate, job, requests, folder, topic, resources=one_shard(), pure=False
+        generating: list[Future] = []
+        reading = []
+
+        def answer(requests: Future) -> Future:
+            generating.append(
+                self._client.submit(
+                    work.generate, job, requests, folder, topic, resources=one_shard(), pure=False
+                )
             )
-            generating.append(answered)
+            return generating[-1]
+
+        for number, path in enumerate(self._inputs):
+            requests = [self._submit(work.write_requests, path, number)]
+            answered = [answer(requests[0])]
+            if job.stage.follow is not None:
+                first = (requests[0], folder, number, answered[0])
+                requests.append(self._submit(work.write_follow_ups, path, *first))
+                answered.append(answer(requests[1]))
             reading.append(self._submit(work.read_answers, path, requests, folder, number, answered))
         self._gather(reading, progress)
         self._client.unsubscribe_topic(topic)

@@ -278,7 +278,12 @@ class MapStage:
 
 @dataclass(frozen=True)
 class ModelStage:
-    """Asks a model about each partition and reads its answers."""
+    """
+    Asks a model about each partition and reads its answers.
+
+    `follow`, where given, is shown the answers to what `ask` asked and asks what depends on them; `read`
+    is shown the answers to both.
+    """
 
     name: str
     summary: str
@@ -289,6 +294,7 @@ class ModelStage:
     role: str = "generator"
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
+    follow: Callable[[pa.Table, Answers, Any, Context], Iterable[Request]] | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ REQUESTS = pa.schema(
         ("row", pa.string()),
         ("task", pa.string()),
         ("sample", pa.int64()),
+        ("about", pa.string()),
         ("prompt", pa.string()),
         ("prompt_hash", pa.string()),
         ("body", pa.string()),  # JSON: messages, sampling, schema, choices
@@ -127,11 +128,33 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
 
 def write_requests(job: Job, path: Path, number: int) -> Path:
     """Ask a model stage for its requests about one partition and write them down."""
-    stage: ModelStage = job.stage
     rows, _ = _rows(job, path)
-    identity = job.context.models[stage.role]
+    return _write_requests(
+        job, job.stage.ask(rows, job.options, job.context), job.folder / "requests" / part_name(number)
+    )
+
+
+def write_follow_ups(
+    job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
+) -> Path:
+    """
+    Ask a model stage for the requests that depend on the answers to its first ones.
+
+    `answered` is there to be waited for.
+    """
+    rows, _ = _rows(job, path)
+    answers = _answers([requests], completions)
+    return _write_requests(
+        job,
+        job.stage.follow(rows, answers, job.options, job.context),
+        job.folder / "follow_ups" / part_name(number),
+    )
+
+
+def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
+    identity = job.context.models[job.stage.role]
     lines = []
-    for request in stage.ask(rows, job.options, job.context):
+    for request in requests:
         body = {
             "messages": request.messages,
             "sampling": asdict(request.sampling),
@@ -144,12 +167,12 @@ def write_requests(job: Job, path: Path, number: int) -> Path:
                 "row": request.row,
                 "task": request.task,
                 "sample": request.sample,
+                "about": request.about,
                 "prompt": request.prompt,
                 "prompt_hash": request.prompt_hash,
                 "body": json.dumps(body, ensure_ascii=False),
             }
         )
-    target = job.folder / "requests" / part_name(number)
     write_table(pa.Table.from_pylist(lines, schema=REQUESTS), target)
     return target
 
@@ -176,7 +199,7 @@ def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -
                 job.context.models[role],
                 list(once.items()),
                 journal,
-                partial(_tell, report_to, requests.stem),
+                partial(_tell, report_to, f"{requests.parent.name}/{requests.stem}"),
             )
         finally:
             journal.close()
@@ -184,7 +207,12 @@ def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -
 
 
 def read_answers(
-    job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
+    job: Job,
+    path: Path,
+    requests: Sequence[Path],
+    completions: Path,
+    number: int,
+    answered: Sequence[GenerationReport],
 ) -> PartReport:
     """
     Join one partition's requests with their completions and let the stage read them.
@@ -193,11 +221,14 @@ def read_answers(
     """
     stage: ModelStage = job.stage
     rows, others = _rows(job, path)
-    asked = read_part(requests).to_pylist()
-    found = Completions(completions).find([row["key"] for row in asked])
-    answers = Answers(Answer(_request(row), found[row["key"]]) for row in asked)
-    outcome = stage.read(rows, answers, job.options, job.context)
+    outcome = stage.read(rows, _answers(requests, completions), job.options, job.context)
     return _finish(job, rows, others, outcome, part_name(number))
+
+
+def _answers(requests: Sequence[Path], completions: Path) -> Answers:
+    asked = [row for path in requests for row in read_part(path).to_pylist()]
+    found = Completions(completions).find([row["key"] for row in asked])
+    return Answers(Answer(_request(row), found[row["key"]]) for row in asked)
 
 
 def identities(roles: Iterable[str], recipe: Any) -> dict[str, Identity]:
@@ -220,6 +251,7 @@ def _request(row: dict[str, Any]) -> Request:
         schema=body["schema"],
         choices=tuple(body["choices"]),
         sample=row["sample"],
+        about=row["about"],
     )
 
 

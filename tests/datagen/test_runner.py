@@ -103,6 +103,18 @@ def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
     assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
 
 
+def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
+    more = '  doubting: {use: "toys:doubting"}\n'
+    first = run_toy(tmp_path, more=more)
+    record = first.stage_record("doubting")
+    made = [row for row in rows(first, "doubting") if row["answer"] == "Sure."]
+    assert len(made) == record["requests"]["completions"] == 16
+    assert record["requests"]["asked"] == 24 + len(made)
+    assert all(row["question"].startswith("What is fact") for row in made)
+    second = run_toy(tmp_path, more=more)
+    assert second.stage_record("doubting")["requests"]["completions"] == 0
+
+
 def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
     with pytest.raises(AccountError, match=r"losing took \d rows and gave back \d: 1 lost"):
         run_toy(tmp_path, more='  losing: {use: "toys:losing"}\n')

@@ -1,7 +1,9 @@
 """A line of toy stages and a toy model, for tests of the machine that no real stage should decide."""
 
+import contextlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -69,6 +71,32 @@ def ask(passages, options, context):
             )
 
 
+def doubt(passages, answers, options, context):
+    """Ask again about each answer that can be read."""
+    for row in passages.to_pylist():
+        for answer in answers.of(row["id"]):
+            with contextlib.suppress(Reject):
+                said = answer.parse(Pair).question
+                yield replace(
+                    answer.request,
+                    messages=[*answer.request.messages, {"role": "user", "content": f"Sure? {said}"}],
+                    task="doubt",
+                    about=said,
+                )
+
+
+def read_doubts(passages, answers, options, context):
+    builder = Builder("examples", context)
+    for row in passages.to_pylist():
+        doubts = [answer for answer in answers.of(row["id"]) if answer.request.task == "doubt"]
+        for answer in doubts:
+            draft = {"kind": "instruction", "task": "fact", "question": answer.request.about}
+            builder.keep(draft | {"answer": answer.text}, row, answer)
+        if not doubts:
+            builder.drop(Reject("no doubt"), {"kind": "instruction"}, row)
+    return builder.outcome()
+
+
 def read(passages, answers, options, context):
     builder = Builder("examples", context)
     for row in passages.to_pylist():
@@ -101,6 +129,9 @@ def lose_one(examples, options, context):
 source = SourceStage("source", "reads", plan, read_source, options=Count)
 cutting = MapStage("cutting", "cuts", "documents", "passages", cut)
 asking = ModelStage("asking", "asks", "passages", "examples", ask, read, options=Asking)
+doubting = ModelStage(
+    "doubting", "asks twice", "passages", "examples", ask, read_doubts, options=Asking, follow=doubt
+)
 scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
 )
@@ -113,6 +144,8 @@ def model(request):
     if log := os.environ.get(CALLS):
         with Path(log).open("a") as file:
             file.write(json.dumps([request.row, request.sample]) + "\n")
+    if request.task == "doubt":
+        return "Sure."
     fact = request.messages[-1]["content"]
     number = int(fact.split()[1])
     if number % 5 == 3:
