@@ -41,6 +41,7 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": "60s",
         "distributed.scheduler.worker-saturation": 1.0,
     }
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # a worker shall not import re.py of the folder it is in
     # What fails is told to the user by the run, once; Dask's own logs would say it again from each process.
     ordinary: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     specs: dict[str, Any] = {

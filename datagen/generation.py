@@ -121,15 +121,18 @@ class EngineRoom:
                 told = time.monotonic()
                 report(usage)
 
+        mistake = ""
         try:
             async with asyncio.TaskGroup() as group:
                 for key, request in requests:
                     await feed.window.acquire()
                     group.create_task(one(key, request))
-        except ExceptionGroup as failures:  # said once, not once for each request in flight
-            if told_user := failures.subgroup(UserError):
-                raise told_user.exceptions[0] from None
-            raise
+        except ExceptionGroup as failures:
+            if not (told_user := failures.subgroup(UserError)):
+                raise
+            mistake = str(told_user.exceptions[0])
+        if mistake:  # said once, not once for each request in flight, and plain, so that it can be pickled
+            raise UserError(mistake)
         return usage
 
     async def _close(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,14 @@ def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
     assert all(row["question"].startswith("What is fact") for row in made)
     second = run_toy(tmp_path, more=more)
     assert second.stage_record("doubting")["requests"]["completions"] == 0
+
+
+def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
+    path = toys.write_recipe(tmp_path)
+    server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0}"
+    path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:9"):
+        run(load_recipe(path), tmp_path / "outputs", toys.Silent())
 
 
 def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
