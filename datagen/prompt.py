@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from pydantic import BaseModel
 
 from datagen.errors import UserError
@@ -64,7 +64,7 @@ class Prompt:
         messages = []
         for role in ("system", "user"):
             if template := self.fields.get(role):
-                content = ENVIRONMENT.from_string(template).render(**values).strip()
+                content = _compiled(template).render(**values).strip()
                 messages.append({"role": role, "content": content})
         return messages
 
@@ -77,6 +77,7 @@ class Prompt:
         schema: type[BaseModel] | None = None,
         choices: tuple[str, ...] = (),
         sample: int = 0,
+        about: str = "",
         **values: Any,
     ) -> Request:
         """Write the request that asks this prompt about a row; `values` fill the templates."""
@@ -90,7 +91,13 @@ class Prompt:
             schema=schema.model_json_schema() if schema else None,
             choices=choices,
             sample=sample,
+            about=about,
         )
+
+
+@cache
+def _compiled(template: str) -> Template:
+    return ENVIRONMENT.from_string(template)
 
 
 @cache

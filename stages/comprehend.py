@@ -19,11 +19,12 @@ from pydantic import Field
 
 from datagen.request import Answer, Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked
+from datagen.stages.instruct.tasks import Pool, ask, follow, read_answers, unasked
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
 
 TASKS = {
+    "marked_question": 4.0,
     "extractive_question": 2.0,
     "closed_book_question": 2.0,
     "true_false": 1.0,
@@ -50,25 +51,24 @@ class Options(Pool):
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the exercises about each passage and bind the sound ones into a text."""
     built = Builder("examples", context)
-    tasks, words = find_tasks(options, context.recipe.folder), words_for(context)
+    words = words_for(context)
     style, seed = context.prompt(options.layouts).fields, context.recipe.seed
     for row in passages.to_pylist():
         passage = Passage(row, words)
         exercises: dict[str, Exercise] = {}
         used: list[Answer] = []
         failed: Counter[str] = Counter()
-        for answer in answers.of(row["id"]):
-            fields = {"kind": "reading", "task": answer.request.task}
-            try:
-                pair = read_answer(answer, passage, tasks, context)
-                if pair["question"] in exercises:
-                    raise Reject("repeated", pair["question"])
-            except Reject as why:
-                failed[why.reason] += 1
-                built.drop(why, fields | {"answer": answer.completion.text}, row, answer)
+        for behind, pair in read_answers(answers.of(row["id"]), passage, options, context):
+            task = behind[0].request.task
+            if not isinstance(pair, Reject) and pair["question"] in exercises:
+                pair = Reject("repeated", pair["question"])
+            if isinstance(pair, Reject):
+                failed[pair.reason] += 1
+                fields = {"kind": "reading", "task": task, "answer": behind[0].completion.text}
+                built.drop(pair, fields, row, *behind)
             else:
-                exercises[pair["question"]] = Exercise(answer.request.task, pair["question"], pair["answer"])
-                used.append(answer)
+                exercises[pair["question"]] = Exercise(task, pair["question"], pair["answer"])
+                used += behind
         text = {"kind": "reading", "task": "comprehension"}
         if exercises:
             bound = bind(row, list(exercises.values()), style, seed)
@@ -87,6 +87,7 @@ stage = ModelStage(
     takes="passages",
     gives="examples",
     ask=ask,
+    follow=follow,
     read=read,
     options=Options,
 )

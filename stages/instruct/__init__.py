@@ -3,7 +3,8 @@ Write instruction pairs: questions about a passage, each with an answer that the
 
 Each sampled passage is asked its tasks (one module of this package each: `datagen.stages.instruct.tasks`
 says what a task is and how to add one). What comes back is checked, and a pair is kept only with the
-words of the passage that support it.
+words of the passage that support it. Questions to marked answers are put to the model again, with their
+passage and with another: `datagen.stages.instruct.round_trip`.
 
 A passage leaves one row for each answer, kept or dropped; or one dropped row when it was not asked.
 """
@@ -14,24 +15,25 @@ from pydantic import Field
 from datagen.records import chat
 from datagen.request import Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.instruct.tasks import Pool, ask, find_tasks, read_answer, unasked
+from datagen.stages.instruct.tasks import Pool, ask, follow, read_answers, unasked
 from datagen.stages.text.passage import Passage, words_for
 
-TASKS = (
-    "extractive_question",
-    "closed_book_question",
-    "true_false",
-    "yes_no",
-    "definition",
-    "summary",
-)
+TASKS = {
+    "marked_question": 4.0,
+    "extractive_question": 1.0,
+    "closed_book_question": 1.0,
+    "true_false": 1.0,
+    "yes_no": 1.0,
+    "definition": 1.0,
+    "summary": 1.0,
+}
 
 
 class Options(Pool):
     """Which pairs are written about which passages."""
 
     tasks: dict[str, float] = Field(
-        default_factory=lambda: dict.fromkeys(TASKS, 1.0),
+        default_factory=lambda: dict(TASKS),
         description="Tasks with their weights, or a list: names, package.module:task or ./file.py:task",
     )
 
@@ -39,21 +41,19 @@ class Options(Pool):
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check what was written about each passage and make the sound pairs examples."""
     built = Builder("examples", context)
-    tasks, words = find_tasks(options, context.recipe.folder), words_for(context)
+    words = words_for(context)
     for row in passages.to_pylist():
         passage = Passage(row, words)
         given = answers.of(row["id"])
         if not given:
             built.drop(unasked(passage, options, context), {"kind": "instruction"}, row)
-        for answer in given:
-            fields = {"kind": "instruction", "task": answer.request.task}
-            try:
-                pair = read_answer(answer, passage, tasks, context)
-            except Reject as why:
-                built.drop(why, fields | {"answer": answer.completion.text}, row, answer)
+        for behind, pair in read_answers(given, passage, options, context):
+            fields = {"kind": "instruction", "task": behind[0].request.task}
+            if isinstance(pair, Reject):
+                built.drop(pair, fields | {"answer": behind[0].completion.text}, row, *behind)
             else:
                 prompt = chat(pair["question"], pair["context"])
-                built.keep(fields | pair | {"prompt": prompt}, row, answer)
+                built.keep(fields | pair | {"prompt": prompt}, row, *behind)
     return built.outcome()
 
 
@@ -63,6 +63,7 @@ stage = ModelStage(
     takes="passages",
     gives="examples",
     ask=ask,
+    follow=follow,
     read=read,
     options=Options,
 )

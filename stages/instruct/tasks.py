@@ -6,14 +6,19 @@ answer is written in, and `read`, which checks the answer and makes it a questio
 the passage's words that support it. The stages instruct and comprehend both draw from the same tasks,
 and what was written once serves both: an equal request is never sent twice.
 
+A task may ask several times about a passage, once for each answer that it marks (``candidates``), and
+may have its pairs confirmed by a round trip (`datagen.stages.instruct.round_trip`): requests that
+depend on what was written, so they follow it.
+
 A task is found by name: a module of this package that holds ``task``, an entry point of the group
 ``datagen.instruct``, or ``package.module:task`` or ``./file.py:task`` in a recipe.
 """
 
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -26,11 +31,15 @@ from datagen.errors import UserError
 from datagen.line import load_file
 from datagen.prompt import Prompt
 from datagen.records import fraction, pick
-from datagen.request import Answer, Reject, Request, Sampling
+from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Context, Options
-from datagen.stages.text.passage import Passage, words_for
+from datagen.stages.instruct import round_trip
+from datagen.stages.instruct.candidates import Candidate
+from datagen.stages.instruct.round_trip import Neighbours
+from datagen.stages.text.passage import Passage, words_for, words_of
 
 GROUP = "datagen.instruct"
+INNER = ("tasks", "candidates", "rules", "round_trip")  # modules of this package that are no tasks
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Task:
     prompt
         The prompt file; its templates are given ``heading`` and ``passage``.
     schema
-        What the answer is written in. Fields are decoded in their order.
+        What the answer is written in. Fields are decoded in their order. None: one line of text.
     read
         Checks an answer and returns ``question``, ``answer``, ``evidence`` and ``context``: the passage
         where the answer must come from it, None where the question stands alone. Raises
@@ -55,31 +64,57 @@ class Task:
     quotes
         Where given: the sentences that the schema's field ``evidence`` may hold. The decoder lets no
         other one through, and a passage without any is not asked.
+    candidates
+        Where given: the answers of a passage, at most so many, that the model is to write a question
+        for. Each is a request of its own; the templates are given ``sentence`` and ``answer``, too,
+        and ``about`` is the candidate. A passage without any is not asked.
+    confirmed
+        Whether a pair is kept only when a round trip returns its answer.
+    max_tokens
+        Longest answer, in tokens, where the recipe allows a longer one.
     """
 
     name: str
     summary: str
     prompt: str
-    schema: type[BaseModel]
+    schema: type[BaseModel] | None
     read: Callable[[Answer, Passage, Prompt], dict[str, Any]]
     quotes: Callable[[Passage], list[str]] | None = None
+    candidates: Callable[[Passage, int], list[Candidate]] | None = None
+    confirmed: bool = False
+    max_tokens: int | None = None
 
-    def ask(self, passage: Passage, prompt: Prompt, sampling: Sampling) -> Request | None:
-        """Write the request about a passage; None where it has nothing to quote."""
-        request = prompt.ask(
+    def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
+        """Write the requests about a passage; none where it has nothing to quote or no candidates."""
+        write = partial(
+            prompt.ask,
             passage.row["id"],
             task=self.name,
-            sampling=sampling,
+            sampling=Sampling(
+                max_tokens=min(options.max_tokens, self.max_tokens or options.max_tokens),
+                temperature=options.temperature,
+                stop=() if self.schema else ("\n",),
+            ),
             schema=self.schema,
             heading=passage.heading,
             passage=passage.text,
         )
+        if self.candidates is not None:
+            marked = self.candidates(passage, options.candidates)
+            return [write(sentence=one.sentence, answer=one.answer, about=one.dump()) for one in marked]
+        request = write()
         if self.quotes is None or request.schema is None:
-            return request
+            return [request]
         if not (quotes := self.quotes(passage)):
-            return None
+            return []
         fields = request.schema["properties"] | {"evidence": {"enum": quotes}}
-        return replace(request, schema=request.schema | {"properties": fields})
+        return [replace(request, schema=request.schema | {"properties": fields})]
+
+    def suits(self, passage: Passage) -> bool:
+        """Tell whether there is something to ask about a passage."""
+        if self.candidates is not None:
+            return bool(self.candidates(passage, 1))
+        return self.quotes is None or bool(self.quotes(passage))
 
 
 class Pool(Options):
@@ -88,6 +123,10 @@ class Pool(Options):
     tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
     per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
+    candidates: int = Field(6, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    agreement: float = Field(
+        0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
+    )
     samples: int = Field(1, ge=1, description="Answers to each request; more than one needs a temperature")
     max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
@@ -135,7 +174,6 @@ class Pool(Options):
 def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request]:
     """Write the requests about each sampled passage, one passage after another: they share its prefix."""
     words, seed, folder = words_for(context), context.recipe.seed, context.recipe.folder
-    sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for row in passages.to_pylist():
         if not options.sampled(row["id"], seed):
             continue
@@ -144,18 +182,56 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
             if asked == (options.per_passage or len(options.tasks)):
                 break
             task = find_task(name, folder)
-            request = task.ask(passage, context.prompt(task.prompt), sampling)
-            if request is not None:
-                asked += 1
+            requests = task.ask(passage, context.prompt(task.prompt), options)
+            asked += bool(requests)
+            for request in requests:
                 yield from (replace(request, sample=sample) for sample in range(options.samples))
 
 
-def read_answer(
-    answer: Answer, passage: Passage, tasks: Mapping[str, Task], context: Context
-) -> dict[str, Any]:
-    """Read one answer with the task that asked for it; raises `datagen.request.Reject`."""
-    task = tasks[answer.request.task]
-    return task.read(answer, passage, context.prompt(task.prompt))
+def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
+    """Write the round trips of what was written and has passed the checks of its task."""
+    rows, words = passages.to_pylist(), words_for(context)
+    neighbours, tasks = Neighbours(rows, words), find_tasks(options, context.recipe.folder)
+    for row in rows:
+        passage = Passage(row, words)
+        for draft in answers.of(row["id"]):
+            task = tasks[draft.request.task]
+            if task.confirmed:
+                with suppress(Reject):
+                    pair = task.read(draft, passage, context.prompt(task.prompt))
+                    yield from round_trip.ask(draft, pair, passage, neighbours, context)
+
+
+def read_answers(
+    given: Sequence[Answer], passage: Passage, options: Pool, context: Context
+) -> Iterator[tuple[list[Answer], dict[str, Any] | Reject]]:
+    """
+    Read what was written about a passage, each answer with the task that asked for it.
+
+    Of confirmed pairs, a question comes once.
+
+    Yields
+    ------
+    answers, pair
+        A written answer with those of its round trip, and its pair or why there is none.
+    """
+    tasks, asked = find_tasks(options, context.recipe.folder), set[str]()
+    trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
+    for draft in given:
+        if draft.request.task == round_trip.TASK:
+            continue
+        task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
+        try:
+            pair = task.read(draft, passage, context.prompt(task.prompt))
+            if task.confirmed:
+                round_trip.check(pair, behind[1:], passage.words, context, options.agreement)
+                if (question := " ".join(words_of(pair["question"]))) in asked:
+                    raise Reject("repeated", pair["question"])
+                asked.add(question)
+        except Reject as why:
+            yield behind, why
+        else:
+            yield behind, pair
 
 
 def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
@@ -163,7 +239,7 @@ def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     if not options.sampled(passage.row["id"], context.recipe.seed):
         return Reject("outside the sample", f"share {options.share}")
     tasks = find_tasks(options, context.recipe.folder).values()
-    if any(task.quotes is None or task.quotes(passage) for task in tasks):
+    if any(task.suits(passage) for task in tasks):
         return Reject("not answered", "no completion came back")
     return Reject("nothing to quote", "no sentence that its tasks could be about")
 
@@ -208,9 +284,10 @@ def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> s
 
 def instruction(prompt: Prompt) -> str:
     """Say what a prompt says besides the passage, to tell its echo."""
-    return "\n".join(message["content"] for message in prompt.render(heading="", passage=""))
+    shown = prompt.render(heading="", passage="", sentence="", answer="")
+    return "\n".join(message["content"] for message in shown)
 
 
 def _modules() -> list[str]:
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return [name for name in found if name != "tasks"]
+    return [name for name in found if name not in INNER]

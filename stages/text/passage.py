@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datagen.errors import UserError
 from datagen.stage import Context
-from datagen.stages.text.sentences import is_sentence, split_sentences, unwrap
+from datagen.stages.text.sentences import ITEM, is_sentence, split_sentences, unwrap
 
 # Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
 UNSPACED = (
@@ -25,6 +25,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 WORD = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+(?:'{SPACED}+)*")
 # Where a line may have been broken without a blank that shows in one line: see `sentences.unwrap`.
 SEAM = re.compile(rf"[{UNSPACED}-]")
+INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
 WORDS = "instructions/words"
 SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
@@ -54,6 +55,17 @@ class Words(BaseModel):
     defining: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
+    articles: frozenset[str] = frozenset()
+    connectives: tuple[str, ...] = ()
+    relative: frozenset[str] = frozenset()
+    prepositions: frozenset[str] = frozenset()
+    modals: frozenset[str] = frozenset()
+    particles: frozenset[str] = frozenset()
+    months: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()
+    vague: frozenset[str] = frozenset()
+    joining: frozenset[str] = frozenset()
+    apparatus: tuple[str, ...] = ()
 
     @cached_property
     def _endings(self) -> tuple[str, ...]:
@@ -124,8 +136,8 @@ class Passage:
 
     @cached_property
     def sentences(self) -> list[tuple[str, str]]:
-        """The whole sentences of prose: each as it stands in the passage, and on one line."""
-        spans = [self.text[start:end] for start, end in split_sentences(self.text)]
+        """The whole sentences of prose without a list's mark: as they stand there, and on one line."""
+        spans = [_unmarked(self.text[start:end]) for start, end in split_sentences(self.text)]
         return [(span, line) for span in spans if is_sentence(line := unwrap(span))]
 
     @cached_property
@@ -170,7 +182,9 @@ class Passage:
             return None
         before = rf"(?<!{SPACED})" if re.match(SPACED, quote.lstrip()) else ""
         after = rf"(?!{SPACED})" if re.search(rf"{SPACED}\Z", quote.rstrip()) else ""
-        found = re.search(before + r"\s+".join(parts) + after, self.text, re.IGNORECASE)
+        # The edges' classes are large, and compiling them without regard to case takes 10 ms.
+        quoted = r"\s+".join(parts)
+        found = re.search(f"{before}(?i:{quoted}){after}", self.text)
         return found[0].rstrip() if found else None
 
     def _understood(self, sentence: str) -> bool:
@@ -181,6 +195,12 @@ class Passage:
             and not opening(words, self.words.dangling)
             and not phrase_in(words, self.words.outside)
         )
+
+
+def _unmarked(span: str) -> str:
+    """Leave out the mark of a list item: "(a)(1) ", "- ", "2. "; "J. " may be the initial of a name."""
+    mark = ITEM.match(span)
+    return span if mark is None or INITIAL.fullmatch(mark[0]) else span[mark.end() :]
 
 
 def _pattern(word: str) -> str:

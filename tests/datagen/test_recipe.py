@@ -22,9 +22,8 @@ def mistakes(tmp_path, text):
     return [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()]
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_examples_are_valid(path):
-    assert load_recipe(path).line()
+def test_the_example_is_valid():
+    assert load_recipe(EXAMPLES / "python-reference.yaml").line()
 
 
 def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
