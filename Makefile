@@ -26,7 +26,7 @@ check: .venv/ready
 # Resolve the dependencies anew. Needs uv, and an index or folder (UV_FIND_LINKS) with torch's CPU build.
 # torch's local version is cut off: pip then takes the CPU build where it is offered.
 lock:
-	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --python-version 3.11 --no-header --no-annotate \
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock
 
 clean:

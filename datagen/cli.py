@@ -1,4 +1,4 @@
-"""The command line: ``datagen run``, ``doctor``, ``stages``, ``schema``."""
+"""The command line: ``datagen run``, ``train-synthesizer``, ``doctor``, ``stages``, ``schema``."""
 
 import json
 import sys
@@ -43,6 +43,22 @@ def run(
     with Console() as console:
         finished = run_recipe(loaded, outputs, console, fresh)
     console.summarize(finished)
+
+
+@app.command("train-synthesizer")
+def train_synthesizer(
+    recipe: Annotated[Path, typer.Argument(help="Which sets and tasks; see examples/synthesizer.yaml")],
+    output: Annotated[
+        Path | None, typer.Option(help="Where the adapter lands, not as the recipe says")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Stop after so many steps; -1: as the recipe says")] = -1,
+) -> None:
+    """Train the small model that writes exercises: a LoRA adapter, with its card, from labelled sets."""
+    from datagen.synthesizer.launch import launch
+    from datagen.synthesizer.recipe import load_recipe
+
+    loaded = load_recipe(recipe)  # its mistakes are told before anything heavy is loaded
+    launch(recipe, output or Path(loaded.output), steps)
 
 
 @app.command()

@@ -234,9 +234,9 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
         recipe = Recipe.model_validate(data | {"file": path.resolve()})
         mistakes = _mistaken_stages(recipe)
     except ValidationError as error:
-        mistakes = [(_location(part), _explain(part, Recipe)) for part in error.errors()]
+        mistakes = [(location(part), explain(part, Recipe)) for part in error.errors()]
     if mistakes:
-        lines = [f"{path}:{_line(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
+        lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
         raise RecipeError("\n".join(lines))
     return recipe
 
@@ -270,7 +270,7 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
         except ValidationError as error:
             use = (recipe.stages[name] or {}).get("use", name)
             options = find_stage(use, recipe.folder).options
-            mistakes += [(("stages", name, *part["loc"]), _explain(part, options)) for part in error.errors()]
+            mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
     return mistakes
@@ -284,13 +284,14 @@ def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _location(error: ErrorDetails) -> tuple[Any, ...]:
+def location(error: ErrorDetails) -> tuple[Any, ...]:
     """Where the mistake is, in the user's words: without the tags that tell a union's members apart."""
     tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
     return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Say what is wrong with a key of a model and how to mend it."""
     key = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
         known = sorted(set(_keys(model)))
@@ -312,7 +313,7 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
         yield from part.get("properties", {})
 
 
-def _line(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
+def line_of(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
     """Find the line of a key in the YAML tree; of the nearest key above it that is there."""
     line = 1
     for key in where:

@@ -1,4 +1,4 @@
-"""The three top-level folders ship in one wheel and work outside the checkout."""
+"""The four top-level folders ship in one wheel and work outside the checkout."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ assert json_schema()
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    wanted = ("datagen", "stages", "prompts")
+    wanted = ("datagen", "stages", "prompts", "synthesizer")
     for name in wanted:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
@@ -40,7 +40,12 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_module_prompt_and_template(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
-    places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
+    places = {
+        "datagen": "datagen",
+        "stages": "datagen/stages",
+        "prompts": "datagen/prompts",
+        "synthesizer": "datagen/synthesizer",
+    }
     for folder, place in places.items():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".yaml", ".j2"}:

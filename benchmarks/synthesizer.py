@@ -1,0 +1,247 @@
+"""
+What the synthesizer writes on passages it has never seen, beside other models on the same ones.
+
+``python -m benchmarks.synthesizer examples/synthesizer.yaml --us-code us-code.jsonl.gz``
+
+Three sets: held-out paragraphs of the labelled sets, articles of CPython's language reference, sections
+of the US Code (title 35). Each model runs the product's own line (ingest, chunk, instruct with the task
+marked_question) over them, and is then shown held-out questions with their own or with another paragraph,
+in each language that there is, to see whether it says so when a text does not answer.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datagen.completions import Completions, Journal
+from datagen.console import Console
+from datagen.generation import EngineRoom
+from datagen.models import identify
+from datagen.prompt import load as load_prompt
+from datagen.recipe import VllmModel, load_recipe
+from datagen.records import fraction
+from datagen.request import Request, Sampling
+from datagen.runner import run
+from datagen.runs import Run
+from datagen.stages.text.matching import likeness
+from datagen.synthesizer.recipe import LabelledSet, SynthesizerRecipe
+from datagen.synthesizer.recipe import load_recipe as load_synthesizer
+from datagen.synthesizer.sets import Paragraph, load
+from datagen.tables import parts, read_part
+
+TASK = "marked_question"
+ROUND_TRIP = ("round trip", "answered without")  # how the reasons of its drops begin
+SETS = ("labelled", "python", "us-code")
+
+
+def main() -> None:
+    """Run the benchmark; the figures come last, as one line of JSON."""
+    options = _options()
+    recipe = load_synthesizer(options.recipe)
+    paragraphs = [p for p in load(recipe) if p.held_out and p.questions[0].answer]
+    shown = [*paragraphs, *chain.from_iterable(translated(recipe, path, paragraphs) for path in options.also)]
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = write_corpora(Path(folder), paragraphs, options.us_code, options.passages)
+        for model in options.model:
+            finished = generate(Path(folder), corpus, model)
+            figures[model] = {name: measure(finished, name) for name in SETS}
+            figures[model]["says so"] = abstentions(Path(folder), shown, model, options.questions)
+            print(json.dumps({model: figures[model]}, indent=1), file=sys.stderr)
+            if options.keep:
+                keep(finished, options.keep / model.replace("/", "_"))
+    print(json.dumps(figures))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
+    parser.add_argument("--us-code", type=Path, help="sections of the US Code, JSON lines")
+    parser.add_argument("--model", action="append", help="bundled, or a merged model's folder; repeatable")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="a translated set; repeatable")
+    parser.add_argument("--passages", type=int, default=40, help="documents of each set")
+    parser.add_argument("--questions", type=int, default=400, help="questions shown with a paragraph")
+    parser.add_argument("--keep", type=Path, help="a folder for the kept pairs, to be read")
+    parser.add_argument("--quick", action="store_true", help="a few of everything")
+    options = parser.parse_args()
+    models = options.model or ["bundled"]
+    options.model = [str(Path(name).resolve()) if Path(name).is_dir() else name for name in models]
+    if options.quick:
+        options.passages, options.questions = 4, 20
+    return options
+
+
+def translated(recipe: SynthesizerRecipe, path: Path, paragraphs: Sequence[Paragraph]) -> Iterator[Paragraph]:
+    """Read a translation of a set: what it has of the held-out questions."""
+    held_out = {asked.id for paragraph in paragraphs for asked in paragraph.questions}
+    labelled = LabelledSet(path=str(path.resolve()), format="squad", licence="not trained on")
+    for paragraph in load(recipe.model_copy(update={"sets": [labelled]})):
+        if questions := tuple(asked for asked in paragraph.questions if asked.id in held_out):
+            yield replace(paragraph, questions=questions)
+
+
+def write_corpora(
+    folder: Path, paragraphs: Sequence[Paragraph], us_code: Path | None, most: int
+) -> list[Path]:
+    """Write the documents of each set as JSON lines, the first ones by hash."""
+    from pydoc_data.topics import topics
+
+    documents: dict[str, list[dict[str, str]]] = {
+        "labelled": [{"title": p.title, "text": p.text} for p in paragraphs if p.set.endswith(".en")],
+        "python": [{"title": name, "text": text} for name, text in topics.items()],
+        "us-code": list(_sections(us_code)) if us_code else [],
+    }
+    paths = []
+    for name, rows in documents.items():
+        drawn = sorted(rows, key=lambda row: fraction("benchmark", row["text"]))[:most]
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in drawn))
+        paths += [path] if drawn else []
+    return paths
+
+
+def _sections(path: Path) -> Iterator[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            if row["id"].startswith("/us/usc/t35/"):
+                yield {"title": row["title"], "text": row["text"]}
+
+
+def generate(folder: Path, corpus: Sequence[Path], model: str) -> Run:
+    """Let a model write questions about every document."""
+    recipe = {
+        "name": f"benchmark-{Path(model).name}",
+        "corpus": [{"path": str(path)} for path in corpus],
+        "models": {"generator": {"model": model}},
+        "cluster": {"partition_mb": 0.05},
+        "stages": {"ingest": None, "chunk": None, "instruct": {"tasks": [TASK]}},
+    }
+    path = folder / f"{recipe['name']}.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    with Console() as console:
+        return run(load_recipe(path), folder / "outputs", console)
+
+
+def rows(finished: Run, stage: str, table: str = "") -> list[dict[str, Any]]:
+    """Read a stage's table whole."""
+    return [
+        row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
+    ]
+
+
+def measure(finished: Run, name: str) -> dict[str, Any]:
+    """
+    Count one set's pairs.
+
+    Pairs a passage, share whose answer stands in the passage, agreement of the round trip (kept, of those
+    that came as far as that), distinct questions, tokens written for each kept pair.
+    """
+
+    def of_set(table: list[dict[str, Any]], lineage: bool = True) -> list[dict[str, Any]]:
+        return [row for row in table if f"{name}.jsonl" in (row["lineage"] if lineage else row)["source"]]
+
+    passages = of_set(rows(finished, "chunk"), lineage=False)
+    kept, dropped = of_set(rows(finished, "instruct")), of_set(rows(finished, "instruct", "dropped"))
+    returned = sum(row["reason"].startswith(ROUND_TRIP) for row in dropped)
+    keys = {key for row in [*kept, *dropped] for key in row["lineage"]["requests"]}
+    found = Completions(finished.folder / "completions").find(sorted(keys))
+    tokens = sum(completion.completion_tokens for completion in found.values())
+    standing = sum(" ".join(row["answer"].split()) in " ".join(row["context"].split()) for row in kept)
+    return {
+        "passages": len(passages),
+        "written": len(kept) + sum(bool(row["lineage"]["requests"]) for row in dropped),
+        "kept": len(kept),
+        "kept a passage": round(len(kept) / max(1, len(passages)), 2),
+        "answer stands": round(standing / max(1, len(kept)), 3),
+        "round trip": round(len(kept) / max(1, len(kept) + returned), 3),
+        "distinct questions": len({row["question"].casefold() for row in kept}),
+        "tokens a kept pair": round(tokens / max(1, len(kept)), 1),
+        "dropped": dict(Counter(row["reason"] for row in dropped).most_common()),
+    }
+
+
+def abstentions(
+    folder: Path, paragraphs: Sequence[Paragraph], model: str, most: int
+) -> dict[str, dict[str, float]]:
+    """
+    Show each held-out question with its own or, every other one, with another paragraph of its article.
+
+    Right: an answer to the first, "the text does not say" to the second. The other paragraph is one that
+    does not hold the answer.
+    """
+    prompt = load_prompt("instructions/answer")
+    spec = VllmModel(model=model)
+    who = identify(spec)
+    asked: dict[str, list[tuple[Request, bool, str]]] = defaultdict(list)
+    by_article: dict[tuple[str, str], list[Paragraph]] = defaultdict(list)
+    for paragraph in paragraphs:
+        by_article[paragraph.set, paragraph.title].append(paragraph)
+    everything = sorted(
+        ((p, q) for p in paragraphs for q in p.questions),
+        key=lambda pair: fraction("shown", pair[1].id, pair[0].set),
+    )
+    for paragraph, question in everything:
+        mine = asked[paragraph.set]
+        if len(mine) == most:
+            continue
+        own = len(mine) % 2 == 0
+        others = [p for p in by_article[paragraph.set, paragraph.title] if question.answer not in p.text]
+        others = others or [p for p in paragraphs if p.set == paragraph.set and question.answer not in p.text]
+        shown = paragraph if own else min(others, key=lambda p: fraction(question.id, p.id))
+        request = prompt.ask(
+            question.id,
+            task="shown",
+            sampling=Sampling(max_tokens=32, stop=("\n",)),
+            heading=shown.title,
+            passage=shown.text,
+            question=question.text,
+        )
+        mine.append((request, own, question.answer))
+    requests = {r.key(who): r for mine in asked.values() for r, _, _ in mine}
+    completions = folder / f"shown-{who.name}-{who.revision}"
+    completions.mkdir()
+    journal, room = Journal(completions, "shown"), EngineRoom()
+    room.generate(spec, who, list(requests.items()), journal, lambda usage: None)
+    room.close()
+    journal.close()
+    found = Completions(completions).find(list(requests))
+    no = prompt.fields["unanswerable"].casefold().rstrip(".")
+    figures = {}
+    for name, mine in asked.items():
+        said = [(found[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
+        silent = [text.casefold().rstrip(".") == no for text, _, _ in said]
+        right = sum(quiet != own for quiet, (_, own, _) in zip(silent, said, strict=True))
+        agree = [likeness(text, answer) == 1 for text, own, answer in said if own]
+        figures[name] = {
+            "shown": len(said),
+            "right": round(right / max(1, len(said)), 3),
+            "says so of its own": round(
+                sum(q for q, s in zip(silent, said, strict=True) if s[1]) / max(1, len(agree)), 3
+            ),
+            "answer equal": round(sum(agree) / max(1, len(agree)), 3),
+        }
+    return figures
+
+
+def keep(finished: Run, folder: Path) -> None:
+    """Write the kept pairs down, to be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "pairs.jsonl").open("w") as file:
+        for row in rows(finished, "instruct"):
+            fields = ("question", "answer", "evidence", "context")
+            file.write(json.dumps({"source": row["lineage"]["source"]} | {f: row[f] for f in fields}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""A few steps on a small random model: the loss falls, and the adapter is saved with its card."""
+
+import json
+
+import pytest
+
+pytest.importorskip("peft")
+pytest.importorskip("trl")
+torch = pytest.importorskip("torch")
+
+from datagen.errors import UserError  # noqa: E402
+from datagen.synthesizer.recipe import load_recipe  # noqa: E402
+from datagen.synthesizer.train import train_synthesizer  # noqa: E402
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
+)
+
+
+@pytest.fixture
+def base(tmp_path, written):
+    """Write a small random model whose tokenizer knows the words of the sets."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    written()
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = ["<unk>", "<|im_start|>", "<|im_end|>"]
+    texts = [(tmp_path / name).read_text() for name in ("towns.json", "trials.json")]
+    tokenizer.train_from_iterator(texts, trainers.WordLevelTrainer(special_tokens=special))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
+    fast.chat_template = CHAT
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    folder = tmp_path / "base"
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tmp_path):
+    training = {"epochs": 4, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
+    recipe = load_recipe(
+        written(base="base", training=training, tasks={"answer": None, "unanswerable": None})
+    )
+    figures = train_synthesizer(recipe, tmp_path / "adapter")
+    assert figures["loss_end"] < figures["loss_start"]
+    assert figures["tokens_computed"] < figures["tokens_without_sharing"]
+    assert figures["epochs_seen"] == pytest.approx(4)
+    told = json.loads((tmp_path / "adapter" / "training.json").read_text())
+    assert told["rows"]["answer"]["trained on"] > 0
+    assert str(tmp_path) not in (tmp_path / "adapter" / "adapter_config.json").read_text()
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert "instructions/answer" in card and "towns.json" in card
+
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    plain, merged = (
+        AutoModelForCausalLM.from_pretrained(folder) for folder in (base, tmp_path / "adapter" / "merged")
+    )
+    assert merged.dtype == torch.bfloat16
+    assert not torch.equal(
+        merged.model.layers[0].mlp.up_proj.weight, plain.model.layers[0].mlp.up_proj.weight
+    )
+
+
+def test_it_stops_when_the_minutes_are_over(base, written, tmp_path):
+    training = {"epochs": 500, "batch_size": 12, "together": 4, "max_tokens": 512, "minutes": 0.05}
+    recipe = load_recipe(written(base="base", training=training, tasks={"answer": None}))
+    assert train_synthesizer(recipe, tmp_path / "adapter")["epochs_seen"] < 500
+
+
+def test_a_round_that_does_no_better_is_put_aside(base, written, tmp_path):
+    training = {"epochs": 2, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
+    tasks = {"answer": None}
+    train_synthesizer(load_recipe(written(base="base", training=training, tasks=tasks)), tmp_path / "first")
+    worse = training | {"learning_rate": 1e-9, "epochs": 1}
+    second = load_recipe(written(base="base", training=worse, tasks=tasks, over="first"))
+    with pytest.raises(UserError, match="not taken"):
+        train_synthesizer(second, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    assert (tmp_path / "second-not-taken" / "adapter_model.safetensors").exists()
