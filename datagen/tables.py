@@ -79,8 +79,3 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         present = set(pq.read_schema(path).names)
         columns = [name for name in columns if name in present]
     return pq.read_table(path, columns=columns, partitioning=None)
-
-
-def count_rows(folder: Path) -> int:
-    """Count a table's rows without reading them."""
-    return sum(pq.read_metadata(path).num_rows for path in parts(folder))

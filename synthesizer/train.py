@@ -102,10 +102,14 @@ def save_merged(source: str, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder / "merged")
 
 
-def _with_adapter(source: str, adapter: Path) -> Any:
-    model = transformers.AutoModelForCausalLM.from_pretrained(
+def _base(source: str) -> Any:
+    return transformers.AutoModelForCausalLM.from_pretrained(
         source, dtype=torch.bfloat16, attn_implementation="shared_prefix"
     )
+
+
+def _with_adapter(source: str, adapter: Path) -> Any:
+    model = _base(source)
     return PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False)
 
 
@@ -142,9 +146,7 @@ def fitting(rows: Sequence[Row], tokenizer: Any, most: int) -> tuple[list[Row], 
 
 def adapted(source: str, training: Training) -> Any:
     """Load the base model in bfloat16 and put an untrained adapter on it, in bfloat16 too."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        source, dtype=torch.bfloat16, attn_implementation="shared_prefix"
-    )
+    model = _base(source)
     lora = LoraConfig(
         r=training.rank,
         lora_alpha=training.alpha,

@@ -368,4 +368,5 @@ def test_odd_pages_do_not_fail(page):
 
 @given(st.text(alphabet="<>/abpdivtrh1 ='\"&;-!\n", max_size=200))
 def test_no_page_fails(page):
-    read_webpage(page)
+    text, title = read_webpage(page)
+    assert isinstance(text, str) and isinstance(title, str)
