@@ -13,7 +13,8 @@ From what `stages.probe` found out about the target, four kinds of rows, each wi
   counterpart, the question under its own passage, is among the instructions.
 
 Whether a passage leaves a question open is decided twice: the answer's words must not stand in it, and
-the judge must say so with a probability above a threshold. The doubtful are dropped.
+the judge, who is asked to answer from it, must say that it does not say, with a probability above a
+threshold. The doubtful are dropped.
 """
 
 import re
@@ -30,7 +31,7 @@ from datagen.prompt import ENVIRONMENT, Prompt
 from datagen.records import chat, content_id, fraction, pick
 from datagen.request import Answers, Reject, Request
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.score import verdict
+from datagen.stages.text import reading
 from datagen.stages.text.matching import attempts, likeness, standing
 
 NEAR = 4  # passages of the same document that are tried, and of other documents after them
@@ -45,10 +46,9 @@ class Options(datagen.stage.Options):
     known_question: float = Field(1.0, ge=0, le=1, description="Share of known questions that are answered")
     not_in_context: float = Field(0.5, ge=0, le=1, description="Share of questions put to another passage")
     point: bool = Field(True, description="Let refusals say where to look: the document's name")
-    sure: float = Field(0.6, ge=0.5, le=1, description="How sure the judge must be that it is left open")
-    orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
+    sure: float = Field(0.6, ge=0, le=1, description="How sure the judge must be that it is left open")
     overlap: float = Field(0.6, gt=0, le=1, description="The passage may hold no such share of the answer")
-    judge: str = Field("judges/answerable", description="What the judge is asked; first option: left open")
+    judge: str = Field(reading.PROMPT, description="What the judge is asked; its `unanswerable`: left open")
     unknown: str = Field("refusals/does_not_know", description="Words for what the target does not know")
     elsewhere: str = Field("refusals/not_in_context", description="Words for what a passage does not say")
 
@@ -62,17 +62,16 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
         if not _drawn(options, "not_in_context", row, seed):
             continue
         try:
-            passage, question = shelf.near_miss(row, options.overlap), row["question"]
+            passage, title = shelf.near_miss(row, options.overlap)
         except Reject:
             continue
-        yield from verdict.ask(
+        yield reading.ask(
             prompt,
             row["id"],
-            *(seed, question),
             task="not_in_context",
-            orders=options.orders,
+            question=row["question"],
             passage=passage,
-            question=question,
+            heading=title,
         )
 
 
@@ -80,6 +79,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Write the rows of each kind; a probe that gives none is dropped."""
     seed = str(context.recipe.seed)
     wordings = context.prompt(options.unknown), context.prompt(options.elsewhere)
+    judged = context.prompt(options.judge)
     plain = Builder("examples", context)
     worded = Builder("examples", context, wordings[0].name, wordings[0].hash)
     probes = rows.to_pylist()
@@ -109,7 +109,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             else:
                 worded.drop(Reject("no wrong answer to reject", row["target_answer"]), made, row)
         if "not_in_context" in drawn:
-            _decline_context(plain, row, shelf, wordings[1], answers, options, seed)
+            _decline_context(plain, row, shelf, wordings[1], judged, answers, options, seed)
     parts = plain.outcome(), worded.outcome()
     return Outcome(
         *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
@@ -142,6 +142,7 @@ def _decline_context(
     row: Row,
     shelf: "_Shelf",
     wording: Prompt,
+    judged: Prompt,
     answers: Answers,
     options: Options,
     seed: str,
@@ -151,13 +152,16 @@ def _decline_context(
     made["logprob"] = None  # what the judge says about it is no part of its text
     given = answers.of(row["id"])
     try:
-        passage = shelf.near_miss(row, options.overlap)
+        passage, _ = shelf.near_miss(row, options.overlap)
         made |= {"context": passage, "prompt": chat(row["question"], passage)}
-        sure = verdict.probability(given)
+        if not given:
+            raise Reject("no verdict", "no completion came back")
+        said = given[0].completion
+        sure = reading.probability_left_open(given[0], judged)
         if sure is None:
-            raise Reject("no verdict", next((answer.completion.error for answer in given), ""))
-        if sure < options.sure:
-            raise Reject("context may answer it", f"left open with probability {sure:.2f}, by the judge")
+            raise Reject("no verdict", said.error or said.text)
+        if sure < options.sure or not sure:
+            raise Reject("context may answer it", f"left open with probability {sure:.2f}; said: {said.text}")
     except Reject as why:
         builder.drop(why, made, row, *given)
         return
@@ -169,16 +173,18 @@ class _Shelf:
 
     def __init__(self, probes: Sequence[Row]) -> None:
         self._documents: dict[str, dict[str, Row]] = {}
+        self._titles: dict[str, str] = {}
         ring = {}
         for row in probes:
             if row["context"]:
+                self._titles[row["context"]] = row["lineage"]["title"] or ""
                 self._documents.setdefault(row["lineage"]["document_id"], {})[row["context"]] = row["lineage"]
                 ring[content_id(row["context"])] = row["context"]
         self._ring = sorted(ring.items())
 
-    def near_miss(self, row: Row, overlap: float) -> str:
+    def near_miss(self, row: Row, overlap: float) -> tuple[str, str]:
         """
-        Find a passage that seems to answer a question and does not hold its answer's words.
+        Find a passage, with its title, that seems to answer a question and does not hold its answer's words.
 
         The nearest of the same document come first; then some of other documents, drawn by hash.
 
@@ -192,7 +198,7 @@ class _Shelf:
             tried += 1
             held = standing(row["answer"], passage)
             if held < overlap and likeness(passage, row["evidence"] or row["answer"]) < overlap:
-                return passage
+                return passage, self._titles[passage]
         if tried:
             raise Reject("context may answer it", f"the answer's words stand in all {tried} near ones")
         raise Reject("no other passage", "the question's passage is the only one at hand")

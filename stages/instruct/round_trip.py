@@ -15,14 +15,12 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from datagen.request import Answer, Reject, Request, Sampling
+from datagen.request import Answer, Reject, Request
 from datagen.stage import Context
-from datagen.stages.text import matching
+from datagen.stages.text import matching, reading
 from datagen.stages.text.passage import Passage, Words, words_of
 
 TASK = "round_trip"
-PROMPT = "instructions/answer"
-SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 OWN, OTHER = "own", "other"
 
 
@@ -73,16 +71,16 @@ def ask(
     draft: Answer, pair: dict[str, Any], passage: Passage, neighbours: Neighbours, context: Context
 ) -> Iterator[Request]:
     """Write the requests that show a draft's question with its own passage and with a neighbouring one."""
-    prompt = context.prompt(PROMPT)
+    prompt = context.prompt(reading.PROMPT)
     for which, shown in ((OWN, passage), (OTHER, neighbours.of(passage, pair["answer"]))):
         if shown is not None:
-            yield prompt.ask(
+            yield reading.ask(
+                prompt,
                 passage.row["id"],
                 task=TASK,
-                sampling=SAMPLING,
-                heading=shown.heading,
-                passage=shown.text,
                 question=pair["question"],
+                passage=shown.text,
+                heading=shown.heading,
                 about=_about(draft, which),
             )
 
@@ -106,8 +104,7 @@ def check(
     question, answer = pair["question"], pair["answer"]
     said = trip[0].text
     if agree(said, answer, question, words) < agreement:
-        silent = context.prompt(PROMPT).fields["unanswerable"]
-        none = matching.words(said) == matching.words(silent)
+        none = reading.left_open(said, context.prompt(reading.PROMPT))
         reason = "round trip finds no answer" if none else "round trip gives another answer"
         raise Reject(reason, f"{question} {answer}, but: {said}")
     for other in trip[1:]:

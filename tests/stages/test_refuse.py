@@ -40,15 +40,15 @@ def probe(number, label, document="rivers", **fields):
     return row | fields
 
 
+SILENCE = "The text does not say."
+
+
 def judge(request):
-    """Say "not answered" with certainty unless the passage names the river and its length."""
-    said = request.messages[-1]["content"]
-    text, asked = said.split("\n~~~\n\n")
+    """Answer from the passage if it names the river and its length."""
+    text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
     river = re.search(r"the river (\w+)\?", asked)[1]
-    wanted = "In" if re.search(rf"{river} is \d+ miles", text) else "Not"
-    return next(
-        letter for letter, option in re.findall(r"^\((A|B)\) (\w+)", said, re.MULTILINE) if option == wanted
-    )
+    found = re.search(rf"{river} is (\d+ miles)", text)
+    return found[1] if found else SILENCE
 
 
 def kinds(rows):
@@ -107,21 +107,10 @@ def test_a_near_passage_that_leaves_the_question_open_is_declined():
         assert row["kind"] == "refusal"
         assert row["context"] in (passage(number - 1), passage(number + 1))  # the nearest of its document
         assert row["prompt"][-1]["content"] == f"{row['context']}\n\n{row['question']}"
-        assert len(row["lineage"]["requests"]) == 2
+        assert len(row["lineage"]["requests"]) == 1
         assert row["logprob"] is None
-    assert len(requests) == 10
-
-
-def test_both_orders_of_the_options_are_asked_and_the_first_is_drawn():
-    rows = [probe(number, "known") for number in range(10)]
-    requests = ask(stage, rows, judge, not_in_context=1)[2]
-    assert all(
-        len({request.choices for request in pair}) == 2
-        for pair in zip(requests[::2], requests[1::2], strict=True)
-    )
-    once = ask(stage, rows, judge, not_in_context=1, orders=1)[2]
-    assert len(once) == 10
-    assert {request.choices for request in once} == {("A", "B"), ("B", "A")}
+    assert len(requests) == 5
+    assert "rivers of Europe" not in requests[0].messages[-1]["content"]  # the passage's title, not its file
 
 
 def test_where_the_answers_words_stand_the_judge_is_not_asked():
@@ -135,7 +124,7 @@ def test_where_the_answers_words_stand_the_judge_is_not_asked():
 
 def test_a_passage_in_doubt_is_dropped():
     def unsure(request):
-        return {"choices": (-0.6, -0.8)}  # 0.55 for "not answered"
+        return {"text": SILENCE, "logprobs": (-0.5, -0.1)}  # a probability of 0.55
 
     rows = [probe(0, "known"), probe(1, "known")]
     kept, dropped, _ = ask(stage, rows, unsure, not_in_context=1, known_question=0, sure=0.6)
@@ -144,16 +133,22 @@ def test_a_passage_in_doubt_is_dropped():
     assert len(ask(stage, rows, unsure, not_in_context=1, known_question=0, sure=0.5)[0]) == 2
 
 
-def test_a_judge_that_always_says_the_same_letter_convinces_nobody():
+@pytest.mark.parametrize("said", ["A", "107 miles", "The text does not say how long it is.", ""])
+def test_a_judge_that_says_anything_else_convinces_nobody(said):
     rows = [probe(number, "known") for number in range(10)]
-    kept, dropped, _ = ask(stage, rows, lambda request: "A", not_in_context=1, known_question=0)
-    assert not kept and len(dropped) == 10
+    for sure in (0, 0.6):
+        kept, dropped, _ = ask(
+            stage, rows, lambda request: said, not_in_context=1, known_question=0, sure=sure
+        )
+        assert not kept and {row["reason"] for row in dropped} == {"context may answer it"}
 
 
 def test_a_failed_judge_is_no_verdict():
     rows = [probe(0, "known"), probe(1, "known")]
     broken = ask(stage, rows, lambda request: {"finish": "error", "error": "gone"}, not_in_context=1)
     assert {(row["reason"], row["detail"]) for row in broken[1]} == {("no verdict", "gone")}
+    cut_off = ask(stage, rows, lambda request: {"finish": "length", "text": "The text"}, not_in_context=1)
+    assert {row["reason"] for row in cut_off[1]} == {"no verdict"}
 
 
 def test_a_lonely_passage_has_no_other():
@@ -189,7 +184,7 @@ def test_no_planted_near_miss_is_refused_where_its_answer_stands():
 
     def fallible(request):
         number = int(re.search(r"valve (\d+)", request.messages[-1]["content"].split("\n~~~\n\n")[1])[1])
-        return {"choices": (-3.0, -0.05) if number % 10 == 4 else (-0.05, -3.0)}
+        return "1000 litres" if number % 10 == 4 else SILENCE
 
     kept, _, _ = ask(stage, rows, fallible, not_in_context=1, known_question=0)
     assert kept
@@ -230,7 +225,7 @@ def refusals(task, count=50):
             "question": f"How long is the river {RIVERS[number % 10]} in book {number}?",
         }
         rows.append(row)
-    say_no = ask(stage, rows, lambda request: {"choices": (-0.01, -5.0)}, not_in_context=1)[0]
+    say_no = ask(stage, rows, lambda request: SILENCE, not_in_context=1)[0]
     return [row["answer"] for row in say_no if row["task"] == task]
 
 

@@ -40,9 +40,13 @@ def model(request):
     """Answer as the generator, the target or the judge, told apart by what is asked for."""
     said = request.messages[-1]["content"]
     if request.choices:
-        verdict = _judge(said)
-        letter = re.search(rf"\((\w)\) {verdict}", said)[1]
+        letter = re.search(r"\((\w)\) True", said)[1]
         return {"text": letter, "choices": [-0.1 if choice == letter else -3.0 for choice in request.choices]}
+    if "Answer with words of the text" in said:  # the judge
+        passage, _, question = said.partition("Question:")
+        asked = next(name for name in CITIES if name in question)
+        held = f"archive of {asked}" in " ".join(passage.split())
+        return CITIES[asked] if held else "The text does not say."
     if request.schema is None:  # the target, without the passage
         country = next((name for name in CITIES if name in said), "")
         city = CITIES.get(country, "") if country in KNOWN else "Paris, on the river Seine"
@@ -53,11 +57,3 @@ def model(request):
         return "{}"
     question = f"In which town does the royal archive of {found[1]} stand?"
     return {"text": json.dumps({"question": question, "answer": found[2]}), "logprobs": [-0.1, -0.2]}
-
-
-def _judge(said):
-    passage, _, question = said.partition("Question:")
-    if "(A) True" in said or "(B) True" in said:
-        return "True"
-    asked = next(name for name in CITIES if name in question)
-    return "In the text" if f"archive of {asked}" in " ".join(passage.split()) else "Not in the text"
