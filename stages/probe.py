@@ -8,13 +8,14 @@ partly agree, is **ambiguous** and teaches nothing (WACK's knowledge test, arXiv
 R-Tuning's greedy answer, arXiv 2311.09677). A label holds for one target and revision, which is in the
 row's id and lineage: another target makes other rows.
 
-Only questions that can be asked this way are probed. One that speaks of "the passage" cannot be
-answered without it, yes and no are right half of the time by chance, and a long explanation cannot be
-compared by its words: such rows are dropped, each with its reason.
+Only questions that can be asked this way are probed. One that speaks of "the passage" or that fits
+another passage as well ("What happens if no argument is given?") cannot be answered without it, yes and
+no are right half of the time by chance, and a long explanation cannot be compared by its words: such rows
+are dropped, each with its reason.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.text.checks import stands_alone
 from datagen.stages.text.matching import essence, likeness
 from datagen.stages.text.passage import Words, words_for
+from datagen.stages.text.postings import Postings
 
 
 class Options(datagen.stage.Options):
@@ -54,8 +56,10 @@ class Options(datagen.stage.Options):
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask every question that can stand alone, once greedily and `samples` times at a temperature."""
     prompt, language = context.prompt(options.prompt), words_for(context)
-    for row in rows.select(["id", "task", "question", "answer"]).to_pylist():
-        if _unfit(row, options, language):
+    probed = rows.select(["id", "task", "question", "answer", "context"]).to_pylist()
+    passages = _passages(probed, language)
+    for row in probed:
+        if _unfit(row, options, language, passages):
             continue
         for sample in range(1 + options.samples):
             sampling = Sampling(options.max_tokens, temperature=options.temperature if sample else 0.0)
@@ -68,12 +72,14 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Compare the answers with the passage's and label the row."""
     builder = Builder("probes", context)
     target, language = context.models[stage.role], words_for(context)
-    for parent in rows.to_pylist():
+    probed = rows.to_pylist()
+    passages = _passages(probed, language)
+    for parent in probed:
         row = {name: parent.get(name) for name in EXAMPLES.names if name not in ("id", "lineage", "logprob")}
         row["id"] = content_id(parent["id"], target.name, target.revision)
         given = answers.of(parent["id"])
         try:
-            if unfit := _unfit(parent, options, language):
+            if unfit := _unfit(parent, options, language, passages):
                 raise unfit
             said = [_said(answer) for answer in given]
         except Reject as why:
@@ -93,7 +99,11 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 _GUESSED = re.compile(r"\s*(?:yes|no|true|false|maybe|both|neither)\b[\s.!]*", re.IGNORECASE)
 
 
-def _unfit(row: Mapping[str, Any], options: Options, language: Words) -> Reject | None:
+def _passages(probed: Sequence[Mapping[str, Any]], language: Words) -> Postings:
+    return Postings((row["context"] for row in probed if row["context"]), language)
+
+
+def _unfit(row: Mapping[str, Any], options: Options, language: Words, passages: Postings) -> Reject | None:
     """Say why a question cannot be asked closed-book, if so."""
     question, answer = row["question"] or "", row["answer"] or ""
     if row["task"] in options.skip:
@@ -102,6 +112,8 @@ def _unfit(row: Mapping[str, Any], options: Options, language: Words) -> Reject 
         stands_alone(question, language, asks=True)
     except Reject as why:
         return Reject("needs its context", why.detail)
+    if row["context"] and (others := passages.fits_others(question, row["context"])):
+        return Reject("needs its context", f"its words stand in {others} other passages too: {question}")
     if _GUESSED.fullmatch(answer) or (question and likeness(question, answer) == 1):
         return Reject("answer can be guessed", answer)
     if (added := len(essence(answer, question, language.stop))) > options.longest:

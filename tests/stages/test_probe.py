@@ -140,3 +140,18 @@ def test_an_injected_instruction_is_asked_as_text():
 def test_thresholds_must_leave_a_band_between_them():
     with pytest.raises(ValidationError, match=r"leave at least 0\.1"):
         Options(right=0.52, wrong=0.48)
+
+
+def test_a_question_that_fits_another_passage_needs_its_own():
+    shown = {
+        "Lima": "The port of Lima is large. If no flag is shown, the pilot turns back to the sea.",
+        "Suva": "The port of Suva is small. If no flag is shown, the ship waits for a day.",
+    }
+    vague = example(
+        question="What happens if no flag is shown?", answer="the ship waits", context=shown["Suva"]
+    )
+    named = example(question="How is the port of Lima?", answer="large", context=shown["Lima"])
+    kept, dropped, requests = ask(stage, [vague, named], lambda request: "large")
+    assert [row["question"] for row in kept] == [named["question"]]
+    assert [row["reason"] for row in dropped] == ["needs its context"]
+    assert {request.row for request in requests} == {named["id"]}

@@ -1,0 +1,41 @@
+"""An inverted index of passages: which of them hold all the words that a question is about."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from datagen.stages.text.passage import Words
+
+
+class Postings:
+    """
+    The passages that each content word stands in.
+
+    Parameters
+    ----------
+    passages
+        Their texts; one that comes twice counts once.
+    words
+        What is known of their language.
+    """
+
+    def __init__(self, passages: Iterable[str], words: Words) -> None:
+        self._words = words
+        self._number = {text: number for number, text in enumerate(dict.fromkeys(passages))}
+        self._holding: dict[str, set[int]] = defaultdict(set)
+        for text, number in self._number.items():
+            for word in words.content(text):
+                self._holding[word].add(number)
+
+    def fits_others(self, question: str, passage: str) -> int:
+        """
+        Count the other passages that a question fits as well as its own.
+
+        They hold each of its content words that its own passage holds. A question without such words fits
+        them all.
+        """
+        own = self._number[passage]
+        fitting = set(self._number.values())
+        for word in set(self._words.content(question)):
+            if own in self._holding[word]:
+                fitting &= self._holding[word]
+        return len(fitting - {own})
