@@ -72,8 +72,7 @@ def inverted(sentence: str, text: str) -> str:
     """
     Ask whether a sentence is so: "The list is empty." becomes "Is the list empty?".
 
-    Its first word is written small if it is a determiner or stands so in `text`, and large if it stands so
-    inside a sentence there; where neither is seen, nothing is asked.
+    Where it is not seen how its first word is written inside a sentence (`lowered`), nothing is asked.
     """
     found = re.match(rf"([^,;:()]+?) ({'|'.join(COPULAS)}) ([^,;:()]+)[.]$", sentence)
     if not found:
@@ -82,12 +81,22 @@ def inverted(sentence: str, text: str) -> str:
     said = words_of(subject)
     if len(said) > LONGEST_SUBJECT or set(said) & (CLAUSE | set(COPULAS) | {"has", "have", "had"}):
         return ""
+    subject = lowered(subject, text)
+    return f"{verb.capitalize()} {subject} {rest}?" if subject else ""
+
+
+def lowered(subject: str, text: str) -> str:
+    """
+    Write what opens a sentence as it is written inside of one; "" where neither way is seen.
+
+    Small if its first word is a determiner or stands so in `text`, large if it stands so inside a
+    sentence there.
+    """
     first, _, others = subject.partition(" ")
     if first.lower() in DETERMINERS or re.search(rf"\b{re.escape(first.lower())}\b", text):
-        subject = f"{first.lower()} {others}".strip()
-    elif not re.search(rf"[\w,] {re.escape(first)}\b", text):
-        return ""
-    return f"{verb.capitalize()} {subject} {rest}?"
+        return f"{first.lower()} {others}".strip()
+    inside = not first[0].isalpha() or re.search(rf"[\w,] {re.escape(first)}\b", text)
+    return subject if inside else ""
 
 
 def _another(number: str, sentence: str) -> str:

@@ -25,13 +25,15 @@ class LabelledSet(Section):
     """Paragraphs with questions and answers: people wrote them, or a run confirmed them."""
 
     path: str = Field(description="A file, relative to the recipe; .gz may follow its ending")
-    format: Literal["squad", "records", "run"] = Field(
+    format: Literal["squad", "records", "run", "corpus"] = Field(
         description="squad: SQuAD's JSON. records: JSON lines, or JSON with a list or an object of records. "
-        "run: the folder of a finished run, whose confirmed pairs are learned from"
+        "run: the folder of a finished run, whose confirmed pairs are learned from. corpus: documents that "
+        "nobody has asked about, a file or a folder of any format that a run reads; rules ask, not people"
     )
     licence: str = Field(description="The set's licence, for the card")
     mapping: Mapping | None = Field(None, description="records: which field holds what")
     holdout: float = Field(0.1, ge=0, lt=1, description="Share of the paragraphs that is never trained on")
+    most: int | None = Field(None, ge=1, description="Stop reading at so many questions")
     max_chars: int = Field(
         1200, ge=200, description="Longer passages are cut at the end of a sentence; a conclusion is kept"
     )

@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
+from datagen.prompt import load as load_prompt
+from datagen.recipe import Source
 from datagen.records import content_id, fraction
+from datagen.request import Reject
+from datagen.stages.chunk.cut import cut
+from datagen.stages.ingest.readers import READERS, File
+from datagen.stages.instruct.candidates import candidates
+from datagen.stages.instruct.marked_question import leads_to
+from datagen.stages.text.passage import WORDS, Passage, Words
 from datagen.stages.text.sentences import DOTTED, split_sentences, unwrap
+from datagen.synthesizer.questions import question_to
 from datagen.synthesizer.recipe import LabelledSet, Mapping, SynthesizerRecipe
 from datagen.tables import parts, read_part
 
+SHORTEST = 200  # characters of a passage of a corpus
 CONFIRMED = "marked_question"  # the task whose pairs a round trip confirms
 
 
@@ -81,7 +91,7 @@ def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
     for labelled in recipe.sets:
         path = recipe.file.parent / labelled.path
         try:
-            read = _read(path, labelled)
+            read = _until(_read(path, labelled), labelled.most)
             paragraphs += [_held_out(paragraph, path, labelled, recipe.seed) for paragraph in read]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -105,8 +115,20 @@ def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
             return _squad(_json(path))
         case "records":
             return _records(path, labelled)
+        case "corpus":
+            return _corpus(path, labelled)
         case _:
             return _run(path)
+
+
+def _until(read: Iterator[Paragraph], most: int | None) -> Iterator[Paragraph]:
+    """Stop reading when the paragraphs have so many questions."""
+    count = 0
+    for paragraph in read:
+        if most is not None and count >= most:
+            return
+        count += len(paragraph.questions)
+        yield paragraph
 
 
 def _held_out(paragraph: Paragraph, path: Path, labelled: LabelledSet, seed: int) -> Paragraph:
@@ -148,6 +170,43 @@ def _records(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
             str(name),
         )
         yield Paragraph("", _text(record, fields.title), text, (question,))
+
+
+def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
+    """
+    Read documents, cut them into passages, and ask by rule about the answers that are found by rule.
+
+    Files come in an order that is drawn by hash, so that the first ones are of all sorts. A passage that
+    gives one question only is left out: to read it costs as much as to read one that gives four.
+    """
+    words = Words.model_validate(load_prompt(WORDS).fields)
+    files = list(path.rglob("*")) if path.is_dir() else [path]
+    for file in sorted(files, key=lambda file: content_id(file.name)):
+        given = File(file, file.name, Source(path=str(file)))
+        if not file.is_file() or given.ending not in READERS:
+            continue
+        for record in READERS[given.ending][1](given):
+            if isinstance(record, Reject):
+                continue
+            for span in cut(record.text, labelled.max_chars, SHORTEST):
+                text = record.text[span.start : span.end]
+                row = {"id": content_id(text), "title": record.title, "section": "", "text": text}
+                if len(questions := _asked(Passage(row, words))) >= 2:
+                    yield Paragraph("", record.title, text, tuple(questions))
+
+
+def _asked(passage: Passage) -> list[Question]:
+    questions: dict[str, Question] = {}
+    for candidate in candidates(passage, 40):
+        text = question_to(candidate, passage)
+        if text and text not in questions:
+            try:
+                leads_to(text, candidate.answer, passage)
+            except Reject:
+                continue
+            answer = passage.find(candidate.answer) or ""
+            questions[text] = Question(text, answer, passage.text.index(answer))
+    return list(questions.values())
 
 
 def _run(folder: Path) -> Iterator[Paragraph]:

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from datagen.records import content_id
-from datagen.stages.instruct.rules import INITIALS, MARKED, MOST, YEAR, Sentence, find
+from datagen.stages.instruct.rules import INITIALS, LONGEST_WHOLE, MARKED, MOST, YEAR, Sentence, find
 from datagen.stages.text.passage import Passage, opening, phrase_in, words_of
 from datagen.stages.text.sentences import is_closed
 
 SHORTEST, LONGEST = 6, 80  # words of a sentence that is asked about
 LEFT = 3  # content words of the sentence that must be left to ask with
+LEFT_BY_WHOLE = 2
+SOUND = ("clause", "consequence", "action", "object", "subject", "definition", "quantity", "date")
+WHOLE = ("action", "consequence")  # take most of a sentence
 
 CODE = re.compile(r"[=<>{}\[\]|\\]|::|\.\.\.|https?:|www\.")
 LABEL = re.compile(r"\(?\w{1,2}\)|\W*")  # (a), 1)
@@ -39,7 +42,8 @@ class Candidate:
     sentence
         A whole sentence of the passage, on one line.
     kind
-        Which rule found it: definition, term, date, quantity, name, clause, subject or phrase.
+        Which rule found it: definition, term, date, quantity, name, clause, consequence, action, object,
+        subject or phrase.
     """
 
     answer: str
@@ -61,15 +65,20 @@ def candidates(passage: Passage, most: int) -> list[Candidate]:
     List answers that a passage offers, at most so many.
 
     They are spread over its sentences and over the kinds: one for each sentence comes before a second
-    for any, and of equal ones the hash decides. The same passage gives the same answers.
+    for any, what good questions are asked for (`SOUND`) before a bare term or phrase, and of equal ones
+    the hash decides. The same passage gives the same answers.
     """
     found = list(_all(passage))
     lot = {one: content_id(passage.row["id"], one.sentence, one.answer) for one in found}
     sentences: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     taken: list[Candidate] = []
+
+    def price(one: Candidate) -> tuple[int, bool, int, str]:
+        return sentences[one.sentence], one.kind not in SOUND, kinds[one.kind], lot[one]
+
     while found and len(taken) < most:
-        best = min(found, key=lambda one: (sentences[one.sentence], kinds[one.kind], lot[one]))
+        best = min(found, key=price)
         found.remove(best)
         if passage.find(best.answer) is not None:
             taken.append(best)
@@ -82,7 +91,9 @@ def candidates(passage: Passage, most: int) -> list[Candidate]:
 def _same(one: Candidate, other: Candidate) -> bool:
     """Tell whether an answer is part of the other in the same sentence, or the same in another one."""
     some, others = f" {' '.join(words_of(one.answer))} ", f" {' '.join(words_of(other.answer))} "
-    return some == others or (one.sentence == other.sentence and (some in others or others in some))
+    if one.sentence != other.sentence or (one.kind in WHOLE) != (other.kind in WHOLE):
+        return some == others
+    return some in others or others in some
 
 
 def _all(passage: Passage) -> Iterator[Candidate]:
@@ -95,7 +106,7 @@ def _all(passage: Passage) -> Iterator[Candidate]:
             continue
         for start, end, kind in find(Sentence(line, words)):
             answer = _tidy(line[start:end])
-            if (line, answer) not in seen and _askable(answer, line, passage):
+            if (line, answer) not in seen and _askable(answer, kind, line, passage):
                 seen.add((line, answer))
                 yield Candidate(answer, line, kind)
 
@@ -107,10 +118,11 @@ def _tidy(answer: str) -> str:
     return marked[marked.lastindex or 1].strip() if marked else answer
 
 
-def _askable(answer: str, line: str, passage: Passage) -> bool:
+def _askable(answer: str, kind: str, line: str, passage: Passage) -> bool:
     """Tell whether a reader could give this answer to a question about the sentence."""
     words, said, content = passage.words, words_of(answer), passage.words.content(answer)
-    if len(answer) < 2 or not 1 <= len(said) <= MOST or not content or LABEL.fullmatch(answer):
+    longest = LONGEST_WHOLE if kind in WHOLE else MOST
+    if len(answer) < 2 or not 1 <= len(said) <= longest or not content or LABEL.fullmatch(answer):
         return False
     if CODE.search(answer) or MARKUP.search(answer) or not is_closed(answer):
         return False
@@ -118,9 +130,11 @@ def _askable(answer: str, line: str, passage: Passage) -> bool:
         return False
     if said[-1] in words.prepositions | words.relative | words.stop and answer[-1].islower():  # World War I
         return False
+    if kind not in WHOLE and said[-1] in words.pointing:
+        return False
     if said[0] in words.negations | words.numbered or (YEAR.fullmatch(said[0]) and len(said) == 2):
         return False
     if all(word in words.modals | words.verbs | words.vague | words.stop | words.months for word in said):
         return False
     left = {word for word in words.content(line) if word not in content}
-    return len(left) >= LEFT
+    return len(left) >= (LEFT_BY_WHOLE if kind in WHOLE else LEFT)

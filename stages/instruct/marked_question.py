@@ -20,16 +20,23 @@ QUESTION = Line(160, QUESTION_MARKS)
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     """Keep a question that stands alone and is about a sentence with its answer, which it does not tell."""
-    marked, words = Candidate.load(answer.request.about), passage.words
+    marked = Candidate.load(answer.request.about)
     question = QUESTION.read(answer.text, "question")
     checks.clean(question, passage, instruction(prompt))
+    evidence = leads_to(question, marked.answer, passage)
+    return {"question": question, "context": passage.text, "answer": marked.answer, "evidence": evidence}
+
+
+def leads_to(question: str, answer: str, passage: Passage) -> str:
+    """Return the sentence that a question with its answer is about; refuse a pair that has none."""
+    words = passage.words
     checks.question(question, words)
     checks.stands_alone(question, words, asks=True)
+    checks.particular(question, words)
     checks.about(question, passage, 0.4)
-    checks.withholds(question, marked.answer, words)
-    checks.of_a_kind(question, marked.answer, words)
-    evidence = checks.located(question, marked.answer, passage)
-    return {"question": question, "context": passage.text, "answer": marked.answer, "evidence": evidence}
+    checks.withholds(question, answer, words)
+    checks.of_a_kind(question, answer, words)
+    return checks.located(question, answer, passage)
 
 
 task = Task(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from datagen.stages.text.passage import NUMBER, Words, words_of
 
-MOST = 15  # words of an answer
+MOST, LONGEST_WHOLE = 15, 24  # words of an answer, and of one that takes most of its sentence
 PHRASE = 6  # words of a term, of a subject, or of what a sentence or a clause ends with
 
 TOKEN = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|\w+(?:[-'’./]\w+)*")
@@ -77,7 +77,7 @@ class Sentence:
 def find(sentence: Sentence) -> Iterator[Found]:
     """Apply all rules to a sentence; a part of a term, date, quantity or name is nothing by itself."""
     whole: list[Found] = []
-    for rule in (definitions, terms, dates, quantities, names, clauses, subjects, phrases):
+    for rule in RULES:
         for start, end, kind in rule(sentence):
             if any(first <= start and end <= last and end - start < last - first for first, last, _ in whole):
                 continue
@@ -261,6 +261,40 @@ def subjects(sentence: Sentence) -> Iterator[Found]:
         yield sentence.span(0, verb - 1, "subject")
 
 
+def consequences(sentence: Sentence) -> Iterator[Found]:
+    """Find what happens under a condition that the sentence opens with: all behind the condition's comma."""
+    if sentence.opens(0, sentence.words.connectives):
+        comma = sentence.line.find(", ")
+        start, end = comma + 2, len(sentence.line.rstrip(" .!?;:"))
+        start += 5 * sentence.line.startswith("then ", start)
+        said = words_of(sentence.line[start:end])
+        if comma >= 0 and sentence.pause(0) == comma and 3 <= len(said) <= LONGEST_WHOLE:
+            yield start, end, "consequence"
+
+
+def actions(sentence: Sentence) -> Iterator[Found]:
+    """Find what a thing does, from its verb to the next pause, and what it does that to."""
+    places = range(1, min(PHRASE + 1, len(sentence)))
+    verb = next((place for place in places if sentence.word(place) in sentence.words.actions), 0)
+    if not verb or not sentence.adjoins(verb) or verb + 2 >= len(sentence):
+        return
+    words, before = sentence.words, sentence.folded[:verb]
+    unplain = words.relative | words.joining | sentence.auxiliaries | {"to", "not"}
+    if before[0] in words.prepositions or sentence.opens(0, words.connectives) or unplain & set(before):
+        return
+    start, end = sentence.spans[verb][0], sentence.pause(verb)
+    if PAUSE.search(sentence.line[: start - 1]) or sentence.line[end : end + 1] in tuple("(—"):
+        return
+    if sentence.word(verb) not in words.states:
+        yield start, end, "action"
+    ends = words.relative | words.prepositions - {"of"}
+    for place in range(verb + 2, len(sentence)):
+        if sentence.opens(place, words.connectives) or sentence.word(place) in ends:
+            end = min(end, sentence.spans[place - 1][1])
+    if sentence.word(verb + 1) not in ends:
+        yield sentence.spans[verb + 1][0], end, "object"
+
+
 def phrases(sentence: Sentence) -> Iterator[Found]:
     """Find what a clause ends with: the words behind its last preposition."""
     last = 0
@@ -286,3 +320,6 @@ def _closes(sentence: Sentence, pause: re.Match[str], after: int) -> bool:
     if pause[0] == "(":
         return sentence.line[pause.start() - 1 : pause.start()] == " "
     return pause[0] != "," or (sentence.small(after) and sentence.word(after) not in sentence.words.joining)
+
+
+RULES = (definitions, terms, dates, quantities, names, clauses, consequences, actions, subjects, phrases)

@@ -27,6 +27,7 @@ from datagen.stages.text.passage import (
 CLOSING = " \"'”’»)]*_」』）】`"
 # What templates and markup leave behind; text that the passage holds too is its subject and no leftover.
 LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
+NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
 ECHO = 5  # words in a row that a field may not share with the prompt
 LOOP = 0.25  # share of trigrams that may have stood in the text before
 
@@ -98,6 +99,16 @@ def question(text: str, words: Words) -> None:
         raise Reject("not a question", text)
     if words.asking and not words.asking & set(words_of(text)):
         raise Reject("not a question", text)
+
+
+def particular(asked: str, words: Words, least: int = 3) -> None:
+    """
+    Refuse a question that many things would answer: "What may be empty?".
+
+    It has fewer content words than `least`, and neither a name, a quotation nor a number among them.
+    """
+    if len(set(words.content(asked))) < least and not NAMED.search(asked):
+        raise Reject("asks for nothing in particular", asked)
 
 
 def finished(text: str) -> None:

@@ -54,6 +54,40 @@ def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
         load(load_recipe(written(sets=[run | {"path": "outputs/none/latest"}])))
 
 
+def test_a_corpus_is_asked_by_rule_about_answers_that_stand_in_it(written, tmp_path):
+    folder = tmp_path / "manual"
+    folder.mkdir()
+    said = (
+        "When the ferry reaches Skarholm, the eight cars are driven to the market square of the island. "
+        "The harbour office collects the toll of every passenger who travels on a working day. "
+        "All bicycles may be carried without a ticket on every crossing between May and September. "
+    )
+    (folder / "ferry.md").write_text(f"# Ferries\n\n{said}")
+    (folder / "walls.html").write_text("<html><body><p>It is so. See below.</p></body></html>")
+    (folder / "plan.bin").write_bytes(b"\0\1")
+    corpus = {"path": "manual", "format": "corpus", "licence": "ours", "holdout": 0.0}
+    [paragraph] = load(load_recipe(written(sets=[corpus])))
+    assert (paragraph.set, paragraph.title) == ("manual", "Ferries")
+    asked = {question.text: question.answer for question in paragraph.questions}
+    assert asked["What happens when the ferry reaches Skarholm?"] == (
+        "the eight cars are driven to the market square of the island"
+    )
+    assert (
+        asked["What may be carried without a ticket on every crossing between May and September?"]
+        == "All bicycles"
+    )
+    for question in paragraph.questions:
+        assert paragraph.text.startswith(question.answer, question.start)
+
+
+def test_a_set_is_read_until_it_has_the_most_questions_that_are_wanted(written, tmp_path):
+    path = written()
+    recipe = yaml.safe_load(path.read_text())
+    recipe["sets"] = [recipe["sets"][0] | {"most": 5}]  # two questions a paragraph
+    path.write_text(yaml.safe_dump(recipe))
+    assert sum(len(paragraph.questions) for paragraph in load(load_recipe(path))) == 6
+
+
 def test_a_paragraph_of_two_sets_is_held_out_in_both(written, tmp_path):
     path = written()
     recipe = yaml.safe_load(path.read_text())

@@ -42,6 +42,11 @@ def answers(text, kind=None):
         ("name", "U.S.", "The embargo caused immediate demands to look after the energy security of the U.S. at once."),
         ("clause", "because herons return when the ice breaks", "A coin of the mint carries a heron, because herons return when the ice breaks."),
         ("clause", "unless the owner objects in writing", "The office may publish the work, unless the owner objects in writing."),
+        ("consequence", "the owner is told by letter", "If the fee was paid twice, the owner is told by letter."),
+        ("consequence", "the oldest copy of it is removed", "When the disk is full, then the oldest copy of it is removed."),
+        ("action", "keeps the records of each hearing", "The harbour commission keeps the records of each hearing."),
+        ("object", "the records of each hearing", "The commission keeps the records of each hearing for years."),
+        ("object", "a key", "The first object of each item becomes a key in the new dictionary."),
         ("phrase", "the shared library file", "For a module in an extension it is the pathname of the shared library file."),
     ],
 )  # fmt: skip
@@ -94,7 +99,16 @@ def test_the_first_ones_are_spread_over_sentences_and_kinds():
     first = found(TEXT, 3)
     assert len({one.sentence for one in first}) == len({one.kind for one in first}) == 3
     assert found(TEXT, 3) == first == found(TEXT)[:3]
-    assert len(found(TEXT, 6)) == 6
+    assert len(found(TEXT, 4)) == 4
+
+
+def test_what_says_what_a_thing_is_is_nothing_that_it_does():
+    assert not answers("The first object of each item becomes a key in the new dictionary.", "action")
+
+
+def test_what_good_questions_are_asked_for_comes_before_a_bare_name():
+    text = "If Rhineland is lost to the Allies of Ruritania, the treaty of the two rivers ends at once."
+    assert {one.kind for one in found(text, 2)} == {"consequence", "clause"}
 
 
 def test_the_mark_of_a_list_is_no_part_of_a_sentence():

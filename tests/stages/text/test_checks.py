@@ -190,6 +190,25 @@ class TestQuestions:
     def test_are_answered_with_what_they_ask_for(self, asked, answer, reason):
         assert refused(checks.of_a_kind, asked, answer, WORDS) == reason
 
+    @pytest.mark.parametrize(
+        "text", ["What may be empty?", "When is the exception suppressed?", "What does it do?"]
+    )
+    def test_a_question_that_many_things_would_answer(self, text):
+        with pytest.raises(Reject, match="nothing in particular"):
+            checks.particular(text, WORDS)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "What was established in 1817?",
+            "What does `len` return?",
+            "Who are the Tories?",
+            "What may an empty list hold?",
+        ],
+    )
+    def test_a_question_about_one_thing(self, text):
+        checks.particular(text, WORDS)
+
 
 class TestStandsAlone:
     @pytest.mark.parametrize(
