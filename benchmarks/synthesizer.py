@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
     parser.add_argument("--us-code", type=Path, help="sections of the US Code, JSON lines")
-    parser.add_argument("--model", action="append", help="bundled, or a merged model's folder; repeatable")
+    parser.add_argument("--model", action="append", help="bundled, bundled-chat, or a folder; repeatable")
     parser.add_argument("--also", type=Path, action="append", default=[], help="a translated set; repeatable")
     parser.add_argument("--passages", type=int, default=40, help="documents of each set")
     parser.add_argument("--questions", type=int, default=400, help="questions shown with a paragraph")

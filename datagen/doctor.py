@@ -1,6 +1,5 @@
 """What this machine can run, and what is missing for the rest."""
 
-import importlib.util
 import os
 import platform
 from collections.abc import Iterator
@@ -11,9 +10,8 @@ import rich.console
 from rich.table import Table
 
 import datagen
-from datagen import machine
+from datagen import bundled, machine
 from datagen.engines.vllm import environment
-from datagen.models import BUNDLED_PACKAGE, bundled_folder
 
 GIB = 2**30
 BUNDLED_NEEDS = 4 * GIB  # vLLM with the bundled model, its cache and the workers beside it
@@ -82,9 +80,10 @@ def _engine(gpu: bool) -> Iterator[Finding]:
 
 
 def _bundled() -> Finding:
-    if bundled_folder().is_dir():
-        return Finding("bundled model", f"prepared in {bundled_folder()}", True)
-    if importlib.util.find_spec(BUNDLED_PACKAGE) is not None:
+    folder = bundled.folder_of("bundled")
+    if folder.is_dir():
+        return Finding("bundled model", f"prepared in {folder}", True)
+    if bundled.installed():
         return Finding("bundled model", "installed; it is prepared when it is first used", True)
     return Finding("bundled model", "not installed", False, "install the lock: make .venv/ready")
 

@@ -58,7 +58,11 @@ class VllmModel(Section):
     """A model that vLLM serves in the worker's own process tree, on a GPU or the CPU."""
 
     engine: Literal["vllm"] = "vllm"
-    model: str = Field("bundled", description="bundled, a folder with a checkpoint, or a model hub's id")
+    model: str = Field(
+        "bundled",
+        description="bundled, bundled-chat (the same before it was trained to write exercises), "
+        "a folder with a checkpoint, or a model hub's id",
+    )
     revision: str = Field("", description="Commit or tag on the hub; for a folder, told from its files")
     window: int = Field(128, ge=1, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")

@@ -6,7 +6,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from datagen.models import BUNDLED
+from datagen import bundled
 from datagen.recipe import RecipeError, Section, VllmModel, explain, line_of, location
 
 
@@ -70,7 +70,7 @@ class SynthesizerRecipe(Section):
     """One synthesizer, from labelled sets to an adapter."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the adapter")
-    base: str = Field("bundled", description="bundled, or a folder with a checkpoint")
+    base: str = Field("bundled-chat", description="bundled-chat, bundled, or a folder with a checkpoint")
     sets: list[LabelledSet] = Field(min_length=1, description="What is trained on")
     over: str = Field(
         "",
@@ -97,7 +97,7 @@ class SynthesizerRecipe(Section):
     @property
     def model(self) -> VllmModel:
         """The base model, named as in the recipe of a run."""
-        name = self.base if self.base == BUNDLED else str(self.file.parent / self.base)
+        name = self.base if self.base in bundled.NAMES else str(self.file.parent / self.base)
         return VllmModel(model=name)
 
 

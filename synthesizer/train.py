@@ -42,7 +42,8 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     Remix, train, measure and save an adapter with its card.
 
     `rows.parquet` holds every row with the reason that left it out, `training.json` all figures, and
-    `merged` the model to be named in a recipe.
+    a folder of the recipe's name the merged model. That name and the hash of the model's files are on every
+    row that it writes, so a round that is to be told from the one before has a name of its own.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     base = identify(recipe.model)
     model.peft_config["default"].base_model_name_or_path = base.name  # and not where it lies on this machine
     model.save_pretrained(folder, save_embedding_layers=False)  # else it looks for the base on a hub
-    save_merged(source, tokenizer, folder)
+    save_merged(source, tokenizer, folder, recipe.name)
     after = measure(model, held_out)
     figures = {
         "base": asdict(base),
@@ -92,14 +93,14 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     return figures
 
 
-def save_merged(source: str, tokenizer: Any, folder: Path) -> None:
-    """Write the base model with the adapter merged, as a plain checkpoint, into ``merged``."""
+def save_merged(source: str, tokenizer: Any, folder: Path, name: str) -> None:
+    """Write the base model with the adapter of a folder merged, as a plain checkpoint beside it."""
     # Merged in single precision: bfloat16 would round much of the adapter away.
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload().to(torch.bfloat16)
     merged.config.dtype = torch.bfloat16
-    merged.save_pretrained(folder / "merged")
-    tokenizer.save_pretrained(folder / "merged")
+    merged.save_pretrained(folder / name)
+    tokenizer.save_pretrained(folder / name)
 
 
 def _base(source: str) -> Any:

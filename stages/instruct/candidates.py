@@ -26,6 +26,7 @@ WHOLE = ("action", "consequence")  # take most of a sentence
 
 CODE = re.compile(r"[=<>{}\[\]|\\]|::|\.\.\.|https?:|www\.")
 LABEL = re.compile(r"\(?\w{1,2}\)|\W*")  # (a), 1)
+NUMBERED = re.compile(r"[IVXLC]+\. ")  # I. The first of a list
 MARKUP = re.compile(r"[\"*`“”]")
 TRIM = " \t,;:.—–"
 
@@ -102,7 +103,7 @@ def _all(passage: Passage) -> Iterator[Candidate]:
         said = words_of(line)
         if not SHORTEST <= len(said) <= LONGEST or CODE.search(line) or phrase_in(said, words.apparatus):
             continue
-        if said[0] in words.subjectless or opening(said, words.dangling):
+        if NUMBERED.match(line) or said[0] in words.subjectless or opening(said, words.dangling):
             continue
         for start, end, kind in find(Sentence(line, words)):
             answer = _tidy(line[start:end])

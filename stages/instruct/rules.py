@@ -19,6 +19,7 @@ INITIALS = re.compile(r"(?:\w\.)+\w")  # U.S, with a full stop of its own behind
 MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(?! )([^*]+)(?<! )\*+)(?!\w)")
 YEAR = re.compile(r"1\d{3}|20\d{2}")
 ROMAN = re.compile(r"[ivxlc]+")
+SECOND = re.compile(r", (?:and|but|or|so) ")
 PAUSE = re.compile(r"[,;:()\[\]—–]| - |[.!?。！？]+[\"”’)]*\Z")
 
 Found = tuple[int, int, str]  # start and end in the sentence, in code points, and kind
@@ -232,7 +233,11 @@ def _alone(sentence: Sentence, place: int) -> bool:
 
 
 def clauses(sentence: Sentence) -> Iterator[Found]:
-    """Find a reason, a purpose or a condition: from its connective to the next pause."""
+    """
+    Find a reason, a purpose or a condition: from its connective to the next pause.
+
+    One behind a second main clause belongs to that, and a question would be asked about the first.
+    """
     taken = -1
     for place in range(len(sentence)):
         start = sentence.spans[place][0]
@@ -240,7 +245,8 @@ def clauses(sentence: Sentence) -> Iterator[Found]:
         if size and start > taken:
             end = taken = sentence.pause(place + size)
             long = len(words_of(sentence.line[start:end])) >= size + 3
-            if long and sentence.line[end : end + 1] not in tuple("(—"):
+            second = SECOND.search(sentence.line[:start])
+            if long and not second and sentence.line[end : end + 1] not in tuple("(—"):
                 yield start, end, "clause"
 
 

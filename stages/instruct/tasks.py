@@ -123,7 +123,7 @@ class Pool(Options):
     tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
     per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
-    candidates: int = Field(8, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
     agreement: float = Field(
         0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
     )

@@ -94,10 +94,11 @@ def _sentences(text: str) -> list[str]:
 
 
 def question(text: str, words: Words) -> None:
-    """Refuse what is not a question: no question mark at its end, or no word that asks."""
+    """Refuse what is no question: no question mark at its end, no word that asks, or no such beginning."""
     if not text.rstrip(CLOSING).endswith(tuple(QUESTION_MARKS)):
         raise Reject("not a question", text)
-    if words.asking and not words.asking & set(words_of(text)):
+    said = words_of(text)
+    if (words.asking and not words.asking & set(said)) or opening(said, words.malformed):
         raise Reject("not a question", text)
 
 

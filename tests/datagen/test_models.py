@@ -1,15 +1,13 @@
-"""Who a model is, and the bundled model's preparation."""
+"""Who a model is: names, revisions, folders."""
 
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
-from datagen import models
+from datagen import bundled, models
 from datagen.errors import UserError
-from datagen.models import BUNDLED_REVISION, bundled_model, identify, resolve
+from datagen.models import identify, resolve
 from datagen.recipe import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 
@@ -31,7 +29,9 @@ def revision(folder):
 
 
 def test_names_that_no_file_stands_behind():
-    assert identify(VllmModel()) == Identity("SmolLM2-135M-Instruct", BUNDLED_REVISION)
+    chat, synthesizer = (identify(VllmModel(model=name)) for name in ("bundled-chat", "bundled"))
+    assert chat == Identity("SmolLM2-135M-Instruct", bundled.revision("bundled-chat"))
+    assert identify(VllmModel()) == synthesizer and synthesizer.revision.startswith(chat.revision)
     assert identify(VllmModel(model="org/model")) == Identity("org/model", "main")
     assert identify(VllmModel(model="org/model", revision="abc")) == Identity("org/model", "abc")
     server = OpenAIModel(engine="openai", model="large", revision="2", base_url="http://x/v1")
@@ -98,73 +98,3 @@ def test_samples_cover_a_file_from_end_to_end(tmp_path):
     assert pieces[0] == path.read_bytes()[:16384] and pieces[-1] == path.read_bytes()[-16384:]
     path.write_bytes(b"short")
     assert list(models._samples(path)) == [b"short"]
-
-
-def test_the_bundled_model_is_a_plain_checkpoint():
-    import torch
-    from transformers import AutoConfig, AutoTokenizer
-
-    folder = bundled_model()
-    config, tokenizer = AutoConfig.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    assert config.model_type == "llama" and config.dtype == torch.bfloat16
-    assert not hasattr(config, "quantization_config")
-    text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "Hi 42"}], tokenize=False, add_generation_prompt=True
-    )
-    assert text.endswith("<|im_start|>user\nHi 42<|im_end|>\n<|im_start|>assistant\n")
-    # Every digit is a token of its own, as it was in training.
-    assert tokenizer.tokenize("Hi 42")[-2:] == ["4", "2"]
-    assert not list(folder.parent.glob("*.unfinished"))
-
-
-WORKER = """
-import pathlib, sys, time
-import datagen.models as models
-def convert(weights, folder):
-    with open(sys.argv[1], "a") as log: log.write("converted\\n")
-    folder.mkdir(); (folder / "config.json").write_text("{"); time.sleep(float(sys.argv[2]))
-    (folder / "config.json").write_text("{}")
-models._convert_elsewhere, models._bundled_weights = convert, lambda: pathlib.Path("weights")
-print((models.bundled_model() / "config.json").read_text())
-"""
-
-
-def prepare(log, seconds):
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(log), str(seconds)], stdout=subprocess.PIPE, text=True
-    )
-
-
-def test_two_processes_prepare_it_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
-    both = [prepare(tmp_path / "log", 0.5), prepare(tmp_path / "log", 0.5)]
-    assert [process.communicate()[0] for process in both] == ["{}\n", "{}\n"]
-    assert (tmp_path / "log").read_text() == "converted\n"
-
-
-def test_a_killed_preparation_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
-    killed = prepare(tmp_path / "log", 60)
-    while not list(Path(tmp_path / "cache").glob("models/*.unfinished/config.json")):
-        time.sleep(0.02)
-    killed.kill()
-    killed.communicate()
-    assert prepare(tmp_path / "log", 0).communicate()[0] == "{}\n"
-
-
-def test_a_missing_package_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path))
-    monkeypatch.setattr(models, "BUNDLED_PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match=r"datagen\[cpu\]"):
-        bundled_model()
-
-
-def test_a_failed_preparation_says_why(tmp_path, monkeypatch):
-    broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\necho 'ImportError: no module named gguf' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path))
-    monkeypatch.setattr(models, "_bundled_weights", lambda: tmp_path / "weights.gguf")
-    monkeypatch.setattr(models.sys, "executable", str(broken))
-    with pytest.raises(UserError, match="cannot be unpacked: ImportError: no module named gguf"):
-        bundled_model()

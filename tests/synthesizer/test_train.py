@@ -66,7 +66,7 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
     plain, merged = (
-        AutoModelForCausalLM.from_pretrained(folder) for folder in (base, tmp_path / "adapter" / "merged")
+        AutoModelForCausalLM.from_pretrained(folder) for folder in (base, tmp_path / "adapter" / "small")
     )
     assert merged.dtype == torch.bfloat16
     assert not torch.equal(
