@@ -20,6 +20,7 @@ from datagen.cluster import local_cluster, one_shard, ordinary_workers
 from datagen.completions import Completions
 from datagen.errors import UserError
 from datagen.generation import Usage
+from datagen.lease import lease
 from datagen.recipe import Recipe
 from datagen.report import write_report
 from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
@@ -65,7 +66,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = work.identities(("generator", "target", "judge"), recipe) if asks else {}
-    with runs.lease(home), ExitStack() as stack:
+    with lease(home), ExitStack() as stack:
         running = runs.begin(recipe, home, models, fresh)
         client: Client | None = None
         for name, stage, options in line:

@@ -1,12 +1,8 @@
-"""Run folders, ``outputs/<recipe>/<run>/``: what their manifests say, and who may write to them."""
+"""Run folders, ``outputs/<recipe>/<run>/``: what their manifests say."""
 
-import fcntl
 import json
-import os
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,35 +112,6 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
     said = [recipe.model_dump_json(), datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
-
-
-@contextmanager
-def lease(home: Path) -> Iterator[None]:
-    """
-    Hold a recipe's folder for one run at a time.
-
-    The lease is the operating system's lock on a file, so that it ends with its holder, however that
-    ends.
-
-    Raises
-    ------
-    UserError
-        When another run holds it: who, and since when.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".lease").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{home} is held by another run ({file.read().strip() or 'just started'}). "
-                "Wait for it to end, or stop it and run again: it goes on where it stopped"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()} since {_now()}")
-        file.flush()
-        yield
 
 
 def _new_folder(home: Path) -> Path:

@@ -1,12 +1,8 @@
-"""Run folders: continued when unfinished and the same, one writer at a time."""
-
-import subprocess
-import sys
+"""Run folders: continued when unfinished and the same."""
 
 import pytest
 
 from datagen import runs
-from datagen.errors import UserError
 from datagen.recipe import Recipe
 from datagen.request import Identity
 
@@ -51,24 +47,3 @@ def test_what_a_killed_run_left_unfinished_is_cleared(tmp_path):
     (run.folder / "completions" / ".unfinished-segment").write_text("half")
     again = begin(tmp_path)
     assert [path.name for path in again.folder.rglob(".unfinished*")] == []
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from datagen.runs import lease
-with lease(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_run_is_told_who_holds_the_lease_and_a_dead_holder_holds_nothing(tmp_path):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match=f"process {holder.pid} .* since 20"), runs.lease(tmp_path):
-        pass
-    holder.kill()
-    holder.wait()
-    with runs.lease(tmp_path):
-        assert (tmp_path / ".lease").read_text()
