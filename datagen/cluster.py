@@ -1,36 +1,69 @@
 """
-Where the work is done: a Dask cluster on this machine.
+Where the work is done: Dask workers on this machine, or those of a cluster that is there already.
 
-CPU stages run on ordinary workers, one a core. Engines live on a worker that declares the resource
-``engine``: it loads each model once and holds several partitions at a time, so that the engine is fed
-from all of them.
+CPU stages run on ordinary workers. Engines live on workers that declare the resource ``engine``: such a
+worker loads each model once and holds several partitions at a time, so that the engine is fed from all
+of them. CPU stages stay away from it while there is an ordinary worker: they would take the interpreter
+from the loop that feeds the engine.
 """
 
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
-from datagen.generation import close_engine_room
+from datagen.crew import PARTITIONS_AT_ONCE
+from datagen.generation import leave_engine_room
+from datagen.guest import join_cluster
 from datagen.machine import cores
+from datagen.recipe import Cluster
 
-PARTITIONS_AT_ONCE = 4  # that one engine is fed from
 # On any free ports, so that runs side by side do not disturb each other.
 SCHEDULER = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "port": 0, "host": "127.0.0.1"}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
-def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
+def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]:
+    """
+    Open a cluster on this machine, or join the one that the recipe names.
+
+    Parameters
+    ----------
+    cluster
+        Whose address to join, or how many workers to start.
+    home
+        The recipe's folder, absolute.
+    engine
+        Whether a model is asked.
+
+    Raises
+    ------
+    UserError
+        When the named cluster cannot do the run.
+    """
+    if cluster.address:
+        with join_cluster(cluster.address, home, engine) as client:
+            yield client
+    else:
+        with local_cluster(home, cluster.workers, engine) as client:
+            yield client
+
+
+@contextmanager
+def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator[Client]:
     """
     Open a cluster on this machine and close it, engines included, when the block ends.
 
     Parameters
     ----------
+    home
+        The recipe's folder.
     workers
         Processes for CPU stages; 0: one a core.
     engine
@@ -69,16 +102,4 @@ def local_cluster(workers: int = 0, engine: bool = True) -> Iterator[Client]:
     ):
         yield client
         # In good order only: a failed run kills its workers, and their engines end by lifeline.py.
-        client.run(close_engine_room)
-
-
-def ordinary_workers(client: Client) -> list[str]:
-    """Addresses of the workers without an engine; all where every worker has one."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    ordinary = [address for address, worker in workers.items() if not worker["resources"].get("engine")]
-    return ordinary or list(workers)
-
-
-def one_shard() -> dict[str, float]:
-    """What a generating task takes of a worker's engine."""
-    return {"engine": 1.0 / PARTITIONS_AT_ONCE}
+        client.run(leave_engine_room, str(home))

@@ -12,7 +12,7 @@ one that kills the engine again and again is answered with an error instead of e
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from typing import Any
@@ -57,9 +57,11 @@ class EngineRoom:
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine-room", daemon=True)
         self._thread.start()
         self._feeds: dict[str, _Feed] = {}
+        self._runs: dict[str, set[asyncio.Task[Any]]] = {}  # what is generated for whom
 
     def generate(
         self,
+        run: str,
         spec: Model,
         identity: Identity,
         requests: Sequence[tuple[str, Request]],
@@ -71,6 +73,8 @@ class EngineRoom:
 
         Parameters
         ----------
+        run
+            For whom: the folder of its recipe.
         spec, identity
             The model.
         requests
@@ -85,18 +89,42 @@ class EngineRoom:
         UserError
             When an engine cannot be started or a server cannot be reached; what was answered stays in
             the journal.
+        CancelledError
+            When the run left meanwhile.
         """
-        return self._wait(self._generate(spec, identity, requests, journal, report))
+        return self._wait(self._for(run, self._generate(spec, identity, requests, journal, report)))
+
+    def leave(self, run: str) -> bool:
+        """End what is generated for a run. Returns whether no other run was here."""
+        return self._wait(self._leave(run))
 
     def close(self) -> None:
         """End all engines and the loop."""
         self._wait(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def _wait(self, work: Any) -> Any:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result()
+
+    async def _for(self, run: str, work: Coroutine[Any, Any, Usage]) -> Usage:
+        task = asyncio.current_task()
+        assert task is not None
+        mine = self._runs.setdefault(run, set())
+        mine.add(task)
+        try:
+            return await work
+        finally:
+            mine.remove(task)
+
+    async def _leave(self, run: str) -> bool:
+        mine = self._runs.pop(run, set())
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, return_exceptions=True)
+        return not self._runs
 
     async def _generate(
         self,
@@ -209,10 +237,10 @@ def engine_room() -> EngineRoom:
         return _room
 
 
-def close_engine_room() -> None:
-    """Close this process's engine room, if it was opened."""
+def leave_engine_room(run: str) -> None:
+    """End what this process generates for a run, and the engines with the last run that asked them."""
     global _room
     with _room_lock:
-        if _room is not None:
+        if _room is not None and _room.leave(run):
             _room.close()
             _room = None

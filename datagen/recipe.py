@@ -6,12 +6,21 @@ editors the same rules.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
@@ -142,12 +151,33 @@ class Models(Section):
 
 
 class Cluster(Section):
-    """Where the work is done."""
+    """
+    Where the work is done. An address may also stand for the whole section: `cluster: tcp://host:8786`.
 
+    The workers of an address are started by hand, all with this version of datagen and the same folders.
+    Those that shall hold an engine say so: `dask worker tcp://host:8786 --resources engine=1 --nthreads 4`.
+    """
+
+    address: str = Field(
+        "",
+        description="A Dask scheduler's, such as tcp://host:8786; left out: workers on this machine",
+    )
     workers: int = Field(
         0, ge=0, description="Worker processes for CPU stages on this machine; 0: one a core"
     )
     partition_mb: float = Field(8, gt=0, description="Text in one partition, in MB; bounds a worker's memory")
+
+    @model_validator(mode="after")
+    def _here_or_there(self) -> "Cluster":
+        if self.address and not re.fullmatch(r"[a-z]+://\S+:\d+", self.address):
+            raise ValueError("the address of a cluster is written tcp://host:8786")
+        if self.address and self.workers:
+            raise ValueError("workers are started on this machine only; give an address or workers")
+        return self
+
+
+def _address_alone(given: Any) -> Any:
+    return {"address": given} if isinstance(given, str) else given
 
 
 class Recipe(Section):
@@ -160,7 +190,7 @@ class Recipe(Section):
         default_factory=lambda: dict.fromkeys(LINE),
         description="The stages in their order, each with its options. Left out: the whole line",
     )
-    cluster: Cluster = Cluster()
+    cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
     seed: int = Field(0, description="Draws other samples, templates and splits")
     file: Path = Field(

@@ -7,17 +7,18 @@ refresh generates only what changed.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Protocol
 
-from distributed import Client, Future, as_completed
+from distributed import Client, Future
 
 from datagen import runs, work
-from datagen.cluster import local_cluster, one_shard, ordinary_workers
+from datagen.cluster import open_cluster
 from datagen.completions import Completions
+from datagen.crew import Crew, Partition
 from datagen.errors import UserError
 from datagen.generation import Usage
 from datagen.lease import lease
@@ -61,20 +62,17 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     UserError
         What the user can mend: the corpus, the recipe, the engine, a run that is already going.
     """
-    home = outputs / recipe.name
+    home = (outputs / recipe.name).resolve()
     line = recipe.line()
     reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = work.identities(("generator", "target", "judge"), recipe) if asks else {}
-    with lease(home), ExitStack() as stack:
+    with lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = runs.begin(recipe, home, models, fresh)
-        client: Client | None = None
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
                 continue
-            if client is None:
-                client = stack.enter_context(local_cluster(recipe.cluster.workers, asks))
             folder = running.stage_folder(name)
             context = Context(name, recipe, running.folder, models)
             job = Job(name, stage, options, context, folder.with_name(UNFINISHED + name))
@@ -121,75 +119,79 @@ class _StageRun:
     ) -> None:
         self._client, self._job, self._inputs = client, job, inputs
         self._completions, self._watcher = completions, watcher
-        self._workers = ordinary_workers(client)
-        self._total = PartReport()
+        self._crew = Crew(client, engine=isinstance(job.stage, ModelStage))
+        self._total, self._made = PartReport(), GenerationReport()
 
     def work(self, reads: Sequence[str]) -> dict[str, Any]:
         """Run the stage into its unfinished folder; return what ``stage.json`` will say."""
         job, started = self._job, time.monotonic()
         job.folder.mkdir()
-        made = None
         match job.stage:
             case SourceStage():
-                sources = job.stage.plan(job.options, job.context)
-                self._gather([self._submit(work.read_source, source, n) for n, source in enumerate(sources)])
+                self._compute(work.read_source, _numbered(job.stage.plan(job.options, job.context)))
             case MapStage():
-                self._gather([self._submit(work.apply_map, path, n) for n, path in enumerate(self._inputs)])
+                self._compute(work.apply_map, _numbered(self._inputs))
             case WholeStage():
-                self._gather([self._submit(work.run_whole, list(self._inputs))])
+                self._compute(work.run_whole, [(list(self._inputs),)])
             case ModelStage():
-                made = self._generate()
+                self._generate()
         if not parts(job.folder):
             work.empty_part(job)
-        return self._record(reads, made, time.monotonic() - started)
+        return self._record(reads, time.monotonic() - started)
 
-    def _generate(self) -> GenerationReport:
+    def _compute(self, function: Callable[..., PartReport], inputs: Sequence[tuple[Any, ...]]) -> None:
+        computed = (
+            Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
+            for given in inputs
+        )
+        self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+
+    def _generate(self) -> None:
         """Chain asking, generating and reading for every partition; nothing waits for all of a step."""
-        job, folder = self._job, self._completions.folder
-        topic = f"{job.context.folder.name}/{job.name}"
-        progress = _Progress(self._watcher, job.name)
+        topic = f"{self._job.context.folder.name}/{self._job.name}"
+        progress = _Progress(self._watcher, self._job.name)
         self._client.subscribe_topic(topic, progress.hear)
-        generating: list[Future] = []
-        reading = []
-
-        def answer(requests: Future) -> Future:
-            generating.append(
-                self._client.submit(
-                    work.generate, job, requests, folder, topic, resources=one_shard(), pure=False
-                )
-            )
-            return generating[-1]
-
-        for number, path in enumerate(self._inputs):
-            requests = [self._submit(work.write_requests, path, number)]
-            answered = [answer(requests[0])]
-            if job.stage.follow is not None:
-                first = (requests[0], folder, number, answered[0])
-                requests.append(self._submit(work.write_follow_ups, path, *first))
-                answered.append(answer(requests[1]))
-            reading.append(self._submit(work.read_answers, path, requests, folder, number, answered))
-        self._gather(reading, progress)
+        asked = (self._ask(number, path, topic) for number, path in enumerate(self._inputs))
+        self._gather(len(self._inputs), asked, progress)
         self._client.unsubscribe_topic(topic)
         self._completions.settle()
-        return sum(self._client.gather(generating), start=GenerationReport())
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        return self._client.submit(function, self._job, *arguments, workers=self._workers, pure=False)
+    def _ask(self, number: int, path: Path, topic: str) -> Partition:
+        job, crew, folder = self._job, self._crew, self._completions.folder
 
-    def _gather(self, futures: Sequence[Future], progress: "_Progress | None" = None) -> None:
-        progress = progress or _Progress(self._watcher, self._job.name)
-        self._watcher.begin(self._job.name, len(futures))
+        def answer(requests: Future) -> Future:
+            return crew.submit_to_engine(work.generate, job, requests, folder, topic)
+
+        requests = [crew.submit(work.write_requests, job, path, number)]
+        answered = [answer(requests[0])]
+        if job.stage.follow is not None:
+            first = (requests[0], folder, number, answered[0])
+            requests.append(crew.submit(work.write_follow_ups, job, path, *first))
+            answered.append(answer(requests[1]))
+        read = crew.submit(work.read_answers, job, path, requests, folder, number, answered)
+        return Partition(self._title(path), [read, *answered])
+
+    def _gather(self, total: int, partitions: Iterator[Partition], progress: "_Progress") -> None:
+        self._watcher.begin(self._job.name, total)
         try:
-            for future in as_completed(futures):
-                self._total += future.result()
+            for report, *made in self._crew.work_off(partitions):
+                self._total += report
+                self._made = sum(made, start=self._made)
                 progress.part_done()
         except BaseException as error:
             error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
-            self._client.cancel(list(futures), force=True)
             raise
 
-    def _record(self, reads: Sequence[str], made: GenerationReport | None, seconds: float) -> dict[str, Any]:
-        job, total = self._job, self._total
+    def _title(self, read: Any) -> str:
+        """Name a partition by what it reads: a part of a table, all parts, or documents."""
+        if isinstance(read, Path):
+            read = read.relative_to(self._job.context.folder)
+        elif isinstance(read, list):
+            read = f"all {len(read)} partitions"
+        return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"
+
+    def _record(self, reads: Sequence[str], seconds: float) -> dict[str, Any]:
+        job, total, made = self._job, self._total, self._made
         record: dict[str, Any] = {
             "stage": job.name,
             "summary": job.stage.summary,
@@ -203,10 +205,14 @@ class _StageRun:
             "dropped": dict(total.dropped.most_common()),
             "seconds": round(seconds, 3),
         }
-        if made is not None:
+        if isinstance(job.stage, ModelStage):
             record["model"] = {"role": job.stage.role, **asdict(job.context.models[job.stage.role])}
             record["requests"] = {"asked": made.requests, "reused": made.reused, **asdict(made.usage)}
         return record
+
+
+def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
+    return [(given, number) for number, given in enumerate(inputs)]
 
 
 class _Progress:

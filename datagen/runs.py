@@ -110,7 +110,8 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     """Hash what must be the same for a run to be continued."""
     own = recipe.prompt_folder
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
-    said = [recipe.model_dump_json(), datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
+    what = recipe.model_dump_json(exclude={"cluster": {"address", "workers"}})  # not where it is done
+    said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
 
 

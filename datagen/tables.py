@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +29,8 @@ def part_name(*numbers: int) -> str:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write to, and rename it to `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{UNFINISHED}{path.name}-{os.getpid()}")
+    # Named by chance: workers on two machines may have one process id and write the same file at once.
+    beside = path.with_name(f"{UNFINISHED}{path.name}-{uuid4().hex}")
     try:
         yield beside
         sync(beside)
@@ -40,6 +42,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def finish_folder(beside: Path, folder: Path) -> None:
     """Put a finished folder in its place. What it holds was flushed file by file."""
+    for leftover in beside.rglob(f"{UNFINISHED}*"):  # of a worker that was killed
+        leftover.unlink()
     sync(beside)
     if folder.exists():
         shutil.rmtree(folder)

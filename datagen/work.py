@@ -8,6 +8,7 @@ reports; a task that runs twice writes the same files again.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from distributed import Reschedule
 
 from datagen.completions import Completions, Journal
 from datagen.generation import Usage, engine_room
@@ -195,12 +197,15 @@ def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -
         journal = Journal(completions, f"{job.name}-{requests.stem}")
         try:
             report.usage = engine_room().generate(
+                str(job.context.folder.parent),
                 job.context.recipe.models.role(role),
                 job.context.models[role],
                 list(once.items()),
                 journal,
                 partial(_tell, report_to, f"{requests.parent.name}/{requests.stem}"),
             )
+        except CancelledError:  # the worker is being closed: another one shall go on
+            raise Reschedule from None
         finally:
             journal.close()
     return report

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from datagen.records import chat, content_id
 from datagen.request import Reject, Request, Sampling
 from datagen.stage import Builder, MapStage, ModelStage, Options, Outcome, SourceStage, WholeStage
 
+DIED = "TOY_DIED"  # environment variable: the file that `dying` leaves when it has died
+POISON = "What is fact 7, sample 1?"  # the row on which it dies
 CALLS = "TOY_CALLS"  # environment variable: the file to which the toy model writes each call
 
 
@@ -126,6 +129,17 @@ def lose_one(examples, options, context):
     return Outcome.all_kept(examples.slice(1))
 
 
+def die(examples, options, context):
+    """End the worker, as the system does when memory runs out, on one row; once only if it is said where."""
+    if POISON in examples["question"].to_pylist():
+        died = os.environ.get(DIED)
+        if not (died and Path(died).exists()):
+            if died:
+                Path(died).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome.all_kept(examples)
+
+
 source = SourceStage("source", "reads", plan, read_source, options=Count)
 cutting = MapStage("cutting", "cuts", "documents", "passages", cut)
 asking = ModelStage("asking", "asks", "passages", "examples", ask, read, options=Asking)
@@ -136,6 +150,7 @@ scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
 )
 tallying = WholeStage("tallying", "counts", "examples", "examples", tally)
+dying = MapStage("dying", "runs out of memory", "examples", "examples", die)
 losing = MapStage("losing", "has a bug", "examples", "examples", lose_one)
 
 

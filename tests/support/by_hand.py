@@ -1,0 +1,110 @@
+"""A Dask cluster started by hand: a scheduler and workers, each in a process of its own."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import toys
+
+from datagen import generation
+
+CALLS = "BY_HAND_CALLS"  # environment variable: the file to which `counted` writes each call
+ENGINE = ("--resources", "engine=1", "--nthreads", "4")
+
+
+class Cluster:
+    """
+    Starts and ends processes; `address` is the scheduler's.
+
+    What they say goes to files in the folder.
+    """
+
+    def __init__(self, folder, **environment):
+        self._folder = folder
+        self._environment = os.environ | {
+            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONSAFEPATH": "1",
+            **environment,
+        }
+        self._processes = []
+        self._start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"
+        )
+        self.address = json.loads(self._until(lambda: (folder / "s.json").read_text()))["address"]
+
+    def worker(self, *options, nanny=False, **environment):
+        """Start a worker and return its process once it is registered."""
+        options = [*options, "--nanny" if nanny else "--no-nanny", "--no-dashboard"]
+        process, log = self._start("worker", self.address, *options, **environment)
+        self._until(lambda: "Registered to" in log.read_text())
+        return process
+
+    def _start(self, what, *options, **environment):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options]
+        log = self._folder / f"{what}-{len(self._processes)}.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=self._environment | environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process, log
+
+    def _until(self, true, seconds=60):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if value := true():
+                    return value
+            except (FileNotFoundError, ValueError):
+                pass
+            time.sleep(0.02)
+        raise AssertionError("\n".join(log.read_text() for log in self._folder.glob("*.log")))
+
+    def close(self):
+        """End every process, and those that they started."""
+        for process in reversed(self._processes):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            process.wait()
+
+
+def counted(request):
+    """Answer as the toy model, and write down who was asked for what."""
+    _bear_a_child()
+    file = os.open(os.environ[CALLS], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, f"{os.getpid()} {request.row}/{request.sample}\n".encode())
+    os.close(file)
+    return toys.model(request)
+
+
+_born = []
+
+
+def _bear_a_child():
+    """Start a process as an engine would, once; a daemon may not."""
+    if not _born:
+        _born.append(multiprocessing.get_context("fork").Process(target=os.getpid))
+        _born[0].start()
+        _born[0].join()
+
+
+def engines_open():
+    """Say whether this process has an engine open."""
+    return generation._room is not None
+
+
+def calls(path):
+    """Read the calls: pairs of the process that was asked, and what for."""
+    return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
