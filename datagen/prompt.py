@@ -88,11 +88,16 @@ class Prompt:
             prompt_hash=self.hash,
             task=task,
             sampling=sampling or Sampling(),
-            schema=schema.model_json_schema() if schema else None,
+            schema=_json_schema(schema) if schema else None,
             choices=choices,
             sample=sample,
             about=about,
         )
+
+
+@cache
+def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    return schema.model_json_schema()  # takes longer than all else that is done for a request
 
 
 @cache

@@ -53,6 +53,9 @@ class Pair(BaseModel):
     answer: str
 
 
+SCHEMA = Pair.model_json_schema()  # making it takes longer than all else that is done for a request
+
+
 class Asking(Options):
     """How often each passage is asked about."""
 
@@ -69,7 +72,7 @@ def ask(passages, options, context):
                 prompt_hash="0",
                 task="fact",
                 sampling=Sampling(max_tokens=20, temperature=1.0),
-                schema=Pair.model_json_schema(),
+                schema=SCHEMA,
                 sample=sample,
             )
 
