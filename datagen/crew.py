@@ -20,6 +20,7 @@ from datagen.errors import UserError
 PARTITIONS_AT_ONCE = 4  # that one engine is fed from
 LOOK_SECONDS = 1.0  # how old may be what we know of the workers
 PATIENCE_SECONDS = 300.0  # without a worker that could go on; one that died may be started again
+AGAIN = "Then run again: it goes on where it stopped"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,10 @@ class Crew:
         except (CancelledError, OSError) as error:
             if self._client.status == "running":
                 raise
-            raise UserError(f"the scheduler of the cluster is gone ({error}). {AGAIN}") from None
+            raise UserError(
+                f"the scheduler of the cluster is gone ({type(error).__name__}). Start it again, or work on "
+                f"this machine without an address. {AGAIN}"
+            ) from None
         finally:
             if at_work and self._client.status == "running":
                 self._client.cancel(list(at_work), force=True)
@@ -153,9 +157,6 @@ class Crew:
     def _look(self) -> None:
         self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
         self._looked = time.monotonic()
-
-
-AGAIN = "Then run again: it goes on where it stopped"
 
 
 def start_command(address: str, engine: bool) -> str:

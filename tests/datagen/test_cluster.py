@@ -158,22 +158,51 @@ def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, clus
     assert not by_hand.calls(calls)
 
 
-def test_a_cluster_without_a_worker_that_can_go_on_stops_the_run_with_one_message(
-    tmp_path, cluster, calls, monkeypatch
+@pytest.mark.parametrize(
+    ("victim", "message"),
+    [
+        ("engine", "had no worker with the resource engine; start one with: dask worker tcp://"),
+        ("scheduler", "the scheduler of the cluster is gone"),
+    ],
+    ids=["engine", "scheduler"],
+)
+def test_a_cluster_that_cannot_go_on_stops_the_run_with_one_message(
+    tmp_path, cluster, calls, monkeypatch, capfd, victim, message
 ):
     monkeypatch.setattr(crew, "PATIENCE_SECONDS", 1)
-    engine = cluster.worker(*by_hand.ENGINE)
+    monkeypatch.setattr(guest, "CONNECT_SECONDS", 3)
+    processes = {"engine": cluster.worker(*by_hand.ENGINE), "scheduler": cluster.scheduler}
 
     def kill():
         wait_until(lambda: len(by_hand.calls(calls)) > 4)
-        engine.kill()
+        processes[victim].kill()
 
     threading.Thread(target=kill).start()
-    slow = recipe(tmp_path, cluster.address, **{"models.generator.latency": 0.2})
-    with pytest.raises(
-        UserError, match="had no worker with the resource engine; start one with: dask worker tcp://"
-    ):
+    slow = recipe(tmp_path, cluster.address, **{"models.generator.latency": 0.3})
+    with pytest.raises(UserError, match=message):
         run(slow, tmp_path / "outputs", toys.Silent())
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_is_ended_in_good_order_hands_over_what_it_does(tmp_path, cluster, calls):
+    window = 4
+    leaving, _ = cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)
+
+    def leave():
+        wait_until(lambda: str(leaving.pid) in {who for who, _ in by_hand.calls(calls)})
+        leaving.terminate()
+
+    threading.Thread(target=leave).start()
+    size = {
+        "models.generator.latency": 0.05,
+        "models.generator.window": window,
+        "stages.source.documents": 60,
+    }
+    finished = run(recipe(tmp_path, cluster.address, **size), tmp_path / "outputs", toys.Silent())
+    made = Counter(what for _, what in by_hand.calls(calls))
+    assert len(made) == finished.stage_record("asking")["requests"]["asked"] == 120
+    assert sum(made.values()) - 120 <= window
+    assert leaving.wait(30) == 0
 
 
 def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):

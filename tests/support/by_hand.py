@@ -19,7 +19,7 @@ ENGINE = ("--resources", "engine=1", "--nthreads", "4")
 
 class Cluster:
     """
-    Starts and ends processes; `address` is the scheduler's.
+    Starts and ends processes; `address` is that of the `scheduler`.
 
     What they say goes to files in the folder.
     """
@@ -32,7 +32,7 @@ class Cluster:
             **environment,
         }
         self._processes = []
-        self._start(
+        self.scheduler, _ = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"
         )
         self.address = json.loads(self._until(lambda: (folder / "s.json").read_text()))["address"]
