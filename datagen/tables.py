@@ -5,19 +5,23 @@ Every write goes to a name beside the final one, is flushed to the disk, and is 
 a reader never sees half a file and a crash leaves nothing that looks finished.
 """
 
+import errno
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen.errors import UserError
+
 UNFINISHED = ".unfinished-"  # what a name begins with until its content is whole
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def part_name(*numbers: int) -> str:
@@ -27,17 +31,36 @@ def part_name(*numbers: int) -> str:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and rename it to `path` when the block ends well."""
+    """
+    Give a path to write to, and rename it to `path` when the block ends well.
+
+    Raises
+    ------
+    UserError
+        When the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Named by chance: workers on two machines may have one process id and write the same file at once.
-    beside = path.with_name(f"{UNFINISHED}{path.name}-{uuid4().hex}")
+    # Two machines that write one path at the same time may have processes of the same number.
+    beside = path.with_name(f"{UNFINISHED}{path.name}-{uuid.uuid4().hex}")
     try:
         yield beside
         sync(beside)
         beside.replace(path)
         sync(path.parent)
+    except OSError as error:
+        if error.errno in FULL:
+            raise cannot_write(path, error) from error
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """Say that the disk is full, or what else is the matter with it."""
+    return UserError(
+        f"{path} could not be written: {os.strerror(error.errno or 0)}. Make room (or mend the disk) and run "
+        "the same command again: it goes on where it stopped"
+    )
 
 
 def finish_folder(beside: Path, folder: Path) -> None:
