@@ -1,88 +1,47 @@
 """
 The completions table: every answer that was ever paid for, by the key of its request.
 
-A run's ``completions/`` holds *segments* (Parquet, sorted by key, written once) and, while requests are
-out, *journals* (JSON lines, appended as answers come). An answer is in the operating system's hands
-the moment it arrives, so a killed process loses none; journals are flushed to the disk twice a second,
-so a power cut loses at most that. `settle` turns journals into a segment, also those that a killed run
-left behind, whose last line may be torn.
+A run's ``completions/`` holds *segments* (`datagen.segments`, written once) and, while requests are out,
+*journals* (JSON lines, appended as answers come, each by one writer). Nobody writes to a file of another, so
+any number of workers may share the folder. A worker that is done with a partition turns its journal into a
+segment; journals that a killed one left behind, whose last line may be torn, are settled by the next run.
+The one who holds the run's lease merges small segments as they gather. docs/completions.md says how the
+table grows.
 """
 
-import json
-import os
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+import hashlib
+import logging
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
+from datagen.errors import UserError
+from datagen.journal import has_writer, parse_journal
+from datagen.keys import Damaged, Keys, keys_of
 from datagen.records import content_id
 from datagen.request import Completion
-from datagen.tables import UNFINISHED, sync, write_table
+from datagen.segments import Segment, write_segment
+from datagen.tables import UNFINISHED, whole_file
 
-SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("text", pa.string()),
-        ("finish", pa.string()),
-        ("model", pa.string()),
-        ("revision", pa.string()),
-        ("prompt_tokens", pa.int64()),
-        ("cached_tokens", pa.int64()),
-        ("completion_tokens", pa.int64()),
-        ("logprobs", pa.list_(pa.float32())),
-        ("choices", pa.list_(pa.float64())),
-        ("error", pa.string()),
-    ]
-)
+FAN = 8  # segments of about one size that are merged into one
+FULL_BYTES = 1 << 31  # size of a segment that is merged no more
+REPLACED = "replaced"
 
-FLUSH_SECONDS = 0.5
-
-
-class Journal:
-    """
-    Appends completions to a file of its own; many journals may stand in one folder.
-
-    Parameters
-    ----------
-    folder
-        The run's ``completions/``.
-    name
-        Tells this journal from others; a restarted writer with the same name appends to a new file.
-    """
-
-    def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{name}-{os.getpid()}-{time.time_ns()}.jsonl"
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-        self._flushed = time.monotonic()
-
-    def append(self, completion: Completion) -> None:
-        """Write a completion. When this returns, killing the process does not lose it."""
-        line = json.dumps(asdict(completion), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
-        os.write(self._file, line)
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Bring what was written to the disk."""
-        os.fsync(self._file)
-        self._flushed = time.monotonic()
-
-    def close(self) -> None:
-        """Flush and close."""
-        self.flush()
-        os.close(self._file)
+log = logging.getLogger(__name__)
 
 
 class Completions:
     """
     The completions of a run.
+
+    What cannot be read counts as absent, so that it is asked again, and is told in `damage`, by its path.
 
     Parameters
     ----------
@@ -92,116 +51,197 @@ class Completions:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damage: dict[Path, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def inherit(self, earlier: Iterable["Completions"]) -> int:
+    def inherit(self, earlier: "Completions") -> None:
         """
-        Take over the segments of earlier runs, so that nothing is paid for twice.
+        Take over what an earlier run has, so that nothing is paid for twice.
 
-        Segments are never changed, so a hard link serves where the file system has them. Returns how
-        many came over.
+        Segments are never changed, so a hard link serves where the file system has them. Journals that
+        the earlier run did not come to settle are settled here.
         """
-        taken = 0
-        for other in earlier:
-            for segment in other.segments():
-                here = self.folder / segment.name
-                if not here.exists():
-                    _link(segment, here)
-                    taken += 1
-        return taken
+        for segment in earlier.segments():
+            for source in (segment.keys_path, segment.path):
+                if source.exists():
+                    _link(source, self.folder / source.name)
+        for journal in earlier.journals():
+            _, unread = self._write(journal)
+            if unread:
+                log.warning(f"{unread} lines of {journal} cannot be read. What is needed is asked again")
 
-    def segments(self) -> list[Path]:
-        """List the committed segments."""
-        return sorted(self.folder.glob("segment-*.parquet"))
+    def segments(self) -> list[Segment]:
+        """List the segments."""
+        return [Segment(path) for path in sorted(self.folder.glob("segment-*.parquet"))]
 
     def journals(self) -> list[Path]:
         """List the journals that are not settled yet."""
         return sorted(self.folder.glob("*.jsonl"))
 
-    def settle(self) -> int:
-        """
-        Turn all journals into one segment and remove them. Returns how many completions they held.
-
-        No journal of the folder may be open. A crash between the two steps leaves completions twice,
-        which reading tolerates.
-        """
-        journals = self.journals()
-        rows = [row for path in journals for row in read_journal(path)]
-        if rows:
-            table = _unique(pa.Table.from_pylist(rows, schema=SCHEMA).sort_by("key"))
-            # Named by content: settling the same journals twice writes the same segment.
-            name = content_id(*table["key"].to_pylist())
-            write_table(table, self.folder / f"segment-{name}.parquet")
-        for path in journals:
-            path.unlink()
-        sync(self.folder)
-        return len(rows)
-
     def missing(self, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Tell for each key whether no completion has it: the anti-join. Reads the key column only."""
-        wanted = pa.chunked_array([keys]) if isinstance(keys, pa.Array) else keys
-        known: list[pa.Array] = []
-        for segment in self.segments():
-            column = pq.read_table(segment, columns=["key"], partitioning=None)["key"]
-            known.append(column.filter(pc.is_in(column, value_set=wanted)).combine_chunks())
-        for journal in self.journals():
-            known.append(pa.array([row["key"] for row in read_journal(journal)], pa.string()))
-        have = pa.chunked_array(known, pa.string()).combine_chunks() if known else pa.array([], pa.string())
-        return pc.invert(pc.is_in(wanted, value_set=have)).combine_chunks()
+        """
+        Tell for each key whether no completion has it: the anti-join.
 
-    def find(self, keys: list[str]) -> dict[str, Completion]:
-        """Read the completions with these keys; only row groups that may hold one are read."""
-        found: dict[str, Completion] = {}
-        if segments := self.segments():
-            wanted = pc.field("key").isin(pa.array(keys, pa.string()))
-            table = ds.dataset(segments, schema=SCHEMA, format="parquet").to_table(filter=wanted)
-            for row in table.to_pylist():
-                found[row["key"]] = _completion(row)
-        wanted_keys = set(keys)
+        Reads the rows that it finds, since one that cannot be read must be asked again.
+        """
+        wanted = keys_of(keys)
+        have = [keys_of(table["key"]) for table in self._read(wanted)]
+        return pa.array(~np.isin(wanted, np.concatenate(have)) if have else np.ones(len(wanted), bool))
+
+    def find(self, keys: Sequence[str], settled: Sequence[Path] = ()) -> dict[str, Completion]:
+        """
+        Read the completions with these keys; those that have none are left out.
+
+        `settled` names segments that are known to be there, since a shared file system may list a folder as
+        it was a minute ago.
+        """
+        tables = self._read(keys_of(pa.array(keys, pa.string())), settled)
+        return {completion.key: completion for table in tables for completion in _completions(table)}
+
+    def settle_one(self, journal: Path) -> Path | None:
+        """Turn a journal that nobody writes to any more into a segment; give the segment's path."""
+        segment, unread = self._write(journal)
+        if unread:
+            self._put_aside([journal], f"{unread} of its lines cannot be read")
+        else:
+            journal.unlink()
+        return segment
+
+    def settle(self, damaged: Iterable[Path] = ()) -> None:
+        """
+        Tidy up between stages: put aside what is no segment, turn journals into segments, and merge.
+
+        Of segments that are known to be damaged, what can be read is kept. Nobody may be reading. Journals
+        that still have a writer, which is one that outlived its run, are left to it. A crash in between
+        leaves completions twice, which reading tolerates, and loses none.
+        """
+        for segment in self.segments():
+            try:
+                segment.rows()
+            except Damaged as error:
+                self._put_aside([segment.path, segment.keys_path], f"it cannot be read ({error})")
         for journal in self.journals():
-            for row in read_journal(journal):
-                if row["key"] in wanted_keys:
-                    found[row["key"]] = _completion(row)
-        return found
+            if not has_writer(journal):
+                self.settle_one(journal)
+        self.merge(damaged)
+        shutil.rmtree(self.folder / REPLACED, ignore_errors=True)
+        for said in self.damage.values():
+            log.warning(said)
+
+    def merge(self, damaged: Iterable[Path] = ()) -> None:
+        """
+        Merge small segments, if there are many.
+
+        Others may be reading: what was merged is kept in a folder of its own until all is settled.
+        """
+        try:
+            for path in damaged:
+                if path.exists():
+                    self._merge([Segment(path)])
+            while crowd := _crowd(self.segments()):
+                self._merge(crowd)
+        except UserError as error:  # it needs room, and can wait
+            self.damage[self.folder] = f"segments were not merged: {error}"
 
     def clear_unfinished(self) -> None:
         """Remove what a killed writer had not finished."""
         for path in self.folder.glob(f"{UNFINISHED}*"):
             path.unlink()
 
+    def _read(self, keys: Keys, settled: Sequence[Path] = ()) -> Iterator[pa.Table]:
+        """Read one row of each of these keys, where there is one."""
+        keys = np.unique(keys)
+        # Journals first: one that becomes a segment meanwhile is found there, in a list that is made later.
+        for journal in self.journals():
+            with suppress(FileNotFoundError):
+                table, _ = parse_journal(journal.read_bytes(), {*keys.tolist()})
+                keys = np.setdiff1d(keys, keys_of(table["key"]))
+                yield table
+        listed = [segment.path for segment in self.segments()]
+        for path in dict.fromkeys([*settled, *listed]):
+            if len(keys):
+                damage: list[str] = []
+                try:
+                    table = Segment(path).read(keys, damage)
+                except FileNotFoundError:  # merged with others since it was listed
+                    table = Segment(path.parent / REPLACED / path.name).read(keys, damage)
+                if damage:
+                    self.damage[path] = "; ".join(damage)
+                keys = np.setdiff1d(keys, keys_of(table["key"]))
+                yield table
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Read a journal. A torn last line, left by a crash of the machine, is passed over."""
-    rows = []
-    for line in path.read_bytes().split(b"\n"):
-        if not line:
-            continue
-        try:
-            rows.append(json.loads(line.decode("utf-8", "surrogatepass")))
-        except ValueError:
-            continue  # its request has no completion, so it is asked again
-    return rows
+    def _write(self, journal: Path) -> tuple[Path | None, int]:
+        """Write a journal's completions as a segment; give its path and how many lines cannot be read."""
+        data = journal.read_bytes()
+        table, unread = parse_journal(data)
+        if not len(table):
+            return None, unread
+        # Named by content: settling a journal twice writes the same segment.
+        path = self.folder / f"segment-{hashlib.blake2b(data, digest_size=16).hexdigest()}.parquet"
+        write_segment(path, [table])
+        return path, unread
+
+    def _merge(self, crowd: Sequence[Segment]) -> None:
+        damage: dict[Segment, list[str]] = {segment: [] for segment in crowd}
+        name = content_id(*(segment.path.name for segment in crowd))
+        with suppress(Damaged):  # when none of them can be read: then there is nothing to write
+            tables = (table for segment in crowd for table in segment.scan(damage[segment]))
+            write_segment(self.folder / f"segment-{name}.parquet", tables)
+        for segment in crowd:
+            if damage[segment]:
+                self._put_aside([segment.path, segment.keys_path], "; ".join(damage[segment]))
+                continue
+            files = [path for path in (segment.path, segment.keys_path) if path.exists()]
+            for path in reversed(files):
+                _link(path, self.folder / REPLACED / path.name)
+            for path in files:
+                path.unlink()
+
+    def _put_aside(self, paths: Sequence[Path], why: str) -> None:
+        aside = self.folder / "corrupt"
+        aside.mkdir(exist_ok=True)
+        for path in paths:
+            with suppress(FileNotFoundError):
+                path.replace(aside / path.name)
+        self.damage[paths[0]] = f"{paths[0]} was moved to {aside}: {why}. What is needed of it is asked again"
 
 
-def _completion(row: dict[str, Any]) -> Completion:
-    values = {field.name: row[field.name] for field in fields(Completion)}
-    return Completion(**values | {name: tuple(values[name] or ()) for name in ("logprobs", "choices")})
+def _completions(table: pa.Table) -> Iterator[Completion]:
+    columns = []
+    for field in fields(Completion):
+        column = table[field.name].combine_chunks()
+        if pa.types.is_list(column.type):
+            values = column.values.to_numpy(zero_copy_only=False).tolist()
+            columns.append([tuple(values[start:end]) for start, end in pairwise(column.offsets.to_pylist())])
+        else:
+            columns.append(column.to_pylist())
+    return map(Completion, *columns)
 
 
-def _unique(table: pa.Table) -> pa.Table:
-    """Keep one row a key of a table that is sorted by key."""
-    keys = table["key"].combine_chunks()
-    if len(keys) < 2:
-        return table
-    first = pc.not_equal(keys[1:], keys[:-1])
-    return table.filter(pa.concat_arrays([pa.array([True]), first]))
+def _crowd(segments: Sequence[Segment]) -> list[Segment]:
+    """
+    Find segments of about one size that should become one.
+
+    A size is a power of `FAN`. So a row is copied about once for each power below `FULL_BYTES`, and of each
+    size fewer than `FAN` stand beside the full ones.
+    """
+    sizes: dict[int, list[tuple[Segment, int]]] = {}
+    for segment in segments:
+        if 0 < (size := segment.path.stat().st_size) < FULL_BYTES:
+            sizes.setdefault(int(math.log(size, FAN)), []).append((segment, size))
+    for _, members in sorted(sizes.items()):
+        if len(members) >= FAN:
+            before = accumulate((size for _, size in members), initial=0)
+            return [segment for (segment, _), size in zip(members, before, strict=False) if size < FULL_BYTES]
+    return []
 
 
 def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
     try:
         target.hardlink_to(source)
+    except FileExistsError:
+        pass
     except OSError:
-        beside = target.with_name(f"{UNFINISHED}{target.name}")
-        beside.write_bytes(source.read_bytes())
-        sync(beside)
-        beside.replace(target)
+        with whole_file(target) as beside:
+            shutil.copyfile(source, beside)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import rich.console
 from rich import box
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -75,6 +76,8 @@ class Console:
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Print the stage's line."""
         self._out.print(_line(record, resumed))
+        for said in record.get("damage", []):
+            self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
 
     def summarize(self, run: Run) -> None:
         """Print what was made, kept and dropped and why, and where it is."""

@@ -17,9 +17,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from typing import Any
 
-from datagen.completions import Journal
 from datagen.engines import Engine, EngineDied, open_engine
 from datagen.errors import UserError
+from datagen.journal import Journal
 from datagen.recipe import Model
 from datagen.request import Completion, Identity, Request
 

@@ -152,9 +152,9 @@ class _StageRun:
         progress = _Progress(self._watcher, self._job.name)
         self._client.subscribe_topic(topic, progress.hear)
         asked = (self._ask(number, path, topic) for number, path in enumerate(self._inputs))
-        self._gather(len(self._inputs), asked, progress)
+        self._gather(len(self._inputs), asked, progress, self._completions.merge)
         self._client.unsubscribe_topic(topic)
-        self._completions.settle()
+        self._completions.settle(self._made.damage)
 
     def _ask(self, number: int, path: Path, topic: str) -> Partition:
         job, crew, folder = self._job, self._crew, self._completions.folder
@@ -171,13 +171,20 @@ class _StageRun:
         read = crew.submit(work.read_answers, job, path, requests, folder, number, answered)
         return Partition(self._title(path), [read, *answered])
 
-    def _gather(self, total: int, partitions: Iterator[Partition], progress: "_Progress") -> None:
+    def _gather(
+        self,
+        total: int,
+        partitions: Iterator[Partition],
+        progress: "_Progress",
+        after_each: Callable[[], None] = lambda: None,
+    ) -> None:
         self._watcher.begin(self._job.name, total)
         try:
             for report, *made in self._crew.work_off(partitions):
                 self._total += report
                 self._made = sum(made, start=self._made)
                 progress.part_done()
+                after_each()
         except BaseException as error:
             error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
             raise
@@ -208,6 +215,8 @@ class _StageRun:
         if isinstance(job.stage, ModelStage):
             record["model"] = {"role": job.stage.role, **asdict(job.context.models[job.stage.role])}
             record["requests"] = {"asked": made.requests, "reused": made.reused, **asdict(made.usage)}
+            if made.damage:
+                record["damage"] = list(made.damage.values())
         return record
 
 

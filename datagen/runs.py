@@ -75,7 +75,7 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     Continue the newest run when it is unfinished and says the same; else make a new folder.
 
     The same: recipe, own prompts, models and version of datagen. A new run takes over the completions
-    of all earlier ones.
+    of the one before, which has those of all earlier ones.
     """
     runs = earlier_runs(home)
     print_ = fingerprint(recipe, models)
@@ -83,13 +83,14 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
         run = runs[-1]
     else:
         run = Run(_new_folder(home), _manifest(recipe, models, print_))
+        if runs:  # before there is a manifest: what counts as a run has all that was paid for until then
+            run.completions.inherit(runs[-1].completions)
         write_json(run.manifest, run.folder / "manifest.json")
     stages = run.folder / "stages"
     stages.mkdir(exist_ok=True)
     for leftover in [*stages.glob(f"{UNFINISHED}*"), *run.folder.glob(f"{UNFINISHED}*")]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     run.completions.clear_unfinished()
-    run.completions.inherit(other.completions for other in runs if other.folder != run.folder)
     run.completions.settle()
     return run
 

@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from distributed import Reschedule
 
-from datagen.completions import Completions, Journal
+from datagen.completions import Completions
+from datagen.errors import UserError
 from datagen.generation import Usage, engine_room
+from datagen.journal import Journal
 from datagen.records import TABLES
 from datagen.request import Answer, Answers, Identity, Request, Sampling
 from datagen.stage import Context, MapStage, ModelStage, Options, Outcome, Partitions, SourceStage, WholeStage
@@ -74,15 +76,25 @@ class PartReport:
 
 @dataclass
 class GenerationReport:
-    """What generation did for one partition: requests, those answered before, and what the new ones took."""
+    """
+    What generation did for one partition: requests, those answered before, and what the new ones took.
+
+    Also the segments that it wrote, and what of the completions could not be read.
+    """
 
     requests: int = 0
     reused: int = 0
     usage: Usage = field(default_factory=Usage)
+    segments: list[Path] = field(default_factory=list)
+    damage: dict[Path, str] = field(default_factory=dict)
 
     def __add__(self, other: "GenerationReport") -> "GenerationReport":
         return GenerationReport(
-            self.requests + other.requests, self.reused + other.reused, self.usage + other.usage
+            self.requests + other.requests,
+            self.reused + other.reused,
+            self.usage + other.usage,
+            self.segments + other.segments,
+            self.damage | other.damage,
         )
 
 
@@ -142,10 +154,10 @@ def write_follow_ups(
     """
     Ask a model stage for the requests that depend on the answers to its first ones.
 
-    `answered` is there to be waited for.
+    `answered` is there to be waited for, and says where the answers are.
     """
     rows, _ = _rows(job, path)
-    answers = _answers([requests], completions)
+    answers = _answers([requests], completions, [answered])
     return _write_requests(
         job,
         job.stage.follow(rows, answers, job.options, job.context),
@@ -188,7 +200,8 @@ def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -
     """
     role = job.stage.role
     table = read_part(requests)
-    missing = table.filter(Completions(completions).missing(table["key"]))
+    store = Completions(completions)
+    missing = table.filter(store.missing(table["key"]))
     once: dict[str, Request] = {}
     for row in missing.to_pylist():
         once.setdefault(row["key"], _request(row))
@@ -208,6 +221,8 @@ def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -
             raise Reschedule from None
         finally:
             journal.close()
+        report.segments.extend(filter(None, [store.settle_one(journal.path)]))
+    report.damage.update(store.damage)
     return report
 
 
@@ -222,17 +237,26 @@ def read_answers(
     """
     Join one partition's requests with their completions and let the stage read them.
 
-    `answered` is there to be waited for.
+    `answered` is there to be waited for, and says where the answers are.
     """
     stage: ModelStage = job.stage
     rows, others = _rows(job, path)
-    outcome = stage.read(rows, _answers(requests, completions), job.options, job.context)
+    outcome = stage.read(rows, _answers(requests, completions, answered), job.options, job.context)
     return _finish(job, rows, others, outcome, part_name(number))
 
 
-def _answers(requests: Sequence[Path], completions: Path) -> Answers:
+def _answers(requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]) -> Answers:
     asked = [row for path in requests for row in read_part(path).to_pylist()]
-    found = Completions(completions).find([row["key"] for row in asked])
+    store = Completions(completions)
+    found = store.find(
+        [row["key"] for row in asked], [path for report in answered for path in report.segments]
+    )
+    if lost := sum(row["key"] not in found for row in asked):
+        raise UserError(
+            f"{lost} answers in {completions} were there and cannot be read any more "
+            f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
+            "Run the same command again: it asks for these and goes on"
+        )
     return Answers(Answer(_request(row), found[row["key"]]) for row in asked)
 
 

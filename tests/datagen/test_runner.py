@@ -11,11 +11,13 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import toys
 
-from datagen.completions import Completions, read_journal
+from datagen.completions import Completions
 from datagen.errors import UserError
+from datagen.journal import read_journal
 from datagen.recipe import load_recipe
 from datagen.runner import run, wire
 from datagen.runs import open_run
@@ -29,6 +31,13 @@ def run_toy(folder, **options):
 
 def rows(run_, stage, table=""):
     return pa.concat_tables([read_part(path) for path in parts(run_.stage_folder(stage) / table)]).to_pylist()
+
+
+def keys_in(completions):
+    keys = {row["key"] for path in completions.journals() for row in read_journal(path)}
+    for segment in completions.segments():
+        keys |= set(pq.read_table(segment.path)["key"].to_pylist())
+    return keys
 
 
 def calls(log):
@@ -161,7 +170,7 @@ def test_sigkill_in_the_middle_of_generation_repeats_no_answered_request_and_cha
     time.sleep(0.3)
     assert calls(killed / "calls") == before, "workers outlived the run"
     [folder] = (killed / "outputs/toy").glob("*/completions")
-    answered = {row["key"] for path in Completions(folder).journals() for row in read_journal(path)}
+    answered = keys_in(Completions(folder))
     assert 0 < len(answered) < 120
 
     process = start(killed, killed / "calls", **size)

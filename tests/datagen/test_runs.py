@@ -1,10 +1,13 @@
 """Run folders: continued when unfinished and the same."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from datagen import runs
+from datagen.journal import Journal
 from datagen.recipe import Recipe
-from datagen.request import Identity
+from datagen.request import Completion, Identity
 
 MODELS = {"generator": Identity("m", "1")}
 
@@ -47,3 +50,16 @@ def test_what_a_killed_run_left_unfinished_is_cleared(tmp_path):
     (run.folder / "completions" / ".unfinished-segment").write_text("half")
     again = begin(tmp_path)
     assert [path.name for path in again.folder.rglob(".unfinished*")] == []
+
+
+def test_a_run_that_died_before_it_had_a_manifest_is_no_run_and_takes_nothing_along(tmp_path, monkeypatch):
+    first = runs.finish(begin(tmp_path), tmp_path)
+    journal = Journal(first.completions.folder, "shard")
+    journal.append(Completion("key", "an answer", "stop", "m", "1"))
+    journal.close()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "write_json", Mock(side_effect=KeyboardInterrupt))
+        begin(tmp_path)
+    later = begin(tmp_path)
+    assert [run.folder for run in runs.earlier_runs(tmp_path)] == [first.folder, later.folder]
+    assert later.completions.find(["key"])["key"].text == "an answer"
