@@ -23,9 +23,10 @@ from typing import Any
 
 import yaml
 
-from datagen.completions import Completions, Journal
+from datagen.completions import Completions
 from datagen.console import Console
 from datagen.generation import EngineRoom
+from datagen.journal import Journal
 from datagen.models import identify
 from datagen.prompt import load as load_prompt
 from datagen.recipe import VllmModel, load_recipe

@@ -1,0 +1,166 @@
+"""
+How the store of completions grows: what appending, settling, merging and joining cost with so many keys.
+
+``python -m benchmarks.completions --keys 10_000_000``
+
+The store is built as a first run and then refreshes leave it, by the code that runs use; the journals are
+passed over for all but one partition, which takes minutes off. Then partitions of 2,000 requests are joined
+with it: one that was asked before, one that is all new, and the worst one, whose keys stand anywhere.
+Figures are microseconds a request, with the files in the page cache, and come last, as one line of JSON.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.completions import Completions
+from datagen.journal import Journal
+from datagen.records import content_id
+from datagen.request import Completion
+from datagen.segments import SCHEMA, write_segment
+
+PARTITION = 2_000  # requests
+STAGE = 500_000  # completions that a stage of the first run leaves
+NIGHT = 10_000  # completions that a refresh adds
+NIGHTS = 20
+TOKENS = 60  # of an answer, each with its log probability
+ROUNDS = 5  # of which the best counts
+
+
+def main() -> None:
+    """Build a store, join with it, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--keys", type=int, default=1_000_000, help="completions in the store")
+    parser.add_argument("--folder", type=Path, help="where the store is built; a temporary folder")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        store = Completions(Path(folder))
+        figures = {"keys": options.keys, **append(store), **grow(store, options.keys)}
+        figures |= {"build_peak_mib": peak(), **join(store, options.keys), "peak_mib": peak()}
+    print(json.dumps(figures))
+
+
+def append(store: Completions) -> dict[str, float]:
+    """Take one partition through its journal, and remove it again."""
+    rows = completions(-PARTITION, PARTITION).to_pylist()
+    answers = [
+        Completion(**row | {name: tuple(row[name]) for name in ("logprobs", "choices")}) for row in rows
+    ]
+    journal = Journal(store.folder, "shard")
+    appending = best(1, lambda: [journal.append(answer) for answer in answers])
+    journal.close()
+    settling = best(1, lambda: store.settle_one(journal.path))
+    for path in store.folder.iterdir():
+        path.unlink()
+    return {"append_us": appending, "settle_us": settling}
+
+
+def grow(store: Completions, keys: int) -> dict[str, float]:
+    """Fill the store as a first run and refreshes would: a segment a partition, merged as they come."""
+    nights = min(NIGHTS, keys // (2 * NIGHT))
+    first = keys - nights * NIGHT
+    stages = [STAGE] * (first // STAGE) + [first % STAGE] * (first % STAGE > 0) + [NIGHT] * nights
+    at, merging = 0, 0.0
+    for size in stages:
+        end = at + size
+        for start in range(at, end, PARTITION):
+            path = store.folder / f"segment-{content_id(str(start))}.parquet"
+            write_segment(path, [completions(start, min(PARTITION, end - start))])
+            merging += seconds(store.merge)
+        merging += seconds(store.settle)
+        at = end
+        print(f"{at:,} keys in {len(store.segments())} segments", file=sys.stderr)
+    segments = store.segments()
+    index = sum(segment.keys_path.stat().st_size for segment in segments)
+    return {
+        "segments": len(segments),
+        "bytes_a_key": round(sum(path.stat().st_size for path in store.folder.iterdir()) / keys),
+        "of_that_index": round(index / keys, 1),
+        "merge_us": round(merging / keys * 1e6, 1),
+    }
+
+
+def join(store: Completions, keys: int) -> dict[str, float]:
+    """Join partitions with the store."""
+    draw = np.random.default_rng(0)
+    partitions = {
+        "before": np.arange(PARTITION) + draw.integers(keys - PARTITION),
+        "new": np.arange(PARTITION) + keys,
+        "anywhere": draw.integers(keys, size=PARTITION),
+    }
+    figures = {}
+    for name, numbers in partitions.items():
+        wanted = names(numbers)
+        absent = PARTITION if name == "new" else 0
+        assert store.missing(wanted).true_count == absent
+        figures[f"missing_{name}_us"] = best(ROUNDS, lambda wanted=wanted: store.missing(wanted))
+        if not absent:
+            figures[f"find_{name}_us"] = best(ROUNDS, lambda wanted=wanted: store.find(wanted.to_pylist()))
+    assert not store.damage
+    return figures
+
+
+def names(numbers: np.ndarray) -> pa.Array:
+    """Give keys to numbered requests."""
+    return pa.array([content_id(str(number)) for number in numbers.tolist()])
+
+
+def texts() -> Iterator[str]:
+    """Write answers that pack about as well as prose does."""
+    draw = np.random.default_rng(0)
+    words = ["".join(map(chr, draw.integers(97, 123, size))) for size in draw.integers(1, 10, 2000)]
+    for line in draw.zipf(1.2, (20_000, TOKENS)) % len(words):
+        yield " ".join(words[word] for word in line)
+
+
+TEXTS = pa.array(texts())
+
+
+def completions(start: int, count: int) -> pa.Table:
+    """Make the completions of a partition."""
+    draw = np.random.default_rng(abs(start))
+    logprobs = -draw.exponential(1.0, count * TOKENS).astype(np.float32)
+    columns = {
+        "key": names(np.arange(start, start + count)),
+        "text": TEXTS.take(draw.integers(len(TEXTS), size=count)),
+        "finish": ["stop"] * count,
+        "model": ["a-model-with-a-name"] * count,
+        "revision": ["12fd25f77366fa6b3b4b768ec3050bf629380bac"] * count,
+        "prompt_tokens": draw.integers(100, 900, count),
+        "cached_tokens": draw.integers(0, 100, count),
+        "completion_tokens": np.full(count, TOKENS),
+        "logprobs": pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * TOKENS, logprobs),
+        "choices": [[]] * count,
+        "error": [""] * count,
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Time some work."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def best(rounds: int, work: Callable[[], Any]) -> float:
+    """Time work on a partition: microseconds a request."""
+    return round(min(seconds(work) for _ in range(rounds)) / PARTITION * 1e6, 1)
+
+
+def peak() -> int:
+    """Give the most memory that the process has had until now."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+if __name__ == "__main__":
+    main()
