@@ -128,7 +128,8 @@ class Segment:
             return find_keys(self.keys_path, keys)
         except (Damaged, FileNotFoundError) as error:
             self._index(damage)
-            log.warning(f"{self.keys_path} was made again from its segment: {error}")
+            if isinstance(error, Damaged):  # a lost one may just not have been brought along
+                log.warning(f"{self.keys_path} was made again from its segment: {error}")
             return find_keys(self.keys_path, keys)
 
     def _index(self, damage: list[str]) -> None:
