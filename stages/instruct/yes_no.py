@@ -9,7 +9,7 @@ from datagen.request import Answer, Reject
 from datagen.stages.instruct.tasks import Task, instruction
 from datagen.stages.text import checks
 from datagen.stages.text.fields import QUESTION_MARKS, Line, parse
-from datagen.stages.text.passage import Passage
+from datagen.stages.text.passage import Passage, words_of
 
 
 class Output(BaseModel):
@@ -26,6 +26,8 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     evidence = checks.verbatim(output.evidence, passage)
     checks.clean(output.question, passage, asked)
     checks.question(output.question, words)
+    if words.open_ended & set(words_of(output.question)[:2]):  # "What is", "In which"
+        raise Reject("not a yes or no question", output.question)
     checks.about(output.question, passage)
     verdict = checks.verdict(output.question, evidence, words)
     if verdict is None:

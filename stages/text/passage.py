@@ -40,6 +40,7 @@ class Words(BaseModel):
     auxiliary: frozenset[str] = frozenset()
     endings: tuple[str, ...] = ()
     asking: frozenset[str] = frozenset()
+    open_ended: frozenset[str] = frozenset()
     malformed: tuple[str, ...] = ()
     counting: tuple[str, ...] = ()
     naming: frozenset[str] = frozenset()
