@@ -7,13 +7,15 @@ renderings and a refresh keeps the one that a text had.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.records import pick
+from datagen.records import fraction, pick
 
+LISTED = 0.1  # share of the texts with all questions before all answers
+PREVIEWED = 0.05  # share of the texts with the exercises before the passage (as instruction pre-training)
 NUMBERING = re.compile(r"(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
 
 
@@ -44,7 +46,9 @@ def bind(
     Write a source line, the passage and the exercises as one text.
 
     The passage stands verbatim. The source line is the title and the headings above the passage,
-    without those that are the answer to one of the exercises or the passage's first line.
+    without those that are the answer to one of the exercises or the passage's first line. An exercise
+    that the passage itself answers stands in place of the source line. Where the style says how, a few
+    texts list all questions and then all answers, and a few show the exercises before the passage.
 
     Parameters
     ----------
@@ -54,7 +58,9 @@ def bind(
         At least one, in the order they will stand.
     style
         Four lists of templates: ``sources`` with {place}, ``intros``, ``layouts`` with {question},
-        {answer} and, if wanted, {number}, and ``separators``.
+        {answer} and, if wanted, {number}, and ``separators``. And two that may be left out: ``previews``,
+        what stands in front of exercises that come before the passage, and ``lists``, each the templates
+        of a ``question`` and of an ``answer``, and what stands ``between``.
     seed
         The recipe's seed.
 
@@ -64,21 +70,40 @@ def bind(
         When a list is missing or a template names another field.
     """
     draw = (passage_row["id"], exercises[0].question, str(seed))
-    source, intro, layout, separator = (
-        pick(_templates(style, name), name, *draw) for name in ("sources", "intros", "layouts", "separators")
-    )
-    place = _place(passage_row, {exercise.answer for exercise in exercises})
-    blocks = [
-        fill(layout, number=number, question=exercise.question, answer=exercise.answer)
-        for number, exercise in enumerate(exercises, 1)
-    ]
-    parts = [
-        fill(source, place=place) if place else "",
-        passage_row["text"],
-        intro.strip(),
-        separator.join(blocks),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    text = passage_row["text"]
+    opening = next((one for one in exercises if one.answer == text), None)
+    asked = [one for one in exercises if one is not opening]
+    if opening:
+        head = opening.question
+    else:
+        place = _place(passage_row, {one.answer for one in exercises})
+        head = fill(pick(_templates(style, "sources"), "sources", *draw), place=place) if place else ""
+    passage = "\n\n".join(part for part in (head, text) if part)
+    if not asked:
+        return passage
+    block = _block(asked, style, draw)
+    if "previews" in style and not opening and fraction("preview", *draw) < PREVIEWED:
+        parts = (pick(_templates(style, "previews"), "previews", *draw), block, passage)
+    else:
+        parts = (passage, pick(_templates(style, "intros"), "intros", *draw), block)
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], draw: tuple[str, ...]) -> str:
+    """Write the exercises one after another, or all questions and then all answers."""
+
+    def each(template: str) -> Iterator[str]:
+        for number, one in enumerate(exercises, 1):
+            yield fill(template, number=number, question=one.question, answer=one.answer)
+
+    if "lists" in style and len(exercises) > 1 and fraction("list", *draw) < LISTED:
+        form = pick(style["lists"], "lists", *draw)
+        if not isinstance(form, Mapping) or form.keys() != {"question", "between", "answer"}:
+            raise UserError("each of lists in a file of layouts has question, between and answer")
+        questions, answers = "\n".join(each(form["question"])), "\n".join(each(form["answer"]))
+        return f"{questions}\n\n{form['between']}\n{answers}"
+    layout, separator = (pick(_templates(style, name), name, *draw) for name in ("layouts", "separators"))
+    return separator.join(each(layout))
 
 
 def fill(template: str, **values: Any) -> str:

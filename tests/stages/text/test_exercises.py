@@ -32,10 +32,32 @@ def test_any_passage_stands_verbatim_and_every_exercise_whole(text, number, iden
     exercises = [Exercise("t", f"question {{{index}}}?", f"{{answer}} {index}") for index in range(number)]
     bound = bind(passage(text, id=identifier), exercises, STYLE, seed)
     assert text in bound
-    rest = bound[bound.index(text) + len(text) :]
     for exercise in exercises:
-        assert exercise.question in rest and exercise.answer in rest
+        assert exercise.question in bound and exercise.answer in bound
     assert bound == bind(passage(text, id=identifier), exercises, STYLE, seed)
+
+
+@pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
+def test_most_texts_begin_with_the_passage_and_some_list_or_preview(name):
+    style = load(name).fields
+    exercises = [Exercise("t", f"What is it ({letter})?", f"This is {letter}.") for letter in "XYZ"]
+    previewed = listed = 0
+    for number in range(400):
+        bound = bind(passage(id=str(number), text="Bees sleep."), exercises, style, 0)
+        at = [bound.index(text) for one in exercises for text in (one.question, one.answer)]
+        passage_at = bound.index("Bees sleep.")
+        assert passage_at < min(at) or passage_at > max(at)
+        previewed += passage_at > max(at)
+        listed += max(at[0::2]) < min(at[1::2])
+        assert at == sorted(at) or max(at[0::2]) < min(at[1::2])
+    assert 5 <= previewed <= 45 and 20 <= listed <= 70
+
+
+def test_an_exercise_that_the_passage_answers_stands_in_front_of_it():
+    writing = Exercise("writing", "Write about bees.", "Bees sleep.")
+    assert bind(passage(), [writing], PLAIN, 0) == "Write about bees.\n\nBees sleep."
+    text = bind(passage(), [*ONE, writing], PLAIN | {"previews": ["Before:"]}, 0)
+    assert text == "Write about bees.\n\nBees sleep.\n\n1: Is it so? = Yes"
 
 
 def test_renderings_differ_between_texts_and_not_between_runs():
@@ -72,8 +94,10 @@ def test_every_layout_shows_question_and_answer():
         ({"layouts": ["{question"]}, "cannot be filled"),
         ({"separators": []}, "separators"),
         ({"intros": "none"}, "intros"),
+        ({"lists": ["{question}"]}, "lists"),
     ],
 )
 def test_a_wrong_layout_is_told(change, said):
     with pytest.raises(UserError, match=said):
-        bind(passage(), ONE, PLAIN | change, 0)
+        for number in range(60):  # a few texts list their questions
+            bind(passage(id=str(number)), ONE * 2, PLAIN | change, 0)
