@@ -1,33 +1,54 @@
 """
 Turn passages into reading-comprehension texts without a model (AdaptLLM).
 
-Sentences of a passage are matched with patterns of its language: definitions, causes, sentences joined by
-a connective, restatements. Each match feeds one exercise, its words are drawn from the templates of
-its task, and the passage and its exercises become one text for continued pre-training. A passage in
-which nothing is found is dropped. What is looked for and how it is asked is data: ``prompts/mined/``.
+Sentences of a passage are matched with patterns of its language: definitions, causes, conditions,
+sentences joined by a connective, restatements; its heading, its sentences with words of the domain, and
+sentences that follow each other are asked for as well. Each match feeds one exercise, its words are drawn
+from the templates of its task, and the passage and its exercises become one text for continued
+pre-training. A passage in which nothing is found is dropped. What is looked for and how it is asked is
+data: ``prompts/mined/``.
 
-Source: Cheng, Huang, Wei, "Adapting Large Language Models via Reading Comprehension", ICLR 2024.
+The domain's words are learnt from the whole corpus first (`datagen.stages.mine.vocabulary`); so the stage
+sees all partitions.
+
+Source: Cheng, Huang, Wei, "Adapting Large Language Models via Reading Comprehension", ICLR 2024. What is
+done otherwise, and how sound the exercises are: docs/reading.md.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
-from datagen.records import content_id, pick
+from datagen.records import content_id, fraction, pick
 from datagen.request import Reject
-from datagen.stage import Builder, Context, MapStage, Outcome
+from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.mine import miners
-from datagen.stages.mine.language import Language, capitals, read
+from datagen.stages.mine.language import Language, forms, read
+from datagen.stages.mine.length import ruler
 from datagen.stages.mine.miners import Candidate
+from datagen.stages.mine.vocabulary import learn
 from datagen.stages.text.exercises import Exercise, bind, fill
 
 Task = Literal[
-    "title", "keywords", "definition", "cause", "effect", "relation", "inference", "paraphrase", "completion"
+    "title",
+    "writing",
+    "summary",
+    "keywords",
+    "definition",
+    "term",
+    "cause",
+    "effect",
+    "condition",
+    "consequence",
+    "relation",
+    "inference",
+    "paraphrase",
+    "completion",
 ]
+WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
 
 
 class Options(datagen.stage.Options):
@@ -36,36 +57,55 @@ class Options(datagen.stage.Options):
     language: str = Field(
         "en", description="Names the file of patterns and templates: mined/LANGUAGE in prompts/"
     )
-    layouts: str = Field("reading/layouts", description="File of layouts that bind passage and exercises")
+    layouts: str = Field(
+        "", description="File of layouts that bind passage and exercises; left out: the language's own"
+    )
     tasks: tuple[Task, ...] = Field(
-        ("paraphrase", "definition", "cause", "effect", "relation", "title", "keywords", "completion"),
+        Task.__args__,  # type: ignore[attr-defined]
         min_length=1,
-        description="Exercises to look for; where they compete for a sentence or a place, the first one wins",
+        description="Exercises to look for; where they compete for a sentence, the rarer one wins",
     )
     max_per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
-    longest: int = Field(300, ge=1, description="Characters of a sentence that is asked about, at most")
+    longest: int = Field(400, ge=1, description="Characters of a sentence that is asked about, at most")
+    domain_words: int = Field(
+        3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
+    )
+    max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
+    tokenizer: str = Field(
+        "",
+        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
+    )
+    max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
 
 
-def mine(rows: pa.Table, options: Options, context: Context) -> Outcome:
+def mine(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Write one text for each passage in which something is found."""
-    prompt, style = context.prompt(f"mined/{options.language}"), context.prompt(options.layouts)
+    prompt = context.prompt(f"mined/{options.language}")
     language = read(prompt).only(options.tasks)
-    made = Builder("examples", context, prompt.name, prompt.hash)
-    for passage in rows.to_pylist():
-        row = {"kind": "reading", "task": "mined"}
-        exercises, seen = exercises_of(passage, language, options, context.recipe.seed)
-        if exercises:
-            text = bind(passage, exercises, style.fields, context.recipe.seed)
-            made.keep(row | {"text": text}, passage)
-        else:
-            made.drop(Reject("nothing to mine", f"{seen} sentences of prose"), row, passage)
-    return made.outcome()
+    style = context.prompt(options.layouts or language.layouts).fields
+    fits = ruler(options.tokenizer, options.max_tokens, options.max_chars, context.recipe.folder)
+    seed = context.recipe.seed
+    texts = (table["text"] for table in partitions.columns(["text"]))
+    domain = learn(texts, language, options.domain_words) if "keywords" in options.tasks else frozenset()
+    for rows in partitions:
+        made = Builder("examples", context, prompt.name, prompt.hash)
+        for passage in rows.to_pylist():
+            row = {"kind": "reading", "task": "mined"}
+            exercises, seen = exercises_of(passage, language, domain, options, seed)
+            bound = (bind(passage, exercises[:n], style, seed) for n in range(len(exercises), 0, -1))
+            if not exercises:
+                made.drop(Reject("nothing to mine", f"{seen} sentences of prose"), row, passage)
+            elif text := next(filter(fits, bound), ""):
+                made.keep(row | {"text": text}, passage)
+            else:
+                made.drop(Reject("too long", f"{len(passage['text'])} characters of passage"), row, passage)
+        yield made.outcome()
 
 
 def exercises_of(
-    passage: Mapping[str, Any], language: Language, options: Options, seed: int
+    passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
 ) -> tuple[list[Exercise], int]:
     """
     Make the exercises of one passage.
@@ -78,50 +118,71 @@ def exercises_of(
         Sentences of prose that were looked at.
     """
     draw = (passage["id"], str(seed))
+    drawn = int(content_id(*draw)[:8], 16)
     sentences = miners.prose(passage["text"], language, options.shortest, options.longest)
     found = [
-        *miners.within_sentences(sentences, language, draw),
-        *miners.between_sentences(sentences, language, draw),
+        *miners.within_sentences(sentences, language, drawn),
+        *miners.between_sentences(sentences, language, drawn),
         *miners.titles(passage, sentences),
-        *miners.keywords(sentences, language),
-        *miners.completions(sentences, language),
+        *miners.keywords(sentences, language, domain),
+        *miners.completions(sentences),
+        *miners.unrelated(sentences, language, drawn),
     ]
-    chosen = choose([one for one in found if one.task in language.templates], options, draw)
-    chosen.sort(key=lambda one: content_id("order", one.task, *draw))
+    away = {"title"} if fraction("written", *draw) < WRITTEN else {"writing"}
+    wanted = language.templates.keys() - (
+        away if language.templates.keys() >= {"title", "writing"} else set()
+    )
+    chosen = choose([one for one in found if one.task in wanted], options, drawn)
+    chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
     return [_exercise(one, language, draw) for one in chosen], len(sentences)
 
 
-def choose(found: list[Candidate], options: Options, draw: tuple[str, ...]) -> list[Candidate]:
-    """Take turns among the tasks in their order, so that no sentence is used twice and the limits hold."""
+def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
+    """
+    Take turns among the tasks, the rarest first, so that no sentence is used twice and the limits hold.
+
+    Inferences take turns among their labels as well, so that none is the usual answer.
+    """
     waiting: dict[str, list[Candidate]] = defaultdict(list)
-    for one in found:
+    for one in sorted(found, key=lambda one: miners.draw(drawn, *one.values.values())):
         waiting[one.task].append(one)
-    for competing in waiting.values():
-        if len(competing) > 1:
-            competing.sort(key=lambda one: content_id("choose", *one.values.values(), *draw))
+    for task, competing in waiting.items():
+        waiting[task] = _in_turn(competing, drawn)
+    rarest = sorted(waiting, key=lambda task: (len(waiting[task]), miners.draw(drawn, task)))
     chosen: list[Candidate] = []
     used: set[int] = set()
     for _ in range(options.max_per_task):
-        for task in options.tasks:
-            free = next((one for one in waiting[task] if not one.sentences & used), None)
+        for task in rarest:
+            free = next((one for one in waiting[task] if used.isdisjoint(one.sentences)), None)
             if free and len(chosen) < options.max_per_text:
                 chosen.append(free)
                 waiting[task].remove(free)
-                used |= free.sentences
+                used.update(free.sentences)
     return chosen
 
 
+def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
+    """Let labels take turns; of one label, the first candidates come first."""
+    turns: Counter[str] = Counter()
+    keys = []
+    for one in competing:
+        label = one.values.get("label", "")
+        turns[label] += 1
+        keys.append((turns[label], miners.draw(drawn, label)))
+    return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
+
+
 def _exercise(one: Candidate, language: Language, draw: tuple[str, ...]) -> Exercise:
-    values = capitals(one.values)
     template = pick(language.templates[one.task], "template", one.task, *one.values.values(), *draw)
+    values = forms(one.values)
     return Exercise(one.task, fill(template.ask, **values), fill(template.answer, **values))
 
 
-stage = MapStage(
+stage = WholeStage(
     name="mine",
     summary="mine reading-comprehension texts from passages by patterns, with no model",
     takes="passages",
     gives="examples",
-    apply=mine,
+    run=mine,
     options=Options,
 )

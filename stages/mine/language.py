@@ -2,11 +2,25 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from string import Formatter
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from datagen.errors import UserError
 from datagen.prompt import Prompt
+
+# The value that a task asks about: it must mean something by itself.
+ASKED = {
+    "cause": "effect",
+    "effect": "cause",
+    "condition": "consequence",
+    "consequence": "condition",
+    "term": "meaning",
+    "relation": "first",
+    "inference": "premise",
+    "paraphrase": "first",
+}
 
 
 class Part(BaseModel):
@@ -17,17 +31,24 @@ class Part(BaseModel):
 
 class Pattern(Part):
     """
-    A pattern and the tasks that a match of it can feed; one match feeds one of them.
+    A pattern and what a match of it can feed; one match feeds one exercise.
 
-    A value may name any group of the pattern, and with a first capital the group with a first
-    capital: {cause}, {Cause}.
+    A value may name any group of the pattern: {cause} as it stands, {Cause} with a capital first letter,
+    {cause_} with a small one.
     """
 
     match: re.Pattern[str] = Field(description="From the start of a sentence; groups are values")
     cues: tuple[str, ...] = Field(
-        (), description="The sentence holds one of these; saves the search elsewhere"
+        min_length=1, description="The sentence holds one of these; saves the search elsewhere"
     )
-    tasks: dict[str, dict[str, str]] = Field(description="Task -> further values of its templates")
+    pointing: bool = Field(False, description="Looked for in sentences that point to others, too")
+    feeds: tuple[dict[str, str], ...] = Field(description="task, and further values of its templates")
+
+    @model_validator(mode="after")
+    def _named(self) -> "Pattern":
+        if not all(feed.get("task") for feed in self.feeds):
+            raise ValueError("each of feeds names its task")
+        return self
 
 
 class Template(Part):
@@ -37,9 +58,23 @@ class Template(Part):
     answer: str
 
 
+def _ungroup(groups: Any) -> Any:
+    """Take wordings that share an answer as a template each."""
+    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
+        return groups
+    if any(group.keys() != {"answer", "asks"} for group in groups):
+        raise ValueError("a group of templates has answer: and asks:")
+    return [{"ask": ask, "answer": group["answer"]} for group in groups for ask in group["asks"]]
+
+
+def _split(words: Any) -> Any:
+    return words.split() if isinstance(words, str) else words
+
+
 class Language(Part):
     """Everything that the miners know of a language."""
 
+    layouts: str = Field(description="The file with the words around passage and exercises")
     pointing: re.Pattern[str] = Field(description="Openings of sentences that mean nothing by themselves")
     remains: tuple[str, ...] = Field(
         description="What notes and markup leave: a sentence with one is not used"
@@ -48,22 +83,28 @@ class Language(Part):
     nominal: re.Pattern[str] = Field(description="Openings of noun phrases, which may be no sentences")
     verb: re.Pattern[str] = Field(description="Found anywhere: what opens a paragraph or item is a sentence")
     keyword: re.Pattern[str] = Field(description="A word that can be a keyword")
-    ordinary: frozenset[str] = Field(description="Words that are no keywords, in lower case")
     comma: str = Field(", ", description="Between two keywords")
+    unrelated: dict[str, str] = Field(
+        description="Values of inference for two sentences, neither of which decides the other"
+    )
     sentences: tuple[Pattern, ...] = Field(description="Found in one sentence")
     pairs: tuple[Pattern, ...] = Field(
         description="Found at the opening of a sentence; {first} is the sentence before, {second} the rest"
     )
-    templates: dict[str, tuple[Template, ...]] = Field(description="Task -> templates")
+    templates: dict[str, Annotated[tuple[Template, ...], BeforeValidator(_ungroup)]] = Field(
+        description="Task -> groups of wordings with a common answer"
+    )
+    general: Annotated[frozenset[str], BeforeValidator(_split)] = Field(
+        description="The general vocabulary: words that mark no domain, in lower case"
+    )
 
     def only(self, tasks: Collection[str]) -> "Language":
         """Leave out the other tasks, so that each match feeds one that is wanted."""
-        wanted = {task: templates for task, templates in self.templates.items() if task in tasks}
         return self.model_copy(
             update={
-                "sentences": _feeding(self.sentences, wanted),
-                "pairs": _feeding(self.pairs, wanted),
-                "templates": wanted,
+                "sentences": _feeding(self.sentences, tasks),
+                "pairs": _feeding(self.pairs, tasks),
+                "templates": {task: known for task, known in self.templates.items() if task in tasks},
             }
         )
 
@@ -75,7 +116,7 @@ def read(prompt: Prompt) -> Language:
     Raises
     ------
     UserError
-        When a key is missing or unknown, a pattern cannot be compiled or a task has no template.
+        When a key is missing or unknown, a pattern cannot be compiled, or a task that is fed has no template.
     """
     try:
         language = Language.model_validate(prompt.fields)
@@ -85,21 +126,41 @@ def read(prompt: Prompt) -> Language:
         raise UserError(
             f"prompts/{prompt.name}.yaml: {where}: {first['msg']}; compare prompts/mined/en.yaml"
         ) from error
-    fed = {task for pattern in (*language.sentences, *language.pairs) for task in pattern.tasks}
+    patterns = (*language.sentences, *language.pairs)
+    fed = {feed["task"] for pattern in patterns for feed in pattern.feeds}
     if bare := sorted(task for task in fed if not language.templates.get(task)):
         raise UserError(
             f"prompts/{prompt.name}.yaml: no templates for {', '.join(bare)}; add them under templates:"
         )
+    for pattern in patterns:
+        for feed in pattern.feeds:
+            if unknown := _unfilled(pattern, feed, language):
+                raise UserError(
+                    f"prompts/{prompt.name}.yaml: templates of {feed['task']} use {', '.join(unknown)}, "
+                    f"which the pattern with the cue {pattern.cues[0]!r} does not give"
+                )
     return language
 
 
-def _feeding(patterns: Iterable[Pattern], wanted: Collection[str]) -> tuple[Pattern, ...]:
-    fed = [{task: pattern.tasks[task] for task in pattern.tasks if task in wanted} for pattern in patterns]
-    return tuple(
-        pattern.model_copy(update={"tasks": tasks})
-        for pattern, tasks in zip(patterns, fed, strict=True)
-        if tasks
-    )
+def _unfilled(pattern: Pattern, feed: Mapping[str, str], language: Language) -> list[str]:
+    """List what templates would ask for in vain when a match of the pattern feeds them."""
+    groups = {"sentence", "first", "second", *pattern.match.groupindex}
+    given = set(forms(dict.fromkeys(groups, "")))
+    for name, template in feed.items():
+        if missing := _fields(template) - given:
+            return sorted(missing)
+        given |= set(forms({name: ""}))
+    wanted = [f for t in language.templates[feed["task"]] for f in (_fields(t.ask) | _fields(t.answer))]
+    return sorted(set(wanted) - given)
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+def _feeding(patterns: Iterable[Pattern], tasks: Collection[str]) -> tuple[Pattern, ...]:
+    fed = [(pattern, tuple(feed for feed in pattern.feeds if feed["task"] in tasks)) for pattern in patterns]
+    return tuple(pattern.model_copy(update={"feeds": feeds}) for pattern, feeds in fed if feeds)
 
 
 def capital(text: str) -> str:
@@ -107,6 +168,10 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def capitals(values: Mapping[str, str]) -> dict[str, str]:
-    """Add each value once more with a first capital, under its name with a first capital."""
-    return dict(values) | {name.capitalize(): capital(text) for name, text in values.items()}
+def forms(values: Mapping[str, str]) -> dict[str, str]:
+    """Give each value as it stands, with a capital first letter ({Name}) and with a small one ({name_})."""
+    known = dict(values)
+    for name, text in values.items():
+        known[name[0].upper() + name[1:]] = text[:1].upper() + text[1:]
+        known[name + "_"] = text[:1].lower() + text[1:]
+    return known

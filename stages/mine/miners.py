@@ -6,25 +6,17 @@ sentences it is made of, so that no sentence is asked about twice.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+from zlib import crc32
 
-from datagen.records import pick
-from datagen.stages.mine.language import Language, Pattern, capital, capitals
+from datagen.stages.mine.language import ASKED, Language, Pattern, capital, forms
 from datagen.stages.text.exercises import fill, unnumbered
 from datagen.stages.text.sentences import ITEM, blocks, is_closed, is_sentence, split_block, unwrap
 
-# The value that a task asks about.
-ASKED = {
-    "cause": "effect",
-    "effect": "cause",
-    "relation": "first",
-    "inference": "first",
-    "paraphrase": "first",
-}
 WORD = re.compile(r"[^\W\d_]{4,}")
 KEYWORDS = 3  # asked for in one sentence (AdaptLLM's least number of domain words)
 ALIKE = 6  # letters
@@ -32,22 +24,36 @@ MAX_TITLE = 120  # characters
 MIN_PROSE = 2  # sentences of a passage that its heading is asked for, where it does not open with it
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence of prose on one line; sentences of one block with neighbouring numbers follow each other."""
+class Sentence(NamedTuple):
+    """
+    A sentence of prose on one line; sentences of one block with neighbouring numbers follow each other.
+
+    `clear` says that it means something without the one before.
+    """
 
     text: str
     block: int
     number: int
+    clear: bool
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An exercise that could be made: its task, the values of its templates, the sentences it uses up."""
 
     task: str
     values: Mapping[str, str]
-    sentences: frozenset[int] = field(default_factory=frozenset)
+    sentences: tuple[int, ...] = ()
+
+
+def draw(seed: int, *texts: str) -> int:
+    """
+    Draw a number by the hash of texts, to choose with.
+
+    Quick, for the many that are not chosen: a checksum, begun with a number that is itself a hash.
+    """
+    for text in texts:
+        seed = crc32(text.encode("utf-8", "surrogatepass"), seed)
+    return seed
 
 
 def prose(text: str, language: Language, shortest: int, longest: int) -> list[Sentence]:
@@ -56,13 +62,15 @@ def prose(text: str, language: Language, shortest: int, longest: int) -> list[Se
     for block, (start, stop) in enumerate(blocks(text)):
         for begin, end in split_block(text, start, stop):
             number += 1
+            if end - begin < shortest:
+                continue
             mark = ITEM.match(text, begin, end)
             line = unwrap(text[mark.end() if mark else begin : end])
             if not shortest <= len(line) <= longest or not is_sentence(line) or _is_stuck(line, language):
                 continue
             if begin == start and (mark or language.nominal.match(line)) and not language.verb.search(line):
                 continue
-            found.append(Sentence(line, block, number))
+            found.append(Sentence(line, block, number, not language.pointing.match(line)))
     times = Counter(sentence.text for sentence in found)
     return [sentence for sentence in found if times[sentence.text] == 1]
 
@@ -72,24 +80,28 @@ def _is_stuck(line: str, language: Language) -> bool:
     return any(mark in line for mark in language.remains) or bool(language.glued.match(line))
 
 
-def within_sentences(
-    sentences: list[Sentence], language: Language, draw: tuple[str, ...]
-) -> Iterator[Candidate]:
+def within_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
     """Find definitions, causes and what else the language's patterns find inside one sentence."""
-    clear = [sentence for sentence in sentences if not language.pointing.match(sentence.text)]
-    whole = "\n".join(sentence.text for sentence in clear)
+    whole = "\n".join(sentence.text for sentence in sentences)
+    ends = list(accumulate(len(sentence.text) + 1 for sentence in sentences))
     for pattern in language.sentences:
-        if not (cues := [cue for cue in pattern.cues if cue in whole]):
-            continue
-        for sentence in clear:
-            if any(cue in sentence.text for cue in cues) and (match := pattern.match.match(sentence.text)):
+        for number in sorted({n for cue in pattern.cues for n in _holding(cue, whole, ends)}):
+            sentence = sentences[number]
+            if (sentence.clear or pattern.pointing) and (match := pattern.match.match(sentence.text)):
                 values = {"sentence": sentence.text, **match.groupdict("")}
-                yield from _candidate(pattern, values, language, draw, sentence)
+                yield from _candidate(pattern, values, language, seed, sentence)
 
 
-def between_sentences(
-    sentences: list[Sentence], language: Language, draw: tuple[str, ...]
-) -> Iterator[Candidate]:
+def _holding(cue: str, whole: str, ends: list[int]) -> Iterator[int]:
+    """Find the sentences that hold a cue in the text that they make when joined."""
+    at = whole.find(cue)
+    while at >= 0:
+        number = bisect_right(ends, at)
+        yield number
+        at = whole.find(cue, ends[number])
+
+
+def between_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
     """Find two sentences in a row whose relation is told by how the second opens."""
     joining = tuple(cue for pattern in language.pairs for cue in pattern.cues)
     for first, second in _neighbours(sentences):
@@ -100,36 +112,44 @@ def between_sentences(
                 rest = second.text[match.end() :]
                 if not capital(rest).startswith(joining):  # "But, for example, ...": which of the two?
                     values = {"first": first.text, "second": rest}
-                    yield from _candidate(pattern, values, language, draw, first, second)
+                    yield from _candidate(pattern, values, language, seed, first, second)
                 break
 
 
-def completions(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+def completions(sentences: list[Sentence]) -> Iterator[Candidate]:
     """Ask for the sentence that follows another one."""
     for first, second in _neighbours(sentences):
-        if language.pointing.match(first.text):
-            continue
-        values = {"first": first.text, "second": second.text}
-        yield Candidate("completion", values, frozenset((first.number, second.number)))
+        if first.clear:
+            values = {"first": first.text, "second": second.text}
+            yield Candidate("completion", values, (first.number, second.number))
 
 
-def keywords(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+def unrelated(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
+    """Ask whether a sentence decides another one that does not follow it directly: it does not."""
+    clear = [sentence for sentence in sentences if sentence.clear]
+    if len(clear) > 2:
+        at = seed % (len(clear) - 2)
+        first, second = clear[at], clear[at + 2]
+        values = {"premise": first.text, "hypothesis": second.text, **language.unrelated}
+        yield Candidate("inference", forms(values), (first.number, second.number))
+
+
+def keywords(sentences: list[Sentence], language: Language, domain: frozenset[str]) -> Iterator[Candidate]:
     """
-    Ask for the one sentence that holds three long words (word-to-text).
+    Ask for the one sentence that holds three words of the domain (word-to-text), or for the words.
 
-    The words are those that the passage uses most among the long ones of the sentence; which of them
-    belong to the domain is not known here.
+    The words are those that the passage uses most among the domain's words in the sentence.
     """
-    words = [_keywords(sentence.text, language) for sentence in sentences]
+    words = [_keywords(sentence.text, language, domain) for sentence in sentences]
     count = Counter(word for found in words for word in found)
     for sentence, found in zip(sentences, words, strict=True):
-        if len(found) < KEYWORDS or language.pointing.match(sentence.text):
+        if len(found) < KEYWORDS or not sentence.clear:
             continue
         best = set(sorted(found, key=lambda word: (-count[word], -len(word), word))[:KEYWORDS])
         if sum(best <= other.keys() for other in words) == 1:
             shown = [spelling for word, spelling in found.items() if word in best]
             values = {"words": language.comma.join(shown), "sentence": sentence.text}
-            yield Candidate("keywords", values, frozenset((sentence.number,)))
+            yield Candidate("keywords", values, (sentence.number,))
 
 
 def titles(passage: Mapping[str, Any], sentences: list[Sentence]) -> Iterator[Candidate]:
@@ -148,8 +168,9 @@ def titles(passage: Mapping[str, Any], sentences: list[Sentence]) -> Iterator[Ca
     if not opens and len(sentences) < MIN_PROSE:
         return
     body = passage["text"].casefold().replace(title.casefold(), "", 1)
-    if 2 * sum(word in body for word in words) >= len(words):
+    if 2 * sum(word[:ALIKE] in body for word in words) >= len(words):
         yield Candidate("title", {"title": title})
+        yield Candidate("writing", {"title": title, "passage": passage["text"]})
 
 
 def _neighbours(sentences: list[Sentence]) -> Iterator[tuple[Sentence, Sentence]]:
@@ -158,36 +179,38 @@ def _neighbours(sentences: list[Sentence]) -> Iterator[tuple[Sentence, Sentence]
             yield first, second
 
 
-def _keywords(text: str, language: Language) -> dict[str, str]:
+def _keywords(text: str, language: Language, domain: frozenset[str]) -> dict[str, str]:
     """
-    Map the words that can be keywords, in lower case, to their spelling, in the order of the text.
+    Map the domain's words, in lower case, to their spelling, in the order of the text.
 
     Of words that begin alike (attribute, attributes) the first one counts; a sentence's first word does
     not, since its capital may be the sentence's.
     """
     found: dict[str, str] = {}
-    for match in language.keyword.finditer(text, 1):
-        word = match[0].lower()
-        if word not in language.ordinary and not any(other[:ALIKE] == word[:ALIKE] for other in found):
-            found[word] = match[0]
+    for spelling in language.keyword.findall(text, 1):
+        word = spelling.lower()
+        if word in domain and not any(other[:ALIKE] == word[:ALIKE] for other in found):
+            found[word] = spelling
     return found
 
 
 def _candidate(
-    pattern: Pattern, groups: Mapping[str, str], language: Language, draw: tuple[str, ...], *used: Sentence
+    pattern: Pattern, groups: Mapping[str, str], language: Language, seed: int, *used: Sentence
 ) -> Iterator[Candidate]:
-    """Choose by hash one of the pattern's tasks for a match: one whose question can be understood."""
-    known = capitals(groups)
-    possible = []
-    for task, templates in pattern.tasks.items():
-        values = known | {name: fill(template, **known) for name, template in templates.items()}
-        if _is_clear(values, task, language):
-            possible.append(Candidate(task, values, frozenset(sentence.number for sentence in used)))
-    if possible:
-        yield pick(possible, "task", used[0].text, *draw)
+    """Choose by hash one of the exercises that a match can feed: one whose question can be understood."""
+    known = forms(groups)
+    first = draw(seed, used[0].text)
+    for turn in range(len(pattern.feeds)):
+        feed = pattern.feeds[(first + turn) % len(pattern.feeds)]
+        values = known | {name: fill(template, **known) for name, template in feed.items()}
+        if _is_clear(values, feed["task"], language):
+            yield Candidate(feed["task"], forms(values), tuple(sentence.number for sentence in used))
+            return
 
 
 def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
-    """Tell whether what is asked about means something by itself, and nothing was cut inside brackets."""
+    """Tell whether what is asked about stands alone and gives no answer away, and no bracket was cut open."""
     asked = values.get(ASKED.get(task, ""), "")
-    return not language.pointing.match(asked) and all(map(is_closed, values.values()))
+    if task == "term" and values["term"].casefold() in asked.casefold():
+        return False
+    return not language.pointing.match(capital(asked)) and all(map(is_closed, values.values()))

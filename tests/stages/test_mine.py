@@ -2,7 +2,9 @@
 
 import re
 import textwrap
+from collections import Counter
 
+import pyarrow as pa
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -12,10 +14,14 @@ from rows import context
 from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.records import TABLES, table_of
+from datagen.stage import Partitions
 from datagen.stages.mine import Options, exercises_of, stage
 from datagen.stages.mine.language import read
+from datagen.stages.mine.vocabulary import learn
+from datagen.stages.text.exercises import bind
 
-ENGLISH = read(load("mined/en"))
+ENGLISH_FILE = load("mined/en").fields
+ENGLISH, GERMAN = read(load("mined/en")), read(load("mined/de"))
 
 FIRST = "A queen that leaves the hive before noon usually comes back within the hour"
 REST = "the keeper should wait at the entrance until she has returned to her bees"
@@ -33,19 +39,25 @@ def passage(text, number=0, **fields):
     return row | {"start": 0, "end": len(text), "index": number} | fields
 
 
-def run(*rows, where=None, **options):
-    outcome = stage.apply(
-        table_of(TABLES["passages"], rows), Options.model_validate(options), where or context("mine")
-    )
-    kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
+def run(*rows, where=None, size=None, **options):
+    tables = [
+        table_of(TABLES["passages"], rows[start : start + (size or len(rows))])
+        for start in range(0, len(rows), size or len(rows))
+    ]
+    readers = [lambda names, table=table: table if names is None else table.select(names) for table in tables]
+    outcomes = list(stage.run(Partitions(readers), Options.model_validate(options), where or context("mine")))
+    assert len(outcomes) == len(tables)
+    kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
+    dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
     assert sorted(parents) == sorted(row["id"] for row in rows)
     return kept, dropped
 
 
-def mined(text, tasks, seed=0, **fields):
+def mined(text, tasks, seed=0, domain=(), language=ENGLISH, **fields):
     options = Options(tasks=tasks)
-    return exercises_of(passage(text, **fields), ENGLISH.only(options.tasks), options, seed)[0]
+    row = passage(text, **fields)
+    return exercises_of(row, language.only(options.tasks), frozenset(domain), options, seed)[0]
 
 
 @pytest.mark.parametrize(
@@ -171,17 +183,36 @@ def test_a_sentence_that_stands_twice_has_no_single_continuation():
     assert mined(text, ["completion"]) == []
 
 
+POLLEN = ("pollination", "orchards", "neighbouring", "colonies")
+
+
 def test_keywords_lead_to_one_sentence_only():
     twin = "Pollination of orchards depends on neighbouring colonies."
-    (exercise,) = mined(f"Some say so. {twin}", ["keywords"])
-    assert exercise.answer == twin
-    assert all(word in exercise.question for word in ("orchards", "colonies", "neighbouring"))
-    assert (
-        mined(
-            f"{twin} Few orchards depend on neighbouring colonies and pollination alone today.", ["keywords"]
-        )
-        == []
-    )
+    words = "orchards, neighbouring, colonies"  # not the first word: its capital may be the sentence's
+    for seed in range(30):
+        (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN, seed=seed)
+        asked, answer = (words, twin) if exercise.answer == twin else (twin, words)
+        assert asked in exercise.question and exercise.answer == answer
+    both = f"{twin} Few orchards depend on neighbouring colonies and pollination alone today."
+    assert mined(both, ["keywords"], domain=POLLEN) == []
+    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3]) == []
+
+
+def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
+    texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
+    corpus = [pa.chunked_array([[text]]) for text in texts]
+    assert learn(corpus, ENGLISH, 2) == {"varroosis", "fumigants"}
+    assert "anything" in ENGLISH.general and "anything" not in learn(corpus, ENGLISH, 1)
+    assert learn(reversed(corpus), ENGLISH, 1) == learn(corpus, ENGLISH, 1)
+
+
+def test_the_words_of_the_domain_come_from_all_partitions():
+    line = "The apiarist will fumigate the broodcombs of a hive against varroosis and chalkbrood."
+    rows = [passage(line, number) for number in range(3)]
+    kept, _ = run(*rows, size=1, tasks=["keywords"])
+    assert len(kept) == 3
+    kept, dropped = run(*rows[:2], size=1, tasks=["keywords"])
+    assert not kept and {row["reason"] for row in dropped} == {"nothing to mine"}
 
 
 @pytest.mark.parametrize(
@@ -203,13 +234,155 @@ def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
     assert [exercise.answer for exercise in exercises] == ["Moving a colony"] * asked
 
 
+@pytest.mark.parametrize(
+    ("sentence", "condition", "consequence"),
+    [
+        (f"If the drones gather at midday, {REST}.", "If the drones gather at midday.", f"T{REST[1:]}."),
+        (f"Unless the drones gather early, {REST}.", "Unless the drones gather early.", f"T{REST[1:]}."),
+    ],
+)
+def test_a_condition_is_asked_for_and_so_is_what_follows(sentence, condition, consequence):
+    (exercise,) = mined(sentence, ["condition"])
+    assert consequence in exercise.question and exercise.answer == condition
+    if condition.startswith("If"):
+        (exercise,) = mined(sentence, ["consequence"])
+        assert condition[3:].rstrip(".") in exercise.question and exercise.answer == consequence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "If the queen died of disease, hunger, cold, or other misfortune of this kind.",  # no main clause
+        f"If any, {REST}.",
+        f"If so, {REST}.",
+    ],
+)
+def test_what_only_looks_like_a_condition_is_left(sentence):
+    assert mined(sentence, ["condition", "consequence"]) == []
+
+
+MODALS = [
+    (
+        "The keeper of a hive can open its lid in the evening.",
+        "It is possible for the keeper of a hive to open",
+    ),
+    (
+        "A keeper must feed the hive before the winter sets in.",
+        "It is necessary for a keeper to feed the hive",
+    ),
+    (
+        "The queen shall be marked with a blue dot in her first year.",
+        "It is required that the queen be marked with a blue dot in her first year.",
+    ),
+    (
+        "A drone cannot gather nectar for the hive of its queen.",
+        "It is not possible for a drone to gather nectar",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "same"), MODALS)
+def test_a_modal_verb_is_said_another_way(sentence, same):
+    (exercise,) = mined(sentence, ["paraphrase"])
+    assert sentence in exercise.question and exercise.answer.startswith(same)
+
+
+OPPOSITES = ("cannot open", "need not feed", "shall not be marked", "can gather nectar")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "same", "opposite"), [(*modal, o) for modal, o in zip(MODALS, OPPOSITES, strict=True)]
+)
+def test_an_inference_is_true_by_its_words_and_false_by_a_negation(sentence, same, opposite):
+    seen = set()
+    for seed in range(30):
+        (exercise,) = mined(sentence, ["inference"], seed=seed)
+        told = exercise.answer.lower()
+        assert told in {"yes", "entailment"} if same in exercise.question else told in {"no", "contradiction"}
+        assert (same in exercise.question) != (opposite in exercise.question)
+        seen.add(told in {"yes", "entailment"})
+    assert seen == {True, False}
+
+
+def test_however_is_no_contradiction():
+    for seed in range(20):
+        assert mined(f"{FIRST}. However, {REST}.", ["inference"], seed=seed) == []
+
+
+def test_labels_of_inferences_take_turns():
+    lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
+    text = " ".join([*lines, f"{FIRST}.", f"The keepers of town agreed that {REST}."])
+    told = Counter(mined(text, ["inference"], seed=seed)[0].answer[:3].lower() for seed in range(200))
+    known = {"yes": "yes", "ent": "yes", "no": "no", "con": "no", "may": "maybe", "neu": "maybe"}
+    shares = Counter()
+    for start, count in told.items():
+        shares[known[start]] += count
+    assert len(shares) == 3 and min(shares.values()) > 30
+
+
+def test_a_sentence_about_the_text_is_its_summary():
+    sentence = "This chapter describes how colonies are moved from one meadow to another."
+    for seed in range(10):
+        (exercise,) = mined(sentence, ["summary"], seed=seed)
+        assert exercise.answer in (sentence, "How colonies are moved from one meadow to another.")
+
+
+def test_a_term_is_not_given_away_by_its_meaning():
+    assert mined("The term “hive” means any hive in which bees are kept by a keeper.", ["term"]) == []
+    (exercise,) = mined("The term “apiary” means any place where bees are kept for honey.", ["term"])
+    assert exercise.answer == "Apiary" and "apiary" not in exercise.question.lower()
+
+
+def test_the_passage_can_be_the_answer_to_its_heading():
+    row = passage(
+        f"{FIRST}. Moving a colony in a strong hive is easy in the evening.",
+        title="Bees",
+        section="Moving a hive",
+    )
+    asked, language = Counter(), ENGLISH.only(["title", "writing"])
+    for seed in range(40):
+        exercises, _ = exercises_of(row, language, frozenset(), Options(), seed)
+        (exercise,) = exercises
+        asked[exercise.task] += 1
+        text = bind(row, exercises, load("reading/layouts").fields, seed)
+        assert text.count(row["text"]) == 1 and "Moving a hive" in text.replace(row["text"], "")
+        if exercise.task == "writing":
+            assert text == f"{exercise.question}\n\n{row['text']}"
+    assert asked["title"] > asked["writing"] > 0
+
+
+def test_one_match_feeds_one_exercise():
+    sentence = f"{FIRST} because the drones gather at midday."
+    for seed in range(10):
+        assert len(mined(sentence, list(Options().tasks), seed=seed)) == 1
+    pair = f"{FIRST}. Therefore, {REST}."
+    exercises = [exercise for seed in range(10) for exercise in mined(pair, list(Options().tasks), seed=seed)]
+    assert len(exercises) == 10 and len({exercise.task for exercise in exercises}) > 1
+
+
+def test_templates_are_drawn_for_each_exercise_and_not_by_its_place():
+    lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
+    where = {}
+    for text in (" ".join(lines), " ".join(reversed(lines))):
+        options = Options(tasks=("paraphrase",), max_per_task=8, max_per_text=8)
+        found, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
+        for exercise in found:
+            where.setdefault(exercise.answer, set()).add(exercise.question)
+    assert len(where) == 8 and all(len(asked) == 1 for asked in where.values())
+    openings = {next(iter(asked)).split("The keeper")[0] for asked in where.values()}
+    assert len(openings) > 3
+
+
+PROSE = (
+    f"{FIRST}, because the drones gather at midday. The keeper must feed the bees of the hive before winter. "
+    f"Therefore, {REST}. A drone is a male bee that does not gather any nectar for its colony. "
+    "Beekeepers distinguish several generations of worker bees by colouring."
+)
 TEXT = f"""\
 Waiting for queens
 ==================
 
-{FIRST}, because the drones gather
-at midday. Therefore, {REST}. A drone is a male bee that does not gather any
-nectar for its colony. Beekeepers distinguish several generations of worker bees by colouring.
+{textwrap.fill(PROSE, 90)}
 
    hive.open("lid because it is heavy and the entrance is blocked by colouring beekeepers.")
 
@@ -226,7 +399,7 @@ def test_a_text_holds_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
     assert row["lineage"]["prompt"] == "mined/en" and row["lineage"]["prompt_hash"] == load("mined/en").hash
     assert row["lineage"]["passage_id"] == "p0"
 
-    exercises, _ = exercises_of(passage(TEXT), ENGLISH, Options(), 0)
+    exercises, _ = exercises_of(passage(TEXT), ENGLISH, frozenset(POLLEN), Options(), 0)
     for sentence in (FIRST, REST, "A drone is a male bee", "Beekeepers distinguish"):
         using = [e for e in exercises if sentence[1:] in e.question + e.answer]
         assert len(using) <= 1
@@ -242,14 +415,41 @@ def test_nothing_to_mine_is_said():
     ]
 
 
+def test_a_text_is_as_long_as_the_bound_allows():
+    whole = run(passage(TEXT))[0][0]["text"]
+    (shorter,) = run(passage(TEXT), max_chars=len(whole) - 1)[0]
+    assert TEXT in shorter["text"] and len(TEXT) < len(shorter["text"]) < len(whole)
+    kept, (dropped,) = run(passage(TEXT), max_chars=len(TEXT))
+    assert not kept and (dropped["reason"], dropped["detail"]) == (
+        "too long",
+        f"{len(TEXT)} characters of passage",
+    )
+
+
+def test_the_bound_counts_tokens_of_the_target(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+    free = run(passage(TEXT))[0][0]["text"]
+    size = len(free.split())
+    assert run(passage(TEXT), tokenizer=str(tmp_path), max_tokens=size)[0][0]["text"] == free
+    (shorter,) = run(passage(TEXT), tokenizer=str(tmp_path / "tokenizer.json"), max_tokens=size - 1)[0]
+    assert len(shorter["text"].split()) < size
+
+
+def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"tokenizer\.json"):
+        run(passage(TEXT), tokenizer=str(tmp_path))
+
+
 def test_limits_and_tasks_hold():
     facts = [
-        f"Colony {name} gathered considerable quantities of lavender and buckwheat {name} honey."
-        for name in "ABCDEFGH"
+        f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
     ]
     for per_task, per_text in ((1, 1), (2, 6), (5, 3)):
         options = Options(max_per_task=per_task, max_per_text=per_text)
-        exercises, _ = exercises_of(passage(" ".join(facts)), ENGLISH.only(options.tasks), options, 0)
+        exercises, _ = exercises_of(passage(" ".join(facts)), ENGLISH, frozenset(), options, 0)
         tasks = [exercise.task for exercise in exercises]
         assert 0 < len(tasks) <= per_text and all(tasks.count(task) <= per_task for task in tasks)
     assert {e.task for e in mined(TEXT, ["definition"])} == {"definition"}
@@ -263,32 +463,56 @@ def test_the_seed_draws_other_templates_and_nothing_else_does():
     assert texts != [row["text"] for row in run(*rows, where=context("mine", seed=1))[0]]
 
 
-def test_another_language_is_another_file(tmp_path):
-    german = {
-        "pointing": "(?:Dies|Das|Er|Sie|Es)\\b",
-        "remains": [],
-        "glued": "(?!)",
-        "nominal": "(?!)",
-        "verb": "",
-        "keyword": "\\b[A-ZÄÖÜ][a-zäöüß]{9,}\\b",
-        "ordinary": [],
-        "sentences": [
-            {
-                "cues": [", weil "],
-                "match": "(?P<effect>.{20,}), weil (?P<cause>.{10,})\\.",
-                "tasks": {"cause": {"reason": "Weil {cause}."}},
-            }
-        ],
-        "pairs": [],
-        "templates": {"cause": [{"ask": "Warum? {effect}.", "answer": "{reason}"}]},
-    }
-    (tmp_path / "mined").mkdir()
-    (tmp_path / "mined" / "de.yaml").write_text(yaml.safe_dump(german), encoding="utf-8")
-    where = context("mine", prompts=str(tmp_path))
+@pytest.mark.parametrize(
+    ("task", "text", "asked", "answer"),
+    [
+        (
+            "cause",
+            "Der Imker stellt die Beute an die Hecke, weil der Wind dort schwächer weht.",
+            "Der Imker stellt die Beute an die Hecke.",
+            "Weil der Wind dort schwächer weht.",
+        ),
+        (
+            "consequence",
+            "Wenn der Honigraum voll ist, muss der Imker eine zweite Zarge aufsetzen.",
+            "der Honigraum voll ist",
+            "Dann muss der Imker eine zweite Zarge aufsetzen.",
+        ),
+        (
+            "term",
+            "Ein Schwarm ist eine Gemeinschaft von Bienen, die mit ihrer Königin den Stock verlassen hat.",
+            "eine Gemeinschaft von Bienen, die mit ihrer Königin den Stock verlassen hat",
+            "Schwarm",
+        ),
+        (
+            "keywords",
+            "Arbeiterinnen sammeln Propolis und Blütenstaub in der Umgebung ihres Bienenstocks.",
+            "",
+            "",
+        ),
+    ],
+)
+def test_another_language_is_another_file(task, text, asked, answer):
+    domain = ["blütenstaub", "propolis", "bienenstocks"]
+    (exercise,) = mined(text, [task], language=GERMAN, domain=domain)
+    if task == "keywords":
+        words = "Propolis, Blütenstaub, Bienenstocks"
+        asked, answer = (words, text) if exercise.answer == text else (text, words)
+    assert asked in exercise.question and exercise.answer == answer
+
+
+def test_a_text_of_another_language_has_no_word_of_english_around_it():
     text = "Der Imker stellt die Beute an die Hecke, weil der Wind dort schwächer weht."
-    (row,) = run(passage(text), where=where, language="de")[0]
-    assert "Warum? Der Imker stellt die Beute an die Hecke." in row["text"]
-    assert "Weil der Wind dort schwächer weht." in row["text"]
+    style = load("reading/layouts").fields
+    english = [
+        part.split("{")[0].strip(" :\n") for part in [*style["intros"], *style["layouts"], *style["sources"]]
+    ]
+    rows = [passage(text, number, title="Bienen") for number in range(40)]
+    kept, _ = run(*rows, language="de")
+    assert len(kept) == 40
+    for row in kept:
+        around = row["text"].replace(text, "")
+        assert not any(word in around for word in english if len(word) > 5)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +521,7 @@ def test_another_language_is_another_file(tmp_path):
         ({"pointing": "("}, "pointing"),
         ({"patterns": []}, "patterns"),
         ({"templates": {}}, "no templates for"),
+        ({"templates": ENGLISH_FILE["templates"] | {"cause": [{"answer": "{x}", "asks": ["?"]}]}}, "use x"),
     ],
 )
 def test_a_wrong_language_file_is_told(tmp_path, change, said):
@@ -312,8 +537,15 @@ def test_a_language_without_a_file_is_told():
         run(passage(TEXT), language="tlh")
 
 
-def test_every_english_task_has_eight_templates():
-    assert {task: len(found) for task, found in ENGLISH.templates.items() if len(found) < 8} == {}
+def test_there_are_a_few_hundred_templates_and_all_tasks_in_each_language():
+    tasks = set(Options().tasks)
+    for language, least, each in ((ENGLISH, 250, 10), (GERMAN, 60, 5)):
+        counts = {task: len(found) for task, found in language.templates.items()}
+        assert counts.keys() == tasks and sum(counts.values()) >= least and min(counts.values()) >= each
+        asks = [template.ask for found in language.templates.values() for template in found]
+        assert len(set(asks)) == len(asks)
+        fed = {feed["task"] for pattern in (*language.sentences, *language.pairs) for feed in pattern.feeds}
+        assert tasks - fed == {"title", "writing", "keywords", "completion"}
 
 
 PIECES = [
@@ -338,8 +570,10 @@ PIECES = [
 @settings(max_examples=60)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
 def test_answers_come_whole_from_any_passage(text):
-    exercises, _ = exercises_of(passage(text, title="Bees in “June"), ENGLISH, Options(), 0)
+    exercises, _ = exercises_of(
+        passage(text, title="Bees in “June"), ENGLISH, frozenset(POLLEN), Options(), 0
+    )
     for exercise in exercises:
         assert exercise.question.strip() and exercise.answer.strip()
-        if exercise.task in ("completion", "keywords", "definition", "effect", "cause", "paraphrase"):
+        if exercise.task in ("completion", "definition", "effect", "cause", "paraphrase", "consequence"):
             assert exercise.answer.rstrip('"”’)').endswith((".", "!", "?", "…"))
