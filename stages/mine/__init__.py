@@ -22,23 +22,26 @@ from typing import Any, Literal
 from pydantic import Field
 
 import datagen.stage
-from datagen.records import content_id, fraction, pick
+from datagen.records import content_id
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.mine import miners
-from datagen.stages.mine.language import Language, forms, read
+from datagen.stages.mine.language import Language, Values, filled, read
 from datagen.stages.mine.length import ruler
 from datagen.stages.mine.miners import Candidate
 from datagen.stages.mine.vocabulary import learn
-from datagen.stages.text.exercises import Exercise, bind, fill
+from datagen.stages.text.exercises import Exercise, bind
+from datagen.stages.text.sentences import blocks
 
 Task = Literal[
     "title",
     "writing",
+    "heading",
     "summary",
     "keywords",
     "definition",
     "term",
+    "entry",
     "cause",
     "effect",
     "condition",
@@ -47,6 +50,7 @@ Task = Literal[
     "inference",
     "paraphrase",
     "completion",
+    "enumeration",
 ]
 WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
 
@@ -68,7 +72,7 @@ class Options(datagen.stage.Options):
     max_per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
-    longest: int = Field(400, ge=1, description="Characters of a sentence that is asked about, at most")
+    longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
     domain_words: int = Field(
         3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
     )
@@ -117,24 +121,28 @@ def exercises_of(
     seen
         Sentences of prose that were looked at.
     """
-    draw = (passage["id"], str(seed))
-    drawn = int(content_id(*draw)[:8], 16)
-    sentences = miners.prose(passage["text"], language, options.shortest, options.longest)
+    drawn = int(content_id(passage["id"], str(seed))[:8], 16)
+    text = passage["text"]
+    spans = list(blocks(text))
+    sentences = miners.prose(text, spans, language, options.shortest, options.longest)
     found = [
         *miners.within_sentences(sentences, language, drawn),
         *miners.between_sentences(sentences, language, drawn),
         *miners.titles(passage, sentences),
+        *miners.headings(sentences, language),
         *miners.keywords(sentences, language, domain),
         *miners.completions(sentences),
+        *miners.enumerations(text, spans, language, options.longest),
+        *miners.entries(text),
         *miners.unrelated(sentences, language, drawn),
     ]
-    away = {"title"} if fraction("written", *draw) < WRITTEN else {"writing"}
+    away = {"title"} if miners.draw(drawn, "written") < WRITTEN * 2**32 else {"writing"}
     wanted = language.templates.keys() - (
         away if language.templates.keys() >= {"title", "writing"} else set()
     )
     chosen = choose([one for one in found if one.task in wanted], options, drawn)
     chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
-    return [_exercise(one, language, draw) for one in chosen], len(sentences)
+    return [_exercise(one, language, drawn) for one in chosen], len(sentences)
 
 
 def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
@@ -144,10 +152,10 @@ def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candida
     Inferences take turns among their labels as well, so that none is the usual answer.
     """
     waiting: dict[str, list[Candidate]] = defaultdict(list)
-    for one in sorted(found, key=lambda one: miners.draw(drawn, *one.values.values())):
+    for one in sorted(found, key=lambda one: miners.draw(drawn, next(iter(one.values.values())))):
         waiting[one.task].append(one)
-    for task, competing in waiting.items():
-        waiting[task] = _in_turn(competing, drawn)
+    if "inference" in waiting:
+        waiting["inference"] = _in_turn(waiting["inference"], drawn)
     rarest = sorted(waiting, key=lambda task: (len(waiting[task]), miners.draw(drawn, task)))
     chosen: list[Candidate] = []
     used: set[int] = set()
@@ -162,20 +170,20 @@ def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candida
 
 
 def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
-    """Let labels take turns; of one label, the first candidates come first."""
+    """Let labels take turns."""
     turns: Counter[str] = Counter()
     keys = []
     for one in competing:
-        label = one.values.get("label", "")
+        label = one.values["label"]
         turns[label] += 1
         keys.append((turns[label], miners.draw(drawn, label)))
     return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _exercise(one: Candidate, language: Language, draw: tuple[str, ...]) -> Exercise:
-    template = pick(language.templates[one.task], "template", one.task, *one.values.values(), *draw)
-    values = forms(one.values)
-    return Exercise(one.task, fill(template.ask, **values), fill(template.answer, **values))
+def _exercise(one: Candidate, language: Language, drawn: int) -> Exercise:
+    templates, values = language.templates[one.task], Values(one.values)
+    template = templates[miners.draw(drawn, "template", one.task, *one.values.values()) % len(templates)]
+    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values))
 
 
 stage = WholeStage(

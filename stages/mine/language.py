@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from string import Formatter
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -82,6 +82,7 @@ class Language(Part):
     glued: re.Pattern[str] = Field(description="A heading that ran into a sentence: it is not used either")
     nominal: re.Pattern[str] = Field(description="Openings of noun phrases, which may be no sentences")
     verb: re.Pattern[str] = Field(description="Found anywhere: what opens a paragraph or item is a sentence")
+    vague: re.Pattern[str] = Field(description="Headings of paragraphs that say nothing about them")
     keyword: re.Pattern[str] = Field(description="A word that can be a keyword")
     comma: str = Field(", ", description="Between two keywords")
     unrelated: dict[str, str] = Field(
@@ -98,15 +99,19 @@ class Language(Part):
         description="The general vocabulary: words that mark no domain, in lower case"
     )
 
+    @cached_property
+    def cues(self) -> list[tuple[str, int]]:
+        """Each cue with the number of its pattern in `sentences`."""
+        return [(cue, number) for number, pattern in enumerate(self.sentences) for cue in pattern.cues]
+
     def only(self, tasks: Collection[str]) -> "Language":
         """Leave out the other tasks, so that each match feeds one that is wanted."""
-        return self.model_copy(
-            update={
-                "sentences": _feeding(self.sentences, tasks),
-                "pairs": _feeding(self.pairs, tasks),
-                "templates": {task: known for task, known in self.templates.items() if task in tasks},
-            }
-        )
+        parts = {name: getattr(self, name) for name in Language.model_fields} | {
+            "sentences": _feeding(self.sentences, tasks),
+            "pairs": _feeding(self.pairs, tasks),
+            "templates": {task: known for task, known in self.templates.items() if task in tasks},
+        }
+        return Language.model_construct(**parts)
 
 
 def read(prompt: Prompt) -> Language:
@@ -136,26 +141,22 @@ def read(prompt: Prompt) -> Language:
         for feed in pattern.feeds:
             if unknown := _unfilled(pattern, feed, language):
                 raise UserError(
-                    f"prompts/{prompt.name}.yaml: templates of {feed['task']} use {', '.join(unknown)}, "
+                    f"prompts/{prompt.name}.yaml: templates of {feed['task']} use {unknown}, "
                     f"which the pattern with the cue {pattern.cues[0]!r} does not give"
                 )
     return language
 
 
-def _unfilled(pattern: Pattern, feed: Mapping[str, str], language: Language) -> list[str]:
-    """List what templates would ask for in vain when a match of the pattern feeds them."""
-    groups = {"sentence", "first", "second", *pattern.match.groupindex}
-    given = set(forms(dict.fromkeys(groups, "")))
-    for name, template in feed.items():
-        if missing := _fields(template) - given:
-            return sorted(missing)
-        given |= set(forms({name: ""}))
-    wanted = [f for t in language.templates[feed["task"]] for f in (_fields(t.ask) | _fields(t.answer))]
-    return sorted(set(wanted) - given)
-
-
-def _fields(template: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+def _unfilled(pattern: Pattern, feed: Mapping[str, str], language: Language) -> str:
+    """Name what a template would ask for in vain when a match of the pattern feeds it; "" where nothing."""
+    given = Values(dict.fromkeys(("sentence", "first", "second", *pattern.match.groupindex), ""))
+    try:
+        given.update({name: filled(template, given) for name, template in feed.items()})
+        for template in language.templates[feed["task"]]:
+            filled(template.ask + template.answer, given)
+    except KeyError as error:
+        return str(error.args[0])
+    return ""
 
 
 def _feeding(patterns: Iterable[Pattern], tasks: Collection[str]) -> tuple[Pattern, ...]:
@@ -168,10 +169,19 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def forms(values: Mapping[str, str]) -> dict[str, str]:
-    """Give each value as it stands, with a capital first letter ({Name}) and with a small one ({name_})."""
-    known = dict(values)
-    for name, text in values.items():
-        known[name[0].upper() + name[1:]] = text[:1].upper() + text[1:]
-        known[name + "_"] = text[:1].lower() + text[1:]
-    return known
+class Values(dict[str, str]):
+    """The values of a template, each also with a capital first letter ({Name}) and a small one ({name_})."""
+
+    def __missing__(self, name: str) -> str:
+        """Write the form that is asked for."""
+        if name.endswith("_"):
+            text = self[name[:-1]]
+            return text[:1].lower() + text[1:]
+        if name[:1].isupper():
+            return capital(self[name[:1].lower() + name[1:]])
+        raise KeyError(name)
+
+
+def filled(template: str, values: Values) -> str:
+    """Fill a template of the file, which `read` has checked; what a value holds is never read as one."""
+    return template.format_map(values)

@@ -8,15 +8,42 @@ sentences it is made of, so that no sentence is asked about twice.
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from datagen.stages.mine.language import ASKED, Language, Pattern, capital, forms
-from datagen.stages.text.exercises import fill, unnumbered
-from datagen.stages.text.sentences import ITEM, blocks, is_closed, is_sentence, split_block, unwrap
+from datagen.stages.mine.language import ASKED, Language, Pattern, Values, capital, filled
+from datagen.stages.text.exercises import unnumbered
+from datagen.stages.text.sentences import ITEM, is_closed, is_sentence, split_block, unwrap
 
+# What may stand in front of a sentence: the mark of an item, also of a quoted one, and a heading that runs
+# into it ("(b) Burden of Proof.— ...") or has its line to itself.
+MARK = re.compile(rf"[“\"]?(?:{ITEM.pattern})")
+HEADING = re.compile(r"(?=[^\W\d_])([^.!?:;—\n]{3,80}?) ?\.[—–]\s*")
+# What leads to an enumeration ends so.
+LEADING = "—:"
+MIN_LEAD = 15  # characters
+# A row of a table, with its first cell and its last; a row of one cell that opens with a name; a term on a
+# line of its own, with the first sentence below it. Names stand between backticks.
+ENTRY = tuple(
+    (sign, re.compile(pattern, re.MULTILINE))
+    for sign, pattern in (
+        (
+            "| ",
+            r"^\| (?P<entry>[^|\n]{3,60}?) +\|(?:[^|\n]*\|)*? (?P<description>[A-Z][^|\n]{30,400}\.) +\|$",
+        ),
+        (
+            "| `",
+            r"^\| (?P<entry>`[^`|\n]{2,60}`)(?: `[^`|\n]+`)? (?P<description>[A-Z][^|\n]{30,400}\.) +\|$",
+        ),
+        (
+            "`",
+            r"^(?P<entry>`[^`\n]{2,60}`)(?: \([^\n]{2,60}\))?\n\n"
+            r"(?P<description>[A-Z][^\n]{30,400}?\.)(?<!\.[eg]\.)(?=\s)",
+        ),
+    )
+)
 WORD = re.compile(r"[^\W\d_]{4,}")
 KEYWORDS = 3  # asked for in one sentence (AdaptLLM's least number of domain words)
 ALIKE = 6  # letters
@@ -28,13 +55,15 @@ class Sentence(NamedTuple):
     """
     A sentence of prose on one line; sentences of one block with neighbouring numbers follow each other.
 
-    `clear` says that it means something without the one before.
+    `clear` says that it means something without the one before; `heading` stands right above or in front of
+    it.
     """
 
     text: str
     block: int
     number: int
     clear: bool
+    heading: str = ""
 
 
 class Candidate(NamedTuple):
@@ -56,49 +85,70 @@ def draw(seed: int, *texts: str) -> int:
     return seed
 
 
-def prose(text: str, language: Language, shortest: int, longest: int) -> list[Sentence]:
+def prose(
+    text: str, spans: list[tuple[int, int]], language: Language, shortest: int, longest: int
+) -> list[Sentence]:
     """List the sentences that can be asked about: whole, of a good length, and not twice in the text."""
-    found, number = [], 0
-    for block, (start, stop) in enumerate(blocks(text)):
+    found, number, above = [], 0, ""
+    headed = ".—" in text or ".–" in text
+    for block, (start, stop) in enumerate(spans):
+        heading, above = above, ""
         for begin, end in split_block(text, start, stop):
             number += 1
-            if end - begin < shortest:
-                continue
-            mark = ITEM.match(text, begin, end)
-            line = unwrap(text[mark.end() if mark else begin : end])
+            mark = MARK.match(text, begin, end)
+            first = mark.end() if mark else begin
+            if headed and (own := HEADING.match(text, first, end)):
+                heading, first = own[1], own.end()
+                if first == end:
+                    above = heading
+            elif begin > start:
+                heading = ""
+            if not shortest <= end - first < 2 * longest or text[first].islower() or text[end - 1].isalnum():
+                continue  # what is_sentence would say of it, at less cost
+            line = unwrap(text[first:end])
             if not shortest <= len(line) <= longest or not is_sentence(line) or _is_stuck(line, language):
                 continue
             if begin == start and (mark or language.nominal.match(line)) and not language.verb.search(line):
                 continue
-            found.append(Sentence(line, block, number, not language.pointing.match(line)))
+            found.append(Sentence(line, block, number, not language.pointing.match(line), heading))
     times = Counter(sentence.text for sentence in found)
     return [sentence for sentence in found if times[sentence.text] == 1]
 
 
 def _is_stuck(line: str, language: Language) -> bool:
     """Tell a citation and a sentence that something stuck to."""
-    return any(mark in line for mark in language.remains) or bool(language.glued.match(line))
+    for mark in language.remains:
+        if mark in line:
+            return True
+    return bool(language.glued.match(line))
 
 
 def within_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
     """Find definitions, causes and what else the language's patterns find inside one sentence."""
-    whole = "\n".join(sentence.text for sentence in sentences)
-    ends = list(accumulate(len(sentence.text) + 1 for sentence in sentences))
-    for pattern in language.sentences:
-        for number in sorted({n for cue in pattern.cues for n in _holding(cue, whole, ends)}):
+    holding = _holding(language.cues, [sentence.text for sentence in sentences])
+    for pattern in sorted(holding):
+        looked_for = language.sentences[pattern]
+        for number in sorted(holding[pattern]):
             sentence = sentences[number]
-            if (sentence.clear or pattern.pointing) and (match := pattern.match.match(sentence.text)):
+            if not (sentence.clear or looked_for.pointing):
+                continue
+            if match := looked_for.match.match(sentence.text):
                 values = {"sentence": sentence.text, **match.groupdict("")}
-                yield from _candidate(pattern, values, language, seed, sentence)
+                yield from _candidate(looked_for, values, language, seed, sentence)
 
 
-def _holding(cue: str, whole: str, ends: list[int]) -> Iterator[int]:
-    """Find the sentences that hold a cue in the text that they make when joined."""
-    at = whole.find(cue)
-    while at >= 0:
-        number = bisect_right(ends, at)
-        yield number
-        at = whole.find(cue, ends[number])
+def _holding(cues: Sequence[tuple[str, int]], texts: list[str]) -> dict[int, set[int]]:
+    """Find which texts hold a cue of which pattern; all texts are searched at once."""
+    whole = "\n".join(texts)
+    ends = list(accumulate(len(text) + 1 for text in texts))
+    found: dict[int, set[int]] = {}
+    for cue, pattern in cues:
+        at = whole.find(cue)
+        while at >= 0:
+            number = bisect_right(ends, at)
+            found.setdefault(pattern, set()).add(number)
+            at = whole.find(cue, ends[number])
+    return found
 
 
 def between_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
@@ -116,6 +166,44 @@ def between_sentences(sentences: list[Sentence], language: Language, seed: int) 
                 break
 
 
+def enumerations(
+    text: str, spans: list[tuple[int, int]], language: Language, longest: int
+) -> Iterator[Candidate]:
+    """Ask for a whole enumeration by the words that lead to it."""
+    for at, (start, stop) in enumerate(spans[:-2]):
+        if text[stop - 1] not in LEADING:
+            continue
+        mark = MARK.match(text, start, stop)
+        own = HEADING.match(text, mark.end() if mark else start, stop)
+        lead = unwrap(text[own.end() if own else mark.end() if mark else start : stop])
+        if (
+            len(lead) < MIN_LEAD
+            or not lead[0].isupper()
+            or language.pointing.match(lead)
+            or not is_closed(lead)
+        ):
+            continue
+        for last in range(at + 1, len(spans)):
+            first, end = spans[last]
+            if not ITEM.match(text, first, end) or end - spans[at + 1][0] > longest:
+                break
+            if text[end - 1] == ".":
+                listed = text[spans[at + 1][0] : end]
+                if last > at + 1 and is_closed(listed) and not _is_stuck(f"{lead}\n{listed}", language):
+                    yield Candidate("enumeration", {"lead": lead, "items": listed})
+                break
+
+
+def entries(text: str) -> Iterator[Candidate]:
+    """Ask what a table or a list of terms says about an entry, or for the entry."""
+    for sign, pattern in ENTRY:
+        if sign in text:
+            for match in pattern.finditer(text):
+                entry, description = match["entry"], match["description"]
+                if WORD.search(entry) and entry not in description and is_closed(description):
+                    yield Candidate("entry", {"entry": entry, "description": description})
+
+
 def completions(sentences: list[Sentence]) -> Iterator[Candidate]:
     """Ask for the sentence that follows another one."""
     for first, second in _neighbours(sentences):
@@ -131,7 +219,7 @@ def unrelated(sentences: list[Sentence], language: Language, seed: int) -> Itera
         at = seed % (len(clear) - 2)
         first, second = clear[at], clear[at + 2]
         values = {"premise": first.text, "hypothesis": second.text, **language.unrelated}
-        yield Candidate("inference", forms(values), (first.number, second.number))
+        yield Candidate("inference", values, (first.number, second.number))
 
 
 def keywords(sentences: list[Sentence], language: Language, domain: frozenset[str]) -> Iterator[Candidate]:
@@ -150,6 +238,14 @@ def keywords(sentences: list[Sentence], language: Language, domain: frozenset[st
             shown = [spelling for word, spelling in found.items() if word in best]
             values = {"words": language.comma.join(shown), "sentence": sentence.text}
             yield Candidate("keywords", values, (sentence.number,))
+
+
+def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+    """Ask what a paragraph's own heading stands over, or for the heading."""
+    for sentence in sentences:
+        if sentence.heading and not language.vague.fullmatch(sentence.heading):
+            values = {"heading": sentence.heading, "sentence": sentence.text}
+            yield Candidate("heading", values, (sentence.number,))
 
 
 def titles(passage: Mapping[str, Any], sentences: list[Sentence]) -> Iterator[Candidate]:
@@ -195,16 +291,16 @@ def _keywords(text: str, language: Language, domain: frozenset[str]) -> dict[str
 
 
 def _candidate(
-    pattern: Pattern, groups: Mapping[str, str], language: Language, seed: int, *used: Sentence
+    pattern: Pattern, groups: dict[str, str], language: Language, seed: int, *used: Sentence
 ) -> Iterator[Candidate]:
     """Choose by hash one of the exercises that a match can feed: one whose question can be understood."""
-    known = forms(groups)
+    known = Values(groups)
     first = draw(seed, used[0].text)
     for turn in range(len(pattern.feeds)):
         feed = pattern.feeds[(first + turn) % len(pattern.feeds)]
-        values = known | {name: fill(template, **known) for name, template in feed.items()}
+        values = groups | {name: filled(template, known) for name, template in feed.items()}
         if _is_clear(values, feed["task"], language):
-            yield Candidate(feed["task"], forms(values), tuple(sentence.number for sentence in used))
+            yield Candidate(feed["task"], values, tuple(sentence.number for sentence in used))
             return
 
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from datagen.errors import UserError
-from datagen.records import fraction, pick
+from datagen.records import content_id
 
 LISTED = 0.1  # share of the texts with all questions before all answers
 PREVIEWED = 0.05  # share of the texts with the exercises before the passage (as instruction pre-training)
@@ -69,7 +70,7 @@ def bind(
     UserError
         When a list is missing or a template names another field.
     """
-    draw = (passage_row["id"], exercises[0].question, str(seed))
+    drawn = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
     text = passage_row["text"]
     opening = next((one for one in exercises if one.answer == text), None)
     asked = [one for one in exercises if one is not opening]
@@ -77,32 +78,32 @@ def bind(
         head = opening.question
     else:
         place = _place(passage_row, {one.answer for one in exercises})
-        head = fill(pick(_templates(style, "sources"), "sources", *draw), place=place) if place else ""
+        head = fill(_drawn(style, "sources", drawn), place=place) if place else ""
     passage = "\n\n".join(part for part in (head, text) if part)
     if not asked:
         return passage
-    block = _block(asked, style, draw)
-    if "previews" in style and not opening and fraction("preview", *draw) < PREVIEWED:
-        parts = (pick(_templates(style, "previews"), "previews", *draw), block, passage)
+    block = _block(asked, style, drawn)
+    if "previews" in style and not opening and _fraction("preview", drawn) < PREVIEWED:
+        parts = (_drawn(style, "previews", drawn), block, passage)
     else:
-        parts = (passage, pick(_templates(style, "intros"), "intros", *draw), block)
+        parts = (passage, _drawn(style, "intros", drawn), block)
     return "\n\n".join(part for part in parts if part.strip())
 
 
-def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], draw: tuple[str, ...]) -> str:
+def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], drawn: int) -> str:
     """Write the exercises one after another, or all questions and then all answers."""
 
     def each(template: str) -> Iterator[str]:
         for number, one in enumerate(exercises, 1):
             yield fill(template, number=number, question=one.question, answer=one.answer)
 
-    if "lists" in style and len(exercises) > 1 and fraction("list", *draw) < LISTED:
-        form = pick(style["lists"], "lists", *draw)
+    if "lists" in style and len(exercises) > 1 and _fraction("list", drawn) < LISTED:
+        form = style["lists"][crc32(b"lists", drawn) % len(style["lists"])]
         if not isinstance(form, Mapping) or form.keys() != {"question", "between", "answer"}:
             raise UserError("each of lists in a file of layouts has question, between and answer")
         questions, answers = "\n".join(each(form["question"])), "\n".join(each(form["answer"]))
         return f"{questions}\n\n{form['between']}\n{answers}"
-    layout, separator = (pick(_templates(style, name), name, *draw) for name in ("layouts", "separators"))
+    layout, separator = _drawn(style, "layouts", drawn), _drawn(style, "separators", drawn)
     return separator.join(each(layout))
 
 
@@ -124,11 +125,16 @@ def fill(template: str, **values: Any) -> str:
         ) from error
 
 
-def _templates(style: Mapping[str, Any], name: str) -> Sequence[str]:
+def _drawn(style: Mapping[str, Any], name: str, drawn: int) -> str:
+    """Draw a template of a list: by a checksum that begins with a text's hash."""
     found = style.get(name)
     if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
         raise UserError(f"a file of layouts needs {name}: a list of texts; see prompts/reading/layouts.yaml")
-    return found
+    return found[crc32(name.encode(), drawn) % len(found)]
+
+
+def _fraction(name: str, drawn: int) -> float:
+    return crc32(name.encode(), drawn) / 2**32
 
 
 def unnumbered(heading: str) -> str:

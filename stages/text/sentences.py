@@ -9,7 +9,9 @@ one set.
 """
 
 import re
+import string
 from collections.abc import Iterator
+from functools import lru_cache
 
 # Abbreviations that stand before a name, and those that stand before a number. One that may end a
 # sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that it does not.
@@ -49,10 +51,14 @@ CJK = re.compile(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]")
 
 OPENING = re.compile(r"([\"'“‘«*「『]*)[(\[¿¡（]*([^\W\d_])")
 CLOSED = re.compile(r"[.!?…؟۔।。！？｡][\"'”’»)\]」』）】]*\Z")
-CODE = re.compile(r"::=|>>>|[{}|\\]|^\S+ [-+*/%&^|:]?= ")
+CODE = ("::=", ">>>", "{", "}", "|", "\\")
+ASSIGNMENT = re.compile(r"\S+ [-+*/%&^|:]?= ")
 NO_LETTER = re.compile(r"[^\w\s]|[\d_]")
+# What NO_LETTER does not match, of ASCII.
+LETTERS = (string.ascii_letters + string.whitespace + "\x1c\x1d\x1e\x1f").encode()
 MAX_NO_LETTERS = 0.2  # of a sentence's characters, besides its terminator and one more
 PAIRS = tuple(zip("([“«「『（", ")]”»」』）", strict=True))
+ASCII_PAIRS = PAIRS[:2]
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
@@ -111,14 +117,25 @@ def is_sentence(text: str) -> bool:
     opening = OPENING.match(text)
     if not opening or not CLOSED.search(text, len(text) - 4) or (opening[2].islower() and not opening[1]):
         return False
-    if CODE.search(text) or len(NO_LETTER.findall(text)) > 2 + MAX_NO_LETTERS * len(text):
+    if any(mark in text for mark in CODE) or ASSIGNMENT.match(text):
         return False
-    return is_closed(text)
+    return _no_letters(text) <= 2 + MAX_NO_LETTERS * len(text) and is_closed(text)
+
+
+def _no_letters(text: str) -> int:
+    """Count the characters that are neither letters nor blanks."""
+    if text.isascii():
+        return len(text.encode().translate(None, LETTERS))
+    return len(NO_LETTER.findall(text))
 
 
 def is_closed(text: str) -> bool:
     """Tell whether a text closes the brackets and quotes that it opens."""
-    return all(text.count(left) == text.count(right) for left, right in PAIRS) and text.count('"') % 2 == 0
+    pairs = ASCII_PAIRS if text.isascii() else PAIRS
+    for left, right in pairs:
+        if text.count(left) != text.count(right):
+            return False
+    return text.count('"') % 2 == 0
 
 
 def unwrap(text: str) -> str:
@@ -127,6 +144,10 @@ def unwrap(text: str) -> str:
 
 
 def _join_lines(paragraph: list[tuple[int, str]]) -> Iterator[tuple[int, int]]:
+    if len(paragraph) == 1:
+        ((offset, line),) = paragraph
+        yield offset + len(line) - len(line.lstrip()), offset + len(line.rstrip())
+        return
     width = max(len(line) for _, line in paragraph)
     following = [line.lstrip() for _, line in paragraph[1:]] + [""]
     start = -1
@@ -159,12 +180,20 @@ def _ends(text: str, match: re.Match[str], start: int) -> bool:
     if text[mark] != "." or end - mark > 1:
         return True
     words = text[max(start, mark - LOOK_BACK) : mark].split()
-    word = words[-1].lstrip("([“\"'‘«") if words else ""
-    if BEFORE_NUMBERS.fullmatch(word):
+    kind = _abbreviation(words[-1].lstrip("([“\"'‘«")) if words else ""
+    if kind == "number":
         return not ("(" in openers[1] or NUMBER.match(text, openers.end()))  # type: ignore[index,union-attr]
-    if BEFORE_NAMES.fullmatch(word) or DOTTED.fullmatch(word):
-        return False
-    return not (len(word) == 1 and word.isupper())
+    return not kind
+
+
+@lru_cache(maxsize=1 << 16)
+def _abbreviation(word: str) -> str:
+    """Tell what a word with a full stop stands before if it is an abbreviation: "number", "name"; else ""."""
+    if BEFORE_NUMBERS.fullmatch(word):
+        return "number"
+    if BEFORE_NAMES.fullmatch(word) or DOTTED.fullmatch(word) or (len(word) == 1 and word.isupper()):
+        return "name"
+    return ""
 
 
 def _joint(match: re.Match[str]) -> str:

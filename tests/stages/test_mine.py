@@ -545,7 +545,15 @@ def test_there_are_a_few_hundred_templates_and_all_tasks_in_each_language():
         asks = [template.ask for found in language.templates.values() for template in found]
         assert len(set(asks)) == len(asks)
         fed = {feed["task"] for pattern in (*language.sentences, *language.pairs) for feed in pattern.feeds}
-        assert tasks - fed == {"title", "writing", "keywords", "completion"}
+        assert tasks - fed == {
+            "title",
+            "writing",
+            "heading",
+            "keywords",
+            "entry",
+            "completion",
+            "enumeration",
+        }
 
 
 PIECES = [
