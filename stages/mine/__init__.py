@@ -69,7 +69,7 @@ class Options(datagen.stage.Options):
         min_length=1,
         description="Exercises to look for; where they compete for a sentence, the rarer one wins",
     )
-    max_per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
+    max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
     longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
@@ -128,14 +128,15 @@ def exercises_of(
     found = [
         *miners.within_sentences(sentences, language, drawn),
         *miners.between_sentences(sentences, language, drawn),
-        *miners.titles(passage, sentences),
+        *miners.titles(passage, sentences, language),
         *miners.headings(sentences, language),
         *miners.keywords(sentences, language, domain),
         *miners.completions(sentences),
         *miners.enumerations(text, spans, language, options.longest),
         *miners.entries(text),
-        *miners.unrelated(sentences, language, drawn),
     ]
+    if any(one.task == "inference" for one in found):
+        found += miners.unrelated(sentences, language)
     away = {"title"} if miners.draw(drawn, "written") < WRITTEN * 2**32 else {"writing"}
     wanted = language.templates.keys() - (
         away if language.templates.keys() >= {"title", "writing"} else set()

@@ -82,7 +82,7 @@ class Language(Part):
     glued: re.Pattern[str] = Field(description="A heading that ran into a sentence: it is not used either")
     nominal: re.Pattern[str] = Field(description="Openings of noun phrases, which may be no sentences")
     verb: re.Pattern[str] = Field(description="Found anywhere: what opens a paragraph or item is a sentence")
-    vague: re.Pattern[str] = Field(description="Headings of paragraphs that say nothing about them")
+    vague: re.Pattern[str] = Field(description="Headings that say nothing about what stands below")
     keyword: re.Pattern[str] = Field(description="A word that can be a keyword")
     comma: str = Field(", ", description="Between two keywords")
     unrelated: dict[str, str] = Field(

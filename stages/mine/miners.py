@@ -44,6 +44,8 @@ ENTRY = tuple(
         ),
     )
 )
+ENTRY_LINE = re.compile(r"`[^`\n]{2,60}`(?: \([^\n]{2,60}\))?\Z")
+ENTERED = "`"  # stands for the heading of a sentence below such a line: it speaks of the entry
 WORD = re.compile(r"[^\W\d_]{4,}")
 KEYWORDS = 3  # asked for in one sentence (AdaptLLM's least number of domain words)
 ALIKE = 6  # letters
@@ -103,6 +105,8 @@ def prose(
                     above = heading
             elif begin > start:
                 heading = ""
+            elif ENTRY_LINE.match(text, begin, end):
+                above = ENTERED
             if not shortest <= end - first < 2 * longest or text[first].islower() or text[end - 1].isalnum():
                 continue  # what is_sentence would say of it, at less cost
             line = unwrap(text[first:end])
@@ -110,7 +114,8 @@ def prose(
                 continue
             if begin == start and (mark or language.nominal.match(line)) and not language.verb.search(line):
                 continue
-            found.append(Sentence(line, block, number, not language.pointing.match(line), heading))
+            clear = heading != ENTERED and not language.pointing.match(line)
+            found.append(Sentence(line, block, number, clear, heading))
     times = Counter(sentence.text for sentence in found)
     return [sentence for sentence in found if times[sentence.text] == 1]
 
@@ -212,14 +217,18 @@ def completions(sentences: list[Sentence]) -> Iterator[Candidate]:
             yield Candidate("completion", values, (first.number, second.number))
 
 
-def unrelated(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
-    """Ask whether a sentence decides another one that does not follow it directly: it does not."""
+def unrelated(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+    """
+    Ask whether the first clear sentence decides the last one: it does not, unless they are neighbours.
+
+    There are many such pairs. To keep the answers even, one is made where other inferences were found.
+    """
     clear = [sentence for sentence in sentences if sentence.clear]
-    if len(clear) > 2:
-        at = seed % (len(clear) - 2)
-        first, second = clear[at], clear[at + 2]
-        values = {"premise": first.text, "hypothesis": second.text, **language.unrelated}
-        yield Candidate("inference", values, (first.number, second.number))
+    if len(clear) > 1:
+        first, last = clear[0], clear[-1]
+        if first.block < last.block or first.number + 1 < last.number:
+            values = {"premise": first.text, "hypothesis": last.text, **language.unrelated}
+            yield Candidate("inference", values, (first.number, last.number))
 
 
 def keywords(sentences: list[Sentence], language: Language, domain: frozenset[str]) -> Iterator[Candidate]:
@@ -243,19 +252,21 @@ def keywords(sentences: list[Sentence], language: Language, domain: frozenset[st
 def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
     """Ask what a paragraph's own heading stands over, or for the heading."""
     for sentence in sentences:
-        if sentence.heading and not language.vague.fullmatch(sentence.heading):
+        if sentence.heading not in ("", ENTERED) and not language.vague.fullmatch(sentence.heading):
             values = {"heading": sentence.heading, "sentence": sentence.text}
             yield Candidate("heading", values, (sentence.number,))
 
 
-def titles(passage: Mapping[str, Any], sentences: list[Sentence]) -> Iterator[Candidate]:
+def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
     """
-    Ask for the heading of the passage: its lowest one, or the document's title.
+    Ask for the heading of the passage, or for the passage: its lowest heading that says something.
 
     Headings of long documents often say nothing about a part. So the passage opens with the heading, or
     it has some prose; and at least half of the heading's words stand in the text below it.
     """
-    title = unnumbered((passage.get("section") or "").split(" > ")[-1] or passage.get("title") or "")
+    above = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    said = [bare for name in above if (bare := unnumbered(name)) and not language.vague.fullmatch(bare)]
+    title = said[-1] if said else ""
     words = [word.casefold() for word in WORD.findall(title)]
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:

@@ -312,12 +312,18 @@ def test_however_is_no_contradiction():
 def test_labels_of_inferences_take_turns():
     lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
     text = " ".join([*lines, f"{FIRST}.", f"The keepers of town agreed that {REST}."])
-    told = Counter(mined(text, ["inference"], seed=seed)[0].answer[:3].lower() for seed in range(200))
+    language, told = ENGLISH.only(["inference"]), Counter()
+    for seed in range(200):
+        (first,), _ = exercises_of(passage(text), language, frozenset(), Options(max_per_task=1), seed)
+        told[first.answer[:3].lower()] += 1
     known = {"yes": "yes", "ent": "yes", "no": "no", "con": "no", "may": "maybe", "neu": "maybe"}
     shares = Counter()
     for start, count in told.items():
         shares[known[start]] += count
-    assert len(shares) == 3 and min(shares.values()) > 30
+    assert len(shares) == 3 and min(shares.values()) > 15 and max(shares.values()) < 120
+    assert (
+        mined(f"{FIRST}. {REST.capitalize()}. Drones were seen at the lake near town.", ["inference"]) == []
+    )
 
 
 def test_a_sentence_about_the_text_is_its_summary():
