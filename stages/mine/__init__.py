@@ -25,10 +25,11 @@ import datagen.stage
 from datagen.records import content_id
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
-from datagen.stages.mine import miners
+from datagen.stages.mine import miners, structure
 from datagen.stages.mine.language import Language, Values, filled, read
 from datagen.stages.mine.length import ruler
 from datagen.stages.mine.miners import Candidate
+from datagen.stages.mine.prose import prose
 from datagen.stages.mine.vocabulary import learn
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.sentences import blocks
@@ -124,16 +125,16 @@ def exercises_of(
     drawn = int(content_id(passage["id"], str(seed))[:8], 16)
     text = passage["text"]
     spans = list(blocks(text))
-    sentences = miners.prose(text, spans, language, options.shortest, options.longest)
+    sentences = prose(text, spans, language, options.shortest, options.longest)
     found = [
         *miners.within_sentences(sentences, language, drawn),
         *miners.between_sentences(sentences, language, drawn),
-        *miners.titles(passage, sentences, language),
-        *miners.headings(sentences, language),
+        *structure.titles(passage, sentences, language),
+        *structure.headings(sentences, language),
         *miners.keywords(sentences, language, domain),
         *miners.completions(sentences),
-        *miners.enumerations(text, spans, language, options.longest),
-        *miners.entries(text),
+        *structure.enumerations(text, spans, language, options.longest),
+        *structure.entries(text),
     ]
     if any(one.task == "inference" for one in found):
         found += miners.unrelated(sentences, language)

@@ -1,0 +1,106 @@
+"""
+Finding exercises in what a passage is built of: its headings, enumerations, tables and lists of terms.
+
+Each miner yields candidates, as those of `datagen.stages.mine.miners` do.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from datagen.stages.mine.language import Language
+from datagen.stages.mine.miners import Candidate
+from datagen.stages.mine.prose import HEADING, MARK, Sentence, is_stuck
+from datagen.stages.text.exercises import unnumbered
+from datagen.stages.text.sentences import ITEM, is_closed, unwrap
+
+WORD = re.compile(r"[^\W\d_]{4,}")
+STEM = 6  # letters
+MAX_TITLE = 120  # characters
+MIN_PROSE = 2  # sentences of a passage that its heading is asked for, where it does not open with it
+# What leads to an enumeration ends so.
+LEADING = "—:"
+MIN_LEAD = 15  # characters
+# A row of a table, with its first cell and its last; a row of one cell that opens with a name; a name on
+# a line of its own, with the first sentence below it. Names stand between backticks. A sign says when to look.
+SAID = r"(?P<description>[^\W\d_a-z][^|\n]{30,400}"
+ENTRIES = (
+    ("| ", re.compile(rf"^\| (?P<entry>[^|\n]{{3,60}}?) +\|(?:[^|\n]*\|)*? {SAID}\.) +\|$", re.MULTILINE)),
+    ("| `", re.compile(rf"^\| (?P<entry>`[^`|\n]{{2,60}}`)(?: `[^`|\n]+`)? {SAID}\.) +\|$", re.MULTILINE)),
+    (
+        "`",
+        re.compile(
+            rf"^(?P<entry>`[^`\n]{{2,60}}`)(?: \([^\n]{{2,60}}\))?\n\n{SAID}?\.)(?<!\.[eg]\.)(?=\s)",
+            re.MULTILINE,
+        ),
+    ),
+)
+
+
+def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+    """
+    Ask for the heading of the passage, or for the passage: its lowest heading that says something.
+
+    Headings of long documents often say nothing about a part. So the passage opens with the heading, or
+    it has some prose; and at least half of the heading's words stand in the text below it.
+    """
+    above = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    said = [bare for name in above if (bare := unnumbered(name)) and not language.vague.fullmatch(bare)]
+    title = said[-1] if said else ""
+    words = [word.casefold() for word in WORD.findall(title)]
+    named = " " in title or not title[:1].islower()  # else a file's name or a key
+    if not words or len(title) > MAX_TITLE or not named:
+        return
+    opens = title in passage["text"][: 2 * MAX_TITLE].split("\n", 1)[0]
+    if not opens and len(sentences) < MIN_PROSE:
+        return
+    body = passage["text"].casefold().replace(title.casefold(), "", 1)
+    if 2 * sum(word[:STEM] in body for word in words) >= len(words):
+        yield Candidate("title", {"title": title})
+        yield Candidate("writing", {"title": title, "passage": passage["text"]})
+
+
+def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+    """Ask what a paragraph's own heading stands over, or for the heading."""
+    for sentence in sentences:
+        if sentence.heading and not language.vague.fullmatch(sentence.heading):
+            values = {"heading": sentence.heading, "sentence": sentence.text}
+            yield Candidate("heading", values, (sentence.number,))
+
+
+def enumerations(
+    text: str, spans: list[tuple[int, int]], language: Language, longest: int
+) -> Iterator[Candidate]:
+    """Ask for a whole enumeration by the words that lead to it."""
+    for at, (start, stop) in enumerate(spans[:-2]):
+        if text[stop - 1] not in LEADING:
+            continue
+        mark = MARK.match(text, start, stop)
+        own = HEADING.match(text, mark.end() if mark else start, stop)
+        lead = unwrap(text[own.end() if own else mark.end() if mark else start : stop])
+        if (
+            len(lead) < MIN_LEAD
+            or not lead[0].isupper()
+            or language.pointing.match(lead)
+            or not is_closed(lead)
+        ):
+            continue
+        for last in range(at + 1, len(spans)):
+            first, end = spans[last]
+            if not ITEM.match(text, first, end) or end - spans[at + 1][0] > longest:
+                break
+            if text[end - 1] == ".":
+                listed = text[spans[at + 1][0] : end]
+                if last > at + 1 and is_closed(listed) and not is_stuck(f"{lead}\n{listed}", language):
+                    yield Candidate("enumeration", {"lead": lead, "items": listed})
+                break
+
+
+def entries(text: str) -> Iterator[Candidate]:
+    """Ask what a table or a list of terms says about an entry, or for the entry."""
+    for sign, pattern in ENTRIES:
+        if sign in text:
+            for match in pattern.finditer(text):
+                entry, description = match["entry"], match["description"]
+                if WORD.search(entry) and entry not in description and is_closed(description):
+                    yield Candidate("entry", {"entry": entry, "description": description})
