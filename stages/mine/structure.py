@@ -22,7 +22,8 @@ MIN_PROSE = 2  # sentences of a passage that its heading is asked for, where it 
 LEADING = "—:"
 MIN_LEAD = 15  # characters
 # A row of a table, with its first cell and its last; a row of one cell that opens with a name; a name on
-# a line of its own, with the first sentence below it. Names stand between backticks. A sign says when to look.
+# a line of its own, with the first sentence below it. Names stand between backticks. Each with a sign that
+# says when to look.
 SAID = r"(?P<description>[^\W\d_a-z][^|\n]{30,400}"
 ENTRIES = (
     ("| ", re.compile(rf"^\| (?P<entry>[^|\n]{{3,60}}?) +\|(?:[^|\n]*\|)*? {SAID}\.) +\|$", re.MULTILINE)),
