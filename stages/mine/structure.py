@@ -46,8 +46,8 @@ def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Lang
     it has some prose; and at least half of the heading's words stand in the text below it.
     """
     above = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
-    said = [bare for name in above if (bare := unnumbered(name)) and not language.vague.fullmatch(bare)]
-    title = said[-1] if said else ""
+    bare = (unnumbered(name) for name in reversed(above) if name)
+    title = next((name for name in bare if not language.vague.search(name)), "")
     words = [word.casefold() for word in WORD.findall(title)]
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
@@ -64,7 +64,7 @@ def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Lang
 def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
     """Ask what a paragraph's own heading stands over, or for the heading."""
     for sentence in sentences:
-        if sentence.heading and not language.vague.fullmatch(sentence.heading):
+        if sentence.heading and not language.vague.search(sentence.heading):
             values = {"heading": sentence.heading, "sentence": sentence.text}
             yield Candidate("heading", values, (sentence.number,))
 

@@ -28,9 +28,10 @@ BEFORE_NUMBERS = re.compile(
 )
 
 # Marks that end a sentence before a blank, and marks of scripts that put no blank after them.
-END = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[”’」』）】]*")
+# A small letter after the blank says that it does not.
+END = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s)(?!\s+[a-z])|[。！？｡]+[”’」』）】]*")
 WIDE_STOPS = "。！？｡"
-OPENERS = re.compile(r"\s*([\"'“‘«(\[¿¡*「『（]*)")
+OPENERS = frozenset("\"'“‘«([¿¡*「『（")
 NUMBER = re.compile(r"[\d§]|[A-ZА-Я]\b|[IVXLC]+\b")  # 12, § 3, B, IV
 DOTTED = re.compile(
     r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}"
@@ -45,7 +46,6 @@ FIRST_WORD = re.compile(r"\S+")
 MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
 LOOK_BACK = 24  # characters in which an abbreviation is looked for
 
-BLANKS = re.compile(r"\s*")
 LINE_BREAK = re.compile(r"\s*\n\s*")
 CJK = re.compile(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]")
 
@@ -83,7 +83,7 @@ def split_block(text: str, start: int, stop: int) -> list[tuple[int, int]]:
     for match in END.finditer(text, mark.end() if mark else start, stop):
         if match.end() < stop and _ends(text, match, start):
             spans.append((start, match.end()))
-            start = BLANKS.match(text, match.end()).end()  # type: ignore[union-attr]
+            start = _past_blanks(text, match.end())
     return [*spans, (start, stop)]
 
 
@@ -171,19 +171,27 @@ def _wrapped(line: str, following: str, width: int) -> bool:
 def _ends(text: str, match: re.Match[str], start: int) -> bool:
     """Tell whether a mark inside a block ends the sentence that began at `start`."""
     mark, end = match.span()
-    openers = OPENERS.match(text, end)
-    following = text[openers.end() : openers.end() + 1]  # type: ignore[union-attr]
+    at = opened = _past_blanks(text, end)
+    while text[at : at + 1] in OPENERS:
+        at += 1
+    following = text[at : at + 1]
     if text[mark] in WIDE_STOPS:
-        return end - mark == 1 or not following.isalpha() or openers.end() > end  # type: ignore[union-attr]
+        return end - mark == 1 or not following.isalpha() or at > end
     if following.islower():
         return False
     if text[mark] != "." or end - mark > 1:
         return True
-    words = text[max(start, mark - LOOK_BACK) : mark].split()
+    words = text[max(start, mark - LOOK_BACK) : mark].rsplit(None, 1)
     kind = _abbreviation(words[-1].lstrip("([“\"'‘«")) if words else ""
     if kind == "number":
-        return not ("(" in openers[1] or NUMBER.match(text, openers.end()))  # type: ignore[index,union-attr]
+        return not ("(" in text[opened:at] or NUMBER.match(text, at))
     return not kind
+
+
+def _past_blanks(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 @lru_cache(maxsize=1 << 16)
