@@ -6,8 +6,9 @@ Mining beside the public reference of AdaptLLM, on the same documents and one co
 The reference is a checkout of microsoft/LMOps: its own code (adaptllm/raw2read.py) is imported from there and
 run as its command runs it, one document after the other; it wants the packages pysbd, sentencepiece and tqdm.
 Its domain vocabulary is trained on the corpus, its general one comes with it. Our side is the stage mine
-over the passages that the stage chunk makes of the same documents. Both are timed in turns, in shares of the
-corpus, so that a busy machine slows both. Not timed: start-up, training the reference's vocabulary.
+over the passages that the stage chunk makes of the same documents. Each has a process of its own on the same
+core; they are timed in turns, in shares of the corpus, by the time of the processor, so that a busy machine
+slows both. Not timed: start-up, training the reference's vocabulary.
 
 The figures come last, as one line of JSON: ``vs_reference`` (documents a second, ratio), the same with the
 time of chunk on our side, and ``exercises_per_document`` of both.
@@ -22,6 +23,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,58 +46,69 @@ SHARES = 4  # in which the two take turns
 VOCABULARY = 16_000  # pieces of the reference's domain vocabulary
 
 Document = dict[str, str]
+Work = Callable[[int], Counter[str]]  # mines a share, counts exercises by type
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("reference", type=Path, help="a checkout of microsoft/LMOps")
-    parser.add_argument(
-        "--corpus", type=Path, required=True, help="JSON lines with id, title and text, gzipped"
-    )
+    parser.add_argument("--corpus", type=Path, required=True, help="JSON lines, gzipped: id, title and text")
     parser.add_argument("--quick", action="store_true", help="a tenth of the documents")
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with gzip.open(options.corpus, "rt", encoding="utf-8") as file:
-        documents: list[Document] = [json.loads(line) for line in file]
-    documents.sort(key=lambda one: fraction("benchmark", one["id"]))
-    if options.quick:
-        documents = documents[: len(documents) // 10]
-    theirs, their_tasks = reference(options.reference / "adaptllm", documents)
-    passages, cutting = cut(documents)
-    ours, our_tasks = miner(passages)
-    spent = {"reference": 0.0, "mine": 0.0}
-    for share in range(SHARES):
-        for name, work in (("reference", theirs), ("mine", ours)):
-            started = time.process_time()
-            work(share)
-            spent[name] += time.process_time() - started
-            print(f"{name}, share {share + 1} of {SHARES}: {spent[name]:.2f} s so far", file=sys.stderr)
-    whole = spent["mine"] + cutting
-    print(
-        json.dumps(
-            {
-                "documents": len(documents),
-                "characters": sum(len(one["text"]) for one in documents),
-                "passages": len(passages),
-                "documents_per_second": {name: round(len(documents) / s, 1) for name, s in spent.items()},
-                "vs_reference": round(spent["reference"] / spent["mine"], 1),
-                "vs_reference_with_chunk": round(spent["reference"] / whole, 1),
-                "exercises_per_document": {
-                    "reference": round(their_tasks.total() / len(documents), 2),
-                    "mine": round(our_tasks.total() / len(documents), 2),
-                },
-                "tasks": {
-                    "reference": dict(their_tasks.most_common()),
-                    "mine": dict(our_tasks.most_common()),
-                },
-            }
-        )
-    )
+    documents = read_documents(options.corpus, options.quick)
+    sides = {
+        "reference": ("reference", options.reference / "adaptllm"),
+        "chunk": ("cut",),
+        "mine": ("miner",),
+    }
+    spent, tasks = dict.fromkeys(sides, 0.0), {name: Counter[str]() for name in sides}
+    with ExitStack() as stack:
+        workers = {}
+        for name, prepare in sides.items():
+            worker = ProcessPoolExecutor(1, get_context("spawn"), _prepare, (documents, *prepare))
+            workers[name] = stack.enter_context(worker)
+        for share in range(SHARES):
+            for name, worker in workers.items():
+                seconds, counts = worker.submit(_work, share).result()
+                spent[name] += seconds
+                tasks[name] += counts
+                print(f"{name}, share {share + 1} of {SHARES}: {seconds:.2f} s", file=sys.stderr)
+    per_document = {name: round(tasks[name].total() / len(documents), 2) for name in ("reference", "mine")}
+    figures = {
+        "documents": len(documents),
+        "characters": sum(len(one["text"]) for one in documents),
+        "documents_per_second": {name: round(len(documents) / seconds, 1) for name, seconds in spent.items()},
+        "vs_reference": round(spent["reference"] / spent["mine"], 1),
+        "vs_reference_with_chunk": round(spent["reference"] / (spent["mine"] + spent["chunk"]), 1),
+        "exercises_per_document": per_document,
+        "tasks": {name: dict(tasks[name].most_common()) for name in ("reference", "mine")},
+    }
+    print(json.dumps(figures))
 
 
-def reference(folder: Path, documents: Sequence[Document]) -> tuple[Callable[[int], None], Counter[str]]:
-    """Load the reference; return what mines a share of the documents with it, and its count of exercises."""
+def read_documents(path: Path, quick: bool) -> list[Document]:
+    """Read the corpus, in an order drawn by hash."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        documents = sorted(map(json.loads, file), key=lambda one: fraction("benchmark", one["id"]))
+    return documents[: len(documents) // 10] if quick else documents
+
+
+def _prepare(documents: Sequence[Document], side: str, *arguments: Any) -> None:
+    """Make a process ready to do one side's work."""
+    global _side
+    _side = globals()[side](documents, *arguments)
+
+
+def _work(share: int) -> tuple[float, Counter[str]]:
+    started = time.process_time()
+    counts = _side(share)
+    return time.process_time() - started, counts
+
+
+def reference(documents: Sequence[Document], folder: Path) -> Work:
+    """Load the reference from its folder."""
     sys.path.insert(0, str(folder))
     try:
         import raw2read
@@ -101,7 +116,6 @@ def reference(folder: Path, documents: Sequence[Document]) -> tuple[Callable[[in
     except ImportError as error:
         sys.exit(f"the reference cannot be imported from {folder}: {error}")
     general = str(folder / "data_samples/general.spm")
-    tasks: Counter[str] = Counter()
 
     def prepared(name: str, domain: str) -> Any:
         made = raw2read.type_map.cls_dic[name]()
@@ -112,24 +126,26 @@ def reference(folder: Path, documents: Sequence[Document]) -> tuple[Callable[[in
         domain = _trained(documents, Path(beside))
         miners = {name: prepared(name, domain) for name in raw2read.TYPES}
         overall = prepared("overall", domain)
-    formatted = overall.format_recomprehension
+    formatted, made = overall.format_recomprehension, Counter[str]()
 
     def counted(entry: Any) -> Any:
         text, counts = formatted(entry)
         for name, count in counts.items():
-            tasks[name] += sum(count.values()) if isinstance(count, dict) else count
+            made[name] += sum(count.values()) if isinstance(count, dict) else count
         return text, counts
 
     overall.format_recomprehension = counted
     segmenter = Segmenter(language="en", clean=False)
 
-    def work(share: int) -> None:
+    def work(share: int) -> Counter[str]:
+        made.clear()
         for number in range(share, len(documents), SHARES):
             text = f"{documents[number]['title']}\n{documents[number]['text']}"
             entry = {"text": text, "text_id": number, "file_name": str(number)}
             raw2read.search(entry, overall, segmenter, miners, SimpleNamespace(domain_name="law"))
+        return made.copy()
 
-    return work, tasks
+    return work
 
 
 def _trained(documents: Sequence[Document], folder: Path) -> str:
@@ -155,31 +171,49 @@ def _context(stage: str) -> Context:
     return Context(stage, Recipe.model_validate(recipe), Path())
 
 
-def cut(documents: Sequence[Document]) -> tuple[pa.Table, float]:
-    """Make passages of the documents; return them and the seconds that it took."""
+def _table(documents: Sequence[Document]) -> pa.Table:
     rows = ({"id": d["id"], "source": d["id"], "title": d["title"], "text": d["text"]} for d in documents)
-    table = table_of(DOCUMENTS, rows)
-    started = time.process_time()
-    passages = chunk.apply(table, chunk.options(), _context("chunk")).kept
-    return passages, time.process_time() - started
+    return table_of(DOCUMENTS, rows)
 
 
-def miner(passages: pa.Table) -> tuple[Callable[[int], None], Counter[str]]:
-    """Return what mines a share of the passages with the stage, and the count of all exercises."""
+def cut(documents: Sequence[Document]) -> Work:
+    """Load the stage chunk, and nothing that it makes counts."""
+    tables = [_table(documents[share::SHARES]) for share in range(SHARES)]
+
+    def work(share: int) -> Counter[str]:
+        chunk.apply(tables[share], chunk.options(), _context("chunk"))
+        return Counter()
+
+    return work
+
+
+def miner(documents: Sequence[Document]) -> Work:
+    """Load the stage mine, with a partition a share; count what it will make."""
+    tables = [
+        chunk.apply(_table(documents[share::SHARES]), chunk.options(), _context("chunk")).kept
+        for share in range(SHARES)
+    ]
     options, language = mine.options(), read(load("mined/en"))
-    domain = learn([passages["text"]], language, options.domain_words)
-    tasks = Counter(
-        exercise.task
-        for row in passages.to_pylist()
-        for exercise in exercises_of(row, language, domain, options, 0)[0]
-    )
+    domain = learn((table["text"] for table in tables), language, options.domain_words)
+    counts = [
+        Counter(
+            exercise.task
+            for row in table.to_pylist()
+            for exercise in exercises_of(row, language, domain, options, 0)[0]
+        )
+        for table in tables
+    ]
 
-    def work(share: int) -> None:
-        some = passages.take(list(range(share, len(passages), SHARES)))
-        parts = Partitions([lambda names: some if names is None else some.select(names)])
-        list(mine.run(parts, options, _context("mine")))
+    def reader(table: pa.Table) -> Callable[[Sequence[str] | None], pa.Table]:
+        return lambda names: table if names is None else table.select(names)
 
-    return work, tasks
+    outcomes = iter(mine.run(Partitions([reader(table) for table in tables]), options, _context("mine")))
+
+    def work(share: int) -> Counter[str]:
+        next(outcomes)
+        return counts[share]
+
+    return work
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ Task = Literal[
     "completion",
     "enumeration",
 ]
-WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
 
 
 class Options(datagen.stage.Options):
@@ -127,22 +126,19 @@ def exercises_of(
     spans = list(blocks(text))
     sentences = prose(text, spans, language, options.shortest, options.longest)
     found = [
-        *miners.within_sentences(sentences, language, drawn),
-        *miners.between_sentences(sentences, language, drawn),
-        *structure.titles(passage, sentences, language),
-        *structure.headings(sentences, language),
-        *miners.keywords(sentences, language, domain),
-        *miners.completions(sentences),
+        *structure.titles(passage, sentences, language, drawn),
         *structure.enumerations(text, spans, language, options.longest),
         *structure.entries(text),
     ]
-    if any(one.task == "inference" for one in found):
-        found += miners.unrelated(sentences, language)
-    away = {"title"} if miners.draw(drawn, "written") < WRITTEN * 2**32 else {"writing"}
-    wanted = language.templates.keys() - (
-        away if language.templates.keys() >= {"title", "writing"} else set()
-    )
-    chosen = choose([one for one in found if one.task in wanted], options, drawn)
+    if sentences:
+        found += structure.headings(sentences, language)
+        found += miners.within_sentences(sentences, language, drawn)
+        found += miners.between_sentences(sentences, language, drawn)
+        found += miners.keywords(sentences, language, domain)
+        found += miners.completions(sentences)
+        if any(one.task == "inference" for one in found):
+            found += miners.unrelated(sentences, language)
+    chosen = choose([one for one in found if one.task in language.templates], options, drawn)
     chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
     return [_exercise(one, language, drawn) for one in chosen], len(sentences)
 

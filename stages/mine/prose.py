@@ -52,7 +52,7 @@ def prose(
             if not shortest <= end - first < 2 * longest or text[first].islower() or text[end - 1].isalnum():
                 continue  # what is_sentence would say of it, at less cost
             line = unwrap(text[first:end])
-            if not shortest <= len(line) <= longest or not is_sentence(line) or is_stuck(line, language):
+            if not shortest <= len(line) <= longest or is_stuck(line, language) or not is_sentence(line):
                 continue
             if begin == start and (mark or language.nominal.match(line)) and not language.verb.search(line):
                 continue

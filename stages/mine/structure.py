@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from datagen.stages.mine.language import Language
-from datagen.stages.mine.miners import Candidate
+from datagen.stages.mine.miners import Candidate, draw
 from datagen.stages.mine.prose import HEADING, MARK, Sentence, is_stuck
 from datagen.stages.text.exercises import unnumbered
 from datagen.stages.text.sentences import ITEM, is_closed, unwrap
@@ -18,6 +18,7 @@ WORD = re.compile(r"[^\W\d_]{4,}")
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
 MIN_PROSE = 2  # sentences of a passage that its heading is asked for, where it does not open with it
+WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
 # What leads to an enumeration ends so.
 LEADING = "—:"
 MIN_LEAD = 15  # characters
@@ -38,7 +39,9 @@ ENTRIES = (
 )
 
 
-def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+def titles(
+    passage: Mapping[str, Any], sentences: list[Sentence], language: Language, seed: int
+) -> Iterator[Candidate]:
     """
     Ask for the heading of the passage, or for the passage: its lowest heading that says something.
 
@@ -57,8 +60,14 @@ def titles(passage: Mapping[str, Any], sentences: list[Sentence], language: Lang
         return
     body = passage["text"].casefold().replace(title.casefold(), "", 1)
     if 2 * sum(word[:STEM] in body for word in words) >= len(words):
-        yield Candidate("title", {"title": title})
-        yield Candidate("writing", {"title": title, "passage": passage["text"]})
+        if "writing" in language.templates and ("title" not in language.templates or _written(seed)):
+            yield Candidate("writing", {"title": title, "passage": passage["text"]})
+        else:
+            yield Candidate("title", {"title": title})
+
+
+def _written(seed: int) -> bool:
+    return draw(seed, "written") < WRITTEN * 2**32
 
 
 def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
