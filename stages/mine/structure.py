@@ -22,6 +22,7 @@ WRITTEN = 0.3  # share of the headings from which the passage is asked for, inst
 # What leads to an enumeration ends so.
 LEADING = "—:"
 MIN_LEAD = 15  # characters
+MAX_ITEMS = 20
 # A row of a table, with its first cell and its last; a row of one cell that opens with a name; a name on
 # a line of its own, with the first sentence below it. Names stand between backticks. Each with a sign that
 # says when to look.
@@ -95,15 +96,40 @@ def enumerations(
             or not is_closed(lead)
         ):
             continue
-        for last in range(at + 1, len(spans)):
-            first, end = spans[last]
-            if not ITEM.match(text, first, end) or end - spans[at + 1][0] > longest:
-                break
-            if text[end - 1] == ".":
-                listed = text[spans[at + 1][0] : end]
-                if last > at + 1 and is_closed(listed) and not is_stuck(f"{lead}\n{listed}", language):
-                    yield Candidate("enumeration", {"lead": lead, "items": listed})
-                break
+        end = _list_end(text, spans, at + 1)
+        listed = text[spans[at + 1][0] : end]
+        fits = end and len(listed) <= longest and is_closed(listed)
+        if fits and not is_stuck(f"{lead}\n{listed}", language):
+            yield Candidate("enumeration", {"lead": lead, "items": listed})
+
+
+def _list_end(text: str, spans: list[tuple[int, int]], at: int) -> int:
+    """Find where the list of two items or more ends that begins with a block; 0 where there is none."""
+    marks = [ITEM.match(text, *span) for span in spans[at : at + MAX_ITEMS + 1]]
+    for last, mark in enumerate(marks):
+        if not mark:
+            return 0
+        following = marks[last + 1] if last + 1 < len(marks) else None
+        done = not following or _style(following) not in (_style(mark), _style(marks[0]))
+        if text[spans[at + last][1] - 1] == "." and done:
+            return spans[at + last][1] if last else 0
+    return 0
+
+
+def _style(mark: re.Match[str]) -> str:
+    """Tell what an item is counted with: figures, Roman numerals, small or large letters, or a sign."""
+    sign = mark[0].strip(" \t().")[:1]
+    return (
+        "1"
+        if sign.isdigit()
+        else "i"
+        if sign in "ivx"
+        else "a"
+        if sign.islower()
+        else "A"
+        if sign.isupper()
+        else sign
+    )
 
 
 def entries(text: str) -> Iterator[Candidate]:

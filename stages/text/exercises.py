@@ -17,7 +17,7 @@ from datagen.records import content_id
 
 LISTED = 0.1  # share of the texts with all questions before all answers
 PREVIEWED = 0.05  # share of the texts with the exercises before the passage (as instruction pre-training)
-NUMBERING = re.compile(r"(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
+NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
 
 
 @dataclass(frozen=True)

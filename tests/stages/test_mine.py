@@ -227,6 +227,7 @@ def test_the_words_of_the_domain_come_from_all_partitions():
         ),  # about something else
         ("moving-colony", "Moving a colony is hard. A colony may die when it is moved.", False),  # a key
         ("Moving a colony", "Moving a colony: see there.", False),  # hardly any text
+        ("Notes", "Notes\n\nThe notes of this chapter are short. They are few.", False),  # says nothing
     ],
 )
 def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
@@ -324,6 +325,66 @@ def test_labels_of_inferences_take_turns():
     assert (
         mined(f"{FIRST}. {REST.capitalize()}. Drones were seen at the lake near town.", ["inference"]) == []
     )
+
+
+LIST = "The keeper of a hive shall—\n(1) feed the bees in winter;\n(2) mark the queen, with a dot that is—\n(A) white, or\n(B) blue; and\n(3) wait."
+
+
+@pytest.mark.parametrize(
+    "after", ["", "\n(b) Rent.—\nThe rent is due in May.", "\nNothing else is asked of anyone."]
+)
+def test_an_enumeration_is_asked_for_whole(after):
+    (exercise,) = mined(f"(a) Duties.—\n{LIST}{after}", ["enumeration"])
+    lead, items = LIST.split("\n", 1)
+    assert lead in exercise.question and exercise.answer == items
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For the purposes of this section:\n(1) The term “hive” means:\n(A) A box of wood.\n(B) A basket;\nand so on",
+        "The keeper of a hive shall—\n(1) feed the bees in winter.\nThe rent is due in May.",  # one item
+        "This list shall hold—\n(1) the bees; and\n(2) the queen.",  # which list?
+    ],
+)
+def test_a_list_that_is_cut_or_means_nothing_is_left(text):
+    assert mined(text, ["enumeration"]) == []
+
+
+def test_a_heading_of_a_paragraph_and_its_sentence_ask_for_each_other():
+    text = f"(a) Waiting.—\n{FIRST}. {REST.capitalize()}.\n(b) In general.—\nDrones are not waited for by the keeper of the hive."
+    seen = set()
+    for seed in range(20):
+        (exercise,) = mined(text, ["heading"], seed=seed)
+        assert ("Waiting" if exercise.answer == f"{FIRST}." else FIRST) in exercise.question
+        seen.add(exercise.answer)
+    assert seen == {"Waiting", f"{FIRST}."}
+    (run_in,) = mined(f"(1) Waiting .— {FIRST}.", ["heading"])
+    assert {"Waiting" in run_in.question + run_in.answer, FIRST in run_in.question + run_in.answer} == {True}
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "description"),
+    [
+        (
+            "| Word | Says |\n| --- | --- |\n| drone | noun | A male bee that gathers no nectar for its hive. |",
+            "drone",
+            None,
+        ),
+        (
+            "`--drone` (`flag`)\n\nCounts the male bees of the hive, too. The default is off.",
+            "`--drone`",
+            "Counts the male bees of the hive, too.",
+        ),
+        ("| `drone` `int4` The number of male bees that live in the hive. |", "`drone`", None),
+    ],
+)
+def test_a_table_and_a_list_of_terms_say_what_their_entries_are(text, entry, description):
+    description = description or text.strip("| ").rsplit("| ", 1)[-1].removeprefix("`drone` `int4` ")
+    for seed in range(8):
+        (exercise,) = mined(text, ["entry"], seed=seed)
+        asked, answer = (entry, description) if exercise.answer == description else (description, entry)
+        assert asked in exercise.question and exercise.answer == answer
 
 
 def test_a_sentence_about_the_text_is_its_summary():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.prompt import load
-from datagen.stages.text.exercises import Exercise, bind, fill
+from datagen.stages.text.exercises import Exercise, bind, fill, unnumbered
 
 STYLE = load("reading/layouts").fields
 PLAIN = {
@@ -51,6 +51,12 @@ def test_most_texts_begin_with_the_passage_and_some_list_or_preview(name):
         listed += max(at[0::2]) < min(at[1::2])
         assert at == sorted(at) or max(at[0::2]) < min(at[1::2])
     assert 5 <= previewed <= 45 and 20 <= listed <= 70
+
+
+def test_only_a_number_in_front_of_a_heading_is_left_out():
+    assert unnumbered("4.2. Value Expressions") == "Value Expressions"
+    assert unnumbered("§ 7. Appeal") == "Appeal"
+    assert unnumbered("Recordings from before 1972 in use") == "Recordings from before 1972 in use"
 
 
 def test_an_exercise_that_the_passage_answers_stands_in_front_of_it():
