@@ -17,7 +17,7 @@ from datagen.stages.text.sentences import ITEM, is_closed, unwrap
 WORD = re.compile(r"[^\W\d_]{4,}")
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
-MIN_PROSE = 2  # sentences of a passage that its heading is asked for, where it does not open with it
+MIN_PROSE = 1  # sentences of a passage that its heading is asked for, where it does not open with it
 WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
 # What leads to an enumeration ends so.
 LEADING = "—:"
