@@ -50,14 +50,14 @@ def titles(
     it has some prose; and at least half of the heading's words stand in the text below it.
     """
     above = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
-    bare = (unnumbered(name) for name in reversed(above) if name)
+    bare = [unnumbered(name) for name in reversed(above) if name]
+    first_line = passage["text"][: 2 * MAX_TITLE].split("\n", 1)[0]
+    if len(sentences) < MIN_PROSE:
+        bare = [name for name in bare if name in first_line]
     title = next((name for name in bare if not language.vague.search(name)), "")
     words = [word.casefold() for word in WORD.findall(title)]
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
-        return
-    opens = title in passage["text"][: 2 * MAX_TITLE].split("\n", 1)[0]
-    if not opens and len(sentences) < MIN_PROSE:
         return
     body = passage["text"].casefold().replace(title.casefold(), "", 1)
     if 2 * sum(word[:STEM] in body for word in words) >= len(words):

@@ -128,9 +128,10 @@ def fill(template: str, **values: Any) -> str:
 def _drawn(style: Mapping[str, Any], name: str, drawn: int) -> str:
     """Draw a template of a list: by a checksum that begins with a text's hash."""
     found = style.get(name)
-    if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+    template = found[crc32(name.encode(), drawn) % len(found)] if isinstance(found, list) and found else None
+    if not isinstance(template, str):
         raise UserError(f"a file of layouts needs {name}: a list of texts; see prompts/reading/layouts.yaml")
-    return found[crc32(name.encode(), drawn) % len(found)]
+    return template
 
 
 def _fraction(name: str, drawn: int) -> float:
