@@ -38,9 +38,11 @@ def prose(
     headed = ".—" in text or ".–" in text
     for block, (start, stop) in enumerate(spans):
         heading, above = above, ""
-        below, entered = entered, bool(ENTRY.match(text, start, stop))
+        below, entered = entered, text[start] == "`" and ENTRY.match(text, start, stop) is not None
         for begin, end in split_block(text, start, stop):
             number += 1
+            if end - begin < shortest and not headed:
+                continue
             mark = MARK.match(text, begin, end)
             first = mark.end() if mark else begin
             if headed and (own := HEADING.match(text, first, end)):
