@@ -13,7 +13,8 @@ The machine checks this for every partition. A stage is one of:
 * `SourceStage`: reads the corpus.
 * `MapStage`: one function from a partition to an `Outcome`.
 * `ModelStage`: `ask` writes requests for a partition, `read` turns the answers into an `Outcome`.
-* `WholeStage`: one function that sees all partitions, one at a time, as often as it likes.
+* `WholeStage`: one function that sees all partitions, one at a time, as often as it likes, or all at once
+  on all workers (`Context.each`).
 
 A stage is found by name through the entry point group ``datagen.stages``, or in a recipe as
 ``use: package.module:stage`` or ``use: ./file.py:stage``.
@@ -32,6 +33,7 @@ from pydantic import BaseModel, ConfigDict
 
 from datagen.records import LINEAGE, TABLES, example_id, table_of
 from datagen.request import Answer, Answers, Identity, Reject, Request
+from datagen.tables import UNFINISHED
 
 if TYPE_CHECKING:
     from datagen.prompt import Prompt
@@ -42,6 +44,11 @@ class Options(BaseModel):
     """What a recipe may set for a stage. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Call a function for each item, here and now."""
+    return [function(item) for item in items]
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,24 @@ class Context:
         The run's folder.
     models
         Role -> identity of the model that plays it.
+    output
+        The stage's own folder while it is made. What a whole stage writes there stands beside its table.
+    each
+        Calls a function for each item, for a whole stage on all ordinary workers, and lists the results in
+        order. Function, items and results travel: large things go by `scratch`.
     """
 
     stage: str
     recipe: Recipe
     folder: Path
     models: Mapping[str, Identity] = field(default_factory=dict)
+    output: Path = Path()
+    each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn
+
+    @property
+    def scratch(self) -> Path:
+        """Where a whole stage puts what is too large to hold; gone when the stage is complete."""
+        return self.output / f"{UNFINISHED}scratch"
 
     def prompt(self, name: str) -> Prompt:
         """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""
@@ -233,17 +252,17 @@ class Partitions:
     """
 
     def __init__(self, readers: Sequence[Callable[[Sequence[str] | None], pa.Table]]) -> None:
-        self._readers = readers
+        self.readers = readers  # one a partition; they can be sent to workers
 
     def __len__(self) -> int:
-        return len(self._readers)
+        return len(self.readers)
 
     def __iter__(self) -> Iterator[pa.Table]:
         return self.columns(None)
 
     def columns(self, names: Sequence[str] | None) -> Iterator[pa.Table]:
         """Read the partitions with these columns only, those that are there; all of them for None."""
-        return (reader(names) for reader in self._readers)
+        return (reader(names) for reader in self.readers)
 
 
 Source = Any  # what one task of a source stage reads: something picklable
@@ -299,15 +318,21 @@ class ModelStage:
 
 @dataclass(frozen=True)
 class WholeStage:
-    """Decides with all partitions in view; yields one outcome per partition, in order."""
+    """
+    Decides with all partitions in view; `run` yields one outcome per partition, in order.
+
+    Where `apply` is given, `run` yields instead what `apply` must know of each partition, and all workers
+    apply it.
+    """
 
     name: str
     summary: str
     takes: str
     gives: str
-    run: Callable[[Partitions, Any, Context], Iterable[Outcome]]
+    run: Callable[[Partitions, Any, Context], Iterable[Any]]
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
+    apply: Callable[[pa.Table, Any, Any, Context], Outcome] | None = None
 
 
 Stage = SourceStage | MapStage | ModelStage | WholeStage

@@ -6,10 +6,11 @@ reports; a task that runs twice writes the same files again.
 """
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from distributed import Reschedule
 
 from datagen.completions import Completions
+from datagen.crew import Crew
 from datagen.errors import UserError
 from datagen.generation import Usage, engine_room
 from datagen.journal import Journal
@@ -119,25 +121,53 @@ def apply_map(job: Job, path: Path, number: int) -> PartReport:
 def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     """Run a stage that sees all partitions."""
     stage: WholeStage = job.stage
-    total = PartReport()
+    context = replace(job.context, output=job.folder, each=_on_all_workers)
+    partitions = Partitions([partial(_columns, job, path) for path in paths])
+    told = _one_each(job, stage.run(partitions, job.options, context), len(paths))
+    tasks = ((number, path, said) for number, (said, path) in enumerate(zip(told, paths, strict=True)))
+    if stage.apply is None:
+        reports = [
+            _finish(job, *_rows(job, path), outcome, part_name(number)) for number, path, outcome in tasks
+        ]
+    else:
+        reports = context.each(partial(_apply_whole, replace(job, context=context)), list(tasks))
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    return sum(reports, start=PartReport())
 
-    def reader(path: Path, columns: Sequence[str] | None) -> pa.Table:
-        if columns is None:
-            return _rows(job, path)[0]
-        rows = read_part(path, list(dict.fromkeys([*columns, "kind"])))
-        return _of_kinds(rows, stage.kinds)[0].select([name for name in columns if name in rows.column_names])
 
-    partitions = Partitions([partial(reader, path) for path in paths])
-    outcomes = iter(stage.run(partitions, job.options, job.context))
-    for number, path in enumerate(paths):
-        outcome = next(outcomes, None)
-        if outcome is None:
-            raise AccountError(f"{job.name} gave {number} outcomes for {len(paths)} partitions")
-        rows, others = _rows(job, path)
-        total += _finish(job, rows, others, outcome, part_name(number))
-    if next(outcomes, None) is not None:
-        raise AccountError(f"{job.name} gave more outcomes than the {len(paths)} partitions that it took")
-    return total
+def _one_each(job: Job, told: Iterable[Any], count: int) -> Iterator[Any]:
+    """Pass on what a stage says of each of so many partitions."""
+    number = 0
+    for number, said in enumerate(told, 1):
+        if number > count:
+            raise AccountError(f"{job.name} gave more outcomes than the {count} partitions that it took")
+        yield said
+    if number < count:
+        raise AccountError(f"{job.name} gave {number} outcomes for {count} partitions")
+
+
+def _apply_whole(job: Job, task: tuple[int, Path, Any]) -> PartReport:
+    number, path, known = task
+    rows, others = _rows(job, path)
+    outcome = job.stage.apply(rows, known, job.options, job.context)
+    return _finish(job, rows, others, outcome, part_name(number))
+
+
+def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
+    """Read some columns of the rows that a stage looks at; all of them for None."""
+    if names is None:
+        return _rows(job, path)[0]
+    rows = read_part(path, list(dict.fromkeys([*names, "kind"])))
+    return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
+
+
+def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Call a function for each item from within a task, on all workers for CPU stages."""
+    from distributed import worker_client
+
+    with worker_client() as client:
+        here = {"workers": Crew(client).ordinary, "allow_other_workers": True}
+        return client.gather(client.map(function, items, pure=False, **here))
 
 
 def write_requests(job: Job, path: Path, number: int) -> Path:

@@ -1,5 +1,7 @@
 """Examples written by hand, and a way to put them through a whole stage in partitions."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,13 +42,17 @@ def context(stage="test", folder=Path(), **recipe):
     return Context(stage, Recipe.model_validate(given), Path(folder))
 
 
-def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None, **options):
+def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None, output=None, **options):
     """Run a whole stage; return the rows that it kept and those that it dropped, after checking the account."""
     read = partitions(rows, size, **(columns or {}))
-    outcomes = list(
-        stage.run(read, stage.options.model_validate(options), context(stage.name, folder, **(recipe or {})))
-    )
-    assert len(outcomes) == len(read)
+    chosen = stage.options.model_validate(options)
+    with tempfile.TemporaryDirectory() as own:
+        told = replace(context(stage.name, folder, **(recipe or {})), output=Path(output or own))
+        outcomes = list(stage.run(read, chosen, told))
+        assert len(outcomes) == len(read)
+        if stage.apply:
+            known = zip(read, outcomes, strict=True)
+            outcomes = [stage.apply(table, verdict, chosen, told) for table, verdict in known]
     for table, outcome in zip(read, outcomes, strict=True):
         left = [*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()]
         assert sorted(table["id"].to_pylist()) == sorted(left)

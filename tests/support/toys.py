@@ -123,9 +123,18 @@ def score(examples, answers, options, context):
 
 
 def tally(partitions, options, context):
-    seen = sum(len(part) for part in partitions.columns(["id"]))
-    for part in partitions:
-        yield Outcome.all_kept(part.append_column("of", pa.array([seen] * len(part), pa.int64())))
+    context.scratch.mkdir()
+    seen = sum(context.each(count, partitions.readers))
+    (context.output / "seen.txt").write_text(str(seen))
+    yield from [seen] * len(partitions)
+
+
+def count(reader):
+    return len(reader(["id"]))
+
+
+def write_tally(examples, seen, options, context):
+    return Outcome.all_kept(examples.append_column("of", pa.array([seen] * len(examples), pa.int64())))
 
 
 def lose_one(examples, options, context):
@@ -152,7 +161,7 @@ doubting = ModelStage(
 scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
 )
-tallying = WholeStage("tallying", "counts", "examples", "examples", tally)
+tallying = WholeStage("tallying", "counts", "examples", "examples", tally, apply=write_tally)
 dying = MapStage("dying", "runs out of memory", "examples", "examples", die)
 losing = MapStage("losing", "has a bug", "examples", "examples", lose_one)
 
