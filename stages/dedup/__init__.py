@@ -2,54 +2,50 @@
 Drop rows that say again what a better row says.
 
 Which fields are compared depends on the kind (`COMPARED`): refusals share their answers by design and
-are told apart by their questions; an instruction is its context, question and answer. A row is a
+are told apart by their questions; an instruction is its question, context and answer. A row is a
 duplicate only where **every** compared field is alike:
 
 * *exact*: equal in normal form (`datagen.stages.text.ngrams`);
 * *near*: alike by `datagen.stages.dedup.alike`, by which templates filled with two names are not.
   Candidates come from MinHash (`datagen.stages.dedup.minhash`) over the shingles of all fields together,
-  which are at least as alike as the least alike field, and each is verified;
-* *conflict*: one question about one context with two answers is no duplicate; the row we are surer of stays.
+  which are at least as alike as the least alike field; short questions are all compared with each other while
+  there are not too many. Each candidate is verified on all its words;
+* *conflict*: an instruction whose question and context are alike and whose answer is not is no duplicate; the
+  row that we are surer of stays.
 
 Rows are taken best first: by their scores, then the one that most others are like, then the longer,
-then by id. A row goes only when it is like one that stays. So the order of the input changes nothing, and
-a chain of rows, each like the next, does not fall to its first one. Memory holds ids, scores and
-signatures of all rows, and the words of the candidates.
+then by a draw. A row goes only when it is like one that stays. So the order of the input changes nothing, and
+a chain of rows, each like the next, does not fall to its first one.
+
+The work is cut by partitions, bands and ranges of pairs, and done on all workers; what is between two steps
+stands in files. The one task that decides holds the rows that are like others, and no texts.
 """
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict
+from functools import partial
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 import datagen.stage
-from datagen.records import content_id
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.dedup.alike import SHINGLE, Texts, compare
-from datagen.stages.dedup.minhash import Signatures, bands_and_rows, candidates, found, signatures
-from datagen.stages.select.quality import SCORES, best_first, confidence, scores
-from datagen.stages.text.ngrams import Hashes, Numbers, Words, ngrams, words
-
-# What of a row is compared, by kind; of other kinds everything.
-COMPARED = {
-    "reading": ("text",),
-    "instruction": ("question", "answer", "context"),
-    "refusal": ("question",),
-    "preference": ("question", "answer", "rejected", "context"),
-}
-FIELDS = ("question", "answer", "rejected", "context", "text")
-
-SHORT_SHINGLES = (1, 2)  # words; a short text has too few of five
-MEASURES = {False: "ROUGE-L", True: f"Jaccard over {SHINGLE} words"}  # by whether a pair is long
-BLOCK = 100_000  # pairs verified at once
+from datagen.stages.dedup import pairs, releases
+from datagen.stages.dedup.alike import SHINGLE
+from datagen.stages.dedup.decide import Fates, Verdict, decide, judge, tell
+from datagen.stages.dedup.losses import ask_about, losses
+from datagen.stages.dedup.minhash import bands_and_rows, found
+from datagen.stages.dedup.pairs import Likenesses, Work
+from datagen.stages.dedup.sketch import Sketches, sketch
+from datagen.tables import write_json
 
 
 class Options(datagen.stage.Options):
-    """How alike rows must be, and how candidates are found."""
+    """How alike rows must be, how candidates are found, and how much may go."""
 
     threshold: float = Field(
         0.7, gt=0, le=1, description="Jaccard similarity from which long texts are duplicates"
@@ -58,10 +54,25 @@ class Options(datagen.stage.Options):
         0.9, gt=0, le=1, description="The same for short texts: ROUGE-L over words"
     )
     long_from: int = Field(100, ge=SHINGLE, description="Words from which a text is long")
+    all_pairs: int = Field(
+        200_000, ge=0, description="Short questions up to which all are compared with all, and not by LSH"
+    )
     permutations: int = Field(128, ge=8, description="Numbers in a MinHash signature, 4 bytes each")
     bands: int | None = Field(None, ge=1, description="LSH bands; left out: chosen from the threshold")
     rows: int | None = Field(None, ge=1, description="Numbers of a signature in a band; goes with bands")
     neighbours: int = Field(16, ge=1, description="Candidates that a row gets from one bucket, at most")
+    max_loss: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of a source that may go without asking; a source is a file or folder",
+    )
+    accept_loss: list[str] = Field([], description="Sources that may lose any share")
+    earlier: list[str] = Field(
+        [],
+        description="Run folders of earlier releases whose rows must not come again; relative to the recipe",
+    )
+    keep_index: bool = Field(True, description="Keep the sketches, for later releases to be compared with")
 
     @model_validator(mode="after")
     def _finds_something(self) -> "Options":
@@ -88,238 +99,74 @@ class Options(datagen.stage.Options):
         return bands_and_rows(self.threshold, self.permutations)
 
 
-@dataclass(frozen=True)
-class Survey:
-    """
-    All rows in brief. A *text* is what a row says: rows that are equal in normal form share one.
-
-    Texts are numbered from the best one, so that of two texts the smaller number is the better.
-    """
-
-    rows: pa.Table  # id, scores and length of every row, in the order of the partitions
-    starts: Numbers  # row that each partition starts with
-    text: Numbers  # row -> its text
-    best: Numbers  # text -> its best row
-    sketches: Signatures  # text -> MinHash signature
-    scopes: Hashes  # text -> what it may be compared with
-    asked: list[str | None]  # text -> hash of context and question, where two answers are a conflict
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """Another text that a text is like: how much, and by which measure of which field."""
-
-    other: int
-    similarity: float
-    measure: str
-
-
-@dataclass(frozen=True)
-class Fate:
-    """Why a text goes, and for which one."""
-
-    reason: str
-    stays: int
-    how: str
-
-
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Survey all rows, verify the likely pairs, decide, and go through the rows once more."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
+    """Sketch all rows, find and verify the pairs that are likely alike, decide."""
     if not len(partitions):
         return
-    seen = survey(partitions, options)
-    first, second = candidates(seen.sketches, seen.scopes, *options.shape, options.neighbours)
-    fates = decide(seen, verify(partitions, seen, first, second, options))
-    for start, table in zip(seen.starts, partitions, strict=True):
-        said = list(_verdicts(seen, fates, range(start, start + len(table))))
-        yield Outcome.split(table, [reason for reason, _ in said], [detail for _, detail in said])
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    context.scratch.mkdir(parents=True)
+    before, names = releases.join(options, context)
+    paths = sketch_all(partitions, options, context)
+    sketches = Sketches([*before, *paths])
+    earlier = int(sketches.starts[len(before)])
+    work = Work((*before, *paths), earlier, context.scratch, options)
+    copies, questions = find_equal(work, context)
+    alike = find_alike(work, context)
+    fates = decide(sketches, earlier, copies, questions, alike)
+    report(work, fates, context)
+    yield from judge(sketches, fates, [*names, *[""] * len(paths)], len(before))
+    if options.keep_index:
+        releases.keep(paths, options)
 
 
-def survey(partitions: Partitions, options: Options) -> Survey:
-    """Read every row once and keep its id, its scores, and of each different text a signature."""
-    numbers: dict[str, int] = {}  # key of a text -> its number, as they come
-    scopes: list[int] = []
-    asked: list[str | None] = []
-    brief, text, sketches = [], [], []
-    for table in partitions.columns(["id", "kind", "task", *FIELDS, *SCORES]):
-        cut = cut_fields(table)
-        keys, fresh = [], []
-        for row, (key, scope, question) in enumerate(_identify(table, cut)):
-            if key not in numbers:
-                numbers[key] = len(numbers)
-                fresh.append(row)
-                scopes.append(scope)
-                asked.append(question)
-            keys.append(numbers[key])
-        said = pc.utf8_length(pc.fill_null(pc.coalesce(table["text"], table["answer"]), ""))
-        brief.append(pa.table({"id": table["id"], **scores(table), "length": said}))
-        text.append(np.array(keys, np.int64))
-        sketches.append(_sketch({name: field.take(fresh) for name, field in cut.items()}, options))
-    starts = np.cumsum([0, *map(len, text)])[:-1]
-    return _ranked(pa.concat_tables(brief), starts, text, sketches, scopes, asked)
+def sketch_all(partitions: Partitions, options: Options, context: Context) -> list[Path]:
+    """Sketch each partition into a file."""
+    folder = releases.index_of(context.output) if options.keep_index else context.scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"part-{number:05d}.arrow" for number in range(len(partitions))]
+    context.each(partial(sketch, options=options), list(zip(partitions.readers, paths, strict=True)))
+    return paths
 
 
-def _ranked(
-    rows: pa.Table,
-    starts: Numbers,
-    text: list[Numbers],
-    sketches: list[Signatures],
-    scopes: list[int],
-    asked: list[str | None],
-) -> Survey:
-    """Number the texts anew, from the one with the best row."""
-    came = np.concatenate(text)
-    order = best_first(rows, ("length", "descending"), ("id", "ascending"))
-    _, first = np.unique(came[order], return_index=True)  # of each text the place of its best row
-    ranking = np.argsort(first)
-    number = np.empty(len(ranking), np.int64)
-    number[ranking] = np.arange(len(ranking))
-    return Survey(
-        rows,
-        starts,
-        number[came],
-        order[first[ranking]],
-        np.concatenate(sketches)[ranking],
-        np.array(scopes, np.uint64)[ranking],
-        [asked[old] for old in ranking],
-    )
+def find_equal(work: Work, context: Context) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Find the rows that are equal in normal form, and of the others those that ask the same."""
+    shares = -(-len(work.sketches) // pairs.SHARE) or 1
+    copies = _together(context.each(partial(pairs.find_copies, work, shares), range(shares)))
+    pairs.note_copies(work, copies[0])
+    return copies, _together(context.each(partial(pairs.find_questions, work, shares), range(shares)))
 
 
-def cut_fields(table: pa.Table) -> dict[str, Words]:
-    """Cut the fields that are compared into words; a field that does not count for its row is empty."""
-    cut = {}
-    for name in FIELDS:
-        others = [kind for kind, fields in COMPARED.items() if name not in fields]
-        ignored = pc.is_in(table["kind"], value_set=pa.array(others, pa.string()))
-        cut[name] = words(pc.if_else(ignored, pa.scalar(None, pa.string()), table[name]))
-    return cut
+def _together(found: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _identify(table: pa.Table, cut: dict[str, Words]) -> Iterator[tuple[str, int, str | None]]:
-    """Give each row the key of its text, its scope, and the key of its question."""
-    has_context = pc.is_valid(table["context"]).to_pylist()
-    normal = {name: field.texts() for name, field in cut.items()}
-    kinds, tasks = table["kind"].to_pylist(), table["task"].to_pylist()
-    for row, (kind, task) in enumerate(zip(kinds, tasks, strict=True)):
-        given = str(has_context[row] and "context" in COMPARED.get(kind, FIELDS))
-        scope = (kind, task if kind == "refusal" else None, given)
-        question = None
-        if kind == "instruction" and normal["question"][row]:
-            question = content_id(*scope, normal["context"][row], normal["question"][row])
-        yield content_id(*scope, *(normal[name][row] for name in FIELDS)), _number(*scope), question
+def find_alike(work: Work, context: Context) -> Likenesses:
+    """Pair what is likely alike, by bands and, of the short questions, all with all; verify each pair."""
+    shares = -(-len(work.sketches) // pairs.SHARE) or 1
+    tasks = [(band, share, shares) for band, share in product(range(work.options.shape[0]), range(shares))]
+    files = context.each(partial(pairs.pair_in_band, work), tasks)
+    short = range(0, pairs.note_short(work), pairs.TILE)
+    files += context.each(partial(pairs.pair_short, work), short)
+    ranges = [(low, high, files) for low, high in pairs.ranges(files)]
+    return Likenesses.together(context.each(partial(pairs.verify, work), ranges))
 
 
-@cache
-def _number(*parts: str | None) -> int:
-    return int(content_id(*parts)[:16], 16)
+def report(work: Work, fates: Fates, context: Context) -> None:
+    """Write down what is found at which similarity and what each source loses; ask where that is too much."""
+    lost = losses(work.sketches, fates, work.earlier)
+    bands, rows = work.options.shape
+    curve = {f"{tenths / 10:g}": round(found(tenths / 10, bands, rows), 4) for tenths in range(3, 11)}
+    said = {"bands": bands, "rows": rows, "found": curve, "sources": [asdict(loss) for loss in lost]}
+    write_json(said, context.output / "report.json")
+    ask_about(lost, context.stage, work.options)
 
 
-def _sketch(cut: dict[str, Words], options: Options) -> Signatures:
-    """Sketch each text by the shingles of all its fields."""
-    owners, shingles = [], []
-    for salt, field in enumerate(cut.values()):
-        hashes, owner = field.hashes(), field.owners()
-        long = field.lengths >= options.long_from
-        for n in (*SHORT_SHINGLES, SHINGLE):
-            grams, starts = ngrams(hashes, field.lengths, n, salt)
-            mine = long[owner[starts]] == (n == SHINGLE)
-            owners.append(owner[starts][mine])
-            shingles.append(grams[mine])
-    owner, count = np.concatenate(owners), len(field.lengths)
-    together = np.concatenate(shingles)[np.argsort(owner, kind="stable")]
-    return signatures(together, np.bincount(owner, minlength=count), options.permutations)
-
-
-def verify(
-    partitions: Partitions, seen: Survey, first: Numbers, second: Numbers, options: Options
-) -> dict[int, list[Likeness]]:
-    """
-    Compare each pair field by field.
-
-    Returns
-    -------
-    Text -> its likenesses to others.
-    """
-    texts, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    order = np.argsort(seen.best[texts])  # as they will be read
-    said = _read_again(partitions, seen, seen.best[texts][order])
-    pairs = np.argsort(order)[places].reshape(2, -1)
-    alike: dict[int, list[Likeness]] = {}
-    for start in range(0, len(first), BLOCK):
-        for one, other, similarity, measure in _alike(said, pairs[:, start : start + BLOCK], options):
-            left, right = int(texts[order[one]]), int(texts[order[other]])
-            alike.setdefault(left, []).append(Likeness(right, similarity, measure))
-            alike.setdefault(right, []).append(Likeness(left, similarity, measure))
-    return alike
-
-
-def _read_again(partitions: Partitions, seen: Survey, wanted: Numbers) -> dict[str, Texts]:
-    """Read some rows, given in ascending order, and cut their fields."""
-    cuts = []
-    for start, table in zip(seen.starts, partitions.columns(["kind", *FIELDS]), strict=True):
-        here = slice(*np.searchsorted(wanted, [start, start + len(table)]))
-        cuts.append(cut_fields(table.take(wanted[here] - start)))
-    return {name: Texts.of([cut[name] for cut in cuts]) for name in FIELDS}
-
-
-def _alike(said: dict[str, Texts], pairs: Numbers, options: Options) -> Iterator[tuple[int, int, float, str]]:
-    """Find the pairs that are alike in every field: the two, and the field in which they are least alike."""
-    least, told = np.full(pairs.shape[1], 2.0), np.full(pairs.shape[1], "", object)
-    for name, texts in said.items():
-        similarity, long = compare(
-            texts, *pairs, options.long_from, options.threshold, options.short_threshold
-        )
-        lower = similarity < least
-        told[lower] = [f"{MEASURES[kind]} of {name}" for kind in long[lower]]
-        least = np.minimum(least, similarity)
-        pairs, least, told = pairs[:, similarity > 0], least[similarity > 0], told[similarity > 0]
-    return zip(*pairs.tolist(), least.tolist(), told, strict=True)
-
-
-def decide(seen: Survey, alike: dict[int, list[Likeness]]) -> dict[int, Fate]:
-    """Go through the texts from the best one; one that is like a text that stays, goes."""
-    fates: dict[int, Fate] = {}
-    staying: set[int] = set()
-    answered: dict[str, int] = {}
-    for text in _order(seen, alike):
-        question = seen.asked[text]
-        if near := [pair for pair in alike.get(text, ()) if pair.other in staying]:
-            most = max(near, key=lambda pair: (pair.similarity, -pair.other))
-            fates[text] = Fate("near duplicate", most.other, f"{most.similarity:.3f} by {most.measure}")
-        elif question and answered.setdefault(question, text) != text:
-            fates[text] = Fate("conflicting answer", answered[question], "the same question")
-        else:
-            staying.add(text)
-    return fates
-
-
-def _order(seen: Survey, alike: dict[int, list[Likeness]]) -> list[int]:
-    """Order the texts as they are decided; their numbers follow length and id where scores are equal."""
-    likenesses = np.zeros(len(seen.best), np.int64)
-    likenesses[list(alike)] = [len(others) for others in alike.values()]
-    told = [pc.fill_null(seen.rows[name].take(seen.best), -np.inf).to_numpy() for name in SCORES]
-    return np.lexsort(
-        (np.arange(len(seen.best)), -likenesses, *(-score for score in reversed(told)))
-    ).tolist()
-
-
-def _verdicts(seen: Survey, fates: dict[int, Fate], rows: range) -> Iterator[tuple[str | None, str | None]]:
-    """Say of each row why it goes, and for which other row; a copy shares the fate of its text."""
-    for row, text in zip(rows, seen.text[rows.start : rows.stop].tolist(), strict=True):
-        fate = fates.get(text)
-        if fate is None and seen.best[text] == row:
-            yield None, None
-            continue
-        fate = fate or Fate("exact duplicate", text, "equal but for case, blanks and punctuation")
-        stays = int(seen.best[fate.stays])
-        detail = f"of {seen.rows['id'][stays]}: {fate.how}"
-        if fate.reason == "conflicting answer":
-            detail += f", {_confidence(seen, row)} against {_confidence(seen, stays)}"
-        yield fate.reason, detail
-
-
-def _confidence(seen: Survey, row: int) -> str:
-    return confidence({name: seen.rows[name][row].as_py() for name in SCORES})
+def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
+    """Take the rows out that go, and say of each why."""
+    reasons, details = tell(verdict)
+    said = np.full((2, len(rows)), None, object)
+    said[:, verdict.fates.rows] = reasons, details
+    return Outcome.split(rows, pa.array(said[0], pa.string()), pa.array(said[1], pa.string()))
 
 
 stage = WholeStage(
@@ -328,5 +175,16 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    apply=apply,
+    options=Options,
+)
+
+passages = WholeStage(
+    name="dedup_passages",
+    summary="drop passages that say what another one says, before anything is made from them",
+    takes="passages",
+    gives="passages",
+    run=run,
+    apply=apply,
     options=Options,
 )

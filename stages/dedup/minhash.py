@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
-from datagen.stages.text.ngrams import Hashes, Numbers, fold
+from datagen.stages.text.ngrams import FACTOR, Hashes, Numbers, mix
 
 Signatures = npt.NDArray[np.uint32]
 
@@ -68,46 +68,20 @@ def signatures(hashes: Hashes, lengths: Numbers, permutations: int) -> Signature
     return np.array(matrix.to_rows(), np.uint32).reshape(len(lengths), permutations)
 
 
-def candidates(
-    sketches: Signatures, scopes: Hashes, bands: int, rows: int, neighbours: int
-) -> tuple[Numbers, Numbers]:
-    """
-    List the pairs that agree in a band.
-
-    The sets of a band's bucket are ordered by how they agree in the next band too, as in an LSH forest,
-    and each is paired with so many that follow it, and with the first set of the bucket. So a bucket of
-    a million is a million pairs and not 10**12, and those most alike are among them.
-
-    Parameters
-    ----------
-    sketches
-        Signatures, the set first that would be kept first.
-    scopes
-        Only sets of the same scope are paired.
-    bands, rows
-        Shape of the index; bands * rows numbers of a signature are used.
-    neighbours
-        How many following sets of a bucket each is paired with.
-
-    Returns
-    -------
-    first, second
-        Positions in `sketches`; first < second, every pair once.
-    """
-    count = len(sketches)
-    keys = [_fold(scopes, sketches[:, band * rows : (band + 1) * rows]) for band in range(bands)]
-    pairs = [np.empty(0, np.int64)]
-    for band, key in enumerate(keys):
-        order = _shared(key)
-        order = order[np.lexsort((order, keys[(band + 1) % bands][order], key[order]))]
-        pairs.append(np.unique(_in_buckets(order, key[order], neighbours, count)))
-    together = np.unique(np.concatenate(pairs))
-    return together // max(count, 1), together % max(count, 1)
+def band_keys(sketches: Signatures, scopes: Hashes, bands: int, rows: int) -> list[Hashes]:
+    """Hash each band of each signature. Sets of different scopes share no key."""
+    keys = []
+    for band in range(bands):
+        key = scopes + np.uint64(band)
+        for column in sketches[:, band * rows : (band + 1) * rows].T:
+            key = mix(key * FACTOR + column)
+        keys.append(key)
+    return keys
 
 
-def _shared(key: Hashes) -> Numbers:
-    """Positions whose key another one has too."""
-    order = np.argsort(key, kind="stable")
+def repeated(key: Hashes) -> Numbers:
+    """Find the positions whose key another one has too."""
+    order = np.argsort(key)
     same = key[order][1:] == key[order][:-1]
     shared = np.zeros(len(key), bool)
     shared[:-1] |= same
@@ -115,12 +89,36 @@ def _shared(key: Hashes) -> Numbers:
     return order[shared]
 
 
-def _in_buckets(order: Numbers, key: Hashes, neighbours: int, count: int) -> Numbers:
-    """Pair sets that stand near each other in a bucket, and each with the bucket's best; as numbers."""
-    if not len(order):
-        return np.empty(0, np.int64)
+def in_buckets(key: Hashes, next_key: Hashes, rank: Numbers, neighbours: int) -> tuple[Numbers, Numbers]:
+    """
+    Pair the sets of a band's buckets.
+
+    A bucket's sets are ordered by how they agree in the next band too, as in an LSH forest, and each is
+    paired with so many that follow it, and with the best set of the bucket. So a bucket of a million is
+    a million pairs and not 10**12, and those most alike are among them.
+
+    Parameters
+    ----------
+    key, next_key
+        Key of each set in this band and in the next.
+    rank
+        0 for the best set; where two sets agree in both bands, the better comes first.
+    neighbours
+        How many following sets of a bucket each is paired with.
+
+    Returns
+    -------
+    left, right
+        Positions; a pair may come more than once.
+    """
+    if not len(key):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    order = np.lexsort((rank, next_key, key))
+    key, rank = key[order], rank[order]
     starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    best = np.repeat(np.minimum.reduceat(order, starts), np.diff([*starts, len(order)]))
+    of_rank = np.empty(len(rank), np.int64)
+    of_rank[rank] = order
+    best = np.repeat(of_rank[np.minimum.reduceat(rank, starts)], np.diff([*starts, len(order)]))
     pairs = [(best, order)]
     for step in range(1, neighbours + 1):
         same = key[step:] == key[:-step]
@@ -128,11 +126,4 @@ def _in_buckets(order: Numbers, key: Hashes, neighbours: int, count: int) -> Num
             break
         pairs.append((order[:-step][same], order[step:][same]))
     left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    numbers = np.minimum(left, right) * count + np.maximum(left, right)
-    return numbers[left != right]
-
-
-def _fold(state: Hashes, columns: Signatures) -> Hashes:
-    for column in columns.T:
-        state = fold(state, column.astype(np.uint64))
-    return state
+    return left[left != right], right[left != right]

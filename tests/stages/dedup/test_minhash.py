@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datagen.stages.dedup.minhash import bands_and_rows, candidates, found, signatures
+from datagen.stages.dedup.minhash import band_keys, bands_and_rows, found, in_buckets, repeated, signatures
 
 
 @pytest.mark.parametrize(
@@ -39,23 +39,36 @@ def test_signatures_estimate_jaccard_whatever_the_order_and_repetitions():
 
 
 def test_a_bucket_of_many_gives_few_pairs_and_each_the_best():
-    sketches = np.tile(np.arange(16, dtype=np.uint32), (2000, 1))
-    first, second = candidates(sketches, np.zeros(2000, np.uint64), 4, 4, neighbours=8)
-    assert len(first) < 2000 * 10
-    assert set(second[first == 0].tolist()) == set(range(1, 2000))
-    assert (first < second).all()
-    assert len(np.unique(first * 2000 + second)) == len(first)
+    rank = np.random.default_rng(0).permutation(2000)
+    left, right = in_buckets(np.zeros(2000, np.uint64), np.zeros(2000, np.uint64), rank, neighbours=8)
+    assert len(left) < 2000 * 10
+    best = np.flatnonzero(rank == 0)[0]
+    assert {*right[left == best].tolist(), *left[right == best].tolist()} == {*range(2000)} - {best}
+    assert (left != right).all()
+
+
+def test_those_of_a_bucket_that_agree_in_the_next_band_are_paired():
+    following = np.tile(np.arange(50, dtype=np.uint64), 2)
+    left, right = in_buckets(np.zeros(100, np.uint64), following, np.arange(100), neighbours=1)
+    assert {(n, n + 50) for n in range(50)} <= set(zip(left.tolist(), right.tolist(), strict=True))
 
 
 def test_scopes_are_kept_apart():
-    sketches = np.zeros((6, 8), np.uint32)
-    first, second = candidates(sketches, np.array([1, 2, 1, 2, 3, 1], np.uint64), 2, 4, neighbours=8)
-    assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 2), (0, 5), (1, 3), (2, 5)]
+    scopes = np.array([1, 2, 1, 2, 3, 1], np.uint64)
+    for key in band_keys(np.zeros((6, 8), np.uint32), scopes, 2, 4):
+        assert len(np.unique(key)) == 3 and len({*key[[0, 2, 5]]}) == len({*key[[1, 3]]}) == 1
+
+
+def test_swapped_numbers_are_another_band():
+    sketches = np.array([[1, 2, 3, 4], [2, 1, 3, 4], [3, 4, 1, 2]], np.uint32)
+    one, other = band_keys(sketches, np.zeros(3, np.uint64), 2, 2)
+    assert len({*one}) == 3 and other[0] == other[1]
+    assert not {*one} & {*other}  # the same numbers in another band
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_pair(count):
-    first, second = candidates(
-        np.zeros((count, 8), np.uint32), np.zeros(count, np.uint64), 2, 4, neighbours=8
-    )
-    assert not len(first) and not len(second)
+    none = np.zeros(count, np.uint64)
+    left, right = in_buckets(none, none, np.arange(count), neighbours=8)
+    assert not len(left) and not len(right)
+    assert not len(repeated(none))
