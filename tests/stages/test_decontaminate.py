@@ -2,14 +2,20 @@
 
 import gzip
 import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rows import example, put_through
+from rows import context, example, put_through
 
 from datagen.errors import UserError
-from datagen.stages.decontaminate import stage
+from datagen.records import PASSAGES
+from datagen.stage import Partitions
+from datagen.stages.decontaminate import passages, stage
 
 TEST = "Before any permit is issued the agency shall publish its reasons in the register and wait thirty days for comments from the public."
 SHORT = "Which river flows through the old town of Bern?"  # nine words
@@ -61,6 +67,32 @@ def test_runs_do_not_cross_fields(recipe):
     assert not leaks([example(question=" ".join(cut[:10]), answer=" ".join(cut[10:20]))], recipe)
 
 
+def test_an_edited_item_leaks_by_its_likeness(recipe):
+    cut = TEST.split()
+    for place in (6, 14, 20):
+        cut[place] = "other"
+    edited = " ".join(cut)
+    rows = [
+        example("reading", text=f"{FILLER} {edited} {FILLER}", id="edited"),
+        example("reading", text=f"{FILLER} {' '.join(cut[:10])} {FILLER}", id="a part"),
+    ]
+    found = leaks(rows, recipe)
+    assert list(found) == ["edited"]
+    assert found["edited"].startswith("text is 0.87 alike to test.jsonl, item q7: before any permit")
+    assert not leaks(rows, recipe, similar=0.9)
+
+
+def test_passages_are_searched_before_anything_is_made_from_them(recipe):
+    rows = [{"id": "a", "document_id": "d", "text": f"{FILLER} {TEST}"}, {"id": "b", "text": FILLER}]
+    table = pa.Table.from_pylist(rows, schema=PASSAGES)
+    options = passages.options.model_validate({"against": ["test.jsonl"]})
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, told)
+        outcome = passages.apply(table, known, options, told)
+    assert outcome.dropped["id"].to_pylist() == ["a"] and outcome.kept["id"].to_pylist() == ["b"]
+
+
 def test_a_short_item_leaks_as_a_whole(recipe):
     rows = [
         example("reading", text=f"{FILLER} {SHORT} {FILLER}", id="whole"),
@@ -109,13 +141,24 @@ def test_fields_files_and_folders(tmp_path, recipe):
     pq.write_table(pa.table({"q": [FILLER], "passage": [TEST]}), folder / "one.parquet")
     with gzip.open(folder / "two.jsonl.gz", "wt") as file:
         file.write(json.dumps({"q": [{"deep": SHORT}], "passage": ""}))
+    datasets.Dataset.from_dict({"q": [TINY]}).save_to_disk(folder / "three")
     rows = [
         example("reading", text=TEST, id="passage"),
         example("reading", text=FILLER, id="q"),
         example("reading", text=SHORT, id="deep"),
+        example(question=TINY, id="tiny"),
     ]
-    assert sorted(leaks(rows, recipe, against=["sets"])) == ["deep", "passage", "q"]
-    assert sorted(leaks(rows, recipe, against=[{"path": "sets", "fields": ["q"]}])) == ["deep", "q"]
+    assert sorted(leaks(rows, recipe, against=["sets"])) == ["deep", "passage", "q", "tiny"]
+    assert sorted(leaks(rows, recipe, against=[{"path": "sets", "fields": ["q"]}])) == ["deep", "q", "tiny"]
+
+
+def test_a_partition_without_rows(recipe):
+    table = pa.Table.from_pylist([], schema=PASSAGES)
+    options = passages.options.model_validate({"against": ["test.jsonl"]})
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, told)
+        assert not len(passages.apply(table, known, options, told).kept)
 
 
 def test_without_sets_everything_stays(recipe):
