@@ -13,6 +13,8 @@ from datagen.stage import MapStage, ModelStage, SourceStage, Stage, WholeStage
 LINE = (
     "ingest",
     "chunk",
+    "dedup_passages",
+    "decontaminate_passages",
     "mine",
     "comprehend",
     "instruct",
