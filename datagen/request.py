@@ -3,7 +3,8 @@ What is asked of a model and what comes back.
 
 A request carries everything that determines its answer, and its key is the hash of that: the model
 and its revision, the rendered messages, the sampling parameters, the output schema, the labels to
-choose among and the sample number. A completion is stored under the key and never asked for again.
+choose among, the text to score and the sample number. A completion is stored under the key and never
+asked for again.
 """
 
 import json
@@ -78,6 +79,9 @@ class Request:
     choices
         Labels to score instead of writing: the completion holds the log probability of each as the
         first token of the answer.
+    given
+        An answer to score instead of writing one: the completion holds the log probability of each of its
+        tokens after the messages and those before it.
     sample
         Number of the sample, where one question is asked several times.
     about
@@ -93,6 +97,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     schema: dict[str, Any] | None = None
     choices: tuple[str, ...] = ()
+    given: str = ""
     sample: int = 0
     about: str = ""
 
@@ -105,6 +110,8 @@ class Request:
             "choices": self.choices,
             "sample": self.sample,
         }
+        if self.given:  # left out else, as from the keys of before there was any
+            asked["given"] = self.given
         return content_id(model.name, model.revision, json.dumps(asked, sort_keys=True, ensure_ascii=False))
 
 
@@ -119,7 +126,7 @@ class Completion:
         ``stop``: complete. ``length``: cut off by the token limit. ``error``: the engine refused the
         request for good, `error` says why.
     logprobs
-        Natural log probability of each sampled token.
+        Natural log probability of each sampled token, or of each token of the text given to score.
     choices
         Natural log probability of each of the request's choices, in their order.
     prompt_tokens, cached_tokens, completion_tokens

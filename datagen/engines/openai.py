@@ -5,6 +5,8 @@ A failure that may pass (too many requests, an error of the server, a lost conne
 is tried again after a growing, jittered pause. What the server refuses for good becomes
 a completion with an error. What concerns every request alike (a wrong address, a wrong key, no answer
 in all tries) ends the run with one message, and nothing of it is stored.
+
+A given text cannot be scored: the protocol has no log probabilities of what the model did not write.
 """
 
 import asyncio
@@ -17,6 +19,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from datagen.engines import Unreachable
 from datagen.errors import UserError
@@ -160,6 +164,14 @@ def own_pause(attempt: int) -> float:
     return min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)
 
 
+def proxy_for(url: str) -> str | None:
+    """Find the proxy that the environment names for an address."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
+
+
 class OpenAIEngine:
     """Sends requests to a server, each until it is answered or the tries are used up."""
 
@@ -182,11 +194,16 @@ class OpenAIEngine:
             connector=aiohttp.TCPConnector(limit=self._spec.window),
             timeout=aiohttp.ClientTimeout(total=self._spec.timeout),
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            trust_env=True,  # proxies
+            proxy=proxy_for(self._url),  # trust_env would look for it at every request, in a thread
         )
 
     async def answer(self, request: Request, key: str) -> Completion:
         """Answer one request, trying again what may pass."""
+        if request.given:
+            raise UserError(
+                f"the model {self._spec.model!r} is asked to score a given text, which the chat completions "
+                "protocol cannot do. Serve it with engine: vllm, or leave out the stage or option that scores"
+            )
         tries = self._spec.retries + 1
         for attempt in range(1, tries + 1):
             await self._keep_silence()

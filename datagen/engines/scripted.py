@@ -24,8 +24,8 @@ def completion_of(
     """
     if isinstance(answer, Completion):
         return replace(answer, key=key)
-    given: Mapping[str, Any] = {"text": answer} if isinstance(answer, str) else answer
-    text = given.get("text", "")
+    said: Mapping[str, Any] = {"text": answer} if isinstance(answer, str) else answer
+    text = said.get("text", request.given)
     plain = {
         "text": text,
         "finish": "stop",
@@ -33,7 +33,7 @@ def completion_of(
         "completion_tokens": len(text.split()),
         "choices": tuple(0.0 if label == text else -math.inf for label in request.choices),
     }
-    return Completion(key=key, model=model.name, revision=model.revision, **plain | dict(given))
+    return Completion(key=key, model=model.name, revision=model.revision, **plain | dict(said))
 
 
 class ScriptedEngine:
@@ -64,8 +64,7 @@ class ScriptedEngine:
     async def answer(self, request: Request, key: str) -> Completion:
         """Call the function; what it raises is raised."""
         assert self._function is not None, "start the engine first"
-        if self._spec.latency:
-            await asyncio.sleep(self._spec.latency)
+        await asyncio.sleep(self._spec.latency)  # also without any: others get their turn
         return completion_of(self._function(request), request, key, self._identity)
 
     async def close(self) -> None:

@@ -104,6 +104,8 @@ def sampling_arguments(request: Request, label_ids: Sequence[Sequence[int]] = ()
     if request.choices:
         ids = [token for label in label_ids for token in label]
         return arguments | {"max_tokens": 1, "logprob_token_ids": ids}
+    if request.given:  # vLLM computes the prompt anew: what its prefix cache holds has no probabilities
+        return arguments | {"max_tokens": 1, "prompt_logprobs": 0, "flat_logprobs": True}
     return arguments | {"max_tokens": sampling.max_tokens, "logprobs": 0, "flat_logprobs": True}
 
 
@@ -123,7 +125,7 @@ def label_tokens(
     ValueError
         When a label has no first token of its own.
     """
-    ids = [{_first_token(encode, before, start + label) for start in ("", " ")} for label in labels]
+    ids = [{continuation(encode, before, start + label)[0] for start in ("", " ")} for label in labels]
     own = [tuple(sorted(mine - set().union(*(other for other in ids if other is not mine)))) for mine in ids]
     for label, found in zip(labels, own, strict=True):
         if not found:
@@ -131,35 +133,51 @@ def label_tokens(
     return own
 
 
-def _first_token(encode: Callable[[str], Sequence[int]], before: str, label: str) -> int:
-    plain, written = list(encode(before)), list(encode(before + label))
-    joined = written[: len(plain)] == plain
-    return written[len(plain)] if joined else encode(label)[0]
+def continuation(encode: Callable[[str], Sequence[int]], before: str, text: str) -> list[int]:
+    """
+    Cut a text into tokens as a model would have to write it after a prompt.
+
+    `before` is the end of the prompt, whose own tokens are never joined with the text's: they are fixed
+    when a model begins to answer.
+    """
+    plain, written = list(encode(before)), list(encode(before + text))
+    return written[len(plain) :] if written[: len(plain)] == plain else list(encode(text))
 
 
 def completion_of(
-    output: Any, request: Request, key: str, model: Identity, label_ids: Sequence[Sequence[int]] = ()
+    output: Any,
+    request: Request,
+    key: str,
+    model: Identity,
+    label_ids: Sequence[Sequence[int]] = (),
+    given_tokens: int = 0,
 ) -> Completion:
     """
     Translate vLLM's finished ``RequestOutput``.
+
+    `label_ids` are the tokens that begin each of the request's choices, `given_tokens` the number of
+    tokens at the prompt's end that are the text given to score.
 
     Log probabilities are of the model's own distribution, before temperature and penalties; under a
     schema, of that distribution over the tokens which the schema allows.
     """
     answer = output.outputs[0]
-    positions = answer.logprobs
+    positions, text = answer.logprobs, answer.text
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
     scored: tuple[float, ...] = ()
+    if request.choices or request.given:
+        finish = "stop" if finish == "length" else finish  # one token was all that was asked for
     if request.choices:
         first = {token: entry.logprob for token, entry in positions[0].items()}
         scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
         sampled = (first[answer.token_ids[0]],)
-        finish = "stop" if finish == "length" else finish  # one token was all that was asked for
+    elif request.given:
+        text, sampled = request.given, tuple(output.prompt_logprobs.logprobs[-given_tokens:])
     else:
         sampled = tuple(positions.logprobs)
     return Completion(
         key=key,
-        text=answer.text,
+        text=text,
         finish=finish,
         model=model.name,
         revision=model.revision,
@@ -262,12 +280,12 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         try:
-            prompt, label_ids = self._render(request)
+            prompt, label_ids, given = self._render(request)
             arguments = sampling_arguments(request, label_ids)
             if request.schema is not None:
                 arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
             parameters = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
-            outputs = llm.generate({"prompt_token_ids": prompt}, parameters, key)
+            outputs = llm.generate({"prompt_token_ids": prompt + given}, parameters, key)
             (output,) = [output async for output in outputs]  # there is the final one only
         except Exception as error:  # the classes of vLLM's errors change from version to version
             if llm.errored:
@@ -275,21 +293,22 @@ class VllmEngine:
             name, revision = self._identity.name, self._identity.revision
             why = error.__cause__ or error
             return Completion(key, "", "error", name, revision, error=f"{type(why).__name__}: {why}")
-        return completion_of(output, request, key, self._identity, label_ids)
+        return completion_of(output, request, key, self._identity, label_ids, len(given))
 
     async def _until_the_end(self, llm: Any) -> None:
         """Wait until the engine has died or was closed."""
         while self._llm is llm and not llm.errored:
             await asyncio.sleep(PULSE_SECONDS)
 
-    def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]]]:
-        """Write the prompt's token ids, and those of the labels to choose among."""
+    def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]], list[int]]:
+        """Write the token ids of the prompt, of the labels to choose among, and of the given text."""
         text = self._tokenizer.apply_chat_template(
             request.messages, add_generation_prompt=True, tokenize=False
         )
-        prompt = self._encode(text)
-        # The end of the prompt is enough to see how a label is cut after it.
-        return prompt, label_tokens(self._encode, text[-32:], request.choices) if request.choices else []
+        end = text[-32:]  # enough to see how a label or a text is cut after it
+        labels = label_tokens(self._encode, end, request.choices) if request.choices else []
+        given = continuation(self._encode, end, request.given) if request.given else []
+        return self._encode(text), labels, given
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

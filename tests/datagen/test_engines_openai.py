@@ -231,6 +231,26 @@ def test_servers_that_keep_and_that_close_connections(server):
     assert [done.text for done in found] == ["fine"] * 4 and len(log.bodies) == 4
 
 
+def test_a_given_text_is_refused_for_the_whole_run_and_not_sent():
+    async def work():
+        async with serve(answers()) as server:
+            engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
+            await engine.start()
+            with pytest.raises(UserError, match="engine: vllm"):
+                await engine.answer(request(given="an answer"), "k")
+            await engine.close()
+            return server.bodies
+
+    assert asyncio.run(work()) == []
+
+
+def test_the_environments_proxy_is_used_but_not_for_what_it_excepts(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+    assert backend.proxy_for("http://models.example/v1/chat/completions") == "http://proxy:3128"
+    assert backend.proxy_for("http://127.0.0.1:8000/v1/chat/completions") is None
+
+
 def test_an_address_without_a_scheme_is_refused():
     engine = open_engine(OpenAIModel(engine="openai", model="m", base_url="localhost:8000/v1"))
     with pytest.raises(UserError, match="http://"):

@@ -46,3 +46,10 @@ def test_it_is_found_by_name_and_told_when_not():
     for missing in ("no_such_module:f", "json:no_such_function", "json"):
         with pytest.raises(UserError, match="module:function"):
             asyncio.run(ask(missing))
+
+
+def test_a_given_text_is_scored_by_the_function():
+    asked = Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", given="an answer")
+    done = completion_of({"logprobs": (-1.0, -2.0)}, asked, "k", MODEL)
+    assert done.text == "an answer" and done.logprobs == (-1.0, -2.0)
+    assert asked.key(MODEL) != Request("r", [{"role": "user", "content": "?"}], "p", "0", "t").key(MODEL)
