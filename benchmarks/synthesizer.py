@@ -213,7 +213,7 @@ def abstentions(
     completions = folder / f"shown-{who.name}-{who.revision}"
     completions.mkdir()
     journal, room = Journal(completions, "shown"), EngineRoom()
-    room.generate(spec, who, list(requests.items()), journal, lambda usage: None)
+    room.generate("shown", spec, who, requests.items(), journal.append)
     room.close()
     journal.close()
     found = Completions(completions).find(list(requests))

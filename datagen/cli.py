@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from datagen.errors import UserError
+from datagen.errors import BudgetSpent, UserError
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -33,7 +33,8 @@ def run(
     Run a recipe to its end.
 
     An unfinished run of the same recipe goes on where it stopped. What a model answered in any earlier
-    run of the recipe is used again and not asked again.
+    run of the recipe is used again and not asked again. Exit status: 0 at the end of the line, 2 for what the
+    user can mend, 3 when the recipe's budget is spent.
     """
     from datagen.console import Console
     from datagen.recipe import load_recipe
@@ -112,6 +113,9 @@ def main() -> None:
     except UserError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
+    except BudgetSpent as stop:
+        typer.secho(f"{stop}", fg="yellow", err=True)
+        sys.exit(3)
     except KeyboardInterrupt:
         typer.secho("stopped. The same command goes on where it stopped.", fg="yellow", err=True)
         sys.exit(130)

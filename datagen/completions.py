@@ -10,29 +10,32 @@ table grows.
 """
 
 import hashlib
+import json
 import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.journal import has_writer, parse_journal
 from datagen.keys import Damaged, Keys, keys_of
 from datagen.records import content_id
-from datagen.request import Completion
+from datagen.request import Completion, Usage
 from datagen.segments import Segment, write_segment
-from datagen.tables import UNFINISHED, whole_file
+from datagen.tables import UNFINISHED, whole_file, write_json
 
 FAN = 8  # segments of about one size that are merged into one
 FULL_BYTES = 1 << 31  # size of a segment that is merged no more
 REPLACED = "replaced"
+SPENT = "spent"
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class Completions:
                 if source.exists():
                     _link(source, self.folder / source.name)
         for journal in earlier.journals():
-            _, unread = self._write(journal)
+            _, _, unread = self._write(journal)
             if unread:
                 log.warning(f"{unread} lines of {journal} cannot be read. What is needed is asked again")
 
@@ -98,9 +101,21 @@ class Completions:
         tables = self._read(keys_of(pa.array(keys, pa.string())), settled)
         return {completion.key: completion for table in tables for completion in _completions(table)}
 
+    @property
+    def spent(self) -> Usage:
+        """What the answers took that came into journals of this folder, and are settled."""
+        records = (self.folder / SPENT).glob("*.json")
+        return sum((Usage(**json.loads(path.read_text())) for path in records), start=Usage())
+
     def settle_one(self, journal: Path) -> Path | None:
-        """Turn a journal that nobody writes to any more into a segment; give the segment's path."""
-        segment, unread = self._write(journal)
+        """
+        Turn a journal that nobody writes to any more into a segment; give the segment's path.
+
+        What its answers took is written down by its name, so that settling it twice counts nothing twice.
+        """
+        segment, took, unread = self._write(journal)
+        if took.completions:
+            write_json(asdict(took), self.folder / SPENT / f"{journal.stem}.json")
         if unread:
             self._put_aside([journal], f"{unread} of its lines cannot be read")
         else:
@@ -145,7 +160,7 @@ class Completions:
 
     def clear_unfinished(self) -> None:
         """Remove what a killed writer had not finished."""
-        for path in self.folder.glob(f"{UNFINISHED}*"):
+        for path in self.folder.rglob(f"{UNFINISHED}*"):
             path.unlink()
 
     def _read(self, keys: Keys, settled: Sequence[Path] = ()) -> Iterator[pa.Table]:
@@ -170,16 +185,23 @@ class Completions:
                 keys = np.setdiff1d(keys, keys_of(table["key"]))
                 yield table
 
-    def _write(self, journal: Path) -> tuple[Path | None, int]:
-        """Write a journal's completions as a segment; give its path and how many lines cannot be read."""
+    def _write(self, journal: Path) -> tuple[Path | None, Usage, int]:
+        """
+        Write a journal's completions as a segment.
+
+        Returns
+        -------
+        The segment's path, what the completions took, and how many lines cannot be read.
+        """
         data = journal.read_bytes()
         table, unread = parse_journal(data)
         if not len(table):
-            return None, unread
+            return None, Usage(), unread
         # Named by content: settling a journal twice writes the same segment.
         path = self.folder / f"segment-{hashlib.blake2b(data, digest_size=16).hexdigest()}.parquet"
         write_segment(path, [table])
-        return path, unread
+        tokens = (pc.sum(table[f"{kind}_tokens"]).as_py() for kind in ("prompt", "cached", "completion"))
+        return path, Usage(len(table), *tokens), unread
 
     def _merge(self, crowd: Sequence[Segment]) -> None:
         damage: dict[Segment, list[str]] = {segment: [] for segment in crowd}

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from datagen.generation import Usage
+from datagen.request import Usage
 from datagen.runs import Run
 
 REASONS_SHOWN = 6

@@ -15,7 +15,7 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker, wait
 
-from datagen.errors import UserError
+from datagen.errors import BudgetSpent, UserError
 
 PARTITIONS_AT_ONCE = 4  # that one engine is fed from
 LOOK_SECONDS = 1.0  # how old may be what we know of the workers
@@ -107,18 +107,30 @@ class Crew:
         ------
         UserError
             When the workers cannot go on; it says what to do.
+        BudgetSpent
+            When a task raised it, once all that are at work have come to their end: what is in flight then is
+            answered and kept.
         """
         at_work: dict[Future, Partition] = {}
+        stopped: BudgetSpent | None = None
         try:
             while True:
                 self._look_again()
-                for partition in islice(partitions, max(0, self.places - len(at_work))):
-                    at_work[partition.reports[0]] = partition
+                if stopped is None:
+                    for partition in islice(partitions, max(0, self.places - len(at_work))):
+                        at_work[partition.reports[0]] = partition
                 if not at_work:
-                    return
+                    break
                 for future in self._done(at_work):
-                    yield self._client.gather(at_work[future].reports)
+                    try:
+                        reports = self._client.gather(at_work[future].reports)
+                    except BudgetSpent as error:
+                        stopped = error
+                    else:
+                        yield reports
                     del at_work[future]
+            if stopped:
+                raise stopped
         except (KilledWorker, MemoryError) as error:
             failed = {at_work[future].title: None for future in at_work if future.status == "error"}
             raise UserError(_too_much(error, list(failed))) from None

@@ -7,3 +7,7 @@ class UserError(Exception):
 
     The message says what, where and what to do; the command line prints it without a traceback.
     """
+
+
+class BudgetSpent(Exception):
+    """The run has spent its budget; the message says what, where it stopped, and how it goes on."""

@@ -2,47 +2,23 @@
 The engine room: requests in, completions out, inside one worker process.
 
 A worker loads each model once and feeds it from all partitions that are in its hands through one
-bounded window, so that the tail of one partition is filled by the next. Every answer is appended to a
-journal before its place in the window is given away.
+bounded window, the oldest partition first, so that the tail of one is filled by the next. An answer is
+handed over, to be kept, before its place in the window is given away.
 
-When an engine dies, it is opened again and the requests that were in flight are asked one at a time;
-one that kills the engine again and again is answered with an error instead of ending the run.
+Of an engine that dies or hangs nothing is seen here: `datagen.engines.guarded` opens it again.
 """
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, fields
 from typing import Any
 
-from datagen.engines import Engine, EngineDied, open_engine
+from datagen.engines.guarded import GuardedEngine
 from datagen.errors import UserError
-from datagen.journal import Journal
 from datagen.recipe import Model
 from datagen.request import Completion, Identity, Request
-
-LIVES = 3  # how many times a request may be alone in an engine that dies
-REPORT_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What generation took: completions and tokens. Cached tokens are part of the prompt tokens."""
-
-    completions: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    @classmethod
-    def of(cls, completion: Completion) -> "Usage":
-        """Say what one completion took."""
-        return cls(1, completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens)
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
 
 
 class EngineRoom:
@@ -64,12 +40,11 @@ class EngineRoom:
         run: str,
         spec: Model,
         identity: Identity,
-        requests: Sequence[tuple[str, Request]],
-        journal: Journal,
-        report: Callable[[Usage], None],
-    ) -> Usage:
+        requests: Iterable[tuple[str, Request]],
+        keep: Callable[[Completion], None],
+    ) -> None:
         """
-        Answer requests and append every completion to the journal.
+        Answer requests.
 
         Parameters
         ----------
@@ -78,21 +53,20 @@ class EngineRoom:
         spec, identity
             The model.
         requests
-            Pairs of key and request, in the order they are to be sent.
-        journal
-            Where the completions go.
-        report
-            Told the usage so far, about twice a second.
+            Pairs of key and request, in the order they are to be sent. They are taken one by one as the
+            window has room, in the engine room's own thread.
+        keep
+            Given every completion as it comes, in the engine room's own thread.
 
         Raises
         ------
         UserError
-            When an engine cannot be started or a server cannot be reached; what was answered stays in
-            the journal.
+            When an engine cannot be started or a server cannot be reached; what was answered before has
+            been kept.
         CancelledError
             When the run left meanwhile.
         """
-        return self._wait(self._for(run, self._generate(spec, identity, requests, journal, report)))
+        self._wait(self._for(run, self._generate(spec, identity, requests, keep)))
 
     def leave(self, run: str) -> bool:
         """End what is generated for a run. Returns whether no other run was here."""
@@ -109,13 +83,13 @@ class EngineRoom:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result()
 
-    async def _for(self, run: str, work: Coroutine[Any, Any, Usage]) -> Usage:
+    async def _for(self, run: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         mine = self._runs.setdefault(run, set())
         mine.add(task)
         try:
-            return await work
+            await work
         finally:
             mine.remove(task)
 
@@ -130,38 +104,14 @@ class EngineRoom:
         self,
         spec: Model,
         identity: Identity,
-        requests: Sequence[tuple[str, Request]],
-        journal: Journal,
-        report: Callable[[Usage], None],
-    ) -> Usage:
+        requests: Iterable[tuple[str, Request]],
+        keep: Callable[[Completion], None],
+    ) -> None:
         feed = self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
-        usage, told = Usage(), time.monotonic()
-
-        async def one(key: str, request: Request) -> None:
-            nonlocal told, usage
-            try:
-                completion = await feed.answer(key, request)
-            finally:
-                feed.window.release()
-            journal.append(completion)
-            usage += Usage.of(completion)
-            if time.monotonic() - told > REPORT_SECONDS:
-                told = time.monotonic()
-                report(usage)
-
-        mistake = ""
         try:
-            async with asyncio.TaskGroup() as group:
-                for key, request in requests:
-                    await feed.window.acquire()
-                    group.create_task(one(key, request))
-        except ExceptionGroup as failures:
-            if not (told_user := failures.subgroup(UserError)):
-                raise
-            mistake = str(told_user.exceptions[0])
-        if mistake:  # said once, not once for each request in flight, and plain, so that it can be pickled
-            raise UserError(mistake)
-        return usage
+            await feed.answer(requests, keep)
+        except UserError as error:
+            raise UserError(str(error)) from None  # plain, so that it can be pickled
 
     async def _close(self) -> None:
         for feed in self._feeds.values():
@@ -169,59 +119,82 @@ class EngineRoom:
         self._feeds.clear()
 
 
+class _Batch:
+    """The requests of one call, and what becomes of them."""
+
+    def __init__(self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]) -> None:
+        self._requests, self._keep = iter(requests), keep
+        self._in_flight, self._exhausted = 0, False
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self) -> tuple[str, Request] | None:
+        """Take the next request; None when there is none, or none is wanted any more."""
+        following = None if self.ended.done() else next(self._requests, None)
+        if following is None:
+            self._exhausted = True
+            self._end_if_done()
+        else:
+            self._in_flight += 1
+        return following
+
+    def give(self, completion: Completion) -> None:
+        """Keep an answer. One that comes after the end, which was an error, is not waited for."""
+        self._in_flight -= 1
+        if not self.ended.done():
+            self._keep(completion)
+            self._end_if_done()
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    def _end_if_done(self) -> None:
+        if self._exhausted and not self._in_flight and not self.ended.done():
+            self.ended.set_result(None)
+
+
 class _Feed:
-    """One engine, its window, and what to do when it dies."""
+    """One engine and its window: so many askers, each with one request in flight, then the next."""
 
     def __init__(self, spec: Model, identity: Identity) -> None:
-        self.window = asyncio.Semaphore(spec.window)
-        self._spec, self._identity = spec, identity
-        self._engine: Engine | None = None
-        self._opening = asyncio.Lock()
-        self._alone = asyncio.Lock()  # held by the one suspect that is being tried
+        self._engine = GuardedEngine(spec, identity)
+        self._places = spec.window  # of the window, without an asker
+        self._askers: set[asyncio.Task[None]] = set()
+        self._batches: deque[_Batch] = deque()  # that may have requests left, the oldest first
 
-    async def answer(self, key: str, request: Request) -> Completion:
-        """Answer a request, opening the engine first and again when it dies."""
-        try:
-            return await self._ask(key, request)
-        except EngineDied:
-            pass
-        async with self._alone:
-            for _ in range(LIVES):
-                try:
-                    return await self._ask(key, request)
-                except EngineDied as death:
-                    last = death
-        return Completion(
-            key,
-            text="",
-            finish="error",
-            model=self._identity.name,
-            revision=self._identity.revision,
-            error=f"the engine died {LIVES} times on this request: {last}",
-        )
+    async def answer(
+        self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]
+    ) -> None:
+        """Answer requests, once all of the earlier calls are on their way."""
+        batch = _Batch(requests, keep)
+        self._batches.append(batch)
+        while self._places:
+            self._places -= 1
+            asker = asyncio.create_task(self._ask())
+            self._askers.add(asker)
+            asker.add_done_callback(self._askers.discard)
+        await batch.ended
 
-    async def _ask(self, key: str, request: Request) -> Completion:
-        engine = await self._open()
-        try:
-            return await engine.answer(request, key)
-        except EngineDied:
-            if self._engine is engine:
-                self._engine = None
-                await engine.close()
-            raise
-
-    async def _open(self) -> Engine:
-        async with self._opening:
-            if self._engine is None:
-                engine = open_engine(self._spec)
-                await engine.start()
-                self._engine = engine
-            return self._engine
+    async def _ask(self) -> None:
+        while self._batches:
+            batch = self._batches[0]
+            try:
+                if following := batch.take():
+                    key, request = following
+                    batch.give(await self._engine.answer(request, key))
+                else:
+                    self._batches.popleft()
+            except Exception as error:
+                batch.fail(error)
+        self._places += 1
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await self._engine.close()
-            self._engine = None
+        """End the engine, and the requests in flight that nobody waits for any more."""
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.gather(*self._askers, return_exceptions=True)
+        await self._engine.close()
 
 
 _room: EngineRoom | None = None

@@ -63,6 +63,11 @@ class Source(Section):
         return self
 
 
+PATIENCE = Field(
+    900, gt=0, description="Seconds without any answer after which the engine hangs: it is opened again"
+)
+
+
 class VllmModel(Section):
     """A model that vLLM serves in the worker's own process tree, on a GPU or the CPU."""
 
@@ -75,6 +80,7 @@ class VllmModel(Section):
     revision: str = Field("", description="Commit or tag on the hub; for a folder, told from its files")
     window: int = Field(128, ge=1, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
+    patience: float = PATIENCE
     options: dict[str, Any] = Field(
         default_factory=dict,
         description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size",
@@ -106,6 +112,7 @@ class ScriptedModel(Section):
     revision: str = ""
     window: int = Field(128, ge=1, description="Requests in flight at once")
     latency: float = Field(0, ge=0, description="Seconds that each answer takes")
+    patience: float = PATIENCE
 
 
 Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
@@ -180,6 +187,21 @@ def _address_alone(given: Any) -> Any:
     return {"address": given} if isinstance(given, str) else given
 
 
+class Budget(Section):
+    """
+    What a run may spend on answers; a part that is left out has no limit.
+
+    A run that has spent one part stops. What was answered is kept, and with a higher budget the same run
+    goes on. Answers that are used again cost nothing. With one engine, requests are exact, and the tokens
+    may be more than said by those of the requests in flight (the model's window); each further engine may
+    add its own, and what it answers in half a second.
+    """
+
+    requests: int | None = Field(None, ge=0, description="Requests answered")
+    prompt_tokens: int | None = Field(None, ge=0, description="Tokens read, cached ones included")
+    completion_tokens: int | None = Field(None, ge=0, description="Tokens written")
+
+
 class Recipe(Section):
     """One run from documents to hand-off."""
 
@@ -190,6 +212,7 @@ class Recipe(Section):
         default_factory=lambda: dict.fromkeys(LINE),
         description="The stages in their order, each with its options. Left out: the whole line",
     )
+    budget: Budget = Field(Budget(), description="What the run may spend before it stops")
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
     seed: int = Field(0, description="Draws other samples, templates and splits")

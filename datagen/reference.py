@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from datagen.line import LINE, find_stage
-from datagen.recipe import Cluster, Models, OpenAIModel, Recipe, ScriptedModel, Source, VllmModel
+from datagen.recipe import Budget, Cluster, Models, OpenAIModel, Recipe, ScriptedModel, Source, VllmModel
 
 INTRODUCTION = """\
 # Recipe reference
@@ -24,6 +24,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models with `engine: vllm`", VllmModel),
     ("models with `engine: openai`", OpenAIModel),
     ("models with `engine: scripted`", ScriptedModel),
+    ("budget", Budget),
     ("cluster", Cluster),
 )
 

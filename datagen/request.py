@@ -9,7 +9,7 @@ asked for again.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -144,6 +144,29 @@ class Completion:
     logprobs: tuple[float, ...] = ()
     choices: tuple[float, ...] = ()
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What generation took: completions and tokens. Cached tokens are part of the prompt tokens."""
+
+    completions: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    @classmethod
+    def of(cls, completion: Completion) -> "Usage":
+        """Say what one completion took."""
+        return cls(1, completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens)
+
+    @property
+    def cached_share(self) -> float:
+        """Share of the prompt tokens that came from the prefix cache."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
 
 
 @dataclass(frozen=True)

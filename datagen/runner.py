@@ -8,22 +8,23 @@ refresh generates only what changed.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Protocol
+from uuid import uuid4
 
 from distributed import Client, Future
 
-from datagen import runs, work
+from datagen import budget, runs, work
 from datagen.cluster import open_cluster
 from datagen.completions import Completions
 from datagen.crew import Crew, Partition
-from datagen.errors import UserError
-from datagen.generation import Usage
+from datagen.errors import BudgetSpent, UserError
 from datagen.lease import lease
 from datagen.recipe import Recipe
 from datagen.report import write_report
+from datagen.request import Usage
 from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.tables import UNFINISHED, finish_folder, parts, write_json
 from datagen.work import GenerationReport, Job, PartReport
@@ -61,6 +62,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     ------
     UserError
         What the user can mend: the corpus, the recipe, the engine, a run that is already going.
+    BudgetSpent
+        When a request would go over the recipe's budget.
     """
     home = (outputs / recipe.name).resolve()
     line = recipe.line()
@@ -75,9 +78,15 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 continue
             folder = running.stage_folder(name)
             context = Context(name, recipe, running.folder, models)
-            job = Job(name, stage, options, context, folder.with_name(UNFINISHED + name))
+            beside = folder.with_name(UNFINISHED + name)
+            topic = f"{running.folder.name}/{name}/{uuid4().hex}"
+            job = Job(name, stage, options, context, beside, topic, running.spent)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
-            record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
+            try:
+                record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
+            except BudgetSpent:
+                runs.stop(running, "budget")
+                raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
             write_json(record, job.folder / "stage.json")
             finish_folder(job.folder, folder)
             watcher.end(record, resumed=False)
@@ -148,19 +157,27 @@ class _StageRun:
 
     def _generate(self) -> None:
         """Chain asking, generating and reading for every partition; nothing waits for all of a step."""
-        topic = f"{self._job.context.folder.name}/{self._job.name}"
-        progress = _Progress(self._watcher, self._job.name)
-        self._client.subscribe_topic(topic, progress.hear)
-        asked = (self._ask(number, path, topic) for number, path in enumerate(self._inputs))
+        job, limits = self._job, self._job.context.recipe.budget
+        progress = _Progress(self._watcher, job.name)
+
+        async def hear(event: tuple[float, dict[str, Any]]) -> None:
+            progress.hear(event)
+            if budget.spent_parts(limits, job.spent + progress.usage):
+                await self._client.run(budget.shut, job.topic, on_error="ignore")
+
+        self._client.subscribe_topic(job.topic, hear)
+        asked = (self._ask(number, path, progress) for number, path in enumerate(self._inputs))
         self._gather(len(self._inputs), asked, progress, self._completions.merge)
-        self._client.unsubscribe_topic(topic)
+        self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
 
-    def _ask(self, number: int, path: Path, topic: str) -> Partition:
-        job, crew, folder = self._job, self._crew, self._completions.folder
+    def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
+        crew, folder = self._crew, self._completions.folder
+        # A worker that comes later, or in place of one that died, counts from what is known by now.
+        job = replace(self._job, spent=self._job.spent + progress.usage)
 
         def answer(requests: Future) -> Future:
-            return crew.submit_to_engine(work.generate, job, requests, folder, topic)
+            return crew.submit_to_engine(work.generate, job, requests, folder)
 
         requests = [crew.submit(work.write_requests, job, path, number)]
         answered = [answer(requests[0])]
@@ -232,6 +249,11 @@ class _Progress:
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
 
+    @property
+    def usage(self) -> Usage:
+        """What the stage has spent, as far as the workers have said."""
+        return sum(list(self._usage.values()), start=Usage())
+
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
@@ -245,4 +267,4 @@ class _Progress:
         self._show()
 
     def _show(self) -> None:
-        self._watcher.advance(self._stage, self._partitions, sum(self._usage.values(), start=Usage()))
+        self._watcher.advance(self._stage, self._partitions, self.usage)

@@ -13,7 +13,7 @@ from datagen.completions import Completions
 from datagen.errors import UserError
 from datagen.recipe import Recipe
 from datagen.records import content_id
-from datagen.request import Identity
+from datagen.request import Identity, Usage
 from datagen.tables import UNFINISHED, sync, write_json
 
 
@@ -33,6 +33,11 @@ class Run:
     def completions(self) -> Completions:
         """The answers it paid for or took over."""
         return Completions(self.folder / "completions")
+
+    @property
+    def spent(self) -> Usage:
+        """What its answers took, those of earlier runs left out."""
+        return self.completions.spent
 
     def stage_folder(self, name: str) -> Path:
         """Where a stage's table stands when it is complete."""
@@ -74,18 +79,19 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     """
     Continue the newest run when it is unfinished and says the same; else make a new folder.
 
-    The same: recipe, own prompts, models and version of datagen. A new run takes over the completions
-    of the one before, which has those of all earlier ones.
+    The same: recipe but for its budget, own prompts, models and version of datagen. A new run takes over the
+    completions of the one before, which has those of all earlier ones.
     """
     runs = earlier_runs(home)
     print_ = fingerprint(recipe, models)
     if runs and not fresh and not runs[-1].finished and runs[-1].manifest["fingerprint"] == print_:
-        run = runs[-1]
+        again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
+        run = Run(runs[-1].folder, runs[-1].manifest | again)
     else:
         run = Run(_new_folder(home), _manifest(recipe, models, print_))
         if runs:  # before there is a manifest: what counts as a run has all that was paid for until then
             run.completions.inherit(runs[-1].completions)
-        write_json(run.manifest, run.folder / "manifest.json")
+    write_json(run.manifest, run.folder / "manifest.json")
     stages = run.folder / "stages"
     stages.mkdir(exist_ok=True)
     for leftover in [*stages.glob(f"{UNFINISHED}*"), *run.folder.glob(f"{UNFINISHED}*")]:
@@ -93,6 +99,12 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     run.completions.clear_unfinished()
     run.completions.settle()
     return run
+
+
+def stop(run: Run, why: str) -> None:
+    """Settle a run that stops before its end, and write into the manifest why it does."""
+    run.completions.settle()
+    write_json(run.manifest | {"state": f"stopped: {why}"}, run.folder / "manifest.json")
 
 
 def finish(run: Run, home: Path) -> Run:
@@ -111,7 +123,8 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     """Hash what must be the same for a run to be continued."""
     own = recipe.prompt_folder
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
-    what = recipe.model_dump_json(exclude={"cluster": {"address", "workers"}})  # not where it is done
+    # Not what it may cost, nor where it is done.
+    what = recipe.model_dump_json(exclude={"budget": True, "cluster": {"address", "workers"}})
     said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
 

@@ -7,25 +7,29 @@ reports; a task that runs twice writes the same files again.
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from distributed import Reschedule
 
+from datagen.budget import Purse, is_shut, purse
 from datagen.completions import Completions
 from datagen.crew import Crew
-from datagen.errors import UserError
-from datagen.generation import Usage, engine_room
+from datagen.errors import BudgetSpent, UserError
+from datagen.generation import engine_room
 from datagen.journal import Journal
 from datagen.records import TABLES
-from datagen.request import Answer, Answers, Identity, Request, Sampling
+from datagen.request import Answer, Answers, Completion, Identity, Request, Sampling, Usage
 from datagen.stage import Context, MapStage, ModelStage, Options, Outcome, Partitions, SourceStage, WholeStage
 from datagen.tables import part_name, read_part, write_table
 
@@ -38,9 +42,11 @@ REQUESTS = pa.schema(
         ("about", pa.string()),
         ("prompt", pa.string()),
         ("prompt_hash", pa.string()),
-        ("body", pa.string()),  # JSON: messages, sampling, schema, choices
+        ("body", pa.string()),  # JSON: messages, sampling, schema, choices, given
     ]
 )
+REQUESTS_AT_ONCE = 256  # read from their file
+TELL_SECONDS = 0.5  # between two messages about what a task has spent
 
 
 class AccountError(Exception):
@@ -49,13 +55,20 @@ class AccountError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A stage at work: its name, its functions, its options, and the folder it writes to."""
+    """
+    A stage at work: its name, its functions, its options, and the folder it writes to.
+
+    `spent` is what the run is known to have spent when the work is handed out. What the stage spends is told
+    under `topic`, which no other attempt at the stage has.
+    """
 
     name: str
     stage: Any
     options: Options
     context: Context
     folder: Path
+    topic: str = ""
+    spent: Usage = field(default_factory=Usage)
 
 
 @dataclass
@@ -171,7 +184,16 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
 
 
 def write_requests(job: Job, path: Path, number: int) -> Path:
-    """Ask a model stage for its requests about one partition and write them down."""
+    """
+    Ask a model stage for its requests about one partition and write them down.
+
+    Raises
+    ------
+    BudgetSpent
+        When none of them would be sent.
+    """
+    if is_shut(job.topic):
+        raise BudgetSpent()
     rows, _ = _rows(job, path)
     return _write_requests(
         job, job.stage.ask(rows, job.options, job.context), job.folder / "requests" / part_name(number)
@@ -204,6 +226,7 @@ def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path
             "sampling": asdict(request.sampling),
             "schema": request.schema,
             "choices": request.choices,
+            "given": request.given,
         }
         lines.append(
             {
@@ -221,39 +244,86 @@ def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path
     return target
 
 
-def generate(job: Job, requests: Path, completions: Path, report_to: str = "") -> GenerationReport:
+def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     """
     Have every request answered that has no completion yet, in the order they were written.
 
     Runs on a worker with an engine. The answers go to the journal and from there to the completions
     table; nothing of them is returned.
+
+    Raises
+    ------
+    BudgetSpent
+        When the run's budget ended before the requests did.
     """
-    role = job.stage.role
-    table = read_part(requests)
+    if is_shut(job.topic):
+        raise BudgetSpent()
+    role, recipe = job.stage.role, job.context.recipe
     store = Completions(completions)
-    missing = table.filter(store.missing(table["key"]))
-    once: dict[str, Request] = {}
-    for row in missing.to_pylist():
-        once.setdefault(row["key"], _request(row))
-    report = GenerationReport(requests=len(table), reused=len(table) - len(missing))
-    if once:
+    keys = read_part(requests, ["key"])["key"]
+    missing = store.missing(keys)
+    report = GenerationReport(requests=len(keys), reused=len(keys) - (pc.sum(missing).as_py() or 0))
+    wanted = pc.count_distinct(keys.filter(missing)).as_py()
+    if wanted:
         journal = Journal(completions, f"{job.name}-{requests.stem}")
+        budget = purse(job.topic, recipe.budget, job.spent)
+        spending = _Spending(journal, budget, job.topic)
         try:
-            report.usage = engine_room().generate(
+            engine_room().generate(
                 str(job.context.folder.parent),
-                job.context.recipe.models.role(role),
+                recipe.models.role(role),
                 job.context.models[role],
-                list(once.items()),
-                journal,
-                partial(_tell, report_to, f"{requests.parent.name}/{requests.stem}"),
+                takewhile(budget.admit, unanswered(requests, missing)),
+                spending.keep,
             )
         except CancelledError:  # the worker is being closed: another one shall go on
             raise Reschedule from None
         finally:
             journal.close()
+        spending.tell()
+        report.usage = spending.usage
         report.segments.extend(filter(None, [store.settle_one(journal.path)]))
+        if report.usage.completions < wanted:
+            raise BudgetSpent()
     report.damage.update(store.damage)
     return report
+
+
+def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request]]:
+    """Read the requests that have no completion, each once, with their keys; memory holds a few at a time."""
+    seen: set[str] = set()
+    with pq.ParquetFile(requests) as file:
+        start = 0
+        for batch in file.iter_batches(REQUESTS_AT_ONCE):
+            for row in batch.filter(missing[start : start + len(batch)]).to_pylist():
+                if row["key"] not in seen:
+                    seen.add(row["key"])
+                    yield row["key"], _request(row)
+            start += len(batch)
+
+
+class _Spending:
+    """Keeps a task's answers, and tells what they took: the purse at once, the runner twice a second."""
+
+    def __init__(self, journal: Journal, budget: Purse, topic: str) -> None:
+        self._journal, self._budget, self._topic = journal, budget, topic
+        self._told = time.monotonic()
+        self.usage = Usage()
+
+    def keep(self, completion: Completion) -> None:
+        self._journal.append(completion)
+        took = Usage.of(completion)
+        self._budget.pay(took)
+        self.usage += took
+        if time.monotonic() - self._told > TELL_SECONDS:
+            self.tell()
+
+    def tell(self) -> None:
+        self._told = time.monotonic()
+        if self._topic:
+            from distributed import get_worker
+
+            get_worker().log_event(self._topic, {"part": self._journal.path.name, **asdict(self.usage)})
 
 
 def read_answers(
@@ -309,16 +379,10 @@ def _request(row: dict[str, Any]) -> Request:
         sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
         schema=body["schema"],
         choices=tuple(body["choices"]),
+        given=body.get("given", ""),
         sample=row["sample"],
         about=row["about"],
     )
-
-
-def _tell(topic: str, part: str, usage: Usage) -> None:
-    if topic:
-        from distributed import get_worker
-
-        get_worker().log_event(topic, {"part": part, **asdict(usage)})
 
 
 def _rows(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:

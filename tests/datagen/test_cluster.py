@@ -16,9 +16,9 @@ import toys
 from distributed import Client
 
 from datagen import crew, guest
-from datagen.completions import Journal
-from datagen.errors import UserError
+from datagen.errors import BudgetSpent, UserError
 from datagen.generation import EngineRoom
+from datagen.journal import Journal, read_journal
 from datagen.recipe import RecipeError, ScriptedModel, load_recipe
 from datagen.request import Identity, Request
 from datagen.runner import run
@@ -92,6 +92,39 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     assert record["rows_out"] + sum(record["dropped"].values()) == requests
     keys = asked(finished)
     assert len(finished.completions.find(keys)) == len(set(keys)) == requests
+
+
+def test_a_budget_holds_for_engines_that_come_and_die_and_keeps_what_they_answer(tmp_path, cluster, calls):
+    window, requests, limit = 2, 800, 300
+    workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
+    given = {
+        "models.generator.latency": 0.05,
+        "models.generator.window": window,
+        "stages.source.documents": requests // 2,
+        "stages.source.partitions": 40,
+    }
+
+    def disturb():
+        wait_until(lambda: len(by_hand.calls(calls)) > 20)
+        workers.append(cluster.worker(*by_hand.ENGINE))
+        workers[0].kill()
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    limited = recipe(tmp_path, cluster.address, **given, **{"budget.requests": limit})
+    with pytest.raises(BudgetSpent, match="its requests: in all"):
+        run(limited, tmp_path / "outputs", toys.Silent())
+    disturbing.join()
+    [stopped] = earlier_runs(tmp_path / "outputs/toy")
+    assert limit <= stopped.spent.completions < requests
+    assert 0 <= len(by_hand.calls(calls)) - stopped.spent.completions <= window, (
+        "in flight where one was killed"
+    )
+
+    done = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.Silent())
+    assert done.folder == stopped.folder
+    assert done.spent.completions == requests == len({what for _, what in by_hand.calls(calls)})
+    assert len(by_hand.calls(calls)) - requests <= window
 
 
 def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_path, cluster, calls):
@@ -239,7 +272,7 @@ def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
     def generate(who, number, ended):
         requests = [(f"{who}{n}", Request(who, [], "", "", "")) for n in range(number)]
         try:
-            ended[who] = room.generate(who, spec, Identity("m", ""), requests, journal, lambda usage: None)
+            ended[who] = room.generate(who, spec, Identity("m", ""), requests, journal.append)
         except BaseException as error:
             ended[who] = error
 
@@ -252,7 +285,8 @@ def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
     threads[0].join()
     assert type(ended["ours"]).__name__ == "CancelledError"
     threads[1].join()
-    assert ended["theirs"].completions == 300
+    assert ended["theirs"] is None
+    assert sum(row["key"].startswith("theirs") for row in read_journal(journal.path)) == 300
     assert room.leave("theirs") is True
     room.close()
 

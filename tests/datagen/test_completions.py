@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from datagen.errors import UserError
 from datagen.journal import Journal, read_journal
 from datagen.keys import BLOCK, Damaged, find_keys, keys_of, write_keys
 from datagen.records import content_id
-from datagen.request import Completion
+from datagen.request import Completion, Usage
 
 
 def completion(key: str, text: str = "an answer") -> Completion:
@@ -218,7 +219,8 @@ def test_a_hundred_nights_leave_a_few_segments_with_everything_in_them(completio
         assert len(completions.segments()) < 3 * module.FAN
     assert set(completions.find(keys)) == set(keys)
     assert sum(segment.rows() for segment in completions.segments()) == 300
-    assert len(list(completions.folder.iterdir())) == 2 * len(completions.segments())
+    files = [path for path in completions.folder.iterdir() if path.name != "spent"]
+    assert len(files) == 2 * len(completions.segments())
 
 
 def test_a_full_segment_is_not_copied_again(completions, monkeypatch):
@@ -240,10 +242,24 @@ def test_a_new_run_takes_over_what_earlier_ones_paid_for(tmp_path, completions):
     later = Completions(tmp_path / "later")
     later.inherit(completions)
     later.inherit(completions)
-    for path in completions.folder.iterdir():
-        path.unlink()
+    shutil.rmtree(completions.folder)
     assert later.find(["a", "b"]) == {"a": completion("a"), "b": completion("b")}
     assert len(later.segments()) == 2
+
+
+def test_what_answers_took_is_counted_once_and_is_not_taken_over(tmp_path, completions):
+    journal = write(completions, "a", "b")
+    again = journal.read_bytes()
+    completions.settle_one(journal)
+    journal.write_bytes(again)  # as after a crash before it was removed
+    completions.settle()
+    write_segment(completions, "a")  # asked twice is paid twice
+    assert completions.spent == Usage(3, 21, 0, 9)
+    write(completions, "c", name="killed")
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    later.settle()
+    assert missing(later, ["a", "b", "c"]) == [] and later.spent == Usage()
 
 
 def test_a_file_system_without_hard_links_gets_copies(tmp_path, completions, monkeypatch):
@@ -262,13 +278,13 @@ def test_merging_leaves_the_run_that_was_inherited_from_as_it_was(tmp_path, comp
     keys = names(module.FAN)
     for key in keys:
         write_segment(completions, key)
-    before = {path.name: path.read_bytes() for path in completions.folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in completions.folder.glob("segment-*")}
     later = Completions(tmp_path / "later")
     later.inherit(completions)
     later.settle()
     assert len(later.segments()) == 1
     assert missing(later, keys) == []
-    assert {path.name: path.read_bytes() for path in completions.folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in completions.folder.glob("segment-*")} == before
 
 
 # ── faults ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,12 @@ import psutil
 import pytest
 from pydantic import BaseModel, Field
 
+from datagen import bundled
 from datagen.engines.vllm import (
     GIB,
     cache_bytes,
     completion_of,
+    continuation,
     engine_arguments,
     environment,
     label_tokens,
@@ -96,6 +98,20 @@ def test_labels_that_begin_alike_are_refused():
         label_tokens(characters, "answer:", ("unknown", "unclear"))
 
 
+def test_a_text_is_never_joined_with_the_end_of_the_prompt():
+    assert continuation(characters, "answer:", " no") == characters(" no")
+    assert continuation(characters, "u", "nder") == characters("nder") != characters("under")[1:]
+
+
+def test_a_given_text_has_the_last_of_the_prompts_tokens_and_writes_none():
+    arguments = sampling_arguments(request(given="A B"))
+    assert (arguments["max_tokens"], arguments["prompt_logprobs"]) == (1, 0)
+    read = output("length", None, text="more")
+    read.prompt_logprobs = SimpleNamespace(logprobs=[-9.0, -8.0, -0.25, -0.5])
+    done = completion_of(read, request(given="A B"), "k", MODEL, given_tokens=2)
+    assert done.text == "A B" and done.finish == "stop" and done.logprobs == (-0.25, -0.5)
+
+
 def output(finish, logprobs, token_ids=(1,), text="A"):
     answer = SimpleNamespace(finish_reason=finish, logprobs=logprobs, token_ids=token_ids, text=text)
     return SimpleNamespace(outputs=[answer], prompt_token_ids=[1, 2, 3], num_cached_tokens=None)
@@ -171,6 +187,45 @@ def test_requests_about_one_passage_share_its_prefix(real_model):
     assert second.cached_tokens >= 192 and second.prompt_tokens > second.cached_tokens
 
 
+GIVEN = ("Blue, mostly. Sometimes it is grey.", "🦀 naïve: Ω≈3 → ok", "\n\nOn a line of its own")
+
+
+@pytest.fixture(scope="module")
+def transformers_logprobs():
+    """Score a text as transformers does, token by token, in float32."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = bundled.prepare("bundled")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+    def score(messages, given):
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        prompt = tokenizer.encode(text, add_special_tokens=False)
+        answer = tokenizer.encode(given, add_special_tokens=False)
+        with torch.inference_mode():
+            logits = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+        return logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None])[:, 0].tolist()
+
+    return score
+
+
+def test_a_given_text_is_as_likely_as_transformers_says(real_model, transformers_logprobs):
+    asked = [request("What colour is the sky?", given=given) for given in GIVEN]
+    for one, done in zip(asked, real_model(*asked), strict=True):
+        expected = transformers_logprobs(one.messages, one.given)
+        assert done.text == one.given and done.finish == "stop"
+        assert len(done.logprobs) == len(expected)
+        assert sum(done.logprobs) == pytest.approx(sum(expected), rel=0.02)  # bfloat16
+
+
+def test_what_was_written_is_as_likely_when_it_is_given(real_model):
+    asked = request("Name a colour.", sampling=Sampling(max_tokens=12))
+    (written,) = real_model(asked)
+    (scored,) = real_model(request("Name a colour.", given=written.text))
+    likely = scored.logprobs[: len(written.logprobs)]  # the end of the answer is no part of its text
+    assert sum(likely) == pytest.approx(sum(written.logprobs[: len(likely)]), abs=0.3)
+
+
 def test_what_cannot_be_asked_is_an_error_and_the_rest_goes_on(real_model):
     long, odd, alike, fine = real_model(
         request("word " * 2000),
@@ -186,24 +241,19 @@ def test_what_cannot_be_asked_is_an_error_and_the_rest_goes_on(real_model):
 # Processes
 
 OPEN = """
-import asyncio, sys
-from datagen.engines import EngineDied, open_engine
+import asyncio, time
+from datagen.engines.guarded import GuardedEngine
+from datagen.models import identify
 from datagen.recipe import VllmModel
 from datagen.request import Request, Sampling
 
 async def work():
-    spec = VllmModel(max_model_len=1024, options={"kv_cache_memory_bytes": 2**29})
-    engine = open_engine(spec)
-    await engine.start()
-    print("ready", flush=True)
+    spec = VllmModel(max_model_len=1024, patience=20, options={"kv_cache_memory_bytes": 2**29})
+    engine = GuardedEngine(spec, identify(spec))
     some = Request("r", [{"role": "user", "content": "Count."}], "p", "0", "t", Sampling(50))
-    try:
-        while True:
-            await asyncio.gather(*(engine.answer(some, str(n)) for n in range(4)))
-    except EngineDied:
-        print("died", flush=True)
-    await engine.close()
-    await open_engine(spec).start()
+    while True:
+        done = await asyncio.gather(*(engine.answer(some, str(n)) for n in range(4)))
+        print(time.monotonic(), *{one.finish for one in done}, flush=True)
 
 if __name__ == "__main__":
     asyncio.run(work())
@@ -225,6 +275,15 @@ def opener(tmp_path):
     process.communicate()
 
 
+def answered_after(opener, moment):
+    """Wait until the opener has answers that came later; the clock is the machine's."""
+    while True:
+        when, *finished = opener.stdout.readline().split()
+        assert set(finished) <= {"stop", "length"}
+        if float(when) > moment:
+            return
+
+
 def engine_processes(opener):
     """The processes of the engine: all below the opener but Python's own resource tracker."""
     below = psutil.Process(opener.pid).children(recursive=True)
@@ -239,19 +298,22 @@ def wait_for_engine_processes(opener, number):
 
 
 def test_engine_processes_end_with_a_killed_opener(opener):
-    assert opener.stdout.readline() == "ready\n"
+    answered_after(opener, 0)
     processes = wait_for_engine_processes(opener, 2)
     opener.send_signal(signal.SIGKILL)
     assert psutil.wait_procs(processes, timeout=30)[1] == []
 
 
 @pytest.mark.slow
-def test_a_dead_worker_is_reported_and_a_kill_while_starting_leaves_nothing(opener):
-    assert opener.stdout.readline() == "ready\n"
+def test_an_engine_survives_its_processes_and_a_kill_while_starting_leaves_nothing(opener):
+    answered_after(opener, 0)
     scheduler, worker = wait_for_engine_processes(opener, 2)
-    worker.kill()
-    assert opener.stdout.readline() == "died\n"
+    worker.kill()  # it dies
     assert psutil.wait_procs([scheduler, worker], timeout=30)[1] == []
+    answered_after(opener, time.monotonic())
+    scheduler, worker = wait_for_engine_processes(opener, 2)
+    scheduler.suspend()  # it hangs
+    assert psutil.wait_procs([scheduler, worker], timeout=120)[1] == []
     starting = wait_for_engine_processes(opener, 1)
     opener.send_signal(signal.SIGKILL)
     assert psutil.wait_procs(starting, timeout=120)[1] == []
