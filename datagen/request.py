@@ -168,6 +168,9 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, part.name) - getattr(other, part.name) for part in fields(self)))
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -231,7 +231,9 @@ class _StageRun:
         }
         if isinstance(job.stage, ModelStage):
             record["model"] = {"role": job.stage.role, **asdict(job.context.models[job.stage.role])}
-            record["requests"] = {"asked": made.requests, "reused": made.reused, **asdict(made.usage)}
+            took = self._completions.spent - job.spent  # also what those had answered who died
+            reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
+            record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record

@@ -91,23 +91,15 @@ class PartReport:
 
 @dataclass
 class GenerationReport:
-    """
-    What generation did for one partition: requests, those answered before, and what the new ones took.
-
-    Also the segments that it wrote, and what of the completions could not be read.
-    """
+    """What generation did for one partition: requests, segments written, completions that cannot be read."""
 
     requests: int = 0
-    reused: int = 0
-    usage: Usage = field(default_factory=Usage)
     segments: list[Path] = field(default_factory=list)
     damage: dict[Path, str] = field(default_factory=dict)
 
     def __add__(self, other: "GenerationReport") -> "GenerationReport":
         return GenerationReport(
             self.requests + other.requests,
-            self.reused + other.reused,
-            self.usage + other.usage,
             self.segments + other.segments,
             self.damage | other.damage,
         )
@@ -262,7 +254,7 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     store = Completions(completions)
     keys = read_part(requests, ["key"])["key"]
     missing = store.missing(keys)
-    report = GenerationReport(requests=len(keys), reused=len(keys) - (pc.sum(missing).as_py() or 0))
+    report = GenerationReport(requests=len(keys))
     wanted = pc.count_distinct(keys.filter(missing)).as_py()
     if wanted:
         journal = Journal(completions, f"{job.name}-{requests.stem}")
@@ -281,9 +273,8 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
         finally:
             journal.close()
         spending.tell()
-        report.usage = spending.usage
         report.segments.extend(filter(None, [store.settle_one(journal.path)]))
-        if report.usage.completions < wanted:
+        if spending.usage.completions < wanted:
             raise BudgetSpent()
     report.damage.update(store.damage)
     return report

@@ -88,7 +88,8 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     assert sum(made.values()) - requests <= window, "more than was in flight on the killed worker"
     assert {int(who) for who, _ in by_hand.calls(calls)} == {worker.pid for worker in workers}
     record = finished.stage_record("asking")
-    assert record["requests"]["asked"] == requests
+    assert record["requests"]["asked"] == record["requests"]["completions"] == requests
+    assert record["requests"]["reused"] == 0, "what the killed worker had answered is on the bill"
     assert record["rows_out"] + sum(record["dropped"].values()) == requests
     keys = asked(finished)
     assert len(finished.completions.find(keys)) == len(set(keys)) == requests
