@@ -71,6 +71,7 @@ class Console:
         if usage.completions:
             pace = usage.completion_tokens / max(time.monotonic() - self._stage_started, 0.1)
             said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, {pace:,.0f} a second"
+            said += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
         self._progress.update(self._task, completed=partitions, said=said)
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
@@ -97,13 +98,17 @@ def _line(record: dict[str, Any], resumed: bool) -> str:
 
 
 def stage_table(run: Run) -> Table:
-    """Tabulate rows in, out and dropped with the reasons, answers new and had before, tokens and seconds."""
+    """
+    Tabulate rows in, out and dropped with the reasons, answers new and had before, tokens and seconds.
+
+    Of the tokens: those that were written, and the share of those read that came from the prefix cache.
+    """
     table = Table(title=f"{run.manifest['recipe']['name']}, run {run.folder.name}", **LOOK)
     table.add_column("stage")
     for name in ("in", "out", "dropped"):
         table.add_column(name, justify="right")
     table.add_column("why", ratio=1)
-    for name in ("answers", "reused", "tokens", "seconds"):
+    for name in ("answers", "reused", "tokens", "cached", "seconds"):
         table.add_column(name, justify="right")
     for record in run.stage_records():
         requests = record.get("requests")
@@ -116,9 +121,16 @@ def stage_table(run: Run) -> Table:
             f"{requests['completions']:,}" if requests else "",
             f"{requests['reused']:,}" if requests else "",
             f"{requests['completion_tokens']:,}" if requests else "",
+            _cached_share(requests) if requests else "",
             f"{record['seconds']:.1f}",
         )
     return table
+
+
+def _cached_share(requests: dict[str, int]) -> str:
+    """Write the share of a stage's prompt tokens that came from the prefix cache."""
+    read = requests["prompt_tokens"]
+    return f"{requests['cached_tokens'] / read:.0%}" if read else ""
 
 
 def reasons(dropped: dict[str, int]) -> str:
