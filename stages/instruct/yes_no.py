@@ -26,7 +26,8 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     evidence = checks.verbatim(output.evidence, passage)
     checks.clean(output.question, passage, asked)
     checks.question(output.question, words)
-    if words.open_ended & set(words_of(output.question)[:2]):  # "What is", "In which"
+    opening = words_of(output.question)[:2]  # "What is", "In which", "Some are"
+    if words.open_ended & set(opening) or (words.asking and not words.asking & set(opening[:1])):
         raise Reject("not a yes or no question", output.question)
     checks.about(output.question, passage)
     verdict = checks.verdict(output.question, evidence, words)

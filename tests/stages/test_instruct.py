@@ -130,6 +130,7 @@ def test_an_extractive_answer_is_the_passages_own_words_across_its_line_breaks()
         ("yes_no", {"answer": "yes"}, "contradicts its evidence"),
         ("yes_no", {"question": "Is the limit of a line short?"}, "not decided by its evidence"),
         ("yes_no", {"question": "What is the limit of a line?"}, "not a yes or no question"),
+        ("yes_no", {"question": "The limit of a line is 100 columns?"}, "not a yes or no question"),
         ("yes_no", {"answer": "maybe"}, "unparsable"),
         ("definition", {"term": "unit"}, "evidence does not define the term"),
         ("definition", {"definition": "A heap of compiled machine code."}, "not supported by the passage"),
