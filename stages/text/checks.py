@@ -130,9 +130,11 @@ def stands_alone(text: str, words: Words, *, asks: bool = False) -> None:
     if not asks and (phrase := opening(said, words.dangling)):
         raise Reject("opens in the middle", f"{phrase!r} in: {text}")
     if asks:
+        small = words.asking | words.modals | words.verbs
         for position, word in enumerate(said):
             # "What is a list and how is it made?" brings what its pronoun stands for.
-            if word in words.pointing and not words.content(" ".join(said[:position])):
+            before = " ".join(earlier for earlier in said[:position] if earlier not in small)
+            if word in words.pointing and not words.content(before):
                 raise Reject("refers to the passage", f"{word!r} in: {text}")
 
 

@@ -41,6 +41,7 @@ _SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"perce
 _NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
 _ABSTENTION = re.compile(
     r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
+    r"|\b(?:does not|doesn['’]t) (?:say|specify|mention|state|tell|answer)\b"
     r"|\bnot (?:sure|certain|aware|known|able|familiar|specified|mentioned|provided|given|possible)\b"
     r"|\b(?:cannot|can['’]t|could not|couldn['’]t|unable to)\b"
     r"|\b(?:unknown|unclear|unspecified|undetermined)\b|\bno (?:information|idea|answer|context|data)\b"

@@ -219,6 +219,7 @@ class TestStandsAlone:
             "What is the output of the following code?",
             "What is this statement for?",
             "What does it do?",
+            "What should it iterate over the keys of?",
         ],
     )
     def test_questions_that_point_elsewhere(self, text):

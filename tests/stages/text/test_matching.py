@@ -100,7 +100,14 @@ def test_standing_counts_words_in_any_order_and_is_certain_of_nothing():
 
 @pytest.mark.parametrize(
     "answer",
-    ["I don't know.", "I'm not sure about that.", "The answer is unknown.", "I cannot say", "As an AI ..."],
+    [
+        "I don't know.",
+        "I'm not sure about that.",
+        "The answer is unknown.",
+        "I cannot say",
+        "As an AI ...",
+        "The text does not specify.",
+    ],
 )
 def test_knows_a_declined_answer(answer):
     assert abstains(answer)
