@@ -153,7 +153,7 @@ def test_greedy_answers_repeat(real_model):
     first, second = (real_model(asked)[0] for _ in range(2))
     assert first.text and first.text == second.text and first.finish in ("stop", "length")
     assert len(first.logprobs) == first.completion_tokens and all(value <= 0 for value in first.logprobs)
-    assert first.model == "SmolLM2-135M-Instruct" and first.revision
+    assert first.model == "SmolLM2-135M-synthesizer" and first.revision
 
 
 def test_an_answer_obeys_its_schema_or_says_it_was_cut(real_model):
