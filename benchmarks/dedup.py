@@ -251,7 +251,7 @@ def run_ours(folder: Path, workers: int) -> None:
     options = stage.options.model_validate({"threshold": THRESHOLD})
     job = Job("dedup", stage, options, Context("dedup", recipe, folder), out)
     out.mkdir()
-    with local_cluster(workers, engine=False) as client:
+    with local_cluster(folder, workers, engine=False) as client:
         client.wait_for_workers(workers)
         started = time.monotonic()
         client.submit(run_whole, job, parts(folder / "examples")).result()

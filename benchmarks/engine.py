@@ -35,6 +35,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.endpoint import endpoint
+from datagen.asking import generate, write_requests
 from datagen.completions import Completions
 from datagen.crew import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
@@ -47,7 +48,7 @@ from datagen.records import fraction
 from datagen.request import Request, Sampling
 from datagen.stage import Context, ModelStage, Options
 from datagen.tables import write_table
-from datagen.work import Job, generate, write_requests
+from datagen.work import Job
 
 PASSAGE = 1000  # characters, about
 PARTITION = 5000  # requests

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datagen import bundled
 from datagen.errors import UserError
-from datagen.recipe import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe import ROLES, OpenAIModel, Recipe, ScriptedModel, VllmModel
 from datagen.request import Identity
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
@@ -43,6 +43,11 @@ def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
     if folder := _folder(spec.model):
         return Identity(folder.name, spec.revision or _fingerprint(folder))
     return Identity(spec.model, spec.revision or "main")
+
+
+def identities(recipe: Recipe) -> dict[str, Identity]:
+    """Name the models that play the roles of a recipe."""
+    return {role: identify(recipe.models.role(role)) for role in ROLES}
 
 
 def resolve(spec: VllmModel) -> str:

@@ -7,7 +7,7 @@ editors the same rules.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,6 +118,9 @@ class ScriptedModel(Section):
 Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
 
 
+ROLES = ("generator", "target", "judge")
+
+
 class Models(Section):
     """
     Who plays which role. A role may name another role instead of a model.
@@ -152,7 +155,7 @@ class Models(Section):
 
     @model_validator(mode="after")
     def _roles_end(self) -> "Models":
-        for role in ("generator", "target", "judge"):
+        for role in ROLES:
             self.role(role)
         return self
 
@@ -271,6 +274,28 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     RecipeError
         Naming file, line, key and fix, one line a mistake.
     """
+    node, data = read_yaml(path, "the keys name and corpus")
+    for key, value in (overrides or {}).items():
+        _set(data, key.split("."), value)
+    try:
+        recipe = Recipe.model_validate(data | {"file": path.resolve()})
+        mistakes = _mistaken_stages(recipe)
+    except ValidationError as error:
+        mistakes = [(location(part), explain(part, Recipe)) for part in error.errors()]
+    if mistakes:
+        raise mistaken(path, node, mistakes)
+    return recipe
+
+
+def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
+    """
+    Read a recipe's file: its nodes, which know their lines, and what they say.
+
+    Raises
+    ------
+    RecipeError
+        When it cannot be read, is not YAML, or is no mapping; ``keys`` says what it should hold.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text)
@@ -284,18 +309,8 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise RecipeError(f"{where}: not YAML: {error.problem or error}") from error
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with the keys name and corpus; see examples/")
-    for key, value in (overrides or {}).items():
-        _set(data, key.split("."), value)
-    try:
-        recipe = Recipe.model_validate(data | {"file": path.resolve()})
-        mistakes = _mistaken_stages(recipe)
-    except ValidationError as error:
-        mistakes = [(location(part), explain(part, Recipe)) for part in error.errors()]
-    if mistakes:
-        lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
-        raise RecipeError("\n".join(lines))
-    return recipe
+        raise RecipeError(f"{path}: a recipe is a mapping with {keys}; see examples/")
+    return node, data
 
 
 def json_schema() -> dict[str, Any]:
@@ -317,6 +332,12 @@ def json_schema() -> dict[str, Any]:
 
 
 Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
+
+
+def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) -> RecipeError:
+    """Say what is wrong with a recipe, one line a mistake."""
+    lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
+    return RecipeError("\n".join(lines))
 
 
 def _mistaken_stages(recipe: Recipe) -> list[Mistake]:

@@ -16,18 +16,19 @@ from uuid import uuid4
 
 from distributed import Client, Future
 
-from datagen import budget, runs, work
+from datagen import asking, budget, runs, work
 from datagen.cluster import open_cluster
 from datagen.completions import Completions
 from datagen.crew import Crew, Partition
 from datagen.errors import BudgetSpent, UserError
 from datagen.lease import lease
+from datagen.models import identities
 from datagen.recipe import Recipe
 from datagen.report import write_report
 from datagen.request import Usage
 from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.tables import UNFINISHED, finish_folder, parts, write_json
-from datagen.work import GenerationReport, Job, PartReport
+from datagen.work import Job, PartReport
 
 
 class Watcher(Protocol):
@@ -69,7 +70,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     line = recipe.line()
     reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
-    models = work.identities(("generator", "target", "judge"), recipe) if asks else {}
+    models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = runs.begin(recipe, home, models, fresh)
         for name, stage, options in line:
@@ -129,7 +130,7 @@ class _StageRun:
         self._client, self._job, self._inputs = client, job, inputs
         self._completions, self._watcher = completions, watcher
         self._crew = Crew(client, engine=isinstance(job.stage, ModelStage))
-        self._total, self._made = PartReport(), GenerationReport()
+        self._total, self._made = PartReport(), asking.GenerationReport()
 
     def work(self, reads: Sequence[str]) -> dict[str, Any]:
         """Run the stage into its unfinished folder; return what ``stage.json`` will say."""
@@ -177,15 +178,15 @@ class _StageRun:
         job = replace(self._job, spent=self._job.spent + progress.usage)
 
         def answer(requests: Future) -> Future:
-            return crew.submit_to_engine(work.generate, job, requests, folder)
+            return crew.submit_to_engine(asking.generate, job, requests, folder)
 
-        requests = [crew.submit(work.write_requests, job, path, number)]
+        requests = [crew.submit(asking.write_requests, job, path, number)]
         answered = [answer(requests[0])]
         if job.stage.follow is not None:
             first = (requests[0], folder, number, answered[0])
-            requests.append(crew.submit(work.write_follow_ups, job, path, *first))
+            requests.append(crew.submit(asking.write_follow_ups, job, path, *first))
             answered.append(answer(requests[1]))
-        read = crew.submit(work.read_answers, job, path, requests, folder, number, answered)
+        read = crew.submit(asking.read_answers, job, path, requests, folder, number, answered)
         return Partition(self._title(path), [read, *answered])
 
     def _gather(

@@ -5,48 +5,22 @@ The functions here are the tasks of the Dask graph. They are given paths, never 
 reports; a task that runs twice writes the same files again.
 """
 
-import json
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from distributed import Reschedule
 
-from datagen.budget import Purse, is_shut, purse
-from datagen.completions import Completions
 from datagen.crew import Crew
-from datagen.errors import BudgetSpent, UserError
-from datagen.generation import engine_room
-from datagen.journal import Journal
 from datagen.records import TABLES
-from datagen.request import Answer, Answers, Completion, Identity, Request, Sampling, Usage
-from datagen.stage import Context, MapStage, ModelStage, Options, Outcome, Partitions, SourceStage, WholeStage
+from datagen.request import Usage
+from datagen.stage import Context, MapStage, Options, Outcome, Partitions, SourceStage, WholeStage
 from datagen.tables import part_name, read_part, write_table
-
-REQUESTS = pa.schema(
-    [
-        ("key", pa.string()),
-        ("row", pa.string()),
-        ("task", pa.string()),
-        ("sample", pa.int64()),
-        ("about", pa.string()),
-        ("prompt", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("body", pa.string()),  # JSON: messages, sampling, schema, choices, given
-    ]
-)
-REQUESTS_AT_ONCE = 256  # read from their file
-TELL_SECONDS = 0.5  # between two messages about what a task has spent
 
 
 class AccountError(Exception):
@@ -89,22 +63,6 @@ class PartReport:
         )
 
 
-@dataclass
-class GenerationReport:
-    """What generation did for one partition: requests, segments written, completions that cannot be read."""
-
-    requests: int = 0
-    segments: list[Path] = field(default_factory=list)
-    damage: dict[Path, str] = field(default_factory=dict)
-
-    def __add__(self, other: "GenerationReport") -> "GenerationReport":
-        return GenerationReport(
-            self.requests + other.requests,
-            self.segments + other.segments,
-            self.damage | other.damage,
-        )
-
-
 def read_source(job: Job, source: Any, number: int) -> PartReport:
     """Run one task of a source stage; it may write several partitions."""
     stage: SourceStage = job.stage
@@ -118,9 +76,9 @@ def read_source(job: Job, source: Any, number: int) -> PartReport:
 def apply_map(job: Job, path: Path, number: int) -> PartReport:
     """Run a map stage on one partition."""
     stage: MapStage = job.stage
-    rows, others = _rows(job, path)
+    rows, others = rows_of(job, path)
     outcome = stage.apply(rows, job.options, job.context)
-    return _finish(job, rows, others, outcome, part_name(number))
+    return finish(job, rows, others, outcome, part_name(number))
 
 
 def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
@@ -132,7 +90,7 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     tasks = ((number, path, said) for number, (said, path) in enumerate(zip(told, paths, strict=True)))
     if stage.apply is None:
         reports = [
-            _finish(job, *_rows(job, path), outcome, part_name(number)) for number, path, outcome in tasks
+            finish(job, *rows_of(job, path), outcome, part_name(number)) for number, path, outcome in tasks
         ]
     else:
         reports = context.each(partial(_apply_whole, replace(job, context=context)), list(tasks))
@@ -153,15 +111,15 @@ def _one_each(job: Job, told: Iterable[Any], count: int) -> Iterator[Any]:
 
 def _apply_whole(job: Job, task: tuple[int, Path, Any]) -> PartReport:
     number, path, known = task
-    rows, others = _rows(job, path)
+    rows, others = rows_of(job, path)
     outcome = job.stage.apply(rows, known, job.options, job.context)
-    return _finish(job, rows, others, outcome, part_name(number))
+    return finish(job, rows, others, outcome, part_name(number))
 
 
 def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
     """Read some columns of the rows that a stage looks at; all of them for None."""
     if names is None:
-        return _rows(job, path)[0]
+        return rows_of(job, path)[0]
     rows = read_part(path, list(dict.fromkeys([*names, "kind"])))
     return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
 
@@ -175,208 +133,7 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
         return client.gather(client.map(function, items, pure=False, **here))
 
 
-def write_requests(job: Job, path: Path, number: int) -> Path:
-    """
-    Ask a model stage for its requests about one partition and write them down.
-
-    Raises
-    ------
-    BudgetSpent
-        When none of them would be sent.
-    """
-    if is_shut(job.topic):
-        raise BudgetSpent()
-    rows, _ = _rows(job, path)
-    return _write_requests(
-        job, job.stage.ask(rows, job.options, job.context), job.folder / "requests" / part_name(number)
-    )
-
-
-def write_follow_ups(
-    job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
-) -> Path:
-    """
-    Ask a model stage for the requests that depend on the answers to its first ones.
-
-    `answered` is there to be waited for, and says where the answers are.
-    """
-    rows, _ = _rows(job, path)
-    answers = _answers([requests], completions, [answered])
-    return _write_requests(
-        job,
-        job.stage.follow(rows, answers, job.options, job.context),
-        job.folder / "follow_ups" / part_name(number),
-    )
-
-
-def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
-    identity = job.context.models[job.stage.role]
-    lines = []
-    for request in requests:
-        body = {
-            "messages": request.messages,
-            "sampling": asdict(request.sampling),
-            "schema": request.schema,
-            "choices": request.choices,
-            "given": request.given,
-        }
-        lines.append(
-            {
-                "key": request.key(identity),
-                "row": request.row,
-                "task": request.task,
-                "sample": request.sample,
-                "about": request.about,
-                "prompt": request.prompt,
-                "prompt_hash": request.prompt_hash,
-                "body": json.dumps(body, ensure_ascii=False),
-            }
-        )
-    write_table(pa.Table.from_pylist(lines, schema=REQUESTS), target)
-    return target
-
-
-def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
-    """
-    Have every request answered that has no completion yet, in the order they were written.
-
-    Runs on a worker with an engine. The answers go to the journal and from there to the completions
-    table; nothing of them is returned.
-
-    Raises
-    ------
-    BudgetSpent
-        When the run's budget ended before the requests did.
-    """
-    if is_shut(job.topic):
-        raise BudgetSpent()
-    role, recipe = job.stage.role, job.context.recipe
-    store = Completions(completions)
-    keys = read_part(requests, ["key"])["key"]
-    missing = store.missing(keys)
-    report = GenerationReport(requests=len(keys))
-    wanted = pc.count_distinct(keys.filter(missing)).as_py()
-    if wanted:
-        journal = Journal(completions, f"{job.name}-{requests.stem}")
-        budget = purse(job.topic, recipe.budget, job.spent)
-        spending = _Spending(journal, budget, job.topic)
-        try:
-            engine_room().generate(
-                str(job.context.folder.parent),
-                recipe.models.role(role),
-                job.context.models[role],
-                takewhile(budget.admit, unanswered(requests, missing)),
-                spending.keep,
-            )
-        except CancelledError:  # the worker is being closed: another one shall go on
-            raise Reschedule from None
-        finally:
-            journal.close()
-        spending.tell()
-        report.segments.extend(filter(None, [store.settle_one(journal.path)]))
-        if spending.usage.completions < wanted:
-            raise BudgetSpent()
-    report.damage.update(store.damage)
-    return report
-
-
-def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request]]:
-    """Read the requests that have no completion, each once, with their keys; memory holds a few at a time."""
-    seen: set[str] = set()
-    with pq.ParquetFile(requests) as file:
-        start = 0
-        for batch in file.iter_batches(REQUESTS_AT_ONCE):
-            for row in batch.filter(missing[start : start + len(batch)]).to_pylist():
-                if row["key"] not in seen:
-                    seen.add(row["key"])
-                    yield row["key"], _request(row)
-            start += len(batch)
-
-
-class _Spending:
-    """Keeps a task's answers, and tells what they took: the purse at once, the runner twice a second."""
-
-    def __init__(self, journal: Journal, budget: Purse, topic: str) -> None:
-        self._journal, self._budget, self._topic = journal, budget, topic
-        self._told = time.monotonic()
-        self.usage = Usage()
-
-    def keep(self, completion: Completion) -> None:
-        self._journal.append(completion)
-        took = Usage.of(completion)
-        self._budget.pay(took)
-        self.usage += took
-        if time.monotonic() - self._told > TELL_SECONDS:
-            self.tell()
-
-    def tell(self) -> None:
-        self._told = time.monotonic()
-        if self._topic:
-            from distributed import get_worker
-
-            get_worker().log_event(self._topic, {"part": self._journal.path.name, **asdict(self.usage)})
-
-
-def read_answers(
-    job: Job,
-    path: Path,
-    requests: Sequence[Path],
-    completions: Path,
-    number: int,
-    answered: Sequence[GenerationReport],
-) -> PartReport:
-    """
-    Join one partition's requests with their completions and let the stage read them.
-
-    `answered` is there to be waited for, and says where the answers are.
-    """
-    stage: ModelStage = job.stage
-    rows, others = _rows(job, path)
-    outcome = stage.read(rows, _answers(requests, completions, answered), job.options, job.context)
-    return _finish(job, rows, others, outcome, part_name(number))
-
-
-def _answers(requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]) -> Answers:
-    asked = [row for path in requests for row in read_part(path).to_pylist()]
-    store = Completions(completions)
-    found = store.find(
-        [row["key"] for row in asked], [path for report in answered for path in report.segments]
-    )
-    if lost := sum(row["key"] not in found for row in asked):
-        raise UserError(
-            f"{lost} answers in {completions} were there and cannot be read any more "
-            f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
-            "Run the same command again: it asks for these and goes on"
-        )
-    return Answers(Answer(_request(row), found[row["key"]]) for row in asked)
-
-
-def identities(roles: Iterable[str], recipe: Any) -> dict[str, Identity]:
-    """Name the models that play these roles, with their revisions."""
-    from datagen.models import identify
-
-    return {role: identify(recipe.models.role(role)) for role in roles}
-
-
-def _request(row: dict[str, Any]) -> Request:
-    body = json.loads(row["body"])
-    sampling = body["sampling"]
-    return Request(
-        row=row["row"],
-        messages=body["messages"],
-        prompt=row["prompt"],
-        prompt_hash=row["prompt_hash"],
-        task=row["task"],
-        sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
-        schema=body["schema"],
-        choices=tuple(body["choices"]),
-        given=body.get("given", ""),
-        sample=row["sample"],
-        about=row["about"],
-    )
-
-
-def _rows(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
+def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
     """Read the rows that the stage looks at, and those that pass by it."""
     return _of_kinds(read_part(path), job.stage.kinds)
 
@@ -388,7 +145,7 @@ def _of_kinds(rows: pa.Table, kinds: Sequence[str]) -> tuple[pa.Table, pa.Table]
     return rows.filter(mine), rows.filter(pc.invert(mine))
 
 
-def _finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: str) -> PartReport:
+def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: str) -> PartReport:
     """Check the account of a partition, let other kinds pass by a refining stage, and write."""
     stage = job.stage
     if stage.takes == stage.gives:
