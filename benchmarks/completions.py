@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ def append(store: Completions) -> dict[str, float]:
         Completion(**row | {name: tuple(row[name]) for name in ("logprobs", "choices")}) for row in rows
     ]
     journal = Journal(store.folder, "shard")
-    appending = best(1, lambda: [journal.append(answer) for answer in answers])
+
+    def write() -> None:
+        for answer in answers:
+            journal.append(answer)
+
+    appending = best(1, write)
     journal.close()
     settling = best(1, lambda: store.settle_one(journal.path))
     for path in store.folder.iterdir():
@@ -102,9 +108,9 @@ def join(store: Completions, keys: int) -> dict[str, float]:
         wanted = names(numbers)
         absent = PARTITION if name == "new" else 0
         assert store.missing(wanted).true_count == absent
-        figures[f"missing_{name}_us"] = best(ROUNDS, lambda wanted=wanted: store.missing(wanted))
+        figures[f"missing_{name}_us"] = best(ROUNDS, partial(store.missing, wanted))
         if not absent:
-            figures[f"find_{name}_us"] = best(ROUNDS, lambda wanted=wanted: store.find(wanted.to_pylist()))
+            figures[f"find_{name}_us"] = best(ROUNDS, partial(store.find, wanted.to_pylist()))
     assert not store.damage
     return figures
 

@@ -48,6 +48,8 @@ VOCABULARY = 16_000  # pieces of the reference's domain vocabulary
 Document = dict[str, str]
 Work = Callable[[int], Counter[str]]  # mines a share, counts exercises by type
 
+_side: Work  # of a worker process
+
 
 def main() -> None:
     """Run the benchmark."""
@@ -67,7 +69,9 @@ def main() -> None:
     with ExitStack() as stack:
         workers = {}
         for name, prepare in sides.items():
-            worker = ProcessPoolExecutor(1, get_context("spawn"), _prepare, (documents, *prepare))
+            worker = ProcessPoolExecutor(
+                1, get_context("spawn"), initializer=_prepare, initargs=(documents, *prepare)
+            )
             workers[name] = stack.enter_context(worker)
         for share in range(SHARES):
             for name, worker in workers.items():

@@ -31,9 +31,10 @@ from datagen.models import identify
 from datagen.prompt import load as load_prompt
 from datagen.recipe import VllmModel, load_recipe
 from datagen.records import fraction
-from datagen.request import Request, Sampling
+from datagen.request import Request
 from datagen.runner import run
 from datagen.runs import Run
+from datagen.stages.text import reading
 from datagen.stages.text.matching import likeness
 from datagen.synthesizer.recipe import LabelledSet, SynthesizerRecipe
 from datagen.synthesizer.recipe import load_recipe as load_synthesizer
@@ -181,7 +182,7 @@ def abstentions(
     Right: an answer to the first, "the text does not say" to the second. The other paragraph is one that
     does not hold the answer.
     """
-    prompt = load_prompt("instructions/answer")
+    prompt = load_prompt(reading.PROMPT)
     spec = VllmModel(model=model)
     who = identify(spec)
     asked: dict[str, list[tuple[Request, bool, str]]] = defaultdict(list)
@@ -200,13 +201,8 @@ def abstentions(
         others = [p for p in by_article[paragraph.set, paragraph.title] if question.answer not in p.text]
         others = others or [p for p in paragraphs if p.set == paragraph.set and question.answer not in p.text]
         shown = paragraph if own else min(others, key=lambda p: fraction(question.id, p.id))
-        request = prompt.ask(
-            question.id,
-            task="shown",
-            sampling=Sampling(max_tokens=32, stop=("\n",)),
-            heading=shown.title,
-            passage=shown.text,
-            question=question.text,
+        request = reading.ask(
+            prompt, question.id, task="shown", question=question.text, passage=shown.text, heading=shown.title
         )
         mine.append((request, own, question.answer))
     requests = {r.key(who): r for mine in asked.values() for r, _, _ in mine}
@@ -217,11 +213,10 @@ def abstentions(
     room.close()
     journal.close()
     found = Completions(completions).find(list(requests))
-    no = prompt.fields["unanswerable"].casefold().rstrip(".")
     figures = {}
     for name, mine in asked.items():
         said = [(found[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
-        silent = [text.casefold().rstrip(".") == no for text, _, _ in said]
+        silent = [reading.left_open(text, prompt) for text, _, _ in said]
         right = sum(quiet != own for quiet, (_, own, _) in zip(silent, said, strict=True))
         agree = [likeness(text, answer) == 1 for text, own, answer in said if own]
         figures[name] = {

@@ -15,6 +15,7 @@ ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
 # Words at which the subject of a sentence has ended, or is not a plain one.
+COPULAS = frozenset({"is", "are", "was", "were"})
 CLAUSE = {
     "that",
     "which",
@@ -29,7 +30,6 @@ CLAUSE = {
     "because",
     "although",
 }
-COPULAS = ("is", "are", "was", "were")
 DETERMINERS = {"the", "a", "an", "this", "these", "most", "many", "some", "several", "all", "both", "another"}
 
 
@@ -74,12 +74,12 @@ def inverted(sentence: str, text: str) -> str:
 
     Where it is not seen how its first word is written inside a sentence (`lowered`), nothing is asked.
     """
-    found = re.match(rf"([^,;:()]+?) ({'|'.join(COPULAS)}) ([^,;:()]+)[.]$", sentence)
+    found = re.match(rf"([^,;:()]+?) ({'|'.join(sorted(COPULAS))}) ([^,;:()]+)[.]$", sentence)
     if not found:
         return ""
     subject, verb, rest = found.groups()
     said = words_of(subject)
-    if len(said) > LONGEST_SUBJECT or set(said) & (CLAUSE | set(COPULAS) | {"has", "have", "had"}):
+    if len(said) > LONGEST_SUBJECT or set(said) & (CLAUSE | COPULAS | {"has", "have", "had"}):
         return ""
     subject = lowered(subject, text)
     return f"{verb.capitalize()} {subject} {rest}?" if subject else ""

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 from datagen.stages.instruct.candidates import Candidate
 from datagen.stages.text.passage import Passage, Words, words_of
-from datagen.synthesizer.mined import lowered
+from datagen.synthesizer.mined import COPULAS, lowered
 
 MOST_SUBJECT = 9  # words
 MOST = 22  # words of a question
 LEAST = 3  # content words of a question, so that it asks for one thing
 STRANDED = 7  # words between the verb and a preposition that ends a question
-COPULAS = frozenset({"is", "are", "was", "were"})
 AUXILIARIES = COPULAS | {"can", "could", "may", "might", "must", "shall", "should", "will", "would"}
 BE = r"(?:is|are|was|were|can|may|must|shall|will)"
 

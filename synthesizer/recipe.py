@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datagen import bundled
-from datagen.recipe import RecipeError, Section, VllmModel, explain, line_of, location
+from datagen.recipe import Section, VllmModel, explain, location, mistaken, read_yaml
 
 
 class Mapping(Section):
@@ -110,18 +109,9 @@ def load_recipe(path: Path) -> SynthesizerRecipe:
     RecipeError
         Naming file, line, key and fix, one line a mistake.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node, data = yaml.compose(text), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with the keys name, sets and tasks; see examples/")
+    node, data = read_yaml(path, "the keys name, sets and tasks")
     try:
         return SynthesizerRecipe.model_validate(data | {"file": path.resolve()})
     except ValidationError as error:
-        found = [(location(part), explain(part, SynthesizerRecipe)) for part in error.errors()]
-        lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in found]
-        raise RecipeError("\n".join(lines)) from None
+        mistakes = [(location(part), explain(part, SynthesizerRecipe)) for part in error.errors()]
+        raise mistaken(path, node, mistakes) from None

@@ -15,6 +15,7 @@ and once to judge; memory holds the items' runs.
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,10 @@ stage = WholeStage(
     options=Options,
 )
 
-passages = WholeStage(
+passages = replace(
+    stage,
     name="decontaminate_passages",
     summary="drop passages that hold words of the given evaluation sets, before anything is made from them",
     takes="passages",
     gives="passages",
-    run=run,
-    apply=apply,
-    options=Options,
 )

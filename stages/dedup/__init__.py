@@ -23,7 +23,7 @@ stands in files. The one task that decides holds the rows that are like others, 
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -179,12 +179,10 @@ stage = WholeStage(
     options=Options,
 )
 
-passages = WholeStage(
+passages = replace(
+    stage,
     name="dedup_passages",
     summary="drop passages that say what another one says, before anything is made from them",
     takes="passages",
     gives="passages",
-    run=run,
-    apply=apply,
-    options=Options,
 )
