@@ -68,8 +68,9 @@ class Task:
         Where given: the answers of a passage, at most so many, that the model is to write a question
         for. Each is a request of its own; the templates are given ``sentence`` and ``answer``, too,
         and ``about`` is the candidate. A passage without any is not asked.
-    confirmed
-        Whether a pair is kept only when a round trip returns its answer.
+    confirm
+        Where given: a pair is put to the model again, and this says which pair the returned answer bears
+        out (`datagen.stages.instruct.round_trip`).
     max_tokens
         Longest answer, in tokens, where the recipe allows a longer one.
     """
@@ -81,7 +82,7 @@ class Task:
     read: Callable[[Answer, Passage, Prompt], dict[str, Any]]
     quotes: Callable[[Passage], list[str]] | None = None
     candidates: Callable[[Passage, int], list[Candidate]] | None = None
-    confirmed: bool = False
+    confirm: round_trip.Confirm | None = None
     max_tokens: int | None = None
 
     def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
@@ -196,7 +197,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
         passage = Passage(row, words)
         for draft in answers.of(row["id"]):
             task = tasks[draft.request.task]
-            if task.confirmed:
+            if task.confirm:
                 with suppress(Reject):
                     pair = task.read(draft, passage, context.prompt(task.prompt))
                     yield from round_trip.ask(draft, pair, passage, neighbours, context)
@@ -223,8 +224,8 @@ def read_answers(
         task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
         try:
             pair = task.read(draft, passage, context.prompt(task.prompt))
-            if task.confirmed:
-                round_trip.check(pair, behind[1:], passage.words, context, options.agreement)
+            if task.confirm:
+                pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
                 if (question := " ".join(words_of(pair["question"]))) in asked:
                     raise Reject("repeated", pair["question"])
                 asked.add(question)
