@@ -260,7 +260,7 @@ class _Progress:
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
-        part = said.pop("part")
+        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
         self._usage[part] = Usage(**said)
         self._show()
 

@@ -117,6 +117,17 @@ def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
     assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
 
 
+def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
+    told = []
+
+    class Watching(toys.Silent):
+        def advance(self, stage, partitions, usage):
+            told.append((stage, usage.completions))
+
+    run(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
+    assert max(count for stage, count in told if stage == "asking") == 24
+
+
 def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
     more = '  doubting: {use: "toys:doubting"}\n'
     first = run_toy(tmp_path, more=more)
