@@ -235,6 +235,7 @@ class _StageRun:
             took = self._completions.spent - job.spent  # also what those had answered who died
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
+            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record

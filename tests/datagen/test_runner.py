@@ -104,6 +104,8 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
         == second.stage_record("asking")["requests"]
     )
     assert second.stage_record("asking")["requests"]["completions"] == 0
+    assert second.stage_record("asking")["cost"] == record["cost"]  # what its rows cost, whoever paid
+    assert (record["cost"]["rows"], record["cost"]["completions"]) == (12, 24)
     assert set(calls(log).values()) == {1}
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
 
