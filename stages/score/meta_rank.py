@@ -10,14 +10,15 @@ probabilities are averaged.
 wrong one counts against it; the mean over the references, from -1 to 1. Above 0 the paper accepts.
 (The paper's weights are not published; these are the plainest that keep its border at 0.)
 
-The references are a file of JSON lines with ``question``, ``answer``, ``right`` (true or false) and,
-optionally, ``passage``. They are in every request, so that another file asks anew.
+The references are a file of labels, as `datagen label` writes them: JSON lines with ``question``, ``answer``,
+``verdict`` (right, wrong or skip) and, where there is one, ``context``, the passage. They are part of every
+request, so that another file asks anew.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -46,19 +47,19 @@ class Options(Undecided):
 
 
 class Reference(BaseModel):
-    """A pair that is known to be right or wrong."""
+    """A pair that is known to be right or wrong. A label that is neither, or of no pair, is no reference."""
 
     model_config = ConfigDict(frozen=True)
 
-    question: str
-    answer: str
-    right: bool
-    passage: str = ""
+    verdict: Literal["right", "wrong", "skip"]
+    question: str | None = None
+    answer: str | None = None
+    context: str | None = None
 
     @property
     def id(self) -> str:
         """The hash of what it says."""
-        return content_id(self.question, self.answer, self.passage, str(self.right))
+        return content_id(self.verdict, self.question, self.answer, self.context)
 
 
 def references(options: Options, context: Context) -> list[Reference]:
@@ -72,7 +73,7 @@ def references(options: Options, context: Context) -> list[Reference]:
     """
     path, seed = context.recipe.folder / options.references, str(context.recipe.seed)
     known = sorted(_read(path), key=lambda one: content_id("reference", seed, one.id))
-    right, wrong = ([one for one in known if one.right is side] for side in (True, False))
+    right, wrong = ([one for one in known if one.verdict == side] for side in ("right", "wrong"))
     if not (right and wrong):
         raise UserError(
             f"meta_rank.references: of {len(known)} pairs in {path}, {len(right)} are right and {len(wrong)} "
@@ -87,11 +88,12 @@ def _read(path: Path) -> set[Reference]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"meta_rank.references: {path} cannot be read: {error}") from error
-    known = set()
+    known = set[Reference]()
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                known.add(Reference.model_validate_json(line))
+                label = Reference.model_validate_json(line)
+                known |= {label} if label.question and label.answer else set()
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "a pair"
@@ -104,8 +106,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
     prompt, seed = context.prompt(options.prompt), str(context.recipe.seed)
     known = references(options, context)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
-        judged = {"question": row["question"], "answer": row["answer"]}
-        judged["passage"] = row["context"] or row["evidence"] or ""
+        judged = row | {"context": row["context"] or row["evidence"]}
         for reference in known:
             yield from verdict.ask(
                 prompt,
@@ -134,7 +135,7 @@ def _reliability(row: str, answers: Answers, known: Sequence[Reference]) -> floa
         better = verdict.expectation(told.get(reference.id, []))
         if better is None:
             return None
-        total += better if reference.right else better - 1
+        total += better if reference.verdict == "right" else better - 1
     return total / len(known)
 
 

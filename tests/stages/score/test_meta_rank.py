@@ -33,8 +33,8 @@ def known(tmp_path):
     """Write references: so many right ones and so many wrong ones; return their path."""
 
     def write(right, wrong, **fields):
-        pairs = [{"question": f"r{n}", "answer": "sound", "right": True} | fields for n in range(right)]
-        pairs += [{"question": f"w{n}", "answer": "wrong", "right": False} | fields for n in range(wrong)]
+        pairs = [{"question": f"r{n}", "answer": "sound", "verdict": "right"} | fields for n in range(right)]
+        pairs += [{"question": f"w{n}", "answer": "wrong", "verdict": "wrong"} | fields for n in range(wrong)]
         path = tmp_path / "known.jsonl"
         path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
         return str(path)
@@ -76,7 +76,10 @@ def test_a_preference_for_a_place_cancels_out(known):
 def test_the_score_has_its_bounds(tmp_path_factory, beliefs):
     path = tmp_path_factory.mktemp("m") / "known.jsonl"
     path.write_text(
-        "".join(json.dumps({"question": str(n), "answer": "a", "right": n < 2}) + "\n" for n in range(4))
+        "".join(
+            json.dumps({"question": str(n), "answer": "a", "verdict": "right" if n < 2 else "wrong"}) + "\n"
+            for n in range(4)
+        )
     )
 
     def some(request):
@@ -92,7 +95,7 @@ def test_another_file_asks_anew_and_the_same_one_does_not(known):
         return {request.key(WHO) for request in ask(stage, [row("fair")], judge, references=path)[2]}
 
     first = keys(known(3, 3))
-    assert first == keys(known(3, 3)) and first.isdisjoint(keys(known(3, 3, passage="A passage.")))
+    assert first == keys(known(3, 3)) and first.isdisjoint(keys(known(3, 3, context="A passage.")))
 
 
 def test_a_comparison_that_failed_is_no_score(known):
@@ -108,7 +111,7 @@ def test_a_comparison_that_failed_is_no_score(known):
 
 def test_passages_are_shown_fenced_and_need_not_be_there(known):
     _, _, requests = ask(
-        stage, [row("sound")], judge, references=known(1, 1, passage="Some ~~~ text."), compared=2
+        stage, [row("sound")], judge, references=known(1, 1, context="Some ~~~ text."), compared=2
     )
     said = requests[0].messages[-1]["content"]
     assert said.count("\n~~~\n") == 4 and PASSAGE in said and "Some ~~~" not in said
@@ -121,8 +124,10 @@ def test_passages_are_shown_fenced_and_need_not_be_there(known):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"question": "?", "answer": "a", "right": true}', "1 are right and 0 wrong"),
-        ('{"question": "?", "answer": "a"}', r"known.jsonl:1: right: Field required"),
+        ('{"question": "?", "answer": "a", "verdict": "right"}', "1 are right and 0 wrong"),
+        ('{"id": "x", "text": "A reading.", "verdict": "wrong"}', "of 0 pairs"),
+        ('{"question": "?", "answer": "a", "verdict": "skip"}', "0 are right and 0 wrong"),
+        ('{"question": "?", "answer": "a"}', r"known.jsonl:1: verdict: Field required"),
         ("not JSON", r"known.jsonl:1: a pair: Invalid JSON"),
     ],
 )

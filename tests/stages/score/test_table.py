@@ -89,7 +89,7 @@ def test_a_score_is_given_once():
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.name} of {stage.role}")
 def test_a_row_that_is_decided_costs_nothing_and_stays_without_a_score(stage, tmp_path):
     (tmp_path / "known.jsonl").write_text(
-        '{"question": "?", "answer": "a", "right": true}\n{"question": "?", "answer": "b", "right": false}\n'
+        '{"question": "?", "answer": "a", "verdict": "right"}\n{"question": "?", "answer": "b", "verdict": "wrong"}\n'
     )
     options = {"references": str(tmp_path / "known.jsonl")} if stage is meta_rank.stage else {}
     rows = table(logprob=[-1.0, -0.1, None])
