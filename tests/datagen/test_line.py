@@ -25,6 +25,8 @@ stages:
   probe:
   refuse: {sure: 0.6}
   score:
+  consistency: {samples: 2, only_if: {p_true: [0.5, null]}}
+  difficulty: {only_if: {p_true: [null, 0.5]}}
   curate:
   dedup:
   decontaminate: {against: [leaked.jsonl]}
@@ -63,9 +65,7 @@ def test_every_stage_accounts_for_its_rows(finished):
     assert [record["stage"] for record in records] == list(finished.manifest["stages"])
     for record in records:
         if record["takes"] == record["gives"]:
-            assert record["rows_in"] + record["passed_by"] == record["rows_out"] + sum(
-                record["dropped"].values()
-            )
+            assert record["rows_in"] == record["rows_out"] + sum(record["dropped"].values())
 
 
 def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
@@ -119,7 +119,22 @@ def test_no_document_stands_on_both_sides_of_the_split(finished):
     assert set.union(*sides.values()) == {"train", "validation"}
 
 
-def test_the_report_shows_rows_and_drops(finished):
+def test_scores_are_columns_of_their_own_and_only_the_undecided_cost_anything(finished):
+    scored = rows(finished, "difficulty")
+    judged = [row for row in scored if row["p_true"] is not None]
+    assert judged and {row["kind"] for row in judged} == {"instruction"}
+    assert {row["bsdetector"] is None for row in judged} == {False}
+    assert all(row["bsdetector"] is None for row in scored if row["kind"] != "instruction")
+    assert all(row["ifd"] is None for row in scored)  # p_true had decided all of them
+    cost = {name: finished.stage_record(name)["cost"] for name in ("score", "consistency", "difficulty")}
+    asked = finished.stage_record("consistency")["rows_in"]
+    assert cost["score"]["rows"] == cost["consistency"]["rows"] == len(judged) <= asked
+    assert cost["difficulty"] == dict.fromkeys(cost["difficulty"], 0)
+
+
+def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
+    record = finished.stage_record("score")
+    assert f'<td class="n">{record["cost"]["completions"] / record["rows_in"]:.2f}</td>' in page

@@ -56,6 +56,13 @@ def test_a_pair_that_comes_back_is_kept_with_all_three_requests():
     assert pair["lineage"]["prompt"] == "instructions/marked_question"
 
 
+def test_the_sequence_confidence_is_of_the_question_and_of_its_own_passages_answer():
+    written, own = ({"text": text, "logprobs": (-0.1, -0.3)} for text in (QUESTION, ANSWER))
+    elsewhere = {"text": SILENT, "logprobs": (-9.0,) * 20}  # how sure the model is of another passage
+    ((pair,), _, _) = outcome_of(written=written, own=own, other=elsewhere)
+    assert pair["logprob"] == pytest.approx(-0.2)
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
