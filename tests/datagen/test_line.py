@@ -137,3 +137,4 @@ def test_the_report_shows_rows_and_drops(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
+    assert "instruction, words" in page  # how hard the rows were before a filter and after
