@@ -1,6 +1,5 @@
 """Scores of the recipe's own: a function from columns of texts to numbers, named in the recipe."""
 
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +42,9 @@ def call(function: Function, texts: dict[str, pa.Array], folder: Path) -> pa.Arr
     """
     if missing := [name for name in function.of if name not in texts]:
         raise UserError(f"{function.use}: no column of text {missing[0]!r}; there are {', '.join(texts)}")
-    said = _find(function.use, folder)(*(texts[name] for name in function.of))
+    if not callable(score := load(function.use, folder)):
+        raise UserError(f"{function.use!r} is a {type(score).__name__}, not a function")
+    said = score(*(texts[name] for name in function.of))
     try:
         found = (said if isinstance(said, pa.Array) else pa.array(said, from_pandas=True)).cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
@@ -55,13 +56,18 @@ def call(function: Function, texts: dict[str, pa.Array], folder: Path) -> pa.Arr
 
 
 @cache
-def _find(use: str, folder: Path) -> Callable[..., Any]:
+def load(use: str, folder: Path) -> Any:
+    """
+    Load what a recipe names as ``package.module:name`` or ``./file.py:name``.
+
+    Raises
+    ------
+    UserError
+        When there is no such thing.
+    """
     module, _, name = use.partition(":")
     try:
         loaded = load_file(folder / module) if module.endswith(".py") else import_module(module)
-        function = getattr(loaded, name)
+        return getattr(loaded, name)
     except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
-        raise UserError(f"the function {use!r} cannot be loaded: {error}") from error
-    if not callable(function):
-        raise UserError(f"{use!r} is a {type(function).__name__}, not a function")
-    return function
+        raise UserError(f"{use!r} cannot be loaded: {error}") from error

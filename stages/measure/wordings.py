@@ -79,7 +79,7 @@ class Wordings:
         rows, mine = self._members(name, some)
         known = np.zeros(len(mine), bool)
         for other in others:
-            known |= np.isin(mine, self._members(other, some)[1])
+            known |= np.isin(mine, self._members(other, some)[1], assume_unique=True)
         return self._mean(name, rows, known)
 
     def copied(self, name: str, source: str, but: str, run: int) -> npt.NDArray[np.float64]:
@@ -102,7 +102,8 @@ class Wordings:
     def _members(self, name: str, some: Flags) -> tuple[Numbers, Numbers]:
         """List the different words of each row: its number, and row and word in one."""
         rows, stems = self._spread(name, self._owners[some], self._stem[some])
-        members = np.unique(rows * self._stems + stems)
+        members = np.sort(rows * self._stems + stems)
+        members = members[np.diff(members, prepend=-1) > 0]
         return members // self._stems, members
 
     def _keyed(self, name: str, owners: Numbers, runs: ngrams.Hashes) -> ngrams.Hashes:

@@ -59,7 +59,10 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     codes, lengths = _words(texts)
     starts = np.cumsum(lengths) - lengths
     row = np.repeat(np.arange(len(texts)), lengths)
-    order = np.lexsort((np.arange(len(codes)), codes, row))  # equal words of a text side by side
+    numbers = codes - codes.min(initial=0)
+    order = np.argsort(
+        row * (numbers.max(initial=0) + 1) + numbers, kind="stable"
+    )  # equal words side by side
     before = np.full(len(codes), -1)  # where in its text the word stood last
     again = (codes[order[1:]] == codes[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
     place = np.arange(len(codes)) - starts[row]

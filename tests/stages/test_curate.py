@@ -27,6 +27,12 @@ LONG = (
 )
 
 
+TOWERS = [
+    *[("Aldor", 31, "granite"), ("Berin", 42, "sandstone"), ("Cador", 53, "brick"), ("Delin", 64, "marble")],
+    *[("Ennor", 75, "basalt"), ("Farin", 86, "limestone"), ("Gador", 97, "oak"), ("Helin", 28, "slate")],
+]
+
+
 def row(answer, **fields):
     return example(answer=answer, **{"question": "What does assert do?", "context": PASSAGE} | fields)
 
@@ -254,6 +260,22 @@ def test_a_column_can_have_the_limit_of_each_row():
     unpromised = row("It checks three conditions.", confidence=0.5, threshold=None)
     found = curate([promised, short, unpromised], min={"confidence": {"instruction": "threshold"}})
     assert found == {promised["id"]: None, short["id"]: "confidence too low", unpromised["id"]: None}
+
+
+def test_what_a_score_drops_is_richer_in_wrong_answers():
+    passages = [
+        f"The tower of {name} is {size} metres high and was built of {stone}." for name, size, stone in TOWERS
+    ]
+    stones = [stone for _, _, stone in TOWERS]
+    wrong = [stones[at] if at % 5 else stones[at - 1] for at in range(len(stones))]
+    rows = [
+        row(stone, question=f"Of what was the tower of {name} built?", context=passage)
+        for (name, _, _), stone, passage in zip(TOWERS, wrong, passages, strict=True)
+    ]
+    found = curate(rows, min={"grounding": {"instruction": 0.6}})
+    dropped = [at for at, one in enumerate(rows) if found[one["id"]]]
+    assert dropped == [0, 5]
+    assert set(found.values()) == {None, "grounding too low"}
 
 
 def test_an_instruction_in_the_passage_is_its_subject():
