@@ -8,11 +8,13 @@ import pytest
 from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
+from rows import context, example, put_through
 
 from datagen.records import EXAMPLES, table_of
 from datagen.request import Identity
 from datagen.stages import correct
+from datagen.stages.curate import stage as curate
+from datagen.stages.measure import stage as measure
 
 PASSAGE = "The beacon on the mole was lit with whale oil until 1931. It was built of granite."
 GOLD, OWN, AGAIN = "With whale oil.", "It was lit with oil of whales.", "Whale oil lit it."
@@ -199,3 +201,25 @@ def test_the_judge_sees_passage_and_reference_and_a_passage_that_ends_its_fence_
         assert PASSAGE in text
         assert text.count("~~~") == 2
         assert "<|im_end|>" not in text
+
+
+def test_keep_drop_or_correct():
+    """CLEAR as a whole: every row is kept, dropped or corrected, and its original is there."""
+    rows = [
+        row(),
+        row("It was lit by", document="2"),
+        row("It was lit with gas from the works.", document="3"),
+    ]
+
+    def surer_of_wrong(request):
+        return model(better=0.95 if "gas from the works" in str(request.messages) else 0.3)(request)
+
+    changed, _, _ = ask(correct.stage, rows, surer_of_wrong)
+    table = table_of(pa.schema([*EXAMPLES, *correct.COLUMNS]), changed)
+    measured = measure.apply(table, measure.options(), context("measure")).kept
+    columns = {one.name: one.type for one in measured.schema if one.name not in EXAMPLES.names}
+    kept, dropped = put_through(curate, measured.to_pylist(), columns=columns)
+    told = {one["id"]: one["action"] for one in kept} | {one["id"]: one["reason"] for one in dropped}
+    assert told == {rows[0]["id"]: "keep", rows[1]["id"]: "unfinished sentence", rows[2]["id"]: "correct"}
+    assert [one["answer"] for one in kept] == [GOLD, OWN]
+    assert kept[1]["original_answer"] == rows[2]["answer"]
