@@ -177,12 +177,11 @@ def _validated(
         "passage": [row["context"] or row["evidence"] for row in rows],
         "answer": [change.text for change in changes],
     }
-    proposed = {
-        name: pa.array(column, pa.string()).filter(pa.array(passed)) for name, column in texts.items()
-    }
-    for validator in options.validators if passed.any() else ():
+    places = np.flatnonzero(passed)
+    proposed = {name: pa.array(column, pa.string()).take(places) for name, column in texts.items()}
+    for validator in options.validators if len(places) else ():
         found = call(validator, proposed | {"said": proposed["answer"]}, context.recipe.folder)
-        passed[np.flatnonzero(passed)] &= found.fill_null(0).to_numpy() >= PASSES
+        passed[places] &= found.fill_null(0).to_numpy() >= PASSES
     return passed.tolist()
 
 

@@ -170,6 +170,11 @@ def test_a_validator_can_refuse_a_proposal(tmp_path):
     both = [shorter, "./own.py:unsure"]
     refused, _ = corrected(row(), model(own="Oil."), recipe=recipe, validators=both)
     assert (refused["answer"], refused["response_source"]) == (GOLD, "gold")
+    rows = [row("It was " + GOLD), row("Gas", document="2")]
+    kept, _, _ = ask(
+        correct.stage, rows, model(own="Whale oil."), recipe=recipe, validators=[shorter, shorter]
+    )
+    assert [one["action"] for one in kept] == ["correct", "keep"]
 
 
 def sources(said, **options):
