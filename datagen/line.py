@@ -20,6 +20,7 @@ LINE = (
     "instruct",
     "probe",
     "refuse",
+    "measure",
     "score",
     "curate",
     "dedup",

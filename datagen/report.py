@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
 
+from datagen.difficulty import shifts
 from datagen.records import KINDS, content_id
 from datagen.runs import Run
 from datagen.tables import parts, read_part, whole_file
@@ -31,6 +32,11 @@ def write_report(run: Run) -> Path:
         products=products(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
+        shifts={
+            record["stage"]: shifts(run.stage_folder(record["stage"]))
+            for record in stages
+            if record["dropped"] and record["takes"] == record["gives"] == "examples"
+        },
         yields=_yields(stages),
     )
     path = run.folder / "report.html"
