@@ -21,6 +21,7 @@ LINE = (
     "probe",
     "refuse",
     "score",
+    "calibrate",
     "curate",
     "dedup",
     "decontaminate",
