@@ -152,7 +152,8 @@ def _scored(finished: Run, stages: Sequence[str], how: dict[str, str]) -> Scored
         floats = [part.name for part in table.schema if pa.types.is_floating(part.type)]
         names += [name for name in floats if name not in names and table[name].null_count < len(table)]
         levels.append(len(names))
-        spent = (finished.stage_record(stage) or {}).get("requests", {})
+        record = finished.stage_record(stage) or {}
+        spent = record.get("cost", record.get("requests", {}))
         asked = spent.get("prompt_tokens", 0) - spent.get("cached_tokens", 0)
         tokens.append((asked + spent.get("completion_tokens", 0)) / len(table))
     last = tables[stages[-1]]
@@ -186,11 +187,13 @@ def combined(rows: Scored, labels: int) -> dict[str, Any]:
         for name, values in zip(rows.names, rows.values[others].T, strict=True):
             measured[name].append(auroc(np.nan_to_num(values, nan=np.nanmin(values)), right) or 0.5)
     single = np.array([measured[name] for name in rows.names])
+    single = np.where(single.mean(axis=1, keepdims=True) < 0.5, 1 - single, single)  # a loss: less is better
     best = int(single.mean(axis=1).argmax())
     ahead = np.array(measured["confidence"]) > single[best]
     return {
         "auroc": {name: round(float(np.mean(found)), 3) for name, found in measured.items()},
         "best single": rows.names[best],
+        "its auroc": round(float(single[best].mean()), 3),
         "ahead of it": round(float(ahead.mean()), 3),
         "ece": round(float(np.mean(errors)), 3),
     }
