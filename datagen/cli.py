@@ -1,4 +1,4 @@
-"""The command line: ``datagen run``, ``train-synthesizer``, ``doctor``, ``stages``, ``schema``."""
+"""The command line: ``datagen run``, ``label``, ``train-synthesizer``, ``doctor``, ``stages``, ``schema``."""
 
 import json
 import sys
@@ -44,6 +44,29 @@ def run(
     with Console() as console:
         finished = run_recipe(loaded, outputs, console, fresh)
     console.summarize(finished)
+
+
+@app.command()
+def label(
+    run: Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")],
+    labels: Annotated[
+        Path | None, typer.Option(help="The file of labels; left out: labels.jsonl in the run's folder")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=2, help="Rows of each kind or task that has a promise")] = 200,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page to judge the rows in a browser, and ask nothing here")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="Whose table; left out: calibrate's, else score's")] = "",
+) -> None:
+    """
+    Draw rows of a run for a person to judge: right or wrong.
+
+    Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
+    what is kept is then as precise as the recipe promises. docs/confidence.md says how.
+    """
+    from datagen.labels.session import label as judge
+
+    judge(run, labels, rows, page, stage)
 
 
 @app.command("train-synthesizer")

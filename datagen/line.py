@@ -22,6 +22,7 @@ LINE = (
     "refuse",
     "measure",
     "score",
+    "calibrate",
     "curate",
     "dedup",
     "decontaminate",

@@ -1,4 +1,4 @@
-"""The four top-level folders ship in one wheel and work outside the checkout."""
+"""The top-level folders ship in one wheel and work outside the checkout."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ assert json_schema()
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    wanted = ("datagen", "stages", "prompts", "synthesizer")
+    wanted = ("datagen", "labels", "stages", "prompts", "synthesizer")
     for name in wanted:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
@@ -42,6 +42,7 @@ def test_the_wheel_holds_every_module_prompt_and_template(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     places = {
         "datagen": "datagen",
+        "labels": "datagen/labels",
         "stages": "datagen/stages",
         "prompts": "datagen/prompts",
         "synthesizer": "datagen/synthesizer",
