@@ -62,7 +62,7 @@ class Embedder:
 
         Returns
         -------
-        Float32, one row a text, of length 1 (to 0.1 %); a null or a text without a word gives zeros.
+        Float32, one row a text, of length 1 (to 0.2 %); a null or a text without a word gives zeros.
         """
         learnt = _load(self.learnt, self.learnt.stat().st_mtime_ns)
         if self.checkpoint:

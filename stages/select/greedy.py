@@ -1,0 +1,129 @@
+"""
+Greedy choice among rows that are compared with each other, within a block that fits into memory.
+
+No gain here grows as more is chosen. So one that was worked out before is a bound, and only the row that
+leads by its bound is looked at again (lazy greedy; Minoux 1978). All rows are put in order, to the last one:
+a larger budget keeps what a smaller one kept.
+"""
+
+import heapq
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
+Ranking = tuple[Numbers, Floats]  # rows, the best first, and what each is worth
+
+
+def lazy_greedy(count: int, gain: Callable[[int], float], take: Callable[[int], None]) -> Ranking:
+    """
+    Take the row of the highest gain, again and again; of equal ones the first.
+
+    Parameters
+    ----------
+    count
+        Rows.
+    gain
+        What a row would add to those taken; it may not grow as more are taken.
+    take
+        Told of each row that is taken.
+
+    Returns
+    -------
+    order, gains
+        All rows as they were taken, and what each added: not increasing.
+    """
+    heap = [(-gain(row), row) for row in range(count)]
+    heapq.heapify(heap)
+    order: list[int] = []
+    gains: list[float] = []
+    fresh = np.zeros(count, np.int64)  # how many were taken when a row's gain was last worked out
+    while heap:
+        bound, row = heap[0]
+        if bound == 0:  # nothing is left to gain: the rest in its order
+            rest = sorted(row for _, row in heap)
+            return np.array([*order, *rest], np.int64), np.array([*gains, *[0.0] * len(rest)])
+        if fresh[row] == len(order):
+            heapq.heappop(heap)
+            take(row)
+            order.append(row)
+            gains.append(-bound)
+        else:
+            fresh[row] = len(order)
+            heapq.heapreplace(heap, (-gain(row), row))
+    return np.array(order, np.int64), np.array(gains)
+
+
+def cover(
+    vectors: Vectors, weights: Floats, covered: Vectors | None = None, wanted: Vectors | None = None
+) -> Ranking:
+    """
+    Choose rows that stand for all rows: facility location on cosine similarity.
+
+    f(A) = sum over rows i of weight i * max(0, min(max over j in A of s_ij, wanted i) - covered i)
+
+    The plain function; its conditional gain where `covered` is given; its mutual information where `wanted`
+    is (Kothawade et al., PRISM, arXiv 2103.00128, with nu = eta = 1). By these three DELIFT selects (arXiv
+    2411.04425), there with a utility from model losses for s. Similarities below 0 count as 0.
+
+    Parameters
+    ----------
+    vectors
+        Rows of length 1, on the grid of `datagen.stages.text.vectors`.
+    weights
+        How many rows each stands for.
+    covered
+        Of each row, its similarity to the nearest of what is had already.
+    wanted
+        Of each row, its similarity to the nearest of what is wanted.
+    """
+    alike = vectors @ vectors.T
+    if wanted is not None:
+        np.minimum(alike, wanted, out=alike)
+    reached = np.zeros(len(vectors), np.float32) if covered is None else covered.astype(np.float32)
+
+    def gain(row: int) -> float:
+        return float(np.dot(np.maximum(alike[row] - reached, 0), weights))
+
+    def take(row: int) -> None:
+        np.maximum(reached, alike[row], out=reached)
+
+    return lazy_greedy(len(vectors), gain, take)
+
+
+def vote(vectors: Vectors, weights: Floats, neighbours: int, discount: float) -> Ranking:
+    """
+    Choose rows that many rows are near to: vote-k (Su et al., arXiv 2209.01975, section 2.1).
+
+    Each row votes for its nearest ones. Its votes weigh 1, and each time one that it voted for is chosen,
+    they are divided by `discount`. Rows that are chosen vote no more.
+
+    Parameters
+    ----------
+    vectors, weights
+        As in `cover`.
+    neighbours
+        Rows that a row votes for.
+    discount
+        The paper has 10.
+    """
+    count = len(vectors)
+    most = min(neighbours, count - 1)
+    alike = vectors @ vectors.T
+    np.fill_diagonal(alike, -np.inf)
+    votes = np.argpartition(-alike, most - 1, axis=1)[:, :most].ravel() if most else np.empty(0, np.int64)
+    by_candidate = np.argsort(votes, kind="stable")
+    voters = np.split(by_candidate // max(most, 1), np.cumsum(np.bincount(votes, minlength=count))[:-1])
+    strength = weights.astype(np.float64)
+
+    def gain(row: int) -> float:
+        return float(strength[voters[row]].sum())
+
+    def take(row: int) -> None:
+        strength[voters[row]] /= discount
+        strength[row] = 0
+
+    return lazy_greedy(count, gain, take)
