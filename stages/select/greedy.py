@@ -110,20 +110,34 @@ def vote(vectors: Vectors, weights: Floats, neighbours: int, discount: float) ->
     discount
         The paper has 10.
     """
-    count = len(vectors)
-    most = min(neighbours, count - 1)
+    count, most = len(vectors), min(neighbours, len(vectors) - 1)
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -np.inf)
-    votes = np.argpartition(-alike, most - 1, axis=1)[:, :most].ravel() if most else np.empty(0, np.int64)
-    by_candidate = np.argsort(votes, kind="stable")
-    voters = np.split(by_candidate // max(most, 1), np.cumsum(np.bincount(votes, minlength=count))[:-1])
+    voted = np.argpartition(-alike, max(most - 1, 0), axis=1)[:, :most]
+    voters = np.argsort(voted.ravel(), kind="stable") // max(most, 1)  # candidate after candidate
+    had = np.bincount(voted.ravel(), minlength=count)
+    starts = np.cumsum(had) - had
     strength = weights.astype(np.float64)
+    score = np.zeros(count)
+    free = np.ones(count, bool)
 
-    def gain(row: int) -> float:
-        return float(strength[voters[row]].sum())
+    def add_up(rows: Numbers) -> None:
+        """Add up anew, for else what was large once would drown what is small now."""
+        of, first = had[rows], np.cumsum(had[rows]) - had[rows]
+        place = np.arange(of.sum()) + np.repeat(starts[rows] - first, of)
+        score[rows] = np.add.reduceat(strength[voters[place]], first)
 
-    def take(row: int) -> None:
-        strength[voters[row]] /= discount
+    add_up(np.flatnonzero(had))
+    order, votes = np.arange(count), np.zeros(count)
+    for step in range(count):
+        row = int(np.where(free, score, -1).argmax())
+        if score[row] == 0:  # nobody votes any more: the rest in its order
+            order[step:] = np.flatnonzero(free)
+            break
+        order[step], votes[step], free[row] = row, score[row], False
+        heard = voters[starts[row] : starts[row] + had[row]]
+        strength[heard] /= discount
         strength[row] = 0
-
-    return lazy_greedy(count, gain, take)
+        touched = np.bincount(voted[[*heard, row]].ravel(), minlength=count) > 0
+        add_up(np.flatnonzero(touched & free))
+    return order, votes
