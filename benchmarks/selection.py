@@ -26,7 +26,7 @@ import pyarrow as pa
 from datagen.recipe import Recipe
 from datagen.records import EXAMPLES
 from datagen.stage import Context, Partitions
-from datagen.stages.select import stage
+from datagen.stages.select import apply, stage
 from datagen.tables import part_name, parts, read_part, write_table
 
 METHODS = ("score", "entropy", "coverage", "vote_k", "novelty")
@@ -75,7 +75,10 @@ def run(folder: Path, method: str) -> None:
         context = Context("select", recipe, folder, output=Path(name))
         started = time.monotonic()
         kept = set()
-        for outcome in stage.run(Partitions([partial(read_part, path) for path in tables]), options, context):
+        partitions = Partitions([partial(read_part, path) for path in tables])
+        told = zip(partitions, stage.run(partitions, options, context), strict=True)
+        for table, said in told:
+            outcome = apply(table, said, options, context)
             write_table(outcome.kept, Path(name) / "part.parquet")
             kept |= set(outcome.kept["task"].to_pylist())
         seconds = time.monotonic() - started

@@ -26,6 +26,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
+import pyarrow as pa
 from pydantic import Field, NonNegativeInt, model_validator
 
 import datagen.stage
@@ -91,8 +92,8 @@ class Options(datagen.stage.Options):
         return self.method.get(kind, "score")  # type: ignore[call-overload]
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Put the rows of the kinds that have a budget in order, then go through all rows again."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[budget.Said]:
+    """Put the rows of the kinds that have a budget in order, and judge them."""
     if not len(partitions):
         return
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -111,9 +112,14 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         )
     verdicts.write(context.output / "order.parquet")
     start = 0
-    for table in partitions:
-        yield Outcome.split(table, *verdicts.of(start, len(table)))
+    for table in partitions.columns(["id"]):
+        yield verdicts.of(start, len(table))
         start += len(table)
+
+
+def apply(rows: pa.Table, said: budget.Said, options: Options, context: Context) -> Outcome:
+    """Take the rows out that go, and say of each why."""
+    return Outcome.split(rows, *said)
 
 
 def embed(
@@ -137,5 +143,6 @@ stage = WholeStage(
     takes="examples",
     gives="examples",
     run=run,
+    apply=apply,
     options=Options,
 )

@@ -17,7 +17,7 @@ from datagen.tables import write_table
 if TYPE_CHECKING:
     from datagen.stages.select import Options
 
-Reasons = list[str | None]
+Said = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
 
 
 def kinds(options: "Options") -> list[str]:
@@ -54,8 +54,8 @@ class Verdicts:
             self._over[place] = ("over the budget", f"{said}, {ranked.tell(number)}")
         self._orders.append(_table(rows, ranked, kept))
 
-    def of(self, start: int, count: int) -> tuple[Reasons, Reasons]:
-        """Say of each row of a partition why it goes: reasons and details, null for one that stays."""
+    def of(self, start: int, count: int) -> Said:
+        """Say of each row of a partition why it goes; null for one that stays."""
         said = [self._over.get(place, (None, None)) for place in range(start, start + count)]
         return [reason for reason, _ in said], [detail for _, detail in said]
 
@@ -81,7 +81,8 @@ def _table(rows: Rows, ranked: Ranked, kept: npt.NDArray[np.bool_]) -> pa.Table:
     count = len(ranked.order)
     entropies = pa.nulls(count, pa.list_(pa.float64()))
     if ranked.entropies is not None:
-        entropies = pa.array(list(ranked.entropies), pa.list_(pa.float64()))
+        told = [None if math.isnan(row[0]) else row for row in ranked.entropies.tolist()]
+        entropies = pa.array(told, pa.list_(pa.float64()))
     return pa.table(
         {
             "kind": pa.array([rows.kind] * count, pa.string()),

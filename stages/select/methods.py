@@ -109,6 +109,6 @@ def _by_entropy(rows: Rows, most: int, options: "Options") -> Ranked:
 
     def tell(number: int) -> str:
         far = distances[number]
-        return "not needed" if np.isnan(far) else f"{far:.3g} from the highest entropies"
+        return "not reached" if np.isnan(far) else f"{far:.3g} from the highest entropies"
 
     return Ranked(order, distances, tell, entropies=entropies)
