@@ -62,6 +62,9 @@ class Options(datagen.stage.Options):
         description="For coverage: examples of what is wanted: .jsonl, .jsonl.gz, .parquet or .arrow files "
         "or folders of them; relative to the recipe",
     )
+    floor: float = Field(
+        0.15, ge=0, lt=1, description="For coverage: similarity below which rows have nothing in common"
+    )
     categories: list[str] = Field(
         ["task", "lineage.document_id"], min_length=1, description="For entropy: columns, or fields of them"
     )

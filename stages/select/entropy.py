@@ -42,7 +42,7 @@ def spread(categories: Sequence[pa.Array | pa.ChunkedArray], most: int) -> tuple
     taken = np.zeros(len(sets), np.int64)
     counts = [np.zeros(number, np.int64) for number in labels]
     sums = np.zeros(len(labels))  # of count * ln count, by category
-    highest = np.log(labels)
+    highest = np.log(np.maximum(labels, 1))
     order, distances, entropies = [], [], []
     for total in range(1, min(most, len(member)) + 1):
         would = [known[sets[:, v]] for v, known in enumerate(counts)]

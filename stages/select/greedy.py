@@ -58,7 +58,11 @@ def lazy_greedy(count: int, gain: Callable[[int], float], take: Callable[[int], 
 
 
 def cover(
-    vectors: Vectors, weights: Floats, covered: Vectors | None = None, wanted: Vectors | None = None
+    vectors: Vectors,
+    weights: Floats,
+    covered: Vectors | None = None,
+    wanted: Vectors | None = None,
+    floor: float = 0.0,
 ) -> Ranking:
     """
     Choose rows that stand for all rows: facility location on cosine similarity.
@@ -67,7 +71,7 @@ def cover(
 
     The plain function; its conditional gain where `covered` is given; its mutual information where `wanted`
     is (Kothawade et al., PRISM, arXiv 2103.00128, with nu = eta = 1). By these three DELIFT selects (arXiv
-    2411.04425), there with a utility from model losses for s. Similarities below 0 count as 0.
+    2411.04425), there with a utility from model losses for s. Similarities below `floor` count as 0.
 
     Parameters
     ----------
@@ -79,11 +83,15 @@ def cover(
         Of each row, its similarity to the nearest of what is had already.
     wanted
         Of each row, its similarity to the nearest of what is wanted.
+    floor
+        What rows that have nothing in common come to by chance. Without it, the sum over many strangers
+        outweighs what a row truly stands for.
     """
     alike = vectors @ vectors.T
     if wanted is not None:
         np.minimum(alike, wanted, out=alike)
-    reached = np.zeros(len(vectors), np.float32) if covered is None else covered.astype(np.float32)
+    alike[alike < floor] = 0
+    reached = np.zeros(len(vectors), np.float32) if covered is None else np.where(covered < floor, 0, covered)
 
     def gain(row: int) -> float:
         return float(np.dot(np.maximum(alike[row] - reached, 0), weights))

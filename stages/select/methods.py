@@ -71,7 +71,8 @@ def rank(rows: Rows, files: Files, most: int, options: "Options", context: Conte
         novel = np.maximum(lengths - near["earlier"][own.equals], 0)
         order = np.argsort(-novel, kind="stable")
         return _with((order, novel[order]), "novelty {:.3g}")
-    ranking = space.by_cover(own, options.block, context, near.get("earlier"), near.get("wanted"))
+    known = near.get("earlier"), near.get("wanted")
+    ranking = space.by_cover(own, options.block, context, *known, options.floor)
     return _with(ranking, "gain {:.3g}")
 
 
@@ -98,8 +99,12 @@ def _by_difficulty(rows: Rows, name: str) -> Ranked:
     order = np.argsort(-measured, kind="stable")  # NaN last
     order = order[~np.isin(order, aside)]
     refused = {int(row): f"{name} {measured[row]:.3g}" for row in aside}
-    ranked = _with((order, measured[order]), f"{name} {{:.3g}}")
-    return Ranked(order, ranked.worth, ranked.tell, ("the instruction does not help", refused))
+    worth = measured[order]
+
+    def tell(number: int) -> str:
+        return f"no {name}" if np.isnan(worth[number]) else f"{name} {worth[number]:.3g}"
+
+    return Ranked(order, worth, tell, ("the instruction does not help", refused))
 
 
 def _by_entropy(rows: Rows, most: int, options: "Options") -> Ranked:

@@ -185,10 +185,10 @@ def _principal(centred: Vectors) -> Vectors:
 
 
 def by_cover(
-    space: Space, block: int, context: Context, covered: Vectors | None, wanted: Vectors | None
+    space: Space, block: int, context: Context, covered: Vectors | None, wanted: Vectors | None, floor: float
 ) -> Ranking:
-    """Order all rows by `datagen.stages.select.greedy.cover`; the last two by sets of equals."""
-    return _in_blocks(space, block, context, cover, covered, wanted)
+    """Order all rows by `datagen.stages.select.greedy.cover`; what is known by sets of equals."""
+    return _in_blocks(space, block, context, partial(cover, floor=floor), covered, wanted)
 
 
 def by_vote(space: Space, block: int, context: Context, neighbours: int, discount: float) -> Ranking:

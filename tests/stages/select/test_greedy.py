@@ -18,8 +18,9 @@ def spaces(draw, most=12):
     return draw(arrays(np.float32, (rows, 4), elements=st.integers(-STEPS, STEPS))) / STEPS
 
 
-def covered_by(vectors, weights, chosen, had=0.0, wanted=np.inf):
+def covered_by(vectors, weights, chosen, had=0.0, wanted=np.inf, floor=0.0):
     alike = np.minimum((vectors @ vectors.T).astype(np.float64), np.broadcast_to(wanted, len(vectors)))
+    alike, had = (np.where(values < floor, 0, values) for values in (alike, np.asarray(had)))
     reached = np.maximum(np.max(alike[list(chosen)], axis=0, initial=0.0), had)
     return float(((reached - had) * weights).sum())
 
@@ -28,15 +29,19 @@ BOUNDS = st.sampled_from([None, 0.0, 0.25, 1.0])
 
 
 @settings(max_examples=100, deadline=None)
-@given(spaces(), BOUNDS, BOUNDS, st.data())
-def test_cover_is_the_greedy_choice_of_a_monotone_function(vectors, had, wanted, data):
+@given(spaces(), BOUNDS, BOUNDS, st.sampled_from([0.0, 0.5]), st.data())
+def test_cover_is_the_greedy_choice_of_a_monotone_function(vectors, had, wanted, floor, data):
     count = len(vectors)
     weights = np.array(data.draw(st.lists(st.integers(1, 3), min_size=count, max_size=count)), float)
     had, wanted = (None if bound is None else np.full(count, bound, np.float32) for bound in (had, wanted))
-    order, gains = cover(vectors, weights, had, wanted)
+    order, gains = cover(vectors, weights, had, wanted, floor)
     assert sorted(order) == list(range(count))
     assert (gains >= 0).all() and (np.diff(gains) <= 0).all()
-    bounds = {"had": 0.0 if had is None else had, "wanted": np.inf if wanted is None else wanted}
+    bounds = {
+        "had": 0.0 if had is None else had,
+        "wanted": np.inf if wanted is None else wanted,
+        "floor": floor,
+    }
 
     def value(chosen):
         return covered_by(vectors, weights, chosen, **bounds)

@@ -157,7 +157,7 @@ def test_the_hardest_that_the_instruction_helps_with_stay():
     assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
         "too hard": ("the instruction does not help", "ifd_ppl 1"),
         "easy": ("over the budget", "3 of 5 for 2 places, ifd_ppl 0.1"),
-        "unmeasured": ("over the budget", "4 of 5 for 2 places, ifd_ppl nan"),
+        "unmeasured": ("over the budget", "4 of 5 for 2 places, no ifd_ppl"),
     }
     kept, _ = put_through(stage, rows, columns=columns, method={"instruction": "ifd_ppl"})
     assert ids(kept) == {*measured} - {"too hard"}
@@ -255,3 +255,16 @@ def test_a_tokenizer_must_be_there():
 def test_options_that_do_nothing_are_errors(options, wrong):
     with pytest.raises(ValidationError, match=wrong):
         stage.options.model_validate(options)
+
+
+@pytest.mark.parametrize("method", ["score", "ifd", "coverage", "vote_k", "entropy", "novelty"])
+def test_a_kind_without_rows_is_no_matter(method, tmp_path):
+    rows = [
+        example(id="one", question="?", answer="…", ifd=None),
+        example("refusal", id="two", question="Why?"),
+    ]
+    options = {"max_share": {"reading": 0.5, "instruction": 0.5}}
+    options["method"] = {"reading": method, "instruction": method}
+    options |= release(tmp_path, [example(question="Who?")]) if method == "novelty" else {}
+    kept, _ = put_through(stage, rows, columns={"ifd": pa.float64()}, **options)
+    assert ids(kept) == {"one", "two"}

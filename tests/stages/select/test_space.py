@@ -62,7 +62,7 @@ def test_blocks_of_strangers_give_the_choice_among_all(tmp_path):
     vectors = rows_around(4, 16)
     space, _ = spaced(tmp_path, vectors)
     whole, gains = cover(vectors, np.ones(64))
-    order, merged = by_cover(space, 16, context(), None, None)
+    order, merged = by_cover(space, 16, context(), None, None, 0)
     assert merged == pytest.approx(gains)
     # Which of two equal gains goes first may differ; what is gained does not.
     for kept in (4, 8, 20):
