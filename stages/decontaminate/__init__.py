@@ -56,7 +56,7 @@ class Options(datagen.stage.Options):
         None,
         gt=0,
         le=1,
-        description="Cosine from which a question or line is an item in other words; left out: not looked for",
+        description="Cosine from which a question or line is an item reworded; left out: not looked for",
     )
     model: str = Field(
         "bundled",
