@@ -1,0 +1,123 @@
+"""
+Which pairs make a dialogue, and what interrupts it: decided before any model is asked.
+
+The same rows give the same plan, by which the requests are written and the answers read.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from datagen.prompt import ENVIRONMENT
+from datagen.records import content_id, fraction, pick
+from datagen.request import Reject
+from datagen.stage import Context
+from datagen.stages.dialogue.distractors import Distractor, Distractors, Rule
+from datagen.stages.text.checks import stands_alone
+from datagen.stages.text.passage import Words, words_for
+from datagen.stages.text.postings import Postings
+
+if TYPE_CHECKING:
+    from datagen.stages.dialogue import Options
+
+LONGEST = 90  # characters of a title that a role can be said to be about
+RULES = 2  # in a system message
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Script:
+    """A dialogue before it is written down."""
+
+    key: str
+    topic: str
+    system: str
+    pairs: Sequence[Row]  # the turns on the topic
+    passages: Postings  # all that is known of the topic
+    material: str  # what the system message shows of it
+    distractors: list[Distractor] = field(default_factory=list)
+
+
+class Plan:
+    """
+    The dialogues of a partition.
+
+    Parameters
+    ----------
+    rows
+        Instruction pairs; `scripts` holds those that are used, `unused` the others with the reason.
+    """
+
+    def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
+        self._options, self._seed = options, str(context.recipe.seed)
+        self._words = words_for(context)
+        self._says = context.prompt(options.system).fields
+        self.unused: list[tuple[Row, Reject]] = []
+        sound = [row for row in rows if self._sound(row)]
+        self._others = Distractors(sound, context.prompt(options.asking).fields, options)
+        topics: dict[str, list[Row]] = {}
+        for row in sound:
+            topics.setdefault(row["lineage"]["document_id"], []).append(row)
+        self.scripts = [script for _, pairs in sorted(topics.items()) for script in self._about(pairs)]
+
+    def _sound(self, row: Row) -> bool:
+        try:
+            _usable(row, self._words, self._options.topics)
+        except Reject as why:
+            self.unused.append((row, why))
+            return False
+        return True
+
+    def _about(self, pairs: list[Row]) -> list[Script]:
+        """Cut the pairs about a document, in its order, into dialogues of about the same length."""
+        if len(pairs) < 2:
+            why = Reject("too few pairs about the topic", "a dialogue has two or more")
+            self.unused.extend((row, why) for row in pairs)
+            return []
+        ordered = sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"]))
+        passages = Postings((row["context"] for row in ordered), self._words)
+        count = -(-len(ordered) // self._options.on_topic)
+        cuts = [len(ordered) * number // count for number in range(count + 1)]
+        scripts = []
+        for start, end in pairwise(cuts):
+            try:
+                scripts.append(self._script(ordered[start:end], passages))
+            except Reject as why:
+                self.unused.extend((row, why) for row in ordered[start:end])
+        return scripts
+
+    def _script(self, pairs: Sequence[Row], passages: Postings) -> Script:
+        options, topic = self._options, pairs[0]["lineage"]["title"].strip()
+        key = content_id("dialogue", self._seed, *(row["id"] for row in pairs))
+        shown = list(dict.fromkeys(row["context"] for row in pairs))
+        rules = [Rule.model_validate(rule) for rule in self._says["rules"]]
+        rules = sorted(rules, key=lambda rule: content_id(key, rule.rule))[:RULES]
+        role = ENVIRONMENT.from_string(pick(self._says["roles"], "role", key)).render(topic=topic)
+        system = ENVIRONMENT.from_string(self._says["system_message"]).render(
+            role=role, topic=topic, rules=[rule.rule for rule in rules], material=shown
+        )
+        script = Script(key, topic, system.strip(), pairs, passages, "\n".join(shown))
+        if fraction("without", key) >= options.without:
+            places = [place for place in options.positions if place <= len(pairs)]
+            places.sort(key=lambda place: content_id(key, str(place)))
+            for place in sorted(places[: min(options.distractors, len(pairs))]):
+                script.distractors.append(self._others.draw(script, place, rules))
+        return script
+
+
+def _usable(row: Row, words: Words, topics: Sequence[str]) -> None:
+    """Refuse a pair that cannot be a turn: without a passage, out of place alone, about nothing named."""
+    title = (row["lineage"].get("title") or "").strip()
+    if not row["context"]:
+        raise Reject("no passage to answer from", row["task"])
+    if not 0 < len(title) <= LONGEST:
+        raise Reject("no title to be the topic", title)
+    if topics and not any(re.search(topic, title, re.IGNORECASE) for topic in topics):
+        raise Reject("not one of the topics", title)
+    try:
+        stands_alone(row["question"], words, asks=True)
+    except Reject as why:
+        raise Reject("needs its context", why.detail) from None
