@@ -85,18 +85,17 @@ def refusals(run: Run) -> list[tuple[str, int, int]]:
 
 def labels(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count what the rows' labels say that is a word or yes or no.
+    Count what the labels of rows say that is a word or yes or no, in the rows as their stage made them.
 
     Returns
     -------
     list of (task, label, value, rows, rows of the task with this label)
     """
     counts: Counter[tuple[str, str, str]] = Counter()
-    for path in _handed_off(run, "instructions", "refusals", "preferences"):
-        alike = (
-            read_part(path, ["task", "labels"]).group_by(["task", "labels"]).aggregate([([], "count_all")])
-        )
-        for found in alike.to_pylist():
+    made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
+    for path in (path for stage in made for path in parts(run.stage_folder(stage))):
+        table = read_part(path, ["task", "labels"])
+        for found in table.group_by(["task", "labels"]).aggregate([([], "count_all")]).to_pylist():
             for name, value in json.loads(found["labels"] or "{}").items():
                 if isinstance(value, str | bool):
                     counts[found["task"], name, json.dumps(value).strip('"')] += found["count_all"]

@@ -98,7 +98,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         given = answers.of(first["id"])
         try:
             for answer in given:
-                _take(answer, script, options, builder)
+                _take(answer, script, plan, options, builder)
             turns = _turns(script, declining.fields)
         except Reject as why:
             builder.drop(why, dialogue, first, *given, others=others)
@@ -107,11 +107,11 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return builder.outcome()
 
 
-def _take(answer: Answer, script: Script, options: Options, builder: Builder) -> None:
+def _take(answer: Answer, script: Script, plan: Plan, options: Options, builder: Builder) -> None:
     """Put what the generator wrote in the place of the distractor that was drawn, if it is sound."""
     number = int(answer.request.about)
     try:
-        script.distractors[number] = write_in(script, number, answer, options.overlap)
+        script.distractors[number] = write_in(script, number, answer, plan.words, options.overlap)
     except Reject as why:  # the drawn one stays
         tried = {"id": content_id("written", script.key, answer.request.about), "topic": script.topic}
         builder.drop(why, tried, script.pairs[0], answer, others=script.pairs[1:])

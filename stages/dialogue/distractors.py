@@ -6,6 +6,7 @@ words or of those of the title that it comes from, and the material that the ass
 hold its answer. A turn that breaks a rule is near the topic on purpose, so that check is not for it.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from datagen.records import content_id, fraction, pick
 from datagen.request import Answer, Reject
-from datagen.stages.text.checks import sized
+from datagen.stages.text import checks
 from datagen.stages.text.matching import standing
+from datagen.stages.text.passage import Passage, Words
 from datagen.stages.text.wording import say
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ Kind = Literal["abrupt", "gradual", "persuasive", "rule"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TRIES = 32  # questions about other documents that are looked at
 HELD = 0.6  # a text that holds this share of an answer's words may give it away
+QUOTES = re.compile('["“”„«»]')
 SHORTEST, LONGEST = 4, 60  # words of a written turn
 
 Row = Mapping[str, Any]
@@ -103,7 +106,7 @@ class Distractors:
         if kind != "abrupt":
             text = say([self._asking[kind]], *place, topic=script.topic, question=row["question"])
         written = fraction("written", *place) < self._options.written
-        return Distractor(kind, text, after, row["answer"], row["lineage"]["title"].strip(), written=written)
+        return Distractor(kind, text, after, row["answer"], topic_of(row), written=written)
 
     def _broken_rule(self, script: "Script", after: int, rules: Sequence[Rule]) -> Distractor:
         said = {distractor.text for distractor in script.distractors}
@@ -115,15 +118,20 @@ class Distractors:
         start = bisect_left(self._ring, (content_id(*place), ""))
         for step in range(min(TRIES, len(self._ring))):
             row = self._ring[(start + step) % len(self._ring)][2]
-            if row["id"] in self._used or row["lineage"]["title"].strip() == script.topic:
+            subject = topic_of(row)
+            if row["id"] in self._used or subject == script.topic:
                 continue
             try:
-                subject = row["lineage"]["title"]
                 off_topic(row["question"], script, self._options.overlap, row["answer"], subject)
             except Reject:
                 continue
             return row
         return None
+
+
+def topic_of(row: Row) -> str:
+    """Give the title of a pair's document, as it can be put between quotation marks."""
+    return " ".join(QUOTES.sub("", row["lineage"].get("title") or "").split())
 
 
 def off_topic(text: str, script: "Script", overlap: float, answer: str = "", subject: str = "") -> None:
@@ -136,18 +144,24 @@ def off_topic(text: str, script: "Script", overlap: float, answer: str = "", sub
         raise Reject("distractor is on topic", f"the material holds its answer {answer}: {text}")
 
 
-def write_in(script: "Script", number: int, answer: Answer, overlap: float) -> Distractor:
+def write_in(script: "Script", number: int, answer: Answer, words: Words, overlap: float) -> Distractor:
     """
     Put what the generator wrote in the place of a drawn distractor.
 
     Raises
     ------
     Reject
-        When it is cut off, no single turn of a user, on topic, or what was asked before.
+        When it is cut off, no turn of a user but an echo of the prompt, on topic, or was asked before.
     """
     text = " ".join(answer.text.strip(' "').split())
-    sized(text, SHORTEST, LONGEST)
+    checks.sized(text, SHORTEST, LONGEST)
+    drawn = script.distractors[number]
+    given = [script.topic, drawn.subject]
+    given += [row[name] for row in script.pairs for name in ("question", "answer")]
+    prompt = "\n".join(message["content"] for message in answer.request.messages)
+    checks.clean(text, Passage({"text": "\n".join(given)}, words), prompt)
+    checks.finished(text)
     if any(text.casefold() == row["question"].casefold() for row in script.pairs):
         raise Reject("asked before", text)
     off_topic(text, script, overlap)
-    return replace(script.distractors[number], text=text, answer="")
+    return replace(drawn, text=text, answer="")

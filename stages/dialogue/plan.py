@@ -11,13 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from datagen.prompt import ENVIRONMENT
-from datagen.records import content_id, fraction, pick
+from datagen.records import content_id, fraction
 from datagen.request import Reject
 from datagen.stage import Context
-from datagen.stages.dialogue.distractors import Distractor, Distractors, Rule
+from datagen.stages.dialogue.distractors import Distractor, Distractors, Rule, topic_of
 from datagen.stages.text.checks import stands_alone
 from datagen.stages.text.passage import Words, words_for
 from datagen.stages.text.postings import Postings
+from datagen.stages.text.wording import say
 
 if TYPE_CHECKING:
     from datagen.stages.dialogue import Options
@@ -48,13 +49,16 @@ class Plan:
     Parameters
     ----------
     rows
-        Instruction pairs; `scripts` holds those that are used, `unused` the others with the reason.
+        Instruction pairs; `scripts` holds those that are used, `unused` the others with the reason, and
+        `words` what is known of their language.
     """
 
     def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
         self._options, self._seed = options, str(context.recipe.seed)
-        self._words = words_for(context)
-        self._says = context.prompt(options.system).fields
+        self.words = words_for(context)
+        says = context.prompt(options.system).fields
+        self._system, self._roles = ENVIRONMENT.from_string(says["system_message"]), says["roles"]
+        self._rules = [Rule.model_validate(rule) for rule in says["rules"]]
         self.unused: list[tuple[Row, Reject]] = []
         sound = [row for row in rows if self._sound(row)]
         self._others = Distractors(sound, context.prompt(options.asking).fields, options)
@@ -65,7 +69,7 @@ class Plan:
 
     def _sound(self, row: Row) -> bool:
         try:
-            _usable(row, self._words, self._options.topics)
+            _usable(row, self.words, self._options.topics)
         except Reject as why:
             self.unused.append((row, why))
             return False
@@ -78,7 +82,7 @@ class Plan:
             self.unused.extend((row, why) for row in pairs)
             return []
         ordered = sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"]))
-        passages = Postings((row["context"] for row in ordered), self._words)
+        passages = Postings((row["context"] for row in ordered), self.words)
         count = -(-len(ordered) // self._options.on_topic)
         cuts = [len(ordered) * number // count for number in range(count + 1)]
         scripts = []
@@ -90,16 +94,14 @@ class Plan:
         return scripts
 
     def _script(self, pairs: Sequence[Row], passages: Postings) -> Script:
-        options, topic = self._options, pairs[0]["lineage"]["title"].strip()
+        options, topic = self._options, topic_of(pairs[0])
         key = content_id("dialogue", self._seed, *(row["id"] for row in pairs))
         shown = list(dict.fromkeys(row["context"] for row in pairs))
-        rules = [Rule.model_validate(rule) for rule in self._says["rules"]]
-        rules = sorted(rules, key=lambda rule: content_id(key, rule.rule))[:RULES]
-        role = ENVIRONMENT.from_string(pick(self._says["roles"], "role", key)).render(topic=topic)
-        system = ENVIRONMENT.from_string(self._says["system_message"]).render(
-            role=role, topic=topic, rules=[rule.rule for rule in rules], material=shown
-        )
-        script = Script(key, topic, system.strip(), pairs, passages, "\n".join(shown))
+        rules = sorted(self._rules, key=lambda rule: content_id(key, rule.rule))[:RULES]
+        role = say([self._roles], "role", key, topic=topic)
+        said = [rule.rule for rule in rules]
+        system = self._system.render(role=role, topic=topic, rules=said, material=shown).strip()
+        script = Script(key, topic, system, pairs, passages, "\n".join(shown))
         if fraction("without", key) >= options.without:
             places = [place for place in options.positions if place <= len(pairs)]
             places.sort(key=lambda place: content_id(key, str(place)))
@@ -110,7 +112,7 @@ class Plan:
 
 def _usable(row: Row, words: Words, topics: Sequence[str]) -> None:
     """Refuse a pair that cannot be a turn: without a passage, out of place alone, about nothing named."""
-    title = (row["lineage"].get("title") or "").strip()
+    title = topic_of(row)
     if not row["context"]:
         raise Reject("no passage to answer from", row["task"])
     if not 0 < len(title) <= LONGEST:

@@ -30,8 +30,7 @@ from datagen.records import fraction
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.text.matching import attempts
-
-FIELD = re.compile(r"\{\{.*?\}\}")
+from datagen.stages.text.wording import FIELD
 
 Turns = Sequence[Mapping[str, Any]]
 
@@ -89,11 +88,11 @@ def _decline(
     answered, given = None, [said] if said else []
     if said and said.completion.finish != "error":
         answered = answers_after_all(said.completion.text, distractor["content"], signs)
-    labels = {"distractor": distractor["distractor"], "answered": answered}
-    made = _example(turns, place, "refusal", "off_topic", **labels)
+    kind = distractor["distractor"]
+    made = _example(turns, place, "refusal", "off_topic", distractor=kind, answered=answered)
     builder.keep(made | {"logprob": None}, row, *given)  # the target's is none of its words
     if answered and said:
-        rejected = _example(turns, place, "preference", "decline_over_answer", **labels)
+        rejected = _example(turns, place, "preference", "decline_over_answer", distractor=kind)
         rejected |= {"rejected": said.completion.text.strip(), "logprob": None}
         if said.completion.finish == "length":
             builder.drop(Reject("truncated", said.completion.text), rejected, row, *given)
@@ -104,7 +103,7 @@ def _decline(
 def refusal_signs(declining: Prompt, system: Prompt) -> re.Pattern[str]:
     """Compile what tells a refusal: the signs, and our own statements whatever topic they name."""
     ours = [*declining.fields["statements"], *(d for r in system.fields["rules"] for d in r["declines"])]
-    said = [".{1,90}".join(map(re.escape, FIELD.split(text.rstrip(".")))) for text in ours]
+    said = [".{1,90}".join(map(re.escape, FIELD.split(text.rstrip("."))[::2])) for text in ours]
     return re.compile("|".join([*declining.fields["signs"], *said]), re.IGNORECASE)
 
 

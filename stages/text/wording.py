@@ -3,15 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from datagen.prompt import ENVIRONMENT
+from datagen.prompt import defuse
 from datagen.records import pick
 
-FIELD = re.compile(r"\{\{\s*(\w+)")
+FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 def say(parts: Sequence[Sequence[str]], *draw: str, **values: str) -> str:
     """
-    Put a text together: one of each list of parts, drawn by hash, its fields filled in.
+    Put a text together: one of each list of parts, drawn by hash, its fields ``{{ name }}`` filled in.
 
     A part that names a value which is empty is left out of the draw; each list needs one that can stay.
     """
@@ -20,5 +20,6 @@ def say(parts: Sequence[Sequence[str]], *draw: str, **values: str) -> str:
     for number, texts in enumerate(parts):
         usable = [text for text in texts if known.issuperset(FIELD.findall(text))]
         chosen.append(pick(usable, str(number), *draw))
-    text = " ".join(ENVIRONMENT.from_string(" ".join(chosen)).render(**values).split())
+    filled = FIELD.sub(lambda field: defuse(values[field[1]]), " ".join(chosen))
+    text = " ".join(filled.split())
     return text[:1].upper() + text[1:]

@@ -4,14 +4,16 @@ import json
 
 from rows import example, put_through
 
+from datagen.records import EXAMPLES, table_of
 from datagen.report import labels, refusals
 from datagen.runs import Run
 from datagen.stages.handoff import stage
+from datagen.tables import part_name, write_json, write_table
 
 
 def handed_off(folder, rows):
     put_through(stage, rows, folder=folder)
-    return Run(folder, {})
+    return Run(folder, {"stages": []})
 
 
 def row(kind, document, number, **fields):
@@ -37,7 +39,10 @@ def test_labels_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
 
     rows = [labelled(number, distractor="abrupt", answered=number < 1) for number in range(3)]
     rows += [labelled(3, distractor="rule", answered=None), row("instruction", "tides", 4)]
-    assert labels(handed_off(tmp_path, rows)) == [
+    folder = tmp_path / "stages" / "steer"
+    write_table(table_of(EXAMPLES, rows), folder / part_name(0))
+    write_json({"stage": "steer", "takes": "dialogues", "gives": "examples"}, folder / "stage.json")
+    assert labels(Run(tmp_path, {"stages": ["steer"]})) == [
         ("off_topic", "answered", "false", 2, 3),
         ("off_topic", "answered", "true", 1, 3),
         ("off_topic", "distractor", "abrupt", 3, 4),

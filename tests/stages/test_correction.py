@@ -10,13 +10,15 @@ import pytest
 from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
+from rows import context, put_through
 
 from datagen.errors import UserError
-from datagen.records import PASSAGES, table_of
+from datagen.records import EXAMPLES, PASSAGES, table_of
 from datagen.stages.correction import Options, pairs, stage
 from datagen.stages.correction.drafts import Draft
 from datagen.stages.correction.policy import load_policy
+from datagen.stages.curate import stage as curate
+from datagen.stages.dedup import stage as dedup
 from datagen.stages.handoff import shape
 
 PRICES = {"policy": "corrections/prices"}
@@ -128,6 +130,15 @@ def test_position_category_and_reason_reach_the_hand_off():
         assert labels["reason"] == row["task"].replace("_", " ")
         assert labels["broken_by_sentence"] == 2
         assert labels["chosen_corrects_after"] is not None
+
+
+def test_the_pairs_of_a_draft_are_no_duplicates_and_pass_the_filters():
+    kept, _, _ = made([passage(number, prices=(2,)) for number in range(5)], cuts=3, pairs=99)
+    left, dropped = put_through(dedup, kept)
+    assert {row["reason"] for row in dropped} <= {"near duplicate"}
+    assert {row["task"] for row in left} == {row["task"] for row in kept} and len(left) >= 0.8 * len(kept)
+    outcome = curate.apply(table_of(EXAMPLES, kept), curate.options(), context())
+    assert len(outcome.kept) == len(kept)
 
 
 def test_as_many_answers_need_no_correction():

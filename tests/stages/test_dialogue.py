@@ -9,9 +9,12 @@ import pytest
 from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
+from rows import context, example, put_through
 
 from datagen.prompt import load
+from datagen.records import EXAMPLES, table_of
+from datagen.stages.curate import stage as curate
+from datagen.stages.dedup import stage as dedup
 from datagen.stages.dialogue import stage as dialogue
 from datagen.stages.dialogue.steer import answers_after_all, refusal_signs
 from datagen.stages.dialogue.steer import stage as steer
@@ -206,6 +209,8 @@ def test_the_generator_writes_distractors_and_the_drawn_one_stays_where_it_fails
         topic = request.messages[-1]["content"].split("~~~")[1].strip()
         if topic == "Bee keeping":
             return "Who made the hive and the smoker for the visitors?"  # on topic
+        if topic == "Night trains":
+            return "The user wants to get to another subject."  # echoes the prompt
         return f"By the way, which volcano is nearest to Reykjavik, friend of {len(topic)} letters?"
 
     kept, dropped, requests = written(
@@ -214,11 +219,11 @@ def test_the_generator_writes_distractors_and_the_drawn_one_stays_where_it_fails
     assert len(requests) == len(kept)
     for row in kept:
         (turn,) = spoken([row], "distractor")
-        assert ("volcano" in turn["content"]) == (row["topic"] != "Bee keeping")
+        assert ("volcano" in turn["content"]) == (row["topic"] in ("Glass blowing", "Salt harbours"))
         assert requests[0].key is not None and len(row["lineage"]["requests"]) > len(
             row["lineage"]["parents"]
         )
-    assert {row["reason"] for row in dropped} == {"distractor is on topic"}
+    assert {row["reason"] for row in dropped} == {"distractor is on topic", "prompt echo"}
 
 
 def test_an_injected_instruction_does_not_leave_the_material():
@@ -302,6 +307,7 @@ def test_the_distractors_that_the_target_answers_after_all_are_counted_and_rejec
     assert answered == led and len(requests) == len(refusals) and not dropped
     preferred = [row for row in kept if row["kind"] == "preference"]
     assert {row["question"] for row in preferred} == led
+    assert not any("answered" in json.loads(row["labels"]) for row in preferred)
     declined = {row["question"]: row for row in refusals}
     for row in preferred:
         assert row["task"] == "decline_over_answer"
@@ -330,6 +336,20 @@ def test_the_target_sees_the_dialogue_up_to_the_distractor_and_no_further():
     _, kept, _, requests = steered()
     asked = {json.dumps(request.messages) for request in requests}
     assert asked == {json.dumps(row["prompt"]) for row in kept if row["task"] == "off_topic"}
+
+
+def test_refusals_and_answers_pass_the_filters_and_are_told_apart_by_their_questions():
+    """DESIGN, idea 5: no confidence filter and no likeness of answers deletes a refusal."""
+    kept = [row for row in steered(planted, written_with={"without": 0})[1] if row["kind"] != "preference"]
+    for row in kept:
+        row["logprob"] = -9.0 if row["kind"] == "refusal" else -0.1
+    filters = curate.options(min_logprob={"instruction": -1.0})
+    outcome = curate.apply(table_of(EXAMPLES, kept), filters, context())
+    assert len(outcome.kept) == len(kept)
+    same = kept[0]["answer"]
+    unlike = [row | {"answer": same} if row["kind"] == "refusal" else row for row in kept]
+    left, dropped = put_through(dedup, unlike)
+    assert not dropped and len(left) == len(kept)
 
 
 SIGNS = refusal_signs(load("dialogues/declines"), load("dialogues/topics"))
