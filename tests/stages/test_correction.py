@@ -228,8 +228,8 @@ def test_a_policy_that_is_none_is_an_error_of_the_user(tmp_path):
 @pytest.mark.parametrize(
     ("policy", "breaks", "keeps"),
     [
-        ("prices", ["It costs $4.", "It is 1,200 euros.", "5 million dollars"], ["Form 4 is free.", "3 cents' worth"][:1]),
-        ("dosages", ["Take 20 mg twice.", "two tablets a day", "5 ml/kg"], ["Take it twice a day.", "a 20 m path"]),
+        ("prices", ["It costs $4.", "It is 1,200 euros.", "5 million dollars"], ["Form 4 is free.", "the dollar fell"]),
+        ("dosages", ["Take 20 mg twice.", "two tablets a day", "0.5 microg/kg"], ["Take it twice a day.", "a level of 200 mg/dL", "a newborn of 2700 grams"]),
         ("periods", ["within 30 days", "five business days", "a 2-year period"], ["days go by", "section 30"]),
     ],
 )  # fmt: skip

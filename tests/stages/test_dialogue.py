@@ -13,6 +13,7 @@ from rows import context, example, put_through
 
 from datagen.prompt import load
 from datagen.records import EXAMPLES, table_of
+from datagen.runner import wire
 from datagen.stages.curate import stage as curate
 from datagen.stages.dedup import stage as dedup
 from datagen.stages.dialogue import stage as dialogue
@@ -243,6 +244,17 @@ def steered(
 ):
     dialogues = written(**written_with or {"without": 0.3})[0] if dialogues is None else dialogues
     return dialogues, *ask(steer, dialogues, model, **options)
+
+
+def test_rows_of_dialogues_join_the_other_examples():
+    steps = [
+        ("ingest", "", "documents"),
+        ("chunk", "documents", "passages"),
+        ("instruct", "passages", "examples"),
+    ]
+    steps += [(stage.name, stage.takes, stage.gives) for stage in (dialogue, steer)]
+    reads = wire([*steps, ("mix", "examples", "examples")])
+    assert reads["steer"] == ["dialogue"] and reads["mix"] == ["instruct", "steer"]
 
 
 def test_distractors_are_declined_and_as_many_turns_on_the_topic_are_answered():
