@@ -179,8 +179,8 @@ def _pair(
     }
     return {
         "task": task,
-        "answer": draft.corrected(better, policy, wording),
-        "rejected": draft.corrected(worse, policy, wording),
+        "answer": draft.corrected(better, policy, wording, f"over {worse}"),
+        "rejected": draft.corrected(worse, policy, wording, f"under {better}"),
         "labels": json.dumps(labels),
     }
 

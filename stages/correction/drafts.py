@@ -33,11 +33,12 @@ class Draft:
     sentences: Sequence[str]
     first: int | None
 
-    def corrected(self, after: int | None, policy: Policy, wording: Wording) -> str:
+    def corrected(self, after: int | None, policy: Policy, wording: Wording, draw: str) -> str:
         """
         Give the draft up to a sentence, and behind it what corrects it; None gives it whole.
 
-        Before the sentence that breaks the policy there is nothing to correct: the rest is left out.
+        Before the sentence that breaks the policy there is nothing to correct: the rest is left out. Other
+        draws say it in other words.
 
         Raises
         ------
@@ -48,7 +49,7 @@ class Draft:
             return " ".join(self.sentences)
         in_time = self.first is not None and after < self.first
         lists = wording["omissions" if in_time else "turns"], wording["rests" if in_time else "corrections"]
-        correction = say([*lists, policy.instead], self.key, str(after), what=policy.what)
+        correction = say([*lists, policy.instead], self.key, str(after), draw, what=policy.what)
         if policy.broken_by(correction):
             raise Reject("correction breaks the policy", correction)
         return " ".join([*self.sentences[:after], correction])
