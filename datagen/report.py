@@ -34,7 +34,7 @@ def write_report(run: Run) -> Path:
         stages=stages,
         products=products(run),
         refusals=refusals(run),
-        labels=labels(run),
+        metadata=metadata(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
         yields=_yields(stages),
@@ -83,20 +83,20 @@ def refusals(run: Run) -> list[tuple[str, int, int]]:
     return [*shares[:DOCUMENTS], ("", declined.total(), rows.total())]
 
 
-def labels(run: Run) -> list[tuple[str, str, str, int, int]]:
+def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count what the labels of rows say that is a word or yes or no, in the rows as their stage made them.
+    Count what the metadata of rows say in a word or yes or no, in the rows as their stage made them.
 
     Returns
     -------
-    list of (task, label, value, rows, rows of the task with this label)
+    list of (task, key, value, rows, rows of the task with this key)
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
     for path in (path for stage in made for path in parts(run.stage_folder(stage))):
-        table = read_part(path, ["task", "labels"])
-        for found in table.group_by(["task", "labels"]).aggregate([([], "count_all")]).to_pylist():
-            for name, value in json.loads(found["labels"] or "{}").items():
+        table = read_part(path, ["task", "metadata"])
+        for found in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
+            for name, value in json.loads(found["metadata"] or "{}").items():
                 if isinstance(value, str | bool):
                     counts[found["task"], name, json.dumps(value).strip('"')] += found["count_all"]
     totals: Counter[tuple[str, str]] = Counter()

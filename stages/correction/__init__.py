@@ -181,7 +181,7 @@ def _pair(
         "task": task,
         "answer": draft.corrected(better, policy, wording, f"over {worse}"),
         "rejected": draft.corrected(worse, policy, wording, f"under {better}"),
-        "labels": json.dumps(labels),
+        "metadata": json.dumps(labels),
     }
 
 

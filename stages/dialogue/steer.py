@@ -10,10 +10,10 @@ row (``answered``): the rate that CantTalkAboutThis (arXiv 2404.03820) measures.
   that is shown only refusals learns to refuse.
 * ``decline_over_answer``, a preference for the refusal over what the target answered.
 
-The labels of all turns go with each row. That the target answered is told by rule, without its being
-right: it says more than the question does, and shows none of the signs of a refusal. These are our own
-words, by which a target that was trained on such rows will decline, and those of others (in English:
-``prompts/dialogues/declines.yaml``).
+The labels of all turns go with each row, in its ``metadata``. That the target answered is told by rule,
+without its being right: it says more than the question does, and shows none of the signs of a refusal.
+These are our own words, by which a target that was trained on such rows will decline, and those of others
+(in English: ``prompts/dialogues/declines.yaml``).
 """
 
 import json
@@ -134,7 +134,7 @@ def _example(turns: Turns, place: int, kind: str, task: str, **labels: Any) -> d
         "question": turns[place - 1]["content"],
         "answer": turns[place]["content"],
         "prompt": _messages(turns[:place]),
-        "labels": json.dumps(labels),
+        "metadata": json.dumps(labels),
     }
 
 

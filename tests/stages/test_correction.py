@@ -47,7 +47,7 @@ def made(rows, model=None, **options):
 
 def placed(row):
     """After how many sentences each side corrects itself; never is behind all."""
-    labels = json.loads(row["labels"])
+    labels = json.loads(row["metadata"])
     places = labels["chosen_corrects_after"], labels["rejected_corrects_after"]
     return [labels["sentences"] + 1 if place is None else place for place in places]
 
@@ -125,7 +125,7 @@ def test_position_category_and_reason_reach_the_hand_off():
     for row in shape("preference", rows).to_pylist():
         assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
         assert [turn["role"] for turn in (*row["chosen"], *row["rejected"])] == ["assistant"] * 2
-        labels = json.loads(row["labels"])
+        labels = json.loads(row["metadata"])
         assert (labels["policy"], labels["category"]) == ("prices", "house rule")
         assert labels["reason"] == row["task"].replace("_", " ")
         assert labels["broken_by_sentence"] == 2

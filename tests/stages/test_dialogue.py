@@ -276,7 +276,7 @@ def test_a_dialogue_without_distractors_gives_an_answer_and_no_refusal():
 
 def test_the_turn_behind_a_redirect_is_the_one_to_be_answered():
     _, kept, _, _ = steered(written_with={"without": 0, "positions": [1]})
-    answered = [json.loads(row["labels"])["turns"] for row in kept if row["task"] == "on_topic"]
+    answered = [json.loads(row["metadata"])["turns"] for row in kept if row["task"] == "on_topic"]
     assert answered and all(
         turns[-4:] == ["distractor", "redirect", "on_topic", "on_topic"] for turns in answered
     )
@@ -288,7 +288,7 @@ def test_labels_of_all_turns_reach_the_hand_off():
     for kind in ("refusal", "instruction"):
         rows = [row | {"split": "train"} for row in kept if row["kind"] == kind]
         for row in shape(kind, pa.Table.from_pylist(rows)).to_pylist():
-            labels = json.loads(row["labels"])
+            labels = json.loads(row["metadata"])
             assert len(labels["turns"]) == len(row["messages"])
             assert [message["role"] for message in row["messages"][:3]] == [
                 "system",
@@ -315,11 +315,11 @@ def test_the_distractors_that_the_target_answers_after_all_are_counted_and_rejec
         if turn["distractor"] in ("gradual", "persuasive")
     }
     refusals = [row for row in kept if row["task"] == "off_topic"]
-    answered = {row["question"] for row in refusals if json.loads(row["labels"])["answered"]}
+    answered = {row["question"] for row in refusals if json.loads(row["metadata"])["answered"]}
     assert answered == led and len(requests) == len(refusals) and not dropped
     preferred = [row for row in kept if row["kind"] == "preference"]
     assert {row["question"] for row in preferred} == led
-    assert not any("answered" in json.loads(row["labels"]) for row in preferred)
+    assert not any("answered" in json.loads(row["metadata"]) for row in preferred)
     declined = {row["question"]: row for row in refusals}
     for row in preferred:
         assert row["task"] == "decline_over_answer"
@@ -333,13 +333,13 @@ def test_what_was_not_measured_has_no_verdict():
     assert not requests
     _, failed, _, _ = steered(lambda request: {"finish": "error", "error": "gone"})
     for rows in (kept, failed):
-        labels = [json.loads(row["labels"]) for row in rows if row["kind"] == "refusal"]
+        labels = [json.loads(row["metadata"]) for row in rows if row["kind"] == "refusal"]
         assert labels and {one["answered"] for one in labels} == {None}
 
 
 def test_a_reply_that_was_cut_off_counts_and_is_not_rejected():
     _, kept, dropped, _ = steered(lambda request: {"text": "It is 42 feet and", "finish": "length"})
-    assert {json.loads(row["labels"])["answered"] for row in kept if row["kind"] == "refusal"} == {True}
+    assert {json.loads(row["metadata"])["answered"] for row in kept if row["kind"] == "refusal"} == {True}
     assert {row["reason"] for row in dropped} == {"truncated"}
     assert not any(row["kind"] == "preference" for row in kept)
 
