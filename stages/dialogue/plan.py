@@ -69,7 +69,7 @@ class Plan:
 
     def _sound(self, row: Row) -> bool:
         try:
-            _usable(row, self.words, self._options.topics)
+            _usable(row, self.words)
         except Reject as why:
             self.unused.append((row, why))
             return False
@@ -77,12 +77,21 @@ class Plan:
 
     def _about(self, pairs: list[Row]) -> list[Script]:
         """Cut the pairs about a document, in its order, into dialogues of about the same length."""
-        if len(pairs) < 2:
+        wanted, title = self._options.topics, topic_of(pairs[0])
+        passages = Postings((row["context"] for row in pairs), self.words)
+        once: dict[str, Row] = {}
+        for row in sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"])):
+            if once.setdefault(row["question"].casefold(), row) is not row:
+                self.unused.append((row, Reject("asked before", row["question"])))
+        ordered = list(once.values())
+        why = None
+        if wanted and not any(re.search(topic, title, re.IGNORECASE) for topic in wanted):
+            why = Reject("not one of the topics", title)
+        elif len(ordered) < 2:
             why = Reject("too few pairs about the topic", "a dialogue has two or more")
-            self.unused.extend((row, why) for row in pairs)
+        if why:
+            self.unused.extend((row, why) for row in ordered)
             return []
-        ordered = sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"]))
-        passages = Postings((row["context"] for row in ordered), self.words)
         count = -(-len(ordered) // self._options.on_topic)
         cuts = [len(ordered) * number // count for number in range(count + 1)]
         scripts = []
@@ -103,22 +112,20 @@ class Plan:
         system = self._system.render(role=role, topic=topic, rules=said, material=shown).strip()
         script = Script(key, topic, system, pairs, passages, "\n".join(shown))
         if fraction("without", key) >= options.without:
-            places = [place for place in options.positions if place <= len(pairs)]
-            places.sort(key=lambda place: content_id(key, str(place)))
-            for place in sorted(places[: min(options.distractors, len(pairs))]):
+            places = {place for place in options.positions if place <= len(pairs)}
+            drawn = sorted(places, key=lambda place: content_id(key, str(place)))
+            for place in sorted(drawn[: min(options.distractors, len(pairs))]):
                 script.distractors.append(self._others.draw(script, place, rules))
         return script
 
 
-def _usable(row: Row, words: Words, topics: Sequence[str]) -> None:
+def _usable(row: Row, words: Words) -> None:
     """Refuse a pair that cannot be a turn: without a passage, out of place alone, about nothing named."""
     title = topic_of(row)
     if not row["context"]:
         raise Reject("no passage to answer from", row["task"])
     if not 0 < len(title) <= LONGEST:
         raise Reject("no title to be the topic", title)
-    if topics and not any(re.search(topic, title, re.IGNORECASE) for topic in topics):
-        raise Reject("not one of the topics", title)
     try:
         stands_alone(row["question"], words, asks=True)
     except Reject as why:

@@ -180,10 +180,17 @@ def test_knobs_bound_number_place_and_share_of_distractors(distractors, position
     assert (without < 1 or bare == len(kept)) and (without > 0 or bare == 0)
 
 
-def test_documents_that_are_no_topic_of_the_recipe_ask_nothing():
-    kept, dropped, _ = written(topics=["^night", "salt"])
-    assert {row["topic"] for row in kept} == {"Night trains", "Salt harbours"}
+def test_documents_that_are_no_topic_of_the_recipe_only_distract():
+    kept, dropped, _ = written(topics=["^night"], kinds=["abrupt"], without=0)
+    assert {row["topic"] for row in kept} == {"Night trains"} and spoken(kept, "distractor")
     assert {row["reason"] for row in dropped} == {"not one of the topics"}
+
+
+def test_a_question_is_asked_once_in_a_document():
+    again = pair("Bee keeping", 1, id="again", question="WHO made the hive?")
+    kept, dropped, _ = written([pair("Bee keeping", 0), pair("Bee keeping", 2), again], without=1)
+    assert [row["reason"] for row in dropped] == ["asked before"]
+    assert len(spoken(kept, "on_topic")) == 4
 
 
 @pytest.mark.parametrize(
