@@ -2,7 +2,8 @@
 The rows that travel down the line: what each kind of table holds, and how its rows get their ids.
 
 Three kinds of table carry the work: *documents* (what was read), *passages* (what a model is shown)
-and *examples* (what a model is trained on). Ids are hashes of content, so a run over the same
+and *examples* (what a model is trained on). *Probes* and *dialogues* stand between examples and examples
+made from them. Ids are hashes of content, so a run over the same
 documents with the same completions writes the same ids, on any machine and in any order.
 """
 
@@ -72,6 +73,10 @@ EXAMPLES = pa.schema(
         ("text", pa.string()),  # reading texts only: the whole training text
         ("prompt", MESSAGES),  # the messages before the answer; null for reading texts
         ("logprob", pa.float64()),  # mean log probability of the tokens it was read from; null where mined
+        (
+            "metadata",
+            pa.string(),
+        ),  # a JSON object: what each turn is, where an answer corrects itself; or null
         ("lineage", LINEAGE),
     ]
 )
@@ -85,7 +90,28 @@ PROBES = pa.schema(
     ]
 )
 
-TABLES = {"documents": DOCUMENTS, "passages": PASSAGES, "probes": PROBES, "examples": EXAMPLES}
+TURNS = pa.list_(
+    pa.struct(
+        [
+            ("role", pa.string()),
+            ("content", pa.string()),
+            ("label", pa.string()),  # topic (the system message), on_topic, distractor or redirect
+            ("distractor", pa.string()),  # of a distractor, its kind
+            ("answer", pa.string()),  # of a distractor, what would answer it, where that is known
+            ("evidence", pa.string()),  # of an answer, the words of the material that support it
+        ]
+    )
+)
+
+DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
+
+TABLES = {
+    "documents": DOCUMENTS,
+    "passages": PASSAGES,
+    "probes": PROBES,
+    "dialogues": DIALOGUES,
+    "examples": EXAMPLES,
+}
 
 # Kind of example -> the folder of the hand-off that it is delivered in.
 KINDS = {

@@ -1,11 +1,14 @@
 """The report of a run: one HTML file that needs nothing beside it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
 
@@ -16,6 +19,7 @@ from datagen.tables import parts, read_part, whole_file
 
 SAMPLES = 5  # rows shown of each product
 DROPS = 3  # rows shown of each reason
+DOCUMENTS = 10  # shown, of those with the largest share of refusals
 
 
 def write_report(run: Run) -> Path:
@@ -30,6 +34,8 @@ def write_report(run: Run) -> Path:
         manifest=run.manifest,
         stages=stages,
         products=products(run),
+        refusals=refusals(run),
+        metadata=metadata(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
         shifts={
@@ -49,17 +55,71 @@ def products(run: Run) -> dict[str, dict[str, int]]:
     """Count the rows of the hand-off: product -> split -> rows. A product without rows has no splits."""
     counts: dict[str, dict[str, int]] = {product: {} for product in KINDS.values()}
     for product, splits in counts.items():
-        for path in sorted((run.folder / "handoff" / product).glob("*.parquet")):
+        for path in _handed_off(run, product):
             if rows := pq.read_metadata(path).num_rows:
                 split = path.name.partition("-")[0]
                 splits[split] = splits.get(split, 0) + rows
     return counts
 
 
+def refusals(run: Run) -> list[tuple[str, int, int]]:
+    """
+    Count the refusals of each document among its instructions and refusals.
+
+    Returns
+    -------
+    list of (title, refusals, both)
+        The documents with the largest shares first, at most `DOCUMENTS`; then all together, as "".
+    """
+    declined: Counter[tuple[str, str]] = Counter()
+    rows: Counter[tuple[str, str]] = Counter()
+    for path in _handed_off(run, "instructions", "refusals"):
+        table = read_part(path, ["kind", "lineage"])
+        named = [
+            pc.struct_field(table["lineage"].combine_chunks(), name) for name in ("document_id", "title")
+        ]
+        refused = pc.equal(table["kind"], "refusal").combine_chunks().cast(pa.int64())
+        by_document = pa.table([*named, refused], ["id", "title", "refused"]).group_by(["id", "title"])
+        for found in by_document.aggregate([("refused", "sum"), ("refused", "count")]).to_pylist():
+            document = found["id"] or "", found["title"] or "without a title"
+            declined[document] += found["refused_sum"]
+            rows[document] += found["refused_count"]
+    shares = [(title, declined[key, title], count) for (key, title), count in rows.items()]
+    shares.sort(key=lambda row: (-row[1] / row[2], -row[2], row[0]))
+    return [*shares[:DOCUMENTS], ("", declined.total(), rows.total())]
+
+
+def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
+    """
+    Count what the metadata of rows say in a word or yes or no, in the rows as their stage made them.
+
+    Returns
+    -------
+    list of (task, key, value, rows, rows of the task with this key)
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
+    for path in (path for stage in made for path in parts(run.stage_folder(stage))):
+        table = read_part(path, ["task", "metadata"])
+        for found in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
+            for name, value in json.loads(found["metadata"] or "{}").items():
+                if isinstance(value, str | bool):
+                    counts[found["task"], name, json.dumps(value).strip('"')] += found["count_all"]
+    totals: Counter[tuple[str, str]] = Counter()
+    for (task, name, _), rows in counts.items():
+        totals[task, name] += rows
+    return [(*key, rows, totals[key[:2]]) for key, rows in sorted(counts.items())]
+
+
+def _handed_off(run: Run, *products: str) -> Iterator[Path]:
+    for product in products:
+        yield from sorted((run.folder / "handoff" / product).glob("*.parquet"))
+
+
 def _samples(run: Run, product: str) -> list[dict[str, Any]]:
     """A few rows of a product, drawn by hash so that the report does not show the first ones only."""
     rows = []
-    for path in sorted((run.folder / "handoff" / product).glob("*.parquet")):
+    for path in _handed_off(run, product):
         table = read_part(path)
         order = sorted(range(len(table)), key=lambda n: content_id(table["id"][n].as_py(), "sample"))
         rows += table.take(order[:SAMPLES]).to_pylist()
