@@ -1,11 +1,13 @@
 """The report of a run: one HTML file that needs nothing beside it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
 
@@ -14,6 +16,7 @@ from datagen.runs import Run
 from datagen.tables import parts, read_part, whole_file
 
 SAMPLES = 5  # rows shown of each product
+DOCUMENTS = 10  # with the most refusals
 DROPS = 3  # rows shown of each reason
 
 
@@ -29,6 +32,7 @@ def write_report(run: Run) -> Path:
         manifest=run.manifest,
         stages=stages,
         products=products(run),
+        refusals=refusals(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
         yields=_yields(stages),
@@ -48,6 +52,33 @@ def products(run: Run) -> dict[str, dict[str, int]]:
                 split = path.name.partition("-")[0]
                 splits[split] = splits.get(split, 0) + rows
     return counts
+
+
+def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
+    """
+    Count refusals beside the answers that train the same chat.
+
+    Returns
+    -------
+    "kind" -> (task, refusals, refusals and instructions) of every task of refusals; "document" -> (source,
+    refusals, refusals and instructions) of the documents with the most refusals.
+    """
+    tasks: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    chat: Counter[str] = Counter()
+    for product in ("refusals", "instructions"):
+        for path in sorted((run.folder / "handoff" / product).glob("*.parquet")):
+            rows = read_part(path, ["task", "lineage"])
+            sources = Counter(pc.struct_field(rows["lineage"].combine_chunks(), "source").to_pylist())
+            chat += sources
+            if product == "refusals":
+                refused += sources
+                tasks += Counter(rows["task"].to_pylist())
+    total = chat.total()
+    return {
+        "kind": [(task, count, total) for task, count in tasks.most_common()],
+        "document": [(source or "", count, chat[source]) for source, count in refused.most_common(DOCUMENTS)],
+    }
 
 
 def _samples(run: Run, product: str) -> list[dict[str, Any]]:

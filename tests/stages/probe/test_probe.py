@@ -200,7 +200,7 @@ def test_other_names_of_the_answer_are_right(tmp_path):
     table = pa.Table.from_pylist(rows, schema=EXAMPLES)
     table = table.append_column("aliases", pa.array([["City of Kings"]]))
     assert labels(ask(stage, table, poet)[0]) == {"Peru": "known"}
-    with pytest.raises(UserError, match="there.yaml"):
+    with pytest.raises(UserError, match=r"there\.yaml"):
         ask(stage, rows, poet, aliases="there.yaml")
 
 
