@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datagen.records import content_id
 from datagen.stages.text.matching import standing, words
 
-QUOTED = re.compile(r"`[^`\n]{2,40}`|\"[^\"\n]{2,40}\"|“[^”\n]{2,40}”")
+QUOTED = re.compile(r"`[^`\n]{1,40}`|\"[^\"\n]{1,40}\"|“[^”\n]{1,40}”")
 NAME = re.compile(r"(?<=[a-z,)] )(?!I\b)[A-Z][\w'’.-]*\w(?: (?:of |the )?[A-Z][\w'’.-]*\w)*")
 NUMBER = re.compile(r"(?<![\w.,/-])\d{1,9}(?![\w/-]|[.,]\d)")
 STEPS = (3, 4, 7, 12, 19, 26, 41)  # by which a number is changed
@@ -49,14 +49,16 @@ def _renamed(question: str, passage: str, pool: list[str], overlap: float) -> It
             continue
         for other in pool:
             strange = standing(other, passage) < overlap and standing(other, question) < overlap
-            if strange and _form(other) == _form(name):
+            if strange and _shape(other) == _shape(name):
                 yield question.replace(name, other), "name"
                 return
 
 
-def _form(name: str) -> tuple[str, bool]:
-    """Tell what kind of name it is: how it is quoted, and whether it has signs such as brackets in it."""
-    return name[0] if name[0] in '`"“' else "", bool(re.search(r"[^\w\s'’.-]", name[1:-1]))
+def _shape(name: str) -> str:
+    """Tell names of one kind: quoted alike, with the same signs; letters and words count as one."""
+    if name[0] not in '`"“':
+        return "name"
+    return re.sub(r"[A-Z]\w*", "A", re.sub(r"(?<![^\W_])[a-z0-9][^\W_]*", "a", name))
 
 
 def _renumbered(question: str, passage: str) -> Iterator[tuple[str, str]]:

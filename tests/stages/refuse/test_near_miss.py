@@ -10,6 +10,7 @@ from rows import put_through
 from datagen.records import PASSAGES, PROBES, table_of
 from datagen.stages.refuse import stage as refuse
 from datagen.stages.refuse.change import changed
+from datagen.stages.refuse.change import names as find_names
 from datagen.stages.refuse.near_miss import stage
 from datagen.stages.text.matching import standing
 from datagen.tables import part_name, write_table
@@ -112,6 +113,23 @@ def test_shares_are_drawn_from_the_question(tmp_path):
     assert 0 < len(drawn) < 10
     assert drawn == {question for question, near in find(tmp_path, rows[::-1], 2, share=0.5).items() if near}
     assert not any(find(tmp_path, rows, share=0).values())
+
+
+@pytest.mark.parametrize(
+    "names, taken",
+    [
+        (["`total`", "`__len__()`"], "`__len__()`"),  # a method of the same kind
+        (['"__len__()"'], None),  # quoted otherwise
+        (["`len()`", "`Error`"], None),
+    ],
+)
+def test_a_quoted_term_gives_way_to_one_of_its_kind(names, taken):
+    made = changed("What does `__iter__()` give?", "`__iter__()` gives an iterator.", names)
+    assert (made and made[0]) == (taken and f"What does {taken} give?")
+
+
+def test_quotes_are_paired_in_their_order():
+    assert find_names('What is "_" in a "case" block of a "match" statement?') == ['"_"', '"case"', '"match"']
 
 
 @pytest.mark.parametrize(
