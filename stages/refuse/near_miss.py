@@ -59,7 +59,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
     seed = str(context.recipe.seed)
-    queries = [_queries(table, options, seed) for table in partitions.columns(READ)]
+    queries = (_queries(table, options, seed) for table in partitions.columns(READ))
     search.search(shelves(context), queries, context)
     yield from range(len(partitions))
 

@@ -6,7 +6,7 @@ passages and goes through the questions of all. Held whole is only how many pass
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,14 +62,15 @@ class Queries:
         return cls(owners, hashes, fields[0], fields[1], *span)
 
 
-def search(shelves: Sequence[Path], queries: Sequence[Queries], context: Context) -> None:
+def search(shelves: Sequence[Path], queries: Iterable[Queries], context: Context) -> None:
     """Look for the questions of all partitions in all passages; what is found stays in the scratch folder."""
-    scratch = context.scratch
-    for number, asked in enumerate(queries):
-        (scratch / f"queries-{number:05d}.pickle").write_bytes(pickle.dumps(asked))
+    scratch, partitions = context.scratch, 0
+    for asked in queries:
+        (scratch / f"queries-{partitions:05d}.pickle").write_bytes(pickle.dumps(asked))
+        partitions += 1
     counts = context.each(_count, shelves)
     _note_words(counts, scratch)
-    context.each(partial(_look_through, scratch, len(queries)), list(enumerate(shelves)))
+    context.each(partial(_look_through, scratch, partitions), list(enumerate(shelves)))
 
 
 def found(scratch: Path, number: int) -> Found:

@@ -29,6 +29,9 @@ SENTENCE = 6
 # Where a rule says that words agree but the statements may not: neither a match nor a miss.
 DOUBTFUL = 0.5
 
+# Share of an answer's words that must be its own for it to be more than an echo of the question.
+FRESH = 0.3
+
 _WORD = re.compile(
     r"(?<![\w.])[-\u2212]\d[\d.]*\d|(?<![\w.])[-\u2212]\d"  # -273.15
     r"|\d+(?:\.\d+)+|%"
@@ -43,6 +46,7 @@ _NUMBERS = (
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
 _SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"percent": "%"}
+_POINTING = frozenset(("text", "passage", "question", "answer"))
 _NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
 _ABSTENTION = re.compile(
     r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
@@ -188,8 +192,14 @@ def abstains(answer: str) -> bool:
 
 
 def attempts(answer: str, question: str) -> bool:
-    """Tell whether an answer tries to answer: it does not decline, and says more than the question does."""
-    return not abstains(answer) and bool(set(words(answer)) - set(words(question)))
+    """
+    Tell whether an answer tries to answer: it does not decline, and is no echo of the question.
+
+    A share of at least `FRESH` of its words is neither the question's nor points to a text.
+    """
+    said, known = words(answer), {*words(question), *_POINTING}
+    fresh = sum(word not in known for word in said)
+    return not abstains(answer) and fresh > 0 and fresh >= FRESH * len(said)
 
 
 def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:
