@@ -1,4 +1,4 @@
-"""The command line: ``datagen run``, ``label``, ``train-synthesizer``, ``doctor``, ``stages``, ``schema``."""
+"""The command line: ``datagen run``, ``label``, ``probe``, ``train-synthesizer``, ``doctor`` and others."""
 
 import json
 import sys
@@ -83,6 +83,24 @@ def train_synthesizer(
 
     loaded = load_recipe(recipe)  # its mistakes are told before anything heavy is loaded
     launch(recipe, output or Path(loaded.output), steps)
+
+
+@app.command()
+def probe(
+    sets: Annotated[
+        list[Path], typer.Argument(help="JSON lines: question, answer, perhaps aliases or options")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A folder, a model hub's id, bundled, or a YAML file with a recipe's model")
+    ] = "bundled",
+    after: Annotated[str | None, typer.Option(help="The same model after training")] = None,
+    outputs: Annotated[Path, typer.Option(help="Answers are kept in OUTPUTS/held-out/")] = Path("outputs"),
+) -> None:
+    """Measure on held-out questions how honest a model is about what it knows, before and after training."""
+    from datagen.console import show_measures
+    from datagen.stages.probe.heldout import probe as score
+
+    show_measures(score(sets, model, after, outputs / "held-out"))
 
 
 @app.command()

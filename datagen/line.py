@@ -19,6 +19,8 @@ LINE = (
     "comprehend",
     "instruct",
     "probe",
+    "settle",
+    "near_miss",
     "refuse",
     "measure",
     "score",

@@ -81,12 +81,32 @@ EXAMPLES = pa.schema(
     ]
 )
 
+# A question under a passage that may leave it open, or why there is none.
+NEAR_MISS = pa.struct(
+    [
+        ("question", pa.string()),  # as it is put: the row's, or with a name or number changed
+        ("context", pa.string()),
+        ("title", pa.string()),  # of the context's document
+        ("change", pa.string()),  # passage, name or number
+        ("reason", pa.string()),  # why there is none; null where there is one
+        ("detail", pa.string()),
+    ]
+)
+
 PROBES = pa.schema(
     [
         *EXAMPLES,
-        ("target_answer", pa.string()),  # what the target said, closed-book
-        ("match", pa.float64()),  # likeness of that to the passage's answer, 0 to 1
+        ("answers", pa.list_(pa.string())),  # what the target said closed-book, the greedy answer first
+        ("matches", pa.list_(pa.float64())),  # likeness of each to the passage's answer, 0 to 1
+        ("right", pa.list_(pa.bool_())),  # whether each is right; null where words do not tell
+        ("accuracy", pa.float64()),  # share of the samples that are right
+        ("entropy", pa.float64()),  # of what the samples say, in nats
+        ("confidence", pa.float64()),  # geometric mean of the greedy answer's token probabilities
         ("label", pa.string()),  # known, unknown or ambiguous, to one target and revision
+        ("misled", pa.bool_()),  # whether it errs on what it knows when misled; null where not tried
+        ("lure", MESSAGES),  # what misled it
+        ("lured", pa.string()),  # what it said then
+        ("near", NEAR_MISS),  # null where none was looked for
     ]
 )
 

@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
@@ -18,8 +17,8 @@ from datagen.runs import Run
 from datagen.tables import parts, read_part, whole_file
 
 SAMPLES = 5  # rows shown of each product
+DOCUMENTS = 10  # with the most refusals
 DROPS = 3  # rows shown of each reason
-DOCUMENTS = 10  # shown, of those with the largest share of refusals
 
 
 def write_report(run: Run) -> Path:
@@ -62,31 +61,31 @@ def products(run: Run) -> dict[str, dict[str, int]]:
     return counts
 
 
-def refusals(run: Run) -> list[tuple[str, int, int]]:
+def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     """
-    Count the refusals of each document among its instructions and refusals.
+    Count refusals beside the answers that train the same chat.
 
     Returns
     -------
-    list of (title, refusals, both)
-        The documents with the largest shares first, at most `DOCUMENTS`; then all together, as "".
+    "kind" -> (task, refusals, refusals and instructions) of every task of refusals; "document" -> (source,
+    refusals, refusals and instructions) of the documents with the most refusals.
     """
-    declined: Counter[tuple[str, str]] = Counter()
-    rows: Counter[tuple[str, str]] = Counter()
-    for path in _handed_off(run, "instructions", "refusals"):
-        table = read_part(path, ["kind", "lineage"])
-        named = [
-            pc.struct_field(table["lineage"].combine_chunks(), name) for name in ("document_id", "title")
-        ]
-        refused = pc.equal(table["kind"], "refusal").combine_chunks().cast(pa.int64())
-        by_document = pa.table([*named, refused], ["id", "title", "refused"]).group_by(["id", "title"])
-        for found in by_document.aggregate([("refused", "sum"), ("refused", "count")]).to_pylist():
-            document = found["id"] or "", found["title"] or "without a title"
-            declined[document] += found["refused_sum"]
-            rows[document] += found["refused_count"]
-    shares = [(title, declined[key, title], count) for (key, title), count in rows.items()]
-    shares.sort(key=lambda row: (-row[1] / row[2], -row[2], row[0]))
-    return [*shares[:DOCUMENTS], ("", declined.total(), rows.total())]
+    tasks: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    chat: Counter[str] = Counter()
+    for product in ("refusals", "instructions"):
+        for path in _handed_off(run, product):
+            rows = read_part(path, ["task", "lineage"])
+            sources = Counter(pc.struct_field(rows["lineage"].combine_chunks(), "source").to_pylist())
+            chat += sources
+            if product == "refusals":
+                refused += sources
+                tasks += Counter(rows["task"].to_pylist())
+    total = chat.total()
+    return {
+        "kind": [(task, count, total) for task, count in tasks.most_common()],
+        "document": [(source or "", count, chat[source]) for source, count in refused.most_common(DOCUMENTS)],
+    }
 
 
 def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:

@@ -98,7 +98,7 @@ def judge(rows: pa.Table, answers: Answers, options: Options, context: Context) 
 
 
 def _question(row: Row, source: str, proposal: str, options: Options, context: Context) -> Iterator[Request]:
-    texts = {"question": row["question"], "answer": row["answer"], "proposal": proposal}
+    texts = {"question": row["question"], "answer": row["answer"], "given": proposal}
     prompt = context.prompt("judges/better" if options.mode == "better" else "judges/same_answer")
     if options.mode == "better":  # the letters stand for the answers themselves
         prompt = replace(prompt, fields=prompt.fields | {"options": [proposal, row["answer"]]})

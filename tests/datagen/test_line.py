@@ -1,6 +1,7 @@
 """The whole line, from documents to a hand-off that loads, with a scripted model that knows its atlas."""
 
 import json
+from collections import Counter
 
 import datasets
 import pytest
@@ -8,6 +9,7 @@ import scribe
 from toys import Silent
 
 from datagen.recipe import load_recipe
+from datagen.report import refusals
 from datagen.runner import run
 from datagen.tables import parts, read_part
 
@@ -23,6 +25,8 @@ stages:
   comprehend: {tasks: [extractive_question]}
   instruct: {tasks: [extractive_question, true_false]}
   probe:
+  settle:
+  near_miss: {share: 1}
   refuse: {sure: 0.6}
   measure:
   score:
@@ -153,3 +157,17 @@ def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
     assert "instruction, words" in page  # how hard the rows were before a filter and after
     record = finished.stage_record("score")
     assert f'<td class="n">{record["cost"]["completions"] / record["rows_in"]:.2f}</td>' in page
+
+
+def test_the_report_shows_refusals_by_kind_and_by_document(finished):
+    refused = load(finished, "refusals")
+    shown = refusals(finished)
+    assert {task: count for task, count, _ in shown["kind"]} == Counter(row["task"] for row in refused)
+    everything = Counter(row["lineage"]["source"] for row in [*refused, *load(finished, "instructions")])
+    assert {total for _, _, total in shown["kind"]} == {everything.total()}
+    of = Counter(row["lineage"]["source"] for row in refused)
+    assert all(
+        count == of[source] and total == everything[source] for source, count, total in shown["document"]
+    )
+    assert sorted(count for _, count, _ in shown["document"]) == sorted(of.values())[-10:]
+    assert "<h2>Refusals</h2>" in (finished.folder / "report.html").read_text()

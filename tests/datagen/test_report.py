@@ -18,18 +18,20 @@ def handed_off(folder, rows):
 
 def row(kind, document, number, **fields):
     said = example(kind, document, question=f"Q{number} of {document}?", answer="A.", **fields)
-    said["lineage"]["title"] = document.title()
+    said["lineage"]["source"] = document
     return said
 
 
-def test_refusals_are_counted_by_document_and_in_all(tmp_path):
+def test_refusals_are_counted_by_document_and_by_kind(tmp_path):
     rows = [row("instruction", "tides", number) for number in range(3)]
     rows += [
         row("refusal", "tides", 4),
         row("refusal", "kites", 1),
         row("preference", "kites", 2, rejected="B."),
     ]
-    assert refusals(handed_off(tmp_path, rows)) == [("Kites", 1, 1), ("Tides", 1, 4), ("", 2, 5)]
+    counted = refusals(handed_off(tmp_path, rows))
+    assert counted["document"] == [("kites", 1, 1), ("tides", 1, 4)]
+    assert counted["kind"] == [("qa", 2, 5)]
 
 
 def test_metadata_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
@@ -52,4 +54,4 @@ def test_metadata_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
 
 def test_a_hand_off_without_either_has_nothing_to_count(tmp_path):
     run = handed_off(tmp_path, [row("instruction", "tides", 1)])
-    assert refusals(run)[-1] == ("", 0, 1) and metadata(run) == []
+    assert refusals(run) == {"kind": [], "document": []} and metadata(run) == []
