@@ -53,6 +53,7 @@ class PartReport:
     rows_out: int = 0
     passed_by: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    figures: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "PartReport") -> "PartReport":
         return PartReport(
@@ -60,6 +61,7 @@ class PartReport:
             self.rows_out + other.rows_out,
             self.passed_by + other.passed_by,
             self.dropped + other.dropped,
+            self.figures + other.figures,
         )
 
 
@@ -151,7 +153,7 @@ def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: s
     if stage.takes == stage.gives:
         _check_refined(job.name, rows, outcome)
         kept = pa.concat_tables([outcome.kept, others], promote_options="default")
-        outcome = Outcome(kept, outcome.dropped)
+        outcome = replace(outcome, kept=kept)
     else:
         _check_made(job.name, rows, outcome)
         others = others.slice(0, 0)
@@ -200,7 +202,9 @@ def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
     write_table(outcome.kept, job.folder / name)
     write_table(dropped, job.folder / "dropped" / name)
     reasons = Counter(dropped["reason"].to_pylist())
-    return PartReport(rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons)
+    return PartReport(
+        rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons, figures=Counter(outcome.figures)
+    )
 
 
 def empty_part(job: Job) -> None:

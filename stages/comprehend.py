@@ -22,6 +22,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.instruct.tasks import Pool, ask, follow, read_answers, unasked
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
+from datagen.stages.text.tokens import ruler
 
 TASKS = {
     "marked_question": 4.0,
@@ -46,6 +47,11 @@ class Options(Pool):
         3, ge=0, description="Exercises asked of each passage, drawn by weight; 0: all of them"
     )
     layouts: str = Field("reading/layouts", description="The prompt file with the words around the passage")
+    tokenizer: str = Field(
+        "",
+        description="The target's, for the account of tokens: a checkpoint's folder or a tokenizer.json; "
+        "left out, characters are counted",
+    )
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
@@ -53,6 +59,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     built = Builder("examples", context)
     words = words_for(context)
     style, seed = context.prompt(options.layouts).fields, context.recipe.seed
+    bound_in = []
     for row in passages.to_pylist():
         passage = Passage(row, words)
         exercises: dict[str, Exercise] = {}
@@ -73,12 +80,15 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
         if exercises:
             bound = bind(row, list(exercises.values()), style, seed)
             built.keep(text | {"text": bound}, row, *used)
+            bound_in.append(row["text"])
         elif failed:
             seen = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
             built.drop(Reject("no sound exercise", seen), text, row)
         else:
             built.drop(unasked(passage, options, context), text, row)
-    return built.outcome()
+    return ruler(options.tokenizer, context.recipe.folder).account(
+        built.outcome(), passages["text"].to_pylist(), bound_in
+    )
 
 
 stage = ModelStage(
