@@ -23,6 +23,7 @@ from datagen.stages.instruct.tasks import Pool, ask, follow, read_answers, unask
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
 from datagen.stages.text.tokens import ruler
+from datagen.stages.text.tree import heads
 
 TASKS = {
     "marked_question": 4.0,
@@ -47,6 +48,9 @@ class Options(Pool):
         3, ge=0, description="Exercises asked of each passage, drawn by weight; 0: all of them"
     )
     layouts: str = Field("reading/layouts", description="The prompt file with the words around the passage")
+    structure: bool = Field(
+        False, description="Open each text with its place in its document's tree of headings"
+    )
     tokenizer: str = Field(
         "",
         description="The target's, for the account of tokens: a checkpoint's folder or a tokenizer.json; "
@@ -60,7 +64,9 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     words = words_for(context)
     style, seed = context.prompt(options.layouts).fields, context.recipe.seed
     bound_in = []
-    for row in passages.to_pylist():
+    rows = passages.to_pylist()
+    head = heads(rows, style, seed) if options.structure else {}
+    for row in rows:
         passage = Passage(row, words)
         exercises: dict[str, Exercise] = {}
         used: list[Answer] = []
@@ -78,7 +84,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 used += behind
         text = {"kind": "reading", "task": "comprehension"}
         if exercises:
-            bound = bind(row, list(exercises.values()), style, seed)
+            bound = bind(row, list(exercises.values()), style, seed, head.get(row["id"], ""))
             built.keep(text | {"text": bound}, row, *used)
             bound_in.append(row["text"])
         elif failed:

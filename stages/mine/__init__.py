@@ -33,6 +33,7 @@ from datagen.stages.mine.language import read
 from datagen.stages.mine.vocabulary import count_words, learn
 from datagen.stages.text.exercises import bind
 from datagen.stages.text.tokens import last_lot, lot, over_target, ruler
+from datagen.stages.text.tree import heads
 from datagen.tables import write_table
 
 Task = Literal[
@@ -70,6 +71,10 @@ class Options(datagen.stage.Options):
         min_length=1,
         description="Exercises to look for; where they compete for a sentence, the rarer one wins",
     )
+    structure: bool = Field(
+        False,
+        description="Open each text with its place in its document's tree of headings; ask for no title",
+    )
     max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
@@ -92,6 +97,11 @@ class Options(datagen.stage.Options):
         if self.max_total_tokens is not None and not self.tokenizer:
             raise ValueError("max_total_tokens needs a tokenizer")
         return self
+
+    @property
+    def asked(self) -> list[str]:
+        """The tasks, without those whose answer the tree of headings gives away."""
+        return [task for task in self.tasks if not (self.structure and task in ("title", "writing"))]
 
     @property
     def bound(self) -> int:
@@ -162,13 +172,16 @@ def mine(
     rows: pa.Table, known: Known, options: Options, context: Context
 ) -> Iterator[tuple[dict[str, Any], str | Reject]]:
     """Give each passage of a partition with its text, or with why it has none."""
-    language = read(context.prompt(f"mined/{options.language}")).only(options.tasks)
+    language = read(context.prompt(f"mined/{options.language}")).only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
     measure, seed = ruler(options.tokenizer, context.recipe.folder), context.recipe.seed
     domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
-    for passage in rows.to_pylist():
+    passages = rows.to_pylist()
+    head = heads(passages, style, seed) if options.structure else {}
+    for passage in passages:
         exercises, seen = exercises_of(passage, language, domain, options, seed)
-        bound = (bind(passage, exercises[:n], style, seed) for n in range(len(exercises), 0, -1))
+        above = head.get(passage["id"], "")
+        bound = (bind(passage, exercises[:n], style, seed, above) for n in range(len(exercises), 0, -1))
         if not exercises:
             yield passage, Reject("nothing to mine", f"{seen} sentences of prose")
         elif text := next((text for text in bound if measure.fits(text, options.bound)), ""):

@@ -69,6 +69,11 @@ def test_the_account_holds_what_went_in_and_what_came_out():
     }
 
 
+def test_structtuning_texts_open_with_their_place():
+    (row,), *_ = comprehend(SOUND, [passage() | {"section": "Names > Binding"}], structure=True)
+    assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
+
+
 def test_sound_exercises_are_bound_after_their_passage():
     kept, dropped, requests = comprehend(SOUND)
     assert not dropped

@@ -566,6 +566,20 @@ def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
         run(passage(TEXT), tokenizer=str(tmp_path))
 
 
+def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
+    rows = [
+        passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=f"Summer > Hive {number}")
+        for number in range(20)
+    ]
+    kept, _ = run(*rows, structure=True)
+    assert len(kept) == 20
+    for row in kept:
+        before, _, after = row["text"].partition(TEXT)
+        number = after.split("Hive ")[1].split(".")[0]
+        assert f"─ Hive {number} ◀" in before
+    assert not Options(structure=True).asked.count("title") and "title" in Options().asked
+
+
 def test_limits_and_tasks_hold():
     facts = [
         f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
