@@ -30,10 +30,13 @@ class Ruler:
         tokens or characters.
     lengths
         Gives the length of each of some texts in that unit.
+    middle
+        Gives where the middle one of a text's tokens begins, in code points.
     """
 
     unit: str
     lengths: Callable[[Sequence[str]], list[int]]
+    middle: Callable[[str], int]
 
     def fits(self, text: str, longest: int) -> bool:
         """Tell whether a text is not longer than so much."""
@@ -71,7 +74,7 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
         When the file is not there, is no tokenizer, or the library that reads it is not installed.
     """
     if not tokenizer:
-        return Ruler("characters", lambda texts: list(map(len, texts)))
+        return Ruler("characters", lambda texts: list(map(len, texts)), lambda text: len(text) // 2)
     path = folder / Path(tokenizer).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
@@ -96,7 +99,11 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
             for one in tokens.encode_batch_fast(list(part), add_special_tokens=False)
         ]
 
-    return Ruler("tokens", lengths)
+    def middle(text: str) -> int:
+        offsets = tokens.encode(text, add_special_tokens=False).offsets
+        return int(offsets[len(offsets) // 2][0]) if offsets else 0
+
+    return Ruler("tokens", lengths, middle)
 
 
 def lot(name: str, seed: int) -> float:
