@@ -16,9 +16,9 @@ count      global                how many passages hold a word
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,6 +33,8 @@ from datagen.stages.mine.language import Language
 from datagen.stages.mine.prose import Sentence, prose
 from datagen.stages.text.exercises import Exercise, fill
 from datagen.stages.text.sentences import blocks
+
+T = TypeVar("T")
 
 ABILITIES = {
     "hinted": "explicit single",
@@ -102,7 +104,8 @@ def wordings(prompt: Prompt) -> Wordings:
 
 def findings(gathering: Gathering, known: Wordings, language: Language, seed: int) -> list[Finding]:
     """List what can be asked about gathered passages."""
-    sides = [_Side(row, name, language, seed) for row, name in zip(*gathering, strict=True)]
+    defining = language.only(["definition"])
+    sides = [_Side(row, name, language, defining, seed) for row, name in zip(*gathering, strict=True)]
     draw = _Draw(gathering.passages[0]["id"], seed)
     found = [
         *_hinted(sides, known, draw),
@@ -124,21 +127,20 @@ class _Draw:
     def of(self, options: Sequence[Any], *about: str) -> Any:
         return pick(options, *self._parts, *about)
 
-    def shuffled(self, numbers: Sequence[int], *about: str) -> list[int]:
-        return sorted(numbers, key=lambda number: content_id(*self._parts, *about, str(number)))
+    def shuffled(self, items: Iterable[T], *about: str) -> list[T]:
+        return sorted(items, key=lambda item: content_id(*self._parts, *about, str(item)))
 
 
 class _Side:
     """One of the passages: its sentences, its exercises, the terms it defines, the words it holds."""
 
-    def __init__(self, row: Passage, name: str, language: Language, seed: int) -> None:
+    def __init__(self, row: Passage, name: str, language: Language, defining: Language, seed: int) -> None:
         self.text, self.name = row["text"], name
         self.sentences: list[Sentence] = prose(
             self.text, list(blocks(self.text)), language, SHORTEST, LONGEST
         )
         self.facts: list[Exercise] = exercises_of(row, language, frozenset(), MINING, seed)[0]
-        one = language.only(["definition"])
-        defined = miners.within_sentences(self.sentences, one, seed)
+        defined = miners.within_sentences(self.sentences, defining, seed)
         self.terms = {found.values["term"]: found.values["definition"] for found in defined}
         self.line = " ".join(self.text.casefold().split())
         words = {word.lower() for word in language.keyword.findall(self.text)}
@@ -202,27 +204,26 @@ def _terms(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding
 
 
 def _words(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    """Ask which passages hold a word, or how many: some but not most of them, the others no form of it."""
+    """
+    Ask which passages hold a word, or how many: some but not most of them, the others no form of it.
+
+    One of each is found for every number of passages, so that no number is the usual answer.
+    """
     holders: dict[str, list[int]] = defaultdict(list)
     for number, side in enumerate(sides):
         for word in side.words:
             holders[word].append(number)
-    asked = [
-        word
-        for word, found in holders.items()
-        if 1 < len(found) <= MOST * len(sides)
-        and sum(word[:STEM] in side.stems for side in sides) == len(found)
-    ]
-    for place, word in enumerate(
-        sorted(asked, key=lambda word: (len(holders[word]), content_id(word)))[:ORDERED]
-    ):
-        found = tuple(holders[word])
-        if place % 2:
-            template = draw.of(known.count, "count", word)
-            yield Finding("count", fill(template, word=word, all=len(sides)), str(len(found)), found)
-        else:
-            names = "\n".join(sides[number].name for number in found)
-            yield Finding("mention", fill(draw.of(known.mention, "mention", word), word=word), names, found)
+    by_count: dict[int, list[str]] = defaultdict(list)
+    for word in sorted(holders, key=lambda word: (-len(word), word)):  # long ones are seldom everyday words
+        held = len(holders[word])
+        if held <= MOST * len(sides) and sum(word[:STEM] in side.stems for side in sides) == held:
+            by_count[held].append(word)
+    for held, words in by_count.items():
+        tasks = ("count", "mention")[: min(held, 2)]  # a word in one passage is only counted
+        for task, word in zip(tasks, draw.shuffled(words[:ORDERED], str(held)), strict=False):
+            names = "\n".join(sides[number].name for number in holders[word])
+            asked = fill(draw.of(getattr(known, task), task, word), word=word, all=len(sides))
+            yield Finding(task, asked, names if task == "mention" else str(held), tuple(holders[word]))
 
 
 def _order(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:

@@ -105,7 +105,7 @@ def test_m4le_all_five_abilities_are_asked_for(made):
     assert {one["task"] for row in made[0] for one in row["gold"]} == set(ABILITIES)
     for row in made[0]:
         for one in row["gold"]:
-            several = one["ability"] in ("explicit multiple", "semantic multiple", "global")
+            several = one["task"] in ("both", "terms", "mention", "order")
             assert len({span["id"] for span in one["spans"]}) > several
 
 

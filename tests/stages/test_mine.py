@@ -97,6 +97,7 @@ def test_a_cause_inside_a_sentence_is_asked_for(sentence, asked, answer):
     "sentence",
     [
         f"It stays empty until the evening because {REST}.",  # what stays empty?
+        f"Alternatively, you can leave the hive where it stands, so {REST}.",
         f"{FIRST} not because the drones gather at midday.",
         f"If the hive is warm and dry because {REST}, nothing is to be done.",
         f"The keeper who waits because the drones gather at midday may go home at noon or {REST}.",
@@ -129,6 +130,7 @@ def test_a_definition_is_asked_for_by_its_term_and_given_whole(sentence, term):
     [
         "A swarm means that the hive has become too small for all of its bees.",
         "This is a cluster of bees that left its hive.",
+        "A person who is a keeper of bees that are used for pollination may be paid in May.",
     ],
 )
 def test_what_only_looks_like_a_definition_is_left(sentence):
