@@ -724,3 +724,23 @@ def test_answers_come_whole_from_any_passage(text):
         assert exercise.question.strip() and exercise.answer.strip()
         if exercise.task in ("completion", "definition", "effect", "cause", "paraphrase", "consequence"):
             assert exercise.answer.rstrip('"”’)').endswith((".", "!", "?", "…"))
+
+
+ADAPTLLM = {
+    "summary and title": {"title", "writing", "heading", "summary"},
+    "word to text": {"keywords", "definition", "term", "entry"},
+    "natural-language inference": {"inference", "relation"},
+    "common-sense reasoning": {"cause", "effect", "condition", "consequence"},
+    "paraphrase": {"paraphrase"},
+    "completion": {"completion", "enumeration"},
+}
+
+
+def test_adaptllm_all_six_task_types_are_found_in_a_text_that_has_them():
+    assert set().union(*ADAPTLLM.values()) == set(Options().tasks)
+    for name, tasks in ADAPTLLM.items():
+        rows = [passage(TEXT, number, title="Bees", section="Drones and bees") for number in range(5)]
+        domain = frozenset(["beekeepers", "generations", "colouring"])
+        language = ENGLISH.only(tasks)
+        found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
+        assert all(found), name
