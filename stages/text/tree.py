@@ -63,7 +63,7 @@ def heads(passages: Sequence[Mapping[str, Any]], style: Mapping[str, Any], seed:
 
 def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
     """Give each passage of a document a place that no other one has: passage's id -> place."""
-    headed = [_headings(one) for one in passages]
+    headed = [headings(one) for one in passages]
     times = Counter(headed)
     found: dict[str, Place] = {}
     taken: set[Place] = set()
@@ -79,7 +79,8 @@ def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
     return found
 
 
-def _headings(passage: Mapping[str, Any]) -> Place:
+def headings(passage: Mapping[str, Any]) -> Place:
+    """List the title and the headings above a passage, each once."""
     names = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
     return tuple(dict.fromkeys(" ".join(name.split()) for name in names if name.strip()))
 
