@@ -61,8 +61,13 @@ class PartReport:
             self.rows_out + other.rows_out,
             self.passed_by + other.passed_by,
             self.dropped + other.dropped,
-            self.figures + other.figures,
+            _with_zeros(self.figures, other.figures),
         )
+
+
+def _with_zeros(one: Counter[str], other: Counter[str]) -> Counter[str]:
+    """Add counters up and keep what is zero."""
+    return Counter({name: one[name] + other[name] for name in [*one, *other]})
 
 
 def read_source(job: Job, source: Any, number: int) -> PartReport:
