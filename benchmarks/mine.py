@@ -15,9 +15,11 @@ time of chunk on our side, and ``exercises_per_document`` of both.
 """
 
 import argparse
+import atexit
 import gzip
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,7 +43,7 @@ from datagen.stages.chunk import stage as chunk
 from datagen.stages.mine import exercises_of
 from datagen.stages.mine import stage as mine
 from datagen.stages.mine.language import read
-from datagen.stages.mine.vocabulary import learn
+from datagen.stages.mine.vocabulary import count_words, learn
 
 SHARES = 4  # in which the two take turns
 VOCABULARY = 16_000  # pieces of the reference's domain vocabulary
@@ -70,7 +73,7 @@ def main() -> None:
         workers = {}
         for name, prepare in sides.items():
             worker = ProcessPoolExecutor(
-                1, get_context("spawn"), initializer=_prepare, initargs=(documents, *prepare)
+                1, get_context("spawn"), initializer=partial(_prepare, documents, *prepare)
             )
             workers[name] = stack.enter_context(worker)
         for share in range(SHARES):
@@ -170,9 +173,9 @@ def _trained(documents: Sequence[Document], folder: Path) -> str:
     return str(folder / "domain.model")
 
 
-def _context(stage: str) -> Context:
+def _context(stage: str, output: Path = Path()) -> Context:
     recipe = {"name": "benchmark", "corpus": [{"python": "pydoc_data.topics:topics"}]}
-    return Context(stage, Recipe.model_validate(recipe), Path())
+    return Context(stage, Recipe.model_validate(recipe), Path(), output=output)
 
 
 def _table(documents: Sequence[Document]) -> pa.Table:
@@ -198,7 +201,8 @@ def miner(documents: Sequence[Document]) -> Work:
         for share in range(SHARES)
     ]
     options, language = mine.options(), read(load("mined/en"))
-    domain = learn((table["text"] for table in tables), language, options.domain_words)
+    learnt = learn((count_words(table["text"], language) for table in tables), language, options.domain_words)
+    domain = frozenset(learnt.to_pylist())
     counts = [
         Counter(
             exercise.task
@@ -211,10 +215,14 @@ def miner(documents: Sequence[Document]) -> Work:
     def reader(table: pa.Table) -> Callable[[Sequence[str] | None], pa.Table]:
         return lambda names: table if names is None else table.select(names)
 
-    outcomes = iter(mine.run(Partitions([reader(table) for table in tables]), options, _context("mine")))
+    context = _context("mine", Path(tempfile.mkdtemp()))
+    atexit.register(shutil.rmtree, context.output)
+    known = iter(mine.run(Partitions([reader(table) for table in tables]), options, context))
+    apply = mine.apply
+    assert apply is not None
 
     def work(share: int) -> Counter[str]:
-        next(outcomes)
+        apply(tables[share], next(known), options, context)
         return counts[share]
 
     return work

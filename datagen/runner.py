@@ -230,6 +230,8 @@ class _StageRun:
             "dropped": dict(total.dropped.most_common()),
             "seconds": round(seconds, 3),
         }
+        if total.figures:
+            record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):
             record["model"] = {"role": job.stage.role, **asdict(job.context.models[job.stage.role])}
             took = self._completions.spent - job.spent  # also what those had answered who died

@@ -112,10 +112,13 @@ class Outcome:
         The rows that go on.
     dropped
         The rows that do not: columns of `kept`, and ``reason`` and ``detail``.
+    figures
+        What else the stage counted in the partition. The sums over all stand in its ``stage.json``.
     """
 
     kept: pa.Table
     dropped: pa.Table
+    figures: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def split(cls, rows: pa.Table, reasons: Column, details: Column | None = None) -> Outcome:

@@ -55,6 +55,7 @@ class PartReport:
     dropped: Counter[str] = field(default_factory=Counter)
     rows_asked: int = 0
     cost: Usage = field(default_factory=Usage)
+    figures: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "PartReport") -> "PartReport":
         return PartReport(
@@ -64,7 +65,13 @@ class PartReport:
             self.dropped + other.dropped,
             self.rows_asked + other.rows_asked,
             self.cost + other.cost,
+            _with_zeros(self.figures, other.figures),
         )
+
+
+def _with_zeros(one: Counter[str], other: Counter[str]) -> Counter[str]:
+    """Add counters up and keep what is zero."""
+    return Counter({name: one[name] + other[name] for name in [*one, *other]})
 
 
 def read_source(job: Job, source: Any, number: int) -> PartReport:
@@ -155,7 +162,7 @@ def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: s
     if stage.takes == stage.gives:
         _check_refined(job.name, rows, outcome)
         kept = pa.concat_tables([outcome.kept, others], promote_options="default")
-        outcome = Outcome(kept, outcome.dropped)
+        outcome = replace(outcome, kept=kept)
     else:
         _check_made(job.name, rows, outcome)
         others = others.slice(0, 0)
@@ -204,7 +211,9 @@ def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
     write_table(outcome.kept, job.folder / name)
     write_table(dropped, job.folder / "dropped" / name)
     reasons = Counter(dropped["reason"].to_pylist())
-    return PartReport(rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons)
+    return PartReport(
+        rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons, figures=Counter(outcome.figures)
+    )
 
 
 def empty_part(job: Job) -> None:

@@ -22,6 +22,8 @@ from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.instruct.tasks import Pool, ask, follow, read_answers, unasked
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
+from datagen.stages.text.tokens import ruler
+from datagen.stages.text.tree import heads
 
 TASKS = {
     "marked_question": 4.0,
@@ -46,6 +48,14 @@ class Options(Pool):
         3, ge=0, description="Exercises asked of each passage, drawn by weight; 0: all of them"
     )
     layouts: str = Field("reading/layouts", description="The prompt file with the words around the passage")
+    structure: bool = Field(
+        False, description="Open each text with its place in its document's tree of headings"
+    )
+    tokenizer: str = Field(
+        "",
+        description="The target's, for the account of tokens: a checkpoint's folder or a tokenizer.json; "
+        "left out, characters are counted",
+    )
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
@@ -53,7 +63,10 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     built = Builder("examples", context)
     words = words_for(context)
     style, seed = context.prompt(options.layouts).fields, context.recipe.seed
-    for row in passages.to_pylist():
+    bound_in = []
+    rows = passages.to_pylist()
+    head = heads(rows, style, seed) if options.structure else {}
+    for row in rows:
         passage = Passage(row, words)
         exercises: dict[str, Exercise] = {}
         used: list[Answer] = []
@@ -71,14 +84,17 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 used += behind
         text = {"kind": "reading", "task": "comprehension"}
         if exercises:
-            bound = bind(row, list(exercises.values()), style, seed)
+            bound = bind(row, list(exercises.values()), style, seed, head.get(row["id"], ""))
             built.keep(text | {"text": bound}, row, *used)
+            bound_in.append(row["text"])
         elif failed:
             seen = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
             built.drop(Reject("no sound exercise", seen), text, row)
         else:
             built.drop(unasked(passage, options, context), text, row)
-    return built.outcome()
+    return ruler(options.tokenizer, context.recipe.folder).account(
+        built.outcome(), passages["text"].to_pylist(), bound_in
+    )
 
 
 stage = ModelStage(

@@ -8,31 +8,33 @@ from the templates of its task, and the passage and its exercises become one tex
 pre-training. A passage in which nothing is found is dropped. What is looked for and how it is asked is
 data: ``prompts/mined/``.
 
-The domain's words are learnt from the whole corpus first (`datagen.stages.mine.vocabulary`); so the stage
-sees all partitions.
+The domain's words are learnt from the whole corpus first (`datagen.stages.mine.vocabulary`); then all
+workers mine, a partition each. Where there is a target of tokens, the lengths of all texts are taken before,
+and texts are taken by lot until the target is reached.
 
 Source: Cheng, Huang, Wei, "Adapting Large Language Models via Reading Comprehension", ICLR 2024. What is
 done otherwise, and how sound the exercises are: docs/reading.md.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, model_validator
 
 import datagen.stage
-from datagen.records import content_id
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
-from datagen.stages.mine import miners, structure
-from datagen.stages.mine.language import Language, Values, filled, read
-from datagen.stages.mine.length import ruler
-from datagen.stages.mine.miners import Candidate
-from datagen.stages.mine.prose import prose
-from datagen.stages.mine.vocabulary import learn
-from datagen.stages.text.exercises import Exercise, bind
-from datagen.stages.text.sentences import blocks
+from datagen.stages.mine.choice import exercises_of
+from datagen.stages.mine.language import read
+from datagen.stages.mine.vocabulary import count_words, learn
+from datagen.stages.text.exercises import bind
+from datagen.stages.text.tokens import last_lot, lot, over_target, ruler
+from datagen.stages.text.tree import heads
+from datagen.tables import write_table
 
 Task = Literal[
     "title",
@@ -69,6 +71,10 @@ class Options(datagen.stage.Options):
         min_length=1,
         description="Exercises to look for; where they compete for a sentence, the rarer one wins",
     )
+    structure: bool = Field(
+        False,
+        description="Open each text with its place in its document's tree of headings; ask for no title",
+    )
     max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
@@ -82,106 +88,126 @@ class Options(datagen.stage.Options):
         description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
     )
     max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
+    max_total_tokens: int | None = Field(
+        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> "Options":
+        if self.max_total_tokens is not None and not self.tokenizer:
+            raise ValueError("max_total_tokens needs a tokenizer")
+        return self
+
+    @property
+    def asked(self) -> list[str]:
+        """The tasks, without those whose answer the tree of headings gives away."""
+        return [task for task in self.tasks if not (self.structure and task in ("title", "writing"))]
+
+    @property
+    def bound(self) -> int:
+        """The bound of a text, in the ruler's unit."""
+        return self.max_tokens if self.tokenizer else self.max_chars
 
 
-def mine(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Write one text for each passage in which something is found."""
-    prompt = context.prompt(f"mined/{options.language}")
-    language = read(prompt).only(options.tasks)
+class Known(NamedTuple):
+    """What a worker must know of the corpus: where the domain's words stand, and the last lot taken."""
+
+    words: Path
+    last: float = 1.0
+
+
+LENGTHS = pa.schema([("lot", pa.float64()), ("length", pa.int64())])
+NO_WORDS = pa.array([], pa.string())
+Reader = Callable[[Sequence[str] | None], pa.Table]  # of a partition; None: all columns
+
+
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
+    """Learn the domain's words, and up to which lot texts are taken."""
+    context.scratch.mkdir(parents=True, exist_ok=True)
+    known = Known(context.scratch / "words.parquet")
+    words = _learn_words(partitions, options, context) if "keywords" in options.tasks else NO_WORDS
+    write_table(pa.table({"word": words}), known.words)
+    if options.max_total_tokens is not None and len(partitions):
+        work = partial(_note_lengths, known=known, options=options, context=context)
+        noted = _on_each(work, partitions, context, "lengths")
+        lengths = pa.concat_tables([pq.read_table(path) for path in noted])
+        known = known._replace(last=last_lot(lengths["lot"], lengths["length"], options.max_total_tokens))
+    for _ in partitions.readers:
+        yield known
+
+
+def _on_each(
+    work: Callable[[tuple[Reader, Path]], None], partitions: Partitions, context: Context, name: str
+) -> list[Path]:
+    """Have a table written about each partition, on all workers."""
+    paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
+    context.each(work, list(zip(partitions.readers, paths, strict=True)))
+    return paths
+
+
+def _learn_words(partitions: Partitions, options: Options, context: Context) -> pa.Array:
+    counts = _on_each(partial(_note_words, options=options, context=context), partitions, context, "counts")
+    language = read(context.prompt(f"mined/{options.language}"))
+    return learn(map(pq.read_table, counts), language, options.domain_words)
+
+
+def _note_words(task: tuple[Reader, Path], options: Options, context: Context) -> None:
+    reader, path = task
+    language = read(context.prompt(f"mined/{options.language}"))
+    write_table(count_words(reader(["text"])["text"], language), path)
+
+
+def _note_lengths(task: tuple[Reader, Path], known: Known, options: Options, context: Context) -> None:
+    reader, path = task
+    mined = mine(reader(None), known, options, context)
+    texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
+    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(texts.values()))
+    drawn = [lot(name, context.recipe.seed) for name in texts]
+    write_table(
+        pa.table({"lot": pa.array(drawn, pa.float64()), "length": pa.array(lengths, pa.int64())}), path
+    )
+
+
+def mine(
+    rows: pa.Table, known: Known, options: Options, context: Context
+) -> Iterator[tuple[dict[str, Any], str | Reject]]:
+    """Give each passage of a partition with its text, or with why it has none."""
+    language = read(context.prompt(f"mined/{options.language}")).only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
-    fits = ruler(options.tokenizer, options.max_tokens, options.max_chars, context.recipe.folder)
-    seed = context.recipe.seed
-    texts = (table["text"] for table in partitions.columns(["text"]))
-    domain = learn(texts, language, options.domain_words) if "keywords" in options.tasks else frozenset()
-    for rows in partitions:
-        made = Builder("examples", context, prompt.name, prompt.hash)
-        for passage in rows.to_pylist():
-            row = {"kind": "reading", "task": "mined"}
-            exercises, seen = exercises_of(passage, language, domain, options, seed)
-            bound = (bind(passage, exercises[:n], style, seed) for n in range(len(exercises), 0, -1))
-            if not exercises:
-                made.drop(Reject("nothing to mine", f"{seen} sentences of prose"), row, passage)
-            elif text := next(filter(fits, bound), ""):
-                made.keep(row | {"text": text}, passage)
-            else:
-                made.drop(Reject("too long", f"{len(passage['text'])} characters of passage"), row, passage)
-        yield made.outcome()
+    measure, seed = ruler(options.tokenizer, context.recipe.folder), context.recipe.seed
+    domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
+    passages = rows.to_pylist()
+    head = heads(passages, style, seed) if options.structure else {}
+    for passage in passages:
+        exercises, seen = exercises_of(passage, language, domain, options, seed)
+        above = head.get(passage["id"], "")
+        bound = (bind(passage, exercises[:n], style, seed, above) for n in range(len(exercises), 0, -1))
+        if not exercises:
+            yield passage, Reject("nothing to mine", f"{seen} sentences of prose")
+        elif text := next((text for text in bound if measure.fits(text, options.bound)), ""):
+            yield passage, text
+        else:
+            yield passage, Reject("too long", f"{len(passage['text'])} characters of passage")
 
 
-def exercises_of(
-    passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
-) -> tuple[list[Exercise], int]:
-    """
-    Make the exercises of one passage.
-
-    Returns
-    -------
-    exercises
-        Those of one task stand together, the tasks in an order drawn by hash.
-    seen
-        Sentences of prose that were looked at.
-    """
-    drawn = int(content_id(passage["id"], str(seed))[:8], 16)
-    text = passage["text"]
-    spans = list(blocks(text))
-    sentences = prose(text, spans, language, options.shortest, options.longest)
-    found = [
-        *structure.titles(passage, sentences, language, drawn),
-        *structure.enumerations(text, spans, language, options.longest),
-        *structure.entries(text),
-    ]
-    if sentences:
-        found += structure.headings(sentences, language)
-        found += miners.within_sentences(sentences, language, drawn)
-        found += miners.between_sentences(sentences, language, drawn)
-        found += miners.keywords(sentences, language, domain)
-        found += miners.completions(sentences)
-        if any(one.task == "inference" for one in found):
-            found += miners.unrelated(sentences, language)
-    chosen = choose([one for one in found if one.task in language.templates], options, drawn)
-    chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
-    return [_exercise(one, language, drawn) for one in chosen], len(sentences)
-
-
-def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
-    """
-    Take turns among the tasks, the rarest first, so that no sentence is used twice and the limits hold.
-
-    Inferences take turns among their labels as well, so that none is the usual answer.
-    """
-    waiting: dict[str, list[Candidate]] = defaultdict(list)
-    for one in sorted(found, key=lambda one: miners.draw(drawn, next(iter(one.values.values())))):
-        waiting[one.task].append(one)
-    if "inference" in waiting:
-        waiting["inference"] = _in_turn(waiting["inference"], drawn)
-    rarest = sorted(waiting, key=lambda task: (len(waiting[task]), miners.draw(drawn, task)))
-    chosen: list[Candidate] = []
-    used: set[int] = set()
-    for _ in range(options.max_per_task):
-        for task in rarest:
-            free = next((one for one in waiting[task] if used.isdisjoint(one.sentences)), None)
-            if free and len(chosen) < options.max_per_text:
-                chosen.append(free)
-                waiting[task].remove(free)
-                used.update(free.sentences)
-    return chosen
-
-
-def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
-    """Let labels take turns."""
-    turns: Counter[str] = Counter()
-    keys = []
-    for one in competing:
-        label = one.values["label"]
-        turns[label] += 1
-        keys.append((turns[label], miners.draw(drawn, label)))
-    return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
-
-
-def _exercise(one: Candidate, language: Language, drawn: int) -> Exercise:
-    templates, values = language.templates[one.task], Values(one.values)
-    template = templates[miners.draw(drawn, "template", one.task, *one.values.values()) % len(templates)]
-    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values))
+def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> Outcome:
+    """Write one text for each passage of a partition in which something is found."""
+    prompt = context.prompt(f"mined/{options.language}")
+    made = Builder("examples", context, prompt.name, prompt.hash)
+    bound = []
+    for passage, text in mine(rows, known, options, context):
+        row = {"kind": "reading", "task": "mined"}
+        drawn = lot(passage["id"], context.recipe.seed)
+        if isinstance(text, Reject):
+            made.drop(text, row, passage)
+        elif drawn > known.last:
+            made.drop(over_target(drawn, known.last), row | {"text": text}, passage)
+        else:
+            made.keep(row | {"text": text}, passage)
+            bound.append(passage["text"])
+    return ruler(options.tokenizer, context.recipe.folder).account(
+        made.outcome(), rows["text"].to_pylist(), bound
+    )
 
 
 stage = WholeStage(
@@ -189,6 +215,7 @@ stage = WholeStage(
     summary="mine reading-comprehension texts from passages by patterns, with no model",
     takes="passages",
     gives="examples",
-    run=mine,
+    run=run,
+    apply=apply,
     options=Options,
 )

@@ -15,7 +15,17 @@ from zlib import crc32
 from datagen.errors import UserError
 from datagen.records import content_id
 
-LISTED = 0.1  # share of the texts with all questions before all answers
+# Shares of the texts that are laid out otherwise than pair by pair: field of the file of layouts -> share.
+FORMS = {
+    "lists": 0.1,  # all questions before all answers
+    "shots": 0.1,  # solved examples, and one more exercise of their kind
+    "dialogues": 0.1,  # two who talk, the passage with the first turn
+}
+PARTS = {
+    "lists": {"question", "between", "answer"},
+    "shots": {"intro", "example", "last"},
+    "dialogues": {"opening", "question", "answer"},
+}
 PREVIEWED = 0.05  # share of the texts with the exercises before the passage (as instruction pre-training)
 NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
 
@@ -41,15 +51,18 @@ class Exercise:
 
 
 def bind(
-    passage_row: Mapping[str, Any], exercises: Sequence[Exercise], style: Mapping[str, Any], seed: int
+    passage_row: Mapping[str, Any],
+    exercises: Sequence[Exercise],
+    style: Mapping[str, Any],
+    seed: int,
+    head: str = "",
 ) -> str:
     """
     Write a source line, the passage and the exercises as one text.
 
     The passage stands verbatim. The source line is the title and the headings above the passage,
     without those that are the answer to one of the exercises or the passage's first line. An exercise
-    that the passage itself answers stands in place of the source line. Where the style says how, a few
-    texts list all questions and then all answers, and a few show the exercises before the passage.
+    that the passage itself answers stands in place of the source line.
 
     Parameters
     ----------
@@ -58,12 +71,11 @@ def bind(
     exercises
         At least one, in the order they will stand.
     style
-        Four lists of templates: ``sources`` with {place}, ``intros``, ``layouts`` with {question},
-        {answer} and, if wanted, {number}, and ``separators``. And two that may be left out: ``previews``,
-        what stands in front of exercises that come before the passage, and ``lists``, each the templates
-        of a ``question`` and of an ``answer``, and what stands ``between``.
+        A file of layouts, see `lay_out`; and ``sources``, a list of templates with {place}.
     seed
         The recipe's seed.
+    head
+        What stands in front of the passage instead of the source line.
 
     Raises
     ------
@@ -73,38 +85,84 @@ def bind(
     drawn = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
     text = passage_row["text"]
     opening = next((one for one in exercises if one.answer == text), None)
-    asked = [one for one in exercises if one is not opening]
     if opening:
         head = opening.question
-    else:
-        place = _place(passage_row, {one.answer for one in exercises})
-        head = fill(_drawn(style, "sources", drawn), place=place) if place else ""
+    elif not head and (place := _place(passage_row, {one.answer for one in exercises})):
+        head = fill(_drawn(style, "sources", drawn), place=place)
     passage = "\n\n".join(part for part in (head, text) if part)
-    if not asked:
-        return passage
-    block = _block(asked, style, drawn)
-    if "previews" in style and not opening and _fraction("preview", drawn) < PREVIEWED:
-        parts = (_drawn(style, "previews", drawn), block, passage)
+    asked = [one for one in exercises if one is not opening]
+    return lay_out(passage, asked, style, drawn, after_all=not opening) if asked else passage
+
+
+def lay_out(
+    reading: str,
+    exercises: Sequence[Exercise],
+    style: Mapping[str, Any],
+    drawn: int,
+    after_all: bool = True,
+) -> str:
+    """
+    Set exercises beside what is to be read, in a form that is drawn.
+
+    Parameters
+    ----------
+    reading
+        Stands verbatim.
+    exercises
+        At least one, in the order they will stand.
+    style
+        Lists of templates: ``intros``, ``layouts`` with {question}, {answer} and, if wanted, {number}, and
+        ``separators``. And those that may be left out: ``previews``, what stands in front of exercises that
+        come before the reading, and the forms in `PARTS`, each item with the parts named there.
+    drawn
+        A hash of 32 bits, by which all is drawn.
+    after_all
+        Whether the exercises may also stand in front.
+
+    Raises
+    ------
+    UserError
+        When a list is missing or a template names another field.
+    """
+    form = _form(style, len(exercises), drawn)
+    if form == "dialogues":
+        said = _parts(style, form, drawn)
+        turns = "\n".join(_each(f"{said['question']}\n{said['answer']}", exercises))
+        return f"{said['opening']}\n\n{reading}\n\n{turns}"
+    block = _block(exercises, style, form, drawn)
+    if "previews" in style and after_all and _fraction("preview", drawn) < PREVIEWED:
+        parts = (_drawn(style, "previews", drawn), block, reading)
     else:
-        parts = (passage, _drawn(style, "intros", drawn), block)
+        parts = (reading, _drawn(style, "intros", drawn), block)
     return "\n\n".join(part for part in parts if part.strip())
 
 
-def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], drawn: int) -> str:
-    """Write the exercises one after another, or all questions and then all answers."""
+def _form(style: Mapping[str, Any], count: int, drawn: int) -> str:
+    """Draw how exercises are laid out: one of FORMS that the style has, or "" for pair by pair."""
+    point = _fraction("form", drawn)
+    for form, share in FORMS.items():
+        if point < share:
+            return form if form in style and count > 1 else ""
+        point -= share
+    return ""
 
-    def each(template: str) -> Iterator[str]:
-        for number, one in enumerate(exercises, 1):
-            yield fill(template, number=number, question=one.question, answer=one.answer)
 
-    if "lists" in style and len(exercises) > 1 and _fraction("list", drawn) < LISTED:
-        form = style["lists"][crc32(b"lists", drawn) % len(style["lists"])]
-        if not isinstance(form, Mapping) or form.keys() != {"question", "between", "answer"}:
-            raise UserError("each of lists in a file of layouts has question, between and answer")
-        questions, answers = "\n".join(each(form["question"])), "\n".join(each(form["answer"]))
-        return f"{questions}\n\n{form['between']}\n{answers}"
-    layout, separator = _drawn(style, "layouts", drawn), _drawn(style, "separators", drawn)
-    return separator.join(each(layout))
+def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], form: str, drawn: int) -> str:
+    if form == "lists":
+        said = _parts(style, form, drawn)
+        questions, answers = ("\n".join(_each(said[part], exercises)) for part in ("question", "answer"))
+        return f"{questions}\n\n{said['between']}\n{answers}"
+    if form == "shots":
+        said = _parts(style, form, drawn)
+        *shown, _ = _each(said["example"], exercises)
+        *_, last = _each(said["last"], exercises)
+        return "\n\n".join([said["intro"], *shown, last])
+    return _drawn(style, "separators", drawn).join(_each(_drawn(style, "layouts", drawn), exercises))
+
+
+def _each(template: str, exercises: Sequence[Exercise]) -> Iterator[str]:
+    for number, one in enumerate(exercises, 1):
+        yield fill(template, number=number, question=one.question, answer=one.answer)
 
 
 def fill(template: str, **values: Any) -> str:
@@ -132,6 +190,14 @@ def _drawn(style: Mapping[str, Any], name: str, drawn: int) -> str:
     if not isinstance(template, str):
         raise UserError(f"a file of layouts needs {name}: a list of texts; see prompts/reading/layouts.yaml")
     return template
+
+
+def _parts(style: Mapping[str, Any], form: str, drawn: int) -> Mapping[str, str]:
+    """Draw one of a form's items."""
+    said = style[form][crc32(form.encode(), drawn) % len(style[form])]
+    if not isinstance(said, Mapping) or said.keys() != PARTS[form]:
+        raise UserError(f"each of {form} in a file of layouts has {', '.join(sorted(PARTS[form]))}")
+    return said
 
 
 def _fraction(name: str, drawn: int) -> float:

@@ -90,6 +90,8 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
     assert {row["stage"] for row in dropped} == {"asking"}
     assert all(row["lineage"]["parents"] and row["lineage"]["requests"] for row in dropped)
     assert {row["of"] for row in rows(first, "tallying")} == {16}
+    letters = sum(len(row["text"]) for row in rows(first, "cutting"))
+    assert first.stage_record("cutting")["figures"] == {"letters": letters, "none": 0}  # of all parts
     left = {
         path.name for path in first.stage_folder("tallying").iterdir() if not path.name.startswith("part-")
     }

@@ -2,7 +2,8 @@
 
 import json
 
-from asked import ask
+import pyarrow as pa
+from asked import WHO, answers_to, ask
 from rows import context
 
 from datagen.records import content_id
@@ -52,6 +53,25 @@ def writer(answers):
 
 def comprehend(answers, rows=None, **options):
     return ask(stage, rows or [passage()], writer(answers), **{"tasks": TASKS, "per_passage": 0} | options)
+
+
+def test_the_account_holds_what_went_in_and_what_came_out():
+    rows = pa.Table.from_pylist([passage(), passage("Nothing.")])
+    options, where = Options(tasks=TASKS, per_passage=0), context("comprehend")
+    requests = list(stage.ask(rows, options, where))
+    answers = answers_to(requests, lambda r: writer(SOUND)(r) if r.row == passage()["id"] else "", WHO)
+    outcome = stage.read(rows, answers, options, where)
+    (text,) = outcome.kept["text"].to_pylist()
+    assert outcome.figures == {
+        "passage_characters": len(TEXT) + len("Nothing."),
+        "bound_characters": len(TEXT),
+        "text_characters": len(text),
+    }
+
+
+def test_structtuning_texts_open_with_their_place():
+    (row,), *_ = comprehend(SOUND, [passage() | {"section": "Names > Binding"}], structure=True)
+    assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
 
 
 def test_sound_exercises_are_bound_after_their_passage():

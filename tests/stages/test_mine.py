@@ -1,10 +1,14 @@
 """Mining exercises from planted sentences."""
 
 import re
+import tempfile
 import textwrap
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -15,9 +19,9 @@ from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.records import TABLES, table_of
 from datagen.stage import Partitions
-from datagen.stages.mine import Options, exercises_of, stage
+from datagen.stages.mine import Known, Options, exercises_of, stage
 from datagen.stages.mine.language import read
-from datagen.stages.mine.vocabulary import learn
+from datagen.stages.mine.vocabulary import count_words, learn
 from datagen.stages.text.exercises import bind
 
 ENGLISH_FILE = load("mined/en").fields
@@ -45,8 +49,12 @@ def run(*rows, where=None, size=None, **options):
         for start in range(0, len(rows), size or len(rows))
     ]
     readers = [lambda names, table=table: table if names is None else table.select(names) for table in tables]
-    outcomes = list(stage.run(Partitions(readers), Options.model_validate(options), where or context("mine")))
-    assert len(outcomes) == len(tables)
+    chosen = Options.model_validate(options)
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(where or context("mine"), output=Path(folder))
+        known = list(stage.run(Partitions(readers), chosen, told))
+        assert len(known) == len(tables)
+        outcomes = [stage.apply(table, one, chosen, told) for table, one in zip(tables, known, strict=True)]
     kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
     dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
@@ -89,6 +97,7 @@ def test_a_cause_inside_a_sentence_is_asked_for(sentence, asked, answer):
     "sentence",
     [
         f"It stays empty until the evening because {REST}.",  # what stays empty?
+        f"Alternatively, you can leave the hive where it stands, so {REST}.",
         f"{FIRST} not because the drones gather at midday.",
         f"If the hive is warm and dry because {REST}, nothing is to be done.",
         f"The keeper who waits because the drones gather at midday may go home at noon or {REST}.",
@@ -121,6 +130,7 @@ def test_a_definition_is_asked_for_by_its_term_and_given_whole(sentence, term):
     [
         "A swarm means that the hive has become too small for all of its bees.",
         "This is a cluster of bees that left its hive.",
+        "A person who is a keeper of bees that are used for pollination may be paid in May.",
     ],
 )
 def test_what_only_looks_like_a_definition_is_left(sentence):
@@ -200,10 +210,10 @@ def test_keywords_lead_to_one_sentence_only():
 
 def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
     texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
-    corpus = [pa.chunked_array([[text]]) for text in texts]
-    assert learn(corpus, ENGLISH, 2) == {"varroosis", "fumigants"}
-    assert "anything" in ENGLISH.general and "anything" not in learn(corpus, ENGLISH, 1)
-    assert learn(reversed(corpus), ENGLISH, 1) == learn(corpus, ENGLISH, 1)
+    counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
+    assert learn(counts, ENGLISH, 2).to_pylist() == ["fumigants", "varroosis"]
+    assert "anything" in ENGLISH.general and "anything" not in learn(counts, ENGLISH, 1).to_pylist()
+    assert learn(reversed(counts), ENGLISH, 1) == learn(counts, ENGLISH, 1)
 
 
 def test_the_words_of_the_domain_come_from_all_partitions():
@@ -493,21 +503,83 @@ def test_a_text_is_as_long_as_the_bound_allows():
     )
 
 
-def test_the_bound_counts_tokens_of_the_target(tmp_path):
+@pytest.fixture
+def blanks(tmp_path):
+    """Save a tokenizer whose tokens are what stands between blanks."""
     tokenizers = pytest.importorskip("tokenizers")
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     words.save(str(tmp_path / "tokenizer.json"))
+    return str(tmp_path)
+
+
+def test_the_bound_counts_tokens_of_the_target(blanks):
     free = run(passage(TEXT))[0][0]["text"]
     size = len(free.split())
-    assert run(passage(TEXT), tokenizer=str(tmp_path), max_tokens=size)[0][0]["text"] == free
-    (shorter,) = run(passage(TEXT), tokenizer=str(tmp_path / "tokenizer.json"), max_tokens=size - 1)[0]
+    assert run(passage(TEXT), tokenizer=blanks, max_tokens=size)[0][0]["text"] == free
+    (shorter,) = run(passage(TEXT), tokenizer=f"{blanks}/tokenizer.json", max_tokens=size - 1)[0]
     assert len(shorter["text"].split()) < size
+
+
+def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
+    rows = [passage(f"{TEXT}\n\nHive {number}.", number) for number in range(30)]
+    every = {row["lineage"]["passage_id"]: row["text"] for row in run(*rows)[0]}
+    target = sum(len(text.split()) for text in every.values()) // 3
+    chosen = []
+    for size in (30, 7, 1):
+        kept, dropped = run(*rows, size=size, tokenizer=blanks, max_total_tokens=target)
+        lengths = [len(row["text"].split()) for row in kept]
+        assert target - 2 * max(lengths) < sum(lengths) <= target
+        assert {row["reason"] for row in dropped} == {"over the token target"}
+        assert all(every[row["lineage"]["passage_id"]] == row["text"] for row in [*kept, *dropped])
+        chosen.append({row["id"] for row in kept})
+    assert chosen[0] == chosen[1] == chosen[2]
+    more = {row["id"] for row in run(*rows, tokenizer=blanks, max_total_tokens=2 * target)[0]}
+    assert chosen[0] < more
+    assert chosen[0] != {
+        row["id"]
+        for row in run(*rows, tokenizer=blanks, max_total_tokens=target, where=context("mine", seed=1))[0]
+    }
+    assert run(*rows, tokenizer=blanks, max_total_tokens=0)[0] == []
+    with pytest.raises(ValueError, match="needs a tokenizer"):
+        Options(max_total_tokens=1)
+
+
+def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
+    rows = [passage(TEXT), passage("one two three", 1)]
+    table = table_of(TABLES["passages"], rows)
+    words = Known(Path(blanks) / "words.parquet")
+    pq.write_table(pa.table({"word": pa.array(["colony"])}), words.words)
+    for options, unit, length in (
+        (Options(tokenizer=blanks), "tokens", lambda text: len(text.split())),
+        (Options(), "characters", len),
+    ):
+        outcome = stage.apply(table, words, options, context("mine"))
+        (text,) = outcome.kept["text"].to_pylist()
+        assert outcome.figures == {
+            f"passage_{unit}": length(TEXT) + length("one two three"),
+            f"bound_{unit}": length(TEXT),
+            f"text_{unit}": length(text),
+        }
 
 
 def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
     with pytest.raises(UserError, match=r"tokenizer\.json"):
         run(passage(TEXT), tokenizer=str(tmp_path))
+
+
+def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
+    rows = [
+        passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=f"Summer > Hive {number}")
+        for number in range(20)
+    ]
+    kept, _ = run(*rows, structure=True)
+    assert len(kept) == 20
+    for row in kept:
+        before, _, after = row["text"].partition(TEXT)
+        number = after.split("Hive ")[1].split(".")[0]
+        assert f"─ Hive {number} ◀" in before
+    assert not Options(structure=True).asked.count("title") and "title" in Options().asked
 
 
 def test_limits_and_tasks_hold():
@@ -652,3 +724,23 @@ def test_answers_come_whole_from_any_passage(text):
         assert exercise.question.strip() and exercise.answer.strip()
         if exercise.task in ("completion", "definition", "effect", "cause", "paraphrase", "consequence"):
             assert exercise.answer.rstrip('"”’)').endswith((".", "!", "?", "…"))
+
+
+ADAPTLLM = {
+    "summary and title": {"title", "writing", "heading", "summary"},
+    "word to text": {"keywords", "definition", "term", "entry"},
+    "natural-language inference": {"inference", "relation"},
+    "common-sense reasoning": {"cause", "effect", "condition", "consequence"},
+    "paraphrase": {"paraphrase"},
+    "completion": {"completion", "enumeration"},
+}
+
+
+def test_adaptllm_all_six_task_types_are_found_in_a_text_that_has_them():
+    assert set().union(*ADAPTLLM.values()) == set(Options().tasks)
+    for name, tasks in ADAPTLLM.items():
+        rows = [passage(TEXT, number, title="Bees", section="Drones and bees") for number in range(5)]
+        domain = frozenset(["beekeepers", "generations", "colouring"])
+        language = ENGLISH.only(tasks)
+        found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
+        assert all(found), name

@@ -23,10 +23,10 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
     given = stage.options.model_validate(options)
     where = replace(context(stage.name, Path(), **(recipe or {})), models={stage.role: who})
     requests = list(stage.ask(table, given, where))
-    answers = _answers(requests, model, who)
+    answers = answers_to(requests, model, who)
     if stage.follow is not None:
         requests += stage.follow(table, answers, given, where)
-        answers = _answers(requests, model, who)
+        answers = answers_to(requests, model, who)
     outcome = stage.read(table, answers, given, where)
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     if stage.takes == stage.gives:
@@ -39,5 +39,6 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
     return kept, dropped, requests
 
 
-def _answers(requests, model, who):
+def answers_to(requests, model, who):
+    """Let a function answer requests."""
     return Answers(Answer(r, completion_of(model(r), r, r.key(who), who)) for r in requests)

@@ -43,7 +43,9 @@ def cut(documents, options, context):
     for row in documents.to_pylist():
         passage = {"id": content_id("passage", row["text"]), "document_id": row["id"], "text": row["text"]}
         builder.keep(passage | {"source": row["source"], "start": 0, "end": len(row["text"])}, row)
-    return builder.outcome()
+    return replace(
+        builder.outcome(), figures={"letters": sum(map(len, documents["text"].to_pylist())), "none": 0}
+    )
 
 
 class Pair(BaseModel):

@@ -38,6 +38,24 @@ def test_any_passage_stands_verbatim_and_every_exercise_whole(text, number, iden
 
 
 @pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
+@pytest.mark.parametrize("form", ["lists", "shots", "dialogues"])
+def test_a_form_is_drawn_by_its_share_and_each_of_its_items_shows_all(name, form):
+    style = load(name).fields
+    without = {key: value for key, value in style.items() if key != form}
+    exercises = [Exercise("t", f"What is it ({letter})?", f"This is {letter}.") for letter in "XYZ"]
+    rows = [passage(id=str(number)) for number in range(400)]
+    changed = [
+        bound for row in rows if (bound := bind(row, exercises, style, 0)) != bind(row, exercises, without, 0)
+    ]
+    assert 20 <= len(changed) <= 65
+    said = [part.split("{")[0] for item in style[form] for part in item.values()]
+    assert all(any(words in bound for bound in changed) for words in said)
+    for bound in changed:
+        assert all(bound.count(words) == 1 for one in exercises for words in (one.question, one.answer))
+    assert bind(rows[0], exercises[:1], style, 0) == bind(rows[0], exercises[:1], without, 0)
+
+
+@pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
 def test_most_texts_begin_with_the_passage_and_some_list_or_preview(name):
     style = load(name).fields
     exercises = [Exercise("t", f"What is it ({letter})?", f"This is {letter}.") for letter in "XYZ"]
@@ -101,6 +119,8 @@ def test_every_layout_shows_question_and_answer():
         ({"separators": []}, "separators"),
         ({"intros": "none"}, "intros"),
         ({"lists": ["{question}"]}, "lists"),
+        ({"shots": [{"intro": "x"}]}, "shots"),
+        ({"dialogues": [{"opening": "x", "question": "{a}", "answer": ""}]}, "a"),
     ],
 )
 def test_a_wrong_layout_is_told(change, said):

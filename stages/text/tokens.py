@@ -1,0 +1,128 @@
+"""
+How long texts are, in tokens of the model that will be trained on them: bounds, accounts and targets.
+
+Where no tokenizer is given, characters are counted instead, and the account says so.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.errors import UserError
+from datagen.records import fraction
+from datagen.request import Reject
+from datagen.stage import Outcome
+
+AT_ONCE = 500  # texts whose tokens are held at a time
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """
+    Measures texts.
+
+    Parameters
+    ----------
+    unit
+        tokens or characters.
+    lengths
+        Gives the length of each of some texts in that unit.
+    middle
+        Gives where the middle one of a text's tokens begins, in code points.
+    """
+
+    unit: str
+    lengths: Callable[[Sequence[str]], list[int]]
+    middle: Callable[[str], int]
+
+    def fits(self, text: str, longest: int) -> bool:
+        """Tell whether a text is not longer than so much."""
+        # A token holds a byte at least, and so does a character: most texts need no look.
+        few = len(text.encode("utf-8", "surrogatepass")) <= longest
+        return few or self.lengths([text])[0] <= longest
+
+    def account(self, outcome: Outcome, passages: Sequence[str], bound: Sequence[str]) -> Outcome:
+        """
+        Add to an outcome what went in and what came out.
+
+        Its figures are, in the ruler's unit: the length of all `passages` that the stage was given, of those
+        that are `bound` into its kept texts, and of these texts: the last by the second is the expansion.
+        """
+        texts: list[str] = outcome.kept["text"].to_pylist()
+        said = (("passage", passages), ("bound", bound), ("text", texts))
+        figures = {f"{name}_{self.unit}": sum(self.lengths(of)) for name, of in said}
+        return replace(outcome, figures=figures)
+
+
+def ruler(tokenizer: str, folder: Path) -> Ruler:
+    """
+    Make the ruler of a tokenizer.
+
+    Parameters
+    ----------
+    tokenizer
+        A checkpoint's folder or a ``tokenizer.json``, from `folder` on; "": characters are counted.
+    folder
+        Where relative paths start.
+
+    Raises
+    ------
+    UserError
+        When the file is not there, is no tokenizer, or the library that reads it is not installed.
+    """
+    if not tokenizer:
+        return Ruler("characters", lambda texts: list(map(len, texts)), lambda text: len(text) // 2)
+    path = folder / Path(tokenizer).expanduser()
+    path = path / "tokenizer.json" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"tokenizer: there is no {path}; name a checkpoint's folder or a tokenizer.json")
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise UserError(
+            "the option tokenizer needs the package tokenizers, which comes with the extras cpu and gpu; "
+            "without it, leave the option out and bound texts by their characters"
+        ) from error
+    try:
+        tokens = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"tokenizer: {path} is no tokenizer: {error}") from error
+
+    def lengths(texts: Sequence[str]) -> list[int]:
+        parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
+        return [
+            len(one)
+            for part in parts
+            for one in tokens.encode_batch_fast(list(part), add_special_tokens=False)
+        ]
+
+    def middle(text: str) -> int:
+        offsets = tokens.encode(text, add_special_tokens=False).offsets
+        return int(offsets[len(offsets) // 2][0]) if offsets else 0
+
+    return Ruler("tokens", lengths, middle)
+
+
+def lot(name: str, seed: int) -> float:
+    """Draw the lot, in [0, 1), by which a text is taken before others until a target is reached."""
+    return fraction("target", str(seed), name)
+
+
+def over_target(drawn: float, last: float) -> Reject:
+    """Say of a text that the target was reached before its turn."""
+    return Reject("over the token target", f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")
+
+
+def last_lot(lots: pa.ChunkedArray, lengths: pa.ChunkedArray, target: int) -> float:
+    """
+    Find the highest lot that is taken: texts are taken by their lots until the next would pass the target.
+
+    Which texts these are does not depend on how the texts are parted. -1 where not one fits.
+    """
+    drawn = lots.to_numpy()
+    order = np.argsort(drawn, kind="stable")
+    taken = int(np.searchsorted(np.cumsum(lengths.to_numpy()[order]), target, side="right"))
+    return float(drawn[order[taken - 1]]) if taken else -1.0
