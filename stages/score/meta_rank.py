@@ -134,7 +134,7 @@ def _reliability(row: str, answers: Answers, known: Sequence[Reference]) -> floa
         told.setdefault(answer.request.about, []).append(answer)
     total = 0.0
     for reference in known:
-        better = verdict.expectation(told.get(reference.id, []))
+        better = verdict.probability(told.get(reference.id, []))
         if better is None:
             return None
         total += better if reference.verdict == "right" else better - 1
