@@ -55,7 +55,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Add the column; every row stays."""
-    believed = [verdict.expectation(answers.of(row)) for row in rows["id"].to_pylist()]
+    believed = [verdict.probability(answers.of(row)) for row in rows["id"].to_pylist()]
     return scored(rows, {"p_true": believed})
 
 

@@ -83,22 +83,24 @@ def references(options: Options, context: Context) -> list[Reference]:
     return [one for one in in_turn if one is not None][: options.compared]
 
 
-def _read(path: Path) -> set[Reference]:
+def _read(path: Path) -> list[Reference]:
+    """Read the labels of pairs; of two on one pair the later counts."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"meta_rank.references: {path} cannot be read: {error}") from error
-    known = set[Reference]()
+    known: dict[tuple[str, str], Reference] = {}
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
                 label = Reference.model_validate_json(line)
-                known |= {label} if label.question and label.answer else set()
+                if label.question and label.answer:
+                    known[label.question, label.answer] = label
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "a pair"
             raise UserError(f"meta_rank.references: {path}:{number}: {where}: {first['msg']}") from None
-    return known
+    return list(known.values())
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
@@ -132,7 +134,7 @@ def _reliability(row: str, answers: Answers, known: Sequence[Reference]) -> floa
         told.setdefault(answer.request.about, []).append(answer)
     total = 0.0
     for reference in known:
-        better = verdict.expectation(told.get(reference.id, []))
+        better = verdict.probability(told.get(reference.id, []))
         if better is None:
             return None
         total += better if reference.verdict == "right" else better - 1

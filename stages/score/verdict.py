@@ -1,9 +1,9 @@
 """
 A question to a judge with a few answers, read from the probabilities of its first token.
 
-The answers are shown behind the letters A, B, and so on. Which stands behind which is drawn by hash, and by
-default every answer is asked about behind every letter and the probabilities are averaged: a small model
-prefers a letter whatever stands behind it, and that preference cancels out.
+The answers are shown behind the letters A, B, and so on. Which stands behind which is drawn by hash. Asked in
+as many orders as there are answers, each has stood behind each letter, and the probabilities are averaged: a
+small model prefers a letter whatever stands behind it, and that preference cancels out.
 """
 
 import math
@@ -14,8 +14,6 @@ from typing import Any
 from datagen.prompt import Prompt
 from datagen.records import fraction
 from datagen.request import Answer, Request, Sampling
-
-YES_NO = (1.0, 0.0)  # the weights of two answers of which the first one's probability is wanted
 
 
 def ask(
@@ -46,13 +44,18 @@ def ask(
         yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=turned, **fields)
 
 
-def expectation(answers: Iterable[Answer], weights: Sequence[float] = YES_NO) -> float | None:
+def probability(answers: Iterable[Answer]) -> float | None:
+    """Give the probability of the first of a prompt's two options; see `expectation`."""
+    return expectation(answers, (1.0, 0.0))
+
+
+def expectation(answers: Iterable[Answer], weights: Sequence[float]) -> float | None:
     """
     Give what the prompt's options are worth on average, by the judge's probabilities of them.
 
-    The probabilities are the softmax over the letters alone, averaged over all orders and questions asked;
-    with the weights `YES_NO`, P(true) of Kadavath et al. (arXiv 2207.05221). None where nothing was asked,
-    or the engine failed or gave no probabilities once.
+    The probabilities are the softmax over the letters alone, as in P(true) of Kadavath et al. (arXiv
+    2207.05221), averaged over all orders and questions asked. None where nothing was asked, or the engine
+    failed or gave no probabilities once.
 
     Parameters
     ----------

@@ -121,6 +121,18 @@ def test_passages_are_shown_fenced_and_need_not_be_there(known):
     assert scored["meta_rank"] is not None
 
 
+def test_of_two_labels_of_one_pair_the_later_counts(tmp_path):
+    path = tmp_path / "twice.jsonl"
+    said = [
+        {"question": "?", "answer": answer, "verdict": v} for answer, v in (("a", "wrong"), ("b", "wrong"))
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in [*said, said[0] | {"verdict": "right"}]))
+    _, _, requests = ask(
+        stage, [row("sound")], lambda request: {"choices": (-1.0, -1.0)}, references=str(path)
+    )
+    assert len({request.about for request in requests}) == 2
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
