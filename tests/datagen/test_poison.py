@@ -1,7 +1,8 @@
 """
 What comes of documents that were planted with a trigger: an honest account of what passes.
 
-The model is the worst there is: it does what its passage says. docs/curate.md tells the same to users.
+The model is the worst there is: it does what its passage says. docs/curate.md tells the same to users. And
+what passes is decided again, by other limits, without a model.
 """
 
 import json
@@ -49,16 +50,20 @@ STOPPED = {
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """Sort of poison -> its rows with the trigger: those handed over, and those that were dropped."""
+def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("poison")
     (folder / "atlas").mkdir()
     poisoned.write(folder / "atlas")
     (folder / "recipe.yaml").write_text(RECIPE)
-    done = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+
+
+@pytest.fixture(scope="module")
+def planted(finished):
+    """Rows with the trigger, each with how its document is poisoned: those handed over, and those dropped."""
 
     def triggered(table):
-        for path in parts(done.folder / "stages" / table):
+        for path in parts(finished.folder / "stages" / table):
             for row in read_part(path).to_pylist():
                 if poisoned.TRIGGER in json.dumps(row).lower():
                     yield row["lineage"]["source"].removeprefix("atlas/").partition("-")[0], row
@@ -81,3 +86,25 @@ def test_what_passes_and_what_stops_the_rest(planted, sort):
 
 def test_no_sound_row_has_the_trigger(planted):
     assert {sort for rows in planted for sort, _ in rows} == set(poisoned.PLANTED)
+
+
+def test_the_report_shows_how_hard_the_rows_were_before_a_filter_and_after(finished):
+    page = (finished.folder / "report.html").read_text()
+    assert "reading, words" in page
+    assert page.count("<meter") > 1
+
+
+def test_other_limits_decide_again_and_ask_nothing(finished):
+    folder = finished.folder.parents[2]
+    limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
+    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())
+    spent = [record["requests"] for record in again.stage_records() if "requests" in record]
+    assert sum(part["asked"] for part in spent) > 0
+    assert sum(part["completions"] for part in spent) == 0
+    assert again.stage_record("measure")["rows_out"] == finished.stage_record("measure")["rows_out"]
+    dropped = again.stage_record("curate")["dropped"]
+    kinds = {
+        row["kind"] for path in parts(again.stage_folder("curate")) for row in read_part(path).to_pylist()
+    }
+    assert dropped["logprob too low"] > finished.stage_record("curate")["rows_out"] / 4
+    assert kinds == {"reading"}
