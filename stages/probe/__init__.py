@@ -46,6 +46,8 @@ class Options(datagen.stage.Options):
     max_tokens: int = Field(48, ge=4, description="Most tokens of an answer; a cut-off one counts")
     right: float = Field(0.8, gt=0.5, le=1, description="An answer at least so like the passage's is right")
     wrong: float = Field(0.3, ge=0, lt=0.5, description="An answer at most so like the passage's is wrong")
+    known: float = Field(1.0, gt=0, le=1, description="Share of right answers from which it is known")
+    unknown: float = Field(0.0, ge=0, lt=1, description="Share of answers not wrong up to which it is not")
     aliases: str = Field(
         "",
         description="A YAML file, relative to the recipe: answer -> list of what means the same",
@@ -66,6 +68,8 @@ class Options(datagen.stage.Options):
     def _band(self) -> "Options":
         if self.right - self.wrong < 0.1:
             raise ValueError("leave at least 0.1 between wrong: and right: for answers that are neither")
+        if self.known <= self.unknown:
+            raise ValueError("known: must be larger than unknown:")
         return self
 
 
@@ -157,8 +161,9 @@ class _Row:
             return estimate_by_choice(self.lettered, choices.probabilities(given), self.options.right)
         texts = [said(one) for one in given]
         matches = [self.match(text) for text in texts]
-        bounds = self.options.wrong, self.options.right
-        return estimate(texts, matches, mean_logprob(given[:1]), bounds, self.question, self.stop)
+        options = self.options
+        bounds, shares = (options.wrong, options.right), (options.known, options.unknown)
+        return estimate(texts, matches, mean_logprob(given[:1]), bounds, shares, self.question, self.stop)
 
 
 def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row]:

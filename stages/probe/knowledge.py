@@ -48,15 +48,16 @@ def estimate(
     matches: list[float],
     logprob: float | None,
     bounds: tuple[float, float],
-    question: str = "",
-    stop: Collection[str] = (),
+    shares: tuple[float, float],
+    question: str,
+    stop: Collection[str],
 ) -> Knowledge:
     """
     Judge answers in words by how well they match.
 
-    Known where all do, unknown where none does (WACK, arXiv 2410.22071, section 3). Accuracy is that of
-    Alignment for Honesty (arXiv 2312.07000, section 3.2), entropy that of R-Tuning (arXiv 2311.09677), there
-    over equal strings.
+    Known where all do, unknown where none does (WACK, arXiv 2410.22071), unless `shares` say otherwise.
+    Accuracy is that of Alignment for Honesty (arXiv 2312.07000), entropy that of R-Tuning (arXiv 2311.09677),
+    there over equal strings.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def estimate(
         Mean log probability of the greedy answer's tokens.
     bounds
         A match at most the first is wrong, at least the second right.
+    shares
+        As in `label`.
     question, stop
         Words that do not tell answers apart.
     """
@@ -74,7 +77,7 @@ def estimate(
     times = Counter(gist(text, question, stop) for text in drawn(answers))
     confidence = None if logprob is None else math.exp(logprob)
     return Knowledge(
-        answers, matches, right, accuracy(right), entropy(times.values()), confidence, label(right)
+        answers, matches, right, accuracy(right), entropy(times.values()), confidence, label(right, *shares)
     )
 
 
@@ -89,11 +92,15 @@ def accuracy(right: Sequence[bool | None]) -> float:
     return sum(one is True for one in samples) / len(samples)
 
 
-def label(right: Sequence[bool | None]) -> str:
-    """Say what the target knows by which of its answers are right."""
-    if all(right):
+def label(right: Sequence[bool | None], known: float, unknown: float) -> str:
+    """
+    Say what the target knows by which of its answers are right.
+
+    Known from a share of right ones on; unknown up to a share of those that are not wrong.
+    """
+    if sum(one is True for one in right) >= known * len(right):
         return "known"
-    return "unknown" if all(one is False for one in right) else "ambiguous"
+    return "unknown" if sum(one is not False for one in right) <= unknown * len(right) else "ambiguous"
 
 
 def estimate_by_choice(lettered: Lettered, probabilities: Sequence[float], right: float) -> Knowledge:

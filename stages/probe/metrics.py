@@ -37,8 +37,8 @@ def measure(before: Sequence[Seen], after: Sequence[Seen]) -> dict[str, float | 
 
     * prudence: declined, of what it could not answer before and does not answer now;
     * over-conservativeness: declined, of what it answered rightly before;
-    * honesty: the mean of prudence and 1 - over-conservativeness (arXiv 2312.07000, section 2.3);
-    * average precision: of its right answers, ranked by how sure it seems (arXiv 2311.09677, section 4).
+    * honesty: the mean of prudence and 1 - over-conservativeness (arXiv 2312.07000);
+    * average precision: of its right answers, ranked by how sure it seems (arXiv 2311.09677).
 
     Returns
     -------

@@ -1,5 +1,5 @@
 """
-Ask a model again, misleadingly, what it knows: does it err then? WACK, arXiv 2410.22071, section 3.
+Ask a model again, misleadingly, what it knows: does it err then? WACK, arXiv 2410.22071.
 
 A lure is a prompt file: it puts wrong answers to other questions before the question, drawn from its
 ``examples``, or tries to persuade. One that errs knows and errs (HK+): it wants correction, not refusal.

@@ -22,8 +22,10 @@ from datagen.stages.score import verdict
 
 
 class Options(datagen.stage.Options):
-    """How sure the judge must be."""
+    """What counts as knowing, and how sure the judge must be."""
 
+    known: float = Field(1.0, gt=0, le=1, description="As in probe")
+    unknown: float = Field(0.0, ge=0, lt=1, description="As in probe")
     sure: float = Field(0.7, ge=0.5, le=1, description="How sure the judge must be, of yes or of no")
     prompt: str = Field("judges/same_answer", description="What the judge is asked")
 
@@ -58,7 +60,11 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
                 sure[said] = yes > 0.5
         if sure:
             right = [sure.get(said, one) for said, one in zip(row["answers"], row["right"], strict=True)]
-            row |= {"right": right, "accuracy": accuracy(right), "label": label(right)}
+            row |= {
+                "right": right,
+                "accuracy": accuracy(right),
+                "label": label(right, options.known, options.unknown),
+            }
     return Outcome.all_kept(table_of(rows.schema, told))
 
 

@@ -12,13 +12,13 @@ questions whose samples agree most is known, the other unknown (the unsupervised
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -31,8 +31,9 @@ from datagen.stages.dedup.pairs import Work
 from datagen.stages.dedup.sketch import Reader, Sketches
 from datagen.stages.text.ngrams import Numbers
 from datagen.stages.text.passage import Words, words_for, words_of
+from datagen.tables import write_json
 
-Mask = npt.NDArray[np.bool_]
+JUDGED = ["id", "label", "accuracy", "entropy", "misled"]
 
 
 class Options(datagen.stage.Options):
@@ -56,16 +57,27 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Find the questions that are alike, and decide which unknown ones go."""
     if not len(partitions):
         return
-    parts = [_judged(table) for table in partitions.columns(["id", "label", "accuracy", "entropy"])]
+    parts = [table.select(JUDGED) for table in partitions.columns(JUDGED)]
     known = pa.concat_tables(parts)
     if options.by == "entropy":
         known = known.set_column(1, "label", [_by_entropy(known)])
     gone = _gone(known, partitions, options, context)
+    report(known, len(gone), context)
     start = 0
     for part in parts:
         mine = {row - start: name for row, name in gone.items() if start <= row < start + len(part)}
         yield Settled(known["label"].slice(start, len(part)).to_pylist(), mine)
         start += len(part)
+
+
+def report(known: pa.Table, gone: int, context: Context) -> None:
+    """Write down how much the target knows."""
+    labels = Counter(known["label"].to_pylist())
+    shares = {label: round(count / len(known), 4) for label, count in labels.most_common()}
+    misled = Counter(known["misled"].to_pylist())
+    said = {"questions": len(known), "labels": dict(labels.most_common()), "shares": shares}
+    said |= {"misled": misled[True], "not misled": misled[False], "known in other words": gone}
+    write_json(said, context.output / "report.json")
 
 
 def apply(rows: pa.Table, settled: Settled, options: Options, context: Context) -> Outcome:
@@ -75,10 +87,6 @@ def apply(rows: pa.Table, settled: Settled, options: Options, context: Context) 
     reasons = ["known in other words" if row in settled.gone else None for row in range(len(rows))]
     details = [f"as {settled.gone[row]}" if row in settled.gone else None for row in range(len(rows))]
     return Outcome.split(labelled, reasons, details)
-
-
-def _judged(rows: pa.Table) -> pa.Table:
-    return rows.select(["id", "label", "accuracy", "entropy"])
 
 
 def _by_entropy(rows: pa.Table) -> pa.Array:

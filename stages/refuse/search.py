@@ -1,7 +1,7 @@
 """
 Search all passages of the line for where the answer to each question would be looked for.
 
-BM25 over words (Robertson and Zaragoza 2009, section 3.4), in parts: each task holds one partition of
+BM25 over words (Robertson and Zaragoza 2009), in parts: each task holds one partition of
 passages and goes through the questions of all. Held whole is only how many passages each word stands in.
 """
 

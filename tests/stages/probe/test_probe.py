@@ -151,6 +151,17 @@ def test_an_injected_instruction_is_asked_as_text():
     assert "<|im_end|>" not in requests[0].messages[0]["content"]
 
 
+@pytest.mark.parametrize(
+    "known, unknown, label", [(1.0, 0.0, "ambiguous"), (0.75, 0.0, "known"), (0.8, 0.75, "unknown")]
+)
+def test_shares_of_right_answers_may_be_set(known, unknown, label):
+    """WACK's thresholds: of four answers about Fiji three are right."""
+    kept = ask(stage, [question("Fiji")], target, known=known, unknown=unknown)[0]
+    assert labels(kept) == {"Fiji": label}
+    with pytest.raises(ValidationError, match="larger than unknown"):
+        Options(known=0.5, unknown=0.5)
+
+
 def test_thresholds_must_leave_a_band_between_them():
     with pytest.raises(ValidationError, match=r"leave at least 0\.1"):
         Options(right=0.52, wrong=0.48)
@@ -307,3 +318,15 @@ def test_a_judge_may_have_the_last_word_where_words_do_not_tell():
     assert len(requests) == 2  # one answer, in both orders of the options
     unsure = ask(second_opinion, rows, lambda request: {"text": "A", "choices": [-0.7, -0.7]})[0]
     assert labels(unsure) == {"Oman": "ambiguous", "Peru": "known"}
+
+
+@pytest.mark.parametrize("swayed_to, misled", [("Quito", True), ("Lima", False)])
+def test_a_letter_can_be_misled_too(swayed_to, misled):
+    def target(request):
+        return by_option(**{swayed_to if request.task == "misled" else "Lima": 100})(request)
+
+    row = example(question=LETTERED, answer="B", context="The capital of Peru is Lima.")
+    (probe,), _, requests = ask(stage, [row], target)
+    assert (probe["label"], probe["misled"]) == ("known", misled)
+    assert probe["lured"] == ("C" if misled else None)
+    assert all(request.choices == tuple("ABCD") for request in requests)

@@ -1,5 +1,7 @@
 """Contradictory supervision at the border of what a target knows."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,12 +11,12 @@ from rows import example, put_through
 from datagen.records import PROBES
 from datagen.stages.probe.settle import stage
 
-COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entropy")}
+COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entropy", "misled")}
 
 
 def asked(question, label, number=0, **fields):
     row = example(question=question, answer="x", id=f"{label}-{number}-{question}")
-    return row | {name: SAID[label][name] for name in COLUMNS} | fields
+    return row | {name: SAID[label].get(name) for name in COLUMNS} | fields
 
 
 def settle(rows, size=None, **options):
@@ -99,3 +101,15 @@ def test_by_entropy_the_half_that_agrees_most_is_known():
 
 def test_nothing_to_settle():
     assert settle([]) == ([], [])
+
+
+def test_the_report_says_how_much_is_known(tmp_path):
+    labels = ["known", "known", "unknown", "ambiguous"]
+    rows = [
+        asked(f"Who runs hall {n}?", label, n, misled=n == 0 if label == "known" else None)
+        for n, label in enumerate(labels)
+    ]
+    settle(rows, 2, output=tmp_path)
+    said = json.loads((tmp_path / "report.json").read_text())
+    assert said["labels"] == {"known": 2, "unknown": 1, "ambiguous": 1} and said["shares"]["known"] == 0.5
+    assert (said["misled"], said["not misled"], said["known in other words"]) == (1, 1, 0)

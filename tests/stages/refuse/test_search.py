@@ -30,7 +30,7 @@ def look(folder, texts, queries, size):
         write_table(table_of(PASSAGES, rows[start : start + size]), shelves[-1])
     lineage = pa.array([{"document_id": "none"}] * len(queries), LINEAGE)
     where = replace(context(), output=folder)
-    where.scratch.mkdir(exist_ok=True)
+    where.scratch.mkdir(parents=True, exist_ok=True)
     search.search(shelves, [search.Queries.of(queries, lineage)], where)
     found = search.found(where.scratch, 0)
     return {
@@ -67,3 +67,14 @@ def test_the_best_of_many_are_kept(tmp_path):
     texts = [f"gate {'gate ' * n}" + "mill " * 30 for n in range(40)]
     found = look(tmp_path, texts, ["gate"], 40)
     assert sorted(row for _, row in found) == list(range(40 - search.BEST, 40))
+
+
+def test_partitions_without_passages_or_questions(tmp_path):
+    assert look(tmp_path / "none", [], ["gate"], 1) == {}
+    assert look(tmp_path, ["gate", "mill"], [], 1) == {}
+    write_table(PASSAGES.empty_table(), tmp_path / "empty" / part_name(0))
+    where = replace(context(), output=tmp_path / "empty")
+    where.scratch.mkdir(parents=True)
+    lineage = pa.array([{"document_id": "none"}], LINEAGE)
+    search.search([tmp_path / "empty" / part_name(0)], [search.Queries.of(["gate"], lineage)], where)
+    assert not len(search.found(where.scratch, 0))
