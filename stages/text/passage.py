@@ -44,6 +44,7 @@ class Words(BaseModel):
     malformed: tuple[str, ...] = ()
     counting: tuple[str, ...] = ()
     naming: frozenset[str] = frozenset()
+    happening: tuple[str, ...] = ()
     numerals: frozenset[str] = frozenset()
     outside: tuple[str, ...] = ()
     pointing: frozenset[str] = frozenset()
@@ -55,6 +56,7 @@ class Words(BaseModel):
     opposites: tuple[tuple[str, str], ...] = ()
     conditions: tuple[str, ...] = ()
     defining: tuple[str, ...] = ()
+    binding: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
     articles: frozenset[str] = frozenset()
@@ -147,7 +149,7 @@ class Passage:
 
     @cached_property
     def quotable(self) -> list[str]:
-        """The sentences that can be understood without the others, neither short nor long, on one line."""
+        """The sentences of the subject that can be understood alone, neither short nor long, on one line."""
         return [line for line in dict.fromkeys(line for _, line in self.sentences) if self._understood(line)]
 
     @cached_property
@@ -199,6 +201,7 @@ class Passage:
             and words[0] not in self.words.subjectless
             and not opening(words, self.words.dangling)
             and not phrase_in(words, self.words.outside)
+            and not phrase_in(words, self.words.apparatus)
         )
 
 

@@ -62,11 +62,14 @@ def test_the_account_holds_what_went_in_and_what_came_out():
     answers = answers_to(requests, lambda r: writer(SOUND)(r) if r.row == passage()["id"] else "", WHO)
     outcome = stage.read(rows, answers, options, where)
     (text,) = outcome.kept["text"].to_pylist()
-    assert outcome.figures == {
-        "passage_characters": len(TEXT) + len("Nothing."),
-        "bound_characters": len(TEXT),
-        "text_characters": len(text),
-    }
+    assert (
+        outcome.figures.items()
+        >= {
+            "passage_characters": len(TEXT) + len("Nothing."),
+            "bound_characters": len(TEXT),
+            "text_characters": len(text),
+        }.items()
+    )
 
 
 def test_structtuning_texts_open_with_their_place():

@@ -13,6 +13,7 @@ from datagen.records import chat, content_id
 from datagen.stages.instruct import Options, stage
 from datagen.stages.instruct.tasks import find_task, task_names
 from datagen.stages.text.fields import SENTENCE_MARKS, Line
+from datagen.stages.text.passage import words_of
 
 TEXT = """\
 A block is a piece of program text that is executed as a unit. A name
@@ -92,12 +93,30 @@ def test_a_sound_answer_becomes_a_pair_with_its_evidence(task):
 
 
 def test_every_task_has_a_sound_answer_here():
-    assert {*SOUND, "marked_question"} == set(task_names())  # that one: instruct/test_marked_question.py
+    # Those that have a file of their own in instruct/.
+    elsewhere = {"marked_question", "multiple_choice", "inference", "irac", "continuation"}
+    assert {*SOUND} | elsewhere == set(task_names())
 
 
 def test_what_stands_alone_has_no_context_and_the_rest_has():
     alone = {task for task in SOUND if outcome_of(task, SOUND[task])["context"] is None}
     assert alone == {"closed_book_question", "true_false", "definition"}
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_no_words_around_an_exercise_point_to_where_its_passage_stands(name):
+    """An exercise may come before its passage, and one that stands alone has none."""
+    fields = load(find_task(name).prompt).fields
+    for said in texts_of({key: value for key, value in fields.items() if key not in ("system", "user")}):
+        assert not {"above", "below", "previous", "preceding"} & set(words_of(said)), said
+
+
+def texts_of(value):
+    if isinstance(value, str):
+        return [value]
+    return [
+        text for part in (value.values() if isinstance(value, dict) else value) for text in texts_of(part)
+    ]
 
 
 def test_an_extractive_answer_is_the_passages_own_words_across_its_line_breaks():
@@ -191,6 +210,11 @@ class TestAsking:
         assert quotes["yes_no"][2:] == [NAMES, LIMIT]
         assert all(quote in " ".join(TEXT.split()) for quote in quotes["yes_no"])
         assert [next(iter(request.schema["properties"])) for request in requests] == ["evidence", "evidence"]
+
+    def test_a_note_on_the_text_is_no_quote(self):
+        noted = passage(f"{BLOCK} Function calls are described in more detail in section Calls.")
+        _, _, (request,) = ask(stage, [noted], written(**SOUND), tasks=["yes_no"])
+        assert request.schema["properties"]["evidence"]["enum"] == [BLOCK]
 
     def test_a_passage_without_anything_to_quote_is_not_asked(self):
         code = passage("for_stmt ::= target\nwhile_stmt ::= test")
