@@ -63,7 +63,10 @@ class Options(datagen.stage.Options):
     )
     share: float = Field(1.0, ge=0, le=1, description="Share of the documents gathered, drawn by hash")
     across_documents: float = Field(
-        0.5, ge=0, le=1, description="Share of the texts whose passages share rare words, not a document"
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the texts that go by rare words before the document; 0: none spans documents",
     )
     per_text: int = Field(6, ge=1, description="Exercises in a text")
     per_task: int = Field(2, ge=1, description="Exercises of one task in a text")

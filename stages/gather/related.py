@@ -18,7 +18,7 @@ Passage = Mapping[str, Any]  # a row of passages
 
 
 class Plan(NamedTuple):
-    """How long texts are, and the share of them that spans documents."""
+    """How long texts are, and the share of them that begins with rare words; 0: none spans documents."""
 
     lengths: Sequence[int]
     across_documents: float
@@ -62,9 +62,14 @@ def gather(
     for first in sorted(free, key=lambda n: fraction("begins", passages[n]["id"], str(seed))):
         if not _holds(free, first) or not wanted:
             continue
-        spans = fraction("across", passages[first]["id"], str(seed)) < plan.across_documents
+        drawn = fraction("across", passages[first]["id"], str(seed))
+        others: Iterator[int] = kin.within(first)
+        if plan.across_documents:
+            near = kin.sharing(first)
+            related = chain(near, others) if drawn < plan.across_documents else chain(others, near)
+            others = chain(related, _following(first, free))
         chosen, taken, size = [first], {names[first]}, lengths[first]
-        for other in chain(kin.of(first, spans), _following(first, free)):
+        for other in others:
             if size >= FULL * wanted[0] and len(chosen) >= FEWEST:
                 break
             if names[other] not in taken and size + lengths[other] <= wanted[0] and _holds(free, other):
@@ -78,7 +83,7 @@ def gather(
             wanted.rotate(-1)
             failed = 0
             yield Gathering([passages[n] for n in chosen], [names[n] for n in chosen])
-        elif (failed := failed + 1) == TRIES:
+        elif len(chosen) > 1 and (failed := failed + 1) == TRIES:
             wanted.popleft()
             failed = 0
 
@@ -112,8 +117,10 @@ class _Kin:
             self._document[one["document_id"]].append(number)
         self._documents = [one["document_id"] for one in passages]
 
-    def of(self, first: int, across_documents: bool) -> Iterator[int]:
-        """List the relatives of a passage, the nearest first, by rare words or within its document."""
-        near = sorted(self._document[self._documents[first]], key=lambda n: (abs(n - first), n))
-        alike = [self._number[text] for text in self._postings.related(self._texts[first])]
-        return chain(alike, near) if across_documents else chain(near, alike)
+    def within(self, first: int) -> Iterator[int]:
+        """List the passages of the same document, the nearest first."""
+        return iter(sorted(self._document[self._documents[first]], key=lambda n: (abs(n - first), n)))
+
+    def sharing(self, first: int) -> Iterator[int]:
+        """List the passages that share rare words with one, the nearest first."""
+        return (self._number[text] for text in self._postings.related(self._texts[first]))

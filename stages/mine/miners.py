@@ -158,8 +158,9 @@ def _candidate(
 
 
 def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
-    """Tell whether what is asked about stands alone and gives no answer away, and no bracket was cut open."""
+    """Tell whether what is asked about is whole, stands alone and gives no answer away."""
     asked = values.get(ASKED.get(task, ""), "")
     if task == "term" and values["term"].casefold() in asked.casefold():
         return False
-    return not language.pointing.match(capital(asked)) and all(map(is_closed, values.values()))
+    bare = task in ("cause", "effect") and language.nominal.match(asked) and not language.verb.search(asked)
+    return not (bare or language.pointing.match(capital(asked))) and all(map(is_closed, values.values()))

@@ -6,7 +6,9 @@ Where no tokenizer is given, characters are counted instead, and the account say
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,17 +81,7 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"tokenizer: there is no {path}; name a checkpoint's folder or a tokenizer.json")
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise UserError(
-            "the option tokenizer needs the package tokenizers, which comes with the extras cpu and gpu; "
-            "without it, leave the option out and bound texts by their characters"
-        ) from error
-    try:
-        tokens = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise UserError(f"tokenizer: {path} is no tokenizer: {error}") from error
+    tokens = _load(path, path.stat().st_mtime_ns)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
@@ -104,6 +96,22 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
         return int(offsets[len(offsets) // 2][0]) if offsets else 0
 
     return Ruler("tokens", lengths, middle)
+
+
+@cache
+def _load(path: Path, changed: int) -> Any:
+    """Load a tokenizer, once for all partitions that a worker measures."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise UserError(
+            "the option tokenizer needs the package tokenizers, which comes with the extras cpu and gpu; "
+            "without it, leave the option out and bound texts by their characters"
+        ) from error
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"tokenizer: {path} is no tokenizer: {error}") from error
 
 
 def lot(name: str, seed: int) -> float:

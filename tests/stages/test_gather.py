@@ -189,13 +189,20 @@ def test_related_passages_share_rare_words_the_nearest_first():
 
 def test_passages_of_a_document_or_with_a_rare_word_come_before_others():
     shares = {}
-    for across in (0, 1):
+    for across in (1e-9, 1):
         kept, _, _ = gathered(ROWS, lengths=[400], across_documents=across)
         first = [[BY_ID[one] for one in row["lineage"]["parents"]] for row in kept]
         same = [len({row["document_id"] for row in text}) < len(text) for text in first]
         alike = [len({row["index"] // 3 for row in text}) < len(text) for text in first]
         shares[across] = sum(same) / len(same), sum(alike) / len(alike)
-    assert shares[0][0] > 0.7 and shares[1][1] > 0.7
+    assert shares[1e-9][0] > 0.7 and shares[1][1] > 0.7
+
+
+def test_no_text_spans_documents_where_the_option_says_so():
+    kept, _, _ = gathered(ROWS, lengths=[300, 400], across_documents=0)
+    assert len(kept) > 20
+    for row in kept:
+        assert len({BY_ID[one]["document_id"] for one in row["lineage"]["parents"]}) == 1
 
 
 def test_passages_stand_verbatim_below_their_names_and_the_account_holds(made):

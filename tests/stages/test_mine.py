@@ -109,6 +109,11 @@ def test_what_only_looks_like_a_cause_is_left(sentence):
     assert mined(sentence, ["cause", "effect"]) == []
 
 
+def test_the_effect_of_what_is_no_sentence_is_not_asked_for():
+    assert mined(f"A mark of coloured paint on the back of a queen, so {REST}.", ["effect"]) == []
+    assert mined(f"A mark of coloured paint is on the back of a queen, so {REST}.", ["effect"])
+
+
 @pytest.mark.parametrize(
     ("sentence", "term"),
     [

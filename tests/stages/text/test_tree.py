@@ -1,7 +1,7 @@
 """Places of passages in the tree of their document: what the contract of StructTuning asks."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
@@ -51,6 +51,7 @@ def test_structtuning_each_text_is_opened_by_its_place():
 NAMES = st.sampled_from(["", "A", "B", "A > B", "A > C", " > ", "A >  "])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["", "Bees", "A"]), st.text(max_size=30)), max_size=12))
 def test_structtuning_no_passage_is_without_a_place_and_no_two_share_one(parts):
     rows = [passage(n, section, text, title) for n, (section, title, text) in enumerate(parts)]
