@@ -19,6 +19,7 @@ from datagen.tables import whole_file
 
 RIGHT, WRONG, SKIP = VERDICTS = ("right", "wrong", "skip")
 CONTENT = ("question", "answer", "text")  # what names a row that has no id
+BY_CONTENT = "content "  # what the key of such a row begins with
 
 Label = dict[str, Any]
 
@@ -67,7 +68,12 @@ def key(label: Mapping[str, Any]) -> str:
 
 def content_key(*content: str | None) -> str:
     """Hash what a row says; an empty field is no field."""
-    return "content " + content_id(*(said or None for said in content))
+    return BY_CONTENT + content_id(*(said or None for said in content))
+
+
+def by_content(verdicts: Mapping[str, str]) -> bool:
+    """Tell whether any row is named by what it says, so that the columns `CONTENT` are needed to find it."""
+    return any(name.startswith(BY_CONTENT) for name in verdicts)
 
 
 def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]:
@@ -77,12 +83,12 @@ def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]
     Parameters
     ----------
     rows
-        Examples with their id and, for labels without one, the columns `CONTENT`.
+        Examples with their id and, where verdicts are by content, the columns `CONTENT`.
     verdicts
         Key of a row -> verdict. A verdict by id goes before one by content.
     """
     found = [verdicts.get(name) for name in rows["id"].to_pylist()]
-    if any(name.startswith("content ") for name in verdicts):
+    if by_content(verdicts):
         said = zip(*(rows[name].to_pylist() for name in CONTENT), strict=True)
         found = [mine or verdicts.get(content_key(*row)) for mine, row in zip(found, said, strict=True)]
     return found

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import pyarrow as pa
 import pyarrow.compute as pc
 import rich.console
+import typer
 
 from datagen.errors import UserError
 from datagen.labels import draw, file, page, terminal
@@ -25,7 +25,7 @@ def label(
     most: int,
     as_page: Path | None,
     stage: str = "",
-    key: Callable[[], str] = click.getchar,
+    key: Callable[[], str] = typer.getchar,
     out: rich.console.Console | None = None,
 ) -> None:
     """

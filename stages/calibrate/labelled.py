@@ -71,9 +71,9 @@ class Labelled:
         names = [part.name for part in fields(self) if part.name != "open"]
         return replace(self, **{name: getattr(self, name)[mine] for name in names})
 
-    def of(self, *groups: int) -> "Labelled":
-        """Choose the rows of some groups."""
-        return self.pick(np.isin(self.group, groups))
+    def of(self, group: int) -> "Labelled":
+        """Choose the rows of a group."""
+        return self.pick(self.group == group)
 
     @property
     def judged(self) -> "Labelled":
@@ -95,15 +95,16 @@ def gather(
     reader: Reader, verdicts: Mapping[str, str], scores: Sequence[str], groups: Sequence[str], seed: str
 ) -> Labelled:
     """Find the judged rows of a partition."""
-    rows = reader(["id", "kind", "task", *file.CONTENT, *scores])
+    said = file.CONTENT if file.by_content(verdicts) else ()
+    rows = reader(["id", "kind", "task", *said, *scores])
     group = group_of(rows, groups)
     checks, draw = draws(rows["id"].to_pylist(), seed)
-    said = np.array([verdict or "" for verdict in file.verdicts_of(rows, verdicts)], np.str_)
-    mine = (group >= 0) & (said != "")
+    given = np.array([verdict or "" for verdict in file.verdicts_of(rows, verdicts)], np.str_)
+    mine = (group >= 0) & (given != "")
     unjudged = np.ones(len(groups))
-    missing = (group >= 0) & (said == "") & checks
+    missing = (group >= 0) & (given == "") & checks
     np.minimum.at(unjudged, group[missing], draw[missing])
-    return Labelled(numbers(rows, scores)[mine], group[mine], said[mine], checks[mine], draw[mine], unjudged)
+    return Labelled(numbers(rows, scores)[mine], group[mine], given[mine], checks[mine], draw[mine], unjudged)
 
 
 def join(found: Sequence[Labelled]) -> Labelled:

@@ -110,7 +110,8 @@ def labels_needed(right: int, rows: int, kept: float, target: float, sure: float
     """
     Say how many randomly drawn rows must be judged for a threshold to pass in four of five draws.
 
-    The share of right rows above it is taken as (right + 1) / (rows + 2), which trusts few labels less.
+    The share of right rows above it is taken as (right + 1) / (rows + 2), which trusts few labels less. Where
+    they are too few to tell whether it is above the target: twice as many.
 
     Parameters
     ----------
@@ -125,9 +126,11 @@ def labels_needed(right: int, rows: int, kept: float, target: float, sure: float
     -------
     None where no number would do, because what is above the threshold does not look better than the target.
     """
+    if right + 1 <= target * (rows + 1):
+        return None
     share = (right + 1) / (rows + 2)
     if share <= target:
-        return None
+        return ceil(2 * max(rows, fewest(target, sure)) / kept)
     few, many = 0, fewest(target, sure)
     while _power(many, share, target, sure) < POWER:
         few, many = many, 2 * many

@@ -141,7 +141,8 @@ def test_where_no_number_of_labels_would_do_it_says_so():
 
 
 def test_labels_needed_are_enough_in_four_of_five_draws():
-    assert labels_needed(9, 10, 1.0, 0.9, 0.9) is None  # one of ten is wrong: no better than the target
+    assert labels_needed(8, 10, 1.0, TARGET, SURE) is None
+    assert labels_needed(5, 5, 1.0, TARGET, SURE) == 2 * 22  # too few to tell
     near = labels_needed(960, 1000, 1.0, TARGET, SURE)
     drawn = np.random.default_rng(0).binomial(near, 0.96, 2000)
     passed = np.mean([tail(int(right), near, TARGET) <= 1 - SURE for right in drawn])
