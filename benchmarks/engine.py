@@ -7,25 +7,29 @@ What generation costs beside the engine, and what the prefix cache brings.
   same requests, with the same arguments of the engine and of sampling.
 * ``prefix_gain``: tokens a second with the four tasks of a passage sent together and the passage first, over
   those of the same requests shuffled.
+* ``speculation_gain``: tokens a second with n-gram speculation, over those without, on tasks that copy from
+  the passage. It is what ``--speculation`` says, as vLLM's ``speculative_config``.
 * ``request_ms``: milliseconds a request of datagen's own, from its file of requests to a segment of
   completions, each durable, against a server on loopback that answers at once.
 * ``peak_mib``: peak memory of that process.
 
 The last two are those of the largest of ``--sizes``. Every measurement stands in a line of its own above,
-the floor (a bare aiohttp client) and, where they can be had, datatrove's ``InferenceRunner`` and distilabel
-among them. Each has a process of its own, and they run one after the other.
+the floor (a bare aiohttp client) among them, and datatrove's ``InferenceRunner`` and distilabel where an
+interpreter that has them is given (`benchmarks/engine_peers.py`). Each has a process of its own, one after
+the other.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,6 +57,7 @@ from datagen.work import Job
 PASSAGE = 1000  # characters, about
 PARTITION = 5000  # requests
 WINDOW = 64  # requests in flight to the server on loopback
+PEERS = Path(__file__).with_name("engine_peers.py")
 SYSTEM = "You help to study a text. Answer from the text and nothing else."
 TASKS = (
     "Write a question that the text answers.",
@@ -60,6 +65,14 @@ TASKS = (
     "List the terms that the text explains.",
     "Write a statement that the text contradicts.",
 )
+EXTRACTIVE = (
+    "Copy the first sentence of the text.",
+    "Copy the last sentence of the text.",
+    "Copy the longest sentence of the text.",
+    "Copy the sentence that says what the text is about.",
+)
+FIGURES = ("vllm_ratio", "prefix_gain", "speculation_gain", "request_ms", "peak_mib")
+NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4, "prompt_lookup_min": 2}
 
 
 @cache
@@ -81,6 +94,7 @@ class Workload:
     number: int
     tokens: int = 64
     shuffled: bool = False
+    tasks: tuple[str, ...] = TASKS
 
     def order(self) -> Sequence[int]:
         """List the numbers of the requests as they are sent."""
@@ -89,9 +103,9 @@ class Workload:
 
     def request(self, number: int) -> Request:
         """Write the request of this number."""
-        row, task = divmod(number, len(TASKS))
+        row, task = divmod(number, len(self.tasks))
         sample, passage = divmod(row, len(passages()))
-        user = f"{passages()[passage]}\n{TASKS[task]}"
+        user = f"{passages()[passage]}\n{self.tasks[task]}"
         return Request(
             row=str(row),
             messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": user}],
@@ -223,64 +237,23 @@ def datagens_client(url: str, workload: Workload) -> Measured:
     return through_datagen(spec, workload)
 
 
-def datatrove(url: str, workload: Workload, checkout: str, durable: bool) -> Measured:
-    """Send them through datatrove's runner, with checkpoints and its cache of requests or without."""
-    sys.path[:0] = [f"{checkout}/src"] if checkout else []
-    from datatrove.data import Document
-    from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
-    from datatrove.pipeline.writers import JsonlWriter
-    from loguru import logger
-
-    logger.remove()
-    config = InferenceConfig(
-        server_type="endpoint",
-        model_name_or_path="m",
-        endpoint_url=url,
-        max_concurrent_generations=WINDOW,
-        metric_interval=3600,
-    )
-
-    async def rollout(document: Any, generate: Callable[[dict[str, Any]], Any]) -> Any:
-        return await generate(body_of(workload.request(int(document.id)), "m"))
-
+def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
+    """Send them through a peer, in the interpreter that has it."""
     with tempfile.TemporaryDirectory() as folder:
-        writer = JsonlWriter(f"{folder}/out", "${rank}_${chunk_index}.jsonl", compression=None)
-        kept = f"{folder}/checkpoints" if durable else None
-        runner = InferenceRunner(rollout, config, writer, checkpoints_local_dir=kept, records_per_chunk=1000)
-        documents = (Document(text="-", id=str(number)) for number in workload.order())
-        started = time.perf_counter()
-        runner.run(documents, rank=0, world_size=1)
-        return Measured(workload.number, time.perf_counter() - started, peak_mib())
+        bodies = Path(folder) / "bodies.jsonl"
+        with bodies.open("w", encoding="utf-8") as file:
+            file.writelines(
+                json.dumps(body_of(workload.request(number), "m")) + "\n" for number in workload.order()
+            )
+        command = [str(python), str(PEERS), name, url, str(bodies)]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
+    return Measured(workload.number, **json.loads(said.splitlines()[-1]))
 
 
-def distilabel(url: str, workload: Workload, checkout: str) -> Measured:
-    """Send them through a distilabel, its cache on; its start counts, and its main process's memory."""
-    sys.path[:0] = [f"{checkout}/src"] if checkout else []
-    os.environ["OPENAI_API_KEY"] = "none"
-    from distilabel.models import OpenAILLM
-    from distilabel.pipeline import Pipeline
-    from distilabel.steps import LoadDataFromDicts
-    from distilabel.steps.tasks import TextGeneration
-
-    rows = [{"instruction": workload.request(n).messages[-1]["content"]} for n in workload.order()]
-    with tempfile.TemporaryDirectory() as folder:
-        with Pipeline("benchmark", cache_dir=folder) as pipeline:
-            llm = OpenAILLM(model="m", base_url=f"{url}/v1")
-            ask = TextGeneration(llm=llm, system_prompt=SYSTEM, input_batch_size=50)
-            LoadDataFromDicts(data=rows, batch_size=50) >> ask
-        started = time.perf_counter()
-        pipeline.run(use_cache=True)
-        return Measured(workload.number, time.perf_counter() - started, peak_mib())
-
-
-def alone(name: str, function: Callable[..., Measured], *arguments: Any) -> Measured | None:
-    """Measure in a fresh process, and print what came of it. None where a peer is not there."""
+def alone(name: str, function: Callable[..., Measured], *arguments: Any) -> Measured:
+    """Measure in a fresh process, and print what came of it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        try:
-            measured = process.submit(function, *arguments).result()
-        except ImportError as error:
-            print(f"{name}: left out, {error}", file=sys.stderr)
-            return None
+        measured = process.submit(function, *arguments).result()
     figures = asdict(measured) | {"tokens_a_second": measured.pace, "request_ms": measured.request_ms}
     shown = {key: round(value, 3) for key, value in figures.items() if value}
     print(json.dumps({"measured": name, **shown}), file=sys.stderr, flush=True)
@@ -294,15 +267,15 @@ def overhead(options: argparse.Namespace) -> dict[str, float]:
         for size in options.sizes:
             load = Workload(size)
             alone("bare client", bare_client, url, load)
-            if ours := alone("datagen", datagens_client, url, load):
-                figures = {"request_ms": ours.request_ms, "peak_mib": ours.peak_mib}
+            ours = alone("datagen", datagens_client, url, load)
+            figures = {"request_ms": ours.request_ms, "peak_mib": ours.peak_mib}
             if size > options.peers_most:
                 continue
-            if options.datatrove is not None:
-                alone("datatrove", datatrove, url, load, options.datatrove, False)
-                alone("datatrove, durable", datatrove, url, load, options.datatrove, True)
-            if options.distilabel is not None:
-                alone("distilabel", distilabel, url, load, options.distilabel)
+            if options.datatrove_python:
+                alone("datatrove", peer, options.datatrove_python, "datatrove", url, load)
+                alone("datatrove, durable", peer, options.datatrove_python, "datatrove-durable", url, load)
+            if options.distilabel_python:
+                alone("distilabel", peer, options.distilabel_python, "distilabel", url, load)
     return figures
 
 
@@ -313,9 +286,17 @@ def engines(options: argparse.Namespace) -> dict[str, float]:
     bare = alone("one LLM.chat call", bare_chat, spec, load)
     ours = alone("datagen", through_datagen, spec, load)
     mixed = alone("datagen, shuffled", through_datagen, spec, shuffled)
-    if not (bare and ours and mixed):
-        return {}
-    return {"vllm_ratio": ours.pace / bare.pace, "prefix_gain": ours.pace / mixed.pace}
+    copying = replace(load, tasks=EXTRACTIVE)
+    guessing = spec.model_copy(
+        update={"options": spec.options | {"speculative_config": json.loads(options.speculation)}}
+    )
+    plain = alone("datagen, copying", through_datagen, spec, copying)
+    guessed = alone("datagen, copying with speculation", through_datagen, guessing, copying)
+    return {
+        "vllm_ratio": ours.pace / bare.pace,
+        "prefix_gain": ours.pace / mixed.pace,
+        "speculation_gain": guessed.pace / plain.pace,
+    }
 
 
 def main() -> None:
@@ -323,16 +304,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", choices=("overhead", "engines"), help="one half of it")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--datatrove", nargs="?", const="", help="a checkout's folder, or none: as installed")
-    parser.add_argument("--distilabel", nargs="?", const="", help="the same")
+    parser.add_argument("--datatrove-python", type=Path, help="an interpreter that has datatrove")
+    parser.add_argument("--distilabel-python", type=Path, help="an interpreter that has distilabel")
     parser.add_argument("--peers-most", type=int, default=10_000, help="the largest size for peers")
     parser.add_argument("--requests", type=int, default=2_000, help="to the model")
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most")
     parser.add_argument("--model", default="bundled", help="as in a recipe")
     parser.add_argument("--window", type=int, default=128, help="as in a recipe")
+    parser.add_argument("--speculation", default=json.dumps(NGRAM), help="vLLM's speculative_config, as JSON")
     parser.add_argument("--engine", default="{}", help="further arguments of vLLM, as JSON")
     options = parser.parse_args()
-    figures: dict[str, float | None] = dict.fromkeys(("vllm_ratio", "prefix_gain", "request_ms", "peak_mib"))
+    figures: dict[str, float | None] = dict.fromkeys(FIGURES)
     if options.only != "engines":
         figures |= overhead(options)
     if options.only != "overhead":

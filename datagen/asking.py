@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -218,8 +218,12 @@ def read_answers(
     """
     stage: ModelStage = job.stage
     rows, others = rows_of(job, path)
-    outcome = stage.read(rows, _answers(requests, completions, answered), job.options, job.context)
-    return finish(job, rows, others, outcome, part_name(number))
+    answers = _answers(requests, completions, answered)
+    outcome = stage.read(rows, answers, job.options, job.context)
+    report = finish(job, rows, others, outcome, part_name(number))
+    behind = {answer.completion.key: answer.completion for answer in answers}
+    cost = sum(map(Usage.of, behind.values()), start=Usage())
+    return replace(report, rows_asked=answers.rows, cost=cost)
 
 
 def _answers(requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]) -> Answers:

@@ -1,4 +1,4 @@
-"""The command line: ``datagen run``, ``train-synthesizer``, ``doctor``, ``stages``, ``schema``."""
+"""The command line: ``datagen run``, ``label``, ``probe``, ``train-synthesizer``, ``doctor`` and others."""
 
 import json
 import sys
@@ -46,6 +46,29 @@ def run(
     console.summarize(finished)
 
 
+@app.command()
+def label(
+    run: Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")],
+    labels: Annotated[
+        Path | None, typer.Option(help="The file of labels; left out: labels.jsonl in the run's folder")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=2, help="Rows of each kind or task that has a promise")] = 200,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page to judge the rows in a browser, and ask nothing here")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="Whose table; left out: calibrate's, else score's")] = "",
+) -> None:
+    """
+    Draw rows of a run for a person to judge: right or wrong.
+
+    Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
+    what is kept is then as precise as the recipe promises. docs/confidence.md says how.
+    """
+    from datagen.labels.session import label as judge
+
+    judge(run, labels, rows, page, stage)
+
+
 @app.command("train-synthesizer")
 def train_synthesizer(
     recipe: Annotated[Path, typer.Argument(help="Which sets and tasks; see examples/synthesizer.yaml")],
@@ -60,6 +83,24 @@ def train_synthesizer(
 
     loaded = load_recipe(recipe)  # its mistakes are told before anything heavy is loaded
     launch(recipe, output or Path(loaded.output), steps)
+
+
+@app.command()
+def probe(
+    sets: Annotated[
+        list[Path], typer.Argument(help="JSON lines: question, answer, perhaps aliases or options")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A folder, a model hub's id, bundled, or a YAML file with a recipe's model")
+    ] = "bundled",
+    after: Annotated[str | None, typer.Option(help="The same model after training")] = None,
+    outputs: Annotated[Path, typer.Option(help="Answers are kept in OUTPUTS/held-out/")] = Path("outputs"),
+) -> None:
+    """Measure on held-out questions how honest a model is about what it knows, before and after training."""
+    from datagen.console import show_measures
+    from datagen.stages.probe.heldout import probe as score
+
+    show_measures(score(sets, model, after, outputs / "held-out"))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """What a person sees of a run in the terminal: progress, one line a stage, and the table at the end."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -153,3 +154,17 @@ def product_table(run: Run) -> Table:
         for split, rows in splits.items() or {"": 0}.items():
             table.add_row(product, split, f"{rows:,}")
     return table
+
+
+def show_measures(report: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    """Print what was measured of models: set -> model -> measure -> share, None where nothing was counted."""
+    out = rich.console.Console(highlight=False)
+    for name, models in report.items():
+        table = Table(title=escape(name), **LOOK)
+        table.add_column("")
+        for model in models:
+            table.add_column(escape(model), justify="right")
+        for measure in next(iter(models.values())):
+            values = (measures[measure] for measures in models.values())
+            table.add_row(measure, *("-" if value is None else f"{value:.3f}" for value in values))
+        out.print(table)

@@ -25,6 +25,7 @@ from datagen.segments import SCHEMA
 from datagen.tables import cannot_write
 
 FLUSH_SECONDS = 0.5
+ROWS = 256  # of a journal, that are held as Python's objects
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 BEFORE_KEY = b'{"key":"'  # which is the first field
@@ -131,8 +132,12 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
     -------
     The completions, and how many other lines cannot be read.
     """
-    rows, unread = [], 0
+    tables, unread = [SCHEMA.empty_table()], 0
+    rows: list[dict[str, Any]] = []
     for line in data.split(b"\n")[:-1]:
+        if len(rows) == ROWS:  # as Python's objects they take many times the room
+            tables.append(pa.Table.from_pylist(rows, SCHEMA))
+            rows = []
         if wanted is None or line[len(BEFORE_KEY) : line.find(b'"', len(BEFORE_KEY))] in wanted:
             try:
                 row = json.loads(line)
@@ -140,7 +145,7 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
                 rows.append({name: row[name] for name in SCHEMA.names})
             except (ValueError, TypeError, KeyError):
                 unread += 1
-    return pa.Table.from_pylist(rows, SCHEMA), unread
+    return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]), unread
 
 
 def _line(completion: Completion) -> bytes:

@@ -2,7 +2,8 @@
 The rows that travel down the line: what each kind of table holds, and how its rows get their ids.
 
 Three kinds of table carry the work: *documents* (what was read), *passages* (what a model is shown)
-and *examples* (what a model is trained on). Ids are hashes of content, so a run over the same
+and *examples* (what a model is trained on). *Probes* and *dialogues* stand between examples and examples
+made from them. Ids are hashes of content, so a run over the same
 documents with the same completions writes the same ids, on any machine and in any order.
 """
 
@@ -72,20 +73,65 @@ EXAMPLES = pa.schema(
         ("text", pa.string()),  # reading texts only: the whole training text
         ("prompt", MESSAGES),  # the messages before the answer; null for reading texts
         ("logprob", pa.float64()),  # mean log probability of the tokens it was read from; null where mined
+        (
+            "metadata",
+            pa.string(),
+        ),  # a JSON object: what each turn is, where an answer corrects itself; or null
         ("lineage", LINEAGE),
+    ]
+)
+
+# A question under a passage that may leave it open, or why there is none.
+NEAR_MISS = pa.struct(
+    [
+        ("question", pa.string()),  # as it is put: the row's, or with a name or number changed
+        ("context", pa.string()),
+        ("title", pa.string()),  # of the context's document
+        ("change", pa.string()),  # passage, name or number
+        ("reason", pa.string()),  # why there is none; null where there is one
+        ("detail", pa.string()),
     ]
 )
 
 PROBES = pa.schema(
     [
         *EXAMPLES,
-        ("target_answer", pa.string()),  # what the target said, closed-book
-        ("match", pa.float64()),  # likeness of that to the passage's answer, 0 to 1
+        ("answers", pa.list_(pa.string())),  # what the target said closed-book, the greedy answer first
+        ("matches", pa.list_(pa.float64())),  # likeness of each to the passage's answer, 0 to 1
+        ("right", pa.list_(pa.bool_())),  # whether each is right; null where words do not tell
+        ("accuracy", pa.float64()),  # share of the samples that are right
+        ("entropy", pa.float64()),  # of what the samples say, in nats
+        ("confidence", pa.float64()),  # geometric mean of the greedy answer's token probabilities
         ("label", pa.string()),  # known, unknown or ambiguous, to one target and revision
+        ("misled", pa.bool_()),  # whether it errs on what it knows when misled; null where not tried
+        ("lure", MESSAGES),  # what misled it
+        ("lured", pa.string()),  # what it said then
+        ("near", NEAR_MISS),  # null where none was looked for
     ]
 )
 
-TABLES = {"documents": DOCUMENTS, "passages": PASSAGES, "probes": PROBES, "examples": EXAMPLES}
+TURNS = pa.list_(
+    pa.struct(
+        [
+            ("role", pa.string()),
+            ("content", pa.string()),
+            ("label", pa.string()),  # topic (the system message), on_topic, distractor or redirect
+            ("distractor", pa.string()),  # of a distractor, its kind
+            ("answer", pa.string()),  # of a distractor, what would answer it, where that is known
+            ("evidence", pa.string()),  # of an answer, the words of the material that support it
+        ]
+    )
+)
+
+DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
+
+TABLES = {
+    "documents": DOCUMENTS,
+    "passages": PASSAGES,
+    "probes": PROBES,
+    "dialogues": DIALOGUES,
+    "examples": EXAMPLES,
+}
 
 # Kind of example -> the folder of the hand-off that it is delivered in.
 KINDS = {

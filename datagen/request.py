@@ -225,6 +225,11 @@ class Answers:
         """List the answers about one row; empty where nothing was asked."""
         return self._by_row.get(row, [])
 
+    @property
+    def rows(self) -> int:
+        """How many rows something was asked about."""
+        return len(self._by_row)
+
     def __iter__(self) -> Iterator[Answer]:
         for answers in self._by_row.values():
             yield from answers

@@ -237,6 +237,7 @@ class _StageRun:
             took = self._completions.spent - job.spent  # also what those had answered who died
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
+            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record
@@ -262,7 +263,7 @@ class _Progress:
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
-        part = said.pop("part")
+        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
         self._usage[part] = Usage(**said)
         self._show()
 

@@ -167,7 +167,13 @@ class Builder:
         self._dropped: list[dict[str, Any]] = []
         self._seen: set[str] = set()
 
-    def keep(self, row: Mapping[str, Any], parent: Mapping[str, Any], *answers: Answer) -> None:
+    def keep(
+        self,
+        row: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        *answers: Answer,
+        others: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """
         Add a row, or drop it as ``repeated`` when an equal one was made from the same parent.
 
@@ -179,8 +185,10 @@ class Builder:
             The row it was made from: a document, a passage or an example.
         answers
             The answers that it was read from; the first one's prompt is its prompt.
+        others
+            Further rows it was made from, where there are several.
         """
-        full = self._with_lineage(row, parent, answers)
+        full = self._with_lineage(row, parent, answers, others)
         if full["id"] in self._seen:
             self._dropped.append(full | {"reason": "repeated", "detail": "made twice from the same row"})
             return
@@ -193,9 +201,10 @@ class Builder:
         row: Mapping[str, Any],
         parent: Mapping[str, Any],
         *answers: Answer,
+        others: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Add a row that does not go on, with as many of its fields as were made."""
-        full = self._with_lineage(row, parent, answers)
+        full = self._with_lineage(row, parent, answers, others)
         self._dropped.append(full | {"reason": why.reason, "detail": why.detail})
 
     def outcome(self) -> Outcome:
@@ -204,11 +213,19 @@ class Builder:
         return Outcome(table_of(self._schema, self._kept), table_of(dropped, self._dropped))
 
     def _with_lineage(
-        self, row: Mapping[str, Any], parent: Mapping[str, Any], answers: Sequence[Answer]
+        self,
+        row: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        answers: Sequence[Answer],
+        others: Sequence[Mapping[str, Any]],
     ) -> dict[str, Any]:
         full = dict(row)
         if self._has_lineage:
             full["lineage"] = lineage(parent, self._context.stage, answers, self._prompt)
+            for other in others:
+                cost = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
+                full["lineage"]["requests"] = list(dict.fromkeys(cost))
+                full["lineage"]["parents"].append(other["id"])
             full.setdefault("id", example_id(full))
             full.setdefault("logprob", mean_logprob(answers))
         return full

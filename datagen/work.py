@@ -47,12 +47,14 @@ class Job:
 
 @dataclass
 class PartReport:
-    """What came of one partition."""
+    """What came of one partition; for a stage that asks, about how many rows and what the answers took."""
 
     rows_in: int = 0
     rows_out: int = 0
     passed_by: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    rows_asked: int = 0
+    cost: Usage = field(default_factory=Usage)
     figures: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "PartReport") -> "PartReport":
@@ -61,6 +63,8 @@ class PartReport:
             self.rows_out + other.rows_out,
             self.passed_by + other.passed_by,
             self.dropped + other.dropped,
+            self.rows_asked + other.rows_asked,
+            self.cost + other.cost,
             _with_zeros(self.figures, other.figures),
         )
 

@@ -21,7 +21,7 @@ from datagen.request import Reject
 from datagen.stages.chunk.cut import cut
 from datagen.stages.ingest.readers import READERS, File
 from datagen.stages.instruct.candidates import candidates
-from datagen.stages.instruct.marked_question import leads_to
+from datagen.stages.instruct.marked_question import asks, leads_to
 from datagen.stages.text.passage import WORDS, Passage, Words
 from datagen.stages.text.sentences import DOTTED, split_sentences, unwrap
 from datagen.synthesizer.questions import question_to
@@ -201,6 +201,7 @@ def _asked(passage: Passage) -> list[Question]:
         text = question_to(candidate, passage)
         if text and text not in questions:
             try:
+                asks(text, passage.words)
                 leads_to(text, candidate.answer, passage)
             except Reject:
                 continue

@@ -6,7 +6,7 @@ appendix C; case and punctuation do not count). An item with fewer words than th
 down to `shortest`; an item shorter still only when a row's question is that item. An item of `words` or more
 leaks, too, when a part of the row as long as it is `similar` to it: some words changed here and there leave
 no long run whole. What shares a run of five words with it is compared. Fields are searched one by one, so
-that nothing crosses their border.
+that nothing crosses their border. An item in other words altogether is looked for with vectors, as an option.
 
 A run that stands in rows of many documents is boilerplate and leaks nothing. Documents are counted and
 not rows, since all rows of a passage share its words. Partitions are searched on all workers, once to count
@@ -27,7 +27,9 @@ from pydantic import Field, field_validator
 
 import datagen.stage
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.decontaminate.search import FIELDS, Items, find_leaks, find_runs, index
+from datagen.stages.decontaminate.items import read_texts
+from datagen.stages.decontaminate.paraphrase import Reworded
+from datagen.stages.decontaminate.search import FIELDS, find_leaks, find_runs, index
 from datagen.stages.dedup.sketch import Reader
 from datagen.stages.text.ngrams import Numbers
 
@@ -50,6 +52,16 @@ class Options(datagen.stage.Options):
     similar: float = Field(
         0.8, gt=0, le=1, description="ROUGE-L of an item with the part of a text most like it; 1: equal only"
     )
+    reworded: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Cosine from which a question or line is an item reworded; left out: not looked for",
+    )
+    model: str = Field(
+        "bundled",
+        description="Whose vectors: bundled, or a checkpoint's folder; '': words and letters, no synonyms",
+    )
     common: int = Field(10, ge=1, description="Documents that a run may stand in before it is boilerplate")
 
     @field_validator("against", mode="before")
@@ -60,7 +72,8 @@ class Options(datagen.stage.Options):
         return given
 
 
-Known = tuple[Path, Numbers]  # where the items are, and the runs that are boilerplate
+# Where the items are, the runs that are boilerplate, and where the items are that may come reworded.
+Known = tuple[Path, Numbers, Path | None]
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known | None]:
@@ -75,13 +88,26 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *found]), axis=0)
     runs, documents = np.unique(pairs[:, 0], return_counts=True)
     boilerplate = runs[documents > options.common].astype(np.int64)
-    yield from [(path, boilerplate)] * len(partitions)
+    reworded = look_for_reworded(partitions, options, context) if options.reworded else None
+    yield from [(path, boilerplate, reworded)] * len(partitions)
+
+
+def look_for_reworded(partitions: Partitions, options: Options, context: Context) -> Path:
+    """Embed the test items; give the file in which their vectors are."""
+    here = context.recipe.folder
+    texts = [text for given in options.against for text in read_texts(given, here)]
+    folder = here / options.model
+    model = str(folder) if options.model and folder.is_dir() else options.model
+    learnt, path = context.scratch / "learnt.npy", context.scratch / "reworded.pickle"
+    items = Reworded.of(texts, partitions.readers, model, options.shortest, learnt, context.each)
+    path.write_bytes(pickle.dumps(items))
+    return path
 
 
 def count(reader: Reader, path: Path) -> np.ndarray:
     """List which runs stand in which documents: pairs of run and hash of the document's id."""
     table = reader(["id", "document_id", "lineage", *FIELDS])
-    return np.unique(find_runs(table, _items(path), _documents(table)), axis=0)
+    return np.unique(find_runs(table, _load(path), _documents(table)), axis=0)
 
 
 def _documents(table: pa.Table) -> pa.ChunkedArray:
@@ -91,7 +117,7 @@ def _documents(table: pa.Table) -> pa.ChunkedArray:
 
 
 @cache
-def _items(path: Path) -> Items:
+def _load(path: Path) -> Any:
     return pickle.loads(path.read_bytes())  # written by this run
 
 
@@ -99,8 +125,10 @@ def apply(rows: pa.Table, known: Known | None, options: Options, context: Contex
     """Drop the rows that leak, naming the item and the words that they share."""
     if known is None:
         return Outcome.all_kept(rows)
-    path, boilerplate = known
-    leaks = find_leaks(rows, _items(path), boilerplate, options.similar)
+    path, boilerplate, reworded = known
+    leaks = find_leaks(rows, _load(path), boilerplate, options.similar)
+    if reworded and options.reworded:
+        leaks = _load(reworded).find(rows, options.shortest, options.reworded) | leaks
     said = [leaks.get(row) for row in range(len(rows))]
     return Outcome.split(rows, ["leaks evaluation data" if leak else None for leak in said], said)
 

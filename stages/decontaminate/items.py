@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # the last as `datasets` saves to disk
 
 
-def read_texts(given: "EvaluationSet", folder: Path) -> Iterator[tuple[str, str]]:
+def read_texts(
+    given: "EvaluationSet", folder: Path, said: str = "decontaminate.against"
+) -> Iterator[tuple[str, str]]:
     """
-    Go through the texts of a test set, each with the name of its item.
+    Go through the texts of a test set, each with the name of its item; `said` is where the set was given.
 
     Raises
     ------
     UserError
         When the set is not there, cannot be read, or lacks a field that is asked for.
     """
-    for path in _files(folder / given.path, given.path):
-        for number, item in enumerate(_records(path), 1):
+    for path in _files(folder / given.path, f"{said}: {given.path}"):
+        for number, item in enumerate(_records(path, said), 1):
             if missing := [name for name in given.fields if name not in item]:
                 raise UserError(
-                    f"decontaminate.against: item {number} of {path} has no field {missing[0]!r}; "
-                    f"it has {', '.join(item)}"
+                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
                 )
             name = f"{path.name}, item {item.get('id', number)}"
             chosen = [item[field] for field in given.fields] if given.fields else list(item.values())
@@ -44,11 +45,11 @@ def _files(path: Path, said: str) -> list[Path]:
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
     if not files:
         wrong = "holds no" if path.is_dir() else "is no" if path.exists() else "is not there; it should be a"
-        raise UserError(f"decontaminate.against: {said} {wrong} {' or '.join(ENDINGS)} file ({path})")
+        raise UserError(f"{said} {wrong} {' or '.join(ENDINGS)} file ({path})")
     return files
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
+def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
@@ -63,7 +64,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
                         item = json.loads(line)
                         yield item if isinstance(item, dict) else {"text": item}
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"decontaminate.against: {path} cannot be read: {error}") from error
+        raise UserError(f"{said}: {path} cannot be read: {error}") from error
 
 
 def _strings(value: Any) -> Iterator[str]:

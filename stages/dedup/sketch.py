@@ -38,6 +38,9 @@ FIELDS = ("question", "context", "rejected", "text", "answer")
 # differ in nothing else are found too.
 ONE_ANSWER = ("instruction",)
 
+# How the tasks of rows begin that say each what one sample said.
+SAMPLES = "multisample"
+
 SHORT_SHINGLES = (1, 2)  # words; a short text has too few of five
 READ = ("id", "kind", "task", *FIELDS, *SCORES, "source", "lineage")
 
@@ -89,9 +92,14 @@ def _cut(table: pa.Table, name: str) -> Words:
 
 
 def _scopes(table: pa.Table) -> Hashes:
-    """Hash what rows must share to be compared: kind, whether there is a context, of refusals the task."""
+    """
+    Hash what rows must share to be compared: kind, whether there is a context, of refusals the task.
+
+    So must the rows of `SAMPLES`: each stands for one of several answers to a question.
+    """
     given = pc.is_valid(table["context"]).to_numpy() & ~_is_one_of(table["kind"], ("refusal", "reading"))
-    tasks = pc.if_else(pc.equal(table["kind"], "refusal"), table["task"], "")
+    told_apart = pc.or_kleene(pc.equal(table["kind"], "refusal"), pc.starts_with(table["task"], SAMPLES))
+    tasks = pc.if_else(pc.fill_null(told_apart, False), table["task"], "")
     return mix(_hash_each(table["kind"]) + _hash_each(tasks) * FACTOR + given.astype(np.uint64))
 
 

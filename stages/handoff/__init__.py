@@ -106,9 +106,10 @@ def shape(kind: str, rows: pa.Table) -> pa.Table:
             "prompt": rows["prompt"],
             "chosen": turns(rows["answer"]),
             "rejected": turns(rows["rejected"]),
+            "metadata": rows["metadata"],
         }
     else:
-        content = {"messages": with_answer(rows["prompt"], rows["answer"])}
+        content = {"messages": with_answer(rows["prompt"], rows["answer"]), "metadata": rows["metadata"]}
     known = {name: rows[name] for name in ("id", "kind", "task", "split")}
     return pa.table({**known, **content, "lineage": rows["lineage"].cast(LINEAGE)})
 

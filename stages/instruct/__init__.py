@@ -17,7 +17,7 @@ from pydantic import Field
 
 from datagen.records import chat
 from datagen.request import Answers, Reject
-from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.instruct.pool import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.text.passage import Passage, words_for
 
@@ -63,7 +63,8 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 built.drop(pair, fields | {"answer": behind[0].completion.text}, row, *behind)
             else:
                 prompt = chat(pair["question"], pair["context"])
-                built.keep(fields | pair | {"prompt": prompt}, row, *behind)
+                sure = mean_logprob(behind[:2])  # not of what another passage gave
+                built.keep(fields | pair | {"prompt": prompt, "logprob": sure}, row, *behind)
     return replace(built.outcome(), figures=figures)
 
 

@@ -2,41 +2,76 @@
 Marked question: a question for an answer that a rule has found in the passage beforehand.
 
 The answer stands in the passage whatever the model writes; that the question leads to it is checked twice:
-by the rules below, and by a round trip (`datagen.stages.instruct.round_trip`).
+by the rules below, and by a round trip (`datagen.stages.instruct.round_trip`). A small model often writes
+a good question for another part of the sentence than the marked one. So where another answer comes back, it
+is kept if a rule, too, had found it in that sentence.
 """
 
 from typing import Any
 
 from datagen.prompt import Prompt
-from datagen.request import Answer
-from datagen.stages.instruct.candidates import Candidate, candidates
+from datagen.request import Answer, Reject
+from datagen.stages.instruct.candidates import WHOLE, Candidate, candidates, offered
+from datagen.stages.instruct.round_trip import agree
 from datagen.stages.instruct.tasks import Task, instruction
 from datagen.stages.text import checks
 from datagen.stages.text.fields import QUESTION_MARKS, Line
-from datagen.stages.text.passage import Passage
+from datagen.stages.text.passage import Passage, Words, phrase_in, words_of
 
 QUESTION = Line(160, QUESTION_MARKS)
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
-    """Keep a question that stands alone and is about a sentence with its answer, which it does not tell."""
+    """Keep a question that stands alone and is about the passage, with the answer that it was written for."""
     marked = Candidate.load(answer.request.about)
     question = QUESTION.read(answer.text, "question")
     checks.clean(question, passage, instruction(prompt))
-    evidence = leads_to(question, marked.answer, passage)
-    return {"question": question, "context": passage.text, "answer": marked.answer, "evidence": evidence}
+    asks(question, passage.words)
+    checks.about(question, passage, 0.4)
+    return {
+        "question": question,
+        "context": passage.text,
+        "answer": marked.answer,
+        "evidence": marked.sentence,
+    }
+
+
+def asks(question: str, words: Words) -> None:
+    """Refuse what is no question, needs its passage to be understood, or has many answers."""
+    checks.question(question, words)
+    checks.stands_alone(question, words, asks=True)
+    checks.particular(question, words)
+
+
+def suits(question: str, marked: Candidate, words: Words) -> None:
+    """Refuse to say what happens with an answer that takes no clause of its sentence."""
+    if phrase_in(words_of(question), words.happening) and marked.kind not in WHOLE:
+        raise Reject("answer of another kind", f"{question} {marked.answer}")
 
 
 def leads_to(question: str, answer: str, passage: Passage) -> str:
     """Return the sentence that a question with its answer is about; refuse a pair that has none."""
-    words = passage.words
-    checks.question(question, words)
-    checks.stands_alone(question, words, asks=True)
-    checks.particular(question, words)
-    checks.about(question, passage, 0.4)
-    checks.withholds(question, answer, words)
-    checks.of_a_kind(question, answer, words)
+    checks.withholds(question, answer, passage.words)
+    checks.of_a_kind(question, answer, passage.words)
     return checks.located(question, answer, passage)
+
+
+def confirm(pair: dict[str, Any], returned: str, passage: Passage, agreement: float) -> dict[str, Any]:
+    """Give a question the answer that came back, if it is the marked one or another of its sentence."""
+    here = [one for one in offered(passage) if one.sentence == pair["evidence"]]
+    wrong = None
+    for one in sorted(here, key=lambda one: one.answer != pair["answer"]):
+        if agree(returned, one.answer, pair["question"], passage.words) >= agreement:
+            try:
+                suits(pair["question"], one, passage.words)
+                return pair | {
+                    "answer": one.answer,
+                    "evidence": leads_to(pair["question"], one.answer, passage),
+                }
+            except Reject as why:
+                wrong = wrong or why
+    seen = f"{pair['question']} {pair['answer']}, but: {returned}"
+    raise wrong or Reject("round trip gives another answer", seen)
 
 
 task = Task(
@@ -47,5 +82,5 @@ task = Task(
     read=read,
     max_tokens=48,
     candidates=candidates,
-    confirmed=True,
+    confirm=confirm,
 )

@@ -142,7 +142,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
     neighbours = Neighbours(passages.to_pylist(), words_for(context))
     tasks = find_tasks(options, context.recipe.folder)
-    confirmed = {name: task for name, task in tasks.items() if task.confirmed}
+    confirmed = {name: task for name, task in tasks.items() if task.confirm}
     for passage in known.values():
         for draft, pair in _sound(passage, answers, confirmed, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
@@ -188,8 +188,8 @@ def read_answers(
         task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
         try:
             pair = task.read(draft, passage, context.prompt(task.prompt))
-            if task.confirmed:
-                round_trip.check(pair, behind[1:], passage.words, context, options.agreement)
+            if task.confirm:
+                pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
                 if (question := " ".join(words_of(pair["question"]))) in asked:
                     raise Reject("repeated", pair["question"])
                 asked.add(question)

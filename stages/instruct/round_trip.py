@@ -1,5 +1,5 @@
 """
-The round trip: a pair is kept only if its question leads back to its answer, and only from its passage.
+The round trip: a pair is kept only if its question leads back to an answer, and only from its passage.
 
 The model that wrote the question is shown it again, without the answer, twice: with its own passage,
 where it must return the answer (the filter of Alberti et al. 2019, arXiv 1906.05416, and of PAQ, arXiv
@@ -8,7 +8,7 @@ that is answered without its passage is answered from memory, or gives its answe
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -22,6 +22,9 @@ from datagen.stages.text.passage import Passage, Words, words_of
 
 TASK = "round_trip"
 OWN, OTHER = "own", "other"
+
+# Says which pair a returned answer bears out: pair, answer, passage, least agreement -> pair, or Reject.
+Confirm = Callable[[dict[str, Any], str, Passage, float], dict[str, Any]]
 
 
 class Neighbours:
@@ -91,25 +94,29 @@ def returned(draft: Answer, trips: dict[str, Answer]) -> list[Answer]:
     return [answer for answer in found if answer is not None]
 
 
-def check(
-    pair: dict[str, Any], trip: Sequence[Answer], words: Words, context: Context, agreement: float
-) -> None:
+def settle(
+    pair: dict[str, Any],
+    trip: Sequence[Answer],
+    confirm: Confirm,
+    passage: Passage,
+    context: Context,
+    agreement: float,
+) -> dict[str, Any]:
     """
-    Refuse a pair whose answer does not come back from its passage, or comes back without it.
+    Give a pair the answer that comes back from its passage; refuse one that none does, or does without it.
 
     `trip` is what `returned` gives; two answers are the same that agree by `agreement`, from 0 to 1.
     """
     if not trip:
         raise Reject("no round trip", pair["question"])
+    if reading.left_open(trip[0].text, context.prompt(reading.PROMPT)):
+        raise Reject("round trip finds no answer", f"{pair['question']} {pair['answer']}")
+    pair = confirm(pair, trip[0].text, passage, agreement)
     question, answer = pair["question"], pair["answer"]
-    said = trip[0].text
-    if agree(said, answer, question, words) < agreement:
-        none = reading.left_open(said, context.prompt(reading.PROMPT))
-        reason = "round trip finds no answer" if none else "round trip gives another answer"
-        raise Reject(reason, f"{question} {answer}, but: {said}")
     for other in trip[1:]:
-        if matching.likeness(other.text, answer, question, words.stop) >= agreement:
+        if matching.likeness(other.text, answer, question, passage.words.stop) >= agreement:
             raise Reject("answered without its passage", f"{question} {answer}, from another: {other.text}")
+    return pair
 
 
 def agree(said: str, answer: str, question: str, words: Words) -> float:

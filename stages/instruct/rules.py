@@ -20,7 +20,7 @@ MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(
 YEAR = re.compile(r"1\d{3}|20\d{2}")
 ROMAN = re.compile(r"[ivxlc]+")
 SECOND = re.compile(r", (?:and|but|or|so) ")
-PAUSE = re.compile(r"[,;:()\[\]—–]| - |[.!?。！？]+[\"”’)]*\Z")
+PAUSE = re.compile(r"[,;:\[\]—–]|\((?!\))|(?<!\()\)| - |[.!?。！？]+[\"”’)]*\Z")
 
 Found = tuple[int, int, str]  # start and end in the sentence, in code points, and kind
 
@@ -252,19 +252,35 @@ def clauses(sentence: Sentence) -> Iterator[Found]:
 
 def subjects(sentence: Sentence) -> Iterator[Found]:
     """Find whom or what a sentence is about: all before its first auxiliary verb."""
-    places = range(1, min(PHRASE + 1, len(sentence)))
+    first = _main(sentence)
+    places = range(first + 1, min(first + PHRASE + 1, len(sentence)))
     verb = next((place for place in places if sentence.word(place) in sentence.auxiliaries), 0)
-    if not verb or not sentence.adjoins(verb) or sentence.small(verb - 1):
-        return
-    words, before = sentence.words, sentence.folded[:verb]
+    if verb and sentence.adjoins(verb) and not sentence.small(verb - 1) and _subject(sentence, first, verb):
+        yield sentence.span(first, verb - 1, "subject")
+
+
+def _main(sentence: Sentence) -> int:
+    """Return the first word of the main clause: behind the comma of a lead such as "For mappings, "."""
+    if sentence.word(0) not in sentence.words.prepositions and not sentence.opens(
+        0, sentence.words.connectives
+    ):
+        return 0
+    comma = sentence.pause(0)
+    behind = (place for place, (start, _) in enumerate(sentence.spans) if start > comma)
+    first = next(behind, 0) if sentence.line[comma : comma + 2] == ", " else 0
+    return first + (sentence.word(first) == "then")
+
+
+def _subject(sentence: Sentence, first: int, verb: int) -> bool:
+    """Tell whether the words before a verb are its subject, and plain: no clause, no pause among them."""
+    words, before = sentence.words, sentence.folded[first:verb]
     if (
         before[0] in words.prepositions
-        or sentence.opens(0, words.connectives)
+        or sentence.opens(first, words.connectives)
         or words.relative & set(before)
     ):
-        return
-    if not PAUSE.search(sentence.line[: sentence.spans[verb - 1][1]]):
-        yield sentence.span(0, verb - 1, "subject")
+        return False
+    return not PAUSE.search(sentence.line[sentence.spans[first][0] : sentence.spans[verb - 1][1]])
 
 
 def consequences(sentence: Sentence) -> Iterator[Found]:
@@ -279,19 +295,26 @@ def consequences(sentence: Sentence) -> Iterator[Found]:
 
 
 def actions(sentence: Sentence) -> Iterator[Found]:
-    """Find what a thing does, from its verb to the next pause, and what it does that to."""
-    places = range(1, min(PHRASE + 1, len(sentence)))
-    verb = next((place for place in places if sentence.word(place) in sentence.words.actions), 0)
+    """Find what a thing does, from its verb to the next pause, and what it does that to, or shall."""
+    words, first = sentence.words, _main(sentence)
+    if sentence.opens(0, words.connectives):  # all of it is what happens
+        return
+    places = range(first + 1, min(first + PHRASE + 2, len(sentence)))
+    verb = next((place for place in places if _acts(sentence, place)), 0)
     if not verb or not sentence.adjoins(verb) or verb + 2 >= len(sentence):
         return
-    words, before = sentence.words, sentence.folded[:verb]
-    unplain = words.relative | words.joining | sentence.auxiliaries | {"to", "not"}
-    if before[0] in words.prepositions or sentence.opens(0, words.connectives) or unplain & set(before):
+    behind = verb - (sentence.word(verb - 1) in words.modals)  # the word behind the subject
+    unplain = words.joining | sentence.auxiliaries | {"to", "not"}
+    if (
+        behind == first
+        or unplain & set(sentence.folded[first:behind])
+        or not _subject(sentence, first, behind)
+    ):
         return
     start, end = sentence.spans[verb][0], sentence.pause(verb)
-    if PAUSE.search(sentence.line[: start - 1]) or sentence.line[end : end + 1] in tuple("(—"):
+    if sentence.line[end : end + 1] in tuple("(—"):
         return
-    if sentence.word(verb) not in words.states:
+    if behind == verb and sentence.word(verb) not in words.states:
         yield start, end, "action"
     ends = words.relative | words.prepositions - {"of"}
     for place in range(verb + 2, len(sentence)):
@@ -299,6 +322,13 @@ def actions(sentence: Sentence) -> Iterator[Found]:
             end = min(end, sentence.spans[place - 1][1])
     if sentence.word(verb + 1) not in ends:
         yield sentence.spans[verb + 1][0], end, "object"
+
+
+def _acts(sentence: Sentence, place: int) -> bool:
+    """Tell whether a word is a verb of the language's list, or stands behind a modal one."""
+    if sentence.word(place) in sentence.words.actions:
+        return True
+    return sentence.word(place - 1) in sentence.words.modals and not sentence.small(place)
 
 
 def phrases(sentence: Sentence) -> Iterator[Found]:

@@ -32,6 +32,7 @@ from datagen.line import load_file
 from datagen.prompt import Prompt
 from datagen.records import pick
 from datagen.request import Answer, Reject, Request, Sampling
+from datagen.stages.instruct import round_trip
 from datagen.stages.instruct.candidates import Candidate
 from datagen.stages.text.passage import Passage
 
@@ -74,8 +75,9 @@ class Task:
         Where given: the answers of a passage, at most so many, that the model is to write a question
         for. Each is a request of its own; the templates are given ``sentence`` and ``answer``, too,
         and ``about`` is the candidate. A passage without any is not asked.
-    confirmed
-        Whether a pair is kept only when a round trip returns its answer.
+    confirm
+        Where given: a pair is put to the model again, and this says which pair the returned answer bears
+        out (`datagen.stages.instruct.round_trip`).
     max_tokens
         Longest answer, in tokens, where the recipe allows a longer one.
     make
@@ -90,14 +92,14 @@ class Task:
     read: Callable[[Answer, Passage, Prompt], dict[str, Any]] = nothing_asked
     quotes: Callable[[Passage], list[str]] | None = None
     candidates: Callable[[Passage, int], list[Candidate]] | None = None
-    confirmed: bool = False
+    confirm: round_trip.Confirm | None = None
     max_tokens: int | None = None
     make: Callable[[Passage, Prompt], dict[str, Any]] | None = None
 
     @property
     def takes_shots(self) -> bool:
         """Tell whether it may be asked with other passages in front, and so in the second round."""
-        return self.schema is not None and not self.confirmed
+        return self.schema is not None and self.confirm is None
 
     def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
         """Write the requests about a passage; none where it has nothing to quote or no candidates."""

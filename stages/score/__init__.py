@@ -1,15 +1,21 @@
 """
-Ask the judge whether each answer is right: one number a row, which decides nothing.
+Scores: how far a row can be trusted, how hard it is; each a column, and none of them decides.
+
+What is done with a number is for `datagen.stages.curate` and `select`, whose thresholds change without a
+model call. Each stage here asks one role for columns of its own; null where there was nothing to ask, the
+engine failed, or the recipe's `only_if` left the row out (`datagen.stages.score.table`):
+
+* `score` (this module, judge): ``p_true``. Cheap: two tokens a row. It alone is in the line by default.
+* `consistency` (generator): ``consistency``, ``reflection`` and ``bsdetector``.
+* `meta_rank` (judge): ``meta_rank``, against pairs that you have judged.
+* `difficulty` (target): ``ifd``, ``ifd_ppl``, ``v_info`` and the losses behind them.
+
+``logprob``, the sequence confidence, comes for nothing with a row from the stage that wrote it.
 
 ``p_true`` is P(true) of Kadavath et al. (arXiv 2207.05221): the judge is shown passage, question and
 answer, and the probability of the letter behind "it is right" is read from its first token, averaged
-over both orders of the options. What is done with the number is for `stages.curate`, whose thresholds
-change without a model call. The other confidence, ``logprob``, comes with the row from the stage that
-wrote it.
-
-Asked about instructions that have a passage, or at least its words of evidence, to be judged by. It is
-null where the question makes no sense: refusals and preferences for them (their evidence is the probe),
-reading texts, and where the engine failed.
+over both orders of the options. A row is asked about that has a passage, or at least its words of evidence,
+to be judged by.
 """
 
 from collections.abc import Iterator
@@ -17,15 +23,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pydantic import Field
 
-import datagen.stage
 from datagen.request import Answers, Request
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.score import verdict
+from datagen.stages.score.table import KINDS, Undecided, scored, undecided
 
-SCORED = ("instruction",)
 
-
-class Options(datagen.stage.Options):
+class Options(Undecided):
     """How the judge is asked."""
 
     orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
@@ -35,9 +39,8 @@ class Options(datagen.stage.Options):
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask about each answer that can be judged by its passage."""
     prompt, seed = context.prompt(options.prompt), str(context.recipe.seed)
-    for row in rows.select(["id", "kind", "question", "context", "evidence", "answer"]).to_pylist():
-        passage = row["context"] or row["evidence"]
-        if row["kind"] in SCORED and passage:
+    for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
+        if passage := row["context"] or row["evidence"]:
             yield from verdict.ask(
                 prompt,
                 row["id"],
@@ -52,8 +55,8 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Add the column; every row stays."""
-    scores = [verdict.probability(answers.of(row)) for row in rows["id"].to_pylist()]
-    return Outcome.all_kept(rows.append_column("p_true", pa.array(scores, pa.float64())))
+    believed = [verdict.expectation(answers.of(row)) for row in rows["id"].to_pylist()]
+    return scored(rows, {"p_true": believed})
 
 
 stage = ModelStage(
@@ -65,4 +68,5 @@ stage = ModelStage(
     read=read,
     role="judge",
     options=Options,
+    kinds=KINDS,
 )

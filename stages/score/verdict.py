@@ -1,60 +1,72 @@
 """
-A question to a judge with two answers, read from the probabilities of its first token.
+A question to a judge with a few answers, read from the probabilities of its first token.
 
-The two answers are shown behind the letters A and B. Which comes first is drawn by hash, and by default
-both orders are asked and their probabilities averaged: a small model prefers a letter whatever stands
-behind it, and that preference cancels out.
+The answers are shown behind the letters A, B, and so on. Which stands behind which is drawn by hash, and by
+default every answer is asked about behind every letter and the probabilities are averaged: a small model
+prefers a letter whatever stands behind it, and that preference cancels out.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 from datagen.prompt import Prompt
 from datagen.records import fraction
 from datagen.request import Answer, Request, Sampling
 
-LETTERS = ("A", "B")
+YES_NO = (1.0, 0.0)  # the weights of two answers of which the first one's probability is wanted
 
 
 def ask(
-    prompt: Prompt, row: str, *draw: str | None, task: str, orders: int = 2, **values: str
+    prompt: Prompt, row: str, *draw: str | None, task: str, orders: int = 2, **values: Any
 ) -> Iterator[Request]:
     """
-    Write the request, or the two, that put a question to the judge.
+    Write the requests that put a question to the judge.
 
     Parameters
     ----------
     prompt, row, task
-        As in `Prompt.ask`. The prompt's field ``options`` lists the two answers, first the one whose
-        probability is wanted. Its template is given ``options``: pairs of letter and answer.
+        As in `Prompt.ask`. The prompt's field ``options`` lists the answers. Its template is given
+        ``options``: pairs of letter and answer, in the order of the letters.
     draw
         What the first order is drawn by.
     orders
-        1: that order only. 2: also the other.
+        How many of the orders are asked, of which there are as many as answers: each is the one before,
+        every answer moved on by a letter.
     values
-        Fill the template.
+        Fill the template; ``about`` is the request's.
     """
-    first = LETTERS if fraction("order of options", *draw) < 0.5 else LETTERS[::-1]
-    for letters in (first, first[::-1])[:orders]:
-        shown = sorted(zip(letters, prompt.fields["options"], strict=True))
-        fields: dict[str, Any] = values | {"options": shown}
-        yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=letters, **fields)
+    options = prompt.fields["options"]
+    letters = ascii_uppercase[: len(options)]
+    first = int(fraction("order of options", *draw) * len(letters))
+    for start in range(first, first + min(orders, len(letters))):
+        turned = tuple(letters[(start + place) % len(letters)] for place in range(len(letters)))
+        fields: dict[str, Any] = values | {"options": sorted(zip(turned, options, strict=True))}
+        yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=turned, **fields)
 
 
-def probability(answers: Iterable[Answer]) -> float | None:
+def expectation(answers: Iterable[Answer], weights: Sequence[float] = YES_NO) -> float | None:
     """
-    Give the probability of the first of the prompt's options, averaged over the orders asked.
+    Give what the prompt's options are worth on average, by the judge's probabilities of them.
 
-    It is the softmax over the two letters alone, as in P(true) of Kadavath et al. (arXiv 2207.05221).
-    None where the engine failed or gave no probabilities.
+    The probabilities are the softmax over the letters alone, averaged over all orders and questions asked;
+    with the weights `YES_NO`, P(true) of Kadavath et al. (arXiv 2207.05221). None where nothing was asked,
+    or the engine failed or gave no probabilities once.
+
+    Parameters
+    ----------
+    answers
+        To what `ask` asked.
+    weights
+        One an option, in the prompt's order.
     """
     found = []
     for answer in answers:
-        if answer.completion.finish == "error" or len(answer.completion.choices) != len(LETTERS):
+        logs = answer.completion.choices
+        if answer.completion.finish == "error" or len(logs) != len(weights) or math.isinf(max(logs)):
             return None
-        wanted, other = answer.completion.choices
-        if math.isinf(wanted) and math.isinf(other):
-            return None
-        found.append(1 / (1 + math.exp(min(other - wanted, 700.0))))
+        likely = [math.exp(log - max(logs)) for log in logs]
+        worth = sum(weight * part for weight, part in zip(weights, likely, strict=True))
+        found.append(worth / sum(likely))
     return sum(found) / len(found) if found else None

@@ -10,10 +10,15 @@ covers equality, containment of the reference in a longer answer, and partial ag
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import yaml
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
+
+from datagen.errors import UserError
 
 # One wrong letter in eight, two in sixteen; a shorter word must be equal, and so must any with a digit.
 WORD_LIKENESS = 0.87
@@ -23,6 +28,9 @@ SENTENCE = 6
 
 # Where a rule says that words agree but the statements may not: neither a match nor a miss.
 DOUBTFUL = 0.5
+
+# Share of an answer's words that must be its own for it to be more than an echo of the question.
+FRESH = 0.3
 
 _WORD = re.compile(
     r"(?<![\w.])[-\u2212]\d[\d.]*\d|(?<![\w.])[-\u2212]\d"  # -273.15
@@ -38,6 +46,7 @@ _NUMBERS = (
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
 _SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"percent": "%"}
+_POINTING = frozenset(("text", "passage", "question", "answer"))
 _NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
 _ABSTENTION = re.compile(
     r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
@@ -106,6 +115,60 @@ def likeness(answer: str, reference: str, question: str = "", stop: Collection[s
     return score
 
 
+def gist(answer: str, question: str = "", stop: Collection[str] = ()) -> tuple[str, ...]:
+    """
+    Give what an answer says besides its question, in a form that is equal for answers that say the same.
+
+    Stop words and words of the question are left out where others are left; all answers that decline are one.
+    """
+    if abstains(answer):
+        return ()
+    asked = set(words(question))
+    said = words(answer)
+    return tuple(word for word in words(answer, stop) if word not in asked) or tuple(said)
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """
+    Other names of answers.
+
+    Parameters
+    ----------
+    names
+        The words of an answer -> all that means the same.
+    """
+
+    names: Mapping[tuple[str, ...], Sequence[str]]
+
+    @classmethod
+    def load(cls, folder: Path, path: str) -> "Aliases":
+        """
+        Read a YAML file: answer -> list of what means the same. None is read for an empty path.
+
+        Raises
+        ------
+        UserError
+            When the file is not there or holds something else.
+        """
+        if not path:
+            return cls({})
+        try:
+            groups = yaml.safe_load((folder / path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"the aliases {folder / path} cannot be read: {error}") from error
+        if not isinstance(groups, dict) or not all(isinstance(names, list) for names in groups.values()):
+            raise UserError(
+                f"{folder / path}: write each answer with a list, such as United States: [USA, US]"
+            )
+        together = ([str(answer), *map(str, names)] for answer, names in groups.items())
+        return cls({tuple(words(name)): group for group in together for name in group})
+
+    def of(self, answer: str) -> Sequence[str]:
+        """List what means the same as an answer."""
+        return self.names.get(tuple(words(answer)), ())
+
+
 def standing(phrase: str, text: str) -> float:
     """
     Say which share of a phrase's words stands anywhere in a text, 0 to 1, long words counting more.
@@ -129,8 +192,14 @@ def abstains(answer: str) -> bool:
 
 
 def attempts(answer: str, question: str) -> bool:
-    """Tell whether an answer tries to answer: it does not decline, and says more than the question does."""
-    return not abstains(answer) and bool(set(words(answer)) - set(words(question)))
+    """
+    Tell whether an answer tries to answer: it does not decline, and is no echo of the question.
+
+    A share of at least `FRESH` of its words is neither the question's nor points to a text.
+    """
+    said, known = words(answer), {*words(question), *_POINTING}
+    fresh = sum(word not in known for word in said)
+    return not abstains(answer) and fresh > 0 and fresh >= FRESH * len(said)
 
 
 def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:

@@ -44,6 +44,7 @@ class Words(BaseModel):
     malformed: tuple[str, ...] = ()
     counting: tuple[str, ...] = ()
     naming: frozenset[str] = frozenset()
+    happening: tuple[str, ...] = ()
     numerals: frozenset[str] = frozenset()
     outside: tuple[str, ...] = ()
     pointing: frozenset[str] = frozenset()

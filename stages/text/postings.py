@@ -1,6 +1,6 @@
 """An inverted index of passages: which fit a question as well, and which share rare words."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from datagen.stages.text.passage import Words
@@ -42,6 +42,16 @@ class Postings:
             if own in self._holding[word]:
                 fitting &= self._holding[word]
         return len(fitting - {own})
+
+    def most_held(self, text: str) -> float:
+        """
+        Give the share of a text's content words that the passage which holds most of them holds.
+
+        A text without such words gives 1: nothing tells it from any passage.
+        """
+        wanted = set(self._words.content(text))
+        held = Counter(number for word in wanted for number in self._holding.get(word, ()))
+        return max(held.values(), default=0) / len(wanted) if wanted else 1.0
 
     def related(self, passage: str) -> list[str]:
         """

@@ -36,12 +36,7 @@ def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
     "a b a b a b" is a loop of 6 words: a block of period 2 that comes three times in a row. Case does
     not matter, and signs alone make no loop. 0 where there is none.
     """
-    lower = pc.utf8_lower(_filled(texts))
-    if pc.any(pc.match_substring_regex(lower, _UNSPACED)).as_py():
-        lower = pc.replace_substring_regex(lower, rf"({_UNSPACED})", r" \1 ")
-    split = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(lower))
-    lengths = _numpy(pc.list_value_length(split))
-    codes = _word_codes(pc.list_flatten(split))
+    codes, lengths = _words(texts)
     row = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
     found = np.zeros(len(texts), dtype=np.int64)
     for period in range(1, min(longest_period, int(lengths.max(initial=0)) // 3) + 1):
@@ -51,6 +46,34 @@ def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
         looped = runs >= 2 * period
         np.maximum.at(found, row[starts[looped]], runs[looped] + period)
     return found
+
+
+def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
+    """
+    Measure the share of different words in a window that moves along each text, averaged over its places.
+
+    The moving-average type-token ratio of Covington and McFall (2010, Journal of Quantitative Linguistics
+    17:94-100), which does not fall with a text's length as the plain ratio does. A text shorter than the
+    window is one window; nan where there are no words.
+    """
+    codes, lengths = _words(texts)
+    starts = np.cumsum(lengths) - lengths
+    row = np.repeat(np.arange(len(texts)), lengths)
+    numbers = codes - codes.min(initial=0)
+    order = np.argsort(
+        row * (numbers.max(initial=0) + 1) + numbers, kind="stable"
+    )  # equal words side by side
+    before = np.full(len(codes), -1)  # where in its text the word stood last
+    again = (codes[order[1:]] == codes[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
+    place = np.arange(len(codes)) - starts[row]
+    before[order[1:][again]] = place[order[:-1][again]]
+    size = np.minimum(window, lengths)[row]
+    # The windows in which this is the first of its words begin behind the last one, and hold it.
+    first, last = np.maximum(before, place - size) + 1, np.minimum(place, lengths[row] - size)
+    types = np.bincount(row, np.maximum(last - first + 1, 0), len(texts))
+    width = np.minimum(window, lengths)
+    with np.errstate(invalid="ignore"):
+        return types / (width * (lengths - width + 1))
 
 
 def script_counts(texts: pa.Array) -> np.ndarray:
@@ -74,6 +97,18 @@ def _counted(texts: pa.Array) -> np.ndarray:
     cells = row[letters] * len(SCRIPTS) + script[letters]
     counts = np.bincount(cells, minlength=len(texts) * len(SCRIPTS))
     return counts.reshape(len(texts), len(SCRIPTS))
+
+
+def _words(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Cut texts into words: their numbers, as `_word_codes` gives them, and how many each text has."""
+    lower = pc.utf8_lower(_filled(texts))
+    if pc.any(pc.match_substring_regex(lower, _UNSPACED)).as_py():
+        lower = pc.replace_substring_regex(lower, rf"({_UNSPACED})", r" \1 ")
+    split = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(lower))
+    words = pc.list_flatten(split)
+    lengths = _numpy(pc.list_value_length(split)).astype(np.int64)
+    lengths[_numpy(pc.equal(pc.utf8_trim_whitespace(lower), ""))] = 0  # cut into one empty word
+    return _word_codes(words.filter(pc.not_equal(words, ""))), lengths
 
 
 def _word_codes(words: pa.Array) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The whole line, from documents to a hand-off that loads, with a scripted model that knows its atlas."""
 
 import json
+from collections import Counter
 
 import datasets
 import pytest
@@ -8,6 +9,7 @@ import scribe
 from toys import Silent
 
 from datagen.recipe import load_recipe
+from datagen.report import refusals
 from datagen.runner import run
 from datagen.tables import parts, read_part
 
@@ -23,8 +25,13 @@ stages:
   comprehend: {tasks: [extractive_question]}
   instruct: {tasks: [extractive_question, true_false]}
   probe:
+  settle:
+  near_miss: {share: 1}
   refuse: {sure: 0.6}
+  measure:
   score:
+  consistency: {samples: 2, only_if: {p_true: [0.5, null]}}
+  difficulty: {only_if: {p_true: [null, 0.5]}}
   curate:
   dedup:
   decontaminate: {against: [leaked.jsonl]}
@@ -63,9 +70,7 @@ def test_every_stage_accounts_for_its_rows(finished):
     assert [record["stage"] for record in records] == list(finished.manifest["stages"])
     for record in records:
         if record["takes"] == record["gives"]:
-            assert record["rows_in"] + record["passed_by"] == record["rows_out"] + sum(
-                record["dropped"].values()
-            )
+            assert record["rows_in"] == record["rows_out"] + sum(record["dropped"].values())
 
 
 def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
@@ -119,7 +124,50 @@ def test_no_document_stands_on_both_sides_of_the_split(finished):
     assert set.union(*sides.values()) == {"train", "validation"}
 
 
-def test_the_report_shows_rows_and_drops(finished):
+def test_new_limits_decide_again_without_asking_anything(finished):
+    folder = finished.folder.parents[2]
+    limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}}
+    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())
+    assert again.folder != finished.folder
+    spent = [record["requests"] for record in again.stage_records() if "requests" in record]
+    assert sum(part["asked"] for part in spent) > 0
+    assert sum(part["completions"] for part in spent) == 0
+    ids = [{row["id"] for row in rows(one, "curate")} for one in (finished, again)]
+    assert ids[1] < ids[0]
+    assert {row["reason"] for row in rows(again, "curate", "dropped")} >= {"logprob too low"}
+
+
+def test_scores_are_columns_of_their_own_and_only_the_undecided_cost_anything(finished):
+    scored = rows(finished, "difficulty")
+    judged = [row for row in scored if row["p_true"] is not None]
+    assert judged and {row["kind"] for row in judged} == {"instruction"}
+    assert {row["bsdetector"] is None for row in judged} == {False}
+    assert all(row["bsdetector"] is None for row in scored if row["kind"] != "instruction")
+    assert all(row["ifd"] is None for row in scored)  # p_true had decided all of them
+    cost = {name: finished.stage_record(name)["cost"] for name in ("score", "consistency", "difficulty")}
+    asked = finished.stage_record("consistency")["rows_in"]
+    assert cost["score"]["rows"] == cost["consistency"]["rows"] == len(judged) <= asked
+    assert cost["difficulty"] == dict.fromkeys(cost["difficulty"], 0)
+
+
+def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
+    assert "instruction, words" in page  # how hard the rows were before a filter and after
+    record = finished.stage_record("score")
+    assert f'<td class="n">{record["cost"]["completions"] / record["rows_in"]:.2f}</td>' in page
+
+
+def test_the_report_shows_refusals_by_kind_and_by_document(finished):
+    refused = load(finished, "refusals")
+    shown = refusals(finished)
+    assert {task: count for task, count, _ in shown["kind"]} == Counter(row["task"] for row in refused)
+    everything = Counter(row["lineage"]["source"] for row in [*refused, *load(finished, "instructions")])
+    assert {total for _, _, total in shown["kind"]} == {everything.total()}
+    of = Counter(row["lineage"]["source"] for row in refused)
+    assert all(
+        count == of[source] and total == everything[source] for source, count, total in shown["document"]
+    )
+    assert sorted(count for _, count, _ in shown["document"]) == sorted(of.values())[-10:]
+    assert "<h2>Refusals</h2>" in (finished.folder / "report.html").read_text()

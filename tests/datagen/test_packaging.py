@@ -1,4 +1,4 @@
-"""The four top-level folders ship in one wheel and work outside the checkout."""
+"""The top-level folders ship in one wheel and work outside the checkout."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ from datagen.line import find_stage, installed_stages
 from datagen.prompt import load
 from datagen.recipe import Recipe, json_schema
 assert datagen.__file__.startswith(sys.argv[1]), datagen.__file__
-assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 16
+assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 19
 assert all(find_stage(name) for name in installed_stages())
 assert load("judges/p_true").hash
 assert json_schema()
@@ -28,7 +28,7 @@ assert json_schema()
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    wanted = ("datagen", "stages", "prompts", "synthesizer")
+    wanted = ("datagen", "labels", "stages", "prompts", "synthesizer")
     for name in wanted:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
@@ -42,6 +42,7 @@ def test_the_wheel_holds_every_module_prompt_and_template(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     places = {
         "datagen": "datagen",
+        "labels": "datagen/labels",
         "stages": "datagen/stages",
         "prompts": "datagen/prompts",
         "synthesizer": "datagen/synthesizer",

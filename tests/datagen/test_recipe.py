@@ -28,7 +28,8 @@ def test_the_example_is_valid():
 
 def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
     recipe = load(tmp_path, "name: x\ncorpus: [{path: docs}]")
-    assert [name for name, _, _ in recipe.line()][::15] == ["ingest", "handoff"]
+    names = [name for name, _, _ in recipe.line()]
+    assert (names[0], names[-1]) == ("ingest", "handoff")
     assert recipe.models.role("judge") == recipe.models.role("generator")
     assert recipe.folder == tmp_path
 

@@ -106,6 +106,8 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
         == second.stage_record("asking")["requests"]
     )
     assert second.stage_record("asking")["requests"]["completions"] == 0
+    assert second.stage_record("asking")["cost"] == record["cost"]  # what its rows cost, whoever paid
+    assert (record["cost"]["rows"], record["cost"]["completions"]) == (12, 24)
     assert set(calls(log).values()) == {1}
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
 
@@ -117,6 +119,17 @@ def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
     shrunk = run_toy(tmp_path, documents=10)
     assert shrunk.stage_record("asking")["requests"]["completions"] == 0
     assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
+
+
+def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
+    told = []
+
+    class Watching(toys.Silent):
+        def advance(self, stage, partitions, usage):
+            told.append((stage, usage.completions))
+
+    run(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
+    assert max(count for stage, count in told if stage == "asking") == 24
 
 
 def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):

@@ -1,14 +1,20 @@
-"""Rows that no trainer should see, planted among sound ones."""
+"""Rows that no trainer should see, planted among sound ones: measured, then curated."""
+
+import math
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import context, example
+from rows import context, example, put_through
 
+from datagen.errors import UserError
 from datagen.records import EXAMPLES, table_of
-from datagen.stages.curate import RULES, Options, stage
+from datagen.stages.curate import REASONS, Options, stage
+from datagen.stages.measure import Options as Measured
+from datagen.stages.measure import stage as measure
+from datagen.stages.measure.flaws import FLAWS
 
 PASSAGE = (
     "The assert statement checks a condition while a program runs. When the condition is false, an error "
@@ -21,19 +27,33 @@ LONG = (
 )
 
 
+TOWERS = [
+    *[("Aldor", 31, "granite"), ("Berin", 42, "sandstone"), ("Cador", 53, "brick"), ("Delin", 64, "marble")],
+    *[("Ennor", 75, "basalt"), ("Farin", 86, "limestone"), ("Gador", 97, "oak"), ("Helin", 28, "slate")],
+]
+
+
 def row(answer, **fields):
     return example(answer=answer, **{"question": "What does assert do?", "context": PASSAGE} | fields)
 
 
-def curate(rows, **options):
-    """Curate rows; return reason by id, None for the kept, after checking the account."""
-    schema = pa.schema([*EXAMPLES, ("p_true", pa.float64())])
-    outcome = stage.apply(table_of(schema, rows), Options.model_validate(options), context("curate"))
-    left = outcome.kept.to_pylist() + outcome.dropped.to_pylist()
-    assert sorted(left_row["id"] for left_row in left) == sorted(given["id"] for given in rows)
-    assert outcome.kept.schema == schema
-    assert all(dropped["reason"] in RULES and dropped["detail"] for dropped in outcome.dropped.to_pylist())
-    return {found["id"]: found.get("reason") for found in left}
+SCORES = {"p_true": pa.float64(), "confidence": pa.float64(), "threshold": pa.float64()}
+
+
+def measured(rows):
+    """Measure rows that may have scores: rows with more columns, and what these are."""
+    table = table_of(pa.schema([*EXAMPLES, *SCORES.items()]), rows)
+    kept = measure.apply(table, Measured(), context("measure")).kept
+    return kept.to_pylist(), {one.name: one.type for one in kept.schema if one.name not in EXAMPLES.names}
+
+
+def curate(rows, size=None, **options):
+    """Measure and curate rows; return reason by id, None for the kept, after checking the account."""
+    rows, columns = measured(rows)
+    kept, dropped = put_through(stage, rows, size, columns=columns, **options)
+    assert all(row["reason"] and row["detail"] for row in dropped)
+    assert all(row == next(one for one in rows if one["id"] == row["id"]) for row in kept)
+    return {row["id"]: row.get("reason") for row in kept + dropped}
 
 
 def reason(given, **options):
@@ -130,7 +150,7 @@ PLANTED = {
     "p_true too low": [row("It checks a condition.", p_true=0.3)],
     "logprob too low": [row("It checks one condition.", logprob=-3.0)],
 }
-CONFIDENCE = {"min_p_true": {"instruction": 0.5}, "min_logprob": {"instruction": -2.0}}
+CONFIDENCE = {"min": {"p_true": {"instruction": 0.5}, "logprob": {"instruction": -2.0}}}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +161,7 @@ def test_drops_what_is_planted_with_its_reason(given, expected):
 
 
 def test_every_rule_has_its_planted_rows():
-    assert set(PLANTED) == set(RULES)
+    assert set(PLANTED) == {*FLAWS, *REASONS.values(), "p_true too low", "logprob too low"}
 
 
 def test_a_partition_is_judged_row_by_row():
@@ -165,20 +185,33 @@ def test_no_threshold_of_confidence_touches_a_refusal():
             logprob=-20.0,
         ),
     ]
-    strict = {"min_p_true": {"instruction": 1.0, "reading": 1.0}, "min_logprob": {"instruction": 0.0}}
-    assert set(curate(refusals, **strict).values()) == {None}
+    strict = {
+        "p_true": {"instruction": 1.0, "reading": 1.0},
+        "logprob": {"instruction": 0.0},
+        "confidence": {"instruction": "50%"},
+    }
+    assert set(curate(refusals, min=strict).values()) == {None}
 
 
 @pytest.mark.parametrize("name", ["refusal", "preference", "refusal/does_not_know"])
-@pytest.mark.parametrize("option", ["min_p_true", "min_logprob"])
-def test_a_recipe_cannot_set_one_for_them(option, name):
-    with pytest.raises(ValidationError, match="no threshold of confidence"):
-        Options.model_validate({option: {name: 0.1}})
+@pytest.mark.parametrize("column", ["p_true", "logprob", "confidence", "grounding"])
+def test_a_recipe_cannot_set_one_for_them(column, name):
+    with pytest.raises(ValidationError, match=f"no limit of {column}"):
+        Options.model_validate({"min": {column: {name: 0.1}}})
 
 
-def test_a_misspelt_kind_is_an_error():
-    with pytest.raises(ValidationError, match="'instructions' is no kind"):
-        Options(min_p_true={"instructions": 0.5})
+@pytest.mark.parametrize(
+    "wrong, said",
+    [({"instructions": 0.5}, "'instructions' is no kind"), ({"instruction": "half"}, None)]
+    + [({"instruction": text}, "a share of the rows") for text in ("50 %", "-1%", "")],
+)
+def test_a_misspelt_limit_is_an_error(wrong, said):
+    if said is None:  # the name of a column, which no table has
+        with pytest.raises(UserError, match="no column of numbers 'half'"):
+            curate([row("It checks.", p_true=0.5)], min={"p_true": wrong})
+    else:
+        with pytest.raises(ValidationError, match=said):
+            Options.model_validate({"min": {"p_true": wrong}})
 
 
 def test_the_limit_of_a_task_comes_before_that_of_its_kind():
@@ -187,21 +220,62 @@ def test_the_limit_of_a_task_comes_before_that_of_its_kind():
         row("It checks.", task="definition", p_true=0.4),
     )
     limits = {"instruction/summary": 0.3, "instruction": 0.5}
-    found = curate([lax, strict], min_p_true=limits, min_words={})
+    found = curate([lax, strict], min={"p_true": limits, "words": {}})
     assert found == {lax["id"]: None, strict["id"]: "p_true too low"}
 
 
-def test_a_row_without_a_score_passes_and_so_does_a_table_without_scores():
-    given = row("It checks a condition.", p_true=None, logprob=None)
-    assert reason(given, **CONFIDENCE) is None
-    outcome = stage.apply(table_of(EXAMPLES, [given]), Options.model_validate(CONFIDENCE), context("curate"))
-    assert len(outcome.kept) == 1
+def test_a_row_without_a_score_passes():
+    assert reason(row("It checks a condition.", p_true=None, logprob=None), **CONFIDENCE) is None
 
 
-def test_an_empty_limit_switches_its_rule_off():
+def test_a_limit_on_what_was_not_measured_is_an_error():
+    rows = [row("It checks a condition.")]
+    with pytest.raises(UserError, match="put measure before it"):
+        put_through(stage, rows)
+    with pytest.raises(UserError, match=r"no column of numbers 'toxicity'; there are .*grounding"):
+        curate(rows, max={"toxicity": {"instruction": 0.5}})
+
+
+def test_an_empty_limit_switches_its_rule_off_and_leaves_the_others():
     given = row("no no no no no no")
     assert reason(given) == "repetition loop"
-    assert reason(given, max_loop={}) is None
+    assert reason(given, max={"loop": {}}) is None
+    assert reason(row(""), max={"loop": {}}) == "empty"
+    assert reason(row(" ".join(map(str, range(500))) + "."), max={"loop": {}}) == "too long"
+
+
+def test_a_share_keeps_that_part_of_its_kind_wherever_the_partitions_are_cut():
+    rows = [row(f"It checks condition {at}.", confidence=at / 10) for at in range(10)]
+    rows += [example("reading", text=PASSAGE, confidence=0.0, document=str(at)) for at in range(5)]
+    for size in (None, 4, 1):
+        found = curate(rows, size, min={"confidence": {"instruction": "50%"}})
+        assert [found[one["id"]] for one in rows] == ["confidence too low"] * 5 + [None] * 10
+    found = curate(rows, max={"confidence": {"instruction": "90%"}})
+    assert [why for why in found.values() if why] == ["confidence too high"]
+
+
+def test_a_column_can_have_the_limit_of_each_row():
+    promised = row("It checks one condition.", confidence=0.7, threshold=0.6)
+    short = row("It checks two conditions.", confidence=0.5, threshold=0.6)
+    unpromised = row("It checks three conditions.", confidence=0.5, threshold=None)
+    found = curate([promised, short, unpromised], min={"confidence": {"instruction": "threshold"}})
+    assert found == {promised["id"]: None, short["id"]: "confidence too low", unpromised["id"]: None}
+
+
+def test_what_a_score_drops_is_richer_in_wrong_answers():
+    passages = [
+        f"The tower of {name} is {size} metres high and was built of {stone}." for name, size, stone in TOWERS
+    ]
+    stones = [stone for _, _, stone in TOWERS]
+    wrong = [stones[at] if at % 5 else stones[at - 1] for at in range(len(stones))]
+    rows = [
+        row(stone, question=f"Of what was the tower of {name} built?", context=passage)
+        for (name, _, _), stone, passage in zip(TOWERS, wrong, passages, strict=True)
+    ]
+    found = curate(rows, min={"grounding": {"instruction": 0.6}})
+    dropped = [at for at, one in enumerate(rows) if found[one["id"]]]
+    assert dropped == [0, 5]
+    assert set(found.values()) == {None, "grounding too low"}
 
 
 def test_an_instruction_in_the_passage_is_its_subject():
@@ -209,10 +283,21 @@ def test_an_instruction_in_the_passage_is_its_subject():
     assert reason(row("It checks a condition.", context=wicked)) is None
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(max_size=60), min_size=1, max_size=6), st.floats(0, 1), st.floats(0, 1))
-def test_a_stricter_threshold_never_keeps_more(texts, one, other):
-    rows = [row(text, document=str(at), p_true=at / 6) for at, text in enumerate(texts)]
-    lax, strict = (curate(rows, min_p_true={"instruction": least}) for least in sorted((one, other)))
-    kept = {name for name, why in strict.items() if why is None}
-    assert kept <= {name for name, why in lax.items() if why is None}
+numbers = st.one_of(st.none(), st.floats(0, 1, allow_subnormal=False))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8), st.floats(0, 1), st.floats(0, 1))
+def test_a_stricter_limit_never_keeps_more(scores, one, other):
+    rows = [
+        row("It checks a condition.", document=str(at), p_true=p_true, confidence=confidence)
+        for at, (p_true, confidence) in enumerate(scores)
+    ]
+
+    def kept(limit):
+        found = curate(rows, min={"p_true": {"instruction": limit}})
+        return {name for name, why in found.items() if why is None}
+
+    lax, strict = sorted((one, other))
+    assert kept(strict) <= kept(lax) == {r["id"] for r in rows if r["p_true"] is None or r["p_true"] >= lax}
+    assert kept(f"{math.ceil(100 * strict)}%") <= kept(f"{math.floor(100 * lax)}%")

@@ -185,3 +185,31 @@ def test_what_a_user_can_mend(tmp_path, recipe, given, said):
     with pytest.raises(UserError, match="against") as error:
         leaks([example("reading", text=TEST)], recipe, against=[given])
     assert said in str(error.value)
+
+
+REWORDED = {
+    "reworded": 0.5,
+    "model": "",
+    "similar": 1,
+}  # vectors of words and letters: the same in another order
+
+
+@pytest.mark.parametrize(
+    ("said", "leaked"),
+    [
+        ("Through the old town of Bern, which is the river that flows?", True),
+        ("Through the old town of Basel, which is the river that flows?", False),  # another town
+        ("Which herons nest on the island of the lake when the ice breaks in Bern?", False),
+    ],
+)
+def test_an_item_in_other_words_leaks_if_it_speaks_of_the_same(recipe, said, leaked):
+    rows = [
+        example(question=said, answer="-", id="question"),
+        example("reading", text=f"{FILLER}\n\nPrompt: {said}\nReply: none", id="line"),
+        example(question="What do herons eat in winter on the island?", answer="Fish.", id="other"),
+    ]
+    assert not leaks(rows, recipe, similar=1)
+    found = leaks(rows, recipe, size=2, **REWORDED)
+    assert set(found) == ({"question", "line"} if leaked else set())
+    for detail in found.values():
+        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and said in detail

@@ -73,7 +73,7 @@ def test_every_product_in_its_shape(tmp_path):
     [text] = load(tmp_path, "reading")["train"]
     assert list(text) == [*known, "text", "lineage"] and text["text"] == "Ein Text.\n文"
     pairs = load(tmp_path, "instructions")
-    assert pairs["train"].column_names == [*known, "messages", "lineage"]
+    assert pairs["train"].column_names == [*known, "messages", "metadata", "lineage"]
     assert pairs["train"][0]["messages"] == [
         {"role": "user", "content": "C\n\nQ?"},
         {"role": "assistant", "content": "A"},

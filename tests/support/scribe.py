@@ -40,7 +40,7 @@ def model(request):
     """Answer as the generator, the target or the judge, told apart by what is asked for."""
     said = request.messages[-1]["content"]
     if request.choices:
-        letter = re.search(r"\((\w)\) True", said)[1]
+        letter = re.search(r"\((\w)\) (?:True|Correct)", said)[1]
         return {"text": letter, "choices": [-0.1 if choice == letter else -3.0 for choice in request.choices]}
     if "Answer with words of the text" in said:  # the judge
         passage, _, question = said.partition("Question:")

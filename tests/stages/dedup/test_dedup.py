@@ -182,6 +182,16 @@ def test_refusals_share_their_answers():
     assert len(kept) == len(WORDS) and not dropped
 
 
+def test_samples_of_one_question_are_kept_apart():
+    rows = [
+        example(kind, task=f"multisample_{n}", question="Who wrote it?", answer=said, id=str(n))
+        for n, (kind, said) in enumerate(
+            [("instruction", "Ann"), ("instruction", "Ann"), ("refusal", "No idea.")]
+        )
+    ]
+    assert len(put_through(stage, rows)[0]) == 3
+
+
 def test_refusals_are_told_apart_by_task_and_not_by_wording():
     rows = [
         example("refusal", task="does_not_know", question="Who wrote it?", answer="I do not know.", id="a"),

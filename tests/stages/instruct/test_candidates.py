@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.prompt import load
-from datagen.stages.instruct.candidates import Candidate, candidates
+from datagen.stages.instruct.candidates import WHOLE, Candidate, candidates
 from datagen.stages.text.passage import WORDS, Passage, Words
 
 KNOWN = Words.model_validate(load(WORDS).fields)
@@ -47,6 +47,9 @@ def answers(text, kind=None):
         ("action", "keeps the records of each hearing", "The harbour commission keeps the records of each hearing."),
         ("object", "the records of each hearing", "The commission keeps the records of each hearing for years."),
         ("object", "a key", "The first object of each item becomes a key in the new dictionary."),
+        ("object", "an oath", "In all such cases, the Director shall take an oath before the court."),
+        ("object", "an integer", 'The "__hash__()" method should return an integer between zero and nine.'),
+        ("subject", "the accepted keys", "For mapping types, the accepted keys should be sortable and of one type."),
         ("phrase", "the shared library file", "For a module in an extension it is the pathname of the shared library file."),
     ],
 )  # fmt: skip
@@ -119,7 +122,8 @@ def test_the_mark_of_a_list_is_no_part_of_a_sentence():
 def test_no_answer_is_part_of_another_one_of_its_sentence():
     by_sentence = {}
     for one in found(TEXT):
-        by_sentence.setdefault(one.sentence, []).append(one.answer)
+        if one.kind not in WHOLE:
+            by_sentence.setdefault(one.sentence, []).append(one.answer)
     for said in by_sentence.values():
         assert not [
             (one, other) for one in said for other in said if one != other and f" {one} " in f" {other} "

@@ -13,10 +13,10 @@ from datagen.stages.text.passage import WORDS, Passage, Words
 
 KNOWN = Words.model_validate(load(WORDS).fields)
 SILENT = load("instructions/answer").fields["unanswerable"]
-FIRST = "The mint of Ruritania strikes copper coins in autumn under the eye of Baron Holz, its warden."
+FIRST = "The mint of Ruritania strikes copper coins in March 1912 under the eye of Baron Holz, its warden."
 SECOND = "The archive of Borduria has a reading room, and visitors must sign the ledger before noon."
 THIRD = "The bridge of Syldavia was built from oak in a single summer by shipwrights."
-QUESTION = "Under the eye of whom does the mint of Ruritania strike copper coins in autumn?"
+QUESTION = "Under the eye of whom does the mint of Ruritania strike copper coins in March 1912?"
 ANSWER = "Baron Holz"
 
 
@@ -56,11 +56,18 @@ def test_a_pair_that_comes_back_is_kept_with_all_three_requests():
     assert pair["lineage"]["prompt"] == "instructions/marked_question"
 
 
+def test_the_sequence_confidence_is_of_the_question_and_of_its_own_passages_answer():
+    written, own = ({"text": text, "logprobs": (-0.1, -0.3)} for text in (QUESTION, ANSWER))
+    elsewhere = {"text": SILENT, "logprobs": (-9.0,) * 20}  # how sure the model is of another passage
+    ((pair,), _, _) = outcome_of(written=written, own=own, other=elsewhere)
+    assert pair["logprob"] == pytest.approx(-0.2)
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
         ({"own": "Ruritania"}, "round trip gives another answer"),
-        ({"own": "copper coins in autumn under the eye of Baron Holz, its warden"}, "round trip gives another answer"),
+        ({"own": "copper coins in March 1912 under the eye of Baron Holz, its warden"}, "round trip gives another answer"),
         ({"own": SILENT}, "round trip finds no answer"),
         ({"own": {"text": ANSWER, "finish": "length"}}, "truncated"),
         ({"own": {"text": "", "finish": "error", "error": "died"}}, "engine error"),
@@ -79,8 +86,7 @@ def test_a_pair_that_does_not_is_dropped_with_what_was_seen(said, reason):
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("Whom does Baron Holz watch over in the mint of Ruritania?", "question gives its answer away"),
-        ("Who stands in the passage on the mint of Ruritania in autumn?", "refers to the passage"),
+        ("Who stands in the passage on the mint of Ruritania in March 1912?", "refers to the passage"),
         ("Who was the first to sail around the cape?", "not about the passage"),
         ({"text": "Under the eye of", "finish": "length"}, "truncated"),
         ("Question: Under the eye of whom does the mint strike coins?", "template leftover"),
@@ -90,6 +96,41 @@ def test_a_question_that_fails_its_checks_is_not_put_again(written, reason):
     kept, dropped, requests = outcome_of(written=written)
     assert (kept, [row["reason"] for row in dropped]) == ([], [reason])
     assert {request.task for request in requests} == {"marked_question"}
+
+
+def test_a_question_for_another_answer_of_the_sentence_is_kept_with_that():
+    kept, dropped, _ = outcome_of(
+        written="When does the mint of Ruritania strike copper coins under the eye of Baron Holz?",
+        own="In March 1912.",
+    )
+    assert dropped == []
+    assert [(row["answer"], row["evidence"]) for row in kept] == [("March 1912", FIRST)]
+
+
+@pytest.mark.parametrize(
+    ("written", "own", "reason"),
+    [
+        # The answer stands in the question.
+        (
+            "Whom does Baron Holz watch over in the mint of Ruritania?",
+            ANSWER,
+            "question gives its answer away",
+        ),
+        # Nothing has happened yet.
+        (
+            "What happens if the mint of Ruritania strikes copper coins in March 1912?",
+            ANSWER,
+            "answer of another kind",
+        ),
+        # No rule finds these words.
+        (QUESTION, "coins in March 1912 under", "round trip gives another answer"),
+        # A rule finds them, in a sentence that was not marked.
+        (QUESTION, "reading room", "round trip gives another answer"),
+    ],
+)
+def test_what_came_back_is_kept_only_if_a_rule_finds_it_in_the_sentence(written, own, reason):
+    kept, dropped, _ = outcome_of(written=written, own=own)
+    assert (kept, [row["reason"] for row in dropped]) == ([], [reason])
 
 
 def test_an_answer_in_other_small_words_is_the_same():

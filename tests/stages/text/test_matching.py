@@ -119,3 +119,11 @@ def test_an_attempt_says_more_than_its_question():
     assert attempts("Louis Pasteur", question)
     assert not attempts("The tower designed", question)
     assert not attempts("", question)
+
+
+@pytest.mark.parametrize(
+    "said", ["The text", "The text must be a string object.", "a string object", "I cannot say."]
+)
+def test_an_echo_of_the_question_is_no_attempt(said):
+    assert not attempts(said, "What must be a string object?")
+    assert attempts("the separator", "What must be a string object?")

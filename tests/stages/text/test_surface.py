@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.text.surface import SCRIPTS, longest_loop, script_counts, word_counts
+from datagen.stages.text.surface import SCRIPTS, lexical_diversity, longest_loop, script_counts, word_counts
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,37 @@ def test_each_text_is_measured_by_itself(texts):
         apart = [measure(pa.array([text], pa.string()))[0] for text in texts]
         assert len(together) == len(texts)
         assert all(np.array_equal(one, other) for one, other in zip(together, apart, strict=True))
+
+
+@pytest.mark.parametrize(
+    "text, share",
+    [
+        ("one two three four", 1.0),
+        ("one two one two", 2 / 3),
+        ("one two three one one one", (1 + 1 + 2 / 3 + 1 / 3) / 4),
+        ("no, no. No!", 1 / 3),
+        ("a b", 1.0),
+        ("a a", 0.5),
+    ],
+)
+def test_measures_lexical_diversity_in_a_moving_window(text, share):
+    assert lexical_diversity(pa.array([text]), window=3).tolist() == [pytest.approx(share)]
+
+
+def test_without_words_there_is_no_diversity():
+    assert np.isnan(lexical_diversity(pa.array(["", " ", None], pa.string()))).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=9), max_size=4), st.integers(1, 5))
+def test_diversity_is_the_mean_over_all_windows(texts, window):
+    def plain(words):
+        size = min(window, len(words))
+        shares = [len(set(words[at : at + size])) / size for at in range(len(words) - size + 1)]
+        return pytest.approx(sum(shares) / len(shares))
+
+    found = lexical_diversity(pa.array([" ".join(words) for words in texts], pa.string()), window).tolist()
+    assert all(
+        np.isnan(share) if not words else share == plain(words)
+        for words, share in zip(texts, found, strict=True)
+    )

@@ -54,13 +54,10 @@ def test_every_row_stays_and_only_answers_to_be_judged_are_asked_about():
         row(),
         row(context=None),  # judged by its evidence
         row("Eiffel", context=None, evidence=None),
-        example("refusal", question="Who?", answer="I do not know."),
-        example("preference", question="Who?", answer="I do not know.", rejected="Pasteur"),
-        example("reading", text=PASSAGE),
     ]
     kept, dropped, requests = ask(stage, rows, judge)
     assert [scored["id"] for scored in kept] == [given["id"] for given in rows]
-    assert [scored["p_true"] is None for scored in kept] == [False, False, True, True, True, True]
+    assert [scored["p_true"] is None for scored in kept] == [False, False, True]
     assert not dropped
     assert {request.row for request in requests} == {rows[0]["id"], rows[1]["id"]}
 

@@ -1,0 +1,318 @@
+"""
+What scores are worth on a set with planted mistakes, and whether promised precision holds.
+
+``python -m benchmarks.confidence xquad.en.json.gz --model bundled-chat``
+
+A fifth of the answers of a real question-answer set is wrong in five ways (`benchmarks.planted`). The
+product's own stages score the rows: those of the line that score examples, or the ones that are named, and
+one here for the log probability of an answer that no model wrote. Then, over 200 draws of labelled rows:
+
+* AUROC of each score and of the calibrated combination, on rows without a label;
+* how often the rows above a promised threshold are less precise than promised, beside the naive threshold
+  that just reaches the target on the labelled rows;
+* how much of the tokens is needed where cheap scores come first and settle what they can, and how much the
+  kept rows differ from those that all scores keep.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from pydantic import Field
+
+import datagen.stage
+from benchmarks import planted
+from datagen.console import Console
+from datagen.line import LINE, find_stage, installed_stages
+from datagen.recipe import load_recipe
+from datagen.records import EXAMPLES, table_of
+from datagen.request import Answers, Request
+from datagen.runner import run
+from datagen.runs import Run
+from datagen.stage import Context, ModelStage, Outcome, SourceStage, mean_logprob
+from datagen.stages.calibrate.combine import combine, held_out
+from datagen.stages.calibrate.curves import Bools, Floats, auroc, reliability
+from datagen.stages.calibrate.labelled import numbers
+from datagen.stages.calibrate.promise import BINS, Counts, bin_of, promise, steps
+from datagen.stages.text import reading
+from datagen.tables import parts, read_part, write_table
+
+RESAMPLINGS = 200
+LEARN = 1 / 3  # of the labelled rows
+LOST = 0.02  # of the rows that all scores would keep, what a cheap score may settle otherwise
+
+
+class Rows(datagen.stage.Options):
+    """Where the planted rows are."""
+
+    path: str = Field(description="A Parquet file of examples")
+
+
+source = SourceStage(
+    name="planted",
+    summary="examples with planted mistakes",
+    plan=lambda options, context: [options.path],
+    read=lambda path, options, context: iter([Outcome.all_kept(read_part(Path(path)))]),
+    gives="examples",
+    options=Rows,
+)
+
+
+def ask(rows: pa.Table, options: datagen.stage.Options, context: Context) -> Iterator[Request]:
+    """Have each answer read after its passage and question."""
+    prompt = context.prompt(reading.PROMPT)
+    for row in rows.select(["id", "question", "context", "answer"]).to_pylist():
+        yield prompt.ask(
+            row["id"],
+            task="given",
+            given=row["answer"],
+            heading="",
+            passage=row["context"],
+            question=row["question"],
+        )
+
+
+def read(rows: pa.Table, answers: Answers, options: datagen.stage.Options, context: Context) -> Outcome:
+    """Put the mean log probability of the answer's tokens where that of a written answer stands."""
+    found = [mean_logprob(answers.of(row)) for row in rows["id"].to_pylist()]
+    place = rows.schema.get_field_index("logprob")
+    return Outcome.all_kept(rows.set_column(place, "logprob", pa.array(found, pa.float64())))
+
+
+given = ModelStage("given", "read the answer", "examples", "examples", ask, read)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """
+    Rows with their scores, and what is known of them.
+
+    Parameters
+    ----------
+    names, values
+        The columns; rows by columns, nan for null.
+    right, how
+        Whether each row is right, and in which way it is wrong.
+    levels, tokens
+        How many of the columns there are after each stage, and the tokens that it took a row.
+    """
+
+    names: list[str]
+    values: Floats
+    right: Bools
+    how: list[str]
+    levels: list[int]
+    tokens: list[float]
+
+
+def score(
+    pairs: Sequence[planted.Pair], model: dict[str, str], scoring: dict[str, str], folder: Path
+) -> Scored:
+    """Put the pairs through stages that score them: names in a recipe, and what they use."""
+    write_table(table_of(EXAMPLES, [pair.row() for pair in pairs]), folder / "rows.parquet")
+    stages: dict[str, Any] = {
+        "planted": {"use": "benchmarks.confidence:source", "path": str(folder / "rows.parquet")},
+        "given": {"use": "benchmarks.confidence:given"},
+    } | {name: {"use": use} for name, use in scoring.items()}
+    recipe = {
+        "name": "benchmark-confidence",
+        "corpus": [{"path": str(folder / "rows.parquet")}],
+        "models": {"generator": model},
+        "stages": stages,
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    with Console() as console:
+        finished = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", console)
+    how = {pair.id: pair.how for pair in pairs}
+    return _scored(finished, list(stages)[1:], how)
+
+
+def scoring() -> dict[str, str]:
+    """List the installed stages of the line that score examples: those before calibrate that refine them."""
+    before = [name for name in LINE[: LINE.index("calibrate")] if name in installed_stages()]
+    stages = {name: find_stage(name) for name in before}
+    return {name: name for name, stage in stages.items() if stage.takes == stage.gives == "examples"}
+
+
+def _scored(finished: Run, stages: Sequence[str], how: dict[str, str]) -> Scored:
+    tables = {
+        stage: pa.concat_tables(map(read_part, parts(finished.stage_folder(stage)))).sort_by("id")
+        for stage in stages
+    }
+    names: list[str] = []
+    levels, tokens = [], []
+    for stage, table in tables.items():
+        floats = [part.name for part in table.schema if pa.types.is_floating(part.type)]
+        names += [name for name in floats if name not in names and table[name].null_count < len(table)]
+        levels.append(len(names))
+        record = finished.stage_record(stage) or {}
+        spent = record.get("cost", record.get("requests", {}))
+        asked = spent.get("prompt_tokens", 0) - spent.get("cached_tokens", 0)
+        tokens.append((asked + spent.get("completion_tokens", 0)) / len(table))
+    last = tables[stages[-1]]
+    ways = [how[name] for name in last["id"].to_pylist()]
+    right = np.array([not way for way in ways])
+    return Scored(names, numbers(last, names), right, ways, levels, tokens)
+
+
+def singles(rows: Scored) -> dict[str, dict[str, float | None]]:
+    """Give each score's AUROC: of all wrong rows, and of those that are wrong in each way."""
+    found = {}
+    for name, values in zip(rows.names, rows.values.T, strict=True):
+        known = ~np.isnan(values)
+        ways = {"all": known} | {
+            how: known & (rows.right | np.array([way == how for way in rows.how])) for how in planted.WAYS
+        }
+        found[name] = {how: auroc(values[mine], rows.right[mine]) for how, mine in ways.items()}
+    return found
+
+
+def combined(rows: Scored, labels: int) -> dict[str, Any]:
+    """Compare the combination with each score on rows that it was not learnt from, over many draws."""
+    measured: dict[str, list[float]] = {name: [] for name in ("confidence", *rows.names)}
+    errors = []
+    for order in _orders(rows):
+        learn, others = order[:labels], order[labels:]
+        fit = combine(rows.names, rows.values[learn], rows.right[learn])
+        confidence, right = fit(rows.values[others]), rows.right[others]
+        errors.append(reliability(confidence, right).error)
+        measured["confidence"].append(auroc(confidence, right) or 0.5)
+        for name, values in zip(rows.names, rows.values[others].T, strict=True):
+            measured[name].append(auroc(np.nan_to_num(values, nan=np.nanmin(values)), right) or 0.5)
+    single = np.array([measured[name] for name in rows.names])
+    single = np.where(single.mean(axis=1, keepdims=True) < 0.5, 1 - single, single)  # a loss: less is better
+    best = int(single.mean(axis=1).argmax())
+    ahead = np.array(measured["confidence"]) > single[best]
+    return {
+        "auroc": {name: round(float(np.mean(found)), 3) for name, found in measured.items()},
+        "best single": rows.names[best],
+        "its auroc": round(float(single[best].mean()), 3),
+        "ahead of it": round(float(ahead.mean()), 3),
+        "ece": round(float(np.mean(errors)), 3),
+    }
+
+
+def promises(rows: Scored, labels: int, target: float, sure: float) -> dict[str, Any]:
+    """Count how often a promise is made, and how often it is broken, beside the naive threshold."""
+    kept, broken, naive = [], 0, 0
+    for order in _orders(rows):
+        learn, check = np.split(order[:labels], [round(LEARN * labels)])
+        others = order[labels:]
+        fit = combine(rows.names, rows.values[learn], rows.right[learn])
+        confidence = fit(rows.values)
+        named = steps(np.bincount(bin_of(confidence), minlength=BINS))
+        learnt = held_out(rows.values[learn], rows.right[learn]), rows.right[learn]
+        found = promise(target, sure, *named, learnt, (confidence[check], rows.right[check]))
+        if found.threshold is not None:
+            kept.append(found.kept)
+            broken += _precision(confidence, rows.right, np.r_[check, others], found.threshold) < target
+        every = combine(rows.names, rows.values[order[:labels]], rows.right[order[:labels]])(rows.values)
+        naive += (
+            _precision(every, rows.right, others, _naive(every, rows.right, order[:labels], target)) < target
+        )
+    return {
+        "promised": len(kept) / RESAMPLINGS,
+        "broken": broken / RESAMPLINGS,
+        "kept": round(float(np.mean(kept)), 3) if kept else None,
+        "naive broken": naive / RESAMPLINGS,
+    }
+
+
+def _naive(confidence: Floats, right: Bools, labelled: Any, target: float) -> float:
+    """Take the laxest threshold whose labelled rows reach the target; infinite where none does."""
+    thresholds = np.sort(confidence[labelled])
+    counts = Counts.of(thresholds, confidence[labelled], right[labelled])
+    reached = np.array(counts.right) >= target * np.array(counts.rows)
+    return float(min(thresholds[reached], default=np.inf))
+
+
+def _precision(confidence: Floats, right: Bools, among: Any, threshold: float) -> float:
+    """Give the share of right rows above a threshold; 1 where there are none."""
+    above = right[among][confidence[among] >= threshold]
+    return float(above.mean()) if len(above) else 1.0
+
+
+def cascade(rows: Scored, labels: int, keep: float) -> dict[str, float]:
+    """
+    Let the scores of each stage settle what they can before the next stage is paid for.
+
+    The rows that all scores together keep are the surest `keep` of all. A stage settles a row whose
+    confidence by the scores so far is so low, or so high, that of the labelled rows at most `LOST` go wrong.
+
+    Returns
+    -------
+    The share of the tokens, and of the rows that are kept by one way or the other, the share by both.
+    """
+    shares, alike = [], []
+    for order in _orders(rows):
+        learn = order[:labels]
+        each = [
+            combine(rows.names[:level], rows.values[learn, :level], rows.right[learn])(rows.values[:, :level])
+            for level in rows.levels
+        ]
+        whole = each[-1] >= np.quantile(each[-1], 1 - keep)
+        kept, open_ = np.zeros(len(whole), bool), np.ones(len(whole), bool)
+        spent = 0.0
+        for confidence, tokens in zip(each[:-1], rows.tokens[:-1], strict=True):
+            spent += tokens * open_.mean()
+            low = np.quantile(confidence[learn][whole[learn]], LOST)
+            high = np.quantile(confidence[learn][~whole[learn]], 1 - LOST)
+            kept |= open_ & (confidence > max(low, high))
+            open_ &= (confidence >= low) & (confidence <= max(low, high))
+        spent += rows.tokens[-1] * open_.mean()
+        kept |= open_ & whole
+        shares.append(spent / (sum(rows.tokens) or 1.0))
+        alike.append((kept & whole).sum() / max(1, (kept | whole).sum()))
+    return {"tokens": round(float(np.mean(shares)), 3), "same rows": round(float(np.mean(alike)), 3)}
+
+
+def _orders(rows: Scored) -> Iterator[Any]:
+    """Draw the rows that are labelled, many times."""
+    for number in range(RESAMPLINGS):
+        yield np.random.default_rng(number).permutation(len(rows.right))
+
+
+def main() -> None:
+    """Run the benchmark; the figures come last, as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("set", type=Path, help="question-answer pairs in SQuAD's format, also gzipped")
+    parser.add_argument(
+        "--model", default="bundled", help="judge and reader: bundled, bundled-chat, a folder"
+    )
+    parser.add_argument(
+        "--stages", nargs="+", help="what scores, the cheapest first: names, or package.module:stage"
+    )
+    parser.add_argument("--rows", type=int, default=600, help="pairs drawn from the set")
+    parser.add_argument("--labels", type=int, default=240, help="rows with a label in each draw")
+    parser.add_argument("--target", type=float, nargs="+", default=[0.85, 0.9], help="promised precision")
+    parser.add_argument("--sure", type=float, default=0.9, help="how surely")
+    parser.add_argument("--keep", type=float, default=0.6, help="share of the rows that the cascade keeps")
+    parser.add_argument("--folder", type=Path, help="keep the runs there; the same command goes on")
+    options = parser.parse_args()
+    pairs = planted.plant(list(planted.read(options.set)), options.rows)
+    with tempfile.TemporaryDirectory() as name:
+        folder = (options.folder or Path(name)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        stages = {find_stage(use).name: use for use in options.stages} if options.stages else scoring()
+        rows = score(pairs, {"model": options.model}, stages, folder)
+    figures = {
+        "rows": len(rows.right),
+        "right": round(float(rows.right.mean()), 3),
+        "tokens a row": dict(zip(["given", *stages], np.round(rows.tokens, 1).tolist(), strict=True)),
+        "auroc": singles(rows),
+        "combined": combined(rows, options.labels),
+        "promises": {t: promises(rows, options.labels, t, options.sure) for t in options.target},
+        "cascade": cascade(rows, options.labels, options.keep),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""
+Deciding about a million scored rows, by the stage curate as it runs in a run.
+
+``python -m benchmarks.curate --rows 1_000_000 --workers 2``
+
+The rows are as wide as those of a real run: a passage, a question with it as messages, an answer, lineage,
+and the columns of measure and score, all drawn. A run of two stages makes them and curates them; how long
+the second one takes is what a new threshold costs. Seconds of the clock count waiting for other work on the
+machine; seconds of the processors, of all processes together, do not. The figures come last, as one line
+of JSON.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from datagen.recipe import Recipe
+from datagen.records import EXAMPLES, content_id
+from datagen.request import Usage
+from datagen.runner import run
+from datagen.stage import Context, Options, Outcome, SourceStage
+
+PARTITION = 10_000  # rows
+PASSAGES = 500  # in a partition, each asked about many times
+SCORES = ("grounding", "leakage", "standalone", "words", "loop", "diversity", "script", "echo", "p_true")
+
+LIMITS = {
+    "min": {"p_true": {"instruction": 0.3, "instruction/summary": "20%"}, "grounding": {"instruction": 0.1}},
+    "max": {"leakage": {"instruction": 0.95}},
+}
+
+
+class Size(Options):
+    """How many rows are made."""
+
+    rows: int = PARTITION
+
+
+def plan(options: Size, context: Context) -> Sequence[tuple[int, int]]:
+    """Cut the rows into partitions."""
+    starts = range(0, options.rows, PARTITION)
+    return [(start, min(PARTITION, options.rows - start)) for start in starts]
+
+
+def make(part: tuple[int, int], options: Size, context: Context) -> Iterator[Outcome]:
+    """Make a partition of scored instructions."""
+    start, count = part
+    draw = np.random.default_rng(start)
+    words = np.array(["".join(map(chr, draw.integers(97, 123, size))) for size in draw.integers(2, 10, 3000)])
+
+    def texts(number: int, length: int) -> pa.Array:
+        return pa.array(
+            [" ".join(line) + "." for line in words[draw.zipf(1.2, (number, length)) % len(words)]]
+        )
+
+    passage = pa.array(draw.integers(PASSAGES, size=count))
+    context_ = texts(PASSAGES, 150).take(passage)
+    question, answer = texts(count, 12), texts(count, 20)
+    ids = pa.array([content_id(str(number)) for number in range(start, start + count)])
+    columns: dict[str, Any] = {"id": ids, "context": context_, "question": question, "answer": answer}
+    columns |= {"kind": pa.array(["instruction"] * count), "evidence": answer}
+    columns["task"] = pa.array(draw.choice(["summary", "definition", "extractive_question"], count))
+    columns["prompt"] = pa.array(
+        [[{"role": "user", "content": text}] for text in context_.to_pylist()], EXAMPLES.field("prompt").type
+    )
+    told = {
+        "document_id": "d" * 32,
+        "source": "corpus.jsonl",
+        "prompt": "instructions/summary",
+        "model": "a-model",
+    }
+    lineage = [told | {"passage_id": key, "requests": [key], "parents": [key]} for key in ids.to_pylist()]
+    columns["lineage"] = pa.array(lineage, EXAMPLES.field("lineage").type)
+    columns["logprob"] = -draw.exponential(1.0, count)
+    rows = pa.table([columns.get(one.name, pa.nulls(count, one.type)) for one in EXAMPLES], schema=EXAMPLES)
+    for name in SCORES:
+        rows = rows.append_column(name, pa.array(draw.random(count)))
+    rows = rows.set_column(
+        rows.column_names.index("words"), "words", pa.array(draw.integers(2, 60, count) * 1.0)
+    )
+    flaws = pa.array(
+        ["unfinished sentence" if one else None for one in draw.random(count) < 0.02], pa.string()
+    )
+    yield Outcome.all_kept(rows.append_column("flaw", flaws).append_column("flaw_detail", flaws))
+
+
+made = SourceStage("made", "makes scored rows", plan, make, gives="examples", options=Size)
+
+
+class Clock:
+    """Watches a run, and takes the time of the processors that the stage curate needs."""
+
+    def __init__(self) -> None:
+        self.record: dict[str, Any] = {}
+        self.processors = self._started = 0.0
+
+    def begin(self, stage: str, partitions: int) -> None:
+        """Note where the processors are when a stage begins."""
+        self._started = _spent()
+        print(f"{stage}: {partitions} partitions", file=sys.stderr)
+
+    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+        """Nothing is told."""
+
+    def end(self, record: dict[str, Any], resumed: bool) -> None:
+        """Take what the stage did; curate is the last one."""
+        self.processors, self.record = _spent() - self._started, record
+
+
+def _spent() -> float:
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
+
+
+def main() -> None:
+    """Make the rows, curate them, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the run is written; a temporary folder")
+    options = parser.parse_args()
+    stages = {"made": {"use": "benchmarks.curate:made", "rows": options.rows}, "curate": LIMITS}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        recipe = Recipe.model_validate(
+            {
+                "name": "benchmark",
+                "corpus": [{"path": "none"}],
+                "cluster": {"workers": options.workers},
+                "stages": stages,
+            }
+        )
+        clock = Clock()
+        done = run(recipe, Path(folder), clock)
+        size = sum(path.stat().st_size for path in done.stage_folder("made").glob("*.parquet"))
+    figures = {
+        "rows": clock.record["rows_in"],
+        "kept": clock.record["rows_out"],
+        "dropped": clock.record["dropped"],
+        "mib": round(size / 2**20),
+        "workers": options.workers,
+        "seconds": clock.record["seconds"],
+        "processor_seconds": round(clock.processors, 1),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

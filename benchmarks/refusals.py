@@ -1,0 +1,139 @@
+"""
+Whether refusals under a passage are true: near misses of which it is known what the passage answers.
+
+``python -m benchmarks.refusals examples/synthesizer.yaml`` takes held-out questions written by people.
+Every second one is shown its own paragraph, in which the answer stands, as if it were a near miss; the others
+another paragraph of their article. The figures, a line of JSON: how many of the first are labelled
+unanswerable by search, by the judge, and by both as the line does (the fewer the better), and how many of the
+second (the more the better); once for any such word of the judge, once as sure as the stage refuse wants it.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from datagen.completions import Completions
+from datagen.generation import EngineRoom
+from datagen.journal import Journal
+from datagen.models import identify
+from datagen.prompt import load as load_prompt
+from datagen.recipe import Recipe, VllmModel
+from datagen.records import PASSAGES, PROBES, fraction, table_of
+from datagen.request import Answer
+from datagen.stage import Context, Partitions
+from datagen.stages.refuse import Options as RefuseOptions
+from datagen.stages.refuse import near_miss
+from datagen.stages.text import reading
+from datagen.stages.text.sentences import split_sentences
+from datagen.synthesizer.recipe import load_recipe
+from datagen.synthesizer.sets import Paragraph, load
+from datagen.tables import part_name, write_table
+
+Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
+    parser.add_argument("--model", default="bundled", help="the judge")
+    parser.add_argument("--questions", type=int, default=200)
+    options = parser.parse_args()
+    held_out = [p for p in load(load_recipe(options.recipe)) if p.held_out and p.questions[0].answer]
+    planted = plant(held_out, options.questions)
+    searched = search(planted)
+    for sure in (0.0, RefuseOptions().sure):
+        judged = judge(planted, options.model, sure)
+        print(json.dumps({"sure": sure} | figures(planted, searched, judged)))
+
+
+def plant(paragraphs: Sequence[Paragraph], most: int) -> list[Planted]:
+    """Put questions to their own paragraph and, every other one, to another of the same article."""
+    everything = [(p, q) for p in paragraphs for q in p.questions if q.answer]
+    everything.sort(key=lambda pair: fraction("planted", pair[1].id))
+    planted: list[Planted] = []
+    for paragraph, question in everything:
+        same = [p for p in paragraphs if p.title == paragraph.title and p.set == paragraph.set]
+        others = [p.text for p in same if question.answer not in p.text]
+        spans = (paragraph.text[start:end] for start, end in split_sentences(paragraph.text))
+        own = next((span for span in spans if question.answer in span), question.answer)
+        if len(planted) == most or not others:
+            continue
+        stands = len(planted) % 2 == 0
+        shown = paragraph.text if stands else min(others, key=lambda text: fraction(question.id, text))
+        known = {"question": question.text, "answer": question.answer, "title": paragraph.title}
+        planted.append(known | {"own": own, "shown": shown, "stands": stands})
+    return planted
+
+
+def search(planted: Sequence[Planted]) -> list[bool]:
+    """Let the stage near_miss look for a near miss, and tell whether it takes what is planted."""
+    rows, shelf = [], []
+    for number, one in enumerate(planted):
+        name = str(number)
+        spot = {"document_id": name, "title": one["title"], "source": name}
+        texts = enumerate((one["own"], one["shown"]))
+        shelf += [spot | {"id": f"{name}-{n}", "text": text, "start": n, "end": n + 1} for n, text in texts]
+        lineage = spot | {"passage_id": f"{name}-0", "start": 0, "end": 1, "requests": [], "parents": []}
+        asked = {"id": name, "question": one["question"], "answer": one["answer"], "context": one["own"]}
+        rows.append(asked | {"evidence": one["own"], "lineage": lineage})
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(table_of(PASSAGES, shelf), Path(folder) / "stages" / "chunk" / part_name(0))
+        given = {"name": "benchmark", "corpus": [{"path": "."}], "stages": {"ingest": None, "chunk": None}}
+        context = Context("near_miss", Recipe.model_validate(given), Path(folder))
+        context = replace(context, output=Path(folder) / "out")
+        table, options = table_of(PROBES, rows), near_miss.Options(share=1, changed=0)
+        readers = Partitions([lambda names: table if names is None else table.select(names)])
+        (number,) = near_miss.run(readers, options, context)
+        near = near_miss.apply(table, number, options, context).kept["near"].to_pylist()
+    return [found["context"] == one["shown"] for found, one in zip(near, planted, strict=True)]
+
+
+def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
+    """Ask the judge whether what is shown leaves the question open."""
+    prompt, spec = load_prompt(reading.PROMPT), VllmModel(model=model)
+    who = identify(spec)
+    requests = {}
+    for number, one in enumerate(planted):
+        shown = {"question": one["question"], "passage": one["shown"], "heading": one["title"]}
+        request = reading.ask(prompt, str(number), task="near_miss", **shown)
+        requests[request.key(who)] = request
+    folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{who.name}-{who.revision}"
+    store = Completions(folder)
+    keys = list(requests)
+    missing = store.missing(pa.array(keys)).to_pylist()
+    wanted = [key for key, gone in zip(keys, missing, strict=True) if gone]
+    if wanted:
+        journal, room = Journal(folder, "judge"), EngineRoom()
+        room.generate("judge", spec, who, ((key, requests[key]) for key in wanted), journal.append)
+        room.close()
+        journal.close()
+        store.settle()
+    found = store.find(keys)
+    told = {
+        r.row: reading.probability_left_open(Answer(r, found[key]), prompt) for key, r in requests.items()
+    }
+    return [bool((said := told[str(number)]) and said >= sure) for number in range(len(planted))]
+
+
+def figures(planted: Sequence[Planted], searched: Sequence[bool], judged: Sequence[bool]) -> dict[str, Any]:
+    """Count what is labelled unanswerable, of what is answered there and of what is not."""
+    said = {"search": searched, "judge": judged}
+    said["both"] = [all(pair) for pair in zip(searched, judged, strict=True)]
+    counts: dict[str, Any] = {}
+    for stands, name in ((True, "answer stands"), (False, "left open")):
+        mine = [number for number, one in enumerate(planted) if one["stands"] == stands]
+        counts[name] = {"questions": len(mine)} | {
+            who: sum(labels[number] for number in mine) for who, labels in said.items()
+        }
+    return counts
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""
+The methods of the stage select on rows of many matters, some common and some rare.
+
+``python -m benchmarks.selection --rows 100000``
+
+A row's words come half from its matter's own and half from those common to all; matters are drawn such that
+the first has a tenth of the rows and the last a few. Each method keeps one row in fifty, in a process of its
+own on one worker. Printed are the seconds from the first row that is read to the last that is written, the
+peak memory of the process (with what it maps of its files), and the share of the matters that a kept row is
+about.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.recipe import Recipe
+from datagen.records import EXAMPLES
+from datagen.stage import Context, Partitions
+from datagen.stages.select import apply, stage
+from datagen.tables import part_name, parts, read_part, write_table
+
+METHODS = ("score", "entropy", "coverage", "vote_k", "novelty")
+MATTERS = 1_000
+PART = 10_000  # rows
+WORDS = 40  # in a row
+OWN = 30  # words of a matter
+COMMON = 20_000  # words
+KEPT = 1 / 50
+
+
+def write_rows(folder: Path, rows: int, seed: int) -> None:
+    """Write the rows, their matter as their task."""
+    draw = np.random.default_rng(seed)
+    share = 1 / np.arange(1, MATTERS + 1)
+    for start in range(0, rows, PART):
+        count = min(PART, rows - start)
+        matters = draw.choice(MATTERS, count, p=share / share.sum())
+        common = (COMMON * draw.random((count, WORDS)) ** 3).astype(np.int64)
+        own = COMMON + matters[:, None] * OWN + draw.integers(0, OWN, (count, WORDS))
+        words = np.where(draw.random((count, WORDS)) < 0.5, own, common)
+        texts = [" ".join(f"w{word:x}" for word in row) for row in words.tolist()]
+        given = {
+            "id": pa.array([f"{seed}-{start + number}" for number in range(count)]),
+            "kind": pa.array(["reading"] * count),
+            "task": pa.array([str(matter) for matter in matters]),
+            "text": pa.array(texts),
+        }
+        columns = [given.get(field.name, pa.nulls(count, field.type)) for field in EXAMPLES]
+        write_table(pa.table(columns, schema=EXAMPLES), folder / part_name(start // PART))
+
+
+def run(folder: Path, method: str) -> None:
+    """Select by a method in this process, and print the figures."""
+    tables = parts(folder / "rows")
+    recipe = Recipe.model_validate({"name": "bench", "corpus": [{"python": "pydoc_data.topics:topics"}]})
+    options = stage.options.model_validate(
+        {
+            "method": {"reading": method},
+            "max_share": {"reading": KEPT},
+            "categories": ["task"],
+            "earlier": [str(folder)] if method == "novelty" else [],
+        }
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        context = Context("select", recipe, folder, output=Path(name))
+        started = time.monotonic()
+        kept = set()
+        partitions = Partitions([partial(read_part, path) for path in tables])
+        told = zip(partitions, stage.run(partitions, options, context), strict=True)
+        for table, said in told:
+            outcome = apply(table, said, options, context)
+            write_table(outcome.kept, Path(name) / "part.parquet")
+            kept |= set(outcome.kept["task"].to_pylist())
+        seconds = time.monotonic() - started
+    every = {task for path in tables for task in read_part(path, ["task"])["task"].to_pylist()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        json.dumps(
+            {"seconds": round(seconds, 1), "peak_mib": peak, "matters": round(len(kept) / len(every), 3)}
+        )
+    )
+
+
+def main() -> None:
+    """Run the benchmark; the figures come last, as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--rows", type=int, default=100_000, help="how many, and as many of an earlier release"
+    )
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        return run(options.child, *options.methods)
+    figures = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_rows(folder / "rows", options.rows, seed=0)
+        if "novelty" in options.methods:
+            write_rows(folder / "stages" / "handoff", options.rows, seed=1)
+        for method in options.methods:
+            child = [sys.executable, __file__, "--child", name, "--methods", method]
+            done = subprocess.run(child, check=True, capture_output=True, text=True)
+            figures[method] = json.loads(done.stdout)
+            print(method, done.stdout.strip(), file=sys.stderr)
+    print(json.dumps({"rows": options.rows, **figures}))
+
+
+if __name__ == "__main__":
+    main()
