@@ -216,8 +216,7 @@ def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     """Say why there is no answer about a passage."""
     if not options.sampled(passage.row["id"], context.recipe.seed):
         return Reject("outside the sample", f"share {options.share}")
-    tasks = find_tasks(options, context.recipe.folder).values()
-    if any(task.suits(passage) for task in tasks):
+    if drawn(passage, options, context):
         return Reject("not answered", "no completion came back")
     return Reject("nothing to quote", "no sentence that its tasks could be about")
 
