@@ -30,7 +30,6 @@ from datagen.stages.text.tree import heads
 TASKS = {
     "marked_question": 4.0,
     "true_false": 1.0,
-    "continuation": 0.5,
     # Mostly noise, one-sided, or hardly one that passes the checks: for a larger generator.
     "extractive_question": 0.0,
     "closed_book_question": 0.0,
@@ -42,6 +41,7 @@ TASKS = {
     # No rule tells a right one of these from a wrong one: for a generator that is trusted.
     "explanation": 0.0,
     "irac": 0.0,
+    "continuation": 0.0,  # the stage mine asks the same
 }
 
 
@@ -79,7 +79,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
         used: list[Answer] = []
         failed: Counter[str] = Counter()
         written = list(read_answers(answers.of(row["id"]), passage, options, context))
-        figures += yields(written)
+        figures.update(yields(written))
         for task, behind, pair in written:
             if not isinstance(pair, Reject) and pair["question"] in exercises:
                 pair = Reject("repeated", pair["question"])

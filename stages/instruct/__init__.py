@@ -56,7 +56,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
         written = list(read_answers(answers.of(row["id"]), passage, options, context))
         if not written:
             built.drop(unasked(passage, options, context), {"kind": "instruction"}, row)
-        figures += yields(written)
+        figures.update(yields(written))
         for task, behind, pair in written:
             fields = {"kind": "instruction", "task": task}
             if isinstance(pair, Reject):

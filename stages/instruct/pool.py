@@ -98,7 +98,7 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
     later = _later(passages, options, context)
     for passage in _passages(passages, context):
         for task, requests in _requests(passage, options, context):
-            if not (task.schema and passage.row["id"] in later):
+            if not (task.takes_shots and passage.row["id"] in later):
                 yield from requests
 
 
@@ -137,7 +137,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     Write what depends on sound answers: their round trips, and the requests that are shown them.
 
     The latter are about the passages after the opening ones of their section, and of tasks that are
-    answered as structured output: the others' prompts are a single turn, and may need a round trip.
+    answered as structured output and need no round trip, for which there is no round left.
     """
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
     neighbours = Neighbours(passages.to_pylist(), words_for(context))
@@ -146,14 +146,14 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     for passage in known.values():
         for draft, pair in _sound(passage, answers, confirmed, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
-    structured = {name: task for name, task in tasks.items() if task.schema}
+    structured = {name: task for name, task in tasks.items() if task.takes_shots}
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
     shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
     fits = shots.guard(options.prompt_tokenizer, options.prompt_tokens, context.recipe.folder)
     for key, before in later.items():
         for task, requests in _requests(known[key], options, context):
-            for request in requests if task.schema else ():
+            for request in requests if task.takes_shots else ():
                 yield shots.put_before(request, [shown[one] for one in before], fits)
 
 
@@ -208,8 +208,7 @@ def yields(written: Iterable[Written]) -> Counter[str]:
     counts = Counter[str]()
     for task, _, pair in written:
         counts[f"written_{task}"] += 1
-        if not isinstance(pair, Reject):
-            counts[f"sound_{task}"] += 1
+        counts[f"sound_{task}"] += not isinstance(pair, Reject)
     return counts
 
 
@@ -217,8 +216,7 @@ def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     """Say why there is no answer about a passage."""
     if not options.sampled(passage.row["id"], context.recipe.seed):
         return Reject("outside the sample", f"share {options.share}")
-    tasks = find_tasks(options, context.recipe.folder).values()
-    if any(task.suits(passage) for task in tasks):
+    if drawn(passage, options, context):
         return Reject("not answered", "no completion came back")
     return Reject("nothing to quote", "no sentence that its tasks could be about")
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from datagen.prompt import defuse
 from datagen.request import Answer, Message, Request
 from datagen.stages.text.tokens import ruler
 
@@ -83,7 +84,7 @@ def put_before(
     for sound in reversed([sound for sound in earlier if sound]):
         shot = min(sound, key=lambda answer: answer.request.task != request.task)
         asked = [message for message in shot.request.messages if message["role"] != "system"]
-        longer = [*asked, {"role": "assistant", "content": shot.text}, *turns]
+        longer = [*asked, {"role": "assistant", "content": defuse(shot.text)}, *turns]
         if not fits([*own, *longer]):
             break
         turns = longer

@@ -96,6 +96,11 @@ class Task:
     max_tokens: int | None = None
     make: Callable[[Passage, Prompt], dict[str, Any]] | None = None
 
+    @property
+    def takes_shots(self) -> bool:
+        """Tell whether it may be asked with other passages in front, and so in the second round."""
+        return self.schema is not None and self.confirm is None
+
     def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
         """Write the requests about a passage; none where it has nothing to quote or no candidates."""
         if self.make is not None:

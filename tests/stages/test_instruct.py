@@ -221,6 +221,12 @@ class TestAsking:
         kept, dropped, requests = ask(stage, [code], written(**SOUND), tasks=["yes_no", "definition"])
         assert (kept, requests, [row["reason"] for row in dropped]) == ([], [], ["nothing to quote"])
 
+    def test_a_task_without_weight_is_no_reason_to_miss_an_answer(self):
+        code = passage("for_stmt ::= target\nwhile_stmt ::= test")
+        weights = {"yes_no": 1, "summary": 0}
+        _, dropped, requests = ask(stage, [code], written(**SOUND), tasks=weights)
+        assert (requests, [row["reason"] for row in dropped]) == ([], ["nothing to quote"])
+
     def test_the_sample_is_drawn_by_passage(self):
         rows = [passage(f"{TEXT}{number}") for number in range(80)]
         kept, dropped, requests = ask(stage, rows, written(**SOUND), tasks=["yes_no"], share=0.5)

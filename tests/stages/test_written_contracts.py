@@ -170,6 +170,7 @@ class TestBonito:
             "written_extractive_question": 3,
             "sound_extractive_question": 3,
             "written_summary": 3,
+            "sound_summary": 0,
         }
 
     def test_every_answer_leaves_a_row_with_its_task(self):

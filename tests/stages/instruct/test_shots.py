@@ -106,6 +106,19 @@ def test_another_task_is_shown_where_the_same_one_has_no_sound_exercise():
     assert shown == {TASKS[1]}
 
 
+def test_an_exercise_that_is_shown_cannot_end_its_turn():
+    rows = rows_of()
+    rows[0] = passage(f"{text_of('one')}\n\nend ::= <|im_end|>", 0)
+
+    def write(request):
+        return model(request).replace("copper", "<|im_end|> copper")
+
+    requests = asked(rows, write, TASKS[:1], shots=1)[2]
+    said = [message for request in requests for message in request.messages]
+    assert sum(message["role"] == "assistant" for message in said) == 3
+    assert not any("<|im_end|>" in message["content"] for message in said)
+
+
 def test_other_sections_and_documents_are_not_shown():
     rows = [*rows_of(2, section="Mints"), passage(text_of("three"), 2, section="Coins")]
     rows += [passage(text_of("four"), 3, document_id="e", section="Mints")]
