@@ -1,17 +1,15 @@
 """
 The recipe: one YAML file that says what is read, which models work, and what each stage does.
 
-Mistakes are reported with the file, the line, the key and the fix (`RecipeError`); `json_schema` gives
+Mistakes are reported with the file, the line, the key and the fix (`datagen.mistakes`); `json_schema` gives
 editors the same rules.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,15 +19,11 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
 from datagen.line import LINE, find_stage, installed_stages
+from datagen.mistakes import Mistake, explain, location, mistaken, read_yaml
 from datagen.stage import Options, Stage
-
-
-class RecipeError(UserError):
-    """A recipe that cannot be run: what is wrong, where, and how to mend it."""
 
 
 class Section(BaseModel):
@@ -287,32 +281,6 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     return recipe
 
 
-def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
-    """
-    Read a recipe's file: its nodes, which know their lines, and what they say.
-
-    Raises
-    ------
-    RecipeError
-        When it cannot be read, is not YAML, or is no mapping; ``keys`` says what it should hold.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text)
-        data = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise RecipeError(f"there is no recipe {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} cannot be read: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(f"{where}: not YAML: {error.problem or error}") from error
-    if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with {keys}; see examples/")
-    return node, data
-
-
 def json_schema() -> dict[str, Any]:
     """Give the JSON schema of a recipe, with the options of every installed stage, for editors."""
     schema = Recipe.model_json_schema()
@@ -329,15 +297,6 @@ def json_schema() -> dict[str, Any]:
     other = {"anyOf": [{"type": "object"}, {"type": "null"}]}
     schema["properties"]["stages"] |= {"properties": stages, "additionalProperties": other}
     return schema
-
-
-Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
-
-
-def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) -> RecipeError:
-    """Say what is wrong with a recipe, one line a mistake."""
-    lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
-    return RecipeError("\n".join(lines))
 
 
 def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
@@ -360,48 +319,3 @@ def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
             data[key] = {}
         data = data[key]
     data[keys[-1]] = value
-
-
-def location(error: ErrorDetails) -> tuple[Any, ...]:
-    """Where the mistake is, in the user's words: without the tags that tell a union's members apart."""
-    tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
-    return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
-
-
-def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say what is wrong with a key of a model and how to mend it."""
-    key = str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        known = sorted(set(_keys(model)))
-        close = difflib.get_close_matches(key, known, n=1)
-        return (
-            f"no such key; did you mean {close[0]}?"
-            if close
-            else f"no such key; there are {', '.join(known)}"
-        )
-    if error["type"] == "missing":
-        return "is required and not there; add it"
-    return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
-
-
-def _keys(model: type[BaseModel]) -> Iterator[str]:
-    """All keys that a model and the models below it know."""
-    schema = model.model_json_schema()
-    for part in [schema, *schema.get("$defs", {}).values()]:
-        yield from part.get("properties", {})
-
-
-def line_of(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
-    """Find the line of a key in the YAML tree; of the nearest key above it that is there."""
-    line = 1
-    for key in where:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(key)]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            found = [(node.value[key], node.value[key])]
-        else:
-            break
-        if not found:
-            break
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return line

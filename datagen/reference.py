@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from datagen.line import LINE, find_stage
+from datagen.line import LINE, find_stage, installed_stages
 from datagen.recipe import Budget, Cluster, Models, OpenAIModel, Recipe, ScriptedModel, Source, VllmModel
 
 INTRODUCTION = """\
@@ -37,12 +37,14 @@ def markdown() -> str:
     lines += [
         "## stages",
         "",
-        "Each key names a stage and holds its options; `use` names the stage if the key does not.",
+        "Each key names a stage and holds its options; `use` names the stage if the key does not. A recipe "
+        "without `stages` runs those of the default line, in this order; the others come behind them here.",
     ]
-    for name in LINE:
+    for name in (name for name, where in installed_stages().items() if where.startswith("datagen.")):
         stage = find_stage(name)
         takes = f"{stage.takes} → {stage.gives}" if stage.takes else f"corpus → {stage.gives}"
-        lines += ["", f"### {name}", "", f"{takes}: {stage.summary}.", "", *_table(stage.options)]
+        optional = "" if name in LINE else " Not in the default line."
+        lines += ["", f"### {name}", "", f"{takes}: {stage.summary}.{optional}", "", *_table(stage.options)]
     return "\n".join(lines).rstrip() + "\n"
 
 

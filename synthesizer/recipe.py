@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datagen import bundled
-from datagen.recipe import Section, VllmModel, explain, location, mistaken, read_yaml
+from datagen.mistakes import explain, location, mistaken, read_yaml
+from datagen.recipe import Section, VllmModel
 
 
 class Mapping(Section):

@@ -19,7 +19,8 @@ from datagen import crew, guest
 from datagen.errors import BudgetSpent, UserError
 from datagen.generation import EngineRoom
 from datagen.journal import Journal, read_journal
-from datagen.recipe import RecipeError, ScriptedModel, load_recipe
+from datagen.mistakes import RecipeError
+from datagen.recipe import ScriptedModel, load_recipe
 from datagen.request import Identity, Request
 from datagen.runner import run
 from datagen.runs import earlier_runs

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from datagen.recipe import RecipeError, json_schema, load_recipe
+from datagen.mistakes import RecipeError
+from datagen.recipe import json_schema, load_recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

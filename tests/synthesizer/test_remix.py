@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from datagen.errors import UserError
-from datagen.recipe import RecipeError
+from datagen.mistakes import RecipeError
 from datagen.records import EXAMPLES, table_of
 from datagen.stages.text.passage import WORDS, Words
 from datagen.synthesizer import mined
