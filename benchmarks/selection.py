@@ -6,8 +6,8 @@ The methods of the stage select on rows of many matters, some common and some ra
 A row's words come half from its matter's own and half from those common to all; matters are drawn such that
 the first has a tenth of the rows and the last a few. Each method keeps one row in fifty, in a process of its
 own on one worker. Printed are the seconds from the first row that is read to the last that is written, the
-peak memory of the process (with what it maps of its files), and the share of the matters that a kept row is
-about.
+peak memory of the process (with what it maps of its files), the share of the matters that a kept row is
+about, and the similarity of a row to the nearest that is kept, on average.
 """
 
 import argparse
@@ -22,11 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datagen.recipe import Recipe
 from datagen.records import EXAMPLES
 from datagen.stage import Context, Partitions
 from datagen.stages.select import apply, stage
+from datagen.stages.text.vectors import learn
 from datagen.tables import part_name, parts, read_part, write_table
 
 METHODS = ("score", "entropy", "coverage", "vote_k", "novelty")
@@ -36,6 +38,7 @@ WORDS = 40  # in a row
 OWN = 30  # words of a matter
 COMMON = 20_000  # words
 KEPT = 1 / 50
+SAMPLE = 2_000  # rows whose nearest is looked for
 
 
 def write_rows(folder: Path, rows: int, seed: int) -> None:
@@ -74,21 +77,28 @@ def run(folder: Path, method: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         context = Context("select", recipe, folder, output=Path(name))
         started = time.monotonic()
-        kept = set()
+        outcomes = []
         partitions = Partitions([partial(read_part, path) for path in tables])
         told = zip(partitions, stage.run(partitions, options, context), strict=True)
         for table, said in told:
-            outcome = apply(table, said, options, context)
-            write_table(outcome.kept, Path(name) / "part.parquet")
-            kept |= set(outcome.kept["task"].to_pylist())
+            outcomes.append(apply(table, said, options, context).kept)
+            write_table(outcomes[-1], Path(name) / "part.parquet")
         seconds = time.monotonic() - started
-    every = {task for path in tables for task in read_part(path, ["task"])["task"].to_pylist()}
+    kept = pa.concat_tables(outcomes)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        json.dumps(
-            {"seconds": round(seconds, 1), "peak_mib": peak, "matters": round(len(kept) / len(every), 3)}
-        )
-    )
+    figures = {"seconds": round(seconds, 1), "peak_mib": peak, **worth(tables, kept, folder)}
+    print(json.dumps(figures))
+
+
+def worth(tables: list[Path], kept: pa.Table, folder: Path) -> dict[str, float]:
+    """Say which share of the matters is kept, and how near a row is to the nearest that is kept."""
+    rows = pa.concat_tables([read_part(path, ["task", "text"]) for path in tables])
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        embedder = learn("", [partial(rows.column, "text")], Path(name) / "learnt.npy")
+        sample = embedder.embed(rows["text"].take(np.arange(0, len(rows), max(len(rows) // SAMPLE, 1))))
+        near = (sample @ embedder.embed(kept["text"]).T).max(axis=1)
+    matters = pc.count_distinct(kept["task"]).as_py() / pc.count_distinct(rows["task"]).as_py()
+    return {"matters": round(matters, 3), "nearest": round(float(near.mean()), 3)}
 
 
 def main() -> None:
