@@ -37,10 +37,10 @@ from datagen.request import Answers, Request
 from datagen.runner import run
 from datagen.runs import Run
 from datagen.stage import Context, ModelStage, Outcome, SourceStage, mean_logprob
-from datagen.stages.calibrate.combine import combine, held_out
+from datagen.stages.calibrate.combination import combine, held_out
 from datagen.stages.calibrate.curves import Bools, Floats, auroc, reliability
 from datagen.stages.calibrate.labelled import numbers
-from datagen.stages.calibrate.promise import BINS, Counts, bin_of, promise, steps
+from datagen.stages.calibrate.promises import BINS, Counts, bin_of, promise, steps
 from datagen.stages.text import reading
 from datagen.tables import parts, read_part, write_table
 

@@ -2,9 +2,9 @@
 Give each row the probability that it is right, and each kind the threshold that keeps what was promised.
 
 Both come from labels: verdicts of people (`datagen label`), planted truths, gold answers. A third of them
-teach how the scores combine (`datagen.stages.calibrate.combine`); the others, drawn at random, say above
+teach how the scores combine (`datagen.stages.calibrate.combination`); the others, drawn at random, say above
 which confidence the share of right rows is at least the recipe's target
-(`datagen.stages.calibrate.promise`). Columns:
+(`datagen.stages.calibrate.promises`). Columns:
 
 * ``confidence``: the probability, for every row of a kind or task that has a target and enough labels;
 * ``threshold``: the confidence from which rows of this one's kind or task are under the promise. Null
@@ -33,10 +33,10 @@ from datagen.labels.draw import group_of
 from datagen.records import KINDS
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.calibrate import report
-from datagen.stages.calibrate.combine import Combination, Way, combine, held_out
+from datagen.stages.calibrate.combination import Combination, Way, combine, held_out
 from datagen.stages.calibrate.curves import Floats
 from datagen.stages.calibrate.labelled import Labelled, Reader, gather, join, numbers
-from datagen.stages.calibrate.promise import BINS, FEWEST, Counted, Promise, bin_of, promise, steps
+from datagen.stages.calibrate.promises import BINS, FEWEST, Counted, Promise, bin_of, promise, steps
 from datagen.tables import write_json
 
 COLUMNS = ("confidence", "threshold")

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from datagen.labels import file
-from datagen.stages.calibrate.combine import Combination
+from datagen.stages.calibrate.combination import Combination
 from datagen.stages.calibrate.curves import BINS, Bools, Floats, aurc, auroc, reliability, risks
 from datagen.stages.calibrate.labelled import Labelled
-from datagen.stages.calibrate.promise import Promise
+from datagen.stages.calibrate.promises import Promise
 
 COVERAGES = 10  # points of the risk-coverage curve that are shown
 

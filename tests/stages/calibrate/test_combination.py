@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.calibrate.combine import combine, held_out, isotonic
+from datagen.stages.calibrate.combination import combine, held_out, isotonic
 from datagen.stages.calibrate.curves import auroc, reliability
 
 NAMES = ("p_true", "logprob")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.calibrate.combine import combine, held_out
-from datagen.stages.calibrate.promise import (
+from datagen.stages.calibrate.combination import combine, held_out
+from datagen.stages.calibrate.promises import (
     BINS,
     Counts,
     bin_of,
