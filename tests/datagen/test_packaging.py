@@ -17,7 +17,7 @@ from datagen.line import find_stage, installed_stages
 from datagen.prompt import load
 from datagen.recipe import Recipe, json_schema
 assert datagen.__file__.startswith(sys.argv[1]), datagen.__file__
-assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 19
+assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 20
 assert all(find_stage(name) for name in installed_stages())
 assert load("judges/p_true").hash
 assert json_schema()

@@ -2,10 +2,10 @@
 Bind several related passages into one long text, with exercises that need more than one of them.
 
 Passages of one document, or of several that share rare words, are gathered until a length is reached that is
-drawn for each text, so that all lengths are as frequent (`datagen.stages.gather.related`). Then short
+drawn for each text, so that all lengths are as frequent (`datagen.stages.long_spans.related`). Then short
 exercises about single passages become exercises about the long text, by a hint that says where to look or by
 what only one of the passages says; and it is asked where something stands, in which order, how often
-(`datagen.stages.gather.across`). No model is asked. Each answer is checked to be the only one.
+(`datagen.stages.long_spans.across`). No model is asked. Each answer is checked to be the only one.
 
 The column ``gold`` says of each exercise which passages hold its answer, and where they stand in the text.
 
@@ -25,8 +25,8 @@ import datagen.stage
 from datagen.records import EXAMPLES, content_id, example_id, fraction, table_of
 from datagen.request import Reject
 from datagen.stage import Builder, Context, MapStage, Outcome, lineage
-from datagen.stages.gather.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
-from datagen.stages.gather.related import Gathering, Plan, gather
+from datagen.stages.long_spans.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
+from datagen.stages.long_spans.related import Gathering, Plan, gather
 from datagen.stages.mine.language import read
 from datagen.stages.text.exercises import Exercise, fill, lay_out
 from datagen.stages.text.passage import words_for
@@ -50,7 +50,7 @@ CHARACTERS = 4  # that stand for a token where no tokenizer is given
 class Options(datagen.stage.Options):
     """How long texts are, and what is asked."""
 
-    language: str = Field("en", description="Names the file of wordings: gathered/LANGUAGE in prompts/")
+    language: str = Field("en", description="Names the file of wordings: long_spans/LANGUAGE in prompts/")
     lengths: tuple[int, ...] = Field(
         (1000, 2000, 4000, 8000),
         min_length=1,
@@ -73,7 +73,7 @@ class Options(datagen.stage.Options):
 
     def sampled(self, passage: Mapping[str, Any], seed: int) -> bool:
         """Tell whether a passage's document is gathered."""
-        return fraction("gather", passage["document_id"], str(seed)) < self.share
+        return fraction("long_spans", passage["document_id"], str(seed)) < self.share
 
     def measured(self, measure: Ruler, passages: Sequence[Mapping[str, Any]]) -> list[float]:
         """Give the length of each passage in tokens."""
@@ -88,7 +88,7 @@ class Options(datagen.stage.Options):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Gather the passages of a partition into long texts."""
-    prompt = context.prompt(f"gathered/{options.language}")
+    prompt = context.prompt(f"long_spans/{options.language}")
     known = wordings(prompt)
     language = read(context.prompt(known.mined)).only(HINTED)
     style, seed = context.prompt(known.layouts).fields, context.recipe.seed
@@ -99,7 +99,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     passages = rows.to_pylist()
     taken = [one for one in passages if options.sampled(one, seed)]
     left = {one["id"]: one for one in passages}
-    blank = {"kind": "reading", "task": "gathered"}
+    blank = {"kind": "reading", "task": "long_span"}
     for gathering in gather(taken, options.measured(measure, taken), options.plan, words_for(context), seed):
         found = choose(findings(gathering, known, language, seed), options, seed)
         for one in gathering.passages:
@@ -162,7 +162,7 @@ def write(
 
 
 stage = MapStage(
-    name="gather",
+    name="long_spans",
     summary="bind related passages into long texts with exercises that need several, with no model",
     takes="passages",
     gives="examples",

@@ -57,14 +57,14 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
         at = split(row, options, measure, context.recipe.seed)
         if isinstance(at, int):
             yield prompt.ask(
-                row["id"], task="halves", sampling=sampling, half=row["text"][:at], about=str(at)
+                row["id"], task="non_instructional", sampling=sampling, half=row["text"][:at], about=str(at)
             )
 
 
 def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -> int | Reject:
     """Find where a passage is split, in code points, or say why it is not."""
     text = row["text"]
-    if fraction("halves", row["id"], str(seed)) >= options.share:
+    if fraction("non_instructional", row["id"], str(seed)) >= options.share:
         return Reject("outside the sample")
     at = measure.middle(text)
     if options.split == "sentence":
@@ -132,7 +132,7 @@ def _grams(text: str) -> set[tuple[str, ...]]:
 
 
 stage = ModelStage(
-    name="halves",
+    name="non_instructional",
     summary="pair the first half of passages with a model's continuation (non-instructional data)",
     takes="passages",
     gives="examples",

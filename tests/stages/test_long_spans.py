@@ -10,9 +10,9 @@ from rows import context
 from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.records import TABLES, content_id, table_of
-from datagen.stages.gather import Options, stage
-from datagen.stages.gather.across import ABILITIES, HINTED, findings, wordings
-from datagen.stages.gather.related import Gathering
+from datagen.stages.long_spans import Options, stage
+from datagen.stages.long_spans.across import ABILITIES, HINTED, findings, wordings
+from datagen.stages.long_spans.related import Gathering
 from datagen.stages.mine.language import read
 from datagen.stages.text.passage import Words
 from datagen.stages.text.postings import Postings
@@ -57,7 +57,7 @@ def corpus(count=160):
 
 def gathered(rows, **options):
     table = table_of(TABLES["passages"], rows)
-    outcome = stage.apply(table, Options.model_validate(options), context("gather"))
+    outcome = stage.apply(table, Options.model_validate(options), context("long_spans"))
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
     assert sorted(parents) == sorted(row["id"] for row in rows)  # each in one text at most
@@ -145,7 +145,7 @@ def test_m4le_distractors_never_answer_the_question(made):
 
 def two(first, second, *others):
     rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate((first, second, *others))]
-    known = wordings(load("gathered/en"))
+    known = wordings(load("long_spans/en"))
     language = read(load(known.mined)).only(HINTED)
     return findings(Gathering(rows, [row["title"] for row in rows]), known, language, 0)
 
@@ -210,8 +210,8 @@ def test_passages_stand_verbatim_below_their_names_and_the_account_holds(made):
     for row in kept:
         for parent in row["lineage"]["parents"]:
             assert row["text"].count(BY_ID[parent]["text"]) == 1
-        assert (row["kind"], row["task"]) == ("reading", "gathered")
-        assert row["lineage"]["prompt"] == "gathered/en"
+        assert (row["kind"], row["task"]) == ("reading", "long_span")
+        assert row["lineage"]["prompt"] == "long_spans/en"
     parents = [parent for row in kept for parent in row["lineage"]["parents"]]
     assert figures == {
         "passage_characters": sum(len(row["text"]) for row in ROWS),
@@ -236,18 +236,18 @@ def test_few_passages_are_not_gathered():
 def test_another_language_is_another_file():
     kept, _, _ = gathered(ROWS, language="de", **LENGTHS)
     assert kept and not any(" texts " in one["question"] for row in kept for one in row["gold"])
-    english, german = load("gathered/en").fields, load("gathered/de").fields
+    english, german = load("long_spans/en").fields, load("long_spans/de").fields
     assert english.keys() == german.keys()
 
 
 @pytest.mark.parametrize(("change", "said"), [({"count": None}, "count"), ({"sum": []}, "sum")])
 def test_a_wrong_file_of_wordings_is_told(tmp_path, change, said):
-    (tmp_path / "gathered").mkdir()
-    fields = load("gathered/en").fields | change
-    (tmp_path / "gathered" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    (tmp_path / "long_spans").mkdir()
+    fields = load("long_spans/en").fields | change
+    (tmp_path / "long_spans" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     with pytest.raises(UserError, match=said):
         stage.apply(
             table_of(TABLES["passages"], ROWS[:3]),
             Options(language="xx"),
-            context("gather", prompts=str(tmp_path)),
+            context("long_spans", prompts=str(tmp_path)),
         )

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.records import content_id, pick
-from datagen.stages.gather.related import Gathering, Passage
+from datagen.stages.long_spans.related import Gathering, Passage
 from datagen.stages.mine import Options as Mining
 from datagen.stages.mine import miners
 from datagen.stages.mine.choice import exercises_of
@@ -57,7 +57,7 @@ MINING = Mining(tasks=HINTED, max_per_task=2)
 
 
 class Wordings(BaseModel):
-    """A file such as ``prompts/gathered/en.yaml``. Unknown keys are errors."""
+    """A file such as ``prompts/long_spans/en.yaml``. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,7 +98,7 @@ def wordings(prompt: Prompt) -> Wordings:
         wrong = error.errors(include_url=False)[0]
         where = ".".join(map(str, wrong["loc"]))
         raise UserError(
-            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/gathered/en.yaml"
+            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/long_spans/en.yaml"
         ) from error
 
 

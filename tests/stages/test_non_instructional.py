@@ -7,7 +7,7 @@ from rows import context
 
 from datagen.records import content_id
 from datagen.request import Answer, Answers, Completion
-from datagen.stages.halves import Options, stage
+from datagen.stages.non_instructional import Options, stage
 
 FIRST = "The queen leaves the hive before noon. The keeper waits for her at the entrance of it."
 SECOND = "She comes back within the hour, as a rule. If she is late, nobody should move the hive at all."
@@ -83,7 +83,7 @@ def test_noninstructional_the_ceiling_of_copied_words_is_an_option():
 def test_noninstructional_the_audit_counts_what_is_instructional():
     rows = [passage(f"{TEXT} {number}") for number in range(4)]
     table = pa.Table.from_pylist([*rows, passage("Bees.")])
-    options, where = Options(shortest=20), context("halves")
+    options, where = Options(shortest=20), context("non_instructional")
     requests = list(stage.ask(table, options, where))
     asked = {rows[0]["id"]: "Sure, this is how it goes on from here."}
     outcome = stage.read(table, answers_to(requests, lambda r: asked.get(r.row, NEW), WHO), options, where)
@@ -92,9 +92,11 @@ def test_noninstructional_the_audit_counts_what_is_instructional():
 
 def test_a_continuation_that_is_cut_ends_with_its_last_whole_sentence():
     table = pa.Table.from_pylist([passage()])
-    (request,) = stage.ask(table, Options(shortest=20), context("halves"))
+    (request,) = stage.ask(table, Options(shortest=20), context("non_instructional"))
     cut = Completion(request.key(WHO), f"{NEW} And then the", "length", *("m", "1"))
-    outcome = stage.read(table, Answers([Answer(request, cut)]), Options(shortest=20), context("halves"))
+    outcome = stage.read(
+        table, Answers([Answer(request, cut)]), Options(shortest=20), context("non_instructional")
+    )
     assert outcome.kept["answer"].to_pylist() == [NEW]
 
 

@@ -6,7 +6,7 @@ from rows import context
 
 from datagen.errors import UserError
 from datagen.records import TABLES, content_id, table_of
-from datagen.stages.walk import Options, stage
+from datagen.stages.outline_pairs import Options, stage
 
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
 
@@ -28,7 +28,7 @@ BOOK = [
 
 
 def walk(rows, **options):
-    outcome = stage.apply(table_of(TABLES["passages"], rows), Options(**options), context("walk"))
+    outcome = stage.apply(table_of(TABLES["passages"], rows), Options(**options), context("outline_pairs"))
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     assert {p for row in [*kept, *dropped] for p in row["lineage"]["parents"]} == {row["id"] for row in rows}
     return kept, dropped
@@ -58,7 +58,11 @@ def test_a_document_whose_title_says_nothing_is_not_asked_about():
 
 
 def test_a_wrong_file_of_wordings_is_told(tmp_path):
-    (tmp_path / "walked").mkdir()
-    (tmp_path / "walked" / "en.yaml").write_text(yaml.safe_dump({"mined": "mined/en"}), encoding="utf-8")
+    (tmp_path / "outline_pairs").mkdir()
+    (tmp_path / "outline_pairs" / "en.yaml").write_text(
+        yaml.safe_dump({"mined": "mined/en"}), encoding="utf-8"
+    )
     with pytest.raises(UserError, match="define"):
-        stage.apply(table_of(TABLES["passages"], BOOK), Options(), context("walk", prompts=str(tmp_path)))
+        stage.apply(
+            table_of(TABLES["passages"], BOOK), Options(), context("outline_pairs", prompts=str(tmp_path))
+        )

@@ -33,7 +33,7 @@ SHORTEST, LONGEST = 50, 500  # characters of a definition
 class Options(datagen.stage.Options):
     """In which language is asked."""
 
-    language: str = Field("en", description="Names the file of wordings: walked/LANGUAGE in prompts/")
+    language: str = Field("en", description="Names the file of wordings: outline_pairs/LANGUAGE in prompts/")
 
 
 class Wording(BaseModel):
@@ -46,7 +46,7 @@ class Wording(BaseModel):
 
 
 class Wordings(BaseModel):
-    """A file such as ``prompts/walked/en.yaml``. Unknown keys are errors."""
+    """A file such as ``prompts/outline_pairs/en.yaml``. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,7 +57,7 @@ class Wordings(BaseModel):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Make the pairs of each passage, document by document."""
-    prompt = context.prompt(f"walked/{options.language}")
+    prompt = context.prompt(f"outline_pairs/{options.language}")
     known = _wordings(prompt)
     language, words = read(context.prompt(known.mined)).only(["definition"]), words_for(context)
     made = Builder("examples", context, prompt.name, prompt.hash)
@@ -118,12 +118,12 @@ def _wordings(prompt: Prompt) -> Wordings:
         wrong = error.errors(include_url=False)[0]
         where = ".".join(map(str, wrong["loc"]))
         raise UserError(
-            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/walked/en.yaml"
+            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/outline_pairs/en.yaml"
         ) from error
 
 
 stage = MapStage(
-    name="walk",
+    name="outline_pairs",
     summary="ask for definitions and headings, answered along the document's tree, with no model",
     takes="passages",
     gives="examples",
