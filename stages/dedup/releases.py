@@ -24,7 +24,7 @@ from datagen.tables import parts, read_part, sync, write_json
 if TYPE_CHECKING:
     from datagen.stages.dedup import Options
 
-FORMAT = 1  # of the sketches; those of another format cannot be joined
+FORMAT = 2  # of the sketches; those of another format cannot be joined
 
 
 def shape(options: "Options") -> dict[str, int]:

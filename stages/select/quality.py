@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # How sure we are of a row, the more telling number first. A score decides only between rows that have it.
-SCORES = ("p_true", "logprob")
+SCORES = ("confidence", "bsdetector", "p_true", "logprob")
 
 
 def scores(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
