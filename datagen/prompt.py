@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from jinja2 import Environment, StrictUndefined, Template
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from datagen.errors import UserError
 from datagen.records import content_id
@@ -44,6 +44,9 @@ ENVIRONMENT = Environment(
 )
 
 
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt file: its name, the hash of its content, and its fields."""
@@ -67,6 +70,22 @@ class Prompt:
                 content = _compiled(template).render(**values).strip()
                 messages.append({"role": role, "content": content})
         return messages
+
+    def checked(self, shape: type[Shape], advice: str) -> Shape:
+        """
+        Read the fields as a model of theirs.
+
+        Raises
+        ------
+        UserError
+            Naming the file, the field, and what to do (`advice`), when they are not of that shape.
+        """
+        try:
+            return shape.model_validate(self.fields)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            where = ".".join(map(str, wrong["loc"]))
+            raise UserError(f"prompts/{self.name}.yaml: {where}: {wrong['msg']}; {advice}") from error
 
     def ask(
         self,

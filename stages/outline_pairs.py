@@ -11,11 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 import datagen.stage
-from datagen.errors import UserError
-from datagen.prompt import Prompt
 from datagen.records import chat, pick
 from datagen.request import Reject
 from datagen.stage import Builder, Context, MapStage, Outcome
@@ -58,7 +56,7 @@ class Wordings(BaseModel):
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Make the pairs of each passage, document by document."""
     prompt = context.prompt(f"outline_pairs/{options.language}")
-    known = _wordings(prompt)
+    known = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
     language, words = read(context.prompt(known.mined)).only(["definition"]), words_for(context)
     made = Builder("examples", context, prompt.name, prompt.hash)
     documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -109,17 +107,6 @@ def locate(
     neighbours = drawn.count("\n") + 1 - len(place)
     if place == headings(row) and named[name] == 1 and len(place) > 1 and neighbours > 1:
         yield "locate", {"name": name, "tree": drawn}
-
-
-def _wordings(prompt: Prompt) -> Wordings:
-    try:
-        return Wordings.model_validate(prompt.fields)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise UserError(
-            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/outline_pairs/en.yaml"
-        ) from error
 
 
 stage = MapStage(

@@ -20,9 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.records import content_id, pick
 from datagen.stages.long_spans.related import Gathering, Passage
@@ -92,14 +91,7 @@ def wordings(prompt: Prompt) -> Wordings:
     UserError
         When a list is missing or there is one too many.
     """
-    try:
-        return Wordings.model_validate(prompt.fields)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise UserError(
-            f"prompts/{prompt.name}.yaml: {where}: {wrong['msg']}; compare prompts/long_spans/en.yaml"
-        ) from error
+    return prompt.checked(Wordings, "compare prompts/long_spans/en.yaml")
 
 
 def findings(gathering: Gathering, known: Wordings, language: Language, seed: int) -> list[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from datagen.errors import UserError
 from datagen.prompt import Prompt
@@ -123,14 +123,7 @@ def read(prompt: Prompt) -> Language:
     UserError
         When a key is missing or unknown, a pattern cannot be compiled, or a task that is fed has no template.
     """
-    try:
-        language = Language.model_validate(prompt.fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"prompts/{prompt.name}.yaml: {where}: {first['msg']}; compare prompts/mined/en.yaml"
-        ) from error
+    language = prompt.checked(Language, "compare prompts/mined/en.yaml")
     patterns = (*language.sentences, *language.pairs)
     fed = {feed["task"] for pattern in patterns for feed in pattern.feeds}
     if bare := sorted(task for task in fed if not language.templates.get(task)):

@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from datagen.errors import UserError
 from datagen.stage import Context
 from datagen.stages.text.sentences import ITEM, is_sentence, split_sentences, unwrap
 
@@ -107,12 +106,7 @@ def words_for(context: Context) -> Words:
     UserError
         When the file has a list that there is not, or something else than a list of words.
     """
-    try:
-        return Words.model_validate(context.prompt(WORDS).fields)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise UserError(f"{WORDS}.yaml: {where}: {wrong['msg']}; write on and no in quotes") from error
+    return context.prompt(WORDS).checked(Words, "write on and no in quotes")
 
 
 class Passage:
