@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import context, example, put_through
+from rows import example, measured, put_through
 
 from datagen.errors import UserError
-from datagen.records import EXAMPLES, table_of
 from datagen.stages.curate import REASONS, Options, stage
-from datagen.stages.measure import Options as Measured
-from datagen.stages.measure import stage as measure
 from datagen.stages.measure.flaws import FLAWS
 
 PASSAGE = (
@@ -40,16 +37,9 @@ def row(answer, **fields):
 SCORES = {"p_true": pa.float64(), "confidence": pa.float64(), "threshold": pa.float64()}
 
 
-def measured(rows):
-    """Measure rows that may have scores: rows with more columns, and what these are."""
-    table = table_of(pa.schema([*EXAMPLES, *SCORES.items()]), rows)
-    kept = measure.apply(table, Measured(), context("measure")).kept
-    return kept.to_pylist(), {one.name: one.type for one in kept.schema if one.name not in EXAMPLES.names}
-
-
 def curate(rows, size=None, **options):
     """Measure and curate rows; return reason by id, None for the kept, after checking the account."""
-    rows, columns = measured(rows)
+    rows, columns = measured(rows, **SCORES)
     kept, dropped = put_through(stage, rows, size, columns=columns, **options)
     assert all(row["reason"] and row["detail"] for row in dropped)
     assert all(row == next(one for one in rows if one["id"] == row["id"]) for row in kept)

@@ -9,10 +9,9 @@ import pytest
 from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context, example, put_through
+from rows import example, measured, put_through
 
 from datagen.prompt import load
-from datagen.records import EXAMPLES, table_of
 from datagen.runner import wire
 from datagen.stages.curate import stage as curate
 from datagen.stages.dedup import stage as dedup
@@ -362,9 +361,8 @@ def test_refusals_and_answers_pass_the_filters_and_are_told_apart_by_their_quest
     kept = [row for row in steered(planted, written_with={"without": 0})[1] if row["kind"] != "preference"]
     for row in kept:
         row["logprob"] = -9.0 if row["kind"] == "refusal" else -0.1
-    filters = curate.options(min_logprob={"instruction": -1.0})
-    outcome = curate.apply(table_of(EXAMPLES, kept), filters, context())
-    assert len(outcome.kept) == len(kept)
+    rows, columns = measured(kept)
+    assert not put_through(curate, rows, columns=columns, min={"logprob": {"instruction": -1.0}})[1]
     same = kept[0]["answer"]
     unlike = [row | {"answer": same} if row["kind"] == "refusal" else row for row in kept]
     left, dropped = put_through(dedup, unlike)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from datagen.recipe import Recipe
 from datagen.records import EXAMPLES, chat, content_id, table_of
 from datagen.stage import Context, Partitions
+from datagen.stages.measure import stage as measure
 
 
 def example(kind="instruction", document="d", **fields):
@@ -59,3 +60,10 @@ def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None
     kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
     dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
     return kept, dropped
+
+
+def measured(rows, **scores):
+    """Measure rows, which may have these scores besides; return them with all their columns, and the types of those."""
+    table = table_of(pa.schema([*EXAMPLES, *scores.items()]), rows)
+    kept = measure.apply(table, measure.options(), context("measure")).kept
+    return kept.to_pylist(), {one.name: one.type for one in kept.schema if one.name not in EXAMPLES.names}

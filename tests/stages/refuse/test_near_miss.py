@@ -7,7 +7,7 @@ from asked import ask
 from probes import SILENCE, passage, probe
 from rows import put_through
 
-from datagen.records import PASSAGES, PROBES, table_of
+from datagen.records import EXAMPLES, PASSAGES, PROBES, table_of
 from datagen.stages.refuse import stage as refuse
 from datagen.stages.refuse.change import changed
 from datagen.stages.refuse.change import names as find_names
@@ -15,7 +15,7 @@ from datagen.stages.refuse.near_miss import stage
 from datagen.stages.text.matching import standing
 from datagen.tables import part_name, write_table
 
-COLUMNS = {name: PROBES.field(name).type for name in PROBES.names[12:]}
+COLUMNS = {field.name: field.type for field in PROBES if field.name not in EXAMPLES.names}
 
 
 def shelve(folder, texts, size=3):
