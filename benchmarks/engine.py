@@ -206,6 +206,7 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
     tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
     prompt = sum(len(output.prompt_token_ids or ()) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs) / prompt
+    llm.llm_engine.engine_core.shutdown()  # else its processes keep this one from ending
     return Measured(workload.number, seconds, peak_mib(), tokens, cached)
 
 
