@@ -44,8 +44,11 @@ def asks(question: str, words: Words) -> None:
 
 
 def suits(question: str, marked: Candidate, words: Words) -> None:
-    """Refuse to say what happens with an answer that takes no clause of its sentence."""
-    if phrase_in(words_of(question), words.happening) and marked.kind not in WHOLE:
+    """Refuse to say what happens with no clause of the sentence, and what something does with no verb."""
+    asked = words_of(question)
+    happens = phrase_in(asked, words.happening)
+    does = happens or not words.doing or words.doing & set(asked[2:])
+    if (happens and marked.kind not in WHOLE) or (marked.kind == "action" and not does):
         raise Reject("answer of another kind", f"{question} {marked.answer}")
 
 

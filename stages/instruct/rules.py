@@ -318,10 +318,16 @@ def actions(sentence: Sentence) -> Iterator[Found]:
         yield start, end, "action"
     ends = words.relative | words.prepositions - {"of"}
     for place in range(verb + 2, len(sentence)):
-        if sentence.opens(place, words.connectives) or sentence.word(place) in ends:
+        second = sentence.word(place) in words.joining and _verb(sentence, place + 1)
+        if second or sentence.opens(place, words.connectives) or sentence.word(place) in ends:
             end = min(end, sentence.spans[place - 1][1])
     if sentence.word(verb + 1) not in ends:
         yield sentence.spans[verb + 1][0], end, "object"
+
+
+def _verb(sentence: Sentence, place: int) -> bool:
+    """Tell whether a word is a verb of the language's lists."""
+    return sentence.word(place) in sentence.words.actions | sentence.auxiliaries
 
 
 def _acts(sentence: Sentence, place: int) -> bool:

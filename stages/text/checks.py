@@ -245,13 +245,21 @@ def fits(asked: str, holding: Sequence[int], passage: Passage, least: float = 0.
 
 
 def of_a_kind(asked: str, answer: str, words: Words) -> None:
-    """Refuse an answer without the number that was asked for, and a bare number to who, where or why."""
+    """
+    Refuse an answer of another kind than was asked for.
+
+    That is one without the number that a question asks for, a bare number to who, where or why, a
+    condition or a reason to what or who.
+    """
     question, said = words_of(asked), words_of(answer)
     numeric = [bool(NUMBER.search(word)) or word in words.numerals for word in said]
     if (phrase := phrase_in(question, words.counting)) and not any(numeric):
         raise Reject("answer of another kind", f"{phrase!r}: {asked} {answer}")
     if question and question[0] in words.naming and numeric and all(numeric):
         raise Reject("answer of another kind", f"{question[0]!r}: {asked} {answer}")
+    condition, happens = opening(said, words.connectives), phrase_in(question, words.happening)
+    if condition and opening(question, words.things) and not happens:
+        raise Reject("answer of another kind", f"{condition!r}: {asked} {answer}")
 
 
 def related(text: str, passage: Passage, least: float = 0.85) -> None:

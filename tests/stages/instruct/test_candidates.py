@@ -47,6 +47,7 @@ def answers(text, kind=None):
         ("action", "keeps the records of each hearing", "The harbour commission keeps the records of each hearing."),
         ("object", "the records of each hearing", "The commission keeps the records of each hearing for years."),
         ("object", "a key", "The first object of each item becomes a key in the new dictionary."),
+        ("object", "a row of figures", "The table denotes a row of figures and is kept in the vault of the bank."),
         ("object", "an oath", "In all such cases, the Director shall take an oath before the court."),
         ("object", "an integer", 'The "__hash__()" method should return an integer between zero and nine.'),
         ("subject", "the accepted keys", "For mapping types, the accepted keys should be sortable and of one type."),

@@ -5,9 +5,11 @@ from asked import ask
 
 from datagen.prompt import load
 from datagen.records import content_id
+from datagen.request import Reject
 from datagen.stages.comprehend import stage as comprehend
 from datagen.stages.instruct import stage
 from datagen.stages.instruct.candidates import Candidate
+from datagen.stages.instruct.marked_question import suits
 from datagen.stages.instruct.round_trip import Neighbours, agree
 from datagen.stages.text.passage import WORDS, Passage, Words
 
@@ -54,6 +56,13 @@ def test_a_pair_that_comes_back_is_kept_with_all_three_requests():
     assert pair["context"] == pair["evidence"] == FIRST
     assert len(set(pair["lineage"]["requests"])) == 3
     assert pair["lineage"]["prompt"] == "instructions/marked_question"
+
+
+def test_what_a_thing_does_answers_only_what_asks_for_that():
+    does = Candidate("keeps a list of its members", "Each guild keeps a list of its members.", "action")
+    suits("What does each guild do?", does, KNOWN)
+    with pytest.raises(Reject, match="another kind"):
+        suits("What does each guild keep a list of?", does, KNOWN)
 
 
 def test_the_sequence_confidence_is_of_the_question_and_of_its_own_passages_answer():

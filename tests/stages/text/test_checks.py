@@ -185,6 +185,9 @@ class TestQuestions:
             ("Who added the statement?", "1991", "answer of another kind"),
             ("When was the statement added?", "1991", None),
             ("Who added the statement?", "Louis XIV", None),
+            ("What does the result have the type of?", "unless it is negative", "answer of another kind"),
+            ("When does the loop end?", "if the condition is false", None),
+            ("What happens if the loop ends?", "if there is an else clause, it is run", None),
         ],
     )
     def test_are_answered_with_what_they_ask_for(self, asked, answer, reason):
