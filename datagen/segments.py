@@ -52,7 +52,6 @@ def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
     Damaged
         When the tables have no row between them.
     """
-    keys = []
     with whole_file(path) as beside:
         with pq.ParquetWriter(
             beside,
@@ -62,13 +61,13 @@ def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
             write_statistics=False,  # of hashes they tell nothing
             write_page_checksum=True,
         ) as writer:
+            rows = 0
             for table in _regroup(tables):
-                keys.append(keys_of(table["key"]))
                 writer.write_table(table, row_group_size=GROUP)
-        if not keys:
+                rows += len(table)
+        if not rows:
             raise Damaged("there is no row in it")
-        every = np.concatenate(keys)
-        write_keys(path.with_suffix(".keys"), every, np.arange(len(every), dtype=np.uint32))
+        Segment(beside).index(path.with_suffix(".keys"), [])  # there before the segment is
 
 
 @dataclass(frozen=True)
@@ -127,23 +126,22 @@ class Segment:
         try:
             return find_keys(self.keys_path, keys)
         except (Damaged, FileNotFoundError) as error:
-            self._index(damage)
+            self.index(self.keys_path, damage)
             if isinstance(error, Damaged):  # a lost one may just not have been brought along
                 log.warning(f"{self.keys_path} was made again from its segment: {error}")
             return find_keys(self.keys_path, keys)
 
-    def _index(self, damage: list[str]) -> None:
-        """Make the file of keys from the column of keys."""
-        keys, rows, at = [], [], 0
+    def index(self, target: Path, damage: list[str]) -> None:
+        """Make a file of keys from the column of keys."""
         with self._open() as file:
-            for group in range(file.num_row_groups):
-                for table in self._group(file, group, damage, ["key"]):
-                    keys.append(keys_of(table["key"]))
-                    rows.append(np.arange(at, at + len(table), dtype=np.uint32))
-                at += file.metadata.row_group(group).num_rows
-        if not keys:
-            raise Damaged("not a row of it can be read")
-        write_keys(self.keys_path, np.concatenate(keys), np.concatenate(rows))
+            write_keys(target, self._keys(file, damage))
+
+    def _keys(self, file: pq.ParquetFile, damage: list[str]) -> Iterator[tuple[Keys, Rows]]:
+        at = 0
+        for group in range(file.num_row_groups):
+            for table in self._group(file, group, damage, ["key"]):
+                yield keys_of(table["key"]), np.arange(at, at + len(table), dtype=np.uint32)
+            at += file.metadata.row_group(group).num_rows
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:

@@ -176,6 +176,10 @@ def test_segments_that_are_merged_while_others_look_are_never_out_of_sight(compl
 # ── a file of keys ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def rows_from(start, keys):
+    return keys_of(pa.array(keys)), np.arange(start, start + len(keys), dtype=np.uint32)
+
+
 @settings(deadline=None)
 @given(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=9), max_size=400), st.data())
 def test_a_key_file_finds_the_first_row_of_every_key_and_of_no_other(keys, data):
@@ -186,14 +190,16 @@ def test_a_key_file_finds_the_first_row_of_every_key_and_of_no_other(keys, data)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(os, "fsync", lambda _: None)
         path = Path(folder) / "some.keys"
-        write_keys(path, keys_of(pa.array(keys)), np.arange(len(keys), dtype=np.uint32))
+        cut = data.draw(st.integers(0, len(keys)))
+        halves = [(0, keys[:cut]), (cut, keys[cut:])]
+        write_keys(path, [rows_from(start, half) for start, half in halves if half])
         found = find_keys(path, keys_of(pa.array(wanted)))
         assert found.tolist() == sorted({keys.index(key) for key in wanted if key in keys})
 
 
 def test_looking_up_a_key_reads_one_block(tmp_path):
     keys, path = names(200 * BLOCK), tmp_path / "some.keys"
-    write_keys(path, keys_of(pa.array(keys)), np.arange(len(keys), dtype=np.uint32))
+    write_keys(path, [rows_from(0, keys)])
     ordered = sorted(keys)
     data = bytearray(path.read_bytes())
     block = BLOCK * 36
