@@ -96,7 +96,7 @@ def write_follow_ups(
 
 
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
-    identity = job.context.models[job.stage.role]
+    identity = job.context.model
     lines = []
     for request in requests:
         body = {
@@ -150,7 +150,7 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
             engine_room().generate(
                 str(job.context.folder.parent),
                 recipe.models.role(role),
-                job.context.models[role],
+                job.context.model,
                 takewhile(budget.admit, unanswered(requests, missing)),
                 spending.keep,
             )

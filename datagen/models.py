@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datagen import bundled
 from datagen.errors import UserError
-from datagen.recipe import ROLES, OpenAIModel, Recipe, ScriptedModel, VllmModel
+from datagen.recipe import OpenAIModel, Recipe, ScriptedModel, VllmModel
 from datagen.request import Identity
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
@@ -47,7 +47,7 @@ def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
 
 def identities(recipe: Recipe) -> dict[str, Identity]:
     """Name the models that play the roles of a recipe."""
-    return {role: identify(recipe.models.role(role)) for role in ROLES}
+    return {role: identify(recipe.models.role(role)) for role in recipe.models.roles}
 
 
 def resolve(spec: VllmModel) -> str:

@@ -7,6 +7,7 @@ editors the same rules.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ from pydantic import (
 from datagen.errors import UserError
 from datagen.line import LINE, find_stage, installed_stages
 from datagen.mistakes import Mistake, explain, location, mistaken, read_yaml
-from datagen.stage import Options, Stage
+from datagen.stage import ModelStage, Options, Stage
 
 
 class Section(BaseModel):
@@ -112,27 +113,42 @@ class ScriptedModel(Section):
 Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
 
 
-ROLES = ("generator", "target", "judge")
-
-
 class Models(Section):
     """
     Who plays which role. A role may name another role instead of a model.
 
-    The generator writes, the target is the model that will be trained, the judge scores.
+    The generator writes, the target is the model that will be trained, the judge scores. A role of another
+    name is asked by stages that say so: with `models: {second: ...}`, `again: {use: instruct, role: second}`.
     """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Model | str]
 
     generator: Model = VllmModel()
     target: Model | Literal["generator", "judge"] = "generator"
     judge: Model | Literal["generator", "target"] = "generator"
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """List the roles."""
+        return (*type(self).model_fields, *(self.model_extra or ()))
+
     def role(self, name: str) -> VllmModel | OpenAIModel | ScriptedModel:
-        """Find the model that plays a role."""
+        """
+        Find the model that plays a role.
+
+        Raises
+        ------
+        ValueError
+            When there is no such role, or roles name each other.
+        """
         seen: list[str] = []
         player: Any = name
         while isinstance(player, str):
             if player in seen:
                 raise ValueError(f"the roles {' and '.join(seen)} name each other; give one of them a model")
+            if player not in self.roles:
+                raise ValueError(f"there is no role {player!r}; there are {', '.join(self.roles)}")
             seen.append(player)
             player = getattr(self, player)
         return player
@@ -149,7 +165,7 @@ class Models(Section):
 
     @model_validator(mode="after")
     def _roles_end(self) -> "Models":
-        for role in ROLES:
+        for role in self.roles:
             self.role(role)
         return self
 
@@ -246,9 +262,24 @@ class Recipe(Section):
         return [(name, *self.step(name)) for name in self.stages]
 
     def step(self, name: str) -> tuple[Stage, Options]:
-        """Find one stage and read its options."""
+        """
+        Find one stage and read its options.
+
+        Raises
+        ------
+        UserError
+            When there is no such stage, or none of the role that it is given.
+        ValidationError
+            When its options are wrong.
+        """
         given = dict(self.stages[name] or {})
         stage = find_stage(given.pop("use", name), self.folder)
+        if role := given.pop("role", None):
+            if not isinstance(stage, ModelStage):
+                raise UserError("it asks no model and has no role; leave out role")
+            if role not in self.models.roles:
+                raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
+            stage = replace(stage, role=role)
         return stage, stage.options.model_validate(given)
 
 
@@ -292,7 +323,8 @@ def json_schema() -> dict[str, Any]:
         part = TypeAdapter(options.options).json_schema(ref_template=f"#/$defs/{name}.{{model}}")
         for inner, definition in part.pop("$defs", {}).items():
             schema["$defs"][f"{name}.{inner}"] = definition
-        part["properties"] = {"use": {"type": "string"}, **part.get("properties", {})}
+        asks = {"role": {"type": "string"}} if isinstance(options, ModelStage) else {}
+        part["properties"] = {"use": {"type": "string"}, **asks, **part.get("properties", {})}
         stages[name] = {"anyOf": [part | {"description": options.summary}, {"type": "null"}]}
     other = {"anyOf": [{"type": "object"}, {"type": "null"}]}
     schema["properties"]["stages"] |= {"properties": stages, "additionalProperties": other}
@@ -310,7 +342,16 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes
+    return mistakes or _unasked_roles(recipe)
+
+
+def _unasked_roles(recipe: Recipe) -> list[Mistake]:
+    """Refuse a role that nobody asks: it is a misspelt one."""
+    models = recipe.models
+    asked = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
+    asked |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
+    advice = "no stage asks this role; the usual ones are generator, target and judge"
+    return [(("models", role), advice) for role in models.model_extra or () if role not in asked]
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

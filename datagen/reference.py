@@ -37,7 +37,8 @@ def markdown() -> str:
     lines += [
         "## stages",
         "",
-        "Each key names a stage and holds its options; `use` names the stage if the key does not. A recipe "
+        "Each key names a stage and holds its options; `use` names the stage if the key does not, and `role` "
+        "has the model of another role asked, where the stage asks one. A recipe "
         "without `stages` runs those of the default line, in this order; the others come behind them here.",
     ]
     for name in (name for name, where in installed_stages().items() if where.startswith("datagen.")):

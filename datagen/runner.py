@@ -78,7 +78,9 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 watcher.end(record, resumed=True)
                 continue
             folder = running.stage_folder(name)
-            context = Context(name, recipe, running.folder, models)
+            context = Context(name, recipe, running.folder)
+            if isinstance(stage, ModelStage):
+                context = replace(context, model=models[stage.role])
             beside = folder.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
             job = Job(name, stage, options, context, beside, topic, running.spent)
@@ -233,7 +235,7 @@ class _StageRun:
         if total.figures:
             record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):
-            record["model"] = {"role": job.stage.role, **asdict(job.context.models[job.stage.role])}
+            record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
             took = self._completions.spent - job.spent  # also what those had answered who died
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}

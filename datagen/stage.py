@@ -51,6 +51,9 @@ def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     return [function(item) for item in items]
 
 
+NOBODY = Identity("", "")
+
+
 @dataclass(frozen=True)
 class Context:
     """
@@ -64,8 +67,8 @@ class Context:
         The whole recipe.
     folder
         The run's folder.
-    models
-        Role -> identity of the model that plays it.
+    model
+        The model that the stage asks; one without a name where it asks none.
     output
         The stage's own folder while it is made. What a whole stage writes there stands beside its table.
     each
@@ -76,7 +79,7 @@ class Context:
     stage: str
     recipe: Recipe
     folder: Path
-    models: Mapping[str, Identity] = field(default_factory=dict)
+    model: Identity = NOBODY
     output: Path = Path()
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn
 

@@ -104,7 +104,7 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Compare the answers with the passage's and label the row."""
     builder = Builder("probes", context)
-    target = context.models[stage.role]
+    target = context.model
     for row in _probed(rows, options, context):
         parent, given = row.fields, answers.of(row.id)
         made = {name: parent.get(name) for name in EXAMPLES.names if name not in ("id", "lineage", "logprob")}

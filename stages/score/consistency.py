@@ -14,12 +14,10 @@ alpha and beta are the paper's. It draws its samples with an explanation before 
 (``prompt: judges/explained_answer``, `max_tokens` to match); by default the answer alone is asked for, in the
 words that the bundled model knows.
 
-CLEAR takes this confidence from the model that will be trained: ``use:
-datagen.stages.score.consistency:of_target``.
+CLEAR takes this confidence from the model that will be trained: ``role: target``.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -148,7 +146,4 @@ stage = ModelStage(
     read=read,
     options=Options,
     kinds=KINDS,
-)
-of_target = replace(
-    stage, role="target", summary="ask the target each question and what it thinks of the answer"
 )

@@ -25,13 +25,11 @@ Where the answer stands is known and not searched for: its tokens are appended t
 with what is before them, is scored as itself. All losses are of the same tokens. The ratios say little of an
 answer of one or two tokens.
 
-Superfiltering's point is that a small model will do: ``use: datagen.stages.score.difficulty:of_judge``
-with a small judge.
+Superfiltering's point is that a small model will do: give the stage another ``role``.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,4 +109,3 @@ stage = ModelStage(
     options=Undecided,
     kinds=KINDS,
 )
-of_judge = replace(stage, role="judge", summary="have the judge, a small one, read each answer three times")

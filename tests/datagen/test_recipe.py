@@ -47,6 +47,9 @@ def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
         ("name: x\ncorpus: [{path: a}]\nstages:\n  mine: {use: ./none.py:stage}", "recipe.yaml:4: stages.mine: the stage './none.py:stage' cannot be loaded"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m}", "recipe.yaml:4: models.generator.base_url: is required"),
         ("name: x\ncorpus: [{path: a}]\nmodels: {judge: target, target: judge}", "recipe.yaml:3: models: the roles"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage asks this role"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: second}", "recipe.yaml:5: stages.score: models has no role 'second'; there are generator"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {role: judge}", "recipe.yaml:5: stages.chunk: it asks no model"),
         ("name: x\ncorpus: [a", "recipe.yaml:2: not YAML"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
     ],
@@ -73,6 +76,17 @@ def test_a_recipe_may_bring_its_own_stage(tmp_path):
     )
     recipe = load(tmp_path, "name: x\ncorpus: [{path: a}]\nstages:\n  shout: {use: './mine.py:stage'}")
     assert recipe.line()[0][1].summary == "says it loud"
+
+
+def test_a_stage_may_ask_a_role_of_its_own(tmp_path):
+    recipe = load(
+        tmp_path,
+        "name: x\ncorpus: [{path: a}]\nmodels: {second: {model: m}, third: second}\n"
+        "stages: {instruct: , again: {use: instruct, role: third}}",
+    )
+    (_, first, _), (_, again, _) = recipe.line()
+    assert (first.role, again.role) == ("generator", "third")
+    assert recipe.models.role("third") == recipe.models.role("second") != recipe.models.role("generator")
 
 
 def test_the_schema_knows_every_stage_and_refers_to_nothing_that_is_missing():

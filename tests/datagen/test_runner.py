@@ -112,6 +112,19 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
 
 
+def test_generators_may_be_several_and_each_row_says_which(tmp_path, log):
+    path = toys.write_recipe(tmp_path)
+    recipe = path.read_text().replace(
+        "models: {", "models: {second: {engine: scripted, model: 'toys:model', revision: other}, "
+    )
+    path.write_text(recipe.replace("  scoring:", "  again: {use: 'toys:asking', role: second}\n  scoring:"))
+    both = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    wrote = Counter(row["lineage"]["revision"] for row in rows(both, "tallying"))
+    assert wrote == {"": 16, "other": 16}
+    assert both.stage_record("again")["model"]["role"] == "second"
+    assert set(calls(log).values()) == {2}  # each passage and sample once of each model
+
+
 def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
     run_toy(tmp_path, documents=12)
     grown = run_toy(tmp_path, documents=15)

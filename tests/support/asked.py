@@ -21,7 +21,7 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
     """
     table = rows if isinstance(rows, pa.Table) else table_of(TABLES[stage.takes], rows)
     given = stage.options.model_validate(options)
-    where = replace(context(stage.name, Path(), **(recipe or {})), models={stage.role: who})
+    where = replace(context(stage.name, Path(), **(recipe or {})), model=who)
     requests = list(stage.ask(table, given, where))
     answers = answers_to(requests, model, who)
     if stage.follow is not None:

@@ -15,7 +15,7 @@ from datagen.engines.scripted import completion_of
 from datagen.errors import UserError
 from datagen.records import EXAMPLES, table_of
 from datagen.request import Answer, Answers
-from datagen.stages.score.consistency import REFLECTION, SAMPLE, Options, of_target, stage
+from datagen.stages.score.consistency import REFLECTION, SAMPLE, Options, stage
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 
@@ -137,14 +137,10 @@ def test_more_agreement_is_more_confidence():
     assert told == sorted(told) and len(set(told)) == 6
 
 
-def test_the_target_may_be_asked_instead():
-    assert of_target.role == "target" and of_target.ask is stage.ask and stage.role == "generator"
-
-
 def test_a_measure_of_ones_own_is_used_and_checked(tmp_path):
     (tmp_path / "mine.py").write_text("def half(pairs):\n    return [0.5 for pair in pairs if pair.said]\n")
     table = table_of(EXAMPLES, [row()])
-    where = replace(context("consistency", tmp_path), models={"generator": WHO})
+    where = replace(context("consistency", tmp_path), model=WHO)
     where = replace(where, recipe=where.recipe.model_copy(update={"file": tmp_path / "recipe.yaml"}))
     options = Options(agreement="./mine.py:half")
 

@@ -10,7 +10,7 @@ from rows import example
 
 from datagen.records import chat
 from datagen.request import Identity
-from datagen.stages.score.difficulty import of_judge, stage
+from datagen.stages.score.difficulty import stage
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 QUESTION = "Who designed the tower?"
@@ -105,11 +105,10 @@ def test_an_empty_answer_is_not_read():
     assert not requests and scored["ifd"] is None
 
 
-def test_two_targets_are_asked_apart_and_the_judge_may_read_instead():
+def test_two_targets_are_asked_apart():
     _, requests = score()
     one, other = (Identity("target", revision) for revision in "12")
     assert {request.key(one) for request in requests}.isdisjoint(request.key(other) for request in requests)
-    assert (stage.role, of_judge.role) == ("target", "judge") and of_judge.read is stage.read
 
 
 def test_the_bundled_model_finds_an_answer_likelier_the_more_of_it_is_shown(real_model):

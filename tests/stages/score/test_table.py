@@ -16,14 +16,7 @@ from datagen.stages import score
 from datagen.stages.score import consistency, difficulty, meta_rank
 from datagen.stages.score.table import Undecided, scored, undecided
 
-STAGES = (
-    score.stage,
-    consistency.stage,
-    consistency.of_target,
-    difficulty.stage,
-    difficulty.of_judge,
-    meta_rank.stage,
-)
+STAGES = (score.stage, consistency.stage, difficulty.stage, meta_rank.stage)
 
 
 def table(**columns):
