@@ -1,25 +1,30 @@
 """
 Many scores into one probability that a row is right, learnt from labelled rows.
 
-A logistic regression over the scores, each centred on its median, measured in mean distances from it and
-cut at four of these. A score that a row lacks adds nothing, and that it lacks it is a feature of its own:
-a closed-book row, which no judge was asked about, is as likely right as the labels of such rows say. Nothing
-is imputed, and every row gets a probability.
+A logistic regression over the scores, each as its rank among those of the labelled rows: what a score's unit
+is, and how long its tail, says nothing. There are many scores and few labels, so the ridge is strong, and the
+log odds that come of it are too cautious; Platt's line through those that held-out rows got mends that. A
+score that a row lacks adds nothing, and that it lacks it is a feature of its own: a closed-book row, which no
+judge was asked about, is as likely right as the labels of such rows say. Nothing is imputed, and every row
+gets a probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from datagen.stages.calibrate.curves import Bools, Floats
 
-CUT = 4.0  # mean distances from the median
-RIDGE = 1.0  # on the weights, which are of features of about this size
+RIDGE = 10.0  # on the weights, which are of features of variance 1
+FLATTEST = 0.1  # slope of Platt's line: the order of the rows is kept where held-out rows deny it
 FOLDS = 5
 
 Way = Literal["logistic", "isotonic"]
+Curve: TypeAlias = Callable[[Floats], Floats]
+Marks: TypeAlias = tuple[tuple[Floats, Floats], ...]
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,18 @@ class Combination:
     ----------
     scores
         The columns, in their order.
-    centre, spread
-        One of each a score.
+    marks
+        Of each score, values in their order and the rank that each stands for.
     weights
         Of each score, of the lack of each, and a constant.
-    steps
-        Isotonic: the log odds at which the probability changes, and the probabilities there.
+    curve
+        Makes their sum, which is a log odds, a probability.
     """
 
     scores: tuple[str, ...]
-    centre: Floats
-    spread: Floats
+    marks: Marks
     weights: Floats
-    steps: tuple[Floats, Floats] | None = None
+    curve: Curve
 
     def __call__(self, values: Floats) -> Floats:
         """
@@ -54,8 +58,7 @@ class Combination:
         values
             Rows by scores; nan where a row has no such score.
         """
-        odds = _features(values, self.centre, self.spread) @ self.weights
-        return _probability(odds) if self.steps is None else np.interp(odds, *self.steps)
+        return self.curve(_features(values, self.marks) @ self.weights)
 
 
 def combine(scores: Sequence[str], values: Floats, right: Bools, way: Way = "logistic") -> Combination:
@@ -71,28 +74,40 @@ def combine(scores: Sequence[str], values: Floats, right: Bools, way: Way = "log
     right
         Whether each row is right.
     way
-        ``logistic``: Platt's fit, which needs few labels. ``isotonic``: the log odds of that, made a
-        probability by a monotone step function, which bends to any shape and needs some hundred; fit on odds
-        that each fold got from the others (Zadrozny and Elkan, KDD 2002).
+        ``logistic``: the log odds go through Platt's line, which needs few labels. ``isotonic``: through a
+        monotone step function, which bends to any shape and needs some hundred (Zadrozny and Elkan, KDD
+        2002). Both are fit on the log odds that each fold got from the others.
     """
-    centre, spread = _scale(values)
-    fit = Combination(tuple(scores), centre, spread, _logistic(_features(values, centre, spread), right))
-    if way == "logistic":
-        return fit
-    return Combination(
-        fit.scores, centre, spread, fit.weights, isotonic(_odds(held_out(values, right)), right)
-    )
+    return Combination(tuple(scores), *_fit(values, right), _curve(_held_out_odds(values, right), right, way))
 
 
 def held_out(values: Floats, right: Bools, way: Way = "logistic") -> Floats:
-    """Give each labelled row the probability that it gets from a combination fit on the other folds."""
-    given = np.empty(len(right))
-    names = [str(number) for number in range(values.shape[1])]
+    """Give each labelled row the probability that it gets from a regression on the other folds."""
+    odds = _held_out_odds(values, right)
+    return _curve(odds, right, way)(odds)
+
+
+def _curve(odds: Floats, right: Bools, way: Way) -> Curve:
+    if way == "isotonic":
+        points, means = isotonic(odds, right)
+        return partial(np.interp, xp=points, fp=means)
+    slope, constant = _logistic(np.column_stack([odds, np.ones(len(odds))]), right, 1e-3)
+    return partial(_line, max(float(slope), FLATTEST), float(constant))
+
+
+def _line(slope: float, constant: float, odds: Floats) -> Floats:
+    return _probability(slope * odds + constant)
+
+
+def _held_out_odds(values: Floats, right: Bools) -> Floats:
+    """Give each labelled row the log odds that it gets from a regression on the other folds."""
+    odds = np.zeros(len(right))
     for fold in range(FOLDS):
         mine = np.arange(len(right)) % FOLDS == fold
-        if mine.any():
-            given[mine] = combine(names, values[~mine], right[~mine], way)(values[mine])
-    return given
+        if mine.any() and not mine.all():
+            marks, weights = _fit(values[~mine], right[~mine])
+            odds[mine] = _features(values[mine], marks) @ weights
+    return odds
 
 
 def isotonic(scores: Floats, right: Bools) -> tuple[Floats, Floats]:
@@ -115,33 +130,36 @@ def isotonic(scores: Floats, right: Bools) -> tuple[Floats, Floats]:
     return points, np.repeat([pool[0] for pool in pools], [int(pool[2]) for pool in pools])
 
 
-def _scale(values: Floats) -> tuple[Floats, Floats]:
-    """Median and mean distance from it of each score; 0 and 1 where it has no spread or no values."""
-    centre, spread = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    for number, column in enumerate(values.T):
-        found = column[np.isfinite(column)]
-        if len(found):
-            centre[number] = np.median(found)
-            spread[number] = np.abs(found - centre[number]).mean() or 1.0
-    return centre, spread
+def _fit(values: Floats, right: Bools) -> tuple[Marks, Floats]:
+    marks = tuple(_ranks(column[np.isfinite(column)]) for column in values.T)
+    return marks, _logistic(_features(values, marks), right, RIDGE)
 
 
-def _features(values: Floats, centre: Floats, spread: Floats) -> Floats:
+def _ranks(values: Floats) -> tuple[Floats, Floats]:
+    """Give a score's values in their order with their ranks, of mean 0 and variance 1 if all differ."""
+    points, counts = np.unique(values, return_counts=True)
+    if not len(points):
+        return np.zeros(1), np.zeros(1)
+    middle = (np.cumsum(counts) - counts / 2) / len(values)
+    return points, (middle - 0.5) * np.sqrt(12)
+
+
+def _features(values: Floats, marks: Marks) -> Floats:
     absent = np.isnan(values)
-    known = np.clip(np.where(absent, 0.0, (values - centre) / spread), -CUT, CUT)
-    return np.column_stack([known, absent, np.ones(len(values))])
+    ranks = [np.interp(column, *mark) for column, mark in zip(values.T, marks, strict=True)]
+    return np.column_stack([np.where(absent, 0.0, np.transpose(ranks)), absent, np.ones(len(values))])
 
 
-def _logistic(features: Floats, right: Bools) -> Floats:
+def _logistic(features: Floats, right: Bools, size: float) -> Floats:
     """
-    Fit a logistic regression with a ridge on all weights but the constant, by Newton's method.
+    Fit a logistic regression with a ridge of some size on all weights but the last, by Newton's method.
 
     What is fit are Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), which stay finite where all rows are
     right (Platt, Probabilistic outputs for support vector machines, 1999, section 2.2).
     """
     good = int(right.sum())
     target = np.where(right, (good + 1) / (good + 2), 1 / (len(right) - good + 2))
-    ridge = np.full(features.shape[1], RIDGE)
+    ridge = np.full(features.shape[1], size)
     ridge[-1] = 1e-6
     weights = np.zeros(features.shape[1])
     for _ in range(100):
@@ -157,7 +175,3 @@ def _logistic(features: Floats, right: Bools) -> Floats:
 
 def _probability(odds: Floats) -> Floats:
     return 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-
-
-def _odds(probability: Floats) -> Floats:
-    return np.log(probability) - np.log1p(-probability)
