@@ -321,7 +321,8 @@ class ModelStage:
     Asks a model about each partition and reads its answers.
 
     `follow`, where given, is shown the answers to what `ask` asked and asks what depends on them; `read`
-    is shown the answers to both.
+    is shown the answers to both. `prepare`, where given, sees all partitions before anything is asked and
+    returns the options that the others are given.
     """
 
     name: str
@@ -334,6 +335,7 @@ class ModelStage:
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
     follow: Callable[[pa.Table, Answers, Any, Context], Iterable[Request]] | None = None
+    prepare: Callable[[Partitions, Any, Context], Any] | None = None
 
 
 @dataclass(frozen=True)
