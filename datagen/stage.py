@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from datagen.recipe import Recipe
 
 
+TRACED = tuple(part.name for part in LINEAGE)
+
+
 class Options(BaseModel):
     """What a recipe may set for a stage. Unknown keys are errors."""
 
@@ -260,7 +263,7 @@ def lineage(
         "requests": list(dict.fromkeys([*known["requests"], *(answer.completion.key for answer in answers)])),
         "parents": [parent["id"]] if parent.get("id") else [],
     }
-    return {part.name: known.get(part.name) for part in LINEAGE}
+    return {name: known.get(name) for name in TRACED}
 
 
 class Partitions:
