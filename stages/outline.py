@@ -210,7 +210,7 @@ def check(said: str, passage: Passage, asked: str) -> str:
         When it does not pass.
     """
     heading, words = plain(said).lstrip("# "), passage.words
-    heading = unnumbered(heading[1:-1] if QUOTED.fullmatch(heading) else heading)
+    heading = unnumbered(heading[1:-1] if QUOTED.fullmatch(heading) else heading).rstrip(",;:")
     checks.clean(heading, passage, asked)
     checks.sized(heading, 1, LONGEST)
     if any(mark in heading for mark in DRAWN):

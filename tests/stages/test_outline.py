@@ -149,7 +149,7 @@ def test_a_heading_that_several_passages_get_is_none_of_theirs():
 
 
 def test_marks_and_numbers_around_a_heading_are_left_out():
-    said = ['## **Flight** of the "queen"', "2. Swarm and scouts", '"Spun honey"', *HEADINGS[3:]]
+    said = ['## **Flight** of the "queen"', "2. Swarm and scouts,", '"Spun honey"', *HEADINGS[3:]]
     assert outlined(writer(said), sections=0)[0] == ['Flight of the "queen"', *HEADINGS[1:]]
 
 
