@@ -146,6 +146,8 @@ class _StageRun:
             case WholeStage():
                 self._compute(work.run_whole, [(list(self._inputs),)])
             case ModelStage():
+                if job.stage.prepare is not None:
+                    self._prepare()
                 self._generate()
         if not parts(job.folder):
             work.empty_part(job)
@@ -157,6 +159,13 @@ class _StageRun:
             for given in inputs
         )
         self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+
+    def _prepare(self) -> None:
+        """Let the stage see all partitions and say with which options it works."""
+        paths = list(self._inputs)
+        task = Partition(self._title(paths), [self._crew.submit(work.prepare, self._job, paths)])
+        for (options,) in self._crew.work_off(iter([task])):
+            self._job = replace(self._job, options=options)
 
     def _generate(self) -> None:
         """Chain asking, generating and reading for every partition; nothing waits for all of a step."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from datagen.recipe import Recipe
 
 
+TRACED = tuple(part.name for part in LINEAGE)
+
+
 class Options(BaseModel):
     """What a recipe may set for a stage. Unknown keys are errors."""
 
@@ -263,7 +266,7 @@ def lineage(
         "requests": list(dict.fromkeys([*known["requests"], *(answer.completion.key for answer in answers)])),
         "parents": [parent["id"]] if parent.get("id") else [],
     }
-    return {part.name: known.get(part.name) for part in LINEAGE}
+    return {name: known.get(name) for name in TRACED}
 
 
 class Partitions:
@@ -324,7 +327,8 @@ class ModelStage:
     Asks a model about each partition and reads its answers.
 
     `follow`, where given, is shown the answers to what `ask` asked and asks what depends on them; `read`
-    is shown the answers to both.
+    is shown the answers to both. `prepare`, where given, sees all partitions before anything is asked and
+    returns the options that the others are given.
     """
 
     name: str
@@ -337,6 +341,7 @@ class ModelStage:
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
     follow: Callable[[pa.Table, Answers, Any, Context], Iterable[Request]] | None = None
+    prepare: Callable[[Partitions, Any, Context], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,7 @@ def apply_map(job: Job, path: Path, number: int) -> PartReport:
 def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     """Run a stage that sees all partitions."""
     stage: WholeStage = job.stage
-    context = replace(job.context, output=job.folder, each=_on_all_workers)
-    partitions = Partitions([partial(_columns, job, path) for path in paths])
+    context, partitions = _whole(job, paths)
     told = _one_each(job, stage.run(partitions, job.options, context), len(paths))
     tasks = ((number, path, said) for number, (said, path) in enumerate(zip(told, paths, strict=True)))
     if stage.apply is None:
@@ -107,6 +106,20 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
         reports = context.each(partial(_apply_whole, replace(job, context=context)), list(tasks))
     shutil.rmtree(context.scratch, ignore_errors=True)
     return sum(reports, start=PartReport())
+
+
+def prepare(job: Job, paths: Sequence[Path]) -> Options:
+    """Show a model stage all partitions; return the options that it works with."""
+    context, partitions = _whole(job, paths)
+    options: Options = job.stage.prepare(partitions, job.options, context)
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    return options
+
+
+def _whole(job: Job, paths: Sequence[Path]) -> tuple[Context, Partitions]:
+    """Give a stage all partitions, and a context in which all workers help."""
+    context = replace(job.context, output=job.folder, each=_on_all_workers)
+    return context, Partitions([partial(_columns, job, path) for path in paths])
 
 
 def _one_each(job: Job, told: Iterable[Any], count: int) -> Iterator[Any]:

@@ -10,19 +10,25 @@ Dropped rows are of two kinds: one for each exercise that failed its check, and 
 that is left without a text ("no sound exercise", with the reasons; "outside the sample"). So a passage
 leaves either one text or one dropped row without an answer, and besides one row for each failed
 exercise.
+
+Where there is a target of tokens, passages draw lots, and only those are asked about whose texts are expected
+to reach the target: no model is called for the others.
 """
 
+import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datagen.request import Answer, Answers, Reject
-from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.instruct.pool import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
+from datagen.stages.text.survey import Reader, last_lot, lots, over_target
 from datagen.stages.text.tokens import ruler
 from datagen.stages.text.tree import heads
 
@@ -64,6 +70,39 @@ class Options(Pool):
         description="The target's, for the account of tokens: a checkpoint's folder or a tokenizer.json; "
         "left out, characters are counted",
     )
+    max_total_tokens: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens of all texts together: by lot, as many passages are asked about as are expected "
+        "to give them; in place of share",
+    )
+    expected: float = Field(
+        1.25,
+        gt=0,
+        description="Tokens of text that a token of a passage is expected to give, for that: an earlier "
+        "run's text_tokens by its sampled_tokens",
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> "Options":
+        if self.max_total_tokens is not None and (not self.tokenizer or self.share < 1):
+            raise ValueError("max_total_tokens needs a tokenizer, and sets the share itself: leave share out")
+        return self
+
+
+def prepare(partitions: Partitions, options: Options, context: Context) -> Options:
+    """Find the share of the passages whose texts are expected to reach the target."""
+    if options.max_total_tokens is None:
+        return options
+    look = partial(_lots, options=options, context=context)
+    last = last_lot(partitions, look, options.max_total_tokens / options.expected, context)
+    return options.model_copy(update={"share": max(math.nextafter(last, 1), 0.0)})
+
+
+def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
+    passages = reader(["id", "text"])
+    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(passages["text"].to_pylist())
+    return lots([options.lot(name, context.recipe.seed) for name in passages["id"].to_pylist()], lengths)
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
@@ -99,10 +138,18 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             seen = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
             built.drop(Reject("no sound exercise", seen), text, row)
         else:
-            built.drop(unasked(passage, options, context), text, row)
+            built.drop(_unasked(passage, options, context), text, row)
     measure = ruler(options.tokenizer, context.recipe.folder)
-    outcome = measure.account(built.outcome(), passages["text"].to_pylist(), bound_in)
+    sampled = [row["text"] for row in rows if options.sampled(row["id"], context.recipe.seed)]
+    outcome = measure.account(built.outcome(), passages["text"].to_pylist(), bound_in, sampled=sampled)
     return replace(outcome, figures={**outcome.figures, **figures})
+
+
+def _unasked(passage: Passage, options: Options, context: Context) -> Reject:
+    drawn = options.lot(passage.row["id"], context.recipe.seed)
+    if options.max_total_tokens is not None and drawn >= options.share:
+        return over_target(drawn, options.share)
+    return unasked(passage, options, context)
 
 
 stage = ModelStage(
@@ -113,5 +160,6 @@ stage = ModelStage(
     ask=ask,
     follow=follow,
     read=read,
+    prepare=prepare,
     options=Options,
 )

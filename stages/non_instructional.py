@@ -22,8 +22,9 @@ from datagen.prompt import Prompt
 from datagen.records import chat, fraction
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.text.passage import words_of
-from datagen.stages.text.sentences import split_sentences
+from datagen.stages.text import checks
+from datagen.stages.text.passage import Passage, words_for, words_of
+from datagen.stages.text.sentences import is_sentence, split_sentences, unwrap
 from datagen.stages.text.tokens import Ruler, ruler
 
 PROMPT = "instructions/second_half"
@@ -35,7 +36,7 @@ class Options(datagen.stage.Options):
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are halved, drawn by hash")
     split: Literal["token", "sentence"] = Field(
-        "sentence", description="At the middle token, or where a sentence begins that is nearest to it"
+        "sentence", description="At the middle token, or where a sentence of prose begins that is nearest"
     )
     tokenizer: str = Field(
         "",
@@ -68,7 +69,8 @@ def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -
         return Reject("outside the sample")
     at = measure.middle(text)
     if options.split == "sentence":
-        at = min((start for start, _ in split_sentences(text)), key=lambda start: abs(start - at), default=0)
+        prose = (start for start, end in split_sentences(text) if is_sentence(unwrap(text[start:end])))
+        at = min(prose, key=lambda start: abs(start - at), default=0)
     at = len(text[:at].rstrip())
     if min(at, len(text[at:].strip())) < options.shortest:
         return Reject("too short to halve", f"split at {at} of {len(text)} characters")
@@ -79,14 +81,16 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     """Check the continuations. A pair's lineage ends where the text was split."""
     prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.recipe.folder)
     built, judged, instructional = Builder("examples", context), 0, 0
+    words = words_for(context)
     for row in passages.to_pylist():
         fields = {"kind": "instruction", "task": "continuation"}
         for answer in answers.of(row["id"]):
             judged += 1
             at = int(answer.request.about)
             half, parent = row["text"][:at], row | {"end": row["start"] + at}
+            shown = Passage(row | {"text": half}, words)
             try:
-                goes_on = check(answer, half, row["text"][at:], prompt, options)
+                goes_on = check(answer, shown, row["text"][at:], prompt, options)
             except Reject as why:
                 instructional += why.reason == "reads like an instruction"
                 said = {"question": half, "answer": answer.completion.text}
@@ -101,14 +105,14 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     return replace(built.outcome(), figures={"judged": judged, "instructional": instructional})
 
 
-def check(answer: Answer, half: str, rest: str, prompt: Prompt, options: Options) -> str:
+def check(answer: Answer, half: Passage, rest: str, prompt: Prompt, options: Options) -> str:
     """
     Return a continuation without a sentence that the token limit cut.
 
     Raises
     ------
     Reject
-        When it is none, or a copy, or reads like an instruction.
+        When it is none, a copy, a loop or an echo of the prompt, or reads like an instruction.
     """
     text = answer.completion.text.rstrip() if answer.completion.finish == "length" else answer.text
     if answer.completion.finish == "length":
@@ -117,9 +121,10 @@ def check(answer: Answer, half: str, rest: str, prompt: Prompt, options: Options
     if not grams:
         raise Reject("too short", text)
     for pattern in prompt.fields["instructional"]:
-        if found := re.search(pattern, half) or re.search(pattern, text):
+        if found := re.search(pattern, half.text) or re.search(pattern, text):
             raise Reject("reads like an instruction", found[0])
-    for reason, other in (("copies the second half", rest), ("repeats the first half", half)):
+    checks.clean(text, half, "\n".join(message["content"] for message in prompt.render(half="")))
+    for reason, other in (("copies the second half", rest), ("repeats the first half", half.text)):
         copied = len(grams & _grams(other)) / len(grams)
         if copied > options.max_overlap:
             raise Reject(reason, f"{copied:.2f} of its {GRAM}-grams")

@@ -11,6 +11,16 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: opens engines of its own; leave out with -m 'not slow'")
 
 
+@pytest.fixture
+def blanks(tmp_path):
+    """Save a tokenizer whose tokens are what stands between blanks."""
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+    return str(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def real_model():
     """

@@ -18,6 +18,7 @@ from datagen.stages.text.exercises import fill
 from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
 from datagen.stages.text.passage import Passage, words_of
 
+STATEMENT = Line(250, SENTENCE_MARKS)
 LABELS = ("entailed", "contradicted", "open")
 
 
@@ -25,9 +26,9 @@ class Output(BaseModel):
     """What the model writes: a statement of each label, about one sentence."""
 
     evidence: str
-    entailed: Annotated[str, Line(250, SENTENCE_MARKS)]
-    contradicted: Annotated[str, Line(250, SENTENCE_MARKS)]
-    open: Annotated[str, Line(250, SENTENCE_MARKS)]
+    entailed: Annotated[str, STATEMENT]
+    contradicted: Annotated[str, STATEMENT]
+    open: Annotated[str, STATEMENT]
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
@@ -63,5 +64,5 @@ task = Task(
     prompt="instructions/inference",
     schema=Output,
     read=read,
-    quotes=lambda passage: passage.quotable,
+    quotes=lambda passage: list(filter(STATEMENT.holds, passage.quotable)),
 )

@@ -19,6 +19,7 @@ from datagen.stages.text.fields import QUESTION_MARKS, Line
 from datagen.stages.text.passage import Passage, Words, phrase_in, words_of
 
 QUESTION = Line(160, QUESTION_MARKS)
+NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
@@ -44,12 +45,30 @@ def asks(question: str, words: Words) -> None:
 
 
 def suits(question: str, marked: Candidate, words: Words) -> None:
-    """Refuse to say what happens with no clause of the sentence, and what something does with no verb."""
-    asked = words_of(question)
+    """
+    Refuse an answer that does not fit what is asked.
+
+    It takes no clause of its sentence, and the question is what happens; it says what something does, and
+    that is not asked; it points elsewhere ("this method"); or it is cut from a longer name ("strings" from "a
+    list of strings") of which the question leaves out the rest.
+    """
+    asked, said = words_of(question), words_of(marked.answer)
     happens = phrase_in(asked, words.happening)
     does = happens or not words.doing or words.doing & set(asked[2:])
     if (happens and marked.kind not in WHOLE) or (marked.kind == "action" and not does):
         raise Reject("answer of another kind", f"{question} {marked.answer}")
+    if words.demonstrative & set(said):
+        raise Reject("refers to the passage", f"{question} {marked.answer}")
+    if marked.kind in NAMES and _before(said, marked.sentence, words) in words.genitive - set(asked):
+        raise Reject("cut from a longer answer", f"{question} {marked.answer}, by: {marked.sentence}")
+
+
+def _before(answer: list[str], sentence: str, words: Words) -> str:
+    """Return the word before an answer in its sentence, but for articles; "" where there is none."""
+    said = words_of(sentence)
+    places = range(len(said) - len(answer) + 1)
+    at = next((place for place in places if said[place : place + len(answer)] == answer), 0)
+    return next((word for word in reversed(said[:at]) if word not in words.articles), "")
 
 
 def leads_to(question: str, answer: str, passage: Passage) -> str:

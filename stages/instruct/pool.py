@@ -71,9 +71,13 @@ class Pool(Options):
             raise ValueError("several samples are all the same at temperature: 0; give another temperature")
         return self
 
+    def lot(self, passage_id: str, seed: int) -> float:
+        """Draw the lot, in [0, 1), of a passage: it is asked if that is under the share."""
+        return fraction(passage_id, str(seed))
+
     def sampled(self, passage_id: str, seed: int) -> bool:
         """Tell whether a passage is asked."""
-        return fraction(passage_id, str(seed)) < self.share
+        return self.lot(passage_id, seed) < self.share
 
     def draw(self, passage_id: str, seed: int) -> list[str]:
         """

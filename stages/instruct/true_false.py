@@ -18,13 +18,15 @@ from datagen.stages.text.exercises import fill
 from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
 from datagen.stages.text.passage import Passage
 
+STATEMENT = Line(250, SENTENCE_MARKS)
+
 
 class Output(BaseModel):
     """What the model writes."""
 
     evidence: str
-    true_statement: Annotated[str, Line(250, SENTENCE_MARKS)]
-    false_statement: Annotated[str, Line(250, SENTENCE_MARKS)]
+    true_statement: Annotated[str, STATEMENT]
+    false_statement: Annotated[str, STATEMENT]
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
@@ -61,5 +63,5 @@ task = Task(
     prompt="instructions/true_false",
     schema=Output,
     read=read,
-    quotes=lambda passage: passage.quotable,
+    quotes=lambda passage: list(filter(STATEMENT.holds, passage.quotable)),
 )

@@ -14,22 +14,24 @@ Benchmark", 2023: short tasks made long, for five abilities. There they test a m
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, islice
 from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import datagen.stage
 from datagen.records import EXAMPLES, content_id, example_id, fraction, table_of
 from datagen.request import Reject
-from datagen.stage import Builder, Context, MapStage, Outcome, lineage
+from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage, lineage
 from datagen.stages.long_spans.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
 from datagen.stages.long_spans.related import Gathering, Plan, gather
 from datagen.stages.mine.language import read
 from datagen.stages.text.exercises import Exercise, fill, lay_out
 from datagen.stages.text.passage import words_for
+from datagen.stages.text.survey import Reader, last_lot, lot, lots, over_target
 from datagen.stages.text.tokens import Ruler, ruler
 
 GOLD = pa.list_(
@@ -44,6 +46,7 @@ GOLD = pa.list_(
     )
 )
 GATHERED = pa.schema([*EXAMPLES, ("gold", GOLD)])
+BLANK = {"kind": "reading", "task": "long_span"}
 CHARACTERS = 4  # that stand for a token where no tokenizer is given
 
 
@@ -70,6 +73,15 @@ class Options(datagen.stage.Options):
     )
     per_text: int = Field(6, ge=1, description="Exercises in a text")
     per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
+    max_total_tokens: int | None = Field(
+        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> "Options":
+        if self.max_total_tokens is not None and not self.tokenizer:
+            raise ValueError("max_total_tokens needs a tokenizer")
+        return self
 
     def sampled(self, passage: Mapping[str, Any], seed: int) -> bool:
         """Tell whether a passage's document is gathered."""
@@ -86,41 +98,62 @@ class Options(datagen.stage.Options):
         return Plan(self.lengths, self.across_documents)
 
 
-def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
-    """Gather the passages of a partition into long texts."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[float]:
+    """Find up to which lot texts are taken."""
+    last = 1.0
+    if options.max_total_tokens is not None:
+        look = partial(_lots, options=options, context=context)
+        last = last_lot(partitions, look, options.max_total_tokens, context)
+    yield from [last] * len(partitions)
+
+
+def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
+    made = {one.passages[0]["id"]: row["text"] for one, row in make(reader(None), options, context) if row}
+    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(made.values()))
+    return lots([lot(name, context.recipe.seed) for name in made], lengths)
+
+
+def make(
+    rows: pa.Table, options: Options, context: Context
+) -> Iterator[tuple[Gathering, dict[str, Any] | None]]:
+    """Gather the passages of a partition; give each gathering with its row, None where nothing is found."""
     prompt = context.prompt(f"long_spans/{options.language}")
     known = wordings(prompt)
     language = read(context.prompt(known.mined)).only(HINTED)
     style, seed = context.prompt(known.layouts).fields, context.recipe.seed
     measure = ruler(options.tokenizer, context.recipe.folder)
+    taken = [one for one in rows.to_pylist() if options.sampled(one, seed)]
+    for gathering in gather(taken, options.measured(measure, taken), options.plan, words_for(context), seed):
+        row = None
+        if found := choose(findings(gathering, known, language, seed), options, seed):
+            traced = lineage(gathering.passages[0], context.stage, (), (prompt.name, prompt.hash))
+            traced["parents"] = [one["id"] for one in gathering.passages]
+            row = BLANK | write(gathering, found, known, style, seed) | {"lineage": traced}
+        yield gathering, row
+
+
+def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Outcome:
+    """Keep the long texts of a partition whose lots are not over the last one taken."""
+    prompt, seed = context.prompt(f"long_spans/{options.language}"), context.recipe.seed
     dropped = Builder("examples", context, prompt.name, prompt.hash)
     kept: list[dict[str, Any]] = []
     bound: list[str] = []
-    passages = rows.to_pylist()
-    taken = [one for one in passages if options.sampled(one, seed)]
-    left = {one["id"]: one for one in passages}
-    blank = {"kind": "reading", "task": "long_span"}
-    for gathering in gather(taken, options.measured(measure, taken), options.plan, words_for(context), seed):
-        found = choose(findings(gathering, known, language, seed), options, seed)
-        for one in gathering.passages:
-            del left[one["id"]]
-            if not found:
-                dropped.drop(Reject("nothing to ask across passages", gathering.names[0]), blank, one)
-        if found:
-            traced = lineage(gathering.passages[0], context.stage, (), (prompt.name, prompt.hash))
-            traced["parents"] = [one["id"] for one in gathering.passages]
-            row = blank | write(gathering, found, known, style, seed) | {"lineage": traced}
+    left = {one["id"]: one for one in rows.to_pylist()}
+    for gathering, row in make(rows, options, context):
+        passages = [left.pop(one["id"]) for one in gathering.passages]
+        drawn = lot(passages[0]["id"], seed)
+        if row and drawn <= last:
             kept.append(row | {"id": example_id(row)})
-            bound += [one["text"] for one in gathering.passages]
+            bound += [one["text"] for one in passages]
+        else:
+            nothing = Reject("nothing to ask across passages", gathering.names[0])
+            for one in passages:
+                dropped.drop(over_target(drawn, last) if row else nothing, BLANK, one)
     for one in left.values():
-        outside = not options.sampled(one, seed)
-        why = (
-            Reject("outside the sample", "")
-            if outside
-            else Reject("nothing to gather with", one["title"] or "")
-        )
-        dropped.drop(why, blank, one)
+        why = Reject("nothing to gather with", one["title"] or "")
+        dropped.drop(why if options.sampled(one, seed) else Reject("outside the sample"), BLANK, one)
     outcome = Outcome(table_of(GATHERED, kept), dropped.outcome().dropped)
+    measure = ruler(options.tokenizer, context.recipe.folder)
     return measure.account(outcome, rows["text"].to_pylist(), bound)
 
 
@@ -161,11 +194,12 @@ def write(
     return {"text": text, "gold": gold}
 
 
-stage = MapStage(
+stage = WholeStage(
     name="long_spans",
     summary="bind related passages into long texts with exercises that need several, with no model",
     takes="passages",
     gives="examples",
+    run=run,
     apply=apply,
     options=Options,
 )

@@ -16,7 +16,7 @@ Source: Cheng, Huang, Wei, "Adapting Large Language Models via Reading Comprehen
 done otherwise, and how sound the exercises are: docs/reading.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,7 +32,8 @@ from datagen.stages.mine.choice import exercises_of
 from datagen.stages.mine.language import read
 from datagen.stages.mine.vocabulary import count_words, learn
 from datagen.stages.text.exercises import bind
-from datagen.stages.text.tokens import last_lot, lot, over_target, ruler
+from datagen.stages.text.survey import Reader, last_lot, lot, lots, over_target, survey
+from datagen.stages.text.tokens import ruler
 from datagen.stages.text.tree import heads
 from datagen.tables import write_table
 
@@ -116,9 +117,7 @@ class Known(NamedTuple):
     last: float = 1.0
 
 
-LENGTHS = pa.schema([("lot", pa.float64()), ("length", pa.int64())])
 NO_WORDS = pa.array([], pa.string())
-Reader = Callable[[Sequence[str] | None], pa.Table]  # of a partition; None: all columns
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
@@ -127,45 +126,28 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     known = Known(context.scratch / "words.parquet")
     words = _learn_words(partitions, options, context) if "keywords" in options.tasks else NO_WORDS
     write_table(pa.table({"word": words}), known.words)
-    if options.max_total_tokens is not None and len(partitions):
-        work = partial(_note_lengths, known=known, options=options, context=context)
-        noted = _on_each(work, partitions, context, "lengths")
-        lengths = pa.concat_tables([pq.read_table(path) for path in noted])
-        known = known._replace(last=last_lot(lengths["lot"], lengths["length"], options.max_total_tokens))
+    if options.max_total_tokens is not None:
+        look = partial(_lots, known=known, options=options, context=context)
+        known = known._replace(last=last_lot(partitions, look, options.max_total_tokens, context))
     for _ in partitions.readers:
         yield known
 
 
-def _on_each(
-    work: Callable[[tuple[Reader, Path]], None], partitions: Partitions, context: Context, name: str
-) -> list[Path]:
-    """Have a table written about each partition, on all workers."""
-    paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
-    context.each(work, list(zip(partitions.readers, paths, strict=True)))
-    return paths
-
-
 def _learn_words(partitions: Partitions, options: Options, context: Context) -> pa.Array:
-    counts = _on_each(partial(_note_words, options=options, context=context), partitions, context, "counts")
     language = read(context.prompt(f"mined/{options.language}"))
+    counts = survey(partitions, partial(_count, options=options, context=context), context, "counts")
     return learn(map(pq.read_table, counts), language, options.domain_words)
 
 
-def _note_words(task: tuple[Reader, Path], options: Options, context: Context) -> None:
-    reader, path = task
-    language = read(context.prompt(f"mined/{options.language}"))
-    write_table(count_words(reader(["text"])["text"], language), path)
+def _count(reader: Reader, options: Options, context: Context) -> pa.Table:
+    return count_words(reader(["text"])["text"], read(context.prompt(f"mined/{options.language}")))
 
 
-def _note_lengths(task: tuple[Reader, Path], known: Known, options: Options, context: Context) -> None:
-    reader, path = task
+def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
     mined = mine(reader(None), known, options, context)
     texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
     lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(texts.values()))
-    drawn = [lot(name, context.recipe.seed) for name in texts]
-    write_table(
-        pa.table({"lot": pa.array(drawn, pa.float64()), "length": pa.array(lengths, pa.int64())}), path
-    )
+    return lots([lot(name, context.recipe.seed) for name in texts], lengths)
 
 
 def mine(

@@ -134,7 +134,7 @@ def stands_alone(text: str, words: Words, *, asks: bool = False) -> None:
         for position, word in enumerate(said):
             # "What is a list and how is it made?" brings what its pronoun stands for.
             before = " ".join(earlier for earlier in said[:position] if earlier not in small)
-            if word in words.pointing and not words.content(before):
+            if word in words.demonstrative or (word in words.pointing and not words.content(before)):
                 raise Reject("refers to the passage", f"{word!r} in: {text}")
 
 

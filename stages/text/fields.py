@@ -6,6 +6,7 @@ it at all. Where the engine decodes under the schema, a pattern holds it to one 
 quotes and to the mark that such a line ends with.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -51,6 +52,10 @@ class Line:
         if not self.marks:
             return r'^[^"\\\x00-\x1f]+$'
         return rf'^([^"\\.{self.marks}\x00-\x1f]|[.][0-9a-z_])+[{self.marks}]$'
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a text can be written in such a field, its double quotes as others."""
+        return re.fullmatch(self.pattern, text.replace('"', "'")) is not None
 
     def read(self, text: str, name: str) -> str:
         """Return a field's text on one line; refuse none, and one that only the bound has ended."""

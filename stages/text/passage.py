@@ -49,6 +49,8 @@ class Words(BaseModel):
     numerals: frozenset[str] = frozenset()
     outside: tuple[str, ...] = ()
     pointing: frozenset[str] = frozenset()
+    demonstrative: frozenset[str] = frozenset()
+    genitive: frozenset[str] = frozenset()
     dangling: tuple[str, ...] = ()
     subjectless: frozenset[str] = frozenset()
     negations: frozenset[str] = frozenset()

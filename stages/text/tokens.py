@@ -1,5 +1,5 @@
 """
-How long texts are, in tokens of the model that will be trained on them: bounds, accounts and targets.
+How long texts are, in tokens of the model that will be trained on them: bounds and accounts.
 
 Where no tokenizer is given, characters are counted instead, and the account says so.
 """
@@ -10,12 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from datagen.errors import UserError
-from datagen.records import fraction
-from datagen.request import Reject
 from datagen.stage import Outcome
 
 AT_ONCE = 500  # texts whose tokens are held at a time
@@ -46,16 +41,19 @@ class Ruler:
         few = len(text.encode("utf-8", "surrogatepass")) <= longest
         return few or self.lengths([text])[0] <= longest
 
-    def account(self, outcome: Outcome, passages: Sequence[str], bound: Sequence[str]) -> Outcome:
+    def account(
+        self, outcome: Outcome, passages: Sequence[str], bound: Sequence[str], **others: Sequence[str]
+    ) -> Outcome:
         """
         Add to an outcome what went in and what came out.
 
         Its figures are, in the ruler's unit: the length of all `passages` that the stage was given, of those
-        that are `bound` into its kept texts, and of these texts: the last by the second is the expansion.
+        that are `bound` into its kept texts, of these texts, and of the `others` by their names: the texts by
+        the bound are the expansion.
         """
         texts: list[str] = outcome.kept["text"].to_pylist()
-        said = (("passage", passages), ("bound", bound), ("text", texts))
-        figures = {f"{name}_{self.unit}": sum(self.lengths(of)) for name, of in said}
+        said = {"passage": passages, **others, "bound": bound, "text": texts}
+        figures = {f"{name}_{self.unit}": sum(self.lengths(of)) for name, of in said.items()}
         return replace(outcome, figures=figures)
 
 
@@ -112,25 +110,3 @@ def _load(path: Path, changed: int) -> Any:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
         raise UserError(f"tokenizer: {path} is no tokenizer: {error}") from error
-
-
-def lot(name: str, seed: int) -> float:
-    """Draw the lot, in [0, 1), by which a text is taken before others until a target is reached."""
-    return fraction("target", str(seed), name)
-
-
-def over_target(drawn: float, last: float) -> Reject:
-    """Say of a text that the target was reached before its turn."""
-    return Reject("over the token target", f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")
-
-
-def last_lot(lots: pa.ChunkedArray, lengths: pa.ChunkedArray, target: int) -> float:
-    """
-    Find the highest lot that is taken: texts are taken by their lots until the next would pass the target.
-
-    Which texts these are does not depend on how the texts are parted. -1 where not one fits.
-    """
-    drawn = lots.to_numpy()
-    order = np.argsort(drawn, kind="stable")
-    taken = int(np.searchsorted(np.cumsum(lengths.to_numpy()[order]), target, side="right"))
-    return float(drawn[order[taken - 1]]) if taken else -1.0

@@ -67,9 +67,11 @@ def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
     times = Counter(headed)
     found: dict[str, Place] = {}
     taken: set[Place] = set()
+    above: set[Place] = set()  # headings that an earlier passage stands below: a later one does not open them
     for one, place in zip(passages, headed, strict=True):
-        if times[place] > 1 or not place:
+        if times[place] > 1 or not place or place in above:
             place = (*place, propose(one["text"]))
+        above.update(place[:depth] for depth in range(1, len(place)))
         alone, again = place, 1
         while alone in taken:
             again += 1

@@ -157,6 +157,15 @@ def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
     assert second.stage_record("doubting")["requests"]["completions"] == 0
 
 
+def test_a_stage_may_see_all_partitions_before_it_asks(tmp_path, log):
+    for documents, samples in ((12, 1), (10, 2)):
+        done = run_toy(tmp_path, documents=documents, more='  sparing: {use: "toys:sparing"}\n')
+        record = done.stage_record("sparing")
+        assert record["requests"]["asked"] == documents * samples
+        assert record["options"] == {"samples": samples}
+        assert not list(done.stage_folder("sparing").glob(".*"))  # no scratch
+
+
 def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
     path = toys.write_recipe(tmp_path)
     server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0}"

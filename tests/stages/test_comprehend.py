@@ -1,12 +1,16 @@
 """Exercises written by hand: the sound ones are bound after their passage, every failed one is a row of its own."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
+import pytest
 from asked import WHO, answers_to, ask
 from rows import context
 
 from datagen.records import content_id
+from datagen.stage import Partitions
 from datagen.stages.comprehend import Options, stage
 from datagen.stages.instruct import stage as instruct
 from datagen.stages.text.exercises import Exercise, bind
@@ -70,6 +74,58 @@ def test_the_account_holds_what_went_in_and_what_came_out():
             "text_characters": len(text),
         }.items()
     )
+
+
+def spare(rows, folder, size=None, **options):
+    """Put partitions of passages through the stage; return the rows, the requests and the figures."""
+    tables = [
+        pa.Table.from_pylist(rows[start : start + (size or 40)]) for start in range(0, len(rows), size or 40)
+    ]
+    readers = [lambda names, table=table: table.select(names) for table in tables]
+    told = replace(context("comprehend"), output=folder)
+    chosen = stage.prepare(Partitions(readers), Options(tasks=TASKS, per_passage=0, **options), told)
+    kept, dropped, requests, figures = [], [], [], Counter()
+    for table in tables:
+        asked = list(stage.ask(table, chosen, told))
+        outcome = stage.read(table, answers_to(asked, writer(SOUND), WHO), chosen, told)
+        kept, dropped = kept + outcome.kept.to_pylist(), dropped + outcome.dropped.to_pylist()
+        requests += asked
+        figures.update(outcome.figures)
+    return kept, dropped, requests, figures
+
+
+def test_transformllm_at_the_target_of_tokens_no_model_is_asked_any_more(blanks, tmp_path):
+    rows = [passage(f"{TEXT}\nNumber {number}." + " Bees sleep." * number) for number in range(40)]
+    length = {row["id"]: len(row["text"].split()) for row in rows}
+    target = sum(length.values()) // 2
+    settings = {"tokenizer": blanks, "expected": 1.5}
+    chosen = []
+    for size in (40, 7, 1):
+        kept, dropped, requests, figures = spare(rows, tmp_path, size, max_total_tokens=target, **settings)
+        asked = {request.row for request in requests}
+        expected = 1.5 * sum(length[row] for row in asked)
+        assert target - 1.5 * max(length.values()) < expected <= target
+        assert {row["lineage"]["passage_id"] for row in kept} == asked
+        assert {row["reason"] for row in dropped} == {"over the token target"}
+        assert len(kept) + len(dropped) == len(rows)
+        assert (figures["passage_tokens"], figures["sampled_tokens"]) == (
+            sum(length.values()),
+            expected / 1.5,
+        )
+        assert figures["text_tokens"] == sum(len(row["text"].split()) for row in kept)
+        chosen.append(asked)
+    assert chosen[0] == chosen[1] == chosen[2]
+    more = spare(rows, tmp_path, max_total_tokens=target * 3 // 2, **settings)[2]
+    assert chosen[0] < {request.row for request in more}
+    assert not spare(rows, tmp_path, max_total_tokens=0, **settings)[2]
+    every = spare(rows, tmp_path, max_total_tokens=10**6, **settings)
+    assert len(every[0]) == len(rows) and not every[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"tokenizer": "t", "share": 0.5}])
+def test_a_target_needs_a_tokenizer_and_no_share(options):
+    with pytest.raises(ValueError, match="max_total_tokens needs a tokenizer"):
+        Options(max_total_tokens=1, **options)
 
 
 def test_structtuning_texts_open_with_their_place():

@@ -211,6 +211,13 @@ class TestAsking:
         assert all(quote in " ".join(TEXT.split()) for quote in quotes["yes_no"])
         assert [next(iter(request.schema["properties"])) for request in requests] == ["evidence", "evidence"]
 
+    @pytest.mark.parametrize("task", ["true_false", "inference"])
+    def test_a_sentence_that_the_decoder_could_not_write_is_no_quote(self, task):
+        named = 'The name "cell" stands for a part of version 3.11 of an open block.'
+        cut = "A block may hold a literal (e.g., a string of letters) that nobody names."
+        (request,) = ask(stage, [passage(f"{BLOCK} {named} {cut}")], lambda _: "{}", tasks=[task])[2]
+        assert request.schema["properties"]["evidence"]["enum"] == [BLOCK, named]
+
     def test_a_note_on_the_text_is_no_quote(self):
         noted = passage(f"{BLOCK} Function calls are described in more detail in section Calls.")
         _, _, (request,) = ask(stage, [noted], written(**SOUND), tasks=["yes_no"])

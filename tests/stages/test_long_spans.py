@@ -1,7 +1,10 @@
 """Long texts of several passages: what the contract of M4LE asks, on a planted corpus."""
 
 import re
+import tempfile
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +13,7 @@ from rows import context
 from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.records import TABLES, content_id, table_of
+from datagen.stage import Partitions
 from datagen.stages.long_spans import Options, stage
 from datagen.stages.long_spans.across import ABILITIES, HINTED, findings, wordings
 from datagen.stages.long_spans.related import Gathering
@@ -56,8 +60,11 @@ def corpus(count=160):
 
 
 def gathered(rows, **options):
-    table = table_of(TABLES["passages"], rows)
-    outcome = stage.apply(table, Options.model_validate(options), context("long_spans"))
+    table, chosen = table_of(TABLES["passages"], rows), Options.model_validate(options)
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(context("long_spans"), output=Path(folder))
+        (last,) = stage.run(Partitions([lambda names: table]), chosen, told)
+        outcome = stage.apply(table, last, chosen, told)
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
     assert sorted(parents) == sorted(row["id"] for row in rows)  # each in one text at most
@@ -221,6 +228,22 @@ def test_passages_stand_verbatim_below_their_names_and_the_account_holds(made):
     assert kept == gathered(ROWS, **LENGTHS)[0]
 
 
+def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
+    options = LENGTHS | {"tokenizer": blanks}
+    every, none, figures = gathered(ROWS, **options)
+    target = figures["text_tokens"] // 2
+    kept, dropped, half = gathered(ROWS, max_total_tokens=target, **options)
+    longest = max(len(row["text"].split()) for row in every)
+    assert target - longest < half["text_tokens"] <= target
+    texts = {row["text"] for row in every}
+    assert {row["text"] for row in kept} < texts
+    assert len(dropped) - len(none) == sum(row["reason"] == "over the token target" for row in dropped)
+    more = gathered(ROWS, max_total_tokens=figures["text_tokens"] * 3 // 4, **options)[0]
+    assert {row["text"] for row in kept} < {row["text"] for row in more}
+    with pytest.raises(ValueError, match="needs a tokenizer"):
+        Options(max_total_tokens=1)
+
+
 def test_a_share_leaves_whole_documents_out():
     _, dropped, _ = gathered(ROWS, share=0.5, **LENGTHS)
     out = {row["lineage"]["document_id"] for row in dropped if row["reason"] == "outside the sample"}
@@ -248,6 +271,7 @@ def test_a_wrong_file_of_wordings_is_told(tmp_path, change, said):
     with pytest.raises(UserError, match=said):
         stage.apply(
             table_of(TABLES["passages"], ROWS[:3]),
+            1.0,
             Options(language="xx"),
             context("long_spans", prompts=str(tmp_path)),
         )

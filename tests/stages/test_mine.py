@@ -508,16 +508,6 @@ def test_a_text_is_as_long_as_the_bound_allows():
     )
 
 
-@pytest.fixture
-def blanks(tmp_path):
-    """Save a tokenizer whose tokens are what stands between blanks."""
-    tokenizers = pytest.importorskip("tokenizers")
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    words.save(str(tmp_path / "tokenizer.json"))
-    return str(tmp_path)
-
-
 def test_the_bound_counts_tokens_of_the_target(blanks):
     free = run(passage(TEXT))[0][0]["text"]
     size = len(free.split())

@@ -52,6 +52,14 @@ def test_noninstructional_the_split_rule_is_an_option(tmp_path, split, ends):
     assert request.messages[-1]["content"].endswith(ends)
 
 
+def test_a_passage_is_split_where_prose_goes_on_and_not_inside_a_table():
+    table = "\n".join(f"| queen {number} | the year in which she was born |" for number in range(8))
+    _, _, (request,) = halves(NEW, passage(f"{FIRST}\n\n{table}\n\n{SECOND}"))
+    assert request.messages[-1]["content"] in (FIRST, f"{FIRST}\n\n{table}")
+    _, dropped, _ = halves(NEW, passage(table))
+    assert [row["reason"] for row in dropped] == ["too short to halve"]
+
+
 def test_noninstructional_tokens_and_temperature_are_options():
     _, _, (request,) = halves(NEW, max_tokens=77, temperature=1.5)
     assert (request.sampling.max_tokens, request.sampling.temperature) == (77, 1.5)
@@ -67,6 +75,12 @@ def test_noninstructional_tokens_and_temperature_are_options():
         ("Sure, here is how the text could go on from this point.", "reads like an instruction"),
         (f"{NEW}\nQuestion: Where is the queen now?", "reads like an instruction"),
         ("As an AI, I do not keep bees in a hive of my own.", "reads like an instruction"),
+        ("You're ready to continue the conversation.", "reads like an instruction"),
+        (".\nI will not continue with the queen of this hive.", "reads like an instruction"),
+        ("The above text has been put into other words.", "reads like an instruction"),
+        ("The text does not say how long the queen stays away.", "reads like an instruction"),
+        ("Write only what comes next: no heading, no comment, no questions.", "prompt echo"),
+        ("She flies to the tree. She flies to the tree. She flies to the tree.", "repetition loop"),
     ],
 )
 def test_noninstructional_a_copy_and_an_instruction_are_not_kept(said, reason):

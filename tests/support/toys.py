@@ -135,6 +135,13 @@ def count(reader):
     return len(reader(["id"]))
 
 
+def spare(partitions, options, context):
+    """Ask once about each passage where there are more than ten in all partitions together."""
+    context.scratch.mkdir()
+    few = sum(context.each(count, partitions.readers)) <= 10
+    return options if few else options.model_copy(update={"samples": 1})
+
+
 def write_tally(examples, seen, options, context):
     return Outcome.all_kept(examples.append_column("of", pa.array([seen] * len(examples), pa.int64())))
 
@@ -160,6 +167,7 @@ asking = ModelStage("asking", "asks", "passages", "examples", ask, read, options
 doubting = ModelStage(
     "doubting", "asks twice", "passages", "examples", ask, read_doubts, options=Asking, follow=doubt
 )
+sparing = ModelStage("sparing", "asks less", "passages", "examples", ask, read, options=Asking, prepare=spare)
 scoring = ModelStage(
     "scoring", "scores", "examples", "examples", lambda *_: [], score, role="judge", kinds=("instruction",)
 )

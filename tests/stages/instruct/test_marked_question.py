@@ -142,6 +142,28 @@ def test_what_came_back_is_kept_only_if_a_rule_finds_it_in_the_sentence(written,
     assert (kept, [row["reason"] for row in dropped]) == ([], [reason])
 
 
+SWARM = Candidate("any other hive", "An empty hive is always taken for a part of any other hive.", "object")
+COUNT = Candidate("thirty bees", "A swarm of thirty bees is small.", "quantity")
+PLACE = Candidate("the effect of this method", "What it shows is the effect of this method.", "object")
+
+
+@pytest.mark.parametrize(
+    ("question", "marked", "reason"),
+    [
+        ("What is an empty hive always taken for?", SWARM, "cut from a longer answer"),
+        ("What is an empty hive always taken for a part of?", SWARM, None),
+        ("How many bees are a small swarm?", COUNT, None),
+        ("What does the page show?", PLACE, "refers to the passage"),
+    ],
+)
+def test_an_answer_that_is_cut_from_a_longer_one_or_points_elsewhere_does_not_fit(question, marked, reason):
+    if reason is None:
+        suits(question, marked, KNOWN)
+    else:
+        with pytest.raises(Reject, match=reason):
+            suits(question, marked, KNOWN)
+
+
 def test_an_answer_in_other_small_words_is_the_same():
     assert len(outcome_of(own="under Baron Holz.")[0]) == 1
 

@@ -223,6 +223,8 @@ class TestStandsAlone:
             "What is this statement for?",
             "What does it do?",
             "What should it iterate over the keys of?",
+            "Which method does not have this problem?",
+            "What is skipped by one of these patterns?",
         ],
     )
     def test_questions_that_point_elsewhere(self, text):

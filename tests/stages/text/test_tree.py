@@ -65,6 +65,12 @@ def test_structtuning_no_passage_is_without_a_place_and_no_two_share_one(parts):
     assert heads(rows, STYLE, 0).keys() == found.keys()
 
 
+def test_a_passage_that_comes_after_those_below_its_heading_does_not_stand_at_the_heading():
+    rows = [BOOK[0], BOOK[2], passage(6, "Summer", "Drones sleep."), passage(7, "", "Nothing flies.")]
+    found = list(places(rows).values())
+    assert found[2:] == [("Bees", "Summer", "Drones sleep."), ("Bees", "Nothing flies.")]
+
+
 def test_a_passage_without_headings_is_named_by_its_opening():
     rows = [passage(n, text=f"The {n}. hive.", title="") for n in (1, 2)]
     assert places(rows) == {"p1": ("The 1. hive.",), "p2": ("The 2. hive.",)}
