@@ -165,6 +165,16 @@ def test_the_hardest_that_the_instruction_helps_with_stay():
         put_through(stage, rows, columns=columns, method={"instruction": "ifd"})
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 9), st.randoms(use_true_random=False))
+def test_of_rows_as_hard_as_each_other_the_same_stay(size, random):
+    rows = [example(id=str(number), ifd_ppl=0.5) for number in range(20)]
+    given = {"columns": {"ifd_ppl": pa.float64()}, "method": {"instruction": "ifd_ppl"}}
+    kept, _ = put_through(stage, rows, max_share={"instruction": 0.25}, **given)
+    again, _ = put_through(stage, random.sample(rows, 20), size, max_share={"instruction": 0.25}, **given)
+    assert len(kept) == 5 and ids(again) == ids(kept)
+
+
 def release(folder, rows):
     """Write what an earlier run handed over."""
     table = next(iter(partitions(rows)))
