@@ -1,14 +1,16 @@
 """Difficulty from a target whose probabilities are planted, and from the bundled model."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
+from rows import context, example
 
-from datagen.records import chat
+from datagen.errors import UserError
+from datagen.records import EXAMPLES, chat, table_of
 from datagen.request import Identity
 from datagen.stages.score.difficulty import of_judge, stage
 
@@ -81,6 +83,29 @@ def test_both_forms_and_the_information_agree_on_the_side_of_one(alone, factor):
     assert scored["ifd"] == pytest.approx(factor)
     if abs(factor - 1) > 1e-6:
         assert (scored["ifd"] < 1) == (scored["ifd_ppl"] < 1) == (scored["v_info"] > 0) == (factor < 1)
+
+
+def test_a_sample_is_read_by_hash_into_columns_of_its_own():
+    rows = [row(question=f"{QUESTION} {number}") for number in range(40)]
+    read = {
+        share: {
+            one["id"]
+            for one in ask(stage, rows, target(), share=share, suffix="_strong")[0]
+            if one["ifd_strong"]
+        }
+        for share in (0.3, 0.6, 1)
+    }
+    assert 4 < len(read[0.3]) < 20 and read[0.3] < read[0.6] < read[1] and len(read[1]) == 40
+    (again, *_), _, _ = ask(stage, rows, target(), suffix="_strong")
+    assert "ifd" not in again and again["ifd_ppl_strong"] == pytest.approx(math.exp(0.2 - 3.0))
+
+
+def test_the_weak_one_is_not_the_model_that_is_chosen_for():
+    weak = Identity("small", "1")
+    assert len(ask(of_judge, [row()], target(), weak)[2]) == 3
+    where = replace(context(), models={"judge": weak, "target": weak})
+    with pytest.raises(UserError, match="the judge, small, is the target itself"):
+        list(of_judge.ask(table_of(EXAMPLES, [row()]), of_judge.options(), where))
 
 
 @pytest.mark.parametrize("lost", ["alone", "with_context"])
