@@ -30,8 +30,10 @@ def matters_of(rows):
 
 
 def target(request):
-    """Read an answer, the likelier the nearer the example before it is."""
+    """Read an answer, the likelier the nearer the example before it is; after nothing, the longer it is."""
     *shown, asked = (message["content"] for message in request.messages if message["role"] == "user")
+    if not asked:
+        return {"text": request.given, "logprobs": (math.log(len(request.given) / 1000),) * 3}
     same = bool(shown) and asked.partition("about")[2] == shown[0].partition("about")[2]
     likely = KNOWN if shown == [asked] else TOLD if same else GUESSED
     return {"text": request.given, "logprobs": (math.log(likely),) * 3}

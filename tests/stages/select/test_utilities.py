@@ -121,16 +121,21 @@ corpus: [{path: none}]
 models:
   generator: {engine: scripted, model: "toys:model"}
   target: {engine: scripted, model: "helped:target", revision: "7"}
+  judge: {engine: scripted, model: "helped:target", revision: "1"}
 cluster: {workers: 1}
 stages:
   source: {use: "helped:source"}
+  difficulty: {use: "datagen.stages.score.difficulty:of_judge"}
+  difficulty_strong: {use: difficulty, suffix: _strong}
+  compare: {share: 0.25}
   pair: {neighbours: 2}
   utility:
   select: {method: {instruction: utility}}
 """
 
 
-def test_a_run_says_who_measured_how_many_pairs_of_how_many(tmp_path):
+def test_a_run_says_who_measured_what(tmp_path):
+    """The pairs of how many, by which target; and how far the weak model agrees with it on what is hard."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
     assert done.stage_record("pair")["figures"] == {"pairs": 16 * 3, "all_pairs": 16 * 16}
@@ -140,3 +145,8 @@ def test_a_run_says_who_measured_how_many_pairs_of_how_many(tmp_path):
     assert record["requests"]["asked"] == 16 + 48
     kept = pa.concat_tables(map(read_part, parts(done.stage_folder("select"))))
     assert len(kept) == 5 and matters_of(kept.to_pylist()) == set(MATTERS)
+    found = json.loads((done.stage_folder("compare") / "comparison.json").read_text())
+    assert found["spearman"] == pytest.approx(1) and found["kept"] == found["by_both"] == 4
+    report = (done.folder / "report.html").read_text()
+    assert "correlate\nby 1.00 (Spearman); of the 4 that ifd_ppl_strong would keep" in report
+    assert done.stage_record("difficulty")["seconds"] > 0 and "rows a second" in report
