@@ -9,8 +9,8 @@ as a turn of the chat before the row's prompt. Above 0 it helps, below 0 it misl
 
 Answers are read and none is written: each row once without an example, and once with each that `pair`
 (`datagen.stages.select.pair`) put into its column ``nearest``, which goes. In its place comes ``utility``: a
-list of the examples' ids with what each is worth; null for a row that could not be read. Another target,
-or the same one trained further, is asked anew: requests are keyed by its name and revision, which stand in
+list of the examples' ids with what each is worth, without those that could not be read. Another target, or
+the same one trained further, is asked anew: requests are keyed by its name and revision, which stand in
 ``stage.json``.
 """
 
@@ -43,7 +43,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
     if "nearest" not in rows.column_names:
         raise UserError(f"stages.{context.stage} measures pairs of rows; put the stage pair before it")
     for row in rows.select(["id", "prompt", "answer", "nearest"]).to_pylist():
-        if row["prompt"] and row["answer"]:
+        if row["prompt"] and row["answer"] and row["nearest"]:
             yield _read_after(row["prompt"], row, ALONE)
             for number, example in enumerate(row["nearest"]):
                 if example["prompt"] and example["answer"]:
@@ -66,7 +66,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Put what each example is worth in the place of the examples; every row stays."""
     if "utility" in rows.column_names:
         raise UserError("the rows have utilities already; leave out one of the stages that measure them")
-    measured: list[list[dict[str, Any]] | None] = []
+    measured: list[list[dict[str, Any]]] = []
     figures = {"pairs": 0, "pairs_not_read": 0}
     for row in rows.select(["id", "nearest"]).to_pylist():
         worth = utilities(answers.of(row["id"]))
@@ -75,7 +75,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             for number, example in enumerate(row["nearest"])
             if number in worth
         ]
-        measured.append(told or None)
+        measured.append(told)
         figures["pairs"] += len(told)
         figures["pairs_not_read"] += len(row["nearest"]) - len(told)
     kept = rows.drop_columns("nearest").append_column("utility", pa.array(measured, UTILITY))

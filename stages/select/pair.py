@@ -2,9 +2,10 @@
 Give each row the examples that it is tried with; `datagen.stages.score.utility` measures what they help.
 
 A utility is that of one row as an example for another, and all pairs of rows are their square. So a row is
-tried with itself and with its nearest `neighbours`: that many rows of this run, that many of earlier
-releases, that many of what is wanted. What is not tried counts as of no use. ``stage.json`` says how many
-pairs there are, of how many.
+tried with its nearest `neighbours`: that many other rows of this run, that many of earlier releases, that
+many of what is wanted. What is not tried counts as of no use. ``stage.json`` says how many pairs there are,
+of how many. No row is tried with itself: what its own answer helps says how hard it is, and would decide
+alone beside a few others.
 
 Rows of equal vectors are one example, that of the row drawn first; where an earlier release has it, it is an
 example of the earlier release and none of this one. All rows are compared with all examples, on all workers:
@@ -48,7 +49,7 @@ SOME = 1024  # rows that are compared with others at once
 class Options(datagen.stage.Options):
     """Which pairs are tried."""
 
-    neighbours: int = Field(8, ge=1, description="Rows that a row is tried with, besides itself")
+    neighbours: int = Field(8, ge=1, description="Rows that a row is tried with")
     earlier: list[str] = Field(
         [], description="Run folders of earlier releases, whose rows are tried, too; relative to the recipe"
     )
@@ -70,7 +71,7 @@ class Tried:
     Parameters
     ----------
     numbers
-        Of each row the numbers of its examples, itself first; -1: none.
+        Of each row the numbers of its examples; -1: none.
     starts
         Of each file of examples the number of its first one, and behind the last how many there are.
     """
@@ -139,31 +140,26 @@ def find(space: Space, groups: dict[str, tuple[int, int]], neighbours: int, cont
 
     Returns
     -------
-    Of each row of `ROWS` places in the space: of its own example, and of the nearest ones of each group, the
-    nearest first; -1 where a group has no more.
+    Of each row of `ROWS` places in the space, of the nearest examples of each group; -1 where a group has no
+    more.
     """
-    own = np.full(len(space.first), -1)  # example of each set of equals
-    among: dict[str, Numbers] = {}
-    for name, (low, high) in groups.items():
+    paths = [context.scratch / f"{name}.npy" for name in groups]
+    had = np.unique(space.equals[slice(*groups.get(EARLIER, (0, 0)))])
+    for path, (name, (low, high)) in zip(paths, groups.items(), strict=True):
         sets, first = np.unique(space.equals[low:high], return_index=True)
-        among[name] = np.sort(low + first)
-        if name != WANTED:
-            own[sets] = low + first
-    among[ROWS] = among[ROWS][own[space.equals[among[ROWS]]] == among[ROWS]]
-    paths = [context.scratch / f"{name}.npy" for name in among]
-    for path, places in zip(paths, among.values(), strict=True):
-        np.save(path, places)
-    low, high = groups[ROWS]
-    tasks = [(start, own[space.equals[start : min(start + SOME, high)]]) for start in range(low, high, SOME)]
+        places = low + first
+        np.save(path, np.sort(places[~np.isin(sets, had)] if name == ROWS else places))
+    own = space.first[space.equals[slice(*groups[ROWS])]]  # the groups begin with the rows
+    tasks = [(start, own[start : start + SOME]) for start in range(0, len(own), SOME)]
     found = context.each(partial(_find, space.path, paths, neighbours), tasks)
-    return np.concatenate([np.empty((0, 1 + neighbours * len(paths)), np.int64), *found])
+    return np.concatenate([np.empty((0, neighbours * len(paths)), np.int64), *found])
 
 
 def _find(path: Path, groups: Sequence[Path], neighbours: int, task: tuple[int, Numbers]) -> Numbers:
     start, own = task
     vectors = np.load(path, mmap_mode="r")
     rows = vectors[start : start + len(own)]
-    return np.hstack([own[:, None], *(nearest(rows, own, vectors, np.load(of), neighbours) for of in groups)])
+    return np.hstack([nearest(rows, own, vectors, np.load(of), neighbours) for of in groups])
 
 
 def nearest(rows: Vectors, own: Numbers, vectors: Vectors, among: Numbers, most: int) -> Numbers:

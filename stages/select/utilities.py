@@ -46,14 +46,14 @@ def read(rows: Rows, partitions: Partitions, context: Context) -> Pairs:
     Raises
     ------
     UserError
-        When no row has any.
+        When they were not measured.
     """
     ids = rows.table["id"].combine_chunks()
     place = np.empty(len(rows), np.int64)
     place[rows.drawn] = np.arange(len(rows))
     best: dict[str, Floats] = {}
     parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    start = told = 0
+    start = told = 0  # rows seen, and those with a list of utilities
     for table in partitions.columns(["kind", "utility"]):
         mine = table.filter(pc.equal(table["kind"], rows.kind))
         if "utility" in mine.column_names:
@@ -69,12 +69,12 @@ def read(rows: Rows, partitions: Partitions, context: Context) -> Pairs:
             example = pc.fill_null(pc.index_in(pc.struct_field(pairs, "id"), ids), -1).to_numpy()
             its = pc.equal(of, ROWS).to_numpy(zero_copy_only=False) & (example >= 0) & (worth > 0)
             parts.append((helped[its], example[its].astype(np.int64), worth[its]))
-            told += len(pairs)
+            told += len(lists) - lists.null_count
         start += len(mine)
     if len(rows) and not told:
         raise UserError(
-            f"{context.stage}.method: no {rows.kind} has a utility. The stages pair and utility give it to "
-            "instructions; put them before this one"
+            f"{context.stage}.method: of no {rows.kind} the utility was measured. The stages pair and "
+            "utility do that for instructions; put them before this one"
         )
     helped, example, utility = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Pairs(helped, example, utility, best.get(EARLIER), best.get(WANTED))
