@@ -1,7 +1,7 @@
 """
 What rows are worth as examples to each other, and what selection by it keeps.
 
-``python -m benchmarks.utility xquad.en.json.gz --rows 48``
+``python -m benchmarks.utility xquad.en.json.gz --rows 40``
 
 Questions on a few articles of a real set, a fifth of them with a wrong answer (`benchmarks.planted`), go
 through the stages pair, utility and select. Printed are the best and the worst pairs, to be read; then, as
@@ -110,9 +110,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("set", type=Path, help="question-answer pairs in SQuAD's format, also gzipped")
     parser.add_argument("--model", default="bundled-chat", help="target: bundled, bundled-chat, a folder")
-    parser.add_argument("--rows", type=int, default=48, help="questions drawn")
-    parser.add_argument("--articles", type=int, default=4, help="articles that they are on")
-    parser.add_argument("--neighbours", type=int, default=4, help="rows that each is tried with")
+    parser.add_argument("--rows", type=int, default=40, help="questions drawn")
+    parser.add_argument("--articles", type=int, default=3, help="articles that they are on")
+    parser.add_argument("--neighbours", type=int, default=3, help="rows that each is tried with")
     parser.add_argument("--closed-book", action="store_true", help="leave the paragraphs out of the prompts")
     parser.add_argument("--folder", type=Path, help="keep the run there; the same command goes on")
     options = parser.parse_args()
