@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from rows import context, example, partitions, put_through
 
 from datagen.errors import UserError
+from datagen.stages.select import pair as module
 from datagen.stages.select.pair import nearest, stage
 from datagen.stages.text.vectors import STEPS
 from datagen.tables import write_table
@@ -61,7 +62,9 @@ def test_pairs_are_bounded_and_counted(tmp_path):
 def test_neither_order_nor_partitions_count(size, neighbours, random):
     rows = on(MATTERS[:3]) + [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(3)]
     found = pair(rows, neighbours=neighbours)
-    assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SOME", 4)
+        assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == found
     copies = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(3))}
     tried = set().union(*(row["rows"] for row in found.values()))
     assert len(copies & tried) <= 1  # they are one example, and none of them is tried with it
@@ -108,12 +111,14 @@ GRID = arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st
 
 
 @settings(max_examples=50, deadline=None)
-@given(GRID, st.integers(1, 14), st.data())
-def test_the_nearest_are_the_nearest(vectors, most, data):
+@given(GRID, st.integers(1, 14), st.sampled_from([3, 4096]), st.data())
+def test_the_nearest_are_the_nearest(vectors, most, tile, data):
     vectors = vectors / np.float32(STEPS)
     among = np.array(sorted(data.draw(st.sets(st.integers(0, len(vectors) - 1)))), np.int64)
     own = np.arange(len(vectors))
-    found = nearest(vectors, own, vectors, among, most)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TILE", tile)
+        found = nearest(vectors, own, vectors, among, most)
     for row, places in enumerate(found.tolist()):
         others = [place for place in among.tolist() if place != row]
         others.sort(key=lambda place: (-(vectors[row] @ vectors[place]), place))
