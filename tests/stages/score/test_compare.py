@@ -1,4 +1,9 @@
-"""Whether two models agree on what is hard."""
+"""
+Whether two models agree on what is hard: the report that the contract of Superfiltering asks for.
+
+That the weak one is not the target stands in test_difficulty.py, the choice of a share and its ties in
+select/test_select.py, the seconds and rows a second in select/test_utilities.py.
+"""
 
 import json
 
@@ -31,6 +36,10 @@ def test_ranks_correlate_by_the_book():
     assert spearman(np.arange(5.0), np.exp(np.arange(5.0))) == pytest.approx(1)
     assert spearman(np.arange(5.0), -np.arange(5.0)) == pytest.approx(-1)
     assert spearman(np.ones(4), np.arange(4.0)) is None and spearman(np.empty(0), np.empty(0)) is None
+    assert compare(np.empty(0), np.empty(0), 0.1) == {
+        **{"rows": 0, "spearman": None, "share": 0.1},
+        **{"kept": 0, "by_both": 0, "overlap": None},
+    }
 
 
 def test_the_overlap_is_that_of_what_select_keeps(tmp_path):

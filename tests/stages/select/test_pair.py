@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from rows import context, example, partitions, put_through
 
 from datagen.errors import UserError
+from datagen.stage import Partitions
 from datagen.stages.select import pair as module
 from datagen.stages.select.pair import nearest, stage
 from datagen.stages.text.vectors import STEPS
@@ -102,8 +103,15 @@ def test_what_is_wanted_is_tried_too(tmp_path):
         pair(on(MATTERS[:1]), wanted=[str(path)])
 
 
-def test_no_rows_and_one_row_are_no_matter():
+def test_no_rows_and_one_row_are_no_matter(tmp_path):
     assert pair([]) == {}
+    here, some = replace(context(), output=tmp_path), partitions(on(MATTERS[:1])).readers[0]
+    for empty in (
+        Partitions([lambda names: some(names)[:0]]),
+        Partitions([some, lambda names: some(names)[:0]]),
+    ):
+        *_, tried = stage.run(empty, stage.options(), here)
+        assert len(stage.apply(some(None)[:0], tried, stage.options(), here).kept) == 0
     assert pair(on(MATTERS[:1], 1)) == {f"{MATTERS[0]} 0": {"rows": [], "earlier": [], "wanted": []}}
 
 

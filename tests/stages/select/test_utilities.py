@@ -1,4 +1,9 @@
-"""DELIFT from end to end: pairs, what they are worth to a planted target, and the three ways to choose by it."""
+"""
+What the contract of DELIFT asks, from end to end: pairs, what they are worth to a planted target, three modes.
+
+The formula stands in score/test_utility.py, the bound of the pairs in test_pair.py, the greedy choice in
+test_greedy.py.
+"""
 
 import json
 from itertools import pairwise
