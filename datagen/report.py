@@ -42,6 +42,7 @@ def write_report(run: Run) -> Path:
             for record in stages
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
+        comparisons=comparisons(run),
         yields=_yields(stages),
     )
     path = run.folder / "report.html"
@@ -108,6 +109,12 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     for (task, name, _), rows in counts.items():
         totals[task, name] += rows
     return [(*key, rows, totals[key[:2]]) for key, rows in sorted(counts.items())]
+
+
+def comparisons(run: Run) -> dict[str, dict[str, Any]]:
+    """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
+    paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:

@@ -25,7 +25,9 @@ Where the answer stands is known and not searched for: its tokens are appended t
 with what is before them, is scored as itself. All losses are of the same tokens. The ratios say little of an
 answer of one or two tokens.
 
-Superfiltering's point is that a small model will do: give the stage another ``role``.
+Superfiltering's point is that a weak model will do: give the stage another ``role``. Whether it does,
+`datagen.stages.score.compare` tells from a `share` of the rows that the target measures besides, its columns
+told apart by a `suffix`.
 """
 
 import math
@@ -35,8 +37,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
-from datagen.records import chat
+from datagen.records import chat, fraction
 from datagen.request import Answer, Answers, Message, Request
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.score.table import KINDS, Undecided, scored, undecided
@@ -44,10 +47,21 @@ from datagen.stages.score.table import KINDS, Undecided, scored, undecided
 PROMPTS = WITH, WITHOUT, ALONE = "with_context", "without_context", "alone"
 
 
-def ask(rows: pa.Table, options: Undecided, context: Context) -> Iterator[Request]:
+class Options(Undecided):
+    """Which rows are read, and where what is found goes."""
+
+    share: float = Field(1, gt=0, le=1, description="Share of the rows that are read, drawn by hash")
+    suffix: str = Field(
+        "", description="Put behind the names of the columns, such as _strong, where two models measure"
+    )
+
+
+def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Have each answer read under its prompts."""
+    seed = str(context.recipe.seed)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer", "prompt"):
-        if row["answer"] and row["prompt"]:
+        drawn = fraction("difficulty", seed, row["id"]) < options.share
+        if drawn and row["answer"] and row["prompt"]:
             for task, messages in prompts(row).items():
                 yield Request(
                     row=row["id"],
@@ -71,7 +85,7 @@ def prompts(row: dict[str, Any]) -> dict[str, list[Message]]:
     return shown | {WITHOUT: own}
 
 
-def read(rows: pa.Table, answers: Answers, options: Undecided, context: Context) -> Outcome:
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Add the columns; every row stays."""
     tokens = np.full(len(rows), np.nan)  # of the answer
     loss = {task: np.full(len(rows), np.nan) for task in PROMPTS}
@@ -88,7 +102,7 @@ def read(rows: pa.Table, answers: Answers, options: Undecided, context: Context)
             "ifd_ppl": np.exp(asked - alone),
             "v_info": (alone - asked) * tokens / math.log(2),
         }
-    return scored(rows, scores)
+    return scored(rows, {f"{name}{options.suffix}": values for name, values in scores.items()})
 
 
 def _loss(answer: Answer) -> float:
@@ -106,6 +120,6 @@ stage = ModelStage(
     ask=ask,
     read=read,
     role="target",
-    options=Undecided,
+    options=Options,
     kinds=KINDS,
 )

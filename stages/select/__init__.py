@@ -9,6 +9,8 @@ by the kind's method:
   difficulty below 1 (Cherry LLM, Superfiltering); the others go whatever the budget;
 * ``coverage``: those that stand for all rows (facility location). Given ``earlier``, only what earlier
   releases do not stand for counts; given ``wanted``, only what is like that;
+* ``utility``: those that as examples help the target with all rows, by what `pair` and
+  `datagen.stages.score.utility` measured (DELIFT); without a budget three in ten;
 * ``vote_k``: those that many rows are near to, and not the same rows again;
 * ``entropy``: those whose categories are spread most evenly (greedy maximum entropy);
 * ``novelty``: those farthest from all rows of earlier releases.
@@ -36,7 +38,7 @@ from datagen.stages.select.rows import read_rows
 from datagen.stages.select.space import Reader, embed_all
 
 Kind = Literal["reading", "instruction", "refusal", "preference"]
-Method = Literal["score", "ifd", "ifd_ppl", "coverage", "vote_k", "entropy", "novelty"]
+Method = Literal["score", "ifd", "ifd_ppl", "coverage", "utility", "vote_k", "entropy", "novelty"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 IN_SPACE = ("coverage", "vote_k", "novelty")  # by vectors
@@ -110,9 +112,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     verdicts = budget.Verdicts()
     for mine in rows:
         most = budget.places(mine.kind, len(mine), options)
-        verdicts.add(
-            mine, methods.rank(mine, vectors.get(mine.kind, {}), most, options, context), sizes, options
-        )
+        ranked = methods.rank(mine, partitions, vectors.get(mine.kind, {}), most, options, context)
+        verdicts.add(mine, ranked, sizes, options)
     verdicts.write(context.output / "order.parquet")
     start = 0
     for table in partitions.columns(["id"]):

@@ -17,18 +17,21 @@ from datagen.tables import write_table
 if TYPE_CHECKING:
     from datagen.stages.select import Options
 
+KEPT = 0.3  # of the rows chosen by utility, where no budget is given: DELIFT's share
+
 Said = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
 
 
 def kinds(options: "Options") -> list[str]:
-    """List the kinds of which rows may go: those with a budget, and those chosen by difficulty."""
-    refusing = [kind for kind, method in options.method.items() if method in DIFFICULTIES]
+    """List the kinds of which rows may go: those with a budget, and those chosen by difficulty or utility."""
+    refusing = [kind for kind, method in options.method.items() if method in (*DIFFICULTIES, "utility")]
     return sorted({*options.max_rows, *options.max_tokens, *options.max_share, *refusing})
 
 
 def places(kind: str, rows: int, options: "Options") -> int:
     """Say how many of so many rows of a kind may stay, tokens aside."""
-    share = math.ceil(round(options.max_share.get(kind, 1) * rows, 9))
+    free = options.method_of(kind) == "utility" and kind not in {*options.max_rows, *options.max_tokens}
+    share = math.ceil(round(options.max_share.get(kind, KEPT if free else 1) * rows, 9))
     return min(rows, share, options.max_rows.get(kind, rows))
 
 

@@ -70,8 +70,7 @@ def cover(
     f(A) = sum over rows i of weight i * max(0, min(max over j in A of s_ij, wanted i) - covered i)
 
     The plain function; its conditional gain where `covered` is given; its mutual information where `wanted`
-    is (Kothawade et al., PRISM, arXiv 2103.00128, with nu = eta = 1). By these three DELIFT selects (arXiv
-    2411.04425), there with a utility from model losses for s. Similarities below `floor` count as 0.
+    is (Kothawade et al., PRISM, arXiv 2103.00128, with nu = eta = 1). Similarities below `floor` count as 0.
 
     Parameters
     ----------
@@ -100,6 +99,49 @@ def cover(
         np.maximum(reached, alike[row], out=reached)
 
     return lazy_greedy(len(vectors), gain, take)
+
+
+def cover_pairs(
+    count: int,
+    helped: Numbers,
+    example: Numbers,
+    utility: Floats,
+    covered: Floats | None = None,
+    wanted: Floats | None = None,
+) -> Ranking:
+    """
+    Choose rows that as examples help with all rows: facility location on utilities.
+
+    f(A) = sum over rows i of max(0, min(max over j in A of UF_ij, wanted i) - covered i)
+
+    The three functions of `cover`, by which DELIFT selects (arXiv 2411.04425). Memory and time go with the
+    pairs that were measured; the utility of any other pair is 0.
+
+    Parameters
+    ----------
+    count
+        Rows.
+    helped, example, utility
+        Of each pair i, j and UF_ij, which is not negative. No pair comes twice.
+    covered, wanted
+        As in `cover`, by utility.
+    """
+    order = np.lexsort((helped, example))
+    helped, utility = helped[order], utility[order]
+    if wanted is not None:
+        utility = np.minimum(utility, wanted[helped])
+    reached = np.zeros(count) if covered is None else covered.copy()
+    starts = np.searchsorted(example[order], np.arange(count + 1))
+
+    def gain(row: int) -> float:
+        own = slice(starts[row], starts[row + 1])
+        return float(np.maximum(utility[own] - reached[helped[own]], 0).sum())
+
+    def take(row: int) -> None:
+        own = slice(starts[row], starts[row + 1])
+        reached[helped[own]] = np.maximum(reached[helped[own]], utility[own])
+
+    return lazy_greedy(count, gain, take)
 
 
 def vote(vectors: Vectors, weights: Floats, neighbours: int, discount: float) -> Ranking:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from datagen.stage import Context
+from datagen.stage import Context, Partitions
 from datagen.stages.select import entropy, space
 from datagen.stages.select.greedy import Floats, Numbers, Ranking
 from datagen.stages.select.quality import SCORES, best_first, confidence
 from datagen.stages.select.rows import Rows
+from datagen.stages.select.utilities import by_utility
 
 if TYPE_CHECKING:
     from datagen.stages.select import Options
@@ -46,12 +47,14 @@ class Ranked:
     entropies: Floats | None = None
 
 
-def rank(rows: Rows, files: Files, most: int, options: "Options", context: Context) -> Ranked:
+def rank(
+    rows: Rows, partitions: Partitions, files: Files, most: int, options: "Options", context: Context
+) -> Ranked:
     """
     Put the rows of a kind in order, by the kind's method.
 
-    `files` are their vectors and those of what they are compared with, where the method needs any. At most
-    `most` rows are taken; what comes after these need not be in order.
+    `files` are their vectors and those of what they are compared with, where the method needs any, and
+    `partitions` all rows. At most `most` rows are taken; what comes after these need not be in order.
     """
     method = options.method_of(rows.kind)
     if method == "score":
@@ -60,6 +63,8 @@ def rank(rows: Rows, files: Files, most: int, options: "Options", context: Conte
         return _by_difficulty(rows, method)
     if method == "entropy":
         return _by_entropy(rows, most, options)
+    if method == "utility":
+        return _with(by_utility(rows, partitions, context), "gain {:.3g}")
     path = context.scratch / f"{rows.kind}.npy"
     own = space.gather(files["rows"], rows.drawn, path)
     if method == "vote_k":
@@ -95,9 +100,7 @@ def _by_score(rows: Rows) -> Ranked:
 def _by_difficulty(rows: Rows, name: str) -> Ranked:
     """Take the hardest first of those below 1, and then those that were not measured."""
     measured = pc.fill_null(rows.table[name], np.nan).to_numpy()
-    aside = np.flatnonzero(measured >= 1)
-    order = np.argsort(-measured, kind="stable")  # NaN last
-    order = order[~np.isin(order, aside)]
+    order, aside = hardest(measured)
     refused = {int(row): f"{name} {measured[row]:.3g}" for row in aside}
     worth = measured[order]
 
@@ -105,6 +108,13 @@ def _by_difficulty(rows: Rows, name: str) -> Ranked:
         return f"no {name}" if np.isnan(worth[number]) else f"{name} {worth[number]:.3g}"
 
     return Ranked(order, worth, tell, ("the instruction does not help", refused))
+
+
+def hardest(measured: Floats) -> tuple[Numbers, Numbers]:
+    """Order rows by difficulty, the hardest below 1 first, the unmeasured last; list those of 1 or more."""
+    order = np.argsort(-measured, kind="stable")  # NaN last
+    of_use = ~(measured[order] >= 1)
+    return order[of_use], np.sort(order[~of_use])
 
 
 def _by_entropy(rows: Rows, most: int, options: "Options") -> Ranked:

@@ -6,6 +6,7 @@ from functools import partial
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.records import EXAMPLES, chat, table_of
 from datagen.stage import Context
 from datagen.stages.select.space import Reader
 from datagen.tables import parts, read_part, write_table
@@ -34,15 +35,45 @@ def earlier(folders: Sequence[str], context: Context) -> list[Reader]:
 
 def wanted(sets: Sequence[str], context: Context) -> list[Reader]:
     """Read the items of the sets, a text each, into a table of the scratch folder."""
+    texts = ["\n".join(said) for said in _items(sets, [], context).values()]
+    return [_written(pa.table({"text": pa.array(texts, pa.string())}), context)]
+
+
+def wanted_pairs(sets: Sequence[str], context: Context) -> list[Reader]:
+    """
+    Read the items of the sets, a question with its answer each, into a table of the scratch folder.
+
+    Raises
+    ------
+    UserError
+        When an item has no field question or answer, or one of them is not one text.
+    """
+    rows = []
+    for (_, item), said in _items(sets, ["question", "answer"], context).items():
+        if len(said) != 2:
+            raise UserError(
+                f"{context.stage}.wanted: {item}: question and answer are {len(said)} texts; write one each"
+            )
+        question, answer = said
+        rows.append({"id": item, "question": question, "answer": answer, "prompt": chat(question)})
+    names = ("id", "question", "answer", "prompt")
+    return [_written(table_of(pa.schema([EXAMPLES.field(name) for name in names]), rows), context)]
+
+
+def _items(sets: Sequence[str], fields: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
+    """Read the texts of each item, in some fields or in all: number of the set and name -> texts."""
     from datagen.stages.decontaminate import EvaluationSet  # here, since it imports what selects, too
     from datagen.stages.decontaminate.items import read_texts
 
     said: dict[tuple[int, str], list[str]] = {}
     for number, path in enumerate(sets):
-        for item, text in read_texts(
-            EvaluationSet(path=path), context.recipe.folder, f"{context.stage}.wanted"
-        ):
+        given = EvaluationSet(path=path, fields=list(fields))
+        for item, text in read_texts(given, context.recipe.folder, f"{context.stage}.wanted"):
             said.setdefault((number, item), []).append(text)
+    return said
+
+
+def _written(table: pa.Table, context: Context) -> Reader:
     file = context.scratch / "wanted.parquet"
-    write_table(pa.table({"text": ["\n".join(texts) for texts in said.values()]}), file)
-    return [partial(read_part, file)]
+    write_table(table, file)
+    return partial(read_part, file)

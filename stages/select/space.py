@@ -91,10 +91,11 @@ def embed_all(
 
 
 def _texts(reader: Reader, kinds: Sequence[str]) -> pa.ChunkedArray:
-    return text_of(_of(reader(READ), kinds))
+    return text_of(of_kinds(reader(READ), kinds))
 
 
-def _of(rows: pa.Table, kinds: Sequence[str]) -> pa.Table:
+def of_kinds(rows: pa.Table, kinds: Sequence[str]) -> pa.Table:
+    """Take the rows of some kinds; all rows of a table that does not say kinds."""
     if "kind" not in rows.column_names:
         return rows
     return rows.filter(pc.is_in(rows["kind"], value_set=pa.array(kinds, pa.string())))
@@ -104,7 +105,7 @@ def _embed(embedder: Embedder, task: tuple[Reader, Mapping[str, Path]]) -> None:
     reader, paths = task
     rows = reader(READ)
     for kind, path in paths.items():
-        np.save(path, embedder.embed(text_of(_of(rows, [kind]))))
+        np.save(path, embedder.embed(text_of(of_kinds(rows, [kind]))))
 
 
 def gather(files: Sequence[Path], order: Numbers, path: Path) -> Space:

@@ -83,6 +83,21 @@ def test_both_forms_and_the_information_agree_on_the_side_of_one(alone, factor):
         assert (scored["ifd"] < 1) == (scored["ifd_ppl"] < 1) == (scored["v_info"] > 0) == (factor < 1)
 
 
+def test_a_sample_is_read_by_hash_into_columns_of_its_own():
+    rows = [row(question=f"{QUESTION} {number}") for number in range(40)]
+    read = {
+        share: {
+            one["id"]
+            for one in ask(stage, rows, target(), share=share, suffix="_strong")[0]
+            if one["ifd_strong"]
+        }
+        for share in (0.3, 0.6, 1)
+    }
+    assert 4 < len(read[0.3]) < 20 and read[0.3] < read[0.6] < read[1] and len(read[1]) == 40
+    (again, *_), _, _ = ask(stage, rows, target(), suffix="_strong")
+    assert "ifd" not in again and again["ifd_ppl_strong"] == pytest.approx(math.exp(0.2 - 3.0))
+
+
 @pytest.mark.parametrize("lost", ["alone", "with_context"])
 def test_a_failed_reading_leaves_null_and_no_number(lost):
     planted = target()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from datagen.stages.select.greedy import cover, vote
+from datagen.stages.select.greedy import cover, cover_pairs, vote
 
 STEPS = 64
 
@@ -73,6 +73,53 @@ def test_only_what_is_wanted_gains():
     vectors = np.eye(3, dtype=np.float32)
     order, gains = cover(vectors, np.ones(3), wanted=np.array([0.2, 0.9, 0], np.float32))
     assert order.tolist() == [1, 0, 2] and gains == pytest.approx([0.9, 0.2, 0])
+
+
+@st.composite
+def pairs(draw, most=8):
+    """Rows, and some pairs of them: helped, example, utility."""
+    count = draw(st.integers(1, most))
+    row = st.integers(0, count - 1)
+    some = draw(st.dictionaries(st.tuples(row, row), st.floats(0, 1), max_size=30))
+    helped, example = (np.array([pair[side] for pair in some], np.int64) for side in (0, 1))
+    return count, helped, example, np.array(list(some.values()))
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs(), BOUNDS, BOUNDS, st.randoms(use_true_random=False))
+def test_cover_pairs_is_the_greedy_choice_whatever_the_order_of_the_pairs(given_pairs, had, wanted, random):
+    count, helped, example, utility = given_pairs
+    had, wanted = (None if bound is None else np.full(count, bound) for bound in (had, wanted))
+    order, gains = cover_pairs(count, helped, example, utility, had, wanted)
+    assert sorted(order) == list(range(count))
+    assert (gains >= 0).all() and (np.diff(gains) <= 0).all()
+    helps = np.zeros((count, count))
+    helps[helped, example] = utility
+    floor = np.zeros(count) if had is None else had
+
+    def value(chosen):
+        best = np.max(helps[:, list(chosen)], axis=1, initial=0.0)
+        best = best if wanted is None else np.minimum(best, wanted)
+        return float(np.maximum(best - floor, 0).sum())
+
+    for step, (row, gain) in enumerate(zip(order, gains, strict=True)):
+        before = order[:step].tolist()
+        assert gain == pytest.approx(value([*before, row]) - value(before), abs=1e-9)
+        best = max(value([*before, other]) for other in range(count) if other not in before)
+        assert value([*before, row]) == pytest.approx(best, abs=1e-9)
+    mixed = np.array(random.sample(range(len(helped)), len(helped)), np.int64)
+    again = cover_pairs(count, helped[mixed], example[mixed], utility[mixed], had, wanted)
+    assert (again[0] == order).all() and (again[1] == gains).all()
+
+
+def test_an_example_that_helps_as_an_earlier_one_gains_nothing():
+    helped, example, utility = (
+        np.array([0, 1, 0, 1, 2]),
+        np.array([0, 0, 1, 1, 2]),
+        np.array([0.9, 0.5, 0.5, 0.9, 0.7]),
+    )
+    order, gains = cover_pairs(3, helped, example, utility, np.array([0.9, 0.5, 0.0]))
+    assert order.tolist() == [2, 1, 0] and gains == pytest.approx([0.7, 0.4, 0])
 
 
 def clusters(sizes, spread, seed=0):

@@ -147,6 +147,19 @@ def test_copies_come_last_and_gain_nothing(tmp_path):
     assert all(one["worth"] >= next_one["worth"] for one, next_one in pairwise(order))
 
 
+@pytest.mark.parametrize("budget", [2, 20])
+def test_vote_k_gives_as_many_as_asked_each_once_also_more_than_have_votes(tmp_path, budget):
+    rows = on(MATTERS[:4])
+    given = {"method": {"instruction": "vote_k"}, "neighbours": 1, "discount": 2, "output": tmp_path}
+    kept, _ = put_through(stage, rows, 5, max_rows={"instruction": budget}, **given)
+    order = pq.read_table(tmp_path / "order.parquet").to_pylist()
+    voted = [row for row in order if row["worth"]]
+    assert 2 < len(voted) < 20  # each has one vote to give, and its own is lost when it is chosen
+    assert len(kept) == len(ids(kept)) == budget == sum(row["kept"] for row in order)
+    assert ids(kept) == {row["id"] for row in order[:budget]}  # in the order of selection, with their votes
+    assert all(one["worth"] >= next_one["worth"] for one, next_one in pairwise(order))
+
+
 def test_the_hardest_that_the_instruction_helps_with_stay():
     measured = {"too hard": 1.0, "hard": 0.97, "middling": 0.8, "easy": 0.1, "unmeasured": None}
     rows = [example(id=name, ifd_ppl=value) for name, value in measured.items()]
@@ -163,6 +176,16 @@ def test_the_hardest_that_the_instruction_helps_with_stay():
     assert ids(kept) == {*measured} - {"too hard"}
     with pytest.raises(UserError, match="ifd is not among the columns"):
         put_through(stage, rows, columns=columns, method={"instruction": "ifd"})
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 9), st.randoms(use_true_random=False))
+def test_of_rows_as_hard_as_each_other_the_same_stay(size, random):
+    rows = [example(id=str(number), ifd_ppl=0.5) for number in range(20)]
+    given = {"columns": {"ifd_ppl": pa.float64()}, "method": {"instruction": "ifd_ppl"}}
+    kept, _ = put_through(stage, rows, max_share={"instruction": 0.25}, **given)
+    again, _ = put_through(stage, random.sample(rows, 20), size, max_share={"instruction": 0.25}, **given)
+    assert len(kept) == 5 and ids(again) == ids(kept)
 
 
 def release(folder, rows):

@@ -1,0 +1,127 @@
+"""
+What rows are worth as examples to each other, and what selection by it keeps.
+
+``python -m benchmarks.utility xquad.en.json.gz --rows 40``
+
+Questions on a few articles of a real set, a fifth of them with a wrong answer (`benchmarks.planted`), go
+through the stages pair, utility and select. Printed are the best and the worst pairs, to be read; then, as
+one line of JSON, the mean utility of an example to rows on its paragraph, on its article and on another, of
+right and of wrong examples, and the share of wrong rows before and after selection.
+"""
+
+import argparse
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from benchmarks import planted
+from datagen.console import Console
+from datagen.recipe import load_recipe
+from datagen.records import EXAMPLES, chat, table_of
+from datagen.runner import run
+from datagen.runs import Run
+from datagen.tables import parts, read_part, write_table
+
+SHOWN = 10  # pairs at either end
+
+
+def draw(path: Path, rows: int, articles: int) -> dict[str, planted.Pair]:
+    """Draw questions on the first few articles; id -> pair."""
+    pairs = list(planted.read(path))
+    titles = list(dict.fromkeys(pair.title for pair in pairs))[:articles]
+    drawn = planted.plant([pair for pair in pairs if pair.title in titles], rows)
+    return {pair.id: pair for pair in drawn}
+
+
+def measure(pairs: dict[str, planted.Pair], options: argparse.Namespace, folder: Path) -> Run:
+    """Put the pairs through the stages."""
+    rows = [pair.row() for pair in pairs.values()]
+    if options.closed_book:
+        rows = [row | {"context": None, "prompt": chat(row["question"])} for row in rows]
+    write_table(table_of(EXAMPLES, rows), folder / "rows.parquet")
+    recipe = {
+        "name": "benchmark-utility",
+        "corpus": [{"path": str(folder / "rows.parquet")}],
+        "models": {"generator": {"model": options.model}},
+        "stages": {
+            "planted": {"use": "benchmarks.confidence:source", "path": str(folder / "rows.parquet")},
+            "pair": {"neighbours": options.neighbours},
+            "utility": {},
+            "select": {"method": {"instruction": "utility"}},
+        },
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    with Console() as console:
+        return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", console)
+
+
+def _rows(finished: Run, stage: str) -> list[dict[str, Any]]:
+    return pa.concat_tables(map(read_part, parts(finished.stage_folder(stage)))).to_pylist()
+
+
+def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
+    """Average the utilities by how near the two are and by whether the example is right; show both ends."""
+    found = [
+        (one["utility"], pairs[row["id"]], pairs[one["id"]])
+        for row in _rows(finished, "utility")
+        for one in row["utility"]
+    ]
+    found.sort(key=lambda pair: -pair[0])
+    for worth, row, example in [*found[:SHOWN], *found[-SHOWN:]]:
+        print(f"{worth:+.3f}  {_said(row)}  <-  {_said(example)}")
+    groups: dict[str, list[float]] = defaultdict(list)
+    for worth, row, example in found:
+        groups[_near(row, example)].append(worth)
+        groups["of wrong examples" if example.how else "of right examples"].append(worth)
+    kept = {row["id"] for row in _rows(finished, "select")}
+    record = finished.stage_record("utility") or {}
+    return {
+        "rows": len(pairs),
+        "pairs": len(found),
+        "seconds": record.get("seconds"),
+        "prompt_tokens": record.get("requests", {}).get("prompt_tokens"),
+        "mean utility": {name: round(sum(worth) / len(worth), 3) for name, worth in groups.items()},
+        "helps": {
+            name: round(sum(one > 0 for one in worth) / len(worth), 2) for name, worth in groups.items()
+        },
+        "wrong": round(sum(bool(pair.how) for pair in pairs.values()) / len(pairs), 3),
+        "wrong kept": round(sum(bool(pairs[name].how) for name in kept) / len(kept), 3),
+        "kept": len(kept),
+    }
+
+
+def _near(row: planted.Pair, example: planted.Pair) -> str:
+    if row.passage == example.passage:
+        return "same paragraph"
+    return "same article" if row.title == example.title else "other article"
+
+
+def _said(pair: planted.Pair) -> str:
+    return f"{pair.question} {pair.answer!r}" + (f" [{pair.how}]" if pair.how else "")
+
+
+def main() -> None:
+    """Run the benchmark; the figures come last, as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("set", type=Path, help="question-answer pairs in SQuAD's format, also gzipped")
+    parser.add_argument("--model", default="bundled-chat", help="target: bundled, bundled-chat, a folder")
+    parser.add_argument("--rows", type=int, default=40, help="questions drawn")
+    parser.add_argument("--articles", type=int, default=3, help="articles that they are on")
+    parser.add_argument("--neighbours", type=int, default=3, help="rows that each is tried with")
+    parser.add_argument("--closed-book", action="store_true", help="leave the paragraphs out of the prompts")
+    parser.add_argument("--folder", type=Path, help="keep the run there; the same command goes on")
+    options = parser.parse_args()
+    pairs = draw(options.set, options.rows, options.articles)
+    with tempfile.TemporaryDirectory() as name:
+        folder = (options.folder or Path(name)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        print(json.dumps(figures(measure(pairs, options, folder), pairs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Rows on a few matters, and a target that an example on the same matter helps."""
+
+import math
+
+from rows import example
+
+from datagen.records import EXAMPLES, chat, table_of
+from datagen.stage import Options, Outcome, SourceStage
+
+MATTERS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")
+GUESSED, TOLD, KNOWN = 0.2, 0.6, 0.9  # probability of a token: without help, with it, with the answer itself
+
+
+def say(matter, number):
+    """Write a question and an answer on a matter, told apart by a number."""
+    question = f"What does rule {number} say about {matter}?"
+    return {"question": question, "answer": f"Rule {number} is on {matter}.", "prompt": chat(question)}
+
+
+def on(matters, each=4, start=0, **fields):
+    return [
+        example(id=f"{matter} {number}", **say(matter, number), **fields)
+        for matter in matters
+        for number in range(start, start + each)
+    ]
+
+
+def matters_of(rows):
+    return {row["question"].partition("about ")[2].rstrip("?") for row in rows}
+
+
+def target(request):
+    """Read an answer, the likelier the nearer the example before it is; after nothing, the longer it is."""
+    *shown, asked = (message["content"] for message in request.messages if message["role"] == "user")
+    if not asked:
+        return {"text": request.given, "logprobs": (math.log(len(request.given) / 1000),) * 3}
+    same = bool(shown) and asked.partition("about")[2] == shown[0].partition("about")[2]
+    likely = KNOWN if shown == [asked] else TOLD if same else GUESSED
+    return {"text": request.given, "logprobs": (math.log(likely),) * 3}
+
+
+def weak(request):
+    """Read as the target does, and find every answer half as likely."""
+    read = target(request)
+    return read | {"logprobs": tuple(one - math.log(2) for one in read["logprobs"])}
+
+
+def read(part, options, context):
+    yield Outcome.all_kept(table_of(EXAMPLES, on(MATTERS[part : part + 2])))
+
+
+source = SourceStage("source", "rows", lambda *_: [0, 2], read, gives="examples", options=Options)
