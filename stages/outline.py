@@ -37,6 +37,7 @@ from datagen.stages.text.tree import propose
 HEADING, SECTIONS = "outline/heading", "outline/sections"
 LONGEST = 8  # words of a heading
 AT_ONCE = 40  # headings that are put into sections at a time
+ENOUGH = 0.5  # of the headings in such a list that passed, at least; else nothing is asked
 ABOUT = 0.75  # of a heading's content words that stand in its passage, at least
 QUOTED = re.compile(r"[\"'“„«‘].*[\"'”»’]")
 DRAWN = "<>│├└◀"  # what paths and trees are drawn with
@@ -85,7 +86,7 @@ def follow(passages: pa.Table, answers: Answers, options: Options, context: Cont
     prompt = context.prompt(SECTIONS)
     for rows in bare(passages):
         headings = name(rows, answers, context)
-        for part in parts(rows, options):
+        for part in parts(rows, headings, options):
             found = [headings[row["id"]] for row in part]
             shown = [
                 propose(row["text"]) if isinstance(heading, Reject) else heading
@@ -105,8 +106,8 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     """Write what was proposed into the passages' ``section``, and count what was not."""
     sections, figures = dict[str, str](), Counter[str]()
     for rows in bare(passages):
-        above: dict[str, str] = {}
-        for part in parts(rows, options):
+        headings, above = name(rows, answers, context), dict[str, str]()
+        for part in parts(rows, headings, options):
             try:
                 names = group(part, answers, context)
             except Reject as why:
@@ -114,7 +115,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             else:
                 figures["sectioned"] += len(part)
                 above |= {row["id"]: one for row, one in zip(part, names, strict=True)}
-        for key, heading in name(rows, answers, context).items():
+        for key, heading in headings.items():
             path = [above[key]] if key in above else []
             if isinstance(heading, Reject):
                 figures[f"unheaded_{heading.reason}".replace(" ", "_")] += 1
@@ -139,13 +140,17 @@ def bare(passages: pa.Table) -> Iterator[list[Row]]:
             yield rows
 
 
-def parts(rows: Sequence[Row], options: Options) -> list[Sequence[Row]]:
-    """Part the passages of a document into those whose headings are shown together, as even as may be."""
+def parts(
+    rows: Sequence[Row], headings: Mapping[str, str | Reject], options: Options
+) -> Iterator[Sequence[Row]]:
+    """Part the passages of a document evenly into those shown together; yield parts with enough headings."""
     if not options.sections or len(rows) < options.sections:
-        return []
+        return
     count = -(-len(rows) // AT_ONCE)
-    bounds = [len(rows) * number // count for number in range(count + 1)]
-    return [rows[start:stop] for start, stop in pairwise(bounds)]
+    for start, stop in pairwise(len(rows) * number // count for number in range(count + 1)):
+        headed = sum(isinstance(headings[row["id"]], str) for row in rows[start:stop])
+        if headed >= ENOUGH * (stop - start):
+            yield rows[start:stop]
 
 
 def name(rows: Sequence[Row], answers: Answers, context: Context) -> dict[str, str | Reject]:

@@ -185,10 +185,16 @@ def test_documents_with_headings_and_single_titled_passages_are_not_asked_about(
     assert [request.row for request in requests] == [alone[1]["id"]]
 
 
+def test_sections_are_asked_for_where_half_of_the_headings_passed():
+    for missing, asked in ((3, 1), (4, 0)):
+        requests = outlined(writer([""] * missing + HEADINGS[missing:]))[2]
+        assert sum(request.task == "sections" for request in requests) == asked
+
+
 @given(st.integers(1, 300))
 def test_a_long_document_is_shown_in_even_parts(count):
     rows = [{"id": str(number)} for number in range(count)]
-    found = parts(rows, Options(sections=2))
+    found = list(parts(rows, {row["id"]: "Hive" for row in rows}, Options(sections=2)))
     assert [row for part in found for row in part] == (rows if count > 1 else [])
     sizes = {len(part) for part in found}
     assert not sizes or (max(sizes) <= AT_ONCE and max(sizes) - min(sizes) <= 1)
