@@ -136,10 +136,10 @@ def count(reader):
 
 
 def spare(partitions, options, context):
-    """Ask once about each passage where there are more than ten in all partitions together."""
+    """Ask about each passage once for twelve that there are in all partitions together."""
     context.scratch.mkdir()
-    few = sum(context.each(count, partitions.readers)) <= 10
-    return options if few else options.model_copy(update={"samples": 1})
+    seen = sum(context.each(count, partitions.readers))
+    return options.model_copy(update={"samples": seen // 12})
 
 
 def write_tally(examples, seen, options, context):
