@@ -46,7 +46,8 @@ _NUMBERS = (
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
 _SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"percent": "%"}
-_POINTING = frozenset(("text", "passage", "question", "answer"))
+_SHOWN = frozenset(("text", "passage"))
+_POINTING = _SHOWN | {"question", "answer"}
 _NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
 _ABSTENTION = re.compile(
     r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
@@ -195,11 +196,14 @@ def attempts(answer: str, question: str) -> bool:
     """
     Tell whether an answer tries to answer: it does not decline, and is no echo of the question.
 
-    A share of at least `FRESH` of its words is neither the question's nor points to a text.
+    A share of at least `FRESH` of its words is neither the question's nor points to a text. One that begins
+    with a text which the question does not speak of is about a text that was not shown.
     """
-    said, known = words(answer), {*words(question), *_POINTING}
-    fresh = sum(word not in known for word in said)
-    return not abstains(answer) and fresh > 0 and fresh >= FRESH * len(said)
+    said, asked = words(answer), {*words(question)}
+    if abstains(answer) or _SHOWN.intersection(said[:1]) - asked:
+        return False
+    fresh = sum(word not in asked | _POINTING for word in said)
+    return fresh > 0 and fresh >= FRESH * len(said)
 
 
 def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:

@@ -114,6 +114,12 @@ def test_knows_a_declined_answer(answer):
     assert not attempts(answer, "Who designed the tower?")
 
 
+def test_an_attempt_is_not_about_a_text_that_was_not_shown():
+    assert not attempts("The text is written by a human.", "What is checked by the attributes?")
+    assert not attempts("The text", "What does the mode cut off?")
+    assert attempts("Text of the last line", "Which text does the mode cut off?")
+
+
 def test_an_attempt_says_more_than_its_question():
     question = "Who designed the tower?"
     assert attempts("Louis Pasteur", question)
