@@ -28,7 +28,7 @@ from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.instruct.pool import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.text.exercises import Exercise, bind
 from datagen.stages.text.passage import Passage, words_for
-from datagen.stages.text.survey import Reader, last_lot, lots, over_target
+from datagen.stages.text.survey import Reader, TokenTarget, last_lot, lots, over_target
 from datagen.stages.text.tokens import ruler
 from datagen.stages.text.tree import heads
 
@@ -51,7 +51,7 @@ TASKS = {
 }
 
 
-class Options(Pool):
+class Options(Pool, TokenTarget):
     """Which exercises are written about which passages, and how they are laid out."""
 
     tasks: dict[str, float] = Field(
@@ -84,8 +84,8 @@ class Options(Pool):
     )
 
     @model_validator(mode="after")
-    def _counted(self) -> "Options":
-        if self.max_total_tokens is not None and (not self.tokenizer or self.share < 1):
+    def _drawn(self) -> "Options":
+        if self.max_total_tokens is not None and self.share < 1:
             raise ValueError("max_total_tokens needs a tokenizer, and sets the share itself: leave share out")
         return self
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from datagen.stages.calibrate.curves import Bools, Floats
+from datagen.stages.calibrate.curves import Bools, Floats, ranks
 
 RIDGE = 10.0  # on the weights, which are of features of variance 1
 FLATTEST = 0.1  # slope of Platt's line: the order of the rows is kept where held-out rows deny it
@@ -131,23 +131,23 @@ def isotonic(scores: Floats, right: Bools) -> tuple[Floats, Floats]:
 
 
 def _fit(values: Floats, right: Bools) -> tuple[Marks, Floats]:
-    marks = tuple(_ranks(column[np.isfinite(column)]) for column in values.T)
+    marks = tuple(_marks(column[np.isfinite(column)]) for column in values.T)
     return marks, _logistic(_features(values, marks), right, RIDGE)
 
 
-def _ranks(values: Floats) -> tuple[Floats, Floats]:
+def _marks(values: Floats) -> tuple[Floats, Floats]:
     """Give a score's values in their order with their ranks, of mean 0 and variance 1 if all differ."""
-    points, counts = np.unique(values, return_counts=True)
+    points, first = np.unique(values, return_index=True)
     if not len(points):
         return np.zeros(1), np.zeros(1)
-    middle = (np.cumsum(counts) - counts / 2) / len(values)
+    middle = (ranks(values)[first] - 0.5) / len(values)
     return points, (middle - 0.5) * np.sqrt(12)
 
 
 def _features(values: Floats, marks: Marks) -> Floats:
     absent = np.isnan(values)
-    ranks = [np.interp(column, *mark) for column, mark in zip(values.T, marks, strict=True)]
-    return np.column_stack([np.where(absent, 0.0, np.transpose(ranks)), absent, np.ones(len(values))])
+    ranked = [np.interp(column, *mark) for column, mark in zip(values.T, marks, strict=True)]
+    return np.column_stack([np.where(absent, 0.0, np.transpose(ranked)), absent, np.ones(len(values))])
 
 
 def _logistic(features: Floats, right: Bools, size: float) -> Floats:

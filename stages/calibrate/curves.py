@@ -56,6 +56,12 @@ def reliability(confidence: Floats, right: Bools, bins: int = BINS) -> Reliabili
     return Reliability(rows[held], means[0], means[1])
 
 
+def ranks(values: Floats) -> Floats:
+    """Rank values from 1; equal ones have the mean of their ranks."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
 def auroc(scores: Floats, right: Bools) -> float | None:
     """
     Give the probability that a right row has a higher score than a wrong one, a tie counting half.
@@ -67,9 +73,7 @@ def auroc(scores: Floats, right: Bools) -> float | None:
     bad = len(right) - good
     if not good or not bad:
         return None
-    _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]  # rows of one score share the mean of their ranks
-    return float((ranks[right].sum() - good * (good + 1) / 2) / (good * bad))
+    return float((ranks(scores)[right].sum() - good * (good + 1) / 2) / (good * bad))
 
 
 def risks(scores: Floats, right: Bools) -> Floats:

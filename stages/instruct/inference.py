@@ -15,10 +15,9 @@ from datagen.request import Answer, Reject
 from datagen.stages.instruct.tasks import Task, draw_template, instruction
 from datagen.stages.text import checks, parts
 from datagen.stages.text.exercises import fill
-from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
+from datagen.stages.text.fields import STATEMENT, parse
 from datagen.stages.text.passage import Passage, words_of
 
-STATEMENT = Line(250, SENTENCE_MARKS)
 LABELS = ("entailed", "contradicted", "open")
 
 
@@ -64,5 +63,5 @@ task = Task(
     prompt="instructions/inference",
     schema=Output,
     read=read,
-    quotes=lambda passage: list(filter(STATEMENT.holds, passage.quotable)),
+    quotes=parts.stated,
 )

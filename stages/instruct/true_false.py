@@ -13,12 +13,10 @@ from datagen.prompt import Prompt
 from datagen.records import fraction
 from datagen.request import Answer, Reject
 from datagen.stages.instruct.tasks import Task, draw_template, instruction
-from datagen.stages.text import checks
+from datagen.stages.text import checks, parts
 from datagen.stages.text.exercises import fill
-from datagen.stages.text.fields import SENTENCE_MARKS, Line, parse
+from datagen.stages.text.fields import STATEMENT, parse
 from datagen.stages.text.passage import Passage
-
-STATEMENT = Line(250, SENTENCE_MARKS)
 
 
 class Output(BaseModel):
@@ -63,5 +61,5 @@ task = Task(
     prompt="instructions/true_false",
     schema=Output,
     read=read,
-    quotes=lambda passage: list(filter(STATEMENT.holds, passage.quotable)),
+    quotes=parts.stated,
 )

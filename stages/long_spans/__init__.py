@@ -20,9 +20,8 @@ from itertools import accumulate, islice
 from typing import Any
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
-import datagen.stage
 from datagen.records import EXAMPLES, content_id, example_id, fraction, table_of
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage, lineage
@@ -31,7 +30,7 @@ from datagen.stages.long_spans.related import Gathering, Plan, gather
 from datagen.stages.mine.language import read
 from datagen.stages.text.exercises import Exercise, fill, lay_out
 from datagen.stages.text.passage import words_for
-from datagen.stages.text.survey import Reader, last_lot, lot, lots, over_target
+from datagen.stages.text.survey import Reader, TokenTarget, last_lot, lot, lots, over_target
 from datagen.stages.text.tokens import Ruler, ruler
 
 GOLD = pa.list_(
@@ -50,7 +49,7 @@ BLANK = {"kind": "reading", "task": "long_span"}
 CHARACTERS = 4  # that stand for a token where no tokenizer is given
 
 
-class Options(datagen.stage.Options):
+class Options(TokenTarget):
     """How long texts are, and what is asked."""
 
     language: str = Field("en", description="Names the file of wordings: long_spans/LANGUAGE in prompts/")
@@ -73,15 +72,6 @@ class Options(datagen.stage.Options):
     )
     per_text: int = Field(6, ge=1, description="Exercises in a text")
     per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
-    max_total_tokens: int | None = Field(
-        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
-    )
-
-    @model_validator(mode="after")
-    def _counted(self) -> "Options":
-        if self.max_total_tokens is not None and not self.tokenizer:
-            raise ValueError("max_total_tokens needs a tokenizer")
-        return self
 
     def sampled(self, passage: Mapping[str, Any], seed: int) -> bool:
         """Tell whether a passage's document is gathered."""

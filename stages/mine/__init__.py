@@ -23,16 +23,15 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, model_validator
+from pydantic import Field
 
-import datagen.stage
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.mine.choice import exercises_of
 from datagen.stages.mine.language import read
 from datagen.stages.mine.vocabulary import count_words, learn
 from datagen.stages.text.exercises import bind
-from datagen.stages.text.survey import Reader, last_lot, lot, lots, over_target, survey
+from datagen.stages.text.survey import Reader, TokenTarget, last_lot, lot, lots, over_target, survey
 from datagen.stages.text.tokens import ruler
 from datagen.stages.text.tree import heads
 from datagen.tables import write_table
@@ -58,7 +57,7 @@ Task = Literal[
 ]
 
 
-class Options(datagen.stage.Options):
+class Options(TokenTarget):
     """What may be set for mining."""
 
     language: str = Field(
@@ -84,20 +83,7 @@ class Options(datagen.stage.Options):
         3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
     )
     max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
-    tokenizer: str = Field(
-        "",
-        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
-    )
     max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
-    max_total_tokens: int | None = Field(
-        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
-    )
-
-    @model_validator(mode="after")
-    def _counted(self) -> "Options":
-        if self.max_total_tokens is not None and not self.tokenizer:
-            raise ValueError("max_total_tokens needs a tokenizer")
-        return self
 
     @property
     def asked(self) -> list[str]:

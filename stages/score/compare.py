@@ -24,8 +24,8 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.records import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.calibrate.curves import Floats, ranks
 from datagen.stages.score.table import KINDS
-from datagen.stages.select.greedy import Floats
 from datagen.stages.select.methods import hardest
 from datagen.tables import write_json
 
@@ -94,13 +94,7 @@ def spearman(one: Floats, other: Floats) -> float | None:
     """Correlate the ranks of two measures; None where all values of one are equal."""
     if len(one) == 0 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return None
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Rank values from 1; equal ones have the mean of their ranks."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
 
 
 def apply(rows: pa.Table, said: None, options: Options, context: Context) -> Outcome:

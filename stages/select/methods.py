@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from datagen.stage import Context, Partitions
 from datagen.stages.select import entropy, space
+from datagen.stages.select.delift import by_utility
 from datagen.stages.select.greedy import Floats, Numbers, Ranking
 from datagen.stages.select.quality import SCORES, best_first, confidence
 from datagen.stages.select.rows import Rows
-from datagen.stages.select.utilities import by_utility
 
 if TYPE_CHECKING:
     from datagen.stages.select import Options

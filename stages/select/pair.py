@@ -1,5 +1,5 @@
 """
-Give each row the examples that it is tried with; `datagen.stages.score.utility` measures what they help.
+Give each row the examples that it is tried with, for `datagen.stages.score.in_context_utility` to measure.
 
 A utility is that of one row as an example for another, and all pairs of rows are their square. So a row is
 tried with its nearest `neighbours`: that many other rows of this run, that many of earlier releases, that

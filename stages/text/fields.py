@@ -67,6 +67,9 @@ class Line:
         return line
 
 
+STATEMENT = Line(250, SENTENCE_MARKS)
+
+
 def parse(answer: Answer, schema: type[Schema]) -> Schema:
     """
     Read an answer as its output schema, each `Line` of it by its rules.

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from datagen.request import Reject
 from datagen.stages.text import matching
 from datagen.stages.text.checks import verdict
+from datagen.stages.text.fields import STATEMENT
 from datagen.stages.text.passage import Passage, Words, overlap
+
+
+def stated(passage: Passage) -> list[str]:
+    """List the sentences about which a statement can be written: those that are one themselves."""
+    return list(filter(STATEMENT.holds, passage.quotable))
 
 
 def one_right(right: str, wrong: Sequence[str], evidence: str, words: Words) -> None:

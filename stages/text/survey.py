@@ -14,7 +14,9 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field, model_validator
 
+import datagen.stage
 from datagen.records import fraction
 from datagen.request import Reject
 from datagen.stage import Context, Partitions
@@ -22,6 +24,24 @@ from datagen.tables import write_table
 
 Reader: TypeAlias = Callable[[Sequence[str] | None], pa.Table]  # of a partition; None: all columns
 LOTS = pa.schema([("lot", pa.float64()), ("length", pa.float64())])
+
+
+class TokenTarget(datagen.stage.Options):
+    """A target of tokens, and what they are counted with."""
+
+    tokenizer: str = Field(
+        "",
+        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
+    )
+    max_total_tokens: int | None = Field(
+        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> "TokenTarget":
+        if self.max_total_tokens is not None and not self.tokenizer:
+            raise ValueError("max_total_tokens needs a tokenizer")
+        return self
 
 
 def survey(

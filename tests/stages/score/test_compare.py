@@ -2,7 +2,7 @@
 Whether two models agree on what is hard: the report that the contract of Superfiltering asks for.
 
 The choice of a share and its ties stand in select/test_select.py, the seconds and rows a second in
-select/test_utilities.py.
+select/test_delift.py.
 """
 
 import json

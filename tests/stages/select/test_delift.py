@@ -1,7 +1,7 @@
 """
 What the contract of DELIFT asks, from end to end: pairs, what they are worth to a planted target, three modes.
 
-The formula stands in score/test_utility.py, the bound of the pairs in test_pair.py, the greedy choice in
+The formula stands in score/test_in_context_utility.py, the bound of the pairs in test_pair.py, the greedy choice in
 test_greedy.py.
 """
 
@@ -22,18 +22,18 @@ from datagen.errors import UserError
 from datagen.recipe import load_recipe
 from datagen.records import EXAMPLES, table_of
 from datagen.runner import run
-from datagen.stages.score import utility
+from datagen.stages.score import in_context_utility
 from datagen.stages.select import pair, stage
 from datagen.tables import parts, read_part, write_table
 
-COLUMN = {"utility": utility.UTILITY}
+COLUMN = {"utility": in_context_utility.UTILITY}
 
 
 def measured(rows, size=None, **options):
     """Pair the rows and have the target read them."""
     tried, _ = put_through(pair.stage, rows, size, **options)
     table = table_of(pa.schema([*EXAMPLES, ("nearest", pair.NEAREST)]), tried)
-    kept, _, requests = ask(utility.stage, table, target)
+    kept, _, requests = ask(in_context_utility.stage, table, target)
     return kept, requests
 
 
@@ -125,7 +125,7 @@ def test_examples_that_were_dropped_in_between_count_no_more():
 def test_rows_without_utilities_are_an_error():
     for rows in (on(MATTERS), [example(question="?", answer="!", utility=None)]):
         with pytest.raises(
-            UserError, match=r"select.method: of no instruction the utility .*pair and utility"
+            UserError, match=r"select.method: of no instruction the utility .*pair and in_context_utility"
         ):
             select(rows)
     with pytest.raises(UserError, match="of no instruction the utility"):
@@ -147,7 +147,7 @@ stages:
   difficulty_strong: {use: difficulty, suffix: _strong}
   compare: {share: 0.25}
   pair: {neighbours: 2}
-  utility:
+  in_context_utility:
   select: {method: {instruction: utility}}
 """
 
@@ -157,7 +157,7 @@ def test_a_run_says_who_measured_what(tmp_path):
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
     assert done.stage_record("pair")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
-    record = done.stage_record("utility")
+    record = done.stage_record("in_context_utility")
     assert record["model"] == {"role": "target", "name": "helped:target", "revision": "7"}
     assert record["figures"] == {"pairs": 32, "pairs_not_read": 0}
     assert record["requests"]["asked"] == 16 + 32

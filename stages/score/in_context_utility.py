@@ -99,7 +99,7 @@ def distance(answer: Answer) -> float:
 
 
 stage = ModelStage(
-    name="utility",
+    name="in_context_utility",
     summary="have the target read each answer without and with each of its nearest rows as an example",
     takes="examples",
     gives="examples",

@@ -13,7 +13,7 @@ from datagen.errors import UserError
 from datagen.records import EXAMPLES, chat, table_of
 from datagen.request import Identity
 from datagen.stages.score import difficulty
-from datagen.stages.score.utility import stage
+from datagen.stages.score.in_context_utility import stage
 from datagen.stages.select.pair import NEAREST
 
 ROW = {"question": "Who built it?", "answer": "Gustave Eiffel"}

@@ -1,12 +1,12 @@
 """
 What rows are worth as examples to each other, and what selection by it keeps.
 
-``python -m benchmarks.utility xquad.en.json.gz --rows 40``
+``python -m benchmarks.delift xquad.en.json.gz --rows 40``
 
 Questions on a few articles of a real set, a fifth of them with a wrong answer (`benchmarks.planted`), go
-through the stages pair, utility and select. Printed are the best and the worst pairs, to be read; then, as
-one line of JSON, the mean utility of an example to rows on its paragraph, on its article and on another, of
-right and of wrong examples, and the share of wrong rows before and after selection.
+through the stages pair, in_context_utility and select. Printed are the best and the worst pairs, to be read;
+then, as one line of JSON, the mean utility of an example to rows on its paragraph, on its article and on
+another, of right and of wrong examples, and the share of wrong rows before and after selection.
 """
 
 import argparse
@@ -45,13 +45,13 @@ def measure(pairs: dict[str, planted.Pair], options: argparse.Namespace, folder:
         rows = [row | {"context": None, "prompt": chat(row["question"])} for row in rows]
     write_table(table_of(EXAMPLES, rows), folder / "rows.parquet")
     recipe = {
-        "name": "benchmark-utility",
+        "name": "benchmark-delift",
         "corpus": [{"path": str(folder / "rows.parquet")}],
         "models": {"generator": {"model": options.model}},
         "stages": {
             "planted": {"use": "benchmarks.confidence:source", "path": str(folder / "rows.parquet")},
             "pair": {"neighbours": options.neighbours},
-            "utility": {},
+            "in_context_utility": {},
             "select": {"method": {"instruction": "utility"}},
         },
     }
@@ -68,7 +68,7 @@ def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
     """Average the utilities by how near the two are and by whether the example is right; show both ends."""
     found = [
         (one["utility"], pairs[row["id"]], pairs[one["id"]])
-        for row in _rows(finished, "utility")
+        for row in _rows(finished, "in_context_utility")
         for one in row["utility"]
     ]
     found.sort(key=lambda pair: -pair[0])
@@ -79,7 +79,7 @@ def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
         groups[_near(row, example)].append(worth)
         groups["of wrong examples" if example.how else "of right examples"].append(worth)
     kept = {row["id"] for row in _rows(finished, "select")}
-    record = finished.stage_record("utility") or {}
+    record = finished.stage_record("in_context_utility") or {}
     return {
         "rows": len(pairs),
         "pairs": len(found),

@@ -1,4 +1,4 @@
-"""The measured utilities of a kind's rows: which example helps with which row, and how much."""
+"""Selection by what rows help with as examples, after DELIFT: the measured utilities of a kind's rows."""
 
 from dataclasses import dataclass
 
@@ -74,7 +74,7 @@ def read(rows: Rows, partitions: Partitions, context: Context) -> Pairs:
     if len(rows) and not told:
         raise UserError(
             f"{context.stage}.method: of no {rows.kind} the utility was measured. The stages pair and "
-            "utility do that for instructions; put them before this one"
+            "in_context_utility do that for instructions; put them before this one"
         )
     helped, example, utility = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Pairs(helped, example, utility, best.get(EARLIER), best.get(WANTED))
