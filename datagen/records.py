@@ -73,10 +73,8 @@ EXAMPLES = pa.schema(
         ("text", pa.string()),  # reading texts only: the whole training text
         ("prompt", MESSAGES),  # the messages before the answer; null for reading texts
         ("logprob", pa.float64()),  # mean log probability of the tokens it was read from; null where mined
-        (
-            "metadata",
-            pa.string(),
-        ),  # a JSON object: what each turn is, where an answer corrects itself; or null
+        # A JSON object: what each turn is, where an answer corrects itself; or null.
+        ("metadata", pa.string()),
         ("lineage", LINEAGE),
     ]
 )

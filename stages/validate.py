@@ -23,10 +23,10 @@ from rapidfuzz import fuzz
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.named import load
 from datagen.records import EXAMPLES
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Context, ModelStage, Outcome
-from datagen.stages.measure.functions import load
 from datagen.stages.text import matching, reading
 
 Row = dict[str, Any]

@@ -20,7 +20,6 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from datagen.errors import UserError
-from datagen.line import load_file
+from datagen.named import load
 from datagen.prompt import Prompt
 from datagen.records import pick
 from datagen.request import Answer, Reject, Request, Sampling
@@ -149,12 +148,7 @@ def find_task(use: str, folder: Path = Path()) -> Task:
     """
     offered = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     built_in = {name: f"{__package__}.{name}:task" for name in _modules()}
-    module, _, attribute = (offered | built_in).get(use, use).partition(":")
-    try:
-        loaded = load_file(folder / module) if module.endswith(".py") else import_module(module)
-        task = getattr(loaded, attribute)
-    except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
-        raise UserError(f"the task {use!r} cannot be loaded: {error}") from error
+    task = load((offered | built_in).get(use, use), folder, "the task")
     if not isinstance(task, Task):
         raise UserError(f"{use!r} is a {type(task).__name__}, not a task (see stages/instruct/tasks.py)")
     return task

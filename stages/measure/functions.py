@@ -1,7 +1,5 @@
 """Scores of the recipe's own: a function from columns of texts to numbers, named in the recipe."""
 
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.line import load_file
+from datagen.named import load
 
 
 class Function(datagen.stage.Options):
@@ -53,21 +51,3 @@ def call(function: Function, texts: dict[str, pa.Array], folder: Path) -> pa.Arr
     if len(found) != rows:
         raise UserError(f"{function.use} was given {rows} texts and returned {len(found)} numbers")
     return found
-
-
-@cache
-def load(use: str, folder: Path) -> Any:
-    """
-    Load what a recipe names as ``package.module:name`` or ``./file.py:name``.
-
-    Raises
-    ------
-    UserError
-        When there is no such thing.
-    """
-    module, _, name = use.partition(":")
-    try:
-        loaded = load_file(folder / module) if module.endswith(".py") else import_module(module)
-        return getattr(loaded, name)
-    except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
-        raise UserError(f"{use!r} cannot be loaded: {error}") from error

@@ -10,7 +10,6 @@ How well what a model says again agrees with an answer: a choice of measures.
 A measure gives a number from 0 to 1 a pair. It is called once a partition.
 """
 
-import importlib
 from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datagen.errors import UserError
-from datagen.line import load_file
+from datagen.named import load
 from datagen.stages.text import matching
 
 BATCH = 32  # pairs that a model reads at once
@@ -77,15 +76,11 @@ def find(name: str, model: str, folder: Path, stop: Collection[str]) -> Measure:
     if name in NEURAL:
         place = folder / model
         return partial(nli if name == "nli" else embedding, model=str(place if place.is_dir() else model))
-    module, _, attribute = name.partition(":")
     try:
-        loaded = load_file(folder / module) if module.endswith(".py") else importlib.import_module(module)
-        return getattr(loaded, attribute)
-    except (ImportError, FileNotFoundError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"agreement: {name!r} cannot be loaded: {error}. "
-            f"Write lexical, {', '.join(NEURAL)} or package.module:function"
-        ) from error
+        return load(name, folder)
+    except UserError as error:
+        advice = f"Write lexical, {', '.join(NEURAL)} or package.module:function"
+        raise UserError(f"agreement: {error}. {advice}") from error
 
 
 def lexical(pairs: Sequence[Pair], stop: Collection[str] = ()) -> list[float]:
