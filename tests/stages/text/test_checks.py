@@ -156,6 +156,10 @@ class TestQuestions:
     def test_end_with_a_mark_of_their_script(self, text):
         assert refused(checks.question, text, Words()) is None
 
+    @pytest.mark.parametrize("text", ["What is that values differ?", 'What happens if set to "True"?'])
+    def test_that_have_lost_a_word_are_none(self, text):
+        assert refused(checks.question, text, WORDS) == "not a question"
+
     @pytest.mark.parametrize("text", ["What ends the loop", "The loop?", "It ends."])
     def test_without_a_mark_or_a_word_that_asks_are_none(self, text):
         assert refused(checks.question, text, WORDS) == "not a question"
