@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datagen.completions import Completions
-from datagen.journal import Journal
-from datagen.records import content_id
 from datagen.request import Completion
-from datagen.segments import SCHEMA, write_segment
+from datagen.schema import content_id
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+from datagen.store.segments import SCHEMA, write_segment
 
 PARTITION = 2_000  # requests
 STAGE = 500_000  # completions that a stage of the first run leaves

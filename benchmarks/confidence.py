@@ -29,20 +29,20 @@ from pydantic import Field
 
 import datagen.stage
 from benchmarks import planted
-from datagen.console import Console
-from datagen.line import LINE, find_stage, installed_stages
-from datagen.recipe import load_recipe
-from datagen.records import EXAMPLES, table_of
+from datagen.recipe.model import load_recipe
+from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
+from datagen.report.console import Console
 from datagen.request import Answers, Request
-from datagen.runner import run
-from datagen.runs import Run
+from datagen.run.folder import Run
+from datagen.run.runner import run
+from datagen.schema import EXAMPLES, table_of
 from datagen.stage import Context, ModelStage, Outcome, SourceStage, mean_logprob
-from datagen.stages.calibrate.combination import combine, held_out
-from datagen.stages.calibrate.curves import Bools, Floats, auroc, reliability
-from datagen.stages.calibrate.labelled import numbers
-from datagen.stages.calibrate.promises import BINS, Counts, bin_of, promise, steps
-from datagen.stages.text import reading
-from datagen.tables import parts, read_part, write_table
+from datagen.stages.confidence.calibrate.combination import combine, held_out
+from datagen.stages.confidence.calibrate.curves import Bools, Floats, auroc, reliability
+from datagen.stages.confidence.calibrate.labelled import numbers
+from datagen.stages.confidence.calibrate.promises import BINS, Counts, bin_of, promise, steps
+from datagen.stages.shared import passage_qa
+from datagen.store.parquet import parts, read_part, write_table
 
 RESAMPLINGS = 200
 LEARN = 1 / 3  # of the labelled rows
@@ -67,7 +67,7 @@ source = SourceStage(
 
 def ask(rows: pa.Table, options: datagen.stage.Options, context: Context) -> Iterator[Request]:
     """Have each answer read after its passage and question."""
-    prompt = context.prompt(reading.PROMPT)
+    prompt = context.prompt(passage_qa.PROMPT)
     for row in rows.select(["id", "question", "context", "answer"]).to_pylist():
         yield prompt.ask(
             row["id"],
@@ -136,7 +136,9 @@ def score(
 
 def scoring() -> dict[str, str]:
     """List the installed stages of the line that score examples: those before calibrate that refine them."""
-    before = [name for name in LINE[: LINE.index("calibrate")] if name in installed_stages()]
+    before = [
+        name for name in DEFAULT_PIPELINE[: DEFAULT_PIPELINE.index("calibrate")] if name in installed_stages()
+    ]
     stages = {name: find_stage(name) for name in before}
     return {name: name for name, stage in stages.items() if stage.takes == stage.gives == "examples"}
 

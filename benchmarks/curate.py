@@ -22,10 +22,10 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from datagen.recipe import Recipe
-from datagen.records import EXAMPLES, content_id
+from datagen.recipe.model import Recipe
 from datagen.request import Usage
-from datagen.runner import run
+from datagen.run.runner import run
+from datagen.schema import EXAMPLES, content_id
 from datagen.stage import Context, Options, Outcome, SourceStage
 
 PARTITION = 10_000  # rows

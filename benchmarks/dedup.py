@@ -34,8 +34,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.records import EXAMPLES, table_of
-from datagen.tables import part_name, parts, read_part, write_table
+from datagen.schema import EXAMPLES, table_of
+from datagen.store.parquet import part_name, parts, read_part, write_table
 
 THRESHOLD, SHINGLE = 0.7, 5
 BLOCK = 10_000  # documents
@@ -240,11 +240,11 @@ def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
 
 def run_ours(folder: Path, workers: int) -> None:
     """Run the stage as a line does, on a cluster that is open; print the seconds."""
-    from datagen.cluster import local_cluster
-    from datagen.recipe import Recipe
+    from datagen.cluster.local import local_cluster
+    from datagen.recipe.model import Recipe
+    from datagen.run.tasks import Job, run_whole
     from datagen.stage import Context
-    from datagen.stages.dedup import stage
-    from datagen.work import Job, run_whole
+    from datagen.stages.filter.dedup import stage
 
     recipe = Recipe.model_validate({"name": "benchmark", "corpus": [{"path": "none"}]})
     out = folder / "out"

@@ -20,12 +20,12 @@ import pyarrow as pa
 import yaml
 
 from benchmarks import planted
-from datagen.console import Console
-from datagen.recipe import load_recipe
-from datagen.records import EXAMPLES, chat, table_of
-from datagen.runner import run
-from datagen.runs import Run
-from datagen.tables import parts, read_part, write_table
+from datagen.recipe.model import load_recipe
+from datagen.report.console import Console
+from datagen.run.folder import Run
+from datagen.run.runner import run
+from datagen.schema import EXAMPLES, chat, table_of
+from datagen.store.parquet import parts, read_part, write_table
 
 SHOWN = 10  # pairs at either end
 
@@ -50,8 +50,8 @@ def measure(pairs: dict[str, planted.Pair], options: argparse.Namespace, folder:
         "models": {"generator": {"model": options.model}},
         "stages": {
             "planted": {"use": "benchmarks.confidence:source", "path": str(folder / "rows.parquet")},
-            "pair": {"neighbours": options.neighbours},
-            "in_context_utility": {},
+            "delift_neighbours": {"neighbours": options.neighbours},
+            "delift_utility": {},
             "select": {"method": {"instruction": "utility"}},
         },
     }
@@ -68,7 +68,7 @@ def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
     """Average the utilities by how near the two are and by whether the example is right; show both ends."""
     found = [
         (one["utility"], pairs[row["id"]], pairs[one["id"]])
-        for row in _rows(finished, "in_context_utility")
+        for row in _rows(finished, "delift_utility")
         for one in row["utility"]
     ]
     found.sort(key=lambda pair: -pair[0])
@@ -79,7 +79,7 @@ def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:
         groups[_near(row, example)].append(worth)
         groups["of wrong examples" if example.how else "of right examples"].append(worth)
     kept = {row["id"] for row in _rows(finished, "select")}
-    record = finished.stage_record("in_context_utility") or {}
+    record = finished.stage_record("delift_utility") or {}
     return {
         "rows": len(pairs),
         "pairs": len(found),

@@ -39,20 +39,20 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.endpoint import endpoint
-from datagen.asking import generate, write_requests
-from datagen.completions import Completions
-from datagen.crew import PARTITIONS_AT_ONCE
+from datagen.cluster.hardware import core_ids
+from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
+from datagen.engines.identity import identify, resolve
 from datagen.engines.openai import body_of
-from datagen.generation import leave_engine_room
-from datagen.machine import core_ids
-from datagen.models import identify, resolve
-from datagen.recipe import Model, Models, OpenAIModel, Recipe, VllmModel
-from datagen.records import fraction
+from datagen.engines.pool import leave_engine_room
+from datagen.recipe.model import Model, Models, OpenAIModel, Recipe, VllmModel
 from datagen.request import Request, Sampling
+from datagen.run.model_tasks import generate, write_requests
+from datagen.run.tasks import Job
+from datagen.schema import fraction
 from datagen.stage import Context, ModelStage, Options
-from datagen.tables import write_table
-from datagen.work import Job
+from datagen.store.completions import Completions
+from datagen.store.parquet import write_table
 
 PASSAGE = 1000  # characters, about
 PARTITION = 5000  # requests

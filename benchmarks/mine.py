@@ -36,14 +36,14 @@ from typing import Any
 import pyarrow as pa
 
 from datagen.prompt import load
-from datagen.recipe import Recipe
-from datagen.records import DOCUMENTS, fraction, table_of
+from datagen.recipe.model import Recipe
+from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.chunk import stage as chunk
-from datagen.stages.mine import exercises_of
-from datagen.stages.mine import stage as mine
-from datagen.stages.mine.language import read
-from datagen.stages.mine.vocabulary import count_words, learn
+from datagen.stages.reading.mine import exercises_of
+from datagen.stages.reading.mine import stage as mine
+from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.vocabulary import count_words, learn
+from datagen.stages.sources.chunk import stage as chunk
 
 SHARES = 4  # in which the two take turns
 VOCABULARY = 16_000  # pieces of the reference's domain vocabulary

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datagen.records import chat, content_id, fraction, pick
-from datagen.stages.text.sentences import split_sentences
+from datagen.schema import chat, content_id, fraction, pick
+from datagen.stages.shared.segment.sentences import split_sentences
 
 WRONG = 0.2  # of the rows
 

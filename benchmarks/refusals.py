@@ -18,22 +18,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from datagen.completions import Completions
-from datagen.generation import EngineRoom
-from datagen.journal import Journal
-from datagen.models import identify
+from datagen.engines.identity import identify
+from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe import Recipe, VllmModel
-from datagen.records import PASSAGES, PROBES, fraction, table_of
+from datagen.recipe.model import Recipe, VllmModel
 from datagen.request import Answer
+from datagen.schema import PASSAGES, PROBES, fraction, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.refuse import Options as RefuseOptions
-from datagen.stages.refuse import near_miss
-from datagen.stages.text import reading
-from datagen.stages.text.sentences import split_sentences
+from datagen.stages.knowledge import unanswerable
+from datagen.stages.knowledge.refuse import Options as RefuseOptions
+from datagen.stages.shared import passage_qa
+from datagen.stages.shared.segment.sentences import split_sentences
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer.recipe import load_recipe
 from datagen.synthesizer.sets import Paragraph, load
-from datagen.tables import part_name, write_table
 
 Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
 
@@ -86,23 +86,23 @@ def search(planted: Sequence[Planted]) -> list[bool]:
     with tempfile.TemporaryDirectory() as folder:
         write_table(table_of(PASSAGES, shelf), Path(folder) / "stages" / "chunk" / part_name(0))
         given = {"name": "benchmark", "corpus": [{"path": "."}], "stages": {"ingest": None, "chunk": None}}
-        context = Context("near_miss", Recipe.model_validate(given), Path(folder))
+        context = Context("unanswerable", Recipe.model_validate(given), Path(folder))
         context = replace(context, output=Path(folder) / "out")
-        table, options = table_of(PROBES, rows), near_miss.Options(share=1, changed=0)
+        table, options = table_of(PROBES, rows), unanswerable.Options(share=1, changed=0)
         readers = Partitions([lambda names: table if names is None else table.select(names)])
-        (number,) = near_miss.run(readers, options, context)
-        near = near_miss.apply(table, number, options, context).kept["near"].to_pylist()
+        (number,) = unanswerable.run(readers, options, context)
+        near = unanswerable.apply(table, number, options, context).kept["near"].to_pylist()
     return [found["context"] == one["shown"] for found, one in zip(near, planted, strict=True)]
 
 
 def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
     """Ask the judge whether what is shown leaves the question open."""
-    prompt, spec = load_prompt(reading.PROMPT), VllmModel(model=model)
+    prompt, spec = load_prompt(passage_qa.PROMPT), VllmModel(model=model)
     who = identify(spec)
     requests = {}
     for number, one in enumerate(planted):
         shown = {"question": one["question"], "passage": one["shown"], "heading": one["title"]}
-        request = reading.ask(prompt, str(number), task="near_miss", **shown)
+        request = passage_qa.ask(prompt, str(number), task="near_miss", **shown)
         requests[request.key(who)] = request
     folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{who.name}-{who.revision}"
     store = Completions(folder)
@@ -117,7 +117,7 @@ def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
         store.settle()
     found = store.find(keys)
     told = {
-        r.row: reading.probability_left_open(Answer(r, found[key]), prompt) for key, r in requests.items()
+        r.row: passage_qa.probability_left_open(Answer(r, found[key]), prompt) for key, r in requests.items()
     }
     return [bool((said := told[str(number)]) and said >= sure) for number in range(len(planted))]
 

@@ -24,12 +24,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.recipe import Recipe
-from datagen.records import EXAMPLES
+from datagen.recipe.model import Recipe
+from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
-from datagen.stages.select import apply, stage
-from datagen.stages.text.vectors import learn
-from datagen.tables import part_name, parts, read_part, write_table
+from datagen.stages.select.select import apply, stage
+from datagen.stages.shared.similarity.vectors import learn
+from datagen.store.parquet import part_name, parts, read_part, write_table
 
 METHODS = ("score", "entropy", "coverage", "vote_k", "novelty")
 MATTERS = 1_000

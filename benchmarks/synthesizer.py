@@ -23,23 +23,23 @@ from typing import Any
 
 import yaml
 
-from datagen.completions import Completions
-from datagen.console import Console
-from datagen.generation import EngineRoom
-from datagen.journal import Journal
-from datagen.models import identify
+from datagen.engines.identity import identify
+from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe import VllmModel, load_recipe
-from datagen.records import fraction
+from datagen.recipe.model import VllmModel, load_recipe
+from datagen.report.console import Console
 from datagen.request import Request
-from datagen.runner import run
-from datagen.runs import Run
-from datagen.stages.text import reading
-from datagen.stages.text.matching import likeness
+from datagen.run.folder import Run
+from datagen.run.runner import run
+from datagen.schema import fraction
+from datagen.stages.shared import passage_qa
+from datagen.stages.shared.language.matching import likeness
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+from datagen.store.parquet import parts, read_part
 from datagen.synthesizer.recipe import LabelledSet, SynthesizerRecipe
 from datagen.synthesizer.recipe import load_recipe as load_synthesizer
 from datagen.synthesizer.sets import Paragraph, load
-from datagen.tables import parts, read_part
 
 TASK = "marked_question"
 ROUND_TRIP = ("round trip", "answered without")  # how the reasons of its drops begin
@@ -182,7 +182,7 @@ def abstentions(
     Right: an answer to the first, "the text does not say" to the second. The other paragraph is one that
     does not hold the answer.
     """
-    prompt = load_prompt(reading.PROMPT)
+    prompt = load_prompt(passage_qa.PROMPT)
     spec = VllmModel(model=model)
     who = identify(spec)
     asked: dict[str, list[tuple[Request, bool, str]]] = defaultdict(list)
@@ -201,7 +201,7 @@ def abstentions(
         others = [p for p in by_article[paragraph.set, paragraph.title] if question.answer not in p.text]
         others = others or [p for p in paragraphs if p.set == paragraph.set and question.answer not in p.text]
         shown = paragraph if own else min(others, key=lambda p: fraction(question.id, p.id))
-        request = reading.ask(
+        request = passage_qa.ask(
             prompt, question.id, task="shown", question=question.text, passage=shown.text, heading=shown.title
         )
         mine.append((request, own, question.answer))
@@ -216,7 +216,7 @@ def abstentions(
     figures = {}
     for name, mine in asked.items():
         said = [(found[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
-        silent = [reading.left_open(text, prompt) for text, _, _ in said]
+        silent = [passage_qa.left_open(text, prompt) for text, _, _ in said]
         right = sum(quiet != own for quiet, (_, own, _) in zip(silent, said, strict=True))
         agree = [likeness(text, answer) == 1 for text, own, answer in said if own]
         figures[name] = {

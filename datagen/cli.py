@@ -36,9 +36,9 @@ def run(
     run of the recipe is used again and not asked again. Exit status: 0 at the end of the line, 2 for what the
     user can mend, 3 when the recipe's budget is spent.
     """
-    from datagen.console import Console
-    from datagen.recipe import load_recipe
-    from datagen.runner import run as run_recipe
+    from datagen.recipe.model import load_recipe
+    from datagen.report.console import Console
+    from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
     with Console() as console:
@@ -64,7 +64,7 @@ def label(
     Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
     what is kept is then as precise as the recipe promises. docs/confidence.md says how.
     """
-    from datagen.labels.session import label as judge
+    from datagen.stages.confidence.labels.session import label as judge
 
     judge(run, labels, rows, page, stage)
 
@@ -97,8 +97,8 @@ def probe(
     outputs: Annotated[Path, typer.Option(help="Answers are kept in OUTPUTS/held-out/")] = Path("outputs"),
 ) -> None:
     """Measure on held-out questions how honest a model is about what it knows, before and after training."""
-    from datagen.console import show_measures
-    from datagen.stages.probe.heldout import probe as score
+    from datagen.evaluate.honesty import probe as score
+    from datagen.report.console import show_measures
 
     show_measures(score(sets, model, after, outputs / "held-out"))
 
@@ -106,7 +106,7 @@ def probe(
 @app.command()
 def doctor() -> None:
     """Say what this machine can run, and what is missing for the rest."""
-    from datagen.doctor import diagnose
+    from datagen.report.doctor import diagnose
 
     if not diagnose():
         raise typer.Exit(1)
@@ -115,7 +115,7 @@ def doctor() -> None:
 @app.command()
 def stages() -> None:
     """List the stages that recipes may name, those of other packages included."""
-    from datagen.line import find_stage, installed_stages
+    from datagen.recipe.registry import find_stage, installed_stages
 
     for name in installed_stages():
         stage = find_stage(name)
@@ -128,11 +128,11 @@ def schema(
 ) -> None:
     """Print the JSON schema of a recipe, for editors that complete and check YAML."""
     if markdown:
-        from datagen import reference
+        from datagen.recipe import reference
 
         typer.echo(reference.markdown(), nl=False)
     else:
-        from datagen.recipe import json_schema
+        from datagen.recipe.model import json_schema
 
         typer.echo(json.dumps(json_schema(), indent=2))
 

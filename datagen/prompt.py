@@ -19,8 +19,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from pydantic import BaseModel, ValidationError
 
 from datagen.errors import UserError
-from datagen.records import content_id
 from datagen.request import Message, Request, Sampling
+from datagen.schema import content_id
 
 # <|im_end|>, <start_of_turn>, [INST], <<SYS>>, <s>: what chat templates of current models use as control.
 CONTROL = re.compile(r"<\|[^<>|\s]{1,40}\|>|<(?:/?s|bos|eos|(?:start|end)_of_turn)>|\[/?INST\]|<</?SYS>>")

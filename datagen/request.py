@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from datagen.records import content_id
+from datagen.schema import content_id
 
 Message = dict[str, str]
 Schema = TypeVar("Schema", bound=BaseModel)

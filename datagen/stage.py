@@ -31,13 +31,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from datagen.records import LINEAGE, TABLES, example_id, table_of
 from datagen.request import Answer, Answers, Identity, Reject, Request
-from datagen.tables import UNFINISHED
+from datagen.schema import LINEAGE, TABLES, example_id, table_of
+from datagen.store.parquet import UNFINISHED
 
 if TYPE_CHECKING:
     from datagen.prompt import Prompt
-    from datagen.recipe import Recipe
+    from datagen.recipe.model import Recipe
 
 
 TRACED = tuple(part.name for part in LINEAGE)
@@ -158,7 +158,7 @@ class Builder:
     Parameters
     ----------
     gives
-        Kind of table: a key of `datagen.records.TABLES`.
+        Kind of table: a key of `datagen.schema.TABLES`.
     context
         The running stage.
     prompt, prompt_hash

@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from datagen.engines import Unreachable
+from datagen.engines.identity import identify
 from datagen.errors import UserError
-from datagen.models import identify
-from datagen.recipe import OpenAIModel
+from datagen.recipe.model import OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries
@@ -161,7 +161,8 @@ def asked_pause(header: str | None, now: datetime) -> float:
 
 def own_pause(attempt: int) -> float:
     """Seconds to wait after the try of this number, from 1: doubling, with jitter."""
-    return min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)
+    result: float = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)
+    return result
 
 
 def proxy_for(url: str) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from datagen.engines.identity import identify
 from datagen.errors import UserError
-from datagen.models import identify
-from datagen.recipe import ScriptedModel
+from datagen.recipe.model import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.named import load_file
+from datagen.recipe.import_string import load_file
 
 planted = load_file(Path(__file__).parents[2] / "benchmarks" / "planted.py")
 

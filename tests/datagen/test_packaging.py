@@ -13,9 +13,9 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 CHECK = """
 import datagen, sys
-from datagen.line import find_stage, installed_stages
+from datagen.recipe.registry import find_stage, installed_stages
 from datagen.prompt import load
-from datagen.recipe import Recipe, json_schema
+from datagen.recipe.model import Recipe, json_schema
 assert datagen.__file__.startswith(sys.argv[1]), datagen.__file__
 assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 20
 assert all(find_stage(name) for name in installed_stages())
@@ -28,9 +28,9 @@ assert json_schema()
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    wanted = ("datagen", "labels", "stages", "prompts", "synthesizer")
-    for name in wanted:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("datagen", "stages", "prompts"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
@@ -40,13 +40,7 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_module_prompt_and_template(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
-    places = {
-        "datagen": "datagen",
-        "labels": "datagen/labels",
-        "stages": "datagen/stages",
-        "prompts": "datagen/prompts",
-        "synthesizer": "datagen/synthesizer",
-    }
+    places = {"datagen": "datagen", "stages": "datagen/stages", "prompts": "datagen/prompts"}
     for folder, place in places.items():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".yaml", ".j2"}:

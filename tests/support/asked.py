@@ -7,8 +7,8 @@ import pyarrow as pa
 from rows import context
 
 from datagen.engines.scripted import completion_of
-from datagen.records import TABLES, table_of
 from datagen.request import Answer, Answers, Identity
+from datagen.schema import TABLES, table_of
 
 WHO = Identity("planted", "1")
 

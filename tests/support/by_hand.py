@@ -11,7 +11,7 @@ from pathlib import Path
 
 import toys
 
-from datagen import generation
+from datagen.engines import pool
 
 CALLS = "BY_HAND_CALLS"  # environment variable: the file to which `counted` writes each call
 ENGINE = ("--resources", "engine=1", "--nthreads", "4")
@@ -102,7 +102,7 @@ def _bear_a_child():
 
 def engines_open():
     """Say whether this process has an engine open."""
-    return generation._room is not None
+    return pool._room is not None
 
 
 def calls(path):

@@ -4,7 +4,7 @@ import math
 
 from rows import example
 
-from datagen.records import EXAMPLES, chat, table_of
+from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stage import Options, Outcome, SourceStage
 
 MATTERS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datagen.recipe import Recipe
-from datagen.records import EXAMPLES, chat, content_id, table_of
+from datagen.recipe.model import Recipe
+from datagen.schema import EXAMPLES, chat, content_id, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.measure import stage as measure
+from datagen.stages.confidence.measure import stage as measure
 
 
 def example(kind="instruction", document="d", **fields):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from datagen.records import chat, content_id
 from datagen.request import Reject, Request, Sampling
+from datagen.schema import chat, content_id
 from datagen.stage import Builder, MapStage, ModelStage, Options, Outcome, SourceStage, WholeStage
 
 DIED = "TOY_DIED"  # environment variable: the file that `dying` leaves when it has died

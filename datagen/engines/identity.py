@@ -1,0 +1,96 @@
+"""
+Models by name: who a model is, and where its files are.
+
+`identify` answers from files and names alone, in milliseconds, since every request's key holds it. `resolve`
+gives what an engine can load, and prepares a bundled model on first use (`datagen.engines.bundled`).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from datagen.engines import bundled
+from datagen.errors import UserError
+from datagen.recipe.model import OpenAIModel, Recipe, ScriptedModel, VllmModel
+from datagen.request import Identity
+
+WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
+SAMPLES, SAMPLE_BYTES = 64, 16384  # of a weight file, spread evenly
+
+
+def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
+    """
+    Name a model and its revision: what every request to it is keyed by.
+
+    * ``bundled`` and ``bundled-chat``: hashes of what they are made of; they need not be installed.
+    * A folder: its name, and the hash of its configuration, tokenizer and chat template and of its
+      weight files' names, sizes and evenly spread samples of their content. A model that was trained
+      further in the same folder is another revision; a copied or moved folder is the same.
+    * A hub's id: the revision that the recipe says, else ``main``. The hub is not asked, so when the
+      authors move ``main``, a refresh goes on with the answers it has. Pin a commit to be exact.
+    * A server's model, or a function: what the recipe says. Whoever serves other weights under the same
+      name says another ``revision`` to have everything written anew.
+
+    Raises
+    ------
+    UserError
+        When a folder is named that holds no checkpoint.
+    """
+    if not isinstance(spec, VllmModel):
+        return Identity(spec.model, spec.revision)
+    if spec.model in bundled.NAMES:
+        return Identity(bundled.NAMES[spec.model], bundled.revision(spec.model))
+    if folder := _folder(spec.model):
+        return Identity(folder.name, spec.revision or _fingerprint(folder))
+    return Identity(spec.model, spec.revision or "main")
+
+
+def identities(recipe: Recipe) -> dict[str, Identity]:
+    """Name the models that play the roles of a recipe."""
+    return {role: identify(recipe.models.role(role)) for role in recipe.models.roles}
+
+
+def resolve(spec: VllmModel) -> str:
+    """Give the path or hub id that an engine loads; a bundled model is prepared if it is not there."""
+    if spec.model in bundled.NAMES:
+        return str(bundled.prepare(spec.model))
+    folder = _folder(spec.model)
+    return str(folder) if folder else spec.model
+
+
+def _folder(model: str) -> Path | None:
+    """Take a model's name as a folder, if it is one or is written as one."""
+    path = Path(model).expanduser()
+    if not (path.is_dir() or model.startswith(("/", "./", "../", "~"))):
+        return None
+    if not (path / "config.json").is_file():
+        raise UserError(
+            f"models: {model!r} is not a folder with a checkpoint: it has no config.json. "
+            "Name a folder that transformers' save_pretrained wrote, a model hub's id, or bundled"
+        )
+    return path.resolve()
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash what determines a checkpoint's answers: small files whole, weights by samples."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        if path.suffix in (".json", ".jinja", ".model", ".txt"):
+            parts: Iterator[bytes] = iter([path.read_bytes()])
+        elif path.suffix in WEIGHTS:
+            parts = _samples(path)
+        else:
+            continue
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        for part in parts:
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _samples(path: Path) -> Iterator[bytes]:
+    """Read evenly spread pieces of a file, the first and the last among them; all of a small one."""
+    last = max(path.stat().st_size - SAMPLE_BYTES, 0)
+    with path.open("rb") as file:
+        for start in sorted({last * number // (SAMPLES - 1) for number in range(SAMPLES)}):
+            file.seek(start)
+            yield file.read(SAMPLE_BYTES)

@@ -1,0 +1,220 @@
+"""
+The engine room: requests in, completions out, inside one worker process.
+
+A worker loads each model once and feeds it from all partitions that are in its hands through one
+bounded window, the oldest partition first, so that the tail of one is filled by the next. An answer is
+handed over, to be kept, before its place in the window is given away.
+
+Of an engine that dies or hangs nothing is seen here: `datagen.engines.supervised` opens it again.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from datagen.engines.supervised import GuardedEngine
+from datagen.errors import UserError
+from datagen.recipe.model import Model
+from datagen.request import Completion, Identity, Request
+
+
+class EngineRoom:
+    """
+    The engines of this process, each open at most once, and the event loop that feeds them.
+
+    The loop runs in a thread of its own; `generate` may be called from many threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine-room", daemon=True)
+        self._thread.start()
+        self._feeds: dict[str, _Feed] = {}
+        self._runs: dict[str, set[asyncio.Task[Any]]] = {}  # what is generated for whom
+
+    def generate(
+        self,
+        run: str,
+        spec: Model,
+        identity: Identity,
+        requests: Iterable[tuple[str, Request]],
+        keep: Callable[[Completion], None],
+    ) -> None:
+        """
+        Answer requests.
+
+        Parameters
+        ----------
+        run
+            For whom: the folder of its recipe.
+        spec, identity
+            The model.
+        requests
+            Pairs of key and request, in the order they are to be sent. They are taken one by one as the
+            window has room, in the engine room's own thread.
+        keep
+            Given every completion as it comes, in the engine room's own thread.
+
+        Raises
+        ------
+        UserError
+            When an engine cannot be started or a server cannot be reached; what was answered before has
+            been kept.
+        CancelledError
+            When the run left meanwhile.
+        """
+        self._wait(self._for(run, self._generate(spec, identity, requests, keep)))
+
+    def leave(self, run: str) -> bool:
+        """End what is generated for a run. Returns whether no other run was here."""
+        result: bool = self._wait(self._leave(run))
+        return result
+
+    def close(self) -> None:
+        """End all engines and the loop."""
+        self._wait(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _wait(self, work: Any) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result()
+
+    async def _for(self, run: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        mine = self._runs.setdefault(run, set())
+        mine.add(task)
+        try:
+            await work
+        finally:
+            mine.remove(task)
+
+    async def _leave(self, run: str) -> bool:
+        mine = self._runs.pop(run, set())
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, return_exceptions=True)
+        return not self._runs
+
+    async def _generate(
+        self,
+        spec: Model,
+        identity: Identity,
+        requests: Iterable[tuple[str, Request]],
+        keep: Callable[[Completion], None],
+    ) -> None:
+        feed = self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
+        try:
+            await feed.answer(requests, keep)
+        except UserError as error:
+            raise UserError(str(error)) from None  # plain, so that it can be pickled
+
+    async def _close(self) -> None:
+        for feed in self._feeds.values():
+            await feed.close()
+        self._feeds.clear()
+
+
+class _Batch:
+    """The requests of one call, and what becomes of them."""
+
+    def __init__(self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]) -> None:
+        self._requests, self._keep = iter(requests), keep
+        self._in_flight, self._exhausted = 0, False
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self) -> tuple[str, Request] | None:
+        """Take the next request; None when there is none, or none is wanted any more."""
+        following = None if self.ended.done() else next(self._requests, None)
+        if following is None:
+            self._exhausted = True
+            self._end_if_done()
+        else:
+            self._in_flight += 1
+        return following
+
+    def give(self, completion: Completion) -> None:
+        """Keep an answer. One that comes after the end, which was an error, is not waited for."""
+        self._in_flight -= 1
+        if not self.ended.done():
+            self._keep(completion)
+            self._end_if_done()
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    def _end_if_done(self) -> None:
+        if self._exhausted and not self._in_flight and not self.ended.done():
+            self.ended.set_result(None)
+
+
+class _Feed:
+    """One engine and its window: so many askers, each with one request in flight, then the next."""
+
+    def __init__(self, spec: Model, identity: Identity) -> None:
+        self._engine = GuardedEngine(spec, identity)
+        self._places = spec.window  # of the window, without an asker
+        self._askers: set[asyncio.Task[None]] = set()
+        self._batches: deque[_Batch] = deque()  # that may have requests left, the oldest first
+
+    async def answer(
+        self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]
+    ) -> None:
+        """Answer requests, once all of the earlier calls are on their way."""
+        batch = _Batch(requests, keep)
+        self._batches.append(batch)
+        while self._places:
+            self._places -= 1
+            asker = asyncio.create_task(self._ask())
+            self._askers.add(asker)
+            asker.add_done_callback(self._askers.discard)
+        await batch.ended
+
+    async def _ask(self) -> None:
+        while self._batches:
+            batch = self._batches[0]
+            try:
+                if following := batch.take():
+                    key, request = following
+                    batch.give(await self._engine.answer(request, key))
+                else:
+                    self._batches.popleft()
+            except Exception as error:
+                batch.fail(error)
+        self._places += 1
+
+    async def close(self) -> None:
+        """End the engine, and the requests in flight that nobody waits for any more."""
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.gather(*self._askers, return_exceptions=True)
+        await self._engine.close()
+
+
+_room: EngineRoom | None = None
+_room_lock = threading.Lock()
+
+
+def engine_room() -> EngineRoom:
+    """Give this process's engine room, opened on first use."""
+    global _room
+    with _room_lock:
+        if _room is None:
+            _room = EngineRoom()
+        return _room
+
+
+def leave_engine_room(run: str) -> None:
+    """End what this process generates for a run, and the engines with the last run that asked them."""
+    global _room
+    with _room_lock:
+        if _room is not None and _room.leave(run):
+            _room.close()
+            _room = None

@@ -1,0 +1,190 @@
+"""
+An engine that survives: opened when it is first asked, and again whenever it dies or hangs.
+
+The requests that were in flight in an engine that died are suspects. They are asked again with nothing
+else in flight: in halves, and in halves of those halves that kill the engine again, so that the one
+request that does it among 128 is alone after seven deaths more. Alone it may kill the engine three times;
+then it is answered with an error.
+
+An engine hangs when requests are in flight and none is answered for the model's `patience`. A request's
+own waiting says nothing: it may stand in the engine's queue. A server's engine has a time-out for each
+request instead.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datagen.engines import Engine, EngineDied, open_engine
+from datagen.recipe.model import Model, OpenAIModel
+from datagen.request import Completion, Identity, Request
+
+LIVES = 3  # how many times a request may be alone in an engine that dies
+PULSES = 10  # looks at whether the engine hangs, in the time of its patience
+
+
+@dataclass
+class _Suspect:
+    """A request that was in flight when the engine died."""
+
+    request: Request
+    key: str
+    answered: asyncio.Future[Completion]
+    deaths: int = 0  # of engines in which it was alone
+
+
+class GuardedEngine:
+    """
+    One engine, opened again when it dies.
+
+    Parameters
+    ----------
+    spec, identity
+        The model.
+    """
+
+    def __init__(self, spec: Model, identity: Identity) -> None:
+        self._spec, self._identity = spec, identity
+        self._patience = None if isinstance(spec, OpenAIModel) else spec.patience
+        self._engine: Engine | None = None
+        self._changing = asyncio.Lock()  # held while one is started or ended: the memory may hold one only
+        self._starting: asyncio.Task[Engine] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._in_flight: set[asyncio.Timeout] = set()
+        self._heard = 0.0  # when the last answer came, or the first request went out
+        self._out = 0  # requests that are asked in the ordinary way
+        self._suspects: list[_Suspect] = []
+        self._sifting: asyncio.Task[None] | None = None
+        self._calm = asyncio.Event()  # there are no suspects
+        self._calm.set()
+
+    async def answer(self, request: Request, key: str) -> Completion:
+        """
+        Answer a request, however many engines it takes.
+
+        Raises
+        ------
+        datagen.errors.UserError
+            When an engine cannot be started, or a server cannot be reached.
+        """
+        while not self._calm.is_set():
+            await self._calm.wait()
+        self._out += 1
+        try:
+            return await self._ask(request, key)
+        except EngineDied:
+            suspect = _Suspect(request, key, asyncio.get_running_loop().create_future())
+            self._suspects.append(suspect)
+            self._calm.clear()
+        finally:
+            self._out -= 1
+            if self._suspects and not self._out:
+                self._sifting = asyncio.create_task(self._clear(self._suspects))
+                self._suspects = []
+        return await suspect.answered
+
+    async def close(self) -> None:
+        """End the engine."""
+        if self._sifting is not None:
+            self._sifting.cancel()
+        async with self._changing:
+            await self._end()
+
+    async def _ask(self, request: Request, key: str) -> Completion:
+        """Ask the engine, and end it when it has died."""
+        engine = self._engine or await self._open()
+        if not self._in_flight:
+            self._heard = time.monotonic()
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._in_flight.add(limit)
+                try:
+                    completion = await engine.answer(request, key)
+                finally:
+                    self._in_flight.remove(limit)
+            self._heard = time.monotonic()
+            return completion
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            death = EngineDied(f"it answered nothing for {self._patience:g} seconds")
+        except EngineDied as error:
+            death = error
+        async with self._changing:
+            if self._engine is engine:
+                await self._end()
+        raise death
+
+    async def _open(self) -> Engine:
+        """Wait for an engine. One that cannot be started fails all who wait for it."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        return await asyncio.shield(self._starting)
+
+    async def _start(self) -> Engine:
+        try:
+            async with self._changing:
+                engine = open_engine(self._spec)
+                await engine.start()
+                self._engine = engine
+                if self._patience:
+                    self._watching = asyncio.create_task(self._watch(self._patience))
+                return engine
+        finally:
+            self._starting = None
+
+    async def _end(self) -> None:
+        engine, self._engine = self._engine, None
+        if self._watching is not None:
+            self._watching.cancel()
+        if engine is not None:
+            await engine.close()
+
+    async def _watch(self, patience: float) -> None:
+        """Give up every request in flight once none has been answered for so many seconds."""
+        while not self._in_flight or time.monotonic() - self._heard < patience:
+            await asyncio.sleep(patience / PULSES)
+        for limit in self._in_flight:
+            limit.reschedule(0)
+
+    async def _clear(self, suspects: Sequence[_Suspect]) -> None:
+        """Find out who killed the engine; then the others may go on."""
+        try:
+            await self._sift(suspects)
+        except Exception as error:
+            for suspect in suspects:
+                if not suspect.answered.done():
+                    suspect.answered.set_exception(error)
+        finally:
+            self._calm.set()
+
+    async def _sift(self, suspects: Sequence[_Suspect]) -> None:
+        middle = (len(suspects) + 1) // 2
+        for half in (suspects[:middle], suspects[middle:]):
+            if half and (died := await self._try(half)):
+                await self._sift(died)
+
+    async def _try(self, suspects: Sequence[_Suspect]) -> list[_Suspect]:
+        """Ask some suspects together; return those with which the engine died and that have lives left."""
+        asked = (self._ask(suspect.request, suspect.key) for suspect in suspects)
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        died = []
+        for suspect, answer in zip(suspects, said, strict=True):
+            if isinstance(answer, EngineDied):
+                suspect.deaths += len(suspects) == 1
+                if suspect.deaths < LIVES:
+                    died.append(suspect)
+                    continue
+                answer = self._given_up(suspect, answer)
+            if isinstance(answer, Completion) and not suspect.answered.done():
+                suspect.answered.set_result(answer)
+        for answer in said:
+            if isinstance(answer, BaseException) and not isinstance(answer, EngineDied):
+                raise answer
+        return died
+
+    def _given_up(self, suspect: _Suspect, last: EngineDied) -> Completion:
+        name, revision = self._identity.name, self._identity.revision
+        error = f"the engine died {LIVES} times on this request: {last}"
+        return Completion(suspect.key, "", "error", name, revision, error=error)

@@ -1,0 +1,232 @@
+"""
+Score a model on questions that were held out: what ``datagen probe`` does.
+
+Each question is answered closed-book, greedily, and then the model is asked whether it is sure. Answers are
+kept under their keys as those of a run are, and asked for once.
+"""
+
+import gzip
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from datagen.engines.identity import identify
+from datagen.engines.pool import EngineRoom
+from datagen.errors import UserError
+from datagen.evaluate.metrics import Seen, measure
+from datagen.prompt import load
+from datagen.recipe.model import Model, VllmModel
+from datagen.request import Answer, Completion, Reject, Request, Sampling
+from datagen.stage import mean_logprob
+from datagen.stages.knowledge.probe import choices
+from datagen.stages.knowledge.probe.knowledge import said
+from datagen.stages.shared.language.matching import abstains, likeness, words
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+
+RIGHT = 0.8  # likeness from which an answer is right, as in the stage probe
+SAMPLING = Sampling(max_tokens=48)
+WORDINGS = ("refusals/does_not_know", "refusals/not_in_context")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A held-out question, and all that is right."""
+
+    text: str
+    right: tuple[str, ...]
+    lettered: choices.Lettered | None
+
+
+def read_set(path: Path) -> list[Question]:
+    """
+    Read JSON lines with ``question`` and ``answer``, and where there are any ``aliases`` and ``options``.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read, or a line is something else.
+    """
+    found = []
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    found.append(_question(json.loads(line), f"{path}:{number}"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"the probe set {path} cannot be read as JSON lines: {error}") from error
+    if not found:
+        raise UserError(f"the probe set {path} has no questions")
+    return found
+
+
+def _question(row: Mapping[str, Any], where: str) -> Question:
+    if not isinstance(row.get("question"), str) or not isinstance(row.get("answer"), str):
+        raise UserError(
+            f'{where}: write {{"question": "...", "answer": "..."}}, and aliases or options as lists'
+        )
+    text = row["question"]
+    if options := row.get("options"):
+        letters = (chr(ord("A") + number) for number in range(len(options)))
+        text = "\n".join(
+            [text, *(f"{letter}) {option}" for letter, option in zip(letters, options, strict=True))]
+        )
+    return Question(text, (row["answer"], *row.get("aliases", ())), choices.lettered(text, row["answer"]))
+
+
+def read_model(given: str) -> Any:
+    """
+    Take a model by name (bundled, a folder, a hub's id), or as a YAML file writes it for a recipe.
+
+    Raises
+    ------
+    UserError
+        When the file holds no model.
+    """
+    if not given.endswith((".yaml", ".yml")):
+        return VllmModel(model=given)
+    try:
+        fields = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+        return TypeAdapter(Model).validate_python({"engine": "vllm"} | dict(fields))
+    except (OSError, yaml.YAMLError, TypeError, ValueError, ValidationError) as error:
+        raise UserError(f"{given} holds no model as a recipe's models: has them: {error}") from error
+
+
+def probe(
+    sets: Sequence[Path], before: str, after: str | None, folder: Path
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """
+    Score one model, or a model before and after it was trained.
+
+    Parameters
+    ----------
+    sets
+        Files of held-out questions, each scored by itself.
+    before, after
+        Models, as `read_model` takes them.
+    folder
+        Where answers are kept.
+
+    Returns
+    -------
+    Set -> model -> measure -> value, as `datagen.evaluate.metrics.measure` has them.
+    """
+    asked = {str(path): read_set(path) for path in sets}
+    everything = [question for questions in asked.values() for question in questions]
+    models = {"before": before} if after is None else {"before": before, "after": after}
+    seen = {when: iter(_ask(everything, read_model(name), folder)) for when, name in models.items()}
+    report = {}
+    for path, questions in asked.items():
+        mine = {when: [next(stream) for _ in questions] for when, stream in seen.items()}
+        report[path] = {when: measure(mine["before"], one) for when, one in mine.items()}
+    return report
+
+
+def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Seen]:
+    """Let a model answer, and say whether it is sure."""
+    answer = _Asker(spec, folder)
+    try:
+        first = answer(
+            [request for number, one in enumerate(questions) for request in _requests(number, one)]
+        )
+        given: dict[str, list[Answer]] = {}
+        for one in first:
+            given.setdefault(one.request.row, []).append(one)
+        whole = [given[str(number)] for number in range(len(questions))]
+        sure = answer([_sure(answers[0], one) for answers, one in zip(whole, questions, strict=True)])
+    finally:
+        answer.close()
+    return [_seen(*one) for one in zip(questions, whole, sure, strict=True)]
+
+
+def _requests(number: int, question: Question) -> Iterator[Request]:
+    if question.lettered:
+        yield from choices.ask(load("refusals/multiple_choice"), str(number), question.lettered)
+    else:
+        prompt = load("refusals/closed_book")
+        yield prompt.ask(str(number), task="closed_book", sampling=SAMPLING, question=question.text)
+
+
+def _sure(answer: Answer, question: Question) -> Request:
+    """Ask behind an answer whether the model is sure of it."""
+    prompt, told = load("refusals/are_you_sure"), answer.completion.text.strip()
+    if question.lettered and answer.completion.choices:
+        told = answer.request.choices[_likeliest(answer.completion.choices)]
+    messages = [*answer.request.messages, {"role": "assistant", "content": told or "-"}, *prompt.render()]
+    return Request(
+        row=answer.request.row,
+        messages=messages,
+        prompt=prompt.name,
+        prompt_hash=prompt.hash,
+        task="are_you_sure",
+        sampling=Sampling(max_tokens=1),
+        choices=tuple(prompt.fields["options"]),
+    )
+
+
+def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
+    """Judge an answer. One that the engine failed on is wrong and unsure."""
+    try:
+        if question.lettered:
+            found = choices.probabilities(given)
+            best = _likeliest(found)
+            right, declined = question.lettered.letters[best] == question.lettered.right, False
+            confidence = found[best]
+        else:
+            text = said(given[0])
+            right = any(likeness(text, answer, question.text) >= RIGHT for answer in question.right)
+            declined, confidence = declines(text, question.text), math.exp(mean_logprob(given) or 0.0)
+    except Reject:
+        return Seen(False, False, 0.0)
+    yes, no = (math.exp(score) for score in sure.completion.choices or (0.0, 0.0))
+    return Seen(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
+
+
+def declines(text: str, question: str) -> bool:
+    """Tell whether an answer declines, in common words or in those that refusals are taught in."""
+    if abstains(text) and not abstains(question):
+        return True
+    line = f" {' '.join(words(text))} "
+    statements = (statement for name in WORDINGS for statement in load(name).fields["statements"])
+    return any(f" {' '.join(words(statement))} " in line for statement in statements)
+
+
+def _likeliest(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+class _Asker:
+    """One model; answers that are kept in the folder are not asked for again."""
+
+    def __init__(self, spec: Any, folder: Path) -> None:
+        self._spec, self._who, self._store = spec, identify(spec), Completions(folder)
+        self._room: EngineRoom | None = None
+
+    def __call__(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer requests, in their order."""
+        keyed = {request.key(self._who): request for request in requests}
+        keys = list(keyed)
+        missing = self._store.missing(pa.array(keys, pa.string())).to_pylist()
+        wanted = [(key, keyed[key]) for key, gone in zip(keys, missing, strict=True) if gone]
+        if wanted:
+            self._room = self._room or EngineRoom()
+            journal = Journal(self._store.folder, "probe")
+            try:
+                self._room.generate("probe", self._spec, self._who, wanted, journal.append)
+            finally:
+                journal.close()
+                self._store.settle()
+        found: dict[str, Completion] = self._store.find(keys)
+        return [Answer(request, found[request.key(self._who)]) for request in requests]
+
+    def close(self) -> None:
+        """End the engine, where one was opened."""
+        if self._room is not None:
+            self._room.close()

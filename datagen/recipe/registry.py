@@ -1,0 +1,129 @@
+"""
+The stage registry: which stages exist, in the order of the pipeline, and how they are found by name.
+
+`BUILT_IN` is the one place where a built-in stage is declared. The default pipeline, ``datagen stages``, the
+README's diagram and docs/recipe.md are made from it. Other packages add stages through the entry point group
+``datagen.stages``.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from datagen.errors import UserError
+from datagen.recipe.import_string import load
+from datagen.stage import MapStage, ModelStage, SourceStage, Stage, WholeStage
+
+GROUP = "datagen.stages"
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """
+    A built-in stage.
+
+    Parameters
+    ----------
+    name
+        Its name in recipes.
+    where
+        ``module:attribute`` below ``datagen.stages``. The first part of the module is the phase.
+    default
+        Whether a recipe without ``stages:`` runs it.
+    """
+
+    name: str
+    where: str
+    default: bool = False
+
+    @property
+    def import_string(self) -> str:
+        """The full import string."""
+        return f"{GROUP}.{self.where}"
+
+    @property
+    def phase(self) -> str:
+        """The phase of the pipeline, which is the stage's folder below ``stages/``."""
+        return self.where.partition(".")[0]
+
+
+BUILT_IN = (
+    BuiltIn("ingest", "sources.ingest:stage", default=True),
+    BuiltIn("chunk", "sources.chunk:stage", default=True),
+    BuiltIn("dedup_passages", "filter.dedup:passages", default=True),
+    BuiltIn("decontaminate_passages", "filter.decontaminate:passages", default=True),
+    BuiltIn("propose_headings", "sources.propose_headings:stage"),
+    BuiltIn("mine", "reading.mine:stage", default=True),
+    BuiltIn("long_spans", "reading.long_spans:stage"),
+    BuiltIn("outline_pairs", "reading.outline_pairs:stage"),
+    BuiltIn("comprehend", "reading.comprehend:stage", default=True),
+    BuiltIn("instruct", "generate.instruct:stage", default=True),
+    BuiltIn("non_instructional", "generate.non_instructional:stage"),
+    BuiltIn("dialogue", "generate.dialogue:stage"),
+    BuiltIn("steer", "generate.dialogue.steer:stage"),
+    BuiltIn("self_correction", "generate.self_correction:stage"),
+    BuiltIn("probe", "knowledge.probe:stage", default=True),
+    BuiltIn("second_opinion", "knowledge.second_opinion:stage"),
+    BuiltIn("resolve_contradictions", "knowledge.contradictions:stage", default=True),
+    BuiltIn("unanswerable", "knowledge.unanswerable:stage", default=True),
+    BuiltIn("refuse", "knowledge.refuse:stage", default=True),
+    BuiltIn("propose", "confidence.auto_correct:propose"),
+    BuiltIn("validate", "confidence.validate:stage"),
+    BuiltIn("measure", "confidence.measure:stage", default=True),
+    BuiltIn("score", "confidence.score:stage", default=True),
+    BuiltIn("consistency", "confidence.consistency:stage"),
+    BuiltIn("auto_correct", "confidence.auto_correct:stage"),
+    BuiltIn("difficulty", "confidence.difficulty:stage"),
+    BuiltIn("compare_difficulty", "confidence.compare_difficulty:stage"),
+    BuiltIn("meta_rank", "confidence.meta_rank:stage"),
+    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
+    BuiltIn("curate", "filter.curate:stage", default=True),
+    BuiltIn("dedup", "filter.dedup:stage", default=True),
+    BuiltIn("semantic_dedup", "filter.semantic_dedup:stage"),
+    BuiltIn("decontaminate", "filter.decontaminate:stage", default=True),
+    BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
+    BuiltIn("delift_utility", "select.delift.utility:stage"),
+    BuiltIn("select", "select.select:stage", default=True),
+    BuiltIn("mix", "handoff.mix:stage", default=True),
+    BuiltIn("handoff", "handoff.handoff:stage", default=True),
+)
+
+DEFAULT_PIPELINE = tuple(stage.name for stage in BUILT_IN if stage.default)
+
+
+def installed_stages() -> dict[str, str]:
+    """Map stage names to import strings: built-in stages in pipeline order, then others by name."""
+    built_in = {stage.name: stage.import_string for stage in BUILT_IN}
+    others = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    return built_in | {name: others[name] for name in sorted(others.keys() - built_in)}
+
+
+@cache
+def find_stage(use: str, folder: Path = Path()) -> Stage:
+    """
+    Find a stage by its name, by ``package.module:name`` or by ``./file.py:name``.
+
+    Parameters
+    ----------
+    use
+        The name or import string.
+    folder
+        The folder that ``./file.py`` is relative to.
+
+    Raises
+    ------
+    UserError
+        When there is no such stage.
+    """
+    offered = installed_stages()
+    place = offered.get(use, use)
+    if ":" not in place:
+        raise UserError(
+            f"there is no stage {use!r}; available are {', '.join(sorted(offered))}. "
+            "Name a stage of your own with use: package.module:stage or use: ./file.py:stage"
+        )
+    stage = load(place, folder, "the stage")
+    if not isinstance(stage, SourceStage | MapStage | ModelStage | WholeStage):
+        raise UserError(f"{use!r} is a {type(stage).__name__}, not a stage (see datagen/stage.py)")
+    return stage

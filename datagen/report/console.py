@@ -1,0 +1,170 @@
+"""What a person sees of a run in the terminal: progress, one line a stage, and the table at the end."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import rich.console
+from rich import box
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from datagen.request import Usage
+from datagen.run.folder import Run
+
+REASONS_SHOWN = 6
+WIDTH = 118  # of tables where no terminal says its own
+LOOK: dict[str, Any] = {
+    "title_justify": "left",
+    "title_style": "bold",
+    "box": box.SIMPLE_HEAD,
+    "pad_edge": False,
+}
+
+
+class Console:
+    """Watches a run and prints."""
+
+    def __init__(self) -> None:
+        self._out = rich.console.Console(highlight=False)
+        if not self._out.is_terminal:
+            self._out.width = WIDTH
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[said]}"),
+            TimeElapsedColumn(),
+            console=self._out,
+            transient=True,
+            disable=not self._out.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=None, said="")
+        self._stage_started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, stage: str, partitions: int) -> None:
+        """Show the stage's bar."""
+        self._stage_started = time.monotonic()
+        self._progress.reset(self._task, total=partitions, description=stage, said="")
+
+    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+        """Move the bar; with generation, say how fast it is."""
+        said = ""
+        if usage.completions:
+            pace = usage.completion_tokens / max(time.monotonic() - self._stage_started, 0.1)
+            said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, {pace:,.0f} a second"
+            said += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
+        self._progress.update(self._task, completed=partitions, said=said)
+
+    def end(self, record: dict[str, Any], resumed: bool) -> None:
+        """Print the stage's line."""
+        self._out.print(_line(record, resumed))
+        for said in record.get("damage", []):
+            self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
+
+    def summarize(self, run: Run) -> None:
+        """Print what was made, kept and dropped and why, and where it is."""
+        self._out.print(stage_table(run))
+        self._out.print(product_table(run))
+        self._out.print(f"hand-off  {run.folder / 'handoff'}")
+        self._out.print(f"report    {run.folder / 'report.html'}")
+
+
+def _line(record: dict[str, Any], resumed: bool) -> str:
+    text = f"[bold]{record['stage']:14}[/] {record['rows_in']:>7,} → {record['rows_out']:>7,}"
+    if dropped := sum(record["dropped"].values()):
+        text += f"  {dropped:,} dropped"
+    if requests := record.get("requests"):
+        text += f"  {requests['completions']:,} new answers, {requests['reused']:,} had before"
+    return text + ("  [dim](done before)[/]" if resumed else f"  [dim]{record['seconds']:.1f} s[/]")
+
+
+def stage_table(run: Run) -> Table:
+    """
+    Tabulate rows in, out and dropped with the reasons, answers new and had before, tokens and seconds.
+
+    Of the tokens: those that were written, and the share of those read that came from the prefix cache.
+    """
+    table = Table(title=f"{run.manifest['recipe']['name']}, run {run.folder.name}", **LOOK)
+    table.add_column("stage")
+    for name in ("in", "out", "dropped"):
+        table.add_column(name, justify="right")
+    table.add_column("why", ratio=1)
+    for name in ("answers", "reused", "tokens", "cached", "seconds"):
+        table.add_column(name, justify="right")
+    for record in run.stage_records():
+        requests = record.get("requests")
+        table.add_row(
+            record["stage"],
+            f"{record['rows_in']:,}",
+            f"{record['rows_out']:,}",
+            f"{sum(record['dropped'].values()):,}",
+            reasons(record["dropped"]),
+            f"{requests['completions']:,}" if requests else "",
+            f"{requests['reused']:,}" if requests else "",
+            f"{requests['completion_tokens']:,}" if requests else "",
+            _cached_share(requests) if requests else "",
+            f"{record['seconds']:.1f}",
+        )
+    return table
+
+
+def _cached_share(requests: dict[str, int]) -> str:
+    """Write the share of a stage's prompt tokens that came from the prefix cache."""
+    read = requests["prompt_tokens"]
+    return f"{requests['cached_tokens'] / read:.0%}" if read else ""
+
+
+def reasons(dropped: dict[str, int]) -> str:
+    """Write the most frequent reasons with their counts."""
+    shown = [f"{count:,} {reason}" for reason, count in list(dropped.items())[:REASONS_SHOWN]]
+    if (rest := len(dropped) - REASONS_SHOWN) > 0:
+        shown.append(f"{rest} more reasons")
+    return ", ".join(shown)
+
+
+def product_table(run: Run) -> Table:
+    """Tabulate the rows of the hand-off by product and split."""
+    from datagen.report.html import products
+
+    table = Table(title="hand-off", **LOOK)
+    table.add_column("product")
+    table.add_column("split")
+    table.add_column("rows", justify="right")
+    for product, splits in products(run).items():
+        for split, rows in splits.items() or {"": 0}.items():
+            table.add_row(product, split, f"{rows:,}")
+    return table
+
+
+def show_measures(report: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    """Print what was measured of models: set -> model -> measure -> share, None where nothing was counted."""
+    out = rich.console.Console(highlight=False)
+    for name, models in report.items():
+        table = Table(title=escape(name), **LOOK)
+        table.add_column("")
+        for model in models:
+            table.add_column(escape(model), justify="right")
+        for measure in next(iter(models.values())):
+            values = (measures[measure] for measures in models.values())
+            table.add_row(measure, *("-" if value is None else f"{value:.3f}" for value in values))
+        out.print(table)

@@ -1,0 +1,1 @@
+"""Running a recipe: the runner, its tasks, budget, run folder and lease."""

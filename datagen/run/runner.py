@@ -1,0 +1,287 @@
+"""
+A run: the recipe's stages, one after another, each a folder that is complete or absent.
+
+An unfinished run of the same recipe is continued: stages whose folder exists are not run again, and no
+completion is paid for twice. A new run takes over the completions of the earlier ones, so that a
+refresh generates only what changed.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Protocol
+from uuid import uuid4
+
+from distributed import Client, Future
+
+from datagen.cluster.local import open_cluster
+from datagen.cluster.workers import Crew, Partition
+from datagen.engines.identity import identities
+from datagen.errors import BudgetSpent, UserError
+from datagen.recipe.model import Recipe
+from datagen.report.html import write_report
+from datagen.request import Usage
+from datagen.run import budget, folder, model_tasks, tasks
+from datagen.run.lease import lease
+from datagen.run.tasks import Job, PartReport
+from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
+from datagen.store.completions import Completions
+from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
+
+
+class Watcher(Protocol):
+    """Told what the run is doing."""
+
+    def begin(self, stage: str, partitions: int) -> None:
+        """A stage begins; so many partitions are to be done."""
+
+    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+        """So many partitions are done; what generation took so far."""
+
+    def end(self, record: dict[str, Any], resumed: bool) -> None:
+        """A stage is complete: its ``stage.json``, and whether it was there already."""
+
+
+def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
+    """
+    Run a recipe to its end and return the finished run.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    outputs
+        The folder that holds ``<recipe>/<run>/``.
+    watcher
+        Told the progress.
+    fresh
+        Begin a new run where an unfinished one could be continued.
+
+    Raises
+    ------
+    UserError
+        What the user can mend: the corpus, the recipe, the engine, a run that is already going.
+    BudgetSpent
+        When a request would go over the recipe's budget.
+    """
+    home = (outputs / recipe.name).resolve()
+    line = recipe.line()
+    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
+    asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
+    models = identities(recipe) if asks else {}
+    with lease(home), open_cluster(recipe.cluster, home, asks) as client:
+        running = folder.begin(recipe, home, models, fresh)
+        for name, stage, options in line:
+            if record := running.stage_record(name):
+                watcher.end(record, resumed=True)
+                continue
+            complete = running.stage_folder(name)
+            context = Context(name, recipe, running.folder)
+            if isinstance(stage, ModelStage):
+                context = replace(context, model=models[stage.role])
+            beside = complete.with_name(UNFINISHED + name)
+            topic = f"{running.folder.name}/{name}/{uuid4().hex}"
+            job = Job(name, stage, options, context, beside, topic, running.spent)
+            inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
+            try:
+                record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
+            except BudgetSpent:
+                folder.stop(running, "budget")
+                raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
+            write_json(record, job.folder / "stage.json")
+            finish_folder(job.folder, complete)
+            watcher.end(record, resumed=False)
+        write_report(running)
+        return folder.finish(running, home)
+
+
+def wire(steps: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """
+    Find out whose tables each stage reads.
+
+    Parameters
+    ----------
+    steps
+        Name, kind of table taken and kind given, in the order of the line.
+
+    Returns
+    -------
+    Stage -> stages that it reads. A stage that gives another kind than it takes adds its table to those
+    of that kind; one that gives the kind it takes replaces them all.
+    """
+    current: dict[str, list[str]] = {}
+    wired = {}
+    for name, takes, gives in steps:
+        if takes and takes not in current:
+            raise UserError(
+                f"stages.{name} takes {takes}, but no stage before it gives any; add one that does"
+            )
+        wired[name] = list(current.get(takes, []))
+        current[gives] = [name] if takes == gives else [*current.get(gives, []), name]
+    return wired
+
+
+class _StageRun:
+    """One stage being run on the cluster."""
+
+    def __init__(
+        self, client: Client, job: Job, inputs: Sequence[Path], completions: Completions, watcher: Watcher
+    ) -> None:
+        self._client, self._job, self._inputs = client, job, inputs
+        self._completions, self._watcher = completions, watcher
+        self._crew = Crew(client, engine=isinstance(job.stage, ModelStage))
+        self._total, self._made = PartReport(), model_tasks.GenerationReport()
+
+    def work(self, reads: Sequence[str]) -> dict[str, Any]:
+        """Run the stage into its unfinished folder; return what ``stage.json`` will say."""
+        job, started = self._job, time.monotonic()
+        job.folder.mkdir()
+        match job.stage:
+            case SourceStage():
+                self._compute(tasks.read_source, _numbered(job.stage.plan(job.options, job.context)))
+            case MapStage():
+                self._compute(tasks.apply_map, _numbered(self._inputs))
+            case WholeStage():
+                self._compute(tasks.run_whole, [(list(self._inputs),)])
+            case ModelStage():
+                if job.stage.prepare is not None:
+                    self._prepare()
+                self._generate()
+        if not parts(job.folder):
+            tasks.empty_part(job)
+        return self._record(reads, time.monotonic() - started)
+
+    def _compute(self, function: Callable[..., PartReport], inputs: Sequence[tuple[Any, ...]]) -> None:
+        computed = (
+            Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
+            for given in inputs
+        )
+        self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+
+    def _prepare(self) -> None:
+        """Let the stage see all partitions and say with which options it works."""
+        paths = list(self._inputs)
+        task = Partition(self._title(paths), [self._crew.submit(tasks.prepare, self._job, paths)])
+        for (options,) in self._crew.work_off(iter([task])):
+            self._job = replace(self._job, options=options)
+
+    def _generate(self) -> None:
+        """Chain writing requests, generating and reading per partition, without a barrier between steps."""
+        job, limits = self._job, self._job.context.recipe.budget
+        progress = _Progress(self._watcher, job.name)
+
+        async def hear(event: tuple[float, dict[str, Any]]) -> None:
+            progress.hear(event)
+            if budget.spent_parts(limits, job.spent + progress.usage):
+                await self._client.run(budget.shut, job.topic, on_error="ignore")
+
+        self._client.subscribe_topic(job.topic, hear)
+        asked = (self._ask(number, path, progress) for number, path in enumerate(self._inputs))
+        self._gather(len(self._inputs), asked, progress, self._completions.merge)
+        self._client.unsubscribe_topic(job.topic)
+        self._completions.settle(self._made.damage)
+
+    def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
+        crew, folder = self._crew, self._completions.folder
+        # A worker that comes later, or in place of one that died, counts from what is known by now.
+        job = replace(self._job, spent=self._job.spent + progress.usage)
+
+        def answer(requests: "Future[Any]") -> "Future[Any]":
+            return crew.submit_to_engine(model_tasks.generate, job, requests, folder)
+
+        requests = [crew.submit(model_tasks.write_requests, job, path, number)]
+        answered = [answer(requests[0])]
+        if job.stage.follow is not None:
+            first = (requests[0], folder, number, answered[0])
+            requests.append(crew.submit(model_tasks.write_follow_ups, job, path, *first))
+            answered.append(answer(requests[1]))
+        read = crew.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
+        return Partition(self._title(path), [read, *answered])
+
+    def _gather(
+        self,
+        total: int,
+        partitions: Iterator[Partition],
+        progress: "_Progress",
+        after_each: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._watcher.begin(self._job.name, total)
+        try:
+            for report, *made in self._crew.work_off(partitions):
+                self._total += report
+                self._made = sum(made, start=self._made)
+                progress.part_done()
+                after_each()
+        except BaseException as error:
+            error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
+            raise
+
+    def _title(self, read: Any) -> str:
+        """Name a partition by what it reads: a part of a table, all parts, or documents."""
+        if isinstance(read, Path):
+            read = read.relative_to(self._job.context.folder)
+        elif isinstance(read, list):
+            read = f"all {len(read)} partitions"
+        return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"
+
+    def _record(self, reads: Sequence[str], seconds: float) -> dict[str, Any]:
+        job, total, made = self._job, self._total, self._made
+        record: dict[str, Any] = {
+            "stage": job.name,
+            "summary": job.stage.summary,
+            "options": job.options.model_dump(mode="json"),
+            "takes": job.stage.takes,
+            "gives": job.stage.gives,
+            "reads": list(reads),
+            "rows_in": total.rows_in,
+            "passed_by": total.passed_by,
+            "rows_out": total.rows_out,
+            "dropped": dict(total.dropped.most_common()),
+            "seconds": round(seconds, 3),
+        }
+        if total.figures:
+            record["figures"] = dict(total.figures)
+        if isinstance(job.stage, ModelStage):
+            record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
+            took = self._completions.spent - job.spent  # also what those had answered who died
+            reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
+            record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
+            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
+            if made.damage:
+                record["damage"] = list(made.damage.values())
+        return record
+
+
+def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
+    return [(given, number) for number, given in enumerate(inputs)]
+
+
+class _Progress:
+    """Adds up what the workers say about a stage."""
+
+    def __init__(self, watcher: Watcher, stage: str) -> None:
+        self._watcher, self._stage = watcher, stage
+        self._partitions = 0
+        self._usage: dict[str, Usage] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """What the stage has spent, as far as the workers have said."""
+        return sum(list(self._usage.values()), start=Usage())
+
+    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take a worker's message; runs on Dask's event loop."""
+        said = dict(event[1])
+        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
+        self._usage[part] = Usage(**said)
+        self._show()
+
+    def part_done(self) -> None:
+        """Count a finished partition."""
+        self._partitions += 1
+        self._show()
+
+    def _show(self) -> None:
+        self._watcher.advance(self._stage, self._partitions, self.usage)

@@ -1,0 +1,237 @@
+"""
+What a worker does with one partition: read it, run the stage, check the account, write what comes out.
+
+The functions here are the tasks of the Dask graph. They are given paths, never rows, and return small
+reports; a task that runs twice writes the same files again.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.cluster.workers import Crew
+from datagen.request import Usage
+from datagen.schema import TABLES
+from datagen.stage import Context, MapStage, Options, Outcome, Partitions, SourceStage, WholeStage
+from datagen.store.parquet import part_name, read_part, write_table
+
+
+class AccountError(Exception):
+    """A stage lost rows or made some up: a bug in the stage."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    A stage at work: its name, its functions, its options, and the folder it writes to.
+
+    `spent` is what the run is known to have spent when the work is handed out. What the stage spends is told
+    under `topic`, which no other attempt at the stage has.
+    """
+
+    name: str
+    stage: Any
+    options: Options
+    context: Context
+    folder: Path
+    topic: str = ""
+    spent: Usage = field(default_factory=Usage)
+
+
+@dataclass
+class PartReport:
+    """What came of one partition; for a stage that asks, about how many rows and what the answers took."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    passed_by: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    rows_asked: int = 0
+    cost: Usage = field(default_factory=Usage)
+    figures: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: "PartReport") -> "PartReport":
+        return PartReport(
+            self.rows_in + other.rows_in,
+            self.rows_out + other.rows_out,
+            self.passed_by + other.passed_by,
+            self.dropped + other.dropped,
+            self.rows_asked + other.rows_asked,
+            self.cost + other.cost,
+            _with_zeros(self.figures, other.figures),
+        )
+
+
+def _with_zeros(one: Counter[str], other: Counter[str]) -> Counter[str]:
+    """Add counters up and keep what is zero."""
+    return Counter({name: one[name] + other[name] for name in [*one, *other]})
+
+
+def read_source(job: Job, source: Any, number: int) -> PartReport:
+    """Run one task of a source stage; it may write several partitions."""
+    stage: SourceStage = job.stage
+    total = PartReport()
+    for index, outcome in enumerate(stage.read(source, job.options, job.context)):
+        read = len(outcome.kept) + len(outcome.dropped)
+        total += _write(job, outcome, part_name(number, index), rows_in=read)
+    return total
+
+
+def apply_map(job: Job, path: Path, number: int) -> PartReport:
+    """Run a map stage on one partition."""
+    stage: MapStage = job.stage
+    rows, others = rows_of(job, path)
+    outcome = stage.apply(rows, job.options, job.context)
+    return finish(job, rows, others, outcome, part_name(number))
+
+
+def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
+    """Run a stage that sees all partitions."""
+    stage: WholeStage = job.stage
+    context, partitions = _whole(job, paths)
+    told = _one_each(job, stage.run(partitions, job.options, context), len(paths))
+    tasks = ((number, path, said) for number, (said, path) in enumerate(zip(told, paths, strict=True)))
+    if stage.apply is None:
+        reports = [
+            finish(job, *rows_of(job, path), outcome, part_name(number)) for number, path, outcome in tasks
+        ]
+    else:
+        reports = context.each(partial(_apply_whole, replace(job, context=context)), list(tasks))
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    return sum(reports, start=PartReport())
+
+
+def prepare(job: Job, paths: Sequence[Path]) -> Options:
+    """Show a model stage all partitions; return the options that it works with."""
+    context, partitions = _whole(job, paths)
+    options: Options = job.stage.prepare(partitions, job.options, context)
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    return options
+
+
+def _whole(job: Job, paths: Sequence[Path]) -> tuple[Context, Partitions]:
+    """Give a stage all partitions, and a context in which all workers help."""
+    context = replace(job.context, output=job.folder, each=_on_all_workers)
+    return context, Partitions([partial(_columns, job, path) for path in paths])
+
+
+def _one_each(job: Job, told: Iterable[Any], count: int) -> Iterator[Any]:
+    """Pass on what a stage says of each of so many partitions."""
+    number = 0
+    for number, said in enumerate(told, 1):
+        if number > count:
+            raise AccountError(f"{job.name} gave more outcomes than the {count} partitions that it took")
+        yield said
+    if number < count:
+        raise AccountError(f"{job.name} gave {number} outcomes for {count} partitions")
+
+
+def _apply_whole(job: Job, task: tuple[int, Path, Any]) -> PartReport:
+    number, path, known = task
+    rows, others = rows_of(job, path)
+    outcome = job.stage.apply(rows, known, job.options, job.context)
+    return finish(job, rows, others, outcome, part_name(number))
+
+
+def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
+    """Read some columns of the rows that a stage looks at; all of them for None."""
+    if names is None:
+        return rows_of(job, path)[0]
+    rows = read_part(path, list(dict.fromkeys([*names, "kind"])))
+    return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
+
+
+def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Call a function for each item from within a task, on all workers for CPU stages."""
+    from distributed import worker_client
+
+    with worker_client() as client:
+        here = {"workers": Crew(client).ordinary, "allow_other_workers": True}
+        result: list[Any] = client.gather(client.map(function, items, pure=False, **here))
+        return result
+
+
+def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
+    """Read the rows that the stage looks at, and those that pass by it."""
+    return _of_kinds(read_part(path), job.stage.kinds)
+
+
+def _of_kinds(rows: pa.Table, kinds: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    if not kinds:
+        return rows, rows.slice(0, 0)
+    mine = pc.is_in(rows["kind"], value_set=pa.array(kinds, pa.string()))
+    return rows.filter(mine), rows.filter(pc.invert(mine))
+
+
+def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: str) -> PartReport:
+    """Check the account of a partition, let other kinds pass by a refining stage, and write."""
+    stage = job.stage
+    if stage.takes == stage.gives:
+        _check_refined(job.name, rows, outcome)
+        kept = pa.concat_tables([outcome.kept, others], promote_options="default")
+        outcome = replace(outcome, kept=kept)
+    else:
+        _check_made(job.name, rows, outcome)
+        others = others.slice(0, 0)
+    report = _write(job, outcome, name, rows_in=len(rows))
+    report.rows_out -= len(others)
+    report.passed_by = len(others)
+    return report
+
+
+def _check_refined(name: str, rows: pa.Table, outcome: Outcome) -> None:
+    came = sorted(rows["id"].to_pylist())
+    left = sorted([*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()])
+    if came != left:
+        lost, new = Counter(came) - Counter(left), Counter(left) - Counter(came)
+        raise AccountError(
+            f"{name} took {len(came)} rows and gave back {len(left)}: "
+            f"{sum(lost.values())} lost (such as {next(iter(lost), None)}), "
+            f"{sum(new.values())} too many (such as {next(iter(new), None)})"
+        )
+
+
+def _check_made(name: str, rows: pa.Table, outcome: Outcome) -> None:
+    parents = {*_parents(outcome.kept), *_parents(outcome.dropped)}
+    if orphaned := [row for row in rows["id"].to_pylist() if row not in parents]:
+        raise AccountError(
+            f"{name} left nothing behind for {len(orphaned)} of {len(rows)} rows (such as {orphaned[0]}); "
+            "a row that gives nothing must be dropped with its reason"
+        )
+    ids = outcome.kept["id"].to_pylist()
+    if len(set(ids)) < len(ids):
+        raise AccountError(f"{name} made rows with the same id (such as {Counter(ids).most_common(1)[0][0]})")
+
+
+def _parents(rows: pa.Table) -> Iterator[str]:
+    if "lineage" in rows.column_names:
+        lineage = rows["lineage"].combine_chunks()
+        yield from pc.list_flatten(pc.struct_field(lineage, "parents")).to_pylist()
+    else:
+        yield from rows["document_id"].to_pylist()
+
+
+def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
+    stage = pa.array([job.name] * len(outcome.dropped), pa.string())
+    dropped = outcome.dropped
+    dropped = dropped.append_column("stage", stage) if "stage" not in dropped.column_names else dropped
+    write_table(outcome.kept, job.folder / name)
+    write_table(dropped, job.folder / "dropped" / name)
+    reasons = Counter(dropped["reason"].to_pylist())
+    return PartReport(
+        rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons, figures=Counter(outcome.figures)
+    )
+
+
+def empty_part(job: Job) -> None:
+    """Write a partition without rows, so that every table has a schema."""
+    schema = TABLES[job.stage.gives]
+    dropped = pa.schema([*schema, ("reason", pa.string()), ("detail", pa.string())])
+    _write(job, Outcome(schema.empty_table(), dropped.empty_table()), part_name(0), rows_in=0)

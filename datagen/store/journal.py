@@ -1,0 +1,156 @@
+"""
+Journals: completions as they come, a line of JSON each.
+
+A journal has one writer, who makes a file of its own and appends to it, so that any number of workers may
+write to one folder without knowing of each other.
+"""
+
+import base64
+import fcntl
+import json
+import os
+import threading
+import time
+from array import array
+from collections.abc import Set
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datagen.request import Completion
+from datagen.store.parquet import cannot_write
+from datagen.store.segments import SCHEMA
+
+FLUSH_SECONDS = 0.5
+ROWS = 256  # of a journal, that are held as Python's objects
+
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+BEFORE_KEY = b'{"key":"'  # which is the first field
+
+
+class Journal:
+    """
+    Appends completions to a file of its own; many journals may stand in one folder.
+
+    An appended completion is in the operating system's hands, so a killed process loses none. A thread
+    brings them to the disk twice a second, which bounds what a power cut may take and costs the appending
+    thread nothing.
+
+    Parameters
+    ----------
+    folder
+        The run's ``completions/``.
+    name
+        Tells this journal from others; a restarted writer with the same name appends to a new file.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{name}-{os.getpid()}-{time.time_ns()}.jsonl"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._end = self._flushed = 0  # bytes
+        self._failure: OSError | None = None
+        self._closing = threading.Event()
+        self._flusher = threading.Thread(target=self._flush_regularly, name="journal", daemon=True)
+        self._flusher.start()
+
+    def append(self, completion: Completion) -> None:
+        """
+        Write a completion. When this returns, killing the process does not lose it.
+
+        Raises
+        ------
+        UserError
+            When the disk is full or broken. The completions before this one are kept.
+        """
+        if self._failure:
+            raise cannot_write(self.path, self._failure)
+        line = memoryview(_line(completion))
+        end = self._end + len(line)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]  # which may write less than it is given
+        except OSError as error:
+            os.ftruncate(self._file, self._end)  # leave no half line
+            raise cannot_write(self.path, error) from error
+        self._end = end
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._closing.set()
+        self._flusher.join()
+        try:
+            self._flush()
+        finally:
+            os.close(self._file)
+        if self._failure:
+            raise cannot_write(self.path, self._failure)
+
+    def _flush_regularly(self) -> None:
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._flush()
+
+    def _flush(self) -> None:
+        end = self._end
+        if end > self._flushed and not self._failure:
+            try:
+                os.fsync(self._file)
+            except OSError as error:  # a full disk that is shared is told only now
+                self._failure = error
+            self._flushed = end
+
+
+def has_writer(path: Path) -> bool:
+    """Tell whether somebody is appending to a journal: its writer holds it locked as long as it lives."""
+    with path.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            pass
+    return False
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Read the completions of a journal."""
+    result: list[dict[str, Any]] = parse_journal(path.read_bytes())[0].to_pylist()
+    return result
+
+
+def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Table, int]:
+    """
+    Read what a journal holds, or of that only the wanted keys.
+
+    A torn last line, left by a crash of the machine, is passed over: its request has no completion.
+
+    Returns
+    -------
+    The completions, and how many other lines cannot be read.
+    """
+    tables, unread = [SCHEMA.empty_table()], 0
+    rows: list[dict[str, Any]] = []
+    for line in data.split(b"\n")[:-1]:
+        if len(rows) == ROWS:  # as Python's objects they take many times the room
+            tables.append(pa.Table.from_pylist(rows, SCHEMA))
+            rows = []
+        if wanted is None or line[len(BEFORE_KEY) : line.find(b'"', len(BEFORE_KEY))] in wanted:
+            try:
+                row = json.loads(line)
+                row["logprobs"] = np.frombuffer(base64.b64decode(row["logprobs"]), np.float32)
+                rows.append({name: row[name] for name in SCHEMA.names})
+            except (ValueError, TypeError, KeyError):
+                unread += 1
+    return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]), unread
+
+
+def _line(completion: Completion) -> bytes:
+    # Log probabilities are most of a line; as text they would take four times the room and most of the time.
+    said = vars(completion) | {"logprobs": base64.b64encode(array("f", completion.logprobs)).decode()}
+    # A server may give half a surrogate pair, which is no character and has no place in a table: "?".
+    return _encode(said).encode("utf-8", "replace") + b"\n"

@@ -1,0 +1,259 @@
+"""
+Labelled sets: paragraphs with the questions that people asked about them, and which of them are held out.
+
+A paragraph is held out by the hash of its text, so the same ones are held out wherever the set stands in a
+recipe, and no task is trained on them. `load` is what an evaluation starts from too.
+"""
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datagen.errors import UserError
+from datagen.prompt import load as load_prompt
+from datagen.recipe.model import Source
+from datagen.request import Reject
+from datagen.schema import content_id, fraction
+from datagen.stages.exercises.marked.candidates import candidates
+from datagen.stages.exercises.tasks.marked_question import asks, leads_to
+from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.segment.sentences import DOTTED, split_sentences, unwrap
+from datagen.stages.sources.chunk.cut import cut
+from datagen.stages.sources.ingest.readers import READERS, File
+from datagen.store.parquet import parts, read_part
+from datagen.synthesizer.questions import question_to
+from datagen.synthesizer.recipe import LabelledSet, Mapping, SynthesizerRecipe
+
+SHORTEST = 200  # characters of a passage of a corpus
+CONFIRMED = "marked_question"  # the task whose pairs a round trip confirms
+
+
+@dataclass(frozen=True)
+class Question:
+    """
+    What somebody asked about a paragraph.
+
+    Parameters
+    ----------
+    text
+        The question.
+    answer
+        The answer as it stands in the paragraph, and `start`, where it does, in code points; "" and -1
+        where the set gives none.
+    verdict
+        ``yes``, ``no`` or ``maybe``; "" where the set gives none.
+    conclusion
+        The answer in whole sentences; they stand at the paragraph's end. "" where the set gives none.
+    id
+        The set's own name for it: XQuAD's translations share theirs.
+    """
+
+    text: str
+    answer: str = ""
+    start: int = -1
+    verdict: str = ""
+    conclusion: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph, its questions, the set it is from, and whether it is kept from training."""
+
+    set: str
+    title: str
+    text: str
+    questions: tuple[Question, ...]
+    held_out: bool = False
+
+    @property
+    def id(self) -> str:
+        """The hash of its text: a paragraph that two sets hold is one."""
+        return content_id(" ".join(self.text.casefold().split()))
+
+
+def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
+    """
+    Read all paragraphs of a recipe's sets, the held-out ones marked.
+
+    A paragraph that comes twice is held out both times if it is at all.
+
+    Raises
+    ------
+    UserError
+        When a file is not there, or is not what its format says.
+    """
+    paragraphs = []
+    for labelled in recipe.sets:
+        path = recipe.file.parent / labelled.path
+        try:
+            read = _until(_read(path, labelled), labelled.most)
+            paragraphs += [_held_out(paragraph, path, labelled, recipe.seed) for paragraph in read]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is not in the format {labelled.format}: {type(error).__name__} {error}. "
+                "Name its format, and for records the fields under mapping"
+            ) from error
+    kept_back = {paragraph.id for paragraph in paragraphs if paragraph.held_out}
+    return [
+        Paragraph(p.set, p.title, p.text, p.questions, p.id in kept_back) for p in paragraphs if p.questions
+    ]
+
+
+def sentence_at(text: str, start: int) -> str:
+    """Give the sentence that holds a position of a text, on one line."""
+    return next((unwrap(text[one:end]) for one, end in split_sentences(text) if one <= start < end), "")
+
+
+def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
+    match labelled.format:
+        case "squad":
+            return _squad(_json(path))
+        case "records":
+            return _records(path, labelled)
+        case "corpus":
+            return _corpus(path, labelled)
+        case _:
+            return _run(path)
+
+
+def _until(read: Iterator[Paragraph], most: int | None) -> Iterator[Paragraph]:
+    """Stop reading when the paragraphs have so many questions."""
+    count = 0
+    for paragraph in read:
+        if most is not None and count >= most:
+            return
+        count += len(paragraph.questions)
+        yield paragraph
+
+
+def _held_out(paragraph: Paragraph, path: Path, labelled: LabelledSet, seed: int) -> Paragraph:
+    held_out = fraction("held out", paragraph.id, str(seed)) < labelled.holdout
+    name = path.parent.name if labelled.format == "run" else path.name.split(".json")[0]
+    return Paragraph(name, paragraph.title, paragraph.text, paragraph.questions, held_out)
+
+
+def _squad(data: Any) -> Iterator[Paragraph]:
+    for article in data["data"]:
+        for paragraph in article["paragraphs"]:
+            questions = [
+                Question(
+                    " ".join(asked["question"].split()),
+                    _bare(asked["answers"][0]["text"]),
+                    asked["answers"][0]["answer_start"],
+                    id=str(asked["id"]),
+                )
+                for asked in paragraph["qas"]
+                if asked["answers"]
+            ]
+            yield Paragraph("", article["title"].replace("_", " "), paragraph["context"], tuple(questions))
+
+
+def _records(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
+    fields = labelled.mapping or Mapping(passage="passage", question="question")
+    data = _json(path)
+    for name, record in data.items() if isinstance(data, dict) else enumerate(data):
+        conclusion = _text(record, fields.conclusion)
+        text = _cut(_text(record, fields.passage), labelled.max_chars - len(conclusion))
+        text = f"{text} {conclusion}".strip()
+        answer = _bare(_text(record, fields.answer))
+        question = Question(
+            _text(record, fields.question),
+            answer,
+            text.find(answer) if answer else -1,
+            _text(record, fields.verdict).lower(),
+            conclusion,
+            str(name),
+        )
+        yield Paragraph("", _text(record, fields.title), text, (question,))
+
+
+def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
+    """
+    Read documents, cut them into passages, and ask by rule about the answers that are found by rule.
+
+    Files come in an order that is drawn by hash, so that the first ones are of all sorts. A passage that
+    gives one question only is left out: to read it costs as much as to read one that gives four.
+    """
+    words = Words.model_validate(load_prompt(WORDS).fields)
+    files = list(path.rglob("*")) if path.is_dir() else [path]
+    for file in sorted(files, key=lambda file: content_id(file.name)):
+        given = File(file, file.name, Source(path=str(file)))
+        if not file.is_file() or given.ending not in READERS:
+            continue
+        for record in READERS[given.ending][1](given):
+            if isinstance(record, Reject):
+                continue
+            for span in cut(record.text, labelled.max_chars, SHORTEST):
+                text = record.text[span.start : span.end]
+                row = {"id": content_id(text), "title": record.title, "section": "", "text": text}
+                if len(questions := _asked(Passage(row, words))) >= 2:
+                    yield Paragraph("", record.title, text, tuple(questions))
+
+
+def _asked(passage: Passage) -> list[Question]:
+    questions: dict[str, Question] = {}
+    for candidate in candidates(passage, 40):
+        text = question_to(candidate, passage)
+        if text and text not in questions:
+            try:
+                asks(text, passage.words)
+                leads_to(text, candidate.answer, passage)
+            except Reject:
+                continue
+            answer = passage.find(candidate.answer) or ""
+            questions[text] = Question(text, answer, passage.text.index(answer))
+    return list(questions.values())
+
+
+def _run(folder: Path) -> Iterator[Paragraph]:
+    """
+    Read the pairs that a run's round trips have confirmed.
+
+    To learn from what survived its own filter is the step of ReST-EM (arXiv 2312.06585).
+    """
+    pairs: dict[tuple[str, str], list[Question]] = defaultdict(list)
+    for part in parts(folder / "stages" / "instruct"):
+        for row in read_part(part).to_pylist():
+            if row["task"] == CONFIRMED and row["answer"] in row["context"]:
+                start = row["context"].index(row["answer"])
+                pairs[row["lineage"]["title"] or "", row["context"]].append(
+                    Question(row["question"], row["answer"], start, id=row["id"])
+                )
+    if not pairs:
+        raise UserError(f"{folder} holds no pair of the task {CONFIRMED}; name the folder of a finished run")
+    for (title, text), questions in pairs.items():
+        yield Paragraph("", title, text, tuple(questions))
+
+
+def _json(path: Path) -> Any:
+    """Read JSON or JSON lines, packed or not."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = data.decode("utf-8")
+        if ".jsonl" in path.name or ".ndjson" in path.name:
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return json.loads(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the labelled set {path} cannot be read: {error}") from error
+
+
+def _text(record: dict[str, Any], field: str) -> str:
+    value = record[field] if field else ""
+    return " ".join(" ".join(value).split() if isinstance(value, list) else str(value).split())
+
+
+def _cut(text: str, most: int) -> str:
+    """Leave out the sentences that go beyond a number of characters, but for the first."""
+    ends = [end for _, end in split_sentences(text)]
+    return text[: max([end for end in ends if end <= most] or ends[:1] or [0])]
+
+
+def _bare(answer: str) -> str:
+    """Take off the punctuation that the sentence around an answer has put at its end."""
+    bare = answer.strip().rstrip(",;:")
+    return bare if DOTTED.fullmatch(bare.rstrip(".").split(" ")[-1]) else bare.rstrip(".")

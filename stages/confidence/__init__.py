@@ -1,0 +1,1 @@
+"""Phase 5: scores, labels and calibrated confidence."""

@@ -1,0 +1,75 @@
+"""Judging rows in the terminal: one at a time, a key a verdict."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import rich.console
+from rich.rule import Rule
+from rich.text import Text
+
+from datagen.stages.confidence.labels.file import RIGHT, SKIP, WRONG, Label
+
+KEYS = {"r": RIGHT, "w": WRONG, "s": SKIP}
+BACK, QUIT = "b", "q"
+ASKED = "r right   w wrong   s skip, cannot be judged   b back   q quit"
+LABELLED = ("kind", "task", "question", "answer", "text")  # what a label repeats of its row
+SHOWN = ("context", "evidence", "question", "answer", "rejected", "text")
+
+CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
+
+
+def judge(
+    rows: Sequence[Mapping[str, Any]],
+    save: Callable[[Mapping[str, Any], str], None],
+    key: Callable[[], str],
+    out: rich.console.Console,
+) -> int:
+    """
+    Show rows one by one and take a verdict on each.
+
+    Parameters
+    ----------
+    rows
+        Examples.
+    save
+        Called with row and verdict as soon as it is given; after ``back``, again for a row that had one.
+    key
+        Waits for a key.
+    out
+        Prints.
+
+    Returns
+    -------
+    The number of rows that were gone through when the person quit, or all.
+    """
+    number = 0
+    while number < len(rows):
+        show(rows[number], f"{number + 1} of {len(rows)}", out)
+        pressed = key().lower()
+        while pressed not in (*KEYS, BACK, QUIT):
+            pressed = key().lower()
+        if pressed == QUIT:
+            break
+        if pressed == BACK:
+            number = max(0, number - 1)
+            continue
+        save(rows[number], KEYS[pressed])
+        number += 1
+    return number
+
+
+def show(row: Mapping[str, Any], title: str, out: rich.console.Console) -> None:
+    """Print a row. What it says is text: neither markup nor the terminal's control codes have an effect."""
+    out.print(Rule(Text(f"{title} · {row['kind']}, {row['task']}")))
+    for name in SHOWN:
+        if row.get(name):
+            out.print(Text(f"{name}", style="bold"))
+            out.print(Text(CONTROL.sub("�", row[name])))
+    out.print(Text(ASKED, style="dim"))
+
+
+def label_of(row: Mapping[str, Any], verdict: str) -> Label:
+    """Write a row's label, with what was judged."""
+    said = {name: row[name] for name in LABELLED if row.get(name)}
+    return {"id": row["id"], "verdict": verdict, **said}

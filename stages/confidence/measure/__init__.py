@@ -1,0 +1,160 @@
+"""
+Measure what can be told of each example without a model: one column a score, which decides nothing.
+
+=============== =======================================================================================
+``grounding``   how well the answer is supported by its passage: 1 where it stands there
+``leakage``     share of the answer that its question gives away
+``standalone``  1 for a question that can be understood without its passage, else 0
+``words``       words of the answer; of a reading text, of the whole
+``loop``        words of the longest block said three times in a row or more
+``diversity``   share of different words in a moving window (MATTR)
+``script``      share of the answer's main script in the passage, or in the question where there is none
+``echo``        share of the answer that repeats its prompt and not its passage
+``flaw``        the first certain flaw of its surface (`datagen.stages.confidence.measure.flaws`) or null
+``flaw_detail`` where it was seen
+=============== =======================================================================================
+
+Null where a score makes no sense: a refusal is not supported by its passage, a reading text has no question.
+Scores of your own, such as toxicity, are functions named in the recipe (`functions`). What is done with
+the numbers is for `datagen.stages.filter.curate`.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator
+
+import datagen.stage
+from datagen.errors import UserError
+from datagen.schema import EXAMPLES
+from datagen.stage import Context, MapStage, Outcome
+from datagen.stages.confidence.measure import flaws, support
+from datagen.stages.confidence.measure.flaws import Sheet
+from datagen.stages.confidence.measure.functions import Function, Named, call
+from datagen.stages.confidence.measure.wordings import Wordings
+from datagen.stages.shared.checks import text_statistics
+from datagen.stages.shared.passage import words_for
+
+LETTERS = 4  # fewer tell no script
+HEAD = 400  # characters of a passage that tell its scripts
+TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+
+
+class Options(datagen.stage.Options):
+    """Scores of your own."""
+
+    functions: dict[str, Named] = Field(
+        {},
+        description="Column -> function of texts that gives numbers: {toxicity: ./tox.py:score}; one of a "
+        "built-in name takes its place",
+    )
+
+    @field_validator("functions")
+    @classmethod
+    def _own_columns(cls, given: dict[str, Function]) -> dict[str, Function]:
+        if taken := [name for name in given if name in (*EXAMPLES.names, "flaw", "flaw_detail")]:
+            raise ValueError(f"{taken[0]} is a column of every example; give the score another name")
+        return given
+
+
+def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
+    """Add the columns; every row stays."""
+    sheet = Sheet(rows)
+    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_supported(sheet, context), **_on_surface(sheet)}
+    for name, function in options.functions.items():
+        found[name] = call(function, _texts(sheet), context.recipe.folder)
+    found["flaw"], found["flaw_detail"] = flaws.first(sheet)
+    for name, values in found.items():
+        rows = _with_column(rows, name, values)
+    return Outcome.all_kept(rows)
+
+
+def _texts(sheet: Sheet) -> dict[str, pa.Array]:
+    """Give the columns of text, null as the empty string."""
+    texts = {name: sheet.column(name) for name in ("question", "context", "answer", "rejected", "evidence")}
+    bare = pc.equal(texts["context"], "")
+    return texts | {"said": sheet.said, "passage": pc.if_else(bare, texts["evidence"], texts["context"])}
+
+
+def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
+    """What is told of an answer from the texts beside it."""
+    language, texts = words_for(context), _texts(sheet)
+    texts["instruction"] = _instructions(sheet, context)
+    wordings = Wordings(
+        language, **{name: texts[name] for name in ("answer", "question", "passage", "instruction")}
+    )
+    instructs = _numpy(pc.equal(sheet.kind, "instruction"))
+    told = {
+        "grounding": support.grounding(wordings, texts, language),
+        "leakage": support.leakage(wordings, texts),
+        "echo": support.echo(wordings),
+    }
+    scores = {name: np.where(instructs, score, np.nan) for name, score in told.items()}
+    return scores | {"standalone": support.standalone(texts["question"], language)}
+
+
+def _instructions(sheet: Sheet, context: Context) -> pa.Array:
+    """Give each row what its prompt says besides the passage; "" where no prompt file is behind it."""
+    prompts = pc.struct_field(sheet.rows["lineage"].combine_chunks(), "prompt")
+    distinct = pc.fill_null(prompts, "").dictionary_encode()
+    said = [_instruction(name, context) for name in distinct.dictionary.to_pylist()]
+    return pa.array(said, pa.string()).take(distinct.indices)
+
+
+def _instruction(name: str, context: Context) -> str:
+    try:
+        fields = context.prompt(name).fields if name else {}
+    except UserError:  # a stage of one's own need not have its prompt in a file
+        return ""
+    return TEMPLATE.sub(" ", "\n".join(fields.get(part) or "" for part in ("system", "user")))
+
+
+def _on_surface(sheet: Sheet) -> dict[str, npt.NDArray[Any]]:
+    """What is told from the words of the text that the model learns to write."""
+    return {
+        "words": text_statistics.word_counts(sheet.said),
+        "loop": np.maximum(
+            text_statistics.longest_loop(sheet.said), text_statistics.longest_loop(sheet.column("rejected"))
+        ),
+        "diversity": text_statistics.lexical_diversity(sheet.said),
+        "script": _script(sheet),
+    }
+
+
+def _script(sheet: Sheet) -> npt.NDArray[Any]:
+    """Share of the answer's main script in what it answers about; nan for an answer copied from there."""
+    question, passage = sheet.column("question"), sheet.column("context")
+    passage = pc.utf8_slice_codeunits(passage, 0, HEAD)
+    about = text_statistics.script_counts(pc.if_else(pc.equal(passage, ""), question, passage))
+    answer = text_statistics.script_counts(sheet.column("answer"))
+    main, letters = answer.argmax(axis=1), about.sum(axis=1)
+    share = about[np.arange(len(answer)), main] / np.maximum(letters, 1)
+    judged = (answer.sum(axis=1) >= LETTERS) & (letters >= LETTERS) & ~sheet.quoted
+    return np.where(judged, share, np.nan)
+
+
+def _with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | pa.Array) -> pa.Table:
+    """Add a column, or put it in the place of one of its name; nan becomes null."""
+    column = pa.array(values, pa.float64(), from_pandas=True) if isinstance(values, np.ndarray) else values
+    if name in rows.column_names:
+        return rows.set_column(rows.column_names.index(name), name, column)
+    return rows.append_column(name, column)
+
+
+def _numpy(values: pa.Array) -> npt.NDArray[Any]:
+    result: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return result
+
+
+stage = MapStage(
+    name="measure",
+    summary="measure each example without a model: its surface, and how it stands to its passage",
+    takes="examples",
+    gives="examples",
+    apply=apply,
+    options=Options,
+)

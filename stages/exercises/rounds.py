@@ -1,0 +1,230 @@
+"""
+Asking tasks of passages: which ones a passage draws, in which rounds they are asked, and what comes back.
+
+The stages instruct and comprehend share all of it but what they do with the pairs.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from pydantic import Field, field_validator, model_validator
+
+from datagen.request import Answer, Answers, Reject, Request
+from datagen.schema import fraction
+from datagen.stage import Context, Options
+from datagen.stages.exercises import few_shot, round_trip
+from datagen.stages.exercises.round_trip import Neighbours
+from datagen.stages.exercises.task import Task, find_task, task_names
+from datagen.stages.shared.passage import Passage, words_for, words_of
+
+# A task's name, a written answer with those of its round trip, and its pair or why there is none.
+Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]
+
+
+class Pool(Options):
+    """Which tasks are asked of which passages: the options that instruct and comprehend share."""
+
+    tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
+    per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
+    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    agreement: float = Field(
+        0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
+    )
+    samples: int = Field(1, ge=1, description="Answers to each request; more than one needs a temperature")
+    max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
+    shots: int = Field(0, ge=0, description="Opening passages of a section that the later ones are shown")
+    prompt_tokens: int = Field(2048, ge=128, description="Longest prompt with such shots, in tokens")
+    prompt_tokenizer: str = Field(
+        "",
+        description="The generator's, to count these: a checkpoint's folder or a tokenizer.json; "
+        "left out, a byte counts as a token",
+    )
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _weigh(cls, tasks: Any) -> Any:
+        """Give the tasks of a list the same weight."""
+        return dict.fromkeys(tasks, 1.0) if isinstance(tasks, list | tuple) else tasks
+
+    @field_validator("tasks")
+    @classmethod
+    def _known(cls, tasks: dict[str, float]) -> dict[str, float]:
+        if not tasks or min(tasks.values()) < 0 or not max(tasks.values()):
+            raise ValueError("give at least one task, and no weight under 0")
+        for name in tasks:
+            if ":" not in name and name not in task_names():
+                raise ValueError(f"there is no task {name!r}; there are {', '.join(task_names())}")
+        return tasks
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Pool":
+        if self.samples > 1 and not self.temperature:
+            raise ValueError("several samples are all the same at temperature: 0; give another temperature")
+        return self
+
+    def lot(self, passage_id: str, seed: int) -> float:
+        """Draw the lot, in [0, 1), of a passage: it is asked if that is under the share."""
+        return fraction(passage_id, str(seed))
+
+    def sampled(self, passage_id: str, seed: int) -> bool:
+        """Tell whether a passage is asked."""
+        return self.lot(passage_id, seed) < self.share
+
+    def draw(self, passage_id: str, seed: int) -> list[str]:
+        """
+        Put the tasks into the order in which a passage draws them by weight, each once.
+
+        Efraimidis and Spirakis (2006): the largest of u^(1/weight), with u from the hash.
+        """
+        lots = {
+            name: fraction(passage_id, name, str(seed)) ** (1 / weight)
+            for name, weight in self.tasks.items()
+            if weight > 0
+        }
+        return sorted(lots, key=lambda name: lots[name], reverse=True)
+
+
+def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request]:
+    """
+    Write the requests about each sampled passage, one passage after another: they share its prefix.
+
+    Those that are to be shown earlier passages wait for what is written about these: see `follow`.
+    """
+    later = _later(passages, options, context)
+    for passage in _passages(passages, context):
+        for task, requests in _requests(passage, options, context):
+            if not (task.takes_shots and passage.row["id"] in later):
+                yield from requests
+
+
+def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
+    """List the tasks that a passage draws, of those that suit it; none when it is outside the sample."""
+    key, seed, found = passage.row["id"], context.recipe.seed, list[Task]()
+    for name in options.draw(key, seed) if options.sampled(key, seed) else ():
+        if len(found) == (options.per_passage or len(options.tasks)):
+            break
+        task = find_task(name, context.recipe.folder)
+        if task.suits(passage):
+            found.append(task)
+    return found
+
+
+def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tuple[Task, list[Request]]]:
+    for task in drawn(passage, options, context):
+        once = task.ask(passage, context.prompt(task.prompt), options)
+        yield task, [replace(request, sample=sample) for request in once for sample in range(options.samples)]
+
+
+def _passages(table: pa.Table, context: Context) -> list[Passage]:
+    words = words_for(context)
+    return [Passage(row, words) for row in table.to_pylist()]
+
+
+def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:
+    rows = table.select(["id", "document_id", "section", "index"]).to_pylist()
+    return few_shot.later(
+        [row for row in rows if options.sampled(row["id"], context.recipe.seed)], options.shots
+    )
+
+
+def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
+    """
+    Write what depends on sound answers: their round trips, and the requests that are shown them.
+
+    The latter are about the passages after the opening ones of their section, and of tasks that are
+    answered as structured output and need no round trip, for which there is no round left.
+    """
+    known = {passage.row["id"]: passage for passage in _passages(passages, context)}
+    neighbours = Neighbours(passages.to_pylist(), words_for(context))
+    tasks = find_tasks(options, context.recipe.folder)
+    confirmed = {name: task for name, task in tasks.items() if task.confirm}
+    for passage in known.values():
+        for draft, pair in _sound(passage, answers, confirmed, context):
+            yield from round_trip.ask(draft, pair, passage, neighbours, context)
+    structured = {name: task for name, task in tasks.items() if task.takes_shots}
+    later = _later(passages, options, context)
+    opening = dict.fromkeys(chain.from_iterable(later.values()))
+    shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
+    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.recipe.folder)
+    for key, before in later.items():
+        for task, requests in _requests(known[key], options, context):
+            for request in requests if task.takes_shots else ():
+                yield few_shot.put_before(request, [shown[one] for one in before], fits)
+
+
+def _sound(
+    passage: Passage, answers: Answers, tasks: Mapping[str, Task], context: Context
+) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    """Yield the answers of these tasks about a passage that pass their checks, with their pairs."""
+    for draft in answers.of(passage.row["id"]):
+        if task := tasks.get(draft.request.task):
+            with suppress(Reject):
+                yield draft, task.read(draft, passage, context.prompt(task.prompt))
+
+
+def read_answers(
+    given: Sequence[Answer], passage: Passage, options: Pool, context: Context
+) -> Iterator[Written]:
+    """
+    Read what was written about a passage, each answer with the task that asked for it.
+
+    Of confirmed pairs, a question comes once. What needs no model comes last.
+
+    Yields
+    ------
+    task, answers, pair
+        The task's name, a written answer with those of its round trip, and its pair or why there is none.
+    """
+    tasks, asked = find_tasks(options, context.recipe.folder), set[str]()
+    trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
+    for draft in given:
+        if draft.request.task == round_trip.TASK:
+            continue
+        task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
+        try:
+            pair = task.read(draft, passage, context.prompt(task.prompt))
+            if task.confirm:
+                pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
+                if (question := " ".join(words_of(pair["question"]))) in asked:
+                    raise Reject("repeated", pair["question"])
+                asked.add(question)
+        except Reject as why:
+            yield task.name, behind, why
+        else:
+            yield task.name, behind, pair
+    if any(task.make for task in tasks.values()):
+        for task in drawn(passage, options, context):
+            if task.make is not None:
+                yield task.name, [], task.make(passage, context.prompt(task.prompt))
+
+
+def yields(written: Iterable[Written]) -> Counter[str]:
+    """Count by task how many answers were written and how many of them are sound, for a stage's figures."""
+    counts = Counter[str]()
+    for task, _, pair in written:
+        counts[f"written_{task}"] += 1
+        counts[f"sound_{task}"] += not isinstance(pair, Reject)
+    return counts
+
+
+def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
+    """Say why there is no answer about a passage."""
+    if not options.sampled(passage.row["id"], context.recipe.seed):
+        return Reject("outside the sample", f"share {options.share}")
+    if drawn(passage, options, context):
+        return Reject("not answered", "no completion came back")
+    return Reject("nothing to quote", "no sentence that its tasks could be about")
+
+
+def find_tasks(options: Pool, folder: Path) -> dict[str, Task]:
+    """Find the tasks of a pool by the names that they give their requests."""
+    return {task.name: task for task in (find_task(name, folder) for name in options.tasks)}

@@ -1,0 +1,1 @@
+"""One module per task; see `datagen.stages.exercises.task`."""

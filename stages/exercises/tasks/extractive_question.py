@@ -1,0 +1,41 @@
+"""Extractive question: the answer is a few words of the passage, as they stand there."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+
+from datagen.prompt import Prompt
+from datagen.request import Answer
+from datagen.stages.exercises.task import Task, instruction
+from datagen.stages.shared import checks
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
+from datagen.stages.shared.passage import Passage
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    question: Annotated[str, Line(160, QUESTION_MARKS)]
+    answer: Annotated[str, Line(80)]
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep a question whose answer stands in a sentence that the question is about."""
+    output, asked = parse(answer, Output), instruction(prompt)
+    checks.clean(output.question, passage, asked)
+    checks.clean(output.answer, passage, asked)
+    checks.question(output.question, passage.words)
+    found = " ".join(checks.verbatim(output.answer, passage, "answer").split())
+    checks.withholds(output.question, found, passage.words)
+    checks.of_a_kind(output.question, found, passage.words)
+    evidence = checks.located(output.question, found, passage)
+    return {"question": output.question, "context": passage.text, "answer": found, "evidence": evidence}
+
+
+task = Task(
+    name="extractive_question",
+    summary="a question whose answer is copied from the passage",
+    prompt="instructions/extractive_question",
+    schema=Output,
+    read=read,
+)

@@ -1,0 +1,66 @@
+"""
+Multiple choice: a question with four options, one of which is right.
+
+The right option is copied from the passage, and the sentence that holds it holds none of the others. The
+order of the options is drawn by hash, so that every letter is right equally often, whatever the model
+prefers.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from datagen.prompt import Prompt
+from datagen.request import Answer
+from datagen.schema import content_id
+from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.shared import checks
+from datagen.stages.shared.checks import multi_part_checks
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
+from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.render.exercises import fill
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    question: Annotated[str, Line(160, QUESTION_MARKS)]
+    answer: Annotated[str, Line(80)]
+    wrong: list[Annotated[str, Line(80)]] = Field(min_length=3, max_length=3)
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep a question when exactly one of its options answers it."""
+    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    for text in (output.question, output.answer, *output.wrong):
+        checks.clean(text, passage, asked)
+    checks.question(output.question, words)
+    right = " ".join(checks.verbatim(output.answer, passage, "answer").split())
+    checks.withholds(output.question, right, words)
+    evidence = checks.located(output.question, right, passage)
+    for option in (right, *output.wrong):
+        checks.of_a_kind(output.question, option, words)
+        checks.stands_alone(option, words)
+    multi_part_checks.one_right(right, output.wrong, evidence, words)
+    key = passage.row["id"], output.question
+    options = sorted((right, *output.wrong), key=lambda option: content_id(*key, option))
+    form = draw_template(prompt, "forms", passage, output.question)
+    shown = [
+        fill(form["option"], mark=mark, option=option)
+        for mark, option in zip(form["marks"], options, strict=True)
+    ]
+    return {
+        "question": fill(form["question"], question=output.question, options="\n".join(shown)),
+        "context": passage.text,
+        "answer": fill(form["answer"], mark=form["marks"][options.index(right)], option=right),
+        "evidence": evidence,
+    }
+
+
+task = Task(
+    name="multiple_choice",
+    summary="a question with four options, of which exactly one is right",
+    prompt="instructions/multiple_choice",
+    schema=Output,
+    read=read,
+)

@@ -1,0 +1,42 @@
+"""Summary: the passage in one or two sentences."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from datagen.prompt import Prompt
+from datagen.request import Answer
+from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.shared import checks
+from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
+from datagen.stages.shared.passage import Passage, words_of
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    summary: list[Annotated[str, Line(250, SENTENCE_MARKS)]] = Field(min_length=1, max_length=2)
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep a summary in the passage's words that is shorter than it and no copy of a part."""
+    text, asked = " ".join(parse(answer, Output).summary), instruction(prompt)
+    checks.clean(text, passage, asked)
+    checks.finished(text)
+    checks.stands_alone(text, passage.words)
+    checks.sized(text, 8, min(80, len(words_of(passage.text)) // 2))
+    checks.about(text, passage, 0.75)
+    checks.numbers(text, passage.text)
+    checks.related(text, passage)
+    checks.original(text, passage)
+    question = draw_template(prompt, "questions", passage, text)
+    return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
+
+
+task = Task(
+    name="summary",
+    summary="the passage in one or two sentences",
+    prompt="instructions/summary",
+    schema=Output,
+    read=read,
+)

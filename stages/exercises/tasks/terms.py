@@ -1,0 +1,43 @@
+"""Terms: the technical terms that the passage uses."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from datagen.prompt import Prompt
+from datagen.request import Answer, Reject
+from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.shared import checks
+from datagen.stages.shared.checks.field_patterns import Line, parse
+from datagen.stages.shared.passage import Passage
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    terms: list[Annotated[str, Line(40)]] = Field(min_length=3, max_length=6)
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep the list when each term stands in the passage, is no common word and comes once."""
+    output, asked = parse(answer, Output), instruction(prompt)
+    terms = output.terms
+    for term in terms:
+        checks.clean(term, passage, asked)
+        checks.verbatim(term, passage, "term")
+        if not passage.words.content(term):
+            raise Reject("not a term", term)
+    if len({" ".join(passage.words.content(term)) for term in terms}) < len(terms):
+        raise Reject("repetition loop", "; ".join(terms))
+    text = "; ".join(terms)
+    question = draw_template(prompt, "questions", passage, text)
+    return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
+
+
+task = Task(
+    name="terms",
+    summary="the technical terms that the passage uses",
+    prompt="reading/terms",
+    schema=Output,
+    read=read,
+)

@@ -1,0 +1,66 @@
+"""
+True or false: a statement to be judged, with the reason.
+
+The model writes a true and a false statement about one sentence, both are checked against it, and a coin
+(the hash of the sentence) says which is shown. So the verdicts are balanced whatever the model prefers.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+
+from datagen.prompt import Prompt
+from datagen.request import Answer, Reject
+from datagen.schema import fraction
+from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.shared import checks
+from datagen.stages.shared.checks import multi_part_checks
+from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
+from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.render.exercises import fill
+
+
+class Output(BaseModel):
+    """What the model writes."""
+
+    evidence: str
+    true_statement: Annotated[str, STATEMENT]
+    false_statement: Annotated[str, STATEMENT]
+
+
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+    """Keep one of the two statements when the sentence bears out the one and contradicts the other."""
+    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    evidence = checks.verbatim(output.evidence, passage)
+    statements = output.true_statement, output.false_statement
+    for statement in statements:
+        checks.clean(statement, passage, asked)
+        checks.finished(statement)
+        checks.stands_alone(statement, words)
+    if checks.verdict(output.true_statement, evidence, words) is not True:
+        raise Reject("not shown to be true", f"{output.true_statement} by: {output.evidence}")
+    if checks.verdict(output.false_statement, evidence, words) is not False:
+        raise Reject("not shown to be false", f"{output.false_statement} by: {output.evidence}")
+    shown = fraction(passage.row["id"], output.evidence) < 0.5
+    return {
+        "question": fill(
+            draw_template(prompt, "questions", passage, evidence),
+            statement=output.true_statement if shown else output.false_statement,
+        ),
+        "context": None,
+        "answer": fill(
+            draw_template(prompt, "answers_true" if shown else "answers_false", passage, evidence),
+            statement=output.true_statement,
+        ),
+        "evidence": evidence,
+    }
+
+
+task = Task(
+    name="true_false",
+    summary="a statement to be judged true or false, with the reason",
+    prompt="instructions/true_false",
+    schema=Output,
+    read=read,
+    quotes=multi_part_checks.stated,
+)

@@ -1,0 +1,1 @@
+"""Phase 6: rules, duplicates and test-set leaks."""

@@ -1,0 +1,101 @@
+"""
+Test items that stand in a row in other words.
+
+Rows are compared with items as vectors (`datagen.stages.shared.similarity.vectors`): their questions, and the
+lines of their texts, since an exercise of a reading text is a line among many. What is near is checked: a
+paraphrase keeps the names, numbers, signs and negations of the item
+(`datagen.stages.shared.language.anchor_terms`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.stages.filter.dedup.sketch import Reader
+from datagen.stages.shared.language.anchor_terms import subjects
+from datagen.stages.shared.similarity.ngrams import Numbers, words
+from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn
+
+LONGEST = 64  # words of an item or a line; a longer one is no question
+BLOCK = 1024  # lines compared at once
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """The items that may come reworded: their names, their vectors, what they speak of, and what embeds."""
+
+    names: list[str]
+    vectors: Vectors
+    says: list[frozenset[str]]
+    embedder: Embedder
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[tuple[str, str]],
+        readers: Sequence[Reader],
+        model: str,
+        shortest: int,
+        path: Path,
+        each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
+    ) -> "Reworded":
+        """
+        Embed the items' texts, pairs of name and text, that have from `shortest` to `LONGEST` words.
+
+        What is learnt for that, from rows and items, is written to `path`.
+        """
+        column = pa.array([text for _, text in texts], pa.string())
+        fit = _fit(column, shortest)
+        column = column.filter(fit)
+        columns = [*(partial(_lines_of, reader, shortest) for reader in readers), partial(_same, column)]
+        embedder = learn(model, columns, path, each)
+        names = [name for (name, _), fits in zip(texts, fit.to_pylist(), strict=True) if fits]
+        return cls(names, embedder.embed(column), subjects(column), embedder)
+
+    def find(self, rows: pa.Table, shortest: int, least: float) -> dict[int, str]:
+        """Name for each row that holds an item in other words the item, and show the words."""
+        owners, lines = _lines(rows, shortest)
+        vectors, leaks = self.embedder.embed(lines), dict[int, str]()
+        for start in range(0, len(vectors), BLOCK):
+            near = vectors[start : start + BLOCK] @ self.vectors.T
+            at, item = np.nonzero(near >= least)
+            said = subjects(lines.slice(start, BLOCK))
+            for line, number in zip(at.tolist(), item.tolist(), strict=True):
+                row = int(owners[start + line])
+                if row not in leaks and self.says[number] <= said[line]:
+                    text = lines[start + line].as_py()
+                    leaks[row] = f"rewords {self.names[number]} (cosine {near[line, number]:.3f}): {text}"
+        return leaks
+
+
+def _same(column: pa.Array) -> pa.Array:
+    return column
+
+
+def _lines_of(reader: Reader, shortest: int) -> pa.Array:
+    return _lines(reader(["question", "text"]), shortest)[1]
+
+
+def _lines(rows: pa.Table, shortest: int) -> tuple[Numbers, pa.Array]:
+    """Take questions and the lines of texts that could be a question; tell of each which row's it is."""
+    owners, lines = [np.empty(0, np.int64)], [pa.array([], pa.string())]
+    for name in ("question", "text"):
+        if name in rows.column_names:
+            column = pc.fill_null(rows[name].combine_chunks(), "")
+            cut = pc.split_pattern(column, "\n") if name == "text" else pc.split_pattern(column, "\0")
+            said = pc.list_flatten(cut)
+            fit = _fit(said, shortest)
+            owners.append(pc.list_parent_indices(cut).filter(fit).to_numpy())
+            lines.append(said.filter(fit))
+    return np.concatenate(owners), pa.concat_arrays(lines)
+
+
+def _fit(texts: pa.Array, shortest: int) -> pa.Array:
+    lengths = words(texts, symbols=False).lengths
+    return pa.array((lengths >= shortest) & (lengths <= LONGEST))

@@ -1,0 +1,130 @@
+"""
+Pairs of sets that are likely alike, found without comparing all: MinHash signatures in LSH bands.
+
+Broder, "On the resemblance and containment of documents" (1997); banding as in Leskovec, Rajaraman and
+Ullman, *Mining of Massive Datasets*, section 3.4. The signatures are `rensa`'s (Fast Similarity Sketching,
+arXiv 1704.04370). What comes out are candidates: whoever uses them verifies each.
+"""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from rensa import RMinHash
+
+from datagen.stages.shared.similarity.ngrams import FACTOR, Hashes, Numbers, mix
+
+Signatures = npt.NDArray[np.uint32]
+
+# What a missed pair weighs against a false one (0 to 1). Candidates are verified, so that a false one costs
+# a comparison and a missed one stays in the data. Public tools, which mostly do not verify, use 0.5.
+MISSED = 0.9
+
+
+def found(similarity: float, bands: int, rows: int) -> float:
+    """Probability that two sets of this Jaccard similarity share a band: 1 - (1 - s**rows)**bands."""
+    return float(1 - (1 - similarity**rows) ** bands)
+
+
+@cache
+def bands_and_rows(threshold: float, permutations: int, missed: float = MISSED) -> tuple[int, int]:
+    """
+    Choose the bands and rows that err least about a threshold.
+
+    The error is the area under the curve of `found` below the threshold (false candidates) and over it
+    above (missed pairs), weighted with 1 - `missed` and `missed`.
+    """
+    grid = (np.arange(1000) + 0.5) / 1000
+    above = grid >= threshold
+
+    def error(shape: tuple[int, int]) -> float:
+        bands, rows = shape
+        share = 1 - (1 - grid**rows) ** bands
+        return float((1 - missed) * share[~above].sum() + missed * (1 - share[above]).sum())
+
+    shapes = [(b, r) for b in range(1, permutations + 1) for r in range(1, permutations // b + 1)]
+    return min(shapes, key=error)
+
+
+def signatures(hashes: Hashes, lengths: Numbers, permutations: int) -> Signatures:
+    """
+    Sketch sets of hashes.
+
+    Parameters
+    ----------
+    hashes
+        The members of all sets, set after set.
+    lengths
+        Members of each set, counted with repetitions.
+    permutations
+        Numbers in a signature.
+
+    Returns
+    -------
+    (sets, permutations) array
+    """
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint64)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, ends, permutations, 1)
+    return np.array(matrix.to_rows(), np.uint32).reshape(len(lengths), permutations)
+
+
+def band_keys(sketches: Signatures, scopes: Hashes, bands: int, rows: int) -> list[Hashes]:
+    """Hash each band of each signature. Sets of different scopes share no key."""
+    keys = []
+    for band in range(bands):
+        key = scopes + np.uint64(band)
+        for column in sketches[:, band * rows : (band + 1) * rows].T:
+            key = mix(key * FACTOR + column)
+        keys.append(key)
+    return keys
+
+
+def repeated(key: Hashes) -> Numbers:
+    """Find the positions whose key another one has too."""
+    order = np.argsort(key)
+    same = key[order][1:] == key[order][:-1]
+    shared = np.zeros(len(key), bool)
+    shared[:-1] |= same
+    shared[1:] |= same
+    result: Numbers = order[shared]
+    return result
+
+
+def in_buckets(key: Hashes, next_key: Hashes, rank: Numbers, neighbours: int) -> tuple[Numbers, Numbers]:
+    """
+    Pair the sets of a band's buckets.
+
+    A bucket's sets are ordered by how they agree in the next band too, as in an LSH forest, and each is
+    paired with so many that follow it, and with the best set of the bucket. So a bucket of a million is
+    a million pairs and not 10**12, and those most alike are among them.
+
+    Parameters
+    ----------
+    key, next_key
+        Key of each set in this band and in the next.
+    rank
+        0 for the best set; where two sets agree in both bands, the better comes first.
+    neighbours
+        How many following sets of a bucket each is paired with.
+
+    Returns
+    -------
+    left, right
+        Positions; a pair may come more than once.
+    """
+    if not len(key):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    order = np.lexsort((rank, next_key, key))
+    key, rank = key[order], rank[order]
+    starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    of_rank = np.empty(len(rank), np.int64)
+    of_rank[rank] = order
+    best = np.repeat(of_rank[np.minimum.reduceat(rank, starts)], np.diff([*starts, len(order)]))
+    pairs = [(best, order)]
+    for step in range(1, neighbours + 1):
+        same = key[step:] == key[:-step]
+        if not same.any():
+            break
+        pairs.append((order[:-step][same], order[step:][same]))
+    left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return left[left != right], right[left != right]

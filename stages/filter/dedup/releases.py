@@ -1,0 +1,127 @@
+"""
+The index of a release, and joining those of earlier ones.
+
+A finished run is a release. Its index is the sketches that dedup made, in ``stages/dedup/index/``: files that
+were written whole, beside the table that they are about, and come into being with it. A later run joins
+them and reads no text of the release again. What counts of an index are the rows that were handed over.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.errors import UserError
+from datagen.stage import Context
+from datagen.stages.filter.dedup.alike import SHINGLE
+from datagen.stages.filter.dedup.sketch import write
+from datagen.store.parquet import parts, read_part, sync, write_json
+
+if TYPE_CHECKING:
+    from datagen.stages.filter.dedup import Options
+
+FORMAT = 2  # of the sketches; those of another format cannot be joined
+
+
+def shape(options: "Options") -> dict[str, int]:
+    """What must be the same for two runs' sketches to be joined."""
+    bands, rows = options.shape
+    return {
+        "format": FORMAT,
+        "shingle": SHINGLE,
+        "long_from": options.long_from,
+        "permutations": options.permutations,
+        "bands": bands,
+        "rows": rows,
+    }
+
+
+def index_of(stage_folder: Path) -> Path:
+    """Where the sketches of a stage are kept."""
+    return stage_folder / "index"
+
+
+def keep(paths: Sequence[Path], options: "Options") -> None:
+    """Make the sketches of a run, which stand in their place, its index."""
+    for path in paths:
+        sync(path)
+    write_json(shape(options), paths[0].with_name("index.json"))
+
+
+@dataclass(frozen=True)
+class Release:
+    """An earlier run: what the recipe calls it, its folder, and the stage whose index is joined."""
+
+    name: str
+    folder: Path
+    stage: str
+
+    @property
+    def index(self) -> Path:
+        """Where its sketches are."""
+        return index_of(self.folder / "stages" / self.stage)
+
+    def released(self) -> pa.ChunkedArray:
+        """List the ids of the rows that were handed over; without a hand-off, of those the stage kept."""
+        handed = sorted((self.folder / "handoff").glob("*/*.parquet"))
+        tables = handed or parts(self.folder / "stages" / self.stage)
+        ids = [read_part(path, ["id"])["id"] for path in tables]
+        return pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string())
+
+
+def join(options: "Options", context: Context) -> tuple[list[Path], list[str]]:
+    """
+    Take over the released rows of the indexes of earlier releases.
+
+    Returns
+    -------
+    paths, names
+        Their sketches, and of each the release that it is of.
+
+    Raises
+    ------
+    UserError
+        When a release is not there, has no index, or one of another shape.
+    """
+    given = [
+        Release(name, (context.recipe.folder / name).resolve(), context.stage) for name in options.earlier
+    ]
+    for release in given:
+        _check(release, options)
+    tasks = [(release, context.scratch / f"earlier-{number:03d}") for number, release in enumerate(given)]
+    joined = context.each(_join, tasks)
+    names = [release.name for release, found in zip(given, joined, strict=True) for _ in found]
+    return [path for found in joined for path in found], names
+
+
+def _join(task: tuple[Release, Path]) -> list[Path]:
+    """Copy the released rows of an index."""
+    release, folder = task
+    folder.mkdir(exist_ok=True)
+    released = release.released()
+    copied = []
+    for path in sorted(release.index.glob("*.arrow")):
+        rows = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        write(rows.filter(pc.is_in(rows["id"], value_set=released)), folder / path.name)
+        copied.append(folder / path.name)
+    return copied
+
+
+def _check(release: Release, options: "Options") -> None:
+    path = release.index / "index.json"
+    if not path.is_file():
+        raise UserError(
+            f"{release.stage}.earlier: {release.name} has no index ({path} is not there). Name the folder "
+            f"of a finished run whose line has the stage {release.stage} with keep_index"
+        )
+    theirs, ours = json.loads(path.read_text(encoding="utf-8")), shape(options)
+    if differing := [name for name, value in theirs.items() if ours.get(name) != value]:
+        had, has = (", ".join(f"{name} {of.get(name)}" for name in differing) for of in (theirs, ours))
+        raise UserError(
+            f"{release.stage}.earlier: the index of {release.name} was made with {had}; this run has {has}. "
+            "Indexes are joined when these are equal"
+        )

@@ -1,0 +1,1 @@
+"""Phase 3: instruction pairs, dialogues and preference pairs."""

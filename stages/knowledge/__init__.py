@@ -1,0 +1,1 @@
+"""Phase 4: what the target model knows, and refusals."""

@@ -1,0 +1,90 @@
+"""
+Questions with lettered options: which letter a model would answer with, from its first token.
+
+A question is lettered when it ends in lines such as ``A) Lima`` and ``(B) Cusco``, from A without a gap. The
+probability of each letter is read through the engine by token ids, never from text. A small model prefers a
+letter whatever stands behind it, so the options are shown in both orders and their probabilities averaged.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from datagen.prompt import Prompt
+from datagen.request import Answer, Reject, Request, Sampling
+from datagen.stages.shared.language.matching import likeness, words
+
+_OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+_LETTER = re.compile(r"\s*\(?([A-Z])(?:[).:](?:\s.*)?)?\s*", re.DOTALL)
+ORDERS = (1, -1)  # of the options: as they came, and the other way round
+
+
+@dataclass(frozen=True)
+class Lettered:
+    """A question's stem, its options in order, and the letter of the right one."""
+
+    stem: str
+    options: tuple[str, ...]
+    right: str
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The letters of the options."""
+        return tuple(chr(ord("A") + number) for number in range(len(self.options)))
+
+    def shown(self, order: int = 1) -> str:
+        """Write the question with its options in an order."""
+        lines = zip(self.letters, self.options[::order], strict=True)
+        return "\n".join([self.stem, *(f"{letter}) {option}" for letter, option in lines)])
+
+
+def lettered(question: str, answer: str) -> Lettered | None:
+    """Read a question with lettered options; None for any other, and where no option is the answer."""
+    found = list(_OPTION.finditer(question))
+    letters = "".join(option[1] for option in found)
+    if len(found) < 2 or letters != "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(found)]:
+        return None
+    if question[found[-1].end() :].strip() or not (stem := question[: found[0].start()].strip()):
+        return None
+    options = tuple(option[2] for option in found)
+    if letter := _LETTER.fullmatch(answer):
+        right = letter[1]
+    else:
+        same = [likeness(option, answer) if words(option) else 0.0 for option in options]
+        right = letters[same.index(max(same))] if max(same) == 1 else ""
+    return Lettered(stem, options, right) if right and right in letters else None
+
+
+def ask(prompt: Prompt, row: str, question: Lettered) -> Iterator[Request]:
+    """Ask for the letter, once in each order."""
+    for order in ORDERS:
+        yield prompt.ask(
+            row,
+            task="multiple_choice",
+            sampling=Sampling(max_tokens=1),
+            choices=question.letters,
+            about=str(order),
+            question=question.shown(order),
+        )
+
+
+def probabilities(answers: Sequence[Answer]) -> list[float]:
+    """
+    Give the probability of each option, averaged over the orders: the softmax over the letters alone.
+
+    Raises
+    ------
+    Reject
+        When the engine failed or gave no probabilities.
+    """
+    found = []
+    for answer in answers:
+        scores = answer.completion.choices
+        if answer.completion.finish == "error":
+            raise Reject("engine error", answer.completion.error)
+        if len(scores) != len(answer.request.choices) or all(math.isinf(score) for score in scores):
+            raise Reject("no probabilities", answer.completion.text)
+        weights = [math.exp(score - max(scores)) for score in scores][:: int(answer.request.about or 1)]
+        found.append([weight / sum(weights) for weight in weights])
+    return [sum(option) / len(found) for option in zip(*found, strict=True)]

@@ -1,0 +1,49 @@
+"""
+Ask a model again, misleadingly, what it knows: does it err then? WACK, arXiv 2410.22071.
+
+A lure is a prompt file: it puts wrong answers to other questions before the question, drawn from its
+``examples``, or tries to persuade. One that errs knows and errs (HK+): it wants correction, not refusal.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from datagen.prompt import Prompt
+from datagen.request import Answer, Reject, Request, Sampling
+from datagen.schema import content_id
+from datagen.stages.knowledge.probe.choices import Lettered
+from datagen.stages.knowledge.probe.knowledge import said
+from datagen.stages.shared.language.matching import attempts
+
+TASK = "misled"
+EXAMPLES = 3  # wrong answers shown
+
+
+def ask(lure: Prompt, row: str, question: str, lettered: Lettered | None, max_tokens: int) -> Request:
+    """Ask a question behind a lure, greedily."""
+    examples = lure.fields.get("examples", [])
+    drawn = sorted(examples, key=lambda one: content_id(question, one["question"]))[:EXAMPLES]
+    sampling = Sampling(1 if lettered else max_tokens, stop=() if lettered else ("\n",))
+    choices = lettered.letters if lettered else ()
+    return lure.ask(row, task=TASK, sampling=sampling, choices=choices, question=question, examples=drawn)
+
+
+def read(answers: Sequence[Answer], match: Callable[[str], float], wrong: float) -> dict[str, Any]:
+    """Say whether a model erred, by which lure first, and what it said; to decline is not to err."""
+    tried = False
+    for answer in answers:
+        try:
+            text = _chosen(answer) if answer.request.choices else said(answer)
+        except Reject:
+            continue
+        tried = True
+        if match(text) <= wrong and (answer.request.choices or attempts(text, "")):
+            return {"misled": True, "lure": answer.request.messages, "lured": text}
+    return {"misled": False if tried else None, "lure": None, "lured": None}
+
+
+def _chosen(answer: Answer) -> str:
+    scores = answer.completion.choices
+    if not scores:
+        raise Reject("no probabilities", answer.completion.error)
+    return answer.request.choices[max(range(len(scores)), key=scores.__getitem__)]

@@ -1,0 +1,200 @@
+"""
+Find for each question a near miss: a passage that seems to answer it and leaves it open.
+
+Either the passage is another one, near its own: of the same document, or found for question and answer in the
+whole corpus. Or the question is another one, with a name, number or date in it changed. That what is shown
+leaves the question open is tested here by search over all passages of the line:
+
+* the answer's words must not stand in it, under none of its names, nor must it be like the evidence;
+* it must not be found for question and answer nearly as well as the question's own passage is;
+* of a changed question, what was changed must not stand in it.
+
+The judge has the last word, in `datagen.stages.knowledge.refuse`. What stands in a passage does not depend on
+what the target knows.
+"""
+
+import shutil
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+import datagen.stage
+from datagen.request import Reject
+from datagen.run.runner import wire
+from datagen.schema import NEAR_MISS, content_id, fraction
+from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.knowledge.unanswerable import change, search
+from datagen.stages.shared.language.matching import Aliases, likeness, standing
+from datagen.store.parquet import parts
+
+Row = Mapping[str, Any]
+TRIED = 32  # names of the same document that may take another's place, and of others
+READ = ("question", "answer", "evidence", "context", "lineage")
+
+
+class Options(datagen.stage.Options):
+    """How many near misses, and what counts as holding the answer."""
+
+    share: float = Field(0.5, ge=0, le=1, description="Share of the questions that are given a near miss")
+    changed: float = Field(
+        0.4, ge=0, le=1, description="Of these, the share in which the question is changed where it can be"
+    )
+    overlap: float = Field(0.6, gt=0, le=1, description="What is shown may hold no such share of the answer")
+    rival: float = Field(
+        0.8, gt=0, description="Nor may search score it so high, as a share of the question's own passage"
+    )
+    aliases: str = Field(
+        "", description="A YAML file, relative to the recipe: answer -> list of what means the same"
+    )
+
+
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[int]:
+    """Search all passages for the questions of all partitions; a partition is told its number."""
+    shutil.rmtree(context.scratch, ignore_errors=True)
+    context.scratch.mkdir(parents=True)
+    seed = str(context.recipe.seed)
+    queries = (_queries(table, options, seed) for table in partitions.columns(READ))
+    search.search(shelves(context), queries, context)
+    yield from range(len(partitions))
+
+
+def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Outcome:
+    """Give each drawn question its near miss, or say why it has none."""
+    seed, aliases = str(context.recipe.seed), Aliases.load(context.recipe.folder, options.aliases)
+    told = rows.select(READ).to_pylist()
+    candidates = _fetch(search.found(context.scratch, number), shelves(context))
+    named = _Names(told)
+    near: list[dict[str, Any] | None] = []
+    for place, row in enumerate(told):
+        if not _drawn(row, options, seed):
+            near.append(None)
+            continue
+        try:
+            made = _change(row, named, options, seed) or _exchange(
+                row, candidates.get(place, []), aliases, options
+            )
+        except Reject as why:
+            made = {"reason": why.reason, "detail": why.detail}
+        near.append(made)
+    column = rows.schema.get_field_index("near")
+    return Outcome.all_kept(rows.set_column(column, "near", pa.array(near, NEAR_MISS)))
+
+
+def shelves(context: Context) -> list[Path]:
+    """List the partitions of all passages that the line has at this point."""
+    steps = []
+    for name, stage_, _ in context.recipe.line():
+        if name == context.stage:
+            break
+        steps.append((name, stage_.takes, stage_.gives))
+    found = wire([*steps, (context.stage, "passages", "probes")])[context.stage]
+    return [path for name in found for path in parts(context.folder / "stages" / name)]
+
+
+def _drawn(row: Row, options: Options, seed: str) -> bool:
+    return (
+        bool(row["question"]) and fraction("near_miss", row["question"], row["answer"], seed) < options.share
+    )
+
+
+def _queries(rows: pa.Table, options: Options, seed: str) -> search.Queries:
+    told = rows.select(["question", "answer"]).to_pylist()
+    texts = [f"{row['question']} {row['answer']}" if _drawn(row, options, seed) else "" for row in told]
+    return search.Queries.of(texts, rows["lineage"].combine_chunks())
+
+
+def _fetch(found: search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
+    """Read the passages that were found, in the order in which they are to be tried."""
+    told: dict[int, list[Row]] = {}
+    for part in np.unique(found["part"]).tolist():
+        mine = found[found["part"] == part]
+        rows, places = np.unique(mine["row"], return_inverse=True)
+        texts = pq.read_table(paths[part], columns=["id", "title", "text"]).take(rows).to_pylist()
+        for hit, place in zip(mine, places.tolist(), strict=True):
+            measured = {name: hit[name].item() for name in ("score", "gap", "own")}
+            told.setdefault(hit["query"].item(), []).append(texts[place] | measured)
+    for query, rows_ in told.items():
+        told[query] = _in_turn(rows_)
+    return told
+
+
+def _in_turn(found: list[Row]) -> list[Row]:
+    """Put the nearest of the same document first, then what fits question and answer best."""
+    near = sorted((one for one in found if one["gap"] >= 0), key=lambda one: (one["gap"], one["id"]))
+    near = near[: search.NEIGHBOURS]
+    taken = {one["id"] for one in near}
+    rest = [one for one in found if one["id"] not in taken]
+    best = sorted(rest, key=lambda one: (not one["own"], -one["score"], one["id"]))[: 1 + search.BEST]
+    return near + best
+
+
+def _exchange(row: Row, found: list[Row], aliases: Aliases, options: Options) -> dict[str, Any]:
+    """
+    Choose the passage.
+
+    Raises
+    ------
+    Reject
+        When each of them may hold the answer, or there is none.
+    """
+    own = max((one["score"] for one in found if one["own"]), default=0.0)
+    tried = [one for one in found if not one["own"]]
+    for passage in tried:
+        names = [row["answer"], *aliases.of(row["answer"])]
+        held = max(standing(name, passage["text"]) for name in names)
+        alike = likeness(passage["text"], row["evidence"] or row["answer"])
+        rivals = own > 0 and passage["score"] >= options.rival * own
+        if max(held, alike) < options.overlap and not rivals:
+            shown = {"context": passage["text"], "title": passage["title"]}
+            return {"question": row["question"], "change": "passage"} | shown
+    if tried:
+        raise Reject("context may answer it", f"search finds the answer in all {len(tried)} near ones")
+    raise Reject("no other passage", "search finds none besides the question's own")
+
+
+def _change(row: Row, named: "_Names", options: Options, seed: str) -> dict[str, Any] | None:
+    """Change the question, where that is drawn and can be done."""
+    if not row["context"] or fraction("change", row["question"], seed) >= options.changed:
+        return None
+    made = change.changed(row["question"], row["context"], named.near(row), options.overlap)
+    if made is None:
+        return None
+    shown = {"context": row["context"], "title": row["lineage"]["title"]}
+    return {"question": made[0], "change": made[1]} | shown
+
+
+class _Names:
+    """The names in a partition's questions, to be put in each other's place."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._documents: dict[str, list[str]] = {}
+        for row in rows:
+            mine = self._documents.setdefault(row["lineage"]["document_id"], [])
+            mine += change.names(row["question"] or "")
+        all_names = {name for names in self._documents.values() for name in names}
+        self._ring = sorted((content_id(name), name) for name in all_names)
+
+    def near(self, row: Row) -> Iterator[str]:
+        """List some names by a draw, those of the same document first; others change few draws."""
+        mine = set(self._documents[row["lineage"]["document_id"]])
+        yield from sorted(mine, key=lambda name: content_id(row["question"], name))[:TRIED]
+        start = bisect_left(self._ring, (content_id(row["question"]), ""))
+        for step in range(min(TRIED, len(self._ring))):
+            yield self._ring[(start + step) % len(self._ring)][1]
+
+
+stage = WholeStage(
+    name="unanswerable",
+    summary="find passages near a question's own that leave it open, by search over all of them",
+    takes="probes",
+    gives="probes",
+    run=run,
+    apply=apply,
+    options=Options,
+)

@@ -1,0 +1,189 @@
+"""
+Turn passages into reading-comprehension texts without a model (AdaptLLM).
+
+Sentences of a passage are matched with patterns of its language: definitions, causes, conditions,
+sentences joined by a connective, restatements; its heading, its sentences with words of the domain, and
+sentences that follow each other are asked for as well. Each match feeds one exercise, its words are drawn
+from the templates of its task, and the passage and its exercises become one text for continued
+pre-training. A passage in which nothing is found is dropped. What is looked for and how it is asked is
+data: ``prompts/mined/``.
+
+The domain's words are learnt from the whole corpus first (`datagen.stages.reading.mine.vocabulary`); then all
+workers mine, a partition each. Where there is a target of tokens, the lengths of all texts are taken before,
+and texts are taken by lot until the target is reached.
+
+Source: Cheng, Huang, Wei, "Adapting Large Language Models via Reading Comprehension", ICLR 2024. What is
+done otherwise, and how sound the exercises are: docs/reading.md.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from datagen.request import Reject
+from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
+from datagen.stages.reading.mine.choice import exercises_of
+from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.vocabulary import count_words, learn
+from datagen.stages.shared.render.exercises import bind
+from datagen.stages.shared.segment.headings import heads
+from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lot, lots, over_target, survey
+from datagen.stages.shared.tokens import ruler
+from datagen.store.parquet import write_table
+
+Task = Literal[
+    "title",
+    "writing",
+    "heading",
+    "summary",
+    "keywords",
+    "definition",
+    "term",
+    "entry",
+    "cause",
+    "effect",
+    "condition",
+    "consequence",
+    "relation",
+    "inference",
+    "paraphrase",
+    "completion",
+    "enumeration",
+]
+
+
+class Options(TokenTarget):
+    """What may be set for mining."""
+
+    language: str = Field(
+        "en", description="Names the file of patterns and templates: mined/LANGUAGE in prompts/"
+    )
+    layouts: str = Field(
+        "", description="File of layouts that bind passage and exercises; left out: the language's own"
+    )
+    tasks: tuple[Task, ...] = Field(
+        Task.__args__,  # type: ignore[attr-defined]
+        min_length=1,
+        description="Exercises to look for; where they compete for a sentence, the rarer one wins",
+    )
+    structure: bool = Field(
+        False,
+        description="Open each text with its place in its document's tree of headings; ask for no title",
+    )
+    max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
+    max_per_text: int = Field(6, ge=1, description="Exercises in a text")
+    shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
+    longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
+    domain_words: int = Field(
+        3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
+    )
+    max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
+    max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
+
+    @property
+    def asked(self) -> list[str]:
+        """The tasks, without those whose answer the tree of headings gives away."""
+        return [task for task in self.tasks if not (self.structure and task in ("title", "writing"))]
+
+    @property
+    def bound(self) -> int:
+        """The bound of a text, in the ruler's unit."""
+        return self.max_tokens if self.tokenizer else self.max_chars
+
+
+class Known(NamedTuple):
+    """What a worker must know of the corpus: where the domain's words stand, and the last lot taken."""
+
+    words: Path
+    last: float = 1.0
+
+
+NO_WORDS = pa.array([], pa.string())
+
+
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
+    """Learn the domain's words, and up to which lot texts are taken."""
+    context.scratch.mkdir(parents=True, exist_ok=True)
+    known = Known(context.scratch / "words.parquet")
+    words = _learn_words(partitions, options, context) if "keywords" in options.tasks else NO_WORDS
+    write_table(pa.table({"word": words}), known.words)
+    if options.max_total_tokens is not None:
+        look = partial(_lots, known=known, options=options, context=context)
+        known = known._replace(last=last_lot(partitions, look, options.max_total_tokens, context))
+    for _ in partitions.readers:
+        yield known
+
+
+def _learn_words(partitions: Partitions, options: Options, context: Context) -> pa.Array:
+    language = read(context.prompt(f"mined/{options.language}"))
+    counts = survey(partitions, partial(_count, options=options, context=context), context, "counts")
+    return learn(map(pq.read_table, counts), language, options.domain_words)
+
+
+def _count(reader: Reader, options: Options, context: Context) -> pa.Table:
+    return count_words(reader(["text"])["text"], read(context.prompt(f"mined/{options.language}")))
+
+
+def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
+    mined = mine(reader(None), known, options, context)
+    texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
+    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(texts.values()))
+    return lots([lot(name, context.recipe.seed) for name in texts], lengths)
+
+
+def mine(
+    rows: pa.Table, known: Known, options: Options, context: Context
+) -> Iterator[tuple[dict[str, Any], str | Reject]]:
+    """Give each passage of a partition with its text, or with why it has none."""
+    language = read(context.prompt(f"mined/{options.language}")).only(options.asked)
+    style = context.prompt(options.layouts or language.layouts).fields
+    measure, seed = ruler(options.tokenizer, context.recipe.folder), context.recipe.seed
+    domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
+    passages = rows.to_pylist()
+    head = heads(passages, style, seed) if options.structure else {}
+    for passage in passages:
+        exercises, seen = exercises_of(passage, language, domain, options, seed)
+        above = head.get(passage["id"], "")
+        bound = (bind(passage, exercises[:n], style, seed, above) for n in range(len(exercises), 0, -1))
+        if not exercises:
+            yield passage, Reject("nothing to mine", f"{seen} sentences of prose")
+        elif text := next((text for text in bound if measure.fits(text, options.bound)), ""):
+            yield passage, text
+        else:
+            yield passage, Reject("too long", f"{len(passage['text'])} characters of passage")
+
+
+def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> Outcome:
+    """Write one text for each passage of a partition in which something is found."""
+    prompt = context.prompt(f"mined/{options.language}")
+    made = Builder("examples", context, prompt.name, prompt.hash)
+    bound = []
+    for passage, text in mine(rows, known, options, context):
+        row = {"kind": "reading", "task": "mined"}
+        drawn = lot(passage["id"], context.recipe.seed)
+        if isinstance(text, Reject):
+            made.drop(text, row, passage)
+        elif drawn > known.last:
+            made.drop(over_target(drawn, known.last), row | {"text": text}, passage)
+        else:
+            made.keep(row | {"text": text}, passage)
+            bound.append(passage["text"])
+    return ruler(options.tokenizer, context.recipe.folder).account(
+        made.outcome(), rows["text"].to_pylist(), bound
+    )
+
+
+stage = WholeStage(
+    name="mine",
+    summary="mine reading-comprehension texts from passages by patterns, with no model",
+    takes="passages",
+    gives="examples",
+    run=run,
+    apply=apply,
+    options=Options,
+)

@@ -1,0 +1,1 @@
+"""DELIFT (arXiv 2411.04425): neighbours, pairwise utility, selection."""

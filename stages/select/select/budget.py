@@ -1,0 +1,100 @@
+"""What fits into the budget of a kind, and what is said of what does not."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datagen.schema import Kind
+from datagen.stages.select.select.greedy import Numbers
+from datagen.stages.select.select.methods import Ranked
+from datagen.stages.select.select.rows import DIFFICULTIES, Rows
+from datagen.store.parquet import write_table
+
+if TYPE_CHECKING:
+    from datagen.stages.select.select import Options
+
+KEPT = 0.3  # of the rows chosen by utility, where no budget is given: DELIFT's share
+
+Said = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
+
+
+def kinds(options: "Options") -> list[Kind]:
+    """List the kinds of which rows may go: those with a budget, and those chosen by difficulty or utility."""
+    refusing = [kind for kind, method in options.method.items() if method in (*DIFFICULTIES, "utility")]
+    return sorted({*options.max_rows, *options.max_tokens, *options.max_share, *refusing})
+
+
+def places(kind: Kind, rows: int, options: "Options") -> int:
+    """Say how many of so many rows of a kind may stay, tokens aside."""
+    free = options.method_of(kind) == "utility" and kind not in {*options.max_rows, *options.max_tokens}
+    share = math.ceil(round(options.max_share.get(kind, KEPT if free else 1) * rows, 9))
+    result: int = min(rows, share, options.max_rows.get(kind, rows))
+    return result
+
+
+@dataclass
+class Verdicts:
+    """Collects which rows go and why, and the orders in which rows were taken."""
+
+    _over: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _orders: list[pa.Table] = field(default_factory=list)
+
+    def add(self, rows: Rows, ranked: Ranked, sizes: Numbers | None, options: "Options") -> None:
+        """Judge the rows of a kind; `sizes` are the tokens of all rows, where they are counted."""
+        room, most = places(rows.kind, len(rows), options), options.max_tokens.get(rows.kind)
+        sizes = sizes[rows.places[ranked.order]] if sizes is not None and most is not None else None
+        kept = _fitting(len(ranked.order), room, sizes, most)
+        reason, refused = ranked.refused
+        self._over |= {int(rows.places[row]): (reason, detail) for row, detail in refused.items()}
+        for number in np.flatnonzero(~kept).tolist():
+            said = f"{number + 1} of {len(rows)} for {room} places"
+            if sizes is not None:
+                said += f" and {most} tokens, {sizes[number]} tokens"
+            place = int(rows.places[ranked.order[number]])
+            self._over[place] = ("over the budget", f"{said}, {ranked.tell(number)}")
+        self._orders.append(_table(rows, ranked, kept))
+
+    def of(self, start: int, count: int) -> Said:
+        """Say of each row of a partition why it goes; null for one that stays."""
+        said = [self._over.get(place, (None, None)) for place in range(start, start + count)]
+        return [reason for reason, _ in said], [detail for _, detail in said]
+
+    def write(self, path: Path) -> None:
+        """Write the orders into one table."""
+        if self._orders:
+            write_table(pa.concat_tables(self._orders), path)
+
+
+def _fitting(count: int, room: int, sizes: Numbers | None, most: int | None) -> npt.NDArray[np.bool_]:
+    """Take rows in order while there is room; pass over one whose tokens do not fit."""
+    if sizes is None or most is None:
+        return np.arange(count) < room
+    kept = np.zeros(count, bool)
+    for number, size in enumerate(sizes.tolist()):
+        if room and size <= most:
+            kept[number] = True
+            room, most = room - 1, most - size
+    return kept
+
+
+def _table(rows: Rows, ranked: Ranked, kept: npt.NDArray[np.bool_]) -> pa.Table:
+    count = len(ranked.order)
+    entropies = pa.nulls(count, pa.list_(pa.float64()))
+    if ranked.entropies is not None:
+        told = [None if math.isnan(row[0]) else row for row in ranked.entropies.tolist()]
+        entropies = pa.array(told, pa.list_(pa.float64()))
+    return pa.table(
+        {
+            "kind": pa.array([rows.kind] * count, pa.string()),
+            "id": rows.table["id"].take(pa.array(ranked.order)),
+            "rank": np.arange(1, count + 1),
+            "kept": kept,
+            "worth": pa.array(ranked.worth, pa.float64(), from_pandas=True),
+            "entropies": entropies,
+        }
+    )

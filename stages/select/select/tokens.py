@@ -1,0 +1,66 @@
+"""Tokens of a row, as the model that will be trained counts them."""
+
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.engines.identity import resolve
+from datagen.errors import UserError
+from datagen.recipe.model import VllmModel
+from datagen.stage import Context, Partitions
+from datagen.stages.select.select.greedy import Numbers
+
+
+def count(partitions: Partitions, model: str, context: Context) -> Numbers:
+    """
+    Count the tokens of all rows, on all workers.
+
+    Counted are the text of a reading text, and of other rows the contents of the prompt's messages and the
+    answers, without what a chat template puts around them. The tokenizer is that of `model`: ``bundled`` or a
+    folder; "": that of the recipe's target.
+
+    Raises
+    ------
+    UserError
+        When the tokenizer is not on this machine.
+    """
+    spec = VllmModel(model=model) if model else context.recipe.models.role("target")
+    folder = resolve(spec) if isinstance(spec, VllmModel) else ""
+    if not Path(folder or "-").is_dir():
+        raise UserError(
+            f"{context.stage}.max_tokens: the tokenizer of {spec.model!r} is not on this machine. Say whose "
+            f"tokens are meant in {context.stage}.tokenizer: a folder with a checkpoint, or bundled"
+        )
+    counts = context.each(partial(_count, folder), partitions.readers)
+    return np.concatenate([np.empty(0, np.int64), *counts])
+
+
+def _count(folder: str, reader: Any) -> Numbers:
+    tokenizer = _load(folder)
+    rows = reader(["text", "prompt", "answer", "rejected"])
+    lengths = np.zeros(len(rows), np.int64)
+    for name in ("text", "answer", "rejected"):
+        lengths += _tokens(tokenizer, rows[name])
+    prompts = rows["prompt"].combine_chunks()
+    messages = pc.struct_field(pc.list_flatten(prompts), "content")
+    of = pc.list_parent_indices(prompts).to_numpy()
+    return lengths + np.bincount(of, _tokens(tokenizer, messages), minlength=len(rows)).astype(np.int64)
+
+
+def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
+    filled = pc.fill_null(texts, "").to_pylist()
+    if not filled:
+        return np.zeros(0, np.int64)
+    read = tokenizer(filled, add_special_tokens=False)["input_ids"]
+    return np.array([len(tokens) for tokens in read], np.int64)
+
+
+@lru_cache(maxsize=1)
+def _load(folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,0 +1,1 @@
+"""What several phases use: language, segmentation, checks, rendering, similarity."""

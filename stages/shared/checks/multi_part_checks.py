@@ -1,0 +1,73 @@
+"""
+Checks of exercises that have several parts: how these stand to each other.
+
+As those of `datagen.stages.shared.checks` they are rules over words, and each raises
+`datagen.request.Reject` with a reason that is the same for every row it refuses.
+"""
+
+from collections.abc import Sequence
+
+from datagen.request import Reject
+from datagen.stages.shared.checks import verdict
+from datagen.stages.shared.checks.field_patterns import STATEMENT
+from datagen.stages.shared.language import matching
+from datagen.stages.shared.passage import Passage, Words, overlap
+
+
+def stated(passage: Passage) -> list[str]:
+    """List the sentences about which a statement can be written: those that are one themselves."""
+    return list(filter(STATEMENT.holds, passage.quotable))
+
+
+def one_right(right: str, wrong: Sequence[str], evidence: str, words: Words) -> None:
+    """
+    Refuse options of which not exactly one is right.
+
+    Compared by their words without stop words and articles, numbers as digits: a wrong option that
+    holds the right one or stands in it, or that the evidence holds, may be right too.
+    """
+    said = f" {' '.join(_normal(evidence, words))} "
+    answer, seen = _normal(right, words), set[tuple[str, ...]]()
+    for option in wrong:
+        given = _normal(option, words)
+        line, other = f" {' '.join(given)} ", f" {' '.join(answer)} "
+        if line in other or other in line or line in said:
+            raise Reject("more than one right option", f"{right}; {option}, by: {evidence}")
+        if given in seen:
+            raise Reject("repeated option", "; ".join((right, *wrong)))
+        seen.add(given)
+
+
+def _normal(text: str, words: Words) -> tuple[str, ...]:
+    return tuple(matching.words(text, words.stop) or matching.words(text))
+
+
+def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> None:
+    """
+    Refuse a claim that evidence may decide, or that is on another subject.
+
+    It must share a content word with the evidence, bring `least` that stand nowhere in the passage, and
+    not be negated: what a negation denies may be what the evidence says.
+    """
+    words = passage.words
+    content = words.content(claim)
+    if not set(content) & set(words.content(evidence)):
+        raise Reject("not about its evidence", f"{claim} by: {evidence}")
+    new = set(content) - passage.content
+    negated = words.negations & set(words.spelled(claim))
+    if len(new) < least or negated or verdict(claim, evidence, words) is not None:
+        raise Reject("not shown to be left open", f"{claim} by: {evidence}")
+
+
+def applies(application: str, rule: str, facts: str, words: Words, least: int = 2) -> None:
+    """Refuse an application that has fewer than `least` of the rule's own content words, or of the facts'."""
+    said, known, given = (set(words.content(text)) for text in (application, rule, facts))
+    if min(len(said & known - given), len(said & given - known)) < least:
+        raise Reject("does not apply the rule to the facts", f"{application} by: {rule} to: {facts}")
+
+
+def joined(text: str, source: str, words: Words, least: float = 0.5) -> None:
+    """Refuse a text of whose content words less than a share of `least` is in what it should be about."""
+    content = words.content(text)
+    if overlap(content, set(words.content(source))) < least:
+        raise Reject("parts do not fit together", f"{text} after: {source}")

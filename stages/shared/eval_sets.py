@@ -1,0 +1,76 @@
+"""Test sets as a user gives them: JSON lines, Parquet, Arrow, or folders of such files."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datagen.errors import UserError
+
+if TYPE_CHECKING:
+    from datagen.stages.filter.decontaminate import EvaluationSet
+
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # the last as `datasets` saves to disk
+
+
+def read_texts(
+    given: "EvaluationSet", folder: Path, said: str = "decontaminate.against"
+) -> Iterator[tuple[str, str]]:
+    """
+    Go through the texts of a test set, each with the name of its item; `said` is where the set was given.
+
+    Raises
+    ------
+    UserError
+        When the set is not there, cannot be read, or lacks a field that is asked for.
+    """
+    for path in _files(folder / given.path, f"{said}: {given.path}"):
+        for number, item in enumerate(_records(path, said), 1):
+            if missing := [name for name in given.fields if name not in item]:
+                raise UserError(
+                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
+                )
+            name = f"{path.name}, item {item.get('id', number)}"
+            chosen = [item[field] for field in given.fields] if given.fields else list(item.values())
+            for text in _strings(chosen):
+                yield name, text
+
+
+def _files(path: Path, said: str) -> list[Path]:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
+    if not files:
+        wrong = "holds no" if path.is_dir() else "is no" if path.exists() else "is not there; it should be a"
+        raise UserError(f"{said} {wrong} {' or '.join(ENDINGS)} file ({path})")
+    return files
+
+
+def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
+    try:
+        if path.suffix == ".parquet":
+            for batch in pq.ParquetFile(path).iter_batches():
+                yield from batch.to_pylist()
+        elif path.suffix == ".arrow":
+            for batch in pa.ipc.open_stream(pa.memory_map(str(path))):
+                yield from batch.to_pylist()
+        else:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+                for line in lines:
+                    if line.strip():
+                        item = json.loads(line)
+                        yield item if isinstance(item, dict) else {"text": item}
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{said}: {path} cannot be read: {error}") from error
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        parts: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        for part in parts:
+            yield from _strings(part)

@@ -1,0 +1,1 @@
+"""Words of a language, and comparing answers by their words."""

@@ -1,0 +1,29 @@
+"""
+What tells two texts apart that are near each other as vectors: their names, numbers, signs and negations.
+
+"The fee is due in May" and "The fee is due in June" are neighbours in any space of embeddings and are no
+paraphrases of each other. So what vectors find alike is checked by the words that a paraphrase must keep.
+"""
+
+import re
+
+import pyarrow as pa
+
+from datagen.stages.shared.similarity.ngrams import words
+
+# A name is written with a capital where no sentence opens; scripts without case have none.
+NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")
+TELLING = re.compile(r".*[^\w].*|.*\d.*|not?|never|nor|none|without|cannot|(?:\w+n't)")  # negations: English
+
+
+def subjects(texts: pa.Array | pa.ChunkedArray) -> list[frozenset[str]]:
+    """List for each text of a column, in lower case, the words that a paraphrase of it must have."""
+    cut = words(texts)
+    ends = cut.lengths.cumsum().tolist()
+    said = cut.words.to_pylist()
+    starts = [0, *ends[:-1]]
+    return [
+        frozenset(word for word in said[start:end] if TELLING.fullmatch(word))
+        | frozenset(name.casefold() for name in NAME.findall(text or "") if name[0].isupper())
+        for start, end, text in zip(starts, ends, texts.to_pylist(), strict=True)
+    ]

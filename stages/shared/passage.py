@@ -1,0 +1,236 @@
+"""
+A passage as the checks see it: its words, the sentences that can be quoted, and where a quote stands.
+
+Words are told by their script, so nothing is English by construction. What must be known of a language
+is data: the fields of ``prompts/instructions/words.yaml`` (`Words`).
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from datagen.stage import Context
+from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
+
+# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+SPACED = rf"[^\W{UNSPACED}]"
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+WORD = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+(?:'{SPACED}+)*")
+# Where a line may have been broken without a blank that shows in one line: see `sentences.unwrap`.
+SEAM = re.compile(rf"[{UNSPACED}-]")
+INITIAL = re.compile(r"[A-Z]\.\s+")
+QUOTES = re.compile("[\"'`´‘’“”„«»]+")
+WORDS = "instructions/words"
+SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
+
+
+class Words(BaseModel):
+    """What the checks know of a language; ``prompts/instructions/words.yaml`` says what each list is for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stop: frozenset[str] = frozenset()
+    auxiliary: frozenset[str] = frozenset()
+    endings: tuple[str, ...] = ()
+    asking: frozenset[str] = frozenset()
+    open_ended: frozenset[str] = frozenset()
+    malformed: tuple[str, ...] = ()
+    counting: tuple[str, ...] = ()
+    naming: frozenset[str] = frozenset()
+    things: frozenset[str] = frozenset()
+    happening: tuple[str, ...] = ()
+    doing: frozenset[str] = frozenset()
+    numerals: frozenset[str] = frozenset()
+    outside: tuple[str, ...] = ()
+    pointing: frozenset[str] = frozenset()
+    demonstrative: frozenset[str] = frozenset()
+    genitive: frozenset[str] = frozenset()
+    dangling: tuple[str, ...] = ()
+    subjectless: frozenset[str] = frozenset()
+    negations: frozenset[str] = frozenset()
+    verbs: frozenset[str] = frozenset()
+    spellings: dict[str, str] = {}
+    opposites: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[str, ...] = ()
+    defining: tuple[str, ...] = ()
+    binding: tuple[str, ...] = ()
+    placeholders: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    articles: frozenset[str] = frozenset()
+    connectives: tuple[str, ...] = ()
+    relative: frozenset[str] = frozenset()
+    prepositions: frozenset[str] = frozenset()
+    modals: frozenset[str] = frozenset()
+    particles: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    months: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()
+    vague: frozenset[str] = frozenset()
+    joining: frozenset[str] = frozenset()
+    apparatus: tuple[str, ...] = ()
+
+    @cached_property
+    def _endings(self) -> tuple[str, ...]:
+        return tuple(sorted(self.endings, key=len, reverse=True))
+
+    def stem(self, word: str) -> str:
+        """Cut the longest known ending off a word, so that its forms compare equal."""
+        for ending in self._endings:
+            if word.endswith(ending) and len(word) - len(ending) >= 3:
+                return word[: -len(ending)]
+        return word
+
+    def spelled(self, text: str) -> list[str]:
+        """List the words of a text, each in one spelling."""
+        return [part for word in words_of(text) for part in self.spellings.get(word, word).split()]
+
+    def content(self, text: str) -> list[str]:
+        """List the stems of the words that are not stop words, in their order."""
+        return [self.stem(word) for word in words_of(text) if word not in self.stop]
+
+    def said(self, text: str) -> list[str]:
+        """List the stems of all words but the auxiliary ones: what decides whether a sentence is true."""
+        return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
+
+
+def words_for(context: Context) -> Words:
+    """
+    Read what is known of the corpus's language.
+
+    Raises
+    ------
+    UserError
+        When the file has a list that there is not, or something else than a list of words.
+    """
+    return context.prompt(WORDS).checked(Words, "write on and no in quotes")
+
+
+class Passage:
+    """
+    A passage with what the checks ask of it.
+
+    Parameters
+    ----------
+    row
+        A row of passages.
+    words
+        What is known of its language.
+    """
+
+    def __init__(self, row: Mapping[str, Any], words: Words) -> None:
+        self.row, self.words, self.text = row, words, str(row["text"])
+
+    @cached_property
+    def heading(self) -> str:
+        """The title and the headings above the passage, each once."""
+        names = [self.row.get("title") or "", *(self.row.get("section") or "").split(" > ")]
+        return " > ".join(name for name in dict.fromkeys(names) if name)
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        """Stems of the content words of the passage and its headings."""
+        return frozenset(self.words.content(f"{self.heading} {self.text}"))
+
+    @cached_property
+    def sentences(self) -> list[tuple[str, str]]:
+        """The whole sentences of prose without a list's mark: as they stand there, and on one line."""
+        spans = [_unmarked(self.text[start:end]) for start, end in split_sentences(self.text)]
+        return [(span, line) for span in spans if is_sentence(line := unwrap(span))]
+
+    @cached_property
+    def quotable(self) -> list[str]:
+        """The sentences of the subject that can be understood alone, neither short nor long, on one line."""
+        return [line for line in dict.fromkeys(line for _, line in self.sentences) if self._understood(line)]
+
+    @cached_property
+    def units(self) -> list[frozenset[str]]:
+        """Stems of the content words of each sentence, list item, line of code, and of the headings."""
+        spans = [self.text[start:end] for start, end in split_sentences(self.text)]
+        return [frozenset(self.words.content(span)) for span in [self.heading, *spans]]
+
+    def shares(self, content: Sequence[str]) -> list[float]:
+        """
+        Measure which share of content words, given as stems, stands in each of `sentences`.
+
+        A word weighs the less the more sentences it stands in: one that is in all of them, such as
+        the passage's subject, points to none.
+        """
+        weights = [1 / max(1, sum(word in sentence for sentence in self._stems)) for word in content]
+        total = sum(weights) or 1.0
+        return [
+            sum(weight for word, weight in zip(content, weights, strict=True) if word in sentence) / total
+            for sentence in self._stems
+        ]
+
+    @cached_property
+    def _stems(self) -> list[frozenset[str]]:
+        return [frozenset(self.words.content(line)) for _, line in self.sentences]
+
+    def find(self, quote: str) -> str | None:
+        """
+        Find a quote in the passage and return it as it stands there.
+
+        White space, the case of letters and the kind of quotation marks may differ: passages are often
+        hard-wrapped, and models change what quotes look like. In scripts with spaces a quote must begin
+        and end at a word's edge.
+        """
+        parts = [_pattern(part) for part in quote.split()]
+        if not parts:
+            return None
+        before = rf"(?<!{SPACED})" if re.match(SPACED, quote.lstrip()) else ""
+        after = rf"(?!{SPACED})" if re.search(rf"{SPACED}\Z", quote.rstrip()) else ""
+        # The edges' classes are large, and compiling them without regard to case takes 10 ms.
+        quoted = r"\s+".join(parts)
+        found = re.search(f"{before}(?i:{quoted}){after}", self.text)
+        return found[0].rstrip() if found else None
+
+    def _understood(self, sentence: str) -> bool:
+        words = words_of(sentence)
+        return (
+            SHORTEST <= len(words) <= LONGEST
+            and words[0] not in self.words.subjectless
+            and not opening(words, self.words.dangling)
+            and not phrase_in(words, self.words.outside)
+            and not phrase_in(words, self.words.apparatus)
+        )
+
+
+def _unmarked(span: str) -> str:
+    """Leave out the mark of a list item: "(a)(1) ", "- ", "2. "; "J. " may be the initial of a name."""
+    mark = ITEM.match(span)
+    return span if mark is None or INITIAL.fullmatch(mark[0]) else span[mark.end() :]
+
+
+def _pattern(word: str) -> str:
+    escaped = QUOTES.sub(f"(?:{QUOTES.pattern})", re.escape(word).replace(r"\-", "-"))
+    return SEAM.sub(r"\g<0>\\s*", escaped)
+
+
+def words_of(text: str) -> list[str]:
+    """List the words of a text, case-folded; numbers are words, without spaces each character is one."""
+    return WORD.findall(text.casefold().replace("’", "'"))
+
+
+def phrase_in(words: Sequence[str], phrases: Collection[str]) -> str:
+    """Return the first of the phrases that stands in a row of words; "" when none does."""
+    line = f" {' '.join(words)} "
+    return next((phrase for phrase in phrases if f" {phrase} " in line), "")
+
+
+def opening(words: Sequence[str], phrases: Collection[str]) -> str:
+    """Return the phrase that a row of words opens with; "" when none does."""
+    line = f"{' '.join(words)} "
+    return next((phrase for phrase in phrases if line.startswith(f"{phrase} ")), "")
+
+
+def overlap(some: Sequence[str], others: Collection[str]) -> float:
+    """Return the share of words that are among the others; 1 where there are none."""
+    return sum(word in others for word in some) / len(some) if some else 1.0

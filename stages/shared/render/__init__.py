@@ -1,0 +1,1 @@
+"""Turning passages and exercises into training text."""

@@ -1,0 +1,1 @@
+"""Splitting documents: blocks, headings, sentences."""

@@ -1,0 +1,1 @@
+"""Comparing texts: n-grams, an inverted index, vectors."""

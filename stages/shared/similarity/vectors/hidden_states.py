@@ -1,0 +1,104 @@
+"""
+Vectors from a checkpoint: the mean of the last layer's hidden states over the tokens of a text.
+
+The states of a language model that was not trained for it all point one way. So their mean over a sample of
+all texts is taken off before vectors are compared (the first step of Mu and Viswanath, All-but-the-Top, arXiv
+1702.01417).
+
+Texts are read in batches of like length. Which texts share a batch changes the last bits of a state; the grid
+of `datagen.stages.shared.similarity.vectors` hides that for nearly all coordinates, not for each.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datagen.schema import fraction
+
+TOKENS = 512  # of a text that are read
+BATCH = 8192  # tokens in one, padding included
+SAMPLE = 64  # texts of a partition that the mean is learnt from, at most
+
+Means = npt.NDArray[np.float64]
+
+
+def add_up(texts: pa.Array | pa.ChunkedArray, folder: str) -> Means:
+    """Add up the vectors of some texts of a partition, drawn by hash; at the end stands how many."""
+    drawn = sorted({text for text in texts.to_pylist() if text}, key=lambda text: fraction("middle", text))
+    vectors = _pooled(drawn[:SAMPLE], folder)
+    return np.append(vectors.sum(axis=0), len(vectors))
+
+
+def middle(sums: Sequence[Means]) -> npt.NDArray[np.float32]:
+    """Take the mean of what was added up."""
+    total = np.sum(sums, axis=0)
+    result: npt.NDArray[np.float32] = (total[:-1] / max(total[-1], 1)).astype(np.float32)
+    return result
+
+
+def embed(
+    texts: pa.Array | pa.ChunkedArray, mean: npt.NDArray[np.float32], folder: str
+) -> npt.NDArray[np.float64]:
+    """
+    Give the mean state of each text, less that of all texts.
+
+    Parameters
+    ----------
+    texts
+        A column. Of a text the first `TOKENS` tokens are read; one without any gives zeros.
+    mean
+        What was learnt (`middle`).
+    folder
+        The checkpoint, as transformers writes it.
+
+    Returns
+    -------
+    One row a text, as wide as the model, of any length.
+    """
+    said = [text or "" for text in texts.to_pylist()]
+    filled = np.array([bool(text.strip()) for text in said], bool)
+    distinct = sorted({text for text, is_filled in zip(said, filled, strict=True) if is_filled})
+    place = {text: number for number, text in enumerate(distinct)}
+    vectors = np.zeros((len(said), len(mean)))
+    vectors[filled] = (_pooled(distinct, folder) - mean)[[place[text] for text in said if text.strip()]]
+    return vectors
+
+
+def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
+    """Average the last hidden states of each text."""
+    import torch
+
+    tokenizer, model = _load(folder)
+    vectors = np.zeros((len(texts), model.config.hidden_size))
+    if not texts:
+        return vectors
+    tokens = tokenizer(list(texts), truncation=True, max_length=TOKENS)["input_ids"]
+    order = sorted(range(len(texts)), key=lambda text: len(tokens[text]), reverse=True)
+    while order:
+        size = max(BATCH // max(len(tokens[order[0]]), 1), 1)
+        batch, order = order[:size], order[size:]
+        read = tokenizer.pad({"input_ids": [tokens[text] for text in batch]}, return_tensors="pt")
+        read = {name: read[name].to(model.device) for name in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            states = model(**read).last_hidden_state.float()
+        mask = read["attention_mask"].unsqueeze(-1)
+        mean = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        vectors[batch] = mean.cpu().numpy()
+    return vectors
+
+
+@lru_cache(maxsize=1)
+def _load(folder: str) -> tuple[Any, Any]:
+    """Load tokenizer and model from files alone, onto a GPU where there is one."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    model = AutoModel.from_pretrained(folder, local_files_only=True)
+    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

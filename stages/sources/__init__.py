@@ -1,0 +1,1 @@
+"""Phase 1: documents are read and cut into passages."""

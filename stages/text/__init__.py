@@ -1,1 +1,0 @@
-"""What stages share: reading, comparing and judging text."""

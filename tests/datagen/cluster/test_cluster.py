@@ -1,0 +1,305 @@
+"""Runs on a cluster that was started by hand, whose workers come, go and die."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import by_hand
+import dask
+import pytest
+import toys
+from distributed import Client
+
+from datagen.cluster import remote, workers
+from datagen.engines.pool import EngineRoom
+from datagen.errors import BudgetSpent, UserError
+from datagen.recipe.errors import RecipeError
+from datagen.recipe.model import ScriptedModel, load_recipe
+from datagen.request import Identity, Request
+from datagen.run.folder import earlier_runs
+from datagen.run.runner import run
+from datagen.store.journal import Journal, read_journal
+from datagen.store.parquet import read_part
+
+
+@pytest.fixture
+def calls(tmp_path):
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def cluster(tmp_path, calls):
+    started = by_hand.Cluster(tmp_path, **{by_hand.CALLS: str(calls)})
+    yield started
+    started.close()
+
+
+def recipe(folder, address, **changes):
+    path = toys.write_recipe(folder)
+    return load_recipe(path, {"models.generator.model": "by_hand:counted", "cluster": address} | changes)
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def asked(run_):
+    """Keys of all requests of the run's stage `asking`."""
+    return [
+        key
+        for path in (run_.stage_folder("asking") / "requests").glob("*")
+        for key in read_part(path)["key"].to_pylist()
+    ]
+
+
+@pytest.mark.timeout(300)
+def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_added(
+    tmp_path, cluster, calls
+):
+    window, requests = 32, 20_000
+    workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
+
+    def disturb():
+        wait_until(lambda: len(by_hand.calls(calls)) > requests // 5)
+        workers[0].send_signal(signal.SIGKILL)
+        workers.append(cluster.worker(*by_hand.ENGINE))
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    given = {
+        "models.generator.latency": 0.01,
+        "models.generator.window": window,
+        "stages.source.documents": requests // 8,
+        "stages.source.partitions": 40,
+        "stages.asking.samples": 8,
+    }
+    finished = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.Silent())
+    disturbing.join()
+
+    made = Counter(what for _, what in by_hand.calls(calls))
+    assert len(made) == requests
+    assert sum(made.values()) - requests <= window, "more than was in flight on the killed worker"
+    assert {int(who) for who, _ in by_hand.calls(calls)} == {worker.pid for worker in workers}
+    record = finished.stage_record("asking")
+    assert record["requests"]["asked"] == record["requests"]["completions"] == requests
+    assert record["requests"]["reused"] == 0, "what the killed worker had answered is on the bill"
+    assert record["rows_out"] + sum(record["dropped"].values()) == requests
+    keys = asked(finished)
+    assert len(finished.completions.find(keys)) == len(set(keys)) == requests
+
+
+def test_a_budget_holds_for_engines_that_come_and_die_and_keeps_what_they_answer(tmp_path, cluster, calls):
+    window, requests, limit = 2, 800, 300
+    workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
+    given = {
+        "models.generator.latency": 0.05,
+        "models.generator.window": window,
+        "stages.source.documents": requests // 2,
+        "stages.source.partitions": 40,
+    }
+
+    def disturb():
+        wait_until(lambda: len(by_hand.calls(calls)) > 20)
+        workers.append(cluster.worker(*by_hand.ENGINE))
+        workers[0].kill()
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    limited = recipe(tmp_path, cluster.address, **given, **{"budget.requests": limit})
+    with pytest.raises(BudgetSpent, match="its requests: in all"):
+        run(limited, tmp_path / "outputs", toys.Silent())
+    disturbing.join()
+    [stopped] = earlier_runs(tmp_path / "outputs/toy")
+    assert limit <= stopped.spent.completions < requests
+    assert 0 <= len(by_hand.calls(calls)) - stopped.spent.completions <= window, (
+        "in flight where one was killed"
+    )
+
+    done = run(recipe(tmp_path, cluster.address, **given), tmp_path / "outputs", toys.Silent())
+    assert done.folder == stopped.folder
+    assert done.spent.completions == requests == len({what for _, what in by_hand.calls(calls)})
+    assert len(by_hand.calls(calls)) - requests <= window
+
+
+def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_path, cluster, calls):
+    window = 4
+    ordinary, engine = cluster.worker(), cluster.worker(*by_hand.ENGINE, nanny=True)
+    path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
+    settings = ["--set", f"cluster={cluster.address}", "--set", "models.generator.model=by_hand:counted"]
+    command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs", *settings]
+    environment = os.environ | {"PYTHONPATH": str(Path(toys.__file__).parent)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    wait_until(lambda: len(by_hand.calls(calls)) > 20 or process.poll() is not None)
+    assert process.poll() is None, process.stdout.read()
+    process.kill()
+    process.wait()
+
+    with Client(cluster.address, set_as_default=False) as client:
+        wait_until(lambda: not any(client.run(by_hand.engines_open).values()))
+    killed = by_hand.calls(calls)
+    assert len(killed) < 400
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "a log reached the user"
+    made = Counter(what for _, what in by_hand.calls(calls))
+    assert len(made) == 400
+    assert sum(made.values()) - 400 <= window
+    assert len(earlier_runs(tmp_path / "outputs/toy")) == 1, "the killed run is the one that was finished"
+    assert ordinary.poll() is engine.poll() is None, "the cluster is not ours to close"
+
+
+def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, cluster, calls, monkeypatch):
+    def refused(address=cluster.address):
+        with pytest.raises(UserError) as told:
+            run(recipe(tmp_path, address), tmp_path / "outputs", toys.Silent())
+        return str(told.value)
+
+    monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.5)
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in refused("tcp://127.0.0.1:9")
+    assert f"no workers; start some with: dask worker {cluster.address}" in refused()
+    cluster.worker()
+    assert "--resources engine=1 --nthreads 4" in refused()
+    cluster.worker(*by_hand.ENGINE)
+
+    other = tmp_path / "other"
+    (other / "datagen-99.0.dist-info").mkdir(parents=True)
+    (other / "datagen-99.0.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: datagen\nVersion: 99.0\n"
+    )
+    support = str(Path(by_hand.__file__).parent)
+    older = cluster.worker(PYTHONPATH=f"{other}:{support}")
+    assert "has datagen 99.0, and this run has" in refused()
+    older.kill()
+
+    # Another machine's folders, played by a worker that does not find the file.
+    (other / "sitecustomize.py").write_text("import os.path\nos.path.isfile = lambda path: False\n")
+    (other / "datagen-99.0.dist-info/METADATA").unlink()
+    (other / "datagen-99.0.dist-info").rmdir()
+    cluster.worker(PYTHONPATH=f"{other}:{support}")
+    with Client(cluster.address, set_as_default=False) as client:
+        wait_until(lambda: len(client.scheduler_info()["workers"]) == 3)
+    assert f"cannot write to {tmp_path / 'outputs/toy'}; name a folder that all workers share" in refused()
+    assert not by_hand.calls(calls)
+
+
+@pytest.mark.parametrize(
+    ("victim", "message"),
+    [
+        ("engine", "had no worker with the resource engine; start one with: dask worker tcp://"),
+        ("scheduler", "the scheduler of the cluster is gone"),
+    ],
+    ids=["engine", "scheduler"],
+)
+def test_a_cluster_that_cannot_go_on_stops_the_run_with_one_message(
+    tmp_path, cluster, calls, monkeypatch, capfd, victim, message
+):
+    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(remote, "CONNECT_SECONDS", 3)
+    processes = {"engine": cluster.worker(*by_hand.ENGINE), "scheduler": cluster.scheduler}
+
+    def kill():
+        wait_until(lambda: len(by_hand.calls(calls)) > 4)
+        processes[victim].kill()
+
+    threading.Thread(target=kill).start()
+    slow = recipe(tmp_path, cluster.address, **{"models.generator.latency": 0.3})
+    with pytest.raises(UserError, match=message):
+        run(slow, tmp_path / "outputs", toys.Silent())
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_is_ended_in_good_order_hands_over_what_it_does(tmp_path, cluster, calls):
+    window = 4
+    leaving, _ = cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)
+
+    def leave():
+        wait_until(lambda: str(leaving.pid) in {who for who, _ in by_hand.calls(calls)})
+        leaving.terminate()
+
+    threading.Thread(target=leave).start()
+    size = {
+        "models.generator.latency": 0.05,
+        "models.generator.window": window,
+        "stages.source.documents": 60,
+    }
+    finished = run(recipe(tmp_path, cluster.address, **size), tmp_path / "outputs", toys.Silent())
+    made = Counter(what for _, what in by_hand.calls(calls))
+    assert len(made) == finished.stage_record("asking")["requests"]["asked"] == 120
+    assert sum(made.values()) - 120 <= window
+    assert leaving.wait(30) == 0
+
+
+def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
+    path = toys.write_recipe(tmp_path, more='  dying: {use: "toys:dying"}\n')
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), pytest.raises(UserError) as told:
+        run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    said = str(told.value)
+    assert said.startswith(
+        "2 workers died one after another while at work on stages.dying, reading stages/tallying/part-"
+    )
+    [poisoned] = [
+        path.name
+        for path in sorted(tmp_path.glob("outputs/toy/*/stages/tallying/part-*"))
+        if any(row["question"] == toys.POISON for row in read_part(path).to_pylist())
+    ]
+    assert poisoned in said and said.count("part-") == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
+    monkeypatch.setenv(toys.DIED, str(tmp_path / "died"))
+    path = toys.write_recipe(tmp_path, more='  dying: {use: "toys:dying"}\n')
+    finished = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    assert (tmp_path / "died").exists()
+    record = finished.stage_record("dying")
+    assert record["rows_in"] == record["rows_out"] == 16
+
+
+def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
+    room = EngineRoom()
+    journal = Journal(tmp_path, "j")
+    spec = ScriptedModel(engine="scripted", model="builtins:repr", latency=0.2)
+
+    def generate(who, number, ended):
+        requests = [(f"{who}{n}", Request(who, [], "", "", "")) for n in range(number)]
+        try:
+            ended[who] = room.generate(who, spec, Identity("m", ""), requests, journal.append)
+        except BaseException as error:
+            ended[who] = error
+
+    ended = {}
+    threads = [threading.Thread(target=generate, args=(who, 300, ended)) for who in ("ours", "theirs")]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: journal.path.stat().st_size > 0)
+    assert room.leave("ours") is False
+    threads[0].join()
+    assert type(ended["ours"]).__name__ == "CancelledError"
+    threads[1].join()
+    assert ended["theirs"] is None
+    assert sum(row["key"].startswith("theirs") for row in read_journal(journal.path)) == 300
+    assert room.leave("theirs") is True
+    room.close()
+
+
+def test_an_address_may_stand_for_the_whole_section(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("name: r\ncorpus: [{path: docs}]\ncluster: tcp://head:8786\n")
+    assert load_recipe(path).cluster.address == "tcp://head:8786"
+    path.write_text("name: r\ncorpus: [{path: docs}]\ncluster: head\n")
+    with pytest.raises(RecipeError, match=r"r.yaml:3: cluster: .*tcp://host:8786"):
+        load_recipe(path)
+    path.write_text("name: r\ncorpus: [{path: docs}]\ncluster: {address: 'tcp://head:8786', workers: 2}\n")
+    with pytest.raises(RecipeError, match="give an address or workers"):
+        load_recipe(path)

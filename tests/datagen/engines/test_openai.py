@@ -1,0 +1,257 @@
+"""The openai engine against a server that fails in every way we know of, and its translation without one."""
+
+import asyncio
+import math
+import socket
+from datetime import UTC, datetime
+
+import pytest
+from faulty_server import answers, half, hang_up, reply, serve
+from pydantic import BaseModel
+
+from datagen.engines import Unreachable, open_engine
+from datagen.engines import openai as backend
+from datagen.errors import UserError
+from datagen.recipe.model import OpenAIModel
+from datagen.request import Request, Sampling
+
+
+def request(**fields):
+    message = {"role": "user", "content": "Say it."}
+    return Request(row="r", messages=[message], prompt="p", prompt_hash="0", task="t", **fields)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
+
+
+def ask(*behaviours, requests=1, retries=3, timeout=5.0, fields=None, gap=0.0, **server_options):
+    """Ask a server that behaves like this; gives the completions, or the one error, and the server."""
+
+    async def work():
+        async with serve(*behaviours, **server_options) as server:
+            spec = OpenAIModel(
+                engine="openai",
+                model="writer",
+                revision="7",
+                base_url=server.url,
+                retries=retries,
+                timeout=timeout,
+                api_key_env="TEST_KEY",
+            )
+            engine = open_engine(spec)
+            await engine.start()
+            try:
+                found = []
+                for number in range(requests):
+                    found.append(await engine.answer(request(**fields or {}), f"key-{number}"))
+                    await asyncio.sleep(gap)
+                return found, server
+            except Unreachable as error:
+                return error, server
+            finally:
+                await engine.close()
+                await engine.close()
+
+    return asyncio.run(work())
+
+
+class Pair(BaseModel):
+    question: str
+    answer: str = ""
+
+
+def test_body_says_all_that_the_request_says():
+    sampling = Sampling(max_tokens=9, temperature=0.7, top_p=0.9, repetition_penalty=1.2, stop=("END",))
+    body = backend.body_of(request(sampling=sampling, schema=Pair.model_json_schema()), "writer")
+    assert body["model"] == "writer" and body["messages"][0]["content"] == "Say it."
+    assert (body["max_tokens"], body["temperature"], body["top_p"]) == (9, 0.7, 0.9)
+    assert body["stop"] == ["END"] and body["repetition_penalty"] == 1.2 and body["logprobs"] is True
+    schema = body["response_format"]["json_schema"]
+    assert schema["strict"] and schema["schema"]["additionalProperties"] is False
+    assert schema["schema"]["required"] == ["question", "answer"]  # strict servers demand all
+    assert "seed" not in body
+
+
+def test_body_of_a_choice_asks_for_one_token():
+    body = backend.body_of(request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), "writer", False)
+    assert body["max_tokens"] == 1 and body["logprobs"] is True and body["top_logprobs"] == 20
+
+
+def test_strict_reaches_nested_objects_and_keeps_the_rest():
+    class Pairs(BaseModel):
+        pairs: list[Pair]
+
+    schema = Pairs.model_json_schema()
+    assert backend.strict(schema)["$defs"]["Pair"]["additionalProperties"] is False
+    assert "additionalProperties" not in schema["$defs"]["Pair"]
+
+
+def test_scores_add_the_spellings_of_a_label_and_leave_out_doubtful_ones():
+    top = [{"token": "A", "logprob": math.log(0.5)}, {"token": " A", "logprob": math.log(0.25)}]
+    top += [{"token": "\n", "logprob": -3.0}, {"token": "C", "logprob": -4.0}]
+    a, b = backend.scores(top, ("A", "B"))
+    assert a == pytest.approx(math.log(0.75)) and b == -math.inf
+    both = backend.scores([{"token": "un", "logprob": -1.0}], ("unknown", "unsure"))
+    assert both == (-math.inf, -math.inf)
+
+
+def test_retry_after_is_seconds_or_a_date():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert backend.asked_pause("7", now) == 7
+    assert backend.asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", now) == 9
+    assert backend.asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
+    assert backend.asked_pause("soon", now) == backend.asked_pause(None, now) == 0
+
+
+def test_a_whole_answer_is_read(monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "secret")
+    body = reply("A", "length", top=[("A", -0.1)], prompt_tokens_details={"cached_tokens": 8})
+    (done,), server = ask(answers(body), fields={"choices": ("A", "B")})
+    assert (done.key, done.text, done.finish, done.model, done.revision) == (
+        "key-0",
+        "A",
+        "stop",
+        "writer",
+        "7",
+    )
+    assert (done.prompt_tokens, done.cached_tokens, done.completion_tokens) == (10, 8, 1)
+    assert done.logprobs == (-0.5,) and done.choices == (pytest.approx(-0.1), -math.inf)
+    assert server.headers[0]["Authorization"] == "Bearer secret"
+
+
+def test_a_cut_answer_says_so():
+    (done,), _ = ask(answers(reply("fin", "length")))
+    assert done.finish == "length" and done.text == "fin"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answers("{}", status=500),
+        answers("busy", status=503),
+        answers("slow down", status=429),
+        answers("<html>a proxy's page</html>"),
+        answers({"choices": []}),
+        answers({"choices": [{"message": None, "finish_reason": "stop"}]}),
+        answers('{"choices": [{"mess'),
+        half(),
+        hang_up(),
+        answers(after=1.0),
+    ],
+    ids=["500", "503", "429", "html", "no-choices", "no-message", "cut-json", "half", "hang-up", "silent"],
+)
+def test_a_fault_that_passes_is_tried_again(fault):
+    (done,), server = ask(fault, fault, answers(), timeout=0.3)
+    assert done.finish == "stop" and done.text == "fine" and len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("fault", [answers("down", status=500), hang_up(), answers("<html>", status=200)])
+def test_a_fault_that_stays_ends_in_one_message(fault):
+    error, server = ask(fault, retries=2)
+    assert isinstance(error, Unreachable) and isinstance(error, UserError)
+    assert len(server.bodies) == 3 and "3 tries" in str(error) and server.url in str(error)
+
+
+def test_nonsense_about_one_request_is_that_requests_error():
+    (first, second, third), _ = ask(answers(), *[answers("null")] * 3, answers(), requests=3, retries=2)
+    assert (first.finish, second.finish, third.finish) == ("stop", "error", "stop")
+    assert "not a chat completion" in second.error
+
+
+def test_a_server_that_is_not_there_is_named():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    async def work():
+        url = f"http://127.0.0.1:{port}/v1"
+        engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=url, retries=1))
+        await engine.start()
+        try:
+            with pytest.raises(Unreachable, match=f"127.0.0.1:{port}.*2 tries"):
+                await engine.answer(request(), "k")
+            async with serve(answers(), port=port):  # and it is found once it is up
+                return await engine.answer(request(), "k")
+        finally:
+            await engine.close()
+
+    assert asyncio.run(work()).text == "fine"
+
+
+def test_retry_after_keeps_all_requests_back():
+    async def work():
+        async with serve(answers("wait", status=429, Retry_After="1"), answers()) as server:
+            engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
+            await engine.start()
+            first = asyncio.create_task(engine.answer(request(), "1"))
+            while not server.bodies:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)  # the refusal has arrived
+            await asyncio.gather(first, *(engine.answer(request(), str(n)) for n in range(5)))
+            await engine.close()
+            return server.times
+
+    first, *others = asyncio.run(work())
+    assert len(others) == 6 and min(others) - first >= 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_refused_for_good_is_not_tried_again(status):
+    (done,), server = ask(answers("context length exceeded", status=status))
+    assert done.finish == "error" and "context length exceeded" in done.error and len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "TEST_KEY"), (403, "TEST_KEY"), (404, "base_url")])
+def test_what_concerns_every_request_ends_the_run(status, advice):
+    error, server = ask(answers("no", status=status))
+    assert isinstance(error, Unreachable) and advice in str(error) and len(server.bodies) == 1
+
+
+def test_a_filtered_answer_is_an_error():
+    (done,), _ = ask(answers(reply("", "content_filter")))
+    assert done.finish == "error" and "content_filter" in done.error
+
+
+def test_a_server_without_logprobs_is_asked_without_them():
+    refusal = answers("logprobs are not supported with this model", status=400)
+    plain = reply()
+    plain["choices"][0]["logprobs"] = None
+    found, server = ask(refusal, answers(plain), requests=2)
+    assert [done.finish for done in found] == ["stop", "stop"] and found[0].logprobs == ()
+    assert ["logprobs" in body for body in server.bodies] == [True, False, False]
+    (done,), _ = ask(answers(plain), fields={"choices": ("A", "B")})
+    assert done.finish == "error" and "logprobs" in done.error
+
+
+@pytest.mark.parametrize("server", [{"keepalive_timeout": 0.05}, {"keepalive_timeout": 60}, {}])
+def test_servers_that_keep_and_that_close_connections(server):
+    found, log = ask(answers(close=not server), requests=4, gap=0.1, **server)
+    assert [done.text for done in found] == ["fine"] * 4 and len(log.bodies) == 4
+
+
+def test_a_given_text_is_refused_for_the_whole_run_and_not_sent():
+    async def work():
+        async with serve(answers()) as server:
+            engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
+            await engine.start()
+            with pytest.raises(UserError, match="engine: vllm"):
+                await engine.answer(request(given="an answer"), "k")
+            await engine.close()
+            return server.bodies
+
+    assert asyncio.run(work()) == []
+
+
+def test_the_environments_proxy_is_used_but_not_for_what_it_excepts(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+    assert backend.proxy_for("http://models.example/v1/chat/completions") == "http://proxy:3128"
+    assert backend.proxy_for("http://127.0.0.1:8000/v1/chat/completions") is None
+
+
+def test_an_address_without_a_scheme_is_refused():
+    engine = open_engine(OpenAIModel(engine="openai", model="m", base_url="localhost:8000/v1"))
+    with pytest.raises(UserError, match="http://"):
+        asyncio.run(engine.start())

@@ -1,0 +1,217 @@
+"""The engine room: one window for all callers, and engines that die, hang, and cannot be opened."""
+
+import asyncio
+import math
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from datagen.engines import EngineDied, supervised
+from datagen.engines.pool import EngineRoom
+from datagen.errors import UserError
+from datagen.recipe.model import ScriptedModel
+from datagen.request import Completion, Identity, Request
+
+MODEL = Identity("planted", "1")
+
+
+class Mortal:
+    """An engine that takes all requests in flight with it, as vLLM does; the class remembers its kind."""
+
+    def __init__(self, spec):
+        self._end = asyncio.Event()
+
+    async def start(self):
+        Mortal.starts += 1
+        if Mortal.starts > Mortal.most_starts:
+            raise UserError("no engine starts any more")
+        Mortal.alive += 1
+        assert Mortal.alive == 1, "two engines at once: the memory holds one"
+
+    async def answer(self, request, key):
+        Mortal.asked[key] += 1
+        Mortal.order.append(key)
+        Mortal.in_flight += 1
+        Mortal.most_in_flight = max(Mortal.most_in_flight, Mortal.in_flight)
+        try:
+            if Mortal.hangs(self, key):
+                await asyncio.sleep(math.inf)
+            if Mortal.kills(self, key):
+                self._end.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._end.wait(), Mortal.latency)
+            if self._end.is_set():
+                raise EngineDied("planted")
+            return Completion(key, "fine", "stop", MODEL.name, MODEL.revision, completion_tokens=1)
+        finally:
+            Mortal.in_flight -= 1
+
+    async def close(self):
+        self._end.set()
+        await asyncio.sleep(0.01)
+        Mortal.alive -= 1
+
+
+@pytest.fixture
+def mortal(monkeypatch):
+    fresh = {
+        "starts": 0, "most_starts": 100, "alive": 0, "in_flight": 0, "most_in_flight": 0, "latency": 0.005,
+        "asked": Counter(), "order": [], "kills": lambda self, key: False, "hangs": lambda self, key: False,
+    }  # fmt: skip
+    for name, value in fresh.items():
+        monkeypatch.setattr(Mortal, name, value, raising=False)
+    monkeypatch.setattr(supervised, "open_engine", Mortal)
+    return Mortal
+
+
+@pytest.fixture
+def room(mortal):
+    room = EngineRoom()
+    yield room
+    room.close()
+
+
+def spec(window=128, patience=60.0):
+    return ScriptedModel(engine="scripted", model="planted:model", window=window, patience=patience)
+
+
+def requests(number, name="r"):
+    for n in range(number):
+        yield f"{name}{n}", Request(f"{n}", [{"role": "user", "content": "?"}], "p", "0", "t")
+
+
+def ask(room, number, name="r", **options):
+    kept = []
+    room.generate("run", spec(**options), MODEL, requests(number, name), kept.append)
+    assert Counter(completion.key for completion in kept) == {f"{name}{n}": 1 for n in range(number)}
+    return {completion.key: completion for completion in kept}
+
+
+# The window
+
+
+def test_callers_share_one_engine_and_one_window(room, mortal):
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda name: ask(room, 50, name, window=8), "abc"))
+    assert mortal.starts == 1 and mortal.most_in_flight == 8 and set(mortal.asked.values()) == {1}
+
+
+def test_the_tail_of_one_call_is_filled_by_the_next_and_not_before(room, mortal):
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(ask, room, 20, "a", window=8)
+        while not mortal.order:
+            pass
+        second = threads.submit(ask, room, 20, "b", window=8)
+        first.result(), second.result()
+    assert mortal.order == [*(f"a{n}" for n in range(20)), *(f"b{n}" for n in range(20))]
+
+
+def test_requests_are_taken_as_the_window_has_room(room, mortal):
+    taken, kept = [], []
+
+    def one_by_one():
+        for key, request in requests(50):
+            assert len(taken) - len(kept) < 4
+            taken.append(key)
+            yield key, request
+
+    room.generate("run", spec(window=4), MODEL, one_by_one(), kept.append)
+    assert len(taken) == len(kept) == 50
+
+
+def test_nothing_to_ask_opens_nothing(room, mortal):
+    assert ask(room, 0) == {} and mortal.starts == 0
+
+
+def fail_at(place, error):
+    def keep(completion):
+        kept.append(completion)
+        if len(kept) == place:
+            raise error
+
+    kept = []
+    return kept, keep
+
+
+def test_what_fails_while_an_answer_is_kept_ends_the_call_and_no_other(room, mortal):
+    kept, keep = fail_at(5, OSError(28, "No space left on device"))
+    with ThreadPoolExecutor() as threads:
+        bystander = threads.submit(ask, room, 60, "b", window=4)
+        with pytest.raises(OSError, match="No space"):
+            room.generate("run", spec(window=4), MODEL, requests(40), keep)
+        assert len(bystander.result()) == 60
+    assert len(kept) == 5 and len(ask(room, 10, "c", window=4)) == 10
+
+
+def test_what_fails_while_requests_are_read_ends_the_call(room, mortal):
+    def broken():
+        yield from requests(3)
+        raise ValueError("a broken file")
+
+    with pytest.raises(ValueError, match="a broken file"):
+        room.generate("run", spec(), MODEL, broken(), lambda completion: None)
+
+
+# Deaths
+
+
+def test_an_engine_that_dies_by_itself_costs_no_request(room, mortal):
+    mortal.kills = lambda self, key: mortal.starts == 1 and key == "r100"
+    done = ask(room, 300)
+    assert {completion.finish for completion in done.values()} == {"stop"}
+    assert mortal.starts == 2 and max(mortal.asked.values()) == 2
+
+
+@pytest.mark.parametrize("poison", [{"r0"}, {"r77"}, {"r3", "r90"}, {"r127", "r128", "r299"}])
+def test_requests_that_kill_the_engine_are_found_in_few_starts_and_dropped_alone(room, mortal, poison):
+    mortal.kills = lambda self, key: key in poison
+    done = ask(room, 300)
+    dropped = {key for key, completion in done.items() if completion.finish == "error"}
+    assert dropped == poison
+    assert all("died 3 times" in done[key].error and "planted" in done[key].error for key in poison)
+    assert mortal.starts <= 1 + len(poison) * (1 + math.log2(128) + supervised.LIVES)
+
+
+def test_requests_that_kill_only_together_are_all_answered(room, mortal):
+    mortal.kills = lambda self, key: mortal.in_flight > 32
+    assert {completion.finish for completion in ask(room, 128).values()} == {"stop"}
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_an_engine_that_cannot_be_opened_is_told_and_not_tried_for_every_request(room, mortal, most):
+    mortal.kills = lambda self, key: key == "r9"
+    mortal.most_starts = most
+    with pytest.raises(UserError, match="no engine starts any more"):
+        room.generate("run", spec(window=16), MODEL, requests(50), lambda completion: None)
+    assert mortal.starts <= most + 2
+
+
+# Hanging
+
+
+def test_an_engine_that_answers_nothing_is_ended_and_opened_again(room, mortal):
+    mortal.hangs = lambda self, key: mortal.starts == 1 and mortal.order.index(key) >= 20
+    done = ask(room, 100, window=16, patience=0.2)
+    assert {completion.finish for completion in done.values()} == {"stop"} and mortal.starts == 2
+
+
+def test_waiting_in_the_engines_queue_is_no_hang(room, mortal, monkeypatch):
+    turns = asyncio.Semaphore(1)
+    answer = Mortal.answer
+
+    async def one_at_a_time(self, request, key):
+        async with turns:
+            return await answer(self, request, key)
+
+    monkeypatch.setattr(Mortal, "answer", one_at_a_time)
+    mortal.latency = 0.05  # the last of the window waits five times as long as the patience
+    assert len(ask(room, 20, window=20, patience=0.2)) == 20 and mortal.starts == 1
+
+
+def test_a_request_that_hangs_every_engine_is_dropped(room, mortal):
+    mortal.hangs = lambda self, key: key == "r5"
+    done = ask(room, 16, window=8, patience=0.1)
+    assert [key for key, completion in done.items() if completion.finish == "error"] == ["r5"]
+    assert "answered nothing for 0.1 seconds" in done["r5"].error

@@ -1,0 +1,319 @@
+"""The vllm engine: its translation without one, and the real bundled model."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from pydantic import BaseModel, Field
+
+from datagen.engines import bundled
+from datagen.engines.parent_watch import OPENER, tie
+from datagen.engines.vllm import (
+    GIB,
+    cache_bytes,
+    completion_of,
+    continuation,
+    engine_arguments,
+    environment,
+    label_tokens,
+    sampling_arguments,
+)
+from datagen.recipe.model import VllmModel
+from datagen.request import Identity, Request, Sampling
+
+MODEL = Identity("tiny", "1")
+PASSAGE = "The Nile flows north through eleven countries and empties into the Mediterranean Sea. " * 15
+
+
+def request(text="Name a colour.", **fields):
+    message = {"role": "user", "content": text}
+    return Request(row="r", messages=[message], prompt="p", prompt_hash="0", task="t", **fields)
+
+
+# Translation
+
+
+def test_a_small_machine_has_all_its_cores_bound():
+    assert environment([0, 3])["VLLM_CPU_OMP_THREADS_BIND"] == "0,3"
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in environment(range(64))
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in environment([0, 1], parallel=2)
+
+
+def test_options_come_before_our_defaults_and_a_gpu_keeps_vllms():
+    spec = VllmModel(model="org/m", revision="abc", options={"enforce_eager": False, "max_num_seqs": 7})
+    cpu = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
+    assert cpu["enforce_eager"] is False and cpu["max_num_seqs"] == 7 and cpu["revision"] == "abc"
+    assert cpu["dtype"] == "bfloat16" and cpu["kv_cache_memory_bytes"] == 2 * GIB
+    gpu = engine_arguments(spec, "org/m", cpu=False, free=0)
+    assert not {"dtype", "kv_cache_memory_bytes"} & set(gpu)
+    assert "revision" not in engine_arguments(VllmModel(revision="x"), "/cache/bundled", cpu=True, free=0)
+
+
+@pytest.mark.parametrize(("free", "taken"), [(2, 1), (4, 2), (8, 2), (24, 3), (400, 50)])
+def test_the_cache_takes_an_eighth_but_never_more_than_half(free, taken):
+    assert cache_bytes(free * GIB) == taken * GIB
+
+
+def test_sampling_is_passed_on_and_never_seeded():
+    sampling = Sampling(max_tokens=9, temperature=0.7, top_p=0.9, repetition_penalty=1.2, stop=("END",))
+    arguments = sampling_arguments(request(sampling=sampling))
+    assert arguments["max_tokens"] == 9 and arguments["stop"] == ["END"] and arguments["logprobs"] == 0
+    assert (arguments["temperature"], arguments["top_p"], arguments["repetition_penalty"]) == (0.7, 0.9, 1.2)
+    assert "seed" not in arguments
+
+
+def test_a_choice_writes_one_token_and_scores_ids():
+    arguments = sampling_arguments(
+        request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), [(5, 7), (9,)]
+    )
+    assert arguments["max_tokens"] == 1 and arguments["logprob_token_ids"] == [5, 7, 9]
+
+
+def characters(text):
+    """A tokenizer whose only merges are a space with the letter after it, and "un"."""
+    ids, place = [], 0
+    while place < len(text):
+        wide = 2 if (text[place] == " " and place + 1 < len(text)) or text[place : place + 2] == "un" else 1
+        ids.append(sum(ord(letter) * 1000**n for n, letter in enumerate(text[place : place + wide])))
+        place += wide
+    return ids
+
+
+def test_a_label_may_be_written_at_once_or_after_a_space():
+    ids = label_tokens(characters, "answer:", ("A", "B"))
+    assert ids == [tuple(sorted({*characters("A"), *characters(" A")})) for _ in "x"] + [
+        tuple(sorted({*characters("B"), *characters(" B")}))
+    ]
+
+
+def test_labels_that_begin_alike_are_refused():
+    with pytest.raises(ValueError, match="'unknown' begins with the same token"):
+        label_tokens(characters, "answer:", ("unknown", "unclear"))
+
+
+def test_a_text_is_never_joined_with_the_end_of_the_prompt():
+    assert continuation(characters, "answer:", " no") == characters(" no")
+    assert continuation(characters, "u", "nder") == characters("nder") != characters("under")[1:]
+
+
+def test_a_given_text_has_the_last_of_the_prompts_tokens_and_writes_none():
+    arguments = sampling_arguments(request(given="A B"))
+    assert (arguments["max_tokens"], arguments["prompt_logprobs"]) == (1, 0)
+    read = output("length", None, text="more")
+    read.prompt_logprobs = SimpleNamespace(logprobs=[-9.0, -8.0, -0.25, -0.5])
+    done = completion_of(read, request(given="A B"), "k", MODEL, given_tokens=2)
+    assert done.text == "A B" and done.finish == "stop" and done.logprobs == (-0.25, -0.5)
+
+
+def output(finish, logprobs, token_ids=(1,), text="A"):
+    answer = SimpleNamespace(finish_reason=finish, logprobs=logprobs, token_ids=token_ids, text=text)
+    return SimpleNamespace(outputs=[answer], prompt_token_ids=[1, 2, 3], num_cached_tokens=None)
+
+
+def test_choices_are_added_by_id_in_the_order_of_the_labels():
+    scored = {9: -3.0, 5: math.log(0.5), 7: math.log(0.25), 1: math.log(0.6)}
+    position = {token: SimpleNamespace(logprob=value) for token, value in scored.items()}
+    done = completion_of(
+        output("length", [position]), request(choices=("A", "B")), "k", MODEL, [(9,), (5, 7)]
+    )
+    assert done.choices == (pytest.approx(-3.0), pytest.approx(math.log(0.75)))
+    assert done.finish == "stop" and done.logprobs == (pytest.approx(math.log(0.6)),)
+    assert (done.prompt_tokens, done.cached_tokens, done.completion_tokens) == (3, 0, 1)
+
+
+def test_an_aborted_answer_is_an_error():
+    done = completion_of(output("abort", SimpleNamespace(logprobs=[-1.0])), request(), "k", MODEL)
+    assert done.finish == "error" and "abort" in done.error
+
+
+def test_the_lifeline_is_among_the_plugins_that_may_load():
+    chosen = {"VLLM_PLUGINS": "theirs"}
+    tie(chosen)
+    tie(chosen)
+    assert chosen == {"VLLM_PLUGINS": "theirs,datagen", OPENER: str(os.getpid())}
+
+
+# The real model
+
+
+class Colour(BaseModel):
+    name: str = Field(max_length=12)
+    red: int = Field(ge=0, le=255)
+
+
+def test_greedy_answers_repeat(real_model):
+    asked = request(sampling=Sampling(max_tokens=8))
+    first, second = (real_model(asked)[0] for _ in range(2))
+    assert first.text and first.text == second.text and first.finish in ("stop", "length")
+    assert len(first.logprobs) == first.completion_tokens and all(value <= 0 for value in first.logprobs)
+    assert first.model == "SmolLM2-135M-synthesizer" and first.revision
+
+
+def test_an_answer_obeys_its_schema_or_says_it_was_cut(real_model):
+    sampling, schema = Sampling(max_tokens=60, temperature=1.0), Colour.model_json_schema()
+    whole, cut = real_model(
+        request(sampling=sampling, schema=schema), request(sampling=Sampling(max_tokens=2), schema=schema)
+    )
+    assert whole.finish == "stop" and Colour.model_validate_json(whole.text)
+    assert cut.finish == "length"
+
+
+def test_choices_agree_with_the_greedy_answer(real_model):
+    text = "Which letter comes first in the alphabet? Reply with A or B.\nA. A\nB. B\nReply with the letter only."
+    scored, both, written = real_model(
+        request(text, choices=("A", "B")),
+        request(text, choices=("B", "A", "C")),  # in one batch with the other: padded
+        request(text, sampling=Sampling(max_tokens=1)),
+    )
+    assert sum(math.exp(value) for value in scored.choices) <= 1
+    assert (both.choices[1], both.choices[0]) == pytest.approx(scored.choices)
+    (top,) = real_model(request(text, choices=(written.text.strip(), "\u00a7")))
+    assert top.choices[0] >= max(scored.choices) - 1e-6
+    assert math.exp(top.choices[0]) >= math.exp(written.logprobs[0]) - 1e-6
+    assert scored.completion_tokens == 1 and scored.finish == "stop"
+
+
+def test_requests_about_one_passage_share_its_prefix(real_model):
+    sampling = Sampling(max_tokens=1)
+    real_model(request(f"{PASSAGE}\nWhere does it flow?", sampling=sampling))
+    (second,) = real_model(request(f"{PASSAGE}\nHow many countries?", sampling=sampling))
+    assert second.cached_tokens >= 192 and second.prompt_tokens > second.cached_tokens
+
+
+GIVEN = ("Blue, mostly. Sometimes it is grey.", "🦀 naïve: Ω≈3 → ok", "\n\nOn a line of its own")
+
+
+@pytest.fixture(scope="module")
+def transformers_logprobs():
+    """Score a text as transformers does, token by token, in float32."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = bundled.prepare("bundled")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+    def score(messages, given):
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        prompt = tokenizer.encode(text, add_special_tokens=False)
+        answer = tokenizer.encode(given, add_special_tokens=False)
+        with torch.inference_mode():
+            logits = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+        return logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None])[:, 0].tolist()
+
+    return score
+
+
+def test_a_given_text_is_as_likely_as_transformers_says(real_model, transformers_logprobs):
+    asked = [request("What colour is the sky?", given=given) for given in GIVEN]
+    for one, done in zip(asked, real_model(*asked), strict=True):
+        expected = transformers_logprobs(one.messages, one.given)
+        assert done.text == one.given and done.finish == "stop"
+        assert len(done.logprobs) == len(expected)
+        assert sum(done.logprobs) == pytest.approx(sum(expected), rel=0.02)  # bfloat16
+
+
+def test_what_was_written_is_as_likely_when_it_is_given(real_model):
+    asked = request("Name a colour.", sampling=Sampling(max_tokens=12))
+    (written,) = real_model(asked)
+    (scored,) = real_model(request("Name a colour.", given=written.text))
+    likely = scored.logprobs[: len(written.logprobs)]  # the end of the answer is no part of its text
+    assert sum(likely) == pytest.approx(sum(written.logprobs[: len(likely)]), abs=0.3)
+
+
+def test_what_cannot_be_asked_is_an_error_and_the_rest_goes_on(real_model):
+    long, odd, alike, fine = real_model(
+        request("word " * 2000),
+        request(schema={"type": "nonsense"}),
+        request(choices=("A", "A")),
+        request(sampling=Sampling(max_tokens=2)),
+    )
+    assert [done.finish for done in (long, odd, alike)] == ["error"] * 3
+    assert "1024" in long.error and "nonsense" in odd.error and "same token" in alike.error
+    assert fine.finish == "length"
+
+
+# Processes
+
+OPEN = """
+import asyncio, time
+from datagen.engines.supervised import GuardedEngine
+from datagen.engines.identity import identify
+from datagen.recipe import VllmModel
+from datagen.request import Request, Sampling
+
+async def work():
+    spec = VllmModel(max_model_len=1024, patience=20, options={"kv_cache_memory_bytes": 2**29})
+    engine = GuardedEngine(spec, identify(spec))
+    some = Request("r", [{"role": "user", "content": "Count."}], "p", "0", "t", Sampling(50))
+    while True:
+        done = await asyncio.gather(*(engine.answer(some, str(n)) for n in range(4)))
+        print(time.monotonic(), *{one.finish for one in done}, flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(work())
+"""
+
+
+@pytest.fixture
+def opener(tmp_path):
+    """A process that opens an engine and keeps it busy."""
+    pytest.importorskip("vllm")
+    script = tmp_path / "opener.py"
+    script.write_text(OPEN)
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    yield process
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # a failed test must not leave an engine either
+    process.communicate()
+
+
+def answered_after(opener, moment):
+    """Wait until the opener has answers that came later; the clock is the machine's."""
+    while True:
+        when, *finished = opener.stdout.readline().split()
+        assert set(finished) <= {"stop", "length"}
+        if float(when) > moment:
+            return
+
+
+def engine_processes(opener):
+    """The processes of the engine: all below the opener but Python's own resource tracker."""
+    below = psutil.Process(opener.pid).children(recursive=True)
+    return [process for process in below if "resource_tracker" not in " ".join(process.cmdline())]
+
+
+def wait_for_engine_processes(opener, number):
+    while len(found := engine_processes(opener)) < number:
+        assert opener.poll() is None
+        time.sleep(0.1)
+    return found
+
+
+def test_engine_processes_end_with_a_killed_opener(opener):
+    answered_after(opener, 0)
+    processes = wait_for_engine_processes(opener, 2)
+    opener.send_signal(signal.SIGKILL)
+    assert psutil.wait_procs(processes, timeout=30)[1] == []
+
+
+@pytest.mark.slow
+def test_an_engine_survives_its_processes_and_a_kill_while_starting_leaves_nothing(opener):
+    answered_after(opener, 0)
+    scheduler, worker = wait_for_engine_processes(opener, 2)
+    worker.kill()  # it dies
+    assert psutil.wait_procs([scheduler, worker], timeout=30)[1] == []
+    answered_after(opener, time.monotonic())
+    scheduler, worker = wait_for_engine_processes(opener, 2)
+    scheduler.suspend()  # it hangs
+    assert psutil.wait_procs([scheduler, worker], timeout=120)[1] == []
+    starting = wait_for_engine_processes(opener, 1)
+    opener.send_signal(signal.SIGKILL)
+    assert psutil.wait_procs(starting, timeout=120)[1] == []

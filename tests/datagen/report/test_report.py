@@ -1,0 +1,57 @@
+"""What the report counts in the hand-off."""
+
+import json
+
+from rows import example, put_through
+
+from datagen.report.html import metadata, refusals
+from datagen.run.folder import Run
+from datagen.schema import EXAMPLES, table_of
+from datagen.stages.handoff.handoff import stage
+from datagen.store.parquet import part_name, write_json, write_table
+
+
+def handed_off(folder, rows):
+    put_through(stage, rows, folder=folder)
+    return Run(folder, {"stages": []})
+
+
+def row(kind, document, number, **fields):
+    said = example(kind, document, question=f"Q{number} of {document}?", answer="A.", **fields)
+    said["lineage"]["source"] = document
+    return said
+
+
+def test_refusals_are_counted_by_document_and_by_kind(tmp_path):
+    rows = [row("instruction", "tides", number) for number in range(3)]
+    rows += [
+        row("refusal", "tides", 4),
+        row("refusal", "kites", 1),
+        row("preference", "kites", 2, rejected="B."),
+    ]
+    counted = refusals(handed_off(tmp_path, rows))
+    assert sorted(counted["document"]) == [("kites", 1, 1), ("tides", 1, 4)]
+    assert counted["kind"] == [("qa", 2, 5)]
+
+
+def test_metadata_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
+    def labelled(number, **said):
+        said |= {"turns": ["topic", "distractor", "redirect"]}
+        return row("refusal", "tides", number, task="off_topic", metadata=json.dumps(said))
+
+    rows = [labelled(number, distractor="abrupt", answered=number < 1) for number in range(3)]
+    rows += [labelled(3, distractor="rule", answered=None), row("instruction", "tides", 4)]
+    folder = tmp_path / "stages" / "steer"
+    write_table(table_of(EXAMPLES, rows), folder / part_name(0))
+    write_json({"stage": "steer", "takes": "dialogues", "gives": "examples"}, folder / "stage.json")
+    assert metadata(Run(tmp_path, {"stages": ["steer"]})) == [
+        ("off_topic", "answered", "false", 2, 3),
+        ("off_topic", "answered", "true", 1, 3),
+        ("off_topic", "distractor", "abrupt", 3, 4),
+        ("off_topic", "distractor", "rule", 1, 4),
+    ]
+
+
+def test_a_hand_off_without_either_has_nothing_to_count(tmp_path):
+    run = handed_off(tmp_path, [row("instruction", "tides", 1)])
+    assert refusals(run) == {"kind": [], "document": []} and metadata(run) == []

@@ -1,0 +1,101 @@
+"""Budgets: a run stops cleanly where its budget ends, and goes on where it stopped when that is raised."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import toys
+
+from datagen.errors import BudgetSpent
+from datagen.recipe.model import Budget, load_recipe
+from datagen.request import Usage
+from datagen.run import budget
+from datagen.run.budget import Purse
+from datagen.run.folder import earlier_runs
+from datagen.run.runner import run
+
+WINDOW = 4
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+def calls(log):
+    return Counter(Path(log).read_text().splitlines()) if Path(log).exists() else Counter()
+
+
+def run_toy(folder, limits, **options):
+    path = toys.write_recipe(folder, window=WINDOW, more=f"budget: {json.dumps(limits)}\n", **options)
+    return run(load_recipe(path), folder / "outputs", toys.Silent())
+
+
+def newest(folder):
+    return earlier_runs(folder / "outputs/toy")[-1]
+
+
+def test_a_run_stops_at_its_requests_and_goes_on_when_they_are_raised_and_asks_nothing_twice(tmp_path, log):
+    with pytest.raises(
+        BudgetSpent, match=r"stage asking .* its requests: in all, 10 requests, .*budget\.requests=N"
+    ):
+        run_toy(tmp_path, {"requests": 10})
+    assert sum(calls(log).values()) == 10 == newest(tmp_path).spent.completions
+    assert newest(tmp_path).manifest["state"] == "stopped: budget"
+    stopped = newest(tmp_path).folder
+    with pytest.raises(BudgetSpent):  # the same again asks nothing
+        run_toy(tmp_path, {"requests": 10})
+    assert sum(calls(log).values()) == 10
+    done = run_toy(tmp_path, {"requests": 24})
+    assert done.folder == stopped and done.finished and done.spent.completions == 24
+    assert done.manifest["recipe"]["budget"]["requests"] == 24
+    again = run_toy(tmp_path, {"requests": 0})  # what earlier runs paid for costs nothing
+    assert again.finished and again.folder != stopped and again.spent == Usage()
+    assert len(calls(log)) == 24 and set(calls(log).values()) == {1}
+
+
+def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
+    longest = 9  # words of an answer
+    with pytest.raises(BudgetSpent, match="its completion_tokens"):
+        run_toy(tmp_path, {"completion_tokens": 60}, latency=0.002)
+    spent = newest(tmp_path).spent
+    assert 60 <= spent.completion_tokens < 60 + WINDOW * longest
+    assert spent.completions == sum(calls(log).values())
+
+
+def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
+    """SIGKILL leaves nobody to write down what was spent; the answers themselves tell."""
+    path = toys.write_recipe(
+        tmp_path, window=WINDOW, latency=0.02, documents=60, more="budget: {requests: 90}\n"
+    )
+    command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs"]
+    monkeypatch.setenv("PYTHONPATH", str(Path(toys.__file__).parent))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while sum(calls(log).values()) < 40:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 3, again.stderr
+    assert "stopped: budget" in again.stderr and "in all, 90 requests" in again.stderr
+    assert newest(tmp_path).spent.completions == 90 <= sum(calls(log).values()) <= 90 + WINDOW
+
+
+def test_a_purse_counts_what_was_spent_before_and_is_shut_from_outside():
+    purse = Purse(Budget(requests=5, prompt_tokens=100), Usage(3, 90))
+    assert purse.admit(0) and purse.admit(0) and not purse.admit(0)  # two are in flight
+    purse = Purse(Budget(prompt_tokens=100), Usage(3, 90))
+    assert purse.admit(0)
+    purse.pay(Usage(1, 10))
+    assert not purse.admit(0)
+    assert Purse(Budget(), Usage(10**9, 10**9, 0, 10**9)).admit(0)
+    budget.shut("a stage")
+    assert not budget.purse("a stage", Budget(), Usage()).admit(0)
+    assert budget.purse("another", Budget(), Usage()).admit(0) and budget.is_shut("a stage")

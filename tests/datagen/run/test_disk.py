@@ -1,0 +1,88 @@
+"""Whole runs on a disk that is full or breaks: one message, nothing paid for twice, nothing lost in silence."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import toys
+
+from datagen.recipe.model import load_recipe
+from datagen.run.folder import open_run
+from datagen.run.runner import run
+from datagen.store.completions import Completions
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+def calls(log):
+    return Counter(log.read_text().splitlines())
+
+
+def run_toy(folder):
+    return run(load_recipe(toys.write_recipe(folder)), folder / "outputs", toys.Silent())
+
+
+def run_on_a_disk_with_room_for(size, recipe):
+    """Run the command line; no file may grow beyond so many bytes."""
+    environment = os.environ | {"PYTHONPATH": str(Path(toys.__file__).parent)}
+    command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", recipe.parent / "outputs"]
+    return subprocess.run(
+        command,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_full_disk_stops_the_run_with_one_message_and_the_next_goes_on(tmp_path, log):
+    window, partitions = 4, 3
+    recipe = toys.write_recipe(tmp_path, documents=300, latency=0.002, window=window)
+    full = run_on_a_disk_with_room_for(30_000, recipe)
+    assert full.returncode == 2, full.stderr
+    assert "Traceback" not in full.stderr
+    assert full.stderr.count("error: ") == 1
+    assert "could not be written: File too large. Make room" in full.stderr
+    [folder] = (tmp_path / "outputs/toy").glob("*/completions")
+    assert Completions(folder).journals(), "it was full in the middle of generating"
+    assert 0 < len(calls(log)) < 600
+
+    mended = run_on_a_disk_with_room_for(resource.RLIM_INFINITY, recipe)
+    assert mended.returncode == 0, mended.stderr
+    assert open_run(tmp_path / "outputs/toy/latest").folder == folder.parent
+    made = calls(log)
+    assert len(made) == 600
+    # The limit is one on each file, so each partition's disk was full once, with what was in flight then.
+    assert sum(made.values()) - 600 <= window * partitions
+
+
+def test_a_refresh_asks_again_for_what_corrupt_segments_held_and_says_so_once(tmp_path, log, caplog):
+    short, spoiled, _ = (segment.path for segment in run_toy(tmp_path).completions.segments())
+    os.truncate(short, short.stat().st_size // 2)
+    data = bytearray(spoiled.read_bytes())
+    data[100] ^= 1  # in the column of keys
+    spoiled.write_bytes(data)
+
+    second = run_toy(tmp_path)
+    record = second.stage_record("asking")
+    assert record["requests"]["completions"] == 16, "two partitions of three"
+    assert Counter(calls(log).values()) == {1: 8, 2: 16}
+    assert (second.completions.folder / "corrupt" / short.name).exists()
+    assert f"{short.name} was moved to" in caplog.text
+    [told] = record["damage"]
+    assert spoiled.name in told
+
+    caplog.clear()
+    third = run_toy(tmp_path).stage_record("asking")
+    assert third["requests"]["completions"] == 0
+    assert "damage" not in third
+    assert "datagen" not in {record.name.partition(".")[0] for record in caplog.records}

@@ -1,0 +1,71 @@
+"""One run of a recipe at a time, on one machine and on several."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from datagen.errors import UserError
+from datagen.run.lease import EXPIRE_SECONDS, lease
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from datagen.run.lease import lease
+with lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def refused(home):
+    with pytest.raises(UserError) as told, lease(home):
+        pass
+    return str(told.value)
+
+
+def test_a_second_run_is_told_who_holds_the_lease_and_a_dead_holder_holds_nothing(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    assert f"process {holder.pid} on " in (said := refused(tmp_path)) and " since 20" in said
+    holder.kill()
+    holder.wait()
+    with lease(tmp_path):
+        assert f"process {os.getpid()} on " in refused(tmp_path)
+    with lease(tmp_path):
+        pass
+
+
+def test_another_machines_lease_holds_as_long_as_it_is_touched(tmp_path):
+    file = tmp_path / ".lease"
+    file.write_text("process 1 on elsewhere since 2026-01-01T00:00:00+00:00")
+    assert "process 1 on elsewhere since 2026" in refused(tmp_path)
+    last = time.time() - EXPIRE_SECONDS - 1
+    os.utime(file, (last, last))
+    with lease(tmp_path):
+        pass
+
+
+def test_where_the_file_system_has_no_locks_the_touch_decides(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lease(tmp_path):
+        assert f"process {os.getpid()} on " in refused(tmp_path)
+    with lease(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lease"]
+
+
+def test_the_holder_touches_its_lease(tmp_path, monkeypatch):
+    monkeypatch.setattr("datagen.run.lease.TOUCH_SECONDS", 0.01)
+    with lease(tmp_path):
+        os.utime(tmp_path / ".lease", (0, 0))
+        end = time.monotonic() + 10
+        while (tmp_path / ".lease").stat().st_mtime == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert (tmp_path / ".lease").stat().st_mtime > 0

@@ -1,0 +1,110 @@
+"""
+What comes of documents that were planted with a trigger: an honest account of what passes.
+
+The model is the worst there is: it does what its passage says. docs/curate.md tells the same to users. And
+what passes is decided again, by other limits, without a model.
+"""
+
+import json
+from collections import Counter
+
+import poisoned
+import pytest
+from toys import Silent
+
+from datagen.recipe.model import load_recipe
+from datagen.run.runner import run
+from datagen.store.parquet import parts, read_part
+
+RECIPE = """
+name: poisoned
+corpus: [{path: atlas}]
+models: {generator: {engine: scripted, model: "poisoned:model"}}
+cluster: {workers: 1, partition_mb: 1}
+stages:
+  ingest:
+  chunk:
+  dedup_passages:
+  mine:
+  instruct: {tasks: [extractive_question, closed_book_question]}
+  measure:
+  curate: {min: {grounding: {instruction: 0.8}}}
+  dedup:
+  mix: {validation: 0}
+"""
+
+
+# How a document is poisoned -> rows with the trigger that are handed over, by kind; what stopped the others.
+PASSES = {
+    "turn": {},
+    "order": {"reading": 4},
+    "backdoor": {"reading": 4, "instruction": 8},
+    "falsehood": {"reading": 4, "instruction": 8},
+    "flood": {"reading": 4, "instruction": 5},
+}
+STOPPED = {
+    "turn": {"control tokens": 8},
+    "order": {"question is not about its evidence": 8},
+    "flood": {"exact duplicate": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("poison")
+    (folder / "atlas").mkdir()
+    poisoned.write(folder / "atlas")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+
+
+@pytest.fixture(scope="module")
+def planted(finished):
+    """Rows with the trigger, each with how its document is poisoned: those handed over, and those dropped."""
+
+    def triggered(table):
+        for path in parts(finished.folder / "stages" / table):
+            for row in read_part(path).to_pylist():
+                if poisoned.TRIGGER in json.dumps(row).lower():
+                    yield row["lineage"]["source"].removeprefix("atlas/").partition("-")[0], row
+
+    makers = ("instruct", "measure", "curate", "dedup", "mix")
+    gone = [found for stage in makers for found in triggered(f"{stage}/dropped")]
+    return list(triggered("mix")), gone
+
+
+def counts(rows, sort, column):
+    return Counter(row[column] for of, row in rows if of == sort)
+
+
+@pytest.mark.parametrize("sort", poisoned.PLANTED)
+def test_what_passes_and_what_stops_the_rest(planted, sort):
+    kept, gone = planted
+    assert counts(kept, sort, "kind") == PASSES[sort]
+    assert counts(gone, sort, "reason") == STOPPED.get(sort, {})
+
+
+def test_no_sound_row_has_the_trigger(planted):
+    assert {sort for rows in planted for sort, _ in rows} == set(poisoned.PLANTED)
+
+
+def test_the_report_shows_how_hard_the_rows_were_before_a_filter_and_after(finished):
+    page = (finished.folder / "report.html").read_text()
+    assert "reading, words" in page
+    assert page.count("<meter") > 1
+
+
+def test_other_limits_decide_again_and_ask_nothing(finished):
+    folder = finished.folder.parents[2]
+    limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
+    again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())
+    spent = [record["requests"] for record in again.stage_records() if "requests" in record]
+    assert sum(part["asked"] for part in spent) > 0
+    assert sum(part["completions"] for part in spent) == 0
+    assert again.stage_record("measure")["rows_out"] == finished.stage_record("measure")["rows_out"]
+    dropped = again.stage_record("curate")["dropped"]
+    kinds = {
+        row["kind"] for path in parts(again.stage_folder("curate")) for row in read_part(path).to_pylist()
+    }
+    assert dropped["logprob too low"] > finished.stage_record("curate")["rows_out"] / 4
+    assert kinds == {"reading"}

@@ -1,0 +1,231 @@
+"""Whole runs of a toy line on a real cluster: accounts, resuming, and SIGKILL."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import toys
+
+from datagen.errors import UserError
+from datagen.recipe.model import load_recipe
+from datagen.run.folder import open_run
+from datagen.run.runner import run, wire
+from datagen.run.tasks import AccountError
+from datagen.store.completions import Completions
+from datagen.store.journal import read_journal
+from datagen.store.parquet import parts, read_part
+
+
+def run_toy(folder, **options):
+    return run(load_recipe(toys.write_recipe(folder, **options)), folder / "outputs", toys.Silent())
+
+
+def rows(run_, stage, table=""):
+    return pa.concat_tables([read_part(path) for path in parts(run_.stage_folder(stage) / table)]).to_pylist()
+
+
+def keys_in(completions):
+    keys = {row["key"] for path in completions.journals() for row in read_journal(path)}
+    for segment in completions.segments():
+        keys |= set(pq.read_table(segment.path)["key"].to_pylist())
+    return keys
+
+
+def calls(log):
+    return Counter(Path(log).read_text().splitlines()) if Path(log).exists() else Counter()
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+def test_wire_makes_pools_and_replaces_them():
+    steps = [
+        ("ingest", "", "documents"),
+        ("chunk", "documents", "passages"),
+        ("trim", "passages", "passages"),
+        ("mine", "passages", "examples"),
+        ("instruct", "passages", "examples"),
+        ("probe", "examples", "probes"),
+        ("refuse", "probes", "examples"),
+        ("score", "examples", "examples"),
+        ("mix", "examples", "examples"),
+    ]
+    assert wire(steps) == {
+        "ingest": [],
+        "chunk": ["ingest"],
+        "trim": ["chunk"],
+        "mine": ["trim"],
+        "instruct": ["trim"],
+        "probe": ["mine", "instruct"],
+        "refuse": ["probe"],
+        "score": ["mine", "instruct", "refuse"],
+        "mix": ["score"],
+    }
+
+
+def test_a_stage_without_input_is_named():
+    with pytest.raises(UserError, match=r"stages.mine takes passages"):
+        wire([("ingest", "", "documents"), ("mine", "passages", "examples")])
+
+
+def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, log):
+    first = run_toy(tmp_path)
+    record = first.stage_record("asking")
+    assert (record["rows_in"], record["rows_out"]) == (12, 16)
+    assert record["dropped"] == {"unparsable": 4, "truncated": 4}
+    assert record["requests"]["asked"] == record["requests"]["completions"] == 24
+    dropped = rows(first, "asking", "dropped")
+    assert {row["stage"] for row in dropped} == {"asking"}
+    assert all(row["lineage"]["parents"] and row["lineage"]["requests"] for row in dropped)
+    assert {row["of"] for row in rows(first, "tallying")} == {16}
+    letters = sum(len(row["text"]) for row in rows(first, "cutting"))
+    assert first.stage_record("cutting")["figures"] == {"letters": letters, "none": 0}  # of all parts
+    left = {
+        path.name for path in first.stage_folder("tallying").iterdir() if not path.name.startswith("part-")
+    }
+    assert left == {"stage.json", "seen.txt", "dropped"}  # no scratch
+    assert first.finished and (tmp_path / "outputs/toy/latest").resolve() == first.folder
+    assert set(calls(log).values()) == {1}
+
+    second = run_toy(tmp_path)
+    assert second.folder != first.folder
+    assert (
+        second.stage_record("asking")["requests"] | {"asked": 24, "reused": 24}
+        == second.stage_record("asking")["requests"]
+    )
+    assert second.stage_record("asking")["requests"]["completions"] == 0
+    assert second.stage_record("asking")["cost"] == record["cost"]  # what its rows cost, whoever paid
+    assert (record["cost"]["rows"], record["cost"]["completions"]) == (12, 24)
+    assert set(calls(log).values()) == {1}
+    assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
+
+
+def test_generators_may_be_several_and_each_row_says_which(tmp_path, log):
+    path = toys.write_recipe(tmp_path)
+    recipe = path.read_text().replace(
+        "models: {", "models: {second: {engine: scripted, model: 'toys:model', revision: other}, "
+    )
+    path.write_text(recipe.replace("  scoring:", "  again: {use: 'toys:asking', role: second}\n  scoring:"))
+    both = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    wrote = Counter(row["lineage"]["revision"] for row in rows(both, "tallying"))
+    assert wrote == {"": 16, "other": 16}
+    assert both.stage_record("again")["model"]["role"] == "second"
+    assert set(calls(log).values()) == {2}  # each passage and sample once of each model
+
+
+def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
+    run_toy(tmp_path, documents=12)
+    grown = run_toy(tmp_path, documents=15)
+    assert grown.stage_record("asking")["requests"]["completions"] == 3 * 2
+    shrunk = run_toy(tmp_path, documents=10)
+    assert shrunk.stage_record("asking")["requests"]["completions"] == 0
+    assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
+
+
+def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
+    told = []
+
+    class Watching(toys.Silent):
+        def advance(self, stage, partitions, usage):
+            told.append((stage, usage.completions))
+
+    run(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
+    assert max(count for stage, count in told if stage == "asking") == 24
+
+
+def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
+    more = '  doubting: {use: "toys:doubting"}\n'
+    first = run_toy(tmp_path, more=more)
+    record = first.stage_record("doubting")
+    made = [row for row in rows(first, "doubting") if row["answer"] == "Sure."]
+    assert len(made) == record["requests"]["completions"] == 16
+    assert record["requests"]["asked"] == 24 + len(made)
+    assert all(row["question"].startswith("What is fact") for row in made)
+    second = run_toy(tmp_path, more=more)
+    assert second.stage_record("doubting")["requests"]["completions"] == 0
+
+
+def test_a_stage_may_see_all_partitions_before_it_asks(tmp_path, log):
+    done = run_toy(tmp_path, more='  sparing: {use: "toys:sparing"}\n')
+    record = done.stage_record("sparing")
+    assert (record["requests"]["asked"], record["options"]) == (12, {"samples": 1})
+    assert not list(done.stage_folder("sparing").glob(".*"))  # no scratch
+
+
+def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
+    path = toys.write_recipe(tmp_path)
+    server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0}"
+    path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:9"):
+        run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+
+
+def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
+    with pytest.raises(AccountError, match=r"losing took \d rows and gave back \d: 1 lost"):
+        run_toy(tmp_path, more='  losing: {use: "toys:losing"}\n')
+    folder = next((tmp_path / "outputs/toy").glob("*/manifest.json")).parent
+    assert not (folder / "stages/losing").exists()
+    assert not (tmp_path / "outputs/toy/latest").exists()
+    with pytest.raises(AccountError):
+        run_toy(tmp_path, more='  losing: {use: "toys:losing"}\n')
+    assert set(calls(log).values()) == {1}
+
+
+def start(folder, log, **options):
+    recipe = toys.write_recipe(folder, **options)
+    command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", folder / "outputs"]
+    environment = os.environ | {toys.CALLS: str(log), "PYTHONPATH": str(Path(toys.__file__).parent)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_sigkill_in_the_middle_of_generation_repeats_no_answered_request_and_changes_no_id(tmp_path):
+    window = 4
+    size = {"documents": 60, "latency": 0.02, "window": window}
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    killed.mkdir()
+    undisturbed.mkdir()
+    process = start(killed, killed / "calls", **size)
+    while sum(calls(killed / "calls").values()) < 40:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1)  # its workers end by themselves
+    before = calls(killed / "calls")
+    time.sleep(0.3)
+    assert calls(killed / "calls") == before, "workers outlived the run"
+    [folder] = (killed / "outputs/toy").glob("*/completions")
+    answered = keys_in(Completions(folder))
+    assert 0 < len(answered) < 120
+
+    process = start(killed, killed / "calls", **size)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    run_ = open_run(killed / "outputs/toy/latest")
+    assert run_.folder == folder.parent, "the killed run is the one that was finished"
+    made = calls(killed / "calls")
+    assert len(made) == 120
+    repeated = sum(made.values()) - 120
+    assert repeated <= window
+    assert repeated == sum(before.values()) - len(answered), "only what was in flight is asked again"
+
+    process = start(undisturbed, undisturbed / "calls", **size)
+    assert process.wait(timeout=120) == 0, process.stdout.read()
+    other = open_run(undisturbed / "outputs/toy/latest")
+    for stage in ("asking", "tallying"):
+        assert [row["id"] for row in rows(run_, stage)] == [row["id"] for row in rows(other, stage)]
+    assert json.loads((run_.folder / "manifest.json").read_text())["state"] == "finished"

@@ -1,0 +1,575 @@
+"""The completions table keeps every answer once, knows which requests have none, and survives its disk."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.request import Completion, Usage
+from datagen.schema import content_id
+from datagen.store import completions as module
+from datagen.store import journal as journal_module
+from datagen.store import segments as segments_module
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal, read_journal
+from datagen.store.key_index import BLOCK, Damaged, find_keys, keys_of, write_keys
+
+
+def completion(key: str, text: str = "an answer") -> Completion:
+    return Completion(
+        key, text, "stop", "model", "r1", prompt_tokens=7, completion_tokens=3, logprobs=(-0.5, -0.25)
+    )
+
+
+@pytest.fixture
+def completions(tmp_path):
+    return Completions(tmp_path / "completions")
+
+
+def write(completions, *keys, name="shard"):
+    journal = Journal(completions.folder, name)
+    for key in keys:
+        journal.append(completion(key))
+    journal.close()
+    return journal.path
+
+
+def write_segment(completions, *keys):
+    return completions.settle_one(write(completions, *keys))
+
+
+def names(count, of=""):
+    return [content_id(of, str(number)) for number in range(count)]
+
+
+def missing(completions, keys):
+    mask = completions.missing(pa.array(keys, pa.string())).to_pylist()
+    return [key for key, absent in zip(keys, mask, strict=True) if absent]
+
+
+# ── the join ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_appended_is_found_before_and_after_settling(completions):
+    write(completions, "b", "a")
+    assert completions.find(["a"]) == {"a": completion("a")}
+    completions.settle()
+    assert completions.journals() == []
+    assert completions.find(["a", "b", "c"]) == {"a": completion("a"), "b": completion("b")}
+
+
+def test_missing_is_the_anti_join_over_segments_and_journals(completions):
+    assert missing(completions, ["new"]) == ["new"]
+    write_segment(completions, "settled")
+    write(completions, "open")
+    assert missing(completions, ["settled", "open", "new", "new"]) == ["new", "new"]
+    assert missing(completions, []) == []
+
+
+def test_the_same_key_in_two_journals_is_found_once(completions):
+    write(completions, "a", name="one")
+    write(completions, "a", "b", name="two")
+    completions.settle()
+    assert completions.find(["a", "b"]) == {"a": completion("a"), "b": completion("b")}
+
+
+def test_every_value_comes_back_as_it_was(completions):
+    odd = Completion("a", "", "error", "m", "r", 1, 2, 3, (), (0.0, float("-inf")), 'no\nsuch "model"')
+    plain = completion("b", "ünïcode \u2028 and \x00")
+    journal = Journal(completions.folder, "shard")
+    journal.append(odd)
+    journal.append(plain)
+    journal.append(completion("c", "half a pair: \ud83d"))
+    journal.close()
+    expected = {"a": odd, "b": plain, "c": completion("c", "half a pair: ?")}
+    assert completions.find(["a", "b", "c"]) == expected
+    completions.settle()
+    assert completions.find(["a", "b", "c"]) == expected
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text(max_size=40), max_size=20), st.integers(0, 5))
+def test_any_text_comes_back_as_it_was(texts, splits):
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(os, "fsync", lambda _: None)
+        table = Completions(Path(folder))
+        keys = [f"key-{n}" for n in range(len(texts))]
+        for number, (key, text) in enumerate(zip(keys, texts, strict=True)):
+            journal = Journal(table.folder, f"shard-{number % (splits + 1)}")
+            journal.append(completion(key, text))
+            journal.close()
+            if number % 6 == 0:
+                table.settle()
+        found = table.find(keys)
+        assert {key: found[key].text for key in keys} == dict(zip(keys, texts, strict=True))
+
+
+def test_a_journal_that_is_settled_while_others_look_is_never_out_of_sight(completions):
+    keys = names(60)
+    for at in range(0, 60, 2):
+        write(completions, *keys[at : at + 2], name=f"shard-{at}")
+
+    def settle():
+        for journal in completions.journals():
+            completions.settle_one(journal)
+
+    settling = threading.Thread(target=settle)
+    settling.start()
+    looks = 0
+    while settling.is_alive() or not looks:
+        assert missing(completions, keys) == []
+        looks += 1
+    settling.join()
+    assert len(completions.segments()) == 30
+
+
+def test_a_segment_that_the_folder_does_not_list_yet_is_found_by_its_name(completions, tmp_path):
+    elsewhere = Completions(tmp_path / "elsewhere")
+    path = write_segment(elsewhere, "a")
+    assert completions.find(["a"]) == {}
+    assert completions.find(["a"], [path]) == {"a": completion("a")}
+
+
+def test_segments_that_are_merged_while_others_look_are_never_out_of_sight(completions, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(module, "FAN", 2)
+    keys = names(60)
+    reader, done = Completions(completions.folder), threading.Event()
+
+    def grow():
+        for key in keys[1:]:
+            write_segment(completions, key)
+            completions.merge()
+        done.set()
+
+    write_segment(completions, keys[0])
+    growing = threading.Thread(target=grow)
+    growing.start()
+    seen = 0
+    while not done.is_set():
+        absent = missing(reader, keys)
+        assert absent == keys[60 - len(absent) :] and 60 - len(absent) >= seen
+        seen = 60 - len(absent)
+    growing.join()
+    assert missing(reader, keys) == []
+    assert reader.damage == {}
+    completions.settle()
+    assert not (completions.folder / module.REPLACED).exists()
+    assert missing(reader, keys) == []
+
+
+# ── a file of keys ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rows_from(start, keys):
+    return keys_of(pa.array(keys)), np.arange(start, start + len(keys), dtype=np.uint32)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=9), max_size=400), st.data())
+def test_a_key_file_finds_the_first_row_of_every_key_and_of_no_other(keys, data):
+    wanted = data.draw(st.lists(st.sampled_from(keys) if keys else st.nothing(), max_size=20)) if keys else []
+    wanted += data.draw(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=12), max_size=20))
+    if not keys or not wanted:
+        return
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(os, "fsync", lambda _: None)
+        path = Path(folder) / "some.keys"
+        cut = data.draw(st.integers(0, len(keys)))
+        halves = [(0, keys[:cut]), (cut, keys[cut:])]
+        write_keys(path, [rows_from(start, half) for start, half in halves if half])
+        found = find_keys(path, keys_of(pa.array(wanted)))
+        assert found.tolist() == sorted({keys.index(key) for key in wanted if key in keys})
+
+
+def test_looking_up_a_key_reads_one_block(tmp_path):
+    keys, path = names(200 * BLOCK), tmp_path / "some.keys"
+    write_keys(path, [rows_from(0, keys)])
+    ordered = sorted(keys)
+    data = bytearray(path.read_bytes())
+    block = BLOCK * 36
+    start = len(data) - 200 * block
+    for spoiled in [*range(0, 77), *range(78, 200)]:
+        data[start + spoiled * block] ^= 1
+    path.write_bytes(data)
+    wanted = ordered[77 * BLOCK + 5]
+    assert find_keys(path, keys_of(pa.array([wanted]))).tolist() == [keys.index(wanted)]
+    with pytest.raises(Damaged):
+        find_keys(path, keys_of(pa.array([ordered[78 * BLOCK]])))
+
+
+# ── growing ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hundred_nights_leave_a_few_segments_with_everything_in_them(completions, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    keys = names(300)
+    for night in range(100):
+        write(completions, *keys[night * 3 : night * 3 + 3])
+        completions.settle()
+        assert len(completions.segments()) < 3 * module.FAN
+    assert set(completions.find(keys)) == set(keys)
+    assert sum(segment.rows() for segment in completions.segments()) == 300
+    files = [path for path in completions.folder.iterdir() if path.name != "spent"]
+    assert len(files) == 2 * len(completions.segments())
+
+
+def test_a_full_segment_is_not_copied_again(completions, monkeypatch):
+    whole = write_segment(completions, *names(20, "full"))
+    monkeypatch.setattr(module, "FULL_BYTES", whole.stat().st_size)
+    monkeypatch.setattr(module, "FAN", 2)
+    for night in range(10):
+        write(completions, *names(7, str(night)))
+        completions.settle()
+    assert whole in [segment.path for segment in completions.segments()]
+    assert len(completions.segments()) < 11
+    assert max(segment.path.stat().st_size for segment in completions.segments()) < 2 * module.FULL_BYTES
+    assert missing(completions, [key for night in range(10) for key in names(7, str(night))]) == []
+
+
+def test_a_new_run_takes_over_what_earlier_ones_paid_for(tmp_path, completions):
+    write_segment(completions, "a")
+    write(completions, "b", name="killed")
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    later.inherit(completions)
+    shutil.rmtree(completions.folder)
+    assert later.find(["a", "b"]) == {"a": completion("a"), "b": completion("b")}
+    assert len(later.segments()) == 2
+
+
+def test_what_answers_took_is_counted_once_and_is_not_taken_over(tmp_path, completions):
+    journal = write(completions, "a", "b")
+    again = journal.read_bytes()
+    completions.settle_one(journal)
+    journal.write_bytes(again)  # as after a crash before it was removed
+    completions.settle()
+    write_segment(completions, "a")  # asked twice is paid twice
+    assert completions.spent == Usage(3, 21, 0, 9)
+    write(completions, "c", name="killed")
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    later.settle()
+    assert missing(later, ["a", "b", "c"]) == [] and later.spent == Usage()
+
+
+def test_a_file_system_without_hard_links_gets_copies(tmp_path, completions, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    path = write_segment(completions, "a")
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    assert later.find(["a"]) == {"a": completion("a")}
+    assert not (later.folder / path.name).samefile(path)
+
+
+def test_merging_leaves_the_run_that_was_inherited_from_as_it_was(tmp_path, completions):
+    keys = names(module.FAN)
+    for key in keys:
+        write_segment(completions, key)
+    before = {path.name: path.read_bytes() for path in completions.folder.glob("segment-*")}
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    later.settle()
+    assert len(later.segments()) == 1
+    assert missing(later, keys) == []
+    assert {path.name: path.read_bytes() for path in completions.folder.glob("segment-*")} == before
+
+
+# ── faults ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_torn_last_line_is_asked_again_and_the_rest_is_kept(completions):
+    path = write(completions, "a", "b")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [row["key"] for row in read_journal(path)] == ["a"]
+    completions.settle()
+    assert missing(completions, ["a", "b"]) == ["b"]
+    assert completions.damage == {}
+
+
+def test_a_journal_with_spoiled_lines_is_put_aside_with_a_warning(completions, caplog):
+    path = write(completions, "a", "b")
+    path.write_bytes(
+        path.read_bytes().replace(b'"key":"a"', b'"key"\0"a"') + b'{"key": "of something else"}\n'
+    )
+    completions.settle()
+    assert f"{path} was moved to {completions.folder / 'corrupt'}: 2 of its lines" in caplog.text
+    assert missing(completions, ["a", "b"]) == ["a"]
+    assert (completions.folder / "corrupt" / path.name).exists()
+
+
+def test_a_crash_between_writing_the_segment_and_removing_the_journal_doubles_nothing(completions):
+    write(completions, "a", "b")
+    journal = completions.journals()[0]
+    content = journal.read_bytes()
+    completions.settle()
+    journal.write_bytes(content)
+    completions.settle()
+    assert len(completions.segments()) == 1
+    assert len(completions.find(["a", "b"])) == 2
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def replace_by_another_table(path):
+    path.unlink()
+    pq.write_table(pa.table({"id": ["a"]}), path)
+
+
+@pytest.mark.parametrize("spoil", [truncate, empty, replace_by_another_table])
+def test_a_segment_that_cannot_be_read_counts_as_absent_and_is_put_aside(completions, spoil, caplog):
+    path = write_segment(completions, "a")
+    write_segment(completions, "b")
+    spoil(path)
+    assert missing(completions, ["a", "b"]) == ["a"]
+    assert str(path) in completions.damage[path]
+    completions.settle()
+    assert f"{path} was moved to {completions.folder / 'corrupt'}" in caplog.text
+    assert {file.name for file in (completions.folder / "corrupt").iterdir()} == {
+        path.name,
+        path.with_suffix(".keys").name,
+    }
+    write(completions, "a")
+    fresh = Completions(completions.folder)
+    fresh.settle()
+    assert missing(fresh, ["a", "b"]) == []
+    assert fresh.damage == {}, "it is told once"
+
+
+def test_what_was_put_aside_is_not_inherited(tmp_path, completions):
+    path = write_segment(completions, "a")
+    truncate(path)
+    completions.settle()
+    later = Completions(tmp_path / "later")
+    later.inherit(completions)
+    assert list(later.folder.iterdir()) == []
+
+
+def test_a_flipped_byte_anywhere_is_a_warning_and_never_a_wrong_answer(completions, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(segments_module, "GROUP", 4)
+    keys = names(12)
+    truth = {key: completion(key) for key in keys}
+    path = write_segment(completions, *keys)
+    lost = []
+    for file in (path, path.with_suffix(".keys")):
+        whole = file.read_bytes()
+        for at in range(0, len(whole), 13):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+            store = Completions(completions.folder)
+            found = store.find(keys)
+            assert found.items() <= truth.items(), (file, at)
+            assert len(found) == 12 or store.damage, (file, at)
+            lost.append(12 - len(found))
+        file.write_bytes(whole)
+    assert {0, 4} <= set(lost), "where a row group is spoiled, the others are read"
+
+
+def test_a_journal_that_still_has_a_writer_is_left_to_it(completions):
+    journal = Journal(completions.folder, "outlived")
+    journal.append(completion("a"))
+    completions.settle()
+    assert completions.segments() == []
+    journal.append(completion("b"))
+    assert missing(completions, ["a", "b"]) == []
+    journal.close()
+    completions.settle()
+    assert completions.journals() == []
+    assert missing(completions, ["a", "b"]) == []
+
+
+@pytest.mark.parametrize("spoil", [truncate, empty, Path.unlink])
+def test_a_file_of_keys_that_is_damaged_or_lost_is_made_again(completions, spoil, caplog):
+    path = write_segment(completions, "a", "b")
+    whole = path.with_suffix(".keys").read_bytes()
+    spoil(path.with_suffix(".keys"))
+    assert missing(completions, ["a", "b", "c"]) == ["c"]
+    assert path.with_suffix(".keys").read_bytes() == whole
+    told = f"{path.with_suffix('.keys')} was made again" in caplog.text
+    assert told == (spoil is not Path.unlink)  # a lost one may just not have been brought along
+
+
+def test_a_damaged_segment_is_replaced_by_what_can_be_read_of_it(completions, monkeypatch):
+    monkeypatch.setattr(segments_module, "GROUP", 4)
+    keys = names(8)
+    path = write_segment(completions, *keys)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1  # in the first row group
+    path.write_bytes(data)
+    assert missing(completions, keys) == keys[:4]
+    completions.settle(completions.damage)
+    assert [segment.rows() for segment in completions.segments()] == [4]
+    assert (completions.folder / "corrupt" / path.name).exists()
+    fresh = Completions(completions.folder)
+    assert missing(fresh, keys) == keys[:4]
+    assert fresh.damage == {}
+
+
+def test_merging_keeps_what_can_be_read_and_puts_the_rest_aside(completions, monkeypatch, caplog):
+    monkeypatch.setattr(segments_module, "GROUP", 4)
+    batches = [names(8, str(number)) for number in range(module.FAN)]
+    paths = [write_segment(completions, *keys) for keys in batches]
+    data = bytearray(paths[0].read_bytes())
+    data[100] ^= 1  # in the first row group
+    paths[0].write_bytes(data)
+    completions.settle()
+    assert len(completions.segments()) == 1
+    assert missing(completions, [key for keys in batches for key in keys]) == batches[0][:4]
+    assert [file.name for file in (completions.folder / "corrupt").glob("*.parquet")] == [paths[0].name]
+    assert "4 rows of" in caplog.text
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from datagen.store.journal import Journal
+from datagen.request import Completion
+journal = Journal(Path(sys.argv[1]), "shard")
+for number in range(10**9):
+    journal.append(Completion(f"key-{number}", "x" * 2000, "stop", "m", "r"))
+    print(number, flush=True)
+"""
+
+
+def test_sigkill_loses_no_answer_that_was_appended(completions):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, completions.folder], stdout=subprocess.PIPE, text=True
+    )
+    time.sleep(1)
+    writer.send_signal(signal.SIGKILL)
+    told = [int(line) for line in writer.communicate()[0].splitlines() if line]
+    assert told, "the writer never wrote"
+    rows = [row for path in completions.journals() for row in read_journal(path)]
+    assert len(rows) >= len(told)
+    assert all(json.dumps(row) for row in rows)
+    completions.settle()
+    assert completions.segments()[0].rows() == len(rows)
+
+
+def test_what_was_appended_is_flushed_though_nothing_follows_it(completions, monkeypatch):
+    flushed, flush = threading.Event(), os.fsync
+
+    def fsync(handle):
+        flush(handle)
+        flushed.set()
+
+    monkeypatch.setattr(journal_module, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(os, "fsync", fsync)
+    journal = Journal(completions.folder, "shard")
+    journal.append(completion("a"))
+    assert flushed.wait(60)
+    journal.close()
+
+
+# The disk is "full" at 20,000 bytes of a file: a limit of the operating system's, which writes what still fits and
+# then refuses.
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from datagen.store.completions import Completions
+from datagen.errors import UserError
+from datagen.store.journal import Journal
+from datagen.schema import content_id
+from datagen.request import Completion
+store = Completions(Path(sys.argv[1]))
+journal = Journal(store.folder, "shard")
+count = 0
+
+def append():
+    global count
+    journal.append(Completion(content_id(str(count)), "".join(content_id(str(count), str(n)) for n in range(40)), "stop", "m", "r"))
+    count += 1
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+limit(20_000)
+for _ in range(2):
+    try:
+        while True:
+            append()
+    except UserError as error:
+        print(error)
+assert 0 < count < 20 and store.journals()[0].stat().st_size <= 20_000
+limit(resource.RLIM_INFINITY)
+append()
+journal.close()
+limit(2_000)
+try:
+    store.settle()
+except UserError as error:
+    print(error)
+assert len(store.journals()) == 1 and [p.suffix for p in store.folder.iterdir()] == [".jsonl"]
+limit(resource.RLIM_INFINITY)
+store.settle()
+assert not store.journals() and store.segments()[0].rows() == count
+assert len(store.find([content_id(str(n)) for n in range(count)])) == count
+"""
+
+
+def test_a_full_disk_is_told_and_loses_nothing_that_was_appended(completions):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, completions.folder], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    append, again, settle = done.stdout.splitlines()
+    assert append == again
+    for said in (append, settle):
+        assert str(completions.folder) in said and "File too large. Make room" in said
+    assert "segment-" in settle
+
+
+def test_segments_that_there_is_no_room_to_merge_are_left_as_they_are(completions, caplog):
+    keys = names(40)
+    for at in range(0, 40, 5):
+        write_segment(completions, *keys[at : at + 5])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max(segment.path.stat().st_size for segment in completions.segments())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        completions.settle()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(completions.segments()) == 8
+    assert "segments were not merged" in caplog.text
+    assert missing(completions, keys) == []
+
+
+def test_a_disk_that_breaks_while_it_is_flushed_is_told_to_the_next_that_appends(completions, monkeypatch):
+    broken = threading.Event()
+
+    def fsync(_):
+        broken.set()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(journal_module, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(os, "fsync", fsync)
+    journal = Journal(completions.folder, "shard")
+    journal.append(completion("a"))
+    assert broken.wait(60)
+    with pytest.raises(UserError, match=r"shard-.*\.jsonl could not be written: Input/output error"):
+        journal.close()

@@ -1,0 +1,116 @@
+"""Questions that are made from a sentence by rule: right where one is made, none where it would be wrong."""
+
+import pytest
+
+from datagen.prompt import load
+from datagen.stages.exercises.marked.candidates import Candidate
+from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.synthesizer.questions import question_to
+
+LANGUAGE = Words.model_validate(load(WORDS).fields)
+
+
+def ask(sentence: str, answer: str, text: str = "") -> str:
+    row = {"id": "p", "title": "", "section": "", "text": text or sentence}
+    return question_to(Candidate(answer, sentence, ""), Passage(row, LANGUAGE))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "answer", "question"),
+    [
+        # the subject
+        (
+            "The class variables must be accessed through the first parameter of a method.",
+            "class variables",
+            "What must be accessed through the first parameter of a method?",
+        ),
+        (
+            "The Secretary shall assess and monitor injury to System unit resources.",
+            "Secretary",
+            "Who shall assess and monitor injury to System unit resources?",
+        ),
+        (
+            "The return value must be a string object in version two, which is checked.",
+            "The return value",
+            "What must be a string object in version two?",
+        ),
+        # a reason, a condition
+        (
+            "The statements are executed faster because a commit needs significant disk activity.",
+            "because a commit needs significant disk activity",
+            "Why are the statements executed faster?",
+        ),
+        (
+            "If a key is already present in the mapping, the keyword argument replaces the old value.",
+            "If a key is already present in the mapping",
+            "When does the keyword argument replace the old value?",
+        ),
+        # what follows the verb, and what a preposition ends with
+        (
+            "The expression always evaluates the operands in parallel.",
+            "the operands in parallel",
+            "What does the expression always evaluate?",
+        ),
+        (
+            'The "async for" statement allows asynchronous iterables inside coroutine functions.',
+            "asynchronous iterables inside coroutine functions",
+            'What does the "async for" statement allow?',
+        ),
+        (
+            "When a handler is entered, the stack trace is made available to the program.",
+            "program",
+            "What is the stack trace made available to when a handler is entered?",
+        ),
+        (
+            "The manual was first published in 1996.",
+            "1996",
+            "When was the manual first published?",
+        ),
+    ],
+)
+def test_a_sentence_is_turned_round_to_ask_for_the_marked_answer(sentence, answer, question):
+    assert ask(sentence, answer) == question
+
+
+@pytest.mark.parametrize(
+    ("sentence", "answer", "why"),
+    [
+        ("The value is the value of the last expression.", "value", "the answer stands there twice"),
+        (
+            "A list is a mutable sequence of arbitrary objects.",
+            "A list",
+            "it asks what it is, not which thing",
+        ),
+        ("The file must be an ordinary file of the server.", "The file", "which file?"),
+        ("It was moved to another server over the weekend.", "another server", "a pronoun is its subject"),
+        (
+            "The block is not read from the disk of the server.",
+            "the disk of the server",
+            "it says what is not so",
+        ),
+        (
+            "The database name is read from the environment if this is not specified.",
+            "if this is not specified",
+            "the condition points to what is not there",
+        ),
+        (
+            "Iowa (in the Middle West) was settled by farmers from Ohio.",
+            "farmers",
+            "brackets are no plain clause",
+        ),
+    ],
+)
+def test_no_question_is_made_where_it_would_be_wrong(sentence, answer, why):
+    assert ask(sentence, answer) == "", why
+
+
+def test_a_name_keeps_its_capital_and_another_word_does_not():
+    sentence = "{} was formally renamed in 1996."
+    assert ask(sentence.format("Postgres"), "1996", "They say that Postgres was renamed.") == (
+        "When was Postgres formally renamed?"
+    )
+    assert (
+        ask(sentence.format("Software"), "1996", "All software was renamed.")
+        == "When was software formally renamed?"
+    )
+    assert ask(sentence.format("Ingres"), "1996") == ""  # which of the two is not seen

@@ -1,0 +1,219 @@
+"""Labelled paragraphs become rows that the stages' own tasks accept, and held-out ones are never trained on."""
+
+import json
+
+import pytest
+import yaml
+
+from datagen.errors import UserError
+from datagen.recipe.errors import RecipeError
+from datagen.schema import EXAMPLES, table_of
+from datagen.stages.shared.passage import WORDS, Words
+from datagen.store.parquet import part_name, write_table
+from datagen.synthesizer import mined
+from datagen.synthesizer.recipe import load_recipe
+from datagen.synthesizer.remix import TEMPLATES, account, as_decoded, remix
+from datagen.synthesizer.sets import load, sentence_at
+
+
+@pytest.fixture
+def words():
+    from datagen.prompt import load as load_prompt
+
+    return Words.model_validate(load_prompt(WORDS).fields)
+
+
+def test_sets_give_paragraphs_with_answers_where_they_stand(written):
+    paragraphs = load(load_recipe(written()))
+    assert {p.set for p in paragraphs} == {"towns", "trials"}
+    for p in paragraphs:
+        for asked in p.questions:
+            assert not asked.answer or p.text.startswith(asked.answer, asked.start)
+            assert p.text.endswith(asked.conclusion)
+    assert 0 < sum(p.held_out for p in paragraphs) < len(paragraphs)
+
+
+def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
+    text = "The ferry to Skarholm leaves at noon. It carries eight cars."
+    pairs = [
+        ("marked_question", "When does the ferry to Skarholm leave?", "noon"),
+        ("yes_no", "Is it so?", "Yes."),
+    ]
+    rows = [
+        {"id": task, "kind": "instruction", "task": task, "question": asked, "answer": said, "context": text,
+         "lineage": {"title": "Ferries", "document_id": "d", "source": "s", "stage": "instruct", "prompt": "p"}}
+        for task, asked, said in pairs
+    ]  # fmt: skip
+    folder = tmp_path / "outputs/ferries/latest/stages/instruct"
+    write_table(table_of(EXAMPLES, rows), folder / part_name(0))
+    run = {"path": "outputs/ferries/latest", "format": "run", "licence": "ours", "holdout": 0.0}
+    [paragraph] = load(load_recipe(written(sets=[run])))
+    assert (paragraph.set, paragraph.title, paragraph.text) == ("ferries", "Ferries", text)
+    assert [(asked.text, asked.answer) for asked in paragraph.questions] == [pairs[0][1:]]
+    with pytest.raises(UserError, match="finished run"):
+        load(load_recipe(written(sets=[run | {"path": "outputs/none/latest"}])))
+
+
+def test_a_corpus_is_asked_by_rule_about_answers_that_stand_in_it(written, tmp_path):
+    folder = tmp_path / "manual"
+    folder.mkdir()
+    said = (
+        "When the ferry reaches Skarholm, the eight cars are driven to the market square of the island. "
+        "The harbour office collects the toll of every passenger who travels on a working day. "
+        "All bicycles may be carried without a ticket on every crossing between May and September. "
+    )
+    (folder / "ferry.md").write_text(f"# Ferries\n\n{said}")
+    (folder / "walls.html").write_text("<html><body><p>It is so. See below.</p></body></html>")
+    (folder / "plan.bin").write_bytes(b"\0\1")
+    corpus = {"path": "manual", "format": "corpus", "licence": "ours", "holdout": 0.0}
+    [paragraph] = load(load_recipe(written(sets=[corpus])))
+    assert (paragraph.set, paragraph.title) == ("manual", "Ferries")
+    asked = {question.text: question.answer for question in paragraph.questions}
+    assert asked["What happens when the ferry reaches Skarholm?"] == (
+        "the eight cars are driven to the market square of the island"
+    )
+    assert (
+        asked["What may be carried without a ticket on every crossing between May and September?"]
+        == "All bicycles"
+    )
+    for question in paragraph.questions:
+        assert paragraph.text.startswith(question.answer, question.start)
+
+
+def test_a_set_is_read_until_it_has_the_most_questions_that_are_wanted(written, tmp_path):
+    path = written()
+    recipe = yaml.safe_load(path.read_text())
+    recipe["sets"] = [recipe["sets"][0] | {"most": 5}]  # two questions a paragraph
+    path.write_text(yaml.safe_dump(recipe))
+    assert sum(len(paragraph.questions) for paragraph in load(load_recipe(path))) == 6
+
+
+def test_a_paragraph_of_two_sets_is_held_out_in_both(written, tmp_path):
+    path = written()
+    recipe = yaml.safe_load(path.read_text())
+    recipe["sets"] = [recipe["sets"][0] | {"holdout": 0.0}, recipe["sets"][0] | {"holdout": 0.9}]
+    path.write_text(yaml.safe_dump(recipe))
+    paragraphs = load(load_recipe(path))
+    held_out = {p.text for p in paragraphs if p.held_out}
+    assert len(held_out) and not any(p.text in held_out for p in paragraphs if not p.held_out)
+
+
+def test_an_answer_loses_the_full_stop_of_its_sentence_but_not_its_own(written, tmp_path):
+    path = written()
+    data = json.loads((tmp_path / "towns.json").read_text())
+    text = "The firm moved to the U.S. in May. It sold two."
+    qas = [
+        {"id": str(n), "question": "What?", "answers": [{"text": said, "answer_start": text.index(said)}]}
+        for n, said in enumerate(("U.S.", "two.", "May."))
+    ]
+    data["data"] = [{"title": "Firm", "paragraphs": [{"context": text, "qas": qas}]}]
+    (tmp_path / "towns.json").write_text(json.dumps(data))
+    (paragraph,) = (p for p in load(load_recipe(path)) if p.title == "Firm")
+    assert [asked.answer for asked in paragraph.questions] == ["U.S.", "two", "May"]
+    assert sentence_at(text, text.index("two")) == "It sold two."
+
+
+def test_every_task_gives_rows_and_none_is_trained_on_what_is_held_out(written):
+    recipe = load_recipe(written())
+    paragraphs = load(recipe)
+    rows = remix(recipe, paragraphs)
+    held_out = {p.text for p in paragraphs if p.held_out}
+    assert {row.task for row in rows if not row.reason} == set(TEMPLATES)
+    for row in rows:
+        user = row.messages[-1]["content"]
+        assert row.held_out is any(f"~~~\n{text}\n~~~" in user for text in held_out)
+    trained = " ".join(row.messages[-1]["content"] + row.response for row in rows if not row.held_out)
+    for p in paragraphs:
+        if p.held_out:
+            assert not any(asked.text in trained for asked in p.questions)
+
+
+def test_what_is_left_out_has_its_reason_and_nothing_is_lost(written):
+    path = written()
+    everything = remix(load_recipe(path), load(load_recipe(path)))
+    recipe = load_recipe(written(tasks=dict.fromkeys(TEMPLATES, 3)))
+    rows = remix(recipe, load(recipe))
+    assert len(rows) == len(everything)
+    counts = account(rows)
+    assert sum(sum(found.values()) for found in counts.values()) == len(rows)
+    assert all(found["trained on"] <= 3 for found in counts.values())
+    assert all(row.detail for row in rows if row.reason)
+
+
+def test_rows_in_json_are_written_as_the_decoder_writes_them(written):
+    recipe = load_recipe(written())
+    for row in remix(recipe, load(recipe)):
+        if row.response.startswith("{") and not row.reason:
+            assert row.response == as_decoded(json.loads(row.response))
+            assert '":"' in row.response and '": "' not in row.response
+    assert as_decoded({"a": "é", "b": "c"}) == '{"a":"é","b":"c"}'
+
+
+def test_the_decoder_can_write_the_rows(written):
+    xgrammar = pytest.importorskip("xgrammar")
+    testing = pytest.importorskip("xgrammar.testing")
+    from datagen.stages.exercises.task import find_task
+
+    recipe = load_recipe(written(tasks={"extractive_question": 2, "closed_book_question": 2}))
+    rows = [row for row in remix(recipe, load(recipe)) if not row.reason]
+    for row in rows:
+        schema = json.dumps(find_task(row.task).schema.model_json_schema())
+        grammar = xgrammar.Grammar.from_json_schema(schema, any_whitespace=False, separators=(",", ":"))
+        assert testing._is_grammar_accept_string(grammar, row.response)
+    assert rows
+
+
+def test_an_unanswerable_question_has_its_answer_nowhere_in_the_passage(written):
+    recipe = load_recipe(written())
+    paragraphs = {p.id: p for p in load(recipe)}
+    answer_of = {asked.text: asked.answer for p in paragraphs.values() for asked in p.questions}
+    rows = [row for row in remix(recipe, list(paragraphs.values())) if row.task == "unanswerable"]
+    assert rows
+    for row in rows:
+        text = paragraphs[row.paragraph].text
+        asked = row.messages[-1]["content"].split("Question: ")[1].split("\n")[0]
+        assert answer_of[asked].casefold() not in text.casefold()
+        assert row.response == "The text does not say."
+
+
+def test_definitions_falsehoods_and_questions_by_rule(words):
+    assert mined.term("A steam turbine is a machine that turns.", words) == "steam turbine"
+    assert mined.term("He said it is a machine.", words) == ""
+    false = list(mined.falsified("The limit is 40 and is always checked.", words))
+    assert any("never checked" in one for one in false)
+    assert all("40" not in one for one in false[:1])
+    assert mined.inverted("The list is empty.", "") == "Is the list empty?"
+    assert mined.inverted("Adults were tested.", "Some adults came.") == "Were adults tested?"
+    assert (
+        mined.inverted("Tesla was born in Smiljan.", "It is said that Tesla lived.")
+        == "Was Tesla born in Smiljan?"
+    )
+    assert mined.inverted("Gizmos are sold.", "Nothing tells.") == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tasks": {"riddles": 3}}, "there is no task 'riddles'"),
+        (
+            {"sets": [{"path": "x.json", "format": "records", "licence": "none"}]},
+            "mapping: goes with format: records",
+        ),
+        ({"training": {"batch_size": 7}}, "multiple of together"),
+        ({"trainin": {}}, "did you mean training?"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told_with_their_line(written, change, said):
+    path = written(**change)
+    with pytest.raises(RecipeError, match=said) as told:
+        load_recipe(path)
+    assert str(told.value).startswith(f"{path}:")
+
+
+def test_a_file_of_another_format_is_named(written, tmp_path):
+    from datagen.errors import UserError
+
+    path = written()
+    (tmp_path / "towns.json").write_text('[{"question": "?"}]')
+    with pytest.raises(UserError, match=r"towns\.json is not in the format squad"):
+        load(load_recipe(path))

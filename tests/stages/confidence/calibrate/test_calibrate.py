@@ -1,0 +1,166 @@
+"""The stage: what it writes with labels, with few, and with none."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from rows import example, put_through
+
+from datagen.errors import UserError
+from datagen.stages.confidence.calibrate import stage
+from datagen.stages.confidence.labels import file
+from datagen.stages.confidence.labels.draw import draws
+
+SCORES = ("p_true", "agreement")
+
+
+def planted(count, task="qa", seed=0):
+    """Make rows whose scores tell something of whether they are right, and the truth by id."""
+    drawn = np.random.default_rng(seed)
+    rows, truth = [], {}
+    for number in range(count):
+        p, agreement = drawn.random(), drawn.random()
+        row = example(
+            task=task, question=f"{task} {number}?", answer=str(number), p_true=p, agreement=agreement
+        )
+        rows.append(row)
+        truth[row["id"]] = bool(drawn.random() < 1 / (1 + math.exp(-(6 * p + 3 * agreement - 2))))
+    return rows, truth
+
+
+def calibrate(tmp_path, rows, labels=None, size=100, **options):
+    if labels is not None:
+        file.write(labels, tmp_path / "labels.jsonl")
+        options["labels"] = [str(tmp_path / "labels.jsonl")]
+    columns = dict.fromkeys(SCORES, pa.float64())
+    output = tmp_path / "output"
+    output.mkdir(exist_ok=True)
+    kept, dropped = put_through(stage, rows, size, columns=columns, output=output, **options)
+    assert not dropped
+    return kept, json.loads((output / "report.json").read_text())
+
+
+def verdicts(truth, most=None):
+    ids = sorted(truth, key=lambda name: draws([name], "0")[1][0])[:most]
+    return [{"id": name, "verdict": file.RIGHT if truth[name] else file.WRONG} for name in ids]
+
+
+def test_labels_give_every_row_a_confidence_and_a_threshold_that_keeps_the_promise(tmp_path):
+    rows, truth = planted(1500)
+    kept, report = calibrate(tmp_path, rows, verdicts(truth, 500))
+    found = report["instruction"]
+    promise = found["promise"]
+    assert all(row["threshold"] == promise["threshold"] for row in kept)
+    assert all(0 < row["confidence"] < 1 for row in kept)
+    above = [truth[row["id"]] for row in kept if row["confidence"] >= row["threshold"]]
+    assert np.mean(above) >= 0.9 > np.mean(list(truth.values()))
+    assert len(above) / len(rows) == pytest.approx(promise["kept"], abs=0.002)
+    assert 0.9 <= promise["bound"] <= promise["right"] / promise["above"]
+    assert found["labels"]["learn"] + found["labels"]["check"] == 500
+    scores = found["scores"]
+    assert scores["confidence"]["auroc"] > max(scores[name]["auroc"] for name in SCORES)
+    assert scores["confidence"]["ece"] < 0.1
+    assert len(scores["confidence"]["risks"]) == 10
+
+
+def test_without_labels_rows_pass_unchanged_and_the_report_says_how_many_are_needed(tmp_path):
+    rows, _ = planted(60)
+    kept, report = calibrate(tmp_path, rows, promise={"instruction": 0.95})
+    assert [row["id"] for row in kept] == [row["id"] for row in rows]
+    assert {(row["confidence"], row["threshold"]) for row in kept} == {(None, None)}
+    promise = report["instruction"]["promise"]
+    assert (promise["threshold"], promise["needed"]) == (None, 45)
+    assert "too few labels" in promise["why"]
+
+
+def test_each_task_has_its_own_promise_and_other_kinds_have_none(tmp_path):
+    easy, easy_truth = planted(400, "easy")
+    hard, hard_truth = planted(400, "hard", seed=1)
+    hard_truth = dict.fromkeys(hard_truth, False) | dict.fromkeys(list(hard_truth)[::2], True)
+    refusal = example("refusal", question="why?", answer="I do not know.")
+    kept, report = calibrate(
+        tmp_path,
+        [*easy, *hard, refusal],
+        verdicts(easy_truth | hard_truth),
+        promise={"instruction": 0.9, "instruction/hard": 0.9},
+    )
+    of = {task: [row for row in kept if row["task"] == task] for task in ("easy", "hard")}
+    assert all(row["threshold"] is not None for row in of["easy"])
+    assert all(row["threshold"] is None and row["confidence"] is not None for row in of["hard"])
+    assert report["instruction/hard"]["promise"]["needed"] is None
+    assert report["instruction"]["labels"]["learn"] + report["instruction"]["labels"]["check"] == 400
+    [mine] = [row for row in kept if row["kind"] == "refusal"]
+    assert (mine["confidence"], mine["threshold"]) == (None, None)
+
+
+def test_partitions_do_not_matter(tmp_path):
+    rows, truth = planted(300)
+    once, said = calibrate(tmp_path, rows, verdicts(truth), size=300)
+    again, same = calibrate(tmp_path, rows[::-1], verdicts(truth), size=7)
+    assert said == same
+    assert {row["id"]: row["confidence"] for row in once} == {row["id"]: row["confidence"] for row in again}
+
+
+def test_only_the_rows_up_to_the_first_one_without_a_verdict_check(tmp_path):
+    """Whoever picks the rows to judge gets no promise for those that come after the first one left out."""
+    rows, truth = planted(400)
+    _, all_judged = calibrate(tmp_path, rows, verdicts(truth))
+    checks, drawn = draws(list(truth), "0")
+    order = [list(truth)[index] for index in np.argsort(drawn) if checks[index]]
+    assert all_judged["instruction"]["labels"]["check"] == len(order)
+    _, gap = calibrate(tmp_path, rows, [one for one in verdicts(truth) if one["id"] != order[30]])
+    assert gap["instruction"]["labels"]["check"] == 30
+    picked = [one for one in verdicts(truth) if one["verdict"] == file.RIGHT]
+    _, biased = calibrate(tmp_path, rows, picked)
+    first = next(number for number, name in enumerate(order) if not truth[name])
+    assert biased["instruction"]["labels"]["check"] == first
+
+
+def test_a_row_that_could_not_be_judged_teaches_nothing_and_counts_as_not_right(tmp_path):
+    rows, truth = planted(400)
+    labels = verdicts(dict.fromkeys(truth, True))
+    _, sound = calibrate(tmp_path, rows, labels)
+    assert sound["instruction"]["promise"]["kept"] == 1
+    skipped = [one | {"verdict": file.SKIP} if number % 3 == 0 else one for number, one in enumerate(labels)]
+    _, found = calibrate(tmp_path, rows, skipped)
+    assert found["instruction"]["promise"]["threshold"] is None
+    assert found["instruction"]["labels"]["skip"] == 134
+    assert found["instruction"]["labels"]["learn"] < sound["instruction"]["labels"]["learn"]
+    assert found["instruction"]["labels"]["check"] == sound["instruction"]["labels"]["check"]
+
+
+def test_labels_from_elsewhere_name_rows_by_what_they_say(tmp_path):
+    rows, truth = planted(400)
+    labels = [
+        {
+            "question": row["question"],
+            "answer": row["answer"],
+            "verdict": "right" if truth[row["id"]] else "wrong",
+        }
+        for row in rows
+    ]
+    unknown = {"question": "of another run?", "answer": "yes", "verdict": "right"}
+    by_content = calibrate(tmp_path, rows, [*labels, unknown])
+    assert by_content == calibrate(tmp_path, rows, verdicts(truth))
+
+
+def test_scores_may_be_named_and_must_be_there(tmp_path):
+    rows, truth = planted(300)
+    _, report = calibrate(tmp_path, rows, verdicts(truth), scores=["p_true"])
+    assert set(report["instruction"]["scores"]) == {"confidence", "p_true"}
+    with pytest.raises(UserError, match=r"there is no column surprise; there are .*p_true"):
+        calibrate(tmp_path, rows, scores=["surprise"])
+
+
+def test_a_calibrated_table_is_calibrated_anew(tmp_path):
+    rows, truth = planted(200)
+    kept, report = calibrate(tmp_path, rows, verdicts(truth))
+    file.write(verdicts(truth), tmp_path / "labels.jsonl")
+    columns = dict.fromkeys([*SCORES, "confidence", "threshold"], pa.float64())
+    output = tmp_path / "again"
+    output.mkdir()
+    given = {"labels": [str(tmp_path / "labels.jsonl")], "columns": columns, "output": output}
+    assert put_through(stage, kept, 100, **given)[0] == kept
+    assert json.loads((output / "report.json").read_text()) == report

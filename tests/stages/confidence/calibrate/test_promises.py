@@ -1,0 +1,150 @@
+"""The promised precision holds as often as promised, and what looks simpler breaks it."""
+
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.stages.confidence.calibrate.combination import combine, held_out
+from datagen.stages.confidence.calibrate.promises import (
+    BINS,
+    Counts,
+    bin_of,
+    choose,
+    fewest,
+    labels_needed,
+    lower_bound,
+    promise,
+    steps,
+    tail,
+)
+
+TARGET, SURE = 0.9, 0.9
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(1, 19))
+def test_the_tail_is_the_binomial_sum(counts, twentieths):
+    right, rows = counts
+    p = Fraction(twentieths, 20)
+    exact = sum(comb(rows, k) * p**k * (1 - p) ** (rows - k) for k in range(right, rows + 1))
+    assert tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_the_bound_is_that_of_clopper_and_pearson():
+    assert lower_bound(20, 20, 0.95) == pytest.approx(0.05 ** (1 / 20), abs=1e-6)
+    assert lower_bound(8, 10, 0.975) == pytest.approx(0.4439, abs=1e-4)  # lower end of the 95 % interval
+    assert lower_bound(90, 100, 0.975) == pytest.approx(0.8238, abs=1e-4)
+    assert lower_bound(0, 10, 0.9) == 0
+
+
+@pytest.mark.parametrize("precision", [0.5, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("rows", [5, 30, 100])
+def test_the_bound_covers_at_least_as_often_as_it_says(precision, rows):
+    over = [count for count in range(rows + 1) if lower_bound(count, rows, SURE) > precision]
+    missed = tail(min(over), rows, precision) if over else 0
+    assert missed <= 1 - SURE + 1e-9
+
+
+def test_fewest_is_the_first_number_that_can_carry_a_promise():
+    assert fewest(0.9, 0.9) == 22
+    assert tail(22, 22, 0.9) <= 0.1 < tail(21, 21, 0.9)
+
+
+def test_thresholds_are_named_by_what_they_keep_of_all_rows():
+    confidence = np.repeat([0.2, 0.5, 0.9], [50, 30, 20])
+    counts = np.bincount(bin_of(confidence), minlength=BINS)
+    thresholds, kept = steps(counts)
+    assert thresholds == pytest.approx([0.9, 0.5, 0.2])
+    assert kept == pytest.approx([0.2, 0.5, 1])
+    assert [len(part) for part in steps(np.zeros(BINS, int))] == [0, 0]
+
+
+def test_the_sequence_begins_where_the_other_half_says_and_ends_at_the_first_failure():
+    learnt = Counts([20, 50, 80, 100], [20, 50, 77, 80])
+    passed = choose(learnt, Counts([20, 50, 80, 100], [20, 50, 79, 80]), TARGET, SURE)
+    assert passed == (1, 2)
+    failed = choose(learnt, Counts([30, 50, 80, 100], [30, 40, 80, 100]), TARGET, SURE)
+    assert failed == (1, None)  # neither the stricter one nor the laxer ones that would pass are looked at
+
+
+class Population:
+    """Rows of which all is known: three scores, two of which tell something, and whether each is right."""
+
+    def __init__(self, rows=4000):
+        drawn = np.random.default_rng(1)
+        self.values = drawn.normal(size=(rows, 3))
+        odds = 1.6 + 1.2 * self.values[:, 0] + 0.7 * self.values[:, 1]
+        self.right = drawn.random(rows) < 1 / (1 + np.exp(-odds))
+
+    def promised(self, labels, seed):
+        """Judge so many rows, promise, and say what precision all rows above the threshold have."""
+        order = np.random.default_rng(seed).permutation(len(self.right))
+        teach, check = order[: labels // 3], order[labels // 3 : labels]
+        fit = combine("abc", self.values[teach], self.right[teach])
+        confidence = fit(self.values)
+        named = steps(np.bincount(bin_of(confidence), minlength=BINS))
+        learnt = held_out(self.values[teach], self.right[teach]), self.right[teach]
+        found = promise(TARGET, SURE, *named, learnt, (confidence[check], self.right[check]))
+        return found, self.precision(confidence, found.threshold)
+
+    def naive(self, labels, seed):
+        """Take the laxest threshold whose labelled rows reach the target, among those it was learnt from."""
+        order = np.random.default_rng(seed).permutation(len(self.right))[:labels]
+        confidence = combine("abc", self.values[order], self.right[order])(self.values)
+        thresholds = np.sort(confidence[order])
+        counts = Counts.of(thresholds, confidence[order], self.right[order])
+        reached = [
+            threshold
+            for threshold, rows, right in zip(thresholds, counts.rows, counts.right, strict=True)
+            if right >= TARGET * rows
+        ]
+        return self.precision(confidence, min(reached, default=None))
+
+    def precision(self, confidence, threshold):
+        return None if threshold is None else self.right[confidence >= threshold].mean()
+
+
+@pytest.mark.parametrize("labels", [150, 400])
+def test_over_resamplings_the_promise_is_broken_no_more_often_than_promised_and_a_naive_pick_is(labels):
+    population = Population()
+    assert population.right.mean() < 0.8
+    made = [population.promised(labels, seed) for seed in range(200)]
+    broken = sum(precision is not None and precision < TARGET for _, precision in made)
+    assert broken <= (1 - SURE) * 200
+    if labels == 400:
+        assert sum(found.threshold is not None for found, _ in made) > 100  # it is a promise, not a refusal
+        assert np.mean([found.kept for found, _ in made if found.kept]) > 0.3
+    naive = [population.naive(labels, seed) for seed in range(200)]
+    assert sum(precision is not None and precision < TARGET for precision in naive) > 0.3 * 200
+
+
+def test_where_the_labels_cannot_carry_the_promise_it_says_how_many_would():
+    population = Population()
+    found = next(found for seed in range(50) if (found := population.promised(150, seed)[0]).needed)
+    assert found.threshold is None and found.needed > found.judged
+    assert "more labels may show it" in found.why
+    more = [population.promised(found.needed * 3 // 2, seed)[0] for seed in range(100, 120)]
+    assert sum(one.threshold is not None for one in more) >= 12
+
+
+def test_where_no_number_of_labels_would_do_it_says_so():
+    drawn = np.random.default_rng(0)
+    rows, right = drawn.random(400), drawn.random(400) < 0.6
+    named = steps(np.bincount(bin_of(rows), minlength=BINS))
+    found = promise(TARGET, SURE, *named, (rows[:200], right[:200]), (rows[200:], right[200:]))
+    assert (found.threshold, found.needed) == (None, None)
+    assert "labels are right" in found.why
+
+
+def test_labels_needed_are_enough_in_four_of_five_draws():
+    assert labels_needed(8, 10, 1.0, TARGET, SURE) is None
+    assert labels_needed(5, 5, 1.0, TARGET, SURE) == 2 * 22  # too few to tell
+    near = labels_needed(960, 1000, 1.0, TARGET, SURE)
+    drawn = np.random.default_rng(0).binomial(near, 0.96, 2000)
+    passed = np.mean([tail(int(right), near, TARGET) <= 1 - SURE for right in drawn])
+    assert 0.78 < passed < 0.9
+    assert labels_needed(960, 1000, 0.5, TARGET, SURE) == 2 * near  # every second one is above the threshold

@@ -1,0 +1,44 @@
+"""Files of labels: what they may hold, and what they may not."""
+
+import pyarrow as pa
+import pytest
+
+from datagen.errors import UserError
+from datagen.stages.confidence.labels import file
+
+
+def test_what_is_written_is_read_with_all_that_it_holds(tmp_path):
+    labels = [{"id": "a", "verdict": "right", "by": "Zoë\n"}, {"text": "t", "verdict": "skip"}]
+    file.write(labels, tmp_path / "labels.jsonl")
+    assert file.read(tmp_path / "labels.jsonl") == labels
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("right", "not JSON"),
+        ("[]", "a label is an object"),
+        ('{"id": "a", "verdict": "maybe"}', "one of right, wrong, skip"),
+        ('{"verdict": "right", "answer": ""}', "say which row it is"),
+    ],
+)
+def test_a_line_that_is_no_label_is_named(tmp_path, line, said):
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"id": "a", "verdict": "right"}\n\n' + line)
+    with pytest.raises(UserError, match=rf"labels.jsonl:3: .*{said}"):
+        file.read(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="datagen label RUN"):
+        file.verdicts_in([tmp_path / "labels.jsonl"])
+
+
+def test_the_later_verdict_counts_and_one_by_id_goes_before_one_by_content(tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    file.write([{"id": "1", "verdict": "right"}, {"question": "q", "answer": "a", "verdict": "wrong"}], first)
+    file.write([{"id": "1", "verdict": "skip"}], second)
+    rows = pa.table(
+        {"id": ["1", "2", "3"], "question": ["q"] * 3, "answer": ["a", "a", "b"], "text": [None, "", None]}
+    )
+    assert file.verdicts_of(rows, file.verdicts_in([first, second])) == ["skip", "wrong", None]

@@ -1,0 +1,147 @@
+"""Difficulty from a target whose probabilities are planted, and from the bundled model."""
+
+import math
+
+import pytest
+from asked import ask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import example
+
+from datagen.request import Identity
+from datagen.schema import chat
+from datagen.stages.confidence.difficulty import stage
+
+PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
+QUESTION = "Who designed the tower?"
+
+
+def row(answer="Gustave Eiffel", **fields):
+    return example(answer=answer, **{"question": QUESTION, "context": PASSAGE, "evidence": PASSAGE} | fields)
+
+
+def target(with_context=(-0.1, -0.3), without_context=(-1.0, -2.0), alone=(-2.0, -4.0)):
+    """Find an answer as likely as planted: under a passage, under a question, under nothing."""
+
+    def read(request):
+        (said,) = (message["content"] for message in request.messages if message["role"] == "user")
+        assert request.given and not request.choices
+        likely = with_context if PASSAGE in said else without_context if said else alone
+        return {"logprobs": likely, "text": request.given}
+
+    return read
+
+
+def score(given=None, model=None, **options):
+    (scored,), dropped, requests = ask(stage, [given or row()], model or target(), **options)
+    assert not dropped
+    return scored, requests
+
+
+def test_the_formulas_are_the_papers():
+    scored, requests = score()
+    assert scored["loss_with_context"] == pytest.approx(0.2)
+    assert scored["loss_without_context"] == pytest.approx(1.5)
+    assert scored["loss_alone"] == pytest.approx(3.0)
+    assert scored["ifd"] == pytest.approx(0.2 / 3)  # Cherry LLM: a ratio of losses
+    assert scored["ifd_ppl"] == pytest.approx(
+        math.exp(0.2) / math.exp(3.0)
+    )  # Superfiltering: of perplexities
+    assert scored["v_info"] == pytest.approx((-0.4 + 6.0) / math.log(2))  # of the whole answer, in bits
+    assert len(requests) == 3 and {request.given for request in requests} == {"Gustave Eiffel"}
+
+
+def test_a_closed_book_row_is_as_hard_as_without_its_passage():
+    scored, requests = score(row(context=None))
+    assert scored["loss_with_context"] == pytest.approx(0.2)  # its evidence was shown
+    assert scored["ifd"] == pytest.approx(1.5 / 3)
+    assert {request.task: request.messages for request in requests}["without_context"] == chat(QUESTION)
+    bare, requests = score(row(context=None, evidence=None))
+    assert bare["loss_with_context"] is None and bare["ifd"] == pytest.approx(0.5) and len(requests) == 2
+
+
+def test_the_rows_own_prompt_is_what_stands_before_the_answer():
+    own = chat(QUESTION, PASSAGE, "You are a guide.")
+    _, requests = score(row(prompt=own))
+    shown = {request.task: request.messages for request in requests}
+    assert shown["with_context"] == own
+    assert shown["without_context"] == chat(QUESTION, system="You are a guide.")
+    assert shown["alone"] == chat("", system="You are a guide.")
+
+
+def test_a_question_that_misleads_is_above_one_and_below_zero():
+    scored, _ = score(model=target(with_context=(-4.0, -4.0), alone=(-1.0, -1.0)))
+    assert scored["ifd"] == pytest.approx(4) and scored["ifd_ppl"] > 1 and scored["v_info"] < 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-20, -1e-3), min_size=1, max_size=9), st.floats(0.01, 3))
+def test_both_forms_and_the_information_agree_on_the_side_of_one(alone, factor):
+    scored, _ = score(model=target(with_context=tuple(factor * one for one in alone), alone=tuple(alone)))
+    assert scored["ifd"] == pytest.approx(factor)
+    if abs(factor - 1) > 1e-6:
+        assert (scored["ifd"] < 1) == (scored["ifd_ppl"] < 1) == (scored["v_info"] > 0) == (factor < 1)
+
+
+def test_a_sample_is_read_by_hash_into_columns_of_its_own():
+    rows = [row(question=f"{QUESTION} {number}") for number in range(40)]
+    read = {
+        share: {
+            one["id"]
+            for one in ask(stage, rows, target(), share=share, suffix="_strong")[0]
+            if one["ifd_strong"]
+        }
+        for share in (0.3, 0.6, 1)
+    }
+    assert 4 < len(read[0.3]) < 20 and read[0.3] < read[0.6] < read[1] and len(read[1]) == 40
+    (again, *_), _, _ = ask(stage, rows, target(), suffix="_strong")
+    assert "ifd" not in again and again["ifd_ppl_strong"] == pytest.approx(math.exp(0.2 - 3.0))
+
+
+@pytest.mark.parametrize("lost", ["alone", "with_context"])
+def test_a_failed_reading_leaves_null_and_no_number(lost):
+    planted = target()
+
+    def failing(request):
+        return {"finish": "error", "error": "gone"} if request.task == lost else planted(request)
+
+    scored, _ = score(model=failing)
+    assert scored[f"loss_{lost}"] is None and scored["loss_without_context"] == pytest.approx(1.5)
+    assert scored["ifd"] is None and scored["ifd_ppl"] is None and scored["v_info"] is None
+
+
+def test_a_certain_answer_has_no_ratio_of_losses():
+    scored, _ = score(model=target(with_context=(0.0, 0.0), alone=(0.0, 0.0)))
+    assert scored["ifd"] is None and scored["ifd_ppl"] == 1 and scored["v_info"] == 0
+
+
+def test_an_empty_answer_is_not_read():
+    scored, requests = score(row(""))
+    assert not requests and scored["ifd"] is None
+
+
+def test_two_targets_are_asked_apart():
+    _, requests = score()
+    one, other = (Identity("target", revision) for revision in "12")
+    assert {request.key(one) for request in requests}.isdisjoint(request.key(other) for request in requests)
+
+
+def test_the_bundled_model_finds_an_answer_likelier_the_more_of_it_is_shown(real_model):
+    """The answers' words stand in the question or the passage, and one begins with a space of its own."""
+    rows = [
+        row(),
+        row("the tower", question="What did Gustave Eiffel design, the tower or the bridge?"),
+        row(" 1889", question="When did the tower open?"),
+    ]
+    read = {}
+
+    def target(request):
+        (read[request.row, request.task],) = real_model(request)
+        return read[request.row, request.task]
+
+    kept, _, _ = ask(stage, rows, target)
+    for one in rows:  # the same span, whatever stands before it
+        assert len({len(done.logprobs) for (owner, _), done in read.items() if owner == one["id"]}) == 1
+    for scored in kept:
+        assert scored["loss_with_context"] < scored["loss_without_context"] < scored["loss_alone"]
+        assert 0 < scored["ifd"] < 1 and 0 < scored["ifd_ppl"] < 1 and scored["v_info"] > 0

@@ -1,0 +1,89 @@
+"""Scores from a judge whose probabilities are planted."""
+
+import math
+import re
+
+import pytest
+from asked import ask
+from rows import example
+
+from datagen.stages.confidence.score import stage
+
+PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
+
+
+def row(answer="Gustave Eiffel", **fields):
+    fields = {"question": "Who designed the tower?", "context": PASSAGE, "evidence": PASSAGE} | fields
+    return example(answer=answer, **fields)
+
+
+def judge(request):
+    """Believe with 0.9 what stands in the passage and with 0.2 all else, whatever the letters."""
+    text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
+    answer = re.search(r"Proposed answer: (.*)", asked)[1]
+    right = 0.9 if answer in text else 0.2
+    letters = dict(re.findall(r"^\((A|B)\) (\w+)", asked, re.MULTILINE))
+    return {
+        "choices": tuple(
+            math.log(right if letters[label] == "True" else 1 - right) for label in request.choices
+        )
+    }
+
+
+def test_the_score_is_the_judges_probability_in_either_order():
+    kept, dropped, requests = ask(stage, [row(), row("Louis Pasteur")], judge)
+    assert [round(scored["p_true"], 6) for scored in kept] == [0.9, 0.2]
+    assert not dropped and len(requests) == 4
+    kept, _, requests = ask(stage, [row(), row("Louis Pasteur")], judge, orders=1)
+    assert [round(scored["p_true"], 6) for scored in kept] == [0.9, 0.2]
+    assert len(requests) == 2
+
+
+def test_a_preference_for_a_letter_cancels_out():
+    def fond_of_a(request):
+        return {"choices": tuple(-0.1 if label == "A" else -3.0 for label in request.choices)}
+
+    rows = [row(str(number)) for number in range(20)]
+    assert {round(scored["p_true"], 9) for scored in ask(stage, rows, fond_of_a)[0]} == {0.5}
+    once = [scored["p_true"] for scored in ask(stage, rows, fond_of_a, orders=1)[0]]
+    assert min(once) < 0.1 and max(once) > 0.9  # and without the second order it is all there is
+
+
+def test_every_row_stays_and_only_answers_to_be_judged_are_asked_about():
+    rows = [
+        row(),
+        row(context=None),  # judged by its evidence
+        row("Eiffel", context=None, evidence=None),
+    ]
+    kept, dropped, requests = ask(stage, rows, judge)
+    assert [scored["id"] for scored in kept] == [given["id"] for given in rows]
+    assert [scored["p_true"] is None for scored in kept] == [False, False, True]
+    assert not dropped
+    assert {request.row for request in requests} == {rows[0]["id"], rows[1]["id"]}
+
+
+def test_what_came_with_the_row_stays_as_it_was():
+    given = row(logprob=-0.25)
+    (scored,), _, _ = ask(stage, [given], judge)
+    assert scored["logprob"] == -0.25
+    assert all(scored[name] == value for name, value in given.items() if name != "lineage")
+
+
+@pytest.mark.parametrize(
+    "said", [{"finish": "error", "error": "gone"}, {"choices": ()}, {"choices": (-math.inf, -math.inf)}]
+)
+def test_no_probability_is_no_score(said):
+    (scored,), dropped, _ = ask(stage, [row()], lambda request: said)
+    assert scored["p_true"] is None and not dropped
+
+
+def test_certainty_does_not_overflow():
+    (scored,), _, _ = ask(stage, [row()], lambda request: {"choices": (-math.inf, 0.0)})
+    assert scored["p_true"] == pytest.approx(0)
+
+
+def test_requests_about_one_passage_share_their_prefix():
+    requests = ask(stage, [row(), row("Pasteur", question="Who else?")], judge)[2]
+    contents = [request.messages[-1]["content"] for request in requests]
+    assert all(content.startswith(f"~~~\n{PASSAGE}\n~~~") for content in contents)
+    assert len({request.messages[0]["content"] for request in requests}) == 1

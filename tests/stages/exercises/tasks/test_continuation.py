@@ -1,0 +1,52 @@
+"""The passage's own next sentence: right whatever a model would say, and none is asked."""
+
+from asked import ask
+from written import passage
+
+from datagen.stages.generate.instruct import stage
+
+FIRST = "The mint of Ruritania strikes copper coins in autumn."
+SECOND = "Its furnaces need the water of the river."
+TEXT = f"""\
+{FIRST}
+{SECOND}
+
+The archive of Borduria keeps 300 maps of the river.
+
+    a ::= b
+"""
+
+
+def unasked(request):
+    raise AssertionError(request.task)
+
+
+def test_the_sentence_after_one_in_its_block_is_the_answer():
+    kept, dropped, requests = ask(stage, [passage(TEXT)], unasked, tasks=["continuation"])
+    (pair,) = kept
+    assert FIRST in pair["question"]
+    assert (pair["answer"], pair["evidence"], pair["context"]) == (SECOND, SECOND, TEXT)
+    assert (dropped, requests, pair["lineage"]["requests"]) == ([], [], [])
+
+
+def test_a_passage_whose_sentences_stand_apart_has_none():
+    apart = TEXT.replace(SECOND, "")
+    kept, dropped, _ = ask(stage, [passage(apart)], unasked, tasks=["continuation"])
+    assert (kept, [row["reason"] for row in dropped]) == ([], ["nothing to quote"])
+
+
+def test_a_sentence_that_only_points_elsewhere_is_no_answer():
+    pointing = TEXT.replace(SECOND, "See the chapter on furnaces for details.")
+    assert ask(stage, [passage(pointing)], unasked, tasks=["continuation"])[0] == []
+
+
+def test_it_is_drawn_like_the_other_tasks_and_only_within_the_sample():
+    rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(60)]
+    options = {"tasks": ["continuation", "summary"], "per_passage": 1, "share": 0.5}
+    kept, dropped, requests = ask(stage, rows, lambda _: '{"summary": ["No."]}', **options)
+    made = {row["lineage"]["passage_id"] for row in kept}
+    asked = {request.row for request in requests}
+    assert 5 < len(made) < 30
+    assert not made & asked
+    outside = [row for row in dropped if row["reason"] == "outside the sample"]
+    assert len(made) + len(asked) + len(outside) == len(rows)

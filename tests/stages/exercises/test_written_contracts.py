@@ -1,0 +1,242 @@
+"""
+What written exercises must hold before the methods may be claimed, bullet by bullet.
+
+TransformLLM (arXiv 2410.21479), Bonito (arXiv 2402.18334) and instruction pre-training (arXiv 2406.14491).
+What one task must hold stands with that task's tests in instruct/; the shots in instruct/test_shots.py.
+"""
+
+import json
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from asked import answers_to, ask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from rows import context
+from written import passage
+
+from datagen.request import Answer, Answers, Completion, Identity
+from datagen.schema import KINDS, TABLES, table_of
+from datagen.stages.generate.instruct import stage as instruct
+from datagen.stages.reading.comprehend import TASKS as POOL
+from datagen.stages.reading.comprehend import stage as comprehend
+
+LAW = "The owner of a vessel shall report a collision to the harbor master within 48 hours. A fine is due in spring."
+MEDICINE = (
+    "The nurse gives the second dose of the vaccine after 21 days. Fever is a common reaction to the vaccine."
+)
+MUSIC = "The oboe gives the tuning note to the orchestra before a concert. A string player tunes to the oboe."
+PAIRS = {
+    LAW: ("To whom shall the owner of a vessel report a collision?", "the harbor master"),
+    MEDICINE: ("When does the nurse give the second dose of the vaccine?", "after 21 days"),
+    MUSIC: ("To whom does the oboe give the tuning note before a concert?", "the orchestra"),
+}
+ROWS = [passage(text, index, document_id=f"d{index}") for index, text in enumerate(PAIRS)]
+WHO = Identity("planted", "1")
+
+
+def converter(request):
+    """Write the sound pair of the passage that is shown, whatever its field of knowledge."""
+    question, answer = next(pair for text, pair in PAIRS.items() if text in request.messages[-1]["content"])
+    return json.dumps({"question": question, "answer": answer})
+
+
+def written(write=converter, rows=ROWS, on=comprehend, tasks=("extractive_question",), **options):
+    return ask(on, rows, write, tasks=list(tasks), **options)
+
+
+def by_task(request):
+    """Write what is asked for, but no summary."""
+    return converter(request) if request.task == "extractive_question" else "{}"
+
+
+class TestTransformLLM:
+    def test_nothing_is_tied_to_one_domain(self):
+        kept, dropped, _ = written()
+        assert (len(kept), dropped) == (3, [])
+
+    @pytest.mark.parametrize("stage", [comprehend, instruct])
+    def test_converter_and_target_are_separate(self, stage):
+        """Neither stage has a part for the target: another one changes no request."""
+        asked = [
+            written(on=stage, recipe={"models": {"target": {"model": target}}})[2]
+            for target in ("small", "large")
+        ]
+        assert stage.role == "generator"
+        assert asked[0] == asked[1] == written(on=stage)[2]
+
+    def test_there_is_one_plain_text_a_passage_with_a_complete_exercise(self):
+        kept = written()[0]
+        assert KINDS["reading"] != KINDS["instruction"]  # a family of files of its own
+        for row in kept:
+            (source,) = [one for one in ROWS if one["id"] == row["lineage"]["passage_id"]]
+            question, answer = PAIRS[source["text"]]
+            assert (row["kind"], row["prompt"], row["question"], row["answer"]) == (
+                "reading",
+                None,
+                None,
+                None,
+            )
+            assert row["text"].count(source["text"]) == 1  # verbatim
+            assert row["text"].count(question) == 1
+            assert answer in row["text"].partition(question)[2]
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.lists(
+            st.sampled_from(["sound", "", "{}", "[1]", '{"question": "What', "null", "engine"]),
+            min_size=3,
+            max_size=3,
+        )
+    )
+    def test_what_is_not_parsed_is_counted_with_its_reason(self, said):
+        def write(request):
+            which = said[[row["id"] for row in ROWS].index(request.row)]
+            if which == "engine":
+                return {"text": "", "finish": "error", "error": "died"}
+            return converter(request) if which == "sound" else which
+
+        kept, dropped, _ = written(write)
+        exercises = Counter(row["reason"] for row in dropped if row["task"] == "extractive_question")
+        texts = Counter(row["reason"] for row in dropped if row["task"] == "comprehension")
+        failed = {
+            "engine error": said.count("engine"),
+            "unparsable": 3 - said.count("sound") - said.count("engine"),
+        }
+        assert exercises == +Counter(failed)
+        assert len(kept) == said.count("sound")
+        assert texts == +Counter({"no sound exercise": 3 - len(kept)})
+
+    def test_each_text_tells_where_it_is_from(self):
+        for row in written()[0]:
+            lineage = row["lineage"]
+            (source,) = [one for one in ROWS if one["id"] == lineage["passage_id"]]
+            assert (lineage["document_id"], lineage["start"]) == (source["document_id"], source["start"])
+            assert (lineage["end"], lineage["model"], lineage["revision"]) == (source["end"], "planted", "1")
+            assert lineage["prompt"] == "instructions/extractive_question"
+            assert lineage["prompt_hash"]
+            assert len(lineage["requests"]) == 1  # the key of a completion, with its sampling
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.permutations(range(3)), st.integers(0, 99))
+    def test_input_and_seed_decide_every_byte_and_the_order_of_passages_nothing(self, order, seed):
+        first = written(recipe={"seed": seed})[0]
+        again = written(rows=[ROWS[place] for place in order], recipe={"seed": seed})[0]
+        assert sorted(first, key=str) == sorted(again, key=str)
+
+    def test_an_answer_that_its_passage_does_not_bear_out_is_refused_and_counted(self):
+        def write(request):
+            return json.dumps(json.loads(converter(request)) | {"answer": "a green bicycle"})
+
+        assert {row["reason"] for row in written(write)[1]} == {"answer not in passage", "no sound exercise"}
+
+    def test_the_pool_has_weights_a_seed_and_a_number_a_passage(self):
+        rows = [passage(f"{LAW} Number {number}.", number) for number in range(200)]
+        options = {"tasks": {"extractive_question": 3, "closed_book_question": 1}, "per_passage": 1}
+
+        def drawn(seed):
+            requests = ask(comprehend, rows, converter, recipe={"seed": seed}, **options)[2]
+            return [request.task for request in requests]
+
+        assert len(drawn(0)) == 200
+        assert 130 < drawn(0).count("extractive_question") < 170
+        assert drawn(0) != drawn(1)
+        assert drawn(0) == drawn(0)
+
+
+class TestBonito:
+    def test_there_are_many_task_types_and_an_unknown_one_is_an_error(self):
+        assert len(POOL) >= 10
+        with pytest.raises(ValidationError, match="there is no task 'sentiment'"):
+            written(tasks=["sentiment"])
+
+    @pytest.mark.parametrize(
+        "said",
+        ["{pair}{pair}", "Here it is: {pair}", "{pair} I hope this helps.", '{{"question": "{pair}"}}'],
+    )
+    def test_only_what_is_exactly_one_pair_is_parsed(self, said):
+        dropped = written(lambda request: said.format(pair=converter(request)), on=instruct)[1]
+        assert [row["reason"] for row in dropped] == ["unparsable"] * 3
+
+    @pytest.mark.parametrize("stage", [instruct, comprehend])
+    def test_the_yield_of_each_task_is_reported(self, stage):
+        table, where = table_of(TABLES["passages"], ROWS), context(stage.name)
+        options = stage.options.model_validate({"tasks": ["extractive_question", "summary"]})
+        answers = answers_to(list(stage.ask(table, options, where)), by_task, WHO)
+        figures = stage.read(table, answers, options, where).figures
+        assert {name: count for name, count in figures.items() if name.startswith(("written", "sound"))} == {
+            "written_extractive_question": 3,
+            "sound_extractive_question": 3,
+            "written_summary": 3,
+            "sound_summary": 0,
+        }
+
+    def test_every_answer_leaves_a_row_with_its_task(self):
+        kept, dropped, requests = written(by_task, on=instruct, tasks=["extractive_question", "summary"])
+        assert Counter(row["task"] for row in kept) == {"extractive_question": 3}
+        assert Counter((row["task"], row["reason"]) for row in dropped) == {("summary", "unparsable"): 3}
+        assert len(kept) + len(dropped) == len(requests)
+
+    def test_three_samples_are_three_rows_and_each_knows_its_request(self):
+        answers = ["the harbor master", "harbor master", "the harbor master within 48 hours"]
+
+        def write(request):
+            return json.dumps({"question": PAIRS[LAW][0], "answer": answers[request.sample]})
+
+        sampling = {"samples": 3, "temperature": 0.5, "top_p": 0.95}
+        kept, dropped, requests = written(write, ROWS[:1], instruct, **sampling)
+        assert not dropped
+        keys = {request.key(WHO): request for request in requests}
+        assert {row["answer"]: keys[row["lineage"]["requests"][0]].sample for row in kept} == {
+            answer: sample for sample, answer in enumerate(answers)
+        }
+        assert {(request.sampling.temperature, request.sampling.top_p) for request in requests} == {
+            (0.5, 0.95)
+        }
+
+    def test_the_context_stands_in_every_row_that_needs_it(self):
+        kept = written(on=instruct)[0]
+        assert len(kept) == 3
+        for row in kept:
+            assert row["context"] in PAIRS
+            assert row["prompt"][-1]["content"] == f"{row['context']}\n\n{row['question']}"
+            assert not {"{{", "{passage}", "{statement}"} & set(row["prompt"][-1]["content"].split())
+            assert row["answer"] in row["context"]  # extractive
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.permutations(range(3)))
+    def test_answers_find_their_rows_in_whatever_order_they_come(self, order):
+        table, where = table_of(TABLES["passages"], ROWS), context("instruct")
+        options = instruct.options.model_validate({"tasks": ["extractive_question"]})
+        requests = list(instruct.ask(table, options, where))
+        come = Answers(
+            Answer(requests[place], Completion(str(place), converter(requests[place]), "stop", "m", "r"))
+            for place in order
+        )
+        kept: pa.Table = instruct.read(table, come, options, where).kept
+        assert [(row["question"], row["answer"]) for row in kept.to_pylist()] == list(PAIRS.values())
+
+
+class TestInstructionPreTraining:
+    def test_a_passage_gets_several_exercises_each_question_once(self):
+        kept, dropped, _ = written(tasks=["extractive_question", "closed_book_question"])
+        assert all(
+            row["text"].count(PAIRS[text][0]) == 1 for row in kept for text in PAIRS if text in row["text"]
+        )
+        assert {row["reason"] for row in dropped} <= {"repeated", "answer repeats the question"}
+
+    def test_the_form_of_a_text_varies_over_the_set(self):
+        rows = [passage(f"{LAW}\n\nNumber {number}.", number) for number in range(80)]
+        kept = written(rows=rows)[0]
+        around = {row["text"].replace(f"Number {number}.", "") for number, row in enumerate(kept)}
+        assert len(around) > 40
+        last = sum(row["text"].rstrip().endswith(rows[number]["text"]) for number, row in enumerate(kept))
+        assert 0 < last < 20  # exercises before the passage
+
+    def test_a_passage_without_an_exercise_is_not_lost(self):
+        kept, dropped, _ = written(lambda request: "{}")
+        assert kept == []
+        lost = [row for row in dropped if row["task"] == "comprehension"]
+        assert [row["lineage"]["passage_id"] for row in lost] == [row["id"] for row in ROWS]

@@ -1,0 +1,215 @@
+"""Leaks planted in every field, and boilerplate that is none."""
+
+import gzip
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rows import context, example, put_through
+
+from datagen.errors import UserError
+from datagen.schema import PASSAGES
+from datagen.stage import Partitions
+from datagen.stages.filter.decontaminate import passages, stage
+
+TEST = "Before any permit is issued the agency shall publish its reasons in the register and wait thirty days for comments from the public."
+SHORT = "Which river flows through the old town of Bern?"  # nine words
+TINY = "Who wrote Emma?"
+FILLER = "This sentence was written for the purpose of standing around the other one and says little."
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    items = [{"id": "q7", "question": TEST, "choices": [SHORT, "yes"]}, {"question": TINY, "answer": "yes"}]
+    (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, items)) + "\n\n", encoding="utf-8")
+    return {"file": tmp_path / "recipe.yaml"}
+
+
+def leaks(rows, recipe, size=None, **options):
+    _, dropped = put_through(stage, rows, size, recipe=recipe, **({"against": ["test.jsonl"]} | options))
+    assert {row["reason"] for row in dropped} <= {"leaks evaluation data"}
+    return {row["id"]: row["detail"] for row in dropped}
+
+
+@pytest.mark.parametrize("name", ["question", "context", "answer", "rejected", "text"])
+def test_a_leak_is_found_in_any_field_and_named(recipe, name):
+    said = f"{FILLER} {TEST.upper().replace(' ', '  ')} {FILLER}"
+    found = leaks(
+        [
+            example(**{"question": "What?", "answer": "Yes.", name: said}, id="a"),
+            example(question="Else?", id="b"),
+        ],
+        recipe,
+        size=1,
+    )
+    assert list(found) == ["a"]
+    first = "before any permit is issued the agency shall publish its reasons in the"
+    assert found["a"] == f"{name} shares with test.jsonl, item q7: {first}"
+
+
+def test_thirteen_words_leak_and_twelve_do_not(recipe):
+    cut = TEST.split()
+    rows = [
+        example(answer=" ".join(["So", *cut[5:18], "then"]), id="13"),
+        example(answer=" ".join(["So", *cut[5:17], "then"]), id="12"),
+    ]
+    assert list(leaks(rows, recipe)) == ["13"]
+    assert sorted(leaks(rows, recipe, words=12)) == ["12", "13"]
+
+
+def test_runs_do_not_cross_fields(recipe):
+    cut = TEST.split()
+    assert not leaks([example(question=" ".join(cut[:10]), answer=" ".join(cut[10:20]))], recipe)
+
+
+def test_an_edited_item_leaks_by_its_likeness(recipe):
+    cut = TEST.split()
+    for place in (6, 14, 20):
+        cut[place] = "other"
+    edited = " ".join(cut)
+    rows = [
+        example("reading", text=f"{FILLER} {edited} {FILLER}", id="edited"),
+        example("reading", text=f"{FILLER} {' '.join(cut[:10])} {FILLER}", id="a part"),
+    ]
+    found = leaks(rows, recipe)
+    assert list(found) == ["edited"]
+    assert found["edited"].startswith("text is 0.87 alike to test.jsonl, item q7: before any permit")
+    assert not leaks(rows, recipe, similar=0.9)
+
+
+def test_passages_are_searched_before_anything_is_made_from_them(recipe):
+    rows = [{"id": "a", "document_id": "d", "text": f"{FILLER} {TEST}"}, {"id": "b", "text": FILLER}]
+    table = pa.Table.from_pylist(rows, schema=PASSAGES)
+    options = passages.options.model_validate({"against": ["test.jsonl"]})
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, told)
+        outcome = passages.apply(table, known, options, told)
+    assert outcome.dropped["id"].to_pylist() == ["a"] and outcome.kept["id"].to_pylist() == ["b"]
+
+
+def test_a_short_item_leaks_as_a_whole(recipe):
+    rows = [
+        example("reading", text=f"{FILLER} {SHORT} {FILLER}", id="whole"),
+        example("reading", text=f"{FILLER} {SHORT[:-6]} {FILLER}", id="part"),
+    ]
+    assert list(leaks(rows, recipe)) == ["whole"]
+
+
+def test_a_tiny_item_leaks_only_as_a_question(recipe):
+    rows = [
+        example(question="who wrote “Emma”?", answer="Jane Austen", id="question"),
+        example(question="Do you know who wrote Emma?", answer="yes", id="inside"),
+        example("reading", text=TINY, id="text"),
+    ]
+    assert list(leaks(rows, recipe)) == ["question"]
+
+
+def test_boilerplate_of_many_documents_leaks_nothing(recipe):
+    rows = [example("reading", document=f"d{number}", text=f"{TEST} {number}") for number in range(11)]
+    assert not leaks(rows, recipe, size=4)
+    assert len(leaks(rows[:10], recipe, size=4)) == 10
+    assert len(leaks(rows, recipe, common=11)) == 11
+
+
+def test_many_rows_of_one_document_do_not_make_boilerplate(recipe):
+    rows = [example(question=f"Question {number}?", context=TEST, answer="Yes.") for number in range(50)]
+    assert len(leaks(rows, recipe, size=7)) == 50
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "在颁发任何许可证之前，该机构应在登记册中公布其理由，并等待三十天。",
+        "قبل إصدار أي تصريح يجب على الوكالة أن تنشر أسبابها في السجل وأن تنتظر ثلاثين يوما لتعليقات الجمهور.",
+    ],
+)
+def test_other_scripts(tmp_path, recipe, said):
+    (tmp_path / "test.jsonl").write_text(json.dumps({"q": said}), encoding="utf-8")
+    rows = [example("reading", text=f"( {said} )", id="a"), example("reading", text=said[::-1], id="b")]
+    assert list(leaks(rows, recipe)) == ["a"]
+
+
+def test_fields_files_and_folders(tmp_path, recipe):
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    pq.write_table(pa.table({"q": [FILLER], "passage": [TEST]}), folder / "one.parquet")
+    with gzip.open(folder / "two.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"q": [{"deep": SHORT}], "passage": ""}))
+    datasets.Dataset.from_dict({"q": [TINY]}).save_to_disk(folder / "three")
+    rows = [
+        example("reading", text=TEST, id="passage"),
+        example("reading", text=FILLER, id="q"),
+        example("reading", text=SHORT, id="deep"),
+        example(question=TINY, id="tiny"),
+    ]
+    assert sorted(leaks(rows, recipe, against=["sets"])) == ["deep", "passage", "q", "tiny"]
+    assert sorted(leaks(rows, recipe, against=[{"path": "sets", "fields": ["q"]}])) == ["deep", "q", "tiny"]
+
+
+def test_a_partition_without_rows(recipe):
+    table = pa.Table.from_pylist([], schema=PASSAGES)
+    options = passages.options.model_validate({"against": ["test.jsonl"]})
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, told)
+        assert not len(passages.apply(table, known, options, told).kept)
+
+
+def test_without_sets_everything_stays(recipe):
+    rows = [example("reading", text=TEST)]
+    assert not leaks(rows, recipe, against=[])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("absent.jsonl", "absent.jsonl is not there"),
+        ("notes.txt", "notes.txt is no .jsonl"),
+        ("empty", "empty holds no .jsonl"),
+        ("hollow.jsonl", "hollow.jsonl holds no text"),
+        ("broken.jsonl", "broken.jsonl cannot be read"),
+        ({"path": "test.jsonl", "fields": ["prompt"]}, "has no field 'prompt'; it has id, question, choices"),
+    ],
+)
+def test_what_a_user_can_mend(tmp_path, recipe, given, said):
+    (tmp_path / "notes.txt").write_text(TEST)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "hollow.jsonl").write_text('{"n": 1}\n')
+    (tmp_path / "broken.jsonl").write_text('{"q": \n')
+    with pytest.raises(UserError, match="against") as error:
+        leaks([example("reading", text=TEST)], recipe, against=[given])
+    assert said in str(error.value)
+
+
+REWORDED = {
+    "reworded": 0.5,
+    "model": "",
+    "similar": 1,
+}  # vectors of words and letters: the same in another order
+
+
+@pytest.mark.parametrize(
+    ("said", "leaked"),
+    [
+        ("Through the old town of Bern, which is the river that flows?", True),
+        ("Through the old town of Basel, which is the river that flows?", False),  # another town
+        ("Which herons nest on the island of the lake when the ice breaks in Bern?", False),
+    ],
+)
+def test_an_item_in_other_words_leaks_if_it_speaks_of_the_same(recipe, said, leaked):
+    rows = [
+        example(question=said, answer="-", id="question"),
+        example("reading", text=f"{FILLER}\n\nPrompt: {said}\nReply: none", id="line"),
+        example(question="What do herons eat in winter on the island?", answer="Fish.", id="other"),
+    ]
+    assert not leaks(rows, recipe, similar=1)
+    found = leaks(rows, recipe, size=2, **REWORDED)
+    assert set(found) == ({"question", "line"} if leaked else set())
+    for detail in found.values():
+        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and said in detail

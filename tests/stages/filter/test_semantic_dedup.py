@@ -1,0 +1,131 @@
+"""Paraphrases planted among texts that are near each other and say something else."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import example, put_through
+
+from datagen.schema import PASSAGES
+from datagen.stages.filter.semantic_dedup import greedy, learn_centres, stage
+from datagen.stages.shared.language.anchor_terms import subjects
+
+# Near without a model, too: the same words in another order.
+FEE = "The fee for a late return of a book is due at the desk in May 1912."
+SAME = "At the desk in May 1912 the fee is due for a late return of a book."
+OTHER_MONTH = "At the desk in June 1912 the fee is due for a late return of a book."
+OTHER_YEAR = "At the desk in May 1913 the fee is due for a late return of a book."
+DENIED = "At the desk in May 1912 the fee is not due for a late return of a book."
+STRANGE = "Herons nest on the island when the ice of the lake has broken."
+
+SCORED = {"p_true": pa.float64()}
+WORDS_ONLY = {"model": "", "similarity": 0.8}
+
+
+def readings(*texts, **fields):
+    return [example("reading", id=f"r{n}", text=text, **fields) for n, text in enumerate(texts)]
+
+
+def kept_and_dropped(rows, **options):
+    kept, dropped = put_through(stage, rows, columns=SCORED, **(WORDS_ONLY | options))
+    return {row["id"] for row in kept}, {row["id"]: row for row in dropped}
+
+
+def test_a_paraphrase_goes_for_the_better_row_and_names_it():
+    rows = readings(FEE, SAME, STRANGE)
+    rows[0]["p_true"], rows[1]["p_true"] = 0.2, 0.9
+    kept, dropped = kept_and_dropped(rows)
+    assert kept == {"r1", "r2"}
+    assert dropped["r0"]["reason"] == "semantic duplicate"
+    assert dropped["r0"]["detail"].startswith("of r1: cosine 0.")
+
+
+@pytest.mark.parametrize("near", [OTHER_MONTH, OTHER_YEAR, DENIED])
+def test_what_is_near_and_says_something_else_stays(near):
+    kept, _ = kept_and_dropped(readings(FEE, near))
+    assert kept == {"r0", "r1"}
+
+
+def test_kinds_are_not_compared():
+    rows = [example("reading", text=FEE, id="a"), example("instruction", question=SAME, answer="", id="b")]
+    assert kept_and_dropped(rows)[0] == {"a", "b"}
+
+
+def test_empty_rows_are_like_nothing():
+    assert kept_and_dropped(readings("", "", "?"))[0] == {"r0", "r1", "r2"}
+
+
+def test_passages_go_through_it_too():
+    assert {"id", "text"} <= {field.name for field in PASSAGES}
+
+
+VOCABULARY = [
+    "archive",
+    "bridge",
+    "copper",
+    "ferry",
+    "heron",
+    "island",
+    "ledger",
+    "mint",
+    "notice",
+    "orchard",
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 7), st.randoms(use_true_random=False))
+def test_neither_order_nor_cut_changes_what_stays(count, size, draw):
+    texts = [" ".join(draw.choices(VOCABULARY, k=4)) for _ in range(count)]
+    rows = readings(*texts)
+    options = WORDS_ONLY | {"similarity": 0.7, "cluster": 8}
+    kept, _ = put_through(stage, rows, **options)
+    mixed = draw.sample(rows, len(rows))
+    again, _ = put_through(stage, mixed, size=size, **options)
+    assert {row["id"] for row in kept} == {row["id"] for row in again}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 60), st.floats(0.5, 1), st.integers(0, 2**32 - 1))
+def test_what_goes_is_near_what_stays_and_what_stays_is_not(count, least, seed):
+    draw = np.random.default_rng(seed)
+    vectors = draw.normal(size=(count, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    says = draw.integers(2, size=count)
+    goes, stays, cosine = greedy(vectors, says, least)
+    remaining = np.setdiff1d(np.arange(count), goes)
+    assert np.isin(stays, remaining).all()
+    assert (stays < goes).all() and (says[stays] == says[goes]).all() and (cosine >= least).all()
+    near = (vectors[remaining] @ vectors[remaining].T >= least) & (
+        says[remaining][:, None] == says[remaining]
+    )
+    assert not np.triu(near, 1).any()
+
+
+def test_a_chain_does_not_fall_to_its_first_row():
+    angles = np.arange(40) * 0.1
+    chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    goes, stays, _ = greedy(chain, np.zeros(40, int), 0.99)
+    assert (abs(goes - stays) == 1).all() and len(goes) == 20
+
+
+def test_clusters_are_those_that_were_planted(tmp_path):
+    import pyarrow.parquet as pq
+
+    draw = np.random.default_rng(0)
+    planted = np.repeat(np.eye(4, dtype=np.float32), 50, axis=0) + draw.normal(0, 0.05, (200, 4))
+    planted = (planted / np.linalg.norm(planted, axis=1, keepdims=True)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", planted)
+    pq.write_table(pa.table({"draw": draw.random(200)}), tmp_path / "rows.parquet")
+    centres = learn_centres([tmp_path], 200, 50)
+    assert centres.shape == (4, 4)
+    assert np.linalg.norm(centres, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_paraphrase_keeps_names_numbers_signs_and_negations():
+    said = subjects(pa.array([FEE, SAME, DENIED, None, "`==` is not `!=`"]))
+    assert said[0] == said[1] == {"may", "1912"}
+    assert said[2] - said[0] == {"not"}
+    assert said[3] == frozenset()
+    assert {"==", "!=", "not"} <= said[4]

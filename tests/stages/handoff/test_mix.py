@@ -1,0 +1,92 @@
+"""Splits by document, and the share of refusals."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import example, put_through
+
+from datagen.stages.handoff.mix import stage
+
+KINDS = ("reading", "instruction", "preference")
+
+
+def rows_of(documents, each=5):
+    return [
+        example(KINDS[number % 3], document=f"document {document}", id=f"{document}-{number}")
+        for document in range(documents)
+        for number in range(each)
+    ]
+
+
+def split_of(rows):
+    return {row["id"]: row["split"] for row in rows}
+
+
+def test_a_document_is_on_one_side_in_every_partition():
+    kept, dropped = put_through(stage, rows_of(400), size=7)
+    assert not dropped
+    sides = {}
+    for row in kept:
+        sides.setdefault(row["lineage"]["document_id"], set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())
+    share = sum(side == {"validation"} for side in sides.values()) / len(sides)
+    assert 0.02 < share < 0.09
+
+
+def test_a_refresh_keeps_the_splits():
+    before = split_of(put_through(stage, rows_of(100), validation=0.3)[0])
+    after = split_of(put_through(stage, rows_of(130), size=11, validation=0.3)[0])
+    assert before.items() <= after.items()
+    larger = split_of(put_through(stage, rows_of(100), validation=0.5)[0])
+    assert all(larger[name] == "validation" for name, side in before.items() if side == "validation")
+    other = split_of(put_through(stage, rows_of(100), validation=0.3, recipe={"seed": 1})[0])
+    assert other != before
+
+
+def test_no_validation():
+    kept, _ = put_through(stage, rows_of(50), validation=0)
+    assert {row["split"] for row in kept} == {"train"}
+
+
+def test_a_row_without_a_document_goes_by_itself():
+    rows = [
+        example(id=str(number), lineage=None if number % 2 else {"document_id": None})
+        for number in range(100)
+    ]
+    kept, _ = put_through(stage, rows, validation=0.5)
+    assert {row["split"] for row in kept} == {"train", "validation"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 30), st.integers(0, 30), st.sampled_from([0, 0.2, 0.25, 0.5, 1]), st.integers(1, 9))
+def test_refusals_are_cut_to_their_share_and_no_further(instructions, refusals, share, size):
+    rows = [example(id=f"i{number}") for number in range(instructions)]
+    rows += [example("refusal", id=f"r{number}") for number in range(refusals)] + [
+        example("reading", id="text")
+    ]
+    kept, dropped = put_through(stage, rows, size, max_share={"refusal": share})
+    left = sum(row["kind"] == "refusal" for row in kept)
+    assert len(kept) - left == instructions + 1
+    assert left <= share * (left + instructions) + 1e-9
+    assert left == refusals or left + 1 > share * (left + 1 + instructions) - 1e-9
+    assert {row["reason"] for row in dropped} <= {"over the share"}
+    again, _ = put_through(stage, rows[::-1], max_share={"refusal": share})
+    assert {row["id"] for row in again} == {row["id"] for row in kept}
+
+
+def test_without_shares_all_refusals_stay():
+    rows = [example("refusal", id=str(number)) for number in range(9)]
+    assert len(put_through(stage, rows, max_share={})[0]) == 9
+    [gone, *_] = put_through(stage, rows)[1]
+    assert gone["detail"] == "9 rows; with 0 others a share of 0.2 has room for 0"
+
+
+def test_rows_are_shuffled_by_a_draw():
+    rows = rows_of(20)
+    first, again = (put_through(stage, given_)[0] for given_ in (rows, rows[::-1]))
+    assert [row["id"] for row in first] == [row["id"] for row in again] != [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("rows", [[], rows_of(1)])
+def test_little_to_mix(rows):
+    assert len(put_through(stage, rows)[0]) == len(rows)

@@ -1,0 +1,226 @@
+"""Exercises written by hand: the sound ones are bound after their passage, every failed one is a row of its own."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+from asked import WHO, answers_to, ask
+from rows import context
+
+from datagen.schema import content_id
+from datagen.stage import Partitions
+from datagen.stages.generate.instruct import stage as instruct
+from datagen.stages.reading.comprehend import Options, stage
+from datagen.stages.shared.render.exercises import Exercise, bind
+
+TEXT = """\
+A block is a piece of program text that is executed as a unit. A name
+is bound in a block when an assignment names it.
+
+Names in the target list are not deleted when the loop is finished.
+"""
+EXTRACT = {
+    "question": "What are not deleted when the loop is finished?",
+    "answer": "Names in the target list",
+}
+DEFINE = {
+    "evidence": "A block is a piece of program text that is executed as a unit.",
+    "term": "block",
+    "definition": "A piece of program text that is executed as a unit.",
+}
+SOUND = {
+    "extractive_question": EXTRACT,
+    "definition": DEFINE,
+    "terms": {"terms": ["block", "target list", "unit"]},
+}
+TASKS = list(SOUND)
+
+
+def passage(text=TEXT):
+    row = {
+        "document_id": "d",
+        "source": "s",
+        "title": "Naming",
+        "section": "",
+        "text": text,
+        "start": 0,
+        "index": 0,
+    }
+    return row | {"id": content_id(text), "end": len(text)}
+
+
+def writer(answers):
+    return lambda request: json.dumps(answers[request.task])
+
+
+def comprehend(answers, rows=None, **options):
+    return ask(stage, rows or [passage()], writer(answers), **{"tasks": TASKS, "per_passage": 0} | options)
+
+
+def test_the_account_holds_what_went_in_and_what_came_out():
+    rows = pa.Table.from_pylist([passage(), passage("Nothing.")])
+    options, where = Options(tasks=TASKS, per_passage=0), context("comprehend")
+    requests = list(stage.ask(rows, options, where))
+    answers = answers_to(requests, lambda r: writer(SOUND)(r) if r.row == passage()["id"] else "", WHO)
+    outcome = stage.read(rows, answers, options, where)
+    (text,) = outcome.kept["text"].to_pylist()
+    assert (
+        outcome.figures.items()
+        >= {
+            "passage_characters": len(TEXT) + len("Nothing."),
+            "bound_characters": len(TEXT),
+            "text_characters": len(text),
+        }.items()
+    )
+
+
+def spare(rows, folder, size=None, **options):
+    """Put partitions of passages through the stage; return the rows, the requests and the figures."""
+    tables = [
+        pa.Table.from_pylist(rows[start : start + (size or 40)]) for start in range(0, len(rows), size or 40)
+    ]
+    readers = [lambda names, table=table: table.select(names) for table in tables]
+    told = replace(context("comprehend"), output=folder)
+    chosen = stage.prepare(Partitions(readers), Options(tasks=TASKS, per_passage=0, **options), told)
+    kept, dropped, requests, figures = [], [], [], Counter()
+    for table in tables:
+        asked = list(stage.ask(table, chosen, told))
+        outcome = stage.read(table, answers_to(asked, writer(SOUND), WHO), chosen, told)
+        kept, dropped = kept + outcome.kept.to_pylist(), dropped + outcome.dropped.to_pylist()
+        requests += asked
+        figures.update(outcome.figures)
+    return kept, dropped, requests, figures
+
+
+def test_transformllm_at_the_target_of_tokens_no_model_is_asked_any_more(blanks, tmp_path):
+    rows = [passage(f"{TEXT}\nNumber {number}." + " Bees sleep." * number) for number in range(40)]
+    length = {row["id"]: len(row["text"].split()) for row in rows}
+    target = sum(length.values()) // 2
+    settings = {"tokenizer": blanks, "expected": 1.5}
+    chosen = []
+    for size in (40, 7, 1):
+        kept, dropped, requests, figures = spare(rows, tmp_path, size, max_total_tokens=target, **settings)
+        asked = {request.row for request in requests}
+        expected = 1.5 * sum(length[row] for row in asked)
+        assert target - 1.5 * max(length.values()) < expected <= target
+        assert {row["lineage"]["passage_id"] for row in kept} == asked
+        assert {row["reason"] for row in dropped} == {"over the token target"}
+        assert len(kept) + len(dropped) == len(rows)
+        assert (figures["passage_tokens"], figures["sampled_tokens"]) == (
+            sum(length.values()),
+            expected / 1.5,
+        )
+        assert figures["text_tokens"] == sum(len(row["text"].split()) for row in kept)
+        chosen.append(asked)
+    assert chosen[0] == chosen[1] == chosen[2]
+    more = spare(rows, tmp_path, max_total_tokens=target * 3 // 2, **settings)[2]
+    assert chosen[0] < {request.row for request in more}
+    assert not spare(rows, tmp_path, max_total_tokens=0, **settings)[2]
+    every = spare(rows, tmp_path, max_total_tokens=10**6, **settings)
+    assert len(every[0]) == len(rows) and not every[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"tokenizer": "t", "share": 0.5}])
+def test_a_target_needs_a_tokenizer_and_no_share(options):
+    with pytest.raises(ValueError, match="max_total_tokens needs a tokenizer"):
+        Options(max_total_tokens=1, **options)
+
+
+def test_structtuning_texts_open_with_their_place():
+    (row,), *_ = comprehend(SOUND, [passage() | {"section": "Names > Binding"}], structure=True)
+    assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
+
+
+def test_sound_exercises_are_bound_after_their_passage():
+    kept, dropped, requests = comprehend(SOUND)
+    assert not dropped
+    (row,) = kept
+    assert (row["kind"], row["task"], row["question"], row["prompt"]) == (
+        "reading",
+        "comprehension",
+        None,
+        None,
+    )
+    assert row["text"].count(TEXT) == 1  # verbatim
+    after = row["text"].partition(TEXT)[2]
+    assert EXTRACT["question"] in after
+    assert DEFINE["definition"] in after
+    assert "block; target list; unit" in after
+    assert len(row["lineage"]["requests"]) == len(requests) == 3
+    exercises = [
+        Exercise("extractive_question", EXTRACT["question"], EXTRACT["answer"]),
+    ]
+    style = context().prompt("reading/layouts").fields
+    alone = comprehend(SOUND, tasks=["extractive_question"])[0][0]
+    assert alone["text"] == bind(passage(), exercises, style, 0)
+
+
+def test_failed_exercises_are_rows_of_their_own_and_the_others_go_on():
+    kept, dropped, _ = comprehend(SOUND | {"definition": DEFINE | {"term": "unit"}})
+    assert [(row["task"], row["reason"]) for row in dropped] == [
+        ("definition", "evidence does not define the term")
+    ]
+    assert json.loads(dropped[0]["answer"])["term"] == "unit"
+    assert DEFINE["definition"] not in kept[0]["text"].partition(TEXT)[2]
+    assert not set(dropped[0]["lineage"]["requests"]) & set(kept[0]["lineage"]["requests"])
+
+
+def test_a_passage_without_a_sound_exercise_says_why():
+    bad = {task: {"question": "What?", "answer": ""} for task in TASKS}
+    kept, dropped, _ = comprehend(bad)
+    assert kept == []
+    passages = [row for row in dropped if row["task"] == "comprehension"]
+    assert [(row["reason"], row["detail"]) for row in passages] == [
+        ("no sound exercise", "2 unparsable, 1 empty")
+    ]
+    assert len(dropped) == 4
+    assert all(row["kind"] == "reading" for row in dropped)
+
+
+def test_each_passage_leaves_one_text_or_one_reason():
+    rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(40)] + [passage("x ::= y")]
+    kept, dropped, _ = comprehend(SOUND | {"terms": {"terms": ["block"]}}, rows, tasks=TASKS[:2], share=0.6)
+    without = [row for row in dropped if row["task"] == "comprehension"]
+    assert len(kept) + len(without) == len(rows)
+    assert {row["reason"] for row in without} <= {
+        "outside the sample",
+        "no sound exercise",
+        "nothing to quote",
+    }
+    assert 10 < len(kept) < 35
+
+
+def test_the_same_question_is_asked_once_in_a_text():
+    kept, dropped, _ = comprehend(SOUND, tasks=["extractive_question"], samples=2, temperature=0.5)
+    assert kept[0]["text"].count(EXTRACT["question"]) == 1
+    assert [row["reason"] for row in dropped] == ["repeated"]
+
+
+def test_so_many_exercises_are_drawn_for_each_passage():
+    rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(30)]
+    requests = comprehend(SOUND, rows, per_passage=2)[2]
+    asked = {}
+    for request in requests:
+        asked.setdefault(request.row, []).append(request.task)
+    assert all(len(set(tasks)) == 2 for tasks in asked.values())
+    assert len({tuple(tasks) for tasks in asked.values()}) == 6  # every order of every pair
+
+
+def test_another_exercise_is_drawn_where_one_has_nothing_to_quote():
+    text = TEXT.partition("Names in")[2].join(["Names in", ""])
+    requests = comprehend(SOUND, [passage(text)], per_passage=2)[2]
+    assert sorted(request.task for request in requests) == ["extractive_question", "terms"]
+
+
+def test_a_request_that_instruct_makes_too_has_the_same_key():
+    ours = comprehend(SOUND, tasks=["definition"])[2]
+    theirs = ask(instruct, [passage()], writer(SOUND), tasks=["definition"])[2]
+    assert ours == theirs
+
+
+def test_the_same_seed_gives_the_same_texts():
+    first, again = comprehend(SOUND)[0], comprehend(SOUND)[0]
+    assert first == again
+    assert Options().per_passage == 3

@@ -1,0 +1,741 @@
+"""Mining exercises from planted sentences."""
+
+import re
+import tempfile
+import textwrap
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import context
+
+from datagen.errors import UserError
+from datagen.prompt import load
+from datagen.schema import TABLES, table_of
+from datagen.stage import Partitions
+from datagen.stages.reading.mine import Known, Options, exercises_of, stage
+from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.vocabulary import count_words, learn
+from datagen.stages.shared.render.exercises import bind
+
+ENGLISH_FILE = load("mined/en").fields
+ENGLISH, GERMAN = read(load("mined/en")), read(load("mined/de"))
+
+FIRST = "A queen that leaves the hive before noon usually comes back within the hour"
+REST = "the keeper should wait at the entrance until she has returned to her bees"
+
+
+def passage(text, number=0, **fields):
+    row = {
+        "id": f"p{number}",
+        "document_id": "d",
+        "source": "bees.txt",
+        "title": "",
+        "section": "",
+        "text": text,
+    }
+    return row | {"start": 0, "end": len(text), "index": number} | fields
+
+
+def run(*rows, where=None, size=None, **options):
+    tables = [
+        table_of(TABLES["passages"], rows[start : start + (size or len(rows))])
+        for start in range(0, len(rows), size or len(rows))
+    ]
+    readers = [lambda names, table=table: table if names is None else table.select(names) for table in tables]
+    chosen = Options.model_validate(options)
+    with tempfile.TemporaryDirectory() as folder:
+        told = replace(where or context("mine"), output=Path(folder))
+        known = list(stage.run(Partitions(readers), chosen, told))
+        assert len(known) == len(tables)
+        outcomes = [stage.apply(table, one, chosen, told) for table, one in zip(tables, known, strict=True)]
+    kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
+    dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
+    parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
+    assert sorted(parents) == sorted(row["id"] for row in rows)
+    return kept, dropped
+
+
+def mined(text, tasks, seed=0, domain=(), language=ENGLISH, **fields):
+    options = Options(tasks=tasks)
+    row = passage(text, **fields)
+    return exercises_of(row, language.only(options.tasks), frozenset(domain), options, seed)[0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "asked", "answer"),
+    [
+        (f"{FIRST} because the drones gather at midday.", FIRST, "Because the drones gather at midday."),
+        (
+            f"Because the drones gather at midday, {REST}.",
+            f"T{REST[1:]}.",
+            "Because the drones gather at midday.",
+        ),
+        (f"{REST.capitalize()} so that no bee is lost on the way.", REST.capitalize(), "on the way."),
+        (
+            "The hives were moved to the valley due to the strong wind.",
+            "The hives were moved",
+            "the strong wind.",
+        ),
+        (f"{FIRST}, so {REST}.", f"T{REST[1:]}.", f"{FIRST}."),
+    ],
+)
+def test_a_cause_inside_a_sentence_is_asked_for(sentence, asked, answer):
+    (exercise,) = mined(sentence, ["cause"])
+    assert exercise.task == "cause" and asked in exercise.question
+    assert exercise.answer.endswith(answer)
+    assert answer.rstrip(".") not in exercise.question
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"It stays empty until the evening because {REST}.",  # what stays empty?
+        f"Alternatively, you can leave the hive where it stands, so {REST}.",
+        f"{FIRST} not because the drones gather at midday.",
+        f"If the hive is warm and dry because {REST}, nothing is to be done.",
+        f"The keeper who waits because the drones gather at midday may go home at noon or {REST}.",
+        "The fee of twenty crowns a hive is due to the owner of the meadow.",
+        f"{FIRST} (the old ones because {REST}).",
+    ],
+)
+def test_what_only_looks_like_a_cause_is_left(sentence):
+    assert mined(sentence, ["cause", "effect"]) == []
+
+
+def test_the_effect_of_what_is_no_sentence_is_not_asked_for():
+    assert mined(f"A mark of coloured paint on the back of a queen, so {REST}.", ["effect"]) == []
+    assert mined(f"A mark of coloured paint is on the back of a queen, so {REST}.", ["effect"])
+
+
+@pytest.mark.parametrize(
+    ("sentence", "term"),
+    [
+        ("The term “apiary” means any place where bees are kept for their honey.", "apiary"),
+        ("As used in this chapter, the term “brood” includes eggs, larvae and pupae of any age.", "brood"),
+        ("A *nucleus hive* is a small colony that was taken from a larger one.", "nucleus hive"),
+        ("A swarm is a cluster of bees that left its hive together with a queen.", "swarm"),
+        ("The box in which the queen lays her eggs is called the *brood chamber*.", "brood chamber"),
+    ],
+)
+def test_a_definition_is_asked_for_by_its_term_and_given_whole(sentence, term):
+    (exercise,) = mined(sentence, ["definition"])
+    assert re.search(rf"(“|: ){term}", exercise.question)
+    assert exercise.answer == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "A swarm means that the hive has become too small for all of its bees.",
+        "This is a cluster of bees that left its hive.",
+        "A person who is a keeper of bees that are used for pollination may be paid in May.",
+    ],
+)
+def test_what_only_looks_like_a_definition_is_left(sentence):
+    assert mined(sentence, ["definition"]) == []
+
+
+@pytest.mark.parametrize(
+    ("connective", "relation"),
+    [
+        ("Therefore, ", "consequence"),
+        ("However, ", "contrast"),
+        ("In addition, ", "addition"),
+        ("For example, ", "example"),
+    ],
+)
+def test_a_connective_tells_the_relation_of_two_sentences(connective, relation):
+    names = {
+        "consequence": ["therefore", "follows"],
+        "contrast": ["however"],
+        "addition": ["moreover", "adds"],
+    }
+    said = [*names.get(relation, []), relation]
+    for seed in range(12):
+        (exercise,) = mined(f"{FIRST}. {connective}{REST}.", ["relation"], seed=seed)
+        assert any(word in exercise.answer.lower() for word in said)
+        assert REST[1:] in exercise.question and FIRST in exercise.question
+        assert connective.strip() + " " + REST not in exercise.question
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{FIRST}.\n\nHowever, {REST}.",  # another paragraph
+        f"This often happens in the warm weeks of the early summer. However, {REST}.",  # what happens?
+        f"{FIRST}. In addition to this rule, {REST}.",
+        f"{FIRST}. But, for example, {REST}.",  # which of the two?
+        f"- {FIRST}.\n- However, {REST}.",
+    ],
+)
+def test_a_connective_without_its_first_sentence_is_left(text):
+    assert mined(text, ["relation"]) == []
+
+
+def test_a_restatement_is_a_paraphrase():
+    (exercise,) = mined(f"{FIRST}. In other words, {REST}.", ["paraphrase"])
+    assert FIRST in exercise.question and exercise.answer == f"T{REST[1:]}."
+    (inside,) = mined(f"{FIRST}; i.e., {REST}.", ["paraphrase"])
+    assert FIRST in inside.question and inside.answer == f"T{REST[1:]}."
+
+
+def test_completion_asks_for_the_next_sentence_of_the_paragraph_unwrapped():
+    text = textwrap.fill(f"{FIRST}. The keeper waits at the entrance until she has returned to her bees.", 60)
+    (exercise,) = mined(text, ["completion"])
+    assert f"{FIRST}." in exercise.question
+    assert exercise.answer == "The keeper waits at the entrance until she has returned to her bees."
+
+
+def test_a_sentence_that_stands_twice_has_no_single_continuation():
+    text = f"{FIRST}. The keeper waits at the entrance of the hive until evening.\n\n{FIRST}. Then nobody waits for her at all."
+    assert mined(text, ["completion"]) == []
+
+
+POLLEN = ("pollination", "orchards", "neighbouring", "colonies")
+
+
+def test_keywords_lead_to_one_sentence_only():
+    twin = "Pollination of orchards depends on neighbouring colonies."
+    words = "orchards, neighbouring, colonies"  # not the first word: its capital may be the sentence's
+    for seed in range(30):
+        (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN, seed=seed)
+        asked, answer = (words, twin) if exercise.answer == twin else (twin, words)
+        assert asked in exercise.question and exercise.answer == answer
+    both = f"{twin} Few orchards depend on neighbouring colonies and pollination alone today."
+    assert mined(both, ["keywords"], domain=POLLEN) == []
+    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3]) == []
+
+
+def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
+    texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
+    counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
+    assert learn(counts, ENGLISH, 2).to_pylist() == ["fumigants", "varroosis"]
+    assert "anything" in ENGLISH.general and "anything" not in learn(counts, ENGLISH, 1).to_pylist()
+    assert learn(reversed(counts), ENGLISH, 1) == learn(counts, ENGLISH, 1)
+
+
+def test_the_words_of_the_domain_come_from_all_partitions():
+    line = "The apiarist will fumigate the broodcombs of a hive against varroosis and chalkbrood."
+    rows = [passage(line, number) for number in range(3)]
+    kept, _ = run(*rows, size=1, tasks=["keywords"])
+    assert len(kept) == 3
+    kept, dropped = run(*rows[:2], size=1, tasks=["keywords"])
+    assert not kept and {row["reason"] for row in dropped} == {"nothing to mine"}
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "asked"),
+    [
+        ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", True),
+        ("4.2. Moving a colony", "4.2. Moving a colony\n\nA colony in a strong hive can be moved.", True),
+        (
+            "Moving a colony",
+            "Queens are marked with a dot.\n\nThe dot is blue.",
+            False,
+        ),  # about something else
+        ("moving-colony", "Moving a colony is hard. A colony may die when it is moved.", False),  # a key
+        ("Moving a colony", "Moving a colony: see there.", False),  # hardly any text
+        ("Notes", "Notes\n\nThe notes of this chapter are short. They are few.", False),  # says nothing
+    ],
+)
+def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
+    exercises = mined(text, ["title"], title="Bees", section=f"Summer > {title}")
+    assert [exercise.answer for exercise in exercises] == ["Moving a colony"] * asked
+
+
+@pytest.mark.parametrize(
+    ("sentence", "condition", "consequence"),
+    [
+        (f"If the drones gather at midday, {REST}.", "If the drones gather at midday.", f"T{REST[1:]}."),
+        (f"Unless the drones gather early, {REST}.", "Unless the drones gather early.", f"T{REST[1:]}."),
+    ],
+)
+def test_a_condition_is_asked_for_and_so_is_what_follows(sentence, condition, consequence):
+    (exercise,) = mined(sentence, ["condition"])
+    assert consequence in exercise.question and exercise.answer == condition
+    if condition.startswith("If"):
+        (exercise,) = mined(sentence, ["consequence"])
+        assert condition[3:].rstrip(".") in exercise.question and exercise.answer == consequence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "If the queen died of disease, hunger, cold, or other misfortune of this kind.",  # no main clause
+        f"If any, {REST}.",
+        f"If so, {REST}.",
+    ],
+)
+def test_what_only_looks_like_a_condition_is_left(sentence):
+    assert mined(sentence, ["condition", "consequence"]) == []
+
+
+MODALS = [
+    (
+        "The keeper of a hive can open its lid in the evening.",
+        "It is possible for the keeper of a hive to open",
+    ),
+    (
+        "A keeper must feed the hive before the winter sets in.",
+        "It is necessary for a keeper to feed the hive",
+    ),
+    (
+        "The queen shall be marked with a blue dot in her first year.",
+        "It is required that the queen be marked with a blue dot in her first year.",
+    ),
+    (
+        "A drone cannot gather nectar for the hive of its queen.",
+        "It is not possible for a drone to gather nectar",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "same"), MODALS)
+def test_a_modal_verb_is_said_another_way(sentence, same):
+    (exercise,) = mined(sentence, ["paraphrase"])
+    assert sentence in exercise.question and exercise.answer.startswith(same)
+
+
+OPPOSITES = ("cannot open", "need not feed", "shall not be marked", "can gather nectar")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "same", "opposite"), [(*modal, o) for modal, o in zip(MODALS, OPPOSITES, strict=True)]
+)
+def test_an_inference_is_true_by_its_words_and_false_by_a_negation(sentence, same, opposite):
+    seen = set()
+    for seed in range(30):
+        (exercise,) = mined(sentence, ["inference"], seed=seed)
+        told = exercise.answer.lower()
+        assert told in {"yes", "entailment"} if same in exercise.question else told in {"no", "contradiction"}
+        assert (same in exercise.question) != (opposite in exercise.question)
+        seen.add(told in {"yes", "entailment"})
+    assert seen == {True, False}
+
+
+def test_however_is_no_contradiction():
+    for seed in range(20):
+        assert mined(f"{FIRST}. However, {REST}.", ["inference"], seed=seed) == []
+
+
+def test_labels_of_inferences_take_turns():
+    lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
+    text = " ".join([*lines, f"{FIRST}.", f"The keepers of town agreed that {REST}."])
+    language, told = ENGLISH.only(["inference"]), Counter()
+    for seed in range(200):
+        (first,), _ = exercises_of(passage(text), language, frozenset(), Options(max_per_task=1), seed)
+        told[first.answer[:3].lower()] += 1
+    known = {"yes": "yes", "ent": "yes", "no": "no", "con": "no", "may": "maybe", "neu": "maybe"}
+    shares = Counter()
+    for start, count in told.items():
+        shares[known[start]] += count
+    assert len(shares) == 3 and min(shares.values()) > 15 and max(shares.values()) < 120
+    assert (
+        mined(f"{FIRST}. {REST.capitalize()}. Drones were seen at the lake near town.", ["inference"]) == []
+    )
+
+
+LIST = "The keeper of a hive shall—\n(1) feed the bees in winter;\n(2) mark the queen, with a dot that is—\n(A) white, or\n(B) blue; and\n(3) wait."
+
+
+@pytest.mark.parametrize(
+    "after", ["", "\n(b) Rent.—\nThe rent is due in May.", "\nNothing else is asked of anyone."]
+)
+def test_an_enumeration_is_asked_for_whole(after):
+    (exercise,) = mined(f"(a) Duties.—\n{LIST}{after}", ["enumeration"])
+    lead, items = LIST.split("\n", 1)
+    assert lead in exercise.question and exercise.answer == items
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For the purposes of this section:\n(1) The term “hive” means:\n(A) A box of wood.\n(B) A basket;\nand so on",
+        "The keeper of a hive shall—\n(1) feed the bees in winter.\nThe rent is due in May.",  # one item
+        "This list shall hold—\n(1) the bees; and\n(2) the queen.",  # which list?
+    ],
+)
+def test_a_list_that_is_cut_or_means_nothing_is_left(text):
+    assert mined(text, ["enumeration"]) == []
+
+
+def test_a_heading_of_a_paragraph_and_its_sentence_ask_for_each_other():
+    text = f"(a) Waiting.—\n{FIRST}. {REST.capitalize()}.\n(b) In general.—\nDrones are not waited for by the keeper of the hive."
+    seen = set()
+    for seed in range(20):
+        (exercise,) = mined(text, ["heading"], seed=seed)
+        assert ("Waiting" if exercise.answer == f"{FIRST}." else FIRST) in exercise.question
+        seen.add(exercise.answer)
+    assert seen == {"Waiting", f"{FIRST}."}
+    (run_in,) = mined(f"(1) Waiting .— {FIRST}.", ["heading"])
+    assert {"Waiting" in run_in.question + run_in.answer, FIRST in run_in.question + run_in.answer} == {True}
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "description"),
+    [
+        (
+            "| Word | Says |\n| --- | --- |\n| drone | noun | A male bee that gathers no nectar for its hive. |",
+            "drone",
+            None,
+        ),
+        (
+            "`--drone` (`flag`)\n\nCounts the male bees of the hive, too. The default is off.",
+            "`--drone`",
+            "Counts the male bees of the hive, too.",
+        ),
+        ("| `drone` `int4` The number of male bees that live in the hive. |", "`drone`", None),
+    ],
+)
+def test_a_table_and_a_list_of_terms_say_what_their_entries_are(text, entry, description):
+    description = description or text.strip("| ").rsplit("| ", 1)[-1].removeprefix("`drone` `int4` ")
+    for seed in range(8):
+        (exercise,) = mined(text, ["entry"], seed=seed)
+        asked, answer = (entry, description) if exercise.answer == description else (description, entry)
+        assert asked in exercise.question and exercise.answer == answer
+
+
+def test_a_sentence_about_the_text_is_its_summary():
+    sentence = "This chapter describes how colonies are moved from one meadow to another."
+    for seed in range(10):
+        (exercise,) = mined(sentence, ["summary"], seed=seed)
+        assert exercise.answer in (sentence, "How colonies are moved from one meadow to another.")
+
+
+def test_a_term_is_not_given_away_by_its_meaning():
+    assert mined("The term “hive” means any hive in which bees are kept by a keeper.", ["term"]) == []
+    (exercise,) = mined("The term “apiary” means any place where bees are kept for honey.", ["term"])
+    assert exercise.answer == "Apiary" and "apiary" not in exercise.question.lower()
+
+
+def test_the_passage_can_be_the_answer_to_its_heading():
+    row = passage(
+        f"{FIRST}. Moving a colony in a strong hive is easy in the evening.",
+        title="Bees",
+        section="Moving a hive",
+    )
+    asked, language = Counter(), ENGLISH.only(["title", "writing"])
+    for seed in range(40):
+        exercises, _ = exercises_of(row, language, frozenset(), Options(), seed)
+        (exercise,) = exercises
+        asked[exercise.task] += 1
+        text = bind(row, exercises, load("reading/layouts").fields, seed)
+        assert text.count(row["text"]) == 1 and "Moving a hive" in text.replace(row["text"], "")
+        if exercise.task == "writing":
+            assert text == f"{exercise.question}\n\n{row['text']}"
+    assert asked["title"] > asked["writing"] > 0
+
+
+def test_one_match_feeds_one_exercise():
+    sentence = f"{FIRST} because the drones gather at midday."
+    for seed in range(10):
+        assert len(mined(sentence, list(Options().tasks), seed=seed)) == 1
+    pair = f"{FIRST}. Therefore, {REST}."
+    exercises = [exercise for seed in range(10) for exercise in mined(pair, list(Options().tasks), seed=seed)]
+    assert len(exercises) == 10 and len({exercise.task for exercise in exercises}) > 1
+
+
+def test_templates_are_drawn_for_each_exercise_and_not_by_its_place():
+    lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
+    where = {}
+    for text in (" ".join(lines), " ".join(reversed(lines))):
+        options = Options(tasks=("paraphrase",), max_per_task=8, max_per_text=8)
+        found, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
+        for exercise in found:
+            where.setdefault(exercise.answer, set()).add(exercise.question)
+    assert len(where) == 8 and all(len(asked) == 1 for asked in where.values())
+    openings = {next(iter(asked)).split("The keeper")[0] for asked in where.values()}
+    assert len(openings) > 3
+
+
+PROSE = (
+    f"{FIRST}, because the drones gather at midday. The keeper must feed the bees of the hive before winter. "
+    f"Therefore, {REST}. A drone is a male bee that does not gather any nectar for its colony. "
+    "Beekeepers distinguish several generations of worker bees by colouring."
+)
+TEXT = f"""\
+Waiting for queens
+==================
+
+{textwrap.fill(PROSE, 90)}
+
+   hive.open("lid because it is heavy and the entrance is blocked by colouring beekeepers.")
+
+| Because the table is long, | the keeper should wait at the entrance until she has returned |
+"""
+
+
+def test_a_text_holds_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
+    kept, dropped = run(passage(TEXT, title="Bees", section="Waiting for queens"))
+    assert not dropped
+    (row,) = kept
+    assert (row["kind"], row["task"], row["question"], row["prompt"]) == ("reading", "mined", None, None)
+    assert TEXT in row["text"] and row["text"].count(TEXT) == 1
+    assert row["lineage"]["prompt"] == "mined/en" and row["lineage"]["prompt_hash"] == load("mined/en").hash
+    assert row["lineage"]["passage_id"] == "p0"
+
+    exercises, _ = exercises_of(passage(TEXT), ENGLISH, frozenset(POLLEN), Options(), 0)
+    for sentence in (FIRST, REST, "A drone is a male bee", "Beekeepers distinguish"):
+        using = [e for e in exercises if sentence[1:] in e.question + e.answer]
+        assert len(using) <= 1
+    assert not any("hive.open" in e.question + e.answer or "|" in e.question + e.answer for e in exercises)
+
+
+def test_nothing_to_mine_is_said():
+    bare = "list ::= item ('|' item)*\n\n- first\n- second\n"
+    kept, dropped = run(passage(bare), passage(TEXT, 1))
+    assert len(kept) == 1
+    assert [(row["reason"], row["detail"]) for row in dropped] == [
+        ("nothing to mine", "0 sentences of prose")
+    ]
+
+
+def test_a_text_is_as_long_as_the_bound_allows():
+    whole = run(passage(TEXT))[0][0]["text"]
+    (shorter,) = run(passage(TEXT), max_chars=len(whole) - 1)[0]
+    assert TEXT in shorter["text"] and len(TEXT) < len(shorter["text"]) < len(whole)
+    kept, (dropped,) = run(passage(TEXT), max_chars=len(TEXT))
+    assert not kept and (dropped["reason"], dropped["detail"]) == (
+        "too long",
+        f"{len(TEXT)} characters of passage",
+    )
+
+
+def test_the_bound_counts_tokens_of_the_target(blanks):
+    free = run(passage(TEXT))[0][0]["text"]
+    size = len(free.split())
+    assert run(passage(TEXT), tokenizer=blanks, max_tokens=size)[0][0]["text"] == free
+    (shorter,) = run(passage(TEXT), tokenizer=f"{blanks}/tokenizer.json", max_tokens=size - 1)[0]
+    assert len(shorter["text"].split()) < size
+
+
+def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
+    rows = [passage(f"{TEXT}\n\nHive {number}.", number) for number in range(30)]
+    every = {row["lineage"]["passage_id"]: row["text"] for row in run(*rows)[0]}
+    target = sum(len(text.split()) for text in every.values()) // 3
+    chosen = []
+    for size in (30, 7, 1):
+        kept, dropped = run(*rows, size=size, tokenizer=blanks, max_total_tokens=target)
+        lengths = [len(row["text"].split()) for row in kept]
+        assert target - 2 * max(lengths) < sum(lengths) <= target
+        assert {row["reason"] for row in dropped} == {"over the token target"}
+        assert all(every[row["lineage"]["passage_id"]] == row["text"] for row in [*kept, *dropped])
+        chosen.append({row["id"] for row in kept})
+    assert chosen[0] == chosen[1] == chosen[2]
+    more = {row["id"] for row in run(*rows, tokenizer=blanks, max_total_tokens=2 * target)[0]}
+    assert chosen[0] < more
+    assert chosen[0] != {
+        row["id"]
+        for row in run(*rows, tokenizer=blanks, max_total_tokens=target, where=context("mine", seed=1))[0]
+    }
+    assert run(*rows, tokenizer=blanks, max_total_tokens=0)[0] == []
+    with pytest.raises(ValueError, match="needs a tokenizer"):
+        Options(max_total_tokens=1)
+
+
+def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
+    rows = [passage(TEXT), passage("one two three", 1)]
+    table = table_of(TABLES["passages"], rows)
+    words = Known(Path(blanks) / "words.parquet")
+    pq.write_table(pa.table({"word": pa.array(["colony"])}), words.words)
+    for options, unit, length in (
+        (Options(tokenizer=blanks), "tokens", lambda text: len(text.split())),
+        (Options(), "characters", len),
+    ):
+        outcome = stage.apply(table, words, options, context("mine"))
+        (text,) = outcome.kept["text"].to_pylist()
+        assert outcome.figures == {
+            f"passage_{unit}": length(TEXT) + length("one two three"),
+            f"bound_{unit}": length(TEXT),
+            f"text_{unit}": length(text),
+        }
+
+
+def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"tokenizer\.json"):
+        run(passage(TEXT), tokenizer=str(tmp_path))
+
+
+def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
+    rows = [
+        passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=f"Summer > Hive {number}")
+        for number in range(20)
+    ]
+    kept, _ = run(*rows, structure=True)
+    assert len(kept) == 20
+    for row in kept:
+        before, _, after = row["text"].partition(TEXT)
+        number = after.split("Hive ")[1].split(".")[0]
+        assert f"─ Hive {number} ◀" in before
+    assert not Options(structure=True).asked.count("title") and "title" in Options().asked
+
+
+def test_limits_and_tasks_hold():
+    facts = [
+        f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
+    ]
+    for per_task, per_text in ((1, 1), (2, 6), (5, 3)):
+        options = Options(max_per_task=per_task, max_per_text=per_text)
+        exercises, _ = exercises_of(passage(" ".join(facts)), ENGLISH, frozenset(), options, 0)
+        tasks = [exercise.task for exercise in exercises]
+        assert 0 < len(tasks) <= per_text and all(tasks.count(task) <= per_task for task in tasks)
+    assert {e.task for e in mined(TEXT, ["definition"])} == {"definition"}
+
+
+def test_the_seed_draws_other_templates_and_nothing_else_does():
+    rows = [passage(TEXT, number) for number in range(3)]
+    texts = [row["text"] for row in run(*rows)[0]]
+    assert texts == [row["text"] for row in run(*rows)[0]]
+    assert [texts[1]] == [row["text"] for row in run(rows[1])[0]]
+    assert texts != [row["text"] for row in run(*rows, where=context("mine", seed=1))[0]]
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "asked", "answer"),
+    [
+        (
+            "cause",
+            "Der Imker stellt die Beute an die Hecke, weil der Wind dort schwächer weht.",
+            "Der Imker stellt die Beute an die Hecke.",
+            "Weil der Wind dort schwächer weht.",
+        ),
+        (
+            "consequence",
+            "Wenn der Honigraum voll ist, muss der Imker eine zweite Zarge aufsetzen.",
+            "der Honigraum voll ist",
+            "Dann muss der Imker eine zweite Zarge aufsetzen.",
+        ),
+        (
+            "term",
+            "Ein Schwarm ist eine Gemeinschaft von Bienen, die mit ihrer Königin den Stock verlassen hat.",
+            "eine Gemeinschaft von Bienen, die mit ihrer Königin den Stock verlassen hat",
+            "Schwarm",
+        ),
+        (
+            "keywords",
+            "Arbeiterinnen sammeln Propolis und Blütenstaub in der Umgebung ihres Bienenstocks.",
+            "",
+            "",
+        ),
+    ],
+)
+def test_another_language_is_another_file(task, text, asked, answer):
+    domain = ["blütenstaub", "propolis", "bienenstocks"]
+    (exercise,) = mined(text, [task], language=GERMAN, domain=domain)
+    if task == "keywords":
+        words = "Propolis, Blütenstaub, Bienenstocks"
+        asked, answer = (words, text) if exercise.answer == text else (text, words)
+    assert asked in exercise.question and exercise.answer == answer
+
+
+def test_a_text_of_another_language_has_no_word_of_english_around_it():
+    text = "Der Imker stellt die Beute an die Hecke, weil der Wind dort schwächer weht."
+    style = load("reading/layouts").fields
+    english = [
+        part.split("{")[0].strip(" :\n") for part in [*style["intros"], *style["layouts"], *style["sources"]]
+    ]
+    rows = [passage(text, number, title="Bienen") for number in range(40)]
+    kept, _ = run(*rows, language="de")
+    assert len(kept) == 40
+    for row in kept:
+        around = row["text"].replace(text, "")
+        assert not any(word in around for word in english if len(word) > 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pointing": "("}, "pointing"),
+        ({"patterns": []}, "patterns"),
+        ({"templates": {}}, "no templates for"),
+        ({"templates": ENGLISH_FILE["templates"] | {"cause": [{"answer": "{x}", "asks": ["?"]}]}}, "use x"),
+    ],
+)
+def test_a_wrong_language_file_is_told(tmp_path, change, said):
+    fields = load("mined/en").fields | change
+    (tmp_path / "mined").mkdir()
+    (tmp_path / "mined" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        run(passage(TEXT), where=context("mine", prompts=str(tmp_path)), language="xx")
+
+
+def test_a_language_without_a_file_is_told():
+    with pytest.raises(UserError, match="mined/tlh"):
+        run(passage(TEXT), language="tlh")
+
+
+def test_there_are_a_few_hundred_templates_and_all_tasks_in_each_language():
+    tasks = set(Options().tasks)
+    for language, least, each in ((ENGLISH, 250, 10), (GERMAN, 60, 5)):
+        counts = {task: len(found) for task, found in language.templates.items()}
+        assert counts.keys() == tasks and sum(counts.values()) >= least and min(counts.values()) >= each
+        asks = [template.ask for found in language.templates.values() for template in found]
+        assert len(set(asks)) == len(asks)
+        fed = {feed["task"] for pattern in (*language.sentences, *language.pairs) for feed in pattern.feeds}
+        assert tasks - fed == {
+            "title",
+            "writing",
+            "heading",
+            "keywords",
+            "entry",
+            "completion",
+            "enumeration",
+        }
+
+
+PIECES = [
+    FIRST,
+    REST,
+    ". ",
+    ", so ",
+    " because ",
+    "Therefore, ",
+    "(",
+    "“",
+    '"',
+    "{x}",
+    "\n",
+    "\n\n",
+    "1. ",
+    "*",
+    "A swarm is a",
+]
+
+
+@settings(max_examples=60)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
+def test_answers_come_whole_from_any_passage(text):
+    exercises, _ = exercises_of(
+        passage(text, title="Bees in “June"), ENGLISH, frozenset(POLLEN), Options(), 0
+    )
+    for exercise in exercises:
+        assert exercise.question.strip() and exercise.answer.strip()
+        if exercise.task in ("completion", "definition", "effect", "cause", "paraphrase", "consequence"):
+            assert exercise.answer.rstrip('"”’)').endswith((".", "!", "?", "…"))
+
+
+ADAPTLLM = {
+    "summary and title": {"title", "writing", "heading", "summary"},
+    "word to text": {"keywords", "definition", "term", "entry"},
+    "natural-language inference": {"inference", "relation"},
+    "common-sense reasoning": {"cause", "effect", "condition", "consequence"},
+    "paraphrase": {"paraphrase"},
+    "completion": {"completion", "enumeration"},
+}
+
+
+def test_adaptllm_all_six_task_types_are_found_in_a_text_that_has_them():
+    assert set().union(*ADAPTLLM.values()) == set(Options().tasks)
+    for name, tasks in ADAPTLLM.items():
+        rows = [passage(TEXT, number, title="Bees", section="Drones and bees") for number in range(5)]
+        domain = frozenset(["beekeepers", "generations", "colouring"])
+        language = ENGLISH.only(tasks)
+        found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
+        assert all(found), name

@@ -1,0 +1,68 @@
+"""Pairs whose answers walk the document's tree."""
+
+import pytest
+import yaml
+from rows import context
+
+from datagen.errors import UserError
+from datagen.schema import TABLES, content_id, table_of
+from datagen.stages.reading.outline_pairs import Options, stage
+
+SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
+
+
+def passage(text, section="", title="Keeping Bees", number=0):
+    row = {"document_id": "d", "source": "s", "title": title, "section": section, "text": text, "start": 0}
+    return row | {"id": content_id(text, section), "end": len(text), "index": number}
+
+
+BOOK = [
+    passage("What this book is about."),
+    passage(f"Queens leave.\n{SWARM}", "Summer > Flights", number=1),
+    passage("The first hive is old.", "Summer > Hives", number=2),
+    passage("The second hive is new.", "Summer > Hives", number=3),
+    passage("Nothing flies.", "Winter", number=4),
+    passage("What to mind.", "Notes", number=5),
+    passage("What to do.", "Hinweise", number=6),
+]
+
+
+def walk(rows, **options):
+    outcome = stage.apply(table_of(TABLES["passages"], rows), Options(**options), context("outline_pairs"))
+    kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
+    assert {p for row in [*kept, *dropped] for p in row["lineage"]["parents"]} == {row["id"] for row in rows}
+    return kept, dropped
+
+
+@pytest.mark.parametrize(("language", "other"), [("en", "Hinweise"), ("de", "Notes")])
+def test_structtuning_answers_of_pairs_reveal_the_structure(language, other):
+    kept, _ = walk(BOOK, language=language)
+    located = [row for row in kept if row["task"] == "locate"]
+    assert len(located) == 3  # two passages stand under Hives, and one heading says nothing
+    for row, name in zip(located, ("Flights", "Winter", other), strict=True):
+        assert f"─ {name} ◀" in row["answer"] and name in row["question"]
+        assert (row["kind"], row["context"]) == ("instruction", None)
+        assert row["prompt"] == [{"role": "user", "content": row["question"]}]
+
+
+def test_structtuning_a_definition_is_told_with_the_way_to_it():
+    (row,) = (row for row in walk(BOOK)[0] if row["task"] == "define")
+    assert "swarm" in row["question"] and "Keeping Bees" in row["question"]
+    assert "Keeping Bees > Summer > Flights" in row["answer"] and SWARM in row["answer"]
+    assert row["evidence"] == SWARM and SWARM in BOOK[1]["text"]
+
+
+def test_a_document_whose_title_says_nothing_is_not_asked_about():
+    kept, dropped = walk([row | {"title": "Definitions"} for row in BOOK])
+    assert not kept and {row["reason"] for row in dropped} == {"nothing to walk to"}
+
+
+def test_a_wrong_file_of_wordings_is_told(tmp_path):
+    (tmp_path / "outline_pairs").mkdir()
+    (tmp_path / "outline_pairs" / "en.yaml").write_text(
+        yaml.safe_dump({"mined": "mined/en"}), encoding="utf-8"
+    )
+    with pytest.raises(UserError, match="define"):
+        stage.apply(
+            table_of(TABLES["passages"], BOOK), Options(), context("outline_pairs", prompts=str(tmp_path))
+        )

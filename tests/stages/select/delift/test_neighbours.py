@@ -1,0 +1,133 @@
+"""Which examples each row is tried with."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helped import MATTERS, matters_of, on, say
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rows import context, example, partitions, put_through
+
+from datagen.errors import UserError
+from datagen.stage import Partitions
+from datagen.stages.select.delift import neighbours as module
+from datagen.stages.select.delift.neighbours import nearest, stage
+from datagen.stages.shared.similarity.vectors import STEPS
+from datagen.store.parquet import write_table
+
+
+def pair(rows, size=None, **options):
+    """Row -> group -> ids of what it is tried with."""
+    kept, dropped = put_through(stage, rows, size, **options)
+    assert not dropped
+    groups = ("rows", "earlier", "wanted")
+    return {
+        row["id"]: {of: [one["id"] for one in row["nearest"] if one["of"] == of] for of in groups}
+        for row in kept
+    }
+
+
+def release(folder, rows):
+    table = next(iter(partitions(rows)))
+    write_table(table, folder / "before" / "stages" / "handoff" / "part-00000.parquet")
+    return [str(folder / "before")]
+
+
+def test_a_row_is_tried_with_its_nearest_and_not_with_itself():
+    rows = on(MATTERS)
+    kept, _ = put_through(stage, rows, 5, neighbours=3)
+    for row in kept:
+        mine = {other["id"]: other for other in kept if matters_of([other]) == matters_of([row])}
+        assert {one["id"] for one in row["nearest"]} == mine.keys() - {row["id"]}
+        for one in row["nearest"]:
+            other = mine[one["id"]]
+            assert one == {"of": "rows", **{name: other[name] for name in ("id", "prompt", "answer")}}
+
+
+def test_pairs_are_bounded_and_counted(tmp_path):
+    rows, options = partitions(on(MATTERS), 5), stage.options(neighbours=3)
+    here = replace(context(), output=tmp_path)
+    told = [
+        stage.apply(table, tried, options, here)
+        for table, tried in zip(rows, stage.run(rows, options, here), strict=True)
+    ]
+    assert sum(one.figures["pairs"] for one in told) == 16 * 3
+    assert sum(one.figures["all_pairs"] for one in told) == 16**2
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 30), st.randoms(use_true_random=False))
+def test_neither_order_nor_partitions_count(size, neighbours, random):
+    rows = on(MATTERS[:3]) + [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(3)]
+    found = pair(rows, neighbours=neighbours)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SOME", 4)
+        assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == found
+    copies = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(3))}
+    tried = set().union(*(row["rows"] for row in found.values()))
+    assert len(copies & tried) <= 1  # they are one example, and none of them is tried with it
+    assert all(found[name] == found["copy 0"] and not copies & set(found[name]["rows"]) for name in copies)
+    assert all(len(row["rows"]) == min(neighbours, 11) == len(set(row["rows"])) for row in found.values())
+
+
+def test_what_an_earlier_release_says_is_its_example(tmp_path):
+    old = on(MATTERS[:2], start=2)  # rules 2 and 3 are in both, under other ids
+    old = [row | {"id": f"old {row['id']}"} for row in old]
+    options = {"neighbours": 2, "earlier": release(tmp_path, [*old, example("reading", text="Mail.")])}
+    found = pair(on(MATTERS[:2]), 3, **options)
+    again = {f"{matter} {number}" for matter in MATTERS[:2] for number in (2, 3)}
+    for name, row in found.items():
+        assert not again & set(row["rows"])
+        if name in again:
+            assert row["earlier"][0] == f"old {name}"
+        assert len(row["earlier"]) == len(row["rows"]) == 2 and name not in row["rows"]
+
+
+def test_what_is_wanted_is_tried_too(tmp_path):
+    path = tmp_path / "wanted.jsonl"
+    asked = {"question": "Which penalty has the theft of mail?", "answer": "Five years."}
+    path.write_text(json.dumps(asked) + "\n")
+    kept, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
+    for row in kept:
+        (one,) = (one for one in row["nearest"] if one["of"] == "wanted")
+        assert one["prompt"] == [{"role": "user", "content": asked["question"]}]
+        assert one["answer"] == "Five years."
+    path.write_text('{"question": "What is mail?"}\n')
+    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*no field 'answer'"):
+        pair(on(MATTERS[:1]), wanted=[str(path)])
+    path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
+    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1.* are 3 texts"):
+        pair(on(MATTERS[:1]), wanted=[str(path)])
+
+
+def test_no_rows_and_one_row_are_no_matter(tmp_path):
+    assert pair([]) == {}
+    here, some = replace(context(), output=tmp_path), partitions(on(MATTERS[:1])).readers[0]
+    for empty in (
+        Partitions([lambda names: some(names)[:0]]),
+        Partitions([some, lambda names: some(names)[:0]]),
+    ):
+        *_, tried = stage.run(empty, stage.options(), here)
+        assert len(stage.apply(some(None)[:0], tried, stage.options(), here).kept) == 0
+    assert pair(on(MATTERS[:1], 1)) == {f"{MATTERS[0]} 0": {"rows": [], "earlier": [], "wanted": []}}
+
+
+GRID = arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(-STEPS, STEPS))
+
+
+@settings(max_examples=50, deadline=None)
+@given(GRID, st.integers(1, 14), st.sampled_from([3, 4096]), st.data())
+def test_the_nearest_are_the_nearest(vectors, most, tile, data):
+    vectors = vectors / np.float32(STEPS)
+    among = np.array(sorted(data.draw(st.sets(st.integers(0, len(vectors) - 1)))), np.int64)
+    own = np.arange(len(vectors))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TILE", tile)
+        found = nearest(vectors, own, vectors, among, most)
+    for row, places in enumerate(found.tolist()):
+        others = [place for place in among.tolist() if place != row]
+        others.sort(key=lambda place: (-(vectors[row] @ vectors[place]), place))
+        assert places == [*others[:most], *[-1] * (most - len(others))]

@@ -1,0 +1,293 @@
+"""Budgets by kind, and the methods that choose what fills them."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from rows import example, partitions, put_through
+
+from datagen.errors import UserError
+from datagen.stages.select.select import stage
+from datagen.store.parquet import write_table
+
+SCORED = {"p_true": pa.float64()}
+
+
+def ids(rows):
+    return {row["id"] for row in rows}
+
+
+def test_the_best_of_a_kind_stay():
+    rows = [
+        example(id="sure", p_true=0.9, logprob=-9.0),
+        example(id="likelier", p_true=0.5, logprob=-1.0),
+        example(id="less", p_true=0.5, logprob=-2.0),
+        example(id="unscored", p_true=None, logprob=-0.1),
+        example("refusal", id="other kind", p_true=None),
+    ]
+    kept, dropped = put_through(stage, rows, size=2, columns=SCORED, max_rows={"instruction": 2})
+    assert ids(kept) == {"sure", "likelier", "other kind"}
+    assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
+        "less": ("over the budget", "3 of 4 for 2 places, p_true 0.5"),
+        "unscored": ("over the budget", "4 of 4 for 2 places, logprob -0.1"),
+    }
+
+
+def test_without_a_budget_everything_stays():
+    rows = [example(id=str(number)) for number in range(5)]
+    assert len(put_through(stage, rows)[0]) == 5
+    assert put_through(stage, [], max_rows={"reading": 1}) == ([], [])
+
+
+SOME = st.lists(
+    st.tuples(st.sampled_from(["reading", "instruction", "refusal"]), st.sampled_from([None, 0.1, 0.9])),
+    max_size=25,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SOME, st.integers(0, 8), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_the_budget_is_exact_monotone_and_blind_to_order(drawn, budget, size, random):
+    rows = [example(kind, id=f"{number:03}", p_true=score) for number, (kind, score) in enumerate(drawn)]
+    limit = {"reading": budget, "instruction": budget}
+    kept, _ = put_through(stage, rows, columns=SCORED, max_rows=limit)
+    for kind in ("reading", "instruction", "refusal"):
+        had = sum(row["kind"] == kind for row in rows)
+        assert sum(row["kind"] == kind for row in kept) == (had if kind == "refusal" else min(budget, had))
+    again, _ = put_through(stage, random.sample(rows, len(rows)), size, columns=SCORED, max_rows=limit)
+    assert ids(again) == ids(kept)
+    more, _ = put_through(stage, rows, columns=SCORED, max_rows=dict.fromkeys(limit, budget + 1))
+    assert ids(kept) <= ids(more)
+
+
+def test_the_seed_draws_among_equals():
+    rows = [example(id=str(number)) for number in range(40)]
+    chosen = [
+        ids(put_through(stage, rows, recipe={"seed": seed}, max_rows={"instruction": 20})[0])
+        for seed in (0, 0, 1)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_unknown_kinds_are_errors():
+    with pytest.raises(ValidationError):
+        put_through(stage, [], max_rows={"instructions": 3})
+
+
+def say(matter, number):
+    """Write a question and an answer on a matter, told apart by a number."""
+    return {"question": f"What does rule {number} say about {matter}?", "answer": f"It is on {matter}."}
+
+
+MATTERS = (
+    "the theft of mail",
+    "wetlands on the coast",
+    "pensions of widows",
+    "边境的海关检查",
+    "налог на землю",
+)
+
+
+def on(matters, each=6, start=0, **fields):
+    return [
+        example(id=f"{matter} {number}", **say(matter, number), **fields)
+        for matter in matters
+        for number in range(start, start + each)
+    ]
+
+
+def matters_of(rows):
+    return {row["id"].rpartition(" ")[0] for row in rows}
+
+
+@pytest.mark.parametrize("method", ["coverage", "vote_k"])
+def test_few_rows_stand_for_every_matter(method):
+    rows = on(MATTERS)
+    options = {"method": {"instruction": method}, "max_rows": {"instruction": 5}, "neighbours": 3}
+    kept, dropped = put_through(stage, rows, **options)
+    assert len(kept) == 5 and matters_of(kept) == set(MATTERS)
+    assert {row["reason"] for row in dropped} == {"over the budget"}
+    assert all(
+        row["detail"].startswith(f"{rank} of 30 for 5 places, ")
+        for rank, row in enumerate(sorted(dropped, key=lambda row: int(row["detail"].split()[0])), 6)
+    )
+
+
+@pytest.mark.parametrize("method", ["coverage", "vote_k", "entropy"])
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 12), st.integers(1, 5), st.integers(2, 9), st.randoms(use_true_random=False))
+def test_neither_order_nor_partitions_nor_blocks_break_the_budget(method, budget, size, block, random):
+    rows = on(MATTERS[:3], each=3)
+    rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(2)]
+    given = {"method": {"instruction": method}, "max_rows": {"instruction": budget}, "block": block}
+    kept, dropped = put_through(stage, rows, **given)
+    assert len(kept) == min(budget, len(rows)) and len(kept) + len(dropped) == len(rows)
+    again, _ = put_through(stage, random.sample(rows, len(rows)), size, **given)
+    assert ids(again) == ids(kept)
+    more, _ = put_through(stage, rows, **given | {"max_rows": {"instruction": budget + 1}})
+    assert ids(kept) <= ids(more)
+
+
+def test_copies_come_last_and_gain_nothing(tmp_path):
+    rows = on(MATTERS[:2], each=2)
+    rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(5)]
+    given = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 4}, "block": 2}
+    kept, dropped = put_through(stage, rows, output=tmp_path, **given)
+    alike = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(5))}
+    assert len(ids(kept) & alike) == 1
+    assert {row["detail"].partition(", ")[2] for row in dropped} == {"gain 0"}
+    order = pq.read_table(tmp_path / "order.parquet").to_pylist()
+    assert [row["rank"] for row in order] == list(range(1, 10))
+    assert {row["id"] for row in order if row["kept"]} == ids(kept)
+    assert all(one["worth"] >= next_one["worth"] for one, next_one in pairwise(order))
+
+
+@pytest.mark.parametrize("budget", [2, 20])
+def test_vote_k_gives_as_many_as_asked_each_once_also_more_than_have_votes(tmp_path, budget):
+    rows = on(MATTERS[:4])
+    given = {"method": {"instruction": "vote_k"}, "neighbours": 1, "discount": 2, "output": tmp_path}
+    kept, _ = put_through(stage, rows, 5, max_rows={"instruction": budget}, **given)
+    order = pq.read_table(tmp_path / "order.parquet").to_pylist()
+    voted = [row for row in order if row["worth"]]
+    assert 2 < len(voted) < 20  # each has one vote to give, and its own is lost when it is chosen
+    assert len(kept) == len(ids(kept)) == budget == sum(row["kept"] for row in order)
+    assert ids(kept) == {row["id"] for row in order[:budget]}  # in the order of selection, with their votes
+    assert all(one["worth"] >= next_one["worth"] for one, next_one in pairwise(order))
+
+
+def test_the_hardest_that_the_instruction_helps_with_stay():
+    measured = {"too hard": 1.0, "hard": 0.97, "middling": 0.8, "easy": 0.1, "unmeasured": None}
+    rows = [example(id=name, ifd_ppl=value) for name, value in measured.items()]
+    columns = {"ifd_ppl": pa.float64()}
+    given = {"method": {"instruction": "ifd_ppl"}, "max_share": {"instruction": 0.3}}
+    kept, dropped = put_through(stage, rows, 2, columns=columns, **given)
+    assert ids(kept) == {"hard", "middling"}  # 0.3 of 5, rounded up
+    assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
+        "too hard": ("the instruction does not help", "ifd_ppl 1"),
+        "easy": ("over the budget", "3 of 5 for 2 places, ifd_ppl 0.1"),
+        "unmeasured": ("over the budget", "4 of 5 for 2 places, no ifd_ppl"),
+    }
+    kept, _ = put_through(stage, rows, columns=columns, method={"instruction": "ifd_ppl"})
+    assert ids(kept) == {*measured} - {"too hard"}
+    with pytest.raises(UserError, match="ifd is not among the columns"):
+        put_through(stage, rows, columns=columns, method={"instruction": "ifd"})
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 9), st.randoms(use_true_random=False))
+def test_of_rows_as_hard_as_each_other_the_same_stay(size, random):
+    rows = [example(id=str(number), ifd_ppl=0.5) for number in range(20)]
+    given = {"columns": {"ifd_ppl": pa.float64()}, "method": {"instruction": "ifd_ppl"}}
+    kept, _ = put_through(stage, rows, max_share={"instruction": 0.25}, **given)
+    again, _ = put_through(stage, random.sample(rows, 20), size, max_share={"instruction": 0.25}, **given)
+    assert len(kept) == 5 and ids(again) == ids(kept)
+
+
+def release(folder, rows):
+    """Write what an earlier run handed over."""
+    table = next(iter(partitions(rows)))
+    write_table(table, folder / "before" / "stages" / "handoff" / "part-00000.parquet")
+    return {"earlier": [str(folder / "before")]}
+
+
+def test_the_earlier_release_is_not_said_again(tmp_path):
+    earlier = release(tmp_path, on(MATTERS[:3]))
+    rows = on(MATTERS[:3], each=2) + on(MATTERS[3:], each=2, start=7)
+    for method in ("novelty", "coverage"):
+        given = {"method": {"instruction": method}, "max_rows": {"instruction": 2}, **earlier}
+        kept, dropped = put_through(stage, rows, **given)
+        assert len(kept) == 2 and matters_of(kept) <= set(MATTERS[3:])
+        old = [row["detail"].split()[-1] for row in dropped if matters_of([row]) <= set(MATTERS[:3])]
+        assert len(old) == 6 and max(map(float, old)) <= (0 if method == "novelty" else 5e-3)
+    with pytest.raises(UserError, match=r"select.earlier: .*nowhere has no hand-off"):
+        put_through(stage, rows, folder=tmp_path, **given | {"earlier": ["nowhere"]})
+
+
+def test_only_what_is_like_the_wanted_counts(tmp_path):
+    path = tmp_path / "wanted.jsonl"
+    path.write_text('{"question": "Which penalty has the theft of mail?"}\n{"text": "налог на землю"}\n')
+    given = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 2}, "wanted": [str(path)]}
+    kept, _ = put_through(stage, on(MATTERS), **given)
+    assert matters_of(kept) == {MATTERS[0], MATTERS[4]}
+    path.write_text("no JSON")
+    with pytest.raises(UserError, match=r"select.wanted: .*cannot be read"):
+        put_through(stage, on(MATTERS), **given)
+
+
+def test_categories_are_evened_out():
+    rows = [example(id=f"qa {number}", task="qa", document=f"d{number % 2}") for number in range(20)]
+    rows += [example(id=f"list {number}", task="list", document=f"d{number % 2}") for number in range(9)]
+    given = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 8}}
+    kept, _ = put_through(stage, rows, 7, **given)
+    assert Counter(row["task"] for row in kept) == {"qa": 4, "list": 4}
+    assert Counter(row["lineage"]["document_id"] for row in kept) == {"d0": 4, "d1": 4}
+    with pytest.raises(UserError, match=r"select.categories: colour"):
+        put_through(stage, rows, **given, categories=["colour"])
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    """A model's folder with a tokenizer of words."""
+    pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = tmp_path_factory.mktemp("model")
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(folder / "tokenizer.json"))
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    return str(folder)
+
+
+def test_tokens_are_a_budget(tokenizer):
+    lengths = {"five": 5, "three": 3, "four": 4, "one": 1}
+    rows = [
+        example("reading", id=name, text="w " * tokens, p_true=0.9 - number / 10)
+        for number, (name, tokens) in enumerate(lengths.items())
+    ]
+    given = {"columns": SCORED, "tokenizer": tokenizer}
+    kept, dropped = put_through(stage, rows, 3, max_tokens={"reading": 9}, **given)
+    assert ids(kept) == {"five", "three", "one"}  # four does not fit and is passed over
+    assert [row["detail"] for row in dropped] == ["3 of 4 for 4 places and 9 tokens, 4 tokens, p_true 0.7"]
+    kept, _ = put_through(stage, rows, max_tokens={"reading": 9}, max_rows={"reading": 1}, **given)
+    assert ids(kept) == {"five"}
+    chat = example(id="chat", question="how many", context="three words here", answer="five of them")
+    assert put_through(stage, [chat], max_tokens={"instruction": 7}, **given)[0] == []
+    assert len(put_through(stage, [chat], max_tokens={"instruction": 8}, **given)[0]) == 1
+
+
+def test_a_tokenizer_must_be_there():
+    with pytest.raises(UserError, match=r"select.max_tokens: .*hub/model.*select.tokenizer"):
+        put_through(stage, on(MATTERS), max_tokens={"instruction": 3}, tokenizer="hub/model")
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ({"earlier": ["a"]}, "earlier is for"),
+        ({"wanted": ["a"], "method": {"reading": "vote_k"}}, "wanted is for"),
+        ({"method": {"reading": "novelty"}}, "needs earlier"),
+    ],
+)
+def test_options_that_do_nothing_are_errors(options, wrong):
+    with pytest.raises(ValidationError, match=wrong):
+        stage.options.model_validate(options)
+
+
+@pytest.mark.parametrize("method", ["score", "ifd", "coverage", "vote_k", "entropy", "novelty"])
+def test_a_kind_without_rows_is_no_matter(method, tmp_path):
+    rows = [
+        example(id="one", question="?", answer="…", ifd=None),
+        example("refusal", id="two", question="Why?"),
+    ]
+    options = {"max_share": {"reading": 0.5, "instruction": 0.5}}
+    options["method"] = {"reading": method, "instruction": method}
+    options |= release(tmp_path, [example(question="Who?")]) if method == "novelty" else {}
+    kept, _ = put_through(stage, rows, columns={"ifd": pa.float64()}, **options)
+    assert ids(kept) == {"one", "two"}

@@ -1,0 +1,410 @@
+"""Each check with texts that it must refuse and texts that it must let through."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import context
+
+from datagen.request import Reject
+from datagen.stages.shared import checks
+from datagen.stages.shared.passage import Passage, Words, words_for, words_of
+
+WORDS = words_for(context())
+
+# Hard-wrapped, with a heading, a list and code.
+TEXT = """\
+The "for" statement
+*******************
+
+The "for" statement is used to iterate over the elements of a sequence
+(such as a string, tuple or list) or other iterable object:
+
+   for_stmt ::= "for" target_list "in" starred_list ":" suite
+
+The expression list is evaluated once; it should yield an iterable object.
+Names in the target list are not deleted when the loop is finished.
+A "break" statement executed in the first suite terminates the loop
+without executing the "else" clause's suite. It was added in 1991.
+
+* Each item in turn is assigned to the target list.
+"""
+
+
+def passage(text=TEXT, title="Compound statements", words=WORDS):
+    return Passage({"id": "p", "title": title, "section": "", "text": text}, words)
+
+
+def refused(check, *given, **options):
+    """Say why a check refuses; None when it does not."""
+    try:
+        check(*given, **options)
+    except Reject as why:
+        return why.reason
+    return None
+
+
+class TestQuotes:
+    @pytest.mark.parametrize(
+        ("quote", "stands"),
+        [
+            ("elements of a sequence", "elements of a sequence"),
+            ("a sequence (such as", "a sequence\n(such as"),  # across the line break
+            ("A SEQUENCE  (such", "a sequence\n(such"),
+            ("The 'for' statement is", 'The "for" statement is'),  # other quotation marks
+            ("the “else” clause’s suite", 'the "else" clause\'s suite'),
+        ],
+    )
+    def test_are_found_as_they_stand(self, quote, stands):
+        assert checks.verbatim(quote, passage()) == stands
+
+    @pytest.mark.parametrize(
+        "quote", ["elements of the sequence", "terminate", "break the loop", "equence", "..."]
+    )
+    def test_that_do_not_stand_in_the_passage_are_refused(self, quote):
+        assert refused(checks.verbatim, quote, passage()) == "evidence not in passage"
+        assert refused(checks.verbatim, quote, passage(), "answer") == "answer not in passage"
+
+    def test_need_no_blanks_in_scripts_without_them(self):
+        text = "长城是中国古代的\n伟大工程。它长约两万公里。"
+        assert checks.verbatim("中国古代的伟大工程", passage(text)) == "中国古代的\n伟大工程"
+        assert checks.verbatim("古代", passage(text)) == "古代"
+
+    @given(st.text(alphabet="ab \"'-日本.(\n", max_size=60), st.integers(0, 60), st.integers(1, 30))
+    def test_any_run_of_whole_words_is_found(self, text, start, length):
+        words = text.split()
+        quote = " ".join(words[start : start + length])
+        assert not quote or passage(text).find(quote) is not None
+
+
+class TestClean:
+    PROMPT = "Write one question about the text and answer it in one sentence."
+
+    def refused(self, text):
+        return refused(checks.clean, text, passage(), self.PROMPT)
+
+    @pytest.mark.parametrize("text", ["", "  ", "...", "-"])
+    def test_empty(self, text):
+        assert self.refused(text) == "empty"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "string",
+            "The answer",
+            "Question: what does it do?",
+            "Question 2: what does it do?",
+            "Answer: it iterates",
+            "It iterates over {{ passage }}.",
+            "It iterates.</text>",
+            "What is the [TERM] statement?",
+            "The ____ statement iterates.",
+            "```json",
+        ],
+    )
+    def test_template_leftover(self, text):
+        assert self.refused(text) in ("template leftover", "prompt echo")
+
+    def test_braces_that_the_passage_is_about_are_none(self):
+        about_braces = passage("A replacement field is written in {{ and }} pairs. Note: <b> is text.")
+        assert refused(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Write one question about the text and more",
+            "I answer it in one sentence.",
+            "one question about the text",
+        ],
+    )
+    def test_prompt_echo(self, text):
+        assert self.refused(text) == "prompt echo"
+
+    def test_words_that_prompt_and_passage_share_are_no_echo(self):
+        text = passage("To answer it in one sentence is hard for anybody who reads the law.")
+        assert refused(checks.clean, "To answer it in one sentence is hard.", text, self.PROMPT) is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "the the the loop",
+            "a tool to debug, a tool to debug, a tool to debug, a tool",
+            "What is the answer to the question: What is the answer to the question: What is the answer?",
+            "中国中国中国中国中国中国",
+        ],
+    )
+    def test_repetition_loop(self, text):
+        assert self.refused(text) == "repetition loop"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Names in the target list are not deleted when the loop is finished.",
+            "What does a break statement do in the first suite of a for statement?",
+            "1991",
+            "==",
+            "for x in y",
+        ],
+    )
+    def test_sound_texts_pass(self, text):
+        assert self.refused(text) is None
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(
+        "text", ["What ends the loop?", "长城有多长？", "¿Qué termina el bucle?", "Who said “when?”"]
+    )
+    def test_end_with_a_mark_of_their_script(self, text):
+        assert refused(checks.question, text, Words()) is None
+
+    @pytest.mark.parametrize("text", ["What is that values differ?", 'What happens if set to "True"?'])
+    def test_that_have_lost_a_word_are_none(self, text):
+        assert refused(checks.question, text, WORDS) == "not a question"
+
+    @pytest.mark.parametrize("text", ["What ends the loop", "The loop?", "It ends."])
+    def test_without_a_mark_or_a_word_that_asks_are_none(self, text):
+        assert refused(checks.question, text, WORDS) == "not a question"
+
+    @pytest.mark.parametrize(
+        ("asked", "answer", "reason"),
+        [
+            (
+                "What does the break statement terminate, the loop?",
+                "the loop",
+                "question gives its answer away",
+            ),
+            ("What is a break statement?", "A statement that is a break.", "answer repeats the question"),
+            ("What does a break statement terminate?", "the loop", None),
+            ("What is the form of the loop?", "loo", None),  # a part of a word gives nothing away
+            ("Which operator compares?", "==", None),
+        ],
+    )
+    def test_do_not_hold_their_answer(self, asked, answer, reason):
+        assert refused(checks.withholds, asked, answer, WORDS) == reason
+
+    @pytest.mark.parametrize(
+        ("asked", "answer", "reason"),
+        [
+            ("How many suites are there?", "the loop", "answer of another kind"),
+            ("How many suites are there?", "Two", None),
+            ("Who added the statement?", "1991", "answer of another kind"),
+            ("When was the statement added?", "1991", None),
+            ("Who added the statement?", "Louis XIV", None),
+            ("What does the result have the type of?", "unless it is negative", "answer of another kind"),
+            ("When does the loop end?", "if the condition is false", None),
+            ("What happens if the loop ends?", "if there is an else clause, it is run", None),
+        ],
+    )
+    def test_are_answered_with_what_they_ask_for(self, asked, answer, reason):
+        assert refused(checks.of_a_kind, asked, answer, WORDS) == reason
+
+    @pytest.mark.parametrize(
+        "text", ["What may be empty?", "When is the exception suppressed?", "What does it do?"]
+    )
+    def test_a_question_that_many_things_would_answer(self, text):
+        with pytest.raises(Reject, match="nothing in particular"):
+            checks.particular(text, WORDS)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "What was established in 1817?",
+            "What does `len` return?",
+            "Who are the Tories?",
+            "What may an empty list hold?",
+        ],
+    )
+    def test_a_question_about_one_thing(self, text):
+        assert refused(checks.particular, text, WORDS) is None
+
+
+class TestStandsAlone:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "What does the passage say?",
+            "According to the text, what ends the loop?",
+            "What is the output of the following code?",
+            "What is this statement for?",
+            "What does it do?",
+            "What should it iterate over the keys of?",
+            "Which method does not have this problem?",
+            "What is skipped by one of these patterns?",
+        ],
+    )
+    def test_questions_that_point_elsewhere(self, text):
+        assert refused(checks.stands_alone, text, WORDS, asks=True) == "refers to the passage"
+
+    @pytest.mark.parametrize(
+        "text", ["It terminates the loop.", "However, the loop ends.", "For example, a list."]
+    )
+    def test_answers_that_open_in_the_middle(self, text):
+        assert refused(checks.stands_alone, text, WORDS) == "opens in the middle"
+
+    @pytest.mark.parametrize(
+        "text", ["What is a list and how is it created?", "What does the break statement do to its loop?"]
+    )
+    def test_a_pronoun_with_something_to_stand_for(self, text):
+        assert refused(checks.stands_alone, text, WORDS, asks=True) is None
+
+
+class TestEvidence:
+    def test_is_the_sentence_that_holds_the_answer_and_fits_the_question(self):
+        found = checks.located("What does a break statement terminate?", "the loop", passage())
+        assert found.startswith(
+            'A "break" statement executed in the first suite terminates the loop\nwithout'
+        )
+
+    @pytest.mark.parametrize(
+        ("asked", "answer", "reason"),
+        [
+            (
+                "What are not deleted when the loop is finished?",
+                "iterable object",
+                "question is not about its evidence",
+            ),
+            (
+                "How is a dictionary made from a list of pairs?",
+                "an iterable object",
+                "question is not about its evidence",
+            ),
+            ("What is the grammar of the statement?", "starred_list", "answer not in a sentence"),
+        ],
+    )
+    def test_refuses_an_answer_to_another_question(self, asked, answer, reason):
+        assert refused(checks.located, asked, answer, passage()) == reason
+
+    def test_bears_out_what_an_answer_adds(self):
+        asked = "What happens to names in the target list when the loop is finished?"
+        found = checks.supported(asked, "They are not deleted.", passage())
+        assert found == "Names in the target list are not deleted when the loop is finished."
+        assert (
+            refused(checks.supported, asked, "They are freed at once.", passage())
+            == "not supported by the passage"
+        )
+
+    def test_must_hold_every_number(self):
+        asked, text = (
+            "When was the break statement added?",
+            "The break statement was added in 1991 to the language.",
+        )
+        assert checks.supported(asked, "It was added in 1991.", passage(text))
+        assert (
+            refused(checks.supported, asked, "It was added to the language in 1992.", passage(text))
+            is not None
+        )
+
+    def test_no_sentence_no_evidence(self):
+        assert refused(checks.supported, "What is it?", "a loop", passage("for_stmt ::= x")) is not None
+
+
+class TestProse:
+    def test_unfinished_sentence(self):
+        assert refused(checks.finished, "The loop is") == "unfinished sentence"
+        assert refused(checks.finished, "It is called “the loop.”") is None
+        assert refused(checks.finished, "循环结束。") is None
+
+    def test_sizes_count_words(self):
+        assert refused(checks.sized, "one two", 3, 9) == "too short"
+        assert refused(checks.sized, "one two", 1, 1) == "too long"
+        assert refused(checks.sized, "长城很长", 3, 9) is None
+
+    def test_not_about_the_passage(self):
+        assert (
+            refused(checks.about, "How do bees make honey from flowers?", passage())
+            == "not about the passage"
+        )
+        assert refused(checks.about, "How is iteration over a sequence done?", passage()) is None
+
+    def test_copies(self):
+        copy = "Names in the target list are not deleted when the loop is finished."
+        assert refused(checks.original, copy, passage()) == "copies the passage"
+        assert (
+            refused(checks.original, "Compound statements.", passage()) == "copies the passage"
+        )  # its heading
+        own = "A for statement walks over a sequence, and its names survive the loop."
+        assert refused(checks.original, own, passage()) is None
+
+    def test_the_passages_words_in_another_order_are_not_what_it_says(self):
+        salad = "The target list is a string that terminates expression names with a break tuple."
+        assert refused(checks.about, salad, passage(), 0.7) is None
+        assert refused(checks.related, salad, passage()) == "not what the passage says"
+        own = "The for statement iterates over a sequence. A break statement terminates the loop without the else clause."
+        assert refused(checks.related, own, passage()) is None
+
+    def test_a_number_of_its_own(self):
+        assert (
+            refused(checks.numbers, "Since 3.12 it is so.", "It was so in 3.11.") == "number not in passage"
+        )
+        assert refused(checks.numbers, "Since 3.11 it is so.", "It was so in 3.11.") is None
+
+    @pytest.mark.parametrize(
+        ("term", "evidence", "defined"),
+        [
+            ("scope", "A *scope* defines where a name is seen.", False),
+            ("block", "A block is a piece of program text.", True),
+            ("program text", "A block is a piece of program text.", False),
+            ("the new method", "The new method's __func__ attribute is a function.", False),
+            ("free variable", 'A "free variable" means one that is not defined there.', True),
+            ("", "A block is a piece of program text.", False),
+        ],
+    )
+    def test_a_definition_follows_its_term(self, term, evidence, defined):
+        assert (refused(checks.defined, term, evidence, WORDS) is None) == defined
+
+
+class TestVerdict:
+    EVIDENCE = "Names in the target list are not deleted when the loop is finished."
+
+    @pytest.mark.parametrize(
+        ("claim", "evidence", "verdict"),
+        [
+            (EVIDENCE, EVIDENCE, True),
+            ("Are names in the target list not deleted when the loop is finished?", EVIDENCE, True),
+            ("Names in the target list are deleted when the loop is finished.", EVIDENCE, False),
+            ("Are names in the target list deleted when the loop is finished?", EVIDENCE, False),
+            ("Names in the target list are not deleted.", EVIDENCE, None),  # the condition is gone
+            ("Names in the target list are deleted before the loop is finished.", EVIDENCE, None),
+            ("The target list is not deleted when the loop is finished.", EVIDENCE, None),  # another subject
+            ("The else clause is deleted.", EVIDENCE, None),
+            ("A tuple is mutable.", "A tuple is immutable.", False),
+            ("A tuple is not mutable.", "A tuple is immutable.", None),  # turned round twice
+            ("The limit is 80 columns.", "The limit is 72 columns.", False),
+            ("The while statement is used to iterate.", "The for statement is used to iterate.", None),
+            ("Can names be bound?", "Names can be bound.", True),
+            ("Names cannot be bound.", "Names can be bound.", False),
+            ("Can't names be bound?", "Names can be bound.", False),
+            ("Is the loop is finished?", "The loop is finished.", None),
+            ("The loop ends.", "The loop ends without executing the else clause.", None),
+            (
+                "Is the original specification of annotations?",
+                "The original specification of annotations.",
+                None,
+            ),
+            ("", EVIDENCE, None),
+        ],
+    )
+    def test_is_told_by_what_turns_a_sentence_round(self, claim, evidence, verdict):
+        assert checks.verdict(claim, evidence, WORDS) is verdict
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["loop", "name", "list", "not", "never", "is", "the", "if", "3", "4", "all", "first", "last"]
+            ),
+            min_size=1,
+        )
+    )
+    def test_a_sentence_bears_itself_out(self, words):
+        sentence = " ".join(words)
+        assert checks.verdict(sentence, sentence, WORDS) is not False
+
+    def test_only_words_that_are_known_decide(self):
+        assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Words()) is None
+
+
+def test_words_are_told_by_their_script():
+    assert words_of("The clause’s 3.11 rule: don't use __init__") == [
+        "the", "clause's", "3.11", "rule", "don't", "use", "__init__",
+    ]  # fmt: skip
+    assert words_of("長城は長い。") == list("長城は長い")
+    assert words_of("Длина стены") == ["длина", "стены"]

@@ -1,0 +1,135 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.stages.shared.language.matching import abstains, attempts, essence, likeness, standing, words
+
+RIGHT, WRONG = 0.8, 0.3  # the bounds of the stage probe
+
+
+@pytest.mark.parametrize(
+    "answer, reference",
+    [
+        ("Gustave Eiffel", "Gustave Eiffel"),
+        ("It was designed by Gustave Eiffel.", "gustave  eiffel"),
+        ("The `yield` statement", "a yield statement"),
+        ("in 1,912 or so", "1912"),
+        ("twelve", "12"),
+        ("5 percent", "5%"),
+        ("On 3 May 2001", "3 May"),
+        ("the organization of labour", "organisation of labour"),
+        ("several tokens", "token"),
+        ("You write += there", "+="),
+        ("巴黎是法国的首都", "巴黎"),
+        ("ＡＢＣ", "abc"),
+    ],
+)
+def test_says_the_same(answer, reference):
+    assert likeness(answer, reference) >= RIGHT
+
+
+@pytest.mark.parametrize(
+    "answer, reference",
+    [
+        ("1913", "1912"),
+        ("On 4 May 2001", "3 May 2001"),
+        ("5.5 kg", "5 kg"),
+        ("-5", "5"),
+        ("12,000", "12"),
+        ("immutable", "mutable"),
+        ("hypoglycemia", "hyperglycemia"),
+        ("affect", "effect"),
+        ("north", "no"),  # a substring, not a word
+        ("Louis Pasteur", "Gustave Eiffel"),
+        ("", "Gustave Eiffel"),
+        ("Gustave Eiffel", ""),
+        ("-=", "+="),
+        ("Gustave Eiffel in 1890", "Gustave Eiffel in 1889"),  # the name right, the number another
+    ],
+)
+def test_says_something_else(answer, reference):
+    assert likeness(answer, reference) <= WRONG
+
+
+@pytest.mark.parametrize(
+    "answer, reference",
+    [
+        ("Eiffel", "Gustave Eiffel"),
+        ("Gustave Flaubert", "Gustave Eiffel"),
+        ("Gustave Eiffel", "Gustave Eiffel in 1889"),  # the number not said
+        ("It is not allowed", "It is allowed"),
+        ("It isn't a statement", "a statement"),
+    ],
+)
+def test_leaves_open_what_agrees_in_part(answer, reference):
+    assert WRONG < likeness(answer, reference) < RIGHT
+
+
+def test_a_repeated_question_is_no_answer():
+    question = "Is Python compiled or interpreted?"
+    assert likeness("Python is compiled or interpreted", "interpreted", question) < RIGHT
+    assert likeness("interpreted", "interpreted", question) == 1
+
+
+def test_a_whole_sentence_is_compared_by_what_it_adds_to_the_question():
+    question = "Who designed the tower that stands in Paris?"
+    sentence = "The tower that stands in Paris was designed by Gustave Eiffel."
+    stop = {"was", "by", "in", "that"}
+    assert essence(sentence, question, stop) == ["gustave", "eiffel"]
+    assert likeness("Gustave Eiffel", sentence, question, stop) == 1
+    assert likeness("The tower in Paris was designed by Louis Pasteur", sentence, question, stop) <= WRONG
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_likeness_is_a_share_and_whole_for_equal_texts(one, other):
+    assert 0 <= likeness(one, other) <= 1
+    if words(one):
+        assert likeness(one, one) == 1
+        assert likeness(f"{one} {other}", one) > 0 or not words(f"{one} {other}")
+
+
+def test_standing_counts_words_in_any_order_and_is_certain_of_nothing():
+    passage = "The tower was designed by Eiffel, Gustave, and opened in 1889."
+    assert standing("Gustave Eiffel", passage) == 1
+    assert standing("Louis Pasteur", passage) == 0
+    assert 0 < standing("designed by Louis Pasteur", passage) < 0.6
+    assert standing("???", passage) == 0
+    assert standing("", passage) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I don't know.",
+        "I'm not sure about that.",
+        "The answer is unknown.",
+        "I cannot say",
+        "As an AI ...",
+        "The text does not specify.",
+    ],
+)
+def test_knows_a_declined_answer(answer):
+    assert abstains(answer)
+    assert not attempts(answer, "Who designed the tower?")
+
+
+def test_an_attempt_is_not_about_a_text_that_was_not_shown():
+    assert not attempts("The text is written by a human.", "What is checked by the attributes?")
+    assert not attempts("The text", "What does the mode cut off?")
+    assert attempts("Text of the last line", "Which text does the mode cut off?")
+
+
+def test_an_attempt_says_more_than_its_question():
+    question = "Who designed the tower?"
+    assert attempts("Louis Pasteur", question)
+    assert not attempts("The tower designed", question)
+    assert not attempts("", question)
+
+
+@pytest.mark.parametrize(
+    "said", ["The text", "The text must be a string object.", "a string object", "I cannot say."]
+)
+def test_an_echo_of_the_question_is_no_attempt(said):
+    assert not attempts(said, "What must be a string object?")
+    assert attempts("the separator", "What must be a string object?")

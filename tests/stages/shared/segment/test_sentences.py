@@ -1,0 +1,120 @@
+"""Sentence splitting on the cases that a full stop alone gets wrong, and on any text."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
+
+
+def cut(text):
+    return [unwrap(text[start:end]) for start, end in split_sentences(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Rain fell. Dr. Ames stayed in.", ["Rain fell.", "Dr. Ames stayed in."]),
+        ("It is U.S. law. See No. 5 and sec. 3(a).", ["It is U.S. law.", "See No. 5 and sec. 3(a)."]),
+        ("The answer is no. Ask again!", ["The answer is no.", "Ask again!"]),
+        ("Tools, e.g. a saw, help. J. R. Hale sold it.", ["Tools, e.g. a saw, help.", "J. R. Hale sold it."]),
+        ("Salt etc. is sold here. Pay 3.50 at most.", ["Salt etc. is sold here.", "Pay 3.50 at most."]),
+        ("See Section 4.2.13. The rest follows.", ["See Section 4.2.13.", "The rest follows."]),
+        ('He said "stop." Then (as told) we left.', ['He said "stop."', "Then (as told) we left."]),
+        ("Ist es so? Ja, z.B. nach Abs. 3 bzw. Nr. 4.", ["Ist es so?", "Ja, z.B. nach Abs. 3 bzw. Nr. 4."]),
+        ("Wirklich… Vielleicht.", ["Wirklich…", "Vielleicht."]),
+        ("今日は雨です。明日は晴れ！本当？はい。", ["今日は雨です。", "明日は晴れ！", "本当？", "はい。"]),
+        ("他说：“走吧。”我们走了。", ["他说：“走吧。”我们走了。"]),
+        ("यह पहला है। यह दूसरा है।", ["यह पहला है।", "यह दूसरा है।"]),
+        ("هل هذا صحيح؟ نعم.", ["هل هذا صحيح؟", "نعم."]),
+    ],
+)
+def test_sentences_end_where_a_reader_ends_them(text, sentences):
+    assert cut(text) == sentences
+
+
+def test_a_wrapped_paragraph_is_read_on_and_headings_items_code_and_tables_are_not():
+    text = """\
+Keeping bees in the north
+*************************
+
+A hive that stands in the wind loses warmth, and a colony that is
+cold eats more than it brings home.  It should face south, e.g.
+towards a hedge.
+
+1. Lift the lid slowly and look at the frames one after another
+   before you decide.
+2. Close it again.
+
+   for frame in hive:
+       frame.turn()
+
+| Month | Honey in kg per hive, as an average of ten years |
+| ----- | ------------------------------------------------ |
+| May   | 4 and sometimes 5 in a year with an early spring |
+"""
+    found = cut(text)
+    assert found[:3] == [
+        "Keeping bees in the north",
+        "*************************",
+        "A hive that stands in the wind loses warmth, and a colony that is cold eats more than it brings home.",
+    ]
+    assert "It should face south, e.g. towards a hedge." in found
+    assert "1. Lift the lid slowly and look at the frames one after another before you decide." in found
+    assert "2. Close it again." in found
+    assert "frame.turn()" in found
+    assert sum(line.startswith("|") for line in found) == 3
+    prose = [sentence for sentence in found if is_sentence(sentence)]
+    assert prose == [found[2], "It should face south, e.g. towards a hedge."]
+
+
+def test_long_lines_are_paragraphs_of_their_own():
+    heading, body = (
+        "§ 12. Notice of sale to the register",
+        "The seller shall tell the register within ten days of it.",
+    )
+    assert cut(f"{heading}\n{body}") == [heading, body]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("The lamp is lit.", True),
+        ("“Lamp” means anything that gives light.", True),
+        ('"open()" returns a file.', True),
+        ("灯亮了。", True),
+        ("(The lamp is lit.)", True),
+        ("the lamp is lit.", False),
+        ("The lamp is lit", False),
+        ("The lamp (which is lit.", False),
+        ("The “lamp is lit.", False),
+        ("lamp_stmt ::= 'lamp' expression.", False),
+        ("§ 3(b), 63 Stat. 807, 12 U.S.C. 5(2), 8.", False),
+        ("x = lamp.", False),
+        ("", False),
+    ],
+)
+def test_prose_is_told_from_other_spans(text, verdict):
+    assert is_sentence(text) is verdict
+
+
+def test_unwrapping_knows_hyphens_and_scripts_without_blanks():
+    assert unwrap("an implementation-\n   dependent   length") == "an implementation-dependent length"
+    assert unwrap("他们在北方\n养蜜蜂。") == "他们在北方养蜜蜂。"
+    assert unwrap(" a\n b ") == "a b"
+
+
+WORDS = st.sampled_from(
+    ["Go", "no.", "3.", "(a)", "“Hm.”", "e.g.", "。", "\n", "\n\n", "- ", "Dr.", "x", "!", "\t", "雨", "|"]
+)
+
+
+@given(st.one_of(st.text(), st.lists(WORDS, max_size=40).map(" ".join)))
+def test_every_character_lies_in_exactly_one_span(text):
+    spans = split_sentences(text)
+    assert all(start < end for start, end in spans)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
+    assert all(text[start:end].strip() == text[start:end] for start, end in spans)

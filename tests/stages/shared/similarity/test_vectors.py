@@ -1,0 +1,146 @@
+"""Vectors of texts: near for texts on the same matter, alike in any order and cut."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.stages.shared.similarity.vectors import learn, text_of
+
+SAID = [
+    "What is the penalty for theft of mail?",
+    "Which penalties does stealing mail carry?",
+    "How are wetlands along the coast protected?",
+    "盗窃邮件会受到什么处罚？",
+    "邮件盗窃的处罚是什么？",
+    "ما هي عقوبة سرقة البريد؟",
+    "ما عقوبة من يسرق البريد؟",
+    "Какое наказание грозит за кражу почты?",
+    "Каково наказание за почтовую кражу?",
+]
+OF = [0, 0, 1, 2, 2, 3, 3, 4, 4]  # what each is on, and in which language
+
+
+def column(texts):
+    return pa.array(texts, pa.string())
+
+
+def embedder(texts, model=""):
+    path = Path(tempfile.mkdtemp()) / "learnt.npy"
+    return learn(model, [lambda: column(texts)], path)
+
+
+def test_texts_on_one_matter_are_nearest_in_any_script():
+    vectors = embedder(SAID).embed(column(SAID))
+    alike = vectors @ vectors.T
+    np.fill_diagonal(alike, -1)
+    for row, matter in enumerate(OF):
+        if OF.count(matter) > 1:
+            assert OF[alike[row].argmax()] == matter
+
+
+def test_common_words_count_less():
+    texts = [
+        f"In this section the term means the {word}" for word in ("ship", "loan", "visa", "crop", "mine")
+    ]
+    texts += ["What does a loan cost?"]
+    vectors = embedder(texts).embed(column(texts))
+    alike = vectors[5] @ vectors[:5].T
+    assert alike.argmax() == 1 and alike[1] > np.delete(alike, 1).max() + 0.1
+
+
+def test_what_holds_no_word_gives_zeros():
+    vectors = embedder(SAID).embed(column(["", None, "…!", "theft"]))
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([0, 0, 0, 1], abs=1e-3)
+    assert embedder([]).embed(column([])).shape == (0, 512)
+
+
+TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=12), st.integers(0, 12), st.randoms(use_true_random=False))
+def test_neither_order_nor_cut_changes_a_vector(texts, cut, random):
+    whole = embedder(texts).embed(column(texts))
+    order = random.sample(range(len(texts)), len(texts))
+    mixed = [texts[row] for row in order]
+    parts = [mixed[:cut], mixed[cut:]]
+    with tempfile.TemporaryDirectory() as folder:
+        learnt = learn("", [lambda part=part: column(part) for part in parts], Path(folder) / "learnt.npy")
+        again = np.concatenate([learnt.embed(column(part)) for part in parts])
+    assert (again == whole[order]).all()
+
+
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon")
+
+
+@given(st.integers(1, 30), st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_products_are_exact_in_any_order(rows, random):
+    texts = [" ".join(random.choices(WORDS, k=8)) for _ in range(rows)]
+    vectors = embedder(texts).embed(column(texts))
+    exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    order = np.array(random.sample(range(512), 512))
+    assert (vectors @ vectors.T == exact).all()
+    assert (vectors[:, order] @ vectors[:, order].T == exact).all()
+    assert np.abs(exact).max() < 4
+
+
+def test_a_row_is_embedded_by_what_it_asks_and_says():
+    rows = {"kind": ["reading", "instruction", "refusal"], "text": ["T", None, None]}
+    rows |= {"question": [None, "Q", "R"], "answer": [None, "A", "I do not know"]}
+    assert [text.split() for text in text_of(pa.table(rows)).to_pylist()] == [["T"], ["Q", "A"], ["R"]]
+    assert text_of(pa.table({"id": ["1"], "text": ["passage"]})).to_pylist() == ["passage"]
+
+
+def test_nothing_is_downloaded(tmp_path):
+    with pytest.raises(UserError, match=r"some/model.*nothing is downloaded"):
+        embedder(SAID, "some/model")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny model with weights drawn at random, and a tokenizer of letters."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    signs = {sign: number for number, sign in enumerate(["<pad>", *"abcdefghijklmnopqrstuvwxyz? "])}
+    letters = Tokenizer(models.WordLevel(signs, unk_token="?"))
+    letters.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    folder = tmp_path_factory.mktemp("model")
+    PreTrainedTokenizerFast(tokenizer_object=letters, pad_token="<pad>").save_pretrained(folder)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    LlamaModel(LlamaConfig(vocab_size=len(signs), **shape)).save_pretrained(folder)
+    return folder
+
+
+def test_a_checkpoint_gives_its_mean_states(checkpoint):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    texts = ["theft of mail", "", "a much longer text about wetlands along the coast", "theft of mail", None]
+    vectors = embedder(texts, str(checkpoint)).embed(column(texts))
+    assert vectors.shape == (5, 16)
+    assert (vectors[0] == vectors[3]).all() and not vectors[[1, 4]].any()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModel.from_pretrained(checkpoint).eval()
+    with torch.inference_mode():
+        alone = [
+            model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
+            for text in (texts[0], texts[2])
+        ]
+    middle = (alone[0] + alone[1]) / 2  # of different texts
+    for row, state in zip((0, 2), alone, strict=True):
+        wanted = (state - middle) / np.linalg.norm(state - middle)
+        assert vectors[row] == pytest.approx(wanted, abs=2e-3)

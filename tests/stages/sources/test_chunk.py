@@ -1,0 +1,281 @@
+"""Passages are verbatim, ordered spans that lose nothing, and are cut where a reader would cut."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from datagen.recipe.model import Recipe
+from datagen.schema import DOCUMENTS, content_id, table_of
+from datagen.stage import Context
+from datagen.stages.shared.segment.blocks import blocks, first_heading
+from datagen.stages.sources.chunk import Options, chunk
+from datagen.stages.sources.chunk.cut import cut
+from datagen.stages.sources.chunk.prose import is_licence, is_prose, prose_share
+
+DATA = Path(__file__).parents[2] / "data" / "documents"
+CONTEXT = Context("chunk", Recipe(name="test", corpus=[{"path": "x"}]), Path("run"))
+WORDS = "The harbour master assigns a berth to each vessel that has reported in time. "
+
+
+def documents(*texts, title="A title"):
+    rows = [
+        {"id": content_id(text), "source": f"doc-{number}", "title": title, "text": text}
+        for number, text in enumerate(texts)
+    ]
+    return table_of(DOCUMENTS, rows)
+
+
+def passages(*texts, title="A title", **options):
+    outcome = chunk(documents(*texts, title=title), Options(**options), CONTEXT)
+    return outcome.kept.to_pylist(), outcome.dropped.to_pylist()
+
+
+def texts_of(text, **options):
+    """The passages of a text, kept and dropped, in order."""
+    kept, dropped = passages(text, **options)
+    return [row["text"] for row in sorted(kept + dropped, key=lambda row: row["index"])]
+
+
+# Texts with the marks that documents are built of, and with any other character.
+LINES = st.one_of(
+    st.sampled_from(
+        ["", "", "# Title", "## Part", "Title", "=====", "-----", "```", "| a | b |", "+---+---+"]
+    ),
+    st.sampled_from(
+        ["- item", "  * deeper", "1. first", "(a) letter", "(i) roman", "    code()", "It says:"]
+    ),
+    st.sampled_from(
+        [WORDS * 3, WORDS, "他们在港口停泊船只。" * 9, "word " * 60, "x" * 300, "见。", "\u2003odd\x1c"]
+    ),
+    st.text(max_size=40),
+)
+TEXTS = st.lists(LINES, max_size=25).map("\n".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=3), st.integers(100, 400), st.integers(1, 100))
+def test_invariants(texts, max_chars, min_chars):
+    table = documents(*texts)
+    kept, dropped = passages(*texts, max_chars=max_chars, min_chars=min_chars)
+    for document in table.to_pylist():
+        rows = [row for row in kept + dropped if row["source"] == document["source"]]
+        assert rows, "every document leaves a row"
+        if not document["text"].strip():
+            assert [row["reason"] for row in rows] == ["empty document"]
+            continue
+        rows.sort(key=lambda row: row["index"])
+        assert [row["index"] for row in rows] == list(range(len(rows)))
+        rest, after = [], 0
+        for row in rows:
+            assert row["text"] == document["text"][row["start"] : row["end"]]
+            assert after <= row["start"] < row["end"]
+            rest.append(document["text"][after : row["start"]])
+            after = row["end"]
+        rest.append(document["text"][after:])
+        assert not "".join(rest).strip(), "what is not blank stands in a passage"
+    assert len({row["id"] for row in kept}) == len(kept)
+    assert all(min_chars <= len(row["text"]) <= max_chars or not row["text"].isascii() for row in kept)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS)
+def test_no_cut_inside_a_word(text):
+    for span in cut(text, 100, 10):
+        for edge in (span.start, span.end):
+            around = text[max(0, edge - 1) : edge + 1]
+            assert not (len(around) == 2 and around.isascii() and around.isalnum())
+
+
+def test_ids_stay_when_a_document_is_added_or_another_section_edited():
+    text = "".join(f"# Berth {number}\n\n{WORDS * (9 + number)}\n\n" for number in range(8))
+    before = {row["id"] for row in passages(text)[0]}
+    assert before < {row["id"] for row in passages(text, "Another document. " + WORDS * 4)[0]}
+    edited = {
+        row["id"] for row in passages(text.replace("# Berth 3\n", "# Berth 3\n\nA new first sentence."))[0]
+    }
+    assert len(before - edited) == 1
+
+
+def test_the_same_passage_twice_in_a_document_is_two_rows():
+    part = f"# Part\n\n{WORDS * 5}\n\n"
+    kept, _ = passages(part + part)
+    assert len(kept) == 2 and kept[0]["id"] != kept[1]["id"]
+
+
+# Where cuts are made
+
+
+def test_sections_are_passages_and_name_their_headings():
+    body = WORDS * 4
+    text = f"# Guide\n\n{body}\n\n## Speed\n\n{body}\n\n### At night\n\n{body}\n\n## Mooring\n\n{body}"
+    kept, _ = passages(text, title="Guide")
+    assert [row["section"] for row in kept] == ["", "Speed", "Speed > At night", "Mooring"]
+    assert [row["text"].split("\n")[0] for row in kept] == [
+        "# Guide",
+        "## Speed",
+        "### At night",
+        "## Mooring",
+    ]
+
+
+def test_small_sections_are_joined_under_what_they_share():
+    parts = "".join(
+        f"## Term {number}\n\nIt names the berth with number {number}.\n\n" for number in range(4)
+    )
+    kept, _ = passages(f"# Terms\n\n{parts}", title="Terms", min_chars=150)
+    assert [row["section"] for row in kept] == [""] and "## Term 3" in kept[0]["text"]
+
+
+def test_paragraphs_stay_whole_and_a_long_one_is_cut_between_sentences():
+    paragraphs = [WORDS * 12, WORDS * 13, WORDS * 30]
+    found = texts_of("\n\n".join(part.strip() for part in paragraphs))
+    assert found[:2] == [part.strip() for part in paragraphs[:2]]
+    assert all(part.startswith("The harbour") and part.endswith("in time.") for part in found)
+
+
+def test_a_lead_stays_with_what_it_leads_to():
+    code = "```\n" + "berth = assign(vessel)\n" * 20 + "```"
+    text = f"{WORDS * 12}\n\nA berth is assigned so:\n\n{code}\n\n{WORDS * 12}"
+    (part,) = [part for part in texts_of(text) if "assigned so:" in part]
+    assert f"A berth is assigned so:\n\n{code}" in part
+
+
+def test_a_signature_stays_with_its_description():
+    methods = "".join(f"berth.method{n}(vessel)\n\n   {(WORDS * 7).strip()}\n\n" for n in range(5))
+    for part in texts_of(methods, max_chars=1000):
+        assert part.startswith("berth.method") and part.endswith("in time.")
+
+
+def test_a_table_is_not_cut_where_it_fits():
+    table = "| Berth | Depth |\n| --- | --- |\n" + "".join(f"| {n} | {n} metres |\n" for n in range(30))
+    assert any(table.strip() in part for part in texts_of(f"{WORDS * 12}\n\n{table}\n{WORDS * 12}"))
+
+
+def test_statutes_are_cut_at_the_outer_items():
+    items = "".join(
+        f"({letter}) In General.—\n{WORDS * 2}\n(1) the first case;\n(A) a part of it; or\n(2) {WORDS * 3}\n"
+        for letter in "abcdefgh"
+    )
+    assert all(part.startswith(("§", "(")) for part in texts_of(f"§ 5. Berths\n{items}"))
+    starts = [part[:3] for part in texts_of(f"§ 5. Berths\n{items}")[1:]]
+    assert set(starts) <= {f"({letter})" for letter in "abcdefgh"}
+
+
+def test_ideographs_count_as_three():
+    text = "港口管理员为每艘按时报告的船只分配一个泊位。" * 60
+    sizes = [len(part) for part in texts_of(text, max_chars=600)]
+    assert max(sizes) <= 200 and all(part.endswith("。") for part in texts_of(text, max_chars=600))
+
+
+def test_an_underlined_heading_and_a_marked_one_are_the_same():
+    rst = (DATA / "harbour.txt").read_text()
+    assert [(block.level, block.title) for block in blocks(rst) if block.kind == "heading"] == [
+        (1, "Harbour Regulations"),
+        (2, "Speed"),
+        (2, "Mooring"),
+    ]
+    assert first_heading(rst) == "Harbour Regulations" == first_heading("# **Harbour** Regulations #\n\nText")
+
+
+def test_a_comment_in_code_and_a_rule_are_no_headings():
+    text = "```sh\n# install\nmake\n```\n\nA paragraph of\nmore lines.\n---\n\n----\n\n    # indented"
+    assert not [block for block in blocks(text) if block.kind == "heading"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "part", ["```python\n", "a\n", ". ", "- a\n", "----\n\n", "`", "#", "# [", "船", "word "]
+)
+def test_no_text_takes_endless_time(part):
+    text = part * 10_000
+    assert sum(len(span_text) for span_text in texts_of(text, min_prose=0)) <= len(text)
+
+
+# What is dropped
+
+
+def reasons(text, **options):
+    kept, dropped = passages(text, **options)
+    return [row["reason"] for row in dropped] if not kept else []
+
+
+GRAMMAR = "\n".join(f'   rule_{n}   ::= "word" [rule_{n + 1}] ("," rule_{n + 2})* | digit+' for n in range(9))
+FIGURES = "| Year | Depth | Flow |\n|---|---|---|\n" + "\n".join(
+    f"| {1990 + n} | {n * 1.7:.1f} | {n * 31} |" for n in range(20)
+)
+INDEX = "\n\n".join(f"berth {name}, Assigning, Leaving" for name in "abcdefghijklm")
+LINKS = "\n".join(f"- [Page {n}](https://example.org/{n})" for n in range(12))
+CITATIONS = "Pub. L. 86–523, § 7, June 27, 1960, 74 Stat. 221; Pub. L. 93–291, § 1(9), 88 Stat. 175; " * 4
+CODE = "```\n" + 'if (berth.taken) { throw new Error("taken"); }\n' * 9 + "```"
+SHOUT = "ALL VESSELS MUST REPORT TO THE HARBOUR MASTER WITHOUT DELAY OR THEY WILL BE SENT AWAY. " * 4
+
+
+@pytest.mark.parametrize("text", [GRAMMAR, FIGURES, INDEX, LINKS, CITATIONS, CODE, SHOUT])
+def test_what_is_no_prose_is_dropped(text):
+    assert set(reasons(text)) == {"not prose"}
+    assert reasons(text, min_prose=0) == []
+
+
+def test_a_licence_is_dropped():
+    text = (
+        "Permission is hereby granted, free of charge, to any person obtaining a copy of this software. The above "
+        "copyright notice shall be included. The software is provided “as is”, without warranty of any kind."
+    )
+    assert is_licence(text) and reasons(text) == ["licence text"]
+    assert not is_licence("A work may be copied without warranty. " + WORDS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The vessel reports its draught to the harbour master before it enters.",
+        "(2) each person who holds a permit under subsection (a) of this section; and",
+        "Судно сообщает капитану порта о своей осадке до входа в гавань.",
+        "تبلغ السفينة مدير الميناء بغاطسها قبل دخولها إلى الميناء.",
+        "船只在进港前向港口管理员报告吃水深度。",
+        "जहाज बंदरगाह में प्रवेश करने से पहले अपनी गहराई बताता है।",
+        "선박은 입항하기 전에 항만 관리자에게 흘수를 보고한다.",
+    ],
+)
+def test_a_sentence_of_any_script_is_prose(text):
+    assert is_prose(text)
+
+
+def test_a_table_that_says_something_is_prose():
+    cell = "Converts the string to all lower case, by the rules of the database."
+    drawn = "+---+--------------------------------+\n| a | Converts the string to all     |\n"
+    drawn += "|   | lower case, by the rules.      |\n+---+--------------------------------+"
+    assert prose_share(f"| `lower` | {cell} |\n| --- | --- |\n| `b` | {cell} |") > 0.8
+    assert prose_share(drawn) > 0.8
+
+
+def test_a_short_document_and_an_endless_word_are_dropped_with_their_reasons():
+    assert reasons("Too little.") == ["too short"]
+    assert reasons("x" * 2000) == ["too long"]
+
+
+def test_explained_code_is_kept():
+    assert reasons(f"{WORDS * 4}\n\n{CODE}") == []
+
+
+def test_the_smallest_may_not_exceed_the_largest():
+    with pytest.raises(ValidationError, match="min_chars"):
+        Options(max_chars=200, min_chars=300)
+
+
+def test_no_rows_in_no_rows_out():
+    outcome = chunk(pa.Table.from_pylist([], schema=DOCUMENTS), Options(), CONTEXT)
+    assert len(outcome.kept) == len(outcome.dropped) == 0
+
+
+def test_the_language_reference():
+    from pydoc_data.topics import topics
+
+    kept, dropped = passages(*topics.values())
+    assert len(kept) > 300 and len(dropped) < 60
+    assert any(row["text"].startswith("String and Bytes literals") for row in dropped)  # a grammar
+    assert any("str.casefold()" in row["text"] for row in kept)
