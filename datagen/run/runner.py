@@ -19,8 +19,9 @@ from distributed import Client, Future
 from datagen.cluster.local import open_cluster
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
-from datagen.errors import BudgetSpent, UserError
+from datagen.errors import BudgetSpent
 from datagen.recipe.model import Recipe
+from datagen.recipe.wiring import wire
 from datagen.report.html import write_report
 from datagen.request import Usage
 from datagen.run import budget, folder, model_tasks, tasks
@@ -95,32 +96,6 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
             watcher.end(record, resumed=False)
         write_report(running)
         return folder.finish(running, home)
-
-
-def wire(steps: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
-    """
-    Find out whose tables each stage reads.
-
-    Parameters
-    ----------
-    steps
-        Name, kind of table taken and kind given, in the order of the line.
-
-    Returns
-    -------
-    Stage -> stages that it reads. A stage that gives another kind than it takes adds its table to those
-    of that kind; one that gives the kind it takes replaces them all.
-    """
-    current: dict[str, list[str]] = {}
-    wired = {}
-    for name, takes, gives in steps:
-        if takes and takes not in current:
-            raise UserError(
-                f"stages.{name} takes {takes}, but no stage before it gives any; add one that does"
-            )
-        wired[name] = list(current.get(takes, []))
-        current[gives] = [name] if takes == gives else [*current.get(gives, []), name]
-    return wired
 
 
 class _StageRun:

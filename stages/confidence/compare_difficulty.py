@@ -26,7 +26,7 @@ from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.curves import Floats, ranks
 from datagen.stages.confidence.score_columns import KINDS
-from datagen.stages.select.select.methods import hardest
+from datagen.stages.shared.ranking import hardest
 from datagen.store.parquet import write_json
 
 

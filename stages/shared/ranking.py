@@ -40,3 +40,10 @@ def confidence(score: dict[str, float | None]) -> str:
     """Say by which score a row was ranked, for the details of dropped rows."""
     told = (f"{name} {score[name]:.3g}" for name in SCORES if score[name] is not None)
     return next(told, "no score")
+
+
+def hardest(measured: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Order rows by difficulty, the hardest below 1 first, the unmeasured last; list those of 1 or more."""
+    order = np.argsort(-measured, kind="stable")  # NaN last
+    of_use = ~(measured[order] >= 1)
+    return order[of_use], np.sort(order[~of_use])

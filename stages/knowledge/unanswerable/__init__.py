@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 import datagen.stage
+from datagen.recipe.wiring import wire
 from datagen.request import Reject
-from datagen.run.runner import wire
 from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.knowledge.unanswerable import change, search

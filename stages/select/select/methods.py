@@ -13,7 +13,7 @@ from datagen.stages.select.delift.by_utility import by_utility
 from datagen.stages.select.select import entropy, space
 from datagen.stages.select.select.greedy import Floats, Numbers, Ranking
 from datagen.stages.select.select.rows import Rows
-from datagen.stages.shared.ranking import SCORES, best_first, confidence
+from datagen.stages.shared.ranking import SCORES, best_first, confidence, hardest
 
 if TYPE_CHECKING:
     from datagen.stages.select.select import Options
@@ -108,13 +108,6 @@ def _by_difficulty(rows: Rows, name: str) -> Ranked:
         return f"no {name}" if np.isnan(worth[number]) else f"{name} {worth[number]:.3g}"
 
     return Ranked(order, worth, tell, ("the instruction does not help", refused))
-
-
-def hardest(measured: Floats) -> tuple[Numbers, Numbers]:
-    """Order rows by difficulty, the hardest below 1 first, the unmeasured last; list those of 1 or more."""
-    order = np.argsort(-measured, kind="stable")  # NaN last
-    of_use = ~(measured[order] >= 1)
-    return order[of_use], np.sort(order[~of_use])
 
 
 def _by_entropy(rows: Rows, most: int, options: "Options") -> Ranked:

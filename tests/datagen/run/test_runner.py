@@ -17,8 +17,9 @@ import toys
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
+from datagen.recipe.wiring import wire
 from datagen.run.folder import open_run
-from datagen.run.runner import run, wire
+from datagen.run.runner import run
 from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
 from datagen.store.journal import read_journal

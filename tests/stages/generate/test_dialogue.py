@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rows import example, measured, put_through
 
 from datagen.prompt import load
-from datagen.run.runner import wire
+from datagen.recipe.wiring import wire
 from datagen.stages.filter.curate import stage as curate
 from datagen.stages.filter.dedup import stage as dedup
 from datagen.stages.generate.dialogue import stage as dialogue
