@@ -16,9 +16,16 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The lock is complete, so nothing is resolved and nothing else is installed.
+# The lock is complete, so nothing is resolved and nothing else is installed. torch comes first: under its plain version
+# an ordinary index offers the CUDA build, which needs libraries that the lock leaves out.
+TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\)$$/\1+cpu/p' requirements.lock)
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps "$(TORCH)" 2>/dev/null \
+		|| $(BIN)/pip install --quiet --no-deps --index-url "$(TORCH_CPU_INDEX)" "$(TORCH)" \
+		|| { echo "make: no index offers $(TORCH); set TORCH_CPU_INDEX to an index or folder that does" >&2; exit 1; }
 	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

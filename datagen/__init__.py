@@ -1,3 +1,3 @@
 """Turn an organisation's documents into data its language model can be fine-tuned on."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
