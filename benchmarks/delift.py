@@ -61,7 +61,10 @@ def measure(pairs: dict[str, planted.Pair], options: argparse.Namespace, folder:
 
 
 def _rows(finished: Run, stage: str) -> list[dict[str, Any]]:
-    return pa.concat_tables(map(read_part, parts(finished.stage_folder(stage)))).to_pylist()
+    rows: list[dict[str, Any]] = pa.concat_tables(
+        map(read_part, parts(finished.stage_folder(stage)))
+    ).to_pylist()
+    return rows
 
 
 def figures(finished: Run, pairs: dict[str, planted.Pair]) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def _job(spec: Model, workload: Workload, folder: Path) -> Job:
         return map(workload.request, rows["number"].to_pylist())
 
     stage = ModelStage("ask", "asks", "passages", "examples", ask, read=lambda *_: None)  # type: ignore[arg-type]
-    recipe = Recipe(name="benchmark", corpus=[{"path": "none"}], models=Models(generator=spec))  # type: ignore[list-item]
+    recipe = Recipe(name="benchmark", corpus=[{"path": "none"}], models=Models(generator=spec))
     context = Context("ask", recipe, folder, identify(spec))
     return Job("ask", stage, Options(), context, folder / "ask")
 

@@ -39,8 +39,9 @@ from datagen.prompt import load
 from datagen.recipe.model import Recipe
 from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.reading.mine import exercises_of
+from datagen.stages.reading.mine import Options
 from datagen.stages.reading.mine import stage as mine
+from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
 from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.sources.chunk import stage as chunk
@@ -200,7 +201,7 @@ def miner(documents: Sequence[Document]) -> Work:
         chunk.apply(_table(documents[share::SHARES]), chunk.options(), _context("chunk")).kept
         for share in range(SHARES)
     ]
-    options, language = mine.options(), read(load("mined/en"))
+    options, language = Options(), read(load("mined/en"))
     learnt = learn((count_words(table["text"], language) for table in tables), language, options.domain_words)
     domain = frozenset(learnt.to_pylist())
     counts = [

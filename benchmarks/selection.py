@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from datagen.recipe.model import Recipe
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select import apply, stage
+from datagen.stages.select.select import Options, apply, stage
 from datagen.stages.shared.similarity.vectors import learn
 from datagen.store.parquet import part_name, parts, read_part, write_table
 
@@ -66,7 +66,7 @@ def run(folder: Path, method: str) -> None:
     """Select by a method in this process, and print the figures."""
     tables = parts(folder / "rows")
     recipe = Recipe.model_validate({"name": "bench", "corpus": [{"python": "pydoc_data.topics:topics"}]})
-    options = stage.options.model_validate(
+    options = Options.model_validate(
         {
             "method": {"reading": method},
             "max_share": {"reading": KEPT},

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.stage import Context, Partitions
-from datagen.stages.select.delift.neighbours import EARLIER, ROWS, WANTED
+from datagen.stages.select.delift import EARLIER, ROWS, WANTED
 from datagen.stages.select.select.greedy import Floats, Numbers, Ranking, cover_pairs
 from datagen.stages.select.select.rows import Rows
 

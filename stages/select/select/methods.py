@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from datagen.stage import Context, Partitions
-from datagen.stages.select.delift.by_utility import by_utility
+from datagen.stages.select.delift import by_utility
 from datagen.stages.select.select import entropy, space
 from datagen.stages.select.select.greedy import Floats, Numbers, Ranking
 from datagen.stages.select.select.rows import Rows
@@ -64,7 +64,7 @@ def rank(
     if method == "entropy":
         return _by_entropy(rows, most, options)
     if method == "utility":
-        return _with(by_utility(rows, partitions, context), "gain {:.3g}")
+        return _with(by_utility.by_utility(rows, partitions, context), "gain {:.3g}")
     path = context.scratch / f"{rows.kind}.npy"
     own = space.gather(files["rows"], rows.drawn, path)
     if method == "vote_k":

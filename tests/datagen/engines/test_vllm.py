@@ -244,7 +244,7 @@ OPEN = """
 import asyncio, time
 from datagen.engines.supervised import GuardedEngine
 from datagen.engines.identity import identify
-from datagen.recipe import VllmModel
+from datagen.recipe.model import VllmModel
 from datagen.request import Request, Sampling
 
 async def work():
