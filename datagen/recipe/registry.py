@@ -120,7 +120,7 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     place = offered.get(use, use)
     if ":" not in place:
         raise UserError(
-            f"there is no stage {use!r}; available are {', '.join(sorted(offered))}. "
+            f"there is no stage {use!r}; there are {', '.join(sorted(offered))}. "
             "Name a stage of your own with use: package.module:stage or use: ./file.py:stage"
         )
     stage = load(place, folder, "the stage")
