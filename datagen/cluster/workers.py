@@ -162,7 +162,8 @@ class Crew:
             self._complete = time.monotonic()
         elif time.monotonic() - self._complete > PATIENCE_SECONDS:
             worker = "worker with the resource engine" if self._engine else "worker"
-            command = start_command(str(getattr(self._client.scheduler, "address", "")), self._engine)
+            assert self._client.scheduler is not None  # it is connected
+            command = start_command(str(self._client.scheduler.address), self._engine)
             raise UserError(
                 f"for {PATIENCE_SECONDS:.0f} seconds the cluster had no {worker}; "
                 f"start one with: {command}. {AGAIN}"

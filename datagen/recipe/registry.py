@@ -1,8 +1,8 @@
 """
 The stage registry: which stages exist, in the order of the pipeline, and how they are found by name.
 
-`BUILT_IN` is the one place where a built-in stage is declared. The default pipeline, ``datagen stages``, the
-README's diagram and docs/recipe.md are made from it. Other packages add stages through the entry point group
+`BUILT_IN` is the one place where a built-in stage is declared. The default pipeline, ``datagen stages`` and
+docs/recipe.md are made from it. Other packages add stages through the entry point group
 ``datagen.stages``.
 """
 
@@ -83,7 +83,7 @@ BUILT_IN = (
     BuiltIn("semantic_dedup", "filter.semantic_dedup:stage"),
     BuiltIn("decontaminate", "filter.decontaminate:stage", default=True),
     BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
-    BuiltIn("delift_utility", "select.delift.utility:stage"),
+    BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
     BuiltIn("select", "select.select:stage", default=True),
     BuiltIn("mix", "handoff.mix:stage", default=True),
     BuiltIn("handoff", "handoff.handoff:stage", default=True),

@@ -139,7 +139,8 @@ def _found(options: Options, folder: Path) -> list[Validator]:
     for use, validator in zip(options.validators, found, strict=True):
         if not isinstance(validator, Validator):
             raise UserError(
-                f"{use!r} is a {type(validator).__name__}, not a validator (see stages/validate.py)"
+                f"{use!r} is a {type(validator).__name__}, not a validator "
+                "(see stages/confidence/validate.py)"
             )
     names = [validator.name for validator in found]
     if taken := [name for name in names if name in EXAMPLES.names or names.count(name) > 1]:

@@ -1,4 +1,4 @@
-"""Questions about rivers that were put to a target, and what `stages.refuse` is told of them."""
+"""Questions about rivers that were put to a target, and what `datagen.stages.knowledge.refuse` is told of them."""
 
 from rows import example
 

@@ -1,5 +1,5 @@
 """
-Give each row the examples that it is tried with, for `datagen.stages.select.delift.utility` to measure.
+Give each row the examples that it is tried with, for `datagen.stages.select.delift.pairwise_utility`.
 
 A utility is that of one row as an example for another, and all pairs of rows are their square. So a row is
 tried with its nearest `neighbours`: that many other rows of this run, that many of earlier releases, that

@@ -10,7 +10,7 @@ by the kind's method:
 * ``coverage``: those that stand for all rows (facility location). Given ``earlier``, only what earlier
   releases do not stand for counts; given ``wanted``, only what is like that;
 * ``utility``: those that as examples help the target with all rows, by what `pair` and
-  `datagen.stages.select.delift.utility` measured (DELIFT); without a budget three in ten;
+  `datagen.stages.select.delift.pairwise_utility` measured (DELIFT); without a budget three in ten;
 * ``vote_k``: those that many rows are near to, and not the same rows again;
 * ``entropy``: those whose categories are spread most evenly (greedy maximum entropy);
 * ``novelty``: those farthest from all rows of earlier releases.

@@ -22,18 +22,18 @@ from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.schema import EXAMPLES, table_of
-from datagen.stages.select.delift import neighbours, utility
+from datagen.stages.select.delift import neighbours, pairwise_utility
 from datagen.stages.select.select import stage
 from datagen.store.parquet import parts, read_part, write_table
 
-COLUMN = {"utility": utility.UTILITY}
+COLUMN = {"utility": pairwise_utility.UTILITY}
 
 
 def measured(rows, size=None, **options):
     """Pair the rows and have the target read them."""
     tried, _ = put_through(neighbours.stage, rows, size, **options)
     table = table_of(pa.schema([*EXAMPLES, ("nearest", neighbours.NEAREST)]), tried)
-    kept, _, requests = ask(utility.stage, table, target)
+    kept, _, requests = ask(pairwise_utility.stage, table, target)
     return kept, requests
 
 

@@ -14,7 +14,7 @@ from datagen.request import Identity
 from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stages.confidence import difficulty
 from datagen.stages.select.delift.neighbours import NEAREST
-from datagen.stages.select.delift.utility import stage
+from datagen.stages.select.delift.pairwise_utility import stage
 
 ROW = {"question": "Who built it?", "answer": "Gustave Eiffel"}
 
