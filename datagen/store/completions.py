@@ -2,11 +2,11 @@
 The completions table: every answer that was ever paid for, by the key of its request.
 
 A run's ``completions/`` holds *segments* (`datagen.store.segments`, written once) and, while requests are
-out, *journals* (JSON lines, appended as answers come, each by one writer). Nobody writes to a file of another, so
-any number of workers may share the folder. A worker that is done with a partition turns its journal into a
-segment; journals that a killed one left behind, whose last line may be torn, are settled by the next run.
-The one who holds the run's lease merges small segments as they gather. docs/completions.md says how the
-table grows.
+out, *journals* (JSON lines, appended as answers come, each by one writer). Nobody writes to a file of
+another, so any number of workers may share the folder. A worker that is done with a partition turns its
+journal into a segment; journals that a killed one left behind, whose last line may be torn, are settled by
+the next run. The one who holds the run's lease merges small segments as they gather. docs/completions.md
+says how the table grows.
 """
 
 import hashlib

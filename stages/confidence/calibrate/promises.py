@@ -3,12 +3,12 @@ The threshold above which the share of right rows is at least what was promised,
 
 Three things make the promise hold, and leaving one out breaks it:
 
-* The rows that are judged for it are drawn at random from all rows (`datagen.stages.confidence.labels.draw`).
-So those of   them above a threshold are a random sample of all rows above it, and the number of right ones has
-  binomial tails, or thinner ones, since nothing is drawn twice: it is a sum of independent trials (Vatutin
-  and Mikhailov, Theory Probab. Appl. 27, 1982), of which equal ones have the widest tails (Hoeffding, Ann.
-  Math. Stat. 27, 1956, theorem 5). Clopper and Pearson's bound (Biometrika 26, 1934) holds for any
-  threshold that is named beforehand.
+* The rows that are judged for it are drawn at random from all rows
+  (`datagen.stages.confidence.labels.draw`). So those of   them above a threshold are a random sample of
+  all rows above it, and the number of right ones has binomial tails, or thinner ones, since nothing is
+  drawn twice: it is a sum of independent trials (Vatutin and Mikhailov, Theory Probab. Appl. 27, 1982),
+  of which equal ones have the widest tails (Hoeffding, Ann. Math. Stat. 27, 1956, theorem 5). Clopper and
+  Pearson's bound (Biometrika 26, 1934) holds for any threshold that is named beforehand.
 * They took no part in learning the confidence.
 * Of many thresholds the best looking one is not named beforehand: with enough of them, one looks good by
   luck. They are tested one after another in a sequence that other labels fix, and the first that fails
