@@ -4,7 +4,7 @@ The threshold above which the share of right rows is at least what was promised,
 Three things make the promise hold, and leaving one out breaks it:
 
 * The rows that are judged for it are drawn at random from all rows
-  (`datagen.stages.confidence.labels.draw`). So those of   them above a threshold are a random sample of
+  (`datagen.stages.confidence.labels.draw`). So those of them above a threshold are a random sample of
   all rows above it, and the number of right ones has binomial tails, or thinner ones, since nothing is
   drawn twice: it is a sum of independent trials (Vatutin and Mikhailov, Theory Probab. Appl. 27, 1982),
   of which equal ones have the widest tails (Hoeffding, Ann. Math. Stat. 27, 1956, theorem 5). Clopper and
