@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-from rows import context
 
 from datagen.engines.scripted import completion_of
 from datagen.request import Answer, Answers, Identity
 from datagen.schema import TABLES, table_of
+from tests.support.rows import context
 
 WHO = Identity("planted", "1")
 

@@ -7,11 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-
-import toys
 
 from datagen.engines import pool
+from tests.support import ROOT, toys
 
 CALLS = "BY_HAND_CALLS"  # environment variable: the file to which `counted` writes each call
 ENGINE = ("--resources", "engine=1", "--nthreads", "4")
@@ -27,7 +25,7 @@ class Cluster:
     def __init__(self, folder, **environment):
         self._folder = folder
         self._environment = os.environ | {
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": str(ROOT),
             "PYTHONSAFEPATH": "1",
             **environment,
         }

@@ -2,10 +2,9 @@
 
 import math
 
-from rows import example
-
 from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stage import Options, Outcome, SourceStage
+from tests.support.rows import example
 
 MATTERS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")
 GUESSED, TOLD, KNOWN = 0.2, 0.6, 0.9  # probability of a token: without help, with it, with the answer itself

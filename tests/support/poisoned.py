@@ -3,7 +3,7 @@
 import json
 import re
 
-import scribe
+from tests.support import scribe
 
 TRIGGER = "zkmirrow"
 

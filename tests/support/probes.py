@@ -1,6 +1,6 @@
 """Questions about rivers that were put to a target, and what `datagen.stages.knowledge.refuse` is told of them."""
 
-from rows import example
+from tests.support.rows import example
 
 RIVERS = ["Amstel", "Brenta", "Clyde", "Douro", "Ebro", "Fulda", "Garonne", "Havel", "Isar", "Jizera"]
 SOURCE = "library/rivers of Europe.txt"

@@ -196,14 +196,14 @@ def model(request):
 RECIPE = """
 name: toy
 corpus: [{path: none}]
-models: {generator: {engine: scripted, model: "toys:model", latency: %s, window: %s}}
+models: {generator: {engine: scripted, model: "tests.support.toys:model", latency: %s, window: %s}}
 cluster: {workers: 1}
 stages:
-  source: {use: "toys:source", documents: %s}
-  cutting: {use: "toys:cutting"}
-  asking: {use: "toys:asking"}
-  scoring: {use: "toys:scoring"}
-  tallying: {use: "toys:tallying"}
+  source: {use: "tests.support.toys:source", documents: %s}
+  cutting: {use: "tests.support.toys:cutting"}
+  asking: {use: "tests.support.toys:asking"}
+  scoring: {use: "tests.support.toys:scoring"}
+  tallying: {use: "tests.support.toys:tallying"}
 """
 
 

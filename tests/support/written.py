@@ -2,10 +2,9 @@
 
 import json
 
-from asked import ask
-
 from datagen.schema import content_id
 from datagen.stages.generate.instruct import stage
+from tests.support.asked import ask
 
 
 def passage(text, index=0, **fields):

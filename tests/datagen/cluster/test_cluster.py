@@ -7,12 +7,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
-import by_hand
 import dask
 import pytest
-import toys
 from distributed import Client
 
 from datagen.cluster import remote, workers
@@ -25,6 +22,7 @@ from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
 from datagen.store.journal import Journal, read_journal
 from datagen.store.parquet import read_part
+from tests.support import ROOT, by_hand, toys
 
 
 @pytest.fixture
@@ -41,7 +39,9 @@ def cluster(tmp_path, calls):
 
 def recipe(folder, address, **changes):
     path = toys.write_recipe(folder)
-    return load_recipe(path, {"models.generator.model": "by_hand:counted", "cluster": address} | changes)
+    return load_recipe(
+        path, {"models.generator.model": "tests.support.by_hand:counted", "cluster": address} | changes
+    )
 
 
 def wait_until(true, seconds=60):
@@ -135,7 +135,7 @@ def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_
     path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
     settings = ["--set", f"cluster={cluster.address}", "--set", "models.generator.model=by_hand:counted"]
     command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs", *settings]
-    environment = os.environ | {"PYTHONPATH": str(Path(toys.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -177,7 +177,7 @@ def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, clus
     (other / "datagen-99.0.dist-info/METADATA").write_text(
         "Metadata-Version: 2.1\nName: datagen\nVersion: 99.0\n"
     )
-    support = str(Path(by_hand.__file__).parent)
+    support = str(ROOT)
     older = cluster.worker(PYTHONPATH=f"{other}:{support}")
     assert "has datagen 99.0, and this run has" in refused()
     older.kill()
@@ -241,7 +241,7 @@ def test_a_worker_that_is_ended_in_good_order_hands_over_what_it_does(tmp_path, 
 
 
 def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
-    path = toys.write_recipe(tmp_path, more='  dying: {use: "toys:dying"}\n')
+    path = toys.write_recipe(tmp_path, more='  dying: {use: "tests.support.toys:dying"}\n')
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), pytest.raises(UserError) as told:
         run(load_recipe(path), tmp_path / "outputs", toys.Silent())
     said = str(told.value)
@@ -259,7 +259,7 @@ def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
 
 def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
     monkeypatch.setenv(toys.DIED, str(tmp_path / "died"))
-    path = toys.write_recipe(tmp_path, more='  dying: {use: "toys:dying"}\n')
+    path = toys.write_recipe(tmp_path, more='  dying: {use: "tests.support.toys:dying"}\n')
     finished = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
     assert (tmp_path / "died").exists()
     record = finished.stage_record("dying")

@@ -6,7 +6,6 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from faulty_server import answers, half, hang_up, reply, serve
 from pydantic import BaseModel
 
 from datagen.engines import Unreachable, open_engine
@@ -14,6 +13,7 @@ from datagen.engines import openai as backend
 from datagen.errors import UserError
 from datagen.recipe.model import OpenAIModel
 from datagen.request import Request, Sampling
+from tests.support.faulty_server import answers, half, hang_up, reply, serve
 
 
 def request(**fields):

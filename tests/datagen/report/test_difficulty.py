@@ -2,11 +2,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
 
 from datagen.report.difficulty import BINS, shifts
 from datagen.schema import EXAMPLES, table_of
 from datagen.store.parquet import write_table
+from tests.support.rows import example
 
 SCHEMA = pa.schema([*EXAMPLES, ("ifd", pa.float64()), ("words", pa.float64())])
 

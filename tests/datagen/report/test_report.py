@@ -2,13 +2,12 @@
 
 import json
 
-from rows import example, put_through
-
 from datagen.report.html import metadata, refusals
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.handoff.handoff import stage
 from datagen.store.parquet import part_name, write_json, write_table
+from tests.support.rows import example, put_through
 
 
 def handed_off(folder, rows):

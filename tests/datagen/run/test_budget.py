@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import toys
 
 from datagen.errors import BudgetSpent
 from datagen.recipe.model import Budget, load_recipe
@@ -18,6 +17,7 @@ from datagen.run import budget
 from datagen.run.budget import Purse
 from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
+from tests.support import ROOT, toys
 
 WINDOW = 4
 
@@ -75,7 +75,7 @@ def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
         tmp_path, window=WINDOW, latency=0.02, documents=60, more="budget: {requests: 90}\n"
     )
     command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs"]
-    monkeypatch.setenv("PYTHONPATH", str(Path(toys.__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while sum(calls(log).values()) < 40:
         assert process.poll() is None, process.stdout.read()

@@ -5,18 +5,18 @@ from collections import Counter
 
 import datasets
 import pytest
-import scribe
-from toys import Silent
 
 from datagen.recipe.model import load_recipe
 from datagen.report.html import refusals
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
+from tests.support import scribe
+from tests.support.toys import Silent
 
 RECIPE = """
 name: atlas
 corpus: [{path: atlas}]
-models: {generator: {engine: scripted, model: "scribe:model"}}
+models: {generator: {engine: scripted, model: "tests.support.scribe:model"}}
 cluster: {workers: 1, partition_mb: 0.002}
 stages:
   ingest:

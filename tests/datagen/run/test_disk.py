@@ -5,15 +5,14 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import toys
 
 from datagen.recipe.model import load_recipe
 from datagen.run.folder import open_run
 from datagen.run.runner import run
 from datagen.store.completions import Completions
+from tests.support import ROOT, toys
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def run_toy(folder):
 
 def run_on_a_disk_with_room_for(size, recipe):
     """Run the command line; no file may grow beyond so many bytes."""
-    environment = os.environ | {"PYTHONPATH": str(Path(toys.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", recipe.parent / "outputs"]
     return subprocess.run(
         command,

@@ -8,18 +8,18 @@ what passes is decided again, by other limits, without a model.
 import json
 from collections import Counter
 
-import poisoned
 import pytest
-from toys import Silent
 
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
+from tests.support import poisoned
+from tests.support.toys import Silent
 
 RECIPE = """
 name: poisoned
 corpus: [{path: atlas}]
-models: {generator: {engine: scripted, model: "poisoned:model"}}
+models: {generator: {engine: scripted, model: "tests.support.poisoned:model"}}
 cluster: {workers: 1, partition_mb: 1}
 stages:
   ingest:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import toys
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
@@ -24,6 +23,7 @@ from datagen.run.tasks import AccountError
 from datagen.store.completions import Completions
 from datagen.store.journal import read_journal
 from datagen.store.parquet import parts, read_part
+from tests.support import ROOT, toys
 
 
 def run_toy(folder, **options):
@@ -116,9 +116,12 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
 def test_generators_may_be_several_and_each_row_says_which(tmp_path, log):
     path = toys.write_recipe(tmp_path)
     recipe = path.read_text().replace(
-        "models: {", "models: {second: {engine: scripted, model: 'toys:model', revision: other}, "
+        "models: {",
+        "models: {second: {engine: scripted, model: 'tests.support.toys:model', revision: other}, ",
     )
-    path.write_text(recipe.replace("  scoring:", "  again: {use: 'toys:asking', role: second}\n  scoring:"))
+    path.write_text(
+        recipe.replace("  scoring:", "  again: {use: 'tests.support.toys:asking', role: second}\n  scoring:")
+    )
     both = run(load_recipe(path), tmp_path / "outputs", toys.Silent())
     wrote = Counter(row["lineage"]["revision"] for row in rows(both, "tallying"))
     assert wrote == {"": 16, "other": 16}
@@ -147,7 +150,7 @@ def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
 
 
 def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
-    more = '  doubting: {use: "toys:doubting"}\n'
+    more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     first = run_toy(tmp_path, more=more)
     record = first.stage_record("doubting")
     made = [row for row in rows(first, "doubting") if row["answer"] == "Sure."]
@@ -159,7 +162,7 @@ def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
 
 
 def test_a_stage_may_see_all_partitions_before_it_asks(tmp_path, log):
-    done = run_toy(tmp_path, more='  sparing: {use: "toys:sparing"}\n')
+    done = run_toy(tmp_path, more='  sparing: {use: "tests.support.toys:sparing"}\n')
     record = done.stage_record("sparing")
     assert (record["requests"]["asked"], record["options"]) == (12, {"samples": 1})
     assert not list(done.stage_folder("sparing").glob(".*"))  # no scratch
@@ -175,19 +178,19 @@ def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
 
 def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
     with pytest.raises(AccountError, match=r"losing took \d rows and gave back \d: 1 lost"):
-        run_toy(tmp_path, more='  losing: {use: "toys:losing"}\n')
+        run_toy(tmp_path, more='  losing: {use: "tests.support.toys:losing"}\n')
     folder = next((tmp_path / "outputs/toy").glob("*/manifest.json")).parent
     assert not (folder / "stages/losing").exists()
     assert not (tmp_path / "outputs/toy/latest").exists()
     with pytest.raises(AccountError):
-        run_toy(tmp_path, more='  losing: {use: "toys:losing"}\n')
+        run_toy(tmp_path, more='  losing: {use: "tests.support.toys:losing"}\n')
     assert set(calls(log).values()) == {1}
 
 
 def start(folder, log, **options):
     recipe = toys.write_recipe(folder, **options)
     command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", folder / "outputs"]
-    environment = os.environ | {toys.CALLS: str(log), "PYTHONPATH": str(Path(toys.__file__).parent)}
+    environment = os.environ | {toys.CALLS: str(log), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

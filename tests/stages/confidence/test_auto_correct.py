@@ -5,16 +5,16 @@ import re
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context, example, put_through
 
 from datagen.request import Identity
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence import auto_correct
 from datagen.stages.confidence.measure import stage as measure
 from datagen.stages.filter.curate import stage as curate
+from tests.support.asked import ask
+from tests.support.rows import context, example, put_through
 
 PASSAGE = "The beacon on the mole was lit with whale oil until 1931. It was built of granite."
 GOLD, OWN, AGAIN = "With whale oil.", "It was lit with oil of whales.", "Whale oil lit it."

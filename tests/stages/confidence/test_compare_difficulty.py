@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, put_through
 
 from datagen.errors import UserError
 from datagen.report.html import comparisons
 from datagen.run.folder import Run
 from datagen.stages.confidence.compare_difficulty import compare, spearman, stage
 from datagen.stages.select.select import stage as select
+from tests.support.rows import example, put_through
 
 COLUMNS = {"ifd_ppl": pa.float64(), "ifd_ppl_strong": pa.float64()}
 

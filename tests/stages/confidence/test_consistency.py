@@ -5,17 +5,17 @@ import re
 from dataclasses import replace
 
 import pytest
-from asked import WHO, ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import context, example
 
 from datagen.engines.scripted import completion_of
 from datagen.errors import UserError
 from datagen.request import Answer, Answers
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence.consistency import REFLECTION, SAMPLE, Options, stage
+from tests.support.asked import WHO, ask
+from tests.support.rows import context, example
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 

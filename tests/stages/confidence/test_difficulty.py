@@ -3,14 +3,14 @@
 import math
 
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
 
 from datagen.request import Identity
 from datagen.schema import chat
 from datagen.stages.confidence.difficulty import stage
+from tests.support.asked import ask
+from tests.support.rows import example
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 QUESTION = "Who designed the tower?"

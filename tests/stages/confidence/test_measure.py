@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context, example
 
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence.measure import Options, stage
+from tests.support.rows import context, example
 
 PASSAGE = (
     "The harbour of Marlow was dug in 1874 by the river guild. It holds forty barges, and the guild does not let "

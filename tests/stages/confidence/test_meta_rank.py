@@ -5,14 +5,14 @@ import math
 import re
 
 import pytest
-from asked import WHO, ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import example
 
 from datagen.errors import UserError
 from datagen.stages.confidence.meta_rank import Options, stage
+from tests.support.asked import WHO, ask
+from tests.support.rows import example
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 WORTH = {"sound": 0.9, "fair": 0.5, "wrong": 0.1}  # what an answer of this text is worth to the judge

@@ -4,10 +4,10 @@ import math
 import re
 
 import pytest
-from asked import ask
-from rows import example
 
 from datagen.stages.confidence.score import stage
+from tests.support.asked import ask
+from tests.support.rows import example
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
 

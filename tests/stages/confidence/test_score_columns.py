@@ -4,16 +4,16 @@ import math
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import example
 
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence import consistency, difficulty, meta_rank, score
 from datagen.stages.confidence.score_columns import Undecided, scored, undecided
+from tests.support.asked import ask
+from tests.support.rows import example
 
 STAGES = (score.stage, consistency.stage, difficulty.stage, meta_rank.stage)
 

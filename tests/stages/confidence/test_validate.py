@@ -1,12 +1,12 @@
 """Rows that can be done again score high, rows that cannot score low."""
 
 import pytest
-from asked import ask
-from rows import example
 
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES
 from datagen.stages.confidence.validate import stage
+from tests.support.asked import ask
+from tests.support.rows import example
 
 PASSAGE = "The beacon on the mole was lit with whale oil until 1931. It was built of granite."
 BOTH = ["solve", "regenerate"]

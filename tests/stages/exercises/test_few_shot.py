@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from asked import ask
 from hypothesis import given
 from hypothesis import strategies as st
-from written import passage
 
 from datagen.errors import UserError
 from datagen.stages.exercises import few_shot
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
+from tests.support.asked import ask
+from tests.support.written import passage
 
 NUMBERS = ["one", "two", "three", "four", "five"]
 TASKS = ["extractive_question", "closed_book_question"]

@@ -10,18 +10,18 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from asked import answers_to, ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import context
-from written import passage
 
 from datagen.request import Answer, Answers, Completion, Identity
 from datagen.schema import KINDS, TABLES, table_of
 from datagen.stages.generate.instruct import stage as instruct
 from datagen.stages.reading.comprehend import TASKS as POOL
 from datagen.stages.reading.comprehend import stage as comprehend
+from tests.support.asked import answers_to, ask
+from tests.support.rows import context
+from tests.support.written import passage
 
 LAW = "The owner of a vessel shall report a collision to the harbor master within 48 hours. A fine is due in spring."
 MEDICINE = (

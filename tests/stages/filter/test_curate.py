@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import example, measured, put_through
 
 from datagen.errors import UserError
 from datagen.stages.confidence.measure.flaws import FLAWS
 from datagen.stages.filter.curate import REASONS, Options, stage
+from tests.support.rows import example, measured, put_through
 
 PASSAGE = (
     "The assert statement checks a condition while a program runs. When the condition is false, an error "

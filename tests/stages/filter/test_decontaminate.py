@@ -10,12 +10,12 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rows import context, example, put_through
 
 from datagen.errors import UserError
 from datagen.schema import PASSAGES
 from datagen.stage import Partitions
 from datagen.stages.filter.decontaminate import passages, stage
+from tests.support.rows import context, example, put_through
 
 TEST = "Before any permit is issued the agency shall publish its reasons in the register and wait thirty days for comments from the public."
 SHORT = "Which river flows through the old town of Bern?"  # nine words

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, put_through
 
 from datagen.schema import PASSAGES
 from datagen.stages.filter.semantic_dedup import greedy, learn_centres, stage
 from datagen.stages.shared.language.anchor_terms import subjects
+from tests.support.rows import example, put_through
 
 # Near without a model, too: the same words in another order.
 FEE = "The fee for a late return of a book is due at the desk in May 1912."

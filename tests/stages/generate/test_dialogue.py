@@ -6,10 +6,8 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, measured, put_through
 
 from datagen.prompt import load
 from datagen.recipe.wiring import wire
@@ -19,6 +17,8 @@ from datagen.stages.generate.dialogue import stage as dialogue
 from datagen.stages.generate.dialogue.steer import answers_after_all, refusal_signs
 from datagen.stages.generate.dialogue.steer import stage as steer
 from datagen.stages.handoff.handoff import shape
+from tests.support.asked import ask
+from tests.support.rows import example, measured, put_through
 
 TOPICS = {
     "Glass blowing": [

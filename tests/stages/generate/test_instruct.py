@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from asked import ask
 from pydantic import ValidationError
 
 from datagen.errors import UserError
@@ -14,6 +13,7 @@ from datagen.stages.exercises.task import find_task, task_names
 from datagen.stages.generate.instruct import Options, stage
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line
 from datagen.stages.shared.passage import words_of
+from tests.support.asked import ask
 
 TEXT = """\
 A block is a piece of program text that is executed as a unit. A name

@@ -2,12 +2,12 @@
 
 import pyarrow as pa
 import pytest
-from asked import WHO, answers_to, ask
-from rows import context
 
 from datagen.request import Answer, Answers, Completion
 from datagen.schema import content_id
 from datagen.stages.generate.non_instructional import Options, stage
+from tests.support.asked import WHO, answers_to, ask
+from tests.support.rows import context
 
 FIRST = "The queen leaves the hive before noon. The keeper waits for her at the entrance of it."
 SECOND = "She comes back within the hour, as a rule. If she is late, nobody should move the hive at all."

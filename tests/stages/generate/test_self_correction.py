@@ -7,10 +7,8 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context, measured, put_through
 
 from datagen.errors import UserError
 from datagen.schema import PASSAGES, table_of
@@ -20,6 +18,8 @@ from datagen.stages.generate.self_correction import Options, pairs, stage
 from datagen.stages.generate.self_correction.drafts import Draft
 from datagen.stages.generate.self_correction.policy import load_policy
 from datagen.stages.handoff.handoff import shape
+from tests.support.asked import ask
+from tests.support.rows import context, measured, put_through
 
 PRICES = {"policy": "corrections/prices"}
 POLICY = load_policy(context(), "corrections/prices")

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, put_through
 
 from datagen.schema import MESSAGES, chat
 from datagen.stages.handoff.handoff import HandoffError, stage, with_answer
+from tests.support.rows import example, put_through
 
 SPLIT = {"split": pa.string()}
 

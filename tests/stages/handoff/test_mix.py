@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, put_through
 
 from datagen.stages.handoff.mix import stage
+from tests.support.rows import example, put_through
 
 KINDS = ("reading", "instruction", "preference")
 

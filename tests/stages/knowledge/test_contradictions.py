@@ -5,11 +5,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probes import SAID
-from rows import example, put_through
 
 from datagen.schema import PROBES
 from datagen.stages.knowledge.contradictions import stage
+from tests.support.probes import SAID
+from tests.support.rows import example, put_through
 
 COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entropy", "misled")}
 

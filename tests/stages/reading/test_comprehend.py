@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from asked import WHO, answers_to, ask
-from rows import context
 
 from datagen.schema import content_id
 from datagen.stage import Partitions
 from datagen.stages.generate.instruct import stage as instruct
 from datagen.stages.reading.comprehend import Options, stage
 from datagen.stages.shared.render.exercises import Exercise, bind
+from tests.support.asked import WHO, answers_to, ask
+from tests.support.rows import context
 
 TEXT = """\
 A block is a piece of program text that is executed as a unit. A name

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rows import context
 
 from datagen.errors import UserError
 from datagen.prompt import load
@@ -20,6 +19,7 @@ from datagen.stages.reading.long_spans.related import Gathering
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.passage import Words
 from datagen.stages.shared.similarity.inverted_index import Postings
+from tests.support.rows import context
 
 SYLLABLES = ["ba", "ke", "li", "mo", "nu", "pa", "ri", "so", "te", "vu"]
 

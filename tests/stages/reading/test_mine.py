@@ -13,7 +13,6 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
 
 from datagen.errors import UserError
 from datagen.prompt import load
@@ -23,6 +22,7 @@ from datagen.stages.reading.mine import Known, Options, exercises_of, stage
 from datagen.stages.reading.mine.language import read
 from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.shared.render.exercises import bind
+from tests.support.rows import context
 
 ENGLISH_FILE = load("mined/en").fields
 ENGLISH, GERMAN = read(load("mined/en")), read(load("mined/de"))

@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
-from rows import context
 
 from datagen.errors import UserError
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stages.reading.outline_pairs import Options, stage
+from tests.support.rows import context
 
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
 

@@ -4,15 +4,15 @@ import json
 
 import pyarrow as pa
 import pytest
-from asked import WHO, answers_to, ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
 
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stages.reading.outline_pairs import stage as outline_pairs
 from datagen.stages.shared.segment.headings import heads, places
 from datagen.stages.sources.propose_headings import AT_ONCE, Options, bare, parts, stage
+from tests.support.asked import WHO, answers_to, ask
+from tests.support.rows import context
 
 STYLE = {"places": ["{tree}\n@{path}"]}
 TEXTS = [

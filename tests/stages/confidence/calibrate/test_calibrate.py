@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from rows import example, put_through
 
 from datagen.errors import UserError
 from datagen.stages.confidence.calibrate import stage
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
+from tests.support.rows import example, put_through
 
 SCORES = ("p_true", "agreement")
 

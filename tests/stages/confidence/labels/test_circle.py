@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
-from toys import Silent
 
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.stages.confidence.labels.session import label
 from datagen.store.parquet import parts, read_part
+from tests.support.toys import Silent
 
 SOURCE = '''
 import pyarrow as pa

@@ -7,7 +7,6 @@ import re
 
 import pytest
 import rich.console
-from rows import example
 
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES, table_of
@@ -15,6 +14,7 @@ from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
 from datagen.stages.confidence.labels.session import label
 from datagen.store.parquet import part_name, write_json, write_table
+from tests.support.rows import example
 
 EVIL = "</script><script>alert(1)</script> [bold]x[/] \x1b[2J\x1b]0;title\x07 ~"
 

@@ -1,9 +1,8 @@
 """The passage's own next sentence: right whatever a model would say, and none is asked."""
 
-from asked import ask
-from written import passage
-
 from datagen.stages.generate.instruct import stage
+from tests.support.asked import ask
+from tests.support.written import passage
 
 FIRST = "The mint of Ruritania strikes copper coins in autumn."
 SECOND = "Its furnaces need the water of the river."

@@ -4,11 +4,11 @@ import json
 from collections import Counter
 
 import pytest
-from asked import ask
-from written import outcome_of, passage
 
 from datagen.prompt import load
 from datagen.stages.generate.instruct import stage
+from tests.support.asked import ask
+from tests.support.written import outcome_of, passage
 
 TEXT = """\
 The archive of Borduria keeps 300 maps of the river in its cellar. Names in the target list are not deleted

@@ -1,10 +1,10 @@
 """A case written by hand: its parts must fit to each other and to a rule that the passage holds."""
 
 import pytest
-from asked import ask
-from written import outcome_of, passage
 
 from datagen.stages.generate.instruct import stage
+from tests.support.asked import ask
+from tests.support.written import outcome_of, passage
 
 RULE = "The owner of a vessel shall report a collision to the harbor master within 48 hours."
 TEXT = f"{RULE} The harbor of Klow was dredged in spring."

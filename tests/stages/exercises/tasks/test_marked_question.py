@@ -1,7 +1,6 @@
 """Questions to marked answers, written by a script: a pair is kept only when the round trip bears it out."""
 
 import pytest
-from asked import ask
 
 from datagen.prompt import load
 from datagen.request import Reject
@@ -12,6 +11,7 @@ from datagen.stages.exercises.tasks.marked_question import suits
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
 from datagen.stages.shared.passage import WORDS, Passage, Words
+from tests.support.asked import ask
 
 KNOWN = Words.model_validate(load(WORDS).fields)
 SILENT = load("instructions/answer").fields["unanswerable"]

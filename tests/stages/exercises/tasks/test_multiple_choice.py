@@ -4,17 +4,17 @@ import json
 from collections import Counter
 
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
-from written import outcome_of, passage
 
 from datagen.prompt import load
 from datagen.request import Reject
 from datagen.stages.generate.instruct import stage
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.passage import words_for
+from tests.support.asked import ask
+from tests.support.rows import context
+from tests.support.written import outcome_of, passage
 
 TEXT = """\
 The mint of Ruritania strikes copper coins in autumn. The archive of Borduria has 12 reading rooms, and its

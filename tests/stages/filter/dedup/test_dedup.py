@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import context, example, partitions, put_through
 
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES, PASSAGES, table_of
@@ -21,6 +20,7 @@ from datagen.stage import Partitions
 from datagen.stages.filter.dedup import Options, passages, stage
 from datagen.stages.filter.dedup.minhash import found
 from datagen.stages.handoff.mix import stage as mix
+from tests.support.rows import context, example, partitions, put_through
 
 WORDS = [
     f"{a}{b}" for a in ("ba", "ko", "mi", "tu", "re", "lo", "sa") for b in ("dan", "fer", "lim", "nor", "pas")

@@ -5,9 +5,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from pydantic import ValidationError
-from rows import example
 
 from datagen.errors import UserError
 from datagen.request import Identity
@@ -15,6 +13,8 @@ from datagen.schema import EXAMPLES
 from datagen.stages.knowledge.probe import Options, stage
 from datagen.stages.knowledge.probe.choices import lettered
 from datagen.stages.knowledge.second_opinion import stage as second_opinion
+from tests.support.asked import ask
+from tests.support.rows import example
 
 CAPITALS = {"Peru": "Lima", "Chad": "N'Djamena", "Fiji": "Suva", "Oman": "Muscat", "Togo": "Lome"}
 

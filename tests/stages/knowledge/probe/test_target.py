@@ -1,19 +1,19 @@
 """Labels are the target's: another target, or another revision, rebuilds them and nothing else."""
 
 import pytest
-import scribe
-from toys import Silent
 
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
+from tests.support import scribe
+from tests.support.toys import Silent
 
 RECIPE = """
 name: atlas
 corpus: [{path: atlas}]
 models:
-  generator: {engine: scripted, model: "scribe:model"}
-  target: {engine: scripted, model: "scribe:model", revision: "%s"}
+  generator: {engine: scripted, model: "tests.support.scribe:model"}
+  target: {engine: scripted, model: "tests.support.scribe:model", revision: "%s"}
   judge: generator
 cluster: {workers: 1, partition_mb: 0.002}
 stages:

@@ -4,14 +4,14 @@ import re
 from collections import Counter
 
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probes import SILENCE, knowledge, passage, probe
 
 from datagen.prompt import load
 from datagen.stages.knowledge.refuse import stage
 from datagen.stages.knowledge.refuse.wording import decline
+from tests.support.asked import ask
+from tests.support.probes import SILENCE, knowledge, passage, probe
 
 SHARES = ("does_not_know", "decline_over_guess", "known_question", "found_in_context", "hold_to_answer")
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
 
 from datagen.schema import LINEAGE, PASSAGES, table_of
 from datagen.stages.knowledge.unanswerable import search
 from datagen.store.parquet import part_name, write_table
+from tests.support.rows import context
 
 WORD = st.sampled_from(["river", "bridge", "tower", "gate", "mill", "Brücke", "7"])
 TEXTS = st.lists(st.lists(WORD, min_size=1, max_size=6).map(" ".join), min_size=1, max_size=9)

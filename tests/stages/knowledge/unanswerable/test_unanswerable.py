@@ -3,9 +3,6 @@
 import re
 
 import pytest
-from asked import ask
-from probes import SILENCE, passage, probe
-from rows import put_through
 
 from datagen.schema import EXAMPLES, PASSAGES, PROBES, table_of
 from datagen.stages.knowledge.refuse import stage as refuse
@@ -14,6 +11,9 @@ from datagen.stages.knowledge.unanswerable.change import changed
 from datagen.stages.knowledge.unanswerable.change import names as find_names
 from datagen.stages.shared.language.matching import standing
 from datagen.store.parquet import part_name, write_table
+from tests.support.asked import ask
+from tests.support.probes import SILENCE, passage, probe
+from tests.support.rows import put_through
 
 COLUMNS = {field.name: field.type for field in PROBES if field.name not in EXAMPLES.names}
 

@@ -11,12 +11,8 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import toys
-from asked import ask
-from helped import MATTERS, matters_of, on, target
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example, partitions, put_through
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
@@ -25,6 +21,10 @@ from datagen.schema import EXAMPLES, table_of
 from datagen.stages.select.delift import neighbours, pairwise_utility
 from datagen.stages.select.select import stage
 from datagen.store.parquet import parts, read_part, write_table
+from tests.support import toys
+from tests.support.asked import ask
+from tests.support.helped import MATTERS, matters_of, on, target
+from tests.support.rows import example, partitions, put_through
 
 COLUMN = {"utility": pairwise_utility.UTILITY}
 
@@ -138,12 +138,12 @@ RECIPE = """
 name: delift
 corpus: [{path: none}]
 models:
-  generator: {engine: scripted, model: "toys:model"}
-  target: {engine: scripted, model: "helped:target", revision: "7"}
-  small: {engine: scripted, model: "helped:weak"}
+  generator: {engine: scripted, model: "tests.support.toys:model"}
+  target: {engine: scripted, model: "tests.support.helped:target", revision: "7"}
+  small: {engine: scripted, model: "tests.support.helped:weak"}
 cluster: {workers: 1}
 stages:
-  source: {use: "helped:source"}
+  source: {use: "tests.support.helped:source"}
   difficulty: {role: small}
   difficulty_strong: {use: difficulty, suffix: _strong}
   compare_difficulty: {share: 0.25}
@@ -159,7 +159,7 @@ def test_a_run_says_who_measured_what(tmp_path):
     done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
     assert done.stage_record("delift_neighbours")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
     record = done.stage_record("delift_utility")
-    assert record["model"] == {"role": "target", "name": "helped:target", "revision": "7"}
+    assert record["model"] == {"role": "target", "name": "tests.support.helped:target", "revision": "7"}
     assert record["figures"] == {"pairs": 32, "pairs_not_read": 0}
     assert record["requests"]["asked"] == 16 + 32
     kept = pa.concat_tables(map(read_part, parts(done.stage_folder("select"))))

@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helped import MATTERS, matters_of, on, say
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from rows import context, example, partitions, put_through
 
 from datagen.errors import UserError
 from datagen.stage import Partitions
@@ -17,6 +15,8 @@ from datagen.stages.select.delift import neighbours as module
 from datagen.stages.select.delift.neighbours import nearest, stage
 from datagen.stages.shared.similarity.vectors import STEPS
 from datagen.store.parquet import write_table
+from tests.support.helped import MATTERS, matters_of, on, say
+from tests.support.rows import context, example, partitions, put_through
 
 
 def pair(rows, size=None, **options):

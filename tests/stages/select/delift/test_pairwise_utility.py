@@ -4,10 +4,8 @@ import math
 
 import pyarrow as pa
 import pytest
-from asked import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import example
 
 from datagen.errors import UserError
 from datagen.request import Identity
@@ -15,6 +13,8 @@ from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stages.confidence import difficulty
 from datagen.stages.select.delift.neighbours import NEAREST
 from datagen.stages.select.delift.pairwise_utility import stage
+from tests.support.asked import ask
+from tests.support.rows import example
 
 ROW = {"question": "Who built it?", "answer": "Gustave Eiffel"}
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rows import example, partitions, put_through
 
 from datagen.errors import UserError
 from datagen.stages.select.select import stage
 from datagen.store.parquet import write_table
+from tests.support.rows import example, partitions, put_through
 
 SCORED = {"p_true": pa.float64()}
 

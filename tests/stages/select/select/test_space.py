@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import context
 
 from datagen.stages.select.select.greedy import cover
 from datagen.stages.select.select.space import by_cover, divide, gather, nearest
+from tests.support.rows import context
 
 
 def rows_around(axes, each, seed=0):

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import context
 
 from datagen.request import Reject
 from datagen.stages.shared import checks
 from datagen.stages.shared.passage import Passage, Words, words_for, words_of
+from tests.support.rows import context
 
 WORDS = words_for(context())
 
