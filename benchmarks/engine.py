@@ -45,7 +45,8 @@ from datagen.engines import vllm as backend
 from datagen.engines.identity import identify, resolve
 from datagen.engines.openai import body_of
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Model, Models, OpenAIModel, Recipe, VllmModel
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import Model, Models, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import generate, write_requests
 from datagen.run.tasks import Job

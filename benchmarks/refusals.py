@@ -21,7 +21,8 @@ import pyarrow as pa
 from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import Recipe, VllmModel
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import VllmModel
 from datagen.request import Answer
 from datagen.schema import PASSAGES, PROBES, fraction, table_of
 from datagen.stage import Context, Partitions

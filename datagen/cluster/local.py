@@ -21,7 +21,7 @@ from datagen.cluster.hardware import cores
 from datagen.cluster.remote import join_cluster
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Cluster
+from datagen.recipe.sections import Cluster
 
 # On any free ports, so that runs side by side do not disturb each other.
 SCHEDULER = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "port": 0, "host": "127.0.0.1"}

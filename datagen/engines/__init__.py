@@ -12,7 +12,7 @@ table, and that is what makes a run repeatable.
 from typing import Protocol
 
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Completion, Request
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datagen.engines import Engine, EngineDied, open_engine
-from datagen.recipe.model import Model, OpenAIModel
+from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 LIVES = 3  # how many times a request may be alone in an engine that dies

@@ -22,7 +22,7 @@ from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Seen, measure
 from datagen.prompt import load
-from datagen.recipe.model import Model, VllmModel
+from datagen.recipe.sections import Model, VllmModel
 from datagen.request import Answer, Completion, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datagen.engines import bundled
 from datagen.recipe.errors import explain, location, mistaken, read_yaml
-from datagen.recipe.model import Section, VllmModel
+from datagen.recipe.sections import Section, VllmModel
 
 
 class Mapping(Section):

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.select.greedy import Numbers
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, Source
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Options, Outcome, SourceStage

@@ -11,7 +11,7 @@ import pytest
 from datagen.engines import EngineDied, supervised
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
-from datagen.recipe.model import ScriptedModel
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 MODEL = Identity("planted", "1")

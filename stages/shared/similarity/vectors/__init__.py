@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.stage import in_turn
 from datagen.stages.shared.similarity.vectors import hidden_states, tfidf
 
