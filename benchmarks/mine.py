@@ -36,7 +36,6 @@ from typing import Any
 import pyarrow as pa
 
 from datagen.prompt import load
-from datagen.recipe.model import Recipe
 from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
 from datagen.stages.reading.mine import Options
@@ -175,8 +174,7 @@ def _trained(documents: Sequence[Document], folder: Path) -> str:
 
 
 def _context(stage: str, output: Path = Path()) -> Context:
-    recipe = {"name": "benchmark", "corpus": [{"python": "pydoc_data.topics:topics"}]}
-    return Context(stage, Recipe.model_validate(recipe), Path(), output=output)
+    return Context(stage, output=output)
 
 
 def _table(documents: Sequence[Document]) -> pa.Table:

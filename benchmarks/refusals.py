@@ -12,7 +12,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ import pyarrow as pa
 from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import Recipe
 from datagen.recipe.sections import VllmModel
 from datagen.request import Answer
 from datagen.schema import PASSAGES, PROBES, fraction, table_of
@@ -86,9 +84,8 @@ def search(planted: Sequence[Planted]) -> list[bool]:
         rows.append(asked | {"evidence": one["own"], "lineage": lineage})
     with tempfile.TemporaryDirectory() as folder:
         write_table(table_of(PASSAGES, shelf), Path(folder) / "stages" / "chunk" / part_name(0))
-        given = {"name": "benchmark", "corpus": [{"path": "."}], "stages": {"ingest": None, "chunk": None}}
-        context = Context("unanswerable", Recipe.model_validate(given), Path(folder))
-        context = replace(context, output=Path(folder) / "out")
+        tables = {"passages": [Path(folder) / "stages" / "chunk"]}
+        context = Context("unanswerable", output=Path(folder) / "out", tables=tables)
         table, options = table_of(PROBES, rows), unanswerable.Options(share=1, changed=0)
         readers = Partitions([lambda names: table if names is None else table.select(names)])
         (number,) = unanswerable.run(readers, options, context)

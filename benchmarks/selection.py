@@ -24,7 +24,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.recipe.model import Recipe
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
 from datagen.stages.select.select import Options, apply, stage
@@ -65,7 +64,6 @@ def write_rows(folder: Path, rows: int, seed: int) -> None:
 def run(folder: Path, method: str) -> None:
     """Select by a method in this process, and print the figures."""
     tables = parts(folder / "rows")
-    recipe = Recipe.model_validate({"name": "bench", "corpus": [{"python": "pydoc_data.topics:topics"}]})
     options = Options.model_validate(
         {
             "method": {"reading": method},
@@ -75,7 +73,7 @@ def run(folder: Path, method: str) -> None:
         }
     )
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        context = Context("select", recipe, folder, output=Path(name))
+        context = Context("select", run_folder=folder, output=Path(name))
         started = time.monotonic()
         outcomes = []
         partitions = Partitions([partial(read_part, path) for path in tables])

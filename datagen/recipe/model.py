@@ -16,7 +16,7 @@ from datagen.errors import UserError
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
-from datagen.stage import ModelStage, Options, Stage
+from datagen.stage import Context, ModelStage, Options, Stage
 
 
 def _address_alone(given: Any) -> Any:
@@ -64,6 +64,20 @@ class Recipe(Section):
     def prompt_folder(self) -> Path | None:
         """The recipe's own prompts."""
         return self.folder / self.prompts if self.prompts else None
+
+    def context(self, stage: str, run_folder: Path) -> Context:
+        """Tell a stage what it may know of this recipe."""
+        return Context(
+            stage=stage,
+            seed=self.seed,
+            folder=self.folder,
+            run_folder=run_folder,
+            prompts=self.prompt_folder,
+            target=self.models.role("target"),
+            corpus=tuple(self.corpus),
+            partition_bytes=self.cluster.partition_mb * 1e6,
+            recipe=self.model_dump(mode="json"),
+        )
 
     def line(self) -> list[tuple[str, Stage, Options]]:
         """List the stages of this recipe: name in the recipe, stage, options."""

@@ -21,13 +21,13 @@ from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
 from datagen.errors import BudgetSpent
 from datagen.recipe.model import Recipe
-from datagen.recipe.wiring import wire
+from datagen.recipe.wiring import tables_before, wire
 from datagen.report.html import write_report
 from datagen.request import Usage
 from datagen.run import budget, folder, model_tasks, tasks
 from datagen.run.lease import lease
 from datagen.run.tasks import Job, PartReport
-from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
+from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
 
@@ -69,7 +69,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     """
     home = (outputs / recipe.name).resolve()
     line = recipe.line()
-    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
+    reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
@@ -79,12 +80,13 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 watcher.end(record, resumed=True)
                 continue
             complete = running.stage_folder(name)
-            context = Context(name, recipe, running.folder)
+            tables = {kind: [running.stage_folder(n) for n in names] for kind, names in there[name].items()}
+            context, model = replace(recipe.context(name, running.folder), tables=tables), None
             if isinstance(stage, ModelStage):
-                context = replace(context, model=models[stage.role])
+                context, model = replace(context, model=models[stage.role]), recipe.models.role(stage.role)
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            job = Job(name, stage, options, context, beside, topic, running.spent)
+            job = Job(name, stage, options, context, beside, topic, running.spent, recipe.budget, model)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
                 record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
@@ -144,7 +146,7 @@ class _StageRun:
 
     def _generate(self) -> None:
         """Chain writing requests, generating and reading per partition, without a barrier between steps."""
-        job, limits = self._job, self._job.context.recipe.budget
+        job, limits = self._job, self._job.budget
         progress = _Progress(self._watcher, job.name)
 
         async def hear(event: tuple[float, dict[str, Any]]) -> None:
@@ -190,13 +192,13 @@ class _StageRun:
                 progress.part_done()
                 after_each()
         except BaseException as error:
-            error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
+            error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")
             raise
 
     def _title(self, read: Any) -> str:
         """Name a partition by what it reads: a part of a table, all parts, or documents."""
         if isinstance(read, Path):
-            read = read.relative_to(self._job.context.folder)
+            read = read.relative_to(self._job.context.run_folder)
         elif isinstance(read, list):
             read = f"all {len(read)} partitions"
         return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"

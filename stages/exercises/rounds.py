@@ -108,11 +108,11 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
 
 def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
     """List the tasks that a passage draws, of those that suit it; none when it is outside the sample."""
-    key, seed, found = passage.row["id"], context.recipe.seed, list[Task]()
+    key, seed, found = passage.row["id"], context.seed, list[Task]()
     for name in options.draw(key, seed) if options.sampled(key, seed) else ():
         if len(found) == (options.per_passage or len(options.tasks)):
             break
-        task = find_task(name, context.recipe.folder)
+        task = find_task(name, context.folder)
         if task.suits(passage):
             found.append(task)
     return found
@@ -131,9 +131,7 @@ def _passages(table: pa.Table, context: Context) -> list[Passage]:
 
 def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:
     rows = table.select(["id", "document_id", "section", "index"]).to_pylist()
-    return few_shot.later(
-        [row for row in rows if options.sampled(row["id"], context.recipe.seed)], options.shots
-    )
+    return few_shot.later([row for row in rows if options.sampled(row["id"], context.seed)], options.shots)
 
 
 def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
@@ -145,7 +143,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     """
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
     neighbours = Neighbours(passages.to_pylist(), words_for(context))
-    tasks = find_tasks(options, context.recipe.folder)
+    tasks = find_tasks(options, context.folder)
     confirmed = {name: task for name, task in tasks.items() if task.confirm}
     for passage in known.values():
         for draft, pair in _sound(passage, answers, confirmed, context):
@@ -154,7 +152,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
     shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
-    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.recipe.folder)
+    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.folder)
     for key, before in later.items():
         for task, requests in _requests(known[key], options, context):
             for request in requests if task.takes_shots else ():
@@ -184,7 +182,7 @@ def read_answers(
     task, answers, pair
         The task's name, a written answer with those of its round trip, and its pair or why there is none.
     """
-    tasks, asked = find_tasks(options, context.recipe.folder), set[str]()
+    tasks, asked = find_tasks(options, context.folder), set[str]()
     trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
     for draft in given:
         if draft.request.task == round_trip.TASK:
@@ -218,7 +216,7 @@ def yields(written: Iterable[Written]) -> Counter[str]:
 
 def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     """Say why there is no answer about a passage."""
-    if not options.sampled(passage.row["id"], context.recipe.seed):
+    if not options.sampled(passage.row["id"], context.seed):
         return Reject("outside the sample", f"share {options.share}")
     if drawn(passage, options, context):
         return Reject("not answered", "no completion came back")

@@ -66,7 +66,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     sheet = Sheet(rows)
     found: dict[str, npt.NDArray[Any] | pa.Array] = {**_supported(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
-        found[name] = call(function, _texts(sheet), context.recipe.folder)
+        found[name] = call(function, _texts(sheet), context.folder)
     found["flaw"], found["flaw_detail"] = flaws.first(sheet)
     for name, values in found.items():
         rows = _with_column(rows, name, values)

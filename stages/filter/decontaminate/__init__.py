@@ -83,7 +83,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         return
     context.scratch.mkdir(parents=True, exist_ok=True)
     path = context.scratch / "items.pickle"
-    path.write_bytes(pickle.dumps(index(options, context.recipe.folder)))
+    path.write_bytes(pickle.dumps(index(options, context.folder)))
     found = context.each(partial(count, path=path), partitions.readers)
     pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *found]), axis=0)
     runs, documents = np.unique(pairs[:, 0], return_counts=True)
@@ -94,7 +94,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 def look_for_reworded(partitions: Partitions, options: Options, context: Context) -> Path:
     """Embed the test items; give the file in which their vectors are."""
-    here = context.recipe.folder
+    here = context.folder
     texts = [text for given in options.against for text in read_texts(given, here)]
     folder = here / options.model
     model = str(folder) if options.model and folder.is_dir() else options.model

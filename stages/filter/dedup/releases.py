@@ -87,9 +87,7 @@ def join(options: "Options", context: Context) -> tuple[list[Path], list[str]]:
     UserError
         When a release is not there, has no index, or one of another shape.
     """
-    given = [
-        Release(name, (context.recipe.folder / name).resolve(), context.stage) for name in options.earlier
-    ]
+    given = [Release(name, (context.folder / name).resolve(), context.stage) for name in options.earlier]
     for release in given:
         _check(release, options)
     tasks = [(release, context.scratch / f"earlier-{number:03d}") for number, release in enumerate(given)]

@@ -54,7 +54,7 @@ class Plan:
     """
 
     def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+        self._options, self._seed = options, str(context.seed)
         self.words = words_for(context)
         says = context.prompt(options.system).fields
         self._system, self._roles = ENVIRONMENT.from_string(says["system_message"]), says["roles"]

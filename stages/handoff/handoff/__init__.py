@@ -48,13 +48,13 @@ class HandoffError(Exception):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Write, load back and publish the hand-off, all before the first outcome."""
-    beside = context.folder / f"{UNFINISHED}handoff"
+    beside = context.run_folder / f"{UNFINISHED}handoff"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     tally = write(partitions, beside, options)
     write_card(beside, tally, context)
-    check(beside, context.folder / f"{UNFINISHED}handoff-cache")
-    finish_folder(beside, context.folder / "handoff")
+    check(beside, context.run_folder / f"{UNFINISHED}handoff-cache")
+    finish_folder(beside, context.run_folder / "handoff")
     for table in partitions:
         missing = lacking(table)
         yield Outcome.split(table, pc.if_else(pc.is_valid(missing), "incomplete", None), missing)

@@ -89,7 +89,7 @@ class _Maker:
     """Makes the rows of a partition; each method says how many it left, kept or dropped."""
 
     def __init__(self, options: Options, context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+        self._options, self._seed = options, str(context.seed)
         self._judge, self._confidence = context.prompt(options.judge), context.prompt(options.confidence)
         self._unknown, self._elsewhere = context.prompt(options.unknown), context.prompt(options.elsewhere)
         self._plain = Builder("examples", context)

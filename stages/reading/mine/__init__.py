@@ -132,8 +132,8 @@ def _count(reader: Reader, options: Options, context: Context) -> pa.Table:
 def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
     mined = mine(reader(None), known, options, context)
     texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
-    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(texts.values()))
-    return lots([lot(name, context.recipe.seed) for name in texts], lengths)
+    lengths = ruler(options.tokenizer, context.folder).lengths(list(texts.values()))
+    return lots([lot(name, context.seed) for name in texts], lengths)
 
 
 def mine(
@@ -142,7 +142,7 @@ def mine(
     """Give each passage of a partition with its text, or with why it has none."""
     language = read(context.prompt(f"mined/{options.language}")).only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
-    measure, seed = ruler(options.tokenizer, context.recipe.folder), context.recipe.seed
+    measure, seed = ruler(options.tokenizer, context.folder), context.seed
     domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
     passages = rows.to_pylist()
     head = heads(passages, style, seed) if options.structure else {}
@@ -165,7 +165,7 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
     bound = []
     for passage, text in mine(rows, known, options, context):
         row = {"kind": "reading", "task": "mined"}
-        drawn = lot(passage["id"], context.recipe.seed)
+        drawn = lot(passage["id"], context.seed)
         if isinstance(text, Reject):
             made.drop(text, row, passage)
         elif drawn > known.last:
@@ -173,9 +173,7 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
         else:
             made.keep(row | {"text": text}, passage)
             bound.append(passage["text"])
-    return ruler(options.tokenizer, context.recipe.folder).account(
-        made.outcome(), rows["text"].to_pylist(), bound
-    )
+    return ruler(options.tokenizer, context.folder).account(made.outcome(), rows["text"].to_pylist(), bound)
 
 
 stage = WholeStage(

@@ -94,7 +94,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     files = embed_all(groups, KINDS, options.embedding, context)
     vectors = [path for name in groups for kind in KINDS for path in files[name][kind]]
     readers = [(name, reader) for name, group in groups.items() for reader in group]
-    write = partial(_write, context.scratch, str(context.recipe.seed))
+    write = partial(_write, context.scratch, str(context.seed))
     draws = context.each(write, [(number, *one) for number, one in enumerate(readers)])
     starts = np.cumsum([0, *map(len, draws)])
     bounds = list(pairwise(starts[np.cumsum([0, *map(len, groups.values())])].tolist()))

@@ -23,7 +23,7 @@ def earlier(folders: Sequence[str], context: Context) -> list[Reader]:
     """
     found: list[Reader] = []
     for name in folders:
-        tables = parts((context.recipe.folder / name).resolve() / "stages" / "handoff")
+        tables = parts((context.folder / name).resolve() / "stages" / "handoff")
         if not tables:
             raise UserError(
                 f"{context.stage}.earlier: {name} has no hand-off. Name the folder of a finished run "
@@ -68,7 +68,7 @@ def _items(sets: Sequence[str], fields: Sequence[str], context: Context) -> dict
     said: dict[tuple[int, str], list[str]] = {}
     for number, path in enumerate(sets):
         given = EvaluationSet(path=path, fields=list(fields))
-        for item, text in read_texts(given, context.recipe.folder, f"{context.stage}.wanted"):
+        for item, text in read_texts(given, context.folder, f"{context.stage}.wanted"):
             said.setdefault((number, item), []).append(text)
     return said
 

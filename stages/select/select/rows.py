@@ -72,7 +72,7 @@ def read_rows(
         given = {name: table[name] for name in ("id", "kind", *extra)}
         parts.append(pa.table({**given, **scores(table), **labels}))
     together = pa.concat_tables(parts, promote_options="default")
-    return [_of_kind(together, kind, str(context.recipe.seed)) for kind in kinds]
+    return [_of_kind(together, kind, str(context.seed)) for kind in kinds]
 
 
 def _labels(table: pa.Table, name: str, context: Context) -> pa.ChunkedArray:
