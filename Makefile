@@ -15,6 +15,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest tests/test_layers.py
 
 # The lock is complete, so nothing is resolved and nothing else is installed. torch comes first: under its plain version
 # an ordinary index offers the CUDA build, which needs libraries that the lock leaves out.

@@ -38,10 +38,10 @@ import pyarrow as pa
 from datagen.prompt import load
 from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.reading.mine import Options
 from datagen.stages.reading.mine import stage as mine
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.sources.chunk import stage as chunk
 

@@ -26,7 +26,8 @@ import pyarrow.compute as pc
 
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select import Options, apply, stage
+from datagen.stages.select.select import apply, stage
+from datagen.stages.select.select.options import Options
 from datagen.stages.shared.similarity.vectors import learn
 from datagen.store.parquet import part_name, parts, read_part, write_table
 

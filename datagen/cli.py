@@ -64,9 +64,10 @@ def label(
     Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
     what is kept is then as precise as the recipe promises. docs/confidence.md says how.
     """
+    from datagen.run.folder import open_run
     from datagen.stages.confidence.labels.session import label as judge
 
-    judge(run, labels, rows, page, stage)
+    judge(open_run(run), labels, rows, page, stage)
 
 
 @app.command("train-synthesizer")

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from datagen.engines import Unreachable
+from datagen.engines.engine import Unreachable
 from datagen.engines.identity import identify
 from datagen.errors import UserError
 from datagen.recipe.sections import OpenAIModel

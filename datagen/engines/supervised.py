@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datagen.engines import Engine, EngineDied, open_engine
+from datagen.engines import open_engine
+from datagen.engines.engine import Engine, EngineDied
 from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 

@@ -17,30 +17,26 @@ from pydantic import Field, field_validator, model_validator
 
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import fraction
-from datagen.stage import Context, Options
+from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.round_trip import Neighbours
-from datagen.stages.exercises.task import Task, find_task, task_names
+from datagen.stages.exercises.task import Task, Writing, find_task, task_names
 from datagen.stages.shared.passage import Passage, words_for, words_of
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
 Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]
 
 
-class Pool(Options):
+class Pool(Writing):
     """Which tasks are asked of which passages: the options that instruct and comprehend share."""
 
     tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
     per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
-    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
     agreement: float = Field(
         0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
     )
     samples: int = Field(1, ge=1, description="Answers to each request; more than one needs a temperature")
-    max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
-    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
-    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
     shots: int = Field(0, ge=0, description="Opening passages of a section that the later ones are shown")
     prompt_tokens: int = Field(2048, ge=128, description="Longest prompt with such shots, in tokens")
     prompt_tokenizer: str = Field(

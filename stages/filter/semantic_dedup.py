@@ -30,10 +30,10 @@ from pydantic import Field
 import datagen.stage
 from datagen.schema import content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.filter.dedup.sketch import Reader
 from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.ranking import SCORES, best_first, scores
 from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn, text_of
 
 COMPARED = ("id", "kind", "question", "answer", "text")

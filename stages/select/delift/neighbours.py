@@ -27,10 +27,10 @@ import datagen.stage
 from datagen.schema import MESSAGES, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.score_columns import KINDS
+from datagen.stages.select import references
 from datagen.stages.select.delift import EARLIER, ROWS, WANTED
-from datagen.stages.select.select import references
-from datagen.stages.select.select.greedy import Floats, Numbers, Vectors
-from datagen.stages.select.select.space import TILE, Reader, Space, embed_all, gather, of_kinds
+from datagen.stages.select.greedy import Floats, Numbers, Vectors
+from datagen.stages.select.space import TILE, Reader, Space, embed_all, gather, of_kinds
 from datagen.stages.shared.similarity.vectors import STEPS
 
 EXAMPLE = pa.schema(

@@ -12,7 +12,7 @@ from datagen.engines.identity import resolve
 from datagen.errors import UserError
 from datagen.recipe.sections import VllmModel
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select.greedy import Numbers
+from datagen.stages.select.greedy import Numbers
 
 
 def count(partitions: Partitions, model: str, context: Context) -> Numbers:

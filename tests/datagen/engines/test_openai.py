@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel
 
-from datagen.engines import Unreachable, open_engine
+from datagen.engines import open_engine
 from datagen.engines import openai as backend
+from datagen.engines.engine import Unreachable
 from datagen.errors import UserError
 from datagen.recipe.sections import OpenAIModel
 from datagen.request import Request, Sampling

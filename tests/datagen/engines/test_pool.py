@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from datagen.engines import EngineDied, supervised
+from datagen.engines import supervised
+from datagen.engines.engine import EngineDied
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
 from datagen.recipe.sections import ScriptedModel
