@@ -114,10 +114,17 @@ def doctor() -> None:
 
 
 @app.command()
-def stages() -> None:
+def stages(
+    svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in ones: docs/pipeline.svg")] = False,
+) -> None:
     """List the stages that recipes may name, those of other packages included."""
     from datagen.recipe.registry import find_stage, installed_stages
 
+    if svg:
+        from datagen.report.figure import draw_pipeline
+
+        typer.echo(draw_pipeline(), nl=False)
+        return
     for name in installed_stages():
         stage = find_stage(name)
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
