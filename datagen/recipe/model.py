@@ -16,6 +16,7 @@ from datagen.errors import UserError
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
+from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 
 
@@ -164,7 +165,7 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unasked_roles(recipe)
+    return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
 
 
 def _unasked_roles(recipe: Recipe) -> list[Mistake]:
@@ -174,6 +175,12 @@ def _unasked_roles(recipe: Recipe) -> list[Mistake]:
     asked |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
     advice = "no stage asks this role; the usual ones are generator, target and judge"
     return [(("models", role), advice) for role in models.model_extra or () if role not in asked]
+
+
+def _unconnected(recipe: Recipe) -> list[Mistake]:
+    """Find stages that take a kind of table which no earlier stage gives."""
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
+    return [(("stages", name), what) for name, what in unconnected(steps)]
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
