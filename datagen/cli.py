@@ -22,7 +22,10 @@ app = typer.Typer(
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")],
-    outputs: Annotated[Path, typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/")] = Path("outputs"),
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/; left out: the recipe's outputs"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
@@ -41,8 +44,10 @@ def run(
     from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
+    folder = (outputs or loaded.output_folder).resolve()
+    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, outputs, console, fresh)
+        finished = run_recipe(loaded, folder, console, fresh)
     console.summarize(finished)
 
 

@@ -37,6 +37,11 @@ class Recipe(Section):
     budget: Budget = Field(Budget(), description="What the run may spend before it stops")
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    outputs: str = Field(
+        "outputs",
+        exclude=True,
+        description="The folder that runs land in, as `<outputs>/<name>/<run>/`; `--outputs` comes first",
+    )
     seed: int = Field(0, description="Draws other samples, templates and splits")
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
@@ -60,6 +65,11 @@ class Recipe(Section):
     def folder(self) -> Path:
         """The folder that the recipe's relative paths start from."""
         return self.file.parent
+
+    @property
+    def output_folder(self) -> Path:
+        """The folder that runs land in: relative to the recipe, wherever the command is run from."""
+        return (self.folder / Path(self.outputs).expanduser()).resolve()
 
     @property
     def prompt_folder(self) -> Path | None:

@@ -116,6 +116,16 @@ def test_environment_variables_stand_in_values(tmp_path, monkeypatch):
     ]
 
 
+def test_outputs_stand_beside_the_recipe_wherever_the_command_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    text = "name: x\ncorpus: [{path: a}]\n"
+    assert load(tmp_path, text).output_folder == tmp_path / "outputs"
+    assert load(tmp_path, text + "outputs: ../elsewhere").output_folder == tmp_path.parent / "elsewhere"
+    assert load(tmp_path, text + "outputs: /data/runs").output_folder == Path("/data/runs")
+    # Where a run lands is no part of what it is: another folder continues no other run, and changes none.
+    assert load(tmp_path, text + "outputs: x").model_dump() == load(tmp_path, text).model_dump()
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
