@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from distributed import Client, Future
@@ -23,26 +23,13 @@ from datagen.errors import BudgetSpent
 from datagen.recipe.model import Recipe
 from datagen.recipe.wiring import tables_before, wire
 from datagen.report.html import write_report
-from datagen.request import Usage
 from datagen.run import budget, folder, model_tasks, tasks
 from datagen.run.lease import lease
+from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
-
-
-class Watcher(Protocol):
-    """Told what the run is doing."""
-
-    def begin(self, stage: str, partitions: int) -> None:
-        """A stage begins; so many partitions are to be done."""
-
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """So many partitions are done; what generation took so far."""
-
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """A stage is complete: its ``stage.json``, and whether it was there already."""
 
 
 def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
@@ -135,7 +122,7 @@ class _StageRun:
             Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
             for given in inputs
         )
-        self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+        self._gather(len(inputs), computed, Progress(self._watcher, self._job.name))
 
     def _prepare(self) -> None:
         """Let the stage see all partitions and say with which options it works."""
@@ -147,7 +134,7 @@ class _StageRun:
     def _generate(self) -> None:
         """Chain writing requests, generating and reading per partition, without a barrier between steps."""
         job, limits = self._job, self._job.budget
-        progress = _Progress(self._watcher, job.name)
+        progress = Progress(self._watcher, job.name)
 
         async def hear(event: tuple[float, dict[str, Any]]) -> None:
             progress.hear(event)
@@ -160,7 +147,7 @@ class _StageRun:
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
 
-    def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
+    def _ask(self, number: int, path: Path, progress: Progress) -> Partition:
         crew, folder = self._crew, self._completions.folder
         # A worker that comes later, or in place of one that died, counts from what is known by now.
         job = replace(self._job, spent=self._job.spent + progress.usage)
@@ -181,7 +168,7 @@ class _StageRun:
         self,
         total: int,
         partitions: Iterator[Partition],
-        progress: "_Progress",
+        progress: Progress,
         after_each: Callable[[], None] = lambda: None,
     ) -> None:
         self._watcher.begin(self._job.name, total)
@@ -233,32 +220,3 @@ class _StageRun:
 
 def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
     return [(given, number) for number, given in enumerate(inputs)]
-
-
-class _Progress:
-    """Adds up what the workers say about a stage."""
-
-    def __init__(self, watcher: Watcher, stage: str) -> None:
-        self._watcher, self._stage = watcher, stage
-        self._partitions = 0
-        self._usage: dict[str, Usage] = {}
-
-    @property
-    def usage(self) -> Usage:
-        """What the stage has spent, as far as the workers have said."""
-        return sum(list(self._usage.values()), start=Usage())
-
-    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take a worker's message; runs on Dask's event loop."""
-        said = dict(event[1])
-        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
-        self._usage[part] = Usage(**said)
-        self._show()
-
-    def part_done(self) -> None:
-        """Count a finished partition."""
-        self._partitions += 1
-        self._show()
-
-    def _show(self) -> None:
-        self._watcher.advance(self._stage, self._partitions, self.usage)

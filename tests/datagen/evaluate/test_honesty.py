@@ -97,7 +97,7 @@ def test_a_model_is_scored_before_and_after_training(tmp_path):
 def test_what_was_answered_is_not_asked_again(tmp_path, monkeypatch):
     path = write(tmp_path)
     first = probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept")
-    monkeypatch.setattr("datagen.evaluate.honesty.EngineRoom", None)  # nothing can be asked
+    monkeypatch.setattr("datagen.engines.ask.EngineRoom", None)  # nothing can be asked
     assert probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept") == first
 
 
