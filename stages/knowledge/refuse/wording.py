@@ -7,8 +7,9 @@ from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
 
-from datagen.prompt import ENVIRONMENT, Prompt
+from datagen.prompt import Prompt
 from datagen.schema import fraction, pick
+from datagen.template import fill
 
 
 def decline(wording: Prompt, *draw: str, source: str = "") -> str:
@@ -30,7 +31,7 @@ def decline(wording: Prompt, *draw: str, source: str = "") -> str:
     parts = [pick(fields["statements"], "statement", *draw), pick(pointers, "pointer", *draw)]
     if fraction("bare", *draw) >= fields["bare"]:
         parts.insert(0, pick(_openings(_frozen(fields["openings"])), "opening", *draw))
-    text = ENVIRONMENT.from_string(" ".join(parts)).render(source=source).strip()
+    text = fill(" ".join(parts), f"prompts/{wording.name}.yaml", source=source).strip()
     return text[0].upper() + text[1:]
 
 
@@ -38,7 +39,7 @@ def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str
     """Say an answer in a phrase that tells how sure one is of it, drawn by hash."""
     ended = answer.rstrip()
     ended = ended if ended.endswith((".", "!", "?", "。", "！", "？")) else f"{ended}."
-    text = ENVIRONMENT.from_string(pick(phrases, *draw)).render(answer=ended, **values).strip()
+    text = fill(pick(phrases, *draw), "a hedge in prompts/", answer=ended, **values).strip()
     return text[0].upper() + text[1:]
 
 
