@@ -84,7 +84,7 @@ class Recipe(Section):
             folder=self.folder,
             run_folder=run_folder,
             prompts=self.prompt_folder,
-            target=self.models.role("target"),
+            models=self.models,
             corpus=tuple(self.corpus),
             partition_bytes=self.cluster.partition_mb * 1e6,
             recipe=self.model_dump(mode="json"),

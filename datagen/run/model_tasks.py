@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from distributed import Reschedule
 
+from datagen.control_tokens import break_up
 from datagen.engines.pool import engine_room
+from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.request import Answer, Answers, Completion, Request, Sampling, Usage
 from datagen.run.budget import Purse, is_shut, purse
@@ -97,8 +99,10 @@ def write_follow_ups(
 
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
+    own = special_tokens_of(job.model)
     lines = []
     for request in requests:
+        request = _safe(request, own)
         body = {
             "messages": request.messages,
             "sampling": asdict(request.sampling),
@@ -120,6 +124,12 @@ def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path
         )
     write_table(pa.Table.from_pylist(lines, schema=REQUESTS), target)
     return target
+
+
+def _safe(request: Request, own: frozenset[str]) -> Request:
+    """Break up the control tokens of the model that is asked, which prompts do not know, in all messages."""
+    said = [{**message, "content": break_up(message["content"], own)} for message in request.messages]
+    return replace(request, messages=said)
 
 
 def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:

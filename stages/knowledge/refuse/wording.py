@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from datagen.prompt import ENVIRONMENT, Prompt
+from datagen.prompt import Prompt
 from datagen.request import Reject
 from datagen.schema import pick
 from datagen.stages.shared.language.matching import words
+from datagen.template import fill
 
 
 def decline(wording: Prompt, *draw: str, source: str = "", secrets: Sequence[str | None] = ()) -> str:
@@ -41,14 +42,14 @@ def decline(wording: Prompt, *draw: str, source: str = "", secrets: Sequence[str
         if not silent and name == "sentence":
             raise Reject("every refusal would contain the answer", f"answer: {secrets[0]}")
         parts += [pick(silent, name, *draw)] if silent else []
-    return ENVIRONMENT.from_string(" ".join(parts)).render(source=source).strip()
+    return fill(" ".join(parts), f"prompts/{wording.name}.yaml", source=source).strip()
 
 
 def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str:
     """Say an answer in a phrase that tells how sure one is of it, drawn by hash."""
     ended = answer.rstrip()
     ended = ended if ended.endswith((".", "!", "?", "。", "！", "？")) else f"{ended}."
-    text = ENVIRONMENT.from_string(pick(phrases, *draw)).render(answer=ended, **values).strip()
+    text = fill(pick(phrases, *draw), "a hedge in prompts/", answer=ended, **values).strip()
     return text[0].upper() + text[1:]
 
 
