@@ -28,6 +28,9 @@ def run(
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin a new run even if one is unfinished")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
@@ -42,7 +45,7 @@ def run(
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
     with Console() as console:
-        finished = run_recipe(loaded, outputs, console, fresh)
+        finished = run_recipe(loaded, outputs, console, fresh, retry_errors)
     console.summarize(finished)
 
 

@@ -7,9 +7,10 @@ kept under their keys as those of a run are, and asked for once.
 
 import gzip
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from datagen.engines.identity import identify
+from datagen.engines.identity import circumstances, identify
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Seen, measure
@@ -32,6 +33,7 @@ from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
 RIGHT = 0.8  # likeness from which an answer is right, as in the stage probe
+log = logging.getLogger(__name__)
 SAMPLING = Sampling(max_tokens=48)
 WORDINGS = ("refusals/does_not_know", "refusals/not_in_context")
 
@@ -206,24 +208,33 @@ class _Asker:
     """One model; answers that are kept in the folder are not asked for again."""
 
     def __init__(self, spec: Any, folder: Path) -> None:
-        self._spec, self._who, self._store = spec, identify(spec), Completions(folder)
+        self._spec, self._who, self._store = spec, identify(spec), Completions(folder, circumstances(spec))
         self._room: EngineRoom | None = None
 
     def __call__(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, in their order."""
         keyed = {request.key(self._who): request for request in requests}
-        keys = list(keyed)
+        keys, failures = list(keyed), dict[str, str]()
         missing = self._store.missing(pa.array(keys, pa.string())).to_pylist()
         wanted = [(key, keyed[key]) for key, gone in zip(keys, missing, strict=True) if gone]
         if wanted:
             self._room = self._room or EngineRoom()
             journal = Journal(self._store.folder, "probe")
+
+            def keep(completion: Completion) -> None:
+                here = circumstances(self._spec) if completion.error else ""
+                journal.append(replace(completion, circumstances=here))
+
             try:
-                self._room.generate("probe", self._spec, self._who, wanted, journal.append)
+                self._room.generate(
+                    "probe", self._spec, self._who, wanted, keep, failures.__setitem__, log.warning
+                )
             finally:
                 journal.close()
                 self._store.settle()
         found: dict[str, Completion] = self._store.find(keys)
+        for key, why in failures.items():
+            found.setdefault(key, Completion(key, "", "error", self._who.name, self._who.revision, error=why))
         return [Answer(request, found[request.key(self._who)]) for request in requests]
 
     def close(self) -> None:

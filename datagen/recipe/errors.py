@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
+from datagen.redaction import MASK, mask_settings
 
 Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
 
@@ -69,7 +70,10 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
         )
     if error["type"] == "missing":
         return "is required and not there; add it"
-    return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
+    found = (
+        MASK if key == "api_key_env" else mask_settings(error["input"])
+    )  # a key may stand there by mistake
+    return f"{error['msg'].removeprefix('Value error, ')} (found {found!r})"
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -6,6 +6,7 @@ completion is paid for twice. A new run takes over the completions of the earlie
 refresh generates only what changed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -19,17 +20,19 @@ from distributed import Client, Future
 from datagen.cluster.local import open_cluster
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
-from datagen.errors import BudgetSpent
-from datagen.recipe.model import Recipe
+from datagen.errors import BudgetSpent, UserError
+from datagen.recipe.model import OpenAIModel, Recipe
 from datagen.recipe.wiring import wire
 from datagen.report.html import write_report
 from datagen.request import Usage
-from datagen.run import budget, folder, model_tasks, tasks
+from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
+
+log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
@@ -45,7 +48,9 @@ class Watcher(Protocol):
         """A stage is complete: its ``stage.json``, and whether it was there already."""
 
 
-def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
+def run(
+    recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False, retry_errors: bool = False
+) -> folder.Run:
     """
     Run a recipe to its end and return the finished run.
 
@@ -59,6 +64,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
         Told the progress.
     fresh
         Begin a new run where an unfinished one could be continued.
+    retry_errors
+        Ask every rejected request again, in a new run.
 
     Raises
     ------
@@ -73,7 +80,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
-        running = folder.begin(recipe, home, models, fresh)
+        running = folder.begin(recipe, home, models, fresh or retry_errors)
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
@@ -84,7 +91,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 context = replace(context, model=models[stage.role])
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            job = Job(name, stage, options, context, beside, topic, running.spent)
+            job = Job(name, stage, options, context, beside, topic, running.spent, retry_errors)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
                 record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
@@ -95,6 +102,12 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
             finish_folder(job.folder, complete)
             watcher.end(record, resumed=False)
         write_report(running)
+        if objection := release.objection(running, home):
+            folder.withhold(running, objection)
+            raise UserError(
+                f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
+                "answers are kept for the next run"
+            )
         return folder.finish(running, home)
 
 
@@ -157,6 +170,13 @@ class _StageRun:
         self._gather(len(self._inputs), asked, progress, self._completions.merge)
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
+        model = job.context.recipe.models.role(job.stage.role)
+        if isinstance(model, OpenAIModel) and self._made.nothing_answered:
+            raise UserError(
+                f"stages.{job.name}: none of its {self._made.distinct:,} requests was answered. The server said: "
+                f"{self._made.refusal}. The model's options in the recipe set what it is sent, and with null leave "
+                "it out. latest stays as it was; run again to go on from here"
+            )
 
     def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
         crew, folder = self._crew, self._completions.folder
@@ -224,6 +244,8 @@ class _StageRun:
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
             record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
+            if made.failed:
+                record["requests"]["failed"] = made.failed
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record
@@ -240,6 +262,7 @@ class _Progress:
         self._watcher, self._stage = watcher, stage
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
+        self._notice = ""
 
     @property
     def usage(self) -> Usage:
@@ -249,6 +272,11 @@ class _Progress:
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
+        if notice := said.get("notice"):
+            if notice != self._notice:  # several tasks may tell the same
+                self._notice = notice
+                log.warning(notice)
+            return
         part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
         self._usage[part] = Usage(**said)
         self._show()

@@ -43,6 +43,7 @@ class Job:
     folder: Path
     topic: str = ""
     spent: Usage = field(default_factory=Usage)
+    retry_errors: bool = False  # ask rejected requests again, whatever caused them
 
 
 @dataclass
