@@ -38,6 +38,10 @@ from datagen.synthesizer.sets import Paragraph, load
 Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
 
 
+def _raise(key: str, why: str) -> None:
+    raise RuntimeError(why)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -111,7 +115,7 @@ def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
     wanted = [key for key, gone in zip(keys, missing, strict=True) if gone]
     if wanted:
         journal, room = Journal(folder, "judge"), EngineRoom()
-        room.generate("judge", spec, who, ((key, requests[key]) for key in wanted), journal.append)
+        room.generate("judge", spec, who, ((key, requests[key]) for key in wanted), journal.append, _raise)
         room.close()
         journal.close()
         store.settle()

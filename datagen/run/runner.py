@@ -170,12 +170,16 @@ class _StageRun:
         self._gather(len(self._inputs), asked, progress, self._completions.merge)
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
-        model = job.context.recipe.models.role(job.stage.role)
-        if isinstance(model, OpenAIModel) and self._made.nothing_answered:
+        self._check_answered()
+
+    def _check_answered(self) -> None:
+        """Stop where a server has answered nothing of the stage: its settings are at fault, not the rows."""
+        made, role = self._made, self._job.stage.role
+        if isinstance(self._job.context.recipe.models.role(role), OpenAIModel) and made.nothing_answered:
             raise UserError(
-                f"stages.{job.name}: none of its {self._made.distinct:,} requests was answered. The server said: "
-                f"{self._made.refusal}. The model's options in the recipe set what it is sent, and with null leave "
-                "it out. latest stays as it was; run again to go on from here"
+                f"stages.{self._job.name}: none of its {made.distinct:,} requests was answered. "
+                f"The server said: {made.refusal}. The model's options in the recipe set what it is sent, "
+                "and with null leave it out. latest stays as it was; run again to go on from here"
             )
 
     def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
