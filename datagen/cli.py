@@ -31,6 +31,9 @@ def run(
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin a new run even if one is unfinished")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
@@ -47,7 +50,7 @@ def run(
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, folder, console, fresh)
+        finished = run_recipe(loaded, folder, console, fresh, retry_errors)
     console.summarize(finished)
 
 

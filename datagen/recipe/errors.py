@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
+from datagen.redaction import MASK, mask_settings
 
 MAX_ALIASES = 100
 LONGEST_VALUE = 120  # characters of a wrong value that a message shows
@@ -144,7 +145,9 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
         )
     if error["type"] == "missing":
         return "is required and not there; add it"
-    return f"{_expectation(error)} (found {_shortened(error['input'])})"
+    # A key may be written there by mistake.
+    value = MASK if key == "api_key_env" else mask_settings(error["input"])
+    return f"{_expectation(error)} (found {_shortened(value)})"
 
 
 def _expectation(error: ErrorDetails) -> str:

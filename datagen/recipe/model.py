@@ -8,7 +8,7 @@ gives editors the same rules.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
@@ -35,6 +35,10 @@ class Recipe(Section):
         description="The stages in their order, each with its options. Left out: the whole line",
     )
     budget: Budget = Field(Budget(), description="What the run may spend before it stops")
+    min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
+        default_factory=dict,
+        description="Rows that a product of the hand-off must have, or the run does not become latest",
+    )
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
     outputs: str = Field(
