@@ -3,13 +3,17 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check lock clean
+.PHONY: run test test-fast check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
 
 test: .venv/ready check
 	$(BIN)/pytest
+
+# Without an engine or a cluster: under two minutes on two cores.
+test-fast: .venv/ready
+	$(BIN)/pytest -m "not engine and not cluster"
 
 check: .venv/ready
 	$(BIN)/ruff check .
