@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run run-gpu test check lock clean
+.PHONY: run run-gpu test test-fast check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
@@ -14,6 +14,10 @@ run-gpu: .venv-gpu/ready
 
 test: .venv/ready check
 	$(BIN)/pytest
+
+# Without an engine or a cluster: under two minutes on two cores.
+test-fast: .venv/ready
+	$(BIN)/pytest -m "not engine and not cluster"
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -8,7 +8,29 @@ import pytest
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: opens engines of its own; leave out with -m 'not slow'")
+    """Where tests with an engine or a cluster are left out, see that no other test starts one."""
+    left_out = config.option.markexpr
+    if "not cluster" in left_out:
+        import distributed
+
+        distributed.Client.__init__ = _unmarked("cluster")
+    if "not engine" in left_out:
+        from datagen.engines.vllm import VllmEngine
+
+        VllmEngine.start = _unmarked("engine")
+
+
+def _unmarked(marker):
+    def start(*_, **__):
+        pytest.fail(f"this test starts what tests marked {marker!r} do; mark it @pytest.mark.{marker}")
+
+    return start
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "real_model" in item.fixturenames:
+            item.add_marker("engine")
 
 
 @pytest.fixture

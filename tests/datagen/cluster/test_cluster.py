@@ -25,6 +25,8 @@ from datagen.store.journal import Journal, read_journal
 from datagen.store.parquet import read_part
 from tests.support import ROOT, by_hand, toys
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def calls(tmp_path):

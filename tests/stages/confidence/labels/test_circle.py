@@ -3,12 +3,15 @@
 import json
 
 import numpy as np
+import pytest
 
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.stages.confidence.labels.session import label
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent
+
+pytestmark = pytest.mark.cluster
 
 SOURCE = '''
 import pyarrow as pa

@@ -153,6 +153,7 @@ stages:
 """
 
 
+@pytest.mark.cluster
 def test_a_run_says_who_measured_what(tmp_path):
     """The pairs of how many, by which target; and how far the weak model agrees with it on what is hard."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
