@@ -23,9 +23,12 @@ from datagen.recipe.model import Recipe, Source
 from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Options, Outcome, SourceStage
-from datagen.stages.sources.ingest.readers import READERS, UNREADABLE, File, Record, find_mapping
+from datagen.stages.sources.ingest.convert import records
+from datagen.stages.sources.ingest.formats import BY_ENDING, format_of
+from datagen.stages.sources.ingest.readers.mapping import find_mapping
+from datagen.stages.sources.ingest.record import File, Record
 
-ENDINGS = ", ".join(ending for ending in READERS if ending.startswith("."))
+ENDINGS = ", ".join(BY_ENDING)
 GZIP_RATIO = 4  # text in a gzipped file to its size, about
 ROW_BYTES = 400  # what a row takes besides its text, so that a partition of tiny texts is bounded too
 MAX_DETAIL = 300
@@ -105,7 +108,7 @@ def _find(given: Source, recipe: Recipe) -> list[File]:
             f"corpus: path: {given.path!r} matches no file (looked in {base.absolute()}). "
             "Paths start at the recipe's folder; hidden files are left out"
         )
-    if not any(file.ending in READERS for file in files):
+    if not any(format_of(file) for file in files):
         raise UserError(
             f"corpus: path: {given.path!r} matches {len(files)} files, none of a known format, such as "
             f"{files[0].path.name}. Known are {ENDINGS}, each also with .gz"
@@ -147,24 +150,26 @@ def _partition_bytes(context: Context) -> float:
 def _rows(file: File) -> Iterator[tuple[dict[str, Any], Reject | None]]:
     """Read a file's records as rows, each with why it is dropped; a file leaves at least one."""
     blank = {"source": file.name}
-    if file.ending not in READERS:
+    form = format_of(file)
+    if form is None:
         yield blank, Reject("unknown format", f"{file.path.name}; known are {ENDINGS}")
         return
-    form, reader = READERS[file.ending]
     seen: set[int] = set()  # hashes of names, about 100 bytes a record
     count = 0
     try:
-        for record in reader(file):
+        for record in records(file):
             count += 1
             if isinstance(record, Reject):
                 yield blank, record
             else:
-                row = _row(record, file, form)
+                row = _row(record, file, form.name)
                 yield row, _why_not(row, record, seen)
-    except UNREADABLE as error:
-        yield blank, Reject("unreadable file", f"after {count} records: {type(error).__name__}: {error}")
     except Reject as why:
         yield blank, why
+    except UserError:
+        raise
+    except Exception as error:
+        yield blank, Reject("unreadable file", f"after {count} records: {type(error).__name__}: {error}")
     else:
         if not count:
             yield blank, Reject("empty document", "the file holds no record")

@@ -16,8 +16,8 @@ from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.stage import Context
 from datagen.stages.sources import ingest
-from datagen.stages.sources.ingest.readers import decode, normalise
-from datagen.stages.sources.ingest.webpage import read_webpage
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.record import decode, normalise
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 PLANETS = {"Mars": "Mars has two moons.", "The Sun": "The Sun\n=======\n\nThe Sun is a star.", "Void": 7}

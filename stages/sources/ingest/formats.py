@@ -1,0 +1,89 @@
+"""
+The formats that can be read: one table, and how a file's format is told.
+
+A format is added by one row in `FORMATS` and one module in ``readers/``, which is imported when a file of the
+format is first read.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from datagen.stages.sources.ingest.record import File, Reader
+
+READERS = "datagen.stages.sources.ingest.readers"
+HEAD = 4096  # bytes that `Format.sniff` is shown
+
+
+@dataclass(frozen=True)
+class Format:
+    """
+    A format of documents.
+
+    Parameters
+    ----------
+    name
+        What the column `format` says.
+    reader
+        Module in ``readers/`` whose ``read(file)`` yields the documents.
+    endings
+        Endings of its files, in lower case, with the dot: ".tar.gz" may hold two.
+    summary
+        What becomes a document, for the table in the documentation.
+    names
+        Whole file names, in lower case, such as "makefile".
+    sniff
+        Tells from a file's first `HEAD` bytes, decompressed, that it is of this format and of no other; None
+        where they do not tell.
+    needs
+        Package that the reader imports and that datagen does not require.
+    extra
+        The extra of datagen that brings it.
+    """
+
+    name: str
+    reader: str
+    endings: tuple[str, ...]
+    summary: str
+    names: tuple[str, ...] = ()
+    sniff: Callable[[bytes], bool] | None = None
+    needs: str = ""
+    extra: str = ""
+
+    def load(self) -> Reader:
+        """
+        Import the reader.
+
+        Raises
+        ------
+        ImportError
+            When a package that it needs is not installed.
+        """
+        reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
+        return reader
+
+
+FORMATS = (
+    Format("text", "text", (".txt", ".text", ".rst"), "the file"),
+    Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
+    Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
+    Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
+    Format("parquet", "parquet", (".parquet",), "each row"),
+)
+
+MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")
+
+BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
+BY_NAME = {name: known for known in FORMATS for name in known.names}
+
+
+def format_of(file: File) -> Format | None:
+    """Tell a file's format by its name; None when it is unknown."""
+    if file.given.python:
+        return MAPPING
+    name = file.basename.lower()
+    if name in BY_NAME:
+        return BY_NAME[name]
+    parts = name.lstrip(".").split(".")[1:]
+    endings = ("." + ".".join(parts[at:]) for at in range(len(parts)))
+    return next((BY_ENDING[ending] for ending in endings if ending in BY_ENDING), None)
