@@ -18,6 +18,8 @@ HEAD = 4096  # bytes that `Format.sniff` is shown
 NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
 NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
 
+TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
+
 
 @dataclass(frozen=True)
 class Format:
@@ -67,12 +69,22 @@ class Format:
         return reader
 
 
+def _begins(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
 FORMATS = (
     Format("text", "text", (".txt", ".text", ".rst"), "the file", NAMES),
     Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
-    Format("parquet", "parquet", (".parquet",), "each row"),
+    Format("json", "json", (".json",), "each object of an array, or the object"),
+    Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
+    Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
+    Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
+    # Members are read as what they are.
+    Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
+    Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
 )
 
 MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")
