@@ -8,7 +8,9 @@ format is first read.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+from datagen.request import Reject
 from datagen.stages.sources.ingest.record import File, Reader
 
 READERS = "datagen.stages.sources.ingest.readers"
@@ -62,9 +64,12 @@ class Format:
 
         Raises
         ------
-        ImportError
-            When a package that it needs is not installed.
+        Reject
+            When the package that it needs is not installed.
         """
+        if self.needs and find_spec(self.needs) is None:
+            remedy = f"pip install 'datagen[{self.extra}]'"
+            raise Reject(f"needs datagen[{self.extra}]", f"it is read after {remedy}")
         reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
         return reader
 
