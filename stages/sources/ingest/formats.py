@@ -1,0 +1,139 @@
+"""
+The formats that can be read: one table, and how a file's format is told.
+
+A format is added by one row in `FORMATS` and one module in ``readers/``, which is imported when a file of the
+format is first read.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.record import File, Reader
+
+READERS = "datagen.stages.sources.ingest.readers"
+HEAD = 4096  # bytes that `Format.sniff` is shown
+
+# Plain text that has no ending.
+NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
+NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
+
+TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
+
+
+@dataclass(frozen=True)
+class Format:
+    """
+    A format of documents.
+
+    Parameters
+    ----------
+    name
+        What the column `format` says.
+    reader
+        Module in ``readers/`` whose ``read(file)`` yields the documents.
+    endings
+        Endings of its files, in lower case, with the dot: ".tar.gz" may hold two.
+    summary
+        What becomes a document, for the table in the documentation.
+    names
+        Whole file names, in lower case, such as "makefile".
+    sniff
+        Tells from a file's first `HEAD` bytes, decompressed, that it is of this format and of no other; None
+        where they do not tell.
+    needs
+        Package that the reader imports and that datagen does not require.
+    extra
+        The extra of datagen that brings it.
+    """
+
+    name: str
+    reader: str
+    endings: tuple[str, ...]
+    summary: str
+    names: tuple[str, ...] = ()
+    sniff: Callable[[bytes], bool] | None = None
+    needs: str = ""
+    extra: str = ""
+
+    def load(self) -> Reader:
+        """
+        Import the reader.
+
+        Raises
+        ------
+        Reject
+            When the package that it needs is not installed.
+        """
+        if self.needs and find_spec(self.needs) is None:
+            remedy = f"pip install 'datagen[{self.extra}]'"
+            raise Reject(f"needs datagen[{self.extra}]", f"it is read after {remedy}")
+        reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
+        return reader
+
+
+def _begins(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
+FORMATS = (
+    Format("text", "text", (".txt", ".text", ".rst"), "the file", NAMES),
+    Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
+    Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
+    Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
+    Format("json", "json", (".json",), "each object of an array, or the object"),
+    Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
+    Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
+    Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
+    # Members are read as what they are.
+    Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
+    Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
+)
+
+MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")
+
+BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
+BY_NAME = {name: known for known in FORMATS for name in known.names}
+SNIFFED = tuple(known for known in FORMATS if known.sniff)
+KNOWN = ", ".join(BY_ENDING)
+
+
+def format_of(file: File) -> Format | None:
+    """
+    Tell a file's format by its name or, where that does not tell or is wrong, by its content.
+
+    Returns
+    -------
+    None where it is unknown
+
+    Raises
+    ------
+    OSError, Reject
+        When the content is asked and cannot be read.
+    """
+    if file.given.python:
+        return MAPPING
+    named = by_name(file.basename)
+    if named and not named.sniff:
+        return named
+    head = file.head(HEAD)
+    if named and named.sniff and named.sniff(head):
+        return named
+    return next((known for known in SNIFFED if known.sniff and known.sniff(head)), named)
+
+
+def by_name(name: str) -> Format | None:
+    """Tell a format by a file's name, without folder and without the ending of its compression."""
+    name = name.lower()
+    if name in BY_NAME:
+        return BY_NAME[name]
+    return BY_ENDING.get(ending_of(name))
+
+
+def ending_of(name: str) -> str:
+    """Give a file's ending in lower case, the longest that is known: ".tar.gz"; else the last, or ""."""
+    parts = name.lower().lstrip(".").split(".")[1:]
+    endings = ["." + ".".join(parts[at:]) for at in range(len(parts))]
+    return next((ending for ending in endings if ending in BY_ENDING), endings[-1] if endings else "")
