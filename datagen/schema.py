@@ -52,7 +52,7 @@ PASSAGES = pa.schema(
         ("document_id", pa.string()),
         ("source", pa.string()),
         ("title", pa.string()),
-        ("section", pa.string()),  # headings above the passage, joined by " > "
+        ("section", pa.list_(pa.string())),  # headings above the passage, the highest first
         ("text", pa.string()),  # verbatim: document text[start:end]
         ("start", pa.int64()),
         ("end", pa.int64()),
