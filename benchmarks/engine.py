@@ -42,8 +42,8 @@ from benchmarks.endpoint import endpoint
 from datagen.cluster.hardware import core_ids
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
+from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
-from datagen.engines.openai import body_of
 from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
@@ -218,7 +218,7 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
         async def ask() -> None:
             for number in numbers:
-                body = body_of(workload.request(number), "m")
+                body = body_of(workload.request(number), openai_model(url))
                 async with session.post(f"{url}/v1/chat/completions", json=body) as response:
                     await response.json()
 
@@ -233,8 +233,12 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
 def datagens_client(url: str, workload: Workload) -> Measured:
     """Send them through datagen."""
-    spec = OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1", window=WINDOW)
-    return through_datagen(spec, workload)
+    return through_datagen(openai_model(url), workload)
+
+
+def openai_model(url: str) -> OpenAIModel:
+    """Name the model behind the endpoint."""
+    return OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1", window=WINDOW)
 
 
 def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
@@ -242,9 +246,8 @@ def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         bodies = Path(folder) / "bodies.jsonl"
         with bodies.open("w", encoding="utf-8") as file:
-            file.writelines(
-                json.dumps(body_of(workload.request(number), "m")) + "\n" for number in workload.order()
-            )
+            for number in workload.order():
+                file.write(json.dumps(body_of(workload.request(number), openai_model(url))) + "\n")
         command = [str(python), str(PEERS), name, url, str(bodies)]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
     return Measured(workload.number, **json.loads(said.splitlines()[-1]))

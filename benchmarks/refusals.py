@@ -32,6 +32,10 @@ from datagen.synthesizer.sets import Paragraph, load
 Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
 
 
+def _raise(key: str, why: str) -> None:
+    raise RuntimeError(why)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

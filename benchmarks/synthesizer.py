@@ -47,6 +47,10 @@ ROUND_TRIP = ("round trip", "answered without")  # how the reasons of its drops 
 SETS = ("labelled", "python", "us-code")
 
 
+def _raise(key: str, why: str) -> None:
+    raise RuntimeError(why)
+
+
 def main() -> None:
     """Run the benchmark; the figures come last, as one line of JSON."""
     options = _options()
@@ -210,7 +214,7 @@ def abstentions(
     completions = folder / f"shown-{who.name}-{who.revision}"
     completions.mkdir()
     journal, room = Journal(completions, "shown"), EngineRoom()
-    room.generate("shown", spec, who, requests.items(), journal.append)
+    room.generate("shown", spec, who, requests.items(), journal.append, _raise)
     room.close()
     journal.close()
     found = Completions(completions).find(list(requests))

@@ -22,12 +22,18 @@ app = typer.Typer(
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")],
-    outputs: Annotated[Path, typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/")] = Path("outputs"),
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/; left out: the recipe's outputs"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin a new run even if one is unfinished")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
@@ -41,8 +47,10 @@ def run(
     from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
+    folder = (outputs or loaded.output_folder).resolve()
+    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, outputs, console, fresh)
+        finished = run_recipe(loaded, folder, console, fresh, retry_errors)
     console.summarize(finished)
 
 
@@ -114,10 +122,17 @@ def doctor() -> None:
 
 
 @app.command()
-def stages() -> None:
+def stages(
+    svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in ones: docs/pipeline.svg")] = False,
+) -> None:
     """List the stages that recipes may name, those of other packages included."""
     from datagen.recipe.registry import find_stage, installed_stages
 
+    if svg:
+        from datagen.report.figure import draw_pipeline
+
+        typer.echo(draw_pipeline(), nl=False)
+        return
     for name in installed_stages():
         stage = find_stage(name)
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.prompt import Prompt, load
-from datagen.recipe.sections import Model, Source, VllmModel
+from datagen.recipe.sections import Models, Source
 from datagen.request import Identity
 from datagen.store.parquet import UNFINISHED
 
@@ -38,8 +38,8 @@ class Context:
         The recipe's own prompts, which come before the built-in ones; None where it has none.
     model
         The model that the stage asks; one without a name where it asks none.
-    target
-        The model that the data is for.
+    models
+        The models of all roles; `models.role("target")` is the one that the data is for.
     output
         The stage's own folder while it is made. What a whole stage writes there is kept with its table.
     each
@@ -62,7 +62,7 @@ class Context:
     run_folder: Path = Path()
     prompts: Path | None = None
     model: Identity = NOBODY
-    target: Model = field(default_factory=VllmModel)
+    models: Models = field(default_factory=Models)
     output: Path = Path()
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn
     tables: Mapping[str, Sequence[Path]] = field(default_factory=dict)

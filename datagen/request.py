@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from datagen.answer_json import json_parts
 from datagen.schema import content_id
 
 Message = dict[str, str]
@@ -123,14 +125,19 @@ class Completion:
     Parameters
     ----------
     finish
-        ``stop``: complete. ``length``: cut off by the token limit. ``error``: the engine refused the
-        request for good, `error` says why.
+        ``stop``: complete. ``length``: cut off by the token limit. ``error``: there is no answer, `error`
+        says why: the engine rejected the request, or the model did not come to the end of its reasoning.
     logprobs
         Natural log probability of each sampled token, or of each token of the text given to score.
     choices
         Natural log probability of each of the request's choices, in their order.
     prompt_tokens, cached_tokens, completion_tokens
         Tokens read, tokens of these served from the prefix cache, tokens written.
+    reasoning
+        What a reasoning model thought before its answer. It is no part of the answer, and `logprobs` are of
+        the answer's tokens alone.
+    circumstances
+        Of an error: what may have caused it beside the request, as a hash. Under others it is asked again.
     """
 
     key: str
@@ -144,6 +151,8 @@ class Completion:
     logprobs: tuple[float, ...] = ()
     choices: tuple[float, ...] = ()
     error: str = ""
+    reasoning: str = ""
+    circumstances: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,7 @@ class Answer:
 
     def parse(self, schema: type[Schema]) -> Schema:
         """
-        Read the answer as an instance of its output schema.
+        Read the answer as an instance of its output schema, also from a code fence or among other words.
 
         Raises
         ------
@@ -205,12 +214,15 @@ class Answer:
             Also when the text is not what the schema asks for.
         """
         text = self.text
-        try:
-            return schema.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
+        first: ErrorDetails | None = None
+        for part in [text, *json_parts(text)]:
+            try:
+                return schema.model_validate_json(part)
+            except ValidationError as error:
+                first = first or error.errors(include_url=False)[0]
+        assert first is not None
+        where = ".".join(map(str, first["loc"]))
+        raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
 
 
 class Answers:

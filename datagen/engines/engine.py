@@ -11,15 +11,22 @@ class EngineDied(Exception):
 
 
 class Unreachable(UserError):
-    """A server gave no answer in all tries; the message says which, what it said last, what to do."""
+    """A server answers nobody; the message says which, what it said last, what to do."""
+
+
+class Unanswered(Exception):
+    """One request kept failing while others were answered. It is asked again by the next run."""
 
 
 class Engine(Protocol):
     """
     Answers requests, many at once.
 
-    All methods are called from one event loop, which need not run in the main thread.
+    All methods are called from one event loop, which need not run in the main thread. `notices` grows by what
+    the user should know while requests are out, such as that the engine waits for a server.
     """
+
+    notices: list[str]
 
     async def start(self) -> None:
         """
@@ -35,15 +42,17 @@ class Engine(Protocol):
         """
         Answer one request; the completion is stored under the key.
 
-        A request that is refused for good, such as one that is longer than the model's context, comes
-        back as a completion with ``finish="error"``.
+        A request that is rejected, such as one that is longer than the model's context, comes back as a
+        completion with ``finish="error"``, and so does an answer that ends within its reasoning.
 
         Raises
         ------
         EngineDied
             When the engine is gone, with this and every other request in flight.
+        Unanswered
+            When this request kept failing while others were answered.
         Unreachable
-            When a server gave no answer in all tries.
+            When a server answers nobody.
         """
 
     async def close(self) -> None:

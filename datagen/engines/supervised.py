@@ -60,6 +60,11 @@ class GuardedEngine:
         self._calm = asyncio.Event()  # there are no suspects
         self._calm.set()
 
+    @property
+    def notices(self) -> list[str]:
+        """What the engine has told the user so far."""
+        return [] if self._engine is None else self._engine.notices
+
     async def answer(self, request: Request, key: str) -> Completion:
         """
         Answer a request, however many engines it takes.
@@ -67,7 +72,9 @@ class GuardedEngine:
         Raises
         ------
         datagen.errors.UserError
-            When an engine cannot be started, or a server cannot be reached.
+            When an engine cannot be started, or a server answers nobody.
+        datagen.engines.Unanswered
+            When the request kept failing while a server answered others.
         """
         while not self._calm.is_set():
             await self._calm.wait()

@@ -187,8 +187,9 @@ def declines(text: str, question: str) -> bool:
     if abstains(text) and not abstains(question):
         return True
     line = f" {' '.join(words(text))} "
-    statements = (statement for name in WORDINGS for statement in load(name).fields["statements"])
-    return any(f" {' '.join(words(statement))} " in line for statement in statements)
+    wordings = [load(name).fields for name in WORDINGS]
+    signs = (sign for fields in wordings for sign in [*fields["signs"], *fields["sentences"]])
+    return any(f" {' '.join(words(sign))} " in line for sign in signs)
 
 
 def _likeliest(scores: Sequence[float]) -> int:

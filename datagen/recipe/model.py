@@ -8,7 +8,7 @@ gives editors the same rules.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from datagen.errors import UserError
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
+from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 
 
@@ -34,8 +35,17 @@ class Recipe(Section):
         description="The stages in their order, each with its options. Left out: the whole line",
     )
     budget: Budget = Field(Budget(), description="What the run may spend before it stops")
+    min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
+        default_factory=dict,
+        description="Rows that a product of the hand-off must have, or the run does not become latest",
+    )
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    outputs: str = Field(
+        "outputs",
+        exclude=True,
+        description="The folder that runs land in, as `<outputs>/<name>/<run>/`; `--outputs` comes first",
+    )
     seed: int = Field(0, description="Draws other samples, templates and splits")
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
@@ -61,6 +71,11 @@ class Recipe(Section):
         return self.file.parent
 
     @property
+    def output_folder(self) -> Path:
+        """The folder that runs land in: relative to the recipe, wherever the command is run from."""
+        return (self.folder / Path(self.outputs).expanduser()).resolve()
+
+    @property
     def prompt_folder(self) -> Path | None:
         """The recipe's own prompts."""
         return self.folder / self.prompts if self.prompts else None
@@ -73,7 +88,7 @@ class Recipe(Section):
             folder=self.folder,
             run_folder=run_folder,
             prompts=self.prompt_folder,
-            target=self.models.role("target"),
+            models=self.models,
             corpus=tuple(self.corpus),
             partition_bytes=self.cluster.partition_mb * 1e6,
             recipe=self.model_dump(mode="json"),
@@ -164,7 +179,7 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unasked_roles(recipe)
+    return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
 
 
 def _unasked_roles(recipe: Recipe) -> list[Mistake]:
@@ -174,6 +189,12 @@ def _unasked_roles(recipe: Recipe) -> list[Mistake]:
     asked |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
     advice = "no stage asks this role; the usual ones are generator, target and judge"
     return [(("models", role), advice) for role in models.model_extra or () if role not in asked]
+
+
+def _unconnected(recipe: Recipe) -> list[Mistake]:
+    """Find stages that take a kind of table which no earlier stage gives."""
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
+    return [(("stages", name), what) for name, what in unconnected(steps)]
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -1,9 +1,12 @@
 """The sections of a recipe: what is read, which models work, where, and what a run may spend."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+
+from datagen.redaction import mask_settings
 
 
 class Section(BaseModel):
@@ -37,6 +40,20 @@ class Source(Section):
         return self
 
 
+def _off(given: Any) -> Any:
+    """Read YAML's off and on: off is a setting, on is what the model does by itself."""
+    return "off" if given is False else None if given is True else given
+
+
+Thinking = Annotated[
+    Literal["off"] | Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(_off),
+    Field(
+        description="Of a reasoning model: off, or the tokens that it may think beside those of its answer. "
+        "Left out: as the model does by itself, within the tokens of the answer"
+    ),
+]
+
 PATIENCE = Field(
     900, gt=0, description="Seconds without any answer after which the engine hangs: it is opened again"
 )
@@ -55,10 +72,17 @@ class VllmModel(Section):
     window: int = Field(128, ge=1, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
     patience: float = PATIENCE
+    thinking: Thinking = None
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size",
+        description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size, reasoning_parser",
     )
+
+    @model_validator(mode="after")
+    def _thinks_with_parser(self) -> "VllmModel":
+        if isinstance(self.thinking, int) and "reasoning_parser" not in self.options:
+            raise ValueError("a budget for thinking needs options: {reasoning_parser: ...}, such as qwen3")
+        return self
 
 
 class OpenAIModel(Section):
@@ -69,13 +93,36 @@ class OpenAIModel(Section):
     revision: str = Field("", description="Say another revision to have everything written anew")
     base_url: str = Field(description="For example http://localhost:8000/v1")
     api_key_env: str = Field(
-        "OPENAI_API_KEY", description="Environment variable that holds the key, if one is needed"
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the key, if one is needed",
     )
-    window: int = Field(64, ge=1, description="Requests in flight at once")
+    window: int = Field(
+        64, ge=1, description="Requests in flight at once; fewer while the server does not take so many"
+    )
     timeout: float = Field(300, gt=0, description="Seconds to wait for an answer")
     retries: int = Field(
-        5, ge=0, description="Tries after a failure that may pass: 429, 5xx, a lost connection"
+        5,
+        ge=0,
+        description="Tries of a request that failed while the server answered others, before it is given up",
     )
+    patience: float = Field(
+        1800, gt=0, description="Seconds to wait for a server that answers nobody, before the run stops"
+    )
+    thinking: Thinking = None
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further parameters of each request, such as max_completion_tokens, extra_body or "
+        "extra_headers; null leaves one out",
+    )
+
+    @field_serializer("base_url", "options")
+    def _masked(self, value: Any) -> Any:
+        return mask_settings(value)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Leave secrets out of what is logged."""
+        return ((name, mask_settings(value)) for name, value in super().__repr_args__())
 
 
 class ScriptedModel(Section):

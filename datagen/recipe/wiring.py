@@ -1,6 +1,6 @@
 """Which stages read whose tables (docs/decisions/0004-kinds-wire-the-line.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from datagen.errors import UserError
 
@@ -17,13 +17,20 @@ def wire(steps: Sequence[Step]) -> dict[str, list[str]]:
     UserError
         When no stage before it gives that kind.
     """
+    for name, what in unconnected(steps):
+        raise UserError(f"stages.{name} {what}")
     before = tables_before(steps)
-    for name, takes, _ in steps:
-        if takes and takes not in before[name]:
-            raise UserError(
-                f"stages.{name} takes {takes}, but no stage before it gives any; add one that does"
-            )
     return {name: before[name].get(takes, []) for name, takes, _ in steps}
+
+
+def unconnected(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    """Find stages whose kind of table no earlier stage gives: name, and what is wrong with how to fix it."""
+    before = tables_before(steps)
+    for index, (name, takes, _) in enumerate(steps):
+        if takes and takes not in before[name]:
+            later = [other for other, _, gives in steps[index + 1 :] if gives == takes]
+            fix = f"move it behind {later[0]}" if later else "add one that does"
+            yield name, f"takes {takes}, but no stage before it gives any; {fix}"
 
 
 def tables_before(steps: Sequence[Step]) -> dict[str, dict[str, list[str]]]:

@@ -3,18 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jinja2 import Environment, StrictUndefined
 
 from datagen.report.difficulty import shifts
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
+from datagen.template import render_file
 
 SAMPLES = 5  # rows shown of each product
 DOCUMENTS = 10  # with the most refusals
@@ -23,12 +22,11 @@ DROPS = 3  # rows shown of each reason
 
 def write_report(run: Run) -> Path:
     """Write ``report.html`` of a run whose stages are complete; return its path."""
-    template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     stages = run.stage_records()
-    page = environment.from_string(template).render(
+    page = render_file(
+        __package__,
+        "report.html.j2",
+        html=True,
         run=run,
         manifest=run.manifest,
         stages=stages,

@@ -58,6 +58,10 @@ class Purse:
         self._sent += 1
         return True
 
+    def give_back(self) -> None:
+        """Count no more on a request that came to nothing."""
+        self._sent -= 1
+
     def pay(self, usage: Usage) -> None:
         """Take what an answer cost."""
         self._spent += usage

@@ -16,6 +16,8 @@ from datagen.schema import content_id
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, sync, write_json
 
+WITHHELD = "withheld"  # how the state of a run begins that came to its end and is not released
+
 
 @dataclass(frozen=True)
 class Run:
@@ -29,6 +31,12 @@ class Run:
         """Whether it came to its end."""
         result: bool = self.manifest["state"] == "finished"
         return result
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to continue: it is finished, or withheld."""
+        state: str = self.manifest["state"]
+        return self.finished or state.startswith(WITHHELD)
 
     @property
     def completions(self) -> Completions:
@@ -85,7 +93,7 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     """
     runs = earlier_runs(home)
     print_ = fingerprint(recipe, models)
-    if runs and not fresh and not runs[-1].finished and runs[-1].manifest["fingerprint"] == print_:
+    if runs and not fresh and not runs[-1].over and runs[-1].manifest["fingerprint"] == print_:
         again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
         run = Run(runs[-1].folder, runs[-1].manifest | again)
     else:
@@ -108,6 +116,12 @@ def stop(run: Run, why: str) -> None:
     write_json(run.manifest | {"state": f"stopped: {why}"}, run.folder / "manifest.json")
 
 
+def withhold(run: Run, why: str) -> None:
+    """Write into the manifest that the run came to its end and is not released. It is not continued."""
+    manifest = run.manifest | {"state": f"{WITHHELD}: {why}", "finished": _now()}
+    write_json(manifest, run.folder / "manifest.json")
+
+
 def finish(run: Run, home: Path) -> Run:
     """Write into the manifest that the run is finished, and point ``latest`` at it."""
     manifest = run.manifest | {"state": "finished", "finished": _now()}
@@ -125,7 +139,9 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     own = recipe.prompt_folder
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
     # Not what it may cost, nor where it is done.
-    what = recipe.model_dump_json(exclude={"budget": True, "cluster": {"address", "workers"}})
+    what = recipe.model_dump_json(
+        exclude={"budget": True, "min_rows": True, "cluster": {"address", "workers"}}
+    )
     said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
 

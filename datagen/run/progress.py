@@ -1,8 +1,11 @@
 """What is told of a run while it goes on."""
 
+import logging
 from typing import Any, Protocol
 
 from datagen.request import Usage
+
+log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
@@ -25,6 +28,7 @@ class Progress:
         self._watcher, self._stage = watcher, stage
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
+        self._notice = ""
 
     @property
     def usage(self) -> Usage:
@@ -34,6 +38,11 @@ class Progress:
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take a worker's message; runs on Dask's event loop."""
         said = dict(event[1])
+        if notice := said.get("notice"):
+            if notice != self._notice:  # several tasks may tell the same
+                self._notice = notice
+                log.warning(notice)
+            return
         part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
         self._usage[part] = Usage(**said)
         self._show()

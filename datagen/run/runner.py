@@ -6,6 +6,7 @@ completion is paid for twice. A new run takes over the completions of the earlie
 refresh generates only what changed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -19,11 +20,12 @@ from distributed import Client, Future
 from datagen.cluster.local import open_cluster
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
-from datagen.errors import BudgetSpent
+from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
+from datagen.recipe.sections import OpenAIModel
 from datagen.recipe.wiring import tables_before, wire
 from datagen.report.html import write_report
-from datagen.run import budget, folder, model_tasks, tasks
+from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
 from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
@@ -31,8 +33,12 @@ from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
 
+log = logging.getLogger(__name__)
 
-def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
+
+def run(
+    recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False, retry_errors: bool = False
+) -> folder.Run:
     """
     Run a recipe to its end and return the finished run.
 
@@ -46,6 +52,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
         Told the progress.
     fresh
         Begin a new run where an unfinished one could be continued.
+    retry_errors
+        Ask every rejected request again, in a new run.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
-        running = folder.begin(recipe, home, models, fresh)
+        running = folder.begin(recipe, home, models, fresh or retry_errors)
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
@@ -73,7 +81,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 context, model = replace(context, model=models[stage.role]), recipe.models.role(stage.role)
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            job = Job(name, stage, options, context, beside, topic, running.spent, recipe.budget, model)
+            spent = running.spent
+            job = Job(name, stage, options, context, beside, topic, spent, recipe.budget, model, retry_errors)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
                 record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
@@ -84,6 +93,12 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
             finish_folder(job.folder, complete)
             watcher.end(record, resumed=False)
         write_report(running)
+        if objection := release.objection(running, home):
+            folder.withhold(running, objection)
+            raise UserError(
+                f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
+                "answers are kept for the next run"
+            )
         return folder.finish(running, home)
 
 
@@ -146,6 +161,17 @@ class _StageRun:
         self._gather(len(self._inputs), asked, progress, self._completions.merge)
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
+        self._check_answered()
+
+    def _check_answered(self) -> None:
+        """Stop where a server has answered nothing of the stage: its settings are at fault, not the rows."""
+        made = self._made
+        if isinstance(self._job.model, OpenAIModel) and made.nothing_answered:
+            raise UserError(
+                f"stages.{self._job.name}: none of its {made.distinct:,} requests was answered. "
+                f"The server said: {made.refusal}. The model's options in the recipe set what it is sent, "
+                "and with null leave it out. latest stays as it was; run again to go on from here"
+            )
 
     def _ask(self, number: int, path: Path, progress: Progress) -> Partition:
         crew, folder = self._crew, self._completions.folder
@@ -213,6 +239,8 @@ class _StageRun:
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
             record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
+            if made.failed:
+                record["requests"]["failed"] = made.failed
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record

@@ -47,6 +47,7 @@ class Job:
     spent: Usage = field(default_factory=Usage)
     budget: Budget = field(default_factory=Budget)
     model: Model | None = None
+    retry_errors: bool = False  # ask rejected requests again, whatever caused them
 
 
 @dataclass

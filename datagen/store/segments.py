@@ -35,8 +35,12 @@ SCHEMA = pa.schema(
         ("logprobs", pa.list_(pa.float32())),
         ("choices", pa.list_(pa.float64())),
         ("error", pa.string()),
+        ("reasoning", pa.string()),
+        ("circumstances", pa.string()),
     ]
 )
+ADDED = ("reasoning", "circumstances")  # columns that segments of earlier versions do not have
+EARLIER = pa.schema([field for field in SCHEMA if field.name not in ADDED])
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +61,7 @@ def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
             beside,
             SCHEMA,
             compression="zstd",
-            use_dictionary=["finish", "model", "revision", "error"],
+            use_dictionary=["finish", "model", "revision", "error", "circumstances"],
             write_statistics=False,  # of hashes they tell nothing
             write_page_checksum=True,
         ) as writer:
@@ -149,7 +153,7 @@ class Segment:
         with _damage():
             opened = pq.ParquetFile(self.path, page_checksum_verification=True)
         with opened as file:
-            if file.schema_arrow != SCHEMA:
+            if file.schema_arrow not in (SCHEMA, EARLIER):
                 raise Damaged("it does not hold completions")
             yield file
 
@@ -161,11 +165,20 @@ class Segment:
             with _damage():
                 table = file.read_row_group(group, columns, use_threads=False)
                 table.validate(full=True)
+                if columns is None:
+                    table = complete(table)
         except Damaged as error:
             rows = file.metadata.row_group(group).num_rows
             damage.append(f"{rows} rows of {self.path} (row group {group}) cannot be read: {error}")
         else:
             yield table
+
+
+def complete(table: pa.Table) -> pa.Table:
+    """Give a table of an earlier version's completions the columns that it does not have, empty."""
+    for name in SCHEMA.names[len(table.column_names) :]:
+        table = table.append_column(name, pa.array([""] * len(table), pa.string()))
+    return table
 
 
 @contextmanager

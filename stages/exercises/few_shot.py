@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datagen.prompt import defuse
+from datagen.control_tokens import defuse
 from datagen.request import Answer, Message, Request
 from datagen.stages.shared.tokens import ruler
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from datagen.prompt import ENVIRONMENT
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stage import Context
@@ -19,6 +18,7 @@ from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.passage import Words, words_for
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.similarity.inverted_index import Postings
+from datagen.template import fill
 
 LONGEST = 90  # characters of a title that a role can be said to be about
 RULES = 2  # in a system message
@@ -38,8 +38,8 @@ class Plan:
     def __init__(self, rows: Sequence[Row], options: Options, context: Context) -> None:
         self._options, self._seed = options, str(context.seed)
         self.words = words_for(context)
-        says = context.prompt(options.system).fields
-        self._system, self._roles = ENVIRONMENT.from_string(says["system_message"]), says["roles"]
+        says, self._where = context.prompt(options.system).fields, f"prompts/{options.system}.yaml"
+        self._system, self._roles = says["system_message"], says["roles"]
         self._rules = [Rule.model_validate(rule) for rule in says["rules"]]
         self.unused: list[tuple[Row, Reject]] = []
         sound = [row for row in rows if self._sound(row)]
@@ -91,7 +91,7 @@ class Plan:
         rules = sorted(self._rules, key=lambda rule: content_id(key, rule.rule))[:RULES]
         role = say([self._roles], "role", key, topic=topic)
         said = [rule.rule for rule in rules]
-        system = self._system.render(role=role, topic=topic, rules=said, material=shown).strip()
+        system = fill(self._system, self._where, role=role, topic=topic, rules=said, material=shown).strip()
         script = Script(key, topic, system, pairs, passages, "\n".join(shown))
         if fraction("without", key) >= options.without:
             places = {place for place in options.positions if place <= len(pairs)}

@@ -2,18 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 import datagen
 from datagen.schema import KINDS
 from datagen.stage import Context
 from datagen.store.parquet import sync
+from datagen.template import render_file
 
 TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # of the lineage: who made a row
 
@@ -47,9 +46,9 @@ def write_card(folder: Path, tally: Tally, context: Context) -> None:
     header: dict[str, object] = {"pretty_name": context.recipe["name"], "tags": ["datagen", "synthetic"]}
     if made:
         header["configs"] = [_config(product, splits[product]) for product in made]
-    template = resources.files(__package__).joinpath("card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    card = environment.from_string(template).render(
+    card = render_file(
+        __package__,
+        "card.md.j2",
         header=yaml.safe_dump(header, sort_keys=False).strip(),
         recipe=context.recipe,
         version=datagen.__version__,

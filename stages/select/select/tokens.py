@@ -28,7 +28,7 @@ def count(partitions: Partitions, model: str, context: Context) -> Numbers:
     UserError
         When the tokenizer is not on this machine.
     """
-    spec = VllmModel(model=model) if model else context.target
+    spec = VllmModel(model=model) if model else context.models.role("target")
     folder = resolve(spec) if isinstance(spec, VllmModel) else ""
     if not Path(folder or "-").is_dir():
         raise UserError(

@@ -1,0 +1,141 @@
+"""
+How fast one server is asked: as fast as it takes requests, and no faster.
+
+Two limits adapt by additive increase and multiplicative decrease (Chiu and Jain 1989). *Requests in flight*
+are halved when the server is overloaded or away, and grow by one for each window of answers. *Requests a
+second* are bound once the server says 429, to a little less than it was seen to take, and grow slowly until
+it says so again. When nobody is answered any more, one request at a time looks whether the server is back,
+after pauses of a quarter of the time that it has been away.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds in which a server that is away is left alone
+PAUSE_SHARE = 0.25  # of the time that it has been away
+HORIZON = 2.0  # seconds over which it is seen how much a server takes
+CUT_SECONDS = 1.0  # between two decreases: the refusals of one burst count once
+BELOW, CREEP, CLIMB = (
+    0.98,
+    0.003,
+    0.05,
+)  # of what it takes: begin there; grow by so much a second below and above
+STREAK = 3  # failures, with no answer in between or for a second, after which the server counts as away
+
+
+class Pace:
+    """
+    The pace at which a server is asked.
+
+    Parameters
+    ----------
+    window
+        The most requests in flight.
+    """
+
+    def __init__(self, window: int) -> None:
+        self._window, self._limit = window, float(window)
+        self._rate = self._taken = math.inf  # requests a second: allowed, and last seen to be taken
+        self._grown = self._cut = self._halved = -math.inf  # when
+        self._sent: deque[float] = deque()  # when, over the horizon
+        self._refusals: deque[float] = deque()
+        self._in_flight, self._next, self._quiet = 0, 0.0, 0.0
+        self._turn, self._freed = asyncio.Lock(), asyncio.Event()
+        self._streak = 0
+        self.answered_at = -math.inf  # when the last answer came
+        self.failing_since: float | None = None  # the first failure since then
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn to send a request, in order; it is over when its reply is there."""
+        async with self._turn:
+            while (wait := self._wait()) is not None:
+                self._freed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), wait)
+            self._in_flight += 1
+            now = time.monotonic()
+            _remember(self._sent, now)
+            if math.isfinite(self._rate):
+                self._next = max(now, self._next) + 1 / self._rate
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._freed.set()
+
+    def _wait(self) -> float | None:
+        """Seconds until it is worth looking again; None when the next may be sent."""
+        now = time.monotonic()
+        self._grow(now)
+        if (pause := max(self._quiet, self._next if math.isfinite(self._rate) else 0.0) - now) > 0:
+            return pause
+        away = self.failing_since is not None and self._streak >= STREAK
+        return None if self._in_flight < (1 if away else max(int(self._limit), 1)) else 60.0
+
+    def answered(self) -> None:
+        """An answer came."""
+        self.answered_at = time.monotonic()
+        self.failing_since, self._streak = None, 0
+        self._limit = min(self._limit + 1 / self._limit, self._window)
+        self._freed.set()
+
+    def heard(self) -> None:
+        """The server refused one request for good: it is there."""
+        self.failing_since, self._streak = None, 0
+
+    def refused(self, retry_after: float) -> None:
+        """The server asks for fewer requests."""
+        now = time.monotonic()
+        _remember(self._refusals, now)
+        if now - self._cut >= CUT_SECONDS:
+            self._cut = self._grown = now
+            span = max(now - self._sent[0], CUT_SECONDS) if self._sent else CUT_SECONDS
+            self._taken = max((len(self._sent) - len(self._refusals)) / span, 0.1)
+            self._rate = max(BELOW * self._taken, self._rate / 2 if math.isfinite(self._rate) else 0.0)
+            self._next = now
+        self._fail(now)
+        self._quiet = max(self._quiet, now + retry_after)
+
+    def failed(self, overloaded: bool) -> None:
+        """A request failed; `overloaded` where it is a sign of too many at once."""
+        now = time.monotonic()
+        if overloaded and now - self._halved >= CUT_SECONDS:
+            self._halved, self._limit = now, max(self._limit / 2, 1.0)
+        self._fail(now)
+
+    def _fail(self, now: float) -> None:
+        self.failing_since = self.failing_since or now
+        self._streak += 1
+        if self._streak >= STREAK and now - self.answered_at > 1.0 and now >= self._quiet:
+            pause = min(max(PAUSE_SHARE * self.down, FIRST_PAUSE), LONGEST_PAUSE)
+            self._quiet = now + pause * random.uniform(0.8, 1)
+
+    @property
+    def down(self) -> float:
+        """Seconds since the first failure after the last answer; 0 where there is none."""
+        return time.monotonic() - self.failing_since if self.failing_since is not None else 0.0
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which nobody is sent."""
+        return max(self._quiet - time.monotonic(), 0.0)
+
+    def _grow(self, now: float) -> None:
+        """Raise the rate by the seconds that have passed without a refusal."""
+        if math.isfinite(self._rate) and now > self._grown:
+            step = CREEP if self._rate < self._taken * 1.02 else CLIMB
+            self._rate += step * self._taken * (now - self._grown)
+            self._grown = now
+
+
+def _remember(times: deque[float], now: float) -> None:
+    """Note a time, and forget those beyond the horizon."""
+    times.append(now)
+    while times[0] < now - HORIZON:
+        times.popleft()
