@@ -123,6 +123,20 @@ TURNS = pa.list_(
 
 DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
 
+# Requests that wait to be answered, beside their stage.
+REQUESTS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("row", pa.string()),
+        ("task", pa.string()),
+        ("sample", pa.int64()),
+        ("about", pa.string()),
+        ("prompt", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("body", pa.string()),  # JSON: messages, sampling, schema, choices, given
+    ]
+)
+
 TABLES = {
     "documents": DOCUMENTS,
     "passages": PASSAGES,
