@@ -15,9 +15,9 @@ run-gpu: .venv-gpu/ready
 test: .venv/ready check
 	$(BIN)/pytest
 
-# Without an engine or a cluster: under two minutes on two cores.
+# Without an engine, a cluster or what takes long: under two minutes on two cores.
 test-fast: .venv/ready
-	$(BIN)/pytest -m "not engine and not cluster"
+	$(BIN)/pytest -m "not engine and not cluster and not slow"
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from datagen.answer_json import json_parts
+from datagen.rows import RequestRow
 from datagen.schema import content_id
 
 Message = dict[str, str]
@@ -115,6 +116,45 @@ class Request:
         if self.given:  # left out else, as from the keys of before there was any
             asked["given"] = self.given
         return content_id(model.name, model.revision, json.dumps(asked, sort_keys=True, ensure_ascii=False))
+
+    def to_row(self, model: Identity) -> RequestRow:
+        """Write it as a row of `datagen.schema.REQUESTS`, with its key."""
+        body = {
+            "messages": self.messages,
+            "sampling": asdict(self.sampling),
+            "schema": self.schema,
+            "choices": self.choices,
+            "given": self.given,
+        }
+        return {
+            "key": self.key(model),
+            "row": self.row,
+            "task": self.task,
+            "sample": self.sample,
+            "about": self.about,
+            "prompt": self.prompt,
+            "prompt_hash": self.prompt_hash,
+            "body": json.dumps(body, ensure_ascii=False),
+        }
+
+    @classmethod
+    def from_row(cls, row: RequestRow) -> "Request":
+        """Read what `to_row` wrote."""
+        body = json.loads(row["body"])
+        sampling = body["sampling"]
+        return cls(
+            row=row["row"],
+            messages=body["messages"],
+            prompt=row["prompt"],
+            prompt_hash=row["prompt_hash"],
+            task=row["task"],
+            sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
+            schema=body["schema"],
+            choices=tuple(body["choices"]),
+            given=body["given"],
+            sample=row["sample"],
+            about=row["about"],
+        )
 
 
 @dataclass(frozen=True)

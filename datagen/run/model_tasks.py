@@ -5,7 +5,6 @@ The functions here are tasks of the Dask graph, as those of `datagen.run.tasks` 
 and answers in the completions table; a task is told where, and a task that runs twice asks nothing twice.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -26,26 +25,15 @@ from datagen.engines.pool import engine_room
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.sections import Model, OpenAIModel
-from datagen.request import Answer, Answers, Completion, Request, Sampling, Usage
+from datagen.request import Answer, Answers, Completion, Request, Usage
 from datagen.run.budget import Purse, is_shut, purse
 from datagen.run.tasks import Job, PartReport, finish, rows_of
+from datagen.schema import REQUESTS
 from datagen.stage import ModelStage
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import part_name, read_part, write_table
 
-REQUESTS = pa.schema(
-    [
-        ("key", pa.string()),
-        ("row", pa.string()),
-        ("task", pa.string()),
-        ("sample", pa.int64()),
-        ("about", pa.string()),
-        ("prompt", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("body", pa.string()),  # JSON: messages, sampling, schema, choices, given
-    ]
-)
 REQUESTS_AT_ONCE = 256  # read from their file
 TELL_SECONDS = 0.5  # between two messages about what a task has spent
 
@@ -136,29 +124,8 @@ def write_follow_ups(
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
     own = special_tokens_of(job.model)
-    lines = []
-    for request in requests:
-        request = _safe(request, own)
-        body = {
-            "messages": request.messages,
-            "sampling": asdict(request.sampling),
-            "schema": request.schema,
-            "choices": request.choices,
-            "given": request.given,
-        }
-        lines.append(
-            {
-                "key": request.key(identity),
-                "row": request.row,
-                "task": request.task,
-                "sample": request.sample,
-                "about": request.about,
-                "prompt": request.prompt,
-                "prompt_hash": request.prompt_hash,
-                "body": json.dumps(body, ensure_ascii=False),
-            }
-        )
-    write_table(pa.Table.from_pylist(lines, schema=REQUESTS), target)
+    rows = [_safe(request, own).to_row(identity) for request in requests]
+    write_table(pa.Table.from_pylist(rows, schema=REQUESTS), target)
     return target
 
 
@@ -275,7 +242,7 @@ def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request
             for row in batch.filter(missing[start : start + len(batch)]).to_pylist():
                 if row["key"] not in seen:
                     seen.add(row["key"])
-                    yield row["key"], _request(row)
+                    yield row["key"], Request.from_row(row)
             start += len(batch)
 
 
@@ -367,22 +334,4 @@ def _answers(
             f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
             "Run the same command again: it asks for these and goes on"
         )
-    return Answers(Answer(_request(row), found[row["key"]]) for row in asked)
-
-
-def _request(row: dict[str, Any]) -> Request:
-    body = json.loads(row["body"])
-    sampling = body["sampling"]
-    return Request(
-        row=row["row"],
-        messages=body["messages"],
-        prompt=row["prompt"],
-        prompt_hash=row["prompt_hash"],
-        task=row["task"],
-        sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
-        schema=body["schema"],
-        choices=tuple(body["choices"]),
-        given=body["given"],
-        sample=row["sample"],
-        about=row["about"],
-    )
+    return Answers(Answer(Request.from_row(row), found[row["key"]]) for row in asked)

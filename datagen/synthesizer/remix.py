@@ -73,7 +73,7 @@ class Material:
     def passage(self, paragraph: Paragraph) -> Passage:
         """Take a paragraph as the stages take a passage."""
         if paragraph.id not in self.passages:
-            row = {"id": paragraph.id, "title": paragraph.title, "section": "", "text": paragraph.text}
+            row = {"id": paragraph.id, "title": paragraph.title, "section": [], "text": paragraph.text}
             self.passages[paragraph.id] = Passage(row, self.words)
         return self.passages[paragraph.id]
 

@@ -192,7 +192,7 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
                 continue
             for span in cut(record.text, labelled.max_chars, SHORTEST):
                 text = record.text[span.start : span.end]
-                row = {"id": content_id(text), "title": record.title, "section": "", "text": text}
+                row = {"id": content_id(text), "title": record.title, "section": [], "text": text}
                 if len(questions := _asked(Passage(row, words))) >= 2:
                     yield Paragraph("", record.title, text, tuple(questions))
 

@@ -37,9 +37,9 @@ def later(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, list[str]]:
     dict
         Id of each passage that is asked later -> ids of those that open its section, in their order.
     """
-    sections: dict[tuple[str, str], list[str]] = {}
+    sections: dict[tuple[str, ...], list[str]] = {}
     for row in sorted(rows, key=lambda row: row["index"]):
-        sections.setdefault((row["document_id"], row["section"]), []).append(row["id"])
+        sections.setdefault((row["document_id"], *(row["section"] or ())), []).append(row["id"])
     return {key: keys[:most] for keys in sections.values() for key in keys[most:] if most}
 
 

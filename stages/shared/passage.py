@@ -131,7 +131,7 @@ class Passage:
     @cached_property
     def heading(self) -> str:
         """The title and the headings above the passage, each once."""
-        names = [self.row.get("title") or "", *(self.row.get("section") or "").split(" > ")]
+        names = [self.row.get("title") or "", *(self.row.get("section") or ())]
         return " > ".join(name for name in dict.fromkeys(names) if name)
 
     @cached_property

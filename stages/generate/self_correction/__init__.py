@@ -140,8 +140,8 @@ class Chosen:
 
     def question(self, passage: Passage) -> str:
         """Say what the user asks about a passage: by its section, or the title of its document."""
-        section = (passage.row.get("section") or "").rpartition(" > ")[2]
-        return say([self._asks], passage.row["id"], subject=section or passage.row["title"])
+        names = [passage.row["title"], *(passage.row.get("section") or ())]
+        return say([self._asks], passage.row["id"], subject=names[-1])
 
 
 def pairs(draft: Draft, policy: Policy, wording: Wording, options: Options) -> Iterator[dict[str, str]]:

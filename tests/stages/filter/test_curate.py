@@ -276,6 +276,7 @@ def test_an_instruction_in_the_passage_is_its_subject():
 numbers = st.one_of(st.none(), st.floats(0, 1, allow_subnormal=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8), st.floats(0, 1), st.floats(0, 1))
 def test_a_stricter_limit_never_keeps_more(scores, one, other):

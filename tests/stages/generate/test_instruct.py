@@ -32,7 +32,7 @@ def passage(text=TEXT, **fields):
         "document_id": "d",
         "source": "s",
         "title": "Names",
-        "section": "",
+        "section": [],
         "text": text,
         "start": 7,
         "index": 0,

@@ -108,6 +108,7 @@ class Population:
         return None if threshold is None else self.right[confidence >= threshold].mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [150, 400])
 def test_over_resamplings_the_promise_is_broken_no_more_often_than_promised_and_a_naive_pick_is(labels):
     population = Population()

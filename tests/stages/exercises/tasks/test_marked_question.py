@@ -23,7 +23,7 @@ ANSWER = "Baron Holz"
 
 
 def passage(text, document="d", index=0):
-    row = {"document_id": document, "source": "s", "title": "", "section": "", "text": text, "start": 0}
+    row = {"document_id": document, "source": "s", "title": "", "section": [], "text": text, "start": 0}
     return row | {"id": content_id(text), "end": len(text), "index": index}
 
 
