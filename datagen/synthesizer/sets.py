@@ -25,7 +25,7 @@ from datagen.stages.shared.segment.sentences import DOTTED, split_sentences, unw
 from datagen.stages.sources.chunk.cut import cut
 from datagen.stages.sources.ingest.convert import records
 from datagen.stages.sources.ingest.formats import format_of
-from datagen.stages.sources.ingest.record import File
+from datagen.stages.sources.ingest.record import File, Record
 from datagen.store.parquet import parts, read_part
 from datagen.synthesizer.questions import question_to
 from datagen.synthesizer.recipe import LabelledSet, Mapping, SynthesizerRecipe
@@ -188,7 +188,7 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
         if not file.is_file() or format_of(given) is None:
             continue
         for record in records(given):
-            if isinstance(record, Reject):
+            if not isinstance(record, Record):
                 continue
             for span in cut(record.text, labelled.max_chars, SHORTEST):
                 text = record.text[span.start : span.end]

@@ -1,47 +1,70 @@
-"""Documents from records of fields, as JSON lines and tables hold them."""
+"""
+Documents from records of fields, as JSON lines and tables hold them.
+
+A field is named by its path: ``body``, ``meta.title``, or ``conversations.*.value`` for every value of a
+list. A key that holds dots itself is found too.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from datagen.errors import UserError
+from datagen.recipe.model import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.record import File, Record
 
+NAMES_SHOWN = 12
 
-def documents(rows: Iterable[tuple[int, dict[str, Any] | Reject]], file: File) -> Iterator[Record | Reject]:
-    """
-    Make documents of numbered records.
 
-    Raises
-    ------
-    UserError
-        When none of them has a text in the field that the recipe names.
+def documents(rows: Iterable[tuple[int, Any]], file: File) -> Iterator[Record | Reject]:
     """
-    count = texts = 0
-    names: list[str] = []
+    Make documents of numbered records; what is not read as one becomes a `Reject` that names its place.
+
+    Parameters
+    ----------
+    rows
+        Line or row number, and the record: a mapping of fields, or a `Reject`.
+    file
+        What they were read from.
+    """
     for number, fields in rows:
-        count += 1
-        if isinstance(fields, Reject):
-            yield fields
-            continue
-        names = names or list(fields)
-        record = _document(fields, number, file)
-        texts += isinstance(record, Record)
-        yield record
-    if count and not texts:
-        raise no_text_field(file, names)
+        yield fields if isinstance(fields, Reject) else _document(fields, number, file)
 
 
-def _document(fields: dict[str, Any], number: int, file: File) -> Record | Reject:
+def _document(fields: Any, number: int, file: File) -> Record | Reject:
     """Make a document of fields; what is neither text, title nor id becomes metadata."""
-    given = file.given
-    text = fields.pop(given.text_field, None)
-    if not isinstance(text, str):
-        seen = "absent" if text is None else f"a {type(text).__name__}"
-        return Reject("no text field", f"{file.name}:{number}: {given.text_field} is {seen}")
-    title = pop_text(fields, given.title_field)
-    name = fields.pop(given.id_field, None)
-    return Record(text, title, "" if name is None else str(name), number, fields)
+    if not isinstance(fields, dict):
+        return Reject("no text field", f"{file.name}:{number}: a {_kind(fields)}, not a record of fields")
+    given, names = file.given, list(fields)
+    texts = _take(fields, given.path_of("text"))
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return _no_text(f"{file.name}:{number}", given, names, texts)
+    title = next((title for title in _take(fields, given.path_of("title")) if isinstance(title, str)), "")
+    name = next((name for name in _take(fields, given.path_of("id")) if name is not None), None)
+    for key, path in given.fields.items():
+        if key not in ("text", "title", "id"):
+            values = _take(fields, path)
+            fields[key] = values if "*" in path.split(".") else next(iter(values), None)
+    return Record("\n\n".join(texts), title, "" if name is None else str(name), number, fields)
+
+
+def _take(fields: Any, path: str) -> list[Any]:
+    """Take the values at a path out of a record."""
+    if isinstance(fields, dict) and path in fields:
+        return [fields.pop(path)]
+    first, _, rest = path.partition(".")
+    if isinstance(fields, list):
+        keys: list[Any] = list(range(len(fields))) if first == "*" else []
+        keys = [int(first)] if first.isdecimal() and int(first) < len(fields) else keys
+    elif isinstance(fields, dict):
+        keys = list(fields) if first == "*" else [first] if first in fields else []
+    else:
+        return []
+    if rest:
+        return [value for key in keys for value in _take(fields[key], rest)]
+    values = [fields[key] for key in keys]
+    for key in reversed(keys):
+        del fields[key]
+    return values
 
 
 def pop_text(fields: dict[str, Any], name: str) -> str:
@@ -49,10 +72,20 @@ def pop_text(fields: dict[str, Any], name: str) -> str:
     return str(fields.pop(name)) if isinstance(fields.get(name), str) else ""
 
 
-def no_text_field(file: File, names: list[str]) -> UserError:
-    """Say that no record of a file has a text, and which fields there are."""
-    seen = f"Its fields are {', '.join(names)}" if names else "None of its lines is a JSON object"
-    return UserError(
-        f"corpus: path: {file.given.path!r}: no record of {file.name} has a text in the field "
-        f"{file.given.text_field!r}. {seen}; name the right one with text_field:"
+def _no_text(where: str, given: Source, names: list[str], texts: list[Any]) -> Reject:
+    """Say that a record has no text where the recipe looks for it, and what it has."""
+    path = given.path_of("text")
+    odd = next((text for text in texts if not isinstance(text, str)), None)
+    seen = "absent" if odd is None else f"a {_kind(odd)}"
+    names = [str(name) for name in names]
+    shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return Reject(
+        "no text field",
+        f"{where}: {path!r} is {seen}. Its fields are {shown or 'none'}; name the right one with text_field:",
+    )
+
+
+def _kind(value: Any) -> str:
+    return {"dict": "mapping", "bytes": "binary value that is not UTF-8"}.get(
+        type(value).__name__, type(value).__name__
     )

@@ -14,6 +14,10 @@ from datagen.stages.sources.ingest.record import File, Reader
 READERS = "datagen.stages.sources.ingest.readers"
 HEAD = 4096  # bytes that `Format.sniff` is shown
 
+# Plain text that has no ending.
+NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
+NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
+
 
 @dataclass(frozen=True)
 class Format:
@@ -64,7 +68,7 @@ class Format:
 
 
 FORMATS = (
-    Format("text", "text", (".txt", ".text", ".rst"), "the file"),
+    Format("text", "text", (".txt", ".text", ".rst"), "the file", NAMES),
     Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
@@ -75,15 +79,44 @@ MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python mod
 
 BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
 BY_NAME = {name: known for known in FORMATS for name in known.names}
+SNIFFED = tuple(known for known in FORMATS if known.sniff)
+KNOWN = ", ".join(BY_ENDING)
 
 
 def format_of(file: File) -> Format | None:
-    """Tell a file's format by its name; None when it is unknown."""
+    """
+    Tell a file's format by its name or, where that does not tell or is wrong, by its content.
+
+    Returns
+    -------
+    None where it is unknown
+
+    Raises
+    ------
+    OSError, Reject
+        When the content is asked and cannot be read.
+    """
     if file.given.python:
         return MAPPING
-    name = file.basename.lower()
+    named = by_name(file.basename)
+    if named and not named.sniff:
+        return named
+    head = file.head(HEAD)
+    if named and named.sniff and named.sniff(head):
+        return named
+    return next((known for known in SNIFFED if known.sniff and known.sniff(head)), named)
+
+
+def by_name(name: str) -> Format | None:
+    """Tell a format by a file's name, without folder and without the ending of its compression."""
+    name = name.lower()
     if name in BY_NAME:
         return BY_NAME[name]
-    parts = name.lstrip(".").split(".")[1:]
-    endings = ("." + ".".join(parts[at:]) for at in range(len(parts)))
-    return next((BY_ENDING[ending] for ending in endings if ending in BY_ENDING), None)
+    return BY_ENDING.get(ending_of(name))
+
+
+def ending_of(name: str) -> str:
+    """Give a file's ending in lower case, the longest that is known: ".tar.gz"; else the last, or ""."""
+    parts = name.lower().lstrip(".").split(".")[1:]
+    endings = ["." + ".".join(parts[at:]) for at in range(len(parts))]
+    return next((ending for ending in endings if ending in BY_ENDING), endings[-1] if endings else "")

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from datagen.stage import Context
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import decode, normalise
+from datagen.store.parquet import part_name, write_table
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 PLANETS = {"Mars": "Mars has two moons.", "The Sun": "The Sun\n=======\n\nThe Sun is a star.", "Void": 7}
@@ -34,8 +36,20 @@ def context(folder, *corpus, partition_mb=8.0):
 
 
 def outcomes(folder, *corpus, **settings):
-    running = context(folder, *corpus, **settings)
-    return [part for task in ingest.plan(None, running) for part in ingest.read(task, None, running)]
+    running, options = context(folder, *corpus, **settings), ingest.Options()
+    return [part for task in ingest.plan(options, running) for part in ingest.read(task, options, running)]
+
+
+def checked(folder, *corpus, **settings):
+    """What the runner does with the outcomes before the stage is complete."""
+    parts = outcomes(folder, *corpus, **settings)
+    for number, part in enumerate(parts):
+        write_table(part.dropped, folder / "stage" / "dropped" / part_name(number))
+        write_table(part.kept, folder / "stage" / part_name(number))
+    figures = sum((Counter(part.figures) for part in parts), Counter())
+    running = replace(context(folder, *corpus), output=folder / "stage")
+    ingest.check(figures, ingest.Options(), running)
+    return figures
 
 
 def ingested(folder, *corpus, **settings):
@@ -162,7 +176,7 @@ def test_a_mapping_in_a_module(tmp_path):
         ({"path": "pictures"}, ["pictures", "a.png", ".jsonl"]),
         ({"path": "a.jsonl"}, ["a.jsonl", "'text'", "body, id", "text_field"]),
         ({"path": "a.parquet"}, ["a.parquet", "'text'", "body", "text_field"]),
-        ({"path": "bad.jsonl"}, ["bad.jsonl", "None of its lines is a JSON object"]),
+        ({"path": "bad.jsonl"}, ["bad.jsonl", "bad json line"]),
         ({"python": "no_such_module:x"}, ["no_such_module:x", "module:attribute"]),
         ({"python": "json:dumps"}, ["json:dumps", "not a mapping"]),
     ],
@@ -173,7 +187,7 @@ def test_what_the_recipe_got_wrong_stops_the_run(tmp_path, entry, words):
     write(tmp_path, "bad.jsonl", "a,b\n1,2\n")
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError) as error:
-        outcomes(tmp_path, entry)
+        checked(tmp_path, entry)
     for word in words:
         assert word in str(error.value)
 
@@ -227,7 +241,7 @@ def test_a_large_file_comes_a_partition_at_a_time(tmp_path):
 def test_small_files_share_a_task_and_large_ones_do_not(tmp_path):
     for number in range(6):
         write(tmp_path, f"{number}.txt", "x" * (90_000 if number == 3 else 20_000))
-    tasks = ingest.plan(None, context(tmp_path, ".", partition_mb=0.05))
+    tasks = ingest.plan(ingest.Options(), context(tmp_path, ".", partition_mb=0.05))
     assert [[file.name for file in task.files] for task in tasks] == [
         ["0.txt", "1.txt"],
         ["2.txt"],
