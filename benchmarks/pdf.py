@@ -23,6 +23,7 @@ from datagen.stages.sources.ingest.pdf import read_pdf
 from datagen.stages.sources.ingest.pdf.headings import fold, without_number
 
 RUN = 6
+PAGE = re.compile(r"\.x?html?$")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
 HEADING = re.compile(r"^#{1,6} (.*)$", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -46,9 +47,8 @@ def main() -> None:
     wanted = [key(title) for title in titles]
     right = sum((Counter(written) & Counter(wanted)).values())
     if wanted:
-        print(
-            f"headings {right}/{len(wanted)} = {right / len(wanted):.3f}, {len(written) / len(wanted):.2f} lines each"
-        )
+        share, each = right / len(wanted), len(written) / len(wanted)
+        print(f"headings {right}/{len(wanted)} = {share:.3f}, {each:.2f} lines each")
     pages = text.metadata["pages"]
     print(f"{pages} pages, {pages / min(seconds):.0f} pages/s; {text.metadata}")
 

@@ -73,6 +73,9 @@ FORMATS = (
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
     Format("parquet", "parquet", (".parquet",), "each row"),
+    # Documents of offices, books, mail, markup and code.
+    Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
+    # End of these.
 )
 
 MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")

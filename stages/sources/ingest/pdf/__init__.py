@@ -9,6 +9,7 @@ the hyphens at their ends resolved (`words`).
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -62,6 +63,7 @@ def read_pdf(data: bytes) -> Text:
     left_out = {
         "running heads": running,
         "lines of contents": sum(layout.contents for layout in layouts),
+        "tables": sum(layout.tables_left_out for layout in layouts),
         "sideways lines": sideways,
         "pages without text": blank,
     }
@@ -99,7 +101,7 @@ def _write(block: Block, words: Words) -> str:
     starts = [0, *sorted(block.breaks), len(block.lines)]
     texts = [
         words.join([line.text for line in block.lines[start:end]])
-        for start, end in zip(starts, starts[1:], strict=False)
+        for start, end in pairwise(starts)
         if end > start
     ]
     text = "\n".join(texts)
@@ -135,10 +137,10 @@ def _write_table(rows: Sequence[Sequence[str]]) -> str:
 def _check(document: Document) -> None:
     pages = document.pages
     text = "".join(line.text for page in pages for line in page.lines)
-    letters = sum(not char.isspace() for char in text)
+    letters = sum(map(len, text.split()))
     if letters < MIN_CHARS * len(pages):
         images = sum(page.has_image for page in pages)
-        if images and images >= 0.5 * len(pages) or not letters:
+        if (images and images >= 0.5 * len(pages)) or not letters:
             raise Reject("no text layer", f"{len(pages)} pages, {images} with images: run OCR over it first")
     if (unmapped := len(UNMAPPED.findall(text))) > MAX_UNMAPPED * letters:
         raise Reject(

@@ -1,8 +1,9 @@
 """
 What a PDF's pages repeat: running heads, footers and page numbers.
 
-A line at a page's edge is furniture when the pages around it have the same line at the same height, numbers
-aside; or when most pages have furniture at its height, as where each chapter's title runs over its pages.
+A line at a page's edge is furniture when space parts it from the text and the pages around it have the same
+line at the same height, numbers aside; or when most pages have furniture at its height, as where each
+chapter's title runs over its pages.
 """
 
 import re
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from datagen.stages.sources.ingest.pdf.pages import Line, Page
 
 EDGE = 3  # heights at a page's top and bottom that may hold furniture
+MARGIN = 0.12  # of the page's height: furniture stands no farther from its edge
+APART = 1.7  # of the font's size: the distance of baselines between furniture and text, at least
 NEIGHBOURS = 2  # pages before and after: left and right pages have heads of their own
 MOST = 0.5  # of the pages with furniture at a height: what else stands there is furniture, too
 LARGE = 1.25  # times the size of the text: titles of slides repeat, and are no furniture
@@ -58,16 +61,22 @@ def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
 
 def _edge(page: Page, side: int) -> list[Line]:
     """List the lines at a page's outermost heights: of its top (1) or of its bottom (-1)."""
+    margin = MARGIN * (page.bottom - page.top)
     lines = sorted(page.lines, key=lambda line: side * line.base)
     edge: list[Line] = []
-    heights = 0
+    apart = heights = 0
     for line in lines:
-        if not edge or abs(line.base - edge[-1].base) > SAME:
+        step = abs(line.base - edge[-1].base) if edge else 0.0
+        if not edge or step > SAME:
             heights += 1
+        if step > APART * line.size:
+            apart = len(edge)
         if heights > EDGE:
             break
         edge.append(line)
-    return edge
+    if len(edge) < len(lines) or heights > 1:
+        edge = edge[:apart]
+    return [line for line in edge if min(line.base - page.top, page.bottom - line.base) <= margin]
 
 
 def _key(line: Line) -> Key:

@@ -7,7 +7,7 @@ is a short block, larger than the text or bold.
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from datagen.stages.sources.ingest.pdf.layout import Layout
@@ -20,20 +20,14 @@ MAX_CHARS = 160
 MAX_SHARE = 0.25  # of the text's characters: more are no headings
 NUMBER = re.compile(r"(?:\w+\s)?(\d+(?:\.\d+)*)\.?\s+(?=\S)|[A-Z](?:\.\d+)+\s+(?=\S)|[IVXLC]+\.\s+(?=\S)")
 NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.?\s+\S|[A-Z](?:\.\d+)+\s+\S")
+NO_LETTERS = re.compile(r"[\W_]+")
 MAX_LEVEL = 6
 
 Marks = dict[int, tuple[int, int]]  # id of a line -> level, number of the heading
 
 
 def find_headings(layouts: Sequence[Layout], outline: Sequence[Entry], size: float) -> Marks:
-    """
-    Find the lines that are headings.
-
-    Parameters
-    ----------
-    size
-        Of the text.
-    """
+    """Find the lines that are headings; `size` is that of the text's font."""
     marks = _by_outline(layouts, outline)
     entries = len({number for _, number in marks.values()})
     if entries and entries >= MIN_FOUND * len(outline):
@@ -43,7 +37,7 @@ def find_headings(layouts: Sequence[Layout], outline: Sequence[Entry], size: flo
 
 def fold(title: str) -> str:
     """Write a title in the form that two spellings of it share: its letters and digits."""
-    return "".join(char for char in unicodedata.normalize("NFKC", title).casefold() if char.isalnum())
+    return NO_LETTERS.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def without_number(title: str) -> str:

@@ -6,11 +6,11 @@ in order. Where its lines jump between columns, the gutter is looked for.
 """
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from datagen.stages.sources.ingest.pdf.pages import Line, Page
@@ -26,6 +26,10 @@ ROW_PITCH = 3.0  # sizes of the font between two rows of a table, at most
 LEADER = re.compile(r"(?:[.·…_]\s?){4,}\s*[\divxlc]+\Z", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"\S.*\s[\divxlc]+\Z", re.IGNORECASE | re.DOTALL)
 MARKER = re.compile(r"(?:[^\w\s]|[\ue000-\uf8ff]|o|\(?[\w]{1,4}[.):]|\[\w{1,8}\])\Z")
+
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
+WORDS = re.compile(r"[^\W\d_]{2}")
+LETTER = re.compile(r"[^\W\d_]")
 
 Row = list[Line]
 
@@ -45,7 +49,7 @@ class Layout:
 
     columns: list[list[Line | Table]] = field(default_factory=list)
     contents: int = 0  # lines of a table of contents, left out
-    tables_left_out: int = 0  # what looks like tables, but cannot be told apart
+    tables_left_out: int = 0  # rows of figures alone: a plot's axes, mostly
 
 
 def arrange(page: Page) -> Layout:
@@ -60,10 +64,7 @@ def arrange(page: Page) -> Layout:
         page.rules = [(base, -right, -left) for base, left, right in page.rules]
     lines = _drop_contents(lines, layout)
     gutter = _gutter(lines, page.rules)
-    if gutter is None:
-        bands = [_in_order(lines)]
-    else:
-        bands = _read_columns(lines, gutter)
+    bands = [_in_order(lines)] if gutter is None else _read_columns(lines, gutter)
     for band in bands:
         for column in _split_at_jumps(band):
             layout.columns.append(_find_tables(column, page.rules, layout))
@@ -74,8 +75,7 @@ def _is_right_to_left(lines: Sequence[Line]) -> bool:
     sample = "".join(line.text for line in lines)[:4000]
     if sample.isascii():
         return False
-    kinds = Counter(unicodedata.bidirectional(char) for char in sample)
-    return kinds["R"] + kinds["AL"] > kinds["L"]
+    return 2 * len(RIGHT_TO_LEFT.findall(sample)) > len(LETTER.findall(sample))
 
 
 def _mirror(lines: Sequence[Line]) -> None:
@@ -150,7 +150,7 @@ def _overlap(left: Sequence[Line], right: Sequence[Line]) -> bool:
 def _read_columns(lines: Sequence[Line], gutter: float) -> list[list[Line]]:
     """Order two columns: what runs across the gutter parts them into bands."""
     sides = [1 if line.left >= gutter else 0 if line.right < gutter + 2 else 2 for line in lines]
-    changes = sum(before != after for before, after in zip(sides, sides[1:], strict=False))
+    changes = sum(before != after for before, after in pairwise(sides))
     across = [line for line, side in zip(lines, sides, strict=True) if side == 2]
     if changes <= 3 + 2 * len(across) and _descends(lines, sides):
         return [list(lines)]  # the stream has one column after the other
@@ -170,15 +170,13 @@ def _descends(lines: Sequence[Line], sides: Sequence[int]) -> bool:
     ups = 0
     for wanted in (0, 1):
         column = [line for line, side in zip(lines, sides, strict=True) if side == wanted]
-        ups += sum(
-            after.base < before.base - before.size for before, after in zip(column, column[1:], strict=False)
-        )
+        ups += sum(after.base < before.base - before.size for before, after in pairwise(column))
     return ups <= 2 + 0.05 * len(lines)
 
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:
     """Keep the stream's order where it runs down the page; else sort."""
-    ups = sum(after.base < before.base - before.size for before, after in zip(lines, lines[1:], strict=False))
+    ups = sum(after.base < before.base - before.size for before, after in pairwise(lines))
     if ups <= 2 + 0.05 * len(lines):
         return list(lines)
     return [line for row in rows_of(lines) for line in row]
@@ -209,9 +207,12 @@ def _find_tables(
     at = 0
     while at < len(rows):
         stop = _table_end(rows, at)
-        table = _table(rows[at:stop], rules) if stop > at else None
+        left_out = layout.tables_left_out
+        table = _table(rows[at:stop], rules, layout) if stop > at else None
         if table:
             out.append(table)
+        elif stop > at and layout.tables_left_out > left_out:
+            pass
         elif stop > at:
             out += [_merged(row) for row in rows[at:stop]]
         else:
@@ -233,7 +234,7 @@ def _merged(row: Row) -> Line:
     if all(line.mono for line in row):
         pitch = max(row[0].size * 0.5, 1)
         text = row[0].text
-        for before, line in zip(row, row[1:], strict=False):
+        for before, line in pairwise(row):
             text += " " * max(1, min(40, round((line.left - before.right) / pitch))) + line.text
     else:
         text = " ".join(line.text for line in row)
@@ -273,7 +274,7 @@ def _fits(line: Line, spans: Sequence[tuple[float, float]]) -> bool:
     return sum(line.left < right and line.right > left for left, right in spans) <= 1
 
 
-def _table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]]) -> Table | None:
+def _table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]], layout: Layout) -> Table | None:
     several = [row for row in rows if len(row) > 1]
     top, bottom = rows[0][0].base, rows[-1][0].base
     inside = sorted(base for base, _, _ in rules if top - 20 <= base <= bottom + 20)
@@ -299,9 +300,18 @@ def _table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]]) -> 
             records.append(cells)
         band = now
     filled = sum(bool(cell) for record in records for cell in record) / (len(records) * len(columns))
+    if not _has_words(records):
+        layout.tables_left_out += 1
+        return None
     if len(records) < 2 or filled < MIN_FILLED:
         return None
     return Table([[" ".join(cell) for cell in record] for record in records], top, bottom)
+
+
+def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:
+    """Tell whether a table's first row or column is made of words; the figures at a plot's axes are not."""
+    edges = (records[0], [record[0] for record in records])
+    return any(2 * sum(bool(WORDS.search(" ".join(cell))) for cell in edge) >= len(edge) for edge in edges)
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:

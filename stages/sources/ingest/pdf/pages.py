@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pypdfium2
@@ -24,12 +24,19 @@ HYPHEN = "\x02"  # PDFium's mark of a hyphen at a line's end, in place of the hy
 LINE = re.compile(rf"[^\r\n{HYPHEN}]*[^\s{HYPHEN}][^\r\n{HYPHEN}]*{HYPHEN}?")
 GAP = 1.2  # of the font's size: a wider blank parts cells and columns
 SPARSE = 0.62  # of the font's size a character: a line as wide as that may hold a gap inside one text object
+NARROW = 0.2  # of the font's size a character: glyphs are not as narrow, but boxes that are unknown
 MAX_OBJECTS = 3000  # of a page that is searched for ruled lines; a drawing has more
 MAX_OUTLINE = 20_000  # entries
 BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IGNORECASE)
 MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
 FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
 BOLD_WEIGHT = 600
+# Glyphs that a font does not name come as their codes: those of TeX's encodings T1 and OT1.
+UNNAMED = dict(zip(range(0x10, 0x17), "“”„«»–—", strict=True)) | {0xFFFE: HYPHEN}
+UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
+UNNAMED |= dict(zip((0x0B, 0x0C, 0x0E, 0x0F), "ﬀﬁﬃﬄ", strict=True))
+UNNAMED[0x88] = "•"
+LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
 IMAGE, PATH = pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH
 WRONG_PASSWORD = pdfium.FPDF_ERR_PASSWORD
 
@@ -76,12 +83,16 @@ class Page:
         How many lines were left out because they run in another direction than most.
     has_image
         Whether it shows one.
+    top, bottom
+        The baselines of its edges.
     """
 
     lines: list[Line] = field(default_factory=list)
     rules: list[tuple[float, float, float]] = field(default_factory=list)
     sideways: int = 0
     has_image: bool = False
+    top: float = 0.0
+    bottom: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,9 @@ def _page(pdf: Any, number: int) -> Page:
         if not text_page:
             return Page()
         try:
-            page = _TextPage(text_page).read()
+            box = pdfium.FS_RECTF()
+            pdfium.FPDF_GetPageBoundingBox(handle, box)
+            page = _TextPage(text_page).read((box.left, box.bottom, box.right, box.top))
         finally:
             pdfium.FPDFText_ClosePage(text_page)
         _read_objects(handle, page)
@@ -192,10 +205,11 @@ class _TextPage:
             return ""
         buffer = (ctypes.c_ushort * (2 * self.count + 2))()
         written = pdfium.FPDFText_GetText(self.handle, 0, self.count, buffer)
-        return bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+        text = bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+        return text.translate(UNNAMED)
 
-    def read(self) -> Page:
-        """Read the lines that run in the direction of most."""
+    def read(self, box: tuple[float, float, float, float]) -> Page:
+        """Read the lines that run in the direction of most, on a page between left, bottom, right and top."""
         page = Page()
         by_direction: dict[int, list[Line]] = {}
         weight: Counter[int] = Counter()
@@ -209,6 +223,8 @@ class _TextPage:
         weight.pop(-1, None)
         main = weight.most_common(1)[0][0] if weight else 0
         page.lines = by_direction.pop(main, [])
+        left, bottom, right, top = box
+        page.top, page.bottom = ((-top, -bottom), (left, right), (bottom, top), (-right, -left))[main]
         page.sideways = sum(map(len, by_direction.values()))
         return page
 
@@ -221,11 +237,13 @@ class _TextPage:
             return
         boxes = self._rects(first, last + 1 - first, direction)
         text = self.text[start:end]
-        if not boxes:
+        left, right = min([box[0] for box in boxes], default=0.0), max([box[1] for box in boxes], default=0.0)
+        if right - left < NARROW * size * len(text):
+            left, right = self._between(first, last, size, direction)
+            yield direction, self._line(start, end, left, right, direction)
             return
-        left, right = min(box[0] for box in boxes), max(box[1] for box in boxes)
-        gap = any(after[0] - before[1] > GAP * size for before, after in zip(boxes, boxes[1:], strict=False))
-        back = any(after[1] < before[0] - GAP * size for before, after in zip(boxes, boxes[1:], strict=False))
+        gap = any(after[0] - before[1] > GAP * size for before, after in pairwise(boxes))
+        back = any(after[1] < before[0] - GAP * size for before, after in pairwise(boxes))
         if gap or back or right - left > SPARSE * size * len(text):
             parts = list(self._parts(start, end, size, direction))
         else:
@@ -242,6 +260,7 @@ class _TextPage:
         size = max(self._measure(first)[0], self._measure(middle)[0])
         bold = all(font[0] for font in fonts)
         mono = all(font[1] for font in fonts)
+        text = text.translate(LIGATURES)
         return Line(text, left, right, self._base(first, direction), size, bold, mono)
 
     def _parts(
@@ -269,11 +288,12 @@ class _TextPage:
     def _char(self, at: int) -> int:
         if self.direct:
             return at
-        return max(0, pdfium.FPDFText_GetCharIndexFromTextIndex(self.handle, self.units[at]))
+        char: int = pdfium.FPDFText_GetCharIndexFromTextIndex(self.handle, self.units[at])
+        return max(0, char)
 
     def _measure(self, char: int) -> tuple[float, int]:
-        """Measure a character's font: its size on the page, and its direction in quarter turns; -1: slanted."""
-        size = pdfium.FPDFText_GetFontSize(self.handle, char)
+        """Measure a character: the size of its font, and its direction in quarter turns; -1 is slanted."""
+        size: float = pdfium.FPDFText_GetFontSize(self.handle, char)
         matrix = self.matrix
         if not pdfium.FPDFText_GetMatrix(self.handle, char, matrix):
             return size, 0
@@ -312,6 +332,15 @@ class _TextPage:
         if not pdfium.FPDFText_GetCharBox(self.handle, char, *box):
             return None
         return _along(direction, left.value, right.value, bottom.value, top.value)
+
+    def _between(self, first: int, last: int, size: float, direction: int) -> tuple[float, float]:
+        """Measure a line by the origins of its ends, where the font does not say how large its glyphs are."""
+        x, y = self.box[:2]
+        ends = []
+        for char in (first, last):
+            pdfium.FPDFText_GetCharOrigin(self.handle, char, x, y)
+            ends.append((x.value, y.value, -x.value, -y.value)[direction])
+        return min(ends), max(ends) + size
 
     def _base(self, char: int, direction: int) -> float:
         x, y = self.box[:2]

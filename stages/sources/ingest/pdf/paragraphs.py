@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from datagen.stages.sources.ingest.pdf.layout import Layout, Table
 from datagen.stages.sources.ingest.pdf.pages import HYPHEN, Line
 
 INDENT = 0.8  # of the font's size
 SPACE = 1.4  # times the usual leading: more parts paragraphs
+AROUND = 8  # lines before and after that show where the right margin is
 NOTE = 0.92  # of the text's size: what is smaller at the foot of a page is a footnote
 BULLETS = "•●○◦▪■□▫‣⁃∙·➢➤✓✔❖◆◇►▶\uf0a7\uf0b7\uf0d8\uf076\uf0fc\uf06e\uf071"
 BULLET = re.compile(rf"(?:[{BULLETS}]|[-–—*](?=\s)|o(?=\s))\s*")
@@ -65,7 +67,7 @@ def usual_leading(layouts: Iterable[Layout]) -> float:
     seen: Counter[float] = Counter()
     for layout in layouts:
         for column in layout.columns:
-            for above, line in zip(column, column[1:], strict=False):
+            for above, line in pairwise(column):
                 if isinstance(above, Line) and isinstance(line, Line) and above.size > 0:
                     pitch = (line.base - above.base) / above.size
                     if abs(above.size - line.size) < 0.5 and 0.8 < pitch < 2.6:
@@ -94,6 +96,17 @@ def build(layouts: Sequence[Layout], headings: dict[int, tuple[int, int]], size:
     return builder.blocks
 
 
+def _right_edges(lines: Sequence[Line]) -> dict[int, float]:
+    """Measure how far the lines around each line reach, of those in a font of its size."""
+    rights: dict[int, float] = {}
+    for at, line in enumerate(lines):
+        near = lines[max(0, at - AROUND) : at + AROUND + 1]
+        rights[id(line)] = max(
+            other.right for other in near if abs(other.size - line.size) < 0.12 * line.size + 0.1
+        )
+    return rights
+
+
 class _Builder:
     def __init__(self, headings: dict[int, tuple[int, int]], size: float, leading: float) -> None:
         self.headings = headings
@@ -108,8 +121,7 @@ class _Builder:
         """Add a column's lines."""
         lines = [line for line in column if isinstance(line, Line)]
         notes = self._foot(column)
-        right = max((line.right for line in lines), default=0)
-        left = min((line.left for line in lines), default=0)
+        rights = _right_edges(lines)
         above: Line | None = None
         for line in column:
             if isinstance(line, Table):
@@ -118,7 +130,7 @@ class _Builder:
             elif id(line) in notes:
                 self._note(line, page)
             else:
-                self._line(line, above, left, right, page)
+                self._line(line, above, rights[id(line)], page)
                 above = line
 
     def end_page(self) -> None:
@@ -147,12 +159,12 @@ class _Builder:
             self.notes.append(Block("note", [line], page))
 
     def _start(self, block: Block) -> None:
-        if self.notes and self.open is not None or block.kind == "heading":
+        if (self.notes and self.open is not None) or block.kind == "heading":
             self._flush_notes()
         self.blocks.append(block)
         self.open = block
 
-    def _line(self, line: Line, above: Line | None, left: float, right: float, page: int) -> None:
+    def _line(self, line: Line, above: Line | None, right: float, page: int) -> None:
         mark = self.headings.get(id(line))
         if mark:
             if self.open and self.open.kind == "heading" and self.marked == mark[1]:
@@ -163,20 +175,20 @@ class _Builder:
             return
         block = self.open
         if block is None or block.kind == "heading":
-            self._start(self._new(line, left, page))
+            self._start(self._new(line, page))
         elif above is None:  # first of a column
             if self._continues(block, line):
                 block.lines.append(line)
             else:
-                self._start(self._new(line, left, page))
-        elif self._parts(block, above, line, left, right):
-            self._start(self._new(line, left, page))
+                self._start(self._new(line, page))
+        elif self._parts(block, above, line, right):
+            self._start(self._new(line, page))
         else:
             if block.kind != "code" and self._is_short(above, line, right):
                 block.breaks.add(len(block.lines))
             block.lines.append(line)
 
-    def _new(self, line: Line, left: float, page: int) -> Block:
+    def _new(self, line: Line, page: int) -> Block:
         if line.mono and not line.bold:
             return Block("code", [line], page)
         item = BULLET.match(line.text) or NUMBERED.match(line.text)
@@ -196,7 +208,7 @@ class _Builder:
             return True
         return self._goes_on(block) and not BULLET.match(line.text) and not NUMBERED.match(line.text)
 
-    def _parts(self, block: Block, above: Line, line: Line, left: float, right: float) -> bool:
+    def _parts(self, block: Block, above: Line, line: Line, right: float) -> bool:
         """Tell whether a new block begins with a line."""
         pitch = line.base - above.base
         if above.text.endswith(HYPHEN) and pitch < 3 * line.size:

@@ -26,16 +26,17 @@ class Words:
     """The words that a document writes on one line."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self.counts: Counter[str] = Counter()
+        known: list[str] = []
         broken = False
         for line in lines:
-            whole = WORD.findall(line)
+            whole = WORD.findall(line.lower())
             if whole and broken:
                 del whole[0]
             broken = line.endswith(ENDS)
             if whole and broken:
                 del whole[-1]
-            self.counts.update(word.translate(DASHES).lower() for word in whole)
+            known += whole
+        self.counts = Counter(" ".join(known).translate(DASHES).split())
 
     def join(self, lines: Sequence[str]) -> str:
         """Write lines as one text."""
@@ -52,7 +53,7 @@ class Words:
             if text[-1] == HYPHEN:  # "32-" and "bit"
                 return f"{text[:-1]}-{line}"
             return text + line if text[-2:-1].isalnum() and line[:1].isalnum() else f"{text} {line}"
-        if UNSPACED.match(text[-1]) and UNSPACED.match(line) or WEB.search(text):
+        if (UNSPACED.match(text[-1]) and UNSPACED.match(line)) or WEB.search(text):
             return text + line
         return f"{text} {line}"
 
@@ -60,6 +61,6 @@ class Words:
         """Tell what stands between two halves of a word: a hyphen or nothing."""
         before, after = before.translate(DASHES), after.translate(DASHES)
         joined, hyphenated = (before + after).lower(), f"{before}-{after}".lower()
-        if mark == "\xad" or joined in self.counts or self.counts[hyphenated] == 0 and after[0].islower():
+        if mark == "\xad" or joined in self.counts or (self.counts[hyphenated] == 0 and after[0].islower()):
             return "" if self.counts[hyphenated] <= self.counts[joined] else "-"
         return "-"
