@@ -16,9 +16,7 @@ PROPERTIES = "docProps/core.xml"
 def read(file: File) -> Iterator[Record]:
     """Read the document."""
     with opened(file) as archive:
-        title, metadata = "", {}
-        if PROPERTIES in archive.namelist():
-            title, metadata = described(part(archive, PROPERTIES))
+        title, metadata = described(archive, PROPERTIES)
         part(archive, "word/document.xml")
         page = mammoth.convert_to_html(archive.fp, style_map=STYLES, convert_image=_no_image).value
     text, _ = read_webpage(page, whole=True)

@@ -24,7 +24,7 @@ def read(file: File) -> Iterator[Record]:
         container = part(archive, "META-INF/container.xml")
         package = next((found.get("full-path", "") for found in _named(container, "rootfile")), "")
         root = part(archive, package)
-        title, metadata = described(root)
+        title, metadata = described(archive, package)
         chapters = []
         for name in _spine(root, posixpath.dirname(package)):
             if name in archive.NameToInfo:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import partial
 from io import BytesIO
 
 from datagen.request import Reject
@@ -61,7 +62,7 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
             content = attached.get_payload(decode=True) or b""
             if isinstance(content, bytes):
                 where = f"{line}!{called}" if line else called
-                yield file.member(where, lambda content=content: BytesIO(content), len(content))
+                yield file.member(where, partial(BytesIO, content), len(content))
 
 
 def _header(letter: EmailMessage, name: str) -> str:

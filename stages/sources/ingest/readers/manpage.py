@@ -8,8 +8,8 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
 
 SIGNS = {
-    "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–", "co": "©",
-    "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
+    "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–",
+    "co": "©", "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
 }  # fmt: skip
 ESCAPES = {rf"\({name}": sign for name, sign in SIGNS.items()} | {
     r"\-": "-", r"\e": "\\", r"\0": " ", r"\ ": " ", r"\~": " ", r"\.": ".", r"\*R": "®", r"\*(lq": "“",
@@ -22,8 +22,8 @@ ESCAPE = re.compile(
 MACRO = re.compile(r"^\.(?:TH|Dd|Dt|SH|Sh)\s", re.MULTILINE)
 COMMENT = re.compile(r"\\\".*$")
 FONTS = ("B", "I", "BR", "BI", "IR", "IB", "RB", "RI", "SM", "SB")
-IGNORED = frozenset(
-    ["Dd", "Os", "ad", "na", "hy", "nh", "ne", "sp", "ft", "ps", "ta", "ie", "el", "if", "ds", "so", "bp", "in", "ti", "PD", "UC", "DT", "nr", "rm", "tr", "ss", "it", "AT", "hw", "cc", "ev"]
+IGNORED = re.compile(
+    "Dd|Os|ad|na|hy|nh|ne|sp|ft|ps|ta|ie|el|if|ds|so|bp|in|ti|PD|UC|DT|nr|rm|tr|ss|it|AT|hw|cc|ev"
 )
 # Of mdoc: what a macro puts before its words.
 BEFORE = {
@@ -39,8 +39,8 @@ BEFORE = {
     "Brq": "{",
 }
 AFTER = {"Op": "]", "Aq": ">", "Pq": ")", "Dq": "”", "Sq": "’", "Ql": "’", "Bq": "]", "Brq": "}"}
-CALLABLE = frozenset(
-    ["Ar", "Cm", "Dv", "Em", "Er", "Ev", "Fa", "Fn", "Ic", "Li", "Nm", "Ns", "Pa", "Sy", "Tn", "Va", "Vt", "Xr", "Ad", "An", "No", "Xo", "Xc", "Oc", "Lk", "Mt", "St", "Ft", "Cd", "Fd", "In", "Lb", "Ap", "Pf"]
+CALLABLE = re.compile(
+    "Ar|Cm|Dv|Em|Er|Ev|Fa|Fn|Ic|Li|Nm|Ns|Pa|Sy|Tn|Va|Vt|Xr|Ad|An|No|Xo|Xc|Oc|Lk|Mt|St|Ft|Cd|Fd|In|Lb|Ap|Pf"
 )
 
 
@@ -168,7 +168,7 @@ class _Page:
             self._say(f"— {unescaped(rest)}")
         elif name in ("UR", "MT", "UE", "ME"):
             self._say(" ".join(_arguments(rest)))
-        elif name not in IGNORED and name[:1].isupper():
+        elif not IGNORED.fullmatch(name) and name[:1].isupper():
             self._say(self._mdoc([name, *_split(rest)]))
 
     def _mdoc(self, words: list[str]) -> str:
@@ -182,7 +182,7 @@ class _Page:
             if word in BEFORE:
                 closing = AFTER.get(word, "") + closing
                 prefix += BEFORE[word]
-            elif word not in CALLABLE:
+            elif not CALLABLE.fullmatch(word):
                 out.append(prefix + unescaped(word))
                 prefix = ""
         text = " ".join(out) + prefix.strip("[(") + closing

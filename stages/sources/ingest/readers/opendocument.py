@@ -26,9 +26,7 @@ LEFT_OUT = ("tracked-changes", "table-of-content", "annotation", "forms", "seque
 def read(file: File) -> Iterator[Record]:
     """Read the document."""
     with opened(file) as archive:
-        title, metadata = "", {}
-        if "meta.xml" in archive.namelist():
-            title, metadata = described(part(archive, "meta.xml"))
+        title, metadata = described(archive, "meta.xml")
         root = part(archive, "content.xml")
     body = root.find(f"{{{SPACES['office']}}}body")
     page = E.body()

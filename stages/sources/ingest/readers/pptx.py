@@ -19,9 +19,7 @@ FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, numbers 
 def read(file: File) -> Iterator[Record]:
     """Read the slides in the order in which they are shown."""
     with opened(file) as archive:
-        title, metadata = "", {}
-        if "docProps/core.xml" in archive.namelist():
-            title, metadata = described(part(archive, "docProps/core.xml"))
+        title, metadata = described(archive, "docProps/core.xml")
         related = _relations(archive, "ppt/presentation.xml")
         shown = part(archive, "ppt/presentation.xml").iter(f"{SLIDES}sldId")
         names = [related[slide.get(RELATION)] for slide in shown if slide.get(RELATION) in related]

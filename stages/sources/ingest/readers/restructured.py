@@ -14,9 +14,11 @@ ROLE = re.compile(r":[\w:.+-]+:`(?:~|!)?([^`<]*?)(?:\s*<[^`>]*>)?`")
 LINK = re.compile(r"`([^`<]+?)\s*<[^`>]+>`__?")
 REFERENCE = re.compile(r"`([^`]+)`__?|\b(\w+)__?(?=[\s.,;:)]|$)")
 LITERAL = re.compile(r"``(.+?)``")
-CODE = frozenset(["code", "code-block", "sourcecode", "parsed-literal", "doctest", "testcode", "prompt", "ipython"])
-SILENT = frozenset(
-    ["toctree", "image", "index", "contents", "include", "raw", "only", "meta", "module", "currentmodule", "sectionauthor", "moduleauthor", "tabularcolumns", "default-role", "role", "unicode", "replace", "plot", "autosummary", "automodule", "autoclass", "autofunction"]
+# Directives that hold code, and those that show nothing of the text.
+CODE = re.compile("code|code-block|sourcecode|parsed-literal|doctest|testcode|prompt|ipython")
+SILENT = re.compile(
+    "toctree|image|index|contents|include|raw|only|meta|module|currentmodule|sectionauthor|moduleauthor"
+    "|tabularcolumns|default-role|role|unicode|replace|plot|autosummary|automodule|autoclass|autofunction"
 )
 
 
@@ -98,11 +100,11 @@ class _Reader:
         while block and OPTION.match(block[0]):
             del block[0]
         name = name.rpartition(":")[2]
-        if name in CODE:
+        if CODE.fullmatch(name):
             yield from _fenced(block, argument.split()[0] if argument.split() else "")
         elif name == "math":
             yield from ("", argument, *block, "")
-        elif name not in SILENT:
+        elif not SILENT.fullmatch(name):
             lead = "" if name in ("figure", "container", "table", "csv-table", "list-table") else argument
             yield from ("", inline(lead), "", *_Reader(block).run(), "")
 

@@ -62,13 +62,16 @@ def part(archive: zipfile.ZipFile, name: str) -> Any:
     return root
 
 
-def described(root: Any) -> tuple[str, dict[str, str]]:
-    """Read the title and what else Dublin Core's elements below a root say."""
-    title, metadata = "", {}
-    for element in root.iter(f"{DUBLIN_CORE}*"):
-        name, text = etree.QName(element).localname, " ".join("".join(element.itertext()).split())
-        if name == "title":
+def described(archive: zipfile.ZipFile, name: str) -> tuple[str, dict[str, str]]:
+    """Read the title and what else Dublin Core's elements in a member say; nothing where it is missing."""
+    title = ""
+    metadata: dict[str, str] = {}
+    if name not in archive.NameToInfo:
+        return title, metadata
+    for element in part(archive, name).iter(f"{DUBLIN_CORE}*"):
+        known, text = etree.QName(element).localname, " ".join("".join(element.itertext()).split())
+        if known == "title":
             title = title or text
-        elif name in NAMED and text:
-            metadata.setdefault(NAMED[name], text)
+        elif known in NAMED and text:
+            metadata.setdefault(NAMED[known], text)
     return title, metadata
