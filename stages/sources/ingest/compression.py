@@ -83,7 +83,7 @@ class _Bounded(io.RawIOBase):
 
 def check_zip(archive: zipfile.ZipFile, size: int) -> None:
     """
-    See that a zip file's members may be read: not encrypted, not too many, not grown beyond bounds.
+    See that a zip file's members may be read: not too many, not grown beyond bounds.
 
     Parameters
     ----------
@@ -103,5 +103,3 @@ def check_zip(archive: zipfile.ZipFile, size: int) -> None:
     total = sum(member.file_size for member in members)
     if total > max(FREE, RATIO * size):
         raise Reject("grows without bound", f"{size:,} bytes would become {total:,}")
-    if any(member.flag_bits & 1 for member in members):
-        raise Reject("encrypted", "a member of the archive needs a password")

@@ -20,16 +20,16 @@ SCHEMA = pa.schema([*DOCUMENTS, ("reason", pa.string()), ("detail", pa.string())
 Row = dict[str, Any]
 
 
-def records(file: File) -> Iterator[Record | File | Reject]:
+def records(file: File, form: Format | None = None) -> Iterator[Record | File | Reject]:
     """
-    Read a file of a known format.
+    Read a file, of the format that its name or content tells where none is given.
 
     Raises
     ------
     Reject
         When nothing of it can be read, with the reason. A damaged file may raise anything else, too.
     """
-    form = format_of(file)
+    form = form or format_of(file)
     if form is None:
         raise Reject("unknown format", f"{file.basename}; known are {KNOWN}")
     for record in form.load()(file):
@@ -54,7 +54,7 @@ def rows(file: File) -> Iterator[Row]:
     count = 0
     try:
         form = format_of(file)
-        for record in records(file):
+        for record in records(file, form):
             count += 1
             if isinstance(record, File):
                 yield from rows(record)

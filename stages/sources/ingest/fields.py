@@ -52,19 +52,39 @@ def _take(fields: Any, path: str) -> list[Any]:
     if isinstance(fields, dict) and path in fields:
         return [fields.pop(path)]
     first, _, rest = path.partition(".")
-    if isinstance(fields, list):
-        keys: list[Any] = list(range(len(fields))) if first == "*" else []
-        keys = [int(first)] if first.isdecimal() and int(first) < len(fields) else keys
-    elif isinstance(fields, dict):
-        keys = list(fields) if first == "*" else [first] if first in fields else []
-    else:
-        return []
+    keys = _keys(fields, first)
     if rest:
         return [value for key in keys for value in _take(fields[key], rest)]
     values = [fields[key] for key in keys]
     for key in reversed(keys):
         del fields[key]
     return values
+
+
+def has(fields: Any, path: str) -> bool:
+    """Tell whether a record has anything at a path."""
+    return bool(_values(fields, path))
+
+
+def _values(fields: Any, path: str) -> list[Any]:
+    """List the values at a path of a record."""
+    if isinstance(fields, dict) and path in fields:
+        return [fields[path]]
+    first, _, rest = path.partition(".")
+    values = [fields[key] for key in _keys(fields, first)]
+    return [found for value in values for found in _values(value, rest)] if rest else values
+
+
+def _keys(fields: Any, part: str) -> list[Any]:
+    """List the keys of a record, or the places in a list, that a part of a path names."""
+    if isinstance(fields, list):
+        places = range(len(fields))
+        return (
+            list(places) if part == "*" else [int(part)] if part.isdecimal() and int(part) in places else []
+        )
+    if isinstance(fields, dict):
+        return list(fields) if part == "*" else [part] if part in fields else []
+    return []
 
 
 def pop_text(fields: dict[str, Any], name: str) -> str:

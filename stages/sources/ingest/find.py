@@ -22,6 +22,8 @@ from datagen.stages.sources.ingest.record import File, Limits
 
 Identity = tuple[int, int]  # device and inode: one file or folder, whatever its names
 
+DATASET = ("dataset_info.json", "state.json")  # what Hugging Face's datasets write beside .arrow files
+
 KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -183,7 +185,10 @@ class _Walk:
                     f"{name}/", Reject("another name of a folder", f"it is read as {known or '.'}")
                 )
                 continue
+            sidecars = DATASET if any(entry.name.endswith(".arrow") for entry in listed) else ()
             for entry in listed:
+                if entry.name in sidecars:
+                    continue
                 waiting += self._entry(entry, f"{name}/{entry.name}" if name else entry.name)
 
     def _entry(self, entry: "os.DirEntry[str]", name: str) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,9 @@ format is first read.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.source_code import BY_ENDING as BY_LANGUAGE
 from datagen.stages.sources.ingest.readers.source_code import NAMES as FILES_OF_CODE
 from datagen.stages.sources.ingest.record import File, Reader
@@ -19,6 +21,8 @@ HEAD = 4096  # bytes that `Format.sniff` is shown
 # Plain text that has no ending.
 NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
 NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
+
+TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,18 @@ class Format:
 
         Raises
         ------
-        ImportError
-            When a package that it needs is not installed.
+        Reject
+            When the package that it needs is not installed.
         """
+        if self.needs and find_spec(self.needs) is None:
+            remedy = f"pip install 'datagen[{self.extra}]'"
+            raise Reject(f"needs datagen[{self.extra}]", f"it is read after {remedy}")
         reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
         return reader
+
+
+def _begins(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
 
 
 def _is_man(head: bytes) -> bool:
@@ -79,7 +90,13 @@ FORMATS = (
     Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
-    Format("parquet", "parquet", (".parquet",), "each row"),
+    Format("json", "json", (".json",), "each object of an array, or the object"),
+    Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
+    Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
+    Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
+    # Members are read as what they are.
+    Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
+    Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
     # Documents of offices, books, mail, markup and code.
     Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
     Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file"),

@@ -28,7 +28,7 @@ def _or_words(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], An
     def built(loader: _Loader, node: yaml.Node) -> Any:
         try:
             return build(loader, node)
-        except (ValueError, OverflowError, TypeError, AttributeError, KeyError, IndexError):
+        except (yaml.YAMLError, ValueError, OverflowError, TypeError, AttributeError, LookupError):
             return node.value if isinstance(node, yaml.ScalarNode) else None
 
     return built

@@ -16,6 +16,7 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import compression_of, decompressed
 
 DEPTH = 3  # of archives within archives
+CHUNK = 1 << 18  # bytes that most files have not
 SAMPLE = 50_000  # bytes on either side of the first that is not UTF-8, which its encoding is told from
 
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
@@ -128,7 +129,7 @@ class File:
 
     def open(self) -> IO[bytes]:
         """Open it for reading from the front, decompressed; what grows without bound raises `Reject`."""
-        stream = self.opener() if self.opener else self.path.open("rb")
+        stream: IO[bytes] = self.opener() if self.opener else self.path.open("rb")
         return decompressed(stream, self.compression, self.size) if self.compression else stream
 
     def seekable(self) -> IO[bytes]:
@@ -146,7 +147,9 @@ class File:
         """
         limit = self.limits.document_bytes
         with self.open() as stream:
-            data = stream.read(limit + 1)
+            data = stream.read(CHUNK)
+            if len(data) == CHUNK:  # room for the limit is not asked of the system for every small file
+                data += stream.read(max(0, limit + 1 - CHUNK))
         if len(data) > limit:
             raise too_large(self.limits)
         return data
@@ -280,6 +283,12 @@ def _likely_encoding(data: bytes) -> str:
 def unusual(encoding: str) -> dict[str, str]:
     """Give the metadata of a text that was not UTF-8: which encoding it was taken for."""
     return {} if encoding == "utf-8" else {"encoding": encoding}
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a member of an archive is hidden, or one of those that a Mac adds."""
+    parts = path.replace("\\", "/").split("/")
+    return any(part.startswith(".") and part.strip(".") for part in parts) or "__MACOSX" in parts
 
 
 def too_large(limits: Limits) -> Reject:

@@ -4,7 +4,6 @@ import gzip
 import json
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,64 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe
-from datagen.stage import Context
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import decode, normalise
-from datagen.store.parquet import part_name, write_table
+from tests.support.corpora import checked, context, ingested, only, outcomes, write
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 PLANETS = {"Mars": "Mars has two moons.", "The Sun": "The Sun\n=======\n\nThe Sun is a star.", "Void": 7}
-
-
-def context(folder, *corpus, partition_mb=8.0):
-    recipe = Recipe(
-        name="test",
-        corpus=[entry if isinstance(entry, dict) else {"path": entry} for entry in corpus],
-        cluster={"partition_mb": partition_mb},
-        file=Path(folder) / "recipe.yaml",
-    )
-    return Context(stage="ingest", recipe=recipe, folder=Path(folder) / "run")
-
-
-def outcomes(folder, *corpus, **settings):
-    running, options = context(folder, *corpus, **settings), ingest.Options()
-    return [part for task in ingest.plan(options, running) for part in ingest.read(task, options, running)]
-
-
-def checked(folder, *corpus, **settings):
-    """What the runner does with the outcomes before the stage is complete."""
-    parts = outcomes(folder, *corpus, **settings)
-    for number, part in enumerate(parts):
-        write_table(part.dropped, folder / "stage" / "dropped" / part_name(number))
-        write_table(part.kept, folder / "stage" / part_name(number))
-    figures = sum((Counter(part.figures) for part in parts), Counter())
-    running = replace(context(folder, *corpus), output=folder / "stage")
-    ingest.check(figures, ingest.Options(), running)
-    return figures
-
-
-def ingested(folder, *corpus, **settings):
-    """Documents by source, and the reasons of the dropped ones."""
-    parts = outcomes(folder, *corpus, **settings)
-    kept = [row for part in parts for row in part.kept.to_pylist()]
-    dropped = [row for part in parts for row in part.dropped.to_pylist()]
-    return {row["source"]: row for row in kept}, dropped
-
-
-def only(folder, *corpus):
-    kept, dropped = ingested(folder, *corpus)
-    assert not dropped
-    (row,) = kept.values()
-    return row
-
-
-def write(folder, name, text):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def test_a_folder_of_every_format(tmp_path):

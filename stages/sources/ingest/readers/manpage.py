@@ -9,7 +9,8 @@ from datagen.stages.sources.ingest.record import File, Record, normalise, unusua
 
 SIGNS = {
     "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–",
-    "co": "©", "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
+    "co": "©",
+    "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
 }  # fmt: skip
 ESCAPES = {rf"\({name}": sign for name, sign in SIGNS.items()} | {
     r"\-": "-", r"\e": "\\", r"\0": " ", r"\ ": " ", r"\~": " ", r"\.": ".", r"\*R": "®", r"\*(lq": "“",
