@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
@@ -37,7 +37,7 @@ class Text:
     metadata: dict[str, Any]
 
 
-def read_pdf(data: bytes) -> Text:
+def read_pdf(source: bytes | IO[bytes]) -> Text:
     """
     Read a PDF as Markdown.
 
@@ -46,7 +46,7 @@ def read_pdf(data: bytes) -> Text:
     Reject
         When it is encrypted or damaged, or holds no text.
     """
-    document = load(data)
+    document = load(source)
     _check(document)
     pages = document.pages
     blank = sum(not page.lines for page in pages)
@@ -57,7 +57,8 @@ def read_pdf(data: bytes) -> Text:
     lines = [
         line for layout in layouts for column in layout.columns for line in column if isinstance(line, Line)
     ]
-    marks = find_headings(layouts, document.outline, size)
+    are_slides = 2 * sum(page.is_wide for page in pages) > len(pages)
+    marks = find_headings(layouts, document.outline, size, are_slides)
     blocks = build(layouts, marks, size)
     words = Words(line.text for line in lines)
     left_out = {

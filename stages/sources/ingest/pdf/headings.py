@@ -26,8 +26,16 @@ MAX_LEVEL = 6
 Marks = dict[int, tuple[int, int]]  # id of a line -> level, number of the heading
 
 
-def find_headings(layouts: Sequence[Layout], outline: Sequence[Entry], size: float) -> Marks:
-    """Find the lines that are headings; `size` is that of the text's font."""
+def find_headings(
+    layouts: Sequence[Layout], outline: Sequence[Entry], size: float, are_slides: bool = False
+) -> Marks:
+    """
+    Find the lines that are headings; `size` is that of the text's font.
+
+    The outline of slides has parts of the talk, which the slides' own titles are better than.
+    """
+    if are_slides:
+        return _by_font(layouts, size)
     marks = _by_outline(layouts, outline)
     entries = len({number for _, number in marks.values()})
     if entries and entries >= MIN_FOUND * len(outline):

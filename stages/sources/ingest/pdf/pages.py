@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import IO, Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -85,6 +85,8 @@ class Page:
         Whether it shows one.
     top, bottom
         The baselines of its edges.
+    is_wide
+        Whether it is wider than high, as slides are.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Page:
     has_image: bool = False
     top: float = 0.0
     bottom: float = 0.0
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Document:
     info: dict[str, str]
 
 
-def load(source: bytes) -> Document:
+def load(source: bytes | IO[bytes]) -> Document:
     """
     Read a PDF's pages.
 
@@ -225,6 +228,7 @@ class _TextPage:
         page.lines = by_direction.pop(main, [])
         left, bottom, right, top = box
         page.top, page.bottom = ((-top, -bottom), (left, right), (bottom, top), (-right, -left))[main]
+        page.is_wide = right - left + top - bottom > 2 * (page.bottom - page.top)
         page.sideways = sum(map(len, by_direction.values()))
         return page
 
