@@ -93,6 +93,13 @@ class Crew:
         here = {"workers": self.ordinary, "allow_other_workers": True}
         return self._client.submit(function, *arguments, pure=False, **here)
 
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Call a function for each item on all ordinary workers; list the results in order."""
+        workers, mapped = self.ordinary, self._client.map
+        futures = mapped(function, items, pure=False, workers=workers, allow_other_workers=True)
+        result: list[Any] = self._client.gather(futures)
+        return result
+
     def submit_to_engine(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Have something done that takes a share of a worker's engine."""
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.engines import bundled
-from datagen.recipe.model import OpenAIModel, Recipe, ScriptedModel, VllmModel
+from datagen.recipe.model import OpenAIModel, ScriptedModel, VllmModel
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 TEMPLATE = "chat_template.jinja"
@@ -28,13 +28,6 @@ BUNDLED = frozenset(
 )
 
 log = logging.getLogger(__name__)
-
-
-def special_tokens(recipe: Recipe) -> frozenset[str]:
-    """Give the special tokens of all models of a recipe."""
-    return frozenset[str]().union(
-        *(special_tokens_of(recipe.models.role(role)) for role in recipe.models.roles)
-    )
 
 
 def special_tokens_of(spec: VllmModel | OpenAIModel | ScriptedModel) -> frozenset[str]:

@@ -29,7 +29,7 @@ from datagen.run.lease import lease
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
-from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
+from datagen.store.parquet import UNFINISHED, parts
 
 
 class Watcher(Protocol):
@@ -74,6 +74,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = folder.begin(recipe, home, models, fresh)
+        each = Crew(client).each
+        folder.drop_damaged(running, each)
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
@@ -91,9 +93,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
             except BudgetSpent:
                 folder.stop(running, "budget")
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
-            write_json(record, job.folder / "stage.json")
-            finish_folder(job.folder, complete)
-            watcher.end(record, resumed=False)
+            watcher.end(folder.complete_stage(job.folder, complete, record, each), resumed=False)
         write_report(running)
         return folder.finish(running, home)
 

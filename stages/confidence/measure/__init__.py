@@ -30,7 +30,7 @@ from pydantic import Field, field_validator
 
 import datagen.stage
 from datagen.control_tokens import control_tokens
-from datagen.engines.special_tokens import special_tokens
+from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, MapStage, Outcome
@@ -65,7 +65,7 @@ class Options(datagen.stage.Options):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Add the columns; every row stays."""
-    sheet = Sheet(rows, control_tokens(special_tokens(context.recipe)))
+    sheet = Sheet(rows, control_tokens(special_tokens_of(context.recipe.models.role("target"))))
     found: dict[str, npt.NDArray[Any] | pa.Array] = {**_supported(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
         found[name] = call(function, _texts(sheet), context.recipe.folder)

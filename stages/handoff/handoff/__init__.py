@@ -23,7 +23,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.control_tokens import control_tokens
-from datagen.engines.special_tokens import special_tokens
+from datagen.engines.special_tokens import special_tokens_of
 from datagen.schema import KINDS, LINEAGE, MESSAGES
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.handoff.handoff.card import Tally, write_card
@@ -55,7 +55,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     beside = context.folder / f"{UNFINISHED}handoff"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    control = control_tokens(special_tokens(context.recipe))
+    control = control_tokens(special_tokens_of(context.recipe.models.role("target")))
     tally = write(partitions, beside, options, control)
     write_card(beside, tally, context)
     check(beside, context.folder / f"{UNFINISHED}handoff-cache")
