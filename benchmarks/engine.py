@@ -45,7 +45,7 @@ from datagen.engines import vllm as backend
 from datagen.engines.identity import identify, resolve
 from datagen.engines.openai import body_of
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Model, Models, OpenAIModel, Recipe, VllmModel
+from datagen.recipe.sections import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import generate, write_requests
 from datagen.run.tasks import Job
@@ -161,7 +161,7 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
             list(threads.map(lambda part: generate(job, part, completions), parts))
         store.settle()
         seconds = time.perf_counter() - started
-        leave_engine_room(str(job.context.folder.parent))
+        leave_engine_room(str(job.context.run_folder.parent))
         usage = store.spent - before
         assert usage.completions == workload.number, "a request was lost or repeated"
     cached = usage.cached_tokens / usage.prompt_tokens
@@ -173,13 +173,12 @@ def _job(spec: Model, workload: Workload, folder: Path) -> Job:
         return map(workload.request, rows["number"].to_pylist())
 
     stage = ModelStage("ask", "asks", "passages", "examples", ask, read=lambda *_: None)  # type: ignore[arg-type]
-    recipe = Recipe(name="benchmark", corpus=[{"path": "none"}], models=Models(generator=spec))
-    context = Context("ask", recipe, folder, identify(spec))
-    return Job("ask", stage, Options(), context, folder / "ask")
+    context = Context("ask", run_folder=folder, model=identify(spec))
+    return Job("ask", stage, Options(), context, folder / "ask", model=spec)
 
 
 def _partition(job: Job, numbers: Sequence[int], number: int) -> Path:
-    rows = job.context.folder / f"rows-{number}.parquet"
+    rows = job.context.run_folder / f"rows-{number}.parquet"
     write_table(pa.table({"number": list(numbers)}), rows)
     return write_requests(job, rows, number)
 

@@ -22,7 +22,10 @@ app = typer.Typer(
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")],
-    outputs: Annotated[Path, typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/")] = Path("outputs"),
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/; left out: the recipe's outputs"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
@@ -41,8 +44,10 @@ def run(
     from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
+    folder = (outputs or loaded.output_folder).resolve()
+    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, outputs, console, fresh)
+        finished = run_recipe(loaded, folder, console, fresh)
     console.summarize(finished)
 
 
@@ -64,9 +69,10 @@ def label(
     Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
     what is kept is then as precise as the recipe promises. docs/confidence.md says how.
     """
+    from datagen.run.folder import open_run
     from datagen.stages.confidence.labels.session import label as judge
 
-    judge(run, labels, rows, page, stage)
+    judge(open_run(run), labels, rows, page, stage)
 
 
 @app.command("train-synthesizer")
@@ -113,10 +119,17 @@ def doctor() -> None:
 
 
 @app.command()
-def stages() -> None:
+def stages(
+    svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in ones: docs/pipeline.svg")] = False,
+) -> None:
     """List the stages that recipes may name, those of other packages included."""
     from datagen.recipe.registry import find_stage, installed_stages
 
+    if svg:
+        from datagen.report.figure import draw_pipeline
+
+        typer.echo(draw_pipeline(), nl=False)
+        return
     for name in installed_stages():
         stage = find_stage(name)
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")

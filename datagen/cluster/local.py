@@ -22,7 +22,7 @@ from datagen.cluster.hardware import cores
 from datagen.cluster.remote import join_cluster
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Cluster
+from datagen.recipe.sections import Cluster
 
 # Whoever may connect runs code as the owner of the run. So a run listens on this machine alone, and answers
 # only who holds its keys; on any free ports, so that runs side by side do not disturb each other.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from datagen.engines import bundled
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel, Recipe, ScriptedModel, VllmModel
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")

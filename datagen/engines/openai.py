@@ -22,10 +22,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from datagen.engines import Unreachable
+from datagen.engines.engine import Unreachable
 from datagen.engines.identity import identify
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel
+from datagen.recipe.sections import OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries

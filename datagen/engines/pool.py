@@ -17,7 +17,7 @@ from typing import Any
 
 from datagen.engines.supervised import GuardedEngine
 from datagen.errors import UserError
-from datagen.recipe.model import Model
+from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from datagen.engines.identity import identify
 from datagen.errors import UserError
-from datagen.recipe.model import ScriptedModel
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.engines import bundled
-from datagen.recipe.model import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 TEMPLATE = "chat_template.jinja"

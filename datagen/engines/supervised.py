@@ -16,8 +16,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datagen.engines import Engine, EngineDied, open_engine
-from datagen.recipe.model import Model, OpenAIModel
+from datagen.engines import open_engine
+from datagen.engines.engine import Engine, EngineDied
+from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 LIVES = 3  # how many times a request may be alone in an engine that dies

@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from datagen.engines import EngineDied
+from datagen.engines.engine import EngineDied
 from datagen.engines.identity import identify, resolve
 from datagen.engines.parent_watch import tie
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Completion, Identity, Request
 
 FEW_CORES = 8  # up to here vLLM's habit of leaving one core free costs more than it gives

@@ -7,6 +7,7 @@ docs/recipe.md are made from it. Other packages add stages through the entry poi
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -119,8 +120,10 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     offered = installed_stages()
     place = offered.get(use, use)
     if ":" not in place:
+        close = get_close_matches(use, offered, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(offered))}."
         raise UserError(
-            f"there is no stage {use!r}; there are {', '.join(sorted(offered))}. "
+            f"there is no stage {use!r}; {hint} "
             "Name a stage of your own with use: package.module:stage or use: ./file.py:stage"
         )
     stage = load(place, folder, "the stage")

@@ -8,7 +8,7 @@ request over its budget, and spends no more tokens over it than the requests in 
 ``window``); each further engine adds its own window and what it answers in half a second.
 """
 
-from datagen.recipe.model import Budget
+from datagen.recipe.sections import Budget
 from datagen.request import Usage
 
 

@@ -99,7 +99,7 @@ def write_follow_ups(
 
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
-    own = special_tokens_of(job.context.recipe.models.role(job.stage.role))
+    own = special_tokens_of(job.model) if job.model else frozenset()
     lines = []
     for request in requests:
         request = _safe(request, own)
@@ -146,7 +146,8 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     """
     if is_shut(job.topic):
         raise BudgetSpent()
-    role, recipe = job.stage.role, job.context.recipe
+    if job.model is None:
+        raise ValueError(f"the job of {job.name} names no model")
     store = Completions(completions)
     keys = read_part(requests, ["key"])["key"]
     missing = store.missing(keys)
@@ -154,12 +155,12 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     wanted = pc.count_distinct(keys.filter(missing)).as_py()
     if wanted:
         journal = Journal(completions, f"{job.name}-{requests.stem}")
-        budget = purse(job.topic, recipe.budget, job.spent)
+        budget = purse(job.topic, job.budget, job.spent)
         spending = _Spending(journal, budget, job.topic)
         try:
             engine_room().generate(
-                str(job.context.folder.parent),
-                recipe.models.role(role),
+                str(job.context.run_folder.parent),
+                job.model,
                 job.context.model,
                 takewhile(budget.admit, unanswered(requests, missing)),
                 spending.keep,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from distributed import Client, Future
@@ -21,28 +21,15 @@ from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
 from datagen.errors import BudgetSpent
 from datagen.recipe.model import Recipe
-from datagen.recipe.wiring import wire
+from datagen.recipe.wiring import tables_before, wire
 from datagen.report.html import write_report
-from datagen.request import Usage
 from datagen.run import budget, folder, model_tasks, tasks
 from datagen.run.lease import lease
+from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
-from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
+from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, parts
-
-
-class Watcher(Protocol):
-    """Told what the run is doing."""
-
-    def begin(self, stage: str, partitions: int) -> None:
-        """A stage begins; so many partitions are to be done."""
-
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """So many partitions are done; what generation took so far."""
-
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """A stage is complete: its ``stage.json``, and whether it was there already."""
 
 
 def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
@@ -69,7 +56,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     """
     home = (outputs / recipe.name).resolve()
     line = recipe.line()
-    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
+    reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
     with lease(home), open_cluster(recipe.cluster, home, asks) as client:
@@ -81,12 +69,13 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
                 watcher.end(record, resumed=True)
                 continue
             complete = running.stage_folder(name)
-            context = Context(name, recipe, running.folder)
+            tables = {kind: [running.stage_folder(n) for n in names] for kind, names in there[name].items()}
+            context, model = replace(recipe.context(name, running.folder), tables=tables), None
             if isinstance(stage, ModelStage):
-                context = replace(context, model=models[stage.role])
+                context, model = replace(context, model=models[stage.role]), recipe.models.role(stage.role)
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            job = Job(name, stage, options, context, beside, topic, running.spent)
+            job = Job(name, stage, options, context, beside, topic, running.spent, recipe.budget, model)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
                 record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
@@ -133,7 +122,7 @@ class _StageRun:
             Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
             for given in inputs
         )
-        self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+        self._gather(len(inputs), computed, Progress(self._watcher, self._job.name))
 
     def _prepare(self) -> None:
         """Let the stage see all partitions and say with which options it works."""
@@ -144,8 +133,8 @@ class _StageRun:
 
     def _generate(self) -> None:
         """Chain writing requests, generating and reading per partition, without a barrier between steps."""
-        job, limits = self._job, self._job.context.recipe.budget
-        progress = _Progress(self._watcher, job.name)
+        job, limits = self._job, self._job.budget
+        progress = Progress(self._watcher, job.name)
 
         async def hear(event: tuple[float, dict[str, Any]]) -> None:
             progress.hear(event)
@@ -158,7 +147,7 @@ class _StageRun:
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
 
-    def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
+    def _ask(self, number: int, path: Path, progress: Progress) -> Partition:
         crew, folder = self._crew, self._completions.folder
         # A worker that comes later, or in place of one that died, counts from what is known by now.
         job = replace(self._job, spent=self._job.spent + progress.usage)
@@ -179,7 +168,7 @@ class _StageRun:
         self,
         total: int,
         partitions: Iterator[Partition],
-        progress: "_Progress",
+        progress: Progress,
         after_each: Callable[[], None] = lambda: None,
     ) -> None:
         self._watcher.begin(self._job.name, total)
@@ -190,13 +179,13 @@ class _StageRun:
                 progress.part_done()
                 after_each()
         except BaseException as error:
-            error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
+            error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")
             raise
 
     def _title(self, read: Any) -> str:
         """Name a partition by what it reads: a part of a table, all parts, or documents."""
         if isinstance(read, Path):
-            read = read.relative_to(self._job.context.folder)
+            read = read.relative_to(self._job.context.run_folder)
         elif isinstance(read, list):
             read = f"all {len(read)} partitions"
         return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"
@@ -231,32 +220,3 @@ class _StageRun:
 
 def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
     return [(given, number) for number, given in enumerate(inputs)]
-
-
-class _Progress:
-    """Adds up what the workers say about a stage."""
-
-    def __init__(self, watcher: Watcher, stage: str) -> None:
-        self._watcher, self._stage = watcher, stage
-        self._partitions = 0
-        self._usage: dict[str, Usage] = {}
-
-    @property
-    def usage(self) -> Usage:
-        """What the stage has spent, as far as the workers have said."""
-        return sum(list(self._usage.values()), start=Usage())
-
-    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take a worker's message; runs on Dask's event loop."""
-        said = dict(event[1])
-        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
-        self._usage[part] = Usage(**said)
-        self._show()
-
-    def part_done(self) -> None:
-        """Count a finished partition."""
-        self._partitions += 1
-        self._show()
-
-    def _show(self) -> None:
-        self._watcher.advance(self._stage, self._partitions, self.usage)

@@ -15,7 +15,7 @@ from typing import Any
 
 from datagen.errors import UserError
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import Source
+from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.marked.candidates import candidates

@@ -22,24 +22,31 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.recipe.import_string import load
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.schema import pick
+from datagen.stage import Options
 from datagen.stages.exercises import round_trip
 from datagen.stages.exercises.marked.candidates import Candidate
 from datagen.stages.shared.passage import Passage
 
-if TYPE_CHECKING:
-    from datagen.stages.exercises.rounds import Pool
-
 GROUP = "datagen.instruct"
 TASKS = f"{__package__}.tasks"  # one module per built-in task
+
+
+class Writing(Options):
+    """How exercises are written: the options that a task's requests depend on."""
+
+    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
 
 
 def nothing_asked(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
@@ -99,7 +106,7 @@ class Task:
         """Tell whether it may be asked with other passages in front, and so in the second round."""
         return self.schema is not None and self.confirm is None
 
-    def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
+    def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
         """Write the requests about a passage; none where it has nothing to quote or no candidates."""
         if self.make is not None:
             return []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datagen.control_tokens import BREAK, break_up, control_tokens, defuse
 from datagen.engines import bundled
 from datagen.engines.special_tokens import BUNDLED, special_tokens_of
-from datagen.recipe.model import Recipe, VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Request
 from datagen.run import model_tasks
 from datagen.run.tasks import Job
@@ -182,8 +182,7 @@ def requests_of(tmp_path, model, *messages):
             yield Request(row=str(number), messages=said, prompt="", prompt_hash="", task="t")
 
     stage = ModelStage("asks", "", "passages", "examples", ask, lambda *_: None)
-    recipe = Recipe(name="r", corpus=[{"path": "d"}], models={"generator": {"model": str(model)}})
-    job = Job("asks", stage, None, Context("asks", recipe, tmp_path), tmp_path / "asks")
+    job = Job("asks", stage, None, Context("asks"), tmp_path / "asks", model=VllmModel(model=str(model)))
     path = model_tasks._write_requests(job, ask(None, None, None), tmp_path / "requests.parquet")
     return [request for _, request in model_tasks.unanswered(path, pa.array([True] * len(messages)))]
 

@@ -98,10 +98,10 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     names, scores = list(options.promise), _scores(partitions, options)
     seen = partial(
         gather,
-        verdicts=file.verdicts_in([context.recipe.folder / path for path in options.labels]),
+        verdicts=file.verdicts_in([context.folder / path for path in options.labels]),
         scores=scores,
         groups=names,
-        seed=str(context.recipe.seed),
+        seed=str(context.seed),
     )
     found = join([Labelled.none(len(names), len(scores)), *context.each(seen, partitions.readers)])
     judged = {name: found.of(number) for number, name in enumerate(names)}

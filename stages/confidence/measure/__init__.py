@@ -65,10 +65,10 @@ class Options(datagen.stage.Options):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Add the columns; every row stays."""
-    sheet = Sheet(rows, control_tokens(special_tokens_of(context.recipe.models.role("target"))))
+    sheet = Sheet(rows, control_tokens(special_tokens_of(context.target)))
     found: dict[str, npt.NDArray[Any] | pa.Array] = {**_supported(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
-        found[name] = call(function, _texts(sheet), context.recipe.folder)
+        found[name] = call(function, _texts(sheet), context.folder)
     found["flaw"], found["flaw_detail"] = flaws.first(sheet)
     for name, values in found.items():
         rows = _with_column(rows, name, values)

@@ -5,41 +5,23 @@ The same rows give the same plan, by which the requests are written and the answ
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stage import Context
-from datagen.stages.generate.dialogue.distractors import Distractor, Distractors, Rule, topic_of
+from datagen.stages.generate.dialogue.distractors import Distractors, topic_of
+from datagen.stages.generate.dialogue.options import Options
+from datagen.stages.generate.dialogue.script import Row, Rule, Script
 from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.passage import Words, words_for
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.similarity.inverted_index import Postings
 from datagen.template import fill
 
-if TYPE_CHECKING:
-    from datagen.stages.generate.dialogue import Options
-
 LONGEST = 90  # characters of a title that a role can be said to be about
 RULES = 2  # in a system message
-
-Row = Mapping[str, Any]
-
-
-@dataclass
-class Script:
-    """A dialogue before it is written down."""
-
-    key: str
-    topic: str
-    system: str
-    pairs: Sequence[Row]  # the turns on the topic
-    passages: Postings  # all that is known of the topic
-    material: str  # what the system message shows of it
-    distractors: list[Distractor] = field(default_factory=list)
 
 
 class Plan:
@@ -53,8 +35,8 @@ class Plan:
         `words` what is known of their language.
     """
 
-    def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+    def __init__(self, rows: Sequence[Row], options: Options, context: Context) -> None:
+        self._options, self._seed = options, str(context.seed)
         self.words = words_for(context)
         says, self._where = context.prompt(options.system).fields, f"prompts/{options.system}.yaml"
         self._system, self._roles = says["system_message"], says["roles"]

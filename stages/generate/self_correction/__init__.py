@@ -105,7 +105,7 @@ class Chosen:
     def __init__(self, rows: pa.Table, options: Options, context: Context) -> None:
         self.policy = load_policy(context, options.policy)
         self._asks = context.prompt(options.wording).fields["questions"]
-        self._seed, words = str(context.recipe.seed), words_for(context)
+        self._seed, words = str(context.seed), words_for(context)
         self.unused: list[tuple[Passage, Reject]] = []
         self.breaking: list[Passage] = []
         keeping: list[Passage] = []

@@ -52,14 +52,14 @@ class HandoffError(Exception):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Write, load back and publish the hand-off, all before the first outcome."""
-    beside = context.folder / f"{UNFINISHED}handoff"
+    beside = context.run_folder / f"{UNFINISHED}handoff"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    control = control_tokens(special_tokens_of(context.recipe.models.role("target")))
+    control = control_tokens(special_tokens_of(context.target))
     tally = write(partitions, beside, options, control)
     write_card(beside, tally, context)
-    check(beside, context.folder / f"{UNFINISHED}handoff-cache")
-    finish_folder(beside, context.folder / "handoff")
+    check(beside, context.run_folder / f"{UNFINISHED}handoff-cache")
+    finish_folder(beside, context.run_folder / "handoff")
     for table in partitions:
         yield Outcome.split(table, *faults(table, control))
 

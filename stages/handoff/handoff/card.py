@@ -43,7 +43,7 @@ def write_card(folder: Path, tally: Tally, context: Context) -> None:
         rows.setdefault(product, {}).setdefault(task, Counter())[split] = count
     made = {product: rows[product] for product in KINDS.values() if product in rows}
     splits = {product: sorted(set().union(*tasks.values())) for product, tasks in made.items()}
-    header: dict[str, object] = {"pretty_name": context.recipe.name, "tags": ["datagen", "synthetic"]}
+    header: dict[str, object] = {"pretty_name": context.recipe["name"], "tags": ["datagen", "synthetic"]}
     if made:
         header["configs"] = [_config(product, splits[product]) for product in made]
     card = render_file(

@@ -169,7 +169,7 @@ class _Row:
 
 def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row]:
     """Go through the rows with what must be known of each."""
-    language, aliases = words_for(context), Aliases.load(context.recipe.folder, options.aliases)
+    language, aliases = words_for(context), Aliases.load(context.folder, options.aliases)
     probed = rows.to_pylist()
     passages = Postings((row["context"] for row in probed if row["context"]), language)
     for fields in probed:

@@ -32,7 +32,7 @@ from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED, Made
-from datagen.stages.knowledge.refuse.wording import decline, place
+from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import attempts
 
@@ -89,7 +89,7 @@ class _Maker:
     """Makes the rows of a partition; each method says how many it left, kept or dropped."""
 
     def __init__(self, options: Options, context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+        self._options, self._seed = options, str(context.seed)
         self._judge, self._confidence = context.prompt(options.judge), context.prompt(options.confidence)
         self._unknown, self._elsewhere = context.prompt(options.unknown), context.prompt(options.elsewhere)
         self._plain = Builder("examples", context)
@@ -100,7 +100,12 @@ class _Maker:
 
     def closed_book(self, row: Row) -> int:
         """Answer, hedge or refuse in the recipe's form, and prefer the refusal to a guess."""
-        made = list(FORMS[self._options.form](row, self._refusal(row), self._confidence, self._options.least))
+        try:
+            refusal = self._refusal(row)
+        except Reject as why:
+            self._plain.drop(why, {"kind": "refusal", "task": "does_not_know"} | self._asked(row), row)
+            return 1
+        made = list(FORMS[self._options.form](row, refusal, self._confidence, self._options.least))
         drawn = [one for one in made if self._drawn(_SHARES[one["kind"]], row)]
         for one in drawn:
             self._builder(one).keep(self._asked(row) | one, row)
@@ -109,7 +114,7 @@ class _Maker:
             return len(drawn)
         guess = row["answers"][0]
         pair = self._asked(row) | {"kind": "preference", "task": "decline_over_guess"}
-        pair |= {"answer": self._refusal(row), "rejected": guess}
+        pair |= {"answer": refusal, "rejected": guess}
         builder = self._builder({"kind": "refusal"})
         if row["right"][0] is False and attempts(guess, row["question"]):
             builder.keep(pair, row)
@@ -139,10 +144,12 @@ class _Maker:
                 raise Reject(near["reason"], near["detail"])
             made |= {"context": near["context"], "prompt": chat(near["question"], near["context"])}
             self._left_open(given)
+            secrets = (row["answer"], *(row.get("aliases") or ()))
+            drawn_by = (self._seed, near["question"], near["context"])
+            made["answer"] = decline(self._elsewhere, *drawn_by, secrets=secrets)
         except Reject as why:
             self._plain.drop(why, made, row, *given)
             return 1
-        made["answer"] = decline(self._elsewhere, self._seed, near["question"], near["context"])
         self._plain.keep(made, row, *given)
         if near["change"] == "passage" and row["context"] and self._drawn("found_in_context", row):
             self._plain.keep(self._found(row, near), row)
@@ -178,8 +185,9 @@ class _Maker:
         return self._worded[self._confidence.name] if made["task"] in HEDGED else self._plain
 
     def _refusal(self, row: Row) -> str:
-        source = place(row["lineage"]["source"]) if self._options.point else ""
-        return decline(self._unknown, self._seed, row["question"], source=source)
+        source = title_of(row["lineage"]) if self._options.point else ""
+        secrets = (row["answer"], *(row.get("aliases") or ()))
+        return decline(self._unknown, self._seed, row["question"], source=source, secrets=secrets)
 
     def _left_open(self, given: list[Answer]) -> None:
         """Refuse a near miss that the judge does not clearly find left open."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, Source
+from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Options, Outcome, SourceStage
@@ -48,15 +48,15 @@ def plan(options: Options, context: Context) -> list[Task]:
         When an entry of the corpus names nothing that can be read, or two files have one name.
     """
     files: dict[str, File] = {}
-    for given in context.recipe.corpus:
-        for file in _find(given, context.recipe):
+    for given in context.corpus:
+        for file in _find(given, context.folder):
             known = files.setdefault(file.name, file)
             if known.path != file.path:
                 raise UserError(
                     f"corpus: {known.path} and {file.path} would both be called {file.name}. "
                     "Write their paths relative to the recipe, which tells them apart"
                 )
-    return _group(list(files.values()), _partition_bytes(context))
+    return _group(list(files.values()), context.partition_bytes)
 
 
 def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
@@ -72,7 +72,7 @@ def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
     for file in task.files:
         for row, why in _rows(file):
             added = ROW_BYTES + len((row.get("text") or "").encode()) + len(row.get("metadata") or "")
-            if size and size + added > _partition_bytes(context):
+            if size and size + added > context.partition_bytes:
                 yield builder.outcome()
                 builder, size = Builder("documents", context), 0
             size += added
@@ -83,12 +83,12 @@ def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
     yield builder.outcome()
 
 
-def _find(given: Source, recipe: Recipe) -> list[File]:
+def _find(given: Source, folder: Path) -> list[File]:
     """List the files that an entry of the corpus names, in order."""
     if given.python:
         find_mapping(given.python)
         return [File(Path(), f"python:{given.python}", given)]
-    root = recipe.folder / Path(given.path).expanduser()
+    root = folder / Path(given.path).expanduser()
     if root.is_dir():
         base, pattern = root, "**/*"
     elif root.exists() or not glob.has_magic(given.path):
@@ -98,7 +98,7 @@ def _find(given: Source, recipe: Recipe) -> list[File]:
         base, pattern = Path(*root.parts[:fixed]), str(Path(*root.parts[fixed:]))
     # glob, unlike Path.glob, leaves out hidden files.
     found = sorted(glob.glob(pattern, root_dir=base, recursive=True))  # noqa: PTH207
-    files = [File(base / name, _name(base / name, base, given, recipe), given) for name in found]
+    files = [File(base / name, _name(base / name, base, given, folder), given) for name in found]
     files = [file for file in files if not file.path.is_dir()]
     if not files:
         raise UserError(
@@ -113,11 +113,11 @@ def _find(given: Source, recipe: Recipe) -> list[File]:
     return files
 
 
-def _name(path: Path, base: Path, given: Source, recipe: Recipe) -> str:
+def _name(path: Path, base: Path, given: Source, folder: Path) -> str:
     """Name a file as the recipe does; one by an absolute path, by its folder's own name and what is below."""
     if Path(given.path).expanduser().is_absolute():
         return (Path(base.name) / path.relative_to(base)).as_posix()
-    return path.relative_to(recipe.folder).as_posix()
+    return path.relative_to(folder).as_posix()
 
 
 def _group(files: Sequence[File], limit: float) -> list[Task]:
@@ -138,10 +138,6 @@ def _size(file: File) -> int:
         return file.path.stat().st_size * (GZIP_RATIO if file.zipped else 1)
     except OSError:
         return 0  # `read` says what is wrong with it
-
-
-def _partition_bytes(context: Context) -> float:
-    return context.recipe.cluster.partition_mb * 1e6
 
 
 def _rows(file: File) -> Iterator[tuple[dict[str, Any], Reject | None]]:

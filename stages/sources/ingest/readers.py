@@ -22,7 +22,7 @@ import yaml
 from html_to_markdown import ConversionError
 
 from datagen.errors import UserError
-from datagen.recipe.model import Source
+from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.shared.segment.blocks import first_heading
 from datagen.stages.sources.ingest.webpage import read_webpage

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel
 
-from datagen.engines import Unreachable, open_engine
+from datagen.engines import open_engine
 from datagen.engines import openai as backend
+from datagen.engines.engine import Unreachable
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel
+from datagen.recipe.sections import OpenAIModel
 from datagen.request import Request, Sampling
 from tests.support.faulty_server import answers, half, hang_up, reply, serve
 

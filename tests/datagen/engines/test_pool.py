@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import pytest
 
-from datagen.engines import EngineDied, supervised
+from datagen.engines import supervised
+from datagen.engines.engine import EngineDied
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
-from datagen.recipe.model import ScriptedModel
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 MODEL = Identity("planted", "1")

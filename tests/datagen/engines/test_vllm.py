@@ -25,7 +25,7 @@ from datagen.engines.vllm import (
     label_tokens,
     sampling_arguments,
 )
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Identity, Request, Sampling
 
 MODEL = Identity("tiny", "1")
@@ -244,7 +244,7 @@ OPEN = """
 import asyncio, time
 from datagen.engines.supervised import GuardedEngine
 from datagen.engines.identity import identify
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Request, Sampling
 
 async def work():

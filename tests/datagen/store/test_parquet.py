@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.context import in_turn
 from datagen.errors import UserError
-from datagen.stage import in_turn
 from datagen.store.digests import differences, digests, is_sealed, sealed
 from datagen.store.parquet import RECORD, parts, read_part, write_json, write_table
 

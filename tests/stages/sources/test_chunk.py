@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from datagen.recipe.model import Recipe
 from datagen.schema import DOCUMENTS, content_id, table_of
 from datagen.stage import Context
 from datagen.stages.shared.segment.blocks import blocks, first_heading
@@ -17,7 +16,7 @@ from datagen.stages.sources.chunk.cut import cut
 from datagen.stages.sources.chunk.prose import is_licence, is_prose, prose_share
 
 DATA = Path(__file__).parents[2] / "data" / "documents"
-CONTEXT = Context("chunk", Recipe(name="test", corpus=[{"path": "x"}]), Path("run"))
+CONTEXT = Context("chunk")
 WORDS = "The harbour master assigns a berth to each vessel that has reported in time. "
 
 

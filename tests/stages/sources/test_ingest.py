@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
-from datagen.stage import Context
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.readers import decode, normalise
 from datagen.stages.sources.ingest.webpage import read_webpage
@@ -30,7 +29,7 @@ def context(folder, *corpus, partition_mb=8.0):
         cluster={"partition_mb": partition_mb},
         file=Path(folder) / "recipe.yaml",
     )
-    return Context(stage="ingest", recipe=recipe, folder=Path(folder) / "run")
+    return recipe.context("ingest", Path(folder) / "run")
 
 
 def outcomes(folder, *corpus, **settings):

@@ -64,7 +64,7 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
                     self.key = truth[str(one)]
 
     person = Reader()
-    label(made.folder, tmp_path / "labels.jsonl", 450, None, key=lambda: person.key, out=person)
+    label(made, tmp_path / "labels.jsonl", 450, None, key=lambda: person.key, out=person)
     _, rows, report = finished(tmp_path, "[labels.jsonl]")
     assert report["labels"]["learn"] == 150 and report["labels"]["check"] == 300
     threshold = report["promise"]["threshold"]

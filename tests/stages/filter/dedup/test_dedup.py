@@ -18,8 +18,8 @@ from datagen.errors import UserError
 from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.stage import Partitions
 from datagen.stages.filter.dedup import Options, passages, stage
-from datagen.stages.filter.dedup.minhash import found
 from datagen.stages.handoff.mix import stage as mix
+from datagen.stages.shared.similarity.minhash import found
 from tests.support.rows import context, example, partitions, put_through
 
 WORDS = [

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.select.select.greedy import cover
-from datagen.stages.select.select.space import by_cover, divide, gather, nearest
+from datagen.stages.select.greedy import cover
+from datagen.stages.select.space import by_cover, divide, gather, nearest
 from tests.support.rows import context
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.filter.dedup.alike import SHINGLE, Texts, compare
+from datagen.stages.shared.similarity.alike import SHINGLE, Texts, compare
 from datagen.stages.shared.similarity.ngrams import words
 
 VOCABULARY = [*"abcdef", "7", "not"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from datagen.stages.select.select.greedy import cover, cover_pairs, vote
+from datagen.stages.select.greedy import cover, cover_pairs, vote
 
 STEPS = 64
 

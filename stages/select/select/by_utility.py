@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from datagen.errors import UserError
 from datagen.stage import Context, Partitions
 from datagen.stages.select.delift import EARLIER, ROWS, WANTED
-from datagen.stages.select.select.greedy import Floats, Numbers, Ranking, cover_pairs
+from datagen.stages.select.greedy import Floats, Numbers, Ranking, cover_pairs
 from datagen.stages.select.select.rows import Rows
 
 
@@ -34,7 +34,7 @@ class Pairs:
 
 
 def by_utility(rows: Rows, partitions: Partitions, context: Context) -> Ranking:
-    """Order all rows by `datagen.stages.select.select.greedy.cover_pairs`."""
+    """Order all rows by `datagen.stages.select.greedy.cover_pairs`."""
     pairs = read(rows, partitions, context)
     return cover_pairs(len(rows), pairs.helped, pairs.example, pairs.utility, pairs.earlier, pairs.wanted)
 

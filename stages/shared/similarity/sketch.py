@@ -1,5 +1,5 @@
 """
-What dedup keeps of each row: its keys, its scores, its bands, and its words as hashes.
+What a search for near duplicates keeps of each row: its keys, its scores, its bands, and its words as hashes.
 
 The rows of a partition become one Arrow file. It is mapped into memory and not read, so that a later
 step touches only the columns and the rows that it needs. These files are also what a release keeps as its
@@ -9,16 +9,17 @@ index (`datagen.stages.filter.dedup.releases`).
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.filter.dedup.alike import SHINGLE, TELLING, Texts
-from datagen.stages.filter.dedup.minhash import band_keys, signatures
 from datagen.stages.shared.ranking import SCORES, scores
+from datagen.stages.shared.similarity.alike import SHINGLE, TELLING, Texts
+from datagen.stages.shared.similarity.criteria import Criteria
+from datagen.stages.shared.similarity.minhash import band_keys, signatures
 from datagen.stages.shared.similarity.ngrams import (
     FACTOR,
     OTHER,
@@ -30,9 +31,6 @@ from datagen.stages.shared.similarity.ngrams import (
     ngrams,
     words,
 )
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.dedup import Options
 
 # What of a row is compared, by kind; of other kinds everything.
 COMPARED = {
@@ -59,7 +57,7 @@ Mask = npt.NDArray[np.bool_]
 Reader = Callable[[Sequence[str] | None], pa.Table]
 
 
-def sketch(task: tuple[Reader, Path], options: "Options") -> None:
+def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
     """Sketch the rows of a partition into a file."""
     reader, path = task
     table = _as_examples(reader(READ))
@@ -77,13 +75,15 @@ def sketch(task: tuple[Reader, Path], options: "Options") -> None:
         "key": _fold_fields(cut, FIELDS, scope, FACTOR),
         "check": _fold_fields(cut, FIELDS, scope, OTHER),
         "asked": np.where(asks, asked, np.uint64(0)),
-        "short": _is_short(cut, asks, options.long_from).astype(np.uint8),
+        "short": _is_short(cut, asks, criteria.long_from).astype(np.uint8),
     }
-    columns |= {f"band {n}": keys for n, keys in enumerate(_bands(cut, asks, scope, columns["key"], options))}
+    columns |= {
+        f"band {n}": keys for n, keys in enumerate(_bands(cut, asks, scope, columns["key"], criteria))
+    }
     for name, field in cut.items():
         ends = pa.array(np.concatenate([[0], np.cumsum(field.lengths)]), pa.int32())
         columns[f"words {name}"] = pa.ListArray.from_arrays(ends, pa.array(field.hashes))
-        columns[f"telling {name}"] = _telling(field, options.long_from)
+        columns[f"telling {name}"] = _telling(field, criteria.long_from)
     write(pa.table(columns), path)
 
 
@@ -128,22 +128,22 @@ def _is_short(cut: Cut, asks: Mask, long_from: int) -> Mask:
     return (question > 0) & (question < long_from) & (sum(lengths.values()) == 0)
 
 
-def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, options: "Options") -> list[Hashes]:
+def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, criteria: Criteria) -> list[Hashes]:
     """Hash the bands of each row; of rows with the same key once."""
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     if len(first) < len(key):
         cut = {name: field.take(first) for name, field in cut.items()}
         asks, scope = asks[first], scope[first]
-        return [keys[which] for keys in band_keys(_signatures(cut, asks, options), scope, *options.shape)]
-    return band_keys(_signatures(cut, asks, options), scope, *options.shape)
+        return [keys[which] for keys in band_keys(_signatures(cut, asks, criteria), scope, *criteria.shape)]
+    return band_keys(_signatures(cut, asks, criteria), scope, *criteria.shape)
 
 
-def _signatures(cut: Cut, asks: Mask, options: "Options") -> npt.NDArray[np.uint32]:
+def _signatures(cut: Cut, asks: Mask, criteria: Criteria) -> npt.NDArray[np.uint32]:
     """Sketch each row by the shingles of all its fields."""
     owners, shingles = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for salt, (name, field) in enumerate(cut.items()):
         owner = field.owners()
-        long = field.lengths >= options.long_from
+        long = field.lengths >= criteria.long_from
         left_out = asks if name == "answer" else np.zeros(len(asks), bool)
         for n in (*SHORT_SHINGLES, SHINGLE):
             if (long == (n == SHINGLE)).any():
@@ -155,7 +155,7 @@ def _signatures(cut: Cut, asks: Mask, options: "Options") -> npt.NDArray[np.uint
     owner, together = np.concatenate(owners), np.concatenate(shingles)
     if (owner[1:] < owner[:-1]).any():
         together = together[np.argsort(owner, kind="stable")]
-    return signatures(together, np.bincount(owner, minlength=len(asks)), options.permutations)
+    return signatures(together, np.bincount(owner, minlength=len(asks)), criteria.permutations)
 
 
 def _telling(field: Words, long_from: int) -> Numbers:

@@ -8,7 +8,8 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES, chat, table_of
 from datagen.stage import Context
-from datagen.stages.select.select.space import Reader
+from datagen.stages.select.space import Reader
+from datagen.stages.shared.eval_sets import EvaluationSet, read_texts
 from datagen.store.parquet import parts, read_part, write_table
 
 
@@ -23,7 +24,7 @@ def earlier(folders: Sequence[str], context: Context) -> list[Reader]:
     """
     found: list[Reader] = []
     for name in folders:
-        tables = parts((context.recipe.folder / name).resolve() / "stages" / "handoff")
+        tables = parts((context.folder / name).resolve() / "stages" / "handoff")
         if not tables:
             raise UserError(
                 f"{context.stage}.earlier: {name} has no hand-off. Name the folder of a finished run "
@@ -62,13 +63,10 @@ def wanted_pairs(sets: Sequence[str], context: Context) -> list[Reader]:
 
 def _items(sets: Sequence[str], fields: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
     """Read the texts of each item, in some fields or in all: number of the set and name -> texts."""
-    from datagen.stages.filter.decontaminate import EvaluationSet  # here, since it imports what selects, too
-    from datagen.stages.shared.eval_sets import read_texts
-
     said: dict[tuple[int, str], list[str]] = {}
     for number, path in enumerate(sets):
         given = EvaluationSet(path=path, fields=list(fields))
-        for item, text in read_texts(given, context.recipe.folder, f"{context.stage}.wanted"):
+        for item, text in read_texts(given, context.folder, f"{context.stage}.wanted"):
             said.setdefault((number, item), []).append(text)
     return said
 

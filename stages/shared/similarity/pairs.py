@@ -12,20 +12,17 @@ A pair of rows is written as one number, the lower row times the number of rows 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from datagen.stages.filter.dedup.alike import compare
-from datagen.stages.filter.dedup.minhash import in_buckets, repeated
-from datagen.stages.filter.dedup.sketch import FIELDS, Mask, Sketches
 from datagen.stages.shared.ranking import SCORES
+from datagen.stages.shared.similarity.alike import compare
+from datagen.stages.shared.similarity.criteria import Criteria
+from datagen.stages.shared.similarity.minhash import in_buckets, repeated
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.dedup import Options
+from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Sketches
 
 SHARE = 4_000_000  # keys looked at by one task
 BLOCK = 20_000  # pairs verified at once
@@ -47,14 +44,14 @@ class Work:
         How many rows are of earlier releases: they stay.
     folder
         Where files of pairs go.
-    options
-        Those of the stage.
+    criteria
+        When rows are alike.
     """
 
     paths: tuple[Path, ...]
     earlier: int
     folder: Path
-    options: "Options"
+    criteria: Criteria
 
     @property
     def sketches(self) -> Sketches:
@@ -124,7 +121,7 @@ def pair_in_band(work: Work, task: tuple[int, int, int]) -> Path:
     """Pair the rows that share a bucket of a band."""
     band, share, shares = task
     sketches = work.sketches
-    bands, _ = work.options.shape
+    bands, _ = work.criteria.shape
     rows, key, following = _share(sketches, (f"band {band}", f"band {(band + 1) % bands}"), share, shares)
     single = ~_are_copies(work, rows)
     rows, key, following = rows[single], key[single], following[single]
@@ -133,7 +130,7 @@ def pair_in_band(work: Work, task: tuple[int, int, int]) -> Path:
     order = order_by_quality(sketches, rows, work.earlier)
     rank = np.empty(len(rows), np.int64)
     rank[order] = np.arange(len(rows))
-    left, right = in_buckets(key[again], following[again], rank, work.options.neighbours)
+    left, right = in_buckets(key[again], following[again], rank, work.criteria.neighbours)
     return _leave(work, sketches, rows[left], rows[right], f"band-{band}-{share}")
 
 
@@ -141,7 +138,8 @@ def note_short(work: Work) -> int:
     """
     Order the short questions for comparing all with all; return how many there are.
 
-    Only questions of one scope with as many telling words can be alike (`datagen.stages.filter.dedup.alike`).
+    Only questions of one scope with as many telling words can be alike
+    (`datagen.stages.shared.similarity.alike`).
     """
     sketches = work.sketches
     found = []
@@ -151,7 +149,7 @@ def note_short(work: Work) -> int:
     rows, scope, telling = (np.concatenate(column) for column in zip(*found, strict=True))
     single = ~_are_copies(work, rows)
     rows, scope, telling = rows[single], scope[single], telling[single]
-    if not 1 < len(rows) <= work.options.all_pairs:
+    if not 1 < len(rows) <= work.criteria.all_pairs:
         return 0
     texts = sketches.texts("question", rows)
     order = np.lexsort((texts.lengths, telling, scope))
@@ -176,7 +174,7 @@ def pair_short(work: Work, tile: int) -> Path:
     ends = np.cumsum(lengths)
     said = noted["letters"].tobytes().decode("utf-32-le")
     stop = min(tile + TILE, len(rows))
-    least = work.options.short_threshold
+    least = work.criteria.short_threshold
     pairs = [(np.empty(0, np.int64), np.empty(0, np.int64))]
     for one in np.unique(group[tile:stop]):
         mine = np.flatnonzero(group == one)
@@ -247,11 +245,11 @@ def verify(work: Work, task: tuple[int, int, Sequence[Path]]) -> Likenesses:
     left, right = pairs // len(sketches), pairs % len(sketches)
     blocks = (slice(start, start + BLOCK) for start in range(0, len(pairs), BLOCK))
     return Likenesses.together(
-        [one for block in blocks for one in _verify(sketches, left[block], right[block], work.options)]
+        [one for block in blocks for one in _verify(sketches, left[block], right[block], work.criteria)]
     )
 
 
-def _verify(sketches: Sketches, left: Numbers, right: Numbers, options: "Options") -> Iterator[Likenesses]:
+def _verify(sketches: Sketches, left: Numbers, right: Numbers, criteria: Criteria) -> Iterator[Likenesses]:
     """Yield the pairs that are alike in all fields, and those that are in all but their answers."""
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
     first, second = places.reshape(2, -1)
@@ -261,9 +259,9 @@ def _verify(sketches: Sketches, left: Numbers, right: Numbers, options: "Options
             sketches.texts(name, rows),
             first,
             second,
-            options.long_from,
-            options.threshold,
-            options.short_threshold,
+            criteria.long_from,
+            criteria.threshold,
+            criteria.short_threshold,
         )
         unlike = similarity == 0
         if name == "answer":

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stage import Context
-from datagen.stages.select.select.greedy import Numbers, Ranking, Vectors, cover, vote
+from datagen.stages.select.greedy import Numbers, Ranking, Vectors, cover, vote
 from datagen.stages.shared.similarity.ngrams import FACTOR, mix
 from datagen.stages.shared.similarity.vectors import Embedder, learn, text_of
 
@@ -190,12 +190,12 @@ def _principal(centred: Vectors) -> Vectors:
 def by_cover(
     space: Space, block: int, context: Context, covered: Vectors | None, wanted: Vectors | None, floor: float
 ) -> Ranking:
-    """Order all rows by `datagen.stages.select.select.greedy.cover`; what is known by sets of equals."""
+    """Order all rows by `datagen.stages.select.greedy.cover`; what is known by sets of equals."""
     return _in_blocks(space, block, context, partial(cover, floor=floor), covered, wanted)
 
 
 def by_vote(space: Space, block: int, context: Context, neighbours: int, discount: float) -> Ranking:
-    """Order all rows by `datagen.stages.select.select.greedy.vote`."""
+    """Order all rows by `datagen.stages.select.greedy.vote`."""
     return _in_blocks(space, block, context, partial(vote, neighbours=neighbours, discount=discount))
 
 

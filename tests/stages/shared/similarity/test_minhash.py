@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datagen.stages.filter.dedup.minhash import (
+from datagen.stages.shared.similarity.minhash import (
     band_keys,
     bands_and_rows,
     found,

@@ -1,0 +1,47 @@
+"""What is told of a run while it goes on."""
+
+from typing import Any, Protocol
+
+from datagen.request import Usage
+
+
+class Watcher(Protocol):
+    """Told what the run is doing."""
+
+    def begin(self, stage: str, partitions: int) -> None:
+        """A stage begins; so many partitions are to be done."""
+
+    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+        """So many partitions are done; what generation took so far."""
+
+    def end(self, record: dict[str, Any], resumed: bool) -> None:
+        """A stage is complete: its ``stage.json``, and whether it was there already."""
+
+
+class Progress:
+    """Adds up what the workers say about a stage."""
+
+    def __init__(self, watcher: Watcher, stage: str) -> None:
+        self._watcher, self._stage = watcher, stage
+        self._partitions = 0
+        self._usage: dict[str, Usage] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """What the stage has spent, as far as the workers have said."""
+        return sum(list(self._usage.values()), start=Usage())
+
+    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take a worker's message; runs on Dask's event loop."""
+        said = dict(event[1])
+        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
+        self._usage[part] = Usage(**said)
+        self._show()
+
+    def part_done(self) -> None:
+        """Count a finished partition."""
+        self._partitions += 1
+        self._show()
+
+    def _show(self) -> None:
+        self._watcher.advance(self._stage, self._partitions, self.usage)
