@@ -176,7 +176,7 @@ class _StageRun:
             for report, *made in self._crew.work_off(partitions):
                 self._total += report
                 self._made = sum(made, start=self._made)
-                progress.part_done()
+                progress.part_done(report.rows_out, report.dropped.total())
                 after_each()
         except BaseException as error:
             error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")
