@@ -11,6 +11,7 @@ import yaml
 
 from datagen.errors import BudgetSpent, UserError
 from datagen.stop import Stopped, leave, stoppable
+from datagen.store.disk import told
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -165,7 +166,7 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Run the command line; errors that the user can mend are printed without a traceback."""
     try:
-        with stoppable():
+        with stoppable(), told():
             app()
     except UserError as error:
         typer.secho(f"error: {error}", fg="red", err=True)

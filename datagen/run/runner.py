@@ -29,6 +29,7 @@ from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
+from datagen.store.disk import told
 from datagen.store.parquet import UNFINISHED, parts
 
 
@@ -60,7 +61,7 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
-    with lease(home), open_cluster(recipe.cluster, home, asks) as client:
+    with told(), lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = folder.begin(recipe, home, models, fresh)
         each = Crew(client).each
         folder.drop_damaged(running, each)

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UserError
+from datagen.store.disk import FULL
 
 UNFINISHED = ".unfinished-"  # what a name begins with until its content is whole
 RECORD = "stage.json"  # what is known of a finished stage
 PARTS = "part-*.parquet"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Damaged(Exception):
