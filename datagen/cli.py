@@ -1,6 +1,7 @@
 """The command line: ``datagen run``, ``label``, ``probe``, ``train-synthesizer``, ``doctor`` and others."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,8 @@ import typer
 import yaml
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.stop import Stopped, leave, stoppable
+from datagen.store.disk import told
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -166,16 +169,25 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Run the command line; errors that the user can mend are printed without a traceback."""
     try:
-        app()
+        with stoppable(), told():
+            app()
     except UserError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
     except BudgetSpent as stop:
         typer.secho(f"{stop}", fg="yellow", err=True)
         sys.exit(3)
-    except KeyboardInterrupt:
-        typer.secho("stopped. The same command goes on where it stopped.", fg="yellow", err=True)
-        sys.exit(130)
+    except Stopped as stop:
+        typer.secho(f"stopped by {stop}. {_how_to_go_on(sys.argv[1:])}", fg="yellow", err=True)
+        leave(stop.status)
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """Say what goes on where a stopped command was."""
+    if arguments[:1] != ["run"]:
+        return "The same command begins again."
+    again = shlex.join(["datagen", *(one for one in arguments if one != "--fresh")])
+    return f"Every answer that came is kept. To go on where it stopped, run: {again}"
 
 
 if __name__ == "__main__":

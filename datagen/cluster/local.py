@@ -10,7 +10,7 @@ from the loop that feeds the engine.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from datagen.cluster.remote import join_cluster
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Cluster
+from datagen.stop import deaf_children
 
 # Whoever may connect runs code as the owner of the run. So a run listens on this machine alone, and answers
 # only who holds its keys; on any free ports, so that runs side by side do not disturb each other.
@@ -107,17 +108,17 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
             },
         }
     scheduler = {"cls": Scheduler, "options": {**SCHEDULER, "security": security}}
-    with (
-        dask.config.set(settings),
-        SpecCluster(
-            workers=specs,
-            scheduler=scheduler,
-            security=security,
-            name="datagen",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with dask.config.set(settings), ExitStack() as opened:
+        with deaf_children():
+            cluster = SpecCluster(
+                workers=specs,
+                scheduler=scheduler,
+                security=security,
+                name="datagen",
+                silence_logs=logging.CRITICAL,
+            )
+            opened.enter_context(cluster)
+        client = opened.enter_context(Client(cluster))
         yield client
         # In good order only: a failed run kills its workers, and their engines end by lifeline.py.
         client.run(leave_engine_room, str(home))

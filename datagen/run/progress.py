@@ -17,6 +17,9 @@ class Watcher(Protocol):
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """So many partitions are done; what generation took so far."""
 
+    def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """So many rows of the partitions that are done were kept and dropped."""
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """A stage is complete: its ``stage.json``, and whether it was there already."""
 
@@ -29,6 +32,7 @@ class Progress:
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
         self._notice = ""
+        self._kept = self._dropped = 0
 
     @property
     def usage(self) -> Usage:
@@ -47,9 +51,11 @@ class Progress:
         self._usage[part] = Usage(**said)
         self._show()
 
-    def part_done(self) -> None:
-        """Count a finished partition."""
+    def part_done(self, kept: int, dropped: int) -> None:
+        """Count a finished partition, and its rows."""
         self._partitions += 1
+        self._kept, self._dropped = self._kept + kept, self._dropped + dropped
+        self._watcher.judged(self._stage, self._kept, self._dropped)
         self._show()
 
     def _show(self) -> None:

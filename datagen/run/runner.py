@@ -31,7 +31,8 @@ from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
-from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
+from datagen.store.disk import told
+from datagen.store.parquet import UNFINISHED, parts
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +69,10 @@ def run(
     reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
-    with lease(home), open_cluster(recipe.cluster, home, asks) as client:
+    with told(), lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
+        each = Crew(client).each
+        folder.drop_damaged(running, each)
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
@@ -89,9 +92,7 @@ def run(
             except BudgetSpent:
                 folder.stop(running, "budget")
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
-            write_json(record, job.folder / "stage.json")
-            finish_folder(job.folder, complete)
-            watcher.end(record, resumed=False)
+            watcher.end(folder.complete_stage(job.folder, complete, record, each), resumed=False)
         write_report(running)
         if objection := release.objection(running, home):
             folder.withhold(running, objection)
@@ -205,7 +206,7 @@ class _StageRun:
             for report, *made in self._crew.work_off(partitions):
                 self._total += report
                 self._made = sum(made, start=self._made)
-                progress.part_done()
+                progress.part_done(report.rows_out, report.dropped.total())
                 after_each()
         except BaseException as error:
             error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")

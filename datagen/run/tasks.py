@@ -158,9 +158,7 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
     from distributed import worker_client
 
     with worker_client() as client:
-        here = {"workers": Crew(client).ordinary, "allow_other_workers": True}
-        result: list[Any] = client.gather(client.map(function, items, pure=False, **here))
-        return result
+        return Crew(client).each(function, items)
 
 
 def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:

@@ -29,8 +29,8 @@ from datagen.reasoning import begins, reasoning_only, split
 from datagen.request import Completion, Usage
 from datagen.schema import content_id
 from datagen.store.journal import has_writer, parse_journal
-from datagen.store.key_index import Damaged, Keys, keys_of
-from datagen.store.parquet import UNFINISHED, whole_file, write_json
+from datagen.store.key_index import Keys, keys_of
+from datagen.store.parquet import UNFINISHED, Damaged, whole_file, write_json
 from datagen.store.segments import SCHEMA, Segment, write_segment
 
 FAN = 8  # segments of about one size that are merged into one

@@ -8,7 +8,6 @@ stands (`datagen.store.key_index`); it is made from the first, and made again wh
 Disks fail: pages carry checksums, and a row that cannot be read is told and counts as absent.
 """
 
-import errno
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.store.key_index import Damaged, Keys, Rows, find_keys, keys_of, write_keys
-from datagen.store.parquet import whole_file
+from datagen.store.key_index import Keys, Rows, find_keys, keys_of, write_keys
+from datagen.store.parquet import Damaged, damage_named, whole_file
 
 SCHEMA = pa.schema(
     [
@@ -109,7 +108,7 @@ class Segment:
                     groups, first = np.unique(places // size, return_index=True)
                     for group, here in zip(groups.tolist(), np.split(places, first[1:]), strict=True):
                         for table in self._group(file, group, damage):
-                            with _damage():
+                            with damage_named():
                                 rows = table.take(here - group * size)
                             if not np.isin(keys_of(rows["key"]), keys).all():
                                 raise Damaged("its rows are not where they were")
@@ -150,7 +149,7 @@ class Segment:
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:
-        with _damage():
+        with damage_named():
             opened = pq.ParquetFile(self.path, page_checksum_verification=True)
         with opened as file:
             if file.schema_arrow not in (SCHEMA, EARLIER):
@@ -162,7 +161,7 @@ class Segment:
     ) -> Iterator[pa.Table]:
         """Read a row group; nothing where it cannot be read."""
         try:
-            with _damage():
+            with damage_named():
                 table = file.read_row_group(group, columns, use_threads=False)
                 table.validate(full=True)
                 if columns is None:
@@ -179,19 +178,6 @@ def complete(table: pa.Table) -> pa.Table:
     for name in SCHEMA.names[len(table.column_names) :]:
         table = table.append_column(name, pa.array([""] * len(table), pa.string()))
     return table
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    """Call what a damaged file raises by its name; other errors of the file system pass."""
-    try:
-        yield
-    except (pa.ArrowException, ValueError, IndexError) as error:
-        raise Damaged(str(error)) from error
-    except OSError as error:
-        if error.errno not in (None, errno.EIO):
-            raise
-        raise Damaged(str(error)) from error
 
 
 def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

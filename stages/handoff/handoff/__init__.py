@@ -27,6 +27,7 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.schema import KINDS, LINEAGE, MESSAGES
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.handoff.handoff.card import Tally, write_card
+from datagen.stages.handoff.loadable import loadable
 from datagen.stages.shared.checks.control import control_tokens_in
 from datagen.store.parquet import UNFINISHED, finish_folder, sync
 
@@ -58,7 +59,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     control = control_tokens(special_tokens(context.models))
     tally = write(partitions, beside, options, control)
     write_card(beside, tally, context)
-    check(beside, context.run_folder / f"{UNFINISHED}handoff-cache")
+    with loadable(beside) as place:
+        check(place, place.with_name(f"{UNFINISHED}handoff-cache"))
     finish_folder(beside, context.run_folder / "handoff")
     for table in partitions:
         yield Outcome.split(table, *faults(table, control))

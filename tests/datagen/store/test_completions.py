@@ -27,7 +27,8 @@ from datagen.store import journal as journal_module
 from datagen.store import segments as segments_module
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal, read_journal
-from datagen.store.key_index import BLOCK, Damaged, find_keys, keys_of, write_keys
+from datagen.store.key_index import BLOCK, find_keys, keys_of, write_keys
+from datagen.store.parquet import Damaged
 
 
 def completion(key: str, text: str = "an answer") -> Completion:
