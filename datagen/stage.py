@@ -20,7 +20,7 @@ A stage is found by name through the entry point group ``datagen.stages``, or in
 ``use: package.module:stage`` or ``use: ./file.py:stage``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,12 @@ Source = Any  # what one task of a source stage reads: something picklable
 
 @dataclass(frozen=True)
 class SourceStage:
-    """Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task."""
+    """
+    Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
+
+    `check`, where given, is shown the sums of the outcomes' figures before the stage is complete, and raises
+    `UserError` when the run cannot go on with them.
+    """
 
     name: str
     summary: str
@@ -92,6 +97,7 @@ class SourceStage:
     takes: str = ""
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, int], Any, Context], None] | None = None
 
 
 @dataclass(frozen=True)

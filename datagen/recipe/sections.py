@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from datagen.redaction import mask_settings
 
@@ -19,8 +27,8 @@ class Source(Section):
     """
     Documents to read. Give `path` or `python`.
 
-    Formats are told by the ending, which .gz may follow: text (.txt, .text, .rst), Markdown (.md,
-    .markdown), HTML (.html, .htm, .xhtml), JSON lines (.jsonl, .ndjson) and .parquet.
+    A file's format is told by its ending, or by its content; docs/documents.md lists the formats. A field is
+    named by its path within a record: `body`, `meta.title`, `conversations.*.value`.
     """
 
     path: str = Field(
@@ -29,15 +37,50 @@ class Source(Section):
     python: str = Field(
         "", description="A mapping of titles to texts in an importable module: module:attribute"
     )
-    text_field: str = Field("text", description="JSONL and Parquet: the field that holds the text")
-    title_field: str = Field("title", description="JSONL and Parquet: the field that holds the title, if any")
-    id_field: str = Field("id", description="JSONL and Parquet: the field that names the record, if any")
+    include: tuple[str, ...] = Field(
+        (), description="Globs of the files to read, such as *.md or manuals/**; left out: all"
+    )
+    exclude: tuple[str, ...] = Field(
+        (), description="Globs of files and folders to leave out, such as *.log or drafts"
+    )
+    text_field: str = Field("text", description="Records: the field that holds the text")
+    title_field: str = Field("title", description="Records: the field that holds the title, if any")
+    id_field: str = Field("id", description="Records: the field that names the record, if any")
+    fields: dict[str, str] = Field(
+        {},
+        description="Records: what to take from where, name: path. text, title and id are as above; any "
+        "other name is metadata",
+    )
+    encoding: str = Field(
+        "", description="Of text that is not UTF-8, such as windows-1252; left out: guessed where it can be"
+    )
+    licence: str = Field("", description="Of these documents, such as CC-BY-4.0; goes into their metadata")
+    metadata: dict[str, Any] = Field({}, description="Goes into the metadata of each document")
 
     @model_validator(mode="after")
     def _one_of(self) -> "Source":
         if bool(self.path) == bool(self.python):
             raise ValueError("give either path: or python:")
         return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError:
+            raise ValueError(f"there is no text encoding {encoding!r}; windows-1252 is one") from None
+        return encoding
+
+    def path_of(self, field: str) -> str:
+        """Give the path of "text", "title" or "id" within a record."""
+        named = {"text": self.text_field, "title": self.title_field, "id": self.id_field}
+        return self.fields.get(field) or named[field]
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """What goes into the metadata of each document."""
+        return self.metadata | ({"licence": self.licence} if self.licence else {})
 
 
 def _off(given: Any) -> Any:

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from datagen.report.files import files_by_ending
 from datagen.request import Usage
 from datagen.run.folder import Run
 
@@ -84,6 +85,9 @@ class Console:
     def summarize(self, run: Run) -> None:
         """Print what was made, kept and dropped and why, and where it is."""
         self._out.print(stage_table(run))
+        for record in run.stage_records():
+            if endings := files_by_ending(record.get("figures", {})):
+                self._out.print(ending_table(endings))
         self._out.print(product_table(run))
         self._out.print(f"hand-off  {run.folder / 'handoff'}")
         self._out.print(f"report    {run.folder / 'report.html'}")
@@ -125,6 +129,19 @@ def stage_table(run: Run) -> Table:
             _cached_share(requests) if requests else "",
             f"{record['seconds']:.1f}",
         )
+    return table
+
+
+def ending_table(endings: Mapping[str, tuple[int, Mapping[str, int]]]) -> Table:
+    """Tabulate what became of the corpus's files, by ending."""
+    table = Table(title="files", **LOOK)
+    table.add_column("ending")
+    table.add_column("read", justify="right")
+    table.add_column("not read", justify="right")
+    table.add_column("why", ratio=1)
+    for ending, (read, refused) in endings.items():
+        why = escape(reasons(dict(refused)))
+        table.add_row(escape(ending), f"{read:,}", f"{sum(refused.values()):,}", why)
     return table
 
 

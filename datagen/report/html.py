@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datagen.report.difficulty import shifts
+from datagen.report.files import files_by_ending
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
@@ -42,6 +43,7 @@ def write_report(run: Run) -> Path:
         },
         comparisons=comparisons(run),
         yields=_yields(stages),
+        endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
     path = run.folder / "report.html"
     with whole_file(path) as beside:

@@ -120,6 +120,9 @@ class _StageRun:
         match job.stage:
             case SourceStage():
                 self._compute(tasks.read_source, _numbered(job.stage.plan(job.options, job.context)))
+                if job.stage.check is not None:
+                    context = replace(job.context, output=job.folder)
+                    job.stage.check(self._total.figures, job.options, context)
             case MapStage():
                 self._compute(tasks.apply_map, _numbered(self._inputs))
             case WholeStage():

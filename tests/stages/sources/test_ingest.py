@@ -13,50 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe
 from datagen.stages.sources import ingest
-from datagen.stages.sources.ingest.readers import decode, normalise
-from datagen.stages.sources.ingest.webpage import read_webpage
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.record import decode, normalise
+from tests.support.corpora import checked, context, ingested, only, outcomes, write
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 PLANETS = {"Mars": "Mars has two moons.", "The Sun": "The Sun\n=======\n\nThe Sun is a star.", "Void": 7}
-
-
-def context(folder, *corpus, partition_mb=8.0):
-    recipe = Recipe(
-        name="test",
-        corpus=[entry if isinstance(entry, dict) else {"path": entry} for entry in corpus],
-        cluster={"partition_mb": partition_mb},
-        file=Path(folder) / "recipe.yaml",
-    )
-    return recipe.context("ingest", Path(folder) / "run")
-
-
-def outcomes(folder, *corpus, **settings):
-    running = context(folder, *corpus, **settings)
-    return [part for task in ingest.plan(None, running) for part in ingest.read(task, None, running)]
-
-
-def ingested(folder, *corpus, **settings):
-    """Documents by source, and the reasons of the dropped ones."""
-    parts = outcomes(folder, *corpus, **settings)
-    kept = [row for part in parts for row in part.kept.to_pylist()]
-    dropped = [row for part in parts for row in part.dropped.to_pylist()]
-    return {row["source"]: row for row in kept}, dropped
-
-
-def only(folder, *corpus):
-    kept, dropped = ingested(folder, *corpus)
-    assert not dropped
-    (row,) = kept.values()
-    return row
-
-
-def write(folder, name, text):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def test_a_folder_of_every_format(tmp_path):
@@ -161,7 +124,7 @@ def test_a_mapping_in_a_module(tmp_path):
         ({"path": "pictures"}, ["pictures", "a.png", ".jsonl"]),
         ({"path": "a.jsonl"}, ["a.jsonl", "'text'", "body, id", "text_field"]),
         ({"path": "a.parquet"}, ["a.parquet", "'text'", "body", "text_field"]),
-        ({"path": "bad.jsonl"}, ["bad.jsonl", "None of its lines is a JSON object"]),
+        ({"path": "bad.jsonl"}, ["bad.jsonl", "bad json line"]),
         ({"python": "no_such_module:x"}, ["no_such_module:x", "module:attribute"]),
         ({"python": "json:dumps"}, ["json:dumps", "not a mapping"]),
     ],
@@ -172,7 +135,7 @@ def test_what_the_recipe_got_wrong_stops_the_run(tmp_path, entry, words):
     write(tmp_path, "bad.jsonl", "a,b\n1,2\n")
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError) as error:
-        outcomes(tmp_path, entry)
+        checked(tmp_path, entry)
     for word in words:
         assert word in str(error.value)
 
@@ -226,7 +189,7 @@ def test_a_large_file_comes_a_partition_at_a_time(tmp_path):
 def test_small_files_share_a_task_and_large_ones_do_not(tmp_path):
     for number in range(6):
         write(tmp_path, f"{number}.txt", "x" * (90_000 if number == 3 else 20_000))
-    tasks = ingest.plan(None, context(tmp_path, ".", partition_mb=0.05))
+    tasks = ingest.plan(ingest.Options(), context(tmp_path, ".", partition_mb=0.05))
     assert [[file.name for file in task.files] for task in tasks] == [
         ["0.txt", "1.txt"],
         ["2.txt"],
