@@ -19,12 +19,21 @@ from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import fraction
 from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
+from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import Neighbours
-from datagen.stages.exercises.task import Task, Writing, find_task, task_names
+from datagen.stages.exercises.task import (
+    MarkedTask,
+    MinedTask,
+    StructuredTask,
+    Task,
+    Writing,
+    find_task,
+    task_names,
+)
 from datagen.stages.shared.passage import Passage, words_for, words_of
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
-Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]
+Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
 class Pool(Writing):
@@ -98,7 +107,7 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
     later = _later(passages, options, context)
     for passage in _passages(passages, context):
         for task, requests in _requests(passage, options, context):
-            if not (task.takes_shots and passage.row["id"] in later):
+            if not (isinstance(task, StructuredTask) and passage.row["id"] in later):
                 yield from requests
 
 
@@ -138,26 +147,26 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     answered as structured output and need no round trip, for which there is no round left.
     """
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
-    neighbours = Neighbours(passages.to_pylist(), words_for(context))
+    neighbours = Neighbours(list(known.values()))
     tasks = find_tasks(options, context.folder)
-    confirmed = {name: task for name, task in tasks.items() if task.confirm}
+    confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
     for passage in known.values():
         for draft, pair in _sound(passage, answers, confirmed, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
-    structured = {name: task for name, task in tasks.items() if task.takes_shots}
+    structured = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask)}
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
     shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
     fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.folder)
     for key, before in later.items():
         for task, requests in _requests(known[key], options, context):
-            for request in requests if task.takes_shots else ():
+            for request in requests if isinstance(task, StructuredTask) else ():
                 yield few_shot.put_before(request, [shown[one] for one in before], fits)
 
 
 def _sound(
-    passage: Passage, answers: Answers, tasks: Mapping[str, Task], context: Context
-) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    passage: Passage, answers: Answers, tasks: Mapping[str, StructuredTask | MarkedTask], context: Context
+) -> Iterator[tuple[Answer, Pair]]:
     """Yield the answers of these tasks about a passage that pass their checks, with their pairs."""
     for draft in answers.of(passage.row["id"]):
         if task := tasks.get(draft.request.task):
@@ -179,14 +188,15 @@ def read_answers(
         The task's name, a written answer with those of its round trip, and its pair or why there is none.
     """
     tasks, asked = find_tasks(options, context.folder), set[str]()
+    asking = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask | MarkedTask)}
     trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
     for draft in given:
         if draft.request.task == round_trip.TASK:
             continue
-        task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
+        task, behind = asking[draft.request.task], [draft, *round_trip.returned(draft, trips)]
         try:
             pair = task.read(draft, passage, context.prompt(task.prompt))
-            if task.confirm:
+            if isinstance(task, MarkedTask):
                 pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
                 if (question := " ".join(words_of(pair["question"]))) in asked:
                     raise Reject("repeated", pair["question"])
@@ -195,10 +205,10 @@ def read_answers(
             yield task.name, behind, why
         else:
             yield task.name, behind, pair
-    if any(task.make for task in tasks.values()):
-        for task in drawn(passage, options, context):
-            if task.make is not None:
-                yield task.name, [], task.make(passage, context.prompt(task.prompt))
+    if len(asking) < len(tasks):
+        for mined in drawn(passage, options, context):
+            if isinstance(mined, MinedTask):
+                yield mined.name, [], mined.make(passage, context.prompt(mined.prompt))
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:

@@ -6,14 +6,16 @@ is data: the fields of ``prompts/instructions/words.yaml`` (`Words`).
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from datagen.stage import Context
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
+
+T = TypeVar("T")
 
 # Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
 UNSPACED = (
@@ -127,6 +129,13 @@ class Passage:
 
     def __init__(self, row: Mapping[str, Any], words: Words) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
+        self._found: dict[Callable[[Passage], Any], Any] = {}
+
+    def once(self, find: Callable[["Passage"], T]) -> T:
+        """Return what a function finds in the passage. It is called once; do not change what it returns."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        return cast(T, self._found[find])
 
     @cached_property
     def heading(self) -> str:
