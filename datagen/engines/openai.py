@@ -26,6 +26,7 @@ from datagen.engines.failures import (
     Away,
     Busy,
     Failure,
+    Faulty,
     Hopeless,
     Lost,
     Refused,
@@ -150,6 +151,8 @@ class OpenAIEngine:
         if isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
+            if isinstance(failure, Faulty) and self._pace.away:  # or are these the only requests left?
+                await self._check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True

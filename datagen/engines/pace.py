@@ -2,10 +2,11 @@
 How fast one server is asked: as fast as it takes requests, and no faster.
 
 Two limits adapt by additive increase and multiplicative decrease (Chiu and Jain 1989). *Requests in flight*
-are halved when the server is overloaded or away, and grow by one for each window of answers. *Requests a
+are halved when one in ten finds the server overloaded or away, and grow with the answers. *Requests a
 second* are bound once the server says 429, to a little less than it was seen to take, and grow slowly until
-it says so again. When nobody is answered any more, one request at a time looks whether the server is back,
-after pauses of a quarter of the time that it has been away.
+it says so again; where it refuses as many of fewer, that is undone. When nobody is answered any more, one
+request at a time looks whether the server is back, after pauses of a quarter of the time that it has been
+away.
 """
 
 import asyncio
@@ -25,7 +26,9 @@ BELOW, CREEP, CLIMB = (
     0.003,
     0.05,
 )  # of what it takes: begin there; grow by so much a second below and above
-STREAK = 3  # failures, with no answer in between or for a second, after which the server counts as away
+OFTEN, GROWTH = 0.1, 0.125  # failures of all requests that halve those in flight; growth for each answer
+WORTH, UNDO = 0.95, 1.5  # where slowing down cost so much of what it takes, it is undone
+STREAK, AWAY_SECONDS = 3, 1.0  # failures, and seconds without an answer, after which it counts as away
 
 
 class Pace:
@@ -44,6 +47,7 @@ class Pace:
         self._grown = self._cut = self._halved = -math.inf  # when
         self._sent: deque[float] = deque()  # when, over the horizon
         self._refusals: deque[float] = deque()
+        self._overloads: deque[float] = deque()
         self._in_flight, self._next, self._quiet = 0, 0.0, 0.0
         self._turn, self._freed = asyncio.Lock(), asyncio.Event()
         self._streak = 0
@@ -75,14 +79,18 @@ class Pace:
         self._grow(now)
         if (pause := max(self._quiet, self._next if math.isfinite(self._rate) else 0.0) - now) > 0:
             return pause
-        away = self.failing_since is not None and self._streak >= STREAK
-        return None if self._in_flight < (1 if away else max(int(self._limit), 1)) else 60.0
+        return None if self._in_flight < (1 if self.away else max(int(self._limit), 1)) else 60.0
+
+    @property
+    def away(self) -> bool:
+        """Whether nobody is answered any more."""
+        return self._streak >= STREAK and time.monotonic() - self.answered_at > AWAY_SECONDS
 
     def answered(self) -> None:
         """An answer came."""
         self.answered_at = time.monotonic()
         self.failing_since, self._streak = None, 0
-        self._limit = min(self._limit + 1 / self._limit, self._window)
+        self._limit = min(self._limit + GROWTH, self._window)
         self._freed.set()
 
     def heard(self) -> None:
@@ -96,23 +104,29 @@ class Pace:
         if now - self._cut >= CUT_SECONDS:
             self._cut = self._grown = now
             span = max(now - self._sent[0], CUT_SECONDS) if self._sent else CUT_SECONDS
-            self._taken = max((len(self._sent) - len(self._refusals)) / span, 0.1)
-            self._rate = max(BELOW * self._taken, self._rate / 2 if math.isfinite(self._rate) else 0.0)
-            self._next = now
+            taken = max((len(self._sent) - len(self._refusals)) / span, 0.1)
+            if taken < WORTH * self._taken and math.isfinite(self._rate):
+                self._rate *= UNDO  # it takes less because we ask less: it is not our rate that it refuses
+            else:
+                self._rate = BELOW * taken
+            self._taken, self._next = taken, now
         self._fail(now)
         self._quiet = max(self._quiet, now + retry_after)
 
     def failed(self, overloaded: bool) -> None:
         """A request failed; `overloaded` where it is a sign of too many at once."""
         now = time.monotonic()
-        if overloaded and now - self._halved >= CUT_SECONDS:
-            self._halved, self._limit = now, max(self._limit / 2, 1.0)
+        if overloaded:
+            _remember(self._overloads, now)
+            often = len(self._overloads) > max(1, OFTEN * len(self._sent))
+            if often and now - self._halved >= CUT_SECONDS:
+                self._halved, self._limit = now, max(self._limit / 2, 1.0)
         self._fail(now)
 
     def _fail(self, now: float) -> None:
         self.failing_since = self.failing_since or now
         self._streak += 1
-        if self._streak >= STREAK and now - self.answered_at > 1.0 and now >= self._quiet:
+        if self.away and now >= self._quiet:
             pause = min(max(PAUSE_SHARE * self.down, FIRST_PAUSE), LONGEST_PAUSE)
             self._quiet = now + pause * random.uniform(0.8, 1)
 

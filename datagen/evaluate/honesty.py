@@ -24,7 +24,7 @@ from datagen.errors import UserError
 from datagen.evaluate.metrics import Seen, measure
 from datagen.prompt import load
 from datagen.recipe.model import Model, VllmModel
-from datagen.request import Answer, Completion, Reject, Request, Sampling
+from datagen.request import Answer, Completion, Reject, Request, Sampling, separated
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices
 from datagen.stages.knowledge.probe.knowledge import said
@@ -235,7 +235,7 @@ class _Asker:
         found: dict[str, Completion] = self._store.find(keys)
         for key, why in failures.items():
             found.setdefault(key, Completion(key, "", "error", self._who.name, self._who.revision, error=why))
-        return [Answer(request, found[request.key(self._who)]) for request in requests]
+        return [Answer(request, separated(found[request.key(self._who)])) for request in requests]
 
     def close(self) -> None:
         """End the engine, where one was opened."""

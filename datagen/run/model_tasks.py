@@ -24,7 +24,7 @@ from datagen.engines.identity import circumstances
 from datagen.engines.pool import engine_room
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Model, OpenAIModel
-from datagen.request import Answer, Answers, Completion, Request, Sampling, Usage
+from datagen.request import Answer, Answers, Completion, Request, Sampling, Usage, separated
 from datagen.run.budget import Purse, is_shut, purse
 from datagen.run.tasks import Job, PartReport, finish, rows_of
 from datagen.stage import ModelStage
@@ -356,7 +356,7 @@ def _answers(
             f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
             "Run the same command again: it asks for these and goes on"
         )
-    return Answers(Answer(_request(row), found[row["key"]]) for row in asked)
+    return Answers(Answer(_request(row), separated(found[row["key"]])) for row in asked)
 
 
 def _request(row: dict[str, Any]) -> Request:
