@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -169,7 +170,7 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
 
         def keep(completion: Completion) -> None:
             stored[completion.key] += 1
-            journal.append(completion)
+            journal.append(replace(completion, circumstances=here) if completion.error else completion)
             if sum(stored.values()) == number // 3:
                 server.restart()
 

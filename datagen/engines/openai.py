@@ -192,11 +192,12 @@ class OpenAIEngine:
 
     async def _send(self, request: Request, key: str) -> Completion:
         """Send a request once, and tell the pace what came of it."""
-        async with self._pace.turn():
+        async with self._pace.turn() as epoch:
             try:
                 completion = await self._ask(request, key)
             except Busy as failure:
-                self._pace.refused(failure.retry_after if failure.retry_after <= self._spec.patience else 0.0)
+                honoured = failure.retry_after <= self._spec.patience
+                self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
                 raise
             except Transient as failure:
                 self._pace.failed(overloaded=isinstance(failure, Away | Lost))

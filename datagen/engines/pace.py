@@ -19,7 +19,8 @@ from contextlib import asynccontextmanager, suppress
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds in which a server that is away is left alone
 PAUSE_SHARE = 0.25  # of the time that it has been away
-HORIZON = 2.0  # seconds over which it is seen how much a server takes
+HORIZON = 2.0  # seconds over which overloads are set against what was sent
+SLOWEST = 0.2  # requests a second
 CUT_SECONDS = 1.0  # between two decreases: the refusals of one burst count once
 BELOW, CREEP, CLIMB = (
     0.98,
@@ -44,9 +45,9 @@ class Pace:
     def __init__(self, window: int) -> None:
         self._window, self._limit = window, float(window)
         self._rate = self._taken = math.inf  # requests a second: allowed, and last seen to be taken
-        self._grown = self._cut = self._halved = -math.inf  # when
+        self._grown = self._began = self._halved = -math.inf  # when
+        self._epoch = self._sent_now = self._refused = 0  # since the rate was set
         self._sent: deque[float] = deque()  # when, over the horizon
-        self._refusals: deque[float] = deque()
         self._overloads: deque[float] = deque()
         self._in_flight, self._next, self._quiet = 0, 0.0, 0.0
         self._turn, self._freed = asyncio.Lock(), asyncio.Event()
@@ -55,7 +56,7 @@ class Pace:
         self.failing_since: float | None = None  # the first failure since then
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self) -> AsyncIterator[int]:
         """Wait for one's turn to send a request, in order; it is over when its reply is there."""
         async with self._turn:
             while (wait := self._wait()) is not None:
@@ -65,10 +66,14 @@ class Pace:
             self._in_flight += 1
             now = time.monotonic()
             _remember(self._sent, now)
+            if not self._sent_now:
+                self._began = now
+            self._sent_now += 1
+            epoch = self._epoch
             if math.isfinite(self._rate):
                 self._next = max(now, self._next) + 1 / self._rate
         try:
-            yield
+            yield epoch
         finally:
             self._in_flight -= 1
             self._freed.set()
@@ -97,21 +102,24 @@ class Pace:
         """The server refused one request for good: it is there."""
         self.failing_since, self._streak = None, 0
 
-    def refused(self, retry_after: float) -> None:
-        """The server asks for fewer requests."""
+    def refused(self, retry_after: float, epoch: int) -> None:
+        """The server asks for fewer requests; `epoch` is what `turn` gave for the one that it refused."""
         now = time.monotonic()
-        _remember(self._refusals, now)
-        if now - self._cut >= CUT_SECONDS:
-            self._cut = self._grown = now
-            span = max(now - self._sent[0], CUT_SECONDS) if self._sent else CUT_SECONDS
-            taken = max((len(self._sent) - len(self._refusals)) / span, 0.1)
-            if taken < WORTH * self._taken and math.isfinite(self._rate):
-                self._rate *= UNDO  # it takes less because we ask less: it is not our rate that it refuses
-            else:
-                self._rate = BELOW * taken
-            self._taken, self._next = taken, now
-        self._fail(now)
         self._quiet = max(self._quiet, now + retry_after)
+        self._fail(now)
+        if epoch != self._epoch:  # it was sent at another rate
+            return
+        self._refused += 1
+        seconds = now - self._began
+        if seconds < CUT_SECONDS and math.isfinite(self._rate):
+            return
+        taken = max((self._sent_now - self._refused) / max(seconds, CUT_SECONDS), SLOWEST)
+        if math.isfinite(self._rate) and taken < WORTH * self._taken:
+            self._rate *= UNDO  # it takes less because we ask less: it is not our rate that it refuses
+        else:
+            self._rate = BELOW * taken
+        self._taken, self._next, self._began, self._grown = taken, now, now, now
+        self._epoch, self._sent_now, self._refused = epoch + 1, 0, 0
 
     def failed(self, overloaded: bool) -> None:
         """A request failed; `overloaded` where it is a sign of too many at once."""
