@@ -22,11 +22,9 @@ PAUSE_SHARE = 0.25  # of the time that it has been away
 HORIZON = 2.0  # seconds over which overloads are set against what was sent
 SLOWEST = 0.2  # requests a second
 CUT_SECONDS = 1.0  # between two decreases: the refusals of one burst count once
-BELOW, CREEP, CLIMB = (
-    0.98,
-    0.003,
-    0.05,
-)  # of what it takes: begin there; grow by so much a second below and above
+BELOW, LITTLE = 0.98, 0.95  # of what it takes: the new rate; of the old rate, where it refused few
+FEW, MANY = 0.05, 0.2  # shares of refusals: below, none are heeded, unless with a time to wait; above, all
+CREEP, CLIMB = 0.003, 0.2  # growth in a second, below the rate that was refused last, and above it
 OFTEN, GROWTH = 0.1, 0.125  # failures of all requests that halve those in flight; growth for each answer
 WORTH, UNDO = 0.95, 1.5  # where slowing down cost so much of what it takes, it is undone
 STREAK, AWAY_SECONDS = 3, 1.0  # failures, and seconds without an answer, after which it counts as away
@@ -44,7 +42,7 @@ class Pace:
 
     def __init__(self, window: int) -> None:
         self._window, self._limit = window, float(window)
-        self._rate = self._taken = math.inf  # requests a second: allowed, and last seen to be taken
+        self._rate = self._taken = self._bound = math.inf  # requests a second: allowed, taken, last set
         self._grown = self._began = self._halved = -math.inf  # when
         self._epoch = self._sent_now = self._refused = 0  # since the rate was set
         self._sent: deque[float] = deque()  # when, over the horizon
@@ -111,14 +109,20 @@ class Pace:
             return
         self._refused += 1
         seconds = now - self._began
-        if seconds < CUT_SECONDS and math.isfinite(self._rate):
+        if seconds < CUT_SECONDS:
             return
-        taken = max((self._sent_now - self._refused) / max(seconds, CUT_SECONDS), SLOWEST)
+        share = self._refused / self._sent_now
+        if share < FEW and not retry_after:
+            return
+        taken = max((self._sent_now - self._refused) / seconds, SLOWEST)
         if math.isfinite(self._rate) and taken < WORTH * self._taken:
             self._rate *= UNDO  # it takes less because we ask less: it is not our rate that it refuses
+        elif math.isfinite(self._rate) and share < MANY:
+            self._rate = max(LITTLE * self._rate, BELOW * taken)
         else:
             self._rate = BELOW * taken
-        self._taken, self._next, self._began, self._grown = taken, now, now, now
+        self._taken, self._bound = taken, self._rate
+        self._next, self._began, self._grown = now, now, now
         self._epoch, self._sent_now, self._refused = epoch + 1, 0, 0
 
     def failed(self, overloaded: bool) -> None:
@@ -151,8 +155,8 @@ class Pace:
     def _grow(self, now: float) -> None:
         """Raise the rate by the seconds that have passed without a refusal."""
         if math.isfinite(self._rate) and now > self._grown:
-            step = CREEP if self._rate < self._taken * 1.02 else CLIMB
-            self._rate += step * self._taken * (now - self._grown)
+            step = CREEP if self._rate < self._bound / BELOW / LITTLE else CLIMB
+            self._rate *= 1 + step * min(now - self._grown, 10.0)
             self._grown = now
 
 

@@ -31,7 +31,7 @@ def simulate(clock, seconds, takes, limit=10, window=64, retry_after=0.0):
 
     async def work():
         nonlocal refused
-        end = clock.now + seconds
+        start, end = clock.now, clock.now + seconds
         while clock.now < end:
             if (pause := pace._wait()) is not None:
                 clock.now += min(pause, 1.0)
@@ -42,7 +42,7 @@ def simulate(clock, seconds, takes, limit=10, window=64, retry_after=0.0):
                     counts[second] = counts.get(second, 0) + 1
                     pace.answered()
                 else:
-                    refused += 1
+                    refused += clock.now > start + 5
                     pace.refused(retry_after, epoch)
             clock.now += 0.001
         return sum(counts.values())
