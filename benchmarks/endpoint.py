@@ -130,9 +130,8 @@ def main() -> None:
     for away in ((0.0, 0.0), (5.0, 15.0)):
         seconds, lost = measure(options.measure, 10, away)
         least = options.measure / 10 + away[1] - away[0]
-        print(
-            f"away {away[1] - away[0]:3.0f} s: {seconds:6.1f} s, {seconds / least:.3f} times the least, {lost} lost"
-        )
+        told = f"{seconds:.1f} s, {seconds / least:.3f} times the least, {lost} lost"
+        print(f"away {away[1] - away[0]:.0f} s: {told}")
 
 
 if __name__ == "__main__":
