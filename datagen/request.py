@@ -9,13 +9,14 @@ asked for again.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from datagen.answer_json import json_parts
+from datagen.reasoning import begins, reasoning_only, split
 from datagen.rows import RequestRow
 from datagen.schema import content_id
 
@@ -193,6 +194,20 @@ class Completion:
     error: str = ""
     reasoning: str = ""
     circumstances: str = ""
+
+
+def separated(completion: Completion) -> Completion:
+    """Take the reasoning out of an answer that an earlier version stored as it came."""
+    if completion.reasoning or completion.error or not ("</" in completion.text or begins(completion.text)):
+        return completion
+    thought = split(completion.text)
+    if not (thought.reasoning or thought.cut):
+        return completion
+    done = replace(completion, text=thought.answer, reasoning=thought.reasoning, logprobs=())
+    if thought.cut or not thought.answer.strip():
+        why = reasoning_only("length" if thought.cut else "stop", completion.completion_tokens)
+        done = replace(done, finish="error", error=why, choices=())
+    return done
 
 
 @dataclass(frozen=True)

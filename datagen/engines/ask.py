@@ -12,7 +12,7 @@ import pyarrow as pa
 from datagen.engines.identity import circumstances, identify
 from datagen.engines.pool import EngineRoom
 from datagen.recipe.sections import Model
-from datagen.request import Answer, Completion, Request
+from datagen.request import Answer, Completion, Request, separated
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
@@ -75,4 +75,4 @@ class Asker:
         name, revision = self._identity.name, self._identity.revision
         for key, why in failures.items():
             completions.setdefault(key, Completion(key, "", "error", name, revision, error=why))
-        return [Answer(request, completions[request.key(self._identity)]) for request in requests]
+        return [Answer(request, separated(completions[request.key(self._identity)])) for request in requests]

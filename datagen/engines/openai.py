@@ -26,6 +26,7 @@ from datagen.engines.failures import (
     Away,
     Busy,
     Failure,
+    Faulty,
     Hopeless,
     Lost,
     Refused,
@@ -44,7 +45,8 @@ from datagen.redaction import mask_secrets, split_credentials
 from datagen.request import Completion, Request, Sampling
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries of one request
-BUSY_TRIES = 4  # times as many tries where the server says that it is busy or away, and not that it failed
+BUSY_TRIES = 10  # times as many tries where the server says that it is busy or away, and not that it failed
+BUSY_PAUSE = 1.0  # seconds, at most, before a request that a busy server refused waits for its turn again
 ALL_REJECTED = 16  # requests that a server may reject before it must show that it takes any
 NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # when the user is told that the run waits, and how often
 CHECK = Request("", [{"role": "user", "content": "Say yes."}], "", "", "check", Sampling(max_tokens=1))
@@ -131,7 +133,7 @@ class OpenAIEngine:
                     raise Unanswered(f"no answer in {trial.tries} tries; the last time: {failure}") from None
                 pause = own_pause(trial.tries)
                 if isinstance(failure, Busy):
-                    pause /= 4  # the pace sees to it that it is not asked too often
+                    pause = min(pause / 4, BUSY_PAUSE)  # the pace sees to it that it is not asked too often
                 self._notice(failure)
             await asyncio.sleep(pause)
 
@@ -150,6 +152,8 @@ class OpenAIEngine:
         if isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
+            if isinstance(failure, Faulty) and self._pace.away:  # or are these the only requests left?
+                await self._check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True
@@ -189,11 +193,12 @@ class OpenAIEngine:
 
     async def _send(self, request: Request, key: str) -> Completion:
         """Send a request once, and tell the pace what came of it."""
-        async with self._pace.turn():
+        async with self._pace.turn() as epoch:
             try:
                 completion = await self._ask(request, key)
             except Busy as failure:
-                self._pace.refused(failure.retry_after if failure.retry_after <= self._spec.patience else 0.0)
+                honoured = failure.retry_after <= self._spec.patience
+                self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
                 raise
             except Transient as failure:
                 self._pace.failed(overloaded=isinstance(failure, Away | Lost))

@@ -25,7 +25,7 @@ from datagen.engines.pool import engine_room
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.sections import Model, OpenAIModel
-from datagen.request import Answer, Answers, Completion, Request, Usage
+from datagen.request import Answer, Answers, Completion, Request, Usage, separated
 from datagen.run.budget import Purse, is_shut, purse
 from datagen.run.tasks import Job, PartReport, finish, rows_of
 from datagen.schema import REQUESTS
@@ -334,4 +334,4 @@ def _answers(
             f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
             "Run the same command again: it asks for these and goes on"
         )
-    return Answers(Answer(Request.from_row(row), found[row["key"]]) for row in asked)
+    return Answers(Answer(Request.from_row(row), separated(found[row["key"]])) for row in asked)

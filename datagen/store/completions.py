@@ -15,7 +15,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -25,7 +25,6 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
 from datagen.errors import UserError
-from datagen.reasoning import begins, reasoning_only, split
 from datagen.request import Completion, Usage
 from datagen.schema import content_id
 from datagen.store.journal import has_writer, parse_journal
@@ -304,21 +303,7 @@ def _completions(table: pa.Table) -> Iterator[Completion]:
             columns.append([tuple(values[start:end]) for start, end in pairwise(column.offsets.to_pylist())])
         else:
             columns.append(column.to_pylist())
-    return map(_without_thought, map(Completion, *columns))
-
-
-def _without_thought(completion: Completion) -> Completion:
-    """Take the reasoning out of a text that an earlier version stored as it came."""
-    if completion.reasoning or completion.error or not ("</" in completion.text or begins(completion.text)):
-        return completion
-    thought = split(completion.text)
-    if not (thought.reasoning or thought.cut):
-        return completion
-    done = replace(completion, text=thought.answer, reasoning=thought.reasoning, logprobs=())
-    if thought.cut or not thought.answer.strip():
-        why = reasoning_only("length" if thought.cut else "stop", completion.completion_tokens)
-        done = replace(done, finish="error", error=why, choices=())
-    return done
+    return map(Completion, *columns)
 
 
 def _crowd(segments: Sequence[Segment]) -> list[Segment]:

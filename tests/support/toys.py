@@ -193,6 +193,11 @@ def model(request):
     return {"text": text, "finish": "length"} if number % 5 == 4 else text
 
 
+def spoiling(request):
+    """Answer nothing that can be read."""
+    return "{spoiled"
+
+
 RECIPE = """
 name: toy
 corpus: [{path: none}]

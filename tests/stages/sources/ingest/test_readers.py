@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from datagen.recipe.model import Source
+from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
 
