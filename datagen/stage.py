@@ -33,13 +33,14 @@ from pydantic import BaseModel, ConfigDict
 
 from datagen.request import Answer, Answers, Identity, Reject, Request
 from datagen.schema import LINEAGE, TABLES, example_id, table_of
-from datagen.store.parquet import UNFINISHED
+from datagen.store.parquet import UNFINISHED, write_json
 
 if TYPE_CHECKING:
     from datagen.prompt import Prompt
     from datagen.recipe.model import Recipe
 
 
+NOTICES = "notices.json"  # beside a stage's table: lines that a user must know
 TRACED = tuple(part.name for part in LINEAGE)
 
 
@@ -90,6 +91,10 @@ class Context:
     def scratch(self) -> Path:
         """Where a whole stage puts what is too large to hold; gone when the stage is complete."""
         return self.output / f"{UNFINISHED}scratch"
+
+    def notice(self, lines: Iterable[str]) -> None:
+        """Say what a user must know: the console, the report and the card show it. For whole stages."""
+        write_json(list(lines), self.output / NOTICES)
 
     def prompt(self, name: str) -> Prompt:
         """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""

@@ -6,6 +6,7 @@ completion is paid for twice. A new run takes over the completions of the earlie
 refresh generates only what changed.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -27,7 +28,7 @@ from datagen.request import Usage
 from datagen.run import budget, folder, model_tasks, tasks
 from datagen.run.lease import lease
 from datagen.run.tasks import Job, PartReport
-from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
+from datagen.stage import NOTICES, Context, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
 
@@ -216,6 +217,9 @@ class _StageRun:
             "dropped": dict(total.dropped.most_common()),
             "seconds": round(seconds, 3),
         }
+        notices = job.folder / NOTICES
+        if notices.exists() and (said := json.loads(notices.read_text(encoding="utf-8"))):
+            record["notices"] = said
         if total.figures:
             record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):

@@ -30,13 +30,23 @@ STRATA = 5
 WIDE = 20  # rows from which one to learn from is chosen
 
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
-def draws(ids: Sequence[str], seed: str) -> tuple[Mask, npt.NDArray[np.float64]]:
+def drawn(ids: Sequence[str], seed: str) -> Floats:
+    """Draw a number in [0, 1) for each row, by which it is also recognised in a later run."""
+    return np.array([fraction("label", seed, name) for name in ids], np.float64)
+
+
+def split(numbers: Floats) -> tuple[Mask, Floats]:
+    """Tell by their numbers which rows check and do not teach, and each row's draw in [0, 1)."""
+    checks = numbers >= LEARN
+    return checks, np.where(checks, (numbers - LEARN) / (1 - LEARN), numbers / LEARN)
+
+
+def draws(ids: Sequence[str], seed: str) -> tuple[Mask, Floats]:
     """Tell which rows check and do not teach, and each row's draw in [0, 1)."""
-    drawn = np.array([fraction("label", seed, name) for name in ids], np.float64)
-    checks = drawn >= LEARN
-    return checks, np.where(checks, (drawn - LEARN) / (1 - LEARN), drawn / LEARN)
+    return split(drawn(ids, seed))
 
 
 def group_of(rows: pa.Table, groups: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -80,11 +90,11 @@ def sample(
     learn = [_Lowest(WIDE * taught) for _ in groups]
     for table in tables:
         group, scores = group_of(table, groups), _numbers(table, score)
-        checks, drawn = draws(table["id"].to_pylist(), seed)
+        checks, lots = draws(table["id"].to_pylist(), seed)
         for lowest, half in ((check, checks), (learn, ~checks)):
             for number, rows in enumerate(lowest):
                 mine = half & (group == number)
-                rows.add(table["id"].filter(pa.array(mine)).to_pylist(), drawn[mine], scores[mine])
+                rows.add(table["id"].filter(pa.array(mine)).to_pylist(), lots[mine], scores[mine])
     queues = []
     for checking, teaching in zip(check, learn, strict=True):
         spread = _spread(teaching.ids, teaching.scores, taught)

@@ -51,7 +51,7 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
     made, rows, report = finished(tmp_path, "[]")
     assert len(rows) == 1200
     assert {(row["confidence"], row["threshold"]) for row in rows} == {(None, None)}
-    assert report["promise"]["needed"] == 22
+    assert report["promise"]["needed"] == 28
 
     truth = {row["question"]: row["answer"][0] for row in rows}
 
@@ -64,9 +64,9 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
                     self.key = truth[str(one)]
 
     person = Reader()
-    label(made.folder, tmp_path / "labels.jsonl", 450, None, key=lambda: person.key, out=person)
+    label(made.folder, tmp_path / "labels.jsonl", 750, None, key=lambda: person.key, out=person)
     _, rows, report = finished(tmp_path, "[labels.jsonl]")
-    assert report["labels"]["learn"] == 150 and report["labels"]["check"] == 300
+    assert report["labels"]["learn"] == 250 and report["labels"]["check"] == 500
     threshold = report["promise"]["threshold"]
     assert {row["threshold"] for row in rows} == {threshold}
     kept = [row["answer"] == "right" for row in rows if row["confidence"] >= threshold]
