@@ -94,7 +94,8 @@ class Context:
 
     def notice(self, lines: Iterable[str]) -> None:
         """Say what a user must know: the console, the report and the card show it. For whole stages."""
-        write_json(list(lines), self.output / NOTICES)
+        if said := list(lines):
+            write_json(said, self.output / NOTICES)
 
     def prompt(self, name: str) -> Prompt:
         """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""

@@ -218,8 +218,8 @@ class _StageRun:
             "seconds": round(seconds, 3),
         }
         notices = job.folder / NOTICES
-        if notices.exists() and (said := json.loads(notices.read_text(encoding="utf-8"))):
-            record["notices"] = said
+        if notices.exists():
+            record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
         if total.figures:
             record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):

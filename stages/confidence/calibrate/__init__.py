@@ -37,7 +37,7 @@ from datagen.stages.confidence.calibrate import population, report
 from datagen.stages.confidence.calibrate.combination import Combination, Way, combine
 from datagen.stages.confidence.calibrate.counts import Rows, add_up, count
 from datagen.stages.confidence.calibrate.curves import Floats
-from datagen.stages.confidence.calibrate.known import Known, promised
+from datagen.stages.confidence.calibrate.known import Known, promise_for
 from datagen.stages.confidence.calibrate.labelled import Labelled, Reader, gather, join, later_than, numbers
 from datagen.stages.confidence.calibrate.lost import lost
 from datagen.stages.confidence.calibrate.population import Population
@@ -110,7 +110,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     facts = zip(judged, fits, rows, before, strict=True)
     known = {name: Known(*each) for name, each in zip(names, facts, strict=True)}
     promises = {
-        name: promised(one, gone.of(name), options.promise[name], options.sure, options.combine)
+        name: promise_for(one, gone.of(name), options.promise[name], options.sure, options.combine)
         for name, one in known.items()
     }
     report.write(known, promises, gone, len(labels), context)

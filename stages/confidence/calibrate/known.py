@@ -58,7 +58,7 @@ class Known:
         )
 
 
-def promised(known: Known, away: Sequence[bool], target: float, sure: float, way: Way) -> Promise:
+def promise_for(known: Known, away: Sequence[bool], target: float, sure: float, way: Way) -> Promise:
     """
     Promise something about all rows of a group, or else about those of an earlier promise.
 

@@ -25,7 +25,8 @@ def home(tmp_path):
         output.mkdir(parents=True)
         given = {"labels": [str(tmp_path / "labels.jsonl")], "columns": dict.fromkeys(SCORES, pa.float64())}
         kept, _ = put_through(stage, rows, 500, tmp_path / run, output=output, **given, **options)
-        notices = json.loads((output / "notices.json").read_text())
+        notices = output / "notices.json"
+        notices = json.loads(notices.read_text()) if notices.exists() else []
         return kept, json.loads((output / "report.json").read_text())["instruction"], notices
 
     return calibrate
