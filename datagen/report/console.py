@@ -78,13 +78,16 @@ class Console:
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Print the stage's line."""
         self._out.print(_line(record, resumed))
-        for said in record.get("damage", []):
+        for said in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
 
     def summarize(self, run: Run) -> None:
         """Print what was made, kept and dropped and why, and where it is."""
         self._out.print(stage_table(run))
         self._out.print(product_table(run))
+        for record in run.stage_records():
+            for said in record.get("notices", []):
+                self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
         self._out.print(f"hand-off  {run.folder / 'handoff'}")
         self._out.print(f"report    {run.folder / 'report.html'}")
 

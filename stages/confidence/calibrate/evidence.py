@@ -121,3 +121,23 @@ def enough(rows: int, precision: float, error: float) -> int:
         middle = (few + many) // 2
         few, many = (few, middle) if passes(middle, rows, precision, error) else (middle, many)
     return many
+
+
+def tail(right: int, rows: int, precision: float) -> float:
+    """Give the probability of at least so many right among so many rows, each right with `precision`."""
+    if right <= 0:
+        return 1.0
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, rows + 1)))])  # log n!
+    count = np.arange(right, rows + 1)
+    chosen = logs[rows] - logs[count] - logs[rows - count]
+    each = chosen + count * log(precision) + (rows - count) * log(1 - precision)
+    return min(1.0, float(np.exp(each).sum()))
+
+
+def doubt(right: int, rows: int, precision: float) -> float:
+    """
+    Give the probability that the precision is lower, given the verdicts and nothing else.
+
+    With every precision equally likely beforehand it has the distribution Beta(right + 1, wrong + 1).
+    """
+    return tail(right + 1, rows + 1, precision)

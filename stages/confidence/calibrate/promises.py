@@ -18,7 +18,7 @@ Three things make the promise hold, and leaving one out breaks it:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -32,18 +32,12 @@ STEPS = 20  # thresholds among which a promise is sought: those that keep 5 %, 1
 FIRST = 0.9  # of the error: for the first promise, which a later run repeats. The rest is kept for new rows
 FEWEST = 10  # rows to learn a confidence from
 POWER = 0.8  # with which labels that are asked for shall show what is there
+GUESSED = 5  # rows that the mean confidence counts for, beside how many are right
+SUREST = 0.98  # precision that is expected anywhere: confidences of few rows say more than they know
 MOST_LABELS = 20_000  # more are no advice
 
 
-def tail(right: int, rows: int, precision: float) -> float:
-    """Give the probability of at least so many right among so many rows, each right with `precision`."""
-    if right <= 0:
-        return 1.0
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, rows + 1)))])  # log n!
-    count = np.arange(right, rows + 1)
-    chosen = logs[rows] - logs[count] - logs[rows - count]
-    each = chosen + count * log(precision) + (rows - count) * log(1 - precision)
-    return min(1.0, float(np.exp(each).sum()))
+Judged = tuple[Floats, Bools]  # confidence of some rows, and whether they are right
 
 
 @dataclass(frozen=True)
@@ -90,14 +84,16 @@ def choose(
     return passed
 
 
-def begin(confidence: Floats, thresholds: Floats, judged: Floats, target: float, error: float) -> int:
+def begin(learnt: Judged, thresholds: Floats, judged: Floats, target: float, error: float) -> int:
     """
-    Say at which threshold to begin: the one that is likeliest to pass, by the confidences of other rows.
+    Say at which threshold to begin: the strictest that is about as likely to pass as any, by other rows.
+
+    A sequence that begins too lax ends at once; one that begins strict comes to the lax ones.
 
     Parameters
     ----------
-    confidence
-        Of the rows that it was learnt from, each by the others.
+    learnt
+        The rows that the confidence was learnt from, each with the confidence that it gets from the others.
     thresholds, judged
         Named beforehand, the strictest first, and how many of the rows that check are expected above each.
     target, error
@@ -105,10 +101,11 @@ def begin(confidence: Floats, thresholds: Floats, judged: Floats, target: float,
     """
     powers = []
     for threshold, rows in zip(thresholds, judged, strict=True):
-        above = confidence[confidence >= threshold]
-        expected = (above.sum() + threshold) / (len(above) + 1)
-        powers.append(_power(max(1, round(rows)), min(expected, 0.999), target, error))
-    return int(np.argmax(powers))
+        above = learnt[0] >= threshold
+        guess = (learnt[0][above].sum() + threshold) / (above.sum() + 1)
+        expected = (learnt[1][above].sum() + GUESSED * guess) / (above.sum() + GUESSED)
+        powers.append(_power(max(1, round(rows)), min(expected, SUREST), target, error))
+    return int(np.argmax(np.array(powers) >= 0.95 * max(powers)))
 
 
 def labels_needed(right: int, rows: int, kept: float, target: float, error: float) -> int | None:
@@ -151,7 +148,7 @@ def labels_needed(right: int, rows: int, kept: float, target: float, error: floa
 def _power(rows: int, share: float, target: float, error: float) -> float:
     """Give the probability that so many rows, of which such a share is right, show the target."""
     many = evidence.enough(rows, target, error)
-    return tail(many, rows, share) if many <= rows else 0.0
+    return evidence.tail(many, rows, share) if many <= rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -245,9 +242,6 @@ def steps(rows: Counted) -> tuple[Floats, Floats]:
     return (BINS - 1 - ends) / BINS, above[ends] / above[-1]
 
 
-Judged = tuple[Floats, Bools]  # confidence of some rows, and whether they are right
-
-
 def promise(
     target: float,
     sure: float,
@@ -283,7 +277,7 @@ def promise(
     before, counts = (Counts.of(thresholds, *part) for part in (learnt, judged))
     above = [judged[1][judged[0] >= threshold] for threshold in thresholds]
     sizes = np.round(kept * rows).astype(int).tolist()
-    start = begin(learnt[0], thresholds, kept * none.judged, target, error)
+    start = begin(learnt, thresholds, kept * none.judged, target, error)
     passed = choose(start, above, sizes, target, error)
     if passed is not None:
         count, right = counts.rows[passed], counts.right[passed]
@@ -295,7 +289,7 @@ def promise(
             above=count,
             right=right,
             bound=evidence.lower_bound(above[passed], max(sizes[passed], count), error),
-            doubt=tail(right + 1, count + 1, target),  # that of Beta(right + 1, wrong + 1) below it
+            doubt=evidence.doubt(right, count, target),
         )
     count, right = (np.add(getattr(before, name), getattr(counts, name)) for name in ("rows", "right"))
     best = _fastest(right, count, kept, target)

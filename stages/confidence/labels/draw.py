@@ -11,12 +11,14 @@ two are drawn in different ways, each after its purpose:
 * To learn, the same number is taken from each fifth of a score, so that all of its range is seen.
 
 Coin and draw depend on the row and the recipe's seed only. So the stage that reads the labels knows what
-the sample was, whoever gave the verdicts and wherever they are kept: the checking rows up to the first one
-without a verdict. A refresh keeps the verdicts on rows that stay, and asks for those on new ones.
+the sample was, whoever gave the verdicts and wherever they are kept: the checking rows up to the last one
+that has a verdict. One of them without a verdict counts as wrong. A refresh keeps the verdicts on rows that
+stay, and asks first for those on the new ones that the sample has gone past.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +103,31 @@ def sample(
         turns = zip_longest(checking.ids[::2], checking.ids[1::2], spread)
         queues.append([name for turn in turns for name in turn if name])
     return [name for turn in zip_longest(*queues) for name in turn if name]
+
+
+def gaps_first(
+    judged: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: str
+) -> list[Mapping[str, Any]]:
+    """
+    Put the rows that the random sample has gone past before the others, each part in its order.
+
+    After a refresh these are the new rows that extend a promise to all of them; each counts as wrong while it
+    has no verdict.
+
+    Parameters
+    ----------
+    judged
+        Ids of drawn rows that have a verdict.
+    rows
+        Drawn rows without one.
+    seed
+        The recipe's.
+    """
+    checks, lots = draws(judged, seed)
+    deepest = lots[checks].max(initial=0.0)
+    mine, draw = draws([row["id"] for row in rows], seed)
+    gap = mine & (draw < deepest)
+    return [rows[place] for place in (*np.flatnonzero(gap), *np.flatnonzero(~gap))]
 
 
 def _numbers(rows: pa.Table, score: str) -> npt.NDArray[np.float64]:

@@ -23,8 +23,9 @@ from pydantic import Field
 import datagen.stage
 from datagen.schema import KINDS, LINEAGE, MESSAGES
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.handoff.card import Tally, write_card
-from datagen.store.parquet import UNFINISHED, finish_folder, sync
+from datagen.store.parquet import UNFINISHED, finish_folder, sync, write_json
 
 # What a row of each kind must have for a trainer.
 NEEDED = {
@@ -33,6 +34,7 @@ NEEDED = {
     "refusal": ("prompt", "answer"),
     "preference": ("prompt", "answer", "rejected"),
 }
+PROMISES = "promises.json"  # beside the table: what is promised about the rows that are handed off
 COMPARED = 1_000  # rows at once
 
 
@@ -52,7 +54,9 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     tally = write(partitions, beside, options)
-    write_card(beside, tally, context)
+    promises = stated((table.filter(pc.is_null(lacking(table))) for table in partitions), context)
+    write_json(promises, context.output / PROMISES)
+    write_card(beside, tally, promises, context)
     check(beside, context.folder / f"{UNFINISHED}handoff-cache")
     finish_folder(beside, context.folder / "handoff")
     for table in partitions:

@@ -1,9 +1,12 @@
 """The card of the hand-off: what a reader wants to know, under the header that `datasets` reads."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 import datagen
 from datagen.schema import KINDS
-from datagen.stage import Context
+from datagen.stage import NOTICES, Context
 from datagen.store.parquet import sync
 
 TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # of the lineage: who made a row
@@ -33,7 +36,7 @@ class Tally:
         self.makers.update(zip(*traced, strict=True))
 
 
-def write_card(folder: Path, tally: Tally, context: Context) -> None:
+def write_card(folder: Path, tally: Tally, promises: Sequence[Mapping[str, Any]], context: Context) -> None:
     """
     Write ``README.md``.
 
@@ -56,11 +59,21 @@ def write_card(folder: Path, tally: Tally, context: Context) -> None:
         products=list(KINDS.values()),
         splits=sorted(set().union(*splits.values())),
         rows=made,
+        promises=promises,
+        notices=list(_notices(context)),
         makers=sorted(tally.makers.items()),
     )
     path = folder / "README.md"
     path.write_text(card, encoding="utf-8")
     sync(path)
+
+
+def _notices(context: Context) -> Iterator[tuple[str, str]]:
+    """What stages before this one say that a user must know: stage and line."""
+    for name in context.recipe.stages:
+        path = context.folder / "stages" / name / NOTICES
+        if path.exists():
+            yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _config(product: str, splits: list[str]) -> dict[str, object]:

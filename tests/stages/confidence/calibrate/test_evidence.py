@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.stages.confidence.calibrate.evidence import (
+    doubt,
     enough,
     evidence,
     fewest,
@@ -99,3 +100,11 @@ def test_counts_and_verdicts_in_their_order_say_the_same():
     assert passes(int(verdicts.sum()), 150, 0.9, np.exp(-last) * 1.001)
     assert not passes(int(verdicts.sum()), 150, 0.9, np.exp(-last) * 0.999)
     assert last > log(10)
+
+
+def test_the_doubt_is_the_beta_distribution_below_the_target():
+    assert doubt(0, 0, 0.9) == pytest.approx(0.9)
+    assert doubt(10, 10, 0.9) == pytest.approx(0.9**11)
+    share = np.linspace(0, 1, 100_001)
+    density = share**45 * (1 - share) ** 5
+    assert doubt(45, 50, 0.85) == pytest.approx(density[share < 0.85].sum() / density.sum(), abs=1e-4)

@@ -19,7 +19,6 @@ from datagen.stages.confidence.calibrate.promises import (
     labels_needed,
     promise,
     steps,
-    tail,
 )
 
 TARGET, SURE = 0.9, 0.9
@@ -31,7 +30,7 @@ def test_the_tail_is_the_binomial_sum(counts, twentieths):
     right, rows = counts
     p = Fraction(twentieths, 20)
     exact = sum(comb(rows, k) * p**k * (1 - p) ** (rows - k) for k in range(right, rows + 1))
-    assert tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
+    assert evidence.tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
 
 
 def test_thresholds_are_named_by_what_they_keep_of_all_rows():
@@ -50,9 +49,10 @@ def test_the_sequence_begins_where_the_other_rows_say_and_ends_at_the_first_fail
     failed = [verdicts[0], np.arange(50) >= 10, verdicts[2], np.ones(100, bool)]
     # Neither the stricter one nor the laxer ones that would pass are looked at.
     assert choose(1, failed, sizes, TARGET, error) is None
-    thresholds, others = np.array([0.98, 0.95, 0.8]), np.array([0.99] * 20 + [0.96] * 80 + [0.8] * 100)
+    thresholds, others = np.array([0.98, 0.95, 0.8]), np.repeat([0.99, 0.96, 0.8], [20, 80, 100])
+    others = others, np.arange(200) % 10 < np.repeat([10, 10, 6], [20, 80, 100])
     assert begin(others, thresholds, np.array([15, 100, 200]), TARGET, error) == 1  # 15 rows show nothing
-    assert begin(others, thresholds, np.array([60, 100, 200]), TARGET, error) == 0
+    assert begin(others, thresholds, np.array([140, 150, 200]), TARGET, error) == 0
 
 
 class Population:
