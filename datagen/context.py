@@ -1,6 +1,6 @@
 """What a stage may know besides its rows and its options."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from datagen.prompt import Prompt, load
 from datagen.recipe.sections import Models, Source
 from datagen.request import Identity
-from datagen.store.parquet import UNFINISHED
+from datagen.store.parquet import UNFINISHED, write_json
 
 
 def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -17,6 +17,7 @@ def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 
 NOBODY = Identity("", "")
+NOTICES = "notices.json"  # beside a stage's table: lines that a user must know
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Context:
     def scratch(self) -> Path:
         """Where a whole stage puts what is too large to hold; gone when the stage is complete."""
         return self.output / f"{UNFINISHED}scratch"
+
+    def notice(self, lines: Iterable[str]) -> None:
+        """Say what a user must know: the console, the report and the card show it. For whole stages."""
+        if notices := list(lines):
+            write_json(notices, self.output / NOTICES)
 
     def prompt(self, name: str) -> Prompt:
         """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""

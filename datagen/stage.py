@@ -27,12 +27,13 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from datagen.context import NOBODY, Context
+from datagen.context import NOBODY, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
 from datagen.request import Answers, Request
 
 __all__ = [
     "NOBODY",
+    "NOTICES",
     "Builder",
     "Context",
     "MapStage",

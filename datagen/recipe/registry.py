@@ -78,7 +78,6 @@ BUILT_IN = (
     BuiltIn("difficulty", "confidence.difficulty:stage"),
     BuiltIn("compare_difficulty", "confidence.compare_difficulty:stage"),
     BuiltIn("meta_rank", "confidence.meta_rank:stage"),
-    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
     BuiltIn("curate", "filter.curate:stage", default=True),
     BuiltIn("dedup", "filter.dedup:stage", default=True),
     BuiltIn("semantic_dedup", "filter.semantic_dedup:stage"),
@@ -86,6 +85,7 @@ BUILT_IN = (
     BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
     BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
     BuiltIn("select", "select.select:stage", default=True),
+    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
     BuiltIn("mix", "handoff.mix:stage", default=True),
     BuiltIn("handoff", "handoff.handoff:stage", default=True),
 )

@@ -100,7 +100,7 @@ class Console:
         """Print the stage's line."""
         self._stage = _Stage("", 0)
         self._out.print(_line(record, resumed))
-        for said in record.get("damage", []):
+        for said in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
 
     def summarize(self, run: Run) -> None:
@@ -110,6 +110,9 @@ class Console:
             if endings := files_by_ending(record.get("figures", {})):
                 self._out.print(ending_table(endings))
         self._out.print(product_table(run))
+        for record in run.stage_records():
+            for said in record.get("notices", []):
+                self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
         for name, path in (("hand-off", "handoff"), ("report", "report.html")):
             self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
 

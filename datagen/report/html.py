@@ -42,6 +42,7 @@ def write_report(run: Run) -> Path:
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
         comparisons=comparisons(run),
+        promises=promises(run),
         yields=_yields(stages),
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
@@ -115,6 +116,12 @@ def comparisons(run: Run) -> dict[str, dict[str, Any]]:
     """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
     paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
+
+
+def promises(run: Run) -> list[dict[str, Any]]:
+    """Read what is promised about the rows of the hand-off, as the stage that made it has written it."""
+    paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
+    return [said for path in paths if path.is_file() for said in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:

@@ -6,6 +6,7 @@ completion is paid for twice. A new run takes over the completions of the earlie
 refresh generates only what changed.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
 from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
-from datagen.stage import MapStage, ModelStage, SourceStage, WholeStage
+from datagen.stage import NOTICES, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.disk import told
 from datagen.store.parquet import UNFINISHED, parts
@@ -235,6 +236,9 @@ class _StageRun:
             "dropped": dict(total.dropped.most_common()),
             "seconds": round(seconds, 3),
         }
+        notices = job.folder / NOTICES
+        if notices.exists():
+            record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
         if total.figures:
             record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):

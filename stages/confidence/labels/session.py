@@ -75,7 +75,11 @@ def label(
     rows = wanted(run, table, most)
     had = {key: one["verdict"] for key, one in known.items()}
     verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), had)
-    left = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None]
+    left = draw.gaps_first(
+        [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
+        [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],
+        str(run.manifest["recipe"]["seed"]),
+    )
     if as_page:
         page.write(left, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
         out.print(f"{len(left)} rows to judge: {as_page}", soft_wrap=True)

@@ -26,10 +26,11 @@ from datagen.control_tokens import control_tokens
 from datagen.engines.special_tokens import special_tokens
 from datagen.schema import KINDS, LINEAGE, MESSAGES
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.handoff.card import Tally, write_card
 from datagen.stages.handoff.loadable import loadable
 from datagen.stages.shared.checks.control import control_tokens_in
-from datagen.store.parquet import UNFINISHED, finish_folder, sync
+from datagen.store.parquet import UNFINISHED, finish_folder, sync, write_json
 
 # What a row of each kind must have for a trainer.
 NEEDED = {
@@ -38,6 +39,7 @@ NEEDED = {
     "refusal": ("prompt", "answer"),
     "preference": ("prompt", "answer", "rejected"),
 }
+PROMISES = "promises.json"  # beside the table: what is promised about the rows that are handed off
 COMPARED = 1_000  # rows at once
 
 
@@ -58,7 +60,10 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     beside.mkdir(parents=True)
     control = control_tokens(special_tokens(context.models))
     tally = write(partitions, beside, options, control)
-    write_card(beside, tally, context)
+    good = (table.filter(pc.is_null(faults(table, control)[0])) for table in partitions)
+    promises = stated(good, context)
+    write_json(promises, context.output / PROMISES)
+    write_card(beside, tally, promises, context)
     with loadable(beside) as place:
         check(place, place.with_name(f"{UNFINISHED}handoff-cache"))
     finish_folder(beside, context.run_folder / "handoff")

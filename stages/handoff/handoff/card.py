@@ -1,8 +1,11 @@
 """The card of the hand-off: what a reader wants to know, under the header that `datasets` reads."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +13,7 @@ import yaml
 
 import datagen
 from datagen.schema import KINDS
-from datagen.stage import Context
+from datagen.stage import NOTICES, Context
 from datagen.store.parquet import sync
 from datagen.template import render_file
 
@@ -32,7 +35,7 @@ class Tally:
         self.makers.update(zip(*traced, strict=True))
 
 
-def write_card(folder: Path, tally: Tally, context: Context) -> None:
+def write_card(folder: Path, tally: Tally, promises: Sequence[Mapping[str, Any]], context: Context) -> None:
     """
     Write ``README.md``.
 
@@ -55,11 +58,21 @@ def write_card(folder: Path, tally: Tally, context: Context) -> None:
         products=list(KINDS.values()),
         splits=sorted(set().union(*splits.values())),
         rows=made,
+        promises=promises,
+        notices=list(_notices(context)),
         makers=sorted(tally.makers.items()),
     )
     path = folder / "README.md"
     path.write_text(card, encoding="utf-8")
     sync(path)
+
+
+def _notices(context: Context) -> Iterator[tuple[str, str]]:
+    """What stages before this one say that a user must know: stage and line."""
+    for name in context.recipe.get("stages", {}):
+        path = context.run_folder / "stages" / name / NOTICES
+        if path.exists():
+            yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _config(product: str, splits: list[str]) -> dict[str, object]:
