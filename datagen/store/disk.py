@@ -59,7 +59,7 @@ def refused(error: OSError, path: object = None) -> UserError:
     path = path or error.filename
     what = os.strerror(error.errno or 0)
     where = f"{path} could not be read or written: {what}" if path else f"the file system refused: {error}"
-    advice = ADVICE.get(error.errno or 0, "Mend it")
+    advice = ADVICE.get(error.errno or 0, "Name another folder with --outputs")
     return UserError(f"{where}. {advice} and run the same command again: it goes on where it stopped")
 
 
