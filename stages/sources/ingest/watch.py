@@ -132,7 +132,8 @@ _lock = threading.Lock()  # a worker may have several threads
 
 
 @atexit.register
-def _end_all() -> None:
+def end_children() -> None:
+    """End the idle children of this process."""
     while _idle:
         _idle.pop().end()
 

@@ -38,9 +38,9 @@ def hostile(tmp_path, monkeypatch):
         + repr(str(package.parent))
         + "); import hostile_reader; from {} import main; main()",
     )
-    watch._end_all()
+    watch.end_children()
     yield
-    watch._end_all()
+    watch.end_children()
 
 
 def obey(file: File):
@@ -129,7 +129,7 @@ def test_no_child_outlives_its_parent():
     with watch._child(Limits()) as reader:
         process = reader._process
     assert process.poll() is None
-    watch._end_all()
+    watch.end_children()
     assert process.poll() is not None
 
 
