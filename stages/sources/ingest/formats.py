@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.source_code import BY_ENDING as BY_LANGUAGE
+from datagen.stages.sources.ingest.readers.source_code import NAMES as FILES_OF_CODE
 from datagen.stages.sources.ingest.record import File, Reader
 
 READERS = "datagen.stages.sources.ingest.readers"
@@ -78,8 +80,13 @@ def _begins(*marks: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(marks)
 
 
+def _is_man(head: bytes) -> bool:
+    lines = (line for line in head.split(b"\n") if line.strip() and not line.startswith((b'.\\"', b"'\\\"")))
+    return any(line.startswith((b".TH ", b".Dd ", b".Dt ", b".so ")) for line in lines)
+
+
 FORMATS = (
-    Format("text", "text", (".txt", ".text", ".rst"), "the file", NAMES),
+    Format("text", "text", (".txt", ".text"), "the file", NAMES),
     Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
     Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
@@ -90,6 +97,31 @@ FORMATS = (
     # Members are read as what they are.
     Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
     Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
+    # Documents of offices, books, mail, markup and code.
+    Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
+    Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file"),
+    Format("odt", "opendocument", (".odt", ".ott"), "the file"),
+    Format("odp", "opendocument", (".odp",), "the slides"),
+    Format("pptx", "pptx", (".pptx", ".pptm", ".ppsx"), "the slides, with their notes"),
+    Format("spreadsheet", "spreadsheet", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "each sheet"),
+    Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
+    Format("epub", "epub", (".epub",), "the book"),
+    Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
+    Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
+    Format("xml", "xml", (".xml", ".dbk", ".tei"), "the file; of a wiki's export, each page"),
+    Format("latex", "latex", (".tex", ".latex"), "the file; needs pandoc"),
+    Format(
+        "man",
+        "manpage",
+        (*(f".{section}" for section in "123456789"), ".man"),
+        "the page",
+        sniff=_is_man,
+    ),
+    Format("subtitles", "subtitles", (".srt", ".vtt"), "what is said"),
+    Format("mediawiki", "mediawiki", (".wiki", ".mediawiki"), "the page"),
+    Format("rst", "restructured", (".rst", ".rest"), "the file"),
+    Format("code", "source_code", tuple(BY_LANGUAGE), "the file, as a block of code", tuple(FILES_OF_CODE)),
+    # End of these.
 )
 
 MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")

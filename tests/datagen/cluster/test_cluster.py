@@ -133,7 +133,12 @@ def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_
     window = 4
     ordinary, engine = cluster.worker(), cluster.worker(*by_hand.ENGINE, nanny=True)
     path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
-    settings = ["--set", f"cluster={cluster.address}", "--set", "models.generator.model=tests.support.by_hand:counted"]
+    settings = [
+        "--set",
+        f"cluster={cluster.address}",
+        "--set",
+        "models.generator.model=tests.support.by_hand:counted",
+    ]
     command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs", *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
