@@ -5,6 +5,13 @@ from dataclasses import dataclass
 
 FONTS = {"regular": "Helvetica", "bold": "Helvetica-Bold", "mono": "Courier"}
 
+# In the font "hebrew" the letters a to z stand for those from alef on.
+TO_HEBREW = (
+    b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /H def /CMapType 2 def\n"
+    b"1 begincodespacerange <00> <ff> endcodespacerange\n2 beginbfrange <61> <7a> <05d0> <20> <20> <0020> endbfrange\n"
+    b"endcmap end end"
+)
+
 
 @dataclass(frozen=True)
 class Put:
@@ -50,6 +57,10 @@ def write_pdf(
             add(b"<</Type/Font/Subtype/Type1/BaseFont/%s/Encoding/WinAnsiEncoding>>" % name.encode()),
         )
         for key, name in FONTS.items()
+    )
+    hebrew = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_HEBREW), TO_HEBREW))
+    fonts += b"/hebrew %d 0 R" % add(
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % hebrew
     )
     kids = []
     for page in pages:

@@ -169,3 +169,13 @@ def ending_of(name: str) -> str:
     parts = name.lower().lstrip(".").split(".")[1:]
     endings = ["." + ".".join(parts[at:]) for at in range(len(parts))]
     return next((ending for ending in endings if ending in BY_ENDING), endings[-1] if endings else "")
+
+
+def table() -> str:
+    """Write the formats as a Markdown table, for docs/documents.md."""
+    lines = ["| format | endings and names | a document is | needs |", "|---|---|---|---|"]
+    for known in FORMATS:
+        marks = " ".join(f"`{mark}`" for mark in (*known.endings, *known.names))
+        extra = f"`datagen[{known.extra}]`" if known.extra else ""
+        lines.append(f"| {known.name} | {marks} | {known.summary} | {extra} |")
+    return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import pytest
 from datagen.errors import UserError
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.find import matches
+from datagen.stages.sources.ingest.formats import table
 from tests.support.corpora import context, ingested, reasons, write
 
 
@@ -173,3 +174,8 @@ def test_tasks_are_balanced_by_count_as_well_as_by_size(tmp_path):
     tasks = ingest.plan(ingest.Options(), context(tmp_path, "docs", partition_mb=0.1))
     sizes = [len(task.files) for task in tasks]
     assert sum(sizes) == 300 and max(sizes) <= 25
+
+
+def test_the_documentation_lists_the_formats():
+    page = (Path(__file__).parents[3] / "docs/documents.md").read_text(encoding="utf-8")
+    assert f"-->\n\n{table()}\n<!--" in page

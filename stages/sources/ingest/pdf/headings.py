@@ -17,7 +17,7 @@ MAX_LINES = 4  # of a heading
 MIN_FOUND = 0.5  # of the outline's entries: else it is no guide
 LARGER = 1.08  # times the size of the text
 MAX_CHARS = 160
-MAX_SHARE = 0.25  # of the text's characters: more are no headings
+MAX_SHARE = 0.25  # of the characters: more in bold are no headings
 NUMBER = re.compile(r"(?:\w+\s)?(\d+(?:\.\d+)*)\.?\s+(?=\S)|[A-Z](?:\.\d+)+\s+(?=\S)|[IVXLC]+\.\s+(?=\S)")
 NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.?\s+\S|[A-Z](?:\.\d+)+\s+\S")
 NO_LETTERS = re.compile(r"[\W_]+")
@@ -114,7 +114,9 @@ def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
     chars: Counter[tuple[float, bool]] = Counter()
     for run in candidates:
         chars[_style(run[0])] += sum(len(line.text) for line in run)
-    styles = sorted((style for style in chars if chars[style] <= MAX_SHARE * total), reverse=True)
+    styles = sorted(
+        (style for style in chars if style[0] > size or chars[style] <= MAX_SHARE * total), reverse=True
+    )
     sizes = sorted({style[0] for style in styles}, reverse=True)
     marks: Marks = {}
     depths = _depths(candidates)

@@ -78,7 +78,8 @@ class _Page:
         self.name = ""  # mdoc's .Nm
         self.words: list[str] = []  # of the paragraph that is open
         self.code: list[str] | None = None
-        self.term = 0  # 2: the next line is a list's term; 1: what follows is what it means
+        self.in_term = False  # whether the next line is a list's term
+        self.terms: list[str] = []  # whose meaning comes next
         self.skipping = False  # within a macro's definition
 
     def add(self, line: str) -> None:
@@ -86,9 +87,9 @@ class _Page:
         if self.skipping:
             self.skipping = not line.startswith("..")
             return
-        if line.startswith((".", "'")) and not line.startswith("'\\\""):
+        if line.startswith((".", "'")):
             name, _, rest = line[1:].strip().partition(" ")
-            if name:
+            if name and not name.startswith('\\"'):
                 self._macro(name, rest.strip())
             return
         if self.code is not None:
@@ -101,20 +102,31 @@ class _Page:
     def end(self) -> None:
         """Finish the last paragraph."""
         self._end_code()
-        self._flush()
+        self._end_list()
 
     def _say(self, text: str) -> None:
         if text:
             self.words.append(text)
-        if self.term == 2:
+        if self.in_term:
             self._flush()
 
     def _flush(self) -> None:
+        """End a paragraph; a term waits for what it means, to be one item with it."""
         text = " ".join(" ".join(self.words).split())
         self.words = []
-        if text:
-            self.parts.append(f"- {text}" if self.term == 2 else text)
-        self.term = 1 if self.term == 2 and text else self.term
+        if self.in_term:
+            self.terms += [text] if text else []
+            self.in_term = not text
+        elif text:
+            self.parts.append(f"- {', '.join(self.terms)}: {text}" if self.terms else text)
+            self.terms = []
+
+    def _end_list(self) -> None:
+        self._flush()
+        self.in_term = False
+        if self.terms:
+            self.parts.append(f"- {', '.join(self.terms)}")
+            self.terms = []
 
     def _end_code(self) -> None:
         if self.code is not None:
@@ -131,7 +143,6 @@ class _Page:
             self.title = re.sub(r"^(\S+) (\S+)$", r"\1(\2)", self.title)
         elif name in ("SH", "Sh", "SS", "Ss"):
             self.end()
-            self.term = 0
             heading = " ".join(_arguments(rest))
             if heading:
                 self.parts.append(f"{'##' if name in ('SH', 'Sh') else '###'} {heading}")
@@ -140,7 +151,7 @@ class _Page:
                 self.code.append("")
             else:
                 self._flush()
-                self.term = 0
+                self.in_term = False
         elif name in ("nf", "EX", "Bd"):
             self.end()
             self.code = []
@@ -148,16 +159,16 @@ class _Page:
             self._end_code()
         elif name in ("TP", "TQ"):
             self._flush()
-            self.term = 2
+            self.in_term = True
         elif name in ("IP", "It"):
             self._flush()
-            self.term = 2
+            self.in_term = True
             words = _arguments(rest)[:1] if name == "IP" else [self._mdoc(_split(rest))]
             mark = " ".join(words)
             if mark.strip("•*-o· ") or (name == "It" and mark):
                 self._say(mark)
             else:
-                self.term = 2 if name == "It" else 0
+                self.in_term = name == "It"
         elif name in FONTS:
             words = _arguments(rest)
             text = (" " if name in ("B", "I", "SM", "SB") else "").join(words)

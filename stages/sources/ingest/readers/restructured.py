@@ -60,8 +60,18 @@ class _Reader:
                     yield inline(lead) + ":"
                 yield from _fenced(self._block(len(line) - len(line.lstrip())), "")
             else:
-                self.at += 1
-                yield inline(line)
+                yield inline("\n".join(self._paragraph()))
+
+    def _paragraph(self) -> list[str]:
+        """Take the lines up to a blank one, or to one that leads to a block of code."""
+        begin = self.at
+        self.at += 1
+        while self.at < len(self.lines):
+            line = self.lines[self.at]
+            if not self.lines[self.at - 1].strip() or not line.strip() or line.rstrip().endswith("::"):
+                break
+            self.at += 1
+        return self.lines[begin : self.at]
 
     def _heading(self) -> str:
         """Read a heading with a rule below it, or above and below; "" where there is none."""
@@ -118,7 +128,7 @@ def _fenced(block: list[str], language: str) -> Iterator[str]:
 def inline(text: str) -> str:
     """Write a line's roles, links and literals as the words that they show."""
     if "`" not in text and "_" not in text:
-        return text
+        return text.replace("\\ ", "")
     literals: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -127,5 +137,5 @@ def inline(text: str) -> str:
 
     text = LITERAL.sub(keep, text)
     text = LINK.sub(r"\1", ROLE.sub(r"\1", text))
-    text = REFERENCE.sub(lambda match: match[1] or match[2], text).replace("`", "")
+    text = REFERENCE.sub(lambda match: match[1] or match[2], text).replace("`", "").replace("\\ ", "")
     return re.sub("\x00(\\d+)\x00", lambda match: f"`{literals[int(match[1])]}`", text)

@@ -251,3 +251,37 @@ def test_the_title_is_the_stated_one_or_the_largest_line():
     page = [Put(72, 740, "Largest of all lines", 20), *body("A")]
     assert read_pdf(write_pdf([page], title="The stated one")).title == "The stated one"
     assert read_pdf(write_pdf([page], title="Microsoft Word - draft.doc")).title == "Largest of all lines"
+
+
+def test_the_titles_of_slides_are_headings_though_the_outline_has_only_parts():
+    slide = write_pdf(
+        [
+            [
+                Put(40, 340, "The slide's own title", 20),
+                *lines(["a line of it", "another of them"], x=40, y=250),
+            ]
+        ]
+        * 2,
+        outline=[("a line of it", 0)],
+    ).replace(b"0 0 612 792", b"0 0 600 400")
+    assert read_pdf(slide).markdown.startswith("# The slide's own title")
+
+
+def test_text_from_right_to_left_comes_in_reading_order_in_two_columns():
+    """The glyphs stand in the order of the page, from left to right."""
+
+    def drawn(words, x, y):
+        return Put(x, y, words[::-1], 10, "hebrew")
+
+    right = [
+        drawn(f"abcd efgh {letter * 4} klmn opqr stuv abcd efgh ijkl", 330, 700 - 12 * at)
+        for at, letter in enumerate("abcdef")
+    ]
+    left = [
+        drawn(f"zzzz yyyy {letter * 4} xxxx wwww vvvv uuuu tttt ssss", 72, 700 - 12 * at)
+        for at, letter in enumerate("abcdef")
+    ]
+    text = text_of([put for pair in zip(left, right, strict=True) for put in pair])
+    to_hebrew = str.maketrans({chr(97 + at): chr(0x5D0 + at) for at in range(26)})
+    assert text.startswith("abcd efgh aaaa klmn".translate(to_hebrew))
+    assert text.index("ffff".translate(to_hebrew)) < text.index("zzzz yyyy aaaa".translate(to_hebrew))

@@ -175,7 +175,8 @@ RST = """
 Title
 =====
 
-See :ref:`the other <other>` and ``code_it_``, or `a page <https://x.org>`_.
+See :ref:`the other <other>` and ``code_it_``, or `a
+page <https://x.org>`_.
 
 .. _target:
 
@@ -341,7 +342,7 @@ def test_a_manual_page(read):
     kept, _ = read("ls.1", MAN)
     assert kept[0]["title"] == "LS(1)"
     assert kept[0]["text"] == (
-        "## NAME\n\nls - list directory contents\n\n## OPTIONS\n\n- -a, --all\n\ndo not ignore entries\n\n"
+        "## NAME\n\nls - list directory contents\n\n## OPTIONS\n\n- -a, --all: do not ignore entries\n\n"
         "Bold words go on.\n\n```\nls -l \\\n```"
     )
 
@@ -351,13 +352,13 @@ def test_a_manual_page_of_bsd(text_of):
     assert (
         "cat — concatenate files" in text
         and "The cat utility reads files." in text
-        and "- -n number\n\nNumber the lines." in text
+        and "- -n number: Number the lines." in text
     )
 
 
 def test_restructured_text(text_of):
     assert text_of("a.rst", RST) == (
-        "# Title\n\nSee the other and `code_it_`, or a page.\n\nMind this.\n\n## Section\n\nRun:\n\n```\nmake all\n```\n\n"
+        "# Title\n\nSee the other and `code_it_`, or a\npage.\n\nMind this.\n\n## Section\n\nRun:\n\n```\nmake all\n```\n\n"
         "```python\nprint(1)\n```\n\nLast words."
     )
 
