@@ -3,10 +3,16 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check lock clean
+.PHONY: run run-pdfs test check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
+
+# PDFS names the folder; what is made of it is in outputs/pdf-folder.
+run-pdfs: .venv/ready
+	test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
+	ln -sfn "$(abspath $(PDFS))" pdfs
+	$(BIN)/datagen run examples/pdf-folder.yaml
 
 test: .venv/ready check
 	$(BIN)/pytest
