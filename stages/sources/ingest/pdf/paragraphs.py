@@ -206,8 +206,6 @@ class _Builder:
             return False
         if block.kind == "code":
             return True
-        if last.text.endswith(HYPHEN):
-            return True
         return self._goes_on(block) and not BULLET.match(line.text) and not NUMBERED.match(line.text)
 
     def _parts(self, block: Block, above: Line, line: Line, right: float) -> bool:

@@ -296,3 +296,17 @@ def test_a_chapters_label_gives_way_to_its_title():
     ]
     assert text_of(page, outline=[("Ways to go", 0)]).startswith("# Ways to go\n\nA Line 0")
     assert "FIVE" in text_of([Put(72, 735, "FIVE", 10), *body("A")], outline=[("Line 3 of a body", 0)])
+
+
+def test_halves_of_a_broken_word_are_no_words():
+    assert set(Words(["it is inter\x02", "rupted here"]).counts) == {"it", "is", "here"}
+
+
+def test_columns_that_the_file_writes_from_below_are_read_from_above():
+    text = text_of(lines(LEFT)[::-1] + lines(RIGHT, x=330)[::-1])
+    assert (
+        text.index("left line 0")
+        < text.index("left line 7")
+        < text.index("right line 0")
+        < text.index("right line 7")
+    )
