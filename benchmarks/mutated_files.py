@@ -112,7 +112,7 @@ def main() -> None:
 
 def read(folder: Path) -> dict[str, object]:
     """Read all files below a folder's ``files``."""
-    recipe = Recipe(name="mutated", corpus=[{"path": "files"}], file=folder / "recipe.yaml")  # type: ignore[list-item]
+    recipe = Recipe(name="mutated", corpus=[{"path": "files"}], file=folder / "recipe.yaml")
     context, options = Context("ingest", recipe, folder / "run"), ingest.Options()
     reasons: Counter[str] = Counter()
     files: Counter[str] = Counter()

@@ -41,7 +41,7 @@ class Limits:
     Parameters
     ----------
     seconds
-        Time to read it.
+        Processor time to read it.
     memory_mb
         Memory of the process that reads it.
     document_mb

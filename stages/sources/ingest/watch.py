@@ -29,6 +29,7 @@ from datagen.stages.sources.ingest.record import File, Limits
 
 POLL_SECONDS = 0.1  # between looks at the child's memory and time
 START_SECONDS = 120.0
+IDLE_SHARE = 5  # times the limit of time, by the clock: what waits for the disk or a busy machine is no hang
 KEPT_SHARE = 0.5  # of the memory limit: a child that holds more after a task is ended
 START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
 
@@ -62,7 +63,7 @@ class Child:
             self.end()
             raise RuntimeError(f"the process that reads files did not start: {' '.join(command[:2])} ...")
         ours.recv_bytes()
-        self._memory = psutil.Process(self._process.pid)
+        self._process_info = psutil.Process(self._process.pid)
 
     def work(self, task: child.Task) -> Iterator[bytes]:
         """
@@ -96,29 +97,24 @@ class Child:
 
     def _next(self) -> bytes:
         """Wait for a message; kill the child when it takes too long for it, or too much memory."""
-        deadline = time.monotonic() + self.limits.seconds
+        seconds, megabytes = self.limits.seconds, self.limits.memory_mb
+        deadline, worked = time.monotonic() + IDLE_SHARE * seconds, None
         while not self._connection.poll(POLL_SECONDS):
-            if time.monotonic() > deadline:
-                self._process.kill()
-                raise ChildEnded(
-                    "took too long", f"more than {self.limits.seconds:g} seconds; see stages.ingest.seconds"
-                )
             try:
-                rss = self._rss()
+                rss, now = self._rss(), sum(self._process_info.cpu_times()[:2])
             except psutil.Error:
                 continue  # it has ended, which the connection tells next
-            if rss > self.limits.memory_mb * 1e6:
+            worked = now if worked is None else worked
+            if now - worked > seconds or time.monotonic() > deadline:
                 self._process.kill()
-                raise self._out_of_memory()
+                raise ChildEnded("took too long", f"over {seconds:g} seconds; see stages.ingest.seconds")
+            if rss > megabytes * 1e6:
+                self._process.kill()
+                raise ChildEnded("out of memory", f"over {megabytes} MB; see stages.ingest.memory_mb")
         return self._connection.recv_bytes()
 
     def _rss(self) -> int:
-        return int(self._memory.memory_info().rss)
-
-    def _out_of_memory(self) -> ChildEnded:
-        return ChildEnded(
-            "out of memory", f"more than {self.limits.memory_mb} MB; see stages.ingest.memory_mb"
-        )
+        return int(self._process_info.memory_info().rss)
 
     def _crashed(self) -> ChildEnded:
         self._process.kill()

@@ -52,6 +52,9 @@ def obey(file: File):
                 os._exit(3)
             case "hang":
                 ctypes.CDLL(None).sleep(3600)  # holds no lock, and hears no exception
+            case "spin":
+                while True:
+                    pass
             case "grow":
                 held = []
                 while True:
@@ -72,6 +75,7 @@ def obey(file: File):
         ("crash", "reader crashed"),
         ("exit", "reader crashed"),
         ("hang", "took too long"),
+        ("spin", "took too long"),
         ("grow", "out of memory"),
         ("grow outside", "reader crashed"),
         ("raise", "unreadable file"),
@@ -82,7 +86,7 @@ def test_what_a_reader_dies_of_is_dropped_and_all_else_is_read(tmp_path, hostile
     write(tmp_path, "docs/b.bad", f"one\ntwo\n{does}\nthree")
     write(tmp_path, "docs/c.bad", "four")
     write(tmp_path, "docs/d.txt", "After.")
-    options = ingest.Options(seconds=5 if does == "hang" else 60, memory_mb=300)
+    options = ingest.Options(seconds={"hang": 2, "spin": 5}.get(does, 60), memory_mb=300)
     kept, dropped = ingested(tmp_path, "docs", options=options)
     assert reasons(dropped) == {"docs/b.bad": reason}
     assert list(kept) == ["docs/a.txt", "docs/b.bad#one", "docs/b.bad#two", "docs/c.bad#four", "docs/d.txt"]
