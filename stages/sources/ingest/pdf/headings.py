@@ -78,7 +78,7 @@ def _by_outline(layouts: Sequence[Layout], outline: Sequence[Entry]) -> Marks:
 
 def _label(lines: Sequence[tuple[Line, str]], title: Line) -> list[Line]:
     """Find what a page has above a chapter's title: "Chapter" and its number, a line or two."""
-    above = []
+    above: list[Line] = []
     for line, _ in lines:
         if line is title:
             return above if len(above) <= 2 else []

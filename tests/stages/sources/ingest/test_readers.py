@@ -144,6 +144,7 @@ MAN = r""".\" a comment
 .TH LS 1 "January 2026"
 .de XX
 a macro's definition
+of two lines
 ..
 .SH NAME
 ls \- list directory contents
