@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run run-gpu test test-fast check lock clean
+.PHONY: run run-gpu run-pdfs test test-fast check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
@@ -11,6 +11,11 @@ run: .venv/ready
 # The lock is for the CPU; on a GPU pip resolves the extra, so that vLLM brings the torch and CUDA that it was built for.
 run-gpu: .venv-gpu/ready
 	.venv-gpu/bin/datagen run examples/python-reference.yaml
+
+# PDFS names a folder of PDFs; what is made of it is in outputs/pdf-folder.
+run-pdfs: .venv/ready
+	@test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
+	PDFS="$(abspath $(PDFS))" $(BIN)/datagen run examples/pdf-folder.yaml
 
 test: .venv/ready check
 	$(BIN)/pytest

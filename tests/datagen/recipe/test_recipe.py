@@ -27,8 +27,9 @@ def mistakes(tmp_path, text):
     return [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()]
 
 
-def test_the_example_is_valid():
-    assert load_recipe(EXAMPLES / "python-reference.yaml").line()
+@pytest.mark.parametrize("name", ["python-reference", "pdf-folder"])
+def test_the_examples_are_valid(name):
+    assert load_recipe(EXAMPLES / f"{name}.yaml").line()
 
 
 def test_the_smallest_recipe_runs_the_whole_line(tmp_path):

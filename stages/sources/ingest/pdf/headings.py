@@ -22,8 +22,9 @@ NUMBER = re.compile(r"(?:\w+\s)?(\d+(?:\.\d+)*)\.?\s+(?=\S)|[A-Z](?:\.\d+)+\s+(?
 NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.?\s+\S|[A-Z](?:\.\d+)+\s+\S")
 NO_LETTERS = re.compile(r"[\W_]+")
 MAX_LEVEL = 6
+LABEL, MAX_LABEL = 0, 16  # level of what only numbers a heading; its characters
 
-Marks = dict[int, tuple[int, int]]  # id of a line -> level, number of the heading
+Marks = dict[int, tuple[int, int]]  # id of a line -> level or `LABEL`, number of the heading
 
 
 def find_headings(
@@ -69,8 +70,22 @@ def _by_outline(layouts: Sequence[Layout], outline: Sequence[Entry]) -> Marks:
             found = _match(folded[page], wanted, marks)
             if found:
                 marks |= {id(line): (min(entry.level, MAX_LEVEL), number) for line in found}
+                if entry.level == 1:
+                    marks |= {id(line): (LABEL, number) for line in _label(folded[page], found[0])}
                 break
     return marks
+
+
+def _label(lines: Sequence[tuple[Line, str]], title: Line) -> list[Line]:
+    """Find what a page has above a chapter's title: "Chapter" and its number, a line or two."""
+    above: list[Line] = []
+    for line, _ in lines:
+        if line is title:
+            return above if len(above) <= 2 else []
+        above.append(line)
+        if len(line.text) > MAX_LABEL or len(line.text.split()) > 2:
+            break
+    return []
 
 
 def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) -> list[Line]:

@@ -84,7 +84,7 @@ def build(layouts: Sequence[Layout], headings: dict[int, tuple[int, int]], size:
     layouts
         Of its pages.
     headings
-        id of a heading's line -> its level, and a number that its lines share.
+        id of a heading's line -> its level, 0 for its label, and a number that its lines share.
     size
         Of the text (`body_size`).
     """
@@ -166,6 +166,8 @@ class _Builder:
 
     def _line(self, line: Line, above: Line | None, right: float, page: int) -> None:
         mark = self.headings.get(id(line))
+        if mark and not mark[0]:
+            return  # the number of the chapter that its title follows
         if mark:
             if self.open and self.open.kind == "heading" and self.marked == mark[1]:
                 self.open.lines.append(line)
@@ -203,8 +205,6 @@ class _Builder:
         if abs(last.size - line.size) > 0.12 * line.size or last.mono != line.mono:
             return False
         if block.kind == "code":
-            return True
-        if last.text.endswith(HYPHEN):
             return True
         return self._goes_on(block) and not BULLET.match(line.text) and not NUMBERED.match(line.text)
 

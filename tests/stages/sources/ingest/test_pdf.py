@@ -285,3 +285,28 @@ def test_text_from_right_to_left_comes_in_reading_order_in_two_columns():
     to_hebrew = str.maketrans({chr(97 + at): chr(0x5D0 + at) for at in range(26)})
     assert text.startswith("abcd efgh aaaa klmn".translate(to_hebrew))
     assert text.index("ffff".translate(to_hebrew)) < text.index("zzzz yyyy aaaa".translate(to_hebrew))
+
+
+def test_a_chapters_label_gives_way_to_its_title():
+    page = [
+        Put(72, 750, "CHAPTER", 10),
+        Put(72, 735, "FIVE", 10),
+        Put(72, 710, "Ways to go", 20),
+        *body("A", y=670),
+    ]
+    assert text_of(page, outline=[("Ways to go", 0)]).startswith("# Ways to go\n\nA Line 0")
+    assert "FIVE" in text_of([Put(72, 735, "FIVE", 10), *body("A")], outline=[("Line 3 of a body", 0)])
+
+
+def test_halves_of_a_broken_word_are_no_words():
+    assert set(Words(["it is inter\x02", "rupted here"]).counts) == {"it", "is", "here"}
+
+
+def test_columns_that_the_file_writes_from_below_are_read_from_above():
+    text = text_of(lines(LEFT)[::-1] + lines(RIGHT, x=330)[::-1])
+    assert (
+        text.index("left line 0")
+        < text.index("left line 7")
+        < text.index("right line 0")
+        < text.index("right line 7")
+    )
