@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.recipe.model import Recipe
-from datagen.stage import Context
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest import watch
 
@@ -113,7 +112,7 @@ def main() -> None:
 def read(folder: Path) -> dict[str, object]:
     """Read all files below a folder's ``files``."""
     recipe = Recipe(name="mutated", corpus=[{"path": "files"}], file=folder / "recipe.yaml")
-    context, options = Context("ingest", recipe, folder / "run"), ingest.Options()
+    context, options = recipe.context("ingest", folder / "run"), ingest.Options()
     reasons: Counter[str] = Counter()
     files: Counter[str] = Counter()
     started, kept = time.monotonic(), 0
