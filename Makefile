@@ -3,13 +3,22 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check lock clean
+.PHONY: run test test-trainers check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
 
 test: .venv/ready check
 	$(BIN)/pytest
+
+# Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
+test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready
+	DATAGEN_TRAINERS=$(CURDIR)/.trainers $(BIN)/pytest tests/trainers
+
+.trainers/%/ready: tests/trainers/%.txt
+	$(PYTHON) -m venv .trainers/$*
+	.trainers/$*/bin/pip install --quiet --no-deps --requirement $<
+	touch $@
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -37,4 +46,4 @@ lock:
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .trainers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

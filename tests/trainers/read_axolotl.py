@@ -40,7 +40,12 @@ def main(handoff: str, model: str) -> None:
         for row in rows:
             if checked.rl:
                 for side in ("chosen", "rejected"):
-                    said = {"stage": path.stem, "side": f"{side}_", "all": row["prompt"], "trained": row[side]}
+                    said = {
+                        "stage": path.stem,
+                        "side": f"{side}_",
+                        "all": row["prompt"],
+                        "trained": row[side],
+                    }
                     print("ROW" + json.dumps(said))
             else:
                 trained = tokenizer.decode([label for label in row["labels"] if label != -100])

@@ -34,7 +34,12 @@ def main(handoff: str, model: str) -> None:
         stage = {"pt": "pt", "sft": "sft", "dpo": "rm"}[config["stage"]]
         training = Seq2SeqTrainingArguments(output_dir="/tmp/unused", use_cpu=True, report_to="none")
         module = get_dataset(
-            template, ModelArguments(model_name_or_path=model), data, training, stage=stage, tokenizer=tokenizer
+            template,
+            ModelArguments(model_name_or_path=model),
+            data,
+            training,
+            stage=stage,
+            tokenizer=tokenizer,
         )
         for row in module["train_dataset"]:
             sides = ("chosen_", "rejected_") if stage == "rm" else ("",)

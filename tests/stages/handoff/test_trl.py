@@ -10,7 +10,9 @@ from datagen.stages.handoff.handoff import stage
 from tests.support.rows import example, put_through
 from tests.support.trainees import tiny_model
 
-pytestmark = pytest.mark.skipif(not bundled.installed(), reason="the bundled model's tokenizer is not installed")
+pytestmark = pytest.mark.skipif(
+    not bundled.installed(), reason="the bundled model's tokenizer is not installed"
+)
 
 DIALOGUE = [*chat("First?", system="Be brief."), {"role": "assistant", "content": "One."}, *chat("Second?")]
 
@@ -69,7 +71,8 @@ def test_counted_tokens_are_those_that_trl_trains(trained):
     script, _, _ = trained
     trainer = steps(trained, "chat")
     seen = sorted(
-        (len(row["input_ids"]), sum(label != -100 for label in row["labels"])) for row in trainer.train_dataset
+        (len(row["input_ids"]), sum(label != -100 for label in row["labels"]))
+        for row in trainer.train_dataset
     )
     counted = [
         (row["tokens"], row["trained_tokens"])

@@ -153,7 +153,8 @@ def axolotl(
 
 
 def _axolotl_data(name: str, split: str) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": ".", "name": name, "split": split}
+    # By folder and not by the card's configuration, for which axolotl has no key where preferences are read.
+    entry: dict[str, Any] = {"path": f"./{name}", "split": split}
     if name == "reading":
         return entry | {"type": "completion", "field": "text"}
     if name == "preferences":
