@@ -21,7 +21,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.handoff.handoff import exports, hub, trainers
+from datagen.stages.handoff.handoff import exports, hub, knowledge_test, trainers
 from datagen.stages.handoff.handoff.card import write_card
 from datagen.stages.handoff.handoff.configurations import of_split
 from datagen.stages.handoff.handoff.load_check import check_load
@@ -72,6 +72,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     trainers.write(beside, tally, measure, context)
     check_load(beside, tally.configurations, context.folder / f"{UNFINISHED}handoff-cache")
     exports.write(beside, tally, options.also)
+    knowledge_test.write(beside, tally, context.recipe.name)
     write_manifest(beside, tally, shards, measure, context)
     finish_folder(beside, context.folder / "handoff")
     if options.push:

@@ -49,7 +49,7 @@ class Options(datagen.stage.Options):
         0.05, ge=0, lt=1, description="Share of the rows that go to validation, by whole documents"
     )
     knowledge_test: float = Field(
-        0.05,
+        0.1,
         ge=0,
         lt=1,
         description="Share of the questions that stand alone, about documents with reading texts, that are "
@@ -104,15 +104,17 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     ledger = ledgers.read(partitions, options.domains, seed)
     held = splits.validation(ledger, options.validation, seed)
     numbers = range(len(partitions))
-    train = [~held[ledger.partition(number)] for number in numbers]
+    reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
+    _cap(ledger, options, np.full(len(ledger), True), reasons, details)
     if options.closed_book or options.knowledge_test:
+        kept = _undecided(reasons)
+        train = [~held[mine] & kept[mine] for mine in map(ledger.partition, numbers)]
         asked = questions.plan(partitions, train, options.closed_book, options.knowledge_test, context)
     else:
         asked = questions.Plan()
     tested, spent = (_flags(partitions, ids) for ids in (asked.held.keys(), asked.spent))
-    reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
     _drop(reasons, details, spent, "asks what the knowledge test asks", None)
-    _cap(ledger, options, ~tested & ~spent, reasons, details)
+    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # with fewer others
     if options.asked:
         allotted = _allot(partitions, ledger, options, ~held & ~tested, reasons, details, context)
     else:
@@ -153,8 +155,12 @@ def _flags(partitions: Partitions, ids: Any) -> Flags:
 
 
 def _drop(reasons: np.ndarray, details: np.ndarray, which: Flags, reason: str, detail: str | None) -> None:
-    new = which & np.equal(reasons, None)
+    new = which & _undecided(reasons)
     reasons[new], details[new] = reason, detail
+
+
+def _undecided(reasons: np.ndarray) -> Flags:
+    return np.array([reason is None for reason in reasons], bool)
 
 
 def _kinds(ledger: Ledger) -> np.ndarray:
@@ -199,7 +205,7 @@ def _allot(
         if options.by != "rows":
             counts = found.tokens if options.by == "tokens" else found.trained
             weights[mine] = np.where(bad, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
-    free = training & np.equal(reasons, None)
+    free = training & _undecided(reasons)
     allotted = allot(ledger, free, weights, options.asked, options.total, options.shortage)
     left = free & (allotted.phases < 0)
     named = np.array(

@@ -15,6 +15,7 @@ import pyarrow as pa
 from datagen.request import Reject
 from datagen.schema import chat, fraction
 from datagen.stage import Context, Partitions
+from datagen.stages.handoff.mix.ledger import Flags
 from datagen.stages.shared import checks
 from datagen.stages.shared.passage import Words, words_for
 
@@ -25,7 +26,7 @@ POOL = 2_000  # answers of a kind that choices are drawn from
 # Tasks that are about having a passage: without it there is nothing to learn.
 NEEDS_PASSAGE = ("found_in_context",)
 NUMBER = re.compile(r"\d")
-NAME = re.compile(r"^[^\W\d_a-z]|[_().]", re.UNICODE)
+CODE = re.compile(r"[_()\[\]{}=<>]|\w\.\w")
 
 
 @dataclass
@@ -52,11 +53,21 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A training text about a passage, in which a question may stand with its answer."""
+
+    id: str
+    passage: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Asked:
     """A training row that asks."""
 
     id: str
     document: str
+    passage: str
     question: str
     answer: str
     shown: bool  # whether its prompt has the passage
@@ -68,7 +79,7 @@ def same(text: str) -> str:
 
 
 def plan(
-    partitions: Partitions, train: Sequence[Sequence[bool]], closed_book: float, test: float, context: Context
+    partitions: Partitions, train: Sequence[Flags], closed_book: float, test: float, context: Context
 ) -> Plan:
     """
     Decide which rows lose their passage and which are held back.
@@ -87,29 +98,28 @@ def plan(
         The running stage.
     """
     seed, words = str(context.recipe.seed), words_for(context)
-    found, refused, answers, texts = Plan(), set[str](), dict[str, set[str]](), dict[str, list[str]]()
+    found, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
     pairs: list[Asked] = []
     for row, trained in _rows(partitions, train):
-        document = (row["lineage"] or {}).get("document_id") or ""
+        document, passage = _origin(row)
         if row["kind"] in ("refusal", "preference") and row["question"]:
-            refused.add(same(row["question"]))
-        elif trained and row["kind"] == "reading":
-            texts.setdefault(document, [])
+            if trained and not row["context"]:
+                refused.add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
-            answers.setdefault(document, set()).add(row["answer"])
+            answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
             if _alone(row, words):
                 shown = bool(row["context"])
-                pairs.append(Asked(row["id"], document, same(row["question"]), row["answer"], shown))
+                pairs.append(Asked(row["id"], document, passage, same(row["question"]), row["answer"], shown))
     pairs = [pair for pair in pairs if pair.question not in refused]
     found.alone = len(pairs)
     if test:
         drawn = [pair for pair in pairs if fraction("knowledge", seed, pair.question) < test]
-        candidates = [pair for pair in drawn if pair.document in texts and len(pair.answer) <= LONGEST_ANSWER]
-        _read_texts(partitions, train, {pair.document for pair in candidates}, texts)
+        candidates = [pair for pair in drawn if len(pair.answer) <= LONGEST_ANSWER]
+        texts = _read_texts(partitions, train, {pair.document for pair in candidates})
         _hold(found, candidates, answers, texts, seed)
         questions = {pair.question for pair in pairs if pair.id in found.held}
         if questions:
-            found.spent = {
+            found.spent |= {
                 row["id"]
                 for row, _ in _rows(partitions, train)
                 if row["kind"] == "instruction" and same(row["question"] or "") in questions
@@ -154,28 +164,46 @@ def _alone(row: dict[str, Any], words: Words) -> bool:
 
 
 def _hold(
-    found: Plan, candidates: list[Asked], answers: dict[str, set[str]], texts: dict[str, list[str]], seed: str
+    found: Plan,
+    candidates: list[Asked],
+    answers: dict[str, list[tuple[str, str]]],
+    texts: dict[str, list[Text]],
+    seed: str,
 ) -> None:
-    """Hold back candidates that no text gives away and that have enough choices, one row a question."""
+    """
+    Hold back candidates that have enough choices, one row a question.
+
+    Texts that ask the same go with them; another text about the passage must be left to learn it from.
+    """
+    everything = sorted({answer for said in answers.values() for _, answer in said})
     pool: dict[str, list[str]] = {}
-    for answer in sorted(set().union(*answers.values()), key=lambda text: fraction("pool", seed, text)):
+    for answer in sorted(everything, key=lambda text: fraction("pool", seed, text)):
         if len(answer) <= LONGEST_ANSWER and len(listed := pool.setdefault(shape(answer), [])) < POOL:
             listed.append(answer)
     taken: set[str] = set()
     for pair in sorted(candidates, key=lambda pair: pair.id):
-        if pair.question in taken or any(pair.question in text for text in texts.get(pair.document, ())):
-            continue
+        about = texts.get(pair.document, [])
+        giving = {text.id for text in about if pair.question in text.words}
+        left = [
+            text for text in about if text.id not in giving | found.spent and text.passage == pair.passage
+        ]
         others = _choices(pair, pool.get(shape(pair.answer), []), seed)
-        if len(others) < CHOICES:
+        if pair.question in taken or not left or len(others) < CHOICES:
             continue
         taken.add(pair.question)
+        found.spent |= giving
         choices = sorted([*others, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
-        found.held[pair.id] = {"choices": choices, "gold": choices.index(pair.answer), "in_pairs": False}
-    held = {pair.id: pair for pair in candidates if pair.id in found.held}
-    for name, pair in held.items():
-        # Whether a pair that stays says the same of the same document: its fact is then trained as a pair.
-        others = [same(answer) for answer in answers.get(pair.document, ())]
-        found.held[name]["in_pairs"] = others.count(same(pair.answer)) > 1
+        # Whether another pair says the same of the same document: its fact is then trained as a pair.
+        in_pairs = any(
+            same(answer) == same(pair.answer)
+            for question, answer in answers.get(pair.document, ())
+            if question != pair.question
+        )
+        found.held[pair.id] = {
+            "choices": choices,
+            "gold": choices.index(pair.answer),
+            "in_pairs": in_pairs,
+        }
 
 
 def _choices(pair: Asked, pool: list[str], seed: str) -> list[str]:
@@ -193,30 +221,38 @@ def _choices(pair: Asked, pool: list[str], seed: str) -> list[str]:
 
 
 def shape(answer: str) -> str:
-    """Tell an answer's kind by its form: a number, a name, a word or a phrase."""
+    """Tell an answer's kind by its form: a number, code, a name, a word, a phrase or a sentence."""
     if NUMBER.search(answer):
         return "number"
     count = len(answer.split())
-    if NAME.search(answer) and count <= 4:
+    if CODE.search(answer) and count <= 4:
+        return "code"
+    if count <= 4 and any(word[0].isupper() for word in answer.split()[1:]):
         return "name"
     return "word" if count == 1 else "phrase" if count <= 6 else "sentence"
 
 
-def _rows(partitions: Partitions, train: Sequence[Sequence[bool]]) -> Iterator[tuple[dict[str, Any], bool]]:
+def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[dict[str, Any], bool]]:
     names = [name for name in COLUMNS if name != "text"]
     for table, trained in zip(partitions.columns(names), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
             yield row, bool(is_trained)
 
 
-def _read_texts(
-    partitions: Partitions, train: Sequence[Sequence[bool]], documents: set[str], texts: dict[str, list[str]]
-) -> None:
-    """Read the training texts of some documents, in which a question may stand with its answer."""
+def _read_texts(partitions: Partitions, train: Sequence[Flags], documents: set[str]) -> dict[str, list[Text]]:
+    """Read the training texts of some documents."""
+    texts: dict[str, list[Text]] = {}
     if not documents:
-        return
-    for table, trained in zip(partitions.columns(["kind", "text", "lineage"]), train, strict=True):
+        return texts
+    for table, trained in zip(partitions.columns(["id", "kind", "text", "lineage"]), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
-            document = (row["lineage"] or {}).get("document_id") or ""
+            document, passage = _origin(row)
             if is_trained and row["kind"] == "reading" and document in documents:
-                texts[document].append(same(row["text"] or ""))
+                texts.setdefault(document, []).append(Text(row["id"], passage, same(row["text"] or "")))
+    return texts
+
+
+def _origin(row: dict[str, Any]) -> tuple[str, str]:
+    """Give the document and passage of a row."""
+    lineage = row["lineage"] or {}
+    return lineage.get("document_id") or "", lineage.get("passage_id") or ""

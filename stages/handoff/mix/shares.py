@@ -109,7 +109,7 @@ def allot(
     belongs = [tuple(phase.part_of(known) for phase in phases) for known in ledger.combinations]
     cells = {key: number for number, key in enumerate(dict.fromkeys(belongs))}
     of_row = np.array([cells[key] for key in belongs] or [0], np.int64)[ledger.traits]
-    available = np.bincount(of_row[free], weights[free], minlength=len(cells))
+    available: Draws = np.bincount(of_row[free], weights[free], len(cells)).astype(np.float64)
     asked = {
         (number, name): phase.share * share
         for number, phase in enumerate(phases)
