@@ -129,6 +129,8 @@ def _with_defaults(rows: pa.Table) -> pa.Table:
     for name, value in (("split", pa.scalar("train")), ("order", pa.scalar(0, pa.int64()))):
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.repeat(value, len(rows)))
+        number = rows.schema.get_field_index(name)
+        rows = rows.set_column(number, name, pc.fill_null(rows[name], value))
     return rows
 
 

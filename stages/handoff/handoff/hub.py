@@ -37,7 +37,7 @@ def push(folder: Path, name: str) -> None:
             commit_message=f"Hand-off of run {folder.parent.name}",
             delete_patterns="*",  # a file of the release before must not be loaded with this one
         )
-    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"handoff.push: {name!r} was not uploaded to {api.endpoint}: {reason}. The hand-off is complete "

@@ -37,7 +37,7 @@ def realised(tally: Tally, context: Context) -> dict[str, Any]:
         }
         for (phase, part), amount in sorted(tally.parts.items())
     ]
-    return planned | {"parts": parts}
+    return {"by": by, "warnings": []} | planned | {"parts": parts}
 
 
 def _size(amount: dict[str, int], by: str) -> int:

@@ -181,7 +181,7 @@ def _largest(asked: dict[Key, float], cells: list[tuple[str | None, ...]], avail
         middle = (low + high) / 2
         short = _fill({key: share * middle for key, share in asked.items()}, cells, available)[1]
         low, high = (low, middle) if short else (middle, high)
-    return low if low > EXACT else 0.0
+    return low if low >= 0.5 else 0.0  # less than a row
 
 
 def _rows(
