@@ -85,6 +85,7 @@ BUILT_IN = (
     BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
     BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
     BuiltIn("select", "select.select:stage", default=True),
+    BuiltIn("replay", "handoff.replay:stage"),
     BuiltIn("mix", "handoff.mix:stage", default=True),
     BuiltIn("handoff", "handoff.handoff:stage", default=True),
 )

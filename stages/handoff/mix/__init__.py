@@ -234,14 +234,18 @@ def _levels(partitions: Partitions, options: Options) -> np.ndarray:
     """Give each row its tenth of difficulty, from 0; rows without one, such as texts, are in the first."""
     if options.order == "draw":
         return np.zeros(sum(len(table) for table in partitions.columns(["id"])), np.int64)
-    values = []
+    values, named = [], False
     for table in partitions.columns(["id", options.difficulty]):
         if options.difficulty not in table.column_names:
-            raise UserError(
-                f"mix.difficulty: the rows have no column {options.difficulty!r}; the stage difficulty adds "
-                "it, or name another"
-            )
+            values.append(np.full(len(table), np.nan))  # replayed rows, which no stage measured
+            continue
+        named = True
         values.append(pc.fill_null(table[options.difficulty].cast(pa.float64()), np.nan).to_numpy())
+    if values and not named:
+        raise UserError(
+            f"mix.difficulty: the rows have no column {options.difficulty!r}; the stage difficulty adds it, "
+            "or name another"
+        )
     difficulty = np.concatenate([np.zeros(0), *values])
     known = difficulty[~np.isnan(difficulty)]
     bounds = np.quantile(known, np.arange(1, LEVELS) / LEVELS) if len(known) else []

@@ -178,7 +178,20 @@ def test_an_empty_validation_split_is_warned_of(tmp_path):
     )
 
 
-TOWNS = "Arlen Bexley Corby Dunmore Elswick Formby Garstang Hexham Ilkley Jarrow Kelso Louth".split()
+TOWNS = [
+    "Arlen",
+    "Bexley",
+    "Corby",
+    "Dunmore",
+    "Elswick",
+    "Formby",
+    "Garstang",
+    "Hexham",
+    "Ilkley",
+    "Jarrow",
+    "Kelso",
+    "Louth",
+]
 
 
 def town(number, **fields):
