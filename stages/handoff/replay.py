@@ -2,9 +2,9 @@
 General data of the user's own, replayed beside the domain's, so that training forgets less of what was there.
 
 JSON lines and Parquet, each row in one of the shapes that trainers know: ``text``; ``messages`` or
-``conversations``; ``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples of the
-task ``general``, by which `mix` gives them their share. Put the stage right before `mix`: they are then neither
-scored nor filtered.
+``conversations``; ``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples
+of the task ``general``, by which `mix` gives them their share. Put the stage right before `mix`: they are then
+neither scored nor filtered.
 """
 
 import gzip
@@ -75,14 +75,13 @@ def read(file: Path, options: Options, context: Context) -> Iterator[Outcome]:
 
 
 def _records(file: Path) -> Iterator[Record]:
-    """Yield what a file holds row by row; a line that is not JSON, or the end of a broken file, as a `Reject`."""
+    """Yield what a file holds row by row; a line that is not JSON, or a broken file's end, as a `Reject`."""
     try:
         if file.suffix == ".parquet":
             for batch in pq.ParquetFile(file).iter_batches(1_000):
                 yield from batch.to_pylist()
             return
-        opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-        with opened as lines:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
             for line in lines:
                 if line.strip():
                     try:
