@@ -3,8 +3,8 @@ General data of the user's own, replayed beside the domain's, so that training f
 
 JSON lines and Parquet, each row in one of the shapes that trainers know: ``text``; ``messages`` or
 ``conversations``; ``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples
-of the task ``general``, by which `mix` gives them their share. Put the stage right before `mix`: they are then
-neither scored nor filtered.
+of the task ``general``, by which `mix` gives them their share. Put the stage right before `mix`: they are
+then neither scored nor filtered.
 """
 
 import gzip

@@ -63,7 +63,7 @@ def test_the_manifest_has_every_file_to_the_byte(tmp_path):
 
 
 def test_shards_come_in_the_order_of_training(tmp_path):
-    rows = [text(n, phase=1 + n % 2, part="all", order=10 * (n % 2)) for n in range(8)]
+    rows = [text(n, phase=1 + n % 2, part="all", order=10 * (n % 2)) for n in range(1, 9)]
     put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=SERVED)
     loaded = datasets.load_dataset(
         str(tmp_path / "handoff"), "reading", split="train", cache_dir=str(tmp_path)

@@ -87,10 +87,11 @@ def test_over_long_rows_are_told_with_their_length():
         asked(chat("word " * 60)),
         asked(chat("Q?"), "word " * 60),
         example("preference", question="Q?", answer="A", rejected="word " * 60),
+        example("preference", question="Q?", answer="word " * 60, rejected="A"),
         asked(chat("Q?")),
     ]
     found, table = verdicts(rows, measure)
-    assert [reason for reason, _ in found] == [None, *["too long"] * 4, None]
+    assert [reason for reason, _ in found] == [None, *["too long"] * 5, None]
     assert found[1][1] == f"{table.tokens[1]} tokens; at most 64"
     assert table.tokens[0].as_py() == table.trained[0].as_py() == 64
 
