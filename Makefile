@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run run-gpu run-pdfs test test-fast check lock clean
+.PHONY: run run-gpu run-pdfs test test-fast test-trainers check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
@@ -23,6 +23,15 @@ test: .venv/ready check
 # Without an engine, a cluster or what takes long: under two minutes on two cores.
 test-fast: .venv/ready
 	$(BIN)/pytest -m "not engine and not cluster and not slow"
+
+# Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
+test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready
+	DATAGEN_TRAINERS=$(CURDIR)/.trainers $(BIN)/pytest tests/trainers
+
+.trainers/%/ready: tests/trainers/%.txt
+	$(PYTHON) -m venv .trainers/$*
+	.trainers/$*/bin/pip install --quiet --no-deps --requirement $<
+	touch $@
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -56,4 +65,4 @@ lock:
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock
 
 clean:
-	rm -rf .venv .venv-gpu build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu .trainers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

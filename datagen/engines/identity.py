@@ -15,8 +15,7 @@ from pathlib import Path
 import datagen
 from datagen.engines import bundled
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 from datagen.schema import content_id
 
@@ -82,9 +81,9 @@ def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
     return content_id(engine, json.dumps(settings, sort_keys=True))[:16]
 
 
-def identities(recipe: Recipe) -> dict[str, Identity]:
-    """Name the models that play the roles of a recipe."""
-    return {role: identify(recipe.models.role(role)) for role in recipe.models.roles}
+def identities(models: Models) -> dict[str, Identity]:
+    """Name the models that play the roles."""
+    return {role: identify(models.role(role)) for role in models.roles}
 
 
 def resolve(spec: VllmModel) -> str:

@@ -6,15 +6,17 @@ docs/recipe.md are made from it. Other packages add stages through the entry poi
 ``datagen.stages``.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from datagen.errors import UserError
 from datagen.recipe.import_string import load
-from datagen.stage import MapStage, ModelStage, SourceStage, Stage, WholeStage
+from datagen.stage import MapStage, ModelStage, Options, SourceStage, Stage, WholeStage
 
 GROUP = "datagen.stages"
 
@@ -86,6 +88,7 @@ BUILT_IN = (
     BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
     BuiltIn("select", "select.select:stage", default=True),
     BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
+    BuiltIn("replay", "handoff.replay:stage"),
     BuiltIn("mix", "handoff.mix:stage", default=True),
     BuiltIn("handoff", "handoff.handoff:stage", default=True),
 )
@@ -98,6 +101,28 @@ def installed_stages() -> dict[str, str]:
     built_in = {stage.name: stage.import_string for stage in BUILT_IN}
     others = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     return built_in | {name: others[name] for name in sorted(others.keys() - built_in)}
+
+
+def stages_of(recipe: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Stage, Options]]:
+    """
+    Find the stages of a recipe as `Context.recipe` and ``manifest.json`` have it.
+
+    Parameters
+    ----------
+    recipe
+        Its sections as plain values; ``stages`` maps names to options.
+    folder
+        The recipe's folder, which a stage of its own starts from.
+
+    Yields
+    ------
+    Name in the recipe, the stage and its options.
+    """
+    for name, given in recipe.get("stages", {}).items():
+        options = dict(given or {})
+        stage = find_stage(options.pop("use", name), folder)
+        options.pop("role", None)
+        yield name, stage, stage.options.model_validate(options)
 
 
 @cache

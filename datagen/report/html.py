@@ -126,7 +126,7 @@ def promises(run: Run) -> list[dict[str, Any]]:
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:
     for product in products:
-        yield from sorted((run.folder / "handoff" / product).glob("*.parquet"))
+        yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))
 
 
 def _samples(run: Run, product: str) -> list[dict[str, Any]]:

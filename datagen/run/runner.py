@@ -69,7 +69,7 @@ def run(
     steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
     reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
-    models = identities(recipe) if asks else {}
+    models = identities(recipe.models) if asks else {}
     with told(), lease(home), open_cluster(recipe.cluster, home, asks) as client:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
         each = Crew(client).each

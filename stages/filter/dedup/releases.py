@@ -64,7 +64,7 @@ class Release:
 
     def released(self) -> pa.ChunkedArray:
         """List the ids of the rows that were handed over; without a hand-off, of those the stage kept."""
-        handed = sorted((self.folder / "handoff").glob("*/*.parquet"))
+        handed = sorted((self.folder / "handoff").rglob("*.parquet"))
         tables = handed or parts(self.folder / "stages" / self.stage)
         ids = [read_part(path, ["id"])["id"] for path in tables]
         return pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string())

@@ -1,67 +1,78 @@
-"""The card of the hand-off: what a reader wants to know, under the header that `datasets` reads."""
+"""The card of the hand-off: what a reader wants to know, under the header that hubs and `datasets` read."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
 
 import datagen
-from datagen.schema import KINDS
-from datagen.stage import NOTICES, Context
+from datagen.engines import bundled
+from datagen.engines.identity import identify, resolve
+from datagen.recipe.registry import stages_of
+from datagen.recipe.sections import VllmModel
+from datagen.stage import NOTICES, Context, ModelStage
+from datagen.stages.handoff.handoff import mixture
+from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLEDGE_TEST
+from datagen.stages.handoff.handoff.options import Options
+from datagen.stages.handoff.handoff.tally import Tally
+from datagen.stages.handoff.tokenizer import Ruler
 from datagen.store.parquet import sync
 from datagen.template import render_file
 
-TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # of the lineage: who made a row
+SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
+FEW = 30  # rows of a split under which its loss says little
+UNSTATED = "not stated"
+# What a stage of the line guarantees of every row, by the name of the stage that does it.
+GUARANTEES = {
+    "dedup": "No two rows are equal or nearly equal by their words (`dedup`).",
+    "semantic_dedup": "No two rows say the same in other words, as far as vectors tell (`semantic_dedup`).",
+    "curate": "Rows with signs of broken text, repetition or leaked instructions were removed (`curate`).",
+}
 
 
-@dataclass
-class Tally:
-    """What the card counts: rows by product, task and split, and by who made them."""
-
-    rows: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    makers: Counter[tuple[str, ...]] = field(default_factory=Counter)
-
-    def add(self, product: str, split: str, rows: pa.Table) -> None:
-        """Count rows of one product and split."""
-        self.rows.update((product, task or "", split) for task in rows["task"].to_pylist())
-        lineage = rows["lineage"].combine_chunks()
-        traced = ([part or "" for part in pc.struct_field(lineage, name).to_pylist()] for name in TRACED)
-        self.makers.update(zip(*traced, strict=True))
-
-
-def write_card(folder: Path, tally: Tally, promises: Sequence[Mapping[str, Any]], context: Context) -> None:
+def write_card(
+    folder: Path,
+    tally: Tally,
+    promises: Sequence[Mapping[str, Any]],
+    measure: Ruler,
+    options: Options,
+    context: Context,
+) -> None:
     """
     Write ``README.md``.
 
-    Its header lists as configurations the products that have rows, each with the splits that have some.
+    Its header lists as configurations those that have rows, each with the splits that have some.
     """
-    rows: dict[str, dict[str, Counter[str]]] = {}
-    for (product, task, split), count in sorted(tally.rows.items()):
-        rows.setdefault(product, {}).setdefault(task, Counter())[split] = count
-    made = {product: rows[product] for product in KINDS.values() if product in rows}
-    splits = {product: sorted(set().union(*tasks.values())) for product, tasks in made.items()}
-    header: dict[str, object] = {"pretty_name": context.recipe["name"], "tags": ["datagen", "synthetic"]}
-    if made:
-        header["configs"] = [_config(product, splits[product]) for product in made]
-    card = render_file(
-        __package__,
-        "card.md.j2",
-        header=yaml.safe_dump(header, sort_keys=False).strip(),
-        recipe=context.recipe,
-        version=datagen.__version__,
-        products=list(KINDS.values()),
-        splits=sorted(set().union(*splits.values())),
-        rows=made,
-        promises=promises,
-        notices=list(_notices(context)),
-        makers=sorted(tally.makers.items()),
-    )
+    tasks: dict[str, dict[str, Counter[str]]] = {}
+    for (configuration, task, split), count in sorted(tally.tasks.items()):
+        tasks.setdefault(configuration, {}).setdefault(task, Counter())[split] = count
+    made = [one for one in CONFIGURATIONS if one.name in tasks]
+    values: dict[str, Any] = {
+        "header": yaml.safe_dump(
+            _header(tally, options, context), sort_keys=False, allow_unicode=True
+        ).strip(),
+        "recipe": context.recipe,
+        "version": datagen.__version__,
+        "configurations": CONFIGURATIONS,
+        "made": made,
+        "splits": sorted({split for _, split in tally.amounts}, key=lambda split: (split != "train", split)),
+        "tasks": tasks,
+        "tally": tally,
+        "measure": measure,
+        "mixture": mixture.realised(tally, context),
+        "promises": promises,
+        "notices": list(_notices(context)),
+        "makers": sorted(tally.makers.items()),
+        "guarantees": _guarantees(measure, context),
+        "weaknesses": list(_weaknesses(tally, measure, context)),
+        "sources": _sources(options, context),
+        "models": _models(options, context),
+    }
+    training = render_file(__package__, "training.md.j2", **values).strip()
+    card = render_file(__package__, "card.md.j2", training=training, **values)
     path = folder / "README.md"
     path.write_text(card, encoding="utf-8")
     sync(path)
@@ -75,6 +86,104 @@ def _notices(context: Context) -> Iterator[tuple[str, str]]:
             yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
-def _config(product: str, splits: list[str]) -> dict[str, object]:
-    files = [{"split": split, "path": f"{product}/{split}-*.parquet"} for split in splits]
-    return {"config_name": product, "data_files": files}
+def _header(tally: Tally, options: Options, context: Context) -> dict[str, Any]:
+    rows = sum(amount.rows for (name, _), amount in tally.amounts.items() if not name.endswith("_messages"))
+    size = next((name for most, name in SIZES.items() if rows < most), "n>10M")
+    header: dict[str, Any] = {
+        "pretty_name": context.recipe["name"],
+        "license": options.licence or "unknown",
+        "task_categories": ["text-generation", "question-answering"],
+        "size_categories": [size],
+        "tags": ["datagen", "synthetic"],
+    }
+    if names := tally.configurations:
+        ordered = [one.name for one in CONFIGURATIONS if one.name in names]
+        header["configs"] = [_config(name, tally.splits(name)) for name in ordered]
+    return header
+
+
+def _config(configuration: str, splits: list[str]) -> dict[str, object]:
+    files = [{"split": split, "path": f"{configuration}/{split}/*.parquet"} for split in splits]
+    return {"config_name": configuration, "data_files": files}
+
+
+def _guarantees(measure: Ruler, context: Context) -> list[str]:
+    always = [
+        "Every row loads with `datasets` as it was written; `manifest.json` has the SHA-256 of each shard.",
+        "Roles alternate and end in the assistant; no turn is blank; chosen and rejected differ.",
+        "A document's rows are all in training or all in validation.",
+    ]
+    if measure.model:
+        always += [
+            f"By the tokenizer of {measure.name}, every row fits into {measure.longest or 'any number of'} "
+            "tokens, has tokens with a loss, and holds no control token of the chat template.",
+        ]
+    used = {stage.name: options for _, stage, options in stages_of(context.recipe, context.folder)}
+    always += [sentence for name, sentence in GUARANTEES.items() if name in used]
+    if sets := getattr(used.get("decontaminate"), "against", ()):
+        always.append(
+            f"Rows that share long runs of words with {len(sets)} test sets were removed (`decontaminate`)."
+        )
+    if getattr(used.get("calibrate"), "labels", None):
+        always.append(
+            "Thresholds were calibrated against labels; the run's report has the precision (`calibrate`)."
+        )
+    return always
+
+
+def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Any:
+    line = list(stages_of(context.recipe, context.folder))
+    used = {stage.name: options for _, stage, options in line}
+    if any(isinstance(stage, ModelStage) for _, stage, _ in line):
+        yield "Models wrote and judged most chat rows. A person has read none of them for this card."
+    if trained := tally.rows("instructions", "train"):
+        share = tally.open_book / trained
+        yield (
+            f"{share:.0%} of the training instructions show the passage that holds the answer. They teach "
+            "reading; knowledge comes from the reading texts and the closed-book rows."
+        )
+    for name in ("reading", "instructions", "refusals", "preferences"):
+        if tally.rows(name, "train") and (few := tally.rows(name, "validation")) < FEW:
+            amount = f"only {few} validation rows" if few else "no validation rows"
+            yield f"{name} has {amount}: its validation loss says little."
+    if "instructions" in tally.configurations and (few := tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST)) < 400:
+        yield f"The knowledge test has {few} questions; to tell a gain of 5 points takes about 400."
+    if not measure.model:
+        yield f"Tokens were not counted: the tokenizer of {measure.name!r} is not on this machine."
+    elif not (measure.tokenizer and measure.tokenizer.has_template):
+        yield f"{measure.name} has no chat template: give one to the trainer, and count again."
+    if not getattr(used.get("calibrate"), "labels", None):
+        yield "No threshold was calibrated against labels, so no precision is promised."
+    if dropped := tally.dropped.total():
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.dropped.most_common())
+        yield f"{dropped:,} rows were dropped because no trainer could use them: {reasons}."
+
+
+def _sources(options: Options, context: Context) -> list[tuple[str, str]]:
+    named = [(source.path or source.python, source.licence) for source in context.corpus]
+    return [(name, options.licences.get(name) or licence or UNSTATED) for name, licence in named]
+
+
+def _models(options: Options, context: Context) -> list[tuple[str, str, str, str]]:
+    """List role, name, revision and licence of each model."""
+    listed = []
+    for role in context.models.roles:
+        spec = context.models.role(role)
+        who = identify(spec)
+        licence = options.licences.get(spec.model) or options.licences.get(who.name) or _licence(spec)
+        listed.append((role, who.name, who.revision, licence))
+    return listed
+
+
+def _licence(spec: Any) -> str:
+    """Read a model's licence off the card in its folder."""
+    if not isinstance(spec, VllmModel):
+        return UNSTATED
+    if spec.model in bundled.NAMES:
+        return "apache-2.0"
+    card = Path(resolve(spec)) / "README.md"
+    try:
+        header = yaml.safe_load(card.read_text(encoding="utf-8").split("---\n")[1])
+        return str(header["license"])
+    except (OSError, IndexError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        return UNSTATED

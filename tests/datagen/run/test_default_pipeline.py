@@ -79,24 +79,25 @@ def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
     reading = load(finished, "reading")
     assert any("royal archive" in row["text"] and row["task"] == "comprehension" for row in reading)
     pairs = load(finished, "instructions")
-    assert {message["role"] for row in pairs for message in row["messages"]} == {"user", "assistant"}
+    assert {turn["role"] for row in pairs for turn in row["prompt"]} == {"user"}
+    assert {turn["role"] for row in pairs for turn in row["completion"]} == {"assistant"}
     grounded = [row for row in pairs if row["task"] == "extractive_question"]
     assert grounded
     for row in grounded:
-        country = next(name for name in scribe.CITIES if name in row["messages"][0]["content"])
-        assert row["messages"][-1]["content"] == scribe.CITIES[country]
+        country = next(name for name in scribe.CITIES if name in row["prompt"][0]["content"])
+        assert row["completion"][-1]["content"] == scribe.CITIES[country]
     assert load(finished, "preferences")[0].keys() >= {"prompt", "chosen", "rejected"}
     assert load(finished, "refusals")
 
 
 def test_the_target_is_refused_only_what_it_does_not_know(finished):
     refused = {
-        row["messages"][0]["content"] for row in load(finished, "refusals") if row["task"] == "does_not_know"
+        row["prompt"][0]["content"] for row in load(finished, "refusals") if row["task"] == "does_not_know"
     }
     assert refused
     assert not any(country in question for country in scribe.KNOWN for question in refused)
     answered = [row for row in load(finished, "instructions") if row["task"] == "known_question"]
-    assert all(any(country in row["messages"][0]["content"] for country in scribe.KNOWN) for row in answered)
+    assert all(any(country in row["prompt"][0]["content"] for country in scribe.KNOWN) for row in answered)
 
 
 def test_the_leaked_question_is_gone_from_every_product(finished):

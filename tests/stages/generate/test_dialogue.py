@@ -16,7 +16,7 @@ from datagen.stages.filter.dedup import stage as dedup
 from datagen.stages.generate.dialogue import stage as dialogue
 from datagen.stages.generate.dialogue.steer import answers_after_all, refusal_signs
 from datagen.stages.generate.dialogue.steer import stage as steer
-from datagen.stages.handoff.handoff import shape
+from datagen.stages.handoff.handoff.configurations import of_split
 from tests.support.asked import ask
 from tests.support.rows import example, measured, put_through
 
@@ -293,7 +293,8 @@ def test_labels_of_all_turns_reach_the_hand_off():
     _, kept, _, _ = steered()
     for kind in ("refusal", "instruction"):
         rows = [row | {"split": "train"} for row in kept if row["kind"] == kind]
-        for row in shape(kind, pa.Table.from_pylist(rows)).to_pylist():
+        _, messages = of_split(kind, "train")
+        for row in messages.table(pa.Table.from_pylist(rows)).to_pylist():
             labels = json.loads(row["metadata"])
             assert len(labels["turns"]) == len(row["messages"])
             assert [message["role"] for message in row["messages"][:3]] == [

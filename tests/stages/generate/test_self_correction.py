@@ -17,7 +17,7 @@ from datagen.stages.filter.dedup import stage as dedup
 from datagen.stages.generate.self_correction import Options, pairs, stage
 from datagen.stages.generate.self_correction.drafts import Draft
 from datagen.stages.generate.self_correction.policy import load_policy
-from datagen.stages.handoff.handoff import shape
+from datagen.stages.handoff.handoff.configurations import of_split
 from tests.support.asked import ask
 from tests.support.rows import context, measured, put_through
 
@@ -122,7 +122,7 @@ def test_the_rule_is_the_system_message_and_the_passage_is_shown():
 def test_position_category_and_reason_reach_the_hand_off():
     kept, _, _ = made([passage(0)])
     rows = pa.Table.from_pylist([row | {"split": "train"} for row in kept])
-    for row in shape("preference", rows).to_pylist():
+    for row in of_split("preference", "train")[0].table(rows).to_pylist():
         assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
         assert [turn["role"] for turn in (*row["chosen"], *row["rejected"])] == ["assistant"] * 2
         labels = json.loads(row["metadata"])

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.schema import MESSAGES, chat
-from datagen.stages.handoff.handoff import HandoffError, stage, with_answer
+from datagen.stages.handoff.handoff import stage
+from datagen.stages.handoff.handoff.configurations import with_answer
+from datagen.stages.handoff.handoff.load_check import HandoffError
 from tests.support.rows import example, put_through
 
 SPLIT = {"split": pa.string()}
@@ -32,6 +34,11 @@ def hand_off(rows, folder, size=None, **options):
 
 def load(folder, product):
     return datasets.load_dataset(str(folder / "handoff"), product, cache_dir=str(folder / "cache"))
+
+
+def folders(folder):
+    """The configurations that the hand-off has."""
+    return sorted({path.parents[1].name for path in (folder / "handoff").rglob("*.parquet")})
 
 
 def header(folder):
@@ -71,17 +78,25 @@ def test_every_product_in_its_shape(tmp_path):
     assert len(kept) == 5 and not dropped
     known = ["id", "kind", "task", "split"]
     [text] = load(tmp_path, "reading")["train"]
-    assert list(text) == [*known, "text", "lineage"] and text["text"] == "Ein Text.\n文"
+    assert (
+        list(text) == [*known, "text", "tokens", "trained_tokens", "lineage"]
+        and text["text"] == "Ein Text.\n文"
+    )
     pairs = load(tmp_path, "instructions")
-    assert pairs["train"].column_names == [*known, "messages", "metadata", "lineage"]
-    assert pairs["train"][0]["messages"] == [
-        {"role": "user", "content": "C\n\nQ?"},
-        {"role": "assistant", "content": "A"},
+    counted = ["tokens", "trained_tokens"]
+    assert pairs["train"].column_names == [*known, "prompt", "completion", *counted, "metadata", "lineage"]
+    assert pairs["train"][0]["prompt"] == [{"role": "user", "content": "C\n\nQ?"}]
+    assert pairs["train"][0]["completion"] == [{"role": "assistant", "content": "A"}]
+    chats = load(tmp_path, "instructions_messages")
+    assert chats["train"].column_names == [*known, "messages", *counted, "metadata", "lineage"]
+    assert chats["train"][0]["messages"] == [
+        {"role": "user", "content": "C\n\nQ?", "train": False},
+        {"role": "assistant", "content": "A", "train": True},
     ]
-    assert [turn["role"] for turn in pairs["validation"][0]["messages"]] == ["system", "user", "assistant"]
-    assert pairs["validation"][0]["messages"][-1]["content"] == " B "
+    assert [turn["role"] for turn in chats["validation"][0]["messages"]] == ["system", "user", "assistant"]
+    assert chats["validation"][0]["messages"][-1]["content"] == " B "
     [refusal] = load(tmp_path, "refusals")["train"]
-    assert refusal["messages"][-1] == {"role": "assistant", "content": "I do not know."}
+    assert refusal["completion"] == [{"role": "assistant", "content": "I do not know."}]
     [preference] = load(tmp_path, "preferences")["train"]
     assert preference["prompt"] == [{"role": "user", "content": "Q4?"}]
     assert preference["chosen"] == [{"role": "assistant", "content": "Not sure."}]
@@ -96,23 +111,28 @@ def test_the_card_says_what_there_is(tmp_path):
     )
     hand_off(rows, tmp_path, recipe={"name": "laws", "stages": {"ingest": None, "mix": {"validation": 0.5}}})
     configs = {config["config_name"]: config["data_files"] for config in header(tmp_path)["configs"]}
-    assert list(configs) == ["reading", "instructions", "refusals", "preferences"]
+    assert list(configs) == [
+        "reading",
+        "instructions",
+        "instructions_messages",
+        "refusals",
+        "refusals_messages",
+        "preferences",
+        "preferences_messages",
+    ]
     assert [part["split"] for part in configs["instructions"]] == ["train", "validation"]
     card = (tmp_path / "handoff" / "README.md").read_text()
     assert "| instructions | qa | 1 | 1 |" in card and "| reading | qa | 1 | 0 |" in card
     assert "| instruct | some/model | r1 | instructions/qa | abc123 | 1 |" in card
     assert '| mix | `{"validation": 0.5}` |' in card
-    assert "| `pydoc_data.topics:topics` | |" in card
+    assert "| `pydoc_data.topics:topics` | not stated |" in card
+    assert "| generator | SmolLM2-135M-synthesizer | q4_1" in card and "| apache-2.0 |" in card
 
 
 def test_an_empty_product_is_left_out(tmp_path):
     hand_off(of_every_kind()[:2], tmp_path)
-    assert sorted(path.name for path in (tmp_path / "handoff").iterdir()) == [
-        "README.md",
-        "instructions",
-        "reading",
-    ]
-    assert {config["config_name"] for config in header(tmp_path)["configs"]} == {"reading", "instructions"}
+    assert folders(tmp_path) == ["instructions", "instructions_messages", "reading"]
+    assert {config["config_name"] for config in header(tmp_path)["configs"]} == set(folders(tmp_path))
     assert (
         "| refusals | no rows, and no configuration to load | 0 |"
         in (tmp_path / "handoff" / "README.md").read_text()
@@ -125,7 +145,7 @@ def test_an_empty_product_is_left_out(tmp_path):
 def test_nothing_to_hand_off(tmp_path, rows):
     kept, _ = hand_off(rows, tmp_path)
     assert not kept
-    assert [path.name for path in (tmp_path / "handoff").iterdir()] == ["README.md"]
+    assert folders(tmp_path) == []
     assert "configs" not in header(tmp_path)
 
 
@@ -164,7 +184,7 @@ def test_shards_hold_all_rows_in_order(tmp_path):
         example("reading", text=f"Text {number}.", id=f"{number:02}", split="train") for number in range(30)
     ]
     hand_off(rows, tmp_path, size=4, shard_mb=0.000_5)
-    files = sorted((tmp_path / "handoff" / "reading").iterdir())
+    files = sorted((tmp_path / "handoff" / "reading" / "train").iterdir())
     assert len(files) > 2
     assert files[1].name == f"train-00001-of-{len(files):05d}.parquet"
     assert [row["id"] for row in load(tmp_path, "reading")["train"]] == [row["id"] for row in rows]
@@ -176,7 +196,8 @@ def test_a_new_hand_off_replaces_the_old_and_leaves_nothing_beside(tmp_path):
     (tmp_path / ".unfinished-handoff" / "half").touch()
     hand_off(of_every_kind()[:1], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["handoff"]
-    assert sorted(path.name for path in (tmp_path / "handoff").iterdir()) == ["README.md", "reading"]
+    assert folders(tmp_path) == ["reading"]
+    assert not list(tmp_path.rglob(".unfinished*"))
 
 
 @pytest.mark.parametrize("wrong", ["fewer", "other"])
@@ -219,11 +240,17 @@ def test_answers_stand_behind_their_prompts(rows, skip):
     skip = min(skip, len(rows) - 1)
     prompts = pa.chunked_array([pa.array([prompt for prompt, _ in rows], MESSAGES)])[skip:]
     answers = pa.chunked_array([pa.array([answer for _, answer in rows])])[skip:]
-    expected = [[*prompt, {"role": "assistant", "content": answer}] for prompt, answer in rows[skip:]]
+    expected = [
+        [
+            *({**turn, "train": False} for turn in prompt),
+            {"role": "assistant", "content": answer, "train": True},
+        ]
+        for prompt, answer in rows[skip:]
+    ]
     assert with_answer(prompts, answers).to_pylist() == expected
 
 
 def test_files_hold_their_rows_without_datasets(tmp_path):
     hand_off(of_every_kind(), tmp_path)
-    path = Path(tmp_path / "handoff" / "instructions" / "train-00000-of-00001.parquet")
+    path = Path(tmp_path / "handoff" / "instructions" / "train" / "train-00000-of-00001.parquet")
     assert pq.read_table(path)["id"].to_pylist() == ["pair"]

@@ -1,0 +1,70 @@
+"""Other formats of the same rows: JSON lines, Alpaca and ShareGPT, under ``also/``."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from datagen.stages.handoff.handoff.tally import Tally
+from datagen.store.parquet import whole_file
+
+SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
+Row = dict[str, Any]
+
+
+def write(folder: Path, tally: Tally, formats: Sequence[str]) -> None:
+    """Write the formats that were asked for, one file a configuration and split."""
+    for name in formats:
+        for configuration, split in tally.amounts:
+            rows = _rows(folder / configuration / split)
+            if name == "jsonl":
+                _write_lines(rows, folder / "also" / name / f"{configuration}-{split}.jsonl")
+            elif configuration in ("instructions", "refusals"):
+                shape = _alpaca if name == "alpaca" else _sharegpt
+                _write_array(map(shape, rows), folder / "also" / name / f"{configuration}-{split}.json")
+
+
+def _rows(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(1_000):
+            yield from batch.to_pylist()
+
+
+def _alpaca(row: Row) -> Row:
+    """Earlier turns go to ``history``, pairs of user and assistant, as LLaMA-Factory reads them."""
+    system, turns = _conversation(row)
+    said = [turn["content"] for turn in turns]
+    history = [said[place : place + 2] for place in range(0, len(said) - 2, 2)]
+    alpaca = {"id": row["id"], "instruction": said[-2], "input": "", "output": said[-1]}
+    return alpaca | {"system": system, "history": history}
+
+
+def _sharegpt(row: Row) -> Row:
+    system, turns = _conversation(row)
+    said = [{"from": SPEAKERS[turn["role"]], "value": turn["content"]} for turn in turns]
+    return {"id": row["id"], "conversations": said, "system": system}
+
+
+def _conversation(row: Row) -> tuple[str, list[dict[str, str]]]:
+    """Split a row into its system message and the turns behind it."""
+    turns = [*row["prompt"], *row["completion"]]
+    if turns[0]["role"] == "system":
+        return turns[0]["content"], turns[1:]
+    return "", turns
+
+
+def _write_lines(rows: Iterator[Row], path: Path) -> None:
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_array(rows: Iterator[Row], path: Path) -> None:
+    """Write a JSON array a row at a time."""
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+        before = "[\n"
+        for row in rows:
+            file.write(before + json.dumps(row, ensure_ascii=False))
+            before = ",\n"
+        file.write("\n]\n" if before == ",\n" else "[]\n")

@@ -1,0 +1,45 @@
+"""Upload a finished hand-off to a hub that speaks the protocol of Hugging Face's."""
+
+from pathlib import Path
+
+from datagen.errors import UserError
+
+
+def push(folder: Path, name: str) -> None:
+    """
+    Upload a hand-off as one commit of a private data set.
+
+    The hub and the token come from the environment (``HF_ENDPOINT``, ``HF_TOKEN``), never from the recipe.
+
+    Parameters
+    ----------
+    folder
+        A finished hand-off.
+    name
+        The data set, ``org/name``. One that is there gets a further commit.
+
+    Raises
+    ------
+    UserError
+        When the hub cannot be reached or refuses. The hand-off itself is complete.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi()
+    try:
+        api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+        api.upload_folder(
+            repo_id=name,
+            repo_type="dataset",
+            folder_path=folder,
+            commit_message=f"Hand-off of run {folder.parent.name}",
+            delete_patterns="*",  # a file of the release before must not be loaded with this one
+        )
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"handoff.push: {name!r} was not uploaded to {api.endpoint}: {reason}. The hand-off is complete "
+            f"in {folder}; set HF_ENDPOINT and HF_TOKEN and run again, or upload the folder by hand"
+        ) from error

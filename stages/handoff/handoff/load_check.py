@@ -1,0 +1,54 @@
+"""Load the hand-off as a trainer would, and compare what comes with what was written."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+COMPARED = 1_000  # rows at once
+
+
+class HandoffError(Exception):
+    """The hand-off does not load as it was written: a bug here or in the library that loads it."""
+
+
+def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
+    """
+    Load every configuration as a trainer would, and compare it with the files row by row.
+
+    Raises
+    ------
+    HandoffError
+        When rows are missing, come twice, or say something else.
+    """
+    import datasets
+
+    silent = datasets.utils.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        for name in configurations:
+            loaded = datasets.load_dataset(str(folder), name, cache_dir=str(cache)).with_format("arrow")
+            files = sorted((folder / name).rglob("*.parquet"))
+            splits = {split: [path for path in files if path.parent.name == split] for split in loaded}
+            if sum(map(len, splits.values())) < len(files):
+                raise HandoffError(f"{name}: the card does not name every file of {files}")
+            for split, paths in splits.items():
+                if not _same(loaded[split], paths):
+                    raise HandoffError(f"{name}, {split}: what datasets loads is not what was written")
+    finally:
+        if not silent:
+            datasets.enable_progress_bars()
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+def _same(loaded: Any, files: list[Path]) -> bool:
+    start = 0
+    for path in files:
+        for batch in pq.ParquetFile(path).iter_batches(COMPARED):
+            rows = loaded[start : start + len(batch)]
+            start += len(batch)
+            if not rows.cast(batch.schema).equals(pa.Table.from_batches([batch])):
+                return False
+    return start == len(loaded)

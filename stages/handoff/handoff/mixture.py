@@ -1,0 +1,45 @@
+"""What `mix` was asked for and decided, read back for the card and the manifest."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from datagen.recipe.registry import stages_of
+from datagen.stage import Context
+from datagen.stages.handoff.handoff.tally import Tally
+
+FILE = "mixture.json"  # beside the table of mix
+
+
+def plan(context: Context) -> dict[str, Any]:
+    """Read what the last `mix` of the line wrote beside its table; {} without one."""
+    for name, stage, _ in reversed(list(stages_of(context.recipe, context.folder))):
+        path = context.run_folder / "stages" / name / FILE
+        if stage.name == "mix" and path.is_file():
+            read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return read
+    return {}
+
+
+def realised(tally: Tally, context: Context) -> dict[str, Any]:
+    """Set beside the plan of the mixture what was handed over of each part."""
+    planned = plan(context)
+    by = planned.get("by", "rows")
+    phases: dict[int, int] = {}
+    for (phase, _), amount in tally.parts.items():
+        phases[phase] = phases.get(phase, 0) + _size(asdict(amount), by)
+    parts = [
+        {
+            "phase": phase,
+            "part": part,
+            "requested": (planned.get("requested") or {}).get(f"{phase}/{part}"),
+            "realised": round(_size(asdict(amount), by) / phases[phase], 5) if phases[phase] else 0.0,
+            **asdict(amount),
+        }
+        for (phase, part), amount in sorted(tally.parts.items())
+    ]
+    return {"by": by, "warnings": []} | planned | {"parts": parts}
+
+
+def _size(amount: dict[str, int], by: str) -> int:
+    return amount["rows" if by == "rows" else by]

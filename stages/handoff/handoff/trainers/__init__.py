@@ -1,0 +1,181 @@
+"""
+Files to train with, for three trainers: each states the target, the length, and where the loss is.
+
+All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory takes every file of a
+folder that it is pointed at; a split is a folder of its own, and ``dataset_info.json`` names each.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datagen.engines import bundled
+from datagen.engines.identity import resolve
+from datagen.recipe.sections import VllmModel
+from datagen.stage import Context
+from datagen.stages.handoff.handoff import mixture
+from datagen.stages.handoff.handoff.tally import Tally
+from datagen.stages.handoff.tokenizer import Ruler
+from datagen.store.parquet import whole_file, write_json
+from datagen.template import render_file
+
+FOLDER = "trainers"
+DEFAULT_LENGTH = 4096  # where the target states none
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "system_tag": "system",
+}
+CHAT = ("instructions_messages", "refusals_messages")
+# Stage of training -> what each trainer calls it, and the configurations that it reads.
+LLAMAFACTORY = {
+    "reading": ("pt", ("reading",)),
+    "chat": ("sft", CHAT),
+    "preferences": ("dpo", ("preferences_messages",)),
+}
+AXOLOTL = {"reading": ("reading",), "chat": CHAT, "preferences": ("preferences",)}
+
+
+def write(folder: Path, tally: Tally, measure: Ruler, context: Context) -> None:
+    """Write the files for the configurations that have rows."""
+    model, length = target(context), measure.longest or DEFAULT_LENGTH
+    ordered = bool(mixture.plan(context).get("ordered"))
+    name = "train_with_trl.py.j2"
+    script = render_file(__package__, name, model=model, length=length, ordered=ordered)
+    _write_text(script.rstrip() + "\n", folder / FOLDER / "train_with_trl.py")
+    if tally.configurations:
+        write_json(dataset_info(tally), folder / "dataset_info.json")
+    for stage, (kind, names) in LLAMAFACTORY.items():
+        if config := llamafactory(tally, stage, kind, names, model, length, ordered):
+            run = f"llamafactory-cli train {FOLDER}/llamafactory/{stage}.yaml"
+            _write_yaml(config, run, folder / FOLDER / "llamafactory" / f"{stage}.yaml")
+    for stage, names in AXOLOTL.items():
+        if config := axolotl(tally, stage, names, model, length, ordered):
+            run = f"axolotl train {FOLDER}/axolotl/{stage}.yaml"
+            _write_yaml(config, run, folder / FOLDER / "axolotl" / f"{stage}.yaml")
+
+
+def target(context: Context) -> str:
+    """Name the target as trainers load it: a folder or a hub's id; a bundled model is in the cache."""
+    spec = context.models.role("target")
+    prepared = isinstance(spec, VllmModel) and (spec.model not in bundled.NAMES or bundled.installed())
+    return resolve(spec) if isinstance(spec, VllmModel) and prepared else spec.model
+
+
+def dataset_info(tally: Tally) -> dict[str, Any]:
+    """Describe for LLaMA-Factory each split: training under the configuration's name, others behind it."""
+    info: dict[str, Any] = {}
+    for name, split in tally.amounts:
+        entry: dict[str, Any] = {"file_name": f"{name}/{split}"}
+        if name == "reading":
+            entry["columns"] = {"prompt": "text"}
+        elif name in CHAT:
+            entry |= {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
+        elif name == "preferences_messages":
+            columns = {one: one for one in ("messages", "chosen", "rejected")}
+            entry |= {"formatting": "sharegpt", "ranking": True, "columns": columns, "tags": TAGS}
+        else:
+            continue
+        info[_entry(name, split)] = entry
+    return info
+
+
+def llamafactory(
+    tally: Tally, stage: str, kind: str, names: tuple[str, ...], model: str, length: int, ordered: bool
+) -> dict[str, Any]:
+    """
+    Configure a stage of training for LLaMA-Factory; {} where it has no rows.
+
+    No ``template``: a named one may differ from the model's own by a word. ``mask_history`` trains the last
+    answer only.
+    """
+    trained = [name for name in names if tally.rows(name, "train")]
+    tested = [_entry(name, "validation") for name in names if tally.rows(name, "validation")]
+    if not trained:
+        return {}
+    return {
+        "model_name_or_path": model,
+        "stage": kind,
+        "do_train": True,
+        "finetuning_type": "lora",
+        "lora_target": "all",
+        "dataset_dir": ".",
+        "dataset": ",".join(trained),
+        **({"eval_dataset": ",".join(tested), "eval_strategy": "epoch"} if tested else {}),
+        "cutoff_len": length,
+        **({"mask_history": True} if kind == "sft" else {}),
+        **({"disable_shuffling": True} if ordered else {}),
+        "output_dir": f"trained/{stage}",
+        **_rates(stage),
+    }
+
+
+def axolotl(
+    tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
+) -> dict[str, Any]:
+    """Configure a stage of training for axolotl; {} where it has no rows."""
+    trained = [_axolotl_data(name, "train") for name in names if tally.rows(name, "train")]
+    tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
+    if not trained:
+        return {}
+    rates = _rates(stage)
+    return {
+        "base_model": model,
+        "adapter": "lora",
+        "lora_r": 32,
+        "lora_alpha": 64,
+        "lora_target_linear": True,
+        **({"rl": "dpo"} if stage == "preferences" else {}),
+        "datasets": trained,
+        **({"test_datasets": tested} if tested else {}),
+        **({} if stage == "reading" else {"chat_template": "tokenizer_default"}),
+        "sequence_len": length,
+        **({"curriculum_sampling": True} if ordered else {}),
+        "output_dir": f"trained/{stage}",
+        "micro_batch_size": rates["per_device_train_batch_size"],
+        "gradient_accumulation_steps": rates["gradient_accumulation_steps"],
+        "num_epochs": rates["num_train_epochs"],
+        "learning_rate": rates["learning_rate"],
+        "lr_scheduler": rates["lr_scheduler_type"],
+        "optimizer": "adamw_torch",
+    }
+
+
+def _axolotl_data(name: str, split: str) -> dict[str, Any]:
+    # By folder and not by the card's configuration, for which axolotl has no key where preferences are read.
+    entry: dict[str, Any] = {"path": f"./{name}", "split": split}
+    if name == "reading":
+        return entry | {"type": "completion", "field": "text"}
+    if name == "preferences":
+        fields = {"field_messages": "prompt", "field_chosen": "chosen", "field_rejected": "rejected"}
+        return entry | {"type": "chat_template.default"} | fields
+    marks = {"message_field_training": "train", "roles_to_train": [], "train_on_eos": "turn"}
+    return entry | {"type": "chat_template", "field_messages": "messages"} | marks
+
+
+def _rates(stage: str) -> dict[str, Any]:
+    """Give what to begin with: a rank-32 adapter's usual rate, a tenth of it for preferences."""
+    return {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 16,
+        "num_train_epochs": 1 if stage == "preferences" else 2,
+        "learning_rate": 1e-5 if stage == "preferences" else 1e-4,
+        "lr_scheduler_type": "cosine",
+    }
+
+
+def _entry(name: str, split: str) -> str:
+    return name if split == "train" else f"{name}_{split}"
+
+
+def _write_yaml(config: dict[str, Any], run: str, path: Path) -> None:
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    _write_text(f"# From the folder of the hand-off: {run}\n{text}", path)
+
+
+def _write_text(text: str, path: Path) -> None:
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

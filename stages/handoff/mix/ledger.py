@@ -1,0 +1,121 @@
+"""What the mixture must know of every row: a few numbers a row, for all partitions at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.schema import KINDS, fraction
+from datagen.stage import Partitions
+
+Numbers = npt.NDArray[np.int64]
+Draws = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Domains = dict[str, list[str]]
+
+KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+COLUMNS = ["id", "kind", "task", "lineage"]
+OTHER = "other"  # the domain of a source that no pattern matches
+
+
+@dataclass
+class Ledger:
+    """
+    One entry a row, in the order of the partitions.
+
+    Parameters
+    ----------
+    starts
+        Where each partition begins, and behind the last where it ends.
+    kinds
+        Number of each row's kind in `KINDS`; -1 for others.
+    documents
+        Number of its document: the first one, where it has several.
+    names
+        The documents by number.
+    traits
+        Number of its combination of kind, task, source and domain.
+    combinations
+        Those combinations by number.
+    draws
+        A number in [0, 1) that depends on the seed and the row's id alone.
+    """
+
+    starts: Numbers
+    kinds: Numbers
+    documents: Numbers
+    names: list[str]
+    traits: Numbers
+    combinations: list[dict[str, str]]
+    draws: Draws
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def partition(self, number: int) -> slice:
+        """Give where the rows of a partition are."""
+        return slice(int(self.starts[number]), int(self.starts[number + 1]))
+
+    def of_kind(self, *kinds: str) -> Flags:
+        """Say which rows are of these kinds."""
+        return np.isin(self.kinds, [KIND_NUMBERS[kind] for kind in kinds])  # type: ignore[index]
+
+    @property
+    def domains(self) -> npt.NDArray[np.str_]:
+        """The domain of each row."""
+        return np.array([known["domain"] for known in self.combinations] or [""])[self.traits]
+
+
+def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
+    """Go through all partitions once."""
+    lengths, kinds, documents, traits, draws = [0], [], [], [], []
+    names: dict[str, int] = {}
+    combinations: dict[tuple[str, ...], int] = {}
+    for table in partitions.columns(COLUMNS):
+        lengths.append(len(table))
+        lineage = table["lineage"].combine_chunks()
+        ids = table["id"].to_pylist()
+        sources = pc.fill_null(pc.struct_field(lineage, "source"), "").to_pylist()
+        known = pc.coalesce(pc.struct_field(lineage, "document_id"), table["id"].combine_chunks()).to_pylist()
+        documents += [names.setdefault(name, len(names)) for name in known]
+        kinds += [KIND_NUMBERS.get(kind, -1) for kind in table["kind"].to_pylist()]
+        keys = zip(table["kind"].to_pylist(), table["task"].to_pylist(), sources, strict=True)
+        traits += [
+            combinations.setdefault(tuple(part or "" for part in key), len(combinations)) for key in keys
+        ]
+        draws += [fraction("share", seed, name) for name in ids]
+    described = [
+        {"kind": kind, "task": task, "source": source, "domain": domain_of(source, domains)}
+        for kind, task, source in combinations
+    ]
+    return Ledger(
+        np.cumsum(lengths),
+        np.array(kinds, np.int64),
+        np.array(documents, np.int64),
+        list(names),
+        np.array(traits, np.int64),
+        described,
+        np.array(draws, np.float64),
+    )
+
+
+def domain_of(source: str, domains: Domains) -> str:
+    """Find the first domain one of whose patterns matches a source."""
+    if not domains:
+        return ""
+    return next((name for name, patterns in domains.items() if matches(source, patterns)), OTHER)
+
+
+def matches(text: str, patterns: Sequence[str]) -> bool:
+    """Say whether one of some patterns (``*`` for anything) is the whole of a text."""
+    return any(fnmatch(text, pattern) for pattern in patterns)
+
+
+def column(values: Sequence[Any] | npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Make an Arrow column."""
+    return pa.array(list(values), kind)

@@ -1,0 +1,59 @@
+"""
+Training or validation: by document, aiming at a share of the rows of each kind.
+
+A document goes to validation when its draw is below the share, which neither other documents nor a refresh
+change. That is a share of the documents, and of the rows only where they are many and alike. So where a kind
+is off by more than `FAR` of what was asked, documents next to the threshold change sides until it is off by
+no more than `NEAR`, each only if all kinds together come nearer.
+"""
+
+import numpy as np
+
+from datagen.schema import KINDS, fraction
+from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
+
+FAR, NEAR = 0.5, 0.1
+TINY = 10  # rows of a split under which it is warned of
+
+
+def validation(ledger: Ledger, share: float, seed: str) -> Flags:
+    """Say which rows are for validation."""
+    draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
+    chosen = draws < share
+    known = ledger.kinds >= 0
+    counts = np.zeros((len(ledger.names), len(KINDS)), np.int64)
+    np.add.at(counts, (ledger.documents[known], ledger.kinds[known]), 1)
+    if share > 0 and len(ledger.names):
+        _repair(chosen, counts, share, draws)
+    return chosen[ledger.documents] if len(ledger) else np.zeros(0, bool)
+
+
+def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> None:
+    """Move documents, the nearest to the threshold first, while a kind is too far from its share."""
+    rows = np.maximum(counts.sum(0), 1)
+    missing = share * counts.sum(0) - counts[chosen].sum(0)
+    if not (np.abs(missing) > FAR * share * rows).any():
+        return
+    for document in np.argsort(np.abs(draws - share), kind="stable"):
+        if not (np.abs(missing) > NEAR * share * rows).any():
+            return
+        change = counts[document] * (-1 if not chosen[document] else 1)
+        if (np.abs(missing + change) / rows).sum() < (np.abs(missing) / rows).sum() - 1e-12:
+            chosen[document] = not chosen[document]
+            missing = missing + change
+
+
+def warnings(ledger: Ledger, held: Flags, share: float) -> list[str]:
+    """Name the kinds whose validation split is empty or tiny."""
+    found = []
+    for kind, name in KINDS.items():
+        mine = ledger.of_kind(kind)
+        rows, inside = int(mine.sum()), int((mine & held).sum())
+        if share > 0 and rows and inside < min(TINY, rows):
+            documents = len(np.unique(ledger.documents[mine]))
+            amount = "no rows" if not inside else f"only {inside} of {rows:,} rows"
+            found.append(
+                f"{name}: validation has {amount}; {share:g} of them was asked for, and they are of "
+                f"{documents:,} document{'' if documents == 1 else 's'}"
+            )
+    return found

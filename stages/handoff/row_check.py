@@ -1,0 +1,155 @@
+"""
+Which rows a trainer can use, told before any trainer sees them.
+
+Trainers accept what would train the wrong thing: swapped roles, an empty answer (they train the end token
+alone), an answer that is cut off with the end of an over-long row. So each row is checked here, and dropped
+with its reason.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.schema import KINDS
+from datagen.stages.handoff.tokenizer import Counts, Ruler, Tokenizer
+from datagen.stages.shared.checks.control import control_tokens_in
+
+# What a row of each kind must have for a trainer.
+NEEDED = {
+    "reading": ("text",),
+    "instruction": ("prompt", "answer"),
+    "refusal": ("prompt", "answer"),
+    "preference": ("prompt", "answer", "rejected"),
+}
+SAID = ("text", "answer", "rejected")
+VISIBLE = r"[^\s\pZ\pC]"  # neither blank nor a control or formatting character
+
+
+@dataclass
+class Checked:
+    """
+    What the check found, one entry a row.
+
+    Parameters
+    ----------
+    reasons, details
+        Null for a row that can be trained on.
+    tokens
+        Of the longest sequence that the row trains; null where it is not counted.
+    trained
+        Of them those with a loss: all of a text, else the answer and its end token.
+    """
+
+    reasons: pa.Array
+    details: pa.Array
+    tokens: pa.Array
+    trained: pa.Array
+
+
+def check(rows: pa.Table, ruler: Ruler) -> Checked:
+    """Check rows and count their tokens."""
+    findings = _Findings(len(rows))
+    missing = lacking(rows)
+    findings.add(pc.is_valid(missing), "incomplete", missing)
+    _check_turns(rows, findings)
+    findings.add(_same(rows["answer"], rows["rejected"]), "no preference", "chosen and rejected are the same")
+    around = control_tokens_in(rows, ruler.control)
+    findings.add(pc.is_valid(around), "control tokens", around)
+    tokens, trained = np.full(len(rows), -1, np.int64), np.full(len(rows), -1, np.int64)
+    if tokenizer := ruler.tokenizer:
+        good = np.flatnonzero([reason is None for reason in findings.reasons])
+        _count(rows.take(good), good, tokenizer, findings, tokens, trained)
+        longest = ruler.longest or np.iinfo(np.int64).max
+        for place in np.flatnonzero(tokens > longest):
+            findings.set(place, "too long", f"{tokens[place]} tokens; at most {longest}")
+        for place in np.flatnonzero((trained == 0) & (tokens >= 0)):
+            findings.set(place, "nothing to train", "no token of the answer is left after the chat template")
+    counted = [pa.array(counts, mask=counts < 0) for counts in (tokens, trained)]
+    reasons, details = pa.array(findings.reasons, pa.string()), pa.array(findings.details, pa.string())
+    return Checked(reasons, details, *counted)
+
+
+def lacking(rows: pa.Table) -> pa.ChunkedArray:
+    """Say of each row what it lacks to be trained on; null where it is complete."""
+    unknown = pc.invert(pc.is_in(rows["kind"], value_set=pa.array(KINDS, pa.string())))
+    missing = pc.if_else(unknown, "no product for its kind", pa.scalar(None, pa.string()))
+    for kind, needed in NEEDED.items():
+        for name in needed:
+            has = (
+                _has_turns(rows[name]) if name == "prompt" else pc.match_substring_regex(rows[name], VISIBLE)
+            )
+            none = pc.and_(pc.equal(rows["kind"], kind), pc.invert(pc.fill_null(has, False)))
+            missing = pc.if_else(none, f"no {name}", missing)
+    return missing
+
+
+class _Findings:
+    """The first reason found against each row."""
+
+    def __init__(self, rows: int) -> None:
+        self.reasons: list[str | None] = [None] * rows
+        self.details: list[str | None] = [None] * rows
+
+    def set(self, place: int, reason: str, detail: str | None) -> None:
+        if self.reasons[place] is None:
+            self.reasons[place], self.details[place] = reason, detail
+
+    def add(self, which: pa.ChunkedArray, reason: str, detail: str | pa.ChunkedArray) -> None:
+        for place in np.flatnonzero(np.asarray(pc.fill_null(which, False))):
+            self.set(place, reason, detail if isinstance(detail, str) else detail[int(place)].as_py())
+
+
+def _has_turns(prompts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.greater(pc.list_value_length(prompts), 0)
+
+
+def _same(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.equal(pc.utf8_trim_whitespace(one), pc.utf8_trim_whitespace(other))
+
+
+def _check_turns(rows: pa.Table, findings: _Findings) -> None:
+    """An optional system message, then user and assistant in turn, the user last; none of them blank."""
+    prompts = rows["prompt"].combine_chunks()
+    turns = pc.list_flatten(prompts)
+    of = pc.list_parent_indices(prompts).to_numpy()
+    roles = pc.fill_null(pc.struct_field(turns, "role"), "none").to_numpy(zero_copy_only=False)
+    seen = pc.fill_null(pc.match_substring_regex(pc.struct_field(turns, "content"), VISIBLE), False)
+    first = np.searchsorted(of, of, side="left")
+    last = np.searchsorted(of, of, side="right") - 1
+    place = np.arange(len(of))
+    position = place - first - (roles[first] == "system")
+    expected = np.where(position < 0, "system", np.where(position % 2, "assistant", "user"))
+    wrong = (roles != expected) | ((place == last) & (roles != "user"))
+    for row in np.unique(of[wrong]):
+        findings.set(row, "roles out of order", ", ".join(map(str, roles[of == row])) + ", assistant")
+    for turn in np.flatnonzero(~seen.to_numpy(zero_copy_only=False)):
+        findings.set(of[turn], "blank turn", f"message {turn - first[turn] + 1}, by {roles[turn]}")
+
+
+def _count(
+    rows: pa.Table, places: Counts, tokenizer: Tokenizer, findings: _Findings, tokens: Counts, trained: Counts
+) -> None:
+    """Count the tokens of complete rows into `tokens` and `trained`, at their places."""
+    kinds = rows["kind"].to_numpy()
+    texts = np.flatnonzero(kinds == "reading")
+    tokens[places[texts]] = trained[places[texts]] = tokenizer.of_texts(rows["text"].take(texts).to_pylist())
+    chats = np.flatnonzero(kinds != "reading")
+    prompts = rows["prompt"].take(chats).to_pylist()
+    sides = [rows["answer"].take(chats).to_pylist(), rows["rejected"].take(chats).to_pylist()]
+    for side, answers in zip(SAID[1:], sides, strict=True):
+        pairs = [
+            number
+            for number, answer in enumerate(answers)
+            if answer is not None and (side == "answer" or kinds[chats[number]] == "preference")
+        ]
+        counts, ends, problems = tokenizer.of_chats(
+            [prompts[number] for number in pairs], [answers[number] for number in pairs]
+        )
+        at = places[chats[pairs]]
+        for place, problem in zip(at, problems, strict=True):
+            if problem:
+                findings.set(place, "chat template", problem)
+        tokens[at] = np.maximum(tokens[at], counts)
+        trained[at] = ends if side == "answer" else np.minimum(trained[at], ends)

@@ -1,0 +1,168 @@
+"""The target's tokenizer and chat template: how long a row is, and how much of it is trained."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen.control_tokens import control_tokens
+from datagen.engines.identity import resolve
+from datagen.engines.special_tokens import special_tokens
+from datagen.errors import UserError
+from datagen.recipe.sections import VllmModel
+from datagen.stage import Context
+
+Counts = npt.NDArray[np.int64]
+Conversation = Sequence[Mapping[str, str]]
+
+UNBOUNDED = 10**9  # tokenizers without a length of their own say 10**30
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """
+    Whose tokens are counted, and how many a row may have.
+
+    Parameters
+    ----------
+    model
+        Folder or hub id of the tokenizer; "" where tokens cannot be counted.
+    longest
+        Tokens of the longest row; None for no limit.
+    name
+        What the recipe calls the model.
+    control
+        The control tokens of common families and of the recipe's models: no row may hold one.
+    """
+
+    model: str
+    longest: int | None
+    name: str
+    control: re.Pattern[str] = field(default_factory=control_tokens)
+
+    @property
+    def tokenizer(self) -> "Tokenizer | None":
+        """The tokenizer, loaded once a process; None where tokens cannot be counted."""
+        return _load(self.model) if self.model else None
+
+
+class Tokenizer:
+    """
+    Counts as trainers do: TRL's rules for text and for prompt and completion.
+
+    Parameters
+    ----------
+    tokenizer
+        One of transformers.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.has_template = bool(tokenizer.chat_template)
+
+    @property
+    def longest(self) -> int | None:
+        """The length that the tokenizer states, if it states one."""
+        stated: int = self._tokenizer.model_max_length
+        return stated if stated < UNBOUNDED else None
+
+    def of_texts(self, texts: Sequence[str]) -> Counts:
+        """Count the tokens of texts, each with the end token that trainers add."""
+        return self._count(texts, special=True) + 1
+
+    def of_chats(
+        self, prompts: Sequence[Conversation], answers: Sequence[str]
+    ) -> tuple[Counts, Counts, list[str | None]]:
+        """
+        Count the tokens of chats and of their answers.
+
+        Returns
+        -------
+        tokens, trained, problems
+            Of each chat: all tokens; those of the answer and its end; why the template cannot render it.
+        """
+        shown, whole, problems = (
+            [""] * len(prompts),
+            [""] * len(prompts),
+            list[str | None]([None] * len(prompts)),
+        )
+        for place, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            try:
+                shown[place], whole[place] = self.render(prompt, answer)
+            except Exception as error:  # a template raises what it likes: jinja2's errors, its own, TypeError
+                problems[place] = f"the chat template cannot render it: {error}"
+                continue
+            if not whole[place].startswith(shown[place]):
+                problems[place] = "the chat template writes the prompt differently before an answer"
+        tokens = self._count(whole)
+        return tokens, tokens - self._count(shown), problems
+
+    def render(self, prompt: Conversation, answer: str) -> tuple[str, str]:
+        """Write a prompt as it stands before its answer, and the whole chat; without a template, as text."""
+        messages = [dict(message) for message in prompt]
+        if not self.has_template:
+            before = "\n\n".join(message["content"] for message in messages) + "\n\n"
+            return before, before + answer + (self._tokenizer.eos_token or "")
+        render = self._tokenizer.apply_chat_template
+        chat = [*messages, {"role": "assistant", "content": answer}]
+        return render(messages, tokenize=False, add_generation_prompt=True), render(chat, tokenize=False)
+
+    def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
+        if not texts:
+            return np.zeros(0, np.int64)
+        read = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+        return np.array([len(tokens) for tokens in read], np.int64)
+
+
+def ruler(model: str, longest: int | None, context: Context) -> Ruler:
+    """
+    Decide whose tokens are counted and how many a row may have.
+
+    Parameters
+    ----------
+    model
+        Whose tokenizer: ``bundled``, a folder or a hub's id; "": that of the recipe's target.
+    longest
+        Tokens of the longest row; None: the target's ``max_model_len``, at most what its tokenizer states.
+    context
+        The running stage: its name and the recipe.
+
+    Raises
+    ------
+    UserError
+        When a tokenizer or a length was asked for and cannot be had.
+    """
+    target, control = context.models.role("target"), control_tokens(special_tokens(context.models))
+    spec = VllmModel(model=model) if model else target
+    if not isinstance(spec, VllmModel) or not find_spec("transformers"):
+        if model or longest:
+            raise UserError(
+                f"{context.stage}: tokens cannot be counted without a tokenizer. Name one in {context.stage}"
+                ".tokenizer (a folder, a hub's id, or bundled) and install datagen[cpu] or datagen[gpu]"
+            )
+        return Ruler("", None, spec.model, control)
+    found = Ruler(resolve(spec), longest, spec.model)
+    try:
+        stated = found.tokenizer.longest if found.tokenizer else None
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{context.stage}: the tokenizer of {spec.model!r} cannot be loaded ({reason}). "
+            f"Name another in {context.stage}.tokenizer: a folder with a checkpoint, a hub's id, or bundled"
+        ) from error
+    if longest is None:
+        limits = [stated, None if model else spec.max_model_len]
+        longest = min((limit for limit in limits if limit), default=None)
+    return Ruler(found.model, longest, spec.model, control)
+
+
+@lru_cache(maxsize=2)
+def _load(model: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    return Tokenizer(AutoTokenizer.from_pretrained(model))

@@ -1,0 +1,274 @@
+"""Shares, phases, domains, closed-book forms and the knowledge test."""
+
+import json
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from datagen.errors import UserError
+from datagen.schema import chat
+from datagen.stages.handoff.mix import stage
+from tests.support.rows import example, put_through
+
+PLAIN = {"closed_book": 0, "knowledge_test": 0, "max_share": {}, "validation": 0}
+SERVED = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
+
+
+def texts(count, source="a.md", task="mined", start=0):
+    return [
+        example(
+            "reading", text=f"Text {n} of {source}.", task=task, id=f"{source} {task} {n}", **at(source, n)
+        )
+        for n in range(start, start + count)
+    ]
+
+
+def at(source, document):
+    lineage = {"document_id": f"{source} {document}", "source": source, "requests": [], "parents": []}
+    return {"lineage": lineage | {"passage_id": f"{source} {document}"}}
+
+
+def pairs(count, source="a.md"):
+    return [
+        example(question=f"Q{n}?", answer="A", id=f"pair {source} {n}", **at(source, n)) for n in range(count)
+    ]
+
+
+def mixed(rows, size=None, output=None, **options):
+    return put_through(stage, rows, size, recipe=SERVED, output=output, **(PLAIN | options))
+
+
+def ids(rows):
+    return {row["id"] for row in rows}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), st.integers(1, 9), st.integers(1, 9))
+def test_realised_shares_are_those_asked_for_and_the_scarcest_part_is_used_up(a, b, c, one, two):
+    total = one + two + 2
+    shares = {"a": one / total, "b": two / total}  # 2 / total is left for the rest
+    rows = [*texts(a, "a.md"), *texts(b, "b.md"), *texts(c, "c.md")]
+    parts = {name: {"source": f"{name}.*", "share": share} for name, share in shares.items()}
+    kept, dropped = mixed(rows, size=101, parts=parts)
+    left = Counter(row["part"] for row in kept)
+    for name, share in (shares | {"rest": 2 / total}).items():
+        assert abs(left[name] - share * len(kept)) <= 1.5
+    used = {"a": left["a"] / a, "b": left["b"] / b, "rest": left["rest"] / c}
+    assert max(used.values()) == 1 or len(kept) < 3 * total
+    assert {row["reason"] for row in dropped} <= {"over the share"}
+
+
+def test_within_one_percent_on_a_large_set():
+    rows = [*texts(3000, "a.md"), *texts(2000, "b.md")]
+    kept, _ = mixed(rows, size=700, parts={"b": {"source": "b*", "share": 0.7}}, total=1500)
+    assert len(kept) == 1500 and abs(sum(row["part"] == "b" for row in kept) / 1500 - 0.7) < 0.01
+
+
+def test_a_refresh_keeps_what_was_taken():
+    parts = {"b": {"source": "b*", "share": 0.5}}
+    before, _ = mixed([*texts(400, "a.md"), *texts(100, "b.md")], parts=parts)
+    after, _ = mixed([*texts(500, "a.md"), *texts(120, "b.md")][::-1], size=50, parts=parts)
+    kept = ids(before) & ids(after)
+    # New rows take the place of some old ones; of those that stay in view most are taken again.
+    assert ids(texts(100, "b.md")) <= ids(after) and len(kept) > 0.9 * len(before)
+    more, _ = mixed([*texts(900, "a.md"), *texts(100, "b.md")], parts=parts)
+    assert {row["id"] for row in before if row["part"] == "b"} == {
+        row["id"] for row in more if row["part"] == "b"
+    }
+
+
+def test_a_shortage_names_what_is_missing():
+    rows = [*texts(100, "a.md"), *texts(10, "b.md")]
+    parts = {"rare": {"source": "b*", "share": 0.5}}
+    with pytest.raises(UserError, match=r"part 'rare' of phase 1: 50 asked for, 40 missing"):
+        mixed(rows, parts=parts, total=100)
+    with pytest.raises(UserError, match=r"part 'none'.*has no rows"):
+        mixed(rows, parts={"none": {"source": "x*", "share": 0.5}})
+    kept, _ = mixed(rows, parts=parts, total=100, shortage="fill")
+    assert Counter(row["part"] for row in kept) == {"rest": 90, "rare": 10}
+
+
+def test_rows_of_no_part_are_left_out():
+    kept, dropped = mixed([*texts(5, "a.md"), *texts(5, "b.md")], parts={"a": {"source": "a*", "share": 1}})
+    assert ids(kept) == ids(texts(5, "a.md"))
+    assert {row["reason"] for row in dropped} == {"in no part of the mixture"}
+
+
+def test_rows_that_no_trainer_could_use_take_no_room():
+    blank = [example("reading", text=" ", id=f"blank {n}", **at("b.md", n)) for n in range(5)]
+    kept, dropped = mixed([*texts(5), *texts(5, "b.md"), *blank], parts={"b": {"source": "b*", "share": 0.5}})
+    assert len(kept) == 10 and {row["reason"] for row in dropped} == {"incomplete"}
+
+
+def test_phases_come_in_their_order_and_each_has_its_shares(tmp_path):
+    rows = [*texts(900, "domain.md"), *texts(900, "general.md", task="general")]
+    general = {"task": "general"}
+    phases = [
+        {"share": 0.9, "parts": {"general": general | {"share": 0.6}}},
+        {"share": 0.1, "parts": {"general": general | {"share": 0.1}}},
+    ]
+    kept, _ = mixed(rows, phases=phases, total=1000, output=tmp_path)
+    counts = Counter((row["phase"], row["part"]) for row in kept)
+    assert counts == {(1, "general"): 540, (1, "rest"): 360, (2, "general"): 10, (2, "rest"): 90}
+    assert [row["phase"] for row in kept] == [1] * 900 + [2] * 100
+    plan = json.loads((tmp_path / "mixture.json").read_text())
+    assert plan["ordered"] and plan["requested"]["2/rest"] == 0.9
+
+
+def test_the_easiest_come_first():
+    rows = [row | {"ifd": n / 100} for n, row in enumerate(pairs(100))]
+    kept, _ = put_through(
+        stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, **(PLAIN | {"order": "difficulty"})
+    )
+    levels = [row["order"] for row in kept]
+    assert levels == sorted(levels) and set(levels) == set(range(10))
+    easiest = {row["id"] for row in kept[:10]}
+    assert easiest == ids(rows[:10])
+    with pytest.raises(UserError, match="no column 'ifd'"):
+        mixed(pairs(3), order="difficulty")
+
+
+def test_refusals_are_capped_in_each_domain():
+    refusals = [
+        example("refusal", question=f"R{n} {source}?", answer="No.", id=f"r {source} {n}", **at(source, n))
+        for source in ("law/x.md", "art/y.md")
+        for n in range(10)
+    ]
+    rows = [*pairs(40, "law/x.md"), *refusals]
+    domains = {"law": ["law/*"], "art": ["art/*"]}
+    kept, dropped = mixed(rows, domains=domains, max_share={"refusal": 0.2})
+    assert Counter(row["id"][:5] for row in kept if row["kind"] == "refusal") == {"r law": 10}
+    assert "10 rows in art; with 0 others" in dropped[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"parts": {"a": {"share": 0.7}, "b": {"share": 0.7}}},
+        {"phases": [{"share": 0.5, "parts": {"a": {"share": 1}}}]},
+        {"shortage": "fill", "parts": {"a": {"share": 1}}},
+        {"parts": {"a": {"share": 1}}, "phases": [{"parts": {"a": {"share": 1}}}]},
+    ],
+)
+def test_shares_that_cannot_be(wrong):
+    with pytest.raises(ValidationError):
+        stage.options.model_validate(wrong)
+
+
+def test_validation_aims_at_a_share_of_the_rows_of_each_kind():
+    # Few documents have all the pairs, and one has a third of the texts.
+    rows = [row | at("a.md", n % 40) for n, row in enumerate(pairs(120))]
+    rows += [row | at("a.md", n % 400) for n, row in enumerate(texts(600))]
+    rows += [row | at("a.md", 401) for row in texts(300, start=600)]
+    for seed in range(12):  # by the draws of documents alone, some of these are off by more than half
+        given = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=given, **(PLAIN | {"validation": 0.1}))
+        for kind, count in (("reading", 900), ("instruction", 120)):
+            held = sum(row["split"] == "validation" for row in kept if row["kind"] == kind)
+            assert 0.05 <= held / count <= 0.15, (seed, kind)
+
+
+def test_an_empty_validation_split_is_warned_of(tmp_path):
+    mixed([row | at("a.md", 0) for row in texts(50)], validation=0.05, output=tmp_path)
+    [warning] = json.loads((tmp_path / "mixture.json").read_text())["warnings"]
+    assert (
+        warning == "reading: validation has no rows; 0.05 of them was asked for, and they are of 1 document"
+    )
+
+
+TOWNS = [
+    "Arlen",
+    "Bexley",
+    "Corby",
+    "Dunmore",
+    "Elswick",
+    "Formby",
+    "Garstang",
+    "Hexham",
+    "Ilkley",
+    "Jarrow",
+    "Kelso",
+    "Louth",
+]
+
+
+def town(number, **fields):
+    asked = f"In which town does the harbour company number {number} keep its ledger?"
+    answer = TOWNS[number % len(TOWNS)]
+    context = f"The harbour company number {number} keeps its ledger in {answer}."
+    row = example(question=asked, context=context, answer=answer, id=f"town {number}", **at("a.md", number))
+    text = example("reading", text=context, id=f"text {number}", task="mined", **at("a.md", number))
+    return [row | fields, text]
+
+
+def towns(count=60):
+    return [row for number in range(count) for row in town(number)]
+
+
+def test_pairs_that_stand_alone_lose_their_passage_at_the_share_asked_for():
+    rows = [*towns(80), example(question="What does it say here?", context="C", answer="A", id="needs it")]
+    kept, _ = mixed(rows, closed_book=0.5)
+    asked = [row for row in kept if row["kind"] == "instruction"]
+    closed = [row for row in asked if row["context"] is None]
+    assert 25 < len(closed) < 55 and "needs it" not in ids(closed)
+    for row in closed:
+        assert row["prompt"] == chat(row["question"])
+    shown = [row for row in asked if row["context"]]
+    assert all(row["context"] in row["prompt"][0]["content"] for row in shown)
+    again, _ = mixed(rows[::-1], size=7, closed_book=0.5)
+    assert ids(closed) == {row["id"] for row in again if row["kind"] == "instruction" and not row["context"]}
+
+
+def test_what_a_refusal_declines_is_not_answered_closed_book_nor_tested():
+    [pair, _] = town(3)
+    declined = example("refusal", question=pair["question"], answer="I do not know.", id="declined")
+    kept, _ = mixed([*towns(), declined], closed_book=1, knowledge_test=0.9)
+    [row] = [row for row in kept if row["id"] == "town 3"]
+    assert row["context"] and row["split"] == "train"
+
+
+def test_the_knowledge_test_asks_closed_book_about_trained_passages_and_nowhere_else():
+    twin = town(5)[0] | {
+        "id": "twin",
+        "context": "Another passage.",
+        "prompt": chat(town(5)[0]["question"], "P"),
+    }
+    asking = [
+        example("reading", text=f"P. {town(n)[0]['question']} {TOWNS[n]}", id=f"asks {n}", **at("a.md", n))
+        for n in range(12)
+    ]
+    # Of these only other passages of their documents are trained.
+    others = [
+        town(n)[0] | {"id": f"no text {n}"} | {"lineage": at("a.md", n)["lineage"] | {"passage_id": "other"}}
+        for n in range(70, 90)
+    ]
+    about = [town(n)[1] for n in range(70, 90)]
+    rows = [*towns(), twin, *asking, *others, *about]
+    kept, dropped = mixed(rows, knowledge_test=0.5, validation=0.2)
+    tested = [row for row in kept if row["split"] == "knowledge_test"]
+    assert 10 < len(tested) < 45 and not any(name.startswith("no text") for name in ids(tested))
+    training = [row for row in kept if row["split"] == "train"]
+    read = {row["lineage"]["passage_id"] for row in training if row["kind"] == "reading"}
+    for row in tested:
+        assert row["context"] is None and row["prompt"] == chat(row["question"])
+        assert row["lineage"]["passage_id"] in read
+        said = row["knowledge"]
+        assert said["choices"][said["gold"]] == row["answer"] and len(set(said["choices"])) == 4
+        assert not any(row["question"] in (other["text"] or other["question"]) for other in training)
+    assert {row["reason"] for row in dropped} == {"asks what the knowledge test asks"}
+    # Towns come again, so that many answers are those of other pairs, but of other documents.
+    assert not any(row["knowledge"]["in_pairs"] for row in tested)
+
+
+def test_whether_a_pair_about_the_document_has_the_answer_is_told():
+    other = [
+        example(question=f"Who is {n}?", answer=TOWNS[n % 12], id=f"other {n}", **at("a.md", n))
+        for n in range(60)
+    ]
+    kept, _ = mixed([*towns(), *other], knowledge_test=0.5)
+    tested = [row for row in kept if row["split"] == "knowledge_test" and row["id"].startswith("town")]
+    assert tested and any(row["knowledge"]["in_pairs"] for row in tested)

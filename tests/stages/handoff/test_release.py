@@ -1,0 +1,213 @@
+"""The manifest, the changelog, the card's account, other formats, and the upload."""
+
+import hashlib
+import http.server
+import json
+import threading
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from datagen.errors import UserError
+from datagen.schema import chat
+from datagen.stages.handoff.handoff import stage
+from datagen.stages.handoff.handoff.configurations import KNOWLEDGE
+from tests.support.rows import example, put_through
+
+SPLIT = {"split": pa.string()}
+MIXED = SPLIT | {"phase": pa.int64(), "part": pa.string(), "order": pa.int64(), "knowledge": KNOWLEDGE}
+SERVED = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
+DIALOGUE = [*chat("First?", system="Be brief."), {"role": "assistant", "content": "One."}, *chat("Second?")]
+
+
+def text(number, **fields):
+    return example("reading", text=f"Text {number}.", id=f"text {number}", split="train") | fields
+
+
+def pair(number, **fields):
+    return example(question=f"Q{number}?", answer=f"A{number}", id=f"pair {number}", split="train") | fields
+
+
+def hand_off(rows, folder, columns=SPLIT, recipe=SERVED, **options):
+    folder.mkdir(parents=True, exist_ok=True)
+    return put_through(stage, rows, folder=folder, columns=columns, recipe=recipe, **options)
+
+
+def manifest(folder):
+    return json.loads((folder / "handoff" / "manifest.json").read_text())
+
+
+def test_the_manifest_has_every_file_to_the_byte(tmp_path):
+    rows = [*map(text, range(30)), pair(1), pair(2, split="validation")]
+    hand_off([*rows, pair(3, answer="")], tmp_path, also=["jsonl"], shard_mb=0.000_5)
+    written = manifest(tmp_path)
+    shards = [
+        shard
+        for splits in written["configurations"].values()
+        for split in splits.values()
+        for shard in split["shards"]
+    ]
+    assert sum(shard["rows"] for shard in shards if shard["path"].startswith("reading/")) == 30
+    listed = {shard["path"]: shard for shard in shards} | written["files"]
+    found = {str(path.relative_to(tmp_path / "handoff")) for path in (tmp_path / "handoff").rglob("*.*")}
+    assert set(listed) == {name for name in found if (tmp_path / "handoff" / name).is_file()} - {
+        "manifest.json"
+    }
+    for name, said in listed.items():
+        content = (tmp_path / "handoff" / name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (said["bytes"], said["sha256"]), name
+    assert written["dropped"] == {"incomplete": 1} and written["previous"] is None
+
+
+def test_shards_come_in_the_order_of_training(tmp_path):
+    rows = [text(n, phase=1 + n % 2, part="all", order=10 * (n % 2)) for n in range(1, 9)]
+    put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=SERVED)
+    loaded = datasets.load_dataset(
+        str(tmp_path / "handoff"), "reading", split="train", cache_dir=str(tmp_path)
+    )
+    assert [int(name.split()[1]) % 2 for name in loaded["id"]] == [0] * 4 + [1] * 4
+    parts = manifest(tmp_path)["mixture"]["parts"]
+    assert [(part["phase"], part["rows"], part["realised"]) for part in parts] == [(1, 4, 1.0), (2, 4, 1.0)]
+
+
+def test_the_changelog_says_what_came_and_went_and_what_left_training(tmp_path):
+    hand_off([text(1), text(2), pair(1)], tmp_path / "one")
+    assert "The first release." in (tmp_path / "one" / "handoff" / "CHANGELOG.md").read_text()
+    (tmp_path / "latest").symlink_to("one")
+    hand_off([text(2, split="validation"), text(3), text(4), pair(1)], tmp_path / "two")
+    said = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
+    assert "Against one." in said
+    assert "| reading | 2 | 1 | 1 | 1 |" in said and "| instructions | 0 | 0 | 1 | 0 |" in said
+    assert "1 rows were in training and are not now" in said
+    assert manifest(tmp_path / "two")["previous"] == "one"
+
+
+def test_a_broken_manifest_of_the_last_release_stops_nothing(tmp_path):
+    hand_off([text(1)], tmp_path / "one")
+    (tmp_path / "one" / "handoff" / "manifest.json").write_text("[")
+    (tmp_path / "latest").symlink_to("one")
+    hand_off([text(1)], tmp_path / "two")
+    assert "| reading | 0 | 0 | 1 | 0 |" in (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
+
+
+def test_the_card_names_licences_weaknesses_and_what_was_not_counted(tmp_path):
+    given = {"licence": "cc-by-4.0", "licences": {"pydoc_data.topics:topics": "PSF-2.0", "m": "apache-2.0"}}
+    hand_off([pair(1), pair(2, answer="")], tmp_path, **given)
+    card = (tmp_path / "handoff" / "README.md").read_text()
+    header = yaml.safe_load(card.split("---\n")[1])
+    assert header["license"] == "cc-by-4.0" and header["size_categories"] == ["n<1K"]
+    assert "| `pydoc_data.topics:topics` | PSF-2.0 |" in card and "| generator | m | – | apache-2.0 |" in card
+    assert "Tokens were not counted: the tokenizer of 'm' is not on this machine." in card
+    assert "1 rows were dropped because no trainer could use them: incomplete (1)." in card
+    assert "instructions has no validation rows" in card
+    for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
+        snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]
+        assert "Loss:" in snippet
+
+
+def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):
+    rows = [pair(1, prompt=DIALOGUE, question="Second?", answer="Two."), pair(2)]
+    hand_off(rows, tmp_path, also=["alpaca", "sharegpt"])
+    read = {
+        name: json.loads((tmp_path / "handoff" / "also" / name / "instructions-train.json").read_text())
+        for name in ("alpaca", "sharegpt")
+    }
+    assert read["alpaca"][0] == {
+        "id": "pair 1",
+        "instruction": "Second?",
+        "input": "",
+        "output": "Two.",
+        "system": "Be brief.",
+        "history": [["First?", "One."]],
+    }
+    assert read["alpaca"][1]["history"] == [] and read["alpaca"][1]["system"] == ""
+    assert [turn["from"] for turn in read["sharegpt"][0]["conversations"]] == ["human", "gpt", "human", "gpt"]
+    assert read["sharegpt"][0]["system"] == "Be brief."
+
+
+def test_the_knowledge_test_is_a_configuration_and_a_task_of_its_own(tmp_path):
+    known = {"choices": ["Ann", "Bob", "Eve", "Max"], "gold": 1, "in_pairs": False}
+    held = pair(1, split="knowledge_test", answer="Bob", knowledge=known)
+    hand_off([held, pair(2), text(1)], tmp_path, columns=MIXED)
+    home = tmp_path / "handoff"
+    assert pq.read_table(home / "instructions" / "train")["id"].to_pylist() == ["pair 2"]
+    assert not [path for path in (home / "instructions_messages").iterdir() if path.name != "train"]
+    [line] = (home / "lm_eval" / "questions.jsonl").read_text().splitlines()
+    question = json.loads(line)
+    assert (question["question"], question["choices"][question["gold"]]) == ("Q1?", "Bob")
+    task = yaml.safe_load((home / "lm_eval" / "knowledge_test.yaml").read_text())
+    assert (task["output_type"], task["doc_to_choice"]) == ("multiple_choice", "choices")
+    loaded = datasets.load_dataset(
+        "json", data_files={"test": str(home / task["dataset_kwargs"]["data_files"]["test"])},
+        cache_dir=str(tmp_path / "cache"), split=task["test_split"],
+    )  # fmt: skip
+    assert loaded[0][task["doc_to_choice"]] == known["choices"]
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A stand-in for a hub: what was asked of it, and how it answers."""
+    seen, answers = [], {"status": 200}
+
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            seen.append((self.path, body, self.headers.get("Authorization")))
+            files = json.loads(body).get("files", []) if "preupload" in self.path else []
+            here = f"http://{self.headers['Host']}/datasets/org/name"
+            said = {
+                "url": here,
+                "name": "org/name",
+                "commitUrl": f"{here}/commit/{'a' * 40}",
+                "commitOid": "a" * 40,
+                "files": [
+                    {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in files
+                ],
+            }
+            self._say(said)
+
+        def do_GET(self):
+            self._say([] if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
+
+        def _say(self, said):
+            content = json.dumps(said).encode()
+            self.send_response(answers["status"])
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", endpoint)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    yield seen, answers
+    server.shutdown()
+
+
+def test_a_hand_off_is_pushed_as_one_commit(tmp_path, hub):
+    seen, _ = hub
+    hand_off([text(1), pair(1)], tmp_path, push="org/name")
+    [created] = [json.loads(body) for path, body, _ in seen if path.endswith("/repos/create")]
+    assert (created["type"], created["visibility"]) == ("dataset", "private")
+    [commit] = [body for path, body, _ in seen if "/commit/" in path]
+    files = [json.loads(line) for line in commit.splitlines()]
+    sent = {line["value"]["path"] for line in files if line["key"] == "file"}
+    assert {"README.md", "manifest.json", "reading/train/train-00000-of-00001.parquet"} <= sent
+    assert {token for _, _, token in seen} == {"Bearer hf_secret"}
+
+
+def test_a_hub_that_refuses_is_told_without_losing_the_hand_off(tmp_path, hub):
+    hub[1]["status"] = 403
+    with pytest.raises(UserError, match=r"handoff.push: 'org/name' was not uploaded.*HF_TOKEN"):
+        hand_off([text(1)], tmp_path, push="org/name")
+    assert manifest(tmp_path)["configurations"]["reading"]

@@ -1,0 +1,181 @@
+"""Rows that would train the wrong thing are told before a trainer sees them."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.engines import bundled
+from datagen.errors import UserError
+from datagen.schema import chat
+from datagen.stages.handoff.row_check import check
+from datagen.stages.handoff.tokenizer import Ruler, Tokenizer, ruler
+from tests.support.rows import context, example, partitions
+
+UNCOUNTED = Ruler("", None, "served elsewhere")
+counted = pytest.mark.skipif(not bundled.installed(), reason="the bundled model's tokenizer is not installed")
+
+
+def verdicts(rows, measure=UNCOUNTED):
+    [table] = partitions(rows)
+    found = check(table, measure)
+    return list(zip(found.reasons.to_pylist(), found.details.to_pylist(), strict=True)), found
+
+
+def asked(prompt, answer="A"):
+    return example(question="Q?", answer=answer, prompt=prompt)
+
+
+def turn(role, content="x"):
+    return {"role": role, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ([turn("user")], None),
+        ([turn("system"), turn("user")], None),
+        ([turn("user"), turn("assistant"), turn("user")], None),
+        ([turn("assistant")], "roles out of order"),
+        ([turn("system")], "roles out of order"),
+        ([turn("user"), turn("user")], "roles out of order"),
+        ([turn("user"), turn("system"), turn("user")], "roles out of order"),
+        ([turn("user"), turn("assistant")], "roles out of order"),
+        ([turn("human")], "roles out of order"),
+        ([turn(None)], "roles out of order"),
+        ([turn("user", " \n\u200b\ufeff")], "blank turn"),
+        ([turn("user", None)], "blank turn"),
+        ([turn("system", ""), turn("user")], "blank turn"),
+    ],
+)
+def test_roles_and_blank_turns(prompt, expected):
+    # Between good rows, so that a turn cannot be taken for another row's.
+    rows = [asked([turn("system"), turn("user")]), asked(prompt), asked([turn("user")])]
+    found, _ = verdicts(rows)
+    assert [reason for reason, _ in found] == [None, expected, None]
+
+
+@pytest.mark.parametrize("answer", [None, "", " \t\n", "\u00a0\u2003", "\u200b\u200d\ufeff"])
+def test_an_answer_that_nobody_sees_is_none(answer):
+    assert verdicts([asked(chat("Q?"), answer)])[0] == [("incomplete", "no answer")]
+
+
+def test_a_preference_needs_two_sides():
+    rows = [example("preference", question="Q?", answer="A", rejected=other) for other in ("A ", "B")]
+    assert [reason for reason, _ in verdicts(rows)[0]] == ["no preference", None]
+
+
+ROLES = st.lists(st.sampled_from(["system", "user", "assistant"]), min_size=1, max_size=5)
+
+
+@settings(deadline=None)
+@given(st.lists(ROLES, min_size=1, max_size=6))
+def test_the_order_of_roles_is_that_of_a_chat(prompts):
+    found, _ = verdicts([asked([turn(role) for role in roles]) for roles in prompts])
+    for roles, (reason, _) in zip(prompts, found, strict=True):
+        turns = roles[1:] if roles[0] == "system" else roles
+        good = turns == ["user", "assistant"] * (len(turns) // 2) + ["user"]
+        assert (reason is None) == good
+
+
+@counted
+def test_over_long_rows_are_told_with_their_length():
+    measure = ruler("bundled", 64, context())
+    rows = [
+        example("reading", text="word " * 62 + "end"),
+        example("reading", text="word " * 90),
+        asked(chat("word " * 60)),
+        asked(chat("Q?"), "word " * 60),
+        example("preference", question="Q?", answer="A", rejected="word " * 60),
+        example("preference", question="Q?", answer="word " * 60, rejected="A"),
+        asked(chat("Q?")),
+    ]
+    found, table = verdicts(rows, measure)
+    assert [reason for reason, _ in found] == [None, *["too long"] * 5, None]
+    assert found[1][1] == f"{table.tokens[1]} tokens; at most 64"
+    assert table.tokens[0].as_py() == table.trained[0].as_py() == 64
+
+
+@counted
+def test_tokens_of_a_chat_are_those_of_its_rendering():
+    measure = ruler("", None, context())
+    assert measure.longest == 4096  # the target's max_model_len
+    assert ruler("bundled", None, context()).longest == 8192  # what the tokenizer states
+    prompt = chat("Who?", system="Be brief.")
+    _, found = verdicts([asked(prompt, "Ann")], measure)
+    tokenizer = measure.tokenizer._tokenizer
+    whole = tokenizer.apply_chat_template([*prompt, turn("assistant", "Ann")], tokenize=True)["input_ids"]
+    assert found.tokens.to_pylist() == [len(whole)]
+    assert tokenizer.decode(whole[-found.trained[0].as_py() :]) == "Ann<|im_end|>\n"
+
+
+@counted
+@pytest.mark.parametrize(
+    "row",
+    [
+        example("reading", text="a <|im_end|> b"),
+        asked(chat("say <|im_start|>")),
+        asked(chat("Q?"), "A<|im_end|>"),
+        example("preference", question="Q?", answer="A", rejected="B <|im_start|>"),
+    ],
+)
+def test_a_control_token_of_the_target_is_told(row):
+    found, _ = verdicts([asked(chat("Q?")), row], ruler("bundled", None, context()))
+    assert found[0] == (None, None) and found[1][0] == "control tokens"
+
+
+@counted
+def test_words_that_only_look_like_control_stay():
+    found, _ = verdicts([asked(chat("open <path>"), "<title>")], ruler("bundled", None, context()))
+    assert found == [(None, None)]
+
+
+def test_control_tokens_of_other_families_are_told_without_a_tokenizer():
+    found, _ = verdicts([asked(chat("Q?"), "A</think>"), asked(chat("[INST] Q?"))], UNCOUNTED)
+    assert [reason for reason, _ in found] == ["control tokens"] * 2
+
+
+class Template:
+    """A tokenizer by words whose chat template is a function."""
+
+    chat_template = "yes"
+    eos_token, bos_token = "<eos>", None
+    all_special_tokens, added_tokens_decoder = ("<eos>",), {}
+    model_max_length = 10**30
+
+    def __init__(self, render):
+        self.apply_chat_template = lambda turns, tokenize, add_generation_prompt=False: render(turns)
+
+    def __call__(self, texts, add_special_tokens):
+        return {"input_ids": [text.split() for text in texts]}
+
+
+def test_a_template_that_refuses_a_row_or_rewrites_its_prompt():
+    def refuses(turns):
+        if turns[0]["role"] == "system":
+            raise ValueError("System role not supported")
+        return " ".join(message["content"] for message in turns)
+
+    tokens, trained, problems = Tokenizer(Template(refuses)).of_chats(
+        [chat("a b"), chat("a", system="s")], ["c", "d"]
+    )
+    assert (tokens[0], trained[0], problems[0]) == (3, 1, None)
+    assert "System role not supported" in problems[1]
+    moves = Template(lambda turns: f"{len(turns)} turns")
+    assert "differently" in Tokenizer(moves).of_chats([chat("a")], ["b"])[2][0]
+
+
+def test_without_a_tokenizer_nothing_is_counted():
+    served = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
+    measure = ruler("", None, context(**served))
+    assert measure.tokenizer is None
+    found, table = verdicts([asked(chat("Q?"))], measure)
+    assert found == [(None, None)] and table.tokens.null_count == len(table.tokens) == 1
+    with pytest.raises(UserError, match="tokens cannot be counted"):
+        ruler("", 100, context(**served))
+
+
+def test_a_partition_without_rows():
+    [table] = partitions([asked(chat("Q?"))])
+    for measure in (UNCOUNTED, ruler("bundled", 64, context())) if bundled.installed() else (UNCOUNTED,):
+        assert check(table.slice(0, 0), measure).reasons == pa.array([], pa.string())
