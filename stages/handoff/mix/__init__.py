@@ -15,6 +15,7 @@ Put the kinds together: splits, a test of what was learnt, shares of the parts, 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from math import floor
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ from datagen.stages.handoff.mix import ledger as ledgers
 from datagen.stages.handoff.mix import questions, splits
 from datagen.stages.handoff.mix.ledger import Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
-from datagen.stages.handoff.row_check import check
+from datagen.stages.handoff.row_check import Checked, check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
 from datagen.store.parquet import write_json
 
@@ -195,8 +196,7 @@ def _allot(
     """Drop what the shares have no room for; rows that no trainer could use are told first."""
     weights = np.ones(len(ledger), np.float64)
     measure = _hand_off_ruler(context, options)
-    for number, reader in enumerate(partitions.readers):
-        found = check(reader(None), measure)
+    for number, found in enumerate(context.each(partial(_check, measure), partitions.readers)):
         mine = ledger.partition(number)
         bad = np.array([reason is not None for reason in found.reasons.to_pylist()], bool)
         for reason in set(found.reasons.drop_null().to_pylist()):
@@ -216,6 +216,10 @@ def _allot(
     size = f"a mixture of {allotted.total:,.0f} {options.by.replace('_', ' ')} has no room for it"
     _drop(reasons, details, left, "over the share", size)
     return allotted
+
+
+def _check(measure: Ruler, reader: Any) -> Checked:
+    return check(reader(None), measure)
 
 
 def _hand_off_ruler(context: Context, options: Options) -> Ruler:
