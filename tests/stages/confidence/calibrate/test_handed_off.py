@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage
 from datagen.stages.confidence.calibrate import stage
 from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.confidence.labels import file
@@ -87,3 +88,10 @@ def test_without_a_promise_it_says_why_and_without_calibrate_nothing(calibrated,
     assert (found["rows"], found["others"], found["why"]) == (0, 3000, "no labels")
     assert stated(iter([]), context("handoff", tmp_path, stages={"handoff": None})) == []
     assert np.isfinite(found["bound"])
+
+
+def test_in_the_default_line_nothing_behind_calibrate_drops_instructions_and_no_judge_is_asked_for_nothing():
+    behind = DEFAULT_PIPELINE[DEFAULT_PIPELINE.index("calibrate") + 1 :]
+    assert behind == ("mix", "handoff")
+    scoring = [name for name in DEFAULT_PIPELINE if find_stage(name).name in ("score", "consistency")]
+    assert scoring == []
