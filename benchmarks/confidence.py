@@ -135,9 +135,9 @@ def score(
 
 
 def scoring() -> dict[str, str]:
-    """List the installed stages of the line that score examples: those before calibrate that refine them."""
+    """List the installed stages of the line that score examples: those before curate that refine them."""
     before = [
-        name for name in DEFAULT_PIPELINE[: DEFAULT_PIPELINE.index("calibrate")] if name in installed_stages()
+        name for name in DEFAULT_PIPELINE[: DEFAULT_PIPELINE.index("curate")] if name in installed_stages()
     ]
     stages = {name: find_stage(name) for name in before}
     return {name: name for name, stage in stages.items() if stage.takes == stage.gives == "examples"}

@@ -74,7 +74,7 @@ BUILT_IN = (
     BuiltIn("propose", "confidence.auto_correct:propose"),
     BuiltIn("validate", "confidence.validate:stage"),
     BuiltIn("measure", "confidence.measure:stage", default=True),
-    BuiltIn("score", "confidence.score:stage", default=True),
+    BuiltIn("score", "confidence.score:stage"),
     BuiltIn("consistency", "confidence.consistency:stage"),
     BuiltIn("auto_correct", "confidence.auto_correct:stage"),
     BuiltIn("difficulty", "confidence.difficulty:stage"),

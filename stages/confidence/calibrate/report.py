@@ -19,7 +19,13 @@ from datagen.stages.confidence.labels.draw import LEARN
 from datagen.store.parquet import write_json, write_table
 
 COVERAGES = 10  # points of the risk-coverage curve that are shown
-SAMPLE = "sample.parquet"  # group, id, right, confidence, later: the random sample in the order of its draws
+SAMPLE = "sample.parquet"  # of each group, the random sample in the order of its draws
+SAMPLED = pa.schema(
+    [
+        *(("group", pa.string()), ("id", pa.string()), ("right", pa.bool_())),
+        *(("confidence", pa.float64()), ("later", pa.bool_())),
+    ]
+)
 
 
 def write(
@@ -28,18 +34,15 @@ def write(
     """Write all of it; `labels` is the number of labels that there are."""
     described = {name: describe(one, promises[name], gone) for name, one in known.items()}
     write_json(described, context.output / "report.json")
-    tables = [
-        pa.table(
-            {"group": [name] * len(one.sample.id)} | {part: getattr(one.sample, part) for part in SAMPLED}
-        )
-        for name, one in known.items()
-    ]
-    write_table(pa.concat_tables(tables), context.output / SAMPLE)
+    tables = [_sampled(name, one) for name, one in known.items()]
+    write_table(pa.concat_tables([SAMPLED.empty_table(), *tables]), context.output / SAMPLE)
     population.write(dict(_promised(known, promises, context)), context.output)
     context.notice(_notices(known, promises, gone, context) if labels else [])
 
 
-SAMPLED = ("id", "right", "confidence", "later")
+def _sampled(name: str, known: Known) -> pa.Table:
+    columns = {part: getattr(known.sample, part) for part in SAMPLED.names[1:]}
+    return pa.table({"group": [name] * len(known.sample.id)} | columns, schema=SAMPLED)
 
 
 def _promised(

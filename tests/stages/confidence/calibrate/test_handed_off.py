@@ -6,9 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage
 from datagen.stages.confidence.calibrate import stage
+from datagen.stages.confidence.calibrate.evidence import lower_bound
 from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.confidence.labels import file
+from datagen.store.parquet import read_part
 from tests.stages.confidence.calibrate.test_calibrate import SCORES, planted, verdicts
 from tests.support.rows import context, example, partitions, put_through
 
@@ -75,6 +78,9 @@ def test_what_the_rows_that_are_left_show_by_themselves_is_promised_with_a_wider
     assert (found["rows"], found["why"]) == (len(left), "")
     assert found["judged"] < promise["above"]
     assert 0.9 <= found["bound"] < found["right"] / found["judged"]
+    sample = read_part(tmp_path / "2026-1" / "stages" / "calibrate" / "sample.parquet").to_pylist()
+    right = np.array([one["right"] for one in sample if one["id"] in {row["id"] for row in left}])
+    assert found["bound"] == lower_bound(right, len(left), 0.1 / 40)  # any of 40 could have been promised
 
 
 def test_without_a_promise_it_says_why_and_without_calibrate_nothing(calibrated, tmp_path):
@@ -87,3 +93,10 @@ def test_without_a_promise_it_says_why_and_without_calibrate_nothing(calibrated,
     assert (found["rows"], found["others"], found["why"]) == (0, 3000, "no labels")
     assert stated(iter([]), context("handoff", tmp_path, stages={"handoff": None})) == []
     assert np.isfinite(found["bound"])
+
+
+def test_in_the_default_line_nothing_behind_calibrate_drops_instructions_and_no_judge_is_asked_for_nothing():
+    behind = DEFAULT_PIPELINE[DEFAULT_PIPELINE.index("calibrate") + 1 :]
+    assert behind == ("mix", "handoff")
+    scoring = [name for name in DEFAULT_PIPELINE if find_stage(name).name in ("score", "consistency")]
+    assert scoring == []

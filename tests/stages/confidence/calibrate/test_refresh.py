@@ -102,6 +102,21 @@ def test_the_promise_outlives_runs_that_could_not_make_it(home):
     assert back["promise"]["threshold"] == first["promise"]["threshold"]
 
 
+def test_a_run_that_promises_one_task_keeps_the_earlier_promise_of_another(home):
+    one, first = planted(1500, "one")
+    other, second = planted(1500, "other", seed=3)
+    labels = verdicts(first, 700), verdicts(second, 700)
+    both = {"promise": {"instruction/one": 0.9, "instruction/other": 0.9, "instruction": 0.9}}
+    rows = [*one, *other]
+    home("2026-1", rows, labels[0], **both)
+    home("2026-2", rows, labels[1], **both)
+    new, _ = planted(400, "one", seed=9)
+    new = [row | {"id": row["id"] + "new"} for row in new]
+    kept, _, notices = home("2026-3", [*rows, *new], labels[0], **both)
+    assert any(said.startswith("instruction/one: 400 rows came after 2026-1") for said in notices)
+    assert {row["threshold"] for row in kept if row["id"].endswith("new")} == {None}
+
+
 def test_another_seed_draws_another_sample_and_knows_no_earlier_one(home):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
