@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from datagen.schema import content_id, pick
-from datagen.stages.shared.passage import NUMBER, Words, phrase_in, words_of
+from datagen.stages.shared.language.words import NUMBER, words_of
+from datagen.stages.shared.passage import Words, phrase_in
 
 ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from datagen.stages.exercises.marked.candidates import Candidate
-from datagen.stages.shared.passage import Passage, Words, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, Words
 from datagen.synthesizer.mined import COPULAS, lowered
 
 MOST_SUBJECT = 9  # words

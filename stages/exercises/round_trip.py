@@ -19,7 +19,8 @@ from datagen.request import Answer, Reject, Request
 from datagen.stage import Context
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
-from datagen.stages.shared.passage import Passage, Words, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, Words
 
 TASK = "round_trip"
 OWN, OTHER = "own", "other"

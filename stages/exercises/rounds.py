@@ -21,7 +21,8 @@ from datagen.stage import Context, Options
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import Task, find_task, task_names
-from datagen.stages.shared.passage import Passage, words_for, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, words_for
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
 Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]

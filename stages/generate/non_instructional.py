@@ -23,7 +23,8 @@ from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import Passage, words_for, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, words_for
 from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
 from datagen.stages.shared.tokens import Ruler, ruler
 

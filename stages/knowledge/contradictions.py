@@ -30,7 +30,8 @@ from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.filter import dedup
 from datagen.stages.filter.dedup.pairs import Work
 from datagen.stages.filter.dedup.sketch import Reader, Sketches
-from datagen.stages.shared.passage import Words, words_for, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Words, words_for
 from datagen.stages.shared.similarity.ngrams import Numbers
 from datagen.store.parquet import write_json
 

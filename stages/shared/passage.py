@@ -13,17 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from datagen.stage import Context
+from datagen.stages.shared.language.words import cluster, edges, words_of
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
 
-# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-SPACED = rf"[^\W{UNSPACED}]"
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-WORD = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+(?:'{SPACED}+)*")
-# Where a line may have been broken without a blank that shows in one line: see `sentences.unwrap`.
-SEAM = re.compile(rf"[{UNSPACED}-]")
 INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
 WORDS = "instructions/words"
@@ -180,13 +172,12 @@ class Passage:
 
         White space, the case of letters and the kind of quotation marks may differ: passages are often
         hard-wrapped, and models change what quotes look like. In scripts with spaces a quote must begin
-        and end at a word's edge.
+        and end at a word's edge, in others at a letter's.
         """
         parts = [_pattern(part) for part in quote.split()]
         if not parts:
             return None
-        before = rf"(?<!{SPACED})" if re.match(SPACED, quote.lstrip()) else ""
-        after = rf"(?!{SPACED})" if re.search(rf"{SPACED}\Z", quote.rstrip()) else ""
+        before, after = edges(quote, ascii_only=self.text.isascii())
         # The edges' classes are large, and compiling them without regard to case takes 10 ms.
         quoted = r"\s+".join(parts)
         found = re.search(f"{before}(?i:{quoted}){after}", self.text)
@@ -211,12 +202,8 @@ def _unmarked(span: str) -> str:
 
 def _pattern(word: str) -> str:
     escaped = QUOTES.sub(f"(?:{QUOTES.pattern})", re.escape(word).replace(r"\-", "-"))
-    return SEAM.sub(r"\g<0>\\s*", escaped)
-
-
-def words_of(text: str) -> list[str]:
-    """List the words of a text, case-folded; numbers are words, without spaces each character is one."""
-    return WORD.findall(text.casefold().replace("’", "'"))
+    # A line may have been broken here without a blank that shows in one line: see `sentences.unwrap`.
+    return re.sub("-" if word.isascii() else f"{cluster()}|-", r"\g<0>\\s*", escaped)
 
 
 def phrase_in(words: Sequence[str], phrases: Collection[str]) -> str:

@@ -29,7 +29,8 @@ from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.passage import Passage, overlap, words_for, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, overlap, words_for
 from datagen.stages.shared.render.exercises import unnumbered
 from datagen.stages.shared.segment.blocks import plain
 from datagen.stages.shared.segment.headings import propose

@@ -9,12 +9,12 @@ them are, `datagen.stages.exercises.marked.candidates` decides.
 import re
 from collections.abc import Collection, Iterator
 
-from datagen.stages.shared.passage import NUMBER, Words, words_of
+from datagen.stages.shared.language.words import COMPOUND, NUMBER, case_folded, words_of
+from datagen.stages.shared.passage import Words
 
 MOST, LONGEST_WHOLE = 15, 24  # words of an answer, and of one that takes most of its sentence
 PHRASE = 6  # words of a term, of a subject, or of what a sentence or a clause ends with
 
-TOKEN = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|\w+(?:[-'’./]\w+)*")
 INITIALS = re.compile(r"(?:\w\.)+\w")  # U.S, with a full stop of its own behind it
 MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(?! )([^*]+)(?<! )\*+)(?!\w)")
 YEAR = re.compile(r"1\d{3}|20\d{2}")
@@ -30,9 +30,9 @@ class Sentence:
 
     def __init__(self, line: str, words: Words) -> None:
         self.line, self.words = line, words
-        self.spans = [match.span() for match in TOKEN.finditer(line)]
+        self.spans = COMPOUND.spans(line)
         self.tokens = [line[start:end] for start, end in self.spans]
-        self.folded = [token.casefold().replace("’", "'") for token in self.tokens]
+        self.folded = [case_folded(token) for token in self.tokens]
         self.auxiliaries = words.verbs | words.modals
         self._small = words.stop | words.modals | words.prepositions
 

@@ -16,7 +16,8 @@ from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import Task, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
-from datagen.stages.shared.passage import Passage, Words, phrase_in, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, Words, phrase_in
 
 QUESTION = Line(160, QUESTION_MARKS)
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something

@@ -9,7 +9,8 @@ from datagen.request import Answer, Reject
 from datagen.stages.exercises.task import Task, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
-from datagen.stages.shared.passage import Passage, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 
 
 class Output(BaseModel):

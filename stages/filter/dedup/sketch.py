@@ -18,18 +18,9 @@ import pyarrow.compute as pc
 
 from datagen.stages.filter.dedup.alike import SHINGLE, TELLING, Texts
 from datagen.stages.filter.dedup.minhash import band_keys, signatures
+from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.ranking import SCORES, scores
-from datagen.stages.shared.similarity.ngrams import (
-    FACTOR,
-    OTHER,
-    Hashes,
-    Numbers,
-    Words,
-    digest,
-    mix,
-    ngrams,
-    words,
-)
+from datagen.stages.shared.similarity.ngrams import FACTOR, OTHER, Hashes, Numbers, digest, mix, ngrams
 
 if TYPE_CHECKING:
     from datagen.stages.filter.dedup import Options

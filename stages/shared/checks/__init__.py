@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from datagen.request import Reject
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
-from datagen.stages.shared.passage import NUMBER, Passage, Words, opening, overlap, phrase_in, words_of
+from datagen.stages.shared.language.words import NUMBER, words_of
+from datagen.stages.shared.passage import Passage, Words, opening, overlap, phrase_in
 
 CLOSING = " \"'”’»)]*_」』）】`"
 # What templates and markup leave behind; text that the passage holds too is its subject and no leftover.

@@ -9,7 +9,7 @@ import re
 
 import pyarrow as pa
 
-from datagen.stages.shared.similarity.ngrams import words
+from datagen.stages.shared.language.columns import words
 
 # A name is written with a capital where no sentence opens; scripts without case have none.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")

@@ -1,15 +1,14 @@
 """
 Whether two answers say the same, told from their words.
 
-Answers are cut into words: Unicode folded, without articles, number words as digits, every Han or kana
-sign a word of its own. Two words are the same when they are equal, or when both are long and almost
+Answers are cut into words (`datagen.stages.shared.language.words.ANSWERS`), without articles, number words
+as digits. Two words are the same when they are equal, or when both are long and almost
 equal (`WORD_LIKENESS`, first letters equal): "organisation" and "organization", not "1912" and "1913"
 nor "mutable" and "immutable". Above the words it is a fuzzy match of sequences, so that one measure
 covers equality, containment of the reference in a longer answer, and partial agreement.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
 from datagen.errors import UserError
+from datagen.stages.shared.language.words import ANSWERS
 
 # One wrong letter in eight, two in sixteen; a shorter word must be equal, and so must any with a digit.
 WORD_LIKENESS = 0.87
@@ -32,14 +32,7 @@ DOUBTFUL = 0.5
 # Share of an answer's words that must be its own for it to be more than an echo of the question.
 FRESH = 0.3
 
-_WORD = re.compile(
-    r"(?<![\w.])[-\u2212]\d[\d.]*\d|(?<![\w.])[-\u2212]\d"  # -273.15
-    r"|\d+(?:\.\d+)+|%"
-    r"|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"  # kana and Han: no spaces between words
-    r"|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
 _SIGN = re.compile(r"\w+|[^\w\s]+")
-_THOUSANDS = re.compile(r"(?<=\d)[,\u202f'’](?=\d{3}(?!\d))")
 _ARTICLES = frozenset(("a", "an", "the"))
 _NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six"),
@@ -62,8 +55,7 @@ _ABSTENTION = re.compile(
 
 def words(text: str, stop: Collection[str] = ()) -> list[str]:
     """Cut a text into its words in the form in which they are compared, stop words left out."""
-    folded = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2212", "-")
-    found = (_SPELLINGS.get(word, word) for word in _WORD.findall(folded) if word not in stop)
+    found = (_SPELLINGS.get(word, word) for word in ANSWERS(text) if word not in stop)
     return [_singular(word) for word in found if word not in _ARTICLES]
 
 

@@ -13,6 +13,8 @@ import string
 from collections.abc import Iterator
 from functools import lru_cache
 
+from datagen.stages.shared.language.scripts import SEAMLESS, characters
+
 # Abbreviations that stand before a name, and those that stand before a number. One that may end a
 # sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that it does not.
 BEFORE_NAMES = re.compile(
@@ -50,7 +52,7 @@ MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
 LOOK_BACK = 24  # characters in which an abbreviation is looked for
 
 LINE_BREAK = re.compile(r"\s*\n\s*")
-CJK = re.compile(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]")
+CJK = re.compile(f"[{characters(SEAMLESS)}]")
 
 OPENING = re.compile(r"([\"'“‘«*「『]*)[(\[¿¡（]*([^\W\d_])")
 CLOSED = re.compile(r"[.!?…؟۔।。！？｡][\"'”’»)\]」』）】]*\Z")

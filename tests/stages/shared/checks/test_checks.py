@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from datagen.request import Reject
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import Passage, Words, words_for, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, Words, words_for
 from tests.support.rows import context
 
 WORDS = words_for(context())
