@@ -253,7 +253,9 @@ def lineage(
     """
     known = dict(parent.get("lineage") or {})
     if not known:  # a passage
-        known = {name: parent.get(name) for name in ("document_id", "source", "title", "start", "end")}
+        known = {
+            name: parent.get(name) for name in ("document_id", "source", "title", "language", "start", "end")
+        }
         known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
     prompt, prompt_hash = template
     if answers:

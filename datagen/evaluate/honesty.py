@@ -27,7 +27,9 @@ from datagen.request import Answer, Completion, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices
 from datagen.stages.knowledge.probe.knowledge import said
+from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
+from datagen.stages.shared.language.rules import Language, language_of
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
@@ -43,6 +45,7 @@ class Question:
     text: str
     right: tuple[str, ...]
     lettered: choices.Lettered | None
+    language: Language
 
 
 def read_set(path: Path) -> list[Question]:
@@ -78,7 +81,9 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
         text = "\n".join(
             [text, *(f"{letter}) {option}" for letter, option in zip(letters, options, strict=True))]
         )
-    return Question(text, (row["answer"], *row.get("aliases", ())), choices.lettered(text, row["answer"]))
+    language = language_of(detect_language(f"{text} {row['answer']}"))
+    right = (row["answer"], *row.get("aliases", ()))
+    return Question(text, right, choices.lettered(text, row["answer"], language), language)
 
 
 def read_model(given: str) -> Any:
@@ -181,21 +186,27 @@ def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
             confidence = found[best]
         else:
             text = said(given[0])
-            right = any(likeness(text, answer, question.text) >= RIGHT for answer in question.right)
-            declined, confidence = declines(text, question.text), math.exp(mean_logprob(given) or 0.0)
+            right = any(
+                likeness(text, answer, question.text, language=question.language) >= RIGHT
+                for answer in question.right
+            )
+            declined, confidence = (
+                declines(text, question.text, question.language),
+                math.exp(mean_logprob(given) or 0.0),
+            )
     except Reject:
         return Seen(False, False, 0.0)
     yes, no = (math.exp(score) for score in sure.completion.choices or (0.0, 0.0))
     return Seen(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
 
 
-def declines(text: str, question: str) -> bool:
+def declines(text: str, question: str, language: Language) -> bool:
     """Tell whether an answer declines, in common words or in those that refusals are taught in."""
-    if abstains(text) and not abstains(question):
+    if abstains(text, language=language) and not abstains(question, language=language):
         return True
-    line = f" {' '.join(words(text))} "
+    line = f" {' '.join(words(text, language=language))} "
     statements = (statement for name in WORDINGS for statement in load(name).fields["statements"])
-    return any(f" {' '.join(words(statement))} " in line for statement in statements)
+    return any(f" {' '.join(words(statement, language=language))} " in line for statement in statements)
 
 
 def _likeliest(scores: Sequence[float]) -> int:

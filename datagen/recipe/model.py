@@ -51,6 +51,12 @@ class Source(Section):
     title_field: str = Field("title", description="JSONL and Parquet: the field that holds the title, if any")
     id_field: str = Field("id", description="JSONL and Parquet: the field that names the record, if any")
 
+    language: str = Field(
+        "",
+        pattern=r"^([a-z]{2,3})?$",
+        description="An ISO 639 code such as de, for all its documents; left out: told from each text",
+    )
+
     @model_validator(mode="after")
     def _one_of(self) -> "Source":
         if bool(self.path) == bool(self.python):
@@ -229,6 +235,9 @@ class Recipe(Section):
     budget: Budget = Field(Budget(), description="What the run may spend before it stops")
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    lists: tuple[str, ...] = Field(
+        (), description="Lists in prompts/languages/lists/ that add to the languages' rules, such as us-code"
+    )
     seed: int = Field(0, description="Draws other samples, templates and splits")
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"

@@ -21,8 +21,9 @@ from datagen.stage import Context, Options
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import Task, find_task, task_names
+from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.language.words import words_of
-from datagen.stages.shared.passage import Passage, words_for
+from datagen.stages.shared.passage import Passage
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
 Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]
@@ -126,8 +127,8 @@ def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tup
 
 
 def _passages(table: pa.Table, context: Context) -> list[Passage]:
-    words = words_for(context)
-    return [Passage(row, words) for row in table.to_pylist()]
+    languages = Languages(context)
+    return [Passage(row, languages.of(row)) for row in table.to_pylist()]
 
 
 def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:
@@ -145,7 +146,7 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     answered as structured output and need no round trip, for which there is no round left.
     """
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
-    neighbours = Neighbours(passages.to_pylist(), words_for(context))
+    neighbours = Neighbours(list(known.values()))
     tasks = find_tasks(options, context.recipe.folder)
     confirmed = {name: task for name, task in tasks.items() if task.confirm}
     for passage in known.values():

@@ -2,7 +2,7 @@
 A passage as the checks see it: its words, the sentences that can be quoted, and where a quote stands.
 
 Words are told by their script, so nothing is English by construction. What must be known of a language
-is data: the fields of ``prompts/instructions/words.yaml`` (`Words`).
+is data: `datagen.stages.shared.language.rules`.
 """
 
 import re
@@ -10,99 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from datagen.stage import Context
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import cluster, edges, words_of
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
 
 INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
-WORDS = "instructions/words"
 SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
-
-
-class Words(BaseModel):
-    """What the checks know of a language; ``prompts/instructions/words.yaml`` says what each list is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    stop: frozenset[str] = frozenset()
-    auxiliary: frozenset[str] = frozenset()
-    endings: tuple[str, ...] = ()
-    asking: frozenset[str] = frozenset()
-    open_ended: frozenset[str] = frozenset()
-    malformed: tuple[str, ...] = ()
-    counting: tuple[str, ...] = ()
-    naming: frozenset[str] = frozenset()
-    things: frozenset[str] = frozenset()
-    happening: tuple[str, ...] = ()
-    doing: frozenset[str] = frozenset()
-    numerals: frozenset[str] = frozenset()
-    outside: tuple[str, ...] = ()
-    pointing: frozenset[str] = frozenset()
-    demonstrative: frozenset[str] = frozenset()
-    genitive: frozenset[str] = frozenset()
-    dangling: tuple[str, ...] = ()
-    subjectless: frozenset[str] = frozenset()
-    negations: frozenset[str] = frozenset()
-    verbs: frozenset[str] = frozenset()
-    spellings: dict[str, str] = {}
-    opposites: tuple[tuple[str, str], ...] = ()
-    conditions: tuple[str, ...] = ()
-    defining: tuple[str, ...] = ()
-    binding: tuple[str, ...] = ()
-    placeholders: frozenset[str] = frozenset()
-    labels: frozenset[str] = frozenset()
-    articles: frozenset[str] = frozenset()
-    connectives: tuple[str, ...] = ()
-    relative: frozenset[str] = frozenset()
-    prepositions: frozenset[str] = frozenset()
-    modals: frozenset[str] = frozenset()
-    particles: frozenset[str] = frozenset()
-    actions: frozenset[str] = frozenset()
-    states: frozenset[str] = frozenset()
-    people: frozenset[str] = frozenset()
-    months: frozenset[str] = frozenset()
-    numbered: frozenset[str] = frozenset()
-    vague: frozenset[str] = frozenset()
-    joining: frozenset[str] = frozenset()
-    apparatus: tuple[str, ...] = ()
-
-    @cached_property
-    def _endings(self) -> tuple[str, ...]:
-        return tuple(sorted(self.endings, key=len, reverse=True))
-
-    def stem(self, word: str) -> str:
-        """Cut the longest known ending off a word, so that its forms compare equal."""
-        for ending in self._endings:
-            if word.endswith(ending) and len(word) - len(ending) >= 3:
-                return word[: -len(ending)]
-        return word
-
-    def spelled(self, text: str) -> list[str]:
-        """List the words of a text, each in one spelling."""
-        return [part for word in words_of(text) for part in self.spellings.get(word, word).split()]
-
-    def content(self, text: str) -> list[str]:
-        """List the stems of the words that are not stop words, in their order."""
-        return [self.stem(word) for word in words_of(text) if word not in self.stop]
-
-    def said(self, text: str) -> list[str]:
-        """List the stems of all words but the auxiliary ones: what decides whether a sentence is true."""
-        return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
-
-
-def words_for(context: Context) -> Words:
-    """
-    Read what is known of the corpus's language.
-
-    Raises
-    ------
-    UserError
-        When the file has a list that there is not, or something else than a list of words.
-    """
-    return context.prompt(WORDS).checked(Words, "write on and no in quotes")
 
 
 class Passage:
@@ -117,7 +31,7 @@ class Passage:
         What is known of its language.
     """
 
-    def __init__(self, row: Mapping[str, Any], words: Words) -> None:
+    def __init__(self, row: Mapping[str, Any], words: Language) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
 
     @cached_property

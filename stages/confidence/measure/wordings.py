@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stages.shared.language.columns import words as cut_into_words
-from datagen.stages.shared.passage import Words
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity import ngrams
 
 Numbers = npt.NDArray[np.int64]
@@ -32,7 +32,7 @@ class Wordings:
         Name -> texts, one a row; a null has no words. Equal texts of a column are cut once.
     """
 
-    def __init__(self, language: Words, **columns: pa.Array) -> None:
+    def __init__(self, language: Language, **columns: pa.Array) -> None:
         columns = {name: pc.fill_null(texts, "").dictionary_encode() for name, texts in columns.items()}
         cut = cut_into_words(pa.concat_arrays([texts.dictionary for texts in columns.values()]))
         words = cut.words.dictionary_encode()

@@ -16,7 +16,7 @@ from datagen.schema import content_id, fraction
 from datagen.stage import Context
 from datagen.stages.generate.dialogue.distractors import Distractor, Distractors, Rule, topic_of
 from datagen.stages.shared.checks import stands_alone
-from datagen.stages.shared.passage import Words, words_for
+from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.similarity.inverted_index import Postings
 
@@ -39,6 +39,7 @@ class Script:
     pairs: Sequence[Row]  # the turns on the topic
     passages: Postings  # all that is known of the topic
     material: str  # what the system message shows of it
+    language: Language
     distractors: list[Distractor] = field(default_factory=list)
 
 
@@ -50,12 +51,12 @@ class Plan:
     ----------
     rows
         Instruction pairs; `scripts` holds those that are used, `unused` the others with the reason, and
-        `words` what is known of their language.
+        `languages` what is known of their languages.
     """
 
     def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
         self._options, self._seed = options, str(context.recipe.seed)
-        self.words = words_for(context)
+        self.languages = Languages(context)
         says = context.prompt(options.system).fields
         self._system, self._roles = ENVIRONMENT.from_string(says["system_message"]), says["roles"]
         self._rules = [Rule.model_validate(rule) for rule in says["rules"]]
@@ -69,7 +70,7 @@ class Plan:
 
     def _sound(self, row: Row) -> bool:
         try:
-            _usable(row, self.words)
+            _usable(row, self.languages.of(row))
         except Reject as why:
             self.unused.append((row, why))
             return False
@@ -78,7 +79,7 @@ class Plan:
     def _about(self, pairs: list[Row]) -> list[Script]:
         """Cut the pairs about a document, in its order, into dialogues of about the same length."""
         wanted, title = self._options.topics, topic_of(pairs[0])
-        passages = Postings((row["context"] for row in pairs), self.words)
+        passages = Postings({row["context"]: self.languages.of(row) for row in pairs})
         once: dict[str, Row] = {}
         for row in sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"])):
             if once.setdefault(row["question"].casefold(), row) is not row:
@@ -110,7 +111,7 @@ class Plan:
         role = say([self._roles], "role", key, topic=topic)
         said = [rule.rule for rule in rules]
         system = self._system.render(role=role, topic=topic, rules=said, material=shown).strip()
-        script = Script(key, topic, system, pairs, passages, "\n".join(shown))
+        script = Script(key, topic, system, pairs, passages, "\n".join(shown), self.languages.of(pairs[0]))
         if fraction("without", key) >= options.without:
             places = {place for place in options.positions if place <= len(pairs)}
             drawn = sorted(places, key=lambda place: content_id(key, str(place)))
@@ -119,7 +120,7 @@ class Plan:
         return script
 
 
-def _usable(row: Row, words: Words) -> None:
+def _usable(row: Row, words: Language) -> None:
     """Refuse a pair that cannot be a turn: without a passage, out of place alone, about nothing named."""
     title = topic_of(row)
     if not row["context"]:

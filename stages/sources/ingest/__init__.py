@@ -23,6 +23,7 @@ from datagen.recipe.model import Recipe, Source
 from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Options, Outcome, SourceStage
+from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest.readers import READERS, UNREADABLE, File, Record, find_mapping
 
 ENDINGS = ", ".join(ending for ending in READERS if ending.startswith("."))
@@ -181,6 +182,7 @@ def _row(record: Record, file: File, form: str) -> dict[str, Any]:
     row = {"source": source, "title": record.title, "text": record.text, "format": form, "metadata": written}
     # Lone surrogates, which JSON can hold and UTF-8 cannot.
     row = {name: value.encode("utf-8", "replace").decode() for name, value in row.items()}
+    row["language"] = file.given.language or detect_language(row["text"])
     return row | {"id": content_id(row["source"], row["text"])}
 
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.prompt import load
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
 
-KNOWN = Words.model_validate(load(WORDS).fields)
+KNOWN = language_of("en")
 
 
 def found(text, most=99):

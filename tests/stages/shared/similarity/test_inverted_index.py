@@ -1,10 +1,9 @@
 """Questions that name what they ask about lead to one passage; vague ones to several."""
 
-from datagen.prompt import load
-from datagen.stages.shared.passage import WORDS, Words
+from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.similarity.inverted_index import Postings
 
-LANGUAGE = Words.model_validate(load(WORDS).fields)
+LANGUAGE = language_of("en")
 FERRY = "The ferry to Skarholm leaves at noon. If no ticket is shown, the crossing is refused."
 TRAIN = "The train to Harwick leaves at dawn. If no ticket is shown, a fine is due."
 
