@@ -40,6 +40,9 @@ def defuse(value: Any) -> Any:
     return LIVE.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", value)
 
 
+# The compiled reader of YAML, ten times as fast, where the package has it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 ENVIRONMENT = Environment(
     undefined=StrictUndefined, finalize=defuse, trim_blocks=True, lstrip_blocks=True, autoescape=False
 )
@@ -141,7 +144,7 @@ def load(name: str, folder: Path | None = None) -> Prompt:
         raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")
     text = path.read_text(encoding="utf-8")
     try:
-        return Prompt(name, content_id(text)[:16], yaml.safe_load(text))
+        return Prompt(name, content_id(text)[:16], yaml.load(text, Loader=LOADER))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}") from error
 

@@ -169,9 +169,7 @@ class _Maker:
     def outcome(self) -> Outcome:
         """Hand over all rows."""
         parts = [builder.outcome() for builder in (self._plain, *self._worded.values())]
-        return Outcome(
-            *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
-        )
+        return Outcome.joined(parts)
 
     def _drawn(self, share: str, row: Row) -> bool:
         result: bool = fraction(share, row["question"], row["answer"], self._seed) < getattr(
