@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from datagen.report.languages import warnings
 from datagen.request import Usage
 from datagen.run.folder import Run
 
@@ -85,6 +86,8 @@ class Console:
         """Print what was made, kept and dropped and why, and where it is."""
         self._out.print(stage_table(run))
         self._out.print(product_table(run))
+        for warning in warnings(run):
+            self._out.print(warning, style="yellow")
         self._out.print(f"hand-off  {run.folder / 'handoff'}")
         self._out.print(f"report    {run.folder / 'report.html'}")
 

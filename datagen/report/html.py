@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
 
 from datagen.report.difficulty import shifts
+from datagen.report.languages import languages
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
@@ -35,6 +36,7 @@ def write_report(run: Run) -> Path:
         products=products(run),
         refusals=refusals(run),
         metadata=metadata(run),
+        languages=languages(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
         shifts={
