@@ -61,6 +61,5 @@ def warnings(run: Run) -> list[str]:
 
 
 def _prompts(run: Run) -> Path | None:
-    recipe = run.manifest.get("recipe") or {}
-    own = recipe.get("prompts") if isinstance(recipe, dict) else None
-    return Path(run.manifest.get("folder", "")) / own if own else None
+    own = run.manifest.get("prompts")
+    return Path(own) if own else None

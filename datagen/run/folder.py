@@ -145,6 +145,7 @@ def _new_folder(home: Path) -> Path:
 def _manifest(recipe: Recipe, models: dict[str, Identity], print_: str) -> dict[str, Any]:
     return {
         "recipe": recipe.model_dump(mode="json"),
+        "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
         "fingerprint": print_,
         "models": {role: asdict(who) for role, who in models.items()},
         "stages": list(recipe.stages),
