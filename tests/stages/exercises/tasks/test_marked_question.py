@@ -182,7 +182,7 @@ def test_a_question_is_kept_once():
 
 
 def test_the_neighbour_is_the_next_passage_that_does_not_hold_the_answer():
-    neighbours = Neighbours(ROWS, KNOWN)
+    neighbours = Neighbours([Passage(row, KNOWN) for row in ROWS])
     first, second, third = (Passage(row, KNOWN) for row in ROWS)
     assert neighbours.of(first, ANSWER).text == SECOND
     assert neighbours.of(second, ANSWER).text == THIRD  # FIRST holds it
