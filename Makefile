@@ -3,18 +3,32 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check lock clean
+.PHONY: run run-gpu run-pdfs test test-fast check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
 
+# The lock is for the CPU; on a GPU pip resolves the extra, so that vLLM brings the torch and CUDA that it was built for.
+run-gpu: .venv-gpu/ready
+	.venv-gpu/bin/datagen run examples/python-reference.yaml
+
+# PDFS names a folder of PDFs; what is made of it is in outputs/pdf-folder.
+run-pdfs: .venv/ready
+	@test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
+	PDFS="$(abspath $(PDFS))" $(BIN)/datagen run examples/pdf-folder.yaml
+
 test: .venv/ready check
 	$(BIN)/pytest
+
+# Without an engine, a cluster or what takes long: under two minutes on two cores.
+test-fast: .venv/ready
+	$(BIN)/pytest -m "not engine and not cluster and not slow"
 
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest tests/test_layers.py
 
 # The lock is complete, so nothing is resolved and nothing else is installed. torch comes first: under its plain version
 # an ordinary index offers the CUDA build, which needs libraries that the lock leaves out.
@@ -30,11 +44,16 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Resolve the dependencies anew. Needs uv, and an index or folder (UV_FIND_LINKS) with torch's CPU build.
+.venv-gpu/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --editable ".[gpu]"
+	touch $@
+
+# Resolve the dependencies again. Needs uv, and an index or folder (UV_FIND_LINKS) with torch's CPU build.
 # torch's local version is cut off: pip then takes the CPU build where it is offered.
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --python-version 3.11 --no-header --no-annotate \
 		--no-emit-find-links --quiet | sed 's/^torch==\([0-9.]*\)+cpu/torch==\1/' > requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -110,6 +110,9 @@ class Clock:
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Nothing is told."""
 
+    def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """Nothing is told."""
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Take what the stage did; curate is the last one."""
         self.processors, self.record = _spent() - self._started, record

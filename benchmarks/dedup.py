@@ -241,15 +241,13 @@ def jaccard(one: frozenset[Any], other: frozenset[Any]) -> float:
 def run_ours(folder: Path, workers: int) -> None:
     """Run the stage as a line does, on a cluster that is open; print the seconds."""
     from datagen.cluster.local import local_cluster
-    from datagen.recipe.model import Recipe
     from datagen.run.tasks import Job, run_whole
     from datagen.stage import Context
     from datagen.stages.filter.dedup import stage
 
-    recipe = Recipe.model_validate({"name": "benchmark", "corpus": [{"path": "none"}]})
     out = folder / "out"
     options = stage.options.model_validate({"threshold": THRESHOLD})
-    job = Job("dedup", stage, options, Context("dedup", recipe, folder), out)
+    job = Job("dedup", stage, options, Context("dedup", run_folder=folder), out)
     out.mkdir()
     with local_cluster(folder, workers, engine=False) as client:
         client.wait_for_workers(workers)

@@ -1,14 +1,18 @@
 """
 A server on loopback that answers every chat completion at once, with the same answer.
 
-It does as little as HTTP allows, in a process of its own, so that what is measured is who asks.
+It does as little as HTTP allows, in a process of its own, so that what is measured is who asks. It may also
+take only so many requests in each second, and be away for a while: ``endpoint(rate=10, away=(5, 10))``. With
+``--measure 300`` it says how close datagen comes to its limit.
 """
 
+import argparse
 import asyncio
 import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,13 +24,34 @@ REPLY = {
 LENGTH = re.compile(rb"content-length: *(\d+)")
 
 
-def _http(body: bytes, more: bytes = b"") -> bytes:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
+def _http(body: bytes, more: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    head = b"HTTP/1.1 " + status + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
     return head % (len(body), more) + body
 
 
 KEPT = _http(json.dumps(REPLY).encode())
 CLOSED = _http(json.dumps(REPLY).encode(), b"Connection: close\r\n")
+
+
+REFUSED = _http(b"slow down", status=b"429 Too Many Requests")
+
+
+class _Limits:
+    """So many requests in each second; away from and until so many seconds after the first. 0: no limit."""
+
+    rate, start, end = 0, 0.0, 0.0
+    first, second, taken = 0.0, 0, 0
+
+    @classmethod
+    def away(cls) -> bool:
+        cls.first = cls.first or time.monotonic()
+        return cls.start <= time.monotonic() - cls.first < cls.end
+
+    @classmethod
+    def admit(cls) -> bool:
+        second = int(time.monotonic())
+        cls.second, cls.taken = second, (cls.taken if second == cls.second else 0) + 1
+        return not cls.rate or cls.taken <= cls.rate
 
 
 class _Connection(asyncio.Protocol):
@@ -42,16 +67,21 @@ class _Connection(asyncio.Protocol):
             if len(self._received) < end:
                 return
             self._received = self._received[end:]
+            if _Limits.away():
+                self._transport.abort()  # type: ignore[attr-defined]
+                return
             close = b"connection: close" in head
-            self._transport.write(CLOSED if close else KEPT)  # type: ignore[attr-defined]
+            answer = (CLOSED if close else KEPT) if _Limits.admit() else REFUSED
+            self._transport.write(answer)  # type: ignore[attr-defined]
             if close:
                 self._transport.close()
 
 
 @contextmanager
-def endpoint() -> Iterator[str]:
+def endpoint(rate: int = 0, away: tuple[float, float] = (0, 0)) -> Iterator[str]:
     """Serve in another process; gives the address up to and without ``/v1``."""
-    command = [sys.executable, "-m", "benchmarks.endpoint"]
+    command = [sys.executable, "-m", "benchmarks.endpoint", f"--rate={rate}"]
+    command += [f"--start={away[0]}", f"--end={away[1]}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -66,5 +96,43 @@ async def _serve() -> None:
     await server.serve_forever()
 
 
+def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, int]:
+    """Ask so many requests; gives the seconds that it took, and how many have no answer."""
+    from datagen.engines.identity import identify
+    from datagen.engines.pool import EngineRoom
+    from datagen.recipe.sections import OpenAIModel
+    from datagen.request import Completion, Request
+
+    with endpoint(rate, away) as url:
+        spec = OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1")
+        ask = [{"role": "user", "content": "?"}]
+        requests = [(str(n), Request(str(n), ask, "p", "0", "t")) for n in range(number)]
+        kept: list[Completion] = []
+        room, started = EngineRoom(), time.monotonic()
+        room.generate("measure", spec, identify(spec), requests, kept.append, lambda key, why: None)
+        seconds = time.monotonic() - started
+        room.close()
+    return seconds, number - len({done.key for done in kept})
+
+
+def main() -> None:
+    """Serve, or measure datagen against a limit of 10 requests a second, alone and with a restart."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--start", type=float, default=0)
+    parser.add_argument("--end", type=float, default=0)
+    parser.add_argument("--measure", type=int, default=0, help="requests")
+    options = parser.parse_args()
+    if not options.measure:
+        _Limits.rate, _Limits.start, _Limits.end = options.rate, options.start, options.end
+        asyncio.run(_serve())
+        return
+    for away in ((0.0, 0.0), (5.0, 15.0)):
+        seconds, lost = measure(options.measure, 10, away)
+        least = options.measure / 10 + away[1] - away[0]
+        told = f"{seconds:.1f} s, {seconds / least:.3f} times the least, {lost} lost"
+        print(f"away {away[1] - away[0]:.0f} s: {told}")
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    main()

@@ -42,10 +42,10 @@ from benchmarks.endpoint import endpoint
 from datagen.cluster.hardware import core_ids
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines import vllm as backend
+from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
-from datagen.engines.openai import body_of
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Model, Models, OpenAIModel, Recipe, VllmModel
+from datagen.recipe.sections import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import generate, write_requests
 from datagen.run.tasks import Job
@@ -161,7 +161,7 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
             list(threads.map(lambda part: generate(job, part, completions), parts))
         store.settle()
         seconds = time.perf_counter() - started
-        leave_engine_room(str(job.context.folder.parent))
+        leave_engine_room(str(job.context.run_folder.parent))
         usage = store.spent - before
         assert usage.completions == workload.number, "a request was lost or repeated"
     cached = usage.cached_tokens / usage.prompt_tokens
@@ -173,13 +173,12 @@ def _job(spec: Model, workload: Workload, folder: Path) -> Job:
         return map(workload.request, rows["number"].to_pylist())
 
     stage = ModelStage("ask", "asks", "passages", "examples", ask, read=lambda *_: None)  # type: ignore[arg-type]
-    recipe = Recipe(name="benchmark", corpus=[{"path": "none"}], models=Models(generator=spec))
-    context = Context("ask", recipe, folder, identify(spec))
-    return Job("ask", stage, Options(), context, folder / "ask")
+    context = Context("ask", run_folder=folder, model=identify(spec))
+    return Job("ask", stage, Options(), context, folder / "ask", model=spec)
 
 
 def _partition(job: Job, numbers: Sequence[int], number: int) -> Path:
-    rows = job.context.folder / f"rows-{number}.parquet"
+    rows = job.context.run_folder / f"rows-{number}.parquet"
     write_table(pa.table({"number": list(numbers)}), rows)
     return write_requests(job, rows, number)
 
@@ -219,7 +218,7 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
         async def ask() -> None:
             for number in numbers:
-                body = body_of(workload.request(number), "m")
+                body = body_of(workload.request(number), openai_model(url))
                 async with session.post(f"{url}/v1/chat/completions", json=body) as response:
                     await response.json()
 
@@ -234,8 +233,12 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
 def datagens_client(url: str, workload: Workload) -> Measured:
     """Send them through datagen."""
-    spec = OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1", window=WINDOW)
-    return through_datagen(spec, workload)
+    return through_datagen(openai_model(url), workload)
+
+
+def openai_model(url: str) -> OpenAIModel:
+    """Name the model behind the endpoint."""
+    return OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1", window=WINDOW)
 
 
 def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
@@ -243,9 +246,8 @@ def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         bodies = Path(folder) / "bodies.jsonl"
         with bodies.open("w", encoding="utf-8") as file:
-            file.writelines(
-                json.dumps(body_of(workload.request(number), "m")) + "\n" for number in workload.order()
-            )
+            for number in workload.order():
+                file.write(json.dumps(body_of(workload.request(number), openai_model(url))) + "\n")
         command = [str(python), str(PEERS), name, url, str(bodies)]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
     return Measured(workload.number, **json.loads(said.splitlines()[-1]))

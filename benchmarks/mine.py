@@ -36,13 +36,12 @@ from typing import Any
 import pyarrow as pa
 
 from datagen.prompt import load
-from datagen.recipe.model import Recipe
 from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.reading.mine import Options
 from datagen.stages.reading.mine import stage as mine
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.sources.chunk import stage as chunk
 
@@ -175,8 +174,7 @@ def _trained(documents: Sequence[Document], folder: Path) -> str:
 
 
 def _context(stage: str, output: Path = Path()) -> Context:
-    recipe = {"name": "benchmark", "corpus": [{"python": "pydoc_data.topics:topics"}]}
-    return Context(stage, Recipe.model_validate(recipe), Path(), output=output)
+    return Context(stage, output=output)
 
 
 def _table(documents: Sequence[Document]) -> pa.Table:

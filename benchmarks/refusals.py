@@ -12,30 +12,28 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from datagen.engines.ask import Asker
 from datagen.engines.identity import identify
-from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import Recipe, VllmModel
-from datagen.request import Answer
+from datagen.recipe.sections import VllmModel
 from datagen.schema import PASSAGES, PROBES, fraction, table_of
 from datagen.stage import Context, Partitions
 from datagen.stages.knowledge import unanswerable
 from datagen.stages.knowledge.refuse import Options as RefuseOptions
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.segment.sentences import split_sentences
-from datagen.store.completions import Completions
-from datagen.store.journal import Journal
 from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer.recipe import load_recipe
 from datagen.synthesizer.sets import Paragraph, load
 
 Planted = dict[str, Any]  # question, answer, own sentence, shown, whether the answer stands there
+
+
+def _raise(key: str, why: str) -> None:
+    raise RuntimeError(why)
 
 
 def main() -> None:
@@ -85,9 +83,8 @@ def search(planted: Sequence[Planted]) -> list[bool]:
         rows.append(asked | {"evidence": one["own"], "lineage": lineage})
     with tempfile.TemporaryDirectory() as folder:
         write_table(table_of(PASSAGES, shelf), Path(folder) / "stages" / "chunk" / part_name(0))
-        given = {"name": "benchmark", "corpus": [{"path": "."}], "stages": {"ingest": None, "chunk": None}}
-        context = Context("unanswerable", Recipe.model_validate(given), Path(folder))
-        context = replace(context, output=Path(folder) / "out")
+        tables = {"passages": [Path(folder) / "stages" / "chunk"]}
+        context = Context("unanswerable", output=Path(folder) / "out", tables=tables)
         table, options = table_of(PROBES, rows), unanswerable.Options(share=1, changed=0)
         readers = Partitions([lambda names: table if names is None else table.select(names)])
         (number,) = unanswerable.run(readers, options, context)
@@ -98,28 +95,23 @@ def search(planted: Sequence[Planted]) -> list[bool]:
 def judge(planted: Sequence[Planted], model: str, sure: float) -> list[bool]:
     """Ask the judge whether what is shown leaves the question open."""
     prompt, spec = load_prompt(passage_qa.PROMPT), VllmModel(model=model)
+    requests = [
+        passage_qa.ask(
+            prompt,
+            str(number),
+            task="near_miss",
+            question=one["question"],
+            passage=one["shown"],
+            heading=one["title"],
+        )
+        for number, one in enumerate(planted)
+    ]
     who = identify(spec)
-    requests = {}
-    for number, one in enumerate(planted):
-        shown = {"question": one["question"], "passage": one["shown"], "heading": one["title"]}
-        request = passage_qa.ask(prompt, str(number), task="near_miss", **shown)
-        requests[request.key(who)] = request
     folder = Path(tempfile.gettempdir()) / f"benchmark-refusals-{who.name}-{who.revision}"
-    store = Completions(folder)
-    keys = list(requests)
-    missing = store.missing(pa.array(keys)).to_pylist()
-    wanted = [key for key, gone in zip(keys, missing, strict=True) if gone]
-    if wanted:
-        journal, room = Journal(folder, "judge"), EngineRoom()
-        room.generate("judge", spec, who, ((key, requests[key]) for key in wanted), journal.append)
-        room.close()
-        journal.close()
-        store.settle()
-    found = store.find(keys)
-    told = {
-        r.row: passage_qa.probability_left_open(Answer(r, found[key]), prompt) for key, r in requests.items()
-    }
-    return [bool((said := told[str(number)]) and said >= sure) for number in range(len(planted))]
+    with Asker(spec, folder) as asker:
+        answers = asker.answer(requests)
+    told = [passage_qa.probability_left_open(answer, prompt) for answer in answers]
+    return [bool(left_open and left_open >= sure) for left_open in told]
 
 
 def figures(planted: Sequence[Planted], searched: Sequence[bool], judged: Sequence[bool]) -> dict[str, Any]:

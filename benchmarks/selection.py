@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.recipe.model import Recipe
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select import Options, apply, stage
+from datagen.stages.select.select import apply, stage
+from datagen.stages.select.select.options import Options
 from datagen.stages.shared.similarity.vectors import learn
 from datagen.store.parquet import part_name, parts, read_part, write_table
 
@@ -65,7 +65,6 @@ def write_rows(folder: Path, rows: int, seed: int) -> None:
 def run(folder: Path, method: str) -> None:
     """Select by a method in this process, and print the figures."""
     tables = parts(folder / "rows")
-    recipe = Recipe.model_validate({"name": "bench", "corpus": [{"python": "pydoc_data.topics:topics"}]})
     options = Options.model_validate(
         {
             "method": {"reading": method},
@@ -75,7 +74,7 @@ def run(folder: Path, method: str) -> None:
         }
     )
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        context = Context("select", recipe, folder, output=Path(name))
+        context = Context("select", run_folder=folder, output=Path(name))
         started = time.monotonic()
         outcomes = []
         partitions = Partitions([partial(read_part, path) for path in tables])

@@ -26,7 +26,8 @@ import yaml
 from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import VllmModel, load_recipe
+from datagen.recipe.model import load_recipe
+from datagen.recipe.sections import VllmModel
 from datagen.report.console import Console
 from datagen.request import Request
 from datagen.run.folder import Run
@@ -45,6 +46,10 @@ from datagen.synthesizer.sets import Paragraph, load
 TASK = "marked_question"
 ROUND_TRIP = ("round trip", "answered without")  # how the reasons of its drops begin
 SETS = ("labelled", "python", "us-code")
+
+
+def _raise(key: str, why: str) -> None:
+    raise RuntimeError(why)
 
 
 def main() -> None:
@@ -210,7 +215,7 @@ def abstentions(
     completions = folder / f"shown-{who.name}-{who.revision}"
     completions.mkdir()
     journal, room = Journal(completions, "shown"), EngineRoom()
-    room.generate("shown", spec, who, requests.items(), journal.append)
+    room.generate("shown", spec, who, requests.items(), journal.append, _raise)
     room.close()
     journal.close()
     found = Completions(completions).find(list(requests))

@@ -1,6 +1,7 @@
 """The command line: ``datagen run``, ``label``, ``probe``, ``train-synthesizer``, ``doctor`` and others."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,8 @@ import typer
 import yaml
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.stop import Stopped, leave, stoppable
+from datagen.store.disk import told
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -22,12 +25,18 @@ app = typer.Typer(
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")],
-    outputs: Annotated[Path, typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/")] = Path("outputs"),
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help="Runs land in OUTPUTS/<recipe>/<run>/; left out: the recipe's outputs"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Set a key over what the recipe says, such as stages.chunk.max_chars=800"),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin a new run even if one is unfinished")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
@@ -41,8 +50,10 @@ def run(
     from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, _overrides(set_ or []))
+    folder = (outputs or loaded.output_folder).resolve()
+    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, outputs, console, fresh)
+        finished = run_recipe(loaded, folder, console, fresh, retry_errors)
     console.summarize(finished)
 
 
@@ -64,9 +75,10 @@ def label(
     Stop any time; the same command goes on. Name the file in the recipe under `stages.calibrate.labels`:
     what is kept is then as precise as the recipe promises. docs/confidence.md says how.
     """
+    from datagen.run.folder import open_run
     from datagen.stages.confidence.labels.session import label as judge
 
-    judge(run, labels, rows, page, stage)
+    judge(open_run(run), labels, rows, page, stage)
 
 
 @app.command("train-synthesizer")
@@ -113,10 +125,17 @@ def doctor() -> None:
 
 
 @app.command()
-def stages() -> None:
+def stages(
+    svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in ones: docs/pipeline.svg")] = False,
+) -> None:
     """List the stages that recipes may name, those of other packages included."""
     from datagen.recipe.registry import find_stage, installed_stages
 
+    if svg:
+        from datagen.report.figure import draw_pipeline
+
+        typer.echo(draw_pipeline(), nl=False)
+        return
     for name in installed_stages():
         stage = find_stage(name)
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
@@ -150,16 +169,25 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Run the command line; errors that the user can mend are printed without a traceback."""
     try:
-        app()
+        with stoppable(), told():
+            app()
     except UserError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
     except BudgetSpent as stop:
         typer.secho(f"{stop}", fg="yellow", err=True)
         sys.exit(3)
-    except KeyboardInterrupt:
-        typer.secho("stopped. The same command goes on where it stopped.", fg="yellow", err=True)
-        sys.exit(130)
+    except Stopped as stop:
+        typer.secho(f"stopped by {stop}. {_how_to_go_on(sys.argv[1:])}", fg="yellow", err=True)
+        leave(stop.status)
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """Say what goes on where a stopped command was."""
+    if arguments[:1] != ["run"]:
+        return "The same command begins again."
+    again = shlex.join(["datagen", *(one for one in arguments if one != "--fresh")])
+    return f"Every answer that came is kept. To go on where it stopped, run: {again}"
 
 
 if __name__ == "__main__":

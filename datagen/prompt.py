@@ -4,10 +4,9 @@ Prompts are files: what is said to a model lives in ``prompts/``, one YAML file 
 A file holds ``system`` and ``user``, two Jinja templates, and what else its stage wants to keep beside
 them. The hash of the file goes into the lineage of every row. What a template inserts is data, never
 instructions: templates put it between fences of ``~~~``, and what could end a fence or a turn of the
-chat is broken up in it (`defuse`).
+chat is broken up in it (`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,37 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 from pydantic import BaseModel, ValidationError
 
+from datagen.control_tokens import defuse
 from datagen.errors import UserError
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
-
-# <|im_end|>, <start_of_turn>, [INST], <<SYS>>, <s>: what chat templates of current models use as control.
-CONTROL = re.compile(r"<\|[^<>|\s]{1,40}\|>|<(?:/?s|bos|eos|(?:start|end)_of_turn)>|\[/?INST\]|<</?SYS>>")
-LIVE = re.compile(rf"{CONTROL.pattern}|~{{3,}}")
-
-
-def defuse(value: Any) -> Any:
-    """
-    Break up fences and control tokens of chat templates in inserted text.
-
-    So a document can neither end its fence nor its turn. A word joiner (U+2060) after the first
-    character keeps the text readable.
-    """
-    if not isinstance(value, str):
-        return value
-    return LIVE.sub(lambda match: f"{match[0][0]}\u2060{match[0][1:]}", value)
-
+from datagen.template import compiled, render
 
 # The compiled reader of YAML, ten times as fast, where the package has it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-ENVIRONMENT = Environment(
-    undefined=StrictUndefined, finalize=defuse, trim_blocks=True, lstrip_blocks=True, autoescape=False
-)
-
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -65,13 +44,14 @@ class Prompt:
 
         Raises
         ------
-        jinja2.UndefinedError
-            When the template names a value that is not given.
+        UserError
+            When a template is not one, names a value that is not given, or does what it must not.
         """
         messages = []
         for role in ("system", "user"):
             if template := self.fields.get(role):
-                content = _compiled(template).render(**values).strip()
+                where = f"prompts/{self.name}.yaml: {role}"
+                content = render(_compiled(template, where), where, values).strip()
                 messages.append({"role": role, "content": content})
         return messages
 
@@ -124,8 +104,8 @@ def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
 
 
 @cache
-def _compiled(template: str) -> Template:
-    return ENVIRONMENT.from_string(template)
+def _compiled(template: str, where: str) -> Template:
+    return compiled(template, where, finalize=defuse)
 
 
 @cache

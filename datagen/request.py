@@ -9,11 +9,15 @@ asked for again.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from datagen.answer_json import json_parts
+from datagen.reasoning import begins, reasoning_only, split
+from datagen.rows import RequestRow
 from datagen.schema import content_id
 
 Message = dict[str, str]
@@ -114,6 +118,45 @@ class Request:
             asked["given"] = self.given
         return content_id(model.name, model.revision, json.dumps(asked, sort_keys=True, ensure_ascii=False))
 
+    def to_row(self, model: Identity) -> RequestRow:
+        """Write it as a row of `datagen.schema.REQUESTS`, with its key."""
+        body = {
+            "messages": self.messages,
+            "sampling": asdict(self.sampling),
+            "schema": self.schema,
+            "choices": self.choices,
+            "given": self.given,
+        }
+        return {
+            "key": self.key(model),
+            "row": self.row,
+            "task": self.task,
+            "sample": self.sample,
+            "about": self.about,
+            "prompt": self.prompt,
+            "prompt_hash": self.prompt_hash,
+            "body": json.dumps(body, ensure_ascii=False),
+        }
+
+    @classmethod
+    def from_row(cls, row: RequestRow) -> "Request":
+        """Read what `to_row` wrote."""
+        body = json.loads(row["body"])
+        sampling = body["sampling"]
+        return cls(
+            row=row["row"],
+            messages=body["messages"],
+            prompt=row["prompt"],
+            prompt_hash=row["prompt_hash"],
+            task=row["task"],
+            sampling=Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
+            schema=body["schema"],
+            choices=tuple(body["choices"]),
+            given=body["given"],
+            sample=row["sample"],
+            about=row["about"],
+        )
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -123,14 +166,19 @@ class Completion:
     Parameters
     ----------
     finish
-        ``stop``: complete. ``length``: cut off by the token limit. ``error``: the engine refused the
-        request for good, `error` says why.
+        ``stop``: complete. ``length``: cut off by the token limit. ``error``: there is no answer, `error`
+        says why: the engine rejected the request, or the model did not come to the end of its reasoning.
     logprobs
         Natural log probability of each sampled token, or of each token of the text given to score.
     choices
         Natural log probability of each of the request's choices, in their order.
     prompt_tokens, cached_tokens, completion_tokens
         Tokens read, tokens of these served from the prefix cache, tokens written.
+    reasoning
+        What a reasoning model thought before its answer. It is no part of the answer, and `logprobs` are of
+        the answer's tokens alone.
+    circumstances
+        Of an error: what may have caused it beside the request, as a hash. Under others it is asked again.
     """
 
     key: str
@@ -144,6 +192,22 @@ class Completion:
     logprobs: tuple[float, ...] = ()
     choices: tuple[float, ...] = ()
     error: str = ""
+    reasoning: str = ""
+    circumstances: str = ""
+
+
+def separated(completion: Completion) -> Completion:
+    """Take the reasoning out of an answer that an earlier version stored as it came."""
+    if completion.reasoning or completion.error or not ("</" in completion.text or begins(completion.text)):
+        return completion
+    thought = split(completion.text)
+    if not (thought.reasoning or thought.cut):
+        return completion
+    done = replace(completion, text=thought.answer, reasoning=thought.reasoning, logprobs=())
+    if thought.cut or not thought.answer.strip():
+        why = reasoning_only("length" if thought.cut else "stop", completion.completion_tokens)
+        done = replace(done, finish="error", error=why, choices=())
+    return done
 
 
 @dataclass(frozen=True)
@@ -197,7 +261,7 @@ class Answer:
 
     def parse(self, schema: type[Schema]) -> Schema:
         """
-        Read the answer as an instance of its output schema.
+        Read the answer as an instance of its output schema, also from a code fence or among other words.
 
         Raises
         ------
@@ -205,12 +269,15 @@ class Answer:
             Also when the text is not what the schema asks for.
         """
         text = self.text
-        try:
-            return schema.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
+        first: ErrorDetails | None = None
+        for part in [text, *json_parts(text)]:
+            try:
+                return schema.model_validate_json(part)
+            except ValidationError as error:
+                first = first or error.errors(include_url=False)[0]
+        assert first is not None
+        where = ".".join(map(str, first["loc"]))
+        raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
 
 
 class Answers:

@@ -54,7 +54,7 @@ PASSAGES = pa.schema(
         ("document_id", pa.string()),
         ("source", pa.string()),
         ("title", pa.string()),
-        ("section", pa.string()),  # headings above the passage, joined by " > "
+        ("section", pa.list_(pa.string())),  # headings above the passage, the highest first
         ("text", pa.string()),  # verbatim: document text[start:end]
         ("start", pa.int64()),
         ("end", pa.int64()),
@@ -125,6 +125,20 @@ TURNS = pa.list_(
 )
 
 DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
+
+# Requests that wait to be answered, beside their stage.
+REQUESTS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("row", pa.string()),
+        ("task", pa.string()),
+        ("sample", pa.int64()),
+        ("about", pa.string()),
+        ("prompt", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("body", pa.string()),  # JSON: messages, sampling, schema, choices, given
+    ]
+)
 
 TABLES = {
     "documents": DOCUMENTS,

@@ -20,262 +20,40 @@ A stage is found by name through the entry point group ``datagen.stages``, or in
 ``use: package.module:stage`` or ``use: ./file.py:stage``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from datagen.request import Answer, Answers, Identity, Reject, Request
-from datagen.schema import LINEAGE, TABLES, example_id, table_of
-from datagen.store.parquet import UNFINISHED
+from datagen.context import NOBODY, NOTICES, Context
+from datagen.outcome import Builder, Outcome, lineage, mean_logprob
+from datagen.request import Answers, Request
 
-if TYPE_CHECKING:
-    from datagen.prompt import Prompt
-    from datagen.recipe.model import Recipe
-
-
-TRACED = tuple(part.name for part in LINEAGE)
+__all__ = [
+    "NOBODY",
+    "NOTICES",
+    "Builder",
+    "Context",
+    "MapStage",
+    "ModelStage",
+    "Options",
+    "Outcome",
+    "Partitions",
+    "Source",
+    "SourceStage",
+    "Stage",
+    "WholeStage",
+    "lineage",
+    "mean_logprob",
+]
 
 
 class Options(BaseModel):
     """What a recipe may set for a stage. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Call a function for each item, here and now."""
-    return [function(item) for item in items]
-
-
-NOBODY = Identity("", "")
-
-
-@dataclass(frozen=True)
-class Context:
-    """
-    What a stage may know besides its rows and its options.
-
-    Parameters
-    ----------
-    stage
-        The stage's name in the recipe.
-    recipe
-        The whole recipe.
-    folder
-        The run's folder.
-    model
-        The model that the stage asks; one without a name where it asks none.
-    output
-        The stage's own folder while it is made. What a whole stage writes there stands beside its table.
-    each
-        Calls a function for each item, for a whole stage on all ordinary workers, and lists the results in
-        order. Function, items and results travel: large things go by `scratch`.
-    """
-
-    stage: str
-    recipe: Recipe
-    folder: Path
-    model: Identity = NOBODY
-    output: Path = Path()
-    each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn
-
-    @property
-    def scratch(self) -> Path:
-        """Where a whole stage puts what is too large to hold; gone when the stage is complete."""
-        return self.output / f"{UNFINISHED}scratch"
-
-    def prompt(self, name: str) -> Prompt:
-        """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""
-        from datagen.prompt import load
-
-        return load(name, self.recipe.prompt_folder)
-
-
-Column: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray
-
-
-def _strings(column: Column) -> pa.Array | pa.ChunkedArray:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        return column.cast(pa.string())
-    return pa.array(column, pa.string())
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """
-    What a stage did with a partition.
-
-    Parameters
-    ----------
-    kept
-        The rows that go on.
-    dropped
-        The rows that do not: columns of `kept`, and ``reason`` and ``detail``.
-    figures
-        What else the stage counted in the partition. The sums over all stand in its ``stage.json``.
-    """
-
-    kept: pa.Table
-    dropped: pa.Table
-    figures: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def split(cls, rows: pa.Table, reasons: Column, details: Column | None = None) -> Outcome:
-        """
-        Drop the rows that have a reason, keep the others.
-
-        Parameters
-        ----------
-        rows
-            The partition.
-        reasons
-            One a row; null for a row that goes on.
-        details
-            What was seen in each row; null where there is nothing to say.
-        """
-        reason = _strings(reasons)
-        detail = pa.nulls(len(rows), pa.string()) if details is None else _strings(details)
-        judged = rows.append_column("reason", reason).append_column("detail", detail)
-        return cls(rows.filter(pc.is_null(reason)), judged.filter(pc.is_valid(reason)))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Outcome]) -> Outcome:
-        """Put the outcomes of parts of a partition together."""
-        return cls(
-            *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
-        )
-
-    @classmethod
-    def all_kept(cls, rows: pa.Table) -> Outcome:
-        """Keep every row."""
-        return cls.split(rows, [None] * len(rows))
-
-
-class Builder:
-    """
-    Collects the rows that a stage makes, kept and dropped, with their lineage.
-
-    Parameters
-    ----------
-    gives
-        Kind of table: a key of `datagen.schema.TABLES`.
-    context
-        The running stage.
-    prompt, prompt_hash
-        Template file behind rows that no model wrote.
-    """
-
-    def __init__(self, gives: str, context: Context, prompt: str = "", prompt_hash: str = "") -> None:
-        self._schema = TABLES[gives]
-        self._has_lineage = "lineage" in self._schema.names
-        self._context, self._prompt = context, (prompt, prompt_hash)
-        self._kept: list[dict[str, Any]] = []
-        self._dropped: list[dict[str, Any]] = []
-        self._seen: set[str] = set()
-
-    def keep(
-        self,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
-        *answers: Answer,
-        others: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        """
-        Add a row, or drop it as ``repeated`` when an equal one was made from the same parent.
-
-        Parameters
-        ----------
-        row
-            Its fields. Without ``id``, an example gets the hash of its content.
-        parent
-            The row it was made from: a document, a passage or an example.
-        answers
-            The answers that it was read from; the first one's prompt is its prompt.
-        others
-            Further rows it was made from, where there are several.
-        """
-        full = self._with_lineage(row, parent, answers, others)
-        if full["id"] in self._seen:
-            self._dropped.append(full | {"reason": "repeated", "detail": "made twice from the same row"})
-            return
-        self._seen.add(full["id"])
-        self._kept.append(full)
-
-    def drop(
-        self,
-        why: Reject,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
-        *answers: Answer,
-        others: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        """Add a row that does not go on, with as many of its fields as were made."""
-        full = self._with_lineage(row, parent, answers, others)
-        self._dropped.append(full | {"reason": why.reason, "detail": why.detail})
-
-    def outcome(self) -> Outcome:
-        """Hand over what was collected."""
-        dropped = pa.schema([*self._schema, ("reason", pa.string()), ("detail", pa.string())])
-        return Outcome(table_of(self._schema, self._kept), table_of(dropped, self._dropped))
-
-    def _with_lineage(
-        self,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
-        answers: Sequence[Answer],
-        others: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any]:
-        full = dict(row)
-        if self._has_lineage:
-            full["lineage"] = lineage(parent, self._context.stage, answers, self._prompt)
-            for other in others:
-                cost = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
-                full["lineage"]["requests"] = list(dict.fromkeys(cost))
-                full["lineage"]["parents"].append(other["id"])
-            full.setdefault("id", example_id(full))
-            full.setdefault("logprob", mean_logprob(answers))
-        return full
-
-
-def mean_logprob(answers: Iterable[Answer]) -> float | None:
-    """Average the log probability of every token that the answers hold; None without tokens."""
-    tokens = [logprob for answer in answers for logprob in answer.completion.logprobs]
-    return sum(tokens) / len(tokens) if tokens else None
-
-
-def lineage(
-    parent: Mapping[str, Any], stage: str, answers: Sequence[Answer], template: tuple[str, str] = ("", "")
-) -> dict[str, Any]:
-    """
-    Trace a row to the span of the document, the prompt, the model and all the requests behind it.
-
-    A row made from an example inherits what that one cost; without answers of its own, its model too.
-    """
-    known = dict(parent.get("lineage") or {})
-    if not known:  # a passage
-        known = {
-            name: parent.get(name) for name in ("document_id", "source", "title", "language", "start", "end")
-        }
-        known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
-    prompt, prompt_hash = template
-    if answers:
-        prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
-        known |= {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
-    known |= {
-        "stage": stage,
-        "prompt": prompt,
-        "prompt_hash": prompt_hash,
-        "requests": list(dict.fromkeys([*known["requests"], *(answer.completion.key for answer in answers)])),
-        "parents": [parent["id"]] if parent.get("id") else [],
-    }
-    return {name: known.get(name) for name in TRACED}
 
 
 class Partitions:
@@ -305,7 +83,12 @@ Source = Any  # what one task of a source stage reads: something picklable
 
 @dataclass(frozen=True)
 class SourceStage:
-    """Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task."""
+    """
+    Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
+
+    `check`, where given, is shown the sums of the outcomes' figures before the stage is complete, and raises
+    `UserError` when the run cannot go on with them.
+    """
 
     name: str
     summary: str
@@ -315,6 +98,7 @@ class SourceStage:
     takes: str = ""
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, int], Any, Context], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,29 @@ import pytest
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: opens engines of its own; leave out with -m 'not slow'")
+    """Where tests with an engine or a cluster are left out, see that no other test starts one."""
+    left_out = config.option.markexpr
+    if "not cluster" in left_out:
+        import distributed
+
+        distributed.Client.__init__ = _unmarked("cluster")
+    if "not engine" in left_out:
+        from datagen.engines.vllm import VllmEngine
+
+        VllmEngine.start = _unmarked("engine")
+
+
+def _unmarked(marker):
+    def start(*_, **__):
+        pytest.fail(f"this test starts what tests marked {marker!r} do; mark it @pytest.mark.{marker}")
+
+    return start
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "real_model" in item.fixturenames:
+            item.add_marker("engine")
 
 
 @pytest.fixture
@@ -31,7 +53,7 @@ def real_model():
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
     from datagen.engines import open_engine
-    from datagen.recipe.model import VllmModel
+    from datagen.recipe.sections import VllmModel
 
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()

@@ -10,21 +10,25 @@ from the loop that feeds the engine.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed.security import Security
 
 from datagen.cluster.hardware import cores
 from datagen.cluster.remote import join_cluster
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.model import Cluster
+from datagen.recipe.sections import Cluster
+from datagen.stop import deaf_children
 
-# On any free ports, so that runs side by side do not disturb each other.
-SCHEDULER = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "port": 0, "host": "127.0.0.1"}
+# Whoever may connect runs code as the owner of the run. So a run listens on this machine alone, and answers
+# only who holds its keys; on any free ports, so that runs side by side do not disturb each other.
+HERE, HERE_WEB = "tls://127.0.0.1:0", "127.0.0.1:0"
+SCHEDULER = {"dashboard": False, "dashboard_address": HERE_WEB, "host": HERE}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -73,10 +77,21 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
         "distributed.worker.daemon": False,  # an engine starts processes of its own
         "distributed.comm.timeouts.connect": "60s",
         "distributed.scheduler.worker-saturation": 1.0,
+        # Pages about the run, which Dask would serve to anybody.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
     }
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # a worker shall not import re.py of the folder it is in
     # What fails is told to the user by the run, once; Dask's own logs would say it again from each process.
-    ordinary: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    security = Security.temporary()
+    ordinary: dict[str, Any] = {
+        "nthreads": 1,
+        "memory_limit": 0,
+        "silence_logs": logging.CRITICAL,
+        "host": HERE,
+        "dashboard_address": HERE_WEB,
+        "security": security,
+    }
     specs: dict[str, Any] = {
         f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
     }
@@ -92,14 +107,18 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
                 "env": threads,
             },
         }
-    scheduler = {"cls": Scheduler, "options": SCHEDULER}
-    with (
-        dask.config.set(settings),
-        SpecCluster(
-            workers=specs, scheduler=scheduler, name="datagen", silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    scheduler = {"cls": Scheduler, "options": {**SCHEDULER, "security": security}}
+    with dask.config.set(settings), ExitStack() as opened:
+        with deaf_children():
+            cluster = SpecCluster(
+                workers=specs,
+                scheduler=scheduler,
+                security=security,
+                name="datagen",
+                silence_logs=logging.CRITICAL,
+            )
+            opened.enter_context(cluster)
+        client = opened.enter_context(Client(cluster))
         yield client
         # In good order only: a failed run kills its workers, and their engines end by lifeline.py.
         client.run(leave_engine_room, str(home))

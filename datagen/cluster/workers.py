@@ -16,6 +16,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, wait
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.store.disk import telling
 
 PARTITIONS_AT_ONCE = 4  # that one engine is fed from
 LOOK_SECONDS = 1.0  # how old may be what we know of the workers
@@ -91,12 +92,19 @@ class Crew:
         """Have something computed, by an ordinary worker while there is one."""
         # Others are allowed, since these may be gone by then, and a task would wait for them for ever.
         here = {"workers": self.ordinary, "allow_other_workers": True}
-        return self._client.submit(function, *arguments, pure=False, **here)
+        return self._client.submit(telling, function, *arguments, pure=False, **here)
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Call a function for each item on all ordinary workers; list the results in order."""
+        workers, mapped = self.ordinary, self._client.map
+        futures = mapped(function, items, pure=False, workers=workers, allow_other_workers=True)
+        result: list[Any] = self._client.gather(futures)
+        return result
 
     def submit_to_engine(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Have something done that takes a share of a worker's engine."""
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
-        return self._client.submit(function, *arguments, pure=False, resources=share)
+        return self._client.submit(telling, function, *arguments, pure=False, resources=share)
 
     def work_off(self, partitions: Iterator[Partition]) -> Iterator[list[Any]]:
         """

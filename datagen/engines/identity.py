@@ -6,15 +6,22 @@ gives what an engine can load, and prepares a bundled model on first use (`datag
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import datagen
 from datagen.engines import bundled
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel, Recipe, ScriptedModel, VllmModel
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
+from datagen.schema import content_id
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
+UNASKED = ("extra_headers", "user", "metadata", "service_tier", "store")  # options that change no answer
 SAMPLES, SAMPLE_BYTES = 64, 16384  # of a weight file, spread evenly
 
 
@@ -31,18 +38,48 @@ def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
     * A server's model, or a function: what the recipe says. Whoever serves other weights under the same
       name says another ``revision`` to have everything written anew.
 
+    Where ``thinking`` is set, or a server's model has ``options``, the revision says so: they change answers.
+
     Raises
     ------
     UserError
         When a folder is named that holds no checkpoint.
     """
     if not isinstance(spec, VllmModel):
-        return Identity(spec.model, spec.revision)
+        return Identity(spec.model, spec.revision + _settings(spec))
     if spec.model in bundled.NAMES:
-        return Identity(bundled.NAMES[spec.model], bundled.revision(spec.model))
+        return Identity(bundled.NAMES[spec.model], bundled.revision(spec.model) + _settings(spec))
     if folder := _folder(spec.model):
-        return Identity(folder.name, spec.revision or _fingerprint(folder))
-    return Identity(spec.model, spec.revision or "main")
+        return Identity(folder.name, (spec.revision or _fingerprint(folder)) + _settings(spec))
+    return Identity(spec.model, (spec.revision or "main") + _settings(spec))
+
+
+def _settings(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
+    """Write what else of a model's settings determines its answers; nothing where none is set."""
+    settings = ""
+    if not isinstance(spec, ScriptedModel) and spec.thinking is not None:
+        settings += f"+thinking={spec.thinking}"
+    if isinstance(spec, OpenAIModel):
+        asked = {name: value for name, value in spec.options.items() if name not in UNASKED}
+        if asked:
+            settings += f"+options={content_id(json.dumps(asked, sort_keys=True))[:8]}"
+    return settings
+
+
+def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
+    """
+    Hash what may have caused a model to reject a request, beside the request: its server and settings.
+
+    When any of it changes, a rejected request is asked again.
+    """
+    settings = spec.model_dump(
+        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env"}
+    )
+    engine = datagen.__version__
+    if isinstance(spec, VllmModel):
+        with suppress(PackageNotFoundError):
+            engine += f" vllm {version('vllm')}"
+    return content_id(engine, json.dumps(settings, sort_keys=True))[:16]
 
 
 def identities(recipe: Recipe) -> dict[str, Identity]:

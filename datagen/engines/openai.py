@@ -1,201 +1,114 @@
 """
-Any server that speaks the OpenAI chat completions protocol, over one HTTP session.
+Any server that speaks the OpenAI chat completions protocol.
 
-A failure that may pass (too many requests, an error of the server, a lost connection, silence, nonsense)
-is tried again after a growing, jittered pause. What the server refuses for good becomes
-a completion with an error. What concerns every request alike (a wrong address, a wrong key, no answer
-in all tries) ends the run with one message, and nothing of it is stored.
+What is sent is written by `datagen.engines.chat_body`, replies are read by `datagen.engines.protocol`, and
+`datagen.engines.pace` says how fast. Here it is decided what comes of a request that fails:
+
+* A transient failure is tried again. A request that keeps failing while the server answers others is given
+  up, alone. Where there are no others to tell by, a *check* does: a request of one token that any model can
+  answer.
+* Only a server that fails the check too ends the run: at once where it refuses or can never be talked to,
+  after the model's `patience` where it is away.
 
 A given text cannot be scored: the protocol has no log probabilities of what the model did not write.
 """
 
 import asyncio
-import json
 import math
 import os
 import random
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from dataclasses import replace
 
-from datagen.engines import Unreachable
+from datagen.engines.chat_body import Dialect, body_of
+from datagen.engines.engine import Unanswered, Unreachable
+from datagen.engines.failures import (
+    Away,
+    Busy,
+    Failure,
+    Faulty,
+    Hopeless,
+    Lost,
+    Refused,
+    Rejected,
+    Transient,
+    of_status,
+)
+from datagen.engines.http import Connection, Response, chat_url
 from datagen.engines.identity import identify
+from datagen.engines.pace import Pace
+from datagen.engines.protocol import completion_of, counted, message_in, read_reply
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel
-from datagen.request import Completion, Identity, Request
+from datagen.reasoning import begins
+from datagen.recipe.sections import OpenAIModel
+from datagen.redaction import mask_secrets, split_credentials
+from datagen.request import Completion, Request, Sampling
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries
-TOP_LOGPROBS = 20  # the most that the protocol allows
-PASSING = {408, 409, 425, 429}  # of the 4xx, those that another try may not meet
-FOR_EVERY_REQUEST = {  # and those that say nothing about the one request that met them
-    401: "set the key in the environment variable {key}",
-    402: "the account of the key in {key} has nothing left",
-    403: "the key in {key} may not use this model",
-    404: "check the recipe's base_url, which often ends in /v1, and model",
-    405: "check the recipe's base_url, which often ends in /v1",
-}
-
-
-class Passing(Exception):
-    """A failure that another try may not meet; `retry_after` is the server's wish, in seconds."""
-
-    def __init__(self, said: str, retry_after: float = 0.0) -> None:
-        super().__init__(said)
-        self.retry_after = retry_after
-
-
-class Nonsense(Passing):
-    """A reply that is not what the protocol says."""
-
-
-def body_of(request: Request, model: str, logprobs: bool = True) -> dict[str, Any]:
-    """
-    Translate a request to the JSON body of ``POST chat/completions``.
-
-    `logprobs` asks for the log probability of each token, which not every server gives.
-    """
-    sampling = request.sampling
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": request.messages,
-        "max_tokens": 1 if request.choices else sampling.max_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-    }
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.repetition_penalty != 1:  # not in the protocol, but vLLM and others take it
-        body["repetition_penalty"] = sampling.repetition_penalty
-    if logprobs or request.choices:
-        body["logprobs"] = True
-    if request.choices:
-        body["top_logprobs"] = TOP_LOGPROBS
-    if request.schema is not None:
-        schema = {"name": "answer", "schema": strict(request.schema), "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
-
-
-def strict(schema: Any) -> Any:
-    """Close every object of a JSON schema: all its properties and no others, as strict servers demand."""
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {name: strict(part) for name, part in schema.items()}
-    if isinstance(schema.get("properties"), dict):
-        closed |= {"additionalProperties": False, "required": list(schema["properties"])}
-    return closed
-
-
-def completion_of(reply: Any, request: Request, key: str, model: Identity) -> Completion:
-    """
-    Translate a server's reply.
-
-    Raises
-    ------
-    Nonsense
-        When it is not a chat completion.
-    """
-    try:
-        choice, usage = reply["choices"][0], reply.get("usage") or {}
-        message, finish = choice["message"], choice["finish_reason"]
-        positions = (choice.get("logprobs") or {}).get("content") or []
-        refusal = message.get("refusal")
-        error = f"the server refused: {refusal}" if refusal else ""
-        if finish not in ("stop", "length"):
-            error = error or f"the server stopped: {finish}"
-        if request.choices:
-            finish = "stop"  # one token was all that was asked for
-            error = error or ("" if positions else "the server gave no logprobs, so it cannot choose")
-        return Completion(
-            key=key,
-            text=message.get("content") or "",
-            finish="error" if error else finish,
-            model=model.name,
-            revision=model.revision,
-            prompt_tokens=usage.get("prompt_tokens") or 0,
-            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-            completion_tokens=usage.get("completion_tokens") or 0,
-            logprobs=tuple(float(position["logprob"]) for position in positions),
-            choices=scores(positions[0]["top_logprobs"], request.choices) if positions else (),
-            error=error,
-        )
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as why:
-        raise Nonsense(f"not a chat completion ({type(why).__name__}: {why}): {str(reply)[:200]}") from None
-
-
-def scores(top: list[Mapping[str, Any]], labels: tuple[str, ...]) -> tuple[float, ...]:
-    """
-    Read the log probability of each label from the likeliest first tokens.
-
-    The protocol gives tokens as text, so a token counts for the one label that begins with it, spaces
-    aside. A label that none of the tokens begins gets minus infinity.
-    """
-    sums = dict.fromkeys(labels, 0.0)
-    for entry in top:
-        token = entry["token"].strip()
-        begun = [label for label in labels if token and label.startswith(token)]
-        if len(begun) == 1:
-            sums[begun[0]] += math.exp(entry["logprob"])
-    return tuple(math.log(sums[label]) if sums[label] else -math.inf for label in labels)
-
-
-def asked_pause(header: str | None, now: datetime) -> float:
-    """Read a ``Retry-After`` header, which holds seconds or a date; 0 where there is none."""
-    if not header:
-        return 0.0
-    try:
-        return max(float(header), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(header) - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return 0.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries of one request
+BUSY_TRIES = 10  # times as many tries where the server says that it is busy or away, and not that it failed
+BUSY_PAUSE = 1.0  # seconds, at most, before a request that a busy server refused waits for its turn again
+ALL_REJECTED = 16  # requests that a server may reject before it must show that it takes any
+NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # when the user is told that the run waits, and how often
+CHECK = Request("", [{"role": "user", "content": "Say yes."}], "", "", "check", Sampling(max_tokens=1))
+AGAIN = "What was answered is kept: run again to go on"
 
 
 def own_pause(attempt: int) -> float:
     """Seconds to wait after the try of this number, from 1: doubling, with jitter."""
-    result: float = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)
+    result: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1)
     return result
 
 
-def proxy_for(url: str) -> str | None:
-    """Find the proxy that the environment names for an address."""
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
+class _Trial:
+    """How often one request has failed."""
+
+    def __init__(self) -> None:
+        self.before = self.last = math.inf  # when it failed the last two times
+        self.tries = self.faults = self.waits = 0
+
+    def count(self, failure: Failure) -> None:
+        self.before, self.last = self.last, time.monotonic()
+        self.tries += 1
+        if isinstance(failure, Busy | Away):
+            self.waits += 1
+        else:
+            self.faults += 1
+
+    def over(self, retries: int) -> bool:
+        return self.faults > retries or self.waits > BUSY_TRIES * (retries + 1)
 
 
 class OpenAIEngine:
-    """Sends requests to a server, each until it is answered or the tries are used up."""
+    """Sends requests to a server, each until it is answered, rejected or given up."""
 
     def __init__(self, spec: OpenAIModel) -> None:
         self._spec, self._identity = spec, identify(spec)
-        self._url = f"{spec.base_url.rstrip('/')}/chat/completions"
-        self._session: Any = None
-        self._logprobs = True  # until the server refuses them
-        self._proven = False  # the server has given a proper answer before
-        self._silence = 0.0  # the server asked for none of our requests until then
+        self._name = mask_secrets(spec.base_url)
+        self._connection: Connection | None = None
+        self._dialect, self._pace = Dialect(), Pace(spec.window)
+        self._rejections = 0  # before the first answer
+        self._opened = False  # the model's template opens the reasoning: answers come with its end only
+        self._checking = asyncio.Lock()
+        self._checked: tuple[float, Failure | None] = (-math.inf, None)  # when begun, and what came of it
+        self._noticed = -math.inf
+        self.notices: list[str] = []
 
     async def start(self) -> None:
         """Open the session."""
-        import aiohttp
-
-        if not self._spec.base_url.startswith(("http://", "https://")):
-            raise UserError(f"models: base_url {self._spec.base_url!r} must begin with http:// or https://")
-        key = os.environ.get(self._spec.api_key_env, "")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._spec.window),
-            timeout=aiohttp.ClientTimeout(total=self._spec.timeout),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            proxy=proxy_for(self._url),  # trust_env would look for it at every request, in a thread
+        base, spec = self._spec.base_url, self._spec
+        try:
+            address, credentials = split_credentials(base)
+        except ValueError as error:
+            raise UserError(f"models: base_url {self._name!r} is no address: {error}") from None
+        if not base.startswith(("http://", "https://")):
+            raise UserError(f"models: base_url {self._name!r} must begin with http:// or https://")
+        self._connection = Connection(
+            chat_url(address),
+            credentials,
+            os.environ.get(spec.api_key_env, ""),
+            spec.options.get("extra_headers") or {},
+            spec.window,
+            spec.timeout,
         )
 
     async def answer(self, request: Request, key: str) -> Completion:
@@ -205,69 +118,176 @@ class OpenAIEngine:
                 f"the model {self._spec.model!r} is asked to score a given text, which the chat completions "
                 "protocol cannot do. Serve it with engine: vllm, or leave out the stage or option that scores"
             )
-        tries = self._spec.retries + 1
-        for attempt in range(1, tries + 1):
-            await self._keep_silence()
+        trial = _Trial()
+        while True:
             try:
-                return await self._try(request, key)
-            except Passing as failure:
-                last = failure
-            asked = min(last.retry_after, self._spec.timeout)
-            self._silence = max(self._silence, time.monotonic() + asked)
-            if attempt < tries:
-                await asyncio.sleep(own_pause(attempt))
-        if isinstance(last, Nonsense) and self._proven:  # it answers others, so this request is at fault
-            return self._refused(key, str(last))
-        raise Unreachable(
-            f"{self._url} gave no answer in {tries} tries; the last time: {last}. Is the server up, and is "
-            "the recipe's base_url right? What was answered is kept: run again to go on"
+                return await self._send(request, key)
+            except Rejected as failure:
+                await self._count_rejection(failure)
+                return self._rejected(key, failure)
+            except Failure as failure:
+                trial.count(failure)
+                if await self._is_over(failure, trial):
+                    if isinstance(failure, Refused):
+                        return self._rejected(key, failure)
+                    raise Unanswered(f"no answer in {trial.tries} tries; the last time: {failure}") from None
+                pause = own_pause(trial.tries)
+                if isinstance(failure, Busy):
+                    pause = min(pause / 4, BUSY_PAUSE)  # the pace sees to it that it is not asked too often
+                self._notice(failure)
+            await asyncio.sleep(pause)
+
+    async def _is_over(self, failure: Failure, trial: _Trial) -> bool:
+        """
+        Say whether a request that failed is given up, since the server answers others.
+
+        Raises
+        ------
+        Unreachable
+            When the server answers nobody, and waiting does not help or has been long enough.
+        """
+        too_long = isinstance(failure, Busy) and failure.retry_after > self._spec.patience
+        if isinstance(failure, Hopeless):
+            raise self._unreachable(failure, trial)
+        if isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long:
+            if self._pace.down > self._spec.patience:
+                raise self._unreachable(failure, trial)
+            if isinstance(failure, Faulty) and self._pace.away:  # or are these the only requests left?
+                await self._check()
+            return False
+        if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
+            return True
+        verdict = await self._check()
+        if verdict is None or isinstance(verdict, Rejected):  # it is there, and reads what it is sent
+            return True
+        proven = self._pace.answered_at > -math.inf
+        waiting = isinstance(verdict, Away | Busy | Lost) or (isinstance(verdict, Transient) and proven)
+        if not waiting or too_long or self._pace.down > self._spec.patience:
+            raise self._unreachable(verdict, trial)
+        return False
+
+    async def _count_rejection(self, failure: Rejected) -> None:
+        """Stop asking a server that has answered nothing yet, and rejects even the check."""
+        self._rejections += 1
+        if self._pace.answered_at > -math.inf or self._rejections != ALL_REJECTED:
+            return
+        if isinstance(verdict := await self._check(), Rejected):
+            raise Unreachable(
+                f"{self._name} rejected all of the first {self._rejections} requests; the last time: "
+                f"{failure}. It rejects the plainest one too: {verdict}. The model's options in the recipe "
+                f"set what it is sent, and with null leave it out. {AGAIN}"
+            )
+
+    async def _check(self) -> Failure | None:
+        """Ask the server what any model can answer. Returns how it fails on that too."""
+        asked = time.monotonic()
+        async with self._checking:
+            if self._checked[0] < asked:  # else somebody has checked meanwhile
+                begun, verdict = time.monotonic(), None  # type: float, Failure | None
+                try:
+                    await self._send(CHECK, "")
+                except Failure as failure:
+                    verdict = failure
+                self._checked = (begun, verdict)
+            return self._checked[1]
+
+    async def _send(self, request: Request, key: str) -> Completion:
+        """Send a request once, and tell the pace what came of it."""
+        async with self._pace.turn() as epoch:
+            try:
+                completion = await self._ask(request, key)
+            except Busy as failure:
+                honoured = failure.retry_after <= self._spec.patience
+                self._pace.refused(failure.retry_after if honoured else 0.0, epoch)
+                raise
+            except Transient as failure:
+                self._pace.failed(overloaded=isinstance(failure, Away | Lost))
+                raise
+            except Failure:
+                self._pace.heard()
+                raise
+            self._pace.answered()
+            return completion
+
+    async def _ask(self, request: Request, key: str) -> Completion:
+        assert self._connection is not None, "start the engine first"
+        body = body_of(request, self._spec, self._dialect)
+        while True:
+            response = await self._connection.post(body)
+            if response.status in (200, 201):
+                return self._read(response, request, key)
+            failure = self._failure(response)
+            if not isinstance(failure, Rejected):
+                raise failure
+            self._dialect.learn(body, response.text, bool(request.choices))
+            before, body = body, body_of(request, self._spec, self._dialect)
+            if body == before:
+                raise failure
+
+    def _read(self, response: Response, request: Request, key: str) -> Completion:
+        connection = self._connection
+        assert connection is not None
+        try:
+            reply = read_reply(response.text)
+            completion = completion_of(reply, request, key, self._identity, self._opened)
+        except Busy as failure:
+            raise Busy(connection.clean(str(failure)), response.retry_after) from None
+        except Refused as failure:
+            raise Refused(connection.clean(str(failure)), failure.status) from None
+        except Failure as failure:
+            raise type(failure)(connection.clean(str(failure))) from None
+        message = reply.choices[0].message
+        self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
+        if not counted(reply) and request is not CHECK:
+            self._tell_once(
+                f"{self._name} does not say how many tokens it read or wrote. They are counted from its log "
+                "probabilities, or estimated from the length of the text, so a budget of tokens is not exact"
+            )
+        if completion.error:
+            return self._rejected(key, Rejected(connection.clean(completion.error)), completion)
+        return completion
+
+    def _failure(self, response: Response) -> Failure:
+        """Sort a reply that is no success."""
+        assert self._connection is not None
+        body = self._connection.clean(response.text, 2000)
+        message = self._connection.clean(message_in(response.text))
+        return of_status(response.status, f"HTTP {response.status}: {message}", response.retry_after, body)
+
+    def _rejected(self, key: str, why: Failure, answer: Completion | None = None) -> Completion:
+        name, revision = self._identity.name, self._identity.revision
+        return replace(answer or Completion(key, "", "error", name, revision), finish="error", error=str(why))
+
+    def _unreachable(self, failure: Failure, trial: _Trial) -> Unreachable:
+        if isinstance(failure, Refused):
+            advice = failure.advice.format(key=self._spec.api_key_env)
+            return Unreachable(f"{self._name} refuses every request ({failure}): {advice}. {AGAIN}")
+        if isinstance(failure, Hopeless):
+            return Unreachable(
+                f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
+            )
+        return Unreachable(
+            f"{self._name} gave no answer for {self._pace.down:,.0f} seconds, and to this request none in "
+            f"{trial.tries} tries; the last time: {failure}. Is the server up, and is the recipe's base_url "
+            f"right? {AGAIN}"
         )
 
-    async def _keep_silence(self) -> None:
-        """Wait as long as the server asked, and a little longer: not all of the window at once."""
-        left = self._silence - time.monotonic()
-        if left > 0:
-            await asyncio.sleep(left + random.uniform(0, FIRST_PAUSE))
+    def _notice(self, failure: Failure) -> None:
+        """Tell the user now and then that the run waits for the server."""
+        now, quiet = time.monotonic(), self._pace.quiet
+        if max(quiet, self._pace.down) > NOTICE_AFTER and now - self._noticed > NOTICE_SECONDS:
+            self._noticed = now
+            self.notices.append(
+                f"waiting for {self._name}, which has answered nothing for {self._pace.down:,.0f} seconds "
+                f"({failure}). The run stops when that has been {self._spec.patience:,.0f} seconds (patience)"
+            )
 
-    async def _try(self, request: Request, key: str) -> Completion:
-        """Send a request once."""
-        import aiohttp
-
-        body = body_of(request, self._spec.model, self._logprobs)
-        try:
-            async with self._session.post(self._url, json=body) as response:
-                status, text = response.status, await response.text(errors="replace")
-                wish = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Passing(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        said = f"HTTP {status}: {text[:500]}"
-        if status == 200:
-            completion = completion_of(_json(text), request, key, self._identity)
-            self._proven = True
-            return completion
-        if status >= 500 or status in PASSING:
-            raise Passing(said, wish)
-        if status in FOR_EVERY_REQUEST:
-            advice = FOR_EVERY_REQUEST[status].format(key=self._spec.api_key_env)
-            raise Unreachable(f"{self._url} refuses every request ({said}): {advice}")
-        if "logprobs" in body and "logprobs" in text and not request.choices:
-            self._logprobs = False
-            return await self._try(request, key)
-        return self._refused(key, said)
-
-    def _refused(self, key: str, why: str) -> Completion:
-        name, revision = self._identity.name, self._identity.revision
-        return Completion(key, "", "error", name, revision, error=why)
+    def _tell_once(self, notice: str) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
 
     async def close(self) -> None:
         """Close the session."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise Nonsense(f"not JSON: {text[:200]!r}") from None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

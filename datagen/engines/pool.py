@@ -12,13 +12,16 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
+from datagen.engines.engine import Unanswered
 from datagen.engines.supervised import GuardedEngine
 from datagen.errors import UserError
-from datagen.recipe.model import Model
+from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
+
+LOOK_SECONDS = 0.5  # between looks at whether the user should know something
 
 
 class EngineRoom:
@@ -42,6 +45,8 @@ class EngineRoom:
         identity: Identity,
         requests: Iterable[tuple[str, Request]],
         keep: Callable[[Completion], None],
+        give_up: Callable[[str, str], None],
+        notify: Callable[[str], None] = lambda notice: None,
     ) -> None:
         """
         Answer requests.
@@ -57,6 +62,10 @@ class EngineRoom:
             window has room, in the engine room's own thread.
         keep
             Given every completion as it comes, in the engine room's own thread.
+        give_up
+            Given, there too, the key of every request that kept failing while others were answered, and why.
+        notify
+            Given what the user should know meanwhile, in the caller's thread.
 
         Raises
         ------
@@ -66,7 +75,21 @@ class EngineRoom:
         CancelledError
             When the run left meanwhile.
         """
-        self._wait(self._for(run, self._generate(spec, identity, requests, keep)))
+        feed = self._wait(self._feed(spec, identity))
+        batch = _Batch(requests, keep, give_up)
+        work = self._for(run, feed.answer(batch))
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        told = len(feed.notices)
+        while not future.done():
+            wait([future], LOOK_SECONDS)
+            notices = feed.notices[told:]
+            told += len(notices)
+            for notice in notices:
+                notify(notice)
+        try:
+            future.result()
+        except UserError as error:
+            raise UserError(str(error)) from None  # plain, so that it can be pickled
 
     def leave(self, run: str) -> bool:
         """End what is generated for a run. Returns whether no other run was here."""
@@ -101,18 +124,8 @@ class EngineRoom:
         await asyncio.gather(*mine, return_exceptions=True)
         return not self._runs
 
-    async def _generate(
-        self,
-        spec: Model,
-        identity: Identity,
-        requests: Iterable[tuple[str, Request]],
-        keep: Callable[[Completion], None],
-    ) -> None:
-        feed = self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
-        try:
-            await feed.answer(requests, keep)
-        except UserError as error:
-            raise UserError(str(error)) from None  # plain, so that it can be pickled
+    async def _feed(self, spec: Model, identity: Identity) -> "_Feed":
+        return self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
 
     async def _close(self) -> None:
         for feed in self._feeds.values():
@@ -123,10 +136,19 @@ class EngineRoom:
 class _Batch:
     """The requests of one call, and what becomes of them."""
 
-    def __init__(self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]) -> None:
-        self._requests, self._keep = iter(requests), keep
+    def __init__(
+        self,
+        requests: Iterable[tuple[str, Request]],
+        keep: Callable[[Completion], None],
+        give_up: Callable[[str, str], None],
+    ) -> None:
+        self._requests, self._keep, self._give_up = iter(requests), keep, give_up
         self._in_flight, self._exhausted = 0, False
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[None]  # made by `begin`
+
+    def begin(self) -> None:
+        """Begin, in the loop."""
+        self.ended = asyncio.get_running_loop().create_future()
 
     def take(self) -> tuple[str, Request] | None:
         """Take the next request; None when there is none, or none is wanted any more."""
@@ -143,6 +165,13 @@ class _Batch:
         self._in_flight -= 1
         if not self.ended.done():
             self._keep(completion)
+            self._end_if_done()
+
+    def lose(self, key: str, why: str) -> None:
+        """Give a request up."""
+        self._in_flight -= 1
+        if not self.ended.done():
+            self._give_up(key, why)
             self._end_if_done()
 
     def fail(self, error: Exception) -> None:
@@ -164,11 +193,14 @@ class _Feed:
         self._askers: set[asyncio.Task[None]] = set()
         self._batches: deque[_Batch] = deque()  # that may have requests left, the oldest first
 
-    async def answer(
-        self, requests: Iterable[tuple[str, Request]], keep: Callable[[Completion], None]
-    ) -> None:
+    @property
+    def notices(self) -> list[str]:
+        """What the engine has told the user so far."""
+        return self._engine.notices
+
+    async def answer(self, batch: _Batch) -> None:
         """Answer requests, once all of the earlier calls are on their way."""
-        batch = _Batch(requests, keep)
+        batch.begin()
         self._batches.append(batch)
         while self._places:
             self._places -= 1
@@ -183,7 +215,12 @@ class _Feed:
             try:
                 if following := batch.take():
                     key, request = following
-                    batch.give(await self._engine.answer(request, key))
+                    try:
+                        completion = await self._engine.answer(request, key)
+                    except Unanswered as why:
+                        batch.lose(key, str(why))
+                    else:
+                        batch.give(completion)
                 else:
                     self._batches.popleft()
             except Exception as error:

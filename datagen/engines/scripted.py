@@ -7,10 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from datagen.engines.identity import identify
 from datagen.errors import UserError
-from datagen.recipe.model import ScriptedModel
+from datagen.reasoning import reasoning_only, split
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
+
+COMPLETION = TypeAdapter(Completion)
 
 
 def completion_of(
@@ -24,16 +29,24 @@ def completion_of(
     """
     if isinstance(answer, Completion):
         return replace(answer, key=key)
-    said: Mapping[str, Any] = {"text": answer} if isinstance(answer, str) else answer
-    text = said.get("text", request.given)
+    said: dict[str, Any] = {"text": answer} if isinstance(answer, str) else dict(answer)
+    thought = split(said.get("text", request.given))
+    text = said["text"] = thought.answer
     plain = {
-        "text": text,
+        "reasoning": thought.reasoning,
         "finish": "stop",
         "prompt_tokens": sum(len(message["content"].split()) for message in request.messages),
         "completion_tokens": len(text.split()),
         "choices": tuple(0.0 if label == text else -math.inf for label in request.choices),
     }
-    return Completion(key=key, model=model.name, revision=model.revision, **plain | dict(said))
+    if thought.cut or (thought.reasoning and not text):
+        plain |= {"finish": "error", "error": reasoning_only(said.pop("finish", "length"), len(text.split()))}
+    try:
+        return COMPLETION.validate_python(
+            {"key": key, "model": model.name, "revision": model.revision} | plain | said
+        )
+    except ValidationError as error:
+        raise UserError(f"the scripted model {model.name!r} gave what is no completion: {error}") from error
 
 
 class ScriptedEngine:
@@ -49,6 +62,7 @@ class ScriptedEngine:
     def __init__(self, spec: ScriptedModel) -> None:
         self._spec, self._identity = spec, identify(spec)
         self._function: Callable[[Request], Any] | None = None
+        self.notices: list[str] = []
 
     async def start(self) -> None:
         """Import the function."""

@@ -16,8 +16,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datagen.engines import Engine, EngineDied, open_engine
-from datagen.recipe.model import Model, OpenAIModel
+from datagen.engines import open_engine
+from datagen.engines.engine import Engine, EngineDied
+from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 LIVES = 3  # how many times a request may be alone in an engine that dies
@@ -59,6 +60,11 @@ class GuardedEngine:
         self._calm = asyncio.Event()  # there are no suspects
         self._calm.set()
 
+    @property
+    def notices(self) -> list[str]:
+        """What the engine has told the user so far."""
+        return [] if self._engine is None else self._engine.notices
+
     async def answer(self, request: Request, key: str) -> Completion:
         """
         Answer a request, however many engines it takes.
@@ -66,7 +72,9 @@ class GuardedEngine:
         Raises
         ------
         datagen.errors.UserError
-            When an engine cannot be started, or a server cannot be reached.
+            When an engine cannot be started, or a server answers nobody.
+        datagen.engines.Unanswered
+            When the request kept failing while a server answered others.
         """
         while not self._calm.is_set():
             await self._calm.wait()

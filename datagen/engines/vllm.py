@@ -12,11 +12,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from datagen.engines import EngineDied
+from datagen.engines.engine import EngineDied
 from datagen.engines.identity import identify, resolve
 from datagen.engines.parent_watch import tie
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
+from datagen.reasoning import Thought, begins, opens, reasoning_only, split
+from datagen.recipe.sections import VllmModel
 from datagen.request import Completion, Identity, Request
 
 FEW_CORES = 8  # up to here vLLM's habit of leaving one core free costs more than it gives
@@ -87,11 +88,14 @@ def cache_bytes(free: int) -> int:
     return min(max(free // 8, 2 * GIB), free // 2)
 
 
-def sampling_arguments(request: Request, label_ids: Sequence[Sequence[int]] = ()) -> dict[str, Any]:
+def sampling_arguments(
+    request: Request, label_ids: Sequence[Sequence[int]] = (), thinking: str | int | None = None
+) -> dict[str, Any]:
     """
     Translate a request to vLLM's ``SamplingParams``, except for the schema.
 
-    `label_ids` holds, for a request with choices, the token ids that begin each label.
+    `label_ids` holds, for a request with choices, the token ids that begin each label. `thinking` is the
+    model's setting: tokens that it may think come on top of those of the answer.
     """
     sampling = request.sampling
     arguments: dict[str, Any] = {
@@ -106,7 +110,10 @@ def sampling_arguments(request: Request, label_ids: Sequence[Sequence[int]] = ()
         return arguments | {"max_tokens": 1, "logprob_token_ids": ids}
     if request.given:  # vLLM computes the prompt anew: what its prefix cache holds has no probabilities
         return arguments | {"max_tokens": 1, "prompt_logprobs": 0, "flat_logprobs": True}
-    return arguments | {"max_tokens": sampling.max_tokens, "logprobs": 0, "flat_logprobs": True}
+    room = thinking if isinstance(thinking, int) else 0
+    if room:
+        arguments["thinking_token_budget"] = room
+    return arguments | {"max_tokens": sampling.max_tokens + room, "logprobs": 0, "flat_logprobs": True}
 
 
 def label_tokens(
@@ -151,34 +158,49 @@ def completion_of(
     model: Identity,
     label_ids: Sequence[Sequence[int]] = (),
     given_tokens: int = 0,
+    opened: bool = False,
+    decode: Callable[[Sequence[int]], str] | None = None,
 ) -> Completion:
     """
     Translate vLLM's finished ``RequestOutput``.
 
     `label_ids` are the tokens that begin each of the request's choices, `given_tokens` the number of
-    tokens at the prompt's end that are the text given to score.
+    tokens at the prompt's end that are the text given to score. `opened` says that the prompt ended within
+    the reasoning; `decode` is the tokenizer's, to tell where among the tokens the answer begins.
 
     Log probabilities are of the model's own distribution, before temperature and penalties; under a
     schema, of that distribution over the tokens which the schema allows.
     """
     answer = output.outputs[0]
     positions, text = answer.logprobs, answer.text
+    sampled: tuple[float, ...]
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
     scored: tuple[float, ...] = ()
     if request.choices or request.given:
         finish = "stop" if finish == "length" else finish  # one token was all that was asked for
-    if request.choices:
+    thought, error = Thought("", text, False), ""
+    if finish == "error":
+        error = f"vLLM stopped: {answer.finish_reason}"
+    if (request.choices or request.given) and (opened or begins(text)):
+        error = reasoning_only("length", len(answer.token_ids))  # what is scored stands within it
+        scored, sampled = (), ()
+    elif request.choices:
         first = {token: entry.logprob for token, entry in positions[0].items()}
         scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
         sampled = (first[answer.token_ids[0]],)
     elif request.given:
         text, sampled = request.given, tuple(output.prompt_logprobs.logprobs[-given_tokens:])
     else:
-        sampled = tuple(positions.logprobs)
+        thought = split(text, opened)
+        text = thought.answer
+        begin = _answer_begins(answer.token_ids, text, decode) if thought.reasoning else 0
+        sampled = tuple(positions.logprobs[begin:])
+        if not error and (thought.cut or (thought.reasoning and not text.strip())):
+            error = reasoning_only(finish, len(answer.token_ids))
     return Completion(
         key=key,
         text=text,
-        finish=finish,
+        finish="error" if error else finish,
         model=model.name,
         revision=model.revision,
         prompt_tokens=len(output.prompt_token_ids),
@@ -186,8 +208,23 @@ def completion_of(
         completion_tokens=len(answer.token_ids),
         logprobs=sampled,
         choices=scored,
-        error="" if finish != "error" else f"vLLM stopped: {answer.finish_reason}",
+        error=error,
+        reasoning=thought.reasoning,
     )
+
+
+def _answer_begins(tokens: Sequence[int], answer: str, decode: Callable[[Sequence[int]], str] | None) -> int:
+    """Find the first token of an answer that stands at the end; behind the last where it cannot be told."""
+    if decode is None or not answer:
+        return len(tokens)
+    last, first = len(tokens), 0
+    while first < last:  # the fewest tokens at the end that hold all of it
+        middle = (first + last + 1) // 2
+        if answer in decode(tokens[middle:]):
+            first = middle
+        else:
+            last = middle - 1
+    return first
 
 
 def _log_sum(values: Sequence[float]) -> float:
@@ -215,6 +252,7 @@ class VllmEngine:
         self._llm: Any = None
         self._end: asyncio.Task[None]  # done once the engine has died or was closed
         self._tokenizer: Any = None
+        self.notices: list[str] = []
 
     async def start(self) -> None:
         """Prepare the model, start the processes, and wait until they can answer."""
@@ -280,8 +318,8 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         try:
-            prompt, label_ids, given = self._render(request)
-            arguments = sampling_arguments(request, label_ids)
+            prompt, label_ids, given, opened = self._render(request)
+            arguments = sampling_arguments(request, label_ids, self._spec.thinking)
             if request.schema is not None:
                 arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
             parameters = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
@@ -293,22 +331,33 @@ class VllmEngine:
             name, revision = self._identity.name, self._identity.revision
             why = error.__cause__ or error
             return Completion(key, "", "error", name, revision, error=f"{type(why).__name__}: {why}")
-        return completion_of(output, request, key, self._identity, label_ids, len(given))
+        return completion_of(
+            output, request, key, self._identity, label_ids, len(given), opened, self._tokenizer.decode
+        )
 
     async def _until_the_end(self, llm: Any) -> None:
         """Wait until the engine has died or was closed."""
         while self._llm is llm and not llm.errored:
             await asyncio.sleep(PULSE_SECONDS)
 
-    def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]], list[int]]:
-        """Write the token ids of the prompt, of the labels to choose among, and of the given text."""
+    def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]], list[int], bool]:
+        """
+        Write the token ids of the prompt, of the labels to choose among, and of the given text.
+
+        The last says whether the prompt ends within the reasoning.
+        """
+        scored = bool(request.choices or request.given)  # at once, with no thought before it
+        thinks: dict[str, bool] = {}
+        if scored or self._spec.thinking is not None:
+            on = not scored and self._spec.thinking != "off"
+            thinks = {"enable_thinking": on, "thinking": on}  # templates read the one or the other
         text = self._tokenizer.apply_chat_template(
-            request.messages, add_generation_prompt=True, tokenize=False
+            request.messages, add_generation_prompt=True, tokenize=False, **thinks
         )
         end = text[-32:]  # enough to see how a label or a text is cut after it
         labels = label_tokens(self._encode, end, request.choices) if request.choices else []
         given = continuation(self._encode, end, request.given) if request.given else []
-        return self._encode(text), labels, given
+        return self._encode(text), labels, given, opens(end)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

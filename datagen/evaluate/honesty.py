@@ -13,25 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from datagen.engines.identity import identify
-from datagen.engines.pool import EngineRoom
+from datagen.engines.ask import Asker
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Seen, measure
-from datagen.prompt import load
-from datagen.recipe.model import Model, VllmModel
-from datagen.request import Answer, Completion, Reject, Request, Sampling
+from datagen.prompt import exists, load
+from datagen.recipe.sections import Model, VllmModel
+from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices
 from datagen.stages.knowledge.probe.knowledge import said
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
 from datagen.stages.shared.language.rules import Language, language_of
-from datagen.store.completions import Completions
-from datagen.store.journal import Journal
 
 RIGHT = 0.8  # likeness from which an answer is right, as in the stage probe
 SAMPLING = Sampling(max_tokens=48)
@@ -45,7 +41,12 @@ class Question:
     text: str
     right: tuple[str, ...]
     lettered: choices.Lettered | None
-    language: Language
+    code: str  # of its language
+
+    @property
+    def language(self) -> Language:
+        """The rules of its language."""
+        return language_of(self.code)
 
 
 def read_set(path: Path) -> list[Question]:
@@ -81,9 +82,9 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
         text = "\n".join(
             [text, *(f"{letter}) {option}" for letter, option in zip(letters, options, strict=True))]
         )
-    language = language_of(detect_language(f"{text} {row['answer']}"))
+    code = detect_language(f"{text} {row['answer']}")
     right = (row["answer"], *row.get("aliases", ()))
-    return Question(text, right, choices.lettered(text, row["answer"], language), language)
+    return Question(text, right, choices.lettered(text, row["answer"], language_of(code)), code)
 
 
 def read_model(given: str) -> Any:
@@ -136,18 +137,15 @@ def probe(
 
 def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Seen]:
     """Let a model answer, and say whether it is sure."""
-    answer = _Asker(spec, folder)
-    try:
-        first = answer(
+    with Asker(spec, folder) as asker:
+        first = asker.answer(
             [request for number, one in enumerate(questions) for request in _requests(number, one)]
         )
         given: dict[str, list[Answer]] = {}
         for one in first:
             given.setdefault(one.request.row, []).append(one)
         whole = [given[str(number)] for number in range(len(questions))]
-        sure = answer([_sure(answers[0], one) for answers, one in zip(whole, questions, strict=True)])
-    finally:
-        answer.close()
+        sure = asker.answer([_sure(answers[0], one) for answers, one in zip(whole, questions, strict=True)])
     return [_seen(*one) for one in zip(questions, whole, sure, strict=True)]
 
 
@@ -191,7 +189,7 @@ def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
                 for answer in question.right
             )
             declined, confidence = (
-                declines(text, question.text, question.language),
+                declines(text, question.text, question.code),
                 math.exp(mean_logprob(given) or 0.0),
             )
     except Reject:
@@ -200,44 +198,21 @@ def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
     return Seen(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
 
 
-def declines(text: str, question: str, language: Language) -> bool:
-    """Tell whether an answer declines, in common words or in those that refusals are taught in."""
+def declines(text: str, question: str, code: str) -> bool:
+    """
+    Tell whether an answer declines, in common words or in those that refusals are taught in.
+
+    `code` is the question's language; a model may also decline in English what it is asked in another.
+    """
+    language = language_of(code)
     if abstains(text, language=language) and not abstains(question, language=language):
         return True
     line = f" {' '.join(words(text, language=language))} "
-    statements = (statement for name in WORDINGS for statement in load(name).fields["statements"])
-    return any(f" {' '.join(words(statement, language=language))} " in line for statement in statements)
+    names = [name for wording in WORDINGS for name in (wording, f"{wording}.{code}") if exists(name)]
+    wordings = [load(name).fields for name in names]
+    signs = (sign for fields in wordings for sign in [*fields.get("signs", ()), *fields["sentences"]])
+    return any(f" {' '.join(words(sign, language=language))} " in line for sign in signs)
 
 
 def _likeliest(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=scores.__getitem__)
-
-
-class _Asker:
-    """One model; answers that are kept in the folder are not asked for again."""
-
-    def __init__(self, spec: Any, folder: Path) -> None:
-        self._spec, self._who, self._store = spec, identify(spec), Completions(folder)
-        self._room: EngineRoom | None = None
-
-    def __call__(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer requests, in their order."""
-        keyed = {request.key(self._who): request for request in requests}
-        keys = list(keyed)
-        missing = self._store.missing(pa.array(keys, pa.string())).to_pylist()
-        wanted = [(key, keyed[key]) for key, gone in zip(keys, missing, strict=True) if gone]
-        if wanted:
-            self._room = self._room or EngineRoom()
-            journal = Journal(self._store.folder, "probe")
-            try:
-                self._room.generate("probe", self._spec, self._who, wanted, journal.append)
-            finally:
-                journal.close()
-                self._store.settle()
-        found: dict[str, Completion] = self._store.find(keys)
-        return [Answer(request, found[request.key(self._who)]) for request in requests]
-
-    def close(self) -> None:
-        """End the engine, where one was opened."""
-        if self._room is not None:
-            self._room.close()

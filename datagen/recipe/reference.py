@@ -7,17 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from datagen.recipe.model import (
-    Budget,
-    Cluster,
-    Models,
-    OpenAIModel,
-    Recipe,
-    ScriptedModel,
-    Source,
-    VllmModel,
-)
+from datagen.recipe.model import Recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
+from datagen.recipe.sections import Budget, Cluster, Models, OpenAIModel, ScriptedModel, Source, VllmModel
 
 INTRODUCTION = """\
 # Recipe reference

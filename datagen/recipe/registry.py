@@ -7,6 +7,7 @@ docs/recipe.md are made from it. Other packages add stages through the entry poi
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -77,7 +78,6 @@ BUILT_IN = (
     BuiltIn("difficulty", "confidence.difficulty:stage"),
     BuiltIn("compare_difficulty", "confidence.compare_difficulty:stage"),
     BuiltIn("meta_rank", "confidence.meta_rank:stage"),
-    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
     BuiltIn("curate", "filter.curate:stage", default=True),
     BuiltIn("dedup", "filter.dedup:stage", default=True),
     BuiltIn("semantic_dedup", "filter.semantic_dedup:stage"),
@@ -85,6 +85,7 @@ BUILT_IN = (
     BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
     BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
     BuiltIn("select", "select.select:stage", default=True),
+    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
     BuiltIn("mix", "handoff.mix:stage", default=True),
     BuiltIn("handoff", "handoff.handoff:stage", default=True),
 )
@@ -119,8 +120,10 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     offered = installed_stages()
     place = offered.get(use, use)
     if ":" not in place:
+        close = get_close_matches(use, offered, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(offered))}."
         raise UserError(
-            f"there is no stage {use!r}; there are {', '.join(sorted(offered))}. "
+            f"there is no stage {use!r}; {hint} "
             "Name a stage of your own with use: package.module:stage or use: ./file.py:stage"
         )
     stage = load(place, folder, "the stage")

@@ -1,31 +1,55 @@
 """Which stages read whose tables (docs/decisions/0004-kinds-wire-the-line.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from datagen.errors import UserError
 
+# Name of a stage, the kind of table that it takes and the kind that it gives.
+Step = tuple[str, str, str]
 
-def wire(steps: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+
+def wire(steps: Sequence[Step]) -> dict[str, list[str]]:
     """
-    Find out whose tables each stage reads.
+    Find out whose tables each stage reads: stage -> stages, those of the kind that it takes.
+
+    Raises
+    ------
+    UserError
+        When no stage before it gives that kind.
+    """
+    for name, what in unconnected(steps):
+        raise UserError(f"stages.{name} {what}")
+    before = tables_before(steps)
+    return {name: before[name].get(takes, []) for name, takes, _ in steps}
+
+
+def unconnected(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    """Find stages whose kind of table no earlier stage gives: name, and what is wrong with how to fix it."""
+    before = tables_before(steps)
+    for index, (name, takes, _) in enumerate(steps):
+        if takes and takes not in before[name]:
+            later = [other for other, _, gives in steps[index + 1 :] if gives == takes]
+            fix = f"move it behind {later[0]}" if later else "add one that does"
+            yield name, f"takes {takes}, but no stage before it gives any; {fix}"
+
+
+def tables_before(steps: Sequence[Step]) -> dict[str, dict[str, list[str]]]:
+    """
+    Find out which tables there are when each stage begins.
 
     Parameters
     ----------
     steps
-        Name, kind of table taken and kind given, in the order of the line.
+        The stages in the order of the line.
 
     Returns
     -------
-    Stage -> stages that it reads. A stage that gives another kind than it takes adds its table to those
-    of that kind; one that gives the kind it takes replaces them all.
+    Stage -> kind -> stages whose tables hold the rows of that kind. A stage that gives another kind than it
+    takes adds its table to those of that kind; one that gives the kind it takes replaces them all.
     """
     current: dict[str, list[str]] = {}
-    wired = {}
+    before = {}
     for name, takes, gives in steps:
-        if takes and takes not in current:
-            raise UserError(
-                f"stages.{name} takes {takes}, but no stage before it gives any; add one that does"
-            )
-        wired[name] = list(current.get(takes, []))
+        before[name] = dict(current)
         current[gives] = [name] if takes == gives else [*current.get(gives, []), name]
-    return wired
+    return before

@@ -1,7 +1,10 @@
 """What a person sees of a run in the terminal: progress, one line a stage, and the table at the end."""
 
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,11 +21,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.request import Usage
 from datagen.run.folder import Run
 
 REASONS_SHOWN = 6
+TELL_SECONDS = 60.0  # between two lines about a stage that is not done, without a terminal
 WIDTH = 118  # of tables where no terminal says its own
 LOOK: dict[str, Any] = {
     "title_justify": "left",
@@ -51,49 +56,106 @@ class Console:
             disable=not self._out.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=None, said="")
-        self._stage_started = time.monotonic()
+        self._stage = _Stage("", 0)
+        self._ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell_regularly, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         self._progress.start()
+        if not self._out.is_terminal:
+            self._teller.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         self._progress.stop()
+
+    def _tell_regularly(self) -> None:
+        """Print a line now and then where no bar can be shown."""
+        while not self._ended.wait(TELL_SECONDS):
+            if self._stage.name:
+                self._out.print(self._stage.line(), markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
         """Show the stage's bar."""
-        self._stage_started = time.monotonic()
+        self._stage = _Stage(stage, partitions)
         self._progress.reset(self._task, total=partitions, description=stage, said="")
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Move the bar; with generation, say how fast it is."""
+        self._stage.done, self._stage.usage = partitions, usage
         said = ""
         if usage.completions:
-            pace = usage.completion_tokens / max(time.monotonic() - self._stage_started, 0.1)
-            said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, {pace:,.0f} a second"
+            said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
+            said += f"{self._stage.pace:,.0f} a second"
             said += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
         self._progress.update(self._task, completed=partitions, said=said)
 
+    def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """Note how many rows are kept so far."""
+        self._stage.kept, self._stage.dropped = kept, dropped
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Print the stage's line."""
+        self._stage = _Stage("", 0)
         self._out.print(_line(record, resumed))
-        for said in record.get("damage", []):
+        for said in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
 
     def summarize(self, run: Run) -> None:
         """Print what was made, kept and dropped and why, and where it is."""
         self._out.print(stage_table(run))
+        for record in run.stage_records():
+            if endings := files_by_ending(record.get("figures", {})):
+                self._out.print(ending_table(endings))
         self._out.print(product_table(run))
+        for record in run.stage_records():
+            for said in record.get("notices", []):
+                self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
         for warning in warnings(run):
-            self._out.print(warning, style="yellow")
-        self._out.print(f"hand-off  {run.folder / 'handoff'}")
-        self._out.print(f"report    {run.folder / 'report.html'}")
+            self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
+        for name, path in (("hand-off", "handoff"), ("report", "report.html")):
+            self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
+
+
+@dataclass
+class _Stage:
+    """How far a stage is."""
+
+    name: str
+    partitions: int
+    done: int = 0
+    kept: int = 0
+    dropped: int = 0
+    usage: Usage = field(default_factory=Usage)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return max(time.monotonic() - self.began, 0.1)
+
+    @property
+    def pace(self) -> float:
+        """Tokens written a second."""
+        return self.usage.completion_tokens / self.seconds
+
+    def line(self) -> str:
+        """Say how far it is: partitions, kept share, tokens a second, time left."""
+        said = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
+        if rows := self.kept + self.dropped:
+            said.append(f"{self.kept / rows:.0%} kept")
+        if self.usage.completions:
+            said += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
+        left = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
+        said.append(f"{left} left" if self.done else f"begun {timedelta(seconds=round(self.seconds))} ago")
+        return ", ".join(said)
 
 
 def _line(record: dict[str, Any], resumed: bool) -> str:
-    text = f"[bold]{record['stage']:14}[/] {record['rows_in']:>7,} → {record['rows_out']:>7,}"
+    text = f"[bold]{escape(record['stage']):14}[/] {record['rows_in']:>7,} → {record['rows_out']:>7,}"
     if dropped := sum(record["dropped"].values()):
         text += f"  {dropped:,} dropped"
     if requests := record.get("requests"):
@@ -107,7 +169,7 @@ def stage_table(run: Run) -> Table:
 
     Of the tokens: those that were written, and the share of those read that came from the prefix cache.
     """
-    table = Table(title=f"{run.manifest['recipe']['name']}, run {run.folder.name}", **LOOK)
+    table = Table(title=escape(f"{run.manifest['recipe']['name']}, run {run.folder.name}"), **LOOK)
     table.add_column("stage")
     for name in ("in", "out", "dropped"):
         table.add_column(name, justify="right")
@@ -117,17 +179,30 @@ def stage_table(run: Run) -> Table:
     for record in run.stage_records():
         requests = record.get("requests")
         table.add_row(
-            record["stage"],
+            escape(record["stage"]),
             f"{record['rows_in']:,}",
             f"{record['rows_out']:,}",
             f"{sum(record['dropped'].values()):,}",
-            reasons(record["dropped"]),
+            escape(reasons(record["dropped"])),
             f"{requests['completions']:,}" if requests else "",
             f"{requests['reused']:,}" if requests else "",
             f"{requests['completion_tokens']:,}" if requests else "",
             _cached_share(requests) if requests else "",
             f"{record['seconds']:.1f}",
         )
+    return table
+
+
+def ending_table(endings: Mapping[str, tuple[int, Mapping[str, int]]]) -> Table:
+    """Tabulate what became of the corpus's files, by ending."""
+    table = Table(title="files", **LOOK)
+    table.add_column("ending")
+    table.add_column("read", justify="right")
+    table.add_column("not read", justify="right")
+    table.add_column("why", ratio=1)
+    for ending, (read, refused) in endings.items():
+        why = escape(reasons(dict(refused)))
+        table.add_row(escape(ending), f"{read:,}", f"{sum(refused.values()):,}", why)
     return table
 
 

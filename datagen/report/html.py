@@ -3,19 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jinja2 import Environment, StrictUndefined
 
 from datagen.report.difficulty import shifts
+from datagen.report.files import files_by_ending
 from datagen.report.languages import languages
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
+from datagen.template import render_file
 
 SAMPLES = 5  # rows shown of each product
 DOCUMENTS = 10  # with the most refusals
@@ -24,12 +24,11 @@ DROPS = 3  # rows shown of each reason
 
 def write_report(run: Run) -> Path:
     """Write ``report.html`` of a run whose stages are complete; return its path."""
-    template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     stages = run.stage_records()
-    page = environment.from_string(template).render(
+    page = render_file(
+        __package__,
+        "report.html.j2",
+        html=True,
         run=run,
         manifest=run.manifest,
         stages=stages,
@@ -45,7 +44,9 @@ def write_report(run: Run) -> Path:
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
         comparisons=comparisons(run),
+        promises=promises(run),
         yields=_yields(stages),
+        endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
     path = run.folder / "report.html"
     with whole_file(path) as beside:
@@ -117,6 +118,12 @@ def comparisons(run: Run) -> dict[str, dict[str, Any]]:
     """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
     paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
+
+
+def promises(run: Run) -> list[dict[str, Any]]:
+    """Read what is promised about the rows of the hand-off, as the stage that made it has written it."""
+    paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
+    return [said for path in paths if path.is_file() for said in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:

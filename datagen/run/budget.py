@@ -8,7 +8,7 @@ request over its budget, and spends no more tokens over it than the requests in 
 ``window``); each further engine adds its own window and what it answers in half a second.
 """
 
-from datagen.recipe.model import Budget
+from datagen.recipe.sections import Budget
 from datagen.request import Usage
 
 
@@ -57,6 +57,10 @@ class Purse:
             return False
         self._sent += 1
         return True
+
+    def give_back(self) -> None:
+        """Count no more on a request that came to nothing."""
+        self._sent -= 1
 
     def pay(self, usage: Usage) -> None:
         """Take what an answer cost."""

@@ -1,12 +1,21 @@
-"""Run folders, ``outputs/<recipe>/<run>/``: what their manifests say."""
+"""
+Run folders, ``outputs/<recipe>/<run>/``: what their manifests say.
+
+A manifest has the run's id, its number (one more than the highest there was), and the ids of the runs whose
+completions it has taken over. These alone decide which run is the newest, so a clock that was wrong, a folder
+that was renamed and one that was copied change nothing.
+"""
 
 import json
+import logging
 import platform
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import datagen
 from datagen.errors import UserError
@@ -14,7 +23,15 @@ from datagen.recipe.model import Recipe
 from datagen.request import Identity, Usage
 from datagen.schema import content_id
 from datagen.store.completions import Completions
-from datagen.store.parquet import UNFINISHED, sync, write_json
+from datagen.store.digests import Each, differences, digests, is_sealed, sealed
+from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
+
+MANIFEST = "manifest.json"
+SHOWN = 3  # differences told of a damaged stage
+
+log = logging.getLogger(__name__)
+
+WITHHELD = "withheld"  # how the state of a run begins that came to its end and is not released
 
 
 @dataclass(frozen=True)
@@ -25,10 +42,27 @@ class Run:
     manifest: dict[str, Any]
 
     @property
+    def id(self) -> str:
+        """What tells the run from others; the folder may have been renamed."""
+        return str(self.manifest.get("id") or self.folder.name)
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """What runs are sorted by, the newest last."""
+        number, started = self.manifest.get("number"), self.manifest.get("started")
+        return (number if isinstance(number, int) else 0, str(started), self.folder.name)
+
+    @property
     def finished(self) -> bool:
         """Whether it came to its end."""
-        result: bool = self.manifest["state"] == "finished"
+        result: bool = self.manifest.get("state") == "finished"
         return result
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to continue: it is finished, or withheld."""
+        state: str = self.manifest["state"]
+        return self.finished or state.startswith(WITHHELD)
 
     @property
     def completions(self) -> Completions:
@@ -46,8 +80,8 @@ class Run:
 
     def stage_record(self, name: str) -> dict[str, Any] | None:
         """What a stage's ``stage.json`` says; None while the stage is not complete."""
-        path = self.stage_folder(name) / "stage.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        path = self.stage_folder(name) / RECORD
+        return _read(path) if path.exists() else None
 
     def stage_records(self) -> list[dict[str, Any]]:
         """The records of the complete stages, in the order of the line."""
@@ -64,16 +98,30 @@ def open_run(folder: Path) -> Run:
     UserError
         When there is no run.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.is_file():
-        raise UserError(f"{folder} is not a run: it has no manifest.json")
-    return Run(folder.resolve(), json.loads(path.read_text(encoding="utf-8")))
+        raise UserError(f"{folder} is not a run: it has no {MANIFEST}")
+    return Run(folder.resolve(), _read(path))
 
 
 def earlier_runs(home: Path) -> list[Run]:
-    """List the runs of a recipe, the oldest first."""
-    manifests = sorted(home.glob("*/manifest.json"))
-    return [open_run(path.parent) for path in manifests if not path.parent.is_symlink()]
+    """
+    List the runs of a recipe, the oldest first; one whose manifest cannot be read is the oldest.
+
+    Of several copies of a run, the one in the folder that it was begun in counts, else the first by name.
+    """
+    found: dict[str, Run] = {}
+    for path in sorted(home.glob(f"*/{MANIFEST}")):
+        if path.parent.is_symlink():
+            continue
+        try:
+            run = open_run(path.parent)
+        except UserError as error:
+            log.warning(f"{error}. The run is not continued; its completions are used")
+            run = Run(path.parent.resolve(), {"state": "unreadable"})
+        if run.id not in found or run.folder.name == run.manifest.get("folder"):
+            found[run.id] = run
+    return sorted(found.values(), key=lambda run: run.order)
 
 
 def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool = False) -> Run:
@@ -81,18 +129,22 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     Continue the newest run when it is unfinished and says the same; else make a new folder.
 
     The same: recipe but for its budget, own prompts, models and version of datagen. A new run takes over the
-    completions of the one before, which has those of all earlier ones.
+    completions of all runs that no other one has taken over.
     """
     runs = earlier_runs(home)
     print_ = fingerprint(recipe, models)
-    if runs and not fresh and not runs[-1].finished and runs[-1].manifest["fingerprint"] == print_:
+    if runs and not fresh and _may_go_on(runs[-1], print_):
         again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
         run = Run(runs[-1].folder, runs[-1].manifest | again)
     else:
-        run = Run(_new_folder(home), _manifest(recipe, models, print_))
-        if runs:  # before there is a manifest: what counts as a run has all that was paid for until then
-            run.completions.inherit(runs[-1].completions)
-    write_json(run.manifest, run.folder / "manifest.json")
+        run = Run(_new_folder(home), _manifest(recipe, models, print_, runs))
+        taken = set(_inherited(runs))
+        # Before there is a manifest: what counts as a run has all that was paid for until then.
+        for earlier in runs:
+            if earlier.id not in taken:
+                run.completions.inherit(earlier.completions)
+        run.manifest["folder"] = run.folder.name
+    write_json(sealed(run.manifest), run.folder / MANIFEST)
     stages = run.folder / "stages"
     stages.mkdir(exist_ok=True)
     for leftover in [*stages.glob(f"{UNFINISHED}*"), *run.folder.glob(f"{UNFINISHED}*")]:
@@ -102,16 +154,72 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     return run
 
 
+def _may_go_on(run: Run, print_: str) -> bool:
+    unfinished = is_sealed(run.manifest) and not run.over
+    return unfinished and run.manifest["fingerprint"] == print_
+
+
+def complete_stage(beside: Path, folder: Path, record: dict[str, Any], each: Each) -> dict[str, Any]:
+    """Put a stage's table in its place, with its record, to which the digests of its files are added."""
+    record = sealed(record | {"files": digests(beside, each)})
+    write_json(record, beside / RECORD)
+    finish_folder(beside, folder)
+    return record
+
+
+def drop_damaged(run: Run, each: Each) -> None:
+    """
+    Find the first stage that is not what was written, and drop it with all that come after it.
+
+    They are made again. What a model answered is kept elsewhere and is not asked again.
+    """
+    line = list(run.manifest["stages"])
+    for place, name in enumerate(line):
+        later = [other for other in line[place:] if run.stage_folder(other).exists()]
+        told = _damage(run.stage_folder(name), each)
+        if told and later:
+            shown = "; ".join(told[:SHOWN]) + (f"; {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+            log.warning(
+                f"stage {name} of {run.folder} is not what was written: {shown}. "
+                f"Made again: {', '.join([name, *(other for other in later if other != name)])}"
+            )
+            for other in reversed(later):  # the last first: what is left is always sound
+                gone = run.stage_folder(other).with_name(UNFINISHED + other)
+                run.stage_folder(other).replace(gone)
+                shutil.rmtree(gone)
+        if told:
+            return
+
+
+def _damage(folder: Path, each: Each) -> list[str]:
+    """Tell what is the matter with a stage's folder."""
+    if not folder.exists():
+        return ["it is missing"]
+    try:
+        record = _read(folder / RECORD)
+    except UserError as error:
+        return [str(error)]
+    if not is_sealed(record) or not isinstance(record.get("files"), dict):
+        return [f"{RECORD} was altered"]
+    return differences(folder, record["files"], each)
+
+
 def stop(run: Run, why: str) -> None:
     """Settle a run that stops before its end, and write into the manifest why it does."""
     run.completions.settle()
-    write_json(run.manifest | {"state": f"stopped: {why}"}, run.folder / "manifest.json")
+    write_json(sealed(run.manifest | {"state": f"stopped: {why}"}), run.folder / MANIFEST)
+
+
+def withhold(run: Run, why: str) -> None:
+    """Write into the manifest that the run came to its end and is not released. It is not continued."""
+    manifest = run.manifest | {"state": f"{WITHHELD}: {why}", "finished": _now()}
+    write_json(sealed(manifest), run.folder / MANIFEST)
 
 
 def finish(run: Run, home: Path) -> Run:
     """Write into the manifest that the run is finished, and point ``latest`` at it."""
-    manifest = run.manifest | {"state": "finished", "finished": _now()}
-    write_json(manifest, run.folder / "manifest.json")
+    manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
+    write_json(manifest, run.folder / MANIFEST)
     beside = home / f"{UNFINISHED}latest"
     beside.unlink(missing_ok=True)
     beside.symlink_to(run.folder.name)
@@ -125,7 +233,9 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     own = recipe.prompt_folder
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
     # Not what it may cost, nor where it is done.
-    what = recipe.model_dump_json(exclude={"budget": True, "cluster": {"address", "workers"}})
+    what = recipe.model_dump_json(
+        exclude={"budget": True, "min_rows": True, "cluster": {"address", "workers"}}
+    )
     said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
 
@@ -142,8 +252,13 @@ def _new_folder(home: Path) -> Path:
     raise UserError(f"{home} has a thousand runs of this second")
 
 
-def _manifest(recipe: Recipe, models: dict[str, Identity], print_: str) -> dict[str, Any]:
+def _manifest(
+    recipe: Recipe, models: dict[str, Identity], print_: str, earlier: Sequence[Run]
+) -> dict[str, Any]:
     return {
+        "id": uuid4().hex,
+        "number": 1 + max((run.order[0] for run in earlier), default=0),
+        "inherits": sorted({*(run.id for run in earlier), *_inherited(earlier)}),
         "recipe": recipe.model_dump(mode="json"),
         "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
         "fingerprint": print_,
@@ -155,6 +270,22 @@ def _manifest(recipe: Recipe, models: dict[str, Identity], print_: str) -> dict[
         "datagen": datagen.__version__,
         "python": platform.python_version(),
     }
+
+
+def _inherited(runs: Sequence[Run]) -> Iterator[str]:
+    for run in runs:
+        yield from run.manifest.get("inherits", [])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a record."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path} cannot be read: it is no record")
+    return record
 
 
 def _now() -> str:

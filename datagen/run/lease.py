@@ -20,6 +20,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from datagen.errors import UserError
+from datagen.store.disk import refused
 from datagen.store.parquet import UNFINISHED
 
 TOUCH_SECONDS = 10.0
@@ -37,7 +38,10 @@ def lease(home: Path) -> Iterator[None]:
     UserError
         When another run holds it: who, and since when.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError) as error:  # such as in /proc, or where a file stands
+        raise refused(error, home) from error
     with (home / ".lease").open("a+") as file:
         _take(file, home)
         file.truncate(0)

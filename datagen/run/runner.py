@@ -6,12 +6,14 @@ completion is paid for twice. A new run takes over the completions of the earlie
 refresh generates only what changed.
 """
 
+import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from distributed import Client, Future
@@ -19,33 +21,26 @@ from distributed import Client, Future
 from datagen.cluster.local import open_cluster
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import identities
-from datagen.errors import BudgetSpent
+from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
-from datagen.recipe.wiring import wire
+from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.wiring import tables_before, wire
 from datagen.report.html import write_report
-from datagen.request import Usage
-from datagen.run import budget, folder, model_tasks, tasks
+from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
+from datagen.run.progress import Progress, Watcher
 from datagen.run.tasks import Job, PartReport
-from datagen.stage import Context, MapStage, ModelStage, SourceStage, WholeStage
+from datagen.stage import NOTICES, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
-from datagen.store.parquet import UNFINISHED, finish_folder, parts, write_json
+from datagen.store.disk import told
+from datagen.store.parquet import UNFINISHED, parts
+
+log = logging.getLogger(__name__)
 
 
-class Watcher(Protocol):
-    """Told what the run is doing."""
-
-    def begin(self, stage: str, partitions: int) -> None:
-        """A stage begins; so many partitions are to be done."""
-
-    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """So many partitions are done; what generation took so far."""
-
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """A stage is complete: its ``stage.json``, and whether it was there already."""
-
-
-def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) -> folder.Run:
+def run(
+    recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False, retry_errors: bool = False
+) -> folder.Run:
     """
     Run a recipe to its end and return the finished run.
 
@@ -59,6 +54,8 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
         Told the progress.
     fresh
         Begin a new run where an unfinished one could be continued.
+    retry_errors
+        Ask every rejected request again, in a new run.
 
     Raises
     ------
@@ -69,32 +66,41 @@ def run(recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False) ->
     """
     home = (outputs / recipe.name).resolve()
     line = recipe.line()
-    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
+    reads, there = wire(steps), tables_before(steps)
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe) if asks else {}
-    with lease(home), open_cluster(recipe.cluster, home, asks) as client:
-        running = folder.begin(recipe, home, models, fresh)
+    with told(), lease(home), open_cluster(recipe.cluster, home, asks) as client:
+        running = folder.begin(recipe, home, models, fresh or retry_errors)
+        each = Crew(client).each
+        folder.drop_damaged(running, each)
         for name, stage, options in line:
             if record := running.stage_record(name):
                 watcher.end(record, resumed=True)
                 continue
             complete = running.stage_folder(name)
-            context = Context(name, recipe, running.folder)
+            tables = {kind: [running.stage_folder(n) for n in names] for kind, names in there[name].items()}
+            context, model = replace(recipe.context(name, running.folder), tables=tables), None
             if isinstance(stage, ModelStage):
-                context = replace(context, model=models[stage.role])
+                context, model = replace(context, model=models[stage.role]), recipe.models.role(stage.role)
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            job = Job(name, stage, options, context, beside, topic, running.spent)
+            spent = running.spent
+            job = Job(name, stage, options, context, beside, topic, spent, recipe.budget, model, retry_errors)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
                 record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
             except BudgetSpent:
                 folder.stop(running, "budget")
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
-            write_json(record, job.folder / "stage.json")
-            finish_folder(job.folder, complete)
-            watcher.end(record, resumed=False)
+            watcher.end(folder.complete_stage(job.folder, complete, record, each), resumed=False)
         write_report(running)
+        if objection := release.objection(running, home):
+            folder.withhold(running, objection)
+            raise UserError(
+                f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
+                "answers are kept for the next run"
+            )
         return folder.finish(running, home)
 
 
@@ -116,6 +122,9 @@ class _StageRun:
         match job.stage:
             case SourceStage():
                 self._compute(tasks.read_source, _numbered(job.stage.plan(job.options, job.context)))
+                if job.stage.check is not None:
+                    context = replace(job.context, output=job.folder)
+                    job.stage.check(self._total.figures, job.options, context)
             case MapStage():
                 self._compute(tasks.apply_map, _numbered(self._inputs))
             case WholeStage():
@@ -133,7 +142,7 @@ class _StageRun:
             Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
             for given in inputs
         )
-        self._gather(len(inputs), computed, _Progress(self._watcher, self._job.name))
+        self._gather(len(inputs), computed, Progress(self._watcher, self._job.name))
 
     def _prepare(self) -> None:
         """Let the stage see all partitions and say with which options it works."""
@@ -144,8 +153,8 @@ class _StageRun:
 
     def _generate(self) -> None:
         """Chain writing requests, generating and reading per partition, without a barrier between steps."""
-        job, limits = self._job, self._job.context.recipe.budget
-        progress = _Progress(self._watcher, job.name)
+        job, limits = self._job, self._job.budget
+        progress = Progress(self._watcher, job.name)
 
         async def hear(event: tuple[float, dict[str, Any]]) -> None:
             progress.hear(event)
@@ -157,8 +166,19 @@ class _StageRun:
         self._gather(len(self._inputs), asked, progress, self._completions.merge)
         self._client.unsubscribe_topic(job.topic)
         self._completions.settle(self._made.damage)
+        self._check_answered()
 
-    def _ask(self, number: int, path: Path, progress: "_Progress") -> Partition:
+    def _check_answered(self) -> None:
+        """Stop where a server has answered nothing of the stage: its settings are at fault, not the rows."""
+        made = self._made
+        if isinstance(self._job.model, OpenAIModel) and made.nothing_answered:
+            raise UserError(
+                f"stages.{self._job.name}: none of its {made.distinct:,} requests was answered. "
+                f"The server said: {made.refusal}. The model's options in the recipe set what it is sent, "
+                "and with null leave it out. latest stays as it was; run again to go on from here"
+            )
+
+    def _ask(self, number: int, path: Path, progress: Progress) -> Partition:
         crew, folder = self._crew, self._completions.folder
         # A worker that comes later, or in place of one that died, counts from what is known by now.
         job = replace(self._job, spent=self._job.spent + progress.usage)
@@ -179,7 +199,7 @@ class _StageRun:
         self,
         total: int,
         partitions: Iterator[Partition],
-        progress: "_Progress",
+        progress: Progress,
         after_each: Callable[[], None] = lambda: None,
     ) -> None:
         self._watcher.begin(self._job.name, total)
@@ -187,16 +207,16 @@ class _StageRun:
             for report, *made in self._crew.work_off(partitions):
                 self._total += report
                 self._made = sum(made, start=self._made)
-                progress.part_done()
+                progress.part_done(report.rows_out, report.dropped.total())
                 after_each()
         except BaseException as error:
-            error.add_note(f"in stage {self._job.name}, reading {self._job.context.folder}")
+            error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")
             raise
 
     def _title(self, read: Any) -> str:
         """Name a partition by what it reads: a part of a table, all parts, or documents."""
         if isinstance(read, Path):
-            read = read.relative_to(self._job.context.folder)
+            read = read.relative_to(self._job.context.run_folder)
         elif isinstance(read, list):
             read = f"all {len(read)} partitions"
         return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"
@@ -216,6 +236,9 @@ class _StageRun:
             "dropped": dict(total.dropped.most_common()),
             "seconds": round(seconds, 3),
         }
+        notices = job.folder / NOTICES
+        if notices.exists():
+            record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
         if total.figures:
             record["figures"] = dict(total.figures)
         if isinstance(job.stage, ModelStage):
@@ -224,6 +247,8 @@ class _StageRun:
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
             record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
+            if made.failed:
+                record["requests"]["failed"] = made.failed
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record
@@ -231,32 +256,3 @@ class _StageRun:
 
 def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
     return [(given, number) for number, given in enumerate(inputs)]
-
-
-class _Progress:
-    """Adds up what the workers say about a stage."""
-
-    def __init__(self, watcher: Watcher, stage: str) -> None:
-        self._watcher, self._stage = watcher, stage
-        self._partitions = 0
-        self._usage: dict[str, Usage] = {}
-
-    @property
-    def usage(self) -> Usage:
-        """What the stage has spent, as far as the workers have said."""
-        return sum(list(self._usage.values()), start=Usage())
-
-    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take a worker's message; runs on Dask's event loop."""
-        said = dict(event[1])
-        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
-        self._usage[part] = Usage(**said)
-        self._show()
-
-    def part_done(self) -> None:
-        """Count a finished partition."""
-        self._partitions += 1
-        self._show()
-
-    def _show(self) -> None:
-        self._watcher.advance(self._stage, self._partitions, self.usage)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.cluster.workers import Crew
+from datagen.recipe.sections import Budget, Model
 from datagen.request import Usage
 from datagen.schema import TABLES
 from datagen.stage import Context, MapStage, Options, Outcome, Partitions, SourceStage, WholeStage
@@ -32,8 +33,9 @@ class Job:
     """
     A stage at work: its name, its functions, its options, and the folder it writes to.
 
-    `spent` is what the run is known to have spent when the work is handed out. What the stage spends is told
-    under `topic`, which no other attempt at the stage has.
+    `spent` is what the run is known to have spent when the work is handed out, `budget` what it may spend.
+    What the stage spends is told under `topic`, which no other attempt at the stage has. A model stage asks
+    `model`.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Job:
     folder: Path
     topic: str = ""
     spent: Usage = field(default_factory=Usage)
+    budget: Budget = field(default_factory=Budget)
+    model: Model | None = None
+    retry_errors: bool = False  # ask rejected requests again, whatever caused them
 
 
 @dataclass
@@ -153,9 +158,7 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
     from distributed import worker_client
 
     with worker_client() as client:
-        here = {"workers": Crew(client).ordinary, "allow_other_workers": True}
-        result: list[Any] = client.gather(client.map(function, items, pure=False, **here))
-        return result
+        return Crew(client).each(function, items)
 
 
 def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:

@@ -10,11 +10,10 @@ says how the table grows.
 """
 
 import hashlib
-import json
 import logging
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from itertools import accumulate, pairwise
@@ -23,19 +22,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter, ValidationError
 
 from datagen.errors import UserError
 from datagen.request import Completion, Usage
 from datagen.schema import content_id
 from datagen.store.journal import has_writer, parse_journal
-from datagen.store.key_index import Damaged, Keys, keys_of
-from datagen.store.parquet import UNFINISHED, whole_file, write_json
-from datagen.store.segments import Segment, write_segment
+from datagen.store.key_index import Keys, keys_of
+from datagen.store.parquet import UNFINISHED, Damaged, whole_file, write_json
+from datagen.store.segments import SCHEMA, Segment, write_segment
 
 FAN = 8  # segments of about one size that are merged into one
 FULL_BYTES = 1 << 31  # size of a segment that is merged no more
 REPLACED = "replaced"
 SPENT = "spent"
+
+USAGE = TypeAdapter(Usage)
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,12 @@ class Completions:
     ----------
     folder
         ``completions/`` of the run's folder.
+    circumstances
+        Under which requests are asked. One that was rejected under others counts as absent.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, circumstances: str = "") -> None:
+        self.folder, self._circumstances = folder, circumstances
         self.damage: dict[Path, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -87,9 +91,23 @@ class Completions:
 
         Reads the rows that it finds, since one that cannot be read must be asked again.
         """
+        return self.look_up(keys)[0]
+
+    def look_up(self, keys: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, dict[str, str]]:
+        """
+        Tell for each key whether it is missing, and of the others which were rejected: key -> message.
+
+        A rejection under other circumstances counts as missing.
+        """
         wanted = keys_of(keys)
-        have = [keys_of(table["key"]) for table in self._read(wanted)]
-        return pa.array(~np.isin(wanted, np.concatenate(have)) if have else np.ones(len(wanted), bool))
+        tables = [self._standing(table) for table in self._read(wanted)]
+        have = [keys_of(table["key"]) for table in tables]
+        missing = pa.array(~np.isin(wanted, np.concatenate(have)) if have else np.ones(len(wanted), bool))
+        rejected: dict[str, str] = {}
+        for table in tables:
+            refused = table.filter(_is_error(table))
+            rejected |= zip(refused["key"].to_pylist(), refused["error"].to_pylist(), strict=True)
+        return missing, rejected
 
     def find(self, keys: Sequence[str], settled: Sequence[Path] = ()) -> dict[str, Completion]:
         """
@@ -101,11 +119,23 @@ class Completions:
         tables = self._read(keys_of(pa.array(keys, pa.string())), settled)
         return {completion.key: completion for table in tables for completion in _completions(table)}
 
+    def _standing(self, table: pa.Table) -> pa.Table:
+        """Leave out rejections under other circumstances."""
+        here = pc.equal(table["circumstances"], self._circumstances)
+        return table.filter(pc.or_(pc.invert(_is_error(table)), here))
+
     @property
     def spent(self) -> Usage:
         """What the answers took that came into journals of this folder, and are settled."""
         records = (self.folder / SPENT).glob("*.json")
-        return sum((Usage(**json.loads(path.read_text())) for path in records), start=Usage())
+        return sum(map(self._record, records), start=Usage())
+
+    def _record(self, path: Path) -> Usage:
+        try:
+            return USAGE.validate_json(path.read_bytes())
+        except ValidationError:
+            self.damage[path] = f"{path} cannot be read, so what its answers took is not counted"
+            return Usage()
 
     def settle_one(self, journal: Path) -> Path | None:
         """
@@ -164,13 +194,32 @@ class Completions:
             path.unlink()
 
     def _read(self, keys: Keys, settled: Sequence[Path] = ()) -> Iterator[pa.Table]:
-        """Read one row of each of these keys, where there is one."""
+        """
+        Read one row of each of these keys, where there is one.
+
+        An answer comes before any rejection, and a rejection under these circumstances before others.
+        """
         keys = np.unique(keys)
+        refused = [SCHEMA.empty_table()]
+        for table in self._rows(keys, settled):
+            answered = table.filter(pc.invert(_is_error(table)))
+            refused.append(table.filter(_is_error(table)))
+            keys = np.setdiff1d(keys, keys_of(answered["key"]))
+            yield answered
+        rest = pa.concat_tables(refused)
+        if len(rest):
+            here = pc.equal(rest["circumstances"], self._circumstances)
+            rest = pa.concat_tables([rest.filter(here), rest.filter(pc.invert(here))])
+            left, first = np.unique(keys_of(rest["key"]), return_index=True)
+            yield rest.take(first[np.isin(left, keys)])
+
+    def _rows(self, keys: Keys, settled: Sequence[Path]) -> Iterator[pa.Table]:
+        """Read rows of these keys, file by file, until each has an answer."""
         # Journals first: one that becomes a segment meanwhile is found there, in a list that is made later.
         for journal in self.journals():
             with suppress(FileNotFoundError):
                 table, _ = parse_journal(journal.read_bytes(), {*keys.tolist()})
-                keys = np.setdiff1d(keys, keys_of(table["key"]))
+                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(_is_error(table)))["key"]))
                 yield table
         listed = [segment.path for segment in self.segments()]
         for path in dict.fromkeys([*settled, *listed]):
@@ -182,7 +231,7 @@ class Completions:
                     table = Segment(path.parent / REPLACED / path.name).read(keys, damage)
                 if damage:
                     self.damage[path] = "; ".join(damage)
-                keys = np.setdiff1d(keys, keys_of(table["key"]))
+                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(_is_error(table)))["key"]))
                 yield table
 
     def _write(self, journal: Path) -> tuple[Path | None, Usage, int]:
@@ -207,8 +256,7 @@ class Completions:
         damage: dict[Segment, list[str]] = {segment: [] for segment in crowd}
         name = content_id(*(segment.path.name for segment in crowd))
         with suppress(Damaged):  # when none of them can be read: then there is nothing to write
-            tables = (table for segment in crowd for table in segment.scan(damage[segment]))
-            write_segment(self.folder / f"segment-{name}.parquet", tables)
+            write_segment(self.folder / f"segment-{name}.parquet", _answers_first(crowd, damage))
         for segment in crowd:
             if damage[segment]:
                 self._put_aside([segment.path, segment.keys_path], "; ".join(damage[segment]))
@@ -226,6 +274,24 @@ class Completions:
             with suppress(FileNotFoundError):
                 path.replace(aside / path.name)
         self.damage[paths[0]] = f"{paths[0]} was moved to {aside}: {why}. What is needed of it is asked again"
+
+
+def _is_error(table: pa.Table) -> pa.ChunkedArray:
+    return pc.equal(table["finish"], "error")
+
+
+def _answers_first(crowd: Sequence[Segment], damage: Mapping[Segment, list[str]]) -> Iterator[pa.Table]:
+    """Read segments, and once more for their rejections: of two rows of a key, the first is found later."""
+    rejections = 0
+    for segment in crowd:
+        for table in segment.scan(damage[segment]):
+            errors = _is_error(table)
+            rejections += pc.sum(errors).as_py() or 0
+            yield table.filter(pc.invert(errors))
+    if rejections:
+        for segment in crowd:
+            for table in segment.scan([]):
+                yield table.filter(_is_error(table))
 
 
 def _completions(table: pa.Table) -> Iterator[Completion]:

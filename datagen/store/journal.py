@@ -15,15 +15,17 @@ from array import array
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from datagen.request import Completion
 from datagen.store.parquet import cannot_write
-from datagen.store.segments import SCHEMA
+from datagen.store.segments import ADDED, SCHEMA
 
+MOST_TOKENS = 2**31  # of one completion
 FLUSH_SECONDS = 0.5
 ROWS = 256  # of a journal, that are held as Python's objects
 
@@ -141,16 +143,59 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
             rows = []
         if wanted is None or line[len(BEFORE_KEY) : line.find(b'"', len(BEFORE_KEY))] in wanted:
             try:
-                row = json.loads(line)
-                row["logprobs"] = np.frombuffer(base64.b64decode(row["logprobs"]), np.float32)
-                rows.append({name: row[name] for name in SCHEMA.names})
-            except (ValueError, TypeError, KeyError):
+                rows.append(Line.model_validate_json(line).model_dump())
+            except ValidationError:
                 unread += 1
     return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]), unread
+
+
+def _tokens(count: Any) -> int:
+    """Take a number of tokens as older versions wrote what servers said; what is no count is 0."""
+    try:
+        number = float(count)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return int(number) if 0 <= number < MOST_TOKENS else 0
+
+
+def _logprobs(coded: Any) -> Any:
+    if not isinstance(coded, str):
+        raise ValueError("log probabilities are written in base 64")
+    return np.frombuffer(base64.b64decode(coded, validate=True), np.float32)
+
+
+Tokens = Annotated[int, BeforeValidator(_tokens)]
+
+
+class Line(BaseModel):
+    """
+    A line of a journal.
+
+    Whatever wrote it, what comes out of here fits the table. A line without its key or its text is none.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, strict=True)
+
+    key: str = Field(min_length=1)
+    text: str
+    finish: Literal["stop", "length", "error"]
+    model: str
+    revision: str
+    prompt_tokens: Tokens = 0
+    cached_tokens: Tokens = 0
+    completion_tokens: Tokens = 0
+    logprobs: Annotated[np.ndarray, BeforeValidator(_logprobs)]
+    choices: list[float]
+    error: str = ""
+    reasoning: str = ""
+    circumstances: str = ""
 
 
 def _line(completion: Completion) -> bytes:
     # Log probabilities are most of a line; as text they would take four times the room and most of the time.
     said = vars(completion) | {"logprobs": base64.b64encode(array("f", completion.logprobs)).decode()}
+    for name in ADDED:
+        if not said[name]:
+            del said[name]
     # A server may give half a surrogate pair, which is no character and has no place in a table: "?".
     return _encode(said).encode("utf-8", "replace") + b"\n"

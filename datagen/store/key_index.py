@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numpy.lib.format import read_array, write_array
 
-from datagen.store.parquet import whole_file
+from datagen.store.parquet import Damaged, whole_file
 
 BLOCK = 128  # entries
 HEAD = 200  # bytes that the first line may have
@@ -31,10 +31,6 @@ SPOOLED = 1 << 20  # bytes of a part that wait in memory
 
 Keys = npt.NDArray[np.bytes_]
 Rows = npt.NDArray[np.uint32]
-
-
-class Damaged(Exception):
-    """A file is not what was written."""
 
 
 def keys_of(column: pa.Array | pa.ChunkedArray) -> Keys:

@@ -12,16 +12,22 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UserError
+from datagen.store.disk import FULL
 
 UNFINISHED = ".unfinished-"  # what a name begins with until its content is whole
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RECORD = "stage.json"  # what is known of a finished stage
+PARTS = "part-*.parquet"
+
+
+class Damaged(Exception):
+    """A file is not what was written."""
 
 
 def part_name(*numbers: int) -> str:
@@ -86,7 +92,7 @@ def sync(path: Path) -> None:
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
     with whole_file(path) as beside:
-        pq.write_table(table, beside, compression="zstd")
+        pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
 
 
 def write_json(value: Any, path: Path) -> None:
@@ -96,13 +102,57 @@ def write_json(value: Any, path: Path) -> None:
 
 
 def parts(folder: Path) -> list[Path]:
-    """List the partitions of a table in their order."""
-    return sorted(folder.glob("part-*.parquet"))
+    """
+    List the partitions of a table in their order: of a finished stage those that it wrote, even if missing.
+
+    Raises
+    ------
+    UserError
+        When ``stage.json`` cannot be read.
+    """
+    try:
+        names = json.loads((folder / RECORD).read_bytes())["files"]
+    except (FileNotFoundError, NotADirectoryError, KeyError):  # not finished, or no stage's folder
+        return sorted(folder.glob(PARTS))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{folder / RECORD} cannot be read ({error}). Run the same command again: the stage is made again"
+        ) from error
+    return sorted(folder / name for name in names if PurePath(name).match(PARTS) and "/" not in name)
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one partition; columns that it does not have are left out."""
-    if columns is not None:
-        present = set(pq.read_schema(path).names)
-        columns = [name for name in columns if name in present]
-    return pq.read_table(path, columns=columns, partitioning=None)
+    """
+    Read one partition; columns that it does not have are left out.
+
+    Raises
+    ------
+    UserError
+        When it is not there, or not what was written.
+    """
+    try:
+        with damage_named(), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if columns is not None:
+                present = set(file.schema_arrow.names)
+                columns = [name for name in columns if name in present]
+            table = file.read(columns)
+            table.validate(full=True)
+            return table
+    except (Damaged, FileNotFoundError) as error:
+        raise UserError(
+            f"{path} is not what was written ({error}). Run the same command again: a run checks its own "
+            "tables and makes again what is damaged"
+        ) from error
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Call what a damaged file raises by its name; other errors of the file system pass."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError, IndexError) as error:
+        raise Damaged(str(error)) from error
+    except OSError as error:
+        if error.errno not in (None, errno.EIO):
+            raise
+        raise Damaged(str(error)) from error

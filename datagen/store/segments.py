@@ -8,7 +8,6 @@ stands (`datagen.store.key_index`); it is made from the first, and made again wh
 Disks fail: pages carry checksums, and a row that cannot be read is told and counts as absent.
 """
 
-import errno
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datagen.store.key_index import Damaged, Keys, Rows, find_keys, keys_of, write_keys
-from datagen.store.parquet import whole_file
+from datagen.store.key_index import Keys, Rows, find_keys, keys_of, write_keys
+from datagen.store.parquet import Damaged, damage_named, whole_file
 
 SCHEMA = pa.schema(
     [
@@ -35,8 +34,12 @@ SCHEMA = pa.schema(
         ("logprobs", pa.list_(pa.float32())),
         ("choices", pa.list_(pa.float64())),
         ("error", pa.string()),
+        ("reasoning", pa.string()),
+        ("circumstances", pa.string()),
     ]
 )
+ADDED = ("reasoning", "circumstances")  # columns that segments of earlier versions do not have
+EARLIER = pa.schema([field for field in SCHEMA if field.name not in ADDED])
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
             beside,
             SCHEMA,
             compression="zstd",
-            use_dictionary=["finish", "model", "revision", "error"],
+            use_dictionary=["finish", "model", "revision", "error", "circumstances"],
             write_statistics=False,  # of hashes they tell nothing
             write_page_checksum=True,
         ) as writer:
@@ -105,7 +108,7 @@ class Segment:
                     groups, first = np.unique(places // size, return_index=True)
                     for group, here in zip(groups.tolist(), np.split(places, first[1:]), strict=True):
                         for table in self._group(file, group, damage):
-                            with _damage():
+                            with damage_named():
                                 rows = table.take(here - group * size)
                             if not np.isin(keys_of(rows["key"]), keys).all():
                                 raise Damaged("its rows are not where they were")
@@ -146,10 +149,10 @@ class Segment:
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:
-        with _damage():
+        with damage_named():
             opened = pq.ParquetFile(self.path, page_checksum_verification=True)
         with opened as file:
-            if file.schema_arrow != SCHEMA:
+            if file.schema_arrow not in (SCHEMA, EARLIER):
                 raise Damaged("it does not hold completions")
             yield file
 
@@ -158,9 +161,11 @@ class Segment:
     ) -> Iterator[pa.Table]:
         """Read a row group; nothing where it cannot be read."""
         try:
-            with _damage():
+            with damage_named():
                 table = file.read_row_group(group, columns, use_threads=False)
                 table.validate(full=True)
+                if columns is None:
+                    table = complete(table)
         except Damaged as error:
             rows = file.metadata.row_group(group).num_rows
             damage.append(f"{rows} rows of {self.path} (row group {group}) cannot be read: {error}")
@@ -168,17 +173,11 @@ class Segment:
             yield table
 
 
-@contextmanager
-def _damage() -> Iterator[None]:
-    """Call what a damaged file raises by its name; other errors of the file system pass."""
-    try:
-        yield
-    except (pa.ArrowException, ValueError, IndexError) as error:
-        raise Damaged(str(error)) from error
-    except OSError as error:
-        if error.errno not in (None, errno.EIO):
-            raise
-        raise Damaged(str(error)) from error
+def complete(table: pa.Table) -> pa.Table:
+    """Give a table of an earlier version's completions the columns that it does not have, empty."""
+    for name in SCHEMA.names[len(table.column_names) :]:
+        table = table.append_column(name, pa.array([""] * len(table), pa.string()))
+    return table
 
 
 def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -7,7 +7,20 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datagen.engines import bundled
 from datagen.recipe.errors import explain, location, mistaken, read_yaml
-from datagen.recipe.model import Section, VllmModel
+from datagen.recipe.sections import Section, VllmModel
+
+# What can be trained on (`datagen.synthesizer.remix.TEMPLATES`).
+TASKS = (
+    "marked_question",
+    "answer",
+    "unanswerable",
+    "reasoned_answer",
+    "extractive_question",
+    "closed_book_question",
+    "definition",
+    "true_false",
+    "yes_no",
+)
 
 
 class Mapping(Section):
@@ -87,11 +100,9 @@ class SynthesizerRecipe(Section):
     @field_validator("tasks")
     @classmethod
     def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
-        from datagen.synthesizer.remix import TEMPLATES
-
         for name in tasks:
-            if name not in TEMPLATES:
-                raise ValueError(f"there is no task {name!r}; there are {', '.join(TEMPLATES)}")
+            if name not in TASKS:
+                raise ValueError(f"there is no task {name!r}; there are {', '.join(TASKS)}")
         return tasks
 
     @property

@@ -17,7 +17,8 @@ from datagen.prompt import Prompt
 from datagen.prompt import load as load_prompt
 from datagen.request import Answer, Completion, Message, Reject, Request
 from datagen.schema import content_id, fraction
-from datagen.stages.exercises.task import find_task
+from datagen.stages.exercises.task import StructuredTask, find_task
+from datagen.stages.exercises.tasks.definition import defining
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
 from datagen.stages.shared.language.rules import Language, language_of
@@ -74,7 +75,7 @@ class Material:
     def passage(self, paragraph: Paragraph) -> Passage:
         """Take a paragraph as the stages take a passage."""
         if paragraph.id not in self.passages:
-            row = {"id": paragraph.id, "title": paragraph.title, "section": "", "text": paragraph.text}
+            row = {"id": paragraph.id, "title": paragraph.title, "section": [], "text": paragraph.text}
             self.passages[paragraph.id] = Passage(row, self.words)
         return self.passages[paragraph.id]
 
@@ -162,7 +163,7 @@ def read_by(name: str) -> Check:
 
     def check(text: str, passage: Passage, prompt: Prompt) -> None:
         task = find_task(name)
-        assert task.schema is not None
+        assert isinstance(task, StructuredTask)
         schema = task.schema.model_json_schema()
         for name_of, value in json.loads(text).items():
             pattern = schema["properties"][name_of].get("pattern")
@@ -255,8 +256,7 @@ def closed_book_question(paragraph: Paragraph, material: Material, prompt: Promp
 
 def definition(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """A term and the sentence that defines it."""
-    quotes = find_task("definition").quotes
-    for sentence in quotes(material.passage(paragraph)) if quotes else []:
+    for sentence in defining(material.passage(paragraph)):
         if name := mined.term(sentence, material.words):
             yield {}, [{"evidence": sentence, "term": name, "definition": sentence}]
 

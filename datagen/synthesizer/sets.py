@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.recipe.model import Source
+from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.marked.candidates import candidates
@@ -23,7 +23,9 @@ from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import DOTTED, split_sentences, unwrap
 from datagen.stages.sources.chunk.cut import cut
-from datagen.stages.sources.ingest.readers import READERS, File
+from datagen.stages.sources.ingest.convert import records
+from datagen.stages.sources.ingest.formats import format_of
+from datagen.stages.sources.ingest.record import File, Record
 from datagen.store.parquet import parts, read_part
 from datagen.synthesizer.questions import question_to
 from datagen.synthesizer.recipe import LabelledSet, Mapping, SynthesizerRecipe
@@ -183,14 +185,14 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     files = list(path.rglob("*")) if path.is_dir() else [path]
     for file in sorted(files, key=lambda file: content_id(file.name)):
         given = File(file, file.name, Source(path=str(file)))
-        if not file.is_file() or given.ending not in READERS:
+        if not file.is_file() or format_of(given) is None:
             continue
-        for record in READERS[given.ending][1](given):
-            if isinstance(record, Reject):
+        for record in records(given):
+            if not isinstance(record, Record):
                 continue
             for span in cut(record.text, labelled.max_chars, SHORTEST):
                 text = record.text[span.start : span.end]
-                row = {"id": content_id(text), "title": record.title, "section": "", "text": text}
+                row = {"id": content_id(text), "title": record.title, "section": [], "text": text}
                 if len(questions := _asked(Passage(row, words))) >= 2:
                     yield Paragraph("", record.title, text, tuple(questions))
 

@@ -104,7 +104,7 @@ def _question(row: Row, source: str, proposal: str, options: Options, context: C
     if options.mode == "better":  # the letters stand for the answers themselves
         prompt = replace(prompt, fields=prompt.fields | {"options": [proposal, row["answer"]]})
     texts["passage"] = row["context"] or row["evidence"] or ""
-    draw = (str(context.recipe.seed), source, row["question"], row["answer"])
+    draw = (str(context.seed), source, row["question"], row["answer"])
     for request in judge.ask(prompt, row["id"], *draw, task=VERDICT, **texts):
         yield replace(request, about=source)
 
@@ -183,7 +183,7 @@ def _validated(
     places = np.flatnonzero(passed)
     proposed = {name: pa.array(column, pa.string()).take(places) for name, column in texts.items()}
     for validator in options.validators if len(places) else ():
-        found = call(validator, proposed | {"said": proposed["answer"]}, context.recipe.folder)
+        found = call(validator, proposed | {"said": proposed["answer"]}, context.folder)
         passed[places] &= found.fill_null(0).to_numpy() >= PASSES
     result: list[bool] = passed.tolist()
     return result

@@ -42,7 +42,7 @@ class Options(datagen.stage.Options):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[None]:
     """Compare the columns; there is nothing to say of a partition."""
-    seed = str(context.recipe.seed)
+    seed = str(context.seed)
     draws, parts = [np.empty(0)], [np.empty((0, 2))]
     for table in partitions.columns(["id", options.weak, options.strong]):
         for name in (options.weak, options.strong):

@@ -70,7 +70,7 @@ class Options(Undecided):
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask every question that has a passage again, and what the model thinks of its answer."""
     again, reflection = context.prompt(options.prompt), context.prompt(options.reflection)
-    sampling, seed = Sampling(options.max_tokens, options.temperature), str(context.recipe.seed)
+    sampling, seed = Sampling(options.max_tokens, options.temperature), str(context.seed)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer", "lineage"):
         if not (passage := row["context"] or row["evidence"]):
             continue
@@ -115,7 +115,7 @@ def observed(rows: pa.Table, answers: Answers, options: Options, context: Contex
             if said is not None:
                 pairs.append(agreement.Pair(row["question"], row["answer"], said, languages.of(row)))
                 owners.append(place)
-    measure = agreement.find(options.agreement, options.agreement_model, context.recipe.folder)
+    measure = agreement.find(options.agreement, options.agreement_model, context.folder)
     like = agreement.agree(measure, pairs)
     same = np.array([agreement.same(pair) for pair in pairs], np.float64)
     one = options.alpha * like + (1 - options.alpha) * same

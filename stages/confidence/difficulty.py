@@ -58,7 +58,7 @@ class Options(Undecided):
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Have each answer read under its prompts."""
-    seed = str(context.recipe.seed)
+    seed = str(context.seed)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer", "prompt"):
         drawn = fraction("difficulty", seed, row["id"]) < options.share
         if drawn and row["answer"] and row["prompt"]:

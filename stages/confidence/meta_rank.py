@@ -71,7 +71,7 @@ def references(options: Options, context: Context) -> list[Reference]:
     UserError
         When the file cannot be read, or lacks right or wrong ones.
     """
-    path, seed = context.recipe.folder / options.references, str(context.recipe.seed)
+    path, seed = context.folder / options.references, str(context.seed)
     known = sorted(_read(path), key=lambda one: content_id("reference", seed, one.id))
     right, wrong = ([one for one in known if one.verdict == side] for side in ("right", "wrong"))
     if not (right and wrong):
@@ -105,7 +105,7 @@ def _read(path: Path) -> list[Reference]:
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask about each row and each reference, in both orders."""
-    prompt, seed = context.prompt(options.prompt), str(context.recipe.seed)
+    prompt, seed = context.prompt(options.prompt), str(context.seed)
     known = references(options, context)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
         judged = row | {"context": row["context"] or row["evidence"]}

@@ -38,7 +38,7 @@ class Options(Undecided):
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask about each answer that can be judged by its passage."""
-    prompt, seed = context.prompt(options.prompt), str(context.recipe.seed)
+    prompt, seed = context.prompt(options.prompt), str(context.seed)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
         if passage := row["context"] or row["evidence"]:
             yield from judge.ask(

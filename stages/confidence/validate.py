@@ -105,7 +105,7 @@ class Options(datagen.stage.Options):
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Write each validator's request about each row."""
-    validators = _found(options, context.recipe.folder)
+    validators = _found(options, context.folder)
     for row in rows.to_pylist():
         if row["question"] and row["answer"]:
             for validator in validators:
@@ -115,7 +115,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Add a column a validator; every row stays. Null where nothing was asked or the engine failed."""
-    for validator in _found(options, context.recipe.folder):
+    for validator in _found(options, context.folder):
         scores = [_score(validator, row, answers.of(row["id"])) for row in rows.to_pylist()]
         rows = rows.append_column(validator.name, pa.array(scores, pa.float64()))
     return Outcome.all_kept(rows)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datagen.prompt import defuse
+from datagen.control_tokens import defuse
 from datagen.request import Answer, Message, Request
 from datagen.stages.shared.tokens import ruler
 
@@ -37,9 +37,9 @@ def later(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, list[str]]:
     dict
         Id of each passage that is asked later -> ids of those that open its section, in their order.
     """
-    sections: dict[tuple[str, str], list[str]] = {}
+    sections: dict[tuple[str, ...], list[str]] = {}
     for row in sorted(rows, key=lambda row: row["index"]):
-        sections.setdefault((row["document_id"], row["section"]), []).append(row["id"])
+        sections.setdefault((row["document_id"], *(row["section"] or ())), []).append(row["id"])
     return {key: keys[:most] for keys in sections.values() for key in keys[most:] if most}
 
 

@@ -11,12 +11,12 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 from rapidfuzz import fuzz
 
 from datagen.request import Answer, Reject, Request
 from datagen.stage import Context
+from datagen.stages.exercises.pair import Pair
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language
@@ -27,7 +27,7 @@ TASK = "round_trip"
 OWN, OTHER = "own", "other"
 
 # Says which pair a returned answer bears out: pair, answer, passage, least agreement -> pair, or Reject.
-Confirm = Callable[[dict[str, Any], str, Passage, float], dict[str, Any]]
+Confirm = Callable[[Pair, str, Passage, float], Pair]
 
 
 class Neighbours:
@@ -74,7 +74,7 @@ def _line(text: str) -> str:
 
 
 def ask(
-    draft: Answer, pair: dict[str, Any], passage: Passage, neighbours: Neighbours, context: Context
+    draft: Answer, pair: Pair, passage: Passage, neighbours: Neighbours, context: Context
 ) -> Iterator[Request]:
     """Write the requests that show a draft's question with its own passage and with a neighbouring one."""
     prompt = context.prompt(passage_qa.PROMPT)
@@ -98,13 +98,13 @@ def returned(draft: Answer, trips: dict[str, Answer]) -> list[Answer]:
 
 
 def settle(
-    pair: dict[str, Any],
+    pair: Pair,
     trip: Sequence[Answer],
     confirm: Confirm,
     passage: Passage,
     context: Context,
     agreement: float,
-) -> dict[str, Any]:
+) -> Pair:
     """
     Give a pair the answer that comes back from its passage; refuse one that none does, or does without it.
 

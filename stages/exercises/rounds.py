@@ -17,32 +17,37 @@ from pydantic import Field, field_validator, model_validator
 
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import fraction
-from datagen.stage import Context, Options
+from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
+from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import Neighbours
-from datagen.stages.exercises.task import Task, find_task, task_names
+from datagen.stages.exercises.task import (
+    MarkedTask,
+    MinedTask,
+    StructuredTask,
+    Task,
+    Writing,
+    find_task,
+    task_names,
+)
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
-Written: TypeAlias = tuple[str, list[Answer], dict[str, Any] | Reject]
+Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
-class Pool(Options):
+class Pool(Writing):
     """Which tasks are asked of which passages: the options that instruct and comprehend share."""
 
     tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
     per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
-    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
     agreement: float = Field(
         0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
     )
     samples: int = Field(1, ge=1, description="Answers to each request; more than one needs a temperature")
-    max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
-    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
-    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
     shots: int = Field(0, ge=0, description="Opening passages of a section that the later ones are shown")
     prompt_tokens: int = Field(2048, ge=128, description="Longest prompt with such shots, in tokens")
     prompt_tokenizer: str = Field(
@@ -104,17 +109,17 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
     later = _later(passages, options, context)
     for passage in _passages(passages, context):
         for task, requests in _requests(passage, options, context):
-            if not (task.takes_shots and passage.row["id"] in later):
+            if not (isinstance(task, StructuredTask) and passage.row["id"] in later):
                 yield from requests
 
 
 def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
     """List the tasks that a passage draws, of those that suit it; none when it is outside the sample."""
-    key, seed, found = passage.row["id"], context.recipe.seed, list[Task]()
+    key, seed, found = passage.row["id"], context.seed, list[Task]()
     for name in options.draw(key, seed) if options.sampled(key, seed) else ():
         if len(found) == (options.per_passage or len(options.tasks)):
             break
-        task = find_task(name, context.recipe.folder)
+        task = find_task(name, context.folder)
         if task.suits(passage):
             found.append(task)
     return found
@@ -133,9 +138,7 @@ def _passages(table: pa.Table, context: Context) -> list[Passage]:
 
 def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:
     rows = table.select(["id", "document_id", "section", "index"]).to_pylist()
-    return few_shot.later(
-        [row for row in rows if options.sampled(row["id"], context.recipe.seed)], options.shots
-    )
+    return few_shot.later([row for row in rows if options.sampled(row["id"], context.seed)], options.shots)
 
 
 def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
@@ -147,25 +150,25 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     """
     known = {passage.row["id"]: passage for passage in _passages(passages, context)}
     neighbours = Neighbours(list(known.values()))
-    tasks = find_tasks(options, context.recipe.folder)
-    confirmed = {name: task for name, task in tasks.items() if task.confirm}
+    tasks = find_tasks(options, context.folder)
+    confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
     for passage in known.values():
         for draft, pair in _sound(passage, answers, confirmed, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
-    structured = {name: task for name, task in tasks.items() if task.takes_shots}
+    structured = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask)}
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
     shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
-    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.recipe.folder)
+    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.folder)
     for key, before in later.items():
         for task, requests in _requests(known[key], options, context):
-            for request in requests if task.takes_shots else ():
+            for request in requests if isinstance(task, StructuredTask) else ():
                 yield few_shot.put_before(request, [shown[one] for one in before], fits)
 
 
 def _sound(
-    passage: Passage, answers: Answers, tasks: Mapping[str, Task], context: Context
-) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    passage: Passage, answers: Answers, tasks: Mapping[str, StructuredTask | MarkedTask], context: Context
+) -> Iterator[tuple[Answer, Pair]]:
     """Yield the answers of these tasks about a passage that pass their checks, with their pairs."""
     for draft in answers.of(passage.row["id"]):
         if task := tasks.get(draft.request.task):
@@ -186,15 +189,16 @@ def read_answers(
     task, answers, pair
         The task's name, a written answer with those of its round trip, and its pair or why there is none.
     """
-    tasks, asked = find_tasks(options, context.recipe.folder), set[str]()
+    tasks, asked = find_tasks(options, context.folder), set[str]()
+    asking = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask | MarkedTask)}
     trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
     for draft in given:
         if draft.request.task == round_trip.TASK:
             continue
-        task, behind = tasks[draft.request.task], [draft, *round_trip.returned(draft, trips)]
+        task, behind = asking[draft.request.task], [draft, *round_trip.returned(draft, trips)]
         try:
             pair = task.read(draft, passage, context.prompt(task.prompt))
-            if task.confirm:
+            if isinstance(task, MarkedTask):
                 pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
                 if (question := " ".join(words_of(pair["question"]))) in asked:
                     raise Reject("repeated", pair["question"])
@@ -203,10 +207,10 @@ def read_answers(
             yield task.name, behind, why
         else:
             yield task.name, behind, pair
-    if any(task.make for task in tasks.values()):
-        for task in drawn(passage, options, context):
-            if task.make is not None:
-                yield task.name, [], task.make(passage, context.prompt(task.prompt))
+    if len(asking) < len(tasks):
+        for mined in drawn(passage, options, context):
+            if isinstance(mined, MinedTask):
+                yield mined.name, [], mined.make(passage, context.prompt(mined.prompt))
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:
@@ -220,7 +224,7 @@ def yields(written: Iterable[Written]) -> Counter[str]:
 
 def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     """Say why there is no answer about a passage."""
-    if not options.sampled(passage.row["id"], context.recipe.seed):
+    if not options.sampled(passage.row["id"], context.seed):
         return Reject("outside the sample", f"share {options.share}")
     if drawn(passage, options, context):
         return Reject("not answered", "no completion came back")

@@ -6,49 +6,62 @@ answer is written in, and `read`, which checks the answer and makes it a questio
 the passage's words that support it. The stages instruct and comprehend both draw from the same tasks,
 and what was written once serves both: an equal request is never sent twice.
 
-A task may ask several times about a passage, once for each answer that it marks (``candidates``), and
-may have its pairs confirmed by a round trip (`datagen.stages.exercises.round_trip`): requests that
-depend on what was written, so they follow it. So do those that are shown earlier passages of their
-section with the exercises written about them (`datagen.stages.exercises.few_shot`). A task whose answer is
-the passage's own words asks nothing (``make``).
+There are three classes of task. A `StructuredTask` asks once and is answered as JSON. A `MarkedTask` asks for
+a question to each answer that rules mark in the passage, and a round trip confirms its pairs in requests that
+follow (`datagen.stages.exercises.round_trip`). A `MinedTask` makes its pair of the passage's own words and
+asks nothing. A structured task may also be shown earlier passages of the section with the exercises written
+about them (`datagen.stages.exercises.few_shot`).
 
-A task is found by name: a module of `datagen.stages.exercises.tasks` that holds ``task``, an entry point
-of the group ``datagen.instruct``, or ``package.module:task`` or ``./file.py:task`` in a recipe.
+A task is found by name: a module of `datagen.stages.exercises.tasks` that holds ``task`` (adding the module
+is enough), an entry point of the group ``datagen.instruct``, or ``package.module:task`` or ``./file.py:task``
+in a recipe.
 """
 
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.recipe.import_string import load
-from datagen.request import Answer, Reject, Request, Sampling
+from datagen.request import Answer, Request, Sampling
 from datagen.schema import pick
+from datagen.stage import Options
 from datagen.stages.exercises import round_trip
 from datagen.stages.exercises.marked.candidates import Candidate
+from datagen.stages.exercises.pair import Pair
 from datagen.stages.shared.passage import Passage
-
-if TYPE_CHECKING:
-    from datagen.stages.exercises.rounds import Pool
 
 GROUP = "datagen.instruct"
 TASKS = f"{__package__}.tasks"  # one module per built-in task
 
 
-def nothing_asked(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
-    """Read an answer of a task that asks nothing: there is none."""
-    raise Reject("not asked", answer.completion.text)
+class Writing(Options):
+    """How exercises are written: the options that a task's requests depend on."""
+
+    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
+
+    def sampling(self) -> Sampling:
+        """How the tokens of an answer are drawn."""
+        return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p)
+
+
+Read = Callable[[Answer, Passage, Prompt], Pair]
+Quotes = Callable[[Passage], list[str]]
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """
     One kind of thing that is asked about a passage.
 
@@ -60,79 +73,139 @@ class Task:
         What it makes, in a line.
     prompt
         The prompt file; its templates are given ``heading`` and ``passage``.
-    schema
-        What the answer is written in. Fields are decoded in their order. None: one line of text.
-    read
-        Checks an answer and returns ``question``, ``answer``, ``evidence`` and ``context``: the passage
-        where the answer must come from it, None where the question stands alone. Raises
-        `datagen.request.Reject`.
-    quotes
-        Where given: the sentences that the schema's field ``evidence`` may hold. The decoder lets no
-        other one through, and a passage without any is not asked.
-    candidates
-        Where given: the answers of a passage, at most so many, that the model is to write a question
-        for. Each is a request of its own; the templates are given ``sentence`` and ``answer``, too,
-        and ``about`` is the candidate. A passage without any is not asked.
-    confirm
-        Where given: a pair is put to the model again, and this says which pair the returned answer bears
-        out (`datagen.stages.exercises.round_trip`).
-    max_tokens
-        Longest answer, in tokens, where the recipe allows a longer one.
-    make
-        Where given: makes the pair of the passage's own words, and no model is asked. `quotes` says
-        which passages it suits.
     """
 
     name: str
     summary: str
     prompt: str
-    schema: type[BaseModel] | None = None
-    read: Callable[[Answer, Passage, Prompt], dict[str, Any]] = nothing_asked
-    quotes: Callable[[Passage], list[str]] | None = None
-    candidates: Callable[[Passage, int], list[Candidate]] | None = None
-    confirm: round_trip.Confirm | None = None
-    max_tokens: int | None = None
-    make: Callable[[Passage, Prompt], dict[str, Any]] | None = None
 
-    @property
-    def takes_shots(self) -> bool:
-        """Tell whether it may be asked with other passages in front, and so in the second round."""
-        return self.schema is not None and self.confirm is None
+    @abstractmethod
+    def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
+        """Write the requests about a passage; none where it does not suit."""
 
-    def ask(self, passage: Passage, prompt: Prompt, options: "Pool") -> list[Request]:
-        """Write the requests about a passage; none where it has nothing to quote or no candidates."""
-        if self.make is not None:
-            return []
-        write = partial(
-            prompt.ask,
+    @abstractmethod
+    def suits(self, passage: Passage) -> bool:
+        """Tell whether there is something to ask about a passage."""
+
+    def write(
+        self,
+        passage: Passage,
+        prompt: Prompt,
+        sampling: Sampling,
+        schema: type[BaseModel] | None = None,
+        **values: Any,
+    ) -> Request:
+        """Write one request; `values` go into the templates, but for ``about``."""
+        return prompt.ask(
             passage.row["id"],
             task=self.name,
-            sampling=Sampling(
-                max_tokens=min(options.max_tokens, self.max_tokens or options.max_tokens),
-                temperature=options.temperature,
-                top_p=options.top_p,
-                stop=() if self.schema else ("\n",),
-            ),
-            schema=self.schema,
+            sampling=sampling,
+            schema=schema,
             heading=passage.heading,
             passage=passage.text,
+            **values,
         )
-        if self.candidates is not None:
-            marked = self.candidates(passage, options.candidates)
-            return [write(sentence=one.sentence, answer=one.answer, about=one.dump()) for one in marked]
-        request = write()
+
+
+@dataclass(frozen=True)
+class StructuredTask(Task):
+    """
+    A task that is answered as JSON, in one request a passage.
+
+    Parameters
+    ----------
+    schema
+        What the answer is written in. Fields are decoded in their order.
+    read
+        Checks an answer and makes it a pair; raises `datagen.request.Reject`.
+    quotes
+        Where given: the sentences that the schema's field ``evidence`` may hold. The decoder lets no
+        other one through, and a passage without any is not asked.
+    """
+
+    schema: type[BaseModel]
+    read: Read
+    quotes: Quotes | None = None
+
+    def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
+        """Write the request about a passage; none where it has nothing to quote."""
+        if not self.suits(passage):
+            return []
+        request = self.write(passage, prompt, options.sampling(), self.schema)
         if self.quotes is None or request.schema is None:
             return [request]
-        if not (quotes := self.quotes(passage)):
-            return []
-        fields = request.schema["properties"] | {"evidence": {"enum": quotes}}
+        fields = request.schema["properties"] | {"evidence": {"enum": passage.once(self.quotes)}}
         return [replace(request, schema=request.schema | {"properties": fields})]
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether there is something to ask about a passage."""
-        if self.candidates is not None:
-            return bool(self.candidates(passage, 1))
-        return self.quotes is None or bool(self.quotes(passage))
+        """Tell whether the passage has a sentence to quote, where one is needed."""
+        return self.quotes is None or bool(passage.once(self.quotes))
+
+
+@dataclass(frozen=True)
+class MarkedTask(Task):
+    """
+    A task that has questions written for answers that rules mark in the passage.
+
+    Each is a request of its own, answered by one line; a round trip confirms the pair
+    (`datagen.stages.exercises.round_trip`).
+
+    Parameters
+    ----------
+    candidates
+        The answers of a passage, at most so many. The templates are given ``sentence`` and ``answer``, too,
+        and ``about`` is the candidate. A passage without any is not asked.
+    read
+        Checks a question and makes it a pair; raises `datagen.request.Reject`.
+    confirm
+        Returns the pair that the returned answer supports.
+    max_tokens
+        Longest question, in tokens, where the recipe allows a longer one.
+    """
+
+    candidates: Callable[[Passage, int], list[Candidate]]
+    read: Read
+    confirm: round_trip.Confirm
+    max_tokens: int
+
+    def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
+        """Write a request for each marked answer."""
+        sampling = replace(
+            options.sampling(), max_tokens=min(options.max_tokens, self.max_tokens), stop=("\n",)
+        )
+        return [
+            self.write(passage, prompt, sampling, sentence=one.sentence, answer=one.answer, about=one.dump())
+            for one in self.candidates(passage, options.candidates)
+        ]
+
+    def suits(self, passage: Passage) -> bool:
+        """Tell whether an answer can be marked in the passage."""
+        return bool(self.candidates(passage, 1))
+
+
+@dataclass(frozen=True)
+class MinedTask(Task):
+    """
+    A task whose pair is made of the passage's own words; no model is asked.
+
+    Parameters
+    ----------
+    quotes
+        What of the passage the pair can be made of; a passage without any does not suit.
+    make
+        Makes the pair.
+    """
+
+    quotes: Quotes
+    make: Callable[[Passage, Prompt], Pair]
+
+    def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
+        """Ask nothing."""
+        return []
+
+    def suits(self, passage: Passage) -> bool:
+        """Tell whether the passage has what the pair is made of."""
+        return bool(passage.once(self.quotes))
 
 
 @cache

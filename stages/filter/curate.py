@@ -14,8 +14,9 @@ of confidence at all: a refusal is unlikely text by construction, and its eviden
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.schema import KINDS
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.confidence.calibrate import promised
 from datagen.stages.shared.checks import text_statistics
 
 EXEMPT = ("refusal", "preference")  # from every limit of confidence
@@ -59,6 +61,9 @@ DEFAULTS: dict[str, dict[str, Limits]] = {
     },
 }
 
+HELD_BACK = "held back"
+LEARNT = "confidence"  # without labels no row has it: then not a row passes for want of it, but none
+
 # What is said of a row beyond a limit, where it is not that its column is too low or too high.
 REASONS = {
     ("min", "words"): "too short",
@@ -88,6 +93,10 @@ class Options(datagen.stage.Options):
         description="Most, such as {leakage: {instruction/extractive_question: 0.9}}",
     )
 
+    unknown: Literal["hold_back", "stop"] = Field(
+        "hold_back", description="What becomes of rows whose named limit is not known; stop: of the run"
+    )
+
     @field_validator("min", "max", mode="before")
     @classmethod
     def _besides_defaults(cls, given: Any, info: ValidationInfo) -> Any:
@@ -113,7 +122,14 @@ Known = dict[str, dict[str, Limits]]  # side -> column -> limits, without shares
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
-    """Find the numbers that shares stand for, with all rows in view; all partitions have the same limits."""
+    """
+    Find the numbers that shares stand for, with all rows in view; all partitions have the same limits.
+
+    Raises
+    ------
+    UserError
+        When a limit is not known and the recipe says to stop then.
+    """
     known: Known = {
         side: {column: dict(limits) for column, limits in getattr(options, side).items() if limits}
         for side in DEFAULTS
@@ -135,7 +151,44 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         pool = np.concatenate([np.zeros(0), *values])
         method: Any = "higher" if side == "min" else "lower"  # a number that a row has, and that row stays
         known[side][column][name] = float(np.quantile(pool, share, method=method)) if len(pool) else np.nan
+    _tell(partitions, known, options, context)
     yield from [known] * len(partitions)
+
+
+def _tell(partitions: Partitions, known: Known, options: Options, context: Context) -> None:
+    """Say how many rows are held back because a limit is not known, and what is missing for it."""
+    named = {"kind", "task", "flaw", *(name for columns in known.values() for name in _columns(columns))}
+    held: Counter[str] = Counter()
+    if any(
+        _may_be_unknown(column, limits) for columns in known.values() for column, limits in columns.items()
+    ):
+        for table in partitions.columns(sorted(named)):
+            if "flaw" in table.column_names:
+                broken = _broken(table, known)
+                held.update({column: len(places) for _, column, places, limits in broken if limits is None})
+    advice = promised.missing(context)
+    lines = [
+        f"{rows:,} rows are held back: no limit of {column} is known for them"
+        + (f" ({advice})" if column == "confidence" and advice else "")
+        for column, rows in held.items()
+        if rows
+    ]
+    if lines and options.unknown == "stop":
+        raise UserError(
+            f"{context.stage}: {'; '.join(lines)}. The recipe says to stop then; without `unknown: stop` "
+            "such rows are dropped and the run goes on"
+        )
+    context.notice(lines)
+
+
+def _may_be_unknown(column: str, limits: Limits) -> bool:
+    return column == LEARNT or any(isinstance(limit, str) or np.isnan(limit) for limit in limits.values())
+
+
+def _columns(limits: dict[str, Limits]) -> set[str]:
+    """Name the columns that limits are about, and those that hold limits."""
+    named = (limit for each in limits.values() for limit in each.values() if isinstance(limit, str))
+    return {*limits, *named}
 
 
 def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> Outcome:
@@ -152,17 +205,37 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
     if "flaw" not in rows.column_names:
         raise UserError("curate compares what the stage measure measures; put measure before it")
     reasons, details = (np.array(rows[name].to_pylist(), object) for name in ("flaw", "flaw_detail"))
-    sound = pc.is_null(rows["flaw"]).to_numpy()
-    for side, columns in known.items():
-        for column, limits in columns.items():
-            numbers, bounds = _numbers(rows, column), _bounds(rows, limits)
-            beyond = numbers < bounds if side == "min" else numbers > bounds
-            places = np.flatnonzero(beyond & sound)
+    for side, column, places, limits in _broken(rows, known):
+        if limits is None:
+            reasons[places], details[places] = HELD_BACK, f"no limit of {column} is known for this row"
+        else:
             too = "low" if side == "min" else "high"
             reasons[places] = REASONS.get((side, column), f"{column} too {too}")
-            details[places] = _details(rows, places, side, column, numbers, bounds)
-            sound[places] = False
+            details[places] = _details(rows, places, side, column, _numbers(rows, column), limits)
     return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
+
+
+Broken = tuple[str, str, npt.NDArray[np.int64], Scores | None]
+
+
+def _broken(rows: pa.Table, known: Known) -> Iterator[Broken]:
+    """
+    Go through the limits in their order.
+
+    Yields
+    ------
+    Side, column, places of the rows that break this limit and none before it, and the limit of each row; None
+    for rows whose limit is not known.
+    """
+    sound = pc.is_null(rows["flaw"]).to_numpy().copy()
+    for side, columns in known.items():
+        for column, limits in columns.items():
+            numbers, (bounds, named) = _numbers(rows, column), _bounds(rows, limits)
+            unknown = named & (np.isnan(bounds) | (np.isnan(numbers) if column == LEARNT else False))
+            beyond = (numbers < bounds if side == "min" else numbers > bounds) & ~unknown
+            for places, of in ((unknown, None), (beyond, bounds)):
+                yield side, column, np.flatnonzero(places & sound), of
+                sound &= ~places
 
 
 def _numbers(rows: pa.Table, column: str) -> Scores:
@@ -188,13 +261,14 @@ def _of(rows: pa.Table, name: str) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _bounds(rows: pa.Table, limits: Limits) -> Scores:
-    """Give each row its limit; nan where it has none."""
-    found = np.full(len(rows), np.nan)
+def _bounds(rows: pa.Table, limits: Limits) -> tuple[Scores, npt.NDArray[np.bool_]]:
+    """Give each row its limit, nan where it has or is known none; and tell which rows should have one."""
+    found, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
     for name in sorted(limits, key=lambda name: "/" in name):
         mine, limit = _of(rows, name), limits[name]
         found[mine] = _numbers(rows, limit)[mine] if isinstance(limit, str) else limit
-    return found
+        named |= mine
+    return found, named
 
 
 def _details(

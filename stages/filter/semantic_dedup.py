@@ -30,10 +30,10 @@ from pydantic import Field
 import datagen.stage
 from datagen.schema import content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.filter.dedup.sketch import Reader
 from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.ranking import SCORES, best_first, scores
 from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn, text_of
 
 COMPARED = ("id", "kind", "question", "answer", "text")
@@ -68,12 +68,12 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         return
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
-    folder = context.recipe.folder / options.model
+    folder = context.folder / options.model
     model = str(folder) if options.model and folder.is_dir() else options.model
     columns = [partial(_texts, reader) for reader in partitions.readers]
     embedder = learn(model, columns, context.scratch / "learnt.npy", context.each)
     folders = [context.scratch / f"part-{number:05d}" for number in range(len(partitions))]
-    write = partial(embed, embedder=embedder, seed=str(context.recipe.seed))
+    write = partial(embed, embedder=embedder, seed=str(context.seed))
     rows = context.each(write, list(zip(partitions.readers, folders, strict=True)))
     centres = learn_centres(folders, sum(rows), options.cluster)
     clusters = sorted(set().union(*context.each(partial(assign, centres=centres), folders)))

@@ -54,10 +54,10 @@ class Options(datagen.stage.Options):
 
 def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Show the model the first half of each sampled passage."""
-    prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.recipe.folder)
+    prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.folder)
     sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for row in passages.to_pylist():
-        at = split(row, options, measure, context.recipe.seed)
+        at = split(row, options, measure, context.seed)
         if isinstance(at, int):
             yield prompt.ask(
                 row["id"], task="non_instructional", sampling=sampling, half=row["text"][:at], about=str(at)
@@ -81,7 +81,7 @@ def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the continuations. A pair's lineage ends where the text was split."""
-    prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.recipe.folder)
+    prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.folder)
     built, judged, instructional = Builder("examples", context), 0, 0
     languages = Languages(context)
     for row in passages.to_pylist():
@@ -101,7 +101,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 said = {"question": half, "answer": goes_on, "prompt": chat(half)}
                 built.keep(fields | said, parent, answer)
         if not answers.of(row["id"]):
-            why_not = split(row, options, measure, context.recipe.seed)
+            why_not = split(row, options, measure, context.seed)
             assert isinstance(why_not, Reject)
             built.drop(why_not, fields, row)
     return replace(built.outcome(), figures={"judged": judged, "instructional": instructional})

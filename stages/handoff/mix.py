@@ -37,7 +37,7 @@ class Options(datagen.stage.Options):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Count the kinds, decide which rows are over a share, then go through them again."""
-    seed = str(context.recipe.seed)
+    seed = str(context.seed)
     over: dict[str, str] = {}
     if options.max_share:
         chat = [_chat_rows(table) for table in partitions.columns(["id", "kind"])]

@@ -3,8 +3,8 @@ Settle the border: drop a question that the target does not know where it knows 
 
 To refuse the one and answer the other is contradictory supervision, and what makes models refuse too much
 (CRaFT, AAAI 2025, on R-Tuning, arXiv 2311.09677). The answer wins: the unknown one goes when a question alike
-was answered rightly even once. Questions are alike as `datagen.stages.filter.dedup` has it, over all
-partitions and on all workers, but for stop words and endings: one is the other with words added, and a
+was answered rightly even once. Questions are alike as `datagen.stages.shared.similarity.alike` has it, over
+all partitions and on all workers, but for stop words and endings: one is the other with words added, and a
 replaced name makes it another question. No row goes because of one that goes itself, so order and chains
 change nothing.
 
@@ -27,12 +27,13 @@ from pydantic import Field
 import datagen.stage
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.filter import dedup
-from datagen.stages.filter.dedup.pairs import Work
-from datagen.stages.filter.dedup.sketch import Reader, Sketches
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.similarity import near_duplicates
+from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.similarity.pairs import Work
+from datagen.stages.shared.similarity.sketch import Reader, Sketches
 from datagen.store.parquet import write_json
 
 JUDGED = ["id", "label", "accuracy", "entropy", "misled"]
@@ -119,12 +120,12 @@ def _alike(partitions: Partitions, options: Options, context: Context) -> tuple[
     """Pair the rows whose questions are alike; equal ones too."""
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
-    how = dedup.Options(short_threshold=options.alike, keep_index=False)
+    how = Criteria(short_threshold=options.alike)
     asked = Partitions([partial(_questions, Languages(context), reader) for reader in partitions.readers])
-    paths = dedup.sketch_all(asked, how, context)
+    paths = near_duplicates.sketch_all(asked, context.scratch, how, context)
     work = Work(tuple(paths), 0, context.scratch, how)
-    (copies, best), _ = dedup.find_equal(work, context)
-    found = dedup.find_alike(work, context)
+    (copies, best), _ = near_duplicates.find_equal(work, context)
+    found = near_duplicates.find_alike(work, context)
     groups = np.arange(len(Sketches(paths)))
     groups[copies] = best
     return _spread(groups, found.left, found.right)

@@ -32,7 +32,7 @@ class Options(datagen.stage.Options):
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Ask about each answer that words do not tell right from wrong, once where several are equal."""
-    prompt, seed = context.prompt(options.prompt), str(context.recipe.seed)
+    prompt, seed = context.prompt(options.prompt), str(context.seed)
     for row in rows.select(["id", "question", "answer", "answers", "right"]).to_pylist():
         for said in _doubtful(row):
             yield from judge.ask(

@@ -102,13 +102,13 @@ def prepare(partitions: Partitions, options: Options, context: Context) -> Optio
 
 def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
     passages = reader(["id", "text"])
-    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(passages["text"].to_pylist())
-    return lots([options.lot(name, context.recipe.seed) for name in passages["id"].to_pylist()], lengths)
+    lengths = ruler(options.tokenizer, context.folder).lengths(passages["text"].to_pylist())
+    return lots([options.lot(name, context.seed) for name in passages["id"].to_pylist()], lengths)
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the exercises about each passage and bind the sound ones into a text."""
-    layouts, seed, languages = context.prompt(options.layouts), context.recipe.seed, Languages(context)
+    layouts, seed, languages = context.prompt(options.layouts), context.seed, Languages(context)
     built, style = Builder("examples", context, layouts.name, layouts.hash), layouts.fields
     bound_in, figures = [], Counter[str]()
     rows = passages.to_pylist()
@@ -140,14 +140,14 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             built.drop(Reject("no sound exercise", seen), text, row)
         else:
             built.drop(_unasked(passage, options, context), text, row)
-    measure = ruler(options.tokenizer, context.recipe.folder)
-    sampled = [row["text"] for row in rows if options.sampled(row["id"], context.recipe.seed)]
+    measure = ruler(options.tokenizer, context.folder)
+    sampled = [row["text"] for row in rows if options.sampled(row["id"], context.seed)]
     outcome = measure.account(built.outcome(), passages["text"].to_pylist(), bound_in, sampled=sampled)
     return replace(outcome, figures={**outcome.figures, **figures})
 
 
 def _unasked(passage: Passage, options: Options, context: Context) -> Reject:
-    drawn = options.lot(passage.row["id"], context.recipe.seed)
+    drawn = options.lot(passage.row["id"], context.seed)
     if options.max_total_tokens is not None and drawn >= options.share:
         return over_target(drawn, options.share)
     return unasked(passage, options, context)

@@ -74,7 +74,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
                 if not language.vague.search(unnumbered(place[-1])):
                     pairs += locate(row, place, tree, named)
             for task, values in pairs:
-                pair = _worded(getattr(known, task), row, place, values, str(context.recipe.seed))
+                pair = _worded(getattr(known, task), row, place, values, str(context.seed))
                 evidence = Passage(row, languages.of(row)).find(values.get("definition") or values["name"])
                 made.keep({"kind": "instruction", "task": task, "evidence": evidence} | pair, row)
             if not pairs:

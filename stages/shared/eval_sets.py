@@ -4,21 +4,29 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
+import datagen.stage
 from datagen.errors import UserError
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.decontaminate import EvaluationSet
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # the last as `datasets` saves to disk
 
 
+class EvaluationSet(datagen.stage.Options):
+    """A test set."""
+
+    path: str = Field(
+        description="A .jsonl, .jsonl.gz, .parquet or .arrow file, or a folder; relative to the recipe"
+    )
+    fields: list[str] = Field([], description="Fields that hold text; left out: all that do")
+
+
 def read_texts(
-    given: "EvaluationSet", folder: Path, said: str = "decontaminate.against"
+    given: EvaluationSet, folder: Path, said: str = "decontaminate.against"
 ) -> Iterator[tuple[str, str]]:
     """
     Go through the texts of a test set, each with the name of its item; `said` is where the set was given.

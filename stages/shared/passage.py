@@ -6,13 +6,15 @@ is data: `datagen.stages.shared.language.rules`.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import cluster, edges, words_of
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
+
+T = TypeVar("T")
 
 INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
@@ -33,11 +35,18 @@ class Passage:
 
     def __init__(self, row: Mapping[str, Any], words: Language) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
+        self._found: dict[Callable[[Passage], Any], Any] = {}
+
+    def once(self, find: Callable[["Passage"], T]) -> T:
+        """Return what a function finds in the passage. It is called once; do not change what it returns."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        return cast(T, self._found[find])
 
     @cached_property
     def heading(self) -> str:
         """The title and the headings above the passage, each once."""
-        names = [self.row.get("title") or "", *(self.row.get("section") or "").split(" > ")]
+        names = [self.row.get("title") or "", *(self.row.get("section") or ())]
         return " > ".join(name for name in dict.fromkeys(names) if name)
 
     @cached_property

@@ -106,7 +106,7 @@ def follow(passages: pa.Table, answers: Answers, options: Options, context: Cont
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Write what was proposed into the passages' ``section``, and count what was not."""
-    sections, figures = dict[str, str](), Counter[str]()
+    sections, figures = dict[str, list[str]](), Counter[str]()
     for rows in bare(passages):
         headings, above = name(rows, answers, context), dict[str, str]()
         for part in parts(rows, headings, options):
@@ -124,11 +124,11 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             else:
                 figures["headed"] += 1
                 path.append(heading)
-            sections[key] = " > ".join(path)
+            sections[key] = path
     columns = passages.select(["id", "section"]).to_pydict()
     found = [sections.get(*row) for row in zip(columns["id"], columns["section"], strict=True)]
     place = passages.column_names.index("section")
-    headed = passages.set_column(place, "section", pa.array(found, pa.string()))
+    headed = passages.set_column(place, passages.schema.field(place), pa.array(found, pa.list_(pa.string())))
     return replace(Outcome.all_kept(headed), figures=figures)
 
 

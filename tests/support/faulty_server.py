@@ -7,8 +7,10 @@ Each request is met by the next of the behaviours that the test lists; the last 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 
 from aiohttp import web
 
@@ -92,5 +94,34 @@ def hang_up() -> Behaviour:
     async def behave(request):
         request.transport.close()
         return web.Response()
+
+    return behave
+
+
+@contextmanager
+def serving(behave: Behaviour, port: int = 0):
+    """Serve one behaviour from a thread of its own, for runs in other processes."""
+    loop, stop, started = asyncio.new_event_loop(), asyncio.Event(), Future()
+
+    async def work():
+        async with serve(behave, port=port) as server:
+            started.set_result(server)
+            await stop.wait()
+
+    thread = Thread(target=loop.run_until_complete, args=[work()], daemon=True)
+    thread.start()
+    try:
+        yield started.result(10)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def unless(poisoned: Callable[[str], bool], fault: Behaviour, brain: Callable[[str], str]) -> Behaviour:
+    """Answer by a function of the last message, but those that are poisoned by a fault."""
+
+    async def behave(request):
+        said = (await request.json())["messages"][-1]["content"]
+        return await (fault if poisoned(said) else answers(reply(brain(said))))(request)
 
     return behave

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from datagen.recipe.model import Recipe
 from datagen.schema import EXAMPLES, chat, content_id, table_of
-from datagen.stage import Context, Partitions
+from datagen.stage import Partitions
 from datagen.stages.confidence.measure import stage as measure
 
 
@@ -38,9 +38,10 @@ def partitions(rows, size=None, **columns):
 
 
 def context(stage="test", folder=Path(), **recipe):
-    """Make a context for a stage."""
+    """Make a context for a stage; passages, where a stage looks for them, are those of decontaminate_passages."""
     given = {"name": "test", "corpus": [{"python": "pydoc_data.topics:topics"}]} | recipe
-    return Context(stage, Recipe.model_validate(given), Path(folder))
+    told = Recipe.model_validate(given).context(stage, Path(folder))
+    return replace(told, tables={"passages": [Path(folder) / "stages" / "decontaminate_passages"]})
 
 
 def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None, output=None, **options):

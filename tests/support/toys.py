@@ -193,6 +193,11 @@ def model(request):
     return {"text": text, "finish": "length"} if number % 5 == 4 else text
 
 
+def spoiling(request):
+    """Answer nothing that can be read."""
+    return "{spoiled"
+
+
 RECIPE = """
 name: toy
 corpus: [{path: none}]
@@ -213,6 +218,8 @@ class Silent:
     def begin(self, stage, partitions): ...
 
     def advance(self, stage, partitions, usage): ...
+
+    def judged(self, stage, kept, dropped): ...
 
     def end(self, record, resumed): ...
 

@@ -9,7 +9,7 @@ from tests.support.asked import ask
 
 def passage(text, index=0, **fields):
     """Make a row of passages."""
-    row = {"document_id": "d", "source": "s", "title": "", "section": "", "text": text, "start": 0}
+    row = {"document_id": "d", "source": "s", "title": "", "section": [], "text": text, "start": 0}
     return row | {"index": index, "end": len(text), "id": content_id(text, str(index))} | fields
 
 

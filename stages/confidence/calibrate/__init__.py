@@ -8,19 +8,22 @@ say above which confidence the share of right rows is at least the recipe's targ
 
 * ``confidence``: the probability, for every row of a kind or task that has a target and enough labels;
 * ``threshold``: the confidence from which rows of this one's kind or task are under the promise. Null
-  where the labels cannot carry one.
+  where the labels cannot carry one, and in rows that came after those that a promise is about.
 
-Nothing is dropped here. ``report.json`` beside the table has the curves of each score, what is promised,
-and where nothing is, how many rows must be judged for it. Without labels the rows pass through and it says
-so.
+Nothing is dropped here. The promise is about the rows that this stage sees: it stands behind all stages
+that drop rows for another reason. Beside the table stand ``report.json``, with the curves of each score,
+what is promised, and where nothing is, how many rows must be judged for it; ``sample.parquet``, the judged
+rows; and ``population.parquet`` (`datagen.stages.confidence.calibrate.population`). Without labels the rows
+pass through and the report says so.
 
-Labelled rows are all that memory holds besides a partition; scores are read twice, and all workers do it.
+Labelled rows, and a number for each row, are all that memory holds besides a partition; scores are read
+twice, and all workers do it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,22 +33,17 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.schema import KINDS
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.confidence.calibrate import report
-from datagen.stages.confidence.calibrate.combination import Combination, Way, combine, held_out
+from datagen.stages.confidence.calibrate import population, report
+from datagen.stages.confidence.calibrate.combination import Combination, Way, combine
+from datagen.stages.confidence.calibrate.counts import Rows, add_up, count
 from datagen.stages.confidence.calibrate.curves import Floats
-from datagen.stages.confidence.calibrate.labelled import Labelled, Reader, gather, join, numbers
-from datagen.stages.confidence.calibrate.promises import (
-    BINS,
-    FEWEST,
-    Counted,
-    Promise,
-    bin_of,
-    promise,
-    steps,
-)
+from datagen.stages.confidence.calibrate.known import Known, promise_for
+from datagen.stages.confidence.calibrate.labelled import Labelled, Reader, gather, join, later_than, numbers
+from datagen.stages.confidence.calibrate.lost import lost
+from datagen.stages.confidence.calibrate.population import Population
+from datagen.stages.confidence.calibrate.promises import FEWEST
 from datagen.stages.confidence.labels import file
-from datagen.stages.confidence.labels.draw import group_of
-from datagen.store.parquet import write_json
+from datagen.stages.confidence.labels.draw import drawn, group_of
 
 COLUMNS = ("confidence", "threshold")
 
@@ -84,10 +82,11 @@ class Options(datagen.stage.Options):
 
 @dataclass(frozen=True)
 class Group:
-    """What the labels taught of a kind or task; None where there were too few, and without a promise."""
+    """What was learnt of a kind or task, None from too few labels; what is promised, and of which rows."""
 
     fit: Combination | None = None
     threshold: float | None = None
+    only: Population | None = None  # the rows that the promise is about; None: all
 
 
 Groups = dict[str, Group]
@@ -95,44 +94,41 @@ Groups = dict[str, Group]
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Groups]:
     """Learn from the judged rows, count all rows by their confidence, and see what can be promised."""
-    names, scores = list(options.promise), _scores(partitions, options)
-    seen = partial(
-        gather,
-        verdicts=file.verdicts_in([context.recipe.folder / path for path in options.labels]),
-        scores=scores,
-        groups=names,
-        seed=str(context.recipe.seed),
-    )
-    found = join([Labelled.none(len(names), len(scores)), *context.each(seen, partitions.readers)])
-    judged = {name: found.of(number) for number, name in enumerate(names)}
-    groups = {name: Group(_learn(rows.teaching, scores, options)) for name, rows in judged.items()}
-    none = np.zeros((len(names), BINS), np.int64)
-    counts = sum(context.each(partial(count, groups=groups), partitions.readers), start=none)
+    names, scores, seed = list(options.promise), _scores(partitions, options), str(context.seed)
+    labels = file.labels_in([context.folder / path for path in options.labels])
+    verdicts = {key: label["verdict"] for key, label in labels.items()}
+    earlier = population.before(context)
+    before = [earlier.get(name) for name in names]
+    seen = partial(gather, verdicts=verdicts, scores=scores, groups=names, seed=seed, before=before)
+    found = join([Labelled.none(len(scores)), *context.each(seen, partitions.readers)])
+    gone = lost(labels, found.key.tolist(), context)
+    judged = [found.of(number) for number in range(len(names))]
+    fits = [_learn(rows.teaching, scores, options) for rows in judged]
+    deepest = [max(rows.checking.draw, default=0.0) for rows in judged]
+    given = (list(zip(names, fits, strict=True)), deepest, verdicts, seed, before)
+    rows = add_up(context.each(partial(_count, given=given), partitions.readers), len(names))
+    facts = zip(judged, fits, rows, before, strict=True)
+    known = {name: Known(*each) for name, each in zip(names, facts, strict=True)}
     promises = {
-        name: _promise(judged[name], group.fit, counts[number], options.promise[name], options)
-        for number, (name, group) in enumerate(groups.items())
+        name: promise_for(one, gone.of(name), options.promise[name], options.sure, options.combine)
+        for name, one in known.items()
     }
-    described = {name: report.describe(judged[name], groups[name].fit, promises[name]) for name in names}
-    write_json(described, context.output / "report.json")
-    groups = {name: replace(group, threshold=promises[name].threshold) for name, group in groups.items()}
+    report.write(known, promises, gone, len(labels), context)
+    groups = {
+        name: Group(one.fit, promises[name].threshold, one.before if promises[name].release else None)
+        for name, one in known.items()
+    }
     yield from [groups] * len(partitions)
+
+
+def _count(reader: Reader, given: tuple[Any, ...]) -> list[Rows]:
+    return count(reader, *given)
 
 
 def _learn(rows: Labelled, scores: Sequence[str], options: Options) -> Combination | None:
     if len(rows) < FEWEST or not scores:
         return None
     return combine(scores, rows.values, rows.right, options.combine)
-
-
-def _promise(
-    rows: Labelled, fit: Combination | None, counts: Counted, target: float, options: Options
-) -> Promise:
-    teaching, checking = rows.teaching, rows.checking
-    if fit is None:
-        return Promise.impossible(target, options.sure, len(checking))
-    learnt = held_out(teaching.values, teaching.right, options.combine), teaching.right
-    judged = fit(checking.values), checking.right
-    return promise(target, options.sure, *steps(counts), learnt, judged)
 
 
 def confidences(rows: pa.Table, groups: Groups) -> Floats:
@@ -145,14 +141,17 @@ def confidences(rows: pa.Table, groups: Groups) -> Floats:
     return given
 
 
-def count(reader: Reader, groups: Groups) -> Counted:
-    """Count the rows of a partition: groups by bins of confidence."""
-    scores = {name for group in groups.values() if group.fit for name in group.fit.scores}
-    rows = reader(["id", "kind", "task", *scores])
-    confidence, group = confidences(rows, groups), group_of(rows, list(groups))
-    mine = ~np.isnan(confidence)
-    counts = np.bincount(group[mine] * BINS + bin_of(confidence[mine]), minlength=len(groups) * BINS)
-    return counts.reshape(len(groups), BINS)
+def thresholds(rows: pa.Table, groups: Groups, seed: str) -> Floats:
+    """Give each row the confidence from which it is under a promise; nan where there is none about it."""
+    group = group_of(rows, list(groups))
+    given = np.array([*(one.threshold for one in groups.values()), None], np.float64)[
+        group
+    ]  # the last: of none
+    only = [one.only for one in groups.values()]
+    if any(only):
+        later = later_than(only, group, drawn(rows["id"].to_pylist(), seed))
+        given[later & np.isin(group, [number for number, one in enumerate(only) if one])] = np.nan
+    return given
 
 
 def _scores(partitions: Partitions, options: Options) -> list[str]:
@@ -171,8 +170,7 @@ def _scores(partitions: Partitions, options: Options) -> list[str]:
 
 def apply(rows: pa.Table, groups: Groups, options: Options, context: Context) -> Outcome:
     """Add both columns; every row stays."""
-    thresholds = np.array([*(group.threshold for group in groups.values()), None], np.float64)
-    given = (confidences(rows, groups), thresholds[group_of(rows, list(groups))])  # the last: of no group
+    given = confidences(rows, groups), thresholds(rows, groups, str(context.seed))
     rows = rows.drop_columns([name for name in COLUMNS if name in rows.column_names])
     for name, values in zip(COLUMNS, given, strict=True):
         rows = rows.append_column(name, pa.array(values, pa.float64(), from_pandas=True))

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stages.confidence.calibrate.curves import Bools, Floats
+from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.labels import file
-from datagen.stages.confidence.labels.draw import draws, group_of
+from datagen.stages.confidence.labels.draw import drawn, group_of, split
 
 Reader = Callable[[Sequence[str] | None], pa.Table]
+Strings = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -26,37 +28,34 @@ class Labelled:
     ----------
     values
         Rows by scores, nan for null.
+    id, key
+        Each row's id, and the key of its label.
     group
-        Number of each row's group.
+        Number of each row's group; -1 for none.
     verdict
         What was said of each: a word of `file.VERDICTS`.
     checks
         Whether it is of the half that checks.
     draw
         Its draw.
-    open
-        Of each group, the lowest draw of a checking row without a verdict; beyond it the judged rows are no
-        random sample.
+    later
+        Whether it is none of the rows that an earlier run promised something about.
     """
 
     values: Floats
+    id: Strings
+    key: Strings
     group: npt.NDArray[np.int64]
-    verdict: npt.NDArray[np.str_]
+    verdict: Strings
     checks: Bools
     draw: Floats
-    open: Floats
+    later: Bools
 
     @classmethod
-    def none(cls, groups: int, scores: int) -> "Labelled":
+    def none(cls, scores: int) -> "Labelled":
         """Make a table without rows."""
-        return cls(
-            np.empty((0, scores)),
-            np.empty(0, np.int64),
-            np.empty(0, np.str_),
-            np.empty(0, np.bool_),
-            np.empty(0),
-            np.ones(groups),
-        )
+        text, flag = np.empty(0, np.str_), np.empty(0, np.bool_)
+        return cls(np.empty((0, scores)), text, text, np.empty(0, np.int64), text, flag, np.empty(0), flag)
 
     def __len__(self) -> int:
         return len(self.verdict)
@@ -69,8 +68,7 @@ class Labelled:
 
     def pick(self, mine: Bools) -> "Labelled":
         """Choose rows."""
-        names = [part.name for part in fields(self) if part.name != "open"]
-        return replace(self, **{name: getattr(self, name)[mine] for name in names})
+        return replace(self, **{part.name: getattr(self, part.name)[mine] for part in fields(self)})
 
     def of(self, group: int) -> "Labelled":
         """Choose the rows of a group."""
@@ -88,24 +86,41 @@ class Labelled:
 
     @property
     def checking(self) -> "Labelled":
-        """The random sample; rows that could not be judged are part of it."""
-        return self.pick(self.checks & (self.draw < self.open[self.group]))
+        """The random sample without its rows that have no verdict; those that cannot be judged are in it."""
+        return self.pick(self.checks)
+
+
+def later_than(before: Sequence[Population | None], group: npt.NDArray[np.int64], numbers: Floats) -> Bools:
+    """Tell which rows are none of those that an earlier run promised something about, by group and draw."""
+    later = np.ones(len(group), np.bool_)
+    for number, population in enumerate(before):
+        if population is not None:
+            mine = group == number
+            later[mine] = ~population.holds(numbers[mine])
+    return later
 
 
 def gather(
-    reader: Reader, verdicts: Mapping[str, str], scores: Sequence[str], groups: Sequence[str], seed: str
+    reader: Reader,
+    verdicts: Mapping[str, str],
+    scores: Sequence[str],
+    groups: Sequence[str],
+    seed: str,
+    before: Sequence[Population | None],
 ) -> Labelled:
     """Find the judged rows of a partition."""
-    said = file.CONTENT if file.by_content(verdicts) else ()
-    rows = reader(["id", "kind", "task", *said, *scores])
-    group = group_of(rows, groups)
-    checks, draw = draws(rows["id"].to_pylist(), seed)
-    given = np.array([verdict or "" for verdict in file.verdicts_of(rows, verdicts)], np.str_)
-    mine = (group >= 0) & (given != "")
-    unjudged = np.ones(len(groups))
-    missing = (group >= 0) & (given == "") & checks
-    np.minimum.at(unjudged, group[missing], draw[missing])
-    return Labelled(numbers(rows, scores)[mine], group[mine], given[mine], checks[mine], draw[mine], unjudged)
+    content = file.by_content(verdicts)
+    rows = reader(["id", "kind", "task", *(file.CONTENT if content else ()), *scores])
+    keys = np.array(file.keys_of(rows, verdicts, content), object)
+    mine = np.array([key is not None for key in keys], np.bool_)
+    rows, keys = rows.filter(pa.array(mine)), keys[mine]
+    group, ids = group_of(rows, groups), rows["id"].to_pylist()
+    lots = drawn(ids, seed)
+    checks, draw = split(lots)
+    given = np.array([verdicts[key] for key in keys], np.str_)
+    later = later_than(before, group, lots)
+    names = np.array(ids, np.str_), np.array(list(keys), np.str_)
+    return Labelled(numbers(rows, scores), *names, group, given, checks, draw, later)
 
 
 def join(found: Sequence[Labelled]) -> Labelled:
@@ -114,8 +129,7 @@ def join(found: Sequence[Labelled]) -> Labelled:
         part.name: np.concatenate([getattr(each, part.name) for each in found]) for part in fields(Labelled)
     }
     order = np.argsort(columns["draw"], kind="stable")
-    columns = {name: column[order] for name, column in columns.items() if name != "open"}
-    return Labelled(**columns, open=np.min([each.open for each in found], axis=0))
+    return Labelled(**{name: column[order] for name, column in columns.items()})
 
 
 def numbers(rows: pa.Table, scores: Sequence[str]) -> Floats:

@@ -11,12 +11,14 @@ two are drawn in different ways, each after its purpose:
 * To learn, the same number is taken from each fifth of a score, so that all of its range is seen.
 
 Coin and draw depend on the row and the recipe's seed only. So the stage that reads the labels knows what
-the sample was, whoever gave the verdicts and wherever they are kept: the checking rows up to the first one
-without a verdict. A refresh keeps the verdicts on rows that stay, and asks for those on new ones.
+the sample was, whoever gave the verdicts and wherever they are kept: the checking rows up to the last one
+that has a verdict. One of them without a verdict counts as wrong. A refresh keeps the verdicts on rows that
+stay, and asks first for those on the new ones that the sample has gone past.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +32,23 @@ STRATA = 5
 WIDE = 20  # rows from which one to learn from is chosen
 
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
-def draws(ids: Sequence[str], seed: str) -> tuple[Mask, npt.NDArray[np.float64]]:
+def drawn(ids: Sequence[str], seed: str) -> Floats:
+    """Draw a number in [0, 1) for each row, by which it is also recognised in a later run."""
+    return np.array([fraction("label", seed, name) for name in ids], np.float64)
+
+
+def split(numbers: Floats) -> tuple[Mask, Floats]:
+    """Tell by their numbers which rows check and do not teach, and each row's draw in [0, 1)."""
+    checks = numbers >= LEARN
+    return checks, np.where(checks, (numbers - LEARN) / (1 - LEARN), numbers / LEARN)
+
+
+def draws(ids: Sequence[str], seed: str) -> tuple[Mask, Floats]:
     """Tell which rows check and do not teach, and each row's draw in [0, 1)."""
-    drawn = np.array([fraction("label", seed, name) for name in ids], np.float64)
-    checks = drawn >= LEARN
-    return checks, np.where(checks, (drawn - LEARN) / (1 - LEARN), drawn / LEARN)
+    return split(drawn(ids, seed))
 
 
 def group_of(rows: pa.Table, groups: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -80,17 +92,42 @@ def sample(
     learn = [_Lowest(WIDE * taught) for _ in groups]
     for table in tables:
         group, scores = group_of(table, groups), _numbers(table, score)
-        checks, drawn = draws(table["id"].to_pylist(), seed)
+        checks, lots = draws(table["id"].to_pylist(), seed)
         for lowest, half in ((check, checks), (learn, ~checks)):
             for number, rows in enumerate(lowest):
                 mine = half & (group == number)
-                rows.add(table["id"].filter(pa.array(mine)).to_pylist(), drawn[mine], scores[mine])
+                rows.add(table["id"].filter(pa.array(mine)).to_pylist(), lots[mine], scores[mine])
     queues = []
     for checking, teaching in zip(check, learn, strict=True):
         spread = _spread(teaching.ids, teaching.scores, taught)
         turns = zip_longest(checking.ids[::2], checking.ids[1::2], spread)
         queues.append([name for turn in turns for name in turn if name])
     return [name for turn in zip_longest(*queues) for name in turn if name]
+
+
+def gaps_first(
+    judged: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: str
+) -> list[Mapping[str, Any]]:
+    """
+    Put the rows that the random sample has gone past before the others, each part in its order.
+
+    After a refresh these are the new rows that extend a promise to all of them; each counts as wrong while it
+    has no verdict.
+
+    Parameters
+    ----------
+    judged
+        Ids of drawn rows that have a verdict.
+    rows
+        Drawn rows without one.
+    seed
+        The recipe's.
+    """
+    checks, lots = draws(judged, seed)
+    deepest = lots[checks].max(initial=0.0)
+    mine, draw = draws([row["id"] for row in rows], seed)
+    gap = mine & (draw < deepest)
+    return [rows[place] for place in (*np.flatnonzero(gap), *np.flatnonzero(~gap))]
 
 
 def _numbers(rows: pa.Table, score: str) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ answer, or text. Of two verdicts on a row the later one counts. Whatever else an
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,29 +71,43 @@ def content_key(*content: str | None) -> str:
     return BY_CONTENT + content_id(*(said or None for said in content))
 
 
-def by_content(verdicts: Mapping[str, str]) -> bool:
+def by_content(keys: Iterable[str]) -> bool:
     """Tell whether any row is named by what it says, so that the columns `CONTENT` are needed to find it."""
-    return any(name.startswith(BY_CONTENT) for name in verdicts)
+    return any(name.startswith(BY_CONTENT) for name in keys)
 
 
-def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]:
+def keys_of(rows: pa.Table, known: Container[str], content: bool) -> list[str | None]:
     """
-    Find each row's verdict.
+    Find by which key each row has been judged; None where it has not.
 
     Parameters
     ----------
     rows
         Examples with their id and, where verdicts are by content, the columns `CONTENT`.
-    verdicts
-        Key of a row -> verdict. A verdict by id goes before one by content.
+    known
+        The keys of the labels. One by id goes before one by content.
+    content
+        Whether any is by content.
     """
-    found = [verdicts.get(name) for name in rows["id"].to_pylist()]
-    if by_content(verdicts):
+    found = [name if name in known else None for name in rows["id"].to_pylist()]
+    if content:
         said = zip(*(rows[name].to_pylist() for name in CONTENT), strict=True)
-        found = [mine or verdicts.get(content_key(*row)) for mine, row in zip(found, said, strict=True)]
+        other = (content_key(*row) for row in said)
+        found = [mine or (key if key in known else None) for mine, key in zip(found, other, strict=True)]
     return found
+
+
+def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]:
+    """Find each row's verdict: `verdicts` maps the key of a row to it (see `keys_of`)."""
+    keys = keys_of(rows, verdicts, by_content(verdicts))
+    return [None if name is None else verdicts[name] for name in keys]
+
+
+def labels_in(paths: Sequence[Path]) -> dict[str, Label]:
+    """Read some files of labels: key of a row -> its last label."""
+    return {key(label): label for path in paths for label in read(path)}
 
 
 def verdicts_in(paths: Sequence[Path]) -> dict[str, str]:
     """Read some files of labels: key of a row -> verdict."""
-    return {key(label): label["verdict"] for path in paths for label in read(path)}
+    return {key: label["verdict"] for key, label in labels_in(paths).items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +10,6 @@ import rich.console
 import typer
 
 from datagen.errors import UserError
-from datagen.run.folder import Run, open_run
 from datagen.stages.confidence import calibrate
 from datagen.stages.confidence.labels import draw, file, page, terminal
 from datagen.store.parquet import parts, read_part
@@ -19,8 +18,26 @@ STAGES = ("calibrate", "score")  # whose table is looked at: the first of these 
 SPREAD_BY = ("confidence", "p_true", "logprob")  # the score by which rows to learn from are spread
 
 
+class Run(Protocol):
+    """What is needed of a run (`datagen.run.folder.Run`)."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Its manifest."""
+
+    def stage_folder(self, name: str) -> Path:
+        """Where a stage's table is."""
+
+    def stage_record(self, name: str) -> Mapping[str, Any] | None:
+        """What a stage's ``stage.json`` says; None while the stage is not complete."""
+
+
 def label(
-    folder: Path,
+    run: Run,
     labels: Path | None,
     most: int,
     as_page: Path | None,
@@ -33,8 +50,8 @@ def label(
 
     Parameters
     ----------
-    folder
-        The run's.
+    run
+        The run.
     labels
         The file of labels, which is gone on with. None: ``labels.jsonl`` in the run's folder.
     most
@@ -49,16 +66,20 @@ def label(
     Raises
     ------
     UserError
-        When there is no run, no such table, or a line of the file is no label.
+        When there is no such table, or a line of the file is no label.
     """
-    run, out = open_run(folder), out or rich.console.Console(highlight=False)
+    out = out or rich.console.Console(highlight=False)
     path = labels or run.folder / "labels.jsonl"
     known = {file.key(one): one for one in (file.read(path) if path.exists() else [])}
     table = run.stage_folder(stage or _stage(run))
     rows = wanted(run, table, most)
     had = {key: one["verdict"] for key, one in known.items()}
     verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), had)
-    left = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None]
+    left = draw.gaps_first(
+        [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
+        [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],
+        str(run.manifest["recipe"]["seed"]),
+    )
     if as_page:
         page.write(left, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
         out.print(f"{len(left)} rows to judge: {as_page}", soft_wrap=True)

@@ -29,6 +29,8 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 import datagen.stage
+from datagen.control_tokens import control_tokens
+from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, MapStage, Outcome
@@ -65,10 +67,10 @@ class Options(datagen.stage.Options):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Add the columns; every row stays."""
-    sheet = Sheet(rows)
-    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(rows, context), **_on_surface(sheet)}
+    sheet = Sheet(rows, control_tokens(special_tokens(context.models)))
+    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
-        found[name] = call(function, _texts(sheet), context.recipe.folder)
+        found[name] = call(function, _texts(sheet), context.folder)
     for name, values in found.items():
         rows = _with_column(rows, name, values)
     return Outcome.all_kept(rows)
@@ -81,11 +83,11 @@ def _texts(sheet: Sheet) -> dict[str, pa.Array]:
     return texts | {"said": sheet.said, "passage": pc.if_else(bare, texts["evidence"], texts["context"])}
 
 
-def _by_rules(rows: pa.Table, context: Context) -> dict[str, npt.NDArray[Any] | pa.Array]:
+def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa.Array]:
     """What is told by the rules of each row's language."""
     languages, parts, order = Languages(context), [], list[int]()
-    for code, places in by_language(rows):
-        sheet = Sheet(rows.take(places), languages[code])
+    for code, places in by_language(whole.rows):
+        sheet = Sheet(whole.rows.take(places), whole.control, languages[code])
         flaw, detail = flaws.first(sheet)
         scores = {name: pa.array(score) for name, score in _supported(sheet, context).items()}
         parts.append(pa.table({**scores, "flaw": flaw, "flaw_detail": detail}))

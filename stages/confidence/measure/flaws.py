@@ -13,16 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.prompt import CONTROL
 from datagen.stages.shared.checks import text_statistics
+from datagen.stages.shared.checks.control import control_tokens_in
 from datagen.stages.shared.language.rules import UNKNOWN, Language, words_pattern
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A partition's columns of text as the rules look at them."""
+    """A partition's columns of text as the rules look at them, and the control tokens that none may hold."""
 
     rows: pa.Table
+    control: re.Pattern[str]
     language: Language = UNKNOWN
 
     def column(self, name: str) -> pa.Array:
@@ -77,14 +78,8 @@ def _same(sheet: Sheet) -> Found:
 
 
 def _control(sheet: Sheet) -> Found:
-    """A tokenizer reads these as the end of a turn, wherever in a row they stand."""
-    columns = [sheet.column(name) for name in ("question", "context", "answer", "rejected", "text")]
-    hits = [_numpy(pc.match_substring_regex(column, CONTROL.pattern)) for column in columns]
-
-    def seen(index: int) -> str:
-        return next(_around(CONTROL, c[index]) for c, hit in zip(columns, hits, strict=True) if hit[index])
-
-    return np.logical_or.reduce(hits), seen
+    seen = control_tokens_in(sheet.rows, sheet.control)
+    return _numpy(pc.is_valid(seen)), lambda index: seen[index].as_py()
 
 
 # Fields of templates and tags of prompts.

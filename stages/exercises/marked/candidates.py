@@ -70,7 +70,7 @@ def candidates(passage: Passage, most: int) -> list[Candidate]:
     for any, what good questions are asked for (`SOUND`) before a bare term or phrase, and of equal ones
     the hash decides. The same passage gives the same answers.
     """
-    found = list(offered(passage))
+    found = list(passage.once(offered))
     lot = {one: content_id(passage.row["id"], one.sentence, one.answer) for one in found}
     sentences: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
@@ -98,8 +98,12 @@ def _same(one: Candidate, other: Candidate) -> bool:
     return some in others or others in some
 
 
-def offered(passage: Passage) -> Iterator[Candidate]:
+def offered(passage: Passage) -> list[Candidate]:
     """List all that the rules find in a passage, sentence by sentence."""
+    return list(_offered(passage))
+
+
+def _offered(passage: Passage) -> Iterator[Candidate]:
     words, seen = passage.words, set[tuple[str, str]]()
     for _, line in passage.sentences:
         said = words_of(line)

@@ -1,12 +1,13 @@
 """Closed-book question: question and answer stand alone, the passage only supports them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages.exercises.task import Task, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.passage import Passage
@@ -19,7 +20,7 @@ class Output(BaseModel):
     answer: Annotated[str, Line(250, SENTENCE_MARKS)]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a pair that needs no passage beside it and whose answer one of its sentences bears out."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     checks.clean(output.question, passage, asked)
@@ -33,7 +34,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": output.question, "context": None, "answer": output.answer, "evidence": evidence}
 
 
-task = Task(
+task = StructuredTask(
     name="closed_book_question",
     summary="a question and its answer that both stand alone, with the sentence that supports them",
     prompt="instructions/closed_book_question",

@@ -5,11 +5,11 @@ The passage itself holds the answer, so no model is asked.
 """
 
 from itertools import pairwise
-from typing import Any
 
 from datagen.prompt import Prompt
 from datagen.schema import pick
-from datagen.stages.exercises.task import Task, draw_template
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import MinedTask, draw_template
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.render.exercises import fill
@@ -21,7 +21,7 @@ def followed(passage: Passage) -> list[str]:
     return list(_next(passage))
 
 
-def make(passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def make(passage: Passage, prompt: Prompt) -> Pair:
     """Ask for the sentence after one that is drawn by hash."""
     after = _next(passage)
     quoted = pick(list(after), passage.row["id"])
@@ -45,7 +45,7 @@ def _next(passage: Passage) -> dict[str, str]:
     return found
 
 
-task = Task(
+task = MinedTask(
     name="continuation",
     summary="the sentence of the passage that follows another one; asks no model",
     prompt="reading/continuation",

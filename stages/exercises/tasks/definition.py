@@ -1,12 +1,13 @@
 """Definition: a term of the passage and what it means, from a sentence that defines it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -27,7 +28,7 @@ def defining(passage: Passage) -> list[str]:
     return [line for line in passage.quotable if phrase_in(words_of(line), passage.words.defining)]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a term whose definition its sentence gives."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
@@ -41,7 +42,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": question, "context": None, "answer": output.definition, "evidence": evidence}
 
 
-task = Task(
+task = StructuredTask(
     name="definition",
     summary="what a term of the passage means",
     prompt="instructions/definition",

@@ -1,12 +1,13 @@
 """Extractive question: the answer is a few words of the passage, as they stand there."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages.exercises.task import Task, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
 from datagen.stages.shared.passage import Passage
@@ -19,7 +20,7 @@ class Output(BaseModel):
     answer: Annotated[str, Line(80)]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a question whose answer stands in a sentence that the question is about."""
     output, asked = parse(answer, Output), instruction(prompt)
     checks.clean(output.question, passage, asked)
@@ -32,7 +33,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": output.question, "context": passage.text, "answer": found, "evidence": evidence}
 
 
-task = Task(
+task = StructuredTask(
     name="extractive_question",
     summary="a question whose answer is copied from the passage",
     prompt="instructions/extractive_question",

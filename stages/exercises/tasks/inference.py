@@ -5,14 +5,15 @@ The model writes one statement of each kind about one sentence, all three are ch
 hash of the sentence says which is shown. So the labels are balanced whatever the model prefers.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.schema import pick
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -32,7 +33,7 @@ class Output(BaseModel):
     open: Annotated[str, STATEMENT]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep one of the three statements when each stands to the sentence as it should."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
@@ -59,7 +60,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-task = Task(
+task = StructuredTask(
     name="inference",
     summary="whether a statement follows from a sentence, contradicts it or is left open",
     prompt="instructions/inference",

@@ -7,13 +7,14 @@ about the issue. Whether the law is applied rightly no rule over words can tell:
 is trusted, and one that the score stage should judge.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line, parse
@@ -37,7 +38,7 @@ def binding(passage: Passage) -> list[str]:
     return [line for line in passage.quotable if phrase_in(words_of(line), passage.words.binding)]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a case when its parts are joined to each other and to the rule."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     rule = checks.verbatim(output.evidence, passage)
@@ -68,7 +69,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-task = Task(
+task = StructuredTask(
     name="irac",
     summary="issue, rule, application and conclusion of a case under a rule of the passage",
     prompt="instructions/irac",

@@ -7,13 +7,12 @@ a good question for another part of the sentence than the marked one. So where a
 is kept if a rule, too, had found it in that sentence.
 """
 
-from typing import Any
-
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates, offered
+from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import agree
-from datagen.stages.exercises.task import Task, instruction
+from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
 from datagen.stages.shared.language.rules import Language
@@ -24,7 +23,7 @@ QUESTION = Line(160, QUESTION_MARKS)
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a question that stands alone and is about the passage, with the answer that it was written for."""
     marked = Candidate.load(answer.request.about)
     question = QUESTION.read(answer.text, "question")
@@ -80,9 +79,9 @@ def leads_to(question: str, answer: str, passage: Passage) -> str:
     return checks.located(question, answer, passage)
 
 
-def confirm(pair: dict[str, Any], returned: str, passage: Passage, agreement: float) -> dict[str, Any]:
+def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
     """Give a question the answer that came back, if it is the marked one or another of its sentence."""
-    here = [one for one in offered(passage) if one.sentence == pair["evidence"]]
+    here = [one for one in passage.once(offered) if one.sentence == pair["evidence"]]
     wrong = None
     for one in sorted(here, key=lambda one: one.answer != pair["answer"]):
         if agree(returned, one.answer, pair["question"], passage.words) >= agreement:
@@ -98,11 +97,10 @@ def confirm(pair: dict[str, Any], returned: str, passage: Passage, agreement: fl
     raise wrong or Reject("round trip gives another answer", seen)
 
 
-task = Task(
+task = MarkedTask(
     name="marked_question",
     summary="a question for an answer that was found in the passage by rule, confirmed by a round trip",
     prompt="instructions/marked_question",
-    schema=None,
     read=read,
     max_tokens=48,
     candidates=candidates,

@@ -6,14 +6,15 @@ order of the options is drawn by hash, so that every letter is right equally oft
 prefers.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
 from datagen.schema import content_id
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
@@ -29,7 +30,7 @@ class Output(BaseModel):
     wrong: list[Annotated[str, Line(80)]] = Field(min_length=3, max_length=3)
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a question when exactly one of its options answers it."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     for text in (output.question, output.answer, *output.wrong):
@@ -57,7 +58,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-task = Task(
+task = StructuredTask(
     name="multiple_choice",
     summary="a question with four options, of which exactly one is right",
     prompt="instructions/multiple_choice",

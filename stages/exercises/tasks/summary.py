@@ -1,12 +1,13 @@
 """Summary: the passage in one or two sentences."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from datagen.prompt import Prompt
 from datagen.request import Answer
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -19,7 +20,7 @@ class Output(BaseModel):
     summary: list[Annotated[str, Line(250, SENTENCE_MARKS)]] = Field(min_length=1, max_length=2)
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a summary in the passage's words that is shorter than it and no copy of a part."""
     text, asked = " ".join(parse(answer, Output).summary), instruction(prompt)
     checks.clean(text, passage, asked)
@@ -34,7 +35,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
 
 
-task = Task(
+task = StructuredTask(
     name="summary",
     summary="the passage in one or two sentences",
     prompt="instructions/summary",

@@ -1,12 +1,13 @@
 """Terms: the technical terms that the passage uses."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import Line, parse
 from datagen.stages.shared.passage import Passage
@@ -18,7 +19,7 @@ class Output(BaseModel):
     terms: list[Annotated[str, Line(40)]] = Field(min_length=3, max_length=6)
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep the list when each term stands in the passage, is no common word and comes once."""
     output, asked = parse(answer, Output), instruction(prompt)
     terms = output.terms
@@ -34,7 +35,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": question, "context": passage.text, "answer": text, "evidence": passage.text}
 
 
-task = Task(
+task = StructuredTask(
     name="terms",
     summary="the technical terms that the passage uses",
     prompt="reading/terms",

@@ -5,14 +5,15 @@ The model writes a true and a false statement about one sentence, both are check
 (the hash of the sentence) says which is shown. So the verdicts are balanced whatever the model prefers.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.schema import fraction
-from datagen.stages.exercises.task import Task, draw_template, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
@@ -28,7 +29,7 @@ class Output(BaseModel):
     false_statement: Annotated[str, STATEMENT]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep one of the two statements when the sentence bears out the one and contradicts the other."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
@@ -56,7 +57,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-task = Task(
+task = StructuredTask(
     name="true_false",
     summary="a statement to be judged true or false, with the reason",
     prompt="instructions/true_false",

@@ -1,12 +1,13 @@
 """Yes or no: a question about the passage that one of its sentences decides."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
-from datagen.stages.exercises.task import Task, instruction
+from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.task import StructuredTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
 from datagen.stages.shared.language.words import words_of
@@ -21,7 +22,7 @@ class Output(BaseModel):
     answer: Literal["yes", "no"]
 
 
-def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
+def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     """Keep a question when its sentence decides it, and as the model says."""
     output, asked, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
@@ -40,7 +41,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> dict[str, Any]:
     return {"question": output.question, "context": passage.text, "answer": said, "evidence": evidence}
 
 
-task = Task(
+task = StructuredTask(
     name="yes_no",
     summary="a question that the passage answers with yes or no",
     prompt="instructions/yes_no",

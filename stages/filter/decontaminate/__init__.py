@@ -23,54 +23,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
 
-import datagen.stage
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.filter.decontaminate.options import Options
 from datagen.stages.filter.decontaminate.paraphrase import Reworded
 from datagen.stages.filter.decontaminate.search import FIELDS, find_leaks, find_runs, index
-from datagen.stages.filter.dedup.sketch import Reader
 from datagen.stages.shared.eval_sets import read_texts
 from datagen.stages.shared.similarity.ngrams import Numbers
-
-
-class EvaluationSet(datagen.stage.Options):
-    """A test set."""
-
-    path: str = Field(
-        description="A .jsonl, .jsonl.gz, .parquet or .arrow file, or a folder; relative to the recipe"
-    )
-    fields: list[str] = Field([], description="Fields that hold text; left out: all that do")
-
-
-class Options(datagen.stage.Options):
-    """What is searched for, and what counts as found."""
-
-    against: list[EvaluationSet] = Field([], description="Test sets, each a path or path and fields")
-    words: int = Field(13, ge=2, description="Words in a row that must not be shared")
-    shortest: int = Field(8, ge=2, description="Words from which an item is searched for inside of texts")
-    similar: float = Field(
-        0.8, gt=0, le=1, description="ROUGE-L of an item with the part of a text most like it; 1: equal only"
-    )
-    reworded: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="Cosine from which a question or line is an item reworded; left out: not looked for",
-    )
-    model: str = Field(
-        "bundled",
-        description="Whose vectors: bundled, or a checkpoint's folder; '': words and letters, no synonyms",
-    )
-    common: int = Field(10, ge=1, description="Documents that a run may stand in before it is boilerplate")
-
-    @field_validator("against", mode="before")
-    @classmethod
-    def _paths(cls, given: Any) -> Any:
-        if isinstance(given, list):
-            return [{"path": one} if isinstance(one, str) else one for one in given]
-        return given
-
+from datagen.stages.shared.similarity.sketch import Reader
 
 # Where the items are, the runs that are boilerplate, and where the items are that may come reworded.
 Known = tuple[Path, Numbers, Path | None]
@@ -83,7 +43,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         return
     context.scratch.mkdir(parents=True, exist_ok=True)
     path = context.scratch / "items.pickle"
-    path.write_bytes(pickle.dumps(index(options, context.recipe.folder)))
+    path.write_bytes(pickle.dumps(index(options, context.folder)))
     found = context.each(partial(count, path=path), partitions.readers)
     pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *found]), axis=0)
     runs, documents = np.unique(pairs[:, 0], return_counts=True)
@@ -94,7 +54,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 def look_for_reworded(partitions: Partitions, options: Options, context: Context) -> Path:
     """Embed the test items; give the file in which their vectors are."""
-    here = context.recipe.folder
+    here = context.folder
     texts = [text for given in options.against for text in read_texts(given, here)]
     folder = here / options.model
     model = str(folder) if options.model and folder.is_dir() else options.model

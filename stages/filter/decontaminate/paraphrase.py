@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.filter.dedup.sketch import Reader
 from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn
 
 LONGEST = 64  # words of an item or a line; a longer one is no question

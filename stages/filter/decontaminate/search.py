@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +11,10 @@ import pyarrow.compute as pc
 from rapidfuzz import fuzz
 
 from datagen.errors import UserError
+from datagen.stages.filter.decontaminate.options import Options
 from datagen.stages.shared.eval_sets import read_texts
 from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, ngrams
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.decontaminate import Options
 
 FIELDS = ("question", "context", "answer", "rejected", "text")
 LOOSE = 5  # words of a run that tells what to compare
@@ -70,7 +67,7 @@ class Items:
         return result
 
 
-def index(options: "Options", folder: Path) -> Items:
+def index(options: Options, folder: Path) -> Items:
     """
     Hash the runs of all test items.
 
@@ -104,7 +101,7 @@ def index(options: "Options", folder: Path) -> Items:
     return items
 
 
-def _kinds(lengths: Numbers, options: "Options") -> Iterator[tuple[int, str, np.ndarray]]:
+def _kinds(lengths: Numbers, options: Options) -> Iterator[tuple[int, str, np.ndarray]]:
     """Say by which runs the texts of each length are looked for."""
     sizes = np.minimum(lengths, options.words)
     for length in np.unique(sizes[sizes > 0]).tolist():

@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from datagen.stages.filter.dedup.alike import SHINGLE
-from datagen.stages.filter.dedup.pairs import Likenesses, order_by_quality
-from datagen.stages.filter.dedup.sketch import FIELDS, Sketches
 from datagen.stages.shared.ranking import SCORES, confidence
+from datagen.stages.shared.similarity.alike import SHINGLE
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
+from datagen.stages.shared.similarity.pairs import Likenesses, order_by_quality
+from datagen.stages.shared.similarity.sketch import FIELDS, Sketches
 
 EXACT, NEAR, CONFLICT = range(3)
 REASONS = ("exact duplicate", "near duplicate", "conflicting answer")

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +9,8 @@ import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.stages.filter.dedup.decide import Fates
-from datagen.stages.filter.dedup.sketch import Sketches
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.dedup import Options
+from datagen.stages.filter.dedup.options import Options
+from datagen.stages.shared.similarity.sketch import Sketches
 
 LARGE = 100  # rows from which a source is asked about
 
@@ -46,7 +43,7 @@ def _count(names: pa.Array) -> Counter[str]:
     return Counter({found["values"]: found["counts"] for found in pc.value_counts(names).to_pylist()})
 
 
-def ask_about(lost: list[Loss], stage: str, options: "Options") -> None:
+def ask_about(lost: list[Loss], stage: str, options: Options) -> None:
     """
     Stop the run where a source loses more than `max_loss` and the recipe does not accept it.
 

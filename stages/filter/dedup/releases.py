@@ -10,24 +10,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.stage import Context
-from datagen.stages.filter.dedup.alike import SHINGLE
-from datagen.stages.filter.dedup.sketch import write
+from datagen.stages.filter.dedup.options import Options
+from datagen.stages.shared.similarity.alike import SHINGLE
+from datagen.stages.shared.similarity.sketch import write
 from datagen.store.parquet import parts, read_part, sync, write_json
-
-if TYPE_CHECKING:
-    from datagen.stages.filter.dedup import Options
 
 FORMAT = 2  # of the sketches; those of another format cannot be joined
 
 
-def shape(options: "Options") -> dict[str, int]:
+def shape(options: Options) -> dict[str, int]:
     """What must be the same for two runs' sketches to be joined."""
     bands, rows = options.shape
     return {
@@ -45,7 +42,7 @@ def index_of(stage_folder: Path) -> Path:
     return stage_folder / "index"
 
 
-def keep(paths: Sequence[Path], options: "Options") -> None:
+def keep(paths: Sequence[Path], options: Options) -> None:
     """Make the sketches of a run, which stand in their place, its index."""
     for path in paths:
         sync(path)
@@ -73,7 +70,7 @@ class Release:
         return pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string())
 
 
-def join(options: "Options", context: Context) -> tuple[list[Path], list[str]]:
+def join(options: Options, context: Context) -> tuple[list[Path], list[str]]:
     """
     Take over the released rows of the indexes of earlier releases.
 
@@ -87,9 +84,7 @@ def join(options: "Options", context: Context) -> tuple[list[Path], list[str]]:
     UserError
         When a release is not there, has no index, or one of another shape.
     """
-    given = [
-        Release(name, (context.recipe.folder / name).resolve(), context.stage) for name in options.earlier
-    ]
+    given = [Release(name, (context.folder / name).resolve(), context.stage) for name in options.earlier]
     for release in given:
         _check(release, options)
     tasks = [(release, context.scratch / f"earlier-{number:03d}") for number, release in enumerate(given)]
@@ -111,7 +106,7 @@ def _join(task: tuple[Release, Path]) -> list[Path]:
     return copied
 
 
-def _check(release: Release, options: "Options") -> None:
+def _check(release: Release, options: Options) -> None:
     path = release.index / "index.json"
     if not path.is_file():
         raise UserError(

@@ -19,50 +19,18 @@ Every turn has a label. What is trained on is made of the dialogues by
 from collections.abc import Iterator
 
 import pyarrow as pa
-from pydantic import Field, model_validator
 
-import datagen.stage
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.generate.dialogue.distractors import HELD, KINDS, Kind, write_in
-from datagen.stages.generate.dialogue.plan import Plan, Script
+from datagen.stages.generate.dialogue.distractors import HELD, write_in
+from datagen.stages.generate.dialogue.options import Options
+from datagen.stages.generate.dialogue.plan import Plan
+from datagen.stages.generate.dialogue.script import Script
 from datagen.stages.shared.language.matching import standing
 from datagen.stages.shared.render.phrases import say
 
 LONGEST_REMINDER = 120  # characters of a question that is taken up again
-
-
-class Options(datagen.stage.Options):
-    """What the dialogues are about, how long they are, and what interrupts them."""
-
-    topics: tuple[str, ...] = Field((), description="Patterns of titles that are topics; left out: all")
-    on_topic: int = Field(3, ge=2, description="Most questions on the topic in a dialogue")
-    distractors: int = Field(1, ge=1, description="Distractors in a dialogue that has some")
-    positions: tuple[int, ...] = Field(
-        (1, 2, 3), description="Turns on the topic that may stand before a distractor; one is drawn for each"
-    )
-    without: float = Field(0.2, ge=0, le=1, description="Share of dialogues without any distractor")
-    kinds: tuple[Kind, ...] = Field(KINDS, min_length=1, description="Kinds of distractor that are drawn")
-    written: float = Field(
-        0.0, ge=0, le=1, description="Share of distractors that the generator writes; the others are drawn"
-    )
-    overlap: float = Field(
-        0.6, gt=0, le=1, description="A passage of the topic may hold no such share of a distractor's words"
-    )
-    temperature: float = Field(0.8, ge=0, description="Of what the generator writes")
-    system: str = Field("dialogues/topics", description="Roles, rules and the system message")
-    asking: str = Field("dialogues/distractors", description="How a user leads up to another topic")
-    declining: str = Field("dialogues/declines", description="Words that decline and steer back")
-    writing: str = Field("dialogues/distractor", description="What the generator is asked")
-
-    @model_validator(mode="after")
-    def _fit(self) -> "Options":
-        if min(self.positions, default=-1) < 0 or len(set(self.positions)) < self.distractors:
-            raise ValueError("positions: give at least as many, from 0, as there are distractors")
-        if self.distractors > self.on_topic:
-            raise ValueError("distractors: no more than on_topic, so that each has a turn to be answered")
-        return self
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:

@@ -9,81 +9,33 @@ hold its answer. A turn that breaks a rule is near the topic on purpose, so that
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from pydantic import BaseModel, ConfigDict
+from dataclasses import replace
+from typing import Any
 
 from datagen.request import Answer, Reject
 from datagen.schema import content_id, fraction, pick
+from datagen.stages.generate.dialogue.options import Options
+from datagen.stages.generate.dialogue.script import Distractor, Row, Rule, Script
 from datagen.stages.shared import checks
 from datagen.stages.shared.language.matching import standing
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.phrases import say
 
-if TYPE_CHECKING:
-    from datagen.stages.generate.dialogue import Options
-    from datagen.stages.generate.dialogue.plan import Script
-
-Kind = Literal["abrupt", "gradual", "persuasive", "rule"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 TRIES = 32  # questions about other documents that are looked at
 HELD = 0.6  # a text that holds this share of an answer's words may give it away
 QUOTES = re.compile('["“”„«»]')
 SHORTEST, LONGEST = 4, 60  # words of a written turn
 
-Row = Mapping[str, Any]
-
-
-class Rule(BaseModel):
-    """A rule of the system message, what a user says to have it broken, and how that is declined."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rule: str
-    breaks: tuple[str, ...]
-    declines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Distractor:
-    """
-    A turn that leads away from the topic.
-
-    Parameters
-    ----------
-    kind, text
-        One of `KINDS`, and what the user says.
-    after
-        So many turns on the topic stand before it.
-    answer
-        What would answer it; "" where that is not known.
-    subject
-        The topic it leads to; "" for a turn that breaks a rule.
-    declines
-        Words of its own by which it is declined; empty for those of the other topics.
-    written
-        Whether the generator is to write it, or has written it.
-    """
-
-    kind: Kind
-    text: str
-    after: int
-    answer: str = ""
-    subject: str = ""
-    declines: tuple[str, ...] = ()
-    written: bool = False
-
 
 class Distractors:
     """The questions that a partition's pairs ask, each used once to lead away from another topic."""
 
-    def __init__(self, rows: Sequence[Row], asking: Mapping[str, Any], options: "Options") -> None:
+    def __init__(self, rows: Sequence[Row], asking: Mapping[str, Any], options: Options) -> None:
         self._asking, self._options = asking, options
         self._ring = sorted((content_id("distractor", row["question"]), row["id"], row) for row in rows)
         self._used: set[str] = set()
 
-    def draw(self, script: "Script", after: int, rules: Sequence[Rule]) -> Distractor:
+    def draw(self, script: Script, after: int, rules: Sequence[Rule]) -> Distractor:
         """
         Draw a distractor for a place in a dialogue.
 
@@ -108,13 +60,13 @@ class Distractors:
         written = fraction("written", *place) < self._options.written
         return Distractor(kind, text, after, row["answer"], topic_of(row), written=written)
 
-    def _broken_rule(self, script: "Script", after: int, rules: Sequence[Rule]) -> Distractor:
+    def _broken_rule(self, script: Script, after: int, rules: Sequence[Rule]) -> Distractor:
         said = {distractor.text for distractor in script.distractors}
         ways = [(say([[way]], topic=script.topic), rule) for rule in rules for way in rule.breaks]
         text, rule = pick([way for way in ways if way[0] not in said], "rule", script.key, str(after))
         return Distractor("rule", text, after, declines=rule.declines)
 
-    def _another_topic(self, script: "Script", place: tuple[str, str]) -> Row | None:
+    def _another_topic(self, script: Script, place: tuple[str, str]) -> Row | None:
         start = bisect_left(self._ring, (content_id(*place), ""))
         for step in range(min(TRIES, len(self._ring))):
             row = self._ring[(start + step) % len(self._ring)][2]
@@ -134,7 +86,7 @@ def topic_of(row: Row) -> str:
     return " ".join(QUOTES.sub("", row["lineage"].get("title") or "").split())
 
 
-def off_topic(text: str, script: "Script", overlap: float, answer: str = "", subject: str = "") -> None:
+def off_topic(text: str, script: Script, overlap: float, answer: str = "", subject: str = "") -> None:
     """Refuse a question that the topic's passages may be about, by its words, its answer or its subject."""
     if subject and script.passages.most_held(subject, script.language) >= overlap:
         raise Reject("distractor is on topic", f"a passage speaks of {subject}: {text}")
@@ -144,7 +96,7 @@ def off_topic(text: str, script: "Script", overlap: float, answer: str = "", sub
         raise Reject("distractor is on topic", f"the material holds its answer {answer}: {text}")
 
 
-def write_in(script: "Script", number: int, answer: Answer, overlap: float) -> Distractor:
+def write_in(script: Script, number: int, answer: Answer, overlap: float) -> Distractor:
     """
     Put what the generator wrote in the place of a drawn distractor.
 

@@ -5,42 +5,23 @@ The same rows give the same plan, by which the requests are written and the answ
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
-from datagen.prompt import ENVIRONMENT
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stage import Context
-from datagen.stages.generate.dialogue.distractors import Distractor, Distractors, Rule, topic_of
+from datagen.stages.generate.dialogue.distractors import Distractors, topic_of
+from datagen.stages.generate.dialogue.options import Options
+from datagen.stages.generate.dialogue.script import Row, Rule, Script
 from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.similarity.inverted_index import Postings
-
-if TYPE_CHECKING:
-    from datagen.stages.generate.dialogue import Options
+from datagen.template import fill
 
 LONGEST = 90  # characters of a title that a role can be said to be about
 RULES = 2  # in a system message
-
-Row = Mapping[str, Any]
-
-
-@dataclass
-class Script:
-    """A dialogue before it is written down."""
-
-    key: str
-    topic: str
-    system: str
-    pairs: Sequence[Row]  # the turns on the topic
-    passages: Postings  # all that is known of the topic
-    material: str  # what the system message shows of it
-    language: Language
-    distractors: list[Distractor] = field(default_factory=list)
 
 
 class Plan:
@@ -54,11 +35,11 @@ class Plan:
         `languages` what is known of their languages.
     """
 
-    def __init__(self, rows: Sequence[Row], options: "Options", context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+    def __init__(self, rows: Sequence[Row], options: Options, context: Context) -> None:
+        self._options, self._seed = options, str(context.seed)
         self.languages = Languages(context)
-        says = context.prompt(options.system).fields
-        self._system, self._roles = ENVIRONMENT.from_string(says["system_message"]), says["roles"]
+        says, self._where = context.prompt(options.system).fields, f"prompts/{options.system}.yaml"
+        self._system, self._roles = says["system_message"], says["roles"]
         self._rules = [Rule.model_validate(rule) for rule in says["rules"]]
         self.unused: list[tuple[Row, Reject]] = []
         sound = [row for row in rows if self._sound(row)]
@@ -110,7 +91,7 @@ class Plan:
         rules = sorted(self._rules, key=lambda rule: content_id(key, rule.rule))[:RULES]
         role = say([self._roles], "role", key, topic=topic)
         said = [rule.rule for rule in rules]
-        system = self._system.render(role=role, topic=topic, rules=said, material=shown).strip()
+        system = fill(self._system, self._where, role=role, topic=topic, rules=said, material=shown).strip()
         script = Script(key, topic, system, pairs, passages, "\n".join(shown), self.languages.of(pairs[0]))
         if fraction("without", key) >= options.without:
             places = {place for place in options.positions if place <= len(pairs)}

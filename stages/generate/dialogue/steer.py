@@ -47,7 +47,7 @@ class Options(datagen.stage.Options):
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Put each distractor to the target, with all that was said before it."""
-    prompt, seed = context.prompt(options.declining), str(context.recipe.seed)
+    prompt, seed = context.prompt(options.declining), str(context.seed)
     for row in rows.to_pylist():
         for place, turn in enumerate(row["turns"]):
             if turn["label"] == "distractor" and fraction("measured", seed, row["id"], str(place)) < (

@@ -106,7 +106,7 @@ class Chosen:
     def __init__(self, rows: pa.Table, options: Options, context: Context) -> None:
         self.policy = load_policy(context, options.policy)
         self._asks = context.prompt(options.wording).fields["questions"]
-        self._seed, languages = str(context.recipe.seed), Languages(context)
+        self._seed, languages = str(context.seed), Languages(context)
         self.unused: list[tuple[Passage, Reject]] = []
         self.breaking: list[Passage] = []
         keeping: list[Passage] = []
@@ -141,8 +141,8 @@ class Chosen:
 
     def question(self, passage: Passage) -> str:
         """Say what the user asks about a passage: by its section, or the title of its document."""
-        section = (passage.row.get("section") or "").rpartition(" > ")[2]
-        return say([self._asks], passage.row["id"], subject=section or passage.row["title"])
+        names = [passage.row["title"], *(passage.row.get("section") or ())]
+        return say([self._asks], passage.row["id"], subject=names[-1])
 
 
 def pairs(draft: Draft, policy: Policy, wording: Wording, options: Options) -> Iterator[dict[str, str]]:

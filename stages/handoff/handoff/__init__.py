@@ -9,6 +9,7 @@ and must give back what was written. Only then does the folder take its name.
 A split without rows has no file and no place in the header: `datasets` (5.2) cannot load an empty one.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import product as pairs
@@ -21,10 +22,15 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 import datagen.stage
+from datagen.control_tokens import control_tokens
+from datagen.engines.special_tokens import special_tokens
 from datagen.schema import KINDS, LINEAGE, MESSAGES
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.confidence.calibrate.handed_off import stated
 from datagen.stages.handoff.handoff.card import Tally, write_card
-from datagen.store.parquet import UNFINISHED, finish_folder, sync
+from datagen.stages.handoff.loadable import loadable
+from datagen.stages.shared.checks.control import control_tokens_in
+from datagen.store.parquet import UNFINISHED, finish_folder, sync, write_json
 
 # What a row of each kind must have for a trainer.
 NEEDED = {
@@ -33,6 +39,7 @@ NEEDED = {
     "refusal": ("prompt", "answer"),
     "preference": ("prompt", "answer", "rejected"),
 }
+PROMISES = "promises.json"  # beside the table: what is promised about the rows that are handed off
 COMPARED = 1_000  # rows at once
 
 
@@ -48,16 +55,27 @@ class HandoffError(Exception):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Write, load back and publish the hand-off, all before the first outcome."""
-    beside = context.folder / f"{UNFINISHED}handoff"
+    beside = context.run_folder / f"{UNFINISHED}handoff"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    tally = write(partitions, beside, options)
-    write_card(beside, tally, context)
-    check(beside, context.folder / f"{UNFINISHED}handoff-cache")
-    finish_folder(beside, context.folder / "handoff")
+    control = control_tokens(special_tokens(context.models))
+    tally = write(partitions, beside, options, control)
+    good = (table.filter(pc.is_null(faults(table, control)[0])) for table in partitions)
+    promises = stated(good, context)
+    write_json(promises, context.output / PROMISES)
+    write_card(beside, tally, promises, context)
+    with loadable(beside) as place:
+        check(place, place.with_name(f"{UNFINISHED}handoff-cache"))
+    finish_folder(beside, context.run_folder / "handoff")
     for table in partitions:
-        missing = lacking(table)
-        yield Outcome.split(table, pc.if_else(pc.is_valid(missing), "incomplete", None), missing)
+        yield Outcome.split(table, *faults(table, control))
+
+
+def faults(rows: pa.Table, control: re.Pattern[str]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Give the reason and the detail why a row cannot be trained on; null where it can."""
+    missing, seen = lacking(rows), control_tokens_in(rows, control)
+    reason = pc.if_else(pc.is_valid(seen), "control tokens", pa.scalar(None, pa.string()))
+    return pc.if_else(pc.is_valid(missing), "incomplete", reason), pc.coalesce(missing, seen)
 
 
 def lacking(rows: pa.Table) -> pa.ChunkedArray:
@@ -76,12 +94,12 @@ def _letters(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_length(pc.utf8_trim_whitespace(texts))
 
 
-def write(partitions: Partitions, folder: Path, options: Options) -> Tally:
+def write(partitions: Partitions, folder: Path, options: Options, control: re.Pattern[str]) -> Tally:
     """Write every complete row to the files of its product and split."""
     tally = Tally()
     shards: dict[tuple[str, str], Shards] = {}
     for table in partitions:
-        rows = table.filter(pc.is_null(lacking(table)))
+        rows = table.filter(pc.is_null(faults(table, control)[0]))
         if "split" not in rows.column_names:
             rows = rows.append_column("split", pa.array(["train"] * len(rows), pa.string()))
         for kind, split in pairs(KINDS, pc.unique(rows["split"]).to_pylist()):

@@ -1,19 +1,21 @@
 """The card of the hand-off: what a reader wants to know, under the header that `datasets` reads."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 import datagen
 from datagen.schema import KINDS
-from datagen.stage import Context
+from datagen.stage import NOTICES, Context
 from datagen.store.parquet import sync
+from datagen.template import render_file
 
 TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # of the lineage: who made a row
 
@@ -33,7 +35,7 @@ class Tally:
         self.makers.update(zip(*traced, strict=True))
 
 
-def write_card(folder: Path, tally: Tally, context: Context) -> None:
+def write_card(folder: Path, tally: Tally, promises: Sequence[Mapping[str, Any]], context: Context) -> None:
     """
     Write ``README.md``.
 
@@ -44,23 +46,33 @@ def write_card(folder: Path, tally: Tally, context: Context) -> None:
         rows.setdefault(product, {}).setdefault(task, Counter())[split] = count
     made = {product: rows[product] for product in KINDS.values() if product in rows}
     splits = {product: sorted(set().union(*tasks.values())) for product, tasks in made.items()}
-    header: dict[str, object] = {"pretty_name": context.recipe.name, "tags": ["datagen", "synthetic"]}
+    header: dict[str, object] = {"pretty_name": context.recipe["name"], "tags": ["datagen", "synthetic"]}
     if made:
         header["configs"] = [_config(product, splits[product]) for product in made]
-    template = resources.files(__package__).joinpath("card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    card = environment.from_string(template).render(
+    card = render_file(
+        __package__,
+        "card.md.j2",
         header=yaml.safe_dump(header, sort_keys=False).strip(),
         recipe=context.recipe,
         version=datagen.__version__,
         products=list(KINDS.values()),
         splits=sorted(set().union(*splits.values())),
         rows=made,
+        promises=promises,
+        notices=list(_notices(context)),
         makers=sorted(tally.makers.items()),
     )
     path = folder / "README.md"
     path.write_text(card, encoding="utf-8")
     sync(path)
+
+
+def _notices(context: Context) -> Iterator[tuple[str, str]]:
+    """What stages before this one say that a user must know: stage and line."""
+    for name in context.recipe.get("stages", {}):
+        path = context.run_folder / "stages" / name / NOTICES
+        if path.exists():
+            yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _config(product: str, splits: list[str]) -> dict[str, object]:

@@ -168,7 +168,7 @@ class _Row:
 
 def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row]:
     """Go through the rows with what must be known of each."""
-    languages, aliases = Languages(context), Aliases.load(context.recipe.folder, options.aliases)
+    languages, aliases = Languages(context), Aliases.load(context.folder, options.aliases)
     probed = rows.to_pylist()
     passages = Postings({row["context"]: languages.of(row) for row in probed if row["context"]})
     for fields in probed:

@@ -33,7 +33,7 @@ from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED, Made
-from datagen.stages.knowledge.refuse.wording import decline, place
+from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import attempts
 from datagen.stages.shared.language.rules import Languages, code_of
@@ -92,7 +92,7 @@ class _Maker:
     """Makes the rows of a partition; each method says how many it left, kept or dropped."""
 
     def __init__(self, options: Options, context: Context) -> None:
-        self._options, self._seed = options, str(context.recipe.seed)
+        self._options, self._seed = options, str(context.seed)
         self._judge, self._context = context.prompt(options.judge), context
         self._languages = Languages(context)
         self._plain = Builder("examples", context)
@@ -105,7 +105,11 @@ class _Maker:
         )
         if unknown is None or confidence is None:
             return self._unworded(row)
-        refusal = self._refusal(unknown, row)
+        try:
+            refusal = self._refusal(unknown, row)
+        except Reject as why:
+            self._plain.drop(why, {"kind": "refusal", "task": "does_not_know"} | self._asked(row), row)
+            return 1
         made = list(FORMS[self._options.form](row, refusal, confidence, self._options.least))
         drawn = [one for one in made if self._drawn(_SHARES[one["kind"]], row)]
         for one in drawn:
@@ -150,10 +154,11 @@ class _Maker:
             self._left_open(given)
             if (elsewhere := self._wording(self._options.elsewhere, row)) is None:
                 raise Reject(NO_WORDING, code_of(row))
+            drawn_by = (self._seed, near["question"], near["context"])
+            made["answer"] = decline(elsewhere, *drawn_by, **self._withheld(row))
         except Reject as why:
             self._plain.drop(why, made, row, *given)
             return 1
-        made["answer"] = decline(elsewhere, self._seed, near["question"], near["context"])
         self._plain.keep(made, row, *given)
         if near["change"] == "passage" and row["context"] and self._drawn("found_in_context", row):
             self._plain.keep(self._found(row, near), row)
@@ -212,8 +217,13 @@ class _Maker:
         return self._worded[wording.name]
 
     def _refusal(self, wording: Prompt, row: Row) -> str:
-        source = place(row["lineage"]["source"]) if self._options.point else ""
-        return decline(wording, self._seed, row["question"], source=source)
+        source = title_of(row["lineage"]) if self._options.point else ""
+        return decline(wording, self._seed, row["question"], source=source, **self._withheld(row))
+
+    def _withheld(self, row: Row) -> dict[str, Any]:
+        """What a refusal must not contain, and the language that it is in."""
+        answers = (row["answer"], *(row.get("aliases") or ()))
+        return {"secrets": answers, "language": self._languages.of(row)}
 
     def _left_open(self, given: list[Answer]) -> None:
         """Refuse a near miss that the judge does not clearly find left open."""

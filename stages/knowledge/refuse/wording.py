@@ -1,60 +1,79 @@
-"""What refusals and hedged answers say: parts of lists in ``prompts/refusals/``, drawn by hash."""
+"""What refusals and hedged answers say: whole sentences from ``prompts/refusals/``, drawn by hash."""
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from itertools import product
-from pathlib import PurePosixPath
-from typing import Any
+from functools import lru_cache
 
-from datagen.prompt import ENVIRONMENT, Prompt
-from datagen.schema import fraction, pick
+from datagen.prompt import Prompt
+from datagen.request import Reject
+from datagen.schema import pick
+from datagen.stages.shared.language.matching import words
+from datagen.stages.shared.language.rules import Language
+from datagen.template import fill
 
 
-def decline(wording: Prompt, *draw: str, source: str = "") -> str:
+def decline(
+    wording: Prompt, *draw: str, language: Language, source: str = "", secrets: Sequence[str | None] = ()
+) -> str:
     """
-    Put a refusal together: mostly an opening, a statement, and perhaps where to look.
+    Write a refusal: one sentence, and perhaps one that says where to look.
 
     Parameters
     ----------
     wording
-        Its ``openings`` are clauses, or lists of which each clause takes one part each; ``bare`` is the share
-        without one.
+        Its ``sentences`` and ``pointers`` are complete sentences; an empty pointer adds none.
     draw
-        What the parts are drawn by.
+        What the sentences are drawn by.
+    language
+        The rules by which its words are compared.
     source
-        Where to look; a pointer that names it is drawn only where it is known.
+        The title of the document to look into. A pointer that names it is drawn only where it is known and
+        does not reveal the answer.
+    secrets
+        What the refusal must not contain: the answer, in all its names.
+
+    Raises
+    ------
+    Reject
+        When every sentence contains an answer.
     """
-    fields = wording.fields
-    pointers = [text for text in fields["pointers"] if source or "{{ source" not in text]
-    parts = [pick(fields["statements"], "statement", *draw), pick(pointers, "pointer", *draw)]
-    if fraction("bare", *draw) >= fields["bare"]:
-        parts.insert(0, pick(_openings(_frozen(fields["openings"])), "opening", *draw))
-    text = ENVIRONMENT.from_string(" ".join(parts)).render(source=source).strip()
-    return text[0].upper() + text[1:]
+    answers = [answer for text in secrets if (answer := _folded(text or "", language)) != "  "]
+    if any(_reveals(source, answer, language) for answer in answers):
+        source = ""
+    pointers = [text for text in wording.fields["pointers"] if source or "{{ source" not in text]
+    parts = []
+    for name, texts in (("sentence", wording.fields["sentences"]), ("pointer", pointers)):
+        silent = [text for text in texts if not any(answer in _folded(text, language) for answer in answers)]
+        if not silent and name == "sentence":
+            raise Reject("every refusal would contain the answer", f"answer: {secrets[0]}")
+        parts += [pick(silent, name, *draw)] if silent else []
+    return fill(" ".join(parts), f"prompts/{wording.name}.yaml", source=source).strip()
 
 
 def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str:
     """Say an answer in a phrase that tells how sure one is of it, drawn by hash."""
     ended = answer.rstrip()
     ended = ended if ended.endswith((".", "!", "?", "。", "！", "？")) else f"{ended}."
-    text = ENVIRONMENT.from_string(pick(phrases, *draw)).render(answer=ended, **values).strip()
+    text = fill(pick(phrases, *draw), "a hedge in prompts/", answer=ended, **values).strip()
     return text[0].upper() + text[1:]
 
 
-def place(source: str | None) -> str:
-    """Name the document without the folders that lead to it; "" where the name says nothing to a reader."""
-    path, _, key = (source or "").rpartition("#")
-    name = key if path else PurePosixPath(key).stem
-    return name if re.search(r"[^\W\d]{3}", name) else ""
+def title_of(lineage: dict[str, str | None]) -> str:
+    """Return the title of a row's document on one line; "" where it says nothing to a reader."""
+    title = " ".join((lineage["title"] or "").split())
+    return title if re.search(r"[^\W\d]{3}", title) and len(title) <= LONGEST_TITLE else ""
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+LONGEST_TITLE = 120  # characters; what is longer is a sentence that was taken for a title
 
 
-@cache
-def _openings(entries: tuple[Any, ...]) -> list[str]:
-    """List every clause that the openings can make."""
-    parts = ([[one]] if isinstance(one, str) else one for one in entries)
-    return [" ".join(filter(None, clause)) for lists in parts for clause in product(*lists)]
+def _reveals(source: str, answer: str, language: Language) -> bool:
+    """Whether a title contains an answer, or is part of one."""
+    title = _folded(source, language)
+    return answer in title or title in answer
+
+
+@lru_cache(maxsize=4096)
+def _folded(text: str, language: Language) -> str:
+    """The words of a text between blanks, so that a phrase is found at the ends of words only."""
+    return f" {' '.join(words(text, language=language))} "

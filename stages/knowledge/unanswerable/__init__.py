@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 import datagen.stage
-from datagen.recipe.wiring import wire
+from datagen.errors import UserError
 from datagen.request import Reject
 from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
@@ -59,7 +59,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Search all passages for the questions of all partitions; a partition is told its number."""
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
-    seed = str(context.recipe.seed)
+    seed = str(context.seed)
     queries = (_queries(table, options, seed) for table in partitions.columns(READ))
     search.search(shelves(context), queries, context)
     yield from range(len(partitions))
@@ -67,7 +67,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Outcome:
     """Give each drawn question its near miss, or say why it has none."""
-    seed, aliases = str(context.recipe.seed), Aliases.load(context.recipe.folder, options.aliases)
+    seed, aliases = str(context.seed), Aliases.load(context.folder, options.aliases)
     told = rows.select(READ).to_pylist()
     candidates = _fetch(search.found(context.scratch, number), shelves(context))
     languages = Languages(context)
@@ -90,14 +90,19 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
 
 
 def shelves(context: Context) -> list[Path]:
-    """List the partitions of all passages that the line has at this point."""
-    steps = []
-    for name, stage_, _ in context.recipe.line():
-        if name == context.stage:
-            break
-        steps.append((name, stage_.takes, stage_.gives))
-    found = wire([*steps, (context.stage, "passages", "probes")])[context.stage]
-    return [path for name in found for path in parts(context.folder / "stages" / name)]
+    """
+    List the partitions of all passages that there are at this point.
+
+    Raises
+    ------
+    UserError
+        When no stage before this one gives any.
+    """
+    if "passages" not in context.tables:
+        raise UserError(
+            f"stages.{context.stage} searches passages, but no stage before it gives any; add chunk"
+        )
+    return [path for folder in context.tables["passages"] for path in parts(folder)]
 
 
 def _drawn(row: Row, options: Options, seed: str) -> bool:

@@ -99,8 +99,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
     made = {one.passages[0]["id"]: row["text"] for one, row in make(reader(None), options, context) if row}
-    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(made.values()))
-    return lots([lot(name, context.recipe.seed) for name in made], lengths)
+    lengths = ruler(options.tokenizer, context.folder).lengths(list(made.values()))
+    return lots([lot(name, context.seed) for name in made], lengths)
 
 
 def make(
@@ -110,8 +110,8 @@ def make(
     prompt = context.prompt(f"long_spans/{options.language}")
     known = wordings(prompt)
     language = read(context.prompt(known.mined)).only(HINTED)
-    style, seed = context.prompt(known.layouts).fields, context.recipe.seed
-    measure = ruler(options.tokenizer, context.recipe.folder)
+    style, seed = context.prompt(known.layouts).fields, context.seed
+    measure = ruler(options.tokenizer, context.folder)
     taken = [one for one in rows.to_pylist() if options.sampled(one, seed)]
     lengths, languages = options.measured(measure, taken), Languages(context)
     spoken = [languages.of(row) for row in taken]
@@ -126,7 +126,7 @@ def make(
 
 def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Outcome:
     """Keep the long texts of a partition whose lots are not over the last one taken."""
-    prompt, seed = context.prompt(f"long_spans/{options.language}"), context.recipe.seed
+    prompt, seed = context.prompt(f"long_spans/{options.language}"), context.seed
     dropped = Builder("examples", context, prompt.name, prompt.hash)
     kept: list[dict[str, Any]] = []
     bound: list[str] = []
@@ -145,7 +145,7 @@ def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Ou
         why = Reject("nothing to gather with", one["title"] or "")
         dropped.drop(why if options.sampled(one, seed) else Reject("outside the sample"), BLANK, one)
     outcome = Outcome(table_of(GATHERED, kept), dropped.outcome().dropped)
-    measure = ruler(options.tokenizer, context.recipe.folder)
+    measure = ruler(options.tokenizer, context.folder)
     return measure.account(outcome, rows["text"].to_pylist(), bound)
 
 

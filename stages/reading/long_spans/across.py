@@ -25,10 +25,10 @@ from pydantic import BaseModel, ConfigDict
 from datagen.prompt import Prompt
 from datagen.schema import content_id, pick
 from datagen.stages.reading.long_spans.related import Gathering, Passage
-from datagen.stages.reading.mine import Options as Mining
 from datagen.stages.reading.mine import miners
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import Language
+from datagen.stages.reading.mine.options import Options as Mining
 from datagen.stages.reading.mine.prose import Sentence, prose
 from datagen.stages.shared.language.words import ANSWERS
 from datagen.stages.shared.render.exercises import Exercise, fill

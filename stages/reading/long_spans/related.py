@@ -105,7 +105,7 @@ def _following(first: int, free: list[int]) -> Iterator[int]:
 
 def name_of(passage: Passage) -> str:
     """Join the title and the headings above a passage, each once."""
-    names = [passage["title"] or "", *(passage["section"] or "").split(" > ")]
+    names = [passage["title"] or "", *(passage["section"] or ())]
     return " > ".join(name for name in dict.fromkeys(names) if name.strip())
 
 

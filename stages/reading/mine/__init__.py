@@ -19,85 +19,24 @@ done otherwise, and how sound the exercises are: docs/reading.md.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
 from datagen.prompt import Prompt, exists
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import Language, read
+from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.vocabulary import COUNTS, count_words, learn
 from datagen.stages.shared.language.rules import Languages, by_language, code_of
 from datagen.stages.shared.render.exercises import bind
 from datagen.stages.shared.segment.headings import heads
-from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lot, lots, over_target, survey
+from datagen.stages.shared.token_budget import Reader, last_lot, lot, lots, over_target, survey
 from datagen.stages.shared.tokens import ruler
 from datagen.store.parquet import write_table
-
-Task = Literal[
-    "title",
-    "writing",
-    "heading",
-    "summary",
-    "keywords",
-    "definition",
-    "term",
-    "entry",
-    "cause",
-    "effect",
-    "condition",
-    "consequence",
-    "relation",
-    "inference",
-    "paraphrase",
-    "completion",
-    "enumeration",
-]
-
-
-class Options(TokenTarget):
-    """What may be set for mining."""
-
-    language: str = Field(
-        "",
-        description="Names the file of patterns and templates: mined/LANGUAGE in prompts/; left out: each "
-        "document's own language",
-    )
-    layouts: str = Field(
-        "", description="File of layouts that bind passage and exercises; left out: the language's own"
-    )
-    tasks: tuple[Task, ...] = Field(
-        Task.__args__,  # type: ignore[attr-defined]
-        min_length=1,
-        description="Exercises to look for; where they compete for a sentence, the rarer one wins",
-    )
-    structure: bool = Field(
-        False,
-        description="Open each text with its place in its document's tree of headings; ask for no title",
-    )
-    max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
-    max_per_text: int = Field(6, ge=1, description="Exercises in a text")
-    shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
-    longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
-    domain_words: int = Field(
-        3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
-    )
-    max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
-    max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
-
-    @property
-    def asked(self) -> list[str]:
-        """The tasks, without those whose answer the tree of headings gives away."""
-        return [task for task in self.tasks if not (self.structure and task in ("title", "writing"))]
-
-    @property
-    def bound(self) -> int:
-        """The bound of a text, in the ruler's unit."""
-        return self.max_tokens if self.tokenizer else self.max_chars
 
 
 class Known(NamedTuple):
@@ -150,7 +89,7 @@ def _spoken(rows: pa.Table, options: Options, context: Context) -> Iterator[tupl
     groups = [(options.language, list(range(len(rows))))] if options.language else by_language(rows)
     for code, places in groups:
         name = f"mined/{code}"
-        if not (options.language or exists(name, context.recipe.prompt_folder)):
+        if not (options.language or exists(name, context.prompts)):
             yield None, places
             continue
         prompt = context.prompt(name)
@@ -162,8 +101,8 @@ def _spoken(rows: pa.Table, options: Options, context: Context) -> Iterator[tupl
 def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
     mined = mine(reader(None), known, options, context)
     texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
-    lengths = ruler(options.tokenizer, context.recipe.folder).lengths(list(texts.values()))
-    return lots([lot(name, context.recipe.seed) for name in texts], lengths)
+    lengths = ruler(options.tokenizer, context.folder).lengths(list(texts.values()))
+    return lots([lot(name, context.seed) for name in texts], lengths)
 
 
 def mine(
@@ -184,7 +123,7 @@ def _mine_in(
     """Give each passage of one language with its text, or with why it has none."""
     language = spoken.only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
-    measure, seed = ruler(options.tokenizer, context.recipe.folder), context.recipe.seed
+    measure, seed = ruler(options.tokenizer, context.folder), context.seed
     domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
     head = heads(passages, style, seed) if options.structure else {}
     for passage in passages:
@@ -211,7 +150,7 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
     bound = []
     for passage, text in mine(rows, known, options, context):
         row, made = {"kind": "reading", "task": "mined"}, builders[file_of[passage["id"]]]
-        drawn = lot(passage["id"], context.recipe.seed)
+        drawn = lot(passage["id"], context.seed)
         if isinstance(text, Reject):
             made.drop(text, row, passage)
         elif drawn > known.last:
@@ -219,7 +158,7 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
         else:
             made.keep(row | {"text": text}, passage)
             bound.append(passage["text"])
-    return ruler(options.tokenizer, context.recipe.folder).account(
+    return ruler(options.tokenizer, context.folder).account(
         Outcome.joined([builder.outcome() for builder in builders.values()]), rows["text"].to_pylist(), bound
     )
 

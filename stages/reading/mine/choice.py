@@ -2,22 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datagen.schema import content_id
 from datagen.stages.reading.mine import miners, structure
 from datagen.stages.reading.mine.language import Language, Values, filled
 from datagen.stages.reading.mine.miners import Candidate
+from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.prose import prose
 from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.segment.sentences import blocks
 
-if TYPE_CHECKING:
-    from datagen.stages.reading.mine import Options
-
 
 def exercises_of(
-    passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: "Options", seed: int
+    passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
 ) -> tuple[list[Exercise], int]:
     """
     Make the exercises of one passage.
@@ -51,7 +49,7 @@ def exercises_of(
     return [_exercise(one, language, drawn) for one in chosen], len(sentences)
 
 
-def choose(found: list[Candidate], options: "Options", drawn: int) -> list[Candidate]:
+def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
     """
     Take turns among the tasks, the rarest first, so that no sentence is used twice and the limits hold.
 

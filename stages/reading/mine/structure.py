@@ -50,7 +50,7 @@ def titles(
     Headings of long documents often say nothing about a part. So the passage opens with the heading, or
     it has some prose; and at least half of the heading's words stand in the text below it.
     """
-    above = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    above = [passage.get("title") or "", *(passage.get("section") or ())]
     bare = [unnumbered(name) for name in reversed(above) if name]
     first_line = passage["text"][: 2 * MAX_TITLE].split("\n", 1)[0]
     if len(sentences) < MIN_PROSE:

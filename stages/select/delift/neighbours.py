@@ -27,10 +27,10 @@ import datagen.stage
 from datagen.schema import MESSAGES, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.score_columns import KINDS
+from datagen.stages.select import references
 from datagen.stages.select.delift import EARLIER, ROWS, WANTED
-from datagen.stages.select.select import references
-from datagen.stages.select.select.greedy import Floats, Numbers, Vectors
-from datagen.stages.select.select.space import TILE, Reader, Space, embed_all, gather, of_kinds
+from datagen.stages.select.greedy import Floats, Numbers, Vectors
+from datagen.stages.select.space import TILE, Reader, Space, embed_all, gather, of_kinds
 from datagen.stages.shared.similarity.vectors import STEPS
 
 EXAMPLE = pa.schema(
@@ -94,7 +94,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     files = embed_all(groups, KINDS, options.embedding, context)
     vectors = [path for name in groups for kind in KINDS for path in files[name][kind]]
     readers = [(name, reader) for name, group in groups.items() for reader in group]
-    write = partial(_write, context.scratch, str(context.recipe.seed))
+    write = partial(_write, context.scratch, str(context.seed))
     draws = context.each(write, [(number, *one) for number, one in enumerate(readers)])
     starts = np.cumsum([0, *map(len, draws)])
     bounds = list(pairwise(starts[np.cumsum([0, *map(len, groups.values())])].tolist()))

@@ -3,33 +3,30 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.schema import Kind
-from datagen.stages.select.select.greedy import Numbers
+from datagen.stages.select.greedy import Numbers
 from datagen.stages.select.select.methods import Ranked
+from datagen.stages.select.select.options import Options
 from datagen.stages.select.select.rows import DIFFICULTIES, Rows
 from datagen.store.parquet import write_table
-
-if TYPE_CHECKING:
-    from datagen.stages.select.select import Options
 
 KEPT = 0.3  # of the rows chosen by utility, where no budget is given: DELIFT's share
 
 Said = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
 
 
-def kinds(options: "Options") -> list[Kind]:
+def kinds(options: Options) -> list[Kind]:
     """List the kinds of which rows may go: those with a budget, and those chosen by difficulty or utility."""
     refusing = [kind for kind, method in options.method.items() if method in (*DIFFICULTIES, "utility")]
     return sorted({*options.max_rows, *options.max_tokens, *options.max_share, *refusing})
 
 
-def places(kind: Kind, rows: int, options: "Options") -> int:
+def places(kind: Kind, rows: int, options: Options) -> int:
     """Say how many of so many rows of a kind may stay, tokens aside."""
     free = options.method_of(kind) == "utility" and kind not in {*options.max_rows, *options.max_tokens}
     share = math.ceil(round(options.max_share.get(kind, KEPT if free else 1) * rows, 9))
@@ -44,7 +41,7 @@ class Verdicts:
     _over: dict[int, tuple[str, str]] = field(default_factory=dict)
     _orders: list[pa.Table] = field(default_factory=list)
 
-    def add(self, rows: Rows, ranked: Ranked, sizes: Numbers | None, options: "Options") -> None:
+    def add(self, rows: Rows, ranked: Ranked, sizes: Numbers | None, options: Options) -> None:
         """Judge the rows of a kind; `sizes` are the tokens of all rows, where they are counted."""
         room, most = places(rows.kind, len(rows), options), options.max_tokens.get(rows.kind)
         sizes = sizes[rows.places[ranked.order]] if sizes is not None and most is not None else None

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.select.select.greedy import Floats, Numbers
+from datagen.stages.select.greedy import Floats, Numbers
 
 
 def spread(categories: Sequence[pa.Array | pa.ChunkedArray], most: int) -> tuple[Numbers, Floats, Floats]:

@@ -3,20 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
 
 from datagen.stage import Context, Partitions
-from datagen.stages.select.delift import by_utility
-from datagen.stages.select.select import entropy, space
-from datagen.stages.select.select.greedy import Floats, Numbers, Ranking
+from datagen.stages.select import space
+from datagen.stages.select.greedy import Floats, Numbers, Ranking
+from datagen.stages.select.select import by_utility, entropy
+from datagen.stages.select.select.options import Options
 from datagen.stages.select.select.rows import Rows
 from datagen.stages.shared.ranking import SCORES, best_first, confidence, hardest
-
-if TYPE_CHECKING:
-    from datagen.stages.select.select import Options
 
 Files = Mapping[str, Sequence[Path]]  # "rows", "earlier", "wanted" -> vectors of a kind
 
@@ -48,7 +45,7 @@ class Ranked:
 
 
 def rank(
-    rows: Rows, partitions: Partitions, files: Files, most: int, options: "Options", context: Context
+    rows: Rows, partitions: Partitions, files: Files, most: int, options: Options, context: Context
 ) -> Ranked:
     """
     Put the rows of a kind in order, by the kind's method.
@@ -110,7 +107,7 @@ def _by_difficulty(rows: Rows, name: str) -> Ranked:
     return Ranked(order, worth, tell, ("the instruction does not help", refused))
 
 
-def _by_entropy(rows: Rows, most: int, options: "Options") -> Ranked:
+def _by_entropy(rows: Rows, most: int, options: Options) -> Ranked:
     """Take what spreads the categories most evenly."""
     columns = [rows.table[name] for name in options.categories]
     order, distances, entropies = entropy.spread(columns, most)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +10,9 @@ import pyarrow.compute as pc
 from datagen.errors import UserError
 from datagen.schema import Kind, fraction
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select.greedy import Numbers
+from datagen.stages.select.greedy import Numbers
+from datagen.stages.select.select.options import Options
 from datagen.stages.shared.ranking import SCORES, scores
-
-if TYPE_CHECKING:
-    from datagen.stages.select.select import Options
 
 DIFFICULTIES = ("ifd", "ifd_ppl")
 
@@ -47,7 +44,7 @@ class Rows:
 
 
 def read_rows(
-    partitions: Partitions, kinds: Sequence[Kind], options: "Options", context: Context
+    partitions: Partitions, kinds: Sequence[Kind], options: Options, context: Context
 ) -> list[Rows]:
     """
     Read the rows of some kinds.
@@ -72,7 +69,7 @@ def read_rows(
         given = {name: table[name] for name in ("id", "kind", *extra)}
         parts.append(pa.table({**given, **scores(table), **labels}))
     together = pa.concat_tables(parts, promote_options="default")
-    return [_of_kind(together, kind, str(context.recipe.seed)) for kind in kinds]
+    return [_of_kind(together, kind, str(context.seed)) for kind in kinds]
 
 
 def _labels(table: pa.Table, name: str, context: Context) -> pa.ChunkedArray:

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.stage import Context, Partitions
-from datagen.stages.select.select.greedy import Numbers
+from datagen.stages.select.greedy import Numbers
 
 
 def count(partitions: Partitions, model: str, context: Context) -> Numbers:
@@ -28,7 +28,7 @@ def count(partitions: Partitions, model: str, context: Context) -> Numbers:
     UserError
         When the tokenizer is not on this machine.
     """
-    spec = VllmModel(model=model) if model else context.recipe.models.role("target")
+    spec = VllmModel(model=model) if model else context.models.role("target")
     folder = resolve(spec) if isinstance(spec, VllmModel) else ""
     if not Path(folder or "-").is_dir():
         raise UserError(

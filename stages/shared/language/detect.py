@@ -7,7 +7,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 UNDETERMINED = "und"  # as in ISO 639: too short to tell, or no language at all
 LETTERS = 16  # of a text that is told, at least
 CONFIDENCE = 0.3  # probability of the likeliest language, at least
-HEAD = 4000  # characters from the beginning and from the middle of a long text
+HEAD = 1000  # characters from the beginning and from the middle of a long text
 
 
 def detect_language(text: str) -> str:

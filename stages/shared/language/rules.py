@@ -109,6 +109,10 @@ class Language(BaseModel):
                     raise ValueError(f"{name}: {pattern!r} is no regular expression: {error}") from error
         return self
 
+    def __hash__(self) -> int:
+        """Hash it by a part that differs between languages: results are kept by language."""
+        return hash((self.stop, self.articles))
+
     @property
     def is_known(self) -> bool:
         """Tell whether there are any rules of this language."""
@@ -225,7 +229,7 @@ class Languages:
     """The languages of a run's rows."""
 
     def __init__(self, context: Context) -> None:
-        self._folder, self._lists = context.recipe.prompt_folder, context.recipe.lists
+        self._folder, self._lists = context.prompts, context.lists
 
     def __getitem__(self, code: str) -> Language:
         """Read the rules of a language by its code."""

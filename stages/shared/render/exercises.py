@@ -212,6 +212,6 @@ def unnumbered(heading: str) -> str:
 def _place(passage: Mapping[str, Any], answers: set[str]) -> str:
     """Join the title and the headings, each once, without the one asked for and those opening the passage."""
     first_line = passage["text"].split("\n", 1)[0].rstrip(" *_`#:")
-    headings = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    headings = [passage.get("title") or "", *(passage.get("section") or ())]
     names = [(name, unnumbered(name)) for name in dict.fromkeys(headings) if name.strip()]
     return " > ".join(name for name, bare in names if bare not in answers and not first_line.endswith(bare))

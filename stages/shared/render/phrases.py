@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from datagen.prompt import defuse
+from datagen.control_tokens import defuse
 from datagen.schema import pick
 
 FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")

@@ -83,7 +83,7 @@ def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
 
 def headings(passage: Mapping[str, Any]) -> Place:
     """List the title and the headings above a passage, each once."""
-    names = [passage.get("title") or "", *(passage.get("section") or "").split(" > ")]
+    names = [passage.get("title") or "", *(passage.get("section") or ())]
     return tuple(dict.fromkeys(" ".join(name.split()) for name in names if name.strip()))
 
 

@@ -55,7 +55,7 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
                 "document_id": row["id"],
                 "source": row["source"],
                 "title": row["title"],
-                "section": " > ".join(_below_title(span.path, row["title"])),
+                "section": _below_title(span.path, row["title"]),
                 "text": text,
                 "start": span.start,
                 "end": span.end,

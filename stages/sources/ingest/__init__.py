@@ -1,42 +1,79 @@
 """
 Reads the corpus: files, folders, globs and Python mappings become documents.
 
-`plan` groups files by size, `read` streams a group and hands over a partition of text at a time, so that
-one huge file needs no more memory than many small ones. A file or a line that cannot be read does not stop
-the run: it becomes a dropped row that says where it stands. What the recipe got wrong does stop it: a path
-that matches nothing, a field that no record has.
+`plan` groups files by number and size, `read` has a group read by a child process and hands over a partition
+of text at a time, so that one huge file needs no more memory than many small ones. Whatever a file is, it
+does not stop the run: what cannot be read becomes a dropped row that says where it stands. What the recipe
+got wrong does stop it: a path that matches nothing, a corpus none of whose records has the field that it
+names.
 
 A document is named by its `source`: the file as the recipe names it, with the record's id
 (``laws.jsonl#s101``) or, where it has none, a hash of its text. So ids are the same on every machine, and
 stay when a line is added above.
 """
 
-import glob
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+import datagen.stage
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, Source
 from datagen.request import Reject
-from datagen.schema import content_id
-from datagen.stage import Builder, Context, Options, Outcome, SourceStage
+from datagen.schema import DOCUMENTS
+from datagen.stage import Context, Outcome, SourceStage
 from datagen.stages.shared.language.detect import detect_language
-from datagen.stages.sources.ingest.readers import READERS, UNREADABLE, File, Record, find_mapping
+from datagen.stages.sources.ingest.convert import SCHEMA, Row, dropped, rows
+from datagen.stages.sources.ingest.find import find
+from datagen.stages.sources.ingest.formats import KNOWN, ending_of
+from datagen.stages.sources.ingest.record import File, Limits
+from datagen.stages.sources.ingest.watch import read_files
+from datagen.store.parquet import parts, read_part
 
-ENDINGS = ", ".join(ending for ending in READERS if ending.startswith("."))
-GZIP_RATIO = 4  # text in a gzipped file to its size, about
 ROW_BYTES = 400  # what a row takes besides its text, so that a partition of tiny texts is bounded too
-MAX_DETAIL = 300
+FILE_BYTES = 4_000  # as long as it takes to read so many bytes, it takes to open a file
+RATIO = 4  # of text in a compressed file to its size, about
+BATCH_ROWS = 256  # of a mapping
+QUOTED = 3  # dropped rows in a message
+
+
+class Options(datagen.stage.Options):
+    """What one document may take; one that takes more is dropped."""
+
+    seconds: float = Field(60, gt=0, description="Processor time to read it; by the clock, five times it")
+    memory_mb: int = Field(800, ge=100, description="Memory of the process that reads it")
+    document_mb: int = Field(64, ge=1, le=1000, description="Its size, decompressed, and that of its text")
+
+    @property
+    def limits(self) -> Limits:
+        """The same, for those who read."""
+        return Limits(self.seconds, self.memory_mb, self.document_mb)
 
 
 @dataclass(frozen=True)
 class Task:
-    """Files that are read one after the other."""
+    """
+    Files that are read one after the other.
+
+    Parameters
+    ----------
+    files
+        The files.
+    reasons
+        Why each of them is not to be read; empty where they are.
+    """
 
     files: tuple[File, ...]
+    reasons: tuple[Reject, ...] = ()
+
+    @property
+    def mapping(self) -> bool:
+        """Whether it is a mapping in a module."""
+        return bool(self.files and self.files[0].given.python)
 
 
 def plan(options: Options, context: Context) -> list[Task]:
@@ -46,153 +83,153 @@ def plan(options: Options, context: Context) -> list[Task]:
     Raises
     ------
     UserError
-        When an entry of the corpus names nothing that can be read, or two files have one name.
+        When an entry of the corpus names nothing, or two files have one name.
     """
-    files: dict[str, File] = {}
-    for given in context.recipe.corpus:
-        for file in _find(given, context.recipe):
-            known = files.setdefault(file.name, file)
-            if known.path != file.path:
-                raise UserError(
-                    f"corpus: {known.path} and {file.path} would both be called {file.name}. "
-                    "Write their paths relative to the recipe, which tells them apart"
-                )
-    return _group(list(files.values()), _partition_bytes(context))
+    found = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
+    tasks = _group(found.files, context.partition_bytes)
+    if found.left_out:
+        files, reasons = zip(*found.left_out, strict=True)
+        tasks.append(Task(files, reasons))
+    return tasks
 
 
 def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
+    """Read a group of files, a partition of text at a time; the last outcome counts the files."""
+    limit, room = context.partition_bytes, 0.0
+    partition: list[pa.RecordBatch] = []
+    account = _Account(task, context)
+    for batch in _batches(task, options.limits):
+        account.add(batch)
+        batch = _with_languages(batch, task.files)
+        at = 0
+        for number, size in enumerate(_sizes(batch)):
+            if size > room and (partition or number > at):
+                yield _outcome([*partition, batch.slice(at, number - at)])
+                partition, at, room = [], number, limit
+            room = (limit if not partition and number == at else room) - size
+        partition.append(batch.slice(at))
+    yield _outcome(partition, account.figures())
+
+
+def check(figures: Mapping[str, int], options: Options, context: Context) -> None:
     """
-    Read a group of files, a partition of text at a time.
+    See that the corpus gave something to work with.
 
     Raises
     ------
     UserError
-        When no record of a file has a text in the field that the recipe names.
+        When it gave no document, or when an entry of it holds records of which none has a text where the
+        recipe looks for it.
     """
-    builder, size = Builder("documents", context), 0
-    for file in task.files:
-        for row, why in _rows(file):
-            added = ROW_BYTES + len((row.get("text") or "").encode()) + len(row.get("metadata") or "")
-            if size and size + added > _partition_bytes(context):
-                yield builder.outcome()
-                builder, size = Builder("documents", context), 0
-            size += added
-            if why:
-                builder.drop(Reject(why.reason, why.detail[:MAX_DETAIL]), row, {})
-            else:
-                builder.keep(row, {})
-    yield builder.outcome()
+    entries = [Counter[str]() for _ in context.corpus]
+    for name, count in figures.items():
+        if name.startswith("corpus/"):
+            _, number, what = name.split("/")
+            entries[int(number)][what] += count
+    nothing = not any(entry["documents"] for entry in entries)
+    for given, entry in zip(context.corpus, entries, strict=True):
+        if nothing or (entry["no text field"] and not entry["documents"]):
+            named = f"path: {given.path!r}" if given.path else f"python: {given.python!r}"
+            reason = "no text field" if entry["no text field"] else ""
+            raise UserError(
+                f"corpus: {named}: nothing in it can be read as a document. "
+                f"{'; '.join(_details(context, reason))}. Known endings are {KNOWN}"
+            )
 
 
-def _find(given: Source, recipe: Recipe) -> list[File]:
-    """List the files that an entry of the corpus names, in order."""
-    if given.python:
-        find_mapping(given.python)
-        return [File(Path(), f"python:{given.python}", given)]
-    root = recipe.folder / Path(given.path).expanduser()
-    if root.is_dir():
-        base, pattern = root, "**/*"
-    elif root.exists() or not glob.has_magic(given.path):
-        base, pattern = root.parent, glob.escape(root.name)
-    else:
-        fixed = next(index for index, part in enumerate(root.parts) if glob.has_magic(part))
-        base, pattern = Path(*root.parts[:fixed]), str(Path(*root.parts[fixed:]))
-    # glob, unlike Path.glob, leaves out hidden files.
-    found = sorted(glob.glob(pattern, root_dir=base, recursive=True))  # noqa: PTH207
-    files = [File(base / name, _name(base / name, base, given, recipe), given) for name in found]
-    files = [file for file in files if not file.path.is_dir()]
-    if not files:
-        raise UserError(
-            f"corpus: path: {given.path!r} matches no file (looked in {base.absolute()}). "
-            "Paths start at the recipe's folder; hidden files are left out"
-        )
-    if not any(file.ending in READERS for file in files):
-        raise UserError(
-            f"corpus: path: {given.path!r} matches {len(files)} files, none of a known format, such as "
-            f"{files[0].path.name}. Known are {ENDINGS}, each also with .gz"
-        )
-    return files
-
-
-def _name(path: Path, base: Path, given: Source, recipe: Recipe) -> str:
-    """Name a file as the recipe does; one by an absolute path, by its folder's own name and what is below."""
-    if Path(given.path).expanduser().is_absolute():
-        return (Path(base.name) / path.relative_to(base)).as_posix()
-    return path.relative_to(recipe.folder).as_posix()
+def _details(context: Context, reason: str) -> list[str]:
+    """Quote a few of the rows that were dropped, for this reason where one is given."""
+    quoted: dict[str, None] = {}
+    for path in parts(context.output / "dropped"):
+        for row in read_part(path, ["source", "reason", "detail"]).to_pylist():
+            if reason in ("", row["reason"]) and len(quoted) < QUOTED:
+                quoted[f"{row['source']}: {row['reason']}, {row['detail'] or ''}"] = None
+    return list(quoted)
 
 
 def _group(files: Sequence[File], limit: float) -> list[Task]:
     groups: list[list[File]] = []
     room = 0.0
     for file in files:
-        size = _size(file)
-        if size > room:
+        size = FILE_BYTES + file.size * (RATIO if file.compression else 1)
+        if size > room or not groups or file.given.python:
             groups.append([])
             room = limit
         groups[-1].append(file)
-        room -= size
+        room = 0.0 if file.given.python else room - size
     return [Task(tuple(group)) for group in groups]
 
 
-def _size(file: File) -> int:
-    try:
-        return file.path.stat().st_size * (GZIP_RATIO if file.zipped else 1)
-    except OSError:
-        return 0  # `read` says what is wrong with it
-
-
-def _partition_bytes(context: Context) -> float:
-    return context.recipe.cluster.partition_mb * 1e6
-
-
-def _rows(file: File) -> Iterator[tuple[dict[str, Any], Reject | None]]:
-    """Read a file's records as rows, each with why it is dropped; a file leaves at least one."""
-    blank = {"source": file.name}
-    if file.ending not in READERS:
-        yield blank, Reject("unknown format", f"{file.path.name}; known are {ENDINGS}")
-        return
-    form, reader = READERS[file.ending]
-    seen: set[int] = set()  # hashes of names, about 100 bytes a record
-    count = 0
-    try:
-        for record in reader(file):
-            count += 1
-            if isinstance(record, Reject):
-                yield blank, record
-            else:
-                row = _row(record, file, form)
-                yield row, _why_not(row, record, seen)
-    except UNREADABLE as error:
-        yield blank, Reject("unreadable file", f"after {count} records: {type(error).__name__}: {error}")
-    except Reject as why:
-        yield blank, why
+def _batches(task: Task, limits: Limits) -> Iterator[pa.RecordBatch]:
+    """Give a task's rows; a mapping of the user's own module is read here, all else in a child process."""
+    if task.reasons:
+        refused = zip(task.files, task.reasons, strict=True)
+        yield from _written(dropped(file, why) | {"file": at} for at, (file, why) in enumerate(refused))
+    elif task.mapping:
+        yield from _written(row | {"file": 0} for row in rows(task.files[0]))
     else:
-        if not count:
-            yield blank, Reject("empty document", "the file holds no record")
+        yield from read_files(task.files, limits)
 
 
-def _row(record: Record, file: File, form: str) -> dict[str, Any]:
-    metadata = dict(record.metadata)
-    source = file.name
-    if record.name is not None:
-        source += f"#{record.name or content_id(record.text)[:16]}"
-    if record.name == "":
-        metadata.setdefault("line", record.line)
-    written = json.dumps(metadata, ensure_ascii=False, default=str)
-    row = {"source": source, "title": record.title, "text": record.text, "format": form, "metadata": written}
-    # Lone surrogates, which JSON can hold and UTF-8 cannot.
-    row = {name: value.encode("utf-8", "replace").decode() for name, value in row.items()}
-    row["language"] = file.given.language or detect_language(row["text"])
-    return row | {"id": content_id(row["source"], row["text"])}
+def _written(made: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    made = iter(made)
+    while batch := list(islice(made, BATCH_ROWS)):
+        yield pa.RecordBatch.from_pylist(batch, SCHEMA)
 
 
-def _why_not(row: dict[str, Any], record: Record, seen: set[int]) -> Reject | None:
-    name = int(content_id(row["source"])[:16], 16)
-    if name in seen:
-        reason = "duplicate source id" if record.name else "repeated"
-        return Reject(reason, f"{row['source']} stands twice in its file, again in line {record.line}")
-    seen.add(name)
-    return None if row["text"].strip() else Reject("empty document")
+def _with_languages(batch: pa.RecordBatch, files: Sequence[File]) -> pa.RecordBatch:
+    """
+    Tell the language of each document.
+
+    Not in the child: the detector's model takes 75 MB and a second to load, once in each worker process.
+    """
+    texts, numbers = (batch[name].to_pylist() for name in ("text", "file"))
+    codes = [
+        None if text is None else files[number].given.language or detect_language(text)
+        for text, number in zip(texts, numbers, strict=True)
+    ]
+    place = SCHEMA.get_field_index("language")
+    return batch.set_column(place, SCHEMA.field(place), pa.array(codes, pa.string()))
 
 
-stage = SourceStage("ingest", "read the corpus", plan, read)
+def _sizes(batch: pa.RecordBatch) -> list[int]:
+    """Measure the rows in bytes."""
+    lengths = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("text", "metadata")]
+    result: list[int] = pc.add(pc.add(*lengths), ROW_BYTES).to_pylist()
+    return result
+
+
+def _outcome(batches: Sequence[pa.RecordBatch], figures: Mapping[str, int] | None = None) -> Outcome:
+    table = pa.Table.from_batches(batches, SCHEMA)
+    split = Outcome.split(table.select(DOCUMENTS.names), table["reason"], table["detail"])
+    return replace(split, figures=figures or {})
+
+
+class _Account:
+    """What became of a task's files, by ending, and of the records of each entry of the corpus."""
+
+    def __init__(self, task: Task, context: Context) -> None:
+        self._files = task.files
+        self._entries = [context.corpus.index(file.given) for file in task.files]
+        self._became: dict[int, str] = {}  # file -> "read", or why nothing of it was
+        self._figures: Counter[str] = Counter()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take note of rows."""
+        for file, reason in zip(batch["file"].to_pylist(), batch["reason"].to_pylist(), strict=True):
+            if reason is None:
+                self._became[file] = "read"
+                self._figures[f"corpus/{self._entries[file]}/documents"] += 1
+            else:
+                self._became.setdefault(file, reason)
+                if reason == "no text field":
+                    self._figures[f"corpus/{self._entries[file]}/no text field"] += 1
+
+    def figures(self) -> Mapping[str, int]:
+        """Count: ``files/.pdf/read``, ``files/.doc/unknown format``, ``corpus/0/documents``."""
+        for file, became in self._became.items():
+            self._figures[f"files/{ending_of(self._files[file].basename)}/{became}"] += 1
+        return self._figures
+
+
+stage = SourceStage("ingest", "read the corpus", plan, read, options=Options, check=check)

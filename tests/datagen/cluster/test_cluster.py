@@ -16,13 +16,16 @@ from datagen.cluster import remote, workers
 from datagen.engines.pool import EngineRoom
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.errors import RecipeError
-from datagen.recipe.model import ScriptedModel, load_recipe
+from datagen.recipe.model import load_recipe
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Identity, Request
 from datagen.run.folder import earlier_runs
 from datagen.run.runner import run
 from datagen.store.journal import Journal, read_journal
 from datagen.store.parquet import read_part
 from tests.support import ROOT, by_hand, toys
+
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
@@ -133,7 +136,12 @@ def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_
     window = 4
     ordinary, engine = cluster.worker(), cluster.worker(*by_hand.ENGINE, nanny=True)
     path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
-    settings = ["--set", f"cluster={cluster.address}", "--set", "models.generator.model=tests.support.by_hand:counted"]
+    settings = [
+        "--set",
+        f"cluster={cluster.address}",
+        "--set",
+        "models.generator.model=tests.support.by_hand:counted",
+    ]
     command = [sys.executable, "-m", "datagen", "run", path, "--outputs", tmp_path / "outputs", *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(

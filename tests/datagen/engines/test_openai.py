@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel
 
-from datagen.engines import Unreachable, open_engine
+from datagen.engines import open_engine, pace
 from datagen.engines import openai as backend
+from datagen.engines.chat_body import body_of, strict
+from datagen.engines.engine import Unanswered, Unreachable
+from datagen.engines.http import asked_pause, proxy_for
+from datagen.engines.protocol import scores
 from datagen.errors import UserError
-from datagen.recipe.model import OpenAIModel
+from datagen.recipe.sections import OpenAIModel
 from datagen.request import Request, Sampling
 from tests.support.faulty_server import answers, half, hang_up, reply, serve
 
@@ -24,28 +28,34 @@ def request(**fields):
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.01)
 
 
-def ask(*behaviours, requests=1, retries=3, timeout=5.0, fields=None, gap=0.0, **server_options):
-    """Ask a server that behaves like this; gives the completions, or the one error, and the server."""
+MODEL = {"engine": "openai", "model": "writer", "revision": "7", "api_key_env": "TEST_KEY"}
+
+
+def ask(
+    *behaviours, requests=1, retries=3, timeout=5.0, patience=0.5, fields=None, gap=0.0, model=None, **options
+):
+    """
+    Ask a server that behaves like this; gives the completions, or the one error, and the server.
+
+    In the place of a completion stands why its request was given up. `options` are the server's.
+    """
 
     async def work():
-        async with serve(*behaviours, **server_options) as server:
-            spec = OpenAIModel(
-                engine="openai",
-                model="writer",
-                revision="7",
-                base_url=server.url,
-                retries=retries,
-                timeout=timeout,
-                api_key_env="TEST_KEY",
-            )
+        async with serve(*behaviours, **options) as server:
+            limits = {"retries": retries, "timeout": timeout, "patience": patience}
+            spec = OpenAIModel(**MODEL | limits | {"base_url": server.url} | (model or {}))
             engine = open_engine(spec)
             await engine.start()
             try:
                 found = []
                 for number in range(requests):
-                    found.append(await engine.answer(request(**fields or {}), f"key-{number}"))
+                    try:
+                        found.append(await engine.answer(request(**fields or {}), f"key-{number}"))
+                    except Unanswered as why:
+                        found.append(str(why))
                     await asyncio.sleep(gap)
                 return found, server
             except Unreachable as error:
@@ -57,6 +67,9 @@ def ask(*behaviours, requests=1, retries=3, timeout=5.0, fields=None, gap=0.0, *
     return asyncio.run(work())
 
 
+SPEC = OpenAIModel(**MODEL, base_url="http://127.0.0.1/v1")
+
+
 class Pair(BaseModel):
     question: str
     answer: str = ""
@@ -64,7 +77,7 @@ class Pair(BaseModel):
 
 def test_body_says_all_that_the_request_says():
     sampling = Sampling(max_tokens=9, temperature=0.7, top_p=0.9, repetition_penalty=1.2, stop=("END",))
-    body = backend.body_of(request(sampling=sampling, schema=Pair.model_json_schema()), "writer")
+    body = body_of(request(sampling=sampling, schema=Pair.model_json_schema()), SPEC)
     assert body["model"] == "writer" and body["messages"][0]["content"] == "Say it."
     assert (body["max_tokens"], body["temperature"], body["top_p"]) == (9, 0.7, 0.9)
     assert body["stop"] == ["END"] and body["repetition_penalty"] == 1.2 and body["logprobs"] is True
@@ -75,7 +88,7 @@ def test_body_says_all_that_the_request_says():
 
 
 def test_body_of_a_choice_asks_for_one_token():
-    body = backend.body_of(request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), "writer", False)
+    body = body_of(request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), SPEC)
     assert body["max_tokens"] == 1 and body["logprobs"] is True and body["top_logprobs"] == 20
 
 
@@ -84,25 +97,24 @@ def test_strict_reaches_nested_objects_and_keeps_the_rest():
         pairs: list[Pair]
 
     schema = Pairs.model_json_schema()
-    assert backend.strict(schema)["$defs"]["Pair"]["additionalProperties"] is False
+    assert strict(schema)["$defs"]["Pair"]["additionalProperties"] is False
     assert "additionalProperties" not in schema["$defs"]["Pair"]
 
 
 def test_scores_add_the_spellings_of_a_label_and_leave_out_doubtful_ones():
-    top = [{"token": "A", "logprob": math.log(0.5)}, {"token": " A", "logprob": math.log(0.25)}]
-    top += [{"token": "\n", "logprob": -3.0}, {"token": "C", "logprob": -4.0}]
-    a, b = backend.scores(top, ("A", "B"))
+    top = [("A", math.log(0.5)), (" A", math.log(0.25)), ("\n", -3.0), ("C", -4.0)]
+    a, b = scores(top, ("A", "B"))
     assert a == pytest.approx(math.log(0.75)) and b == -math.inf
-    both = backend.scores([{"token": "un", "logprob": -1.0}], ("unknown", "unsure"))
+    both = scores([("un", -1.0)], ("unknown", "unsure"))
     assert both == (-math.inf, -math.inf)
 
 
 def test_retry_after_is_seconds_or_a_date():
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert backend.asked_pause("7", now) == 7
-    assert backend.asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", now) == 9
-    assert backend.asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
-    assert backend.asked_pause("soon", now) == backend.asked_pause(None, now) == 0
+    assert asked_pause("7", now) == 7
+    assert asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", now) == 9
+    assert asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
+    assert asked_pause("soon", now) == asked_pause(None, now) == 0
 
 
 def test_a_whole_answer_is_read(monkeypatch):
@@ -147,17 +159,30 @@ def test_a_fault_that_passes_is_tried_again(fault):
     assert done.finish == "stop" and done.text == "fine" and len(server.bodies) == 3
 
 
-@pytest.mark.parametrize("fault", [answers("down", status=500), hang_up(), answers("<html>", status=200)])
-def test_a_fault_that_stays_ends_in_one_message(fault):
+@pytest.mark.parametrize("fault", [answers("down", status=500), answers("<html>", status=200)])
+def test_a_server_that_never_gave_a_proper_answer_ends_the_run_in_one_message(fault):
     error, server = ask(fault, retries=2)
     assert isinstance(error, Unreachable) and isinstance(error, UserError)
-    assert len(server.bodies) == 3 and "3 tries" in str(error) and server.url in str(error)
+    assert len(server.bodies) == 4, "three tries, and the check"
+    assert "3 tries" in str(error) and server.url in str(error)
 
 
-def test_nonsense_about_one_request_is_that_requests_error():
-    (first, second, third), _ = ask(answers(), *[answers("null")] * 3, answers(), requests=3, retries=2)
-    assert (first.finish, second.finish, third.finish) == ("stop", "error", "stop")
-    assert "not a chat completion" in second.error
+@pytest.mark.parametrize("fault", [answers("down", status=503), answers("wait", status=429), hang_up()])
+def test_a_server_that_is_away_is_waited_for_until_patience_ends(fault):
+    error, server = ask(fault, retries=0, patience=0.3)
+    assert isinstance(error, Unreachable) and server.url in str(error)
+    assert server.times[-1] - server.times[0] >= 0.25
+    (done,), _ = ask(*[fault] * 6, answers(), retries=0, patience=60)
+    assert done.text == "fine"
+
+
+@pytest.mark.parametrize(
+    "fault", [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
+)
+def test_a_fault_about_one_request_is_that_requests_alone(fault):
+    (first, second, third), _ = ask(answers(), *[fault] * 3, answers(), requests=3, retries=2, timeout=0.3)
+    assert (first.finish, third.finish) == ("stop", "stop")
+    assert "no answer in 3 tries" in second
 
 
 def test_a_server_that_is_not_there_is_named():
@@ -167,10 +192,11 @@ def test_a_server_that_is_not_there_is_named():
 
     async def work():
         url = f"http://127.0.0.1:{port}/v1"
-        engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=url, retries=1))
+        spec = OpenAIModel(engine="openai", model="m", base_url=url, retries=1, patience=0.2)
+        engine = open_engine(spec)
         await engine.start()
         try:
-            with pytest.raises(Unreachable, match=f"127.0.0.1:{port}.*2 tries"):
+            with pytest.raises(Unreachable, match=rf"127.0.0.1:{port}.*\d+ tries"):
                 await engine.answer(request(), "k")
             async with serve(answers(), port=port):  # and it is found once it is up
                 return await engine.answer(request(), "k")
@@ -178,6 +204,21 @@ def test_a_server_that_is_not_there_is_named():
             await engine.close()
 
     assert asyncio.run(work()).text == "fine"
+
+
+def test_the_user_is_told_that_the_run_waits(monkeypatch):
+    monkeypatch.setattr(backend, "NOTICE_AFTER", 0.0)
+
+    async def work():
+        async with serve(*[answers("starting", status=503)] * 4, answers()) as server:
+            engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
+            await engine.start()
+            await engine.answer(request(), "k")
+            await engine.close()
+            return engine.notices, server.url
+
+    (notice,), url = asyncio.run(work())
+    assert "waiting for" in notice and url in notice and "starting" in notice and "1,800" in notice
 
 
 def test_retry_after_keeps_all_requests_back():
@@ -206,7 +247,16 @@ def test_what_is_refused_for_good_is_not_tried_again(status):
 @pytest.mark.parametrize(("status", "advice"), [(401, "TEST_KEY"), (403, "TEST_KEY"), (404, "base_url")])
 def test_what_concerns_every_request_ends_the_run(status, advice):
     error, server = ask(answers("no", status=status))
-    assert isinstance(error, Unreachable) and advice in str(error) and len(server.bodies) == 1
+    assert isinstance(error, Unreachable) and advice in str(error) and "no" in str(error)
+    assert len(server.bodies) == 2, "the request, and the check"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_is_refused_to_one_request_alone_is_that_requests_alone(status):
+    flagged = answers({"error": {"code": status, "message": "your input was flagged"}}, status=status)
+    (first, second), server = ask(flagged, answers(), answers(), requests=2)
+    assert first.finish == "error" and "your input was flagged" in first.error
+    assert second.text == "fine" and len(server.bodies) == 3
 
 
 def test_a_filtered_answer_is_an_error():
@@ -247,8 +297,8 @@ def test_a_given_text_is_refused_for_the_whole_run_and_not_sent():
 def test_the_environments_proxy_is_used_but_not_for_what_it_excepts(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
-    assert backend.proxy_for("http://models.example/v1/chat/completions") == "http://proxy:3128"
-    assert backend.proxy_for("http://127.0.0.1:8000/v1/chat/completions") is None
+    assert proxy_for("http://models.example/v1/chat/completions") == "http://proxy:3128"
+    assert proxy_for("http://127.0.0.1:8000/v1/chat/completions") is None
 
 
 def test_an_address_without_a_scheme_is_refused():

@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import pytest
 
-from datagen.engines import EngineDied, supervised
+from datagen.engines import supervised
+from datagen.engines.engine import EngineDied
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
-from datagen.recipe.model import ScriptedModel
+from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 MODEL = Identity("planted", "1")
@@ -21,7 +22,7 @@ class Mortal:
     """An engine that takes all requests in flight with it, as vLLM does; the class remembers its kind."""
 
     def __init__(self, spec):
-        self._end = asyncio.Event()
+        self._end, self.notices = asyncio.Event(), []
 
     async def start(self):
         Mortal.starts += 1
@@ -82,9 +83,13 @@ def requests(number, name="r"):
         yield f"{name}{n}", Request(f"{n}", [{"role": "user", "content": "?"}], "p", "0", "t")
 
 
+def never(key, why):
+    raise AssertionError(f"{key} was given up: {why}")
+
+
 def ask(room, number, name="r", **options):
     kept = []
-    room.generate("run", spec(**options), MODEL, requests(number, name), kept.append)
+    room.generate("run", spec(**options), MODEL, requests(number, name), kept.append, never)
     assert Counter(completion.key for completion in kept) == {f"{name}{n}": 1 for n in range(number)}
     return {completion.key: completion for completion in kept}
 
@@ -117,7 +122,7 @@ def test_requests_are_taken_as_the_window_has_room(room, mortal):
             taken.append(key)
             yield key, request
 
-    room.generate("run", spec(window=4), MODEL, one_by_one(), kept.append)
+    room.generate("run", spec(window=4), MODEL, one_by_one(), kept.append, never)
     assert len(taken) == len(kept) == 50
 
 
@@ -140,7 +145,7 @@ def test_what_fails_while_an_answer_is_kept_ends_the_call_and_no_other(room, mor
     with ThreadPoolExecutor() as threads:
         bystander = threads.submit(ask, room, 60, "b", window=4)
         with pytest.raises(OSError, match="No space"):
-            room.generate("run", spec(window=4), MODEL, requests(40), keep)
+            room.generate("run", spec(window=4), MODEL, requests(40), keep, never)
         assert len(bystander.result()) == 60
     assert len(kept) == 5 and len(ask(room, 10, "c", window=4)) == 10
 
@@ -151,7 +156,7 @@ def test_what_fails_while_requests_are_read_ends_the_call(room, mortal):
         raise ValueError("a broken file")
 
     with pytest.raises(ValueError, match="a broken file"):
-        room.generate("run", spec(), MODEL, broken(), lambda completion: None)
+        room.generate("run", spec(), MODEL, broken(), lambda completion: None, never)
 
 
 # Deaths
@@ -184,7 +189,7 @@ def test_an_engine_that_cannot_be_opened_is_told_and_not_tried_for_every_request
     mortal.kills = lambda self, key: key == "r9"
     mortal.most_starts = most
     with pytest.raises(UserError, match="no engine starts any more"):
-        room.generate("run", spec(window=16), MODEL, requests(50), lambda completion: None)
+        room.generate("run", spec(window=16), MODEL, requests(50), lambda completion: None, never)
     assert mortal.starts <= most + 2
 
 

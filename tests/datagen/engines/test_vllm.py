@@ -25,7 +25,7 @@ from datagen.engines.vllm import (
     label_tokens,
     sampling_arguments,
 )
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Identity, Request, Sampling
 
 MODEL = Identity("tiny", "1")
@@ -244,7 +244,7 @@ OPEN = """
 import asyncio, time
 from datagen.engines.supervised import GuardedEngine
 from datagen.engines.identity import identify
-from datagen.recipe.model import VllmModel
+from datagen.recipe.sections import VllmModel
 from datagen.request import Request, Sampling
 
 async def work():
@@ -297,6 +297,7 @@ def wait_for_engine_processes(opener, number):
     return found
 
 
+@pytest.mark.engine
 def test_engine_processes_end_with_a_killed_opener(opener):
     answered_after(opener, 0)
     processes = wait_for_engine_processes(opener, 2)
@@ -304,7 +305,7 @@ def test_engine_processes_end_with_a_killed_opener(opener):
     assert psutil.wait_procs(processes, timeout=30)[1] == []
 
 
-@pytest.mark.slow
+@pytest.mark.engine
 def test_an_engine_survives_its_processes_and_a_kill_while_starting_leaves_nothing(opener):
     answered_after(opener, 0)
     scheduler, worker = wait_for_engine_processes(opener, 2)

@@ -4,7 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from datagen.errors import UserError
 from datagen.recipe.errors import RecipeError
 from datagen.recipe.model import json_schema, load_recipe
 
@@ -23,8 +27,9 @@ def mistakes(tmp_path, text):
     return [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()]
 
 
-def test_the_example_is_valid():
-    assert load_recipe(EXAMPLES / "python-reference.yaml").line()
+@pytest.mark.parametrize("name", ["python-reference", "pdf-folder"])
+def test_the_examples_are_valid(name):
+    assert load_recipe(EXAMPLES / f"{name}.yaml").line()
 
 
 def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
@@ -42,14 +47,24 @@ def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
         ("name: x\ncorpus:\n  - path: a\n    txet_field: b", "recipe.yaml:4: corpus.0.txet_field: no such key; did you mean text_field?"),
         ("name: x\ncorpus:\n  - {}", "recipe.yaml:3: corpus.0: give either path: or python: (found {})"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  chunk:\n    max_char: 9", "recipe.yaml:5: stages.chunk.max_char: no such key; did you mean max_chars?"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  chunk: {max_chars: many}", "recipe.yaml:4: stages.chunk.max_chars: Input should be a valid integer"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  chnk:", "recipe.yaml:4: stages.chnk: there is no stage 'chnk'; there are"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  chunk: {max_chars: many}", "recipe.yaml:4: stages.chunk.max_chars: should be a whole number (found 'many')"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  chnk:", "recipe.yaml:4: stages.chnk: there is no stage 'chnk'; did you mean chunk?"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  mine: {use: ./none.py:stage}", "recipe.yaml:4: stages.mine: the stage './none.py:stage' cannot be loaded"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m}", "recipe.yaml:4: models.generator.base_url: is required"),
         ("name: x\ncorpus: [{path: a}]\nmodels: {judge: target, target: judge}", "recipe.yaml:3: models: the roles"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage asks this role"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: second}", "recipe.yaml:5: stages.score: models has no role 'second'; there are generator"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {role: judge}", "recipe.yaml:5: stages.chunk: it asks no model"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no stage before it gives any; move it behind chunk"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no stage before it gives any; add one"),
+        ("name: x\ncorpus: [{path: a}]\nseed: 1\nname: y", "recipe.yaml:1: name: the key appears twice, in lines 1 and 4; remove one"),
+        ("name: x\ncorpus:\n  - path: a\n    path: b", "recipe.yaml:3: corpus.0.path: the key appears twice, in lines 3 and 4"),
+        ("name: x\ncorpus: [{path: '${NO_SUCH_FOLDER}/a'}]", "recipe.yaml:2: corpus.0.path: the environment variable NO_SUCH_FOLDER is not set; set it"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {max_chars: -1}", "recipe.yaml:5: stages.chunk.max_chars: should be"),
+        ("name: x\ncorpus: [{path: a}]\nseed: 2024-02-30", "recipe.yaml: not YAML that can be read: day is out of range"),
+        ("name: x\ncorpus: " + "[" * 3000, "recipe.yaml"),
+        ("name: x\x07", "recipe.yaml: not YAML that can be read"),
+        ("name: &a [x]\ncorpus: [" + "*a, " * 200 + "]", "recipe.yaml: 200 YAML aliases, at most 100 are read"),
         ("name: x\ncorpus: [a", "recipe.yaml:2: not YAML"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
     ],
@@ -64,7 +79,7 @@ def test_all_mistakes_are_said_at_once(tmp_path):
 
 
 def test_overrides_are_set_over_the_file(tmp_path):
-    text = "name: x\ncorpus: [{path: a}]\nstages: {chunk: }"
+    text = "name: x\ncorpus: [{path: a}]\nstages: {ingest: , chunk: }"
     recipe = load(tmp_path, text, **{"stages.chunk.max_chars": 900, "seed": 7})
     assert (recipe.seed, recipe.step("chunk")[1].max_chars) == (7, 900)
 
@@ -74,19 +89,76 @@ def test_a_recipe_may_bring_its_own_stage(tmp_path):
         "from datagen.stage import MapStage, Outcome\n"
         "stage = MapStage('shout', 'says it loud', 'passages', 'passages', lambda rows, o, c: Outcome.all_kept(rows))\n"
     )
-    recipe = load(tmp_path, "name: x\ncorpus: [{path: a}]\nstages:\n  shout: {use: './mine.py:stage'}")
-    assert recipe.line()[0][1].summary == "says it loud"
+    recipe = load(
+        tmp_path,
+        "name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  shout: {use: './mine.py:stage'}",
+    )
+    assert recipe.line()[2][1].summary == "says it loud"
 
 
 def test_a_stage_may_ask_a_role_of_its_own(tmp_path):
     recipe = load(
         tmp_path,
         "name: x\ncorpus: [{path: a}]\nmodels: {second: {model: m}, third: second}\n"
-        "stages: {instruct: , again: {use: instruct, role: third}}",
+        "stages: {ingest: , chunk: , instruct: , again: {use: instruct, role: third}}",
     )
-    (_, first, _), (_, again, _) = recipe.line()
+    _, _, (_, first, _), (_, again, _) = recipe.line()
     assert (first.role, again.role) == ("generator", "third")
     assert recipe.models.role("third") == recipe.models.role("second") != recipe.models.role("generator")
+
+
+def test_environment_variables_stand_in_values(tmp_path, monkeypatch):
+    monkeypatch.setenv("MANUALS", "/data/manuals")
+    text = "name: x\ncorpus: [{path: '${MANUALS}/*.md'}, {path: '${ELSEWHERE:-docs}/a'}, {path: 'a$b{c}'}]"
+    assert [source.path for source in load(tmp_path, text).corpus] == [
+        "/data/manuals/*.md",
+        "docs/a",
+        "a$b{c}",
+    ]
+
+
+def test_outputs_stand_beside_the_recipe_wherever_the_command_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    text = "name: x\ncorpus: [{path: a}]\n"
+    assert load(tmp_path, text).output_folder == tmp_path / "outputs"
+    assert load(tmp_path, text + "outputs: ../elsewhere").output_folder == tmp_path.parent / "elsewhere"
+    assert load(tmp_path, text + "outputs: /data/runs").output_folder == Path("/data/runs")
+    # Where a run lands is no part of what it is: another folder continues no other run, and changes none.
+    assert load(tmp_path, text + "outputs: x").model_dump() == load(tmp_path, text).model_dump()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.text(max_size=80), st.builds("name: x\ncorpus: [{{path: a}}]\n{}".format, st.text(max_size=60))
+    )
+)
+def test_any_text_is_a_recipe_or_a_mistake(tmp_path, text):
+    (tmp_path / "recipe.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load_recipe(tmp_path / "recipe.yaml")
+    except UserError as error:
+        assert "recipe.yaml" in str(error)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = ["name", "corpus", "models", "stages", "budget", "cluster", "prompts", "seed"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3))
+def test_any_value_of_a_key_is_read_or_named_as_a_mistake(tmp_path, given_):
+    text = yaml.safe_dump({"name": "x", "corpus": [{"path": "a"}]} | given_, allow_unicode=True)
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    try:
+        load_recipe(tmp_path / "recipe.yaml")
+    except UserError as error:
+        assert "recipe.yaml:" in str(error)
+        assert "validation error" not in str(error) and "Input should" not in str(error)
 
 
 def test_the_schema_knows_every_stage_and_refers_to_nothing_that_is_missing():

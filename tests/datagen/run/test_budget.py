@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from datagen.errors import BudgetSpent
-from datagen.recipe.model import Budget, load_recipe
+from datagen.recipe.model import load_recipe
+from datagen.recipe.sections import Budget
 from datagen.request import Usage
 from datagen.run import budget
 from datagen.run.budget import Purse
@@ -41,6 +42,7 @@ def newest(folder):
     return earlier_runs(folder / "outputs/toy")[-1]
 
 
+@pytest.mark.cluster
 def test_a_run_stops_at_its_requests_and_goes_on_when_they_are_raised_and_asks_nothing_twice(tmp_path, log):
     with pytest.raises(
         BudgetSpent, match=r"stage asking .* its requests: in all, 10 requests, .*budget\.requests=N"
@@ -60,6 +62,7 @@ def test_a_run_stops_at_its_requests_and_goes_on_when_they_are_raised_and_asks_n
     assert len(calls(log)) == 24 and set(calls(log).values()) == {1}
 
 
+@pytest.mark.cluster
 def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
     longest = 9  # words of an answer
     with pytest.raises(BudgetSpent, match="its completion_tokens"):
@@ -69,6 +72,7 @@ def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
     assert spent.completions == sum(calls(log).values())
 
 
+@pytest.mark.cluster
 def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
     """SIGKILL leaves nobody to write down what was spent; the answers themselves tell."""
     path = toys.write_recipe(

@@ -14,6 +14,8 @@ from datagen.run.runner import run
 from datagen.store.completions import Completions
 from tests.support import ROOT, toys
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def log(tmp_path, monkeypatch):

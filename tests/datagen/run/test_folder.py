@@ -1,5 +1,8 @@
 """Run folders: continued when unfinished and the same."""
 
+import json
+import shutil
+from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from datagen.recipe.model import Recipe
 from datagen.request import Completion, Identity
 from datagen.run import folder
+from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
 MODELS = {"generator": Identity("m", "1")}
@@ -63,3 +67,93 @@ def test_a_run_that_died_before_it_had_a_manifest_is_no_run_and_takes_nothing_al
     later = begin(tmp_path)
     assert [run.folder for run in folder.earlier_runs(tmp_path)] == [first.folder, later.folder]
     assert later.completions.find(["key"])["key"].text == "an answer"
+
+
+def manifest_of(run):
+    return json.loads((run.folder / "manifest.json").read_text())
+
+
+def save_answer(run, key):
+    journal = Journal(run.completions.folder, key)
+    journal.append(Completion(key, f"answer {key}", "stop", "m", "1"))
+    journal.close()
+
+
+def answers(run, *keys):
+    return sorted(run.completions.find(keys))
+
+
+def names_backwards(monkeypatch):
+    """A clock that goes back a day with every look at it."""
+    clock = iter(datetime(2030, 1, day, tzinfo=UTC) for day in range(28, 1, -1))
+    stopped = Mock(now=lambda zone: next(clock))
+    monkeypatch.setattr(folder, "datetime", stopped)
+
+
+def test_the_newest_run_is_continued_and_inherited_from_whatever_the_clock_says(tmp_path, monkeypatch):
+    names_backwards(monkeypatch)
+    first = folder.finish(begin(tmp_path), tmp_path)
+    save_answer(first, "one")
+    second = begin(tmp_path, recipe(seed=1))
+    save_answer(second, "two")
+    assert second.folder.name < first.folder.name
+    assert [run.folder for run in folder.earlier_runs(tmp_path)] == [first.folder, second.folder]
+    assert begin(tmp_path, recipe(seed=1)).folder == second.folder
+    third = begin(tmp_path)
+    assert third.folder not in (first.folder, second.folder)
+    assert answers(third, "one", "two") == ["one", "two"]
+
+
+def test_a_renamed_run_is_continued_and_a_copy_is_not_taken_for_a_newer_one(tmp_path):
+    run = begin(tmp_path)
+    renamed = run.folder.rename(tmp_path / "zz renamed [1]")
+    assert begin(tmp_path).folder == renamed
+    shutil.copytree(renamed, tmp_path / "a copy")
+    renamed.rename(run.folder)
+    assert begin(tmp_path).folder == run.folder
+    assert len(folder.earlier_runs(tmp_path)) == 1
+    shutil.copytree(run.folder, tmp_path / "zzz copy")
+    assert folder.finish(begin(tmp_path), tmp_path).folder == run.folder
+    again = begin(tmp_path)
+    assert again.folder not in (run.folder, tmp_path / "zzz copy", tmp_path / "a copy")
+
+
+def test_runs_that_were_brought_together_from_two_machines_are_all_inherited_from(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    mine, theirs = begin(here, recipe(seed=1)), begin(there, recipe(seed=2))
+    save_answer(mine, "mine")
+    save_answer(theirs, "theirs")
+    theirs.folder.rename(here / "brought along")
+    both = begin(here)
+    assert answers(both, "mine", "theirs") == ["mine", "theirs"]
+    assert manifest_of(both)["number"] == 2
+    later = begin(here, recipe(seed=3))
+    assert answers(later, "mine", "theirs") == ["mine", "theirs"]
+    assert set(manifest_of(later)["inherits"]) == {mine.id, theirs.id, both.id}
+
+
+def test_answers_outlive_the_runs_between(tmp_path):
+    first = begin(tmp_path, recipe(seed=1))
+    save_answer(first, "one")
+    second = begin(tmp_path, recipe(seed=2))
+    save_answer(second, "two")
+    shutil.rmtree(first.folder)
+    third = begin(tmp_path, recipe(seed=3))
+    shutil.rmtree(second.folder)
+    assert answers(begin(tmp_path, recipe(seed=4)), "one", "two") == ["one", "two"]
+    assert third.folder.exists()
+
+
+def test_a_run_whose_answers_were_taken_over_is_not_read_again(tmp_path, monkeypatch):
+    for seed in range(4):
+        save_answer(begin(tmp_path, recipe(seed=seed)), f"key {seed}")
+    inherited = []
+    honest = Completions.inherit
+    monkeypatch.setattr(
+        Completions,
+        "inherit",
+        lambda self, earlier: inherited.append(earlier.folder) or honest(self, earlier),
+    )
+    last = begin(tmp_path, recipe(seed=9))
+    assert len(inherited) == 1
+    assert answers(last, *(f"key {seed}" for seed in range(4))) == [f"key {seed}" for seed in range(4)]

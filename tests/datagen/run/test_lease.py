@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from datagen.errors import UserError
 from datagen.run.lease import EXPIRE_SECONDS, lease
+from datagen.store.disk import told
 
 HOLDER = """
 import sys, time
@@ -69,3 +71,9 @@ def test_the_holder_touches_its_lease(tmp_path, monkeypatch):
         while (tmp_path / ".lease").stat().st_mtime == 0 and time.monotonic() < end:
             time.sleep(0.01)
         assert (tmp_path / ".lease").stat().st_mtime > 0
+
+
+@pytest.mark.parametrize("place", ["/proc/nothing", "/dev/null", "/dev/null/below"])
+def test_a_place_where_no_folder_can_be_is_told(place):
+    with pytest.raises(UserError, match=place), told(), lease(Path(place)):
+        raise AssertionError

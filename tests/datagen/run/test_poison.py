@@ -16,6 +16,8 @@ from datagen.store.parquet import parts, read_part
 from tests.support import poisoned
 from tests.support.toys import Silent
 
+pytestmark = pytest.mark.cluster
+
 RECIPE = """
 name: poisoned
 corpus: [{path: atlas}]

@@ -16,7 +16,6 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
-from datagen.recipe.wiring import wire
 from datagen.run.folder import open_run
 from datagen.run.runner import run
 from datagen.run.tasks import AccountError
@@ -24,6 +23,8 @@ from datagen.store.completions import Completions
 from datagen.store.journal import read_journal
 from datagen.store.parquet import parts, read_part
 from tests.support import ROOT, toys
+
+pytestmark = pytest.mark.cluster
 
 
 def run_toy(folder, **options):
@@ -49,36 +50,6 @@ def calls(log):
 def log(tmp_path, monkeypatch):
     monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
     return tmp_path / "calls"
-
-
-def test_wire_makes_pools_and_replaces_them():
-    steps = [
-        ("ingest", "", "documents"),
-        ("chunk", "documents", "passages"),
-        ("trim", "passages", "passages"),
-        ("mine", "passages", "examples"),
-        ("instruct", "passages", "examples"),
-        ("probe", "examples", "probes"),
-        ("refuse", "probes", "examples"),
-        ("score", "examples", "examples"),
-        ("mix", "examples", "examples"),
-    ]
-    assert wire(steps) == {
-        "ingest": [],
-        "chunk": ["ingest"],
-        "trim": ["chunk"],
-        "mine": ["trim"],
-        "instruct": ["trim"],
-        "probe": ["mine", "instruct"],
-        "refuse": ["probe"],
-        "score": ["mine", "instruct", "refuse"],
-        "mix": ["score"],
-    }
-
-
-def test_a_stage_without_input_is_named():
-    with pytest.raises(UserError, match=r"stages.mine takes passages"):
-        wire([("ingest", "", "documents"), ("mine", "passages", "examples")])
 
 
 def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, log):

@@ -27,7 +27,8 @@ from datagen.store import journal as journal_module
 from datagen.store import segments as segments_module
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal, read_journal
-from datagen.store.key_index import BLOCK, Damaged, find_keys, keys_of, write_keys
+from datagen.store.key_index import BLOCK, find_keys, keys_of, write_keys
+from datagen.store.parquet import Damaged
 
 
 def completion(key: str, text: str = "an answer") -> Completion:
@@ -459,9 +460,10 @@ def test_sigkill_loses_no_answer_that_was_appended(completions):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, completions.folder], stdout=subprocess.PIPE, text=True
     )
+    first = writer.stdout.readline()  # a busy machine takes its time to start Python
     time.sleep(1)
     writer.send_signal(signal.SIGKILL)
-    told = [int(line) for line in writer.communicate()[0].splitlines() if line]
+    told = [int(line) for line in (first + writer.communicate()[0]).splitlines() if line]
     assert told, "the writer never wrote"
     rows = [row for path in completions.journals() for row in read_journal(path)]
     assert len(rows) >= len(told)
@@ -573,3 +575,117 @@ def test_a_disk_that_breaks_while_it_is_flushed_is_told_to_the_next_that_appends
     assert broken.wait(60)
     with pytest.raises(UserError, match=r"shard-.*\.jsonl could not be written: Input/output error"):
         journal.close()
+
+
+# ── what older versions and other hands wrote ─────────────────────────────────────────────────────────────────
+
+
+def line(**changes):
+    fields = {"key": "a", "text": "an answer", "finish": "stop", "model": "m", "revision": "r"}
+    fields |= {"prompt_tokens": 7, "cached_tokens": 0, "completion_tokens": 3}
+    fields |= {"logprobs": "", "choices": [], "error": ""} | changes
+    return json.dumps(fields).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "read"), [("10", 10), (1e30, 0), (-5, 0), (None, 0), ([], 0), (4.0, 4), (10**400, 0)]
+)
+def test_a_count_that_an_older_version_took_over_from_a_server_is_read_or_is_none(completions, count, read):
+    (completions.folder / "old.jsonl").write_bytes(line(prompt_tokens=count) + line(key="b"))
+    completions.settle()
+    found = completions.find(["a", "b"])
+    assert (found["a"].text, found["a"].prompt_tokens, found["b"].prompt_tokens) == ("an answer", read, 7)
+    assert completions.damage == {} and completions.spent.prompt_tokens == read + 7
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.binary(max_size=60)
+        | st.builds(
+            lambda name, value: line(**{name: value})[:-1],
+            st.sampled_from(
+                ["key", "text", "finish", "logprobs", "choices", "error", "model", "completion_tokens"]
+            ),
+            st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.none() | st.floats()),
+        ),
+        max_size=5,
+    )
+)
+def test_any_line_of_a_journal_is_read_or_counted(lines):
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(os, "fsync", lambda _: None)
+        table = Completions(Path(folder))
+        good = line(key="good")
+        data = b"".join(part.replace(b"\n", b" ") + b"\n" for part in lines)
+        (table.folder / "some.jsonl").write_bytes(data + good)
+        read, unread = journal_module.parse_journal(data + good)
+        assert len(read) + unread == len(lines) + 1
+        table.settle()
+        assert table.find(["good"])["good"].text == "an answer"
+        assert bool(table.damage) == bool(unread)
+
+
+def test_a_record_of_what_was_spent_that_cannot_be_read_is_told(completions):
+    write_segment(completions, "a")
+    (completions.folder / "spent/torn.json").write_text('{"completions": ')
+    assert completions.spent == Usage(1, 7, 0, 3)
+    assert any("torn.json" in said for said in completions.damage.values())
+
+
+def test_segments_of_before_there_was_reasoning_are_read_and_merged(completions, monkeypatch):
+    monkeypatch.setattr(module, "FAN", 2)
+    with monkeypatch.context() as before:
+        before.setattr(segments_module, "SCHEMA", segments_module.EARLIER)
+        rows = pa.Table.from_pylist([vars(completion("old"))], schema=segments_module.EARLIER)
+        segments_module.write_segment(completions.folder / "segment-0.parquet", [rows])
+    assert completions.find(["old"]) == {"old": completion("old")}
+    write_segment(completions, "new")
+    completions.settle()
+    assert len(completions.segments()) == 1 and completions.damage == {}
+    assert completions.find(["old", "new"]) == {"old": completion("old"), "new": completion("new")}
+
+
+# ── rejections ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rejection(key, here, why="too long"):
+    return Completion(key, "", "error", "model", "r1", error=why, circumstances=here)
+
+
+def keep(completions, *rows):
+    journal = Journal(completions.folder, "shard")
+    for row in rows:
+        journal.append(row)
+    journal.close()
+    return completions.settle_one(journal.path)
+
+
+def test_a_rejection_stands_under_its_circumstances_and_is_asked_again_under_others(tmp_path):
+    here, there = Completions(tmp_path, "here"), Completions(tmp_path, "there")
+    keep(here, rejection("a", "here"), completion("b"), rejection("old", ""))
+    assert here.look_up(pa.array(["a", "b", "old"]))[1] == {"a": "too long"}
+    assert missing(here, ["a", "b", "old"]) == ["old"] and missing(there, ["a", "b", "old"]) == ["a", "old"]
+    keep(there, rejection("a", "there", "still too long"))
+    assert missing(there, ["a"]) == [] and here.find(["a"])["a"].error == "too long"
+    assert there.find(["a"])["a"].error == "still too long"
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_an_answer_comes_before_a_rejection_wherever_they_stand_and_merged_too(tmp_path, monkeypatch, order):
+    monkeypatch.setattr(module, "FAN", 2)
+    completions = Completions(tmp_path, "here")
+    rows = [rejection("a", "here"), completion("a")]
+    for row in rows[:: 1 - 2 * order]:
+        keep(completions, row)
+    for _ in range(2):
+        assert completions.find(["a"]) == {"a": completion("a")} and missing(completions, ["a"]) == []
+        completions.settle()
+    assert len(completions.segments()) == 1 and completions.segments()[0].rows() == 2
+
+
+def test_reasoning_comes_back_and_a_line_without_it_is_as_it_was(completions):
+    thought = Completion("a", "fine", "stop", "m", "r", reasoning="hm")
+    keep(completions, thought)
+    assert completions.find(["a"]) == {"a": thought}
+    assert b"reasoning" not in write(completions, "b").read_bytes()

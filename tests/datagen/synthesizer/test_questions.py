@@ -11,7 +11,7 @@ LANGUAGE = language_of("en")
 
 
 def ask(sentence: str, answer: str, text: str = "") -> str:
-    row = {"id": "p", "title": "", "section": "", "text": text or sentence}
+    row = {"id": "p", "title": "", "section": [], "text": text or sentence}
     return question_to(Candidate(answer, sentence, ""), Passage(row, LANGUAGE))
 
 

@@ -11,7 +11,7 @@ from datagen.schema import EXAMPLES, table_of
 from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer import mined
-from datagen.synthesizer.recipe import load_recipe
+from datagen.synthesizer.recipe import TASKS, load_recipe
 from datagen.synthesizer.remix import TEMPLATES, account, as_decoded, remix
 from datagen.synthesizer.sets import load, sentence_at
 
@@ -125,6 +125,10 @@ def test_every_task_gives_rows_and_none_is_trained_on_what_is_held_out(written):
     for p in paragraphs:
         if p.held_out:
             assert not any(asked.text in trained for asked in p.questions)
+
+
+def test_a_recipe_may_name_every_task():
+    assert tuple(TEMPLATES) == TASKS
 
 
 def test_what_is_left_out_has_its_reason_and_nothing_is_lost(written):

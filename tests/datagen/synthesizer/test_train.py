@@ -12,6 +12,7 @@ from datagen.errors import UserError  # noqa: E402
 from datagen.synthesizer.recipe import load_recipe  # noqa: E402
 from datagen.synthesizer.train import train_synthesizer  # noqa: E402
 
+pytestmark = pytest.mark.slow
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"

@@ -141,7 +141,7 @@ def test_a_measure_of_ones_own_is_used_and_checked(tmp_path):
     (tmp_path / "mine.py").write_text("def half(pairs):\n    return [0.5 for pair in pairs if pair.said]\n")
     table = table_of(EXAMPLES, [row()])
     where = replace(context("consistency", tmp_path), model=WHO)
-    where = replace(where, recipe=where.recipe.model_copy(update={"file": tmp_path / "recipe.yaml"}))
+    where = replace(where, folder=tmp_path)
     options = Options(agreement="./mine.py:half")
 
     def read(said, options):

@@ -121,8 +121,8 @@ def test_an_exercise_that_is_shown_cannot_end_its_turn():
 
 
 def test_other_sections_and_documents_are_not_shown():
-    rows = [*rows_of(2, section="Mints"), passage(text_of("three"), 2, section="Coins")]
-    rows += [passage(text_of("four"), 3, document_id="e", section="Mints")]
+    rows = [*rows_of(2, section=["Mints"]), passage(text_of("three"), 2, section=["Coins"])]
+    rows += [passage(text_of("four"), 3, document_id="e", section=["Mints"])]
     assert {tuple(towns(request)) for request in asked(rows, shots=1)[2]} == {
         ("one",), ("one", "two"), ("three",), ("four",)
     }  # fmt: skip
@@ -154,7 +154,7 @@ def test_far_passages_are_left_out_of_a_prompt_that_would_be_too_long():
 )
 def test_every_section_is_opened_by_its_first_passages_in_whatever_order_the_rows_come(places, most):
     rows = [
-        {"id": str(index), "document_id": document, "section": section, "index": index}
+        {"id": str(index), "document_id": document, "section": [section], "index": index}
         for index, (document, section) in enumerate(places)
     ]
     later = few_shot.later(rows, most)

@@ -1,5 +1,6 @@
 """Rows that no trainer should see, planted among sound ones: measured, then curated."""
 
+import json
 import math
 
 import pyarrow as pa
@@ -248,8 +249,39 @@ def test_a_column_can_have_the_limit_of_each_row():
     promised = row("It checks one condition.", confidence=0.7, threshold=0.6)
     short = row("It checks two conditions.", confidence=0.5, threshold=0.6)
     unpromised = row("It checks three conditions.", confidence=0.5, threshold=None)
-    found = curate([promised, short, unpromised], min={"confidence": {"instruction": "threshold"}})
-    assert found == {promised["id"]: None, short["id"]: "confidence too low", unpromised["id"]: None}
+    other = example("reading", text=PASSAGE, confidence=None, threshold=None)
+    given = [promised, short, unpromised, other]
+    found = curate(given, min={"confidence": {"instruction": "threshold"}})
+    reasons = [None, "confidence too low", "held back", None]
+    assert [found[one["id"]] for one in given] == reasons
+
+
+@pytest.mark.parametrize("limit", ["threshold", 0.5, "50%"])
+def test_where_nothing_is_known_of_confidence_no_row_passes_for_want_of_it(limit, tmp_path):
+    """Without labels confidence is null in every row: whatever limit it has, it keeps none."""
+    rows = [row(f"It checks condition {at}.", confidence=None, threshold=None) for at in range(5)]
+    flawed = row("It checks a condition,", confidence=None, threshold=None)
+    limits = {"confidence": {"instruction": limit}}
+    found = curate([*rows, flawed], 2, min=limits, output=tmp_path)
+    assert [found[one["id"]] for one in [*rows, flawed]] == ["held back"] * 5 + ["unfinished sentence"]
+    notices = json.loads((tmp_path / "notices.json").read_text())
+    assert notices == ["5 rows are held back: no limit of confidence is known for them"]
+    with pytest.raises(UserError, match=r"5 rows are held back: .* without `unknown: stop`"):
+        curate(rows, min=limits, unknown="stop")
+
+
+def test_a_share_of_what_no_row_has_keeps_none_and_a_row_that_others_pass_is_kept():
+    rows = [row(f"It checks condition {at}.", p_true=None) for at in range(3)]
+    limits = {"p_true": {"instruction": "50%"}}
+    assert set(curate(rows, min=limits).values()) == {"held back"}
+    with_score = [*rows, row("It checks them all.", p_true=0.5)]
+    assert set(curate(with_score, min=limits).values()) == {None}
+
+
+def test_only_rows_that_lack_a_limit_are_told(tmp_path):
+    rows = [row("It checks one condition.", confidence=0.7, threshold=0.6)]
+    curate(rows, min={"confidence": {"instruction": "threshold"}}, output=tmp_path, unknown="stop")
+    assert not (tmp_path / "notices.json").exists()
 
 
 def test_what_a_score_drops_is_richer_in_wrong_answers():
@@ -276,6 +308,7 @@ def test_an_instruction_in_the_passage_is_its_subject():
 numbers = st.one_of(st.none(), st.floats(0, 1, allow_subnormal=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8), st.floats(0, 1), st.floats(0, 1))
 def test_a_stricter_limit_never_keeps_more(scores, one, other):

@@ -32,7 +32,7 @@ def passage(text=TEXT, **fields):
         "document_id": "d",
         "source": "s",
         "title": "Names",
-        "section": "",
+        "section": [],
         "text": text,
         "start": 7,
         "index": 0,
@@ -287,7 +287,7 @@ class TestTasksOfOnesOwn:
     MODULE = """
 from pydantic import BaseModel
 from datagen.request import Reject
-from datagen.stages.exercises.task import Task
+from datagen.stages.exercises.task import StructuredTask
 
 
 class Output(BaseModel):
@@ -301,7 +301,7 @@ def read(answer, passage, prompt):
     return {"question": prompt.fields["question"], "context": passage.text, "answer": title, "evidence": passage.text}
 
 
-task = Task("title", "a title", "mine/title", Output, read)
+task = StructuredTask("title", "a title", "mine/title", Output, read)
 """
     PROMPT = 'user: "{{ heading }}: {{ passage }}. Title?"\nquestion: "Give a title."\n'
 

@@ -16,7 +16,7 @@ NEW = "Other queens stay away for longer, and some of them are never seen again 
 
 
 def passage(text=TEXT, **fields):
-    row = {"document_id": "d", "source": "s", "title": "Bees", "section": "", "text": text, "index": 0}
+    row = {"document_id": "d", "source": "s", "title": "Bees", "section": [], "text": text, "index": 0}
     return row | {"id": content_id(text), "start": 100, "end": 100 + len(text)} | fields
 
 

@@ -38,7 +38,7 @@ def passage(number, prices=(2,), sentences=5, **fields):
     ware = WARES[number % len(WARES)]
     text = " ".join(sentence(ware, place, place in prices) for place in range(1, sentences + 1))
     row = {"id": f"p{number}", "document_id": f"d{number}", "source": "wares.txt", "title": ware}
-    return row | {"section": "", "text": text, "start": 0, "end": len(text), "index": 0} | fields
+    return row | {"section": [], "text": text, "start": 0, "end": len(text), "index": 0} | fields
 
 
 def made(rows, model=None, **options):

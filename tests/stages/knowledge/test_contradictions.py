@@ -74,6 +74,7 @@ WORDS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(WORDS, st.sampled_from(["known", "unknown"])), min_size=1, max_size=8),

@@ -43,7 +43,7 @@ def passage(text=TEXT):
         "document_id": "d",
         "source": "s",
         "title": "Naming",
-        "section": "",
+        "section": [],
         "text": text,
         "start": 0,
         "index": 0,
@@ -129,7 +129,7 @@ def test_a_target_needs_a_tokenizer_and_no_share(options):
 
 
 def test_structtuning_texts_open_with_their_place():
-    (row,), *_ = comprehend(SOUND, [passage() | {"section": "Names > Binding"}], structure=True)
+    (row,), *_ = comprehend(SOUND, [passage() | {"section": ["Names", "Binding"]}], structure=True)
     assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
 
 

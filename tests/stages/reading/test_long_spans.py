@@ -36,7 +36,7 @@ def passage(number, text, title=None, document=None):
     row = {"document_id": document or f"d{number}", "source": "s", "title": title or f"Hive {word(number)}"}
     return row | {
         "id": content_id(str(number)),
-        "section": "",
+        "section": [],
         "text": text,
         "start": 0,
         "end": len(text),

@@ -37,7 +37,7 @@ def passage(text, number=0, **fields):
         "document_id": "d",
         "source": "bees.txt",
         "title": "",
-        "section": "",
+        "section": [],
         "text": text,
     }
     return row | {"start": 0, "end": len(text), "index": number} | fields
@@ -246,7 +246,7 @@ def test_the_words_of_the_domain_come_from_all_partitions():
     ],
 )
 def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
-    exercises = mined(text, ["title"], title="Bees", section=f"Summer > {title}")
+    exercises = mined(text, ["title"], title="Bees", section=["Summer", title])
     assert [exercise.answer for exercise in exercises] == ["Moving a colony"] * asked
 
 
@@ -419,7 +419,7 @@ def test_the_passage_can_be_the_answer_to_its_heading():
     row = passage(
         f"{FIRST}. Moving a colony in a strong hive is easy in the evening.",
         title="Bees",
-        section="Moving a hive",
+        section=["Moving a hive"],
     )
     asked, language = Counter(), ENGLISH.only(["title", "writing"])
     for seed in range(40):
@@ -473,7 +473,7 @@ Waiting for queens
 
 
 def test_a_text_holds_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
-    kept, dropped = run(passage(TEXT, title="Bees", section="Waiting for queens"))
+    kept, dropped = run(passage(TEXT, title="Bees", section=["Waiting for queens"]))
     assert not dropped
     (row,) = kept
     assert (row["kind"], row["task"], row["question"], row["prompt"]) == ("reading", "mined", None, None)
@@ -565,7 +565,7 @@ def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
 
 def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
     rows = [
-        passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=f"Summer > Hive {number}")
+        passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=["Summer", f"Hive {number}"])
         for number in range(20)
     ]
     kept, _ = run(*rows, structure=True)
@@ -734,7 +734,7 @@ ADAPTLLM = {
 def test_adaptllm_all_six_task_types_are_found_in_a_text_that_has_them():
     assert set().union(*ADAPTLLM.values()) == set(Options().tasks)
     for name, tasks in ADAPTLLM.items():
-        rows = [passage(TEXT, number, title="Bees", section="Drones and bees") for number in range(5)]
+        rows = [passage(TEXT, number, title="Bees", section=["Drones and bees"]) for number in range(5)]
         domain = frozenset(["beekeepers", "generations", "colouring"])
         language = ENGLISH.only(tasks)
         found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]

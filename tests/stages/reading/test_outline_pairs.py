@@ -12,7 +12,14 @@ SWARM = "The term “swarm” means a cluster of bees that left its hive togethe
 
 
 def passage(text, section="", title="Keeping Bees", number=0):
-    row = {"document_id": "d", "source": "s", "title": title, "section": section, "text": text, "start": 0}
+    row = {
+        "document_id": "d",
+        "source": "s",
+        "title": title,
+        "section": section.split(" > ") if section else [],
+        "text": text,
+        "start": 0,
+    }
     return row | {"id": content_id(text, section), "end": len(text), "index": number}
 
 

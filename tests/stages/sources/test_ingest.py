@@ -13,51 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe
-from datagen.stage import Context
 from datagen.stages.sources import ingest
-from datagen.stages.sources.ingest.readers import decode, normalise
-from datagen.stages.sources.ingest.webpage import read_webpage
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.record import decode, normalise
+from tests.support.corpora import checked, context, ingested, only, outcomes, write
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 PLANETS = {"Mars": "Mars has two moons.", "The Sun": "The Sun\n=======\n\nThe Sun is a star.", "Void": 7}
-
-
-def context(folder, *corpus, partition_mb=8.0):
-    recipe = Recipe(
-        name="test",
-        corpus=[entry if isinstance(entry, dict) else {"path": entry} for entry in corpus],
-        cluster={"partition_mb": partition_mb},
-        file=Path(folder) / "recipe.yaml",
-    )
-    return Context(stage="ingest", recipe=recipe, folder=Path(folder) / "run")
-
-
-def outcomes(folder, *corpus, **settings):
-    running = context(folder, *corpus, **settings)
-    return [part for task in ingest.plan(None, running) for part in ingest.read(task, None, running)]
-
-
-def ingested(folder, *corpus, **settings):
-    """Documents by source, and the reasons of the dropped ones."""
-    parts = outcomes(folder, *corpus, **settings)
-    kept = [row for part in parts for row in part.kept.to_pylist()]
-    dropped = [row for part in parts for row in part.dropped.to_pylist()]
-    return {row["source"]: row for row in kept}, dropped
-
-
-def only(folder, *corpus):
-    kept, dropped = ingested(folder, *corpus)
-    assert not dropped
-    (row,) = kept.values()
-    return row
-
-
-def write(folder, name, text):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def test_a_folder_of_every_format(tmp_path):
@@ -113,6 +75,16 @@ def test_other_field_names(tmp_path):
     assert (row["source"], row["title"], row["text"]) == ("a.jsonl#k", "n", "One.")
 
 
+def test_the_language_is_told_from_each_text_unless_the_entry_states_it(tmp_path):
+    write(tmp_path, "de.txt", "Die Glocke der Stadt wurde im Jahr 1731 gegossen und hängt noch im Turm.")
+    write(tmp_path, "en.txt", "The bell of the town was cast in the year 1731 and hangs in the tower.")
+    write(tmp_path, "short.txt", "1731")
+    kept, _ = ingested(tmp_path, ".")
+    assert [kept[f"{name}.txt"]["language"] for name in ("de", "en", "short")] == ["de", "en", "und"]
+    kept, _ = ingested(tmp_path, {"path": ".", "language": "gsw"})
+    assert {row["language"] for row in kept.values()} == {"gsw"}
+
+
 def test_ids_and_sources_are_the_same_wherever_the_corpus_lies(tmp_path):
     for place in ("here", "there/deeper"):
         shutil.copytree(DOCUMENTS, tmp_path / place / "corpus")
@@ -162,7 +134,7 @@ def test_a_mapping_in_a_module(tmp_path):
         ({"path": "pictures"}, ["pictures", "a.png", ".jsonl"]),
         ({"path": "a.jsonl"}, ["a.jsonl", "'text'", "body, id", "text_field"]),
         ({"path": "a.parquet"}, ["a.parquet", "'text'", "body", "text_field"]),
-        ({"path": "bad.jsonl"}, ["bad.jsonl", "None of its lines is a JSON object"]),
+        ({"path": "bad.jsonl"}, ["bad.jsonl", "bad json line"]),
         ({"python": "no_such_module:x"}, ["no_such_module:x", "module:attribute"]),
         ({"python": "json:dumps"}, ["json:dumps", "not a mapping"]),
     ],
@@ -173,7 +145,7 @@ def test_what_the_recipe_got_wrong_stops_the_run(tmp_path, entry, words):
     write(tmp_path, "bad.jsonl", "a,b\n1,2\n")
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError) as error:
-        outcomes(tmp_path, entry)
+        checked(tmp_path, entry)
     for word in words:
         assert word in str(error.value)
 
@@ -227,7 +199,7 @@ def test_a_large_file_comes_a_partition_at_a_time(tmp_path):
 def test_small_files_share_a_task_and_large_ones_do_not(tmp_path):
     for number in range(6):
         write(tmp_path, f"{number}.txt", "x" * (90_000 if number == 3 else 20_000))
-    tasks = ingest.plan(None, context(tmp_path, ".", partition_mb=0.05))
+    tasks = ingest.plan(ingest.Options(), context(tmp_path, ".", partition_mb=0.05))
     assert [[file.name for file in task.files] for task in tasks] == [
         ["0.txt", "1.txt"],
         ["2.txt"],

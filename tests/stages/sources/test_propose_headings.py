@@ -43,7 +43,7 @@ def passage(text, number=0, document="d", title="Keeping Bees", section=""):
         "document_id": document,
         "source": "s",
         "title": title,
-        "section": section,
+        "section": section.split(" > ") if section else [],
         "text": text,
         "start": 0,
     }
@@ -66,7 +66,7 @@ def writer(headings=HEADINGS, sections=SECTIONS):
 def outlined(write, rows=BOOK, **options):
     kept, dropped, requests = ask(stage, rows, write, **options)
     assert not dropped
-    return [row["section"] for row in kept], kept, requests
+    return [" > ".join(row["section"]) for row in kept], kept, requests
 
 
 def figures(write, rows=BOOK, **options):
@@ -87,7 +87,7 @@ def test_structtuning_a_model_proposes_the_tree_where_there_are_no_headings():
         "Winter > Bees in winter",
         "Winter > Counted mites",
     ]
-    assert [row | {"section": ""} for row in kept] == BOOK  # nothing else is changed
+    assert [row | {"section": []} for row in kept] == BOOK  # nothing else is changed
     assert places(kept)[BOOK[2]["id"]] == ("Keeping Bees", "Honey and wax", "Spun honey")
     assert "│  ├─ Spun honey ◀" in heads(kept, STYLE, 0)[BOOK[2]["id"]]
     assert [request.task for request in requests] == ["heading"] * 6 + ["sections"]
@@ -178,7 +178,7 @@ def test_a_passage_without_a_heading_still_stands_in_its_section():
 
 
 def test_documents_with_headings_and_single_titled_passages_are_not_asked_about():
-    headed = [BOOK[0] | {"section": "Summer"}, BOOK[1]]
+    headed = [BOOK[0] | {"section": ["Summer"]}, BOOK[1]]
     alone = [passage(TEXTS[2], document="e"), passage(TEXTS[3], document="f", title="")]
     sections, _, requests = outlined(writer(), [*headed, *alone])
     assert sections == ["Summer", "", "", "Melted wax"]

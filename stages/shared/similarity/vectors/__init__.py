@@ -28,10 +28,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.context import in_turn
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.model import VllmModel
-from datagen.stage import in_turn
+from datagen.recipe.sections import VllmModel
 from datagen.stages.shared.similarity.vectors import hidden_states, tfidf
 
 Vectors = npt.NDArray[np.float32]

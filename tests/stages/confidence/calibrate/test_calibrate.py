@@ -71,7 +71,7 @@ def test_without_labels_rows_pass_unchanged_and_the_report_says_how_many_are_nee
     assert [row["id"] for row in kept] == [row["id"] for row in rows]
     assert {(row["confidence"], row["threshold"]) for row in kept} == {(None, None)}
     promise = report["instruction"]["promise"]
-    assert (promise["threshold"], promise["needed"]) == (None, 45)
+    assert (promise["threshold"], promise["needed"], promise["missing"]) == (None, 61, 61)
     assert "too few labels" in promise["why"]
 
 
@@ -103,19 +103,26 @@ def test_partitions_do_not_matter(tmp_path):
     assert {row["id"]: row["confidence"] for row in once} == {row["id"]: row["confidence"] for row in again}
 
 
-def test_only_the_rows_up_to_the_first_one_without_a_verdict_check(tmp_path):
-    """Whoever picks the rows to judge gets no promise for those that come after the first one left out."""
+def test_a_row_without_a_verdict_counts_as_wrong_and_ends_nothing(tmp_path):
+    """Whoever leaves out the wrong rows gains nothing by it."""
     rows, truth = planted(400)
-    _, all_judged = calibrate(tmp_path, rows, verdicts(truth))
+    labels = verdicts(truth)
     checks, drawn = draws(list(truth), "0")
     order = [list(truth)[index] for index in np.argsort(drawn) if checks[index]]
+    wrong = {name for name in order if not truth[name]}
+    _, all_judged = calibrate(tmp_path, rows, labels)
     assert all_judged["instruction"]["labels"]["check"] == len(order)
-    _, gap = calibrate(tmp_path, rows, [one for one in verdicts(truth) if one["id"] != order[30]])
-    assert gap["instruction"]["labels"]["check"] == 30
-    picked = [one for one in verdicts(truth) if one["verdict"] == file.RIGHT]
-    _, biased = calibrate(tmp_path, rows, picked)
-    first = next(number for number, name in enumerate(order) if not truth[name])
-    assert biased["instruction"]["labels"]["check"] == first
+    _, biased = calibrate(tmp_path, rows, [one for one in labels if one["id"] not in wrong])
+    said = biased["instruction"]["labels"]
+    assert (said["check"], said["without verdict"]) == (len(order) - len(wrong), len(wrong))
+    for name in ("threshold", "kept", "above", "right", "bound"):
+        assert biased["instruction"]["promise"][name] == all_judged["instruction"]["promise"][name]
+    # Rows behind the last one that was judged are no part of the sample.
+    _, short = calibrate(tmp_path, rows, [one for one in labels if one["id"] not in order[200:]])
+    assert (short["instruction"]["labels"]["check"], short["instruction"]["labels"]["without verdict"]) == (
+        200,
+        0,
+    )
 
 
 def test_a_row_that_could_not_be_judged_teaches_nothing_and_counts_as_not_right(tmp_path):
@@ -143,7 +150,10 @@ def test_labels_from_elsewhere_name_rows_by_what_they_say(tmp_path):
     ]
     unknown = {"question": "of another run?", "answer": "yes", "verdict": "right"}
     by_content = calibrate(tmp_path, rows, [*labels, unknown])
-    assert by_content == calibrate(tmp_path, rows, verdicts(truth))
+    kept, report = calibrate(tmp_path, rows, verdicts(truth))
+    assert report["instruction"]["labels"].pop("no row") == {"right": 0, "wrong": 0, "skip": 0}
+    assert by_content[1]["instruction"]["labels"].pop("no row") == {"right": 1, "wrong": 0, "skip": 0}
+    assert by_content == (kept, report)
 
 
 def test_scores_may_be_named_and_must_be_there(tmp_path):

@@ -8,18 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.stages.confidence.calibrate import evidence
 from datagen.stages.confidence.calibrate.combination import combine, held_out
 from datagen.stages.confidence.calibrate.promises import (
     BINS,
     Counts,
+    begin,
     bin_of,
     choose,
-    fewest,
     labels_needed,
-    lower_bound,
     promise,
     steps,
-    tail,
 )
 
 TARGET, SURE = 0.9, 0.9
@@ -31,27 +30,7 @@ def test_the_tail_is_the_binomial_sum(counts, twentieths):
     right, rows = counts
     p = Fraction(twentieths, 20)
     exact = sum(comb(rows, k) * p**k * (1 - p) ** (rows - k) for k in range(right, rows + 1))
-    assert tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
-
-
-def test_the_bound_is_that_of_clopper_and_pearson():
-    assert lower_bound(20, 20, 0.95) == pytest.approx(0.05 ** (1 / 20), abs=1e-6)
-    assert lower_bound(8, 10, 0.975) == pytest.approx(0.4439, abs=1e-4)  # lower end of the 95 % interval
-    assert lower_bound(90, 100, 0.975) == pytest.approx(0.8238, abs=1e-4)
-    assert lower_bound(0, 10, 0.9) == 0
-
-
-@pytest.mark.parametrize("precision", [0.5, 0.8, 0.9, 0.97])
-@pytest.mark.parametrize("rows", [5, 30, 100])
-def test_the_bound_covers_at_least_as_often_as_it_says(precision, rows):
-    over = [count for count in range(rows + 1) if lower_bound(count, rows, SURE) > precision]
-    missed = tail(min(over), rows, precision) if over else 0
-    assert missed <= 1 - SURE + 1e-9
-
-
-def test_fewest_is_the_first_number_that_can_carry_a_promise():
-    assert fewest(0.9, 0.9) == 22
-    assert tail(22, 22, 0.9) <= 0.1 < tail(21, 21, 0.9)
+    assert evidence.tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
 
 
 def test_thresholds_are_named_by_what_they_keep_of_all_rows():
@@ -63,12 +42,17 @@ def test_thresholds_are_named_by_what_they_keep_of_all_rows():
     assert [len(part) for part in steps(np.zeros(BINS, int))] == [0, 0]
 
 
-def test_the_sequence_begins_where_the_other_half_says_and_ends_at_the_first_failure():
-    learnt = Counts([20, 50, 80, 100], [20, 50, 77, 80])
-    passed = choose(learnt, Counts([20, 50, 80, 100], [20, 50, 79, 80]), TARGET, SURE)
-    assert passed == (1, 2)
-    failed = choose(learnt, Counts([30, 50, 80, 100], [30, 40, 80, 100]), TARGET, SURE)
-    assert failed == (1, None)  # neither the stricter one nor the laxer ones that would pass are looked at
+def test_the_sequence_begins_where_the_other_rows_say_and_ends_at_the_first_failure():
+    verdicts = [np.arange(rows) >= rows - right for rows, right in ((20, 20), (50, 50), (80, 79), (100, 80))]
+    sizes, error = [10_000] * 4, 1 - SURE
+    assert choose(1, verdicts, sizes, TARGET, error) == 2
+    failed = [verdicts[0], np.arange(50) >= 10, verdicts[2], np.ones(100, bool)]
+    # Neither the stricter one nor the laxer ones that would pass are looked at.
+    assert choose(1, failed, sizes, TARGET, error) is None
+    thresholds, others = np.array([0.98, 0.95, 0.8]), np.repeat([0.99, 0.96, 0.8], [20, 80, 100])
+    others = others, np.arange(200) % 10 < np.repeat([10, 10, 6], [20, 80, 100])
+    assert begin(others, thresholds, np.array([15, 100, 200]), TARGET, error) == 1  # 15 rows show nothing
+    assert begin(others, thresholds, np.array([140, 150, 200]), TARGET, error) == 0
 
 
 class Population:
@@ -108,14 +92,15 @@ class Population:
         return None if threshold is None else self.right[confidence >= threshold].mean()
 
 
-@pytest.mark.parametrize("labels", [150, 400])
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", [150, 800])
 def test_over_resamplings_the_promise_is_broken_no_more_often_than_promised_and_a_naive_pick_is(labels):
     population = Population()
     assert population.right.mean() < 0.8
     made = [population.promised(labels, seed) for seed in range(200)]
     broken = sum(precision is not None and precision < TARGET for _, precision in made)
     assert broken <= (1 - SURE) * 200
-    if labels == 400:
+    if labels == 800:
         assert sum(found.threshold is not None for found, _ in made) > 100  # it is a promise, not a refusal
         assert np.mean([found.kept for found, _ in made if found.kept]) > 0.3
     naive = [population.naive(labels, seed) for seed in range(200)]
@@ -141,10 +126,11 @@ def test_where_no_number_of_labels_would_do_it_says_so():
 
 
 def test_labels_needed_are_enough_in_four_of_five_draws():
-    assert labels_needed(8, 10, 1.0, TARGET, SURE) is None
-    assert labels_needed(5, 5, 1.0, TARGET, SURE) == 2 * 22  # too few to tell
-    near = labels_needed(960, 1000, 1.0, TARGET, SURE)
+    error = 1 - SURE
+    assert labels_needed(8, 10, 1.0, TARGET, error) is None
+    assert labels_needed(5, 5, 1.0, TARGET, error) == 2 * evidence.fewest(TARGET, error)  # too few to tell
+    near = labels_needed(960, 1000, 1.0, TARGET, error)
     drawn = np.random.default_rng(0).binomial(near, 0.96, 2000)
-    passed = np.mean([tail(int(right), near, TARGET) <= 1 - SURE for right in drawn])
+    passed = np.mean([evidence.passes(int(right), near, TARGET, error) for right in drawn])
     assert 0.78 < passed < 0.9
-    assert labels_needed(960, 1000, 0.5, TARGET, SURE) == 2 * near  # every second one is above the threshold
+    assert labels_needed(960, 1000, 0.5, TARGET, error) == 2 * near  # every second one is above the threshold

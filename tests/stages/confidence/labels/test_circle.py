@@ -1,14 +1,24 @@
 """Run, judge, run again: the labels of the first run carry the promise of the second, on real workers."""
 
+import html
+import io
 import json
 
 import numpy as np
+import pytest
+import rich.console
 
 from datagen.recipe.model import load_recipe
+from datagen.report.console import Console
 from datagen.run.runner import run
+from datagen.schema import fraction
+from datagen.stages.confidence.labels import file
+from datagen.stages.confidence.labels.draw import draws
 from datagen.stages.confidence.labels.session import label
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent
+
+pytestmark = pytest.mark.cluster
 
 SOURCE = '''
 import pyarrow as pa
@@ -51,7 +61,7 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
     made, rows, report = finished(tmp_path, "[]")
     assert len(rows) == 1200
     assert {(row["confidence"], row["threshold"]) for row in rows} == {(None, None)}
-    assert report["promise"]["needed"] == 22
+    assert report["promise"]["needed"] == 28
 
     truth = {row["question"]: row["answer"][0] for row in rows}
 
@@ -64,11 +74,80 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
                     self.key = truth[str(one)]
 
     person = Reader()
-    label(made.folder, tmp_path / "labels.jsonl", 450, None, key=lambda: person.key, out=person)
+    label(made, tmp_path / "labels.jsonl", 750, None, key=lambda: person.key, out=person)
     _, rows, report = finished(tmp_path, "[labels.jsonl]")
-    assert report["labels"]["learn"] == 150 and report["labels"]["check"] == 300
+    assert report["labels"]["learn"] == 250 and report["labels"]["check"] == 500
     threshold = report["promise"]["threshold"]
     assert {row["threshold"] for row in rows} == {threshold}
     kept = [row["answer"] == "right" for row in rows if row["confidence"] >= threshold]
     assert len(kept) > 200
     assert np.mean(kept) >= 0.9 > np.mean([row["answer"] == "right" for row in rows])
+
+
+LINE = (
+    RECIPE.replace(
+        "  calibrate:",
+        """  measure:
+  calibrate:""",
+    )
+    + """  hold_back:
+    use: curate
+    min: {confidence: {instruction: threshold}, words: {}}
+  mix: {validation: 0}
+  handoff:
+"""
+)
+
+
+def line(folder, labels, tail=""):
+    (folder / "recipe.yaml").write_text(
+        LINE.replace("LABELS", labels).replace("source.py", f"source{tail}.py")
+    )
+    (folder / f"source{tail}.py").write_text(
+        SOURCE.replace(
+            'row | {"p_true": score}', 'row | {"p_true": score, "prompt": chat(row["question"], None)}'
+        )
+        .replace("import EXAMPLES,", "import EXAMPLES, chat,")
+        .replace("1200", tail or "1200")
+    )
+    console = Console()
+    console._out = rich.console.Console(file=io.StringIO(), width=200, highlight=False)
+    made = run(load_recipe(folder / "recipe.yaml"), folder / "outputs", console)
+    console.summarize(made)
+    card = (
+        (made.folder / "handoff" / "README.md").read_text().split("## What is promised")[1].split("\n## ")[0]
+    )
+    report = html.unescape((made.folder / "report.html").read_text())
+    return made, console._out.file.getvalue(), report, " ".join(card.split())
+
+
+def test_console_report_and_card_say_what_is_held_back_and_what_is_promised_of_the_hand_off(tmp_path):
+    made, console, report, card = line(tmp_path, "[]")
+    held = "1,200 rows are held back: no limit of confidence is known for them (instruction: 28 rows need a verdict)"
+    assert made.stage_record("hold_back")["dropped"] == {"held back": 1200}
+    assert console.count(held) == 2 and held in report and held in card  # with the stage, and at the end
+    assert "instruction: nothing is promised of 0 rows" in card
+
+    ids = [str(number) for number in range(1200)]
+    truth = {name: fraction("truth", name) < fraction("score", name) ** 0.3 for name in ids}
+    labels = [{"id": name, "verdict": "right" if truth[name] else "wrong"} for name in ids]
+    draw = dict(zip(ids, draws(ids, "0")[1].tolist(), strict=True))
+    file.write([one for one in labels if draw[one["id"]] < 0.75], tmp_path / "labels.jsonl")
+    made, console, report, card = line(tmp_path, "[labels.jsonl]")
+    rows = [row for path in parts(made.stage_folder("handoff")) for row in read_part(path).to_pylist()]
+    assert np.mean([row["answer"] == "right" for row in rows]) >= 0.9
+    said = json.loads((made.stage_folder("handoff") / "promises.json").read_text())[0]
+    assert (said["rows"], said["others"], said["release"]) == (len(rows), 0, made.folder.name)
+    assert f"of {len(rows):,} rows at least 90 % are right" in card
+    assert f"{said['judged']:,} randomly drawn rows that were judged, {said['right']:,} of them right" in card
+    assert f"in run {made.folder.name}" in card and "at most 10 % of draws" in card
+    assert "held back" not in console + card and f"{100 * said['bound']:.1f} %" in report
+
+    made, console, report, card = line(tmp_path, "[labels.jsonl]", tail="1260")
+    [again] = json.loads((made.stage_folder("handoff") / "promises.json").read_text())
+    assert (again["release"], again["rows"], again["others"]) == (
+        said["release"],
+        said["rows"],
+        0,
+    )  # the old rows, as promised; the new ones are held back
+    assert "60 rows came after" in card and "60 rows are held back" in console

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.confidence.labels.draw import draws, group_of, sample
+from datagen.stages.confidence.labels.draw import draws, gaps_first, group_of, sample
 
 
 def table(count, kind="instruction", task="qa", start=0):
@@ -64,3 +64,16 @@ def test_the_sample_does_not_depend_on_partitions_and_grows_at_its_end(count, mo
     longer = sample([rows], ["instruction"], most + 2, "0")
     expected = [name for name in whole if checks[name]]
     assert [name for name in longer if checks[name]][: len(expected)] == expected
+
+
+def test_rows_that_the_sample_has_gone_past_are_asked_for_first():
+    ids = [str(number) for number in range(300)]
+    checks, drawn = draws(ids, "0")
+    order = [ids[place] for place in np.argsort(drawn) if checks[place]]
+    judged, gaps, beyond = order[1:60:2], order[0:60:2], order[60:70]
+    teach = [ids[place] for place in np.flatnonzero(~checks)[:20]]
+    rows = [{"id": name} for pair in zip(teach[:10], beyond, strict=True) for name in pair]
+    rows += [{"id": name} for name in gaps]
+    found = [row["id"] for row in gaps_first([*judged, *teach[10:]], rows, "0")]
+    assert found == [*gaps, *(row["id"] for row in rows[:20])]
+    assert [row["id"] for row in gaps_first([], rows, "0")] == [row["id"] for row in rows]

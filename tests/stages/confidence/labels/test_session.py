@@ -9,6 +9,7 @@ import pytest
 import rich.console
 
 from datagen.errors import UserError
+from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import draws
@@ -37,7 +38,7 @@ def run(tmp_path):
 def judge(run, keys, rows=8, **options):
     """Press keys and return the labels and what was shown."""
     out = rich.console.Console(file=io.StringIO(), width=100, force_terminal=True, highlight=False)
-    label(run, None, rows, None, key=iter(keys).__next__, out=out, **options)
+    label(open_run(run), None, rows, None, key=iter(keys).__next__, out=out, **options)
     path = run / "labels.jsonl"
     return (file.read(path) if path.exists() else []), out.file.getvalue()
 
@@ -93,7 +94,7 @@ def test_what_a_row_says_neither_commands_the_terminal_nor_the_browser(run, tmp_
     assert "\x1b[2J" not in shown and "\x1b]0;" not in shown and "\x07" not in shown
     assert "[bold]x[/]" in shown
     page = tmp_path / "page.html"
-    label(run, None, 8, page)
+    label(open_run(run), None, 8, page)
     scripts = Scripts(page.read_text())
     assert len(scripts.found) == 2
     rows = json.loads(scripts.found[0])
@@ -103,7 +104,7 @@ def test_what_a_row_says_neither_commands_the_terminal_nor_the_browser(run, tmp_
 def test_the_page_shows_the_rows_that_are_left_and_writes_the_same_labels(run, tmp_path):
     labels, _ = judge(run, "rrq")
     page = tmp_path / "page.html"
-    label(run, None, 8, page)
+    label(open_run(run), None, 8, page)
     scripts = Scripts(page.read_text())
     rows = json.loads(scripts.found[0])
     assert len(rows) == 6 and not {row["id"] for row in rows} & {one["id"] for one in labels}
@@ -114,12 +115,12 @@ def test_the_page_shows_the_rows_that_are_left_and_writes_the_same_labels(run, t
 
 def test_a_folder_that_is_no_run_and_a_run_without_the_table(run, tmp_path):
     with pytest.raises(UserError, match="is not a run"):
-        label(tmp_path, None, 8, None)
+        label(open_run(tmp_path), None, 8, None)
     with pytest.raises(UserError, match="stages/mine holds no table"):
-        label(run, None, 8, None, stage="mine")
+        label(open_run(run), None, 8, None, stage="mine")
     (run / "stages" / "score" / "stage.json").unlink()
     with pytest.raises(UserError, match="no table of calibrate or score"):
-        label(run, None, 8, None)
+        label(open_run(run), None, 8, None)
 
 
 class Scripts(html.parser.HTMLParser):

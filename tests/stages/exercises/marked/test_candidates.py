@@ -12,7 +12,7 @@ KNOWN = language_of("en")
 
 
 def found(text, most=99):
-    passage = Passage({"id": "p", "title": "", "section": "", "text": text}, KNOWN)
+    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, KNOWN)
     return candidates(passage, most)
 
 
@@ -150,7 +150,7 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=60).map("".join)))
 @settings(max_examples=150, deadline=None)
 def test_every_answer_stands_in_its_sentence_and_that_in_the_passage(text):
-    passage = Passage({"id": "p", "title": "", "section": "", "text": text}, KNOWN)
+    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, KNOWN)
     taken = candidates(passage, 5)
     assert len(taken) == len(set(taken)) <= 5
     lines = {line for _, line in passage.sentences}

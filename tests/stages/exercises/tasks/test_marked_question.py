@@ -24,7 +24,7 @@ ANSWER = "Baron Holz"
 
 
 def passage(text, document="d", index=0):
-    row = {"document_id": document, "source": "s", "title": "", "section": "", "text": text, "start": 0}
+    row = {"document_id": document, "source": "s", "title": "", "section": [], "text": text, "start": 0}
     return row | {"id": content_id(text), "end": len(text), "index": index}
 
 
@@ -182,8 +182,8 @@ def test_a_question_is_kept_once():
 
 
 def test_the_neighbour_is_the_next_passage_that_does_not_hold_the_answer():
-    neighbours = Neighbours([Passage(row, KNOWN) for row in ROWS])
     first, second, third = (Passage(row, KNOWN) for row in ROWS)
+    neighbours = Neighbours([first, second, third])
     assert neighbours.of(first, ANSWER).text == SECOND
     assert neighbours.of(second, ANSWER).text == THIRD  # FIRST holds it
     assert neighbours.of(first, "reading room").text == THIRD

@@ -79,6 +79,7 @@ def place_of(pair):
     return next(place for place, option in enumerate(options) if SOUND["answer"] in option)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.uuids())
 def test_every_letter_is_right_equally_often_whatever_the_set(drawn):

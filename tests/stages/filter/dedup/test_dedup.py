@@ -18,8 +18,8 @@ from datagen.errors import UserError
 from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.stage import Partitions
 from datagen.stages.filter.dedup import Options, passages, stage
-from datagen.stages.filter.dedup.minhash import found
 from datagen.stages.handoff.mix import stage as mix
+from datagen.stages.shared.similarity.minhash import found
 from tests.support.rows import context, example, partitions, put_through
 
 WORDS = [
@@ -283,6 +283,7 @@ def test_a_thousand_copies_leave_one(text):
     assert len(kept) == 2 and len(dropped) == 999
 
 
+@pytest.mark.slow
 def test_a_million_copies_leave_one(tmp_path):
     count, size = 1_000_000, 100_000
     tables = [
@@ -369,6 +370,7 @@ POOL = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(POOL, max_size=14, unique_by=lambda row: row["id"]),

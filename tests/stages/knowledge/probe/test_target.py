@@ -8,6 +8,8 @@ from datagen.store.parquet import parts, read_part
 from tests.support import scribe
 from tests.support.toys import Silent
 
+pytestmark = pytest.mark.cluster
+
 RECIPE = """
 name: atlas
 corpus: [{path: atlas}]

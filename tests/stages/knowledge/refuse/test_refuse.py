@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.prompt import load
+from datagen.prompt import Prompt, load
+from datagen.request import Reject
 from datagen.stages.knowledge.refuse import stage
 from datagen.stages.knowledge.refuse.wording import decline
+from datagen.stages.shared.language.matching import words
+from datagen.stages.shared.language.rules import language_of
 from tests.support.asked import ask
 from tests.support.probes import SILENCE, knowledge, passage, probe
 
@@ -256,27 +259,96 @@ def test_the_form_multisample_gives_each_sample_a_row():
     assert [kind for kind, _ in put("multisample", "always").values()] == ["instruction"] * 4
 
 
-@pytest.mark.parametrize("name", ["does_not_know", "not_in_context"])
-def test_refusals_are_worded_in_many_ways(name):
-    """Of ten refusals no two begin with the same clause, but in one ten of twenty."""
-    said = [decline(load(f"refusals/{name}"), "0", f"question {n}") for n in range(5_000)]
-    clauses = Counter(re.split(r"[,:.]", text)[0] for text in said)
-    alike = sum(count * (count - 1) for count in clauses.values())  # pairs of so many that begin the same
-    assert 45 * alike / (len(said) * (len(said) - 1)) < 0.05
-    assert len(set(said)) > 0.9 * len(said)
-    for text in said:
-        assert not re.search(r"sorry|apolog|regret|afraid|unfortunately", text, re.IGNORECASE)
-        assert text[0].isupper() and text[-1] in ".!"
-        assert "{" not in text and "  " not in text
+WORDINGS = ["does_not_know", "not_in_context", "does_not_know.de", "not_in_context.de"]
 
 
-def test_a_refusal_may_say_where_to_look_but_not_in_which_folder():
+@pytest.mark.parametrize("name", WORDINGS)
+def test_refusals_are_whole_sentences_and_vary(name):
+    fields = load(f"refusals/{name}").fields
+    assert len(set(fields["sentences"])) == len(fields["sentences"]) >= 60
+    wording, language = load(f"refusals/{name}"), language_of(name.partition(".")[2] or "en")
+    refusals = Counter(decline(wording, "0", f"question {n}", language=language) for n in range(5_000))
+    openings = Counter()
+    for text, count in refusals.items():
+        (sentence,) = (known for known in fields["sentences"] if text.startswith(known))
+        openings[sentence] += count
+        assert text[len(sentence) :].strip() in fields["pointers"]
+    assert set(openings) == set(fields["sentences"])
+    assert max(openings.values()) < 0.03 * 5_000
+    for text in [*fields["sentences"], *filter(None, fields["pointers"])]:
+        assert not re.search(
+            r"sorry|apolog|regret|afraid|unfortunately|leider|entschuldig", text, re.IGNORECASE
+        )
+        assert re.fullmatch(r"[A-ZÄÖÜ“„{].*[.!]", text) and "  " not in text
+
+
+def test_a_refusal_may_name_the_document_by_its_title():
     rows = [probe(n % 10, "unknown", id=str(n), question=f"How long is river {n}?") for n in range(50)]
+    for row in rows:
+        row["lineage"]["title"] = "Rivers of Europe"
     said = texts(ask(stage, rows, judge)[0], "does_not_know")
-    assert sum("rivers of Europe" in text for text in said) > 10
+    assert sum("“Rivers of Europe”" in text for text in said) > 10
     assert not any("library" in text or ".txt" in text for text in said)
     kept = ask(stage, rows, judge, point=False)[0]
-    assert not any("rivers of Europe" in row["answer"] for row in kept)
+    assert not any("Rivers of Europe" in row["answer"] for row in kept)
+
+
+@pytest.mark.parametrize("title", ["", "  ", "§ 101", "12", None, "A heading that is a sentence " * 6])
+def test_a_title_that_says_nothing_is_not_named(title):
+    rows = [probe(0, "unknown", id=str(n), question=f"How long is river {n}?") for n in range(50)]
+    for row in rows:
+        row["lineage"]["title"] = title
+    assert not any("“" in row["answer"] for row in ask(stage, rows, judge)[0])
+
+
+@pytest.mark.parametrize(
+    ("title", "answer"),
+    [
+        ("Typing", "See typing"),  # the title is part of the answer
+        ("The typing module", "typing"),  # and the answer of the title
+        ("TYPING", "typing"),
+        ("Rivers: the Amstel", "the Amstel."),
+    ],
+)
+def test_no_refusal_points_to_its_answer(title, answer):
+    rows = [probe(0, "unknown", id=str(n), question=f"Where is it {n}?", answer=answer) for n in range(100)]
+    for row in rows:
+        row["lineage"]["title"] = title
+    kept = ask(stage, rows, judge)[0]
+    assert len(kept) == 200
+    for row in kept:  # refusals, and the chosen sides of preferences
+        assert title.casefold() not in row["answer"].casefold()
+
+
+@given(
+    st.one_of(
+        st.sampled_from([text for name in WORDINGS for text in load(f"refusals/{name}").fields["sentences"]]),
+        st.sampled_from(
+            ["the text", "passage", "I", "answer", "know", "it", "source", "a", "", "?", "nicht"]
+        ),
+        st.text(max_size=12),
+    ),
+    st.text(max_size=20),
+    st.sampled_from(WORDINGS),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_refusal_contains_the_answer(answer, title, name):
+    wording, language = load(f"refusals/{name}"), language_of(name.partition(".")[2] or "en")
+    try:
+        text = decline(wording, "0", answer, language=language, source=title, secrets=[answer, None])
+    except Reject as why:
+        assert why.reason == "every refusal would contain the answer"
+        return
+    said = " ".join(words(answer, language=language))
+    assert not said or f" {said} " not in f" {' '.join(words(text, language=language))} "
+
+
+def test_a_question_whose_answer_every_refusal_contains_is_dropped():
+    row = probe(0, "unknown", answer="not")
+    wording = {"sentences": ["I do not know.", "That is not known to me."], "pointers": [""]}
+    short = Prompt("refusals/short", "hash", wording)
+    with pytest.raises(Reject, match="every refusal would contain the answer"):
+        decline(short, "0", language=language_of("en"), secrets=[row["answer"]])
 
 
 def test_an_injected_instruction_stays_inside_its_fence():

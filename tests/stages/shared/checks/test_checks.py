@@ -32,7 +32,7 @@ without executing the "else" clause's suite. It was added in 1991.
 
 
 def passage(text=TEXT, title="Compound statements", words=WORDS):
-    return Passage({"id": "p", "title": title, "section": "", "text": text}, words)
+    return Passage({"id": "p", "title": title, "section": [], "text": text}, words)
 
 
 def refused(check, *given, **options):

@@ -19,7 +19,7 @@ ONE = [Exercise("true_false", "Is it so?", "Yes")]
 
 
 def passage(text="Bees sleep.", **fields):
-    return {"id": "p", "title": "Bees", "section": "", "text": text, **fields}
+    return {"id": "p", "title": "Bees", "section": [], "text": text, **fields}
 
 
 @given(
@@ -91,17 +91,17 @@ def test_renderings_differ_between_texts_and_not_between_runs():
 
 
 def test_the_source_line_holds_title_and_section_once_each():
-    row = passage(section="Bees > Winter > Sleep")
+    row = passage(section=["Bees", "Winter", "Sleep"])
     assert bind(row, ONE, PLAIN, 0) == "<Bees > Winter > Sleep>\n\nBees sleep.\n\n1: Is it so? = Yes"
     assert bind(passage(title=None, section=None), ONE, PLAIN, 0) == "Bees sleep.\n\n1: Is it so? = Yes"
 
 
 def test_the_source_line_gives_no_answer_away_and_does_not_repeat_the_first_line():
     asked = [Exercise("title", "What is the heading?", "Sleep")]
-    assert bind(passage("Z", section="3. Winter > 3.1. Sleep"), asked, PLAIN, 0).startswith(
+    assert bind(passage("Z", section=["3. Winter", "3.1. Sleep"]), asked, PLAIN, 0).startswith(
         "<Bees > 3. Winter>\n"
     )
-    assert bind(passage("§ 3.1. Sleep\nZ", section="Sleep"), ONE, PLAIN, 0).startswith("<Bees>\n")
+    assert bind(passage("§ 3.1. Sleep\nZ", section=["Sleep"]), ONE, PLAIN, 0).startswith("<Bees>\n")
 
 
 def test_every_layout_shows_question_and_answer():

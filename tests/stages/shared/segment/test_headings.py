@@ -13,7 +13,13 @@ PLAIN = {"places": ["{tree}\n@{path}"]}
 
 
 def passage(number, section="", text="Bees sleep in winter.", title="Bees", document="d"):
-    row = {"id": f"p{number}", "document_id": document, "title": title, "section": section, "text": text}
+    row = {
+        "id": f"p{number}",
+        "document_id": document,
+        "title": title,
+        "section": section.split(" > ") if section else [],
+        "text": text,
+    }
     return row | {"index": number}
 
 

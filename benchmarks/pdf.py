@@ -1,0 +1,100 @@
+"""
+What is read from a PDF, against the same text in another format.
+
+``python -m benchmarks.pdf BOOK.pdf BOOK.epub`` (or .html, .txt, a folder of HTML pages)
+
+* sequences: share of the reference's runs of six words (of six characters, where the script has no blanks)
+  that the PDF's text holds, punctuation and case aside;
+* headings: share of the reference's headings that are headings in the text, and heading lines for each
+  heading of the reference;
+* speed: pages in a second of processor time, the best of three.
+"""
+
+import argparse
+import re
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from lxml import etree, html
+
+from datagen.stages.sources.ingest.pdf import read_pdf
+from datagen.stages.sources.ingest.pdf.headings import fold, without_number
+
+RUN = 6
+PAGE = re.compile(r"\.x?html?$")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+HEADING = re.compile(r"^#{1,6} (.*)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def main() -> None:
+    """Compare and print."""
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    arguments.add_argument("pdf", type=Path)
+    arguments.add_argument("reference", type=Path)
+    given = arguments.parse_args()
+    data = given.pdf.read_bytes()
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        text = read_pdf(data)
+        seconds.append(time.process_time() - start)
+    book, titles = reference(given.reference)
+    print(f"sequences {found(book, text.markdown):.3f}")
+    written = [key(title) for title in HEADING.findall(FENCED.sub("", text.markdown))]
+    wanted = [key(title) for title in titles]
+    right = sum((Counter(written) & Counter(wanted)).values())
+    if wanted:
+        share, each = right / len(wanted), len(written) / len(wanted)
+        print(f"headings {right}/{len(wanted)} = {share:.3f}, {each:.2f} lines each")
+    pages = text.metadata["pages"]
+    print(f"{pages} pages, {pages / min(seconds):.0f} pages/s; {text.metadata}")
+
+
+def key(title: str) -> str:
+    """Write a heading in the form that is compared."""
+    return fold(without_number(title.rstrip("¶#")))
+
+
+def found(book: str, text: str) -> float:
+    """Measure the share of a book's runs of words that a text holds."""
+    wanted, seen = runs(book), runs(text)
+    return sum(min(count, seen[run]) for run, count in wanted.items()) / max(wanted.total(), 1)
+
+
+def runs(text: str) -> Counter[tuple[str, ...]]:
+    """Count a text's runs of words."""
+    words = WORD.findall(text.casefold())
+    return Counter(zip(*(words[start:] for start in range(RUN)), strict=False))
+
+
+def reference(path: Path) -> tuple[str, list[str]]:
+    """Read the text and the headings of the reference."""
+    if path.suffix == ".epub":
+        with zipfile.ZipFile(path) as book:
+            names = [
+                name for name in book.namelist() if name.endswith((".xhtml", ".html")) and "nav" not in name
+            ]
+            pages = [book.read(name) for name in names]
+    elif path.is_dir():
+        pages = [page.read_bytes() for page in sorted(path.glob("*.html"))]
+    elif path.suffix in (".html", ".htm"):
+        pages = [path.read_bytes()]
+    else:
+        return path.read_text(), []
+    texts, titles = [], []
+    for page in pages:
+        tree = html.document_fromstring(page, html.HTMLParser(encoding="utf-8"))
+        etree.strip_elements(tree, etree.Comment, "script", "style", "head", "nav", with_tail=False)
+        for heading in tree.iter("h1", "h2", "h3", "h4", "h5", "h6"):
+            titles.append(" ".join(heading.text_content().split()))
+        for block in tree.iter("p", "li", "dt", "dd", "td", "th", "pre", "div", "h1", "h2", "h3", "h4", "br"):
+            block.tail = f"\n{block.tail or ''}"
+        texts.append(tree.text_content())
+    return "\n".join(texts), titles
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""
+Many requests against a server that mixes all faults: none lost, none answered twice, and an end.
+
+``python -m benchmarks.soak --requests 20000``. Most requests meet faults that pass; some are rejected, and
+some fail whenever they are asked. The server also goes away for a while. Everything goes the way of a run:
+engine room, journal, completions table.
+"""
+
+import argparse
+import asyncio
+import gzip
+import json
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiohttp import web
+
+from datagen.engines import http, openai, pace
+from datagen.engines.identity import circumstances, identify
+from datagen.engines.pool import EngineRoom
+from datagen.recipe.sections import OpenAIModel
+from datagen.request import Completion, Request
+from datagen.schema import content_id, fraction
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+
+POISON, REJECTED = 0.003, 0.01  # shares of requests that always fail, and that are rejected
+FAULTY = 0.35  # share of replies that are some fault
+TIMEOUT = 2.0  # seconds
+AWAY = 1.0  # seconds for which the server is away, once
+
+
+def proper(text: str) -> dict[str, object]:
+    """Write a proper reply."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
+
+
+BOMB = gzip.compress(bytes(http.MOST_BYTES + 1000))
+FAULTS: tuple[tuple[int, bytes, dict[str, str]], ...] = (
+    (429, b"slow down", {}),
+    (429, b'{"error": {"message": "slow down", "code": 429}}', {"Retry-After": "0.02"}),
+    (500, b"CUDA error", {}),
+    (502, b"<html>bad gateway</html>", {}),
+    (503, b'{"error": "overloaded"}', {}),
+    (200, b'{"error": {"message": "Rate limit exceeded", "code": 429}}', {}),
+    (200, b'{"object": "error", "message": "engine is overloaded"}', {}),
+    (200, b"<html>a page</html>", {}),
+    (200, b"", {}),
+    (200, b"null", {}),
+    (200, b"[" * 100_000, {}),
+    (200, b'{"choices": []}', {}),
+    (200, json.dumps(proper("x") | {"choices": [{"message": {"content": 7}}]}).encode(), {}),
+    (200, json.dumps(proper("x") | {"choices": [{"message": {}, "finish_reason": "error"}]}).encode(), {}),
+    (200, BOMB, {"Content-Encoding": "gzip"}),
+    (200, gzip.compress(b"{}" * 9000)[:50], {"Content-Encoding": "gzip"}),
+    (200, b"no gzip", {"Content-Encoding": "gzip"}),
+    (200, b"{}", {"Content-Encoding": "br"}),
+)
+ODD = ({"usage": None}, {"usage": {"prompt_tokens": "10", "completion_tokens": 1e30}}, {"usage": [1]})
+
+
+class Server:
+    """The server; it counts the proper answers that it gave to each request."""
+
+    def __init__(self, seed: str = "") -> None:
+        self._seed, self.asked = seed, Counter[str]()
+        self.given = Counter[str]()
+        self.port, self._back = 0, 0.0
+        self._loop = asyncio.new_event_loop()
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._handle)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if time.monotonic() < self._back and request.transport is not None:
+            request.transport.abort()
+            return web.Response()
+        said = (await request.json())["messages"][-1]["content"]
+        self.asked[said] += 1
+        attempt = str(self.asked[said])
+        if said.startswith("question"):
+            kind = kind_of(said)
+            if kind == "poison":
+                return web.Response(status=500, text="this prompt kills me")
+            if kind == "rejected":
+                return web.Response(status=400, text='{"error": {"message": "context length exceeded"}}')
+        if fraction(self._seed, said, attempt) < FAULTY:
+            return await self._fail(request, int(content_id(self._seed, attempt, said)[:6], 16))
+        self.given[said] += 1
+        odd = ODD[self.asked[said] % len(ODD)] if fraction(said, "odd") < 0.1 else {}
+        return web.json_response(proper(f"answer to {said}") | odd)
+
+    async def _fail(self, request: web.Request, number: int) -> web.StreamResponse:
+        which = number % (len(FAULTS) + 3)
+        if which < len(FAULTS):
+            status, body, headers = FAULTS[which]
+            return web.Response(status=status, body=body, headers=headers)
+        if which == len(FAULTS) and number % 5 == 0:
+            await asyncio.sleep(2 * TIMEOUT)
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        if which == len(FAULTS) + 1:  # half an answer
+            await response.prepare(request)
+            await response.write(json.dumps(proper("half")).encode()[:40])
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Serve from a thread of its own; gives the address."""
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        try:
+            yield f"http://127.0.0.1:{self.port}/v1"
+        finally:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+
+    async def _start(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = int(self._runner.addresses[0][1])
+
+    def restart(self) -> None:
+        """Be away for a while: every connection is lost."""
+        self._back = time.monotonic() + AWAY
+
+
+def kind_of(question: str) -> str:
+    """Say what becomes of a request: answered, rejected or poison."""
+    share = fraction("kind", question)
+    return "poison" if share < POISON else "rejected" if share < POISON + REJECTED else "answered"
+
+
+def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
+    """
+    Ask so many requests, and count what came of them; `answers_lost` on the way, such as in the restart.
+
+    Raises
+    ------
+    AssertionError
+        When a request is lost, stored twice, or not what it should have become.
+    """
+    openai.FIRST_PAUSE, openai.LONGEST_PAUSE, pace.FIRST_PAUSE = 0.02, 0.5, 0.1  # not hours
+    server = Server()
+    questions = [f"question {n}" for n in range(number)]
+    started = time.monotonic()
+    with server.running() as url:
+        spec = OpenAIModel(
+            engine="openai", model="m", base_url=url, window=window, retries=12, timeout=TIMEOUT, patience=120
+        )
+        who, here = identify(spec), circumstances(spec)
+        requests = {}
+        for question in questions:
+            request = Request(question, [{"role": "user", "content": question}], "p", "0", "t")
+            requests[request.key(who)] = request
+        journal, room = Journal(folder, "soak"), EngineRoom()
+        stored, failed = Counter[str](), dict[str, str]()
+
+        def keep(completion: Completion) -> None:
+            stored[completion.key] += 1
+            journal.append(replace(completion, circumstances=here) if completion.error else completion)
+            if sum(stored.values()) == number // 3:
+                server.restart()
+
+        room.generate("soak", spec, who, requests.items(), keep, failed.__setitem__)
+        room.close()
+        journal.close()
+    store = Completions(folder, here)
+    store.settle()
+    found = store.find(list(requests))
+    became = Counter[str]()
+    for key, request in requests.items():
+        kind = kind_of(request.row)
+        became[kind] += 1
+        assert stored[key] + (key in failed) == 1, f"{request.row} came {stored[key]} times"
+        if kind == "poison":
+            assert "this prompt kills me" in failed[key]
+        elif kind == "rejected":
+            assert found[key].finish == "error" and "context length" in found[key].error
+        else:
+            assert found[key].text == f"answer to {request.row}", found[key]
+            assert server.given[request.row] > 0
+    missing = store.missing(pa.array(list(requests)))
+    assert pc.sum(missing).as_py() == len(failed), "what failed is asked again, and nothing else"
+    repeated = sum(server.given.values()) - became["answered"] - server.given["Say yes."]
+    took = {
+        "sent": sum(server.asked.values()),
+        "answers_lost": repeated,
+        "seconds": time.monotonic() - started,
+    }
+    return {**became, **took}
+
+
+def main() -> None:
+    """Print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=20_000)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in soak(parser.parse_args().requests, Path(folder)).items():
+            print(f"{name:14} {value:>10,.0f}")
+
+
+if __name__ == "__main__":
+    main()

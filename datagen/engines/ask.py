@@ -1,0 +1,78 @@
+"""Asking a model outside a run: each request once, with the answers kept in a folder."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from datagen.engines.identity import circumstances, identify
+from datagen.engines.pool import EngineRoom
+from datagen.recipe.sections import Model
+from datagen.request import Answer, Completion, Request, separated
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+ASKER = "asker"  # names the journal, and the engine in its room
+
+
+class Asker:
+    """
+    Answers requests with one model; answers that are kept in the folder are not asked for again.
+
+    The engine is started by the first request without an answer, and closed at the end of a ``with`` block.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    folder
+        Where answers are kept.
+    """
+
+    def __init__(self, spec: Model, folder: Path) -> None:
+        self._spec, self._identity = spec, identify(spec)
+        self._store = Completions(folder, circumstances(spec))
+        self._room: EngineRoom | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._room is not None:
+            self._room.close()
+            self._room = None
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer requests, in their order; one that kept failing has the failure as its completion."""
+        failures: dict[str, str] = {}
+        keyed = {request.key(self._identity): request for request in requests}
+        missing = self._store.missing(pa.array(list(keyed), pa.string())).to_pylist()
+        wanted = [item for item, gone in zip(keyed.items(), missing, strict=True) if gone]
+        if wanted:
+            self._room = self._room or EngineRoom()
+            journal = Journal(self._store.folder, ASKER)
+
+            def keep(completion: Completion) -> None:
+                here = circumstances(self._spec) if completion.error else ""
+                journal.append(replace(completion, circumstances=here))
+
+            try:
+                self._room.generate(
+                    ASKER, self._spec, self._identity, wanted, keep, failures.__setitem__, log.warning
+                )
+            finally:
+                journal.close()
+                self._store.settle()
+        completions = self._store.find(list(keyed))
+        name, revision = self._identity.name, self._identity.revision
+        for key, why in failures.items():
+            completions.setdefault(key, Completion(key, "", "error", name, revision, error=why))
+        return [Answer(request, separated(completions[request.key(self._identity)])) for request in requests]

@@ -1,0 +1,99 @@
+"""The JSON body of ``POST chat/completions``: from a request, a model's settings and its server's dialect."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datagen.recipe.sections import OpenAIModel
+from datagen.request import Request
+
+TOP_LOGPROBS = 20  # the most that the protocol allows
+EFFORTS = ((2048, "low"), (8192, "medium"))  # up to a budget of so many tokens; above: high
+
+
+class Dialect:
+    """
+    What the parameters are called on one server. It begins as most take them, and learns from refusals.
+
+    Only what changes nothing of the answer is put otherwise; a server that does not take a temperature or a
+    schema needs the user's word for it (``options``).
+    """
+
+    def __init__(self) -> None:
+        self.logprobs = True
+        self.limit = "max_tokens"
+        self.thinking = "chat_template_kwargs"
+
+    def learn(self, body: Mapping[str, Any], refusal: str, choosing: bool) -> None:
+        """
+        Learn from the refusal of a body how else to say the same.
+
+        `choosing` says that the answer is read from the log probabilities.
+        """
+        if "max_completion_tokens" in refusal and "max_tokens" in body:
+            self.limit = "max_completion_tokens"
+        elif "chat_template_kwargs" in refusal and "chat_template_kwargs" in body:
+            self.thinking = "reasoning_effort"
+        elif "logprobs" in refusal and "logprobs" in body and not choosing:
+            self.logprobs = False
+
+
+def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None) -> dict[str, Any]:
+    """Translate a request. The model's ``options`` come last and replace what is here; null leaves it out."""
+    dialect = dialect or Dialect()
+    sampling, thinking = request.sampling, spec.thinking
+    room = thinking if isinstance(thinking, int) else 0  # beside the answer's
+    body: dict[str, Any] = {
+        "model": spec.model,
+        "messages": request.messages,
+        dialect.limit: (1 if request.choices else sampling.max_tokens) + room,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.repetition_penalty != 1:  # not in the protocol, but vLLM and others take it
+        body["repetition_penalty"] = sampling.repetition_penalty
+    if dialect.logprobs or request.choices:
+        body["logprobs"] = True
+    if request.choices:
+        body["top_logprobs"] = TOP_LOGPROBS
+    if request.schema is not None:
+        schema = {"name": "answer", "schema": strict(request.schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if thinking is not None:
+        body |= _thinking(thinking, dialect.thinking)
+    return _with_options(body, spec.options)
+
+
+def _thinking(thinking: str | int, way: str) -> dict[str, Any]:
+    """Turn reasoning off, or bound it, as vLLM and SGLang are told, or as OpenAI is."""
+    if way == "reasoning_effort":
+        if thinking == "off":
+            return {"reasoning_effort": "none"}
+        return {"reasoning_effort": next((word for most, word in EFFORTS if int(thinking) <= most), "high")}
+    if thinking == "off":  # templates of Qwen and GLM read the one, of DeepSeek and Granite the other
+        return {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+    return {
+        "chat_template_kwargs": {"enable_thinking": True, "thinking": True, "thinking_budget": thinking},
+        "thinking_token_budget": thinking,
+    }
+
+
+def _with_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in options.items() if name not in ("extra_body", "extra_headers")}
+    given |= options.get("extra_body") or {}
+    if "max_completion_tokens" in given:
+        body.pop("max_tokens", None)
+    return {name: value for name, value in (body | given).items() if value is not None}
+
+
+def strict(schema: Any) -> Any:
+    """Close every object of a JSON schema: all its properties and no others, as strict servers demand."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: strict(part) for name, part in schema.items()}
+    if isinstance(schema.get("properties"), dict):
+        closed |= {"additionalProperties": False, "required": list(schema["properties"])}
+    return closed

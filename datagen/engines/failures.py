@@ -1,0 +1,124 @@
+"""
+What may come of a request in place of a completion, and how a server's words are sorted into it.
+
+A *rejected request* is refused for good: it is stored with the server's message, and asked again when what
+may have caused it has changed. Everything else is a *transient failure*, is tried again, and is never
+stored. `Unanswered` is what a request meets that kept failing while others were answered.
+"""
+
+import re
+from typing import Any
+
+BUSY = {425, 429, 503, 529}
+AWAY = {502, 504, 520, 521, 522, 523, 524, 530}  # said by a proxy, of the server behind it
+AT_FAULT = {400, 406, 411, 413, 414, 415, 416, 418, 422, 451}  # the request itself
+ADVICE = {  # of statuses that mostly concern every request
+    401: "set the key in the environment variable {key}",
+    402: "the account of the key in {key} has nothing left",
+    403: "the key in {key} may not use this model",
+    404: "check the recipe's base_url, which often ends in /v1, and model",
+    405: "check the recipe's base_url, which often ends in /v1",
+}
+_BUSY_WORDS = re.compile(
+    r"rate.?limit|too many requests|overload|over.?capacity|at capacity|throttl|try again|temporar"
+    r"|unavailable|resource.?exhausted|server busy|queue (?:is )?full|slow.?down|timed? ?out",
+    re.IGNORECASE,
+)
+_NO_MONEY = re.compile(
+    r"insufficient.?(?:quota|balance|credit|funds)|exceeded your current quota|billing", re.IGNORECASE
+)
+_KEY_WORDS = re.compile(r"api.?key|authenticat|unauthori[sz]ed|permission", re.IGNORECASE)
+_FAULT_WORDS = re.compile(
+    r"context.?length|maximum.{0,30}(?:context|length|tokens)|too long|content.?(?:filter|policy|management)"
+    r"|invalid.?(?:request|parameter|argument|value)|unsupported|not supported|moderation|bad.?request",
+    re.IGNORECASE,
+)
+
+
+class Failure(Exception):
+    """Any failure; the message is the server's, or says what was seen instead of a reply."""
+
+
+class Rejected(Failure):
+    """The server refuses this request, and would refuse it again."""
+
+
+class Transient(Failure):
+    """Another try may not meet it."""
+
+
+class Busy(Transient):
+    """The server is there and asks for fewer requests; `retry_after` is its wish in seconds, 0 for none."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Away(Transient):
+    """No server answers."""
+
+
+class Faulty(Transient):
+    """The server failed on the request, was silent, or sent what is no completion."""
+
+
+class Lost(Faulty):
+    """The connection broke, or nothing came in time: the request's fault, or the server is going away."""
+
+
+class Refused(Failure):
+    """A refusal that mostly concerns every request, such as a wrong key; `advice` says what to do."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status, self.advice = status, ADVICE.get(status, "check the recipe's base_url, model and key")
+
+
+class Hopeless(Failure):
+    """The server cannot be talked to at all, such as for its certificate: waiting does not help."""
+
+
+def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "") -> Failure:
+    """
+    Sort a reply that is no success by its HTTP status; its body decides where the status does not.
+
+    Some servers say 429 for an account without credit, and 400 or 500 for a rate limit.
+    """
+    body = body or message
+    if status in BUSY or (status >= 400 and _code(body) in BUSY):
+        return Refused(message, 402) if _NO_MONEY.search(body) else Busy(message, retry_after)
+    if status in AWAY:
+        return Away(message)
+    if status >= 500 or status in (408, 409, 423, 424, 499):
+        return Faulty(message)
+    return Rejected(message) if status in AT_FAULT else Refused(message, status)
+
+
+def of_error(error: Any, message: str) -> Failure:
+    """Sort an error that stands inside of a reply of status 200: by its code, else by its words."""
+    fields = error if isinstance(error, dict) else {}
+    codes = (_number(fields.get(name)) for name in ("code", "status", "status_code"))
+    if code := next(filter(None, codes), 0):
+        return of_status(code, message)
+    if _NO_MONEY.search(message):
+        return Refused(message, 402)
+    if _KEY_WORDS.search(message):
+        return Refused(message, 401)
+    if _BUSY_WORDS.search(message):
+        return Busy(message)
+    return Rejected(message) if _FAULT_WORDS.search(message) else Faulty(message)
+
+
+def _number(code: Any) -> int:
+    """Read an HTTP status that may be written as text; 0 where it is none."""
+    try:
+        number = int(code)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return number if 400 <= number < 600 else 0
+
+
+def _code(message: str) -> int:
+    found = re.search(r'"(?:code|status)"\s*:\s*"?(\d{3})\b', message)
+    return int(found[1]) if found else 0

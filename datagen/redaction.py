@@ -1,0 +1,82 @@
+"""
+What may be shown and stored of text that carries secrets or comes from outside.
+
+A recipe's address may hold a password, its options a key, and a server's message terminal codes, or the
+key that it was sent. Everything of that kind passes through here before it reaches a manifest, a log, a
+terminal or a completion.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+MASK = "***"
+SECRET = (
+    r"(?:api[-_]?key|key|token|secret|passw(?:or)?d|pwd|auth|authorization|credential|sig|signature|cookie)"
+)
+SECRET_NAME = re.compile(rf"(?:.*[-_.])?{SECRET}", re.IGNORECASE)
+IN_URL = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
+IN_QUERY = re.compile(rf"([?&;](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
+BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
+    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\x9c)"  # strings: window titles, links, the clipboard
+    r"|\x9b[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]",
+    re.DOTALL,
+)
+
+
+def printable(text: str, most: int = 500) -> str:
+    """
+    Strip what would command a terminal: escape sequences, control and direction characters.
+
+    Runs of white space become one blank, and the text is cut after `most` characters.
+    """
+    text = TERMINAL.sub("", text[: 10 * most])
+    kept = (" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co") else c for c in text)
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+    """Mask what an address holds of user, password and keys, and the given secrets wherever they stand."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+    text = IN_URL.sub(f"{MASK}@", text)
+    return BEARER.sub(rf"\1\2{MASK}", IN_QUERY.sub(rf"\1{MASK}", text))
+
+
+def mask_settings(value: Any) -> Any:
+    """Mask secrets in nested settings: every text under a name such as ``api_key``, and in addresses."""
+    if isinstance(value, Mapping):
+        return {
+            name: MASK
+            if isinstance(part, str) and part and SECRET_NAME.fullmatch(str(name))
+            else mask_settings(part)
+            for name, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [mask_settings(part) for part in value]
+    return mask_secrets(value) if isinstance(value, str) else value
+
+
+def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """
+    Take user and password out of an address.
+
+    Raises
+    ------
+    ValueError
+        When it is no address.
+    """
+    parts = urlsplit(url)
+    _ = parts.port  # raises where it is no number
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, _, password = user.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(name), unquote(password))

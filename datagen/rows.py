@@ -1,0 +1,138 @@
+"""
+The rows of each kind of table, as types: one TypedDict for each Arrow schema of `datagen.schema`.
+
+A field that may be null is ``| None``. Tests check that the two agree.
+"""
+
+from typing import TypedDict
+
+
+class MessageRow(TypedDict):
+    """A turn of a chat."""
+
+    role: str
+    content: str
+
+
+class LineageRow(TypedDict):
+    """Where a row is from, what it was made by, and what it cost."""
+
+    document_id: str | None
+    source: str | None
+    title: str | None
+    language: str | None
+    start: int | None
+    end: int | None
+    passage_id: str | None
+    stage: str
+    prompt: str
+    prompt_hash: str
+    model: str
+    revision: str
+    requests: list[str]
+    parents: list[str]
+
+
+class DocumentRow(TypedDict):
+    """A document that was read."""
+
+    id: str
+    source: str
+    title: str | None
+    text: str
+    format: str
+    metadata: str
+    language: str
+
+
+class PassageRow(TypedDict):
+    """A part of a document: what a model is shown."""
+
+    id: str
+    document_id: str
+    source: str
+    title: str | None
+    section: list[str] | None
+    text: str
+    start: int
+    end: int
+    index: int
+    language: str
+
+
+class ExampleRow(TypedDict):
+    """What a model is trained on."""
+
+    id: str
+    kind: str
+    task: str
+    question: str | None
+    context: str | None
+    answer: str | None
+    rejected: str | None
+    evidence: str | None
+    text: str | None
+    prompt: list[MessageRow] | None
+    logprob: float | None
+    metadata: str | None
+    lineage: LineageRow
+
+
+class NearMissRow(TypedDict):
+    """A question under a passage that may leave it open, or why there is none."""
+
+    question: str | None
+    context: str | None
+    title: str | None
+    change: str | None
+    reason: str | None
+    detail: str | None
+
+
+class ProbeRow(ExampleRow):
+    """An example with what the target says to its question."""
+
+    answers: list[str] | None
+    matches: list[float] | None
+    right: list[bool | None] | None
+    accuracy: float | None
+    entropy: float | None
+    confidence: float | None
+    label: str | None
+    misled: bool | None
+    lure: list[MessageRow] | None
+    lured: str | None
+    near: NearMissRow | None
+
+
+class TurnRow(TypedDict):
+    """A turn of a dialogue, with what it is."""
+
+    role: str
+    content: str
+    label: str
+    distractor: str | None
+    answer: str | None
+    evidence: str | None
+
+
+class DialogueRow(TypedDict):
+    """A dialogue on a topic."""
+
+    id: str
+    topic: str
+    turns: list[TurnRow]
+    lineage: LineageRow
+
+
+class RequestRow(TypedDict):
+    """A request as it waits to be answered."""
+
+    key: str
+    row: str
+    task: str
+    sample: int
+    about: str
+    prompt: str
+    prompt_hash: str
+    body: str

@@ -1,0 +1,53 @@
+"""Rows of Arrow columns as Python values, whatever the columns hold."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ZONELESS = "UTC"  # in place of a time zone that is not known here
+
+
+def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number the rows of batches from 1; each is a mapping of column to value."""
+    number = 0
+    for batch in batches:
+        columns = [_values(column) for column in batch.columns]
+        for values in zip(*columns, strict=True) if columns else ():
+            number += 1
+            yield number, dict(zip(batch.schema.names, values, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """
+    List a column's values.
+
+    One value that Python cannot hold (a date after the year 9999, text that is no UTF-8) does not cost the
+    others: it is written as text, or as bytes, by itself.
+    """
+    try:
+        return [_text(value) for value in column.to_pylist()]
+    except (ValueError, OverflowError, pa.ArrowException, KeyError):  # KeyError: a time zone's name
+        return [_value(column, at) for at in range(len(column))]
+
+
+def _value(column: pa.Array, at: int) -> Any:
+    one = column.slice(at, 1)
+    for form in (one.type, pa.binary(), pa.string()):
+        try:
+            (value,) = pc.cast(one, form).to_pylist()
+            return _text(value)
+        except (ValueError, OverflowError, pa.ArrowException, KeyError):
+            continue
+    return None
+
+
+def _text(value: Any) -> Any:
+    """Take bytes that are UTF-8 as text: several writers leave strings without their type."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value
+    return value

@@ -1,0 +1,181 @@
+"""
+The formats that can be read: one table, and how a file's format is told.
+
+A format is added by one row in `FORMATS` and one module in ``readers/``, which is imported when a file of the
+format is first read.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.source_code import BY_ENDING as BY_LANGUAGE
+from datagen.stages.sources.ingest.readers.source_code import NAMES as FILES_OF_CODE
+from datagen.stages.sources.ingest.record import File, Reader
+
+READERS = "datagen.stages.sources.ingest.readers"
+HEAD = 4096  # bytes that `Format.sniff` is shown
+
+# Plain text that has no ending.
+NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
+NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
+
+TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
+
+
+@dataclass(frozen=True)
+class Format:
+    """
+    A format of documents.
+
+    Parameters
+    ----------
+    name
+        What the column `format` says.
+    reader
+        Module in ``readers/`` whose ``read(file)`` yields the documents.
+    endings
+        Endings of its files, in lower case, with the dot: ".tar.gz" may hold two.
+    summary
+        What becomes a document, for the table in the documentation.
+    names
+        Whole file names, in lower case, such as "makefile".
+    sniff
+        Tells from a file's first `HEAD` bytes, decompressed, that it is of this format and of no other; None
+        where they do not tell.
+    needs
+        Package that the reader imports and that datagen does not require.
+    extra
+        The extra of datagen that brings it.
+    """
+
+    name: str
+    reader: str
+    endings: tuple[str, ...]
+    summary: str
+    names: tuple[str, ...] = ()
+    sniff: Callable[[bytes], bool] | None = None
+    needs: str = ""
+    extra: str = ""
+
+    def load(self) -> Reader:
+        """
+        Import the reader.
+
+        Raises
+        ------
+        Reject
+            When the package that it needs is not installed.
+        """
+        if self.needs and find_spec(self.needs) is None:
+            remedy = f"pip install 'datagen[{self.extra}]'"
+            raise Reject(f"needs datagen[{self.extra}]", f"it is read after {remedy}")
+        reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
+        return reader
+
+
+def _begins(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
+def _is_man(head: bytes) -> bool:
+    lines = (line for line in head.split(b"\n") if line.strip() and not line.startswith((b'.\\"', b"'\\\"")))
+    return any(line.startswith((b".TH ", b".Dd ", b".Dt ", b".so ")) for line in lines)
+
+
+FORMATS = (
+    Format("text", "text", (".txt", ".text"), "the file", NAMES),
+    Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
+    Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
+    Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
+    Format("json", "json", (".json",), "each object of an array, or the object"),
+    Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
+    Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
+    Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
+    # Members are read as what they are.
+    Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
+    Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
+    # Documents of offices, books, mail, markup and code.
+    Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
+    Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file"),
+    Format("odt", "opendocument", (".odt", ".ott"), "the file"),
+    Format("odp", "opendocument", (".odp",), "the slides"),
+    Format("pptx", "pptx", (".pptx", ".pptm", ".ppsx"), "the slides, with their notes"),
+    Format("spreadsheet", "spreadsheet", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "each sheet"),
+    Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
+    Format("epub", "epub", (".epub",), "the book"),
+    Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
+    Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
+    Format("xml", "xml", (".xml", ".dbk", ".tei"), "the file; of a wiki's export, each page"),
+    Format("latex", "latex", (".tex", ".latex"), "the file; needs pandoc"),
+    Format(
+        "man",
+        "manpage",
+        (*(f".{section}" for section in "123456789"), ".man"),
+        "the page",
+        sniff=_is_man,
+    ),
+    Format("subtitles", "subtitles", (".srt", ".vtt"), "what is said"),
+    Format("mediawiki", "mediawiki", (".wiki", ".mediawiki"), "the page"),
+    Format("rst", "restructured", (".rst", ".rest"), "the file"),
+    Format("code", "source_code", tuple(BY_LANGUAGE), "the file, as a block of code", tuple(FILES_OF_CODE)),
+    # End of these.
+)
+
+MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")
+
+BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
+BY_NAME = {name: known for known in FORMATS for name in known.names}
+SNIFFED = tuple(known for known in FORMATS if known.sniff)
+KNOWN = ", ".join(BY_ENDING)
+
+
+def format_of(file: File) -> Format | None:
+    """
+    Tell a file's format by its name or, where that does not tell or is wrong, by its content.
+
+    Returns
+    -------
+    None where it is unknown
+
+    Raises
+    ------
+    OSError, Reject
+        When the content is asked and cannot be read.
+    """
+    if file.given.python:
+        return MAPPING
+    named = by_name(file.basename)
+    if named and not named.sniff:
+        return named
+    head = file.head(HEAD)
+    if named and named.sniff and named.sniff(head):
+        return named
+    return next((known for known in SNIFFED if known.sniff and known.sniff(head)), named)
+
+
+def by_name(name: str) -> Format | None:
+    """Tell a format by a file's name, without folder and without the ending of its compression."""
+    name = name.lower()
+    if name in BY_NAME:
+        return BY_NAME[name]
+    return BY_ENDING.get(ending_of(name))
+
+
+def ending_of(name: str) -> str:
+    """Give a file's ending in lower case, the longest that is known: ".tar.gz"; else the last, or ""."""
+    parts = name.lower().lstrip(".").split(".")[1:]
+    endings = ["." + ".".join(parts[at:]) for at in range(len(parts))]
+    return next((ending for ending in endings if ending in BY_ENDING), endings[-1] if endings else "")
+
+
+def table() -> str:
+    """Write the formats as a Markdown table, for docs/documents.md."""
+    lines = ["| format | endings and names | a document is | needs |", "|---|---|---|---|"]
+    for known in FORMATS:
+        marks = " ".join(f"`{mark}`" for mark in (*known.endings, *known.names))
+        extra = f"`datagen[{known.extra}]`" if known.extra else ""
+        lines.append(f"| {known.name} | {marks} | {known.summary} | {extra} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,120 @@
+"""
+The header of a Markdown file: YAML between two lines of ``---``, or TOML between two of ``+++``.
+
+Its author is not trusted: a header that is long, deep, or grows with its aliases is left unread, and a value
+that is not what its form promises (``date: 2024-02-30``) is taken as the words that it is.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from datagen.request import Reject
+
+LONGEST = 64_000  # characters
+NODES = 10_000  # with each alias counted as what it stands for
+LEVELS = 32
+FIELD = re.compile(r"^([A-Za-z][\w .-]{0,60}):(?:\s+(.*))?$")
+
+
+class _Loader(yaml.CSafeLoader):
+    """Takes a scalar that cannot be built as the text that it is."""
+
+
+def _or_words(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], Any]:
+    def built(loader: _Loader, node: yaml.Node) -> Any:
+        try:
+            return build(loader, node)
+        except (yaml.YAMLError, ValueError, OverflowError, TypeError, AttributeError, LookupError):
+            return node.value if isinstance(node, yaml.ScalarNode) else None
+
+    return built
+
+
+for _tag in ("timestamp", "int", "float", "bool", "binary", "null"):
+    _build = yaml.CSafeLoader.yaml_constructors[f"tag:yaml.org,2002:{_tag}"]
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _or_words(_build))
+
+
+def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
+    r"""
+    Split off the header of a text whose lines end with \n.
+
+    Returns
+    -------
+    text, fields
+        The text below the header; the whole text and no fields where it has none. ``front_matter`` says why
+        a header was not read.
+    """
+    for mark, read in (("---", _yaml), ("+++", _toml)):
+        if not text.startswith(f"{mark}\n"):
+            continue
+        close = re.compile(rf"^{re.escape(mark)}[ \t]*(?:\n|\Z)", re.MULTILINE)
+        if not (end := close.search(text, 4, 5 + LONGEST)):
+            continue
+        header, below = text[4 : end.start()], text[end.end() :].strip("\n")
+        try:
+            fields = read(header)
+        except Reject as why:
+            return below, {"front_matter": f"{why.reason}: {why.detail}"}
+        except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+            fields = _lines(header)
+        if isinstance(fields, dict):
+            return below, {str(key): value for key, value in fields.items()}
+    return text, {}
+
+
+def _yaml(header: str) -> Any:
+    _check(header)
+    return yaml.load(header, _Loader)
+
+
+def _toml(header: str) -> Any:
+    return tomllib.loads(header)
+
+
+def _lines(header: str) -> dict[str, str] | None:
+    """Read what is no YAML, such as ``title: Ships: a history``, as words after names; None if it is none."""
+    fields: dict[str, str] = {}
+    for line in header.split("\n"):
+        if found := FIELD.match(line):
+            fields[found[1]] = (found[2] or "").strip().strip("\"'")
+        elif line.strip() and not (fields and line[0] in " \t-#"):
+            return None
+    return fields or None
+
+
+def _check(header: str) -> None:
+    """
+    Refuse a header that would grow: the parser's events tell its size before anything is built.
+
+    Raises
+    ------
+    Reject
+        When it is too deep or too large, or contains itself.
+    """
+    sizes: dict[str, int] = {}  # of what an anchor names
+    open_parts: list[tuple[str | None, int]] = []  # anchor and nodes of the collections around
+    nodes = 0
+    for event in yaml.parse(header, yaml.CSafeLoader):
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_parts.append((anchor, nodes))
+            nodes += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            name, before = open_parts.pop()
+            if name:
+                sizes[name] = nodes - before
+        elif isinstance(event, yaml.AliasEvent):
+            if anchor not in sizes:
+                raise Reject("unreadable front matter", f"*{anchor} stands within itself or is unknown")
+            nodes += sizes[anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            nodes += 1
+            if anchor:
+                sizes[anchor] = 1
+        if nodes > NODES or len(open_parts) > LEVELS:
+            raise Reject("unreadable front matter", f"over {NODES:,} values or {LEVELS} levels")

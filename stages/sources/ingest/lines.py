@@ -1,0 +1,62 @@
+"""A file's lines, decoded one at a time, so that memory holds a line and not the file."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import IO, cast
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.record import BOMS, File, too_large
+
+
+def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
+    r"""
+    Read a file's lines, numbered from 1, with their ends: \n, \r\n or \r.
+
+    A byte-order mark tells the encoding, else ``encoding:`` in the recipe, else it is UTF-8: a line that is
+    not is a `Reject` that says so.
+
+    Raises
+    ------
+    Reject
+        When a line is larger than a document may be, or the encoding is not what was said.
+    """
+    with file.open() as opened:
+        stream = io.BufferedReader(cast(io.RawIOBase, opened))
+        head = stream.peek(4)[:4]
+        mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
+        encoding = BOMS.get(mark) or file.given.encoding or "utf-8"
+        try:
+            if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
+                yield from _utf8_lines(stream, file)
+            else:
+                yield from _text_lines(stream, encoding, file)
+        except (UnicodeError, LookupError) as error:
+            raise Reject("not in its encoding", f"{file.name}: {encoding}: {error}") from error
+
+
+def _utf8_lines(stream: IO[bytes], file: File) -> Iterator[tuple[int, str | Reject]]:
+    limit, number = file.limits.document_bytes, 0
+    while data := stream.readline(limit + 1):
+        if len(data) > limit:
+            raise too_large(file.limits)
+        old = not number and not data.endswith(b"\n")  # no line ends with \n: perhaps all do with \r
+        lines = data.splitlines(keepends=True) if old and b"\r" in data else [data]
+        for line in lines:
+            number += 1
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                like = "it looks like UTF-16" if b"\0" in line else str(error)
+                said = f"{file.name}:{number}: {like}. Name its encoding with encoding: in the corpus entry"
+                yield number, Reject("not utf-8", said)
+
+
+def _text_lines(stream: IO[bytes], encoding: str, file: File) -> Iterator[tuple[int, str | Reject]]:
+    limit, number = file.limits.document_bytes, 0
+    text = io.TextIOWrapper(stream, encoding, newline="")
+    while line := text.readline(limit + 1):
+        if len(line) > limit:
+            raise too_large(file.limits)
+        number += 1
+        yield number, line

@@ -1,0 +1,59 @@
+"""What a document says about itself, as a JSON object, whatever a reader found."""
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Any
+
+LEVELS = 32  # of lists and mappings within one another
+INTEGERS = range(-(2**63), 2**64)  # that readers of JSON hold
+
+
+def written(metadata: Mapping[str, Any]) -> str:
+    """
+    Write metadata as a JSON object: dates in ISO 8601, bytes as text, what JSON has not as a string.
+
+    NaN and infinities are null, keys are strings, integers beyond 64 bits are strings, and what is nested
+    deeper than `LEVELS` is left out.
+    """
+    return json.dumps(_plain(metadata, 0), ensure_ascii=False)
+
+
+def _plain(value: Any, level: int) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in INTEGERS else hex(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        if level == LEVELS:
+            return None
+        return {_key(key): _plain(part, level + 1) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return None if level == LEVELS else [_plain(part, level + 1) for part in value]
+    if isinstance(value, set | frozenset):
+        return (
+            None if level == LEVELS else sorted((_plain(part, level + 1) for part in value), key=json.dumps)
+        )
+    return _word(value)
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else str(_plain(key, LEVELS))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return base64.b64encode(data).decode()
+    return str(value)

@@ -1,0 +1,162 @@
+"""
+The text of a PDF as Markdown.
+
+PDFium says where each line stands (`pages`); what repeats on every page is left out (`furniture`), pages are
+put into reading order (`layout`), headings are found (`headings`), lines joined to blocks (`paragraphs`) and
+the hyphens at their ends resolved (`words`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import IO, Any
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
+from datagen.stages.sources.ingest.pdf.headings import find_headings
+from datagen.stages.sources.ingest.pdf.layout import Layout, arrange
+from datagen.stages.sources.ingest.pdf.pages import Document, Line, load
+from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_size, build
+from datagen.stages.sources.ingest.pdf.words import Words
+
+MIN_CHARS = 20  # a page, on average: with less, and an image a page, it is a scan
+MAX_UNMAPPED = 0.3  # of the characters: fonts that do not say which characters their glyphs are
+UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\ufffe\uffff\x00-\x01\x03-\x08\x0e-\x1f]")
+NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
+ESCAPED = re.compile(r"\A(?=#{1,6}\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A PDF as text: Markdown, its title ("" where it has none), and what it says about itself."""
+
+    markdown: str
+    title: str
+    metadata: dict[str, Any]
+
+
+def read_pdf(source: bytes | IO[bytes]) -> Text:
+    """
+    Read a PDF as Markdown.
+
+    Raises
+    ------
+    Reject
+        When it is encrypted or damaged, or holds no text.
+    """
+    document = load(source)
+    _check(document)
+    pages = document.pages
+    blank = sum(not page.lines for page in pages)
+    sideways = sum(page.sideways for page in pages)
+    size = body_size(line for page in pages for line in page.lines)
+    running = drop_furniture(pages, size)
+    layouts = [arrange(page) for page in pages]
+    lines = [
+        line for layout in layouts for column in layout.columns for line in column if isinstance(line, Line)
+    ]
+    are_slides = 2 * sum(page.is_wide for page in pages) > len(pages)
+    marks = find_headings(layouts, document.outline, size, are_slides)
+    blocks = build(layouts, marks, size)
+    words = Words(line.text for line in lines)
+    left_out = {
+        "running heads": running,
+        "lines of contents": sum(layout.contents for layout in layouts),
+        "tables": sum(layout.tables_left_out for layout in layouts),
+        "sideways lines": sideways,
+        "pages without text": blank,
+    }
+    metadata: dict[str, Any] = {"pages": len(pages)}
+    if tables := sum(block.kind == "table" for block in blocks):
+        metadata["tables"] = tables
+    if counted := {what: count for what, count in left_out.items() if count}:
+        metadata["left_out"] = counted
+    metadata |= {key.lower(): document.info[key] for key in ("Author", "Subject") if document.info.get(key)}
+    return Text(write(blocks, words), _title(document, layouts, size), metadata)
+
+
+def write(blocks: Sequence[Block], words: Words) -> str:
+    """Write blocks as Markdown."""
+    parts: list[str] = []
+    last_heading = ""
+    for block in blocks:
+        text = _write(block, words)
+        if block.kind == "heading":
+            if text == last_heading:
+                continue  # a slide that goes on
+            last_heading = text
+        if text:
+            parts.append(text)
+    return "\n\n".join(parts)
+
+
+def _write(block: Block, words: Words) -> str:
+    if block.table:
+        return _write_table(block.table.rows)
+    if block.kind == "code":
+        return _write_code(block.lines)
+    if block.kind == "heading":
+        return "#" * block.level + " " + words.join([line.text for line in block.lines])
+    starts = [0, *sorted(block.breaks), len(block.lines)]
+    texts = [
+        words.join([line.text for line in block.lines[start:end]])
+        for start, end in pairwise(starts)
+        if end > start
+    ]
+    text = "\n".join(texts)
+    if block.kind == "item":
+        mark = BULLET.match(text)
+        return f"- {text[mark.end() :]}" if mark else text
+    return ESCAPED.sub(r"\\", text)
+
+
+def _write_code(lines: Sequence[Line]) -> str:
+    left = min(line.left for line in lines)
+    pitch = median((line.right - line.left) / max(len(line.text), 1) for line in lines) or 1
+    rows = [
+        " " * max(0, round((line.left - left) / pitch))
+        + line.text.rstrip("\x02")
+        + "-" * line.text.endswith("\x02")
+        for line in lines
+    ]
+    if len(rows) == 1 and " " not in rows[0]:
+        return f"`{rows[0]}`" if "`" not in rows[0] else rows[0]
+    fence = "````" if any("```" in row for row in rows) else "```"
+    return "\n".join([fence, *rows, fence])
+
+
+def _write_table(rows: Sequence[Sequence[str]]) -> str:
+    written = [
+        "| " + " | ".join(cell.replace("\x02", "").replace("|", "\\|") for cell in row) + " |" for row in rows
+    ]
+    written.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(written)
+
+
+def _check(document: Document) -> None:
+    pages = document.pages
+    text = "".join(line.text for page in pages for line in page.lines)
+    letters = sum(map(len, text.split()))
+    if letters < MIN_CHARS * len(pages):
+        images = sum(page.has_image for page in pages)
+        if (images and images >= 0.5 * len(pages)) or not letters:
+            raise Reject("no text layer", f"{len(pages)} pages, {images} with images: run OCR over it first")
+    if (unmapped := len(UNMAPPED.findall(text))) > MAX_UNMAPPED * letters:
+        raise Reject(
+            "no text layer", f"{unmapped} of {letters} characters are glyphs without a Unicode value"
+        )
+
+
+def _title(document: Document, layouts: Sequence[Layout], size: float) -> str:
+    """Take the title that the file states; else the largest lines of its first page."""
+    stated = " ".join(document.info.get("Title", "").split())
+    if stated and not NO_TITLE.search(stated):
+        return stated
+    first = [line for column in layouts[0].columns for line in column if isinstance(line, Line)]
+    largest = max((line.size for line in first), default=0)
+    if largest < 1.2 * size:
+        return ""
+    title = " ".join(line.text for line in first if line.size > 0.95 * largest)
+    return title if len(title) < 200 else ""

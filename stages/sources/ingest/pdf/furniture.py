@@ -1,0 +1,126 @@
+"""
+What a PDF's pages repeat: running heads, footers and page numbers.
+
+A line at a page's edge is furniture when space parts it from the text and the pages around it have the same
+line at the same height, numbers aside; or when most pages have furniture at its height, as where each
+chapter's title runs over its pages.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from datagen.stages.sources.ingest.pdf.pages import Line, Page
+
+EDGE = 3  # heights at a page's top and bottom that may hold furniture
+MARGIN = 0.12  # of the page's height: furniture stands no farther from its edge
+APART = 1.7  # of the font's size: the distance of baselines between furniture and text, at least
+NEIGHBOURS = 2  # pages before and after: left and right pages have heads of their own
+MOST = 0.5  # of the pages with furniture at a height: what else stands there is furniture, too
+LARGE = 1.25  # times the size of the text: titles of slides repeat, and are no furniture
+MAX_CHARS = 150
+SAME = 1.5  # points between heights that are the same
+NUMBER = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
+PAGE_NUMBER = re.compile(r"\W*(?:\w+\s)?(\d+)\W*(?:\w+\s\d+)?\W*")
+
+Key = tuple[int, str]  # height, text without numbers
+
+
+def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
+    """
+    Take running heads, footers and page numbers off pages, in place.
+
+    Returns
+    -------
+    int
+        How many lines were dropped.
+    """
+    dropped = 0
+    for side in (1, -1):
+        edges = [_edge(page, side) for page in pages]
+        where: dict[Key, list[int]] = defaultdict(list)
+        for number, edge in enumerate(edges):
+            for line in edge:
+                where[_key(line)].append(number)
+        numbers = _numbered(edges)
+        taken: list[list[Line]] = []
+        for number, edge in enumerate(edges):
+            taken.append(
+                [line for line in edge if _repeats(line, number, where, numbers, len(pages), body_size)]
+            )
+        heights = Counter(height for lines in taken for height in {round(line.base) for line in lines})
+        usual = {height for height, count in heights.items() if count >= max(3, MOST * len(pages))}
+        for page, edge, lines in zip(pages, edges, taken, strict=True):
+            gone = {id(line) for line in lines}
+            gone |= {id(line) for line in edge if _at(line, usual) and _small(line, body_size)}
+            kept = [line for line in page.lines if id(line) not in gone]
+            dropped += len(page.lines) - len(kept)
+            page.lines = kept
+    return dropped
+
+
+def _edge(page: Page, side: int) -> list[Line]:
+    """List the lines at a page's outermost heights: of its top (1) or of its bottom (-1)."""
+    margin = MARGIN * (page.bottom - page.top)
+    lines = sorted(page.lines, key=lambda line: side * line.base)
+    edge: list[Line] = []
+    apart = heights = 0
+    for line in lines:
+        step = abs(line.base - edge[-1].base) if edge else 0.0
+        if not edge or step > SAME:
+            heights += 1
+        if step > APART * line.size:
+            apart = len(edge)
+        if heights > EDGE:
+            break
+        edge.append(line)
+    if len(edge) < len(lines) or heights > 1:
+        edge = edge[:apart]
+    return [line for line in edge if min(line.base - page.top, page.bottom - line.base) <= margin]
+
+
+def _key(line: Line) -> Key:
+    return round(line.base / 2), NUMBER.sub("#", line.text.casefold())[:MAX_CHARS]
+
+
+def _numbered(edges: Sequence[Sequence[Line]]) -> set[tuple[int, int]]:
+    """Find the page numbers: (height, number minus page) that several pages share."""
+    seen: Counter[tuple[int, int]] = Counter()
+    for number, edge in enumerate(edges):
+        seen.update({mark for line in edge if (mark := _page_number(line, number))})
+    return {mark for mark, count in seen.items() if count > 1}
+
+
+def _page_number(line: Line, number: int) -> tuple[int, int] | None:
+    match = PAGE_NUMBER.fullmatch(line.text[:40])
+    return (round(line.base / 2), int(match[1][:9]) - number) if match else None
+
+
+def _repeats(
+    line: Line,
+    number: int,
+    where: dict[Key, list[int]],
+    numbers: set[tuple[int, int]],
+    count: int,
+    body_size: float,
+) -> bool:
+    if not _small(line, body_size):
+        return False
+    height, text = _key(line)
+    if _page_number(line, number) in numbers:
+        return True
+    if text.strip(" #.-–—") == "" and not re.search("[ivxl]", line.text, re.IGNORECASE):
+        return False  # a number that is not the page's
+    places = [place for near in (-1, 0, 1) for place in where.get((height + near, text), ())]
+    if line.mono:
+        return len(places) >= max(3, MOST * count)
+    near = sum(abs(place - number) <= NEIGHBOURS for place in places)
+    return near > 1 or len(places) >= max(3, 0.05 * count)
+
+
+def _small(line: Line, body_size: float) -> bool:
+    return line.size <= LARGE * body_size and len(line.text) <= MAX_CHARS
+
+
+def _at(line: Line, heights: set[int]) -> bool:
+    return any(abs(line.base - height) <= SAME for height in heights)

@@ -1,0 +1,359 @@
+"""
+The lines of a PDF's pages, with their places and fonts, by PDFium.
+
+PDFium gives the text in the order of the content stream. A line is asked for its place and for the fonts of
+three of its characters, since a call a character would take longer than the reading itself; only a line that
+holds a wide gap, as rows of tables do, is measured character by character.
+"""
+
+import ctypes
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import IO, Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from datagen.request import Reject
+
+HYPHEN = "\x02"  # PDFium's mark of a hyphen at a line's end, in place of the hyphen and the line break
+LINE = re.compile(rf"[^\r\n{HYPHEN}]*[^\s{HYPHEN}][^\r\n{HYPHEN}]*{HYPHEN}?")
+GAP = 1.2  # of the font's size: a wider blank parts cells and columns
+SPARSE = 0.62  # of the font's size a character: a line as wide as that may hold a gap inside one text object
+NARROW = 0.2  # of the font's size a character: glyphs are not as narrow, but boxes that are unknown
+MAX_OBJECTS = 3000  # of a page that is searched for ruled lines; a drawing has more
+MAX_OUTLINE = 20_000  # entries
+BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IGNORECASE)
+MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
+FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
+BOLD_WEIGHT = 600
+# Glyphs that a font does not name come as their codes: those of TeX's encodings T1 and OT1.
+UNNAMED = dict(zip(range(0x10, 0x17), "“”„«»–—", strict=True)) | {0xFFFE: HYPHEN}
+UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
+UNNAMED |= dict(zip((0x0B, 0x0C, 0x0E, 0x0F), "ﬀﬁﬃﬄ", strict=True))
+UNNAMED[0x88] = "•"
+LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
+IMAGE, PATH = pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH
+WRONG_PASSWORD = pdfium.FPDF_ERR_PASSWORD
+
+
+@dataclass(slots=True)
+class Line:
+    """
+    A line of a page, or the part of one between two wide gaps.
+
+    Parameters
+    ----------
+    text
+        Its text; ends with `HYPHEN` where a word may go on in the next line.
+    left, right, base
+        Its place in points: its ends from the left, its baseline from the top; measured along the
+        page's text, so that the text of a turned page runs to the right, too.
+    size
+        The font's size in points.
+    bold, mono
+        Whether all of it is bold, or in a typewriter's font.
+    """
+
+    text: str
+    left: float
+    right: float
+    base: float
+    size: float
+    bold: bool = False
+    mono: bool = False
+
+
+@dataclass(slots=True)
+class Page:
+    """
+    A page.
+
+    Parameters
+    ----------
+    lines
+        In the order of the content stream.
+    rules
+        Baselines of horizontal rules, as (base, left, right).
+    sideways
+        How many lines were left out because they run in another direction than most.
+    has_image
+        Whether it shows one.
+    top, bottom
+        The baselines of its edges.
+    is_wide
+        Whether it is wider than high, as slides are.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    rules: list[tuple[float, float, float]] = field(default_factory=list)
+    sideways: int = 0
+    has_image: bool = False
+    top: float = 0.0
+    bottom: float = 0.0
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the outline: its title, its level from 1, and the number of its page from 0."""
+
+    title: str
+    level: int
+    page: int
+
+
+@dataclass(slots=True)
+class Document:
+    """What a PDF holds: pages, outline, and what its information dictionary says."""
+
+    pages: list[Page]
+    outline: list[Entry]
+    info: dict[str, str]
+
+
+def load(source: bytes | IO[bytes]) -> Document:
+    """
+    Read a PDF's pages.
+
+    Raises
+    ------
+    Reject
+        When it is encrypted, damaged or no PDF.
+    """
+    try:
+        pdf = pypdfium2.PdfDocument(source)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == WRONG_PASSWORD:
+            raise Reject("encrypted", "it opens with a password only; save it without") from error
+        raise Reject("unreadable file", f"PDFium: {error}") from error
+    try:
+        pages = [_page(pdf, number) for number in range(len(pdf))]
+        info = {key: value.strip() for key, value in pdf.get_metadata_dict(skip_empty=True).items()}
+        return Document(pages, _outline(pdf, len(pages)), info)
+    finally:
+        pdf.close()
+
+
+def _outline(pdf: Any, count: int) -> list[Entry]:
+    entries: list[Entry] = []
+    for bookmark in pdf.get_toc(max_depth=8):
+        dest = bookmark.get_dest()
+        page = dest.get_index() if dest else None
+        title = " ".join(bookmark.get_title().split())
+        if title and page is not None and 0 <= page < count:
+            entries.append(Entry(title, bookmark.level + 1, page))
+        if len(entries) == MAX_OUTLINE:
+            break
+    return entries
+
+
+def _page(pdf: Any, number: int) -> Page:
+    """Read a page; one that PDFium cannot load is empty."""
+    handle = pdfium.FPDF_LoadPage(pdf.raw, number)
+    if not handle:
+        return Page()
+    try:
+        text_page = pdfium.FPDFText_LoadPage(handle)
+        if not text_page:
+            return Page()
+        try:
+            box = pdfium.FS_RECTF()
+            pdfium.FPDF_GetPageBoundingBox(handle, box)
+            page = _TextPage(text_page).read((box.left, box.bottom, box.right, box.top))
+        finally:
+            pdfium.FPDFText_ClosePage(text_page)
+        _read_objects(handle, page)
+        return page
+    finally:
+        pdfium.FPDF_ClosePage(handle)
+
+
+def _read_objects(handle: Any, page: Page) -> None:
+    """Note horizontal rules and images."""
+    count = pdfium.FPDFPage_CountObjects(handle)
+    if count > MAX_OBJECTS and page.lines:
+        return
+    box = [ctypes.c_float() for _ in range(4)]
+    for index in range(count):
+        item = pdfium.FPDFPage_GetObject(handle, index)
+        kind = pdfium.FPDFPageObj_GetType(item)
+        if kind == PATH and pdfium.FPDFPageObj_GetBounds(item, *box):
+            left, bottom, right, top = (side.value for side in box)
+            if top - bottom < 2 and right - left > 20:
+                page.rules.append((-(top + bottom) / 2, left, right))
+        elif kind == IMAGE:
+            page.has_image = True
+
+
+class _TextPage:
+    """The lines of a page, while PDFium holds it open."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.fonts: dict[int, tuple[bool, bool]] = {}
+        self.count = pdfium.FPDFText_CountChars(handle)
+        self.text = self._read_text()
+        self.direct = len(self.text) == self.count  # a place in the text is the number of a character
+        self.units = [0, *accumulate(1 + (char > "\uffff") for char in self.text)] if not self.direct else []
+        self.box = [ctypes.c_double() for _ in range(4)]
+        self.matrix = pdfium.FS_MATRIX()
+
+    def _read_text(self) -> str:
+        if self.count <= 0:
+            return ""
+        buffer = (ctypes.c_ushort * (2 * self.count + 2))()
+        written = pdfium.FPDFText_GetText(self.handle, 0, self.count, buffer)
+        text = bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+        return text.translate(UNNAMED)
+
+    def read(self, box: tuple[float, float, float, float]) -> Page:
+        """Read the lines that run in the direction of most, on a page between left, bottom, right and top."""
+        page = Page()
+        by_direction: dict[int, list[Line]] = {}
+        weight: Counter[int] = Counter()
+        for match in LINE.finditer(self.text):
+            start, end = match.span()
+            while self.text[start].isspace():
+                start += 1
+            for direction, line in self._lines(start, end):
+                by_direction.setdefault(direction, []).append(line)
+                weight[direction] += len(line.text)
+        weight.pop(-1, None)
+        main = weight.most_common(1)[0][0] if weight else 0
+        page.lines = by_direction.pop(main, [])
+        left, bottom, right, top = box
+        page.top, page.bottom = ((-top, -bottom), (left, right), (bottom, top), (-right, -left))[main]
+        page.is_wide = right - left + top - bottom > 2 * (page.bottom - page.top)
+        page.sideways = sum(map(len, by_direction.values()))
+        return page
+
+    def _lines(self, start: int, end: int) -> Iterator[tuple[int, Line]]:
+        """Read a line of the text as one or more, parted at wide gaps, each with its direction."""
+        first, last = self._char(start), self._char(end - 1)
+        size, direction = self._measure(first)
+        if direction < 0:
+            yield -1, Line(self.text[start:end], 0, 0, 0, size)
+            return
+        boxes = self._rects(first, last + 1 - first, direction)
+        text = self.text[start:end]
+        left, right = min([box[0] for box in boxes], default=0.0), max([box[1] for box in boxes], default=0.0)
+        if right - left < NARROW * size * len(text):
+            left, right = self._between(first, last, size, direction)
+            yield direction, self._line(start, end, left, right, direction)
+            return
+        gap = any(after[0] - before[1] > GAP * size for before, after in pairwise(boxes))
+        back = any(after[1] < before[0] - GAP * size for before, after in pairwise(boxes))
+        if gap or back or right - left > SPARSE * size * len(text):
+            parts = list(self._parts(start, end, size, direction))
+        else:
+            parts = [(start, end, left, right)]
+        for begin, stop, left, right in parts:
+            yield direction, self._line(begin, stop, left, right, direction)
+
+    def _line(self, start: int, end: int, left: float, right: float, direction: int) -> Line:
+        text = self.text[start:end].rstrip()
+        end = start + len(text)
+        first, middle = self._char(start), self._char((start + end) // 2)
+        last = self._char(end - 1 - text.endswith(HYPHEN))
+        fonts = [self._font(char) for char in (first, middle, last)]
+        size = max(self._measure(first)[0], self._measure(middle)[0])
+        bold = all(font[0] for font in fonts)
+        mono = all(font[1] for font in fonts)
+        text = text.translate(LIGATURES)
+        return Line(text, left, right, self._base(first, direction), size, bold, mono)
+
+    def _parts(
+        self, start: int, end: int, size: float, direction: int
+    ) -> Iterator[tuple[int, int, float, float]]:
+        """Part a line at its wide gaps, character by character."""
+        begin, left, right = -1, 0.0, 0.0
+        stop = start
+        for at in range(start, end):
+            if self.text[at].isspace():
+                continue
+            place = self._char_ends(self._char(at), direction)
+            if place is None:
+                stop = at + 1
+                continue
+            if begin >= 0 and (place[0] - right > GAP * size or place[1] < left - size):
+                yield begin, stop, left, right
+                begin = -1
+            if begin < 0:
+                begin, (left, right) = at, place
+            left, right, stop = min(left, place[0]), max(right, place[1]), at + 1
+        if begin >= 0:
+            yield begin, stop, left, right
+
+    def _char(self, at: int) -> int:
+        if self.direct:
+            return at
+        char: int = pdfium.FPDFText_GetCharIndexFromTextIndex(self.handle, self.units[at])
+        return max(0, char)
+
+    def _measure(self, char: int) -> tuple[float, int]:
+        """Measure a character: the size of its font, and its direction in quarter turns; -1 is slanted."""
+        size: float = pdfium.FPDFText_GetFontSize(self.handle, char)
+        matrix = self.matrix
+        if not pdfium.FPDFText_GetMatrix(self.handle, char, matrix):
+            return size, 0
+        size *= math.hypot(matrix.c, matrix.d)
+        turns = math.atan2(matrix.b, matrix.a) / (math.pi / 2)
+        return size, round(turns) % 4 if abs(turns - round(turns)) < 0.05 else -1
+
+    def _font(self, char: int) -> tuple[bool, bool]:
+        """Tell whether a character's font is bold, and whether it is a typewriter's."""
+        item = pdfium.FPDFText_GetTextObject(self.handle, char)
+        font = pdfium.FPDFTextObj_GetFont(item) if item else None
+        if not font:
+            return False, False
+        address = ctypes.addressof(font.contents)
+        if address not in self.fonts:
+            buffer = ctypes.create_string_buffer(128)
+            pdfium.FPDFFont_GetBaseFontName(font, buffer, 128)
+            name = buffer.value.decode("latin-1")
+            flags = pdfium.FPDFFont_GetFlags(font)
+            heavy = flags & FORCE_BOLD or pdfium.FPDFFont_GetWeight(font) >= BOLD_WEIGHT
+            mono = flags & FIXED_PITCH or MONO.search(name)
+            self.fonts[address] = bool(heavy or BOLD.search(name)), bool(mono)
+        return self.fonts[address]
+
+    def _rects(self, first: int, count: int, direction: int) -> list[tuple[float, float]]:
+        """Measure where a run of characters begins and ends, text object by text object."""
+        left, top, right, bottom = box = self.box
+        ends = []
+        for index in range(pdfium.FPDFText_CountRects(self.handle, first, count)):
+            if pdfium.FPDFText_GetRect(self.handle, index, *box):
+                ends.append(_along(direction, left.value, right.value, bottom.value, top.value))
+        return ends
+
+    def _char_ends(self, char: int, direction: int) -> tuple[float, float] | None:
+        left, right, bottom, top = box = self.box
+        if not pdfium.FPDFText_GetCharBox(self.handle, char, *box):
+            return None
+        return _along(direction, left.value, right.value, bottom.value, top.value)
+
+    def _between(self, first: int, last: int, size: float, direction: int) -> tuple[float, float]:
+        """Measure a line by the origins of its ends, where the font does not say how large its glyphs are."""
+        x, y = self.box[:2]
+        ends = []
+        for char in (first, last):
+            pdfium.FPDFText_GetCharOrigin(self.handle, char, x, y)
+            ends.append((x.value, y.value, -x.value, -y.value)[direction])
+        return min(ends), max(ends) + size
+
+    def _base(self, char: int, direction: int) -> float:
+        x, y = self.box[:2]
+        pdfium.FPDFText_GetCharOrigin(self.handle, char, x, y)
+        return (-y.value, x.value, y.value, -x.value)[direction]
+
+
+def _along(direction: int, left: float, right: float, bottom: float, top: float) -> tuple[float, float]:
+    """Take a box's ends along text of a direction."""
+    if direction % 2:
+        return (bottom, top) if direction == 1 else (-top, -bottom)
+    return (left, right) if direction == 0 else (-right, -left)

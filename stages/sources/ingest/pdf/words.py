@@ -1,0 +1,66 @@
+"""
+How the lines of a paragraph become one text.
+
+A hyphen at a line's end belongs to the word or only to the line: the rest of the document decides, where it
+has the word whole or hyphenated.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from datagen.stages.sources.ingest.pdf.pages import HYPHEN
+
+WORD = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*")
+TAIL = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*\Z")
+DASHES = str.maketrans("‐‑", "--")
+ENDS = (HYPHEN, "-", "‐", "\xad")
+# Scripts that are written without blanks between words: Han, kana, and their punctuation; Thai, Lao, Khmer.
+UNSPACED = re.compile(
+    r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u1780-\u17ff]"
+)
+WEB = re.compile(r"(?:https?://|www\.)\S*[/_=&?%]\Z")
+
+
+class Words:
+    """The words that a document writes on one line."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        known: list[str] = []
+        broken = False
+        for line in lines:
+            whole = WORD.findall(line.lower())
+            if whole and broken:
+                del whole[0]
+            broken = line.endswith(ENDS)
+            if whole and broken:
+                del whole[-1]
+            known += whole
+        self.counts = Counter(" ".join(known).translate(DASHES).split())
+
+    def join(self, lines: Sequence[str]) -> str:
+        """Write lines as one text."""
+        text = ""
+        for line in lines:
+            text = self._append(text, line) if text else line
+        return text.removesuffix(HYPHEN) + "-" * text.endswith(HYPHEN)
+
+    def _append(self, text: str, line: str) -> str:
+        if text.endswith(ENDS):
+            before, after = TAIL.search(text[:-1]), WORD.match(line)
+            if before and after:
+                return text[:-1] + self._between(before[0], after[0], text[-1]) + line
+            if text[-1] == HYPHEN:  # "32-" and "bit"
+                return f"{text[:-1]}-{line}"
+            return text + line if text[-2:-1].isalnum() and line[:1].isalnum() else f"{text} {line}"
+        if (UNSPACED.match(text[-1]) and UNSPACED.match(line)) or WEB.search(text):
+            return text + line
+        return f"{text} {line}"
+
+    def _between(self, before: str, after: str, mark: str) -> str:
+        """Tell what stands between two halves of a word: a hyphen or nothing."""
+        before, after = before.translate(DASHES), after.translate(DASHES)
+        joined, hyphenated = (before + after).lower(), f"{before}-{after}".lower()
+        if mark == "\xad" or joined in self.counts or (self.counts[hyphenated] == 0 and after[0].islower()):
+            return "" if self.counts[hyphenated] <= self.counts[joined] else "-"
+        return "-"

@@ -1,0 +1,1 @@
+"""One module a format: `read(file)` yields its documents."""

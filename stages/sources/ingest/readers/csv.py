@@ -1,0 +1,48 @@
+"""CSV and TSV: the first row names the fields, and each other row is a document."""
+
+import csv
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.lines import numbered_lines
+from datagen.stages.sources.ingest.record import File, Record
+
+SEPARATORS = ",;\t|"
+
+
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read one record a row."""
+    yield from documents(_rows(file), file)
+
+
+def _rows(file: File) -> Iterator[tuple[int, Any]]:
+    csv.field_size_limit(file.limits.document_bytes)
+    lines = _lines(file)
+    header = next(lines, "")
+    while header and not header.strip():
+        header = next(lines, "")
+    separator = "\t" if file.basename.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
+    names = [name.strip() for name in next(csv.reader(chain([header], lines), delimiter=separator), [])]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise Reject("bad csv header", f"{file.name}: two columns are called {repeated!r}")
+    rows = csv.reader(lines, delimiter=separator)
+    try:
+        for number, row in enumerate(rows, start=2):
+            if len(row) == len(names):
+                yield number, dict(zip(names, row, strict=True))
+            elif any(row):
+                said = f"{file.name}:{number}: {len(row)} fields, and the header names {len(names)}"
+                yield number, Reject("bad csv row", said)
+    except csv.Error as error:
+        raise Reject("bad csv row", f"{file.name}: near line {rows.line_num + 1}: {error}") from error
+
+
+def _lines(file: File) -> Iterator[str]:
+    for _, line in numbered_lines(file):
+        if isinstance(line, Reject):
+            raise line
+        yield line.replace("\0", "")

@@ -1,0 +1,30 @@
+"""Web pages: the main part as Markdown, without the furniture."""
+
+import re
+from collections.abc import Iterator
+
+from html_to_markdown import ConversionError
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.record import File, Record, decode, unusual
+
+CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w:.-]{1,40})""", re.IGNORECASE)
+HEAD = 4096  # bytes in which a page may say its encoding
+
+
+def read(file: File) -> Iterator[Record]:
+    """Read the page."""
+    data = file.read()
+    stated = CHARSET.search(data[:HEAD])
+    try:
+        page, encoding = decode(data, file.given.encoding or (stated[1].decode() if stated else ""))
+    except Reject:
+        if file.given.encoding or not stated:
+            raise
+        page, encoding = decode(data)  # pages state wrong ones
+    try:
+        text, title = read_webpage(page)
+    except ConversionError as error:
+        raise Reject("unreadable file", str(error)) from error
+    yield Record(text, title, metadata=unusual(encoding))

@@ -1,0 +1,34 @@
+"""
+JSON: an array is one document an element, an object one document.
+
+Where the object has no text itself but one list of objects, such as ``{"version": 1, "data": [...]}``, these
+are the documents.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.fields import documents, has
+from datagen.stages.sources.ingest.record import File, Record
+
+
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read the file's records."""
+    text, _ = file.text()
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Reject("bad json", f"{file.name}: {error}") from error
+    yield from documents(enumerate(_records(value, file.given.path_of("text")), start=1), file)
+
+
+def _records(value: Any, text: str) -> list[Any]:
+    if isinstance(value, dict) and not has(value, text):
+        lists = [part for part in value.values() if isinstance(part, list) and part]
+        records = [part for part in lists if all(isinstance(element, dict) for element in part)]
+        return records[0] if len(records) == 1 else [value]
+    if isinstance(value, list):
+        return [{text: element} if isinstance(element, str) else element for element in value]
+    return [value]

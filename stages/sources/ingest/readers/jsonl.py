@@ -1,0 +1,31 @@
+"""JSON lines: one object a line; blank lines are no records."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.lines import numbered_lines
+from datagen.stages.sources.ingest.record import File, Record
+
+BLANKS = " \t\r\n\v\f"
+
+
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read one record a line."""
+    yield from documents(_objects(file), file)
+
+
+def _objects(file: File) -> Iterator[tuple[int, Any]]:
+    for number, line in numbered_lines(file):
+        if isinstance(line, Reject):
+            yield number, line
+        elif line.strip(BLANKS):
+            try:
+                fields = json.loads(line)
+            except (ValueError, RecursionError) as error:  # not JSON, nested too deep
+                yield number, Reject("bad json line", f"{file.name}:{number}: {error}")
+                continue
+            known = isinstance(fields, dict)
+            yield number, fields if known else Reject("bad json line", f"{file.name}:{number}: not an object")

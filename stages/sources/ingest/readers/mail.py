@@ -1,0 +1,85 @@
+"""Letters: one file, or a mailbox of many."""
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from functools import partial
+from io import BytesIO
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.formats import by_name
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.record import File, Record, decode
+
+SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
+HEADERS = {"from": "From", "to": "To", "date": "Date"}
+ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+def read(file: File) -> Iterator[Record | File | Reject]:
+    """Read each letter, and what is attached to it in a known format."""
+    with file.open() as stream:
+        start = stream.readline(6)
+    if start.startswith(b"From "):
+        for line, data in _letters(file):
+            yield from _letter(data, file, line)
+    else:
+        yield from _letter(file.read(), file, 0)
+
+
+def _letters(file: File) -> Iterator[tuple[int, bytes]]:
+    """Part a mailbox at the lines that begin with "From " after a blank one, with their numbers."""
+    limit = file.limits.document_bytes
+    lines: list[bytes] = []
+    begin, size, blank = 1, 0, True
+    with file.open() as stream:
+        for number, line in enumerate(stream, start=1):
+            if blank and line.startswith(b"From "):
+                if lines:
+                    yield begin, b"".join(lines)
+                lines, begin, size = [], number, 0
+            elif size <= limit:
+                lines.append(line)
+                size += len(line)
+            blank = not line.strip()
+    if lines:
+        yield begin, b"".join(lines)
+
+
+def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reject]:
+    letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data, policy=default)
+    if not isinstance(letter, EmailMessage) or not letter.keys():
+        yield Reject("unreadable file", "no header of a letter is in it")
+        return
+    name = _header(letter, "Message-ID").strip("<>") if line else None
+    metadata = {key: value for key, header in HEADERS.items() if (value := _header(letter, header))}
+    yield Record(_body(letter), _header(letter, "Subject"), name, line, metadata)
+    for attached in letter.iter_attachments():
+        called = attached.get_filename() or ""
+        if called and by_name(called):
+            content = attached.get_payload(decode=True) or b""
+            if isinstance(content, bytes):
+                where = f"{line}!{called}" if line else called
+                yield file.member(where, partial(BytesIO, content), len(content))
+
+
+def _header(letter: EmailMessage, name: str) -> str:
+    try:
+        return " ".join(str(letter[name] or "").split())
+    except (ValueError, IndexError, AttributeError, LookupError):  # what the parser says of a broken header
+        return ""
+
+
+def _body(letter: EmailMessage) -> str:
+    """Read a letter's text, without its signature; of two versions the plain one."""
+    part = letter.get_body(preferencelist=("plain", "html"))
+    if part is None:
+        return ""
+    data = part.get_payload(decode=True)
+    stated = part.get_content_charset("") if isinstance(part, EmailMessage) else ""
+    text, _ = decode(data if isinstance(data, bytes) else b"", stated or "")
+    if part.get_content_subtype() == "html":
+        return read_webpage(text, whole=True)[0]
+    return SIGNATURE.sub("", text.replace("\r\n", "\n"))

@@ -1,0 +1,213 @@
+"""Manual pages in the macros man and mdoc: sections, lists of options, code."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
+
+SIGNS = {
+    "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–",
+    "co": "©",
+    "rg": "®", "tm": "™", "ha": "^", "ti": "~", "ga": "`", "rs": "\\", "<=": "≤", ">=": "≥", "->": "→",
+}  # fmt: skip
+ESCAPES = {rf"\({name}": sign for name, sign in SIGNS.items()} | {
+    r"\-": "-", r"\e": "\\", r"\0": " ", r"\ ": " ", r"\~": " ", r"\.": ".", r"\*R": "®", r"\*(lq": "“",
+    r"\*(rq": "”", r"\*(Lt": "<", r"\*(Gt": ">", r"\*(Am": "&",
+}  # fmt: skip
+ESCAPE = re.compile(
+    r"\\\*\((?:..)|\\\((?:..)|\\\[u([0-9A-Fa-f]{4,6})\]|\\\[([^\]]*)\]|\\f(?:\[[^\]]*\]|\(..|.)|\\s[-+]?\d+"
+    r"|\\[hvwlD]'[^']*'|\\m\[[^\]]*\]|\\[&%/,|^:)cd]|\\\*.|\\[-e0 ~.]|\\."
+)
+MACRO = re.compile(r"^\.(?:TH|Dd|Dt|SH|Sh)\s", re.MULTILINE)
+COMMENT = re.compile(r"\\\".*$")
+FONTS = ("B", "I", "BR", "BI", "IR", "IB", "RB", "RI", "SM", "SB")
+IGNORED = re.compile(
+    "Dd|Os|ad|na|hy|nh|ne|sp|ft|ps|ta|ie|el|if|ds|so|bp|in|ti|PD|UC|DT|nr|rm|tr|ss|it|AT|hw|cc|ev"
+)
+# Of mdoc: what a macro puts before its words.
+BEFORE = {
+    "Fl": "-",
+    "Op": "[",
+    "Oo": "[",
+    "Aq": "<",
+    "Pq": "(",
+    "Dq": "“",
+    "Sq": "‘",
+    "Ql": "‘",
+    "Bq": "[",
+    "Brq": "{",
+}
+AFTER = {"Op": "]", "Aq": ">", "Pq": ")", "Dq": "”", "Sq": "’", "Ql": "’", "Bq": "]", "Brq": "}"}
+CALLABLE = re.compile(
+    "Ar|Cm|Dv|Em|Er|Ev|Fa|Fn|Ic|Li|Nm|Ns|Pa|Sy|Tn|Va|Vt|Xr|Ad|An|No|Xo|Xc|Oc|Lk|Mt|St|Ft|Cd|Fd|In|Lb|Ap|Pf"
+)
+
+
+def read(file: File) -> Iterator[Record]:
+    """Read the page."""
+    text, encoding = file.text()
+    if not MACRO.search(text):
+        raise Reject("unknown format", f"{file.basename} is named as a manual page, and is none")
+    page = _Page()
+    for line in normalise(text).split("\n"):
+        page.add(line)
+    page.end()
+    yield Record("\n\n".join(page.parts), page.title, metadata=unusual(encoding))
+
+
+def unescaped(text: str) -> str:
+    """Write roff's escapes as the characters that they stand for."""
+
+    def sign(match: re.Match[str]) -> str:
+        if match[1]:
+            code = int(match[1], 16)
+            return chr(code) if code < 0x110000 else ""
+        if match[2]:
+            return ESCAPES.get(f"\\({match[2]}", "")
+        return ESCAPES.get(match[0], "")
+
+    return ESCAPE.sub(sign, COMMENT.sub("", text))
+
+
+class _Page:
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.title = ""
+        self.name = ""  # mdoc's .Nm
+        self.words: list[str] = []  # of the paragraph that is open
+        self.code: list[str] | None = None
+        self.in_term = False  # whether the next line is a list's term
+        self.terms: list[str] = []  # whose meaning comes next
+        self.skipping = False  # within a macro's definition
+
+    def add(self, line: str) -> None:
+        """Read a line."""
+        if self.skipping:
+            self.skipping = not line.startswith("..")
+            return
+        if line.startswith((".", "'")):
+            name, _, rest = line[1:].strip().partition(" ")
+            if name and not name.startswith('\\"'):
+                self._macro(name, rest.strip())
+            return
+        if self.code is not None:
+            self.code.append(unescaped(line))
+        elif not line.strip():
+            self._flush()
+        else:
+            self._say(unescaped(line).strip())
+
+    def end(self) -> None:
+        """Finish the last paragraph."""
+        self._end_code()
+        self._end_list()
+
+    def _say(self, text: str) -> None:
+        if text:
+            self.words.append(text)
+        if self.in_term:
+            self._flush()
+
+    def _flush(self) -> None:
+        """End a paragraph; a term waits for what it means, to be one item with it."""
+        text = " ".join(" ".join(self.words).split())
+        self.words = []
+        if self.in_term:
+            self.terms += [text] if text else []
+            self.in_term = not text
+        elif text:
+            self.parts.append(f"- {', '.join(self.terms)}: {text}" if self.terms else text)
+            self.terms = []
+
+    def _end_list(self) -> None:
+        self._flush()
+        self.in_term = False
+        if self.terms:
+            self.parts.append(f"- {', '.join(self.terms)}")
+            self.terms = []
+
+    def _end_code(self) -> None:
+        if self.code is not None:
+            code = "\n".join(self.code).strip("\n")
+            if code:
+                self.parts.append(f"```\n{code}\n```")
+            self.code = None
+
+    def _macro(self, name: str, rest: str) -> None:
+        if name == "de":
+            self.skipping = True
+        elif name in ("TH", "Dt"):
+            self.title = self.title or " ".join(_arguments(rest)[:2])
+            self.title = re.sub(r"^(\S+) (\S+)$", r"\1(\2)", self.title)
+        elif name in ("SH", "Sh", "SS", "Ss"):
+            self.end()
+            heading = " ".join(_arguments(rest))
+            if heading:
+                self.parts.append(f"{'##' if name in ('SH', 'Sh') else '###'} {heading}")
+        elif name in ("PP", "P", "LP", "Pp", "RS", "RE", "br", "Bl", "El", "HP", "sp", "YS", "SY"):
+            if self.code is not None:
+                self.code.append("")
+            else:
+                self._flush()
+                self.in_term = False
+        elif name in ("nf", "EX", "Bd"):
+            self.end()
+            self.code = []
+        elif name in ("fi", "EE", "Ed"):
+            self._end_code()
+        elif name in ("TP", "TQ"):
+            self._flush()
+            self.in_term = True
+        elif name in ("IP", "It"):
+            self._flush()
+            self.in_term = True
+            words = _arguments(rest)[:1] if name == "IP" else [self._mdoc(_split(rest))]
+            mark = " ".join(words)
+            if mark.strip("•*-o· ") or (name == "It" and mark):
+                self._say(mark)
+            else:
+                self.in_term = name == "It"
+        elif name in FONTS:
+            words = _arguments(rest)
+            text = (" " if name in ("B", "I", "SM", "SB") else "").join(words)
+            if self.code is not None:
+                self.code.append(text)
+            else:
+                self._say(text)
+        elif name == "Nd":
+            self._say(f"— {unescaped(rest)}")
+        elif name in ("UR", "MT", "UE", "ME"):
+            self._say(" ".join(_arguments(rest)))
+        elif not IGNORED.fullmatch(name) and name[:1].isupper():
+            self._say(self._mdoc([name, *_split(rest)]))
+
+    def _mdoc(self, words: list[str]) -> str:
+        """Write a line of mdoc: macros among words."""
+        out, closing = [], ""
+        if words[:1] == ["Nm"]:
+            self.name = words[1] if len(words) > 1 and words[1][0].isalnum() else self.name
+            words = [self.name, *words[2 if len(words) > 1 and words[1] == self.name else 1 :]]
+        prefix = ""
+        for word in words:
+            if word in BEFORE:
+                closing = AFTER.get(word, "") + closing
+                prefix += BEFORE[word]
+            elif not CALLABLE.fullmatch(word):
+                out.append(prefix + unescaped(word))
+                prefix = ""
+        text = " ".join(out) + prefix.strip("[(") + closing
+        return re.sub(r"\s+([.,;:)\]])", r"\1", text)
+
+
+def _split(rest: str) -> list[str]:
+    try:
+        return shlex.split(rest.replace("\\", "\\\\").replace("'", "\\'"), comments=False)
+    except ValueError:
+        return rest.split()
+
+
+def _arguments(rest: str) -> list[str]:
+    """Part a macro's arguments, which quotes hold together."""
+    return [unescaped(word) for word in _split(rest)]

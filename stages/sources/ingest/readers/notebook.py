@@ -1,0 +1,74 @@
+"""Notebooks: text and code, with what the code printed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.source_code import fenced
+from datagen.stages.sources.ingest.record import File, Record
+
+MAX_OUTPUT = 2000  # characters of what one cell printed
+
+
+def read(file: File) -> Iterator[Record]:
+    """Read the cells in order."""
+    text, _ = file.text()
+    try:
+        notebook = json.loads(text)
+    except ValueError as error:
+        raise Reject("unreadable file", f"it is no JSON: {error}") from error
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if cells is None and isinstance(notebook, dict):  # of version 3
+        sheets = notebook.get("worksheets")
+        cells = (
+            [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+            if isinstance(sheets, list)
+            else None
+        )
+    if not isinstance(cells, list):
+        raise Reject("unreadable file", "it has no cells")
+    language = _language(notebook)
+    parts = [part for cell in cells if isinstance(cell, dict) for part in _cell(cell, language)]
+    yield Record("\n\n".join(parts), metadata={"programming_language": language})
+
+
+def _language(notebook: dict[str, Any]) -> str:
+    metadata = notebook.get("metadata")
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        known = metadata.get(key) if isinstance(metadata, dict) else None
+        if isinstance(known, dict) and isinstance(known.get(name), str):
+            return str(known[name]).lower()
+    return "python"
+
+
+def _cell(cell: dict[str, Any], language: str) -> Iterator[str]:
+    source = _joined(cell.get("source", cell.get("input")))
+    if not source.strip():
+        return
+    if cell.get("cell_type") == "code":
+        yield fenced(source, language)
+        outputs = cell.get("outputs")
+        for output in outputs if isinstance(outputs, list) else ():
+            if isinstance(output, dict) and (printed := _output(output).strip("\n")):
+                yield fenced(printed[:MAX_OUTPUT], "")
+    elif cell.get("cell_type") in ("markdown", "heading"):
+        yield source.strip("\n")
+
+
+def _output(output: dict[str, Any]) -> str:
+    """Read what was printed; errors and pictures are left out."""
+    if output.get("output_type") == "stream":
+        return _joined(output.get("text")) if output.get("name") != "stderr" else ""
+    data = output.get("data")
+    return (
+        _joined(data.get("text/plain"))
+        if isinstance(data, dict) and not any("image" in key for key in data)
+        else ""
+    )
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(line for line in value if isinstance(line, str))
+    return value if isinstance(value, str) else ""

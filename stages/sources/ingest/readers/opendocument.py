@@ -1,0 +1,93 @@
+"""OpenDocument's texts and slides, by way of HTML."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree, html
+from lxml.builder import E
+
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+from datagen.stages.sources.ingest.readers.zipped import described, opened, part
+from datagen.stages.sources.ingest.record import File, Record
+
+SPACES = {
+    "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",
+    "text": "urn:oasis:names:tc:opendocument:xmlns:text:1.0",
+    "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
+    "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "presentation": "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0",
+}
+MAX_REPEATED = 100  # copies of a cell, blanks in a row
+TAGS = {"p": "p", "list": "ul", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
+# What is no text of the document: its changes, its contents (whose entries its headings repeat), its remarks.
+LEFT_OUT = ("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes")
+
+
+def read(file: File) -> Iterator[Record]:
+    """Read the document."""
+    with opened(file) as archive:
+        title, metadata = described(archive, "meta.xml")
+        root = part(archive, "content.xml")
+    body = root.find(f"{{{SPACES['office']}}}body")
+    page = E.body()
+    if body is not None:
+        _walk(body, page)
+        for note in body.iter(f"{{{SPACES['text']}}}note"):
+            words = " ".join(" ".join(note.itertext()).split())
+            etree.SubElement(page, "p").text = words
+    text, _ = read_webpage(html.tostring(page, encoding="unicode"), whole=True)
+    yield Record(text, title, metadata=metadata)
+
+
+def _walk(source: Any, into: Any) -> None:
+    """Write what an element holds into an element of HTML."""
+    _say(into, source.text)
+    for child in source:
+        if isinstance(child.tag, str):
+            _element(child, etree.QName(child).localname, into)
+        _say(into, child.tail)
+
+
+def _element(child: Any, name: str, into: Any) -> None:
+    if name in LEFT_OUT:  # footnotes follow at the end
+        return
+    if name == "h":
+        level = child.get(f"{{{SPACES['text']}}}outline-level", "1")
+        _walk(child, etree.SubElement(into, f"h{min(int(level), 6) if level.isdigit() else 1}"))
+    elif name in TAGS:
+        _walk(child, etree.SubElement(into, TAGS[name]))
+    elif name in ("table-cell", "covered-table-cell"):
+        repeated = child.get(f"{{{SPACES['table']}}}number-columns-repeated", "1")
+        for _ in range(min(int(repeated) if repeated.isdigit() else 1, MAX_REPEATED)):
+            _walk(child, etree.SubElement(into, "td"))
+    elif name == "page":
+        _slide(child, into)
+    elif name == "s":
+        count = child.get(f"{{{SPACES['text']}}}c", "1")
+        _say(into, " " * min(int(count) if count.isdigit() else 1, MAX_REPEATED))
+    elif name == "tab":
+        _say(into, "\t")
+    elif name == "line-break":
+        etree.SubElement(into, "br")
+    else:
+        _walk(child, into)
+
+
+def _slide(page: Any, into: Any) -> None:
+    """Write a slide: its title as a heading, then the rest."""
+    kind = f"{{{SPACES['presentation']}}}class"
+    titles = [frame for frame in page if frame.get(kind) == "title"]
+    heading = etree.SubElement(into, "h2")
+    name = page.get(f"{{{SPACES['draw']}}}name", "")
+    heading.text = " ".join(" ".join("".join(frame.itertext()) for frame in titles).split()) or name
+    for frame in page:
+        if frame not in titles and isinstance(frame.tag, str) and frame.get(kind) != "page-number":
+            _element(frame, etree.QName(frame).localname, into)
+
+
+def _say(into: Any, text: str | None) -> None:
+    if text:
+        if len(into):
+            into[-1].tail = (into[-1].tail or "") + text
+        else:
+            into.text = (into.text or "") + text

@@ -1,0 +1,19 @@
+"""Parquet: one document a row."""
+
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.columns import rows_of
+from datagen.stages.sources.ingest.fields import documents
+from datagen.stages.sources.ingest.record import File, Record
+
+ROWS = 256  # read at once
+
+
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read one record a row."""
+    with file.seekable() as stream:
+        table = pq.ParquetFile(stream)
+        yield from documents(rows_of(table.iter_batches(ROWS, use_threads=False)), file)

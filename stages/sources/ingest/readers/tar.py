@@ -1,0 +1,68 @@
+"""Tar archives, compressed or not: each member is a file of the corpus, ``archive.tar!path``."""
+
+import io
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from typing import IO, cast
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.compression import COMPRESSIONS, MEMBERS, decompressed
+from datagen.stages.sources.ingest.record import File, is_hidden
+
+LARGEST = 2_000_000_000  # bytes of a member
+IN_MEMORY = 8_000_000  # of them; the rest is on the disk meanwhile
+SHORT = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
+
+
+def read(file: File) -> Iterator[File | Reject]:
+    """Give the members as they come: the archive is read once, from the front, and nothing is extracted."""
+    with file.open() as opened:
+        packed = SHORT.get("." + file.basename.lower().rpartition(".")[2], "")
+        stream = decompressed(opened, packed, file.size) if packed in COMPRESSIONS else opened
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for number, member in enumerate(archive):
+                if number == MEMBERS:
+                    raise Reject("too many members", f"{file.name} holds more than {MEMBERS:,}")
+                if member.isdir() or is_hidden(member.name):
+                    continue
+                if not member.isreg():
+                    kind = "a link" if member.issym() or member.islnk() else "no file"
+                    yield Reject("not a regular file", f"{file.name}!{member.name} is {kind}")
+                    continue
+                yield file.member(member.name, _Member(archive, member), member.size)
+
+
+class _Member:
+    """Opens a member, which a stream holds once, as often as is asked."""
+
+    def __init__(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        self._archive, self._member = archive, member
+        self._held: IO[bytes] | None = None
+
+    def __call__(self) -> IO[bytes]:
+        if self._held is None:
+            if self._member.size > LARGEST:
+                raise Reject("too large", f"{self._member.name} in an archive: over {LARGEST / 1e9:.0f} GB")
+            stream = self._archive.extractfile(self._member)
+            assert stream is not None  # a regular file
+            self._held = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
+            shutil.copyfileobj(stream, self._held)
+        self._held.seek(0)
+        return io.BufferedReader(_Shared(self._held))
+
+
+class _Shared(io.RawIOBase):
+    """Reads a file that stays open."""
+
+    def __init__(self, held: IO[bytes]) -> None:
+        self._held = held
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        data = self._held.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

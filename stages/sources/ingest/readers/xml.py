@@ -1,0 +1,73 @@
+"""XML: its paragraphs, headed by its titles; of a wiki's export each page is a document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
+from datagen.stages.sources.ingest.record import File, Record
+
+TITLES = frozenset({"title", "head", "heading", "bridgehead"})
+CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
+ITEMS = frozenset({"listitem", "item", "li"})
+MAX_DEPTH = 200  # of elements; deeper ones are read as text
+
+
+def read(file: File) -> Iterator[Record | Reject]:
+    """Read the document, or the pages of a wiki's export."""
+    with file.open() as stream:
+        head = stream.read(2048)
+    if b"<mediawiki" in head:
+        yield from _pages(file)
+        return
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    try:
+        root = etree.fromstring(file.read(), parser)
+    except etree.XMLSyntaxError as error:
+        raise Reject("unreadable file", f"{error}") from error
+    parts: list[str] = []
+    _walk(root, 0, 0, parts)
+    yield Record("\n\n".join(parts), metadata={"root": etree.QName(root).localname})
+
+
+def _pages(file: File) -> Iterator[Record | Reject]:
+    """Read a wiki's pages one at a time; those that lead to others are none."""
+    with file.open() as stream:
+        try:
+            for _, page in etree.iterparse(
+                stream, tag="{*}page", resolve_entities=False, no_network=True, huge_tree=True
+            ):
+                title = page.findtext("{*}title") or ""
+                text = page.findtext("{*}revision/{*}text") or ""
+                moved = page.find("{*}redirect") is not None
+                namespace = page.findtext("{*}ns") or "0"
+                page.clear()
+                while page.getprevious() is not None:
+                    del page.getparent()[0]
+                if not moved and namespace == "0":
+                    yield Record(to_markdown(text), title, title)
+        except etree.XMLSyntaxError as error:
+            yield Reject("unreadable file", f"{error}")
+
+
+def _walk(element: Any, depth: int, level: int, parts: list[str]) -> None:
+    """Write an element's paragraphs: an element with text of its own is one."""
+    name = etree.QName(element).localname if isinstance(element.tag, str) else ""
+    if name in CODE:
+        parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")
+        return
+    inline = (element.text or "").strip() or any((child.tail or "").strip() for child in element)
+    if inline or len(element) == 0 or depth == MAX_DEPTH:
+        text = " ".join("".join(element.itertext()).split())
+        if text:
+            parts.append(f"{'#' * min(max(level, 1), 6)} {text}" if name in TITLES else text)
+        return
+    if any(isinstance(child.tag, str) and etree.QName(child).localname in TITLES for child in element):
+        level += 1
+    start = len(parts)
+    for child in element:
+        _walk(child, depth + 1, level, parts)
+    if name in ITEMS and len(parts) > start:
+        parts[start] = f"- {parts[start]}"

@@ -1,0 +1,31 @@
+"""Zip archives: each member is a file of the corpus, ``archive.zip!path``. Nothing is extracted."""
+
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from typing import IO
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.compression import bounded, check_zip
+from datagen.stages.sources.ingest.record import File, is_hidden
+
+
+def read(file: File) -> Iterator[File | Reject]:
+    """List the members, in their order; folders and hidden files are none."""
+    with file.seekable() as stream, zipfile.ZipFile(stream) as archive:
+        check_zip(archive, stream.seek(0, 2))
+        for member in archive.infolist():
+            if member.is_dir() or is_hidden(member.filename):
+                continue
+            if (member.external_attr >> 28) == 0xA:  # a link, as Unix writes its mode
+                yield Reject("not a regular file", f"{file.name}!{member.filename} is a link")
+                continue
+            if member.flag_bits & 1:
+                yield Reject("encrypted", f"{file.name}!{member.filename} needs a password")
+                continue
+            opener = partial(_open, archive, member)
+            yield file.member(member.filename, opener, member.compress_size)
+
+
+def _open(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    return bounded(archive.open(member), member.compress_size)

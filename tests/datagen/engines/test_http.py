@@ -1,0 +1,231 @@
+"""What a server sends beside words: bombs, half archives, terminal codes, certificates, and what we send."""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import subprocess
+import zlib
+
+import pytest
+from aiohttp import web
+
+from datagen.engines import Unreachable, http, open_engine
+from datagen.engines import openai as backend
+from datagen.engines.chat_body import Dialect, body_of
+from datagen.engines.failures import Faulty
+from datagen.engines.identity import circumstances, identify
+from datagen.errors import UserError
+from datagen.recipe.sections import OpenAIModel, VllmModel
+from datagen.redaction import mask_secrets, mask_settings, printable
+from datagen.request import Request, Sampling
+from tests.support.faulty_server import answers, reply, serve
+
+ASKED = Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", Sampling(max_tokens=20))
+
+
+def spec(url="http://127.0.0.1/v1", **fields):
+    return OpenAIModel(**{"engine": "openai", "model": "m", "base_url": url, "retries": 0} | fields)
+
+
+def ask(*behaviours, path="", **fields):
+    async def work():
+        async with serve(*behaviours) as server:
+            engine = open_engine(spec(server.url + path, **fields))
+            await engine.start()
+            try:
+                return await engine.answer(ASKED, "k"), server
+            finally:
+                await engine.close()
+
+    return asyncio.run(work())
+
+
+def sends(data, **headers):
+    async def behave(request):
+        return web.Response(body=data, headers={name.replace("_", "-"): v for name, v in headers.items()})
+
+    return behave
+
+
+def post(behaviour):
+    async def work():
+        async with serve(behaviour) as server:
+            connection = http.Connection(http.chat_url(server.url), None, "", {}, 1, 5)
+            try:
+                return await connection.post({})
+            finally:
+                await connection.close()
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        sends(gzip.compress(bytes(http.MOST_BYTES * 8)), Content_Encoding="gzip"),
+        sends(bytes(http.MOST_BYTES + 1)),
+    ],
+    ids=["bomb", "plain"],
+)
+def test_a_body_is_read_within_its_bound(behaviour):
+    with pytest.raises(Faulty, match="larger than 32 MB"):
+        post(behaviour)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [(gzip.compress(b"{}" * 99)[:15], "gzip"), (b"no", "gzip"), (b"", "deflate"), (b"x", "br")],
+)
+def test_a_spoiled_archive_is_a_fault_of_the_reply(data, encoding):
+    with pytest.raises(Faulty):
+        post(sends(data, Content_Encoding=encoding))
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
+def test_a_sound_archive_is_read(pack, encoding):
+    assert post(sends(pack(b"fine"), Content_Encoding=encoding)).text == "fine"
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(tmp_path):
+    key = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(
+        [*key, "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+
+    async def work():
+        server = await asyncio.start_server(
+            lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context
+        )
+        engine = open_engine(spec(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"))
+        await engine.start()
+        try:
+            await asyncio.wait_for(engine.answer(ASKED, "k"), 20)
+        finally:
+            await engine.close()
+            server.close()
+
+    with pytest.raises(Unreachable, match=r"cannot be reached.*certificate"):
+        asyncio.run(work())
+
+
+def test_a_host_that_does_not_exist_is_told_at_once(monkeypatch):
+    def resolve(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    async def work():
+        engine = open_engine(spec("http://modells.example/v1"))
+        await engine.start()
+        try:
+            await asyncio.wait_for(engine.answer(ASKED, "k"), 20)
+        finally:
+            await engine.close()
+
+    with pytest.raises(Unreachable, match="no such host"):
+        asyncio.run(work())
+
+
+def test_terminal_codes_and_the_key_are_taken_out_of_a_servers_words(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    said = "\x1b[31mIncorrect key\x1b[0m: sk-very-secret\x07\x1b]0;title\x07 \u202ereversed\r\n\x9b2J."
+    done, server = ask(answers(said, status=422))
+    assert done.error == "HTTP 422: Incorrect key: *** reversed ."
+    assert server.headers[0]["Authorization"] == "Bearer sk-very-secret"
+
+
+def test_secrets_in_addresses_and_settings_are_masked():
+    for text in ("http://me:pw@host/x?a=1", "Cannot connect to //host via http://pw@proxy:1"):
+        assert "pw@" not in mask_secrets(text) and "host" in mask_secrets(text)
+    assert mask_secrets("https://h/v1?api-key=abc&api-version=2") == "https://h/v1?api-key=***&api-version=2"
+    options = {"extra_headers": {"X-Api-Key": "abc"}, "max_completion_tokens": 9, "user": "me"}
+    assert mask_settings(options) == options | {"extra_headers": {"X-Api-Key": "***"}}
+    secret = spec("http://me:hush@h/v1", options=options)
+    assert "hush" not in secret.model_dump_json() + repr(secret) and "abc" not in repr(secret)
+    assert printable("a\x00b\u2028c\n" + "x" * 900, 10) == "a b c xxx…"
+
+
+def test_an_address_keeps_its_query_and_the_recipes_own_headers_are_sent():
+    _, server = ask(answers(), path="?api-version=7", options={"extra_headers": {"X-Team": "a"}})
+    assert server.headers[0]["X-Team"] == "a"
+    assert http.chat_url("http://h/v1/?api-version=7") == "http://h/v1/chat/completions?api-version=7"
+
+
+def test_an_address_that_is_none_is_told():
+    for url in ("http://[::1/v1", "http://h:port/v1"):
+        with pytest.raises(UserError, match="base_url"):
+            asyncio.run(open_engine(spec(url)).start())
+
+
+# What is asked
+
+
+def test_options_pass_any_parameter_and_leave_out_what_is_null():
+    options = {"max_completion_tokens": 99, "extra_body": {"top_k": 5}, "temperature": None, "seed": 3}
+    body = body_of(ASKED, spec(options=options))
+    assert (body["max_completion_tokens"], body["top_k"], body["seed"]) == (99, 5, 3)
+    assert not {"max_tokens", "temperature", "extra_body"} & set(body)
+
+
+def test_thinking_is_turned_off_or_given_room_beside_the_answer():
+    off = body_of(ASKED, spec(thinking=False))  # as YAML reads off
+    assert off["chat_template_kwargs"]["enable_thinking"] is False and off["max_tokens"] == 20
+    bounded = body_of(ASKED, spec(thinking=500))
+    assert bounded["max_tokens"] == 520 and bounded["thinking_token_budget"] == 500
+    assert "chat_template_kwargs" not in body_of(ASKED, spec())
+    other = Dialect()
+    other.thinking = "reasoning_effort"
+    assert body_of(ASKED, spec(thinking="off"), other)["reasoning_effort"] == "none"
+    assert body_of(ASKED, spec(thinking=500), other)["reasoning_effort"] == "low"
+
+
+def test_a_server_that_calls_a_parameter_otherwise_is_told_so_at_once_and_ever_after():
+    refusal = answers("Use 'max_completion_tokens' instead of max_tokens", status=400)
+
+    async def work():
+        async with serve(refusal, refusal, answers()) as server:
+            engine = open_engine(spec(server.url))
+            await engine.start()
+            both = await asyncio.gather(*(engine.answer(ASKED, key) for key in "ab"))
+            await engine.close()
+            return both, server.bodies
+
+    both, bodies = asyncio.run(work())
+    assert [done.finish for done in both] == ["stop", "stop"] and len(bodies) == 4
+    assert all(body["max_completion_tokens"] == 20 and "max_tokens" not in body for body in bodies[2:])
+
+
+def test_what_changes_answers_is_part_of_who_a_model_is_and_the_rest_is_not():
+    plain = identify(spec(revision="7"))
+    assert plain.revision == "7", "keys of before stay"
+    assert identify(spec(revision="7", thinking="off")).revision == "7+thinking=off"
+    assert identify(spec(options={"user": "me"})).revision == ""
+    assert identify(spec(options={"top_k": 5})) != identify(spec(options={"top_k": 6}))
+    small, large = VllmModel(max_model_len=512), VllmModel(max_model_len=1024)
+    assert identify(small) == identify(large) and circumstances(small) != circumstances(large)
+    assert circumstances(spec(window=1, retries=2)) == circumstances(spec(window=9, retries=3))
+    assert circumstances(spec("http://other/v1")) != circumstances(spec())
+
+
+def test_a_server_that_does_not_count_is_told_of():
+    async def work():
+        async with serve(answers(reply() | {"usage": None})) as server:
+            engine = open_engine(spec(server.url))
+            await engine.start()
+            await engine.answer(ASKED, "k")
+            await engine.answer(ASKED, "l")
+            await engine.close()
+            return engine.notices
+
+    (notice,) = asyncio.run(work())
+    assert "how many tokens" in notice and "budget" in notice
+
+
+def test_too_long_a_wish_to_wait_is_not_waited_for():
+    wish = answers("come back tomorrow", status=429, Retry_After="86400")
+    with pytest.raises(Unreachable, match="come back tomorrow"):
+        ask(wish, patience=60)
+    assert backend.own_pause(10**6) <= backend.LONGEST_PAUSE

@@ -1,0 +1,275 @@
+"""Replies at the boundary: any JSON is a completion, a rejection or a transient failure, and nothing else."""
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datagen.engines.failures import Busy, Failure, Faulty, Refused, Rejected, of_status
+from datagen.engines.protocol import completion_of, estimate, read_reply
+from datagen.reasoning import split
+from datagen.request import Answer, Identity, Request, Sampling
+from datagen.store.completions import Completions
+from datagen.store.journal import Journal
+from tests.support.faulty_server import reply
+from tests.support.toys import Pair
+
+MODEL = Identity("m", "1")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ODD = JSON | st.sampled_from(
+    ["10", 1e30, -5, float("nan"), "\ud83d", [{"type": "text", "text": "x"}], 10**400]
+)
+
+
+def asked(**fields):
+    return Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", **fields)
+
+
+def read(value, **fields):
+    text = value if isinstance(value, str) else json.dumps(value)
+    return completion_of(read_reply(text), asked(**fields), "k", MODEL)
+
+
+def places(value, path=()):
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in items:
+        yield from places(part, (*path, name))
+
+
+def put(value, path, new):
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = put(copy[path[0]], path[1:], new)
+    return copy
+
+
+WHOLE = reply("A", top=[("A", -0.1), ("B", -2.0)], prompt_tokens_details={"cached_tokens": 3})
+WHOLE["choices"][0]["message"] |= {"refusal": None, "reasoning_content": "hm", "tool_calls": []}
+PLACES = list(places(WHOLE))
+
+
+def survives(value, request):
+    """Read a reply, store what comes of it, and read it back."""
+    try:
+        done = completion_of(read_reply(value), request, "k", MODEL)
+    except Failure:
+        return
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr("os.fsync", lambda _: None)
+        store = Completions(Path(folder))
+        journal = Journal(store.folder, "j")
+        journal.append(done)
+        journal.close()
+        store.settle()
+        assert store.damage == {}
+        kept = store.find(["k"])["k"]
+        assert (kept.text, kept.finish, kept.error) == (done.text, done.finish, done.error)
+        assert 0 <= kept.prompt_tokens < 2**31 and 0 <= kept.completion_tokens < 2**31
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(JSON | st.text(max_size=40), st.booleans())
+def test_anything_in_the_place_of_a_reply_is_classified(value, choosing):
+    survives(
+        value if isinstance(value, str) else json.dumps(value), asked(choices=("A", "B") if choosing else ())
+    )
+
+
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=3), st.booleans(), st.booleans()
+)
+def test_any_mutation_of_a_reply_is_classified(changes, choosing, schema):
+    value = WHOLE
+    for path, new in changes:
+        try:
+            value = put(value, path, new)
+        except (KeyError, IndexError, TypeError):
+            continue  # a change before took its place away
+    request = asked(choices=("A", "B") if choosing else (), schema={"type": "object"} if schema else None)
+    survives(json.dumps(value), request)
+
+
+@pytest.mark.parametrize("content", [7, {"question": "?"}, True, [3], [{"type": "text", "text": 3}]])
+def test_content_of_another_type_is_no_answer(content):
+    body = reply()
+    body["choices"][0]["message"]["content"] = content
+    with pytest.raises(Faulty):
+        read(body)
+
+
+def test_parts_are_joined_and_reasoning_parts_are_not_part_of_the_answer():
+    body = reply()
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "fi"},
+    ]
+    body["choices"][0]["message"]["content"] = [*parts, {"type": "text", "text": "ne"}, {"type": "image_url"}]
+    done = read(body)
+    assert (done.text, done.reasoning) == ("fine", "hm")
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [({"prompt_tokens": "10", "completion_tokens": 4.0}, (10, 4)), ({"prompt_tokens": -1}, (1, 1))]
+    + [(usage, (1, 1)) for usage in (None, [], 7, {"prompt_tokens": 1e30, "completion_tokens": True})],
+)
+def test_usage_that_is_missing_or_wrong_is_counted_or_estimated(usage, tokens):
+    done = read(reply() | {"usage": usage})  # one token of log probabilities, one character asked
+    assert (done.prompt_tokens, done.completion_tokens) == tokens
+    assert estimate("abc" * 10, "é") == 11
+
+
+@pytest.mark.parametrize("reason", ["stop", "eos_token", "end_turn", "tool_calls", None, ""])
+def test_the_ways_to_say_that_an_answer_is_whole(reason):
+    assert read(reply(finish=reason)).finish == "stop"
+
+
+def test_the_ways_to_say_that_it_is_cut_filtered_or_broken_off():
+    assert read(reply(finish="max_tokens")).finish == "length"
+    assert read(reply(finish=None), sampling=Sampling(max_tokens=1)).finish == "length", (
+        "the limit is reached"
+    )
+    assert "content_filter" in read(reply(finish="content_filter")).error
+    with pytest.raises(Faulty, match="broke off"):
+        read(reply(finish="error"))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"message": "Rate limit exceeded", "code": 429}}, Busy),
+        ({"error": "The engine is overloaded, try again"}, Busy),
+        ({"object": "error", "message": "Too many requests", "code": 429}, Busy),
+        ({"error": {"message": "insufficient_quota"}}, Refused),
+        ({"error": {"message": "invalid api key", "type": "authentication_error"}}, Refused),
+        ({"error": {"code": "context_length_exceeded", "message": "too long"}}, Rejected),
+        ({"error": {"message": "bad input", "code": 400}}, Rejected),
+        ({"error": {"message": "something broke", "code": 500}}, Faulty),
+        ({"detail": "internal"}, Faulty),
+    ],
+)
+def test_an_error_inside_of_a_200_is_what_its_code_or_words_say(body, kind):
+    with pytest.raises(kind):
+        read(body)
+
+
+def test_an_error_beside_a_choice_counts_too():
+    body = reply()
+    body["choices"][0]["error"] = {"code": 429, "message": "upstream is rate limited"}
+    with pytest.raises(Busy):
+        read(body)
+
+
+def test_a_status_is_sorted_by_its_body_where_that_knows_better():
+    assert isinstance(of_status(429, "you exceeded your current quota, check billing"), Refused)
+    assert isinstance(of_status(400, "m", 0, '{"error": {"code": 429}}'), Busy)
+    assert isinstance(of_status(400, "too long"), Rejected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"logprob": None}, {"logprob": "x"}, {"logprob": 3.0}, {"logprob": -1e300}]
+)
+def test_incomplete_log_probabilities_are_left_out_and_the_answer_kept(change):
+    body = reply()
+    body["choices"][0]["logprobs"]["content"][0] |= change
+    assert (read(body).text, read(body).logprobs) == ("fine", ())
+
+
+def test_entries_without_likeliest_tokens_are_no_fault_but_cannot_choose():
+    body = reply("A")
+    del body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    assert read(body).logprobs == (-0.5,)
+    chosen = read(body, choices=("A", "B"))
+    assert chosen.finish == "error" and chosen.choices == ()
+
+
+# Reasoning
+
+
+def thinking(content, tokens=(), finish="stop", **message):
+    body = reply(content, finish)
+    body["choices"][0]["message"] |= message
+    entries = [{"token": token, "logprob": -float(n), "top_logprobs": []} for n, token in enumerate(tokens)]
+    body["choices"][0]["logprobs"] = {"content": entries}
+    return body
+
+
+@pytest.mark.parametrize("open_, close", [("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("", "</think>")])
+def test_a_thought_in_the_text_is_no_part_of_the_answer_nor_of_its_confidence(open_, close):
+    tokens = [open_, "hm", close, "\n", "fi", "ne"]
+    done = read(thinking(f"{open_}hm{close}\nfine", tokens))
+    assert (done.text, done.reasoning, done.logprobs) == ("fine", "hm", (-4.0, -5.0))
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_thought_that_comes_apart_is_kept_apart(name):
+    done = read(thinking("fine", **{name: "hm"}))
+    assert (done.text, done.reasoning, done.finish) == ("fine", "hm", "stop")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        thinking("<think>Okay, so", finish="length"),
+        thinking(None, finish="length", reasoning_content="Okay, so"),
+        thinking("", finish="length"),
+        thinking("<think>hm</think>"),
+    ],
+)
+def test_what_ends_within_its_reasoning_is_unanswered(body):
+    for fields in ({}, {"choices": ("A", "B")}):
+        done = read(body, **fields)
+        assert done.finish == "error" and done.choices == ()
+        assert "unanswered" in done.error or "cannot choose" in done.error
+
+
+def test_a_cut_thought_without_any_mark_is_known_by_the_template():
+    body = thinking("Okay, so the user", finish="length")
+    assert completion_of(read_reply(json.dumps(body)), asked(), "k", MODEL, opened=True).finish == "error"
+    assert read(body).finish == "length"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_a_text_without_marks_is_all_answer(text):
+    if "think" not in text.casefold():
+        assert split(text).answer == text or split(text).reasoning
+
+
+PAIR = '{"question": "Who?", "answer": "She"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        thinking(f"```json\n{PAIR}\n```"),
+        thinking(f"Here you are:\n```\n{PAIR}\n```\nAnything else?"),
+        thinking(f"<think>a draft: {{}}</think>\n{PAIR}"),
+        thinking(f"Sure! {PAIR}"),
+        thinking(None, reasoning_content=PAIR),
+        thinking(None, "", "tool_calls", tool_calls=[{"function": {"name": "answer", "arguments": PAIR}}]),
+    ],
+)
+def test_json_is_found_where_models_put_it(body):
+    request = asked(schema=Pair.model_json_schema())
+    done = completion_of(read_reply(json.dumps(body)), request, "k", MODEL)
+    assert Answer(request, done).parse(Pair) == Pair(question="Who?", answer="She")
+
+
+def test_a_choice_is_read_behind_the_thought():
+    body = thinking("<think>hm</think>A", ["<think>", "hm", "</think>", "A"])
+    likely = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -3.0}]
+    body["choices"][0]["logprobs"]["content"][3]["top_logprobs"] = likely
+    assert read(body, choices=("A", "B")).choices == (pytest.approx(-0.1), pytest.approx(-3.0))
+    assert math.isfinite(read(body, choices=("A", "B")).logprobs[0])

@@ -1,0 +1,147 @@
+"""Tables on disk: what was written is read, or it is said that it was not."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.context import in_turn
+from datagen.errors import UserError
+from datagen.store.digests import differences, digests, is_sealed, sealed
+from datagen.store.parquet import RECORD, parts, read_part, write_json, write_table
+
+TABLE = pa.table(
+    {
+        "id": [f"row-{number}" for number in range(40)],
+        "text": [f"The lamp burned {number} hours and then it went out." * 2 for number in range(40)],
+        "number": pa.array(range(40), pa.int64()),
+        "turns": [[{"role": "user", "content": f"What {number}?"}] * (number % 3) for number in range(40)],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "part-00000.parquet"
+    write_table(TABLE, path)
+    return path
+
+
+@pytest.mark.parametrize("names", [None, ["text"], ["turns", "nothing"], []])
+def test_what_was_written_is_read(part, names):
+    kept = TABLE.column_names if names is None else [name for name in names if name in TABLE.column_names]
+    assert read_part(part, names).select(kept).equals(TABLE.select(kept))
+
+
+def test_no_flipped_bit_reads_back_as_other_content(part, tmp_path):
+    """Pages and headers: an error or what was written. The few bytes of the footer are left to the digest."""
+    whole = part.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    path, other = tmp_path / "part-00000.parquet", []
+    expected = digests(part.parent, in_turn)
+    for place in range(len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[place] ^= 1 << place % 8
+        path.write_bytes(spoiled)
+        assert differences(tmp_path, expected, in_turn) == [f"{path.name} was altered"]
+        if place < footer:
+            try:
+                same = read_part(path).equals(TABLE)
+            except UserError:
+                same = True
+            if not same:
+                other.append(place)
+    assert other == []
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_part_that_is_cut_or_overwritten_anywhere_is_an_error_for_the_user_or_what_was_written(part, data):
+    whole = part.read_bytes()
+    start = data.draw(st.integers(0, len(whole) - 1))
+    stop = data.draw(st.integers(start, len(whole)))
+    spoiled = whole[:start] + data.draw(st.binary(max_size=20)) + whole[stop:]
+    path = part.parent / "spoiled.parquet"
+    path.write_bytes(spoiled)
+    try:
+        read_part(path)
+    except UserError as error:
+        assert str(path) in str(error)
+    finally:
+        path.unlink()
+
+
+def write_stage(folder):
+    for number in range(3):
+        write_table(TABLE.slice(number * 10, 10), folder / f"part-0000{number}.parquet")
+    write_table(TABLE.slice(30), folder / "dropped" / "part-00000.parquet")
+    (folder / "order.txt").write_text("1 2 3")
+    write_json(sealed({"stage": "s", "files": digests(folder, in_turn)}), folder / RECORD)
+    return json.loads((folder / RECORD).read_text())["files"]
+
+
+def swap(folder):
+    one, other = folder / "part-00000.parquet", folder / "part-00001.parquet"
+    one.rename(folder / "x"), other.rename(one), (folder / "x").rename(other)
+
+
+SPOILED = {
+    "deleted": (lambda folder: (folder / "part-00001.parquet").unlink(), ["part-00001.parquet is missing"]),
+    "cut": (
+        lambda folder: (folder / "part-00001.parquet").write_bytes(b""),
+        ["part-00001.parquet was altered"],
+    ),
+    "swapped": (swap, ["part-00000.parquet was altered", "part-00001.parquet was altered"]),
+    "added": (
+        lambda folder: write_table(TABLE, folder / "part-00007.parquet"),
+        ["part-00007.parquet was added"],
+    ),
+    "added to the dropped": (
+        lambda folder: write_table(TABLE, folder / "dropped" / "part-00007.parquet"),
+        ["dropped/part-00007.parquet was added"],
+    ),
+    "dropped ones deleted": (
+        lambda folder: (folder / "dropped" / "part-00000.parquet").unlink(),
+        ["dropped/part-00000.parquet is missing"],
+    ),
+    "something beside altered": (
+        lambda folder: (folder / "order.txt").write_text("2"),
+        ["order.txt was altered"],
+    ),
+    "a note of the user's": (lambda folder: (folder / "note.txt").write_text("mine"), []),
+    "nothing": (lambda folder: None, []),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_every_difference_of_a_stage_is_told(tmp_path, how):
+    files = write_stage(tmp_path)
+    spoil, told = SPOILED[how]
+    spoil(tmp_path)
+    assert differences(tmp_path, files, in_turn) == told
+
+
+def test_a_finished_stage_lists_what_it_wrote_whatever_lies_there_now(tmp_path):
+    write_stage(tmp_path)
+    (tmp_path / "part-00001.parquet").unlink()
+    write_table(TABLE, tmp_path / "part-00007.parquet")
+    assert [path.name for path in parts(tmp_path)] == [f"part-0000{number}.parquet" for number in range(3)]
+    with pytest.raises(UserError, match=r"part-00001\.parquet is not what was written"):
+        [read_part(path) for path in parts(tmp_path)]
+    (tmp_path / RECORD).write_text("{")
+    with pytest.raises(UserError, match=RECORD):
+        parts(tmp_path)
+
+
+@given(
+    st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists))
+)
+def test_a_sealed_record_is_known_after_it_was_stored_and_no_other_one(record):
+    stored = json.loads(json.dumps(sealed(record)))
+    assert is_sealed(stored)
+    assert not is_sealed(stored | {"more": 1})
+    assert not is_sealed({name: value for name, value in stored.items() if name != "sha256"})
+    for name in record:
+        assert name == "sha256" or not is_sealed({key: value for key, value in stored.items() if key != name})

@@ -1,0 +1,43 @@
+"""Requests as rows: what is written is read again, with the same key."""
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.request import Identity, Request, Sampling
+from datagen.schema import REQUESTS
+
+WHO = Identity("model", "1")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+MESSAGES = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": TEXTS}))
+REQUESTS_OF_ALL_SORTS = st.builds(
+    Request,
+    row=TEXTS,
+    messages=MESSAGES,
+    prompt=TEXTS,
+    prompt_hash=TEXTS,
+    task=TEXTS,
+    sampling=st.builds(
+        Sampling,
+        max_tokens=st.integers(1, 4096),
+        temperature=st.floats(0, 2),
+        top_p=st.floats(0.1, 1),
+        repetition_penalty=st.floats(0.5, 2),
+        stop=st.lists(TEXTS, max_size=3).map(tuple),
+    ),
+    schema=st.none() | st.dictionaries(TEXTS, st.dictionaries(TEXTS, TEXTS)),
+    choices=st.lists(TEXTS, max_size=3).map(tuple),
+    given=TEXTS,
+    sample=st.integers(0, 99),
+    about=TEXTS,
+)
+
+
+@settings(deadline=None)
+@given(REQUESTS_OF_ALL_SORTS)
+def test_a_request_comes_back_from_its_row(request):
+    (row,) = pa.Table.from_pylist([request.to_row(WHO)], schema=REQUESTS).to_pylist()
+    read = Request.from_row(row)
+    assert read == request
+    assert read.key(WHO) == request.key(WHO) == row["key"]
+    assert list(read.schema or ()) == list(request.schema or ())  # in which order the fields are decoded

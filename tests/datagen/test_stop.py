@@ -1,0 +1,100 @@
+"""Ctrl-C and SIGTERM: one message, how to go on, nothing left running, nothing lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from datagen.run.folder import earlier_runs
+from tests.support import ROOT, toys
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command line in a process group of its own, with its output in a file, as with a log."""
+    recipe = toys.write_recipe(tmp_path, documents=200, latency=0.05, window=4)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), toys.CALLS: str(tmp_path / "calls")}
+    command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", tmp_path / "out puts"]
+    started = []
+
+    def start(*options):
+        with (tmp_path / "log").open("a") as log:
+            started.append(
+                subprocess.Popen(
+                    [*command, *options], env=environment, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for_answers(tmp_path, size=300):
+    ended = time.monotonic() + 60
+    while not (tmp_path / "calls").exists() or (tmp_path / "calls").stat().st_size < size:
+        assert time.monotonic() < ended
+        time.sleep(0.05)
+
+
+def descendants(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def assert_gone(processes):
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_once_says_how_to_go_on_and_that_goes_on(start, tmp_path, number, status):
+    process = start("--fresh")
+    wait_for_answers(tmp_path)
+    others = descendants(process)
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    assert process.wait(60) == status
+    assert_gone(others)
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    [last] = [line for line in log.splitlines() if line.startswith("stopped by")]
+    assert last.endswith(f"run: datagen run {tmp_path}/toy.yaml --outputs '{tmp_path}/out puts'")
+
+    assert start().wait(120) == 0
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(set(calls)) == 400
+    assert len(calls) <= 400 + 8  # those in flight
+    assert len(earlier_runs(tmp_path / "out puts" / "toy")) == 1
+
+
+def test_twice_is_brief_and_leaves_nothing_running(start, tmp_path):
+    process = start()
+    wait_for_answers(tmp_path)
+    others = descendants(process)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    assert process.wait(10) == 130
+    assert_gone(others)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert "Traceback" not in "\n".join(lines)
+    assert lines[-2:] == [
+        "stopping; once more stops at once",
+        "stopped at once. Every answer that came is kept, and the same command goes on",
+    ]
+
+
+def test_a_stop_while_the_cluster_is_being_opened_is_as_brief(start, tmp_path):
+    process = start()
+    while len(descendants(process)) < 2:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "stopped by SIGINT" in log

@@ -1,0 +1,172 @@
+"""
+What the contract of DELIFT asks, from end to end: pairs, what they are worth to a planted target, three modes.
+
+The formula stands in score/test_in_context_utility.py, the bound of the pairs in test_pair.py, the greedy choice in
+test_greedy.py.
+"""
+
+import json
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.recipe.model import load_recipe
+from datagen.run.runner import run
+from datagen.schema import EXAMPLES, table_of
+from datagen.stages.select.delift import neighbours, pairwise_utility
+from datagen.stages.select.select import stage
+from datagen.store.parquet import parts, read_part, write_table
+from tests.support import toys
+from tests.support.asked import ask
+from tests.support.helped import MATTERS, matters_of, on, target
+from tests.support.rows import example, partitions, put_through
+
+COLUMN = {"utility": pairwise_utility.UTILITY}
+
+
+def measured(rows, size=None, **options):
+    """Pair the rows and have the target read them."""
+    tried, _ = put_through(neighbours.stage, rows, size, **options)
+    table = table_of(pa.schema([*EXAMPLES, ("nearest", neighbours.NEAREST)]), tried)
+    kept, _, requests = ask(pairwise_utility.stage, table, target)
+    return kept, requests
+
+
+def select(rows, size=None, output=None, **options):
+    given = {"method": {"instruction": "utility"}, **options}
+    return put_through(stage, rows, size, columns=COLUMN, output=output, **given)
+
+
+def gains(output):
+    return {row["id"]: row["worth"] for row in pq.read_table(output / "order.parquet").to_pylist()}
+
+
+def test_of_each_matter_one_is_chosen_before_another(tmp_path):
+    rows, requests = measured(on(MATTERS), neighbours=3)
+    assert len(requests) == 16 * (1 + 3)  # alone, with each of the three nearest
+    kept, dropped = select(rows, output=tmp_path, max_rows={"instruction": 4})
+    assert len(kept) == 4 and matters_of(kept) == set(MATTERS)
+    worth = list(gains(tmp_path).values())
+    assert worth == pytest.approx([3 * 0.4] * 4 + [0.4] * 4 + [0] * 8)  # the second one helps the first
+    assert all(one >= after for one, after in pairwise(worth))
+    assert {row["detail"].partition(", ")[2] for row in dropped} == {"gain 0.4", "gain 0"}
+
+
+def test_three_in_ten_stay_where_no_budget_is_given():
+    rows, _ = measured(on(MATTERS))
+    assert len(select(rows)[0]) == 5  # of 16, rounded up
+    assert len(select(rows, max_rows={"instruction": 9})[0]) == 9
+    assert len(select(rows, max_share={"instruction": 0.5})[0]) == 8
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 14), st.randoms(use_true_random=False))
+def test_neither_order_nor_partitions_count(size, budget, random):
+    rows = on(MATTERS[:3])
+    rows += [row | {"id": f"copy of {row['id']}"} for row in rows[:2]]
+    limit = {"max_rows": {"instruction": budget}}
+    kept, _ = select(measured(rows)[0], **limit)
+    again, _ = select(measured(random.sample(rows, len(rows)), size)[0], size, **limit)
+    assert {row["id"] for row in again} == {row["id"] for row in kept}
+    assert len(kept) == min(budget, 14)
+
+
+def test_copies_gain_nothing(tmp_path):
+    rows = on(MATTERS[:1])
+    rows += [row | {"id": f"copy of {row['id']}"} for row in rows]
+    select(measured(rows)[0], output=tmp_path, max_rows={"instruction": 2})
+    worth = gains(tmp_path)
+    assert list(worth.values()) == pytest.approx([6 * 0.4, 2 * 0.4] + [0] * 6)
+    assert len({name.removeprefix("copy of ") for name in list(worth)[:2]}) == 2
+
+
+def test_what_an_old_row_taught_is_not_chosen_again(tmp_path):
+    """Continual: a duplicate of an old row gains nothing, nor does what helps with what the old rows teach."""
+    old = [row | {"id": f"old {row['id']}"} for row in on(MATTERS[:2], 2)]
+    folder = tmp_path / "before" / "stages" / "handoff"
+    write_table(next(iter(partitions(old))), folder / "part-00000.parquet")
+    rows, _ = measured(on(MATTERS[:3], 3), earlier=[str(tmp_path / "before")])
+    kept, _ = select(rows, output=tmp_path, max_rows={"instruction": 1})
+    worth = gains(tmp_path)
+    assert matters_of(kept) == {MATTERS[2]}
+    assert list(worth.values())[:3] == pytest.approx([2 * 0.4, 0.4, 0])
+    assert not any(gain for name, gain in worth.items() if not name.startswith(MATTERS[2]))
+    alone, _ = measured(on(MATTERS[:3], 3))
+    select(alone, output=tmp_path, max_rows={"instruction": 1})
+    assert sorted(gains(tmp_path).values(), reverse=True)[:3] == pytest.approx(
+        [2 * 0.4] * 3
+    )  # of each matter
+
+
+def test_only_what_the_wanted_helps_with_counts(tmp_path):
+    path = tmp_path / "wanted.jsonl"
+    asked = {"question": f"What does the law say about {MATTERS[1]}?", "answer": "It is on wetlands."}
+    path.write_text(json.dumps(asked) + "\n")
+    rows, _ = measured(on(MATTERS), wanted=[str(path)])
+    kept, _ = select(rows, output=tmp_path, max_rows={"instruction": 3})
+    first, *others = sorted(gains(tmp_path).items(), key=lambda row: -row[1])
+    assert first[0].startswith(MATTERS[1]) and first[0] in {row["id"] for row in kept}
+    assert first[1] == pytest.approx(3 * 0.4)  # with each that it helps, as much as the wanted does
+    assert all(name.startswith(MATTERS[1]) for name, gain in others if gain)
+
+
+def test_examples_that_were_dropped_in_between_count_no_more():
+    rows, _ = measured(on(MATTERS[:1]))
+    left = rows[1:]
+    kept, _ = select(left, max_rows={"instruction": 1})
+    assert len(kept) == 1 and kept[0]["id"] != rows[0]["id"]
+
+
+def test_rows_without_utilities_are_an_error():
+    for rows in (on(MATTERS), [example(question="?", answer="!", utility=None)]):
+        with pytest.raises(
+            UserError,
+            match=r"select.method: of no instruction the utility .*delift_neighbours and delift_utility",
+        ):
+            select(rows)
+    with pytest.raises(UserError, match="of no instruction the utility"):
+        put_through(stage, on(MATTERS), method={"instruction": "utility"})
+    assert select([]) == ([], [])
+
+
+RECIPE = """
+name: delift
+corpus: [{path: none}]
+models:
+  generator: {engine: scripted, model: "tests.support.toys:model"}
+  target: {engine: scripted, model: "tests.support.helped:target", revision: "7"}
+  small: {engine: scripted, model: "tests.support.helped:weak"}
+cluster: {workers: 1}
+stages:
+  source: {use: "tests.support.helped:source"}
+  difficulty: {role: small}
+  difficulty_strong: {use: difficulty, suffix: _strong}
+  compare_difficulty: {share: 0.25}
+  delift_neighbours: {neighbours: 2}
+  delift_utility:
+  select: {method: {instruction: utility}}
+"""
+
+
+@pytest.mark.cluster
+def test_a_run_says_who_measured_what(tmp_path):
+    """The pairs of how many, by which target; and how far the weak model agrees with it on what is hard."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
+    assert done.stage_record("delift_neighbours")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
+    record = done.stage_record("delift_utility")
+    assert record["model"] == {"role": "target", "name": "tests.support.helped:target", "revision": "7"}
+    assert record["figures"] == {"pairs": 32, "pairs_not_read": 0}
+    assert record["requests"]["asked"] == 16 + 32
+    kept = pa.concat_tables(map(read_part, parts(done.stage_folder("select"))))
+    assert len(kept) == 5 and matters_of(kept.to_pylist()) == set(MATTERS)
+    found = json.loads((done.stage_folder("compare_difficulty") / "comparison.json").read_text())
+    assert found["spearman"] == pytest.approx(1) and found["kept"] == found["by_both"] == 4
+    report = (done.folder / "report.html").read_text()
+    assert "correlate\nby 1.00 (Spearman); of the 4 that ifd_ppl_strong would keep" in report
+    assert done.stage_record("difficulty")["seconds"] > 0 and "rows a second" in report

@@ -1,0 +1,312 @@
+"""What a person would read in a PDF, and in which order."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.pdf import read_pdf
+from datagen.stages.sources.ingest.pdf.words import Words
+from tests.support.pdf import Put, lines, write_pdf
+
+LEFT = [f"left line {number} tells of the river and the" for number in range(8)]
+RIGHT = [f"right line {number} tells of the hills and of" for number in range(8)]
+BODY = [
+    f"Line {number} of a body that fills the whole width of the page up to its margin" for number in range(6)
+]
+
+
+def text_of(*pages, **kwargs):
+    return read_pdf(write_pdf(pages, **kwargs)).markdown
+
+
+def body(mark, count=6, y=700):
+    return lines([f"{mark} {line}" for line in BODY[:count]], y=y)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_two_columns_are_read_one_after_the_other(interleaved):
+    left, right = lines(LEFT), lines(RIGHT, x=330)
+    puts = [put for pair in zip(left, right, strict=True) for put in pair] if interleaved else left + right
+    text = text_of([Put(72, 740, "A title above both columns", 16), *puts])
+    assert text.index("left line 7") < text.index("right line 0")
+    assert text.startswith("# A title above both columns")
+    assert "the left line 1" in text and "of right line 1" in text
+
+
+def test_a_line_across_the_page_parts_columns_into_bands():
+    def columns(mark, y):
+        pairs = zip(
+            lines([f"{mark} {t}" for t in LEFT], y=y),
+            lines([f"{mark} {t}" for t in RIGHT], x=330, y=y),
+            strict=True,
+        )
+        return [put for pair in pairs for put in pair]
+
+    across = Put(
+        72,
+        560,
+        "A line that runs across both of the columns, from the left margin to the right one, over the gutter",
+    )
+    text = text_of([*columns("upper", 700), across, *columns("lower", 520)])
+    order = [
+        text.index(part)
+        for part in ("upper left", "upper right line 7", "runs across", "lower left line 0", "lower right")
+    ]
+    assert order == sorted(order)
+
+
+def test_running_heads_and_page_numbers_go_and_the_text_stays():
+    pages = [
+        [Put(72, 760, f"The Manual, chapter {at // 2 + 1}"), *body(f"P{at}"), Put(300, 30, str(at + 1))]
+        for at in range(6)
+    ]
+    read = read_pdf(write_pdf(pages))
+    assert "The Manual" not in read.markdown
+    assert all(f"P{at} Line 0" in read.markdown for at in range(6))
+    assert not any(line.strip().isdigit() for line in read.markdown.split("\n"))
+    assert read.metadata["left_out"]["running heads"] == 12
+
+
+def test_a_number_that_counts_no_pages_stays():
+    pages = [[Put(72, 760, number), *body(f"P{at}")] for at, number in enumerate(["1789", "1848", "1815"])]
+    text = text_of(*pages)
+    assert all(number in text for number in ("1789", "1848", "1815"))
+
+
+def test_the_repeated_title_of_slides_is_one_heading():
+    pages = [[Put(72, 700, "Our results", 24), *body(f"P{at}", 2, 600)] for at in range(3)]
+    text = text_of(*pages)
+    assert text.count("# Our results") == 1
+
+
+def test_paragraphs_go_on_over_a_page():
+    first = [
+        *body("One", 5),
+        Put(72, 640, "and this sentence fills its line and it goes on at the top of the next page with"),
+    ]
+    second = lines(
+        ["more words until it ends here.", "Another paragraph begins in this line, and it fills the width."]
+    )
+    assert "next page with more words until it ends here." in text_of(first, second)
+
+
+def test_hyphens_at_line_ends_follow_the_documents_own_words():
+    puts = lines(
+        [
+            "The algorithms of a general-purpose machine are written here in full, on one long line.",
+            "A line that is as long as the others are, and ends with a word broken in two: algo-",
+            "rithms are what it was, and a second one is as long as this and ends with general-",
+            "purpose, and the last one is a word that the text has nowhere else, it is inter-",
+            "rupted here.",
+        ]
+    )
+    text = text_of(puts)
+    assert "two: algorithms are" in text
+    assert "with general-purpose, and" in text
+    assert "interrupted here" in text
+    assert "\x02" not in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "joined"),
+    [
+        ("the post-\x02", "1990 years", "the post--1990 years"),
+        ("in the US\x02", "ASCII set", "in the US-ASCII set"),
+        ("high\x02", "lights", "highlights"),
+        ("日本語の文", "章である", "日本語の文章である"),
+        ("plain words", "go on", "plain words go on"),
+        ("see https://example.org/", "path for it", "see https://example.org/path for it"),
+    ],
+)
+def test_lines_join_as_they_were_parted(before, after, joined):
+    assert Words(["words of a document"]).join([before, after]) == joined
+
+
+def test_headings_come_from_the_outline_and_only_from_it():
+    page = [
+        Put(72, 740, "2.1 Ways to go", 10, "bold"),
+        *body("A"),
+        Put(72, 600, "Merely bold words", 10, "bold"),
+        *body("B", y=570),
+    ]
+    text = text_of(page, outline=[("Ways to go", 0)])
+    assert [line for line in text.split("\n") if line.startswith("#")] == ["# 2.1 Ways to go"]
+
+
+def test_without_an_outline_size_and_weight_tell_headings_and_levels():
+    page = [
+        Put(72, 750, "Chapter words", 18),
+        *body("A"),
+        Put(72, 600, "Section words", 14),
+        *body("B", y=570),
+        Put(72, 470, "Bold words", 10, "bold"),
+        *body("C", y=445),
+    ]
+    text = text_of(page)
+    assert [line for line in text.split("\n") if line.startswith("#")] == [
+        "# Chapter words",
+        "## Section words",
+        "### Bold words",
+    ]
+
+
+def test_a_table_keeps_its_rows():
+    rows = [
+        ("Name", "Unit", "Value"),
+        ("Length", "metre", "12"),
+        ("Weight", "kilo", "7"),
+        ("Time", "second", "60"),
+    ]
+    puts = [
+        Put(x, 500 - 14 * at, cell)
+        for at, row in enumerate(rows)
+        for x, cell in zip((72, 200, 330), row, strict=True)
+    ]
+    read = read_pdf(write_pdf([[*body("A"), *puts, *body("B", y=400)]]))
+    assert "| Name | Unit | Value |\n| --- | --- | --- |\n| Length | metre | 12 |" in read.markdown
+    assert read.metadata["tables"] == 1
+
+
+def test_the_figures_at_a_plots_axes_are_left_out_and_counted():
+    ticks = [Put(x, 500 - 20 * at, str(10 * at + x)) for at in range(4) for x in (72, 200, 330)]
+    read = read_pdf(write_pdf([[*body("A"), *ticks, *body("B", y=380)]]))
+    assert "| " not in read.markdown
+    assert read.metadata["left_out"] == {"tables": 1}
+
+
+def test_contents_with_leaders_are_left_out():
+    entries = lines([f"{at} A chapter of it . . . . . . . . . . . . . {at + 3}" for at in range(1, 7)])
+    read = read_pdf(write_pdf([[Put(72, 740, "Contents", 16), *entries], body("A")]))
+    assert "A chapter of it" not in read.markdown
+    assert read.metadata["left_out"]["lines of contents"] == 6
+
+
+def test_code_keeps_its_lines_and_indents():
+    code = [
+        Put(72, 560, "def go(on):", 10, "mono"),
+        Put(96, 548, "return on", 10, "mono"),
+    ]
+    assert "```\ndef go(on):\n    return on\n```" in text_of([*body("A"), *code, *body("B", y=500)])
+
+
+def test_list_items_are_marked():
+    items = [
+        Put(80, 560, "•"),
+        Put(95, 560, "first of them"),
+        Put(80, 546, "•"),
+        Put(95, 546, "second of them"),
+    ]
+    text = text_of([*body("A"), *items])
+    assert "- first of them\n\n- second of them" in text
+
+
+def test_sideways_text_is_left_out():
+    stamp = b"BT /regular 10 Tf 0 1 -1 0 30 300 Tm (arXiv:1234.5678v1 a stamp in the margin) Tj ET\n"
+    read = read_pdf(write_pdf([body("A")], extra=stamp))
+    assert "stamp" not in read.markdown
+    assert read.metadata["left_out"] == {"sideways lines": 1}
+
+
+def test_a_page_that_lies_on_its_side_is_read():
+    turned = b"".join(
+        b"BT /regular 10 Tf 0 1 -1 0 %d 72 Tm (%s) Tj ET\n" % (100 + 12 * at, line.encode())
+        for at, line in enumerate(BODY)
+    )
+    text = text_of([], extra=turned)
+    assert text.index("Line 0") < text.index("Line 5")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            write_pdf([[]], extra=b"q 600 0 0 700 0 0 cm BI /W 1 /H 1 /BPC 8 /CS /G ID \x00 EI Q\n"),
+            "no text layer",
+        ),
+        (write_pdf([[]]), "no text layer"),
+        (b"%PDF-1.4 and then nothing", "unreadable file"),
+        (b"", "unreadable file"),
+        (b"<html>no PDF</html>", "unreadable file"),
+        (write_pdf([body("A")])[:300], "unreadable file"),
+        (
+            write_pdf(
+                [body("A")],
+                trailer=b"/ID[(0123456789abcdef)(0123456789abcdef)]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O("
+                + b"o" * 32
+                + b")/U("
+                + b"u" * 32
+                + b")>>",
+            ),
+            "encrypted",
+        ),
+    ],
+)
+def test_what_holds_no_text_is_rejected_with_a_reason(data, reason):
+    with pytest.raises(Reject) as caught:
+        read_pdf(data)
+    assert caught.value.reason == reason
+    assert caught.value.detail
+
+
+def test_the_title_is_the_stated_one_or_the_largest_line():
+    page = [Put(72, 740, "Largest of all lines", 20), *body("A")]
+    assert read_pdf(write_pdf([page], title="The stated one")).title == "The stated one"
+    assert read_pdf(write_pdf([page], title="Microsoft Word - draft.doc")).title == "Largest of all lines"
+
+
+def test_the_titles_of_slides_are_headings_though_the_outline_has_only_parts():
+    slide = write_pdf(
+        [
+            [
+                Put(40, 340, "The slide's own title", 20),
+                *lines(["a line of it", "another of them"], x=40, y=250),
+            ]
+        ]
+        * 2,
+        outline=[("a line of it", 0)],
+    ).replace(b"0 0 612 792", b"0 0 600 400")
+    assert read_pdf(slide).markdown.startswith("# The slide's own title")
+
+
+def test_text_from_right_to_left_comes_in_reading_order_in_two_columns():
+    """The glyphs stand in the order of the page, from left to right."""
+
+    def drawn(words, x, y):
+        return Put(x, y, words[::-1], 10, "hebrew")
+
+    right = [
+        drawn(f"abcd efgh {letter * 4} klmn opqr stuv abcd efgh ijkl", 330, 700 - 12 * at)
+        for at, letter in enumerate("abcdef")
+    ]
+    left = [
+        drawn(f"zzzz yyyy {letter * 4} xxxx wwww vvvv uuuu tttt ssss", 72, 700 - 12 * at)
+        for at, letter in enumerate("abcdef")
+    ]
+    text = text_of([put for pair in zip(left, right, strict=True) for put in pair])
+    to_hebrew = str.maketrans({chr(97 + at): chr(0x5D0 + at) for at in range(26)})
+    assert text.startswith("abcd efgh aaaa klmn".translate(to_hebrew))
+    assert text.index("ffff".translate(to_hebrew)) < text.index("zzzz yyyy aaaa".translate(to_hebrew))
+
+
+def test_a_chapters_label_gives_way_to_its_title():
+    page = [
+        Put(72, 750, "CHAPTER", 10),
+        Put(72, 735, "FIVE", 10),
+        Put(72, 710, "Ways to go", 20),
+        *body("A", y=670),
+    ]
+    assert text_of(page, outline=[("Ways to go", 0)]).startswith("# Ways to go\n\nA Line 0")
+    assert "FIVE" in text_of([Put(72, 735, "FIVE", 10), *body("A")], outline=[("Line 3 of a body", 0)])
+
+
+def test_halves_of_a_broken_word_are_no_words():
+    assert set(Words(["it is inter\x02", "rupted here"]).counts) == {"it", "is", "here"}
+
+
+def test_columns_that_the_file_writes_from_below_are_read_from_above():
+    text = text_of(lines(LEFT)[::-1] + lines(RIGHT, x=330)[::-1])
+    assert (
+        text.index("left line 0")
+        < text.index("left line 7")
+        < text.index("right line 0")
+        < text.index("right line 7")
+    )

@@ -1,0 +1,456 @@
+"""What becomes of a file of each format, and of files that are not what they say."""
+
+import io
+import json
+import shutil
+import zipfile
+
+import pytest
+
+from datagen.recipe.sections import Source
+from datagen.stages.sources.ingest.convert import rows
+from datagen.stages.sources.ingest.record import File
+
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
+RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def zipped(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
+def docx(body):
+    return zipped(
+        **{
+            "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
+            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
+            "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>',
+            "docProps/core.xml": '<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The stated title</dc:title><dc:creator>A. Author</dc:creator></p>',
+        }
+    )
+
+
+def paragraph(text, style=""):
+    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
+
+
+ODF = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{space}:1.0"'
+    for name, space in {
+        "office": "office",
+        "text": "text",
+        "table": "table",
+        "draw": "drawing",
+        "presentation": "presentation",
+    }.items()
+)
+
+
+def opendocument(body):
+    return zipped(
+        **{
+            "content.xml": f"<office:document-content {ODF}><office:body>{body}</office:body></office:document-content>"
+        }
+    )
+
+
+def pptx():
+    a, p = (
+        "http://schemas.openxmlformats.org/drawingml/2006/main",
+        "http://schemas.openxmlformats.org/presentationml/2006/main",
+    )
+
+    def shape(kind, *texts):
+        paragraphs = "".join(
+            f'<a:p><a:pPr lvl="{level}"/><a:r><a:t>{text}</a:t></a:r></a:p>' for level, text in texts
+        )
+        return f'<p:sp><p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr><p:txBody>{paragraphs}</p:txBody></p:sp>'
+
+    def slide(*shapes):
+        return f'<p:sld xmlns:a="{a}" xmlns:p="{p}">{"".join(shapes)}</p:sld>'
+
+    def related(**targets):
+        inner = "".join(f'<Relationship Id="{key}" Target="{target}"/>' for key, target in targets.items())
+        return f'<Relationships xmlns="{RELATIONS}">{inner}</Relationships>'
+
+    return zipped(
+        **{
+            "ppt/presentation.xml": f'<p:presentation xmlns:p="{p}" xmlns:r="{OFFICE}"><p:sldIdLst><p:sldId r:id="r2"/><p:sldId r:id="r1"/></p:sldIdLst></p:presentation>',
+            "ppt/_rels/presentation.xml.rels": related(r1="slides/slide1.xml", r2="slides/slide2.xml"),
+            "ppt/slides/slide1.xml": slide(
+                shape("title", (0, "Shown last")), shape("body", (0, "first"), (1, "below it"))
+            ),
+            "ppt/slides/slide2.xml": slide(shape("ctrTitle", (0, "Shown first")), shape("sldNum", (0, "77"))),
+            "ppt/slides/_rels/slide1.xml.rels": related(r1="../notesSlides/notesSlide1.xml"),
+            "ppt/notesSlides/notesSlide1.xml": slide(shape("body", (0, "What is said here."))),
+        }
+    )
+
+
+def epub(**members):
+    package = """<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">
+    <dc:title>A Book</dc:title><dc:language>en</dc:language></metadata><manifest>
+    <item id="b" href="text/two.xhtml" media-type="application/xhtml+xml"/><item id="a" href="text/one%20.xhtml" media-type="application/xhtml+xml"/>
+    <item id="n" properties="nav" href="nav.xhtml" media-type="application/xhtml+xml"/></manifest>
+    <spine><itemref idref="n"/><itemref idref="a"/><itemref idref="b"/></spine></package>"""
+    links = "".join(f'<li><a href="x{at}.html">Further reading {at}</a></li>' for at in range(9))
+    return zipped(
+        **{
+            "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>',
+            "OEBPS/book.opf": package,
+            "OEBPS/nav.xhtml": "<html><body><p>Navigation</p></body></html>",
+            "OEBPS/text/one .xhtml": "<html><body><h1>One</h1><p>First chapter.</p></body></html>",
+            "OEBPS/text/two.xhtml": f"<html><body><h1>Two</h1><aside>An aside.</aside><ul>{links}</ul></body></html>",
+        }
+        | members
+    )
+
+
+MANIFEST = '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+LETTER = (
+    b"From: A <a@example.org>\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 5 Jan 2026 10:00:00 +0000\n"
+    b"Message-ID: <one@example.org>\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain; charset=iso-8859-1\n"
+    b"Content-Transfer-Encoding: quoted-printable\n\nDear B,\n\nsee the h=F6tel.\n-- \nA's signature\n--x\nContent-Type: text/markdown\n"
+    b"Content-Disposition: attachment; filename=plan.md\n\n# Plan\n\nGo there.\n--x--\n"
+)
+MBOX = (
+    b"From a@example.org Mon Jan  5 10:00:00 2026\nSubject: One\nMessage-ID: <1@x>\n\nFirst letter.\n>From here it goes on.\nFrom there, too.\n\n"
+    b"From b@example.org Mon Jan  5 11:00:00 2026\nSubject: Two\nMessage-ID: <2@x>\n\nSecond letter.\n"
+)
+NOTEBOOK = {
+    "metadata": {"language_info": {"name": "Python"}},
+    "cells": [
+        {"cell_type": "markdown", "source": ["# Analysis\n", "\n", "Some words."]},
+        {
+            "cell_type": "code",
+            "source": "print(6 * 7)",
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": ["42\n"]}],
+        },
+        {
+            "cell_type": "code",
+            "source": "plot()",
+            "outputs": [{"data": {"image/png": "iVBO", "text/plain": "<Figure>"}}],
+        },
+        {"cell_type": "raw", "source": "raw"},
+    ],
+}
+MAN = r""".\" a comment
+.TH LS 1 "January 2026"
+.de XX
+a macro's definition
+of two lines
+..
+.SH NAME
+ls \- list directory contents
+.SH OPTIONS
+.TP
+\fB\-a\fR, \fB\-\-all\fR
+do not ignore entries
+.PP
+.B "Bold words"
+go on.
+.nf
+ls -l \e
+.fi
+"""
+MDOC = """.Dd January 1, 2026
+.Dt CAT 1
+.Os
+.Sh NAME
+.Nm cat
+.Nd concatenate files
+.Sh DESCRIPTION
+The
+.Nm
+utility reads files.
+.Bl -tag
+.It Fl n Ar number
+Number the lines.
+.El
+"""
+RST = """
+=====
+Title
+=====
+
+See :ref:`the other <other>` and ``code_it_``, or `a
+page <https://x.org>`_.
+
+.. _target:
+
+.. note:: Mind this.
+
+Section
+-------
+
+Run::
+
+    make all
+
+.. code-block:: python
+   :linenos:
+
+   print(1)
+
+.. image:: x.png
+
+Last words.
+"""
+WIKI = """{{Infobox|a={{b}}}}
+'''Rome''' is a [[city|big city]] in [[Italy]].<ref>A source.</ref>
+[[File:x.jpg|thumb|a [[picture]]]]
+== History ==
+* founded
+** early
+{| class="wikitable"
+! Year !! Event
+|-
+| 753 || Founding
+|}
+"""
+SRT = "1\n00:00:01,000 --> 00:00:02,000\n<i>Hello</i> there,\n\n2\n00:00:02,500 --> 00:00:04,000\nhow are you?\n\n3\n00:01:00,000 --> 00:01:02,000\nLater on.\n"
+VTT = "WEBVTT\n\nNOTE nothing\n\n00:01.000 --> 00:02.000\nrolling captions\n\n00:02.000 --> 00:03.000\nrolling captions\nrepeat a line\n"
+DOCBOOK = "<book><title>The Book</title><chapter><title>One</title><para>Some <emphasis>words</emphasis> here.</para><programlisting>a\n  b</programlisting></chapter></book>"
+DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/"><page><title>A</title><ns>0</ns><revision><text>== H ==\nText of A.</text></revision></page>
+<page><title>R</title><ns>0</ns><redirect title="A"/><revision><text>#REDIRECT [[A]]</text></revision></page>
+<page><title>Talk:A</title><ns>1</ns><revision><text>Talk.</text></revision></page></mediawiki>"""
+RTF = rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\b Heading\b0\par A paragraph with \'e9 in it.\par}"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write a file, and read it: its kept and its dropped rows."""
+
+    def reader(name, data):
+        path = tmp_path / name
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        made = list(rows(File(path, name, Source(path=name), path.stat().st_size)))
+        kept = [row for row in made if "reason" not in row]
+        return kept, [row for row in made if "reason" in row]
+
+    return reader
+
+
+@pytest.fixture
+def text_of(read):
+    def reader(name, data):
+        kept, dropped = read(name, data)
+        assert not dropped and len(kept) == 1, dropped
+        return kept[0]["text"]
+
+    return reader
+
+
+def test_word(read):
+    table = (
+        "<w:tbl>"
+        + "".join(
+            f"<w:tr><w:tc>{paragraph(a)}</w:tc><w:tc>{paragraph(b)}</w:tc></w:tr>" for a, b in ["ab", "cd"]
+        )
+        + "</w:tbl>"
+    )
+    kept, _ = read("a.docx", docx(paragraph("Part", "Heading1") + paragraph("Some words.") + table))
+    assert kept[0]["text"].startswith("# Part\n\nSome words.\n\n| a | b |")
+    assert kept[0]["title"] == "The stated title" and json.loads(kept[0]["metadata"])["author"] == "A. Author"
+
+
+def test_opendocument_text(text_of):
+    body = """<office:text><text:h text:outline-level="2">Part</text:h><text:p>Some<text:s text:c="2"/>words, see
+    <text:bookmark-ref>4</text:bookmark-ref><text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>A note.</text:p></text:note-body></text:note>.</text:p>
+    <text:list><text:list-item><text:p>one</text:p></text:list-item></text:list>
+    <text:tracked-changes><text:p>deleted</text:p></text:tracked-changes></office:text>"""
+    text = text_of("a.odt", opendocument(body))
+    assert text.startswith("## Part\n\nSome words, see 4.\n\n- one")
+    assert text.endswith("1 A note.") and "deleted" not in text
+
+
+def test_opendocument_slides(text_of):
+    body = """<office:presentation><draw:page draw:name="page1"><draw:frame presentation:class="title"><text:p>Results</text:p></draw:frame>
+    <draw:frame presentation:class="outline"><text:p>They are good.</text:p></draw:frame></draw:page></office:presentation>"""
+    assert text_of("a.odp", opendocument(body)) == "## Results\n\nThey are good."
+
+
+def test_slides_come_in_the_order_shown_with_their_notes(text_of):
+    text = text_of("a.pptx", pptx())
+    assert text == "## Shown first\n\n## Shown last\n\n- first\n  - below it\n\nWhat is said here."
+
+
+def test_a_spreadsheets_sheets_are_documents(read):
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    number = (
+        '<table:table-cell office:value-type="float" office:value="7"><text:p>7</text:p></table:table-cell>'
+    )
+    row = "<table:table-row>{}</table:table-row>"
+    body = (
+        f'<office:spreadsheet><table:table table:name="Prices">{row.format(cell.format("Name") + cell.format("a|b"))}'
+        f'{row.format(cell.format("Pear") + number)}</table:table><table:table table:name="Empty"/></office:spreadsheet>'
+    )
+    kept, dropped = read(
+        "a.ods",
+        zipped(
+            mimetype="application/vnd.oasis.opendocument.spreadsheet",
+            **{"META-INF/manifest.xml": MANIFEST},
+            **{
+                "content.xml": f"<office:document-content {ODF}><office:body>{body}</office:body></office:document-content>"
+            },
+        ),
+    )
+    assert [(row["source"], row["text"]) for row in kept] == [
+        ("a.ods#Prices", "| Name | a\\|b |\n| --- | --- |\n| Pear | 7 |")
+    ]
+    assert not dropped
+
+
+def test_rtf(text_of):
+    assert text_of("a.rtf", RTF) == "Heading\n\nA paragraph with é in it."
+
+
+def test_a_books_chapters_follow_its_spine_and_keep_their_lists(read):
+    kept, _ = read("a.epub", epub())
+    assert kept[0]["title"] == "A Book"
+    text = kept[0]["text"]
+    assert (
+        text.index("# One") < text.index("# Two") < text.index("An aside.") < text.index("Further reading 8")
+    )
+    assert "Navigation" not in text
+
+
+def test_a_letter_and_its_attachment(read):
+    kept, _ = read("a.eml", LETTER)
+    letter, plan = kept
+    assert (letter["title"], letter["text"]) == ("Grüße", "Dear B,\n\nsee the hötel.")
+    assert (plan["source"], plan["title"], plan["text"]) == ("a.eml!plan.md", "Plan", "# Plan\n\nGo there.")
+
+
+def test_a_mailbox_is_a_document_a_letter(read):
+    kept, _ = read("a.mbox", MBOX)
+    assert [(row["source"], row["text"]) for row in kept] == [
+        ("a.mbox#1@x", "First letter.\nFrom here it goes on.\nFrom there, too."),
+        ("a.mbox#2@x", "Second letter."),
+    ]
+
+
+def test_a_notebook(text_of):
+    assert text_of("a.ipynb", json.dumps(NOTEBOOK)) == (
+        "# Analysis\n\nSome words.\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n\n```python\nplot()\n```"
+    )
+
+
+def test_a_manual_page(read):
+    kept, _ = read("ls.1", MAN)
+    assert kept[0]["title"] == "LS(1)"
+    assert kept[0]["text"] == (
+        "## NAME\n\nls - list directory contents\n\n## OPTIONS\n\n- -a, --all: do not ignore entries\n\n"
+        "Bold words go on.\n\n```\nls -l \\\n```"
+    )
+
+
+def test_a_manual_page_of_bsd(text_of):
+    text = text_of("cat.1", MDOC)
+    assert (
+        "cat — concatenate files" in text
+        and "The cat utility reads files." in text
+        and "- -n number: Number the lines." in text
+    )
+
+
+def test_restructured_text(text_of):
+    assert text_of("a.rst", RST) == (
+        "# Title\n\nSee the other and `code_it_`, or a\npage.\n\nMind this.\n\n## Section\n\nRun:\n\n```\nmake all\n```\n\n"
+        "```python\nprint(1)\n```\n\nLast words."
+    )
+
+
+def test_wikitext(text_of):
+    assert text_of("a.wiki", WIKI) == (
+        "Rome is a big city in Italy.\n\n## History\n\n- founded\n  - early\n\n| Year | Event |\n| --- | --- |\n| 753 | Founding |"
+    )
+
+
+def test_a_wikis_export_is_a_document_a_page_without_redirects_and_talk(read):
+    kept, dropped = read("dump.xml", DUMP)
+    assert [(row["source"], row["text"]) for row in kept] == [("dump.xml#A", "## H\n\nText of A.")]
+    assert not dropped
+
+
+def test_subtitles_are_paragraphs_parted_by_pauses(text_of):
+    assert text_of("a.srt", SRT) == "Hello there, how are you?\n\nLater on."
+    assert text_of("a.vtt", VTT) == "rolling captions repeat a line"
+
+
+def test_xml_is_its_paragraphs_under_its_titles(text_of):
+    assert text_of("a.xml", DOCBOOK) == "# The Book\n\n## One\n\nSome words here.\n\n```\na\n  b\n```"
+
+
+@pytest.mark.parametrize(("name", "language"), [("a.py", "python"), ("b.RS", "rust"), ("Makefile", "make")])
+def test_code_is_a_block_of_its_language(read, name, language):
+    kept, _ = read(name, "x = '```'\n")
+    assert kept[0]["text"] == f"````{language}\nx = '```'\n````"
+    assert json.loads(kept[0]["metadata"])["programming_language"] == language
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is not None, reason="pandoc is installed")
+def test_latex_without_pandoc_names_the_remedy(read):
+    _, dropped = read("a.tex", r"\documentclass{article}\begin{document}Hello\end{document}")
+    assert dropped[0]["reason"] == "needs pandoc" and "install pandoc" in dropped[0]["detail"]
+
+
+LAUGHS = (
+    '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "'
+    + "&a;" * 50
+    + '"><!ENTITY c "'
+    + "&b;" * 50
+    + '">]><l>&c;&c;</l>'
+)
+LEAK = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><l>Text &a; here</l>'
+
+
+@pytest.mark.parametrize("data", [LAUGHS, LEAK])
+def test_entities_are_not_expanded(read, data):
+    root = f"<office:document-content {ODF}><office:body><office:text><text:p>&c;&a;</text:p></office:text></office:body>"
+    document = data.partition("]>")[0] + f"]>{root}</office:document-content>"
+    for name, content in (("a.xml", data), ("a.odt", zipped(**{"content.xml": document}))):
+        kept, dropped = read(name, content)
+        assert all("hahaha" not in row["text"] and "root:" not in row["text"] for row in kept)
+        assert len(kept) + len(dropped) == 1
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.pptx", "a.xlsx", "a.ods", "a.epub"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a zip file",
+        zipped(other="x"),
+        docx(paragraph("x"))[:200],
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    ],
+    ids=["empty", "text", "other", "cut", "old"],
+)
+def test_what_is_no_such_document_is_dropped_with_a_reason(read, name, data):
+    kept, dropped = read(name, data)
+    assert not kept and len(dropped) == 1
+    assert dropped[0]["reason"] and dropped[0]["detail"]
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.pptx", "a.xlsx", "a.epub"])
+def test_a_zip_bomb_is_not_unpacked(read, name):
+    member = {"a.docx": "word/document.xml", "a.odt": "content.xml"}.get(name, "x.xml")
+    _, dropped = read(name, zipped(**{member: b"<x>" + bytes(70_000_000)}))
+    assert [row["reason"] for row in dropped] == ["grows without bound"]
+
+
+@pytest.mark.parametrize("name", ["a.ipynb", "a.xml", "a.eml", "a.srt", "a.rtf", "a.1", "a.pdf"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00\xff\xfe\x80" * 40, b"[]", b"{}", b"plain words, and nothing else"]
+)
+def test_nothing_that_a_file_holds_ends_the_reading(read, name, data):
+    kept, dropped = read(name, data)
+    assert len(kept) + len(dropped) >= 1
+    assert all(row["reason"] for row in dropped)

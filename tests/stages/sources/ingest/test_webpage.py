@@ -1,0 +1,82 @@
+"""What of a web page is not its text, and pages made to take long."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.markdown import without_badges
+from datagen.stages.sources.ingest.readers.webpage import read_webpage
+
+PROSE = "<p>" + "A sentence of the page's own text. " * 10 + "</p>"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<a class="headerlink" href="#part">¶</a>',
+        '<a href="#part">#</a>',
+        '<a href="#part" title="Link to this heading">\uf0c1</a>',
+        '<a href="#part">Permalink to this heading</a>',
+    ],
+)
+def test_a_headings_link_to_itself_is_no_text(link):
+    text, title = read_webpage(f"<body><h1>Part{link}</h1>{PROSE}</body>")
+    assert text.startswith("# Part\n") and title == "Part"
+
+
+def test_signs_in_the_text_stay():
+    text, _ = read_webpage(
+        f'<body>{PROSE}<p>See § 4 and issue <a href="#4">#4</a> and the sign ¶.</p></body>'
+    )
+    assert "See § 4 and issue #4 and the sign ¶." in text
+
+
+def test_a_title_that_stands_twice_is_kept_once():
+    text, _ = read_webpage(f"<body><h1>Part</h1><h1>Part</h1>{PROSE}<h2>Part</h2>{PROSE}</body>")
+    assert text.count("Part") == 2
+
+
+def test_an_index_is_dropped_with_a_reason():
+    entries = "".join(f'<dt><a href="a.html#{at}">function_{at}() (in module m)</a></dt>' for at in range(80))
+    with pytest.raises(Reject) as caught:
+        read_webpage(f"<body><h1>Index</h1><dl>{entries}</dl></body>")
+    assert caught.value.reason == "index page"
+
+
+def test_lists_of_links_go_on_the_web_and_stay_in_books():
+    links = "".join(f'<li><a href="{at}.html">Another page {at}</a></li>' for at in range(9))
+    page = f"<body><h1>Part</h1>{PROSE}<ul>{links}</ul><aside>An aside.</aside></body>"
+    assert "Another page" not in read_webpage(page)[0]
+    text, _ = read_webpage(page, whole=True)
+    assert "Another page 8" in text and "An aside." in text
+
+
+@pytest.mark.parametrize("sign", ["&#1;", "&#xFFFE;", "\ufffe", "\x0b"])
+def test_characters_that_xml_forbids_end_nothing(sign):
+    text, _ = read_webpage(f"<body><p>One  {sign}  two</p></body>")
+    assert "One" in text and "two" in text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"{PROSE}" + "<div class=nav>x</div>tail " * 20_000,
+        f"{PROSE}" + "<div class=nav>" * 20_000 + "x",
+        f"{PROSE}" + "<nav><ul><li><a href=x>y</a></ul></nav>" * 20_000,
+        f"{PROSE}<p " + " ".join(f"a{at}=1" for at in range(100_000)) + ">end</p>",
+        f"{PROSE}" + "<ul><li>a" * 3_000,
+        f"{PROSE}" + "<table><tr><td>" * 3_000,
+    ],
+    ids=["siblings", "nested", "lists", "attributes", "items", "tables"],
+)
+def test_pages_of_many_parts_keep_their_text(page):
+    assert "A sentence of the page's own text." in read_webpage(page)[0]
+
+
+def test_badges_are_no_text_and_pictures_in_it_are():
+    text = (
+        "# Tool\n\n[![Build](https://ci/x.svg)](https://ci) ![PyPI](https://img.shields.io/pypi/v/tool)\n[![Docs][docs-img]][docs]\n\n"
+        "A tool, as in ![the figure](a.png) here.\n\n![Architecture](architecture.png)"
+    )
+    assert without_badges(text) == (
+        "# Tool\n\n\nA tool, as in ![the figure](a.png) here.\n\n![Architecture](architecture.png)"
+    )

@@ -1,0 +1,181 @@
+"""Whatever a name in a folder stands for, each file is read once, and what is not read has its reason."""
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datagen.errors import UserError
+from datagen.stages.sources import ingest
+from datagen.stages.sources.ingest.find import matches
+from datagen.stages.sources.ingest.formats import table
+from tests.support.corpora import context, ingested, reasons, write
+
+
+def test_an_empty_file_that_sorts_first_is_dropped(tmp_path):
+    write(tmp_path, "docs/_SUCCESS", "")
+    write(tmp_path, "docs/a.txt", "Words.")
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/_SUCCESS": "unknown format"}
+
+
+def test_what_is_no_regular_file_is_dropped(tmp_path):
+    write(tmp_path, "docs/a.txt", "Words.")
+    os.mkfifo(tmp_path / "docs/pipe.txt")
+    (tmp_path / "docs/zero.txt").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "docs/socket.txt"))
+        kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.txt"]
+    assert reasons(dropped) == {
+        "docs/pipe.txt": "not a regular file",
+        "docs/socket.txt": "not a regular file",
+        "docs/zero.txt": "link out of the corpus",
+    }
+
+
+def test_a_pipe_that_the_recipe_names_is_dropped(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    kept, dropped = ingested(tmp_path, "pipe.txt")
+    assert not kept and reasons(dropped) == {"pipe.txt": "not a regular file"}
+
+
+def test_links_are_followed_once_and_only_within_the_corpus(tmp_path):
+    write(tmp_path, "docs/real/a.txt", "One.")
+    write(tmp_path, "docs/.hidden/b.txt", "Two.")
+    write(tmp_path, "elsewhere.txt", "Not of the corpus.")
+    write(tmp_path.parent, f"{tmp_path.name}-outside/c.txt", "Not of the corpus.")
+    links = {
+        "alias.txt": "real/a.txt",  # a second name of a file, which sorts before it
+        "copy": "real",  # a second name of a folder
+        "up": "..",  # a loop
+        "self": "self",  # a loop that cannot be opened
+        "gone.txt": "nowhere.txt",
+        "secret.txt": "../elsewhere.txt",
+        "outside": f"../../{tmp_path.name}-outside",
+        "shown": ".hidden",  # its only name that is not hidden
+    }
+    for name, target in links.items():
+        (tmp_path / "docs" / name).symlink_to(target)
+    kept, dropped = ingested(tmp_path, "docs")
+    assert sorted(kept) == ["docs/real/a.txt", "docs/shown/b.txt"]
+    assert reasons(dropped) == {
+        "docs/alias.txt": "another name of a file",
+        "docs/copy/": "another name of a folder",
+        "docs/up": "link out of the corpus",
+        "docs/self": "dangling link",
+        "docs/gone.txt": "dangling link",
+        "docs/secret.txt": "link out of the corpus",
+        "docs/outside": "link out of the corpus",
+    }
+
+
+def test_hard_links_are_one_document(tmp_path):
+    write(tmp_path, "docs/a.txt", "One.")
+    (tmp_path / "docs/b.txt").hardlink_to(tmp_path / "docs/a.txt")
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/b.txt": "another name of a file"}
+
+
+def test_two_links_to_a_folder_of_the_recipe_are_one_folder(tmp_path):
+    write(tmp_path, "real/a.txt", "One.")
+    (tmp_path / "docs").mkdir()
+    for name in ("x", "y"):
+        (tmp_path / "docs" / name).symlink_to("../real")
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/x/a.txt"] and reasons(dropped) == {"docs/y/": "another name of a folder"}
+
+
+def test_a_link_into_another_entry_is_followed(tmp_path):
+    write(tmp_path, "docs/a.txt", "One.")
+    write(tmp_path, "blobs/b", "Two.")
+    (tmp_path / "docs/b.txt").symlink_to("../blobs/b")
+    assert sorted(ingested(tmp_path, "docs", "blobs")[0]) == ["docs/a.txt", "docs/b.txt"]
+
+
+def test_a_folder_that_cannot_be_listed_is_accounted_for(tmp_path, monkeypatch):
+    write(tmp_path, "docs/a.txt", "One.")
+    write(tmp_path, "docs/closed/b.txt", "Two.")
+    listed = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/closed/": "unreadable folder"}
+
+
+def test_names_that_are_not_utf8_are_read_and_written_with_escapes(tmp_path):
+    folder = os.fsencode(tmp_path)
+    Path(os.fsdecode(folder + b"/R\xe9sum\xe9.txt")).write_text("Words.")
+    Path(os.fsdecode(folder + b"/R\xe9sum\xe9.pfd")).write_text("Words.")
+    kept, dropped = ingested(tmp_path, ".")
+    assert list(kept) == [r"R\xe9sum\xe9.txt"]
+    assert reasons(dropped) == {r"R\xe9sum\xe9.pfd": "unknown format"}
+
+
+def test_the_folder_of_runs_is_no_part_of_the_corpus(tmp_path):
+    for name in ("outputs/test/run/stages/x.jsonl", "outputs/other/run/y.txt"):
+        write(tmp_path, name, '{"text": "Made before."}')
+    write(tmp_path, "a.txt", "Words.")
+    running = context(tmp_path, ".")
+    running = replace(running, run_folder=tmp_path / "outputs/test/run")
+    (task,) = ingest.plan(ingest.Options(), running)
+    assert [file.name for file in task.files] == ["a.txt"]
+
+
+def test_include_and_exclude(tmp_path):
+    for name in ("a.md", "b.txt", "drafts/c.md", "manual/d.md", "manual/old/e.md"):
+        write(tmp_path, f"docs/{name}", "Words.")
+
+    def names(**globs):
+        return sorted(name.removeprefix("docs/") for name in ingested(tmp_path, {"path": "docs", **globs})[0])
+
+    assert names(include=["*.md"]) == ["a.md", "drafts/c.md", "manual/d.md", "manual/old/e.md"]
+    assert names(include=["manual/**"]) == ["manual/d.md", "manual/old/e.md"]
+    assert names(exclude=["drafts", "manual/old/*"]) == ["a.md", "b.txt", "manual/d.md"]
+    assert names(include=["*.md"], exclude=["manual"]) == ["a.md", "drafts/c.md"]
+    assert names(exclude=["*"]) == []  # the recipe's wish, and no mistake of a path
+
+
+def test_a_glob_does_not_reach_further_than_it_says(tmp_path):
+    for name in ("a/x.txt", "a/deep/y.txt", "b/z.txt", "x.txt"):
+        write(tmp_path, name, "Words.")
+    assert sorted(ingested(tmp_path, "a*/*.txt")[0]) == ["a/x.txt"]
+    assert sorted(ingested(tmp_path, "a/**/*.txt")[0]) == ["a/deep/y.txt", "a/x.txt"]
+    with pytest.raises(UserError, match="matches no file"):
+        ingested(tmp_path, "c*/*.txt")
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "match"),
+    [
+        ("a/b", "**", True),
+        ("a/b", "**/b", True),
+        ("b", "**/b", True),
+        ("a/b", "*", False),
+        ("a/b/c", "a/**/c", True),
+        ("a/c", "a/**/c", True),
+        ("a.b", "a?b", True),
+    ],
+)
+def test_globs(path, pattern, match):
+    assert matches(path.split("/"), pattern.split("/")) is match
+
+
+def test_tasks_are_balanced_by_count_as_well_as_by_size(tmp_path):
+    for number in range(300):
+        write(tmp_path, f"docs/{number}.txt", "")
+    tasks = ingest.plan(ingest.Options(), context(tmp_path, "docs", partition_mb=0.1))
+    sizes = [len(task.files) for task in tasks]
+    assert sum(sizes) == 300 and max(sizes) <= 25
+
+
+def test_the_documentation_lists_the_formats():
+    page = (Path(__file__).parents[3] / "docs/documents.md").read_text(encoding="utf-8")
+    assert f"-->\n\n{table()}\n<!--" in page

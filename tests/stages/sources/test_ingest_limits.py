@@ -1,0 +1,207 @@
+"""No document takes more than its limits, and one that takes its reader down costs no other."""
+
+import bz2
+import ctypes
+import gzip
+import lzma
+import os
+import signal
+import time
+
+import pyarrow as pa
+import pytest
+
+from datagen.stages.sources import ingest
+from datagen.stages.sources.ingest import watch
+from datagen.stages.sources.ingest.record import File, Limits, Record
+from tests.support.corpora import context, ingested, outcomes, reasons, write
+
+FORMATS = "datagen.stages.sources.ingest.formats"
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    """A reader that does as its file says, in children that this test starts."""
+    package = tmp_path / "path" / "hostile_reader.py"
+    package.parent.mkdir()
+    package.write_text(
+        "import sys\n"
+        "from datagen.stages.sources.ingest import formats\n"
+        "sys.modules[formats.READERS + '.hostile'] = sys.modules[__name__]\n"
+        "formats.BY_ENDING['.bad'] = formats.Format('bad', 'hostile', ('.bad',), '')\n"
+        "from tests.stages.sources.test_ingest_limits import obey as read\n"
+    )
+    monkeypatch.setattr(
+        watch,
+        "START",
+        "import sys, json; sys.path[:] = json.loads(sys.argv[1]); sys.path.insert(0, "
+        + repr(str(package.parent))
+        + "); import hostile_reader; from {} import main; main()",
+    )
+    watch.end_children()
+    yield
+    watch.end_children()
+
+
+def obey(file: File):
+    for line in file.text()[0].split("\n"):
+        match line:
+            case "crash":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "exit":
+                os._exit(3)
+            case "hang":
+                ctypes.CDLL(None).sleep(3600)  # holds no lock, and hears no exception
+            case "spin":
+                while True:
+                    pass
+            case "grow":
+                held = []
+                while True:
+                    held.append(bytearray(10_000_000))
+            case "grow outside":  # as a native library does
+                while True:
+                    at = ctypes.CDLL(None).malloc(10_000_000)
+                    ctypes.memset(at or os.abort(), 1, 10_000_000)
+            case "raise":
+                raise KeyError("unforeseen")
+            case text:
+                yield Record(text, name=text)
+
+
+@pytest.mark.parametrize(
+    ("does", "reason"),
+    [
+        ("crash", "reader crashed"),
+        ("exit", "reader crashed"),
+        ("hang", "took too long"),
+        ("spin", "took too long"),
+        ("grow", "out of memory"),
+        ("grow outside", "reader crashed"),
+        ("raise", "unreadable file"),
+    ],
+)
+def test_what_a_reader_dies_of_is_dropped_and_all_else_is_read(tmp_path, hostile, does, reason):
+    write(tmp_path, "docs/a.txt", "Before.")
+    write(tmp_path, "docs/b.bad", f"one\ntwo\n{does}\nthree")
+    write(tmp_path, "docs/c.bad", "four")
+    write(tmp_path, "docs/d.txt", "After.")
+    options = ingest.Options(seconds={"hang": 2, "spin": 5}.get(does, 60), memory_mb=300)
+    kept, dropped = ingested(tmp_path, "docs", options=options)
+    assert reasons(dropped) == {"docs/b.bad": reason}
+    assert list(kept) == ["docs/a.txt", "docs/b.bad#one", "docs/b.bad#two", "docs/c.bad#four", "docs/d.txt"]
+
+
+def test_a_child_that_dies_of_what_it_read_before_costs_nothing(tmp_path, monkeypatch):
+    """The second child reads what the first one did not send."""
+    for number in range(5):
+        write(tmp_path, f"docs/{number}.txt", f"Number {number}.")
+    heard = watch.Child._next
+    crashes = iter([True])
+
+    def die_once(self):
+        if next(crashes, False):
+            self._process.kill()
+            raise EOFError
+        return heard(self)
+
+    monkeypatch.setattr(watch.Child, "_next", die_once)
+    kept, dropped = ingested(tmp_path, "docs")
+    assert len(kept) == 5 and not dropped
+
+
+def test_a_long_file_is_gone_on_with_where_its_rows_stopped(tmp_path, monkeypatch):
+    write(
+        tmp_path, "a.jsonl", "\n".join(f'{{"text": "{n} {"word " * 500}", "id": {n}}}' for n in range(3000))
+    )
+    heard, sent = watch.Child._next, []
+
+    def die_after_two(self):
+        message = heard(self)
+        sent.append(len(message))
+        if len(sent) == 2:
+            self._process.kill()
+            raise EOFError
+        return message
+
+    monkeypatch.setattr(watch.Child, "_next", die_after_two)
+    kept, dropped = ingested(tmp_path, "a.jsonl")
+    assert len(kept) == 3000 and not dropped
+
+
+def test_no_child_outlives_its_parent():
+    with watch._child(Limits()) as reader:
+        process = reader._process
+    assert process.poll() is None
+    watch.end_children()
+    assert process.poll() is not None
+
+
+PACKERS = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_compressed_files_are_read(tmp_path, ending):
+    pack = PACKERS[ending]
+    write(tmp_path, f"a.txt{ending}", pack(b"Words."))
+    write(tmp_path, f"b.jsonl{ending}", pack(b'{"text": "One."}\n') + pack(b'{"text": "Two."}\n'))
+    write(tmp_path, f"c.txt{ending}", pack(os.urandom(100_000).hex().encode())[:-1000])
+    kept, dropped = ingested(tmp_path, ".")
+    assert sorted(row["text"] for row in kept.values()) == ["One.", "Two.", "Words."]
+    assert reasons(dropped) == {f"c.txt{ending}": "unreadable file"}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
+def test_what_grows_without_bound_is_dropped(tmp_path, ending, name):
+    bomb = PACKERS[ending](b"text\n" + b" " * 300_000_000)
+    write(tmp_path, f"{name}{ending}", bomb)
+    write(tmp_path, "fine.txt", "Fine.")
+    kept, dropped = ingested(tmp_path, ".", options=ingest.Options(memory_mb=300, document_mb=20))
+    assert list(kept) == ["fine.txt"]
+    assert set(reasons(dropped).values()) <= {"too large", "grows without bound"}
+
+
+def test_a_document_larger_than_the_limit_is_dropped(tmp_path):
+    write(tmp_path, "a.txt", "word " * 300_000)
+    write(tmp_path, "b.jsonl", '{"text": "' + "word " * 300_000 + '"}\n')
+    write(tmp_path, "c.txt", "Fine.")
+    kept, dropped = ingested(tmp_path, ".", options=ingest.Options(document_mb=1))
+    assert list(kept) == ["c.txt"]
+    assert reasons(dropped) == {"a.txt": "too large", "b.jsonl": "too large"}
+
+
+def test_files_are_counted_by_ending_and_by_what_became_of_them(tmp_path):
+    for name in ("a.txt", "b.txt", "c.xyz", "d.md.gz"):
+        write(tmp_path, name, b"Words." if not name.endswith("gz") else gzip.compress(b"Words."))
+    write(tmp_path, "e.txt", "")
+    figures = outcomes(tmp_path, ".")[-1].figures
+    assert {name: count for name, count in figures.items() if name.startswith("files/")} == {
+        "files/.txt/read": 2,
+        "files/.xyz/unknown format": 1,
+        "files/.md/read": 1,
+        "files/.txt/empty document": 1,
+    }
+
+
+def test_a_slow_task_is_not_killed_while_rows_come(tmp_path):
+    """The limit is one document's, not the task's."""
+    for number in range(30):
+        write(tmp_path, f"docs/{number}.txt", f"{number} " + "word " * 20_000)
+    started = time.monotonic()
+    kept, dropped = ingested(tmp_path, "docs", options=ingest.Options(seconds=30))
+    assert len(kept) == 30 and not dropped and time.monotonic() - started < 600
+
+
+def test_the_plan_of_a_mapping_is_a_task_of_its_own(tmp_path):
+    write(tmp_path, "a.txt", "Words.")
+    tasks = ingest.plan(
+        ingest.Options(),
+        context(tmp_path, "a.txt", {"python": "tests.stages.sources.test_ingest:PLANETS"}, "a.txt"),
+    )
+    assert [task.mapping for task in tasks] == [False, True, False]
