@@ -200,7 +200,7 @@ def miner(documents: Sequence[Document]) -> Work:
         for share in range(SHARES)
     ]
     options, language = Options(), read(load("mined/en"))
-    learnt = learn((count_words(table["text"], language) for table in tables), language, options.domain_words)
+    learnt = learn((count_words(table["text"], language) for table in tables), options.domain_words)
     domain = frozenset(learnt.to_pylist())
     counts = [
         Counter(

@@ -35,6 +35,7 @@ from datagen.run.runner import run
 from datagen.schema import fraction
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import likeness
+from datagen.stages.shared.language.rules import language_of
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import parts, read_part
@@ -223,7 +224,7 @@ def abstentions(
         said = [(found[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
         silent = [passage_qa.left_open(text, prompt) for text, _, _ in said]
         right = sum(quiet != own for quiet, (_, own, _) in zip(silent, said, strict=True))
-        agree = [likeness(text, answer) == 1 for text, own, answer in said if own]
+        agree = [likeness(text, answer, language=language_of("en")) == 1 for text, own, answer in said if own]
         figures[name] = {
             "shown": len(said),
             "right": round(right / max(1, len(said)), 3),

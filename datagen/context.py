@@ -37,6 +37,8 @@ class Context:
         The run's folder.
     prompts
         The recipe's own prompts, which come before the built-in ones; None where it has none.
+    lists
+        The lists that add to the rules of languages: files in ``prompts/languages/lists/``.
     model
         The model that the stage asks; one without a name where it asks none.
     models
@@ -62,6 +64,7 @@ class Context:
     folder: Path = Path()
     run_folder: Path = Path()
     prompts: Path | None = None
+    lists: tuple[str, ...] = ()
     model: Identity = NOBODY
     models: Models = field(default_factory=Models)
     output: Path = Path()

@@ -63,6 +63,13 @@ class Outcome:
         return cls(rows.filter(pc.is_null(reason)), judged.filter(pc.is_valid(reason)))
 
     @classmethod
+    def joined(cls, parts: Sequence[Outcome]) -> Outcome:
+        """Put the outcomes of parts of a partition together."""
+        return cls(
+            *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
+        )
+
+    @classmethod
     def all_kept(cls, rows: pa.Table) -> Outcome:
         """Keep every row."""
         return cls.split(rows, [None] * len(rows))
@@ -170,7 +177,9 @@ def lineage(
     """
     known = dict(parent.get("lineage") or {})
     if not known:  # a passage
-        known = {name: parent.get(name) for name in ("document_id", "source", "title", "start", "end")}
+        known = {
+            name: parent.get(name) for name in ("document_id", "source", "title", "language", "start", "end")
+        }
         known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
     prompt, prompt_hash = template
     if answers:

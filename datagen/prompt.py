@@ -10,6 +10,7 @@ chat is broken up in it (`datagen.control_tokens.defuse`). Templates run in a sa
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ from datagen.errors import UserError
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
+
+# The compiled reader of YAML, ten times as fast, where the package has it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -114,14 +118,23 @@ def load(name: str, folder: Path | None = None) -> Prompt:
     UserError
         When neither holds it, or the file is not YAML.
     """
+    path = _find(name, folder)
+    if path is None:
+        looked = f"{folder} or in " if folder else ""
+        raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")
+    text = path.read_text(encoding="utf-8")
+    try:
+        return Prompt(name, content_id(text)[:16], yaml.load(text, Loader=LOADER))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
+
+
+def exists(name: str, folder: Path | None = None) -> bool:
+    """Tell whether there is a prompt of this name, the recipe's own or a built-in one."""
+    return _find(name, folder) is not None
+
+
+def _find(name: str, folder: Path | None) -> Traversable | None:
     places = [folder] if folder else []
-    for place in [*places, resources.files("datagen.prompts")]:
-        path = place.joinpath(f"{name}.yaml")
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            try:
-                return Prompt(name, content_id(text)[:16], yaml.safe_load(text))
-            except yaml.YAMLError as error:
-                raise UserError(f"{path} is not YAML: {error}") from error
-    looked = f"{folder} or in " if folder else ""
-    raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")
+    paths = (place.joinpath(f"{name}.yaml") for place in [*places, resources.files("datagen.prompts")])
+    return next((path for path in paths if path.is_file()), None)

@@ -20,6 +20,7 @@ class LineageRow(TypedDict):
     document_id: str | None
     source: str | None
     title: str | None
+    language: str | None
     start: int | None
     end: int | None
     passage_id: str | None
@@ -41,6 +42,7 @@ class DocumentRow(TypedDict):
     text: str
     format: str
     metadata: str
+    language: str
 
 
 class PassageRow(TypedDict):
@@ -55,6 +57,7 @@ class PassageRow(TypedDict):
     start: int
     end: int
     index: int
+    language: str
 
 
 class ExampleRow(TypedDict):

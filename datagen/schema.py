@@ -22,6 +22,7 @@ LINEAGE = pa.struct(
         ("document_id", pa.string()),
         ("source", pa.string()),  # where the document was read from
         ("title", pa.string()),
+        ("language", pa.string()),  # of the document, as an ISO 639 code
         ("start", pa.int64()),  # the span of the document's text, in code points
         ("end", pa.int64()),
         ("passage_id", pa.string()),
@@ -43,6 +44,7 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("format", pa.string()),
         ("metadata", pa.string()),  # a JSON object: the other fields of the record
+        ("language", pa.string()),  # an ISO 639 code such as en; und: not told
     ]
 )
 
@@ -57,6 +59,7 @@ PASSAGES = pa.schema(
         ("start", pa.int64()),
         ("end", pa.int64()),
         ("index", pa.int64()),  # position in its document, from 0
+        ("language", pa.string()),  # of its document
     ]
 )
 

@@ -19,13 +19,15 @@ from pydantic import TypeAdapter, ValidationError
 from datagen.engines.ask import Asker
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Seen, measure
-from datagen.prompt import load
+from datagen.prompt import exists, load
 from datagen.recipe.sections import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices
 from datagen.stages.knowledge.probe.knowledge import said
+from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
+from datagen.stages.shared.language.rules import Language, language_of
 
 RIGHT = 0.8  # likeness from which an answer is right, as in the stage probe
 SAMPLING = Sampling(max_tokens=48)
@@ -39,6 +41,12 @@ class Question:
     text: str
     right: tuple[str, ...]
     lettered: choices.Lettered | None
+    code: str  # of its language
+
+    @property
+    def language(self) -> Language:
+        """The rules of its language."""
+        return language_of(self.code)
 
 
 def read_set(path: Path) -> list[Question]:
@@ -74,7 +82,9 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
         text = "\n".join(
             [text, *(f"{letter}) {option}" for letter, option in zip(letters, options, strict=True))]
         )
-    return Question(text, (row["answer"], *row.get("aliases", ())), choices.lettered(text, row["answer"]))
+    code = detect_language(f"{text} {row['answer']}")
+    right = (row["answer"], *row.get("aliases", ()))
+    return Question(text, right, choices.lettered(text, row["answer"], language_of(code)), code)
 
 
 def read_model(given: str) -> Any:
@@ -174,22 +184,34 @@ def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
             confidence = found[best]
         else:
             text = said(given[0])
-            right = any(likeness(text, answer, question.text) >= RIGHT for answer in question.right)
-            declined, confidence = declines(text, question.text), math.exp(mean_logprob(given) or 0.0)
+            right = any(
+                likeness(text, answer, question.text, language=question.language) >= RIGHT
+                for answer in question.right
+            )
+            declined, confidence = (
+                declines(text, question.text, question.code),
+                math.exp(mean_logprob(given) or 0.0),
+            )
     except Reject:
         return Seen(False, False, 0.0)
     yes, no = (math.exp(score) for score in sure.completion.choices or (0.0, 0.0))
     return Seen(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
 
 
-def declines(text: str, question: str) -> bool:
-    """Tell whether an answer declines, in common words or in those that refusals are taught in."""
-    if abstains(text) and not abstains(question):
+def declines(text: str, question: str, code: str) -> bool:
+    """
+    Tell whether an answer declines, in common words or in those that refusals are taught in.
+
+    `code` is the question's language; a model may also decline in English what it is asked in another.
+    """
+    language = language_of(code)
+    if abstains(text, language=language) and not abstains(question, language=language):
         return True
-    line = f" {' '.join(words(text))} "
-    wordings = [load(name).fields for name in WORDINGS]
-    signs = (sign for fields in wordings for sign in [*fields["signs"], *fields["sentences"]])
-    return any(f" {' '.join(words(sign))} " in line for sign in signs)
+    line = f" {' '.join(words(text, language=language))} "
+    names = [name for wording in WORDINGS for name in (wording, f"{wording}.{code}") if exists(name)]
+    wordings = [load(name).fields for name in names]
+    signs = (sign for fields in wordings for sign in [*fields.get("signs", ()), *fields["sentences"]])
+    return any(f" {' '.join(words(sign, language=language))} " in line for sign in signs)
 
 
 def _likeliest(scores: Sequence[float]) -> int:

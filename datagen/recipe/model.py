@@ -41,6 +41,9 @@ class Recipe(Section):
     )
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    lists: tuple[str, ...] = Field(
+        (), description="Lists in prompts/languages/lists/ that add to the languages' rules, such as us-code"
+    )
     outputs: str = Field(
         "outputs",
         exclude=True,
@@ -88,6 +91,7 @@ class Recipe(Section):
             folder=self.folder,
             run_folder=run_folder,
             prompts=self.prompt_folder,
+            lists=self.lists,
             models=self.models,
             corpus=tuple(self.corpus),
             partition_bytes=self.cluster.partition_mb * 1e6,

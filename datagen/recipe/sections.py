@@ -54,6 +54,11 @@ class Source(Section):
     encoding: str = Field(
         "", description="Of text that is not UTF-8, such as windows-1252; left out: guessed where it can be"
     )
+    language: str = Field(
+        "",
+        pattern=r"^([a-z]{2,3})?$",
+        description="An ISO 639 code such as de, for all its documents; left out: told from each text",
+    )
     licence: str = Field("", description="Of these documents, such as CC-BY-4.0; goes into their metadata")
     metadata: dict[str, Any] = Field({}, description="Goes into the metadata of each document")
 

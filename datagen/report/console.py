@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from datagen.report.files import files_by_ending
+from datagen.report.languages import warnings
 from datagen.request import Usage
 from datagen.run.folder import Run
 
@@ -113,6 +114,8 @@ class Console:
         for record in run.stage_records():
             for said in record.get("notices", []):
                 self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
+        for warning in warnings(run):
+            self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
         for name, path in (("hand-off", "handoff"), ("report", "report.html")):
             self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
 

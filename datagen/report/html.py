@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from datagen.report.difficulty import shifts
 from datagen.report.files import files_by_ending
+from datagen.report.languages import languages
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
@@ -34,6 +35,7 @@ def write_report(run: Run) -> Path:
         products=products(run),
         refusals=refusals(run),
         metadata=metadata(run),
+        languages=languages(run),
         samples={product: _samples(run, product) for product in KINDS.values()},
         drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
         shifts={

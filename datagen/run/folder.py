@@ -260,6 +260,7 @@ def _manifest(
         "number": 1 + max((run.order[0] for run in earlier), default=0),
         "inherits": sorted({*(run.id for run in earlier), *_inherited(earlier)}),
         "recipe": recipe.model_dump(mode="json"),
+        "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
         "fingerprint": print_,
         "models": {role: asdict(who) for role, who in models.items()},
         "stages": list(recipe.stages),

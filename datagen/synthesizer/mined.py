@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 
 from datagen.schema import content_id, pick
-from datagen.stages.shared.passage import NUMBER, Words, phrase_in, words_of
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import NUMBER, words_of
+from datagen.stages.shared.passage import phrase_in
 
 ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
-# Words at which the subject of a sentence has ended, or is not a plain one.
+# Language at which the subject of a sentence has ended, or is not a plain one.
 COPULAS = frozenset({"is", "are", "was", "were"})
 CLAUSE = {
     "that",
@@ -33,7 +35,7 @@ CLAUSE = {
 DETERMINERS = {"the", "a", "an", "this", "these", "most", "many", "some", "several", "all", "both", "another"}
 
 
-def term(sentence: str, words: Words) -> str:
+def term(sentence: str, words: Language) -> str:
     """Find what a sentence defines: its first words, up to a phrase such as "is a"."""
     for phrase in sorted(words.defining, key=len, reverse=True):
         found = re.search(rf"\s{re.escape(phrase)}\s", sentence, re.IGNORECASE)
@@ -51,7 +53,7 @@ def term(sentence: str, words: Words) -> str:
     return ""
 
 
-def falsified(sentence: str, words: Words) -> Iterator[str]:
+def falsified(sentence: str, words: Language) -> Iterator[str]:
     """Write what contradicts a sentence: another number, an opposite word, "not" after an auxiliary."""
     for found in NUMBER.finditer(sentence):
         if found.start() and (sentence[found.start() - 1].isalnum() or sentence[found.start() - 1] in "-–."):

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from datagen.stages.exercises.marked.candidates import Candidate
-from datagen.stages.shared.passage import Passage, Words, words_of
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 from datagen.synthesizer.mined import COPULAS, lowered
 
 MOST_SUBJECT = 9  # words
@@ -96,7 +98,7 @@ def _taken_apart(line: str, passage: Passage) -> Clause | None:
     return None
 
 
-def _plain(subject: str, words: Words) -> bool:
+def _plain(subject: str, words: Language) -> bool:
     said = words_of(subject)
     if not said or "," in subject or said[0] in words.pointing | words.subjectless | words.prepositions:
         return False
@@ -122,7 +124,7 @@ def _main(rest: str) -> str:
     return rest if "either" in rest or "," in main else main
 
 
-def _of_consequence(clause: Clause, answer: str, words: Words) -> str:
+def _of_consequence(clause: Clause, answer: str, words: Language) -> str:
     """Ask what happens under the condition that the sentence opens with."""
     main = f"{clause.subject} {clause.verb} {clause.rest}"
     condition = words_of(clause.lead)
@@ -131,7 +133,7 @@ def _of_consequence(clause: Clause, answer: str, words: Words) -> str:
     return "" if clause.lead.lower().startswith(WHY) else f"what happens {clause.behind}"
 
 
-def _of_action(clause: Clause, answer: str, words: Words) -> str:
+def _of_action(clause: Clause, answer: str, words: Language) -> str:
     """Ask what a thing does."""
     said = answer.split(" ")[0]
     if clause.lead or said != clause.verb or said in AUXILIARIES or len(words.content(clause.subject)) < 2:
@@ -139,7 +141,7 @@ def _of_action(clause: Clause, answer: str, words: Words) -> str:
     return f"what does {clause.subject} do"
 
 
-def _of_subject(clause: Clause, answer: str, words: Words) -> str:
+def _of_subject(clause: Clause, answer: str, words: Language) -> str:
     """Ask which thing it is that is so, or does so."""
     rest = _main(clause.rest)
     article, _, bare = clause.subject.partition(" ")
@@ -156,7 +158,7 @@ def _of_subject(clause: Clause, answer: str, words: Words) -> str:
     return ""
 
 
-def _of_clause(clause: Clause, answer: str, words: Words) -> str:
+def _of_clause(clause: Clause, answer: str, words: Language) -> str:
     """Ask why, or when."""
     opened = answer.casefold()
     word = "why" if opened.startswith(WHY) else "when" if opened.startswith(WHEN) else ""
@@ -175,7 +177,7 @@ def _of_clause(clause: Clause, answer: str, words: Words) -> str:
     return Clause("", clause.subject, clause.verb, "").asked(word, rest)
 
 
-def _of_rest(clause: Clause, answer: str, words: Words) -> str:
+def _of_rest(clause: Clause, answer: str, words: Language) -> str:
     """Ask for what follows the verb, or for what a preposition ends with."""
     before, found, after = clause.rest.partition(answer)
     if not found or clause.rest.startswith(("not ", "no ")) or answer.endswith("ed"):
@@ -202,7 +204,7 @@ def _of_rest(clause: Clause, answer: str, words: Words) -> str:
     return clause.asked(_who(answer, words), f"{before} {after}")
 
 
-WAYS: tuple[Callable[[Clause, str, Words], str], ...] = (
+WAYS: tuple[Callable[[Clause, str, Language], str], ...] = (
     _of_consequence,
     _of_action,
     _of_subject,
@@ -211,6 +213,6 @@ WAYS: tuple[Callable[[Clause, str, Words], str], ...] = (
 )
 
 
-def _who(answer: str, words: Words) -> str:
+def _who(answer: str, words: Language) -> str:
     said = words_of(answer.partition(" of ")[0])
     return "who" if said and said[-1] in words.people else "what"

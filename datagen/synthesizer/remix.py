@@ -21,7 +21,8 @@ from datagen.stages.exercises.task import StructuredTask, find_task
 from datagen.stages.exercises.tasks.definition import defining
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.language.rules import Language, language_of
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import split_sentences
 from datagen.synthesizer import mined
 from datagen.synthesizer.recipe import SynthesizerRecipe
@@ -67,7 +68,7 @@ class Material:
     """What the templates draw from: all paragraphs, and what is known of the language."""
 
     paragraphs: Sequence[Paragraph]
-    words: Words
+    words: Language
     seed: int
     passages: dict[str, Passage] = field(default_factory=dict)
 
@@ -103,7 +104,7 @@ def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Ro
     two more, until it is reached; and as many of each that is held out. The order is the same for all
     tasks: rows about the same paragraphs are cheap to train on (`datagen.synthesizer.packing`).
     """
-    material = Material(paragraphs, Words.model_validate(load_prompt(WORDS).fields), recipe.seed)
+    material = Material(paragraphs, language_of("en"), recipe.seed)
     return [row for task, most in recipe.tasks.items() for row in _rows(task, most, material)]
 
 

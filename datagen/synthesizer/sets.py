@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
-from datagen.prompt import load as load_prompt
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.marked.candidates import candidates
 from datagen.stages.exercises.tasks.marked_question import asks, leads_to
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import DOTTED, split_sentences, unwrap
 from datagen.stages.sources.chunk.cut import cut
 from datagen.stages.sources.ingest.convert import records
@@ -181,7 +181,7 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     Files come in an order that is drawn by hash, so that the first ones are of all sorts. A passage that
     gives one question only is left out: to read it costs as much as to read one that gives four.
     """
-    words = Words.model_validate(load_prompt(WORDS).fields)
+    words = language_of("en")
     files = list(path.rglob("*")) if path.is_dir() else [path]
     for file in sorted(files, key=lambda file: content_id(file.name)):
         given = File(file, file.name, Source(path=str(file)))

@@ -11,7 +11,7 @@ no model.
 A measure gives a number from 0 to 1 a pair. It is called once a partition.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ import numpy as np
 from datagen.errors import UserError
 from datagen.recipe.import_string import load
 from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import UNKNOWN, Language
 
 BATCH = 32  # pairs that a model reads at once
 NEURAL = ("embedding", "nli")
@@ -32,6 +33,7 @@ class Pair(NamedTuple):
     question: str
     answer: str
     said: str
+    language: Language = UNKNOWN
 
 
 Measure = Callable[[Sequence[Pair]], Sequence[float]]
@@ -55,7 +57,7 @@ def agree(measure: Measure, pairs: Sequence[Pair]) -> np.ndarray:
     return given
 
 
-def find(name: str, model: str, folder: Path, stop: Collection[str]) -> Measure:
+def find(name: str, model: str, folder: Path) -> Measure:
     """
     Find a measure by its name.
 
@@ -64,8 +66,6 @@ def find(name: str, model: str, folder: Path, stop: Collection[str]) -> Measure:
     name, model, folder
         The measure, and the model of one that has one: a hub's id or a path, which starts from the folder,
         as that of a file of one's own does.
-    stop
-        Words that do not count among words.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def find(name: str, model: str, folder: Path, stop: Collection[str]) -> Measure:
         When there is none.
     """
     if name == "lexical":
-        return partial(lexical, stop=stop)
+        return lexical
     if name in NEURAL:
         place = folder / model
         return partial(nli if name == "nli" else embedding, model=str(place if place.is_dir() else model))
@@ -85,12 +85,21 @@ def find(name: str, model: str, folder: Path, stop: Collection[str]) -> Measure:
         raise UserError(f"agreement: {error}. {advice}") from error
 
 
-def lexical(pairs: Sequence[Pair], stop: Collection[str] = ()) -> list[float]:
+def same(pair: Pair) -> bool:
+    """Tell whether the two have the same words."""
+    answer, said = (matching.words(text, language=pair.language) for text in (pair.answer, pair.said))
+    return answer == said
+
+
+def lexical(pairs: Sequence[Pair]) -> list[float]:
     """Measure the likeness of the words, in both directions: each answer is once the reference."""
     return [
-        (matching.likeness(said, answer, question, stop) + matching.likeness(answer, said, question, stop))
+        sum(
+            matching.likeness(some, other, question, language.stop, language=language)
+            for some, other in ((said, answer), (answer, said))
+        )
         / 2
-        for question, answer, said in pairs
+        for question, answer, said, language in pairs
     ]
 
 
@@ -108,7 +117,7 @@ def nli(pairs: Sequence[Pair], model: str) -> list[float]:
     place = next((place for label, place in labels.items() if "contradict" in label), None)
     if place is None:
         raise UserError(f"agreement: {model} has no label for a contradiction; it has {', '.join(labels)}")
-    sides = [[f"{question} {text}" for text in (answer, said)] for question, answer, said in pairs]
+    sides = [[f"{question} {text}" for text in (answer, said)] for question, answer, said, _ in pairs]
     directions = [*sides, *(side[::-1] for side in sides)]
     found = np.empty(len(directions))
     for start in range(0, len(directions), BATCH):

@@ -36,6 +36,7 @@ from datagen.stage import Context, ModelStage, Outcome, lineage, mean_logprob
 from datagen.stages.confidence.measure.functions import Named, call
 from datagen.stages.shared import judge
 from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import code_of, language_of
 
 SELF, PARAPHRASE, GOLD = "self", "gold_paraphrase", "gold"  # where a row's answer is from
 VERDICT = "verdict"  # the task of the questions to the judge
@@ -93,7 +94,7 @@ def ask_judge(rows: pa.Table, answers: Answers, options: Options, context: Conte
     """Ask about each proposal that is another answer than the row has."""
     for row in rows.to_pylist():
         for source, proposal in _proposals(row, answers.of(row["id"])).items():
-            if not _same(proposal, row["answer"]):
+            if not _same(proposal, row):
                 yield from _question(row, source, proposal, options, context)
 
 
@@ -140,7 +141,7 @@ def _change(row: Row, given: Sequence[Answer], options: Options) -> Change:
     """Choose the first proposal that is sure enough; the reference where none is."""
     surest = None
     for source, proposal in _proposals(row, given).items():
-        if _same(proposal, row["answer"]):
+        if _same(proposal, row):
             return Change(source)
         verdicts = (one for one in given if one.request.task == VERDICT and one.request.about == source)
         sure = judge.probability(verdicts)
@@ -160,9 +161,11 @@ def _proposals(row: Row, given: Sequence[Answer]) -> dict[str, str]:
     return {source: found[source] for source in (SELF, PARAPHRASE) if found.get(source)}
 
 
-def _same(one: str, other: str) -> bool:
+def _same(one: str, row: Row) -> bool:
+    other, language = row["answer"], language_of(code_of(row))
     return one.split() == other.split() or (
-        bool(words := matching.words(one)) and words == matching.words(other)
+        bool(words := matching.words(one, language=language))
+        and words == matching.words(other, language=language)
     )
 
 

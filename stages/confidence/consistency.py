@@ -29,8 +29,7 @@ from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence import agreement
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
 from datagen.stages.shared import judge
-from datagen.stages.shared.language import matching
-from datagen.stages.shared.passage import words_for
+from datagen.stages.shared.language.rules import Languages
 
 SAMPLE, REFLECTION = "sample", "reflection"
 WEIGHTS = (1.0, 0.0, 0.5)  # correct, incorrect, not sure
@@ -108,17 +107,17 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 
 def observed(rows: pa.Table, answers: Answers, options: Options, context: Context) -> np.ndarray:
     """Average how well the samples of each row agree with its answer; nan for a row without any."""
-    prompt, stop = context.prompt(options.prompt), words_for(context).stop
+    prompt, languages = context.prompt(options.prompt), Languages(context)
     pairs, owners = [], []
-    for place, row in enumerate(rows.select(["id", "question", "answer"]).to_pylist()):
+    for place, row in enumerate(rows.select(["id", "question", "answer", "lineage"]).to_pylist()):
         for sample in answers.of(row["id"]):
             said = _said(sample, prompt) if sample.request.task == SAMPLE else None
             if said is not None:
-                pairs.append(agreement.Pair(row["question"], row["answer"], said))
+                pairs.append(agreement.Pair(row["question"], row["answer"], said, languages.of(row)))
                 owners.append(place)
-    measure = agreement.find(options.agreement, options.agreement_model, context.folder, stop)
+    measure = agreement.find(options.agreement, options.agreement_model, context.folder)
     like = agreement.agree(measure, pairs)
-    same = np.array([matching.words(pair.answer) == matching.words(pair.said) for pair in pairs], np.float64)
+    same = np.array([agreement.same(pair) for pair in pairs], np.float64)
     one = options.alpha * like + (1 - options.alpha) * same
     row_of = np.array(owners, np.int64)
     count = np.bincount(row_of, minlength=len(rows))

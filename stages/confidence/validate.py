@@ -29,6 +29,7 @@ from datagen.schema import EXAMPLES
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import code_of, language_of
 
 Row = dict[str, Any]
 
@@ -77,13 +78,17 @@ def _question(row: Row, context: Context) -> Request | None:
 
 def _shared(row: Row, said: str) -> float:
     """Indel similarity of the words, which is their ROUGE-L F1."""
-    return fuzz.ratio(matching.words(said), matching.words(row["question"])) / 100
+    language = language_of(code_of(row))
+    return fuzz.ratio(*(matching.words(text, language=language) for text in (said, row["question"]))) / 100
+
+
+def _alike(row: Row, said: str) -> float:
+    language = language_of(code_of(row))
+    return matching.likeness(said, row["answer"], row["question"], language=language)
 
 
 BUILT_IN = {
-    "solve": Validator(
-        "solve", _solve, lambda row, said: matching.likeness(said, row["answer"], row["question"])
-    ),
+    "solve": Validator("solve", _solve, _alike),
     "regenerate": Validator("regenerate", _question, _shared),
 }
 

@@ -19,7 +19,9 @@ from datagen.stage import Context
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
-from datagen.stages.shared.passage import Passage, Words, words_of
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 
 TASK = "round_trip"
 OWN, OTHER = "own", "other"
@@ -115,22 +117,30 @@ def settle(
     pair = confirm(pair, trip[0].text, passage, agreement)
     question, answer = pair["question"], pair["answer"]
     for other in trip[1:]:
-        if matching.likeness(other.text, answer, question, passage.words.stop) >= agreement:
+        if (
+            matching.likeness(other.text, answer, question, passage.words.stop, language=passage.words)
+            >= agreement
+        ):
             raise Reject("answered without its passage", f"{question} {answer}, from another: {other.text}")
     return pair
 
 
-def agree(said: str, answer: str, question: str, words: Words) -> float:
+def agree(said: str, answer: str, question: str, words: Language) -> float:
     """
     Say how well what came back agrees with the marked answer, from 0 to 1.
 
     `matching.likeness`, and in both directions: a sentence that holds the answer somewhere is not the
     answer. The latter is the Indel similarity of the words without stop words, which is their ROUGE-L F1.
     """
-    wanted, given = (matching.words(text, words.stop) or matching.words(text) for text in (answer, said))
+    wanted, given = (
+        matching.words(text, words.stop, language=words) or matching.words(text, language=words)
+        for text in (answer, said)
+    )
     if wanted and wanted == given:
         return 1.0
-    return min(matching.likeness(said, answer, question, words.stop), fuzz.ratio(wanted, given) / 100)
+    return min(
+        matching.likeness(said, answer, question, words.stop, language=words), fuzz.ratio(wanted, given) / 100
+    )
 
 
 def _about(draft: Answer, which: str) -> str:

@@ -30,7 +30,9 @@ from datagen.stages.exercises.task import (
     find_task,
     task_names,
 )
-from datagen.stages.shared.passage import Passage, words_for, words_of
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 
 # A task's name, a written answer with those of its round trip, and its pair or why there is none.
 Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
@@ -130,8 +132,8 @@ def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tup
 
 
 def _passages(table: pa.Table, context: Context) -> list[Passage]:
-    words = words_for(context)
-    return [Passage(row, words) for row in table.to_pylist()]
+    languages = Languages(context)
+    return [Passage(row, languages.of(row)) for row in table.to_pylist()]
 
 
 def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[str]]:

@@ -19,7 +19,8 @@ from datagen.request import Answers, Reject
 from datagen.schema import chat
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
-from datagen.stages.shared.passage import Passage, words_for
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.passage import Passage
 
 # Weighted for the bundled generator; docs/written.md says what was sound of what it wrote.
 TASKS = {
@@ -50,9 +51,9 @@ class Options(Pool):
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check what was written about each passage and make the sound pairs examples."""
     built, figures = Builder("examples", context), Counter[str]()
-    words = words_for(context)
+    languages = Languages(context)
     for row in passages.to_pylist():
-        passage = Passage(row, words)
+        passage = Passage(row, languages.of(row))
         written = list(read_answers(answers.of(row["id"]), passage, options, context))
         if not written:
             built.drop(unasked(passage, options, context), {"kind": "instruction"}, row)

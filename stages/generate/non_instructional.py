@@ -23,7 +23,9 @@ from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import Passage, words_for, words_of
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
 from datagen.stages.shared.tokens import Ruler, ruler
 
@@ -81,14 +83,14 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     """Check the continuations. A pair's lineage ends where the text was split."""
     prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.folder)
     built, judged, instructional = Builder("examples", context), 0, 0
-    words = words_for(context)
+    languages = Languages(context)
     for row in passages.to_pylist():
         fields = {"kind": "instruction", "task": "continuation"}
         for answer in answers.of(row["id"]):
             judged += 1
             at = int(answer.request.about)
             half, parent = row["text"][:at], row | {"end": row["start"] + at}
-            shown = Passage(row | {"text": half}, words)
+            shown = Passage(row | {"text": half}, languages.of(row))
             try:
                 goes_on = check(answer, shown, row["text"][at:], prompt, options)
             except Reject as why:

@@ -27,7 +27,8 @@ from pydantic import Field
 import datagen.stage
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.shared.passage import Words, words_for, words_of
+from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.similarity import near_duplicates
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.ngrams import Numbers
@@ -120,7 +121,7 @@ def _alike(partitions: Partitions, options: Options, context: Context) -> tuple[
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
     how = Criteria(short_threshold=options.alike)
-    asked = Partitions([partial(_questions, words_for(context), reader) for reader in partitions.readers])
+    asked = Partitions([partial(_questions, Languages(context), reader) for reader in partitions.readers])
     paths = near_duplicates.sketch_all(asked, context.scratch, how, context)
     work = Work(tuple(paths), 0, context.scratch, how)
     (copies, best), _ = near_duplicates.find_equal(work, context)
@@ -149,16 +150,16 @@ def _spread(groups: Numbers, left: Numbers, right: Numbers) -> tuple[Numbers, Nu
     return one[one != other], other[one != other]
 
 
-def _questions(language: Words, reader: Reader, names: Sequence[str] | None) -> pa.Table:
+def _questions(languages: Languages, reader: Reader, names: Sequence[str] | None) -> pa.Table:
     """Read a partition such that its questions alone are compared, as those of refusals are by dedup."""
     rows = reader(["id", "question", "lineage"])
-    asked = [_essentials(question or "", language) for question in rows["question"].to_pylist()]
+    asked = [_essentials(row["question"] or "", languages.of(row)) for row in rows.to_pylist()]
     place = rows.schema.get_field_index("question")
     rows = rows.set_column(place, "question", pa.array(asked, pa.string()))
     return rows.append_column("kind", pa.array(["refusal"] * len(rows), pa.string()))
 
 
-def _essentials(question: str, language: Words) -> str:
+def _essentials(question: str, language: Language) -> str:
     """Leave out the stop words of a question but those that say what it asks for, and cut off endings."""
     telling = (language.open_ended - language.auxiliary) | language.negations
     said = words_of(question)

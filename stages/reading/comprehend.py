@@ -26,7 +26,8 @@ from pydantic import Field, model_validator
 from datagen.request import Answer, Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
-from datagen.stages.shared.passage import Passage, words_for
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import Exercise, bind
 from datagen.stages.shared.segment.headings import heads
 from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lots, over_target
@@ -107,13 +108,13 @@ def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the exercises about each passage and bind the sound ones into a text."""
-    layouts, seed, words = context.prompt(options.layouts), context.seed, words_for(context)
+    layouts, seed, languages = context.prompt(options.layouts), context.seed, Languages(context)
     built, style = Builder("examples", context, layouts.name, layouts.hash), layouts.fields
     bound_in, figures = [], Counter[str]()
     rows = passages.to_pylist()
     head = heads(rows, style, seed) if options.structure else {}
     for row in rows:
-        passage = Passage(row, words)
+        passage = Passage(row, languages.of(row))
         exercises: dict[str, Exercise] = {}
         used: list[Answer] = []
         failed: Counter[str] = Counter()

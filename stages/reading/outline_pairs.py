@@ -20,7 +20,8 @@ from datagen.stage import Builder, Context, MapStage, Outcome
 from datagen.stages.reading.mine import miners
 from datagen.stages.reading.mine.language import Language, read
 from datagen.stages.reading.mine.prose import prose
-from datagen.stages.shared.passage import Passage, words_for
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill, unnumbered
 from datagen.stages.shared.segment.headings import Node, Place, grow, headings, places, show
 from datagen.stages.shared.segment.sentences import blocks
@@ -57,7 +58,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Make the pairs of each passage, document by document."""
     prompt = context.prompt(f"outline_pairs/{options.language}")
     known = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
-    language, words = read(context.prompt(known.mined)).only(["definition"]), words_for(context)
+    language, languages = read(context.prompt(known.mined)).only(["definition"]), Languages(context)
     made = Builder("examples", context, prompt.name, prompt.hash)
     documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.to_pylist():
@@ -74,7 +75,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
                     pairs += locate(row, place, tree, named)
             for task, values in pairs:
                 pair = _worded(getattr(known, task), row, place, values, str(context.seed))
-                evidence = Passage(row, words).find(values.get("definition") or values["name"])
+                evidence = Passage(row, languages.of(row)).find(values.get("definition") or values["name"])
                 made.keep({"kind": "instruction", "task": task, "evidence": evidence} | pair, row)
             if not pairs:
                 made.drop(Reject("nothing to walk to", " > ".join(place)), {"kind": "instruction"}, row)

@@ -2,7 +2,7 @@
 A passage as the checks see it: its words, the sentences that can be quoted, and where a quote stands.
 
 Words are told by their script, so nothing is English by construction. What must be known of a language
-is data: the fields of ``prompts/instructions/words.yaml`` (`Words`).
+is data: `datagen.stages.shared.language.rules`.
 """
 
 import re
@@ -10,109 +10,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
-
-from datagen.stage import Context
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import cluster, edges, words_of
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
 
 T = TypeVar("T")
 
-# Thai, Lao, Burmese, Khmer, kana and Han are written without spaces: each character counts as a word.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-SPACED = rf"[^\W{UNSPACED}]"
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-WORD = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+(?:'{SPACED}+)*")
-# Where a line may have been broken without a blank that shows in one line: see `sentences.unwrap`.
-SEAM = re.compile(rf"[{UNSPACED}-]")
 INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
-WORDS = "instructions/words"
 SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
-
-
-class Words(BaseModel):
-    """What the checks know of a language; ``prompts/instructions/words.yaml`` says what each list is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    stop: frozenset[str] = frozenset()
-    auxiliary: frozenset[str] = frozenset()
-    endings: tuple[str, ...] = ()
-    asking: frozenset[str] = frozenset()
-    open_ended: frozenset[str] = frozenset()
-    malformed: tuple[str, ...] = ()
-    counting: tuple[str, ...] = ()
-    naming: frozenset[str] = frozenset()
-    things: frozenset[str] = frozenset()
-    happening: tuple[str, ...] = ()
-    doing: frozenset[str] = frozenset()
-    numerals: frozenset[str] = frozenset()
-    outside: tuple[str, ...] = ()
-    pointing: frozenset[str] = frozenset()
-    demonstrative: frozenset[str] = frozenset()
-    genitive: frozenset[str] = frozenset()
-    dangling: tuple[str, ...] = ()
-    subjectless: frozenset[str] = frozenset()
-    negations: frozenset[str] = frozenset()
-    verbs: frozenset[str] = frozenset()
-    spellings: dict[str, str] = {}
-    opposites: tuple[tuple[str, str], ...] = ()
-    conditions: tuple[str, ...] = ()
-    defining: tuple[str, ...] = ()
-    binding: tuple[str, ...] = ()
-    placeholders: frozenset[str] = frozenset()
-    labels: frozenset[str] = frozenset()
-    articles: frozenset[str] = frozenset()
-    connectives: tuple[str, ...] = ()
-    relative: frozenset[str] = frozenset()
-    prepositions: frozenset[str] = frozenset()
-    modals: frozenset[str] = frozenset()
-    particles: frozenset[str] = frozenset()
-    actions: frozenset[str] = frozenset()
-    states: frozenset[str] = frozenset()
-    people: frozenset[str] = frozenset()
-    months: frozenset[str] = frozenset()
-    numbered: frozenset[str] = frozenset()
-    vague: frozenset[str] = frozenset()
-    joining: frozenset[str] = frozenset()
-    apparatus: tuple[str, ...] = ()
-
-    @cached_property
-    def _endings(self) -> tuple[str, ...]:
-        return tuple(sorted(self.endings, key=len, reverse=True))
-
-    def stem(self, word: str) -> str:
-        """Cut the longest known ending off a word, so that its forms compare equal."""
-        for ending in self._endings:
-            if word.endswith(ending) and len(word) - len(ending) >= 3:
-                return word[: -len(ending)]
-        return word
-
-    def spelled(self, text: str) -> list[str]:
-        """List the words of a text, each in one spelling."""
-        return [part for word in words_of(text) for part in self.spellings.get(word, word).split()]
-
-    def content(self, text: str) -> list[str]:
-        """List the stems of the words that are not stop words, in their order."""
-        return [self.stem(word) for word in words_of(text) if word not in self.stop]
-
-    def said(self, text: str) -> list[str]:
-        """List the stems of all words but the auxiliary ones: what decides whether a sentence is true."""
-        return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
-
-
-def words_for(context: Context) -> Words:
-    """
-    Read what is known of the corpus's language.
-
-    Raises
-    ------
-    UserError
-        When the file has a list that there is not, or something else than a list of words.
-    """
-    return context.prompt(WORDS).checked(Words, "write on and no in quotes")
 
 
 class Passage:
@@ -127,7 +33,7 @@ class Passage:
         What is known of its language.
     """
 
-    def __init__(self, row: Mapping[str, Any], words: Words) -> None:
+    def __init__(self, row: Mapping[str, Any], words: Language) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
         self._found: dict[Callable[[Passage], Any], Any] = {}
 
@@ -189,13 +95,12 @@ class Passage:
 
         White space, the case of letters and the kind of quotation marks may differ: passages are often
         hard-wrapped, and models change what quotes look like. In scripts with spaces a quote must begin
-        and end at a word's edge.
+        and end at a word's edge, in others at a letter's.
         """
         parts = [_pattern(part) for part in quote.split()]
         if not parts:
             return None
-        before = rf"(?<!{SPACED})" if re.match(SPACED, quote.lstrip()) else ""
-        after = rf"(?!{SPACED})" if re.search(rf"{SPACED}\Z", quote.rstrip()) else ""
+        before, after = edges(quote, ascii_only=self.text.isascii())
         # The edges' classes are large, and compiling them without regard to case takes 10 ms.
         quoted = r"\s+".join(parts)
         found = re.search(f"{before}(?i:{quoted}){after}", self.text)
@@ -220,12 +125,8 @@ def _unmarked(span: str) -> str:
 
 def _pattern(word: str) -> str:
     escaped = QUOTES.sub(f"(?:{QUOTES.pattern})", re.escape(word).replace(r"\-", "-"))
-    return SEAM.sub(r"\g<0>\\s*", escaped)
-
-
-def words_of(text: str) -> list[str]:
-    """List the words of a text, case-folded; numbers are words, without spaces each character is one."""
-    return WORD.findall(text.casefold().replace("’", "'"))
+    # A line may have been broken here without a blank that shows in one line: see `sentences.unwrap`.
+    return re.sub("-" if word.isascii() else f"{cluster()}|-", r"\g<0>\\s*", escaped)
 
 
 def phrase_in(words: Sequence[str], phrases: Collection[str]) -> str:

@@ -10,8 +10,10 @@ import math
 from datagen.prompt import Prompt
 from datagen.request import Answer, Request, Sampling
 from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import language_of
 
 PROMPT = "instructions/answer"
+LANGUAGE = "en"  # of its `unanswerable`
 SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 
 
@@ -26,7 +28,9 @@ def ask(
 
 def left_open(text: str, prompt: Prompt) -> bool:
     """Tell whether an answer says that the text does not say: in the prompt's own words, no others."""
-    return matching.words(text) == matching.words(prompt.fields["unanswerable"])
+    language = language_of(LANGUAGE)
+    said, wanted = (matching.words(one, language=language) for one in (text, prompt.fields["unanswerable"]))
+    return said == wanted
 
 
 def probability_left_open(answer: Answer, prompt: Prompt) -> float | None:

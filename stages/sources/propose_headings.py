@@ -29,7 +29,9 @@ from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
-from datagen.stages.shared.passage import Passage, overlap, words_for, words_of
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, overlap
 from datagen.stages.shared.render.exercises import unnumbered
 from datagen.stages.shared.segment.blocks import plain
 from datagen.stages.shared.segment.headings import propose
@@ -155,11 +157,13 @@ def parts(
 
 def name(rows: Sequence[Row], answers: Answers, context: Context) -> dict[str, str | Reject]:
     """Give each passage of a document its heading, or why there is none: passage's id -> heading."""
-    words, asked = words_for(context), _asked(context.prompt(HEADING), passage="")
+    languages, asked = Languages(context), _asked(context.prompt(HEADING), passage="")
     found: dict[str, str | Reject] = {}
     for row in rows:
         try:
-            found[row["id"]] = check(_answer(answers, row, "heading").text, Passage(row, words), asked)
+            found[row["id"]] = check(
+                _answer(answers, row, "heading").text, Passage(row, languages.of(row)), asked
+            )
         except Reject as why:
             found[row["id"]] = why
     times = Counter(_same(heading) for heading in found.values() if isinstance(heading, str))
@@ -178,7 +182,7 @@ def group(part: Sequence[Row], answers: Answers, context: Context) -> list[str]:
     Reject
         When one of the sections is none.
     """
-    words, asked = words_for(context), _asked(context.prompt(SECTIONS), names=[])
+    languages, asked = Languages(context), _asked(context.prompt(SECTIONS), names=[])
     said = _answer(answers, part[0], "sections").parse(Sections).sections
     firsts = [one.first for one in said]
     if firsts != sorted(set(firsts)) or firsts[0] != 1 or firsts[-1] > len(part):
@@ -189,7 +193,7 @@ def group(part: Sequence[Row], answers: Answers, context: Context) -> list[str]:
     for one, (start, stop) in zip(said, pairwise([*firsts, len(part) + 1]), strict=True):
         rows = part[start - 1 : stop - 1]
         text = "\n\n".join(row["text"] for row in rows)
-        below = Passage({"title": rows[0]["title"], "text": text}, words)
+        below = Passage({"title": rows[0]["title"], "text": text}, languages.of(part[0]))
         names += [check(one.name, below, asked)] * len(rows)
     if len({_same(one) for one in names}) < len(said):
         raise Reject("given to several sections", "; ".join(dict.fromkeys(names)))

@@ -19,7 +19,7 @@ def example(kind="instruction", document="d", **fields):
     row.setdefault("id", content_id(document, *said))
     if kind != "reading":
         row.setdefault("prompt", chat(row.get("question") or "", row.get("context")))
-    row.setdefault("lineage", {"document_id": document, "requests": [], "parents": []})
+    row.setdefault("lineage", {"document_id": document, "language": "en", "requests": [], "parents": []})
     return row
 
 

@@ -39,10 +39,12 @@ from datagen.stages.confidence.measure.flaws import Sheet
 from datagen.stages.confidence.measure.functions import Function, Named, call
 from datagen.stages.confidence.measure.wordings import Wordings
 from datagen.stages.shared.checks import text_statistics
-from datagen.stages.shared.passage import words_for
+from datagen.stages.shared.language.rules import Languages, by_language
 
 LETTERS = 4  # fewer tell no script
 HEAD = 400  # characters of a passage that tell its scripts
+SUPPORT = ("grounding", "leakage", "echo", "standalone")
+NONE, NUMBERS = pa.array([], pa.string()), pa.array([], pa.float64())
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 
 
@@ -66,10 +68,9 @@ class Options(datagen.stage.Options):
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Add the columns; every row stays."""
     sheet = Sheet(rows, control_tokens(special_tokens(context.models)))
-    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_supported(sheet, context), **_on_surface(sheet)}
+    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
         found[name] = call(function, _texts(sheet), context.folder)
-    found["flaw"], found["flaw_detail"] = flaws.first(sheet)
     for name, values in found.items():
         rows = _with_column(rows, name, values)
     return Outcome.all_kept(rows)
@@ -82,9 +83,27 @@ def _texts(sheet: Sheet) -> dict[str, pa.Array]:
     return texts | {"said": sheet.said, "passage": pc.if_else(bare, texts["evidence"], texts["context"])}
 
 
+def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa.Array]:
+    """What is told by the rules of each row's language."""
+    languages, parts, order = Languages(context), [], list[int]()
+    for code, places in by_language(whole.rows):
+        sheet = Sheet(whole.rows.take(places), whole.control, languages[code])
+        flaw, detail = flaws.first(sheet)
+        scores = {name: pa.array(score) for name, score in _supported(sheet, context).items()}
+        parts.append(pa.table({**scores, "flaw": flaw, "flaw_detail": detail}))
+        order += places
+    if not parts:
+        parts = [pa.table({"flaw": NONE, "flaw_detail": NONE} | dict.fromkeys(SUPPORT, NUMBERS))]
+    told = pa.concat_tables(parts).take(np.argsort(order))
+    return {
+        name: told[name].combine_chunks() if name.startswith("flaw") else told[name].to_numpy()
+        for name in told.column_names
+    }
+
+
 def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
     """What is told of an answer from the texts beside it."""
-    language, texts = words_for(context), _texts(sheet)
+    language, texts = sheet.language, _texts(sheet)
     texts["instruction"] = _instructions(sheet, context)
     wordings = Wordings(
         language, **{name: texts[name] for name in ("answer", "question", "passage", "instruction")}
@@ -92,7 +111,7 @@ def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
     instructs = _numpy(pc.equal(sheet.kind, "instruction"))
     told = {
         "grounding": support.grounding(wordings, texts, language),
-        "leakage": support.leakage(wordings, texts),
+        "leakage": support.leakage(wordings, texts, language),
         "echo": support.echo(wordings),
     }
     scores = {name: np.where(instructs, score, np.nan) for name, score in told.items()}

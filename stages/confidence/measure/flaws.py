@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from datagen.stages.shared.checks import text_statistics
 from datagen.stages.shared.checks.control import control_tokens_in
+from datagen.stages.shared.language.rules import UNKNOWN, Language, words_pattern
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Sheet:
 
     rows: pa.Table
     control: re.Pattern[str]
+    language: Language = UNKNOWN
 
     def column(self, name: str) -> pa.Array:
         """Give a column of text, null as the empty string."""
@@ -81,28 +83,22 @@ def _control(sheet: Sheet) -> Found:
 
 
 # Fields of templates and tags of prompts.
-LEFTOVER = re.compile(
+FIELDS = (
     r"\{(?:passage|question|answer|context|instruction)\}|\{\{\s*\w+\s*\}\}|\{%-?\s"
     r"|</?(?:passage|question|answer|context|instruction)>"
-    r"|\[(?:insert|your|name of|enter|fill in)\b[^\]\n]{0,40}\]"
 )
 
 
 def _leftover(sheet: Sheet) -> Found:
     """Fields that the passage has too, as the manual of a template language does, are its subject."""
-    subject = pc.match_substring_regex(sheet.column("context"), LEFTOVER.pattern)
-    left = pc.and_not(pc.match_substring_regex(sheet.said, LEFTOVER.pattern), subject)
-    return _numpy(left), lambda index: _around(LEFTOVER, sheet.said[index])
-
-
-# A label in front of what should be the answer alone; the voice of an assistant that got a prompt.
-ECHO = re.compile(
-    r"(?i)^\W{0,3}(?:question|passage|context|instruction|answer|assistant|user|system|task)\W{0,3}:"
-    r"|^(?:sure|certainly|of course)\b[!,.:].{0,40}\b(?:here|below)\b|\bas an ai (?:language )?model\b"
-)
+    pattern = re.compile(rf"{FIELDS}|\[{words_pattern(sheet.language.fill_in)}[^\]\n]{{0,40}}\]")
+    subject = pc.match_substring_regex(sheet.column("context"), pattern.pattern)
+    left = pc.and_not(pc.match_substring_regex(sheet.said, pattern.pattern), subject)
+    return _numpy(left), lambda index: _around(pattern, sheet.said[index])
 
 
 def _echo(sheet: Sheet) -> Found:
+    """Find a label in front of what should be the answer alone, and the voice of an assistant."""
     columns = [sheet.column("answer"), sheet.column("question")]
     answers, questions = (
         pc.utf8_lower(pc.utf8_trim(column, " \n\t.?!:\"'")).to_pylist() for column in columns
@@ -112,22 +108,24 @@ def _echo(sheet: Sheet) -> Found:
         for answer, question in zip(answers, questions, strict=True)
     )
     echoed = np.fromiter(again, bool, len(sheet.rows))
-    labelled = _numpy(pc.match_substring_regex(columns[0], ECHO.pattern))
+    labelled = _numpy(pc.match_substring_regex(columns[0], _spoken(sheet.language)))
     return labelled | echoed, lambda index: columns[0][index].as_py()[:160]
 
 
-# Nothing ends with these: a comma, an open bracket, a hyphen, a word that wants another one after it.
-CUT = re.compile(
-    r"(?i)(?:[,;(\[{–—]|\w-|\b(?:the|an|and|or|of|to|with|from|by|for|that|which|is|are|was|were|because"
-    r"|than|as|if))\s*$"
-)
+def _spoken(language: Language) -> str:
+    label = rf"^\W{{0,3}}{words_pattern(language.spoken_labels)}\W{{0,3}}:"
+    return f"(?i){'|'.join((label, *language.assistant))}"
+
+
 ENDED = re.compile(r"[.!?。！？…؟।:)\]}\"'”’»›」』*`>|\d]\s*$")
 PROSE = 20  # words from which a last line is prose, and ends with a mark
 
 
 def _unfinished(sheet: Sheet) -> Found:
     """An answer copied from its passage ends where the passage lets it."""
-    cut = _numpy(pc.match_substring_regex(sheet.said, CUT.pattern))
+    # Nothing ends with a comma, an open bracket, a hyphen, or a word that wants another one after it.
+    ends = rf"(?i)(?:[,;(\[{{–—]|\w-|{words_pattern(sheet.language.unended)})\s*$"
+    cut = _numpy(pc.match_substring_regex(sheet.said, ends))
     fence = _numpy(pc.count_substring(sheet.said, "```")) % 2 == 1
     last = pc.replace_substring_regex(sheet.said, r"^(?s:.*)\n(\s*\S)", r"\1")
     prose = (text_statistics.word_counts(last) >= PROSE) & ~_numpy(pc.equal(sheet.kind, "reading"))

@@ -12,18 +12,15 @@ from rapidfuzz import fuzz, process
 from datagen.request import Reject
 from datagen.stages.confidence.measure.wordings import Wordings
 from datagen.stages.shared.checks import stands_alone
-from datagen.stages.shared.passage import Words
+from datagen.stages.shared.language.rules import Language, words_pattern
 
 Scores = npt.NDArray[np.float64]
 
 DOUBTFUL = 0.5  # at most, where the words agree but a number or a negation does not
 RUN = 5  # words in a row that are no chance
 
-# Says which of two it is: the passage has no such words, and the question names both.
-VERDICT = r"(?i)^\W*(?:yes|no|true|false|maybe|both|neither)\b\W*$"
 
-
-def grounding(wordings: Wordings, texts: Mapping[str, pa.Array], language: Words) -> Scores:
+def grounding(wordings: Wordings, texts: Mapping[str, pa.Array], language: Language) -> Scores:
     """
     Say how well each answer is supported by its passage, from 0 to 1.
 
@@ -44,7 +41,7 @@ def grounding(wordings: Wordings, texts: Mapping[str, pa.Array], language: Words
     doubtful = foreign | _turned(texts, language)
     score[doubtful] = np.minimum(score[doubtful], DOUBTFUL)
     score[stands] = 1.0
-    return np.where(judged & ~_verdicts(texts), score, np.nan)
+    return np.where(judged & ~_verdicts(texts, language), score, np.nan)
 
 
 def _aligned(wordings: Wordings) -> Scores:
@@ -57,7 +54,7 @@ def _aligned(wordings: Wordings) -> Scores:
     return np.where(longer, whole, best)
 
 
-def _turned(texts: Mapping[str, pa.Array], language: Words) -> npt.NDArray[np.bool_]:
+def _turned(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.bool_]:
     answer, evidence, passage = (
         _negated(texts[name], language) for name in ("answer", "evidence", "passage")
     )
@@ -65,14 +62,13 @@ def _turned(texts: Mapping[str, pa.Array], language: Words) -> npt.NDArray[np.bo
     return np.where(quoted, answer != evidence, answer & ~passage)
 
 
-def _negated(texts: pa.Array, language: Words) -> npt.NDArray[np.bool_]:
-    words = "|".join(map(re.escape, sorted(language.negations)))
-    pattern = rf"(?i)\b(?:{words}|cannot|\w+n['’]t)\b" if words else r"[^\s\S]"
+def _negated(texts: pa.Array, language: Language) -> npt.NDArray[np.bool_]:
+    pattern = f"(?i){words_pattern([*map(re.escape, sorted(language.negations)), *language.contracted])}"
     result: npt.NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
     return result
 
 
-def leakage(wordings: Wordings, texts: Mapping[str, pa.Array]) -> Scores:
+def leakage(wordings: Wordings, texts: Mapping[str, pa.Array], language: Language) -> Scores:
     """
     Say how much of each answer its question gives away: the share of its content words that it has.
 
@@ -86,17 +82,19 @@ def leakage(wordings: Wordings, texts: Mapping[str, pa.Array]) -> Scores:
     )
     score = wordings.share("answer", ["question"], wordings.content)
     score[stands] = 1.0
-    return np.where(_verdicts(texts), np.nan, score)
+    return np.where(_verdicts(texts, language), np.nan, score)
 
 
-def _verdicts(texts: Mapping[str, pa.Array]) -> npt.NDArray[np.bool_]:
-    result: npt.NDArray[np.bool_] = pc.match_substring_regex(texts["answer"], VERDICT).to_numpy(
+def _verdicts(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.bool_]:
+    """Tell which answers only say which of two it is: the passage has no such words, the question both."""
+    pattern = rf"(?i)^\W*{words_pattern(language.verdicts)}\W*$"
+    result: npt.NDArray[np.bool_] = pc.match_substring_regex(texts["answer"], pattern).to_numpy(
         zero_copy_only=False
     )
     return result
 
 
-def standalone(questions: pa.Array, language: Words) -> Scores:
+def standalone(questions: pa.Array, language: Language) -> Scores:
     """Say of each question whether it can be understood without the passage: 1 or 0; nan without one."""
     distinct = questions.dictionary_encode()
     told = [_alone(text, language) for text in distinct.dictionary.to_pylist()]
@@ -104,7 +102,7 @@ def standalone(questions: pa.Array, language: Words) -> Scores:
     return result
 
 
-def _alone(question: str, language: Words) -> float:
+def _alone(question: str, language: Language) -> float:
     try:
         stands_alone(question, language, asks=True)
     except Reject:

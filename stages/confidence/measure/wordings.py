@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.shared.passage import Words
+from datagen.stages.shared.language.columns import words as cut_into_words
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity import ngrams
 
 Numbers = npt.NDArray[np.int64]
@@ -31,9 +32,9 @@ class Wordings:
         Name -> texts, one a row; a null has no words. Equal texts of a column are cut once.
     """
 
-    def __init__(self, language: Words, **columns: pa.Array) -> None:
+    def __init__(self, language: Language, **columns: pa.Array) -> None:
         columns = {name: pc.fill_null(texts, "").dictionary_encode() for name, texts in columns.items()}
-        cut = ngrams.words(pa.concat_arrays([texts.dictionary for texts in columns.values()]))
+        cut = cut_into_words(pa.concat_arrays([texts.dictionary for texts in columns.values()]))
         words = cut.words.dictionary_encode()
         self._words = words.dictionary.to_pylist()
         self._word = words.indices.to_numpy(zero_copy_only=False)

@@ -15,7 +15,8 @@ from dataclasses import astuple, dataclass
 
 from datagen.schema import content_id
 from datagen.stages.exercises.marked.rules import INITIALS, LONGEST_WHOLE, MARKED, MOST, YEAR, Sentence, find
-from datagen.stages.shared.passage import Passage, opening, phrase_in, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, opening, phrase_in
 from datagen.stages.shared.segment.sentences import is_closed
 
 SHORTEST, LONGEST = 6, 80  # words of a sentence that is asked about

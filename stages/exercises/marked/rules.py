@@ -2,24 +2,23 @@
 Rules that find answers in one sentence: what it is, how many, when, who, which term, why, what about.
 
 A sentence is seen as words with their places in it (`Sentence`). What must be known of a language is data:
-the fields of ``prompts/instructions/words.yaml``. Each rule yields spans that may be answers; which of
+the fields of ``prompts/languages/en.yaml``. Each rule yields spans that may be answers; which of
 them are, `datagen.stages.exercises.marked.candidates` decides.
 """
 
 import re
 from collections.abc import Collection, Iterator
 
-from datagen.stages.shared.passage import NUMBER, Words, words_of
+from datagen.stages.shared.language.rules import Language, words_pattern
+from datagen.stages.shared.language.words import COMPOUND, NUMBER, case_folded, words_of
 
 MOST, LONGEST_WHOLE = 15, 24  # words of an answer, and of one that takes most of its sentence
 PHRASE = 6  # words of a term, of a subject, or of what a sentence or a clause ends with
 
-TOKEN = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|\w+(?:[-'’./]\w+)*")
 INITIALS = re.compile(r"(?:\w\.)+\w")  # U.S, with a full stop of its own behind it
 MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(?! )([^*]+)(?<! )\*+)(?!\w)")
 YEAR = re.compile(r"1\d{3}|20\d{2}")
 ROMAN = re.compile(r"[ivxlc]+")
-SECOND = re.compile(r", (?:and|but|or|so) ")
 PAUSE = re.compile(r"[,;:\[\]—–]|\((?!\))|(?<!\()\)| - |[.!?。！？]+[\"”’)]*\Z")
 
 Found = tuple[int, int, str]  # start and end in the sentence, in code points, and kind
@@ -28,11 +27,11 @@ Found = tuple[int, int, str]  # start and end in the sentence, in code points, a
 class Sentence:
     """A sentence as the rules see it: its line, its words, and where each of them stands."""
 
-    def __init__(self, line: str, words: Words) -> None:
+    def __init__(self, line: str, words: Language) -> None:
         self.line, self.words = line, words
-        self.spans = [match.span() for match in TOKEN.finditer(line)]
+        self.spans = COMPOUND.spans(line)
         self.tokens = [line[start:end] for start, end in self.spans]
-        self.folded = [token.casefold().replace("’", "'") for token in self.tokens]
+        self.folded = [case_folded(token) for token in self.tokens]
         self.auxiliaries = words.verbs | words.modals
         self._small = words.stop | words.modals | words.prepositions
 
@@ -245,7 +244,8 @@ def clauses(sentence: Sentence) -> Iterator[Found]:
         if size and start > taken:
             end = taken = sentence.pause(place + size)
             long = len(words_of(sentence.line[start:end])) >= size + 3
-            second = SECOND.search(sentence.line[:start])
+            joints = words_pattern(map(re.escape, sentence.words.coordinating))
+            second = re.search(rf", {joints} ", sentence.line[:start])
             if long and not second and sentence.line[end : end + 1] not in tuple("(—"):
                 yield start, end, "clause"
 
@@ -268,7 +268,7 @@ def _main(sentence: Sentence) -> int:
     comma = sentence.pause(0)
     behind = (place for place, (start, _) in enumerate(sentence.spans) if start > comma)
     first = next(behind, 0) if sentence.line[comma : comma + 2] == ", " else 0
-    return first + (sentence.word(first) == "then")
+    return first + (sentence.word(first) in sentence.words.consequent)
 
 
 def _subject(sentence: Sentence, first: int, verb: int) -> bool:
@@ -288,7 +288,10 @@ def consequences(sentence: Sentence) -> Iterator[Found]:
     if sentence.opens(0, sentence.words.connectives):
         comma = sentence.line.find(", ")
         start, end = comma + 2, len(sentence.line.rstrip(" .!?;:"))
-        start += 5 * sentence.line.startswith("then ", start)
+        opened = next(
+            (word for word in sentence.words.consequent if sentence.line.startswith(f"{word} ", start)), ""
+        )
+        start += len(opened) + 1 if opened else 0
         said = words_of(sentence.line[start:end])
         if comma >= 0 and sentence.pause(0) == comma and 3 <= len(said) <= LONGEST_WHOLE:
             yield start, end, "consequence"
@@ -304,7 +307,7 @@ def actions(sentence: Sentence) -> Iterator[Found]:
     if not verb or not sentence.adjoins(verb) or verb + 2 >= len(sentence):
         return
     behind = verb - (sentence.word(verb - 1) in words.modals)  # the word behind the subject
-    unplain = words.joining | sentence.auxiliaries | {"to", "not"}
+    unplain = words.joining | sentence.auxiliaries | words.unplain
     if (
         behind == first
         or unplain & set(sentence.folded[first:behind])

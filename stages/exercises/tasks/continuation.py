@@ -10,7 +10,8 @@ from datagen.prompt import Prompt
 from datagen.schema import pick
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import MinedTask, draw_template
-from datagen.stages.shared.passage import Passage, phrase_in, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.render.exercises import fill
 from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
 

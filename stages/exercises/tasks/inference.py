@@ -17,7 +17,8 @@ from datagen.stages.exercises.task import StructuredTask, draw_template, instruc
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
-from datagen.stages.shared.passage import Passage, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
 
 LABELS = ("entailed", "contradicted", "open")

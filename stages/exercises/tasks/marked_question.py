@@ -15,7 +15,9 @@ from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
-from datagen.stages.shared.passage import Passage, Words, phrase_in, words_of
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage, phrase_in
 
 QUESTION = Line(160, QUESTION_MARKS)
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
@@ -36,14 +38,14 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     }
 
 
-def asks(question: str, words: Words) -> None:
+def asks(question: str, words: Language) -> None:
     """Refuse what is no question, needs its passage to be understood, or has many answers."""
     checks.question(question, words)
     checks.stands_alone(question, words, asks=True)
     checks.particular(question, words)
 
 
-def suits(question: str, marked: Candidate, words: Words) -> None:
+def suits(question: str, marked: Candidate, words: Language) -> None:
     """
     Refuse an answer that does not fit what is asked.
 
@@ -62,7 +64,7 @@ def suits(question: str, marked: Candidate, words: Words) -> None:
         raise Reject("cut from a longer answer", f"{question} {marked.answer}, by: {marked.sentence}")
 
 
-def _before(answer: list[str], sentence: str, words: Words) -> str:
+def _before(answer: list[str], sentence: str, words: Language) -> str:
     """Return the word before an answer in its sentence, but for articles; "" where there is none."""
     said = words_of(sentence)
     places = range(len(said) - len(answer) + 1)

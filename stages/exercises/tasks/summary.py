@@ -10,7 +10,8 @@ from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line, parse
-from datagen.stages.shared.passage import Passage, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 
 
 class Output(BaseModel):

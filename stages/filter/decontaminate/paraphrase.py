@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stages.shared.language.anchor_terms import subjects
-from datagen.stages.shared.similarity.ngrams import Numbers, words
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity.ngrams import Numbers
 from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn
 

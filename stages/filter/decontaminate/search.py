@@ -13,7 +13,8 @@ from rapidfuzz import fuzz
 from datagen.errors import UserError
 from datagen.stages.filter.decontaminate.options import Options
 from datagen.stages.shared.eval_sets import read_texts
-from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, Words, ngrams, words
+from datagen.stages.shared.language.columns import Words, words
+from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, ngrams
 
 FIELDS = ("question", "context", "answer", "rejected", "text")
 LOOSE = 5  # words of a run that tells what to compare

@@ -80,7 +80,7 @@ def _take(answer: Answer, script: Script, plan: Plan, options: Options, builder:
     """Put what the generator wrote in the place of the distractor that was drawn, if it is sound."""
     number = int(answer.request.about)
     try:
-        script.distractors[number] = write_in(script, number, answer, plan.words, options.overlap)
+        script.distractors[number] = write_in(script, number, answer, options.overlap)
     except Reject as why:  # the drawn one stays
         tried = {"id": content_id("written", script.key, answer.request.about), "topic": script.topic}
         builder.drop(why, tried, script.pairs[0], answer, others=script.pairs[1:])
@@ -100,7 +100,7 @@ def _turns(script: Script, words: dict[str, list[str]]) -> list[dict[str, str | 
             reminders = words["reminders"] if 0 < len(last) <= LONGEST_REMINDER else []
             parts = [words["openings"], statements, [*words["steers"], *reminders]]
             reply = say(parts, script.key, distractor.text, topic=script.topic, last=last)
-            if distractor.answer and standing(distractor.answer, reply) >= HELD:
+            if distractor.answer and standing(distractor.answer, reply, language=script.language) >= HELD:
                 raise Reject("decline answers", f"{distractor.answer} in: {reply}")
             turns.append(_turn("assistant", reply, "redirect"))
         if place < len(script.pairs):

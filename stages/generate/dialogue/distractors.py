@@ -18,7 +18,7 @@ from datagen.stages.generate.dialogue.options import Options
 from datagen.stages.generate.dialogue.script import Distractor, Row, Rule, Script
 from datagen.stages.shared import checks
 from datagen.stages.shared.language.matching import standing
-from datagen.stages.shared.passage import Passage, Words
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.phrases import say
 
 TRIES = 32  # questions about other documents that are looked at
@@ -88,15 +88,15 @@ def topic_of(row: Row) -> str:
 
 def off_topic(text: str, script: Script, overlap: float, answer: str = "", subject: str = "") -> None:
     """Refuse a question that the topic's passages may be about, by its words, its answer or its subject."""
-    if subject and script.passages.most_held(subject) >= overlap:
+    if subject and script.passages.most_held(subject, script.language) >= overlap:
         raise Reject("distractor is on topic", f"a passage speaks of {subject}: {text}")
-    if (held := script.passages.most_held(text)) >= overlap:
+    if (held := script.passages.most_held(text, script.language)) >= overlap:
         raise Reject("distractor is on topic", f"{held:.0%} of its words stand in a passage: {text}")
-    if answer and standing(answer, script.material) >= HELD:
+    if answer and standing(answer, script.material, language=script.language) >= HELD:
         raise Reject("distractor is on topic", f"the material holds its answer {answer}: {text}")
 
 
-def write_in(script: Script, number: int, answer: Answer, words: Words, overlap: float) -> Distractor:
+def write_in(script: Script, number: int, answer: Answer, overlap: float) -> Distractor:
     """
     Put what the generator wrote in the place of a drawn distractor.
 
@@ -111,7 +111,7 @@ def write_in(script: Script, number: int, answer: Answer, words: Words, overlap:
     given = [script.topic, drawn.subject]
     given += [row[name] for row in script.pairs for name in ("question", "answer")]
     prompt = "\n".join(message["content"] for message in answer.request.messages)
-    checks.clean(text, Passage({"text": "\n".join(given)}, words), prompt)
+    checks.clean(text, Passage({"text": "\n".join(given)}, script.language), prompt)
     checks.finished(text)
     if any(text.casefold() == row["question"].casefold() for row in script.pairs):
         raise Reject("asked before", text)

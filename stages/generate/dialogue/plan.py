@@ -15,7 +15,7 @@ from datagen.stages.generate.dialogue.distractors import Distractors, topic_of
 from datagen.stages.generate.dialogue.options import Options
 from datagen.stages.generate.dialogue.script import Row, Rule, Script
 from datagen.stages.shared.checks import stands_alone
-from datagen.stages.shared.passage import Words, words_for
+from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.similarity.inverted_index import Postings
 from datagen.template import fill
@@ -32,12 +32,12 @@ class Plan:
     ----------
     rows
         Instruction pairs; `scripts` holds those that are used, `unused` the others with the reason, and
-        `words` what is known of their language.
+        `languages` what is known of their languages.
     """
 
     def __init__(self, rows: Sequence[Row], options: Options, context: Context) -> None:
         self._options, self._seed = options, str(context.seed)
-        self.words = words_for(context)
+        self.languages = Languages(context)
         says, self._where = context.prompt(options.system).fields, f"prompts/{options.system}.yaml"
         self._system, self._roles = says["system_message"], says["roles"]
         self._rules = [Rule.model_validate(rule) for rule in says["rules"]]
@@ -51,7 +51,7 @@ class Plan:
 
     def _sound(self, row: Row) -> bool:
         try:
-            _usable(row, self.words)
+            _usable(row, self.languages.of(row))
         except Reject as why:
             self.unused.append((row, why))
             return False
@@ -60,7 +60,7 @@ class Plan:
     def _about(self, pairs: list[Row]) -> list[Script]:
         """Cut the pairs about a document, in its order, into dialogues of about the same length."""
         wanted, title = self._options.topics, topic_of(pairs[0])
-        passages = Postings((row["context"] for row in pairs), self.words)
+        passages = Postings({row["context"]: self.languages.of(row) for row in pairs})
         once: dict[str, Row] = {}
         for row in sorted(pairs, key=lambda row: (row["lineage"]["start"] or 0, row["id"])):
             if once.setdefault(row["question"].casefold(), row) is not row:
@@ -92,7 +92,7 @@ class Plan:
         role = say([self._roles], "role", key, topic=topic)
         said = [rule.rule for rule in rules]
         system = fill(self._system, self._where, role=role, topic=topic, rules=said, material=shown).strip()
-        script = Script(key, topic, system, pairs, passages, "\n".join(shown))
+        script = Script(key, topic, system, pairs, passages, "\n".join(shown), self.languages.of(pairs[0]))
         if fraction("without", key) >= options.without:
             places = {place for place in options.positions if place <= len(pairs)}
             drawn = sorted(places, key=lambda place: content_id(key, str(place)))
@@ -101,7 +101,7 @@ class Plan:
         return script
 
 
-def _usable(row: Row, words: Words) -> None:
+def _usable(row: Row, words: Language) -> None:
     """Refuse a pair that cannot be a turn: without a passage, out of place alone, about nothing named."""
     title = topic_of(row)
     if not row["context"]:

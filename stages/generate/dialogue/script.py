@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from datagen.stages.generate.dialogue.options import Kind
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 
 Row = Mapping[str, Any]
@@ -62,4 +63,5 @@ class Script:
     pairs: Sequence[Row]  # the turns on the topic
     passages: Postings  # all that is known of the topic
     material: str  # what the system message shows of it
+    language: Language
     distractors: list[Distractor] = field(default_factory=list)

@@ -30,6 +30,7 @@ from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.schema import fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared.language.matching import attempts
+from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import FIELD
 
 Turns = Sequence[Mapping[str, Any]]
@@ -66,7 +67,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Write the rows of each dialogue."""
     prompt = context.prompt(options.declining)
-    signs = refusal_signs(prompt, context.prompt(options.system))
+    signs, languages = refusal_signs(prompt, context.prompt(options.system)), Languages(context)
     builder = Builder("examples", context, prompt.name, prompt.hash)
     for row in rows.to_pylist():
         turns = row["turns"]
@@ -76,18 +77,23 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             builder.keep(made | {"evidence": turns[place]["evidence"]}, row)
         for place, turn in enumerate(turns):
             if turn["label"] == "redirect":
-                _decline(builder, row, place, said.get(place - 1), signs)
+                _decline(builder, row, place, said.get(place - 1), signs, languages.of(row))
     return builder.outcome()
 
 
 def _decline(
-    builder: Builder, row: Mapping[str, Any], place: int, said: Answer | None, signs: re.Pattern[str]
+    builder: Builder,
+    row: Mapping[str, Any],
+    place: int,
+    said: Answer | None,
+    signs: re.Pattern[str],
+    language: Language,
 ) -> None:
     """Write the refusal at a place, and the preference for it where the target answered."""
     turns, distractor = row["turns"], row["turns"][place - 1]
     answered, given = None, [said] if said else []
     if said and said.completion.finish != "error":
-        answered = answers_after_all(said.completion.text, distractor["content"], signs)
+        answered = answers_after_all(said.completion.text, distractor["content"], signs, language)
     kind = distractor["distractor"]
     made = _example(turns, place, "refusal", "off_topic", distractor=kind, answered=answered)
     builder.keep(made | {"logprob": None}, row, *given)  # the target's is none of its words
@@ -107,9 +113,9 @@ def refusal_signs(declining: Prompt, system: Prompt) -> re.Pattern[str]:
     return re.compile("|".join([*declining.fields["signs"], *said]), re.IGNORECASE)
 
 
-def answers_after_all(text: str, question: str, signs: re.Pattern[str]) -> bool:
+def answers_after_all(text: str, question: str, signs: re.Pattern[str], language: Language) -> bool:
     """Tell whether a reply answers a distractor, rightly or not: it attempts to, without a refusal's sign."""
-    return attempts(text, question) and not signs.search(text)
+    return attempts(text, question, language=language) and not signs.search(text)
 
 
 def _on_topic(turns: Turns) -> list[int]:

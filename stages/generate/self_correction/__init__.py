@@ -34,7 +34,8 @@ from datagen.schema import chat, content_id, fraction, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.self_correction.drafts import Draft, Wording, quoted, written
 from datagen.stages.generate.self_correction.policy import Policy, load_policy
-from datagen.stages.shared.passage import Passage, words_for
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.phrases import say
 
 
@@ -105,12 +106,12 @@ class Chosen:
     def __init__(self, rows: pa.Table, options: Options, context: Context) -> None:
         self.policy = load_policy(context, options.policy)
         self._asks = context.prompt(options.wording).fields["questions"]
-        self._seed, words = str(context.seed), words_for(context)
+        self._seed, languages = str(context.seed), Languages(context)
         self.unused: list[tuple[Passage, Reject]] = []
         self.breaking: list[Passage] = []
         keeping: list[Passage] = []
         for row in rows.to_pylist():
-            passage = Passage(row, words)
+            passage = Passage(row, languages.of(row))
             if fraction("correction", self._seed, row["id"]) >= options.share:
                 self.unused.append((passage, Reject("not drawn", f"share {options.share:g}")))
             elif not passage.heading:

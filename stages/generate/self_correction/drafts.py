@@ -7,7 +7,8 @@ from datagen.request import Answer, Reject
 from datagen.schema import content_id
 from datagen.stages.generate.self_correction.policy import Policy
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import LONGEST, SHORTEST, Passage, phrase_in, words_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import LONGEST, SHORTEST, Passage, phrase_in
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.segment.sentences import split_sentences, unwrap
 

@@ -19,7 +19,6 @@ no are right half of the time by chance, and a long explanation cannot be compar
 are dropped, each with its reason.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,7 @@ from datagen.stages.knowledge.probe import choices, mislead
 from datagen.stages.knowledge.probe.knowledge import Knowledge, estimate, estimate_by_choice, said
 from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.language.matching import Aliases, essence, likeness
-from datagen.stages.shared.passage import Words, words_for
+from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.similarity.inverted_index import Postings
 
 
@@ -119,13 +118,10 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             continue
         made |= vars(knowledge) | {"logprob": None if row.lettered else mean_logprob(given[:1])}
         made |= mislead.read(
-            [one for one in given if one.request.task == mislead.TASK], row.match, options.wrong
+            [one for one in given if one.request.task == mislead.TASK], row.match, options.wrong, row.language
         )
         builder.keep(made, parent, *given)
     return builder.outcome()
-
-
-_GUESSED = re.compile(r"\s*(?:yes|no|true|false|maybe|both|neither)\b[\s.!]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ class _Row:
     lettered: choices.Lettered | None
     right: Sequence[str]
     options: Options
-    stop: frozenset[str]
+    language: Language
 
     @property
     def id(self) -> str:
@@ -153,7 +149,10 @@ class _Row:
         """Say how like the right answer a text is, at best."""
         if self.lettered:
             return float(text == self.lettered.right)
-        return max(likeness(text, right, self.question, self.stop) for right in self.right)
+        return max(
+            likeness(text, right, self.question, self.language.stop, language=self.language)
+            for right in self.right
+        )
 
     def judge(self, answers: Answers) -> Knowledge:
         """Read what the target knows of it from its answers."""
@@ -164,26 +163,27 @@ class _Row:
         matches = [self.match(text) for text in texts]
         options = self.options
         bounds, shares = (options.wrong, options.right), (options.known, options.unknown)
-        return estimate(texts, matches, mean_logprob(given[:1]), bounds, shares, self.question, self.stop)
+        return estimate(texts, matches, mean_logprob(given[:1]), bounds, shares, self.question, self.language)
 
 
 def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row]:
     """Go through the rows with what must be known of each."""
-    language, aliases = words_for(context), Aliases.load(context.folder, options.aliases)
+    languages, aliases = Languages(context), Aliases.load(context.folder, options.aliases)
     probed = rows.to_pylist()
-    passages = Postings((row["context"] for row in probed if row["context"]), language)
+    passages = Postings({row["context"]: languages.of(row) for row in probed if row["context"]})
     for fields in probed:
         answer = fields["answer"] or ""
-        lettered = choices.lettered(fields["question"] or "", answer)
-        right = [answer, *(fields.get("aliases") or ()), *aliases.of(answer)]
+        language = languages.of(fields)
+        lettered = choices.lettered(fields["question"] or "", answer, language)
+        right = [answer, *(fields.get("aliases") or ()), *aliases.of(answer, language)]
         unfit = _unfit(fields, options, language, passages, lettered)
-        yield _Row(fields, unfit, lettered, right, options, language.stop)
+        yield _Row(fields, unfit, lettered, right, options, language)
 
 
 def _unfit(
     row: Mapping[str, Any],
     options: Options,
-    language: Words,
+    language: Language,
     passages: Postings,
     lettered: choices.Lettered | None,
 ) -> Reject | None:
@@ -200,9 +200,11 @@ def _unfit(
         return Reject("needs its context", f"its words stand in {others} other passages too: {asked}")
     if lettered:
         return None
-    if _GUESSED.fullmatch(answer) or (question and likeness(question, answer) == 1):
+    if language.verdict.fullmatch(answer) or (
+        question and likeness(question, answer, language=language) == 1
+    ):
         return Reject("answer can be guessed", answer)
-    if (added := len(essence(answer, question, language.stop))) > options.longest:
+    if (added := len(essence(answer, question, language.stop, language=language))) > options.longest:
         return Reject("answer too long to compare", f"{added} words more than its question")
     return None
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stages.shared.language.matching import likeness, words
+from datagen.stages.shared.language.rules import Language
 
 _OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
 _LETTER = re.compile(r"\s*\(?([A-Z])(?:[).:](?:\s.*)?)?\s*", re.DOTALL)
@@ -39,7 +40,7 @@ class Lettered:
         return "\n".join([self.stem, *(f"{letter}) {option}" for letter, option in lines)])
 
 
-def lettered(question: str, answer: str) -> Lettered | None:
+def lettered(question: str, answer: str, language: Language) -> Lettered | None:
     """Read a question with lettered options; None for any other, and where no option is the answer."""
     found = list(_OPTION.finditer(question))
     letters = "".join(option[1] for option in found)
@@ -51,7 +52,10 @@ def lettered(question: str, answer: str) -> Lettered | None:
     if letter := _LETTER.fullmatch(answer):
         right = letter[1]
     else:
-        same = [likeness(option, answer) if words(option) else 0.0 for option in options]
+        same = [
+            likeness(option, answer, language=language) if words(option, language=language) else 0.0
+            for option in options
+        ]
         right = letters[same.index(max(same))] if max(same) == 1 else ""
     return Lettered(stem, options, right) if right and right in letters else None
 

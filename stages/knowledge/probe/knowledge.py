@@ -10,6 +10,7 @@ from typing import TypeVar
 from datagen.request import Answer, Reject
 from datagen.stages.knowledge.probe.choices import Lettered
 from datagen.stages.shared.language.matching import gist
+from datagen.stages.shared.language.rules import Language
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ def estimate(
     bounds: tuple[float, float],
     shares: tuple[float, float],
     question: str,
-    stop: Collection[str],
+    language: Language,
 ) -> Knowledge:
     """
     Judge answers in words by how well they match.
@@ -69,12 +70,12 @@ def estimate(
         A match at most the first is wrong, at least the second right.
     shares
         As in `label`.
-    question, stop
-        Words that do not tell answers apart.
+    question, language
+        Words of the question, and stop words, do not tell answers apart.
     """
     wrong, least = bounds
     right = [True if match >= least else False if match <= wrong else None for match in matches]
-    times = Counter(gist(text, question, stop) for text in drawn(answers))
+    times = Counter(gist(text, question, language.stop, language=language) for text in drawn(answers))
     confidence = None if logprob is None else math.exp(logprob)
     return Knowledge(
         answers, matches, right, accuracy(right), entropy(times.values()), confidence, label(right, *shares)

@@ -14,6 +14,7 @@ from datagen.schema import content_id
 from datagen.stages.knowledge.probe.choices import Lettered
 from datagen.stages.knowledge.probe.knowledge import said
 from datagen.stages.shared.language.matching import attempts
+from datagen.stages.shared.language.rules import Language
 
 TASK = "misled"
 EXAMPLES = 3  # wrong answers shown
@@ -28,7 +29,9 @@ def ask(lure: Prompt, row: str, question: str, lettered: Lettered | None, max_to
     return lure.ask(row, task=TASK, sampling=sampling, choices=choices, question=question, examples=drawn)
 
 
-def read(answers: Sequence[Answer], match: Callable[[str], float], wrong: float) -> dict[str, Any]:
+def read(
+    answers: Sequence[Answer], match: Callable[[str], float], wrong: float, language: Language
+) -> dict[str, Any]:
     """Say whether a model erred, by which lure first, and what it said; to decline is not to err."""
     tried = False
     for answer in answers:
@@ -37,7 +40,7 @@ def read(answers: Sequence[Answer], match: Callable[[str], float], wrong: float)
         except Reject:
             continue
         tried = True
-        if match(text) <= wrong and (answer.request.choices or attempts(text, "")):
+        if match(text) <= wrong and (answer.request.choices or attempts(text, "", language=language)):
             return {"misled": True, "lure": answer.request.messages, "lured": text}
     return {"misled": False if tried else None, "lure": None, "lured": None}
 

@@ -28,6 +28,7 @@ import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
+from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
@@ -35,8 +36,10 @@ from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED, Made
 from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import attempts
+from datagen.stages.shared.language.rules import Languages, code_of
 
 Row = dict[str, Any]
+NO_WORDING, NO_RULES = "no wording in its language", "no rules for its language"
 _SHARES = {"refusal": "does_not_know", "instruction": "known_question"}  # kind of a closed-book row -> option
 
 
@@ -90,33 +93,38 @@ class _Maker:
 
     def __init__(self, options: Options, context: Context) -> None:
         self._options, self._seed = options, str(context.seed)
-        self._judge, self._confidence = context.prompt(options.judge), context.prompt(options.confidence)
-        self._unknown, self._elsewhere = context.prompt(options.unknown), context.prompt(options.elsewhere)
+        self._judge, self._context = context.prompt(options.judge), context
+        self._languages = Languages(context)
         self._plain = Builder("examples", context)
-        self._worded = {
-            wording.name: Builder("examples", context, wording.name, wording.hash)
-            for wording in (self._unknown, self._confidence)
-        }
+        self._worded: dict[str, Builder] = {}
 
     def closed_book(self, row: Row) -> int:
         """Answer, hedge or refuse in the recipe's form, and prefer the refusal to a guess."""
+        unknown, confidence = (
+            self._wording(name, row) for name in (self._options.unknown, self._options.confidence)
+        )
+        if unknown is None or confidence is None:
+            return self._unworded(row)
         try:
-            refusal = self._refusal(row)
+            refusal = self._refusal(unknown, row)
         except Reject as why:
             self._plain.drop(why, {"kind": "refusal", "task": "does_not_know"} | self._asked(row), row)
             return 1
-        made = list(FORMS[self._options.form](row, refusal, self._confidence, self._options.least))
+        made = list(FORMS[self._options.form](row, refusal, confidence, self._options.least))
         drawn = [one for one in made if self._drawn(_SHARES[one["kind"]], row)]
         for one in drawn:
-            self._builder(one).keep(self._asked(row) | one, row)
+            hedged = confidence if one["task"] in HEDGED else None
+            self._builder(unknown if one["kind"] == "refusal" else hedged).keep(self._asked(row) | one, row)
         refused = row["label"] == "unknown" and any(one["kind"] == "refusal" for one in made)
         if not refused or not self._drawn("decline_over_guess", row):
             return len(drawn)
         guess = row["answers"][0]
         pair = self._asked(row) | {"kind": "preference", "task": "decline_over_guess"}
         pair |= {"answer": refusal, "rejected": guess}
-        builder = self._builder({"kind": "refusal"})
-        if row["right"][0] is False and attempts(guess, row["question"]):
+        builder, language = self._builder(unknown), self._languages.of(row)
+        if not language.declines:  # whether the target guessed or declined cannot be told
+            builder.drop(Reject(NO_RULES, f"declines: of {code_of(row)}"), pair, row)
+        elif row["right"][0] is False and attempts(guess, row["question"], language=language):
             builder.keep(pair, row)
         else:
             builder.drop(Reject("no wrong answer to reject", guess), pair, row)
@@ -144,9 +152,10 @@ class _Maker:
                 raise Reject(near["reason"], near["detail"])
             made |= {"context": near["context"], "prompt": chat(near["question"], near["context"])}
             self._left_open(given)
-            secrets = (row["answer"], *(row.get("aliases") or ()))
+            if (elsewhere := self._wording(self._options.elsewhere, row)) is None:
+                raise Reject(NO_WORDING, code_of(row))
             drawn_by = (self._seed, near["question"], near["context"])
-            made["answer"] = decline(self._elsewhere, *drawn_by, secrets=secrets)
+            made["answer"] = decline(elsewhere, *drawn_by, **self._withheld(row))
         except Reject as why:
             self._plain.drop(why, made, row, *given)
             return 1
@@ -165,9 +174,7 @@ class _Maker:
     def outcome(self) -> Outcome:
         """Hand over all rows."""
         parts = [builder.outcome() for builder in (self._plain, *self._worded.values())]
-        return Outcome(
-            *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
-        )
+        return Outcome.joined(parts)
 
     def _drawn(self, share: str, row: Row) -> bool:
         result: bool = fraction(share, row["question"], row["answer"], self._seed) < getattr(
@@ -178,16 +185,45 @@ class _Maker:
     def _asked(self, row: Row) -> Made:
         return {"question": row["question"], "prompt": chat(row["question"])}
 
-    def _builder(self, made: Made) -> Builder:
-        """Choose by whose words the row is written in."""
-        if made["kind"] == "refusal":
-            return self._worded[self._unknown.name]
-        return self._worded[self._confidence.name] if made["task"] in HEDGED else self._plain
+    def _wording(self, name: str, row: Row) -> Prompt | None:
+        return self._languages.wording(name, code_of(row))
 
-    def _refusal(self, row: Row) -> str:
+    def _unworded(self, row: Row) -> int:
+        """
+        Drop what would be said in another language than it is asked in; a known question needs no words.
+
+        Returns
+        -------
+        int
+            Rows left.
+        """
+        if row["label"] == "known" and self._options.form == "replace":
+            if not self._drawn("known_question", row):
+                return 0
+            made = {"kind": "instruction", "task": "known_question"}
+            made |= {"answer": row["answer"], "evidence": row["evidence"]}
+            self._plain.keep(self._asked(row) | made, row)
+            return 1
+        made = {"kind": "refusal", "task": "does_not_know"} | self._asked(row)
+        self._plain.drop(Reject(NO_WORDING, code_of(row)), made, row)
+        return 1
+
+    def _builder(self, wording: Prompt | None) -> Builder:
+        """Choose by whose words the row is written in."""
+        if wording is None:
+            return self._plain
+        if wording.name not in self._worded:
+            self._worded[wording.name] = Builder("examples", self._context, wording.name, wording.hash)
+        return self._worded[wording.name]
+
+    def _refusal(self, wording: Prompt, row: Row) -> str:
         source = title_of(row["lineage"]) if self._options.point else ""
-        secrets = (row["answer"], *(row.get("aliases") or ()))
-        return decline(self._unknown, self._seed, row["question"], source=source, secrets=secrets)
+        return decline(wording, self._seed, row["question"], source=source, **self._withheld(row))
+
+    def _withheld(self, row: Row) -> dict[str, Any]:
+        """What a refusal must not contain, and the language that it is in."""
+        answers = (row["answer"], *(row.get("aliases") or ()))
+        return {"secrets": answers, "language": self._languages.of(row)}
 
     def _left_open(self, given: list[Answer]) -> None:
         """Refuse a near miss that the judge does not clearly find left open."""

@@ -8,10 +8,13 @@ from datagen.prompt import Prompt
 from datagen.request import Reject
 from datagen.schema import pick
 from datagen.stages.shared.language.matching import words
+from datagen.stages.shared.language.rules import Language
 from datagen.template import fill
 
 
-def decline(wording: Prompt, *draw: str, source: str = "", secrets: Sequence[str | None] = ()) -> str:
+def decline(
+    wording: Prompt, *draw: str, language: Language, source: str = "", secrets: Sequence[str | None] = ()
+) -> str:
     """
     Write a refusal: one sentence, and perhaps one that says where to look.
 
@@ -21,6 +24,8 @@ def decline(wording: Prompt, *draw: str, source: str = "", secrets: Sequence[str
         Its ``sentences`` and ``pointers`` are complete sentences; an empty pointer adds none.
     draw
         What the sentences are drawn by.
+    language
+        The rules by which its words are compared.
     source
         The title of the document to look into. A pointer that names it is drawn only where it is known and
         does not reveal the answer.
@@ -32,13 +37,13 @@ def decline(wording: Prompt, *draw: str, source: str = "", secrets: Sequence[str
     Reject
         When every sentence contains an answer.
     """
-    answers = [answer for text in secrets if (answer := _folded(text or "")) != "  "]
-    if any(_reveals(source, answer) for answer in answers):
+    answers = [answer for text in secrets if (answer := _folded(text or "", language)) != "  "]
+    if any(_reveals(source, answer, language) for answer in answers):
         source = ""
     pointers = [text for text in wording.fields["pointers"] if source or "{{ source" not in text]
     parts = []
     for name, texts in (("sentence", wording.fields["sentences"]), ("pointer", pointers)):
-        silent = [text for text in texts if not any(answer in _folded(text) for answer in answers)]
+        silent = [text for text in texts if not any(answer in _folded(text, language) for answer in answers)]
         if not silent and name == "sentence":
             raise Reject("every refusal would contain the answer", f"answer: {secrets[0]}")
         parts += [pick(silent, name, *draw)] if silent else []
@@ -62,13 +67,13 @@ def title_of(lineage: dict[str, str | None]) -> str:
 LONGEST_TITLE = 120  # characters; what is longer is a sentence that was taken for a title
 
 
-def _reveals(source: str, answer: str) -> bool:
+def _reveals(source: str, answer: str, language: Language) -> bool:
     """Whether a title contains an answer, or is part of one."""
-    title = _folded(source)
+    title = _folded(source, language)
     return answer in title or title in answer
 
 
 @lru_cache(maxsize=4096)
-def _folded(text: str) -> str:
+def _folded(text: str, language: Language) -> str:
     """The words of a text between blanks, so that a phrase is found at the ends of words only."""
-    return f" {' '.join(words(text))} "
+    return f" {' '.join(words(text, language=language))} "

@@ -31,6 +31,7 @@ from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.knowledge.unanswerable import change, search
 from datagen.stages.shared.language.matching import Aliases, likeness, standing
+from datagen.stages.shared.language.rules import Language, Languages
 from datagen.store.parquet import parts
 
 Row = Mapping[str, Any]
@@ -69,15 +70,17 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
     seed, aliases = str(context.seed), Aliases.load(context.folder, options.aliases)
     told = rows.select(READ).to_pylist()
     candidates = _fetch(search.found(context.scratch, number), shelves(context))
-    named = _Names(told)
+    languages = Languages(context)
+    named = _Names(told, languages)
     near: list[dict[str, Any] | None] = []
     for place, row in enumerate(told):
         if not _drawn(row, options, seed):
             near.append(None)
             continue
         try:
-            made = _change(row, named, options, seed) or _exchange(
-                row, candidates.get(place, []), aliases, options
+            language = languages.of(row)
+            made = _change(row, named, options, seed, language) or _exchange(
+                row, candidates.get(place, []), aliases, options, language
             )
         except Reject as why:
             made = {"reason": why.reason, "detail": why.detail}
@@ -139,7 +142,9 @@ def _in_turn(found: list[Row]) -> list[Row]:
     return near + best
 
 
-def _exchange(row: Row, found: list[Row], aliases: Aliases, options: Options) -> dict[str, Any]:
+def _exchange(
+    row: Row, found: list[Row], aliases: Aliases, options: Options, language: Language
+) -> dict[str, Any]:
     """
     Choose the passage.
 
@@ -151,9 +156,9 @@ def _exchange(row: Row, found: list[Row], aliases: Aliases, options: Options) ->
     own = max((one["score"] for one in found if one["own"]), default=0.0)
     tried = [one for one in found if not one["own"]]
     for passage in tried:
-        names = [row["answer"], *aliases.of(row["answer"])]
-        held = max(standing(name, passage["text"]) for name in names)
-        alike = likeness(passage["text"], row["evidence"] or row["answer"])
+        names = [row["answer"], *aliases.of(row["answer"], language)]
+        held = max(standing(name, passage["text"], language=language) for name in names)
+        alike = likeness(passage["text"], row["evidence"] or row["answer"], language=language)
         rivals = own > 0 and passage["score"] >= options.rival * own
         if max(held, alike) < options.overlap and not rivals:
             shown = {"context": passage["text"], "title": passage["title"]}
@@ -163,11 +168,13 @@ def _exchange(row: Row, found: list[Row], aliases: Aliases, options: Options) ->
     raise Reject("no other passage", "search finds none besides the question's own")
 
 
-def _change(row: Row, named: "_Names", options: Options, seed: str) -> dict[str, Any] | None:
+def _change(
+    row: Row, named: "_Names", options: Options, seed: str, language: Language
+) -> dict[str, Any] | None:
     """Change the question, where that is drawn and can be done."""
     if not row["context"] or fraction("change", row["question"], seed) >= options.changed:
         return None
-    made = change.changed(row["question"], row["context"], named.near(row), options.overlap)
+    made = change.changed(row["question"], row["context"], named.near(row), language, options.overlap)
     if made is None:
         return None
     shown = {"context": row["context"], "title": row["lineage"]["title"]}
@@ -177,11 +184,11 @@ def _change(row: Row, named: "_Names", options: Options, seed: str) -> dict[str,
 class _Names:
     """The names in a partition's questions, to be put in each other's place."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], languages: Languages) -> None:
         self._documents: dict[str, list[str]] = {}
         for row in rows:
             mine = self._documents.setdefault(row["lineage"]["document_id"], [])
-            mine += change.names(row["question"] or "")
+            mine += change.names(row["question"] or "", languages.of(row))
         all_names = {name for names in self._documents.values() for name in names}
         self._ring = sorted((content_id(name), name) for name in all_names)
 

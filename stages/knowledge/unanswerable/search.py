@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stage import Context
-from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, words
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
 from datagen.store.parquet import read_part
 
 K1, B = 1.2, 0.75

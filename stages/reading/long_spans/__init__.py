@@ -28,7 +28,7 @@ from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage, lin
 from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
 from datagen.stages.reading.long_spans.related import Gathering, Plan, gather
 from datagen.stages.reading.mine.language import read
-from datagen.stages.shared.passage import words_for
+from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.render.exercises import Exercise, fill, lay_out
 from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lot, lots, over_target
 from datagen.stages.shared.tokens import Ruler, ruler
@@ -113,7 +113,9 @@ def make(
     style, seed = context.prompt(known.layouts).fields, context.seed
     measure = ruler(options.tokenizer, context.folder)
     taken = [one for one in rows.to_pylist() if options.sampled(one, seed)]
-    for gathering in gather(taken, options.measured(measure, taken), options.plan, words_for(context), seed):
+    lengths, languages = options.measured(measure, taken), Languages(context)
+    spoken = [languages.of(row) for row in taken]
+    for gathering in gather(taken, lengths, options.plan, spoken, seed):
         row = None
         if found := choose(findings(gathering, known, language, seed), options, seed):
             traced = lineage(gathering.passages[0], context.stage, (), (prompt.name, prompt.hash))

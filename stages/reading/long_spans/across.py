@@ -30,6 +30,7 @@ from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import Language
 from datagen.stages.reading.mine.options import Options as Mining
 from datagen.stages.reading.mine.prose import Sentence, prose
+from datagen.stages.shared.language.words import ANSWERS
 from datagen.stages.shared.render.exercises import Exercise, fill
 from datagen.stages.shared.segment.sentences import blocks
 
@@ -51,7 +52,6 @@ ORDERED = 4  # names that are put in order, at most
 STEM = 6  # letters; what begins alike may be a form of the word
 MOST = 0.7  # share of the passages that hold a word that is asked for, at most
 SHORTEST, LONGEST = 60, 300  # characters of a sentence that is looked for
-WORD = re.compile(r"[^\W\d_]+")
 MINING = Mining(tasks=HINTED, max_per_task=2)
 
 
@@ -137,7 +137,7 @@ class _Side:
         self.line = " ".join(self.text.casefold().split())
         words = {word.lower() for word in language.keyword.findall(self.text)}
         self.words = words - language.general
-        self.stems = {word[:STEM] for word in WORD.findall(f"{name} {self.text}".lower())}
+        self.stems = {word[:STEM] for word in ANSWERS(f"{name} {self.text}")}
 
 
 def _hinted(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:

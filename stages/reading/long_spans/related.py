@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from datagen.schema import fraction
-from datagen.stages.shared.passage import Words
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 
 FULL = 0.75  # of its length that a text reaches
@@ -32,7 +32,11 @@ class Gathering(NamedTuple):
 
 
 def gather(
-    passages: Sequence[Passage], lengths: Sequence[float], plan: Plan, words: Words, seed: int
+    passages: Sequence[Passage],
+    lengths: Sequence[float],
+    plan: Plan,
+    languages: Sequence[Language],
+    seed: int,
 ) -> Iterator[Gathering]:
     """
     Gather passages, each into one text at most.
@@ -49,12 +53,12 @@ def gather(
         Tokens of each.
     plan
         What is gathered.
-    words
-        What is known of their language.
+    languages
+        What is known of the language of each.
     seed
         The recipe's seed.
     """
-    kin = _Kin(passages, words)
+    kin = _Kin(passages, languages)
     names = [name_of(one) for one in passages]
     free = [number for number, name in enumerate(names) if name]
     wanted = deque(plan.lengths)  # the next one first
@@ -108,10 +112,10 @@ def name_of(passage: Passage) -> str:
 class _Kin:
     """Who is related to whom."""
 
-    def __init__(self, passages: Sequence[Passage], words: Words) -> None:
+    def __init__(self, passages: Sequence[Passage], languages: Sequence[Language]) -> None:
         self._texts = [one["text"] for one in passages]
         self._number = {text: number for number, text in enumerate(self._texts)}
-        self._postings = Postings(self._texts, words)
+        self._postings = Postings(dict(zip(self._texts, languages, strict=True)))
         self._document: dict[str, list[int]] = defaultdict(list)
         for number, one in enumerate(passages):
             self._document[one["document_id"]].append(number)

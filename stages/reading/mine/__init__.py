@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datagen.prompt import Prompt, exists
 from datagen.request import Reject
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.reading.mine.choice import exercises_of
-from datagen.stages.reading.mine.language import read
+from datagen.stages.reading.mine.language import Language, read
 from datagen.stages.reading.mine.options import Options
-from datagen.stages.reading.mine.vocabulary import count_words, learn
+from datagen.stages.reading.mine.vocabulary import COUNTS, count_words, learn
+from datagen.stages.shared.language.rules import Languages, by_language, code_of
 from datagen.stages.shared.render.exercises import bind
 from datagen.stages.shared.segment.headings import heads
 from datagen.stages.shared.token_budget import Reader, last_lot, lot, lots, over_target, survey
@@ -45,6 +47,7 @@ class Known(NamedTuple):
 
 
 NO_WORDS = pa.array([], pa.string())
+NO_PATTERNS = "no patterns for its language"
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
@@ -61,13 +64,38 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 
 def _learn_words(partitions: Partitions, options: Options, context: Context) -> pa.Array:
-    language = read(context.prompt(f"mined/{options.language}"))
     counts = survey(partitions, partial(_count, options=options, context=context), context, "counts")
-    return learn(map(pq.read_table, counts), language, options.domain_words)
+    return learn(map(pq.read_table, counts), options.domain_words)
 
 
 def _count(reader: Reader, options: Options, context: Context) -> pa.Table:
-    return count_words(reader(["text"])["text"], read(context.prompt(f"mined/{options.language}")))
+    rows = reader(["text", "language"])
+    counts = [COUNTS.empty_table()]
+    for known, places in _spoken(rows, options, context):
+        if known:
+            counts.append(count_words(rows["text"].take(places), known.language))
+    return pa.concat_tables(counts)
+
+
+class Spoken(NamedTuple):
+    """What is mined in a language, and the file that says so."""
+
+    language: Language
+    prompt: Prompt
+
+
+def _spoken(rows: pa.Table, options: Options, context: Context) -> Iterator[tuple[Spoken | None, list[int]]]:
+    """Give what is known of each language of some rows with their places; None for one without a file."""
+    groups = [(options.language, list(range(len(rows))))] if options.language else by_language(rows)
+    for code, places in groups:
+        name = f"mined/{code}"
+        if not (options.language or exists(name, context.prompts)):
+            yield None, places
+            continue
+        prompt = context.prompt(name)
+        language = read(prompt)
+        remains = (*language.remains, *Languages(context).remains(code))
+        yield Spoken(language.model_copy(update={"remains": remains}), prompt), places
 
 
 def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
@@ -81,11 +109,22 @@ def mine(
     rows: pa.Table, known: Known, options: Options, context: Context
 ) -> Iterator[tuple[dict[str, Any], str | Reject]]:
     """Give each passage of a partition with its text, or with why it has none."""
-    language = read(context.prompt(f"mined/{options.language}")).only(options.asked)
+    for spoken, places in _spoken(rows, options, context):
+        passages = rows.take(places).to_pylist()
+        if spoken is None:
+            yield from ((passage, Reject(NO_PATTERNS, code_of(passage))) for passage in passages)
+        else:
+            yield from _mine_in(spoken.language, passages, known, options, context)
+
+
+def _mine_in(
+    spoken: Language, passages: list[dict[str, Any]], known: Known, options: Options, context: Context
+) -> Iterator[tuple[dict[str, Any], str | Reject]]:
+    """Give each passage of one language with its text, or with why it has none."""
+    language = spoken.only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
     measure, seed = ruler(options.tokenizer, context.folder), context.seed
     domain = frozenset(pq.read_table(known.words)["word"].to_pylist())
-    passages = rows.to_pylist()
     head = heads(passages, style, seed) if options.structure else {}
     for passage in passages:
         exercises, seen = exercises_of(passage, language, domain, options, seed)
@@ -101,11 +140,16 @@ def mine(
 
 def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> Outcome:
     """Write one text for each passage of a partition in which something is found."""
-    prompt = context.prompt(f"mined/{options.language}")
-    made = Builder("examples", context, prompt.name, prompt.hash)
+    files = dict.fromkeys(range(len(rows)), ("", ""))
+    for spoken, places in _spoken(rows, options, context):
+        prompt = (spoken.prompt.name, spoken.prompt.hash) if spoken else ("", "")
+        files.update(dict.fromkeys(places, prompt))
+    names = sorted({*files.values()} or {("", "")})
+    builders = {file: Builder("examples", context, *file) for file in names}
+    file_of = dict(zip(rows["id"].to_pylist(), files.values(), strict=True))
     bound = []
     for passage, text in mine(rows, known, options, context):
-        row = {"kind": "reading", "task": "mined"}
+        row, made = {"kind": "reading", "task": "mined"}, builders[file_of[passage["id"]]]
         drawn = lot(passage["id"], context.seed)
         if isinstance(text, Reject):
             made.drop(text, row, passage)
@@ -114,7 +158,9 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
         else:
             made.keep(row | {"text": text}, passage)
             bound.append(passage["text"])
-    return ruler(options.tokenizer, context.folder).account(made.outcome(), rows["text"].to_pylist(), bound)
+    return ruler(options.tokenizer, context.folder).account(
+        Outcome.joined([builder.outcome() for builder in builders.values()]), rows["text"].to_pylist(), bound
+    )
 
 
 stage = WholeStage(

@@ -31,7 +31,9 @@ class Options(TokenTarget):
     """What may be set for mining."""
 
     language: str = Field(
-        "en", description="Names the file of patterns and templates: mined/LANGUAGE in prompts/"
+        "",
+        description="Names the file of patterns and templates: mined/LANGUAGE in prompts/; left out: each "
+        "document's own language",
     )
     layouts: str = Field(
         "", description="File of layouts that bind passage and exercises; left out: the language's own"

@@ -11,10 +11,11 @@ from typing import Any
 from datagen.stages.reading.mine.language import Language
 from datagen.stages.reading.mine.miners import Candidate, draw
 from datagen.stages.reading.mine.prose import HEADING, MARK, Sentence, is_stuck
+from datagen.stages.shared.language.words import ANSWERS
 from datagen.stages.shared.render.exercises import unnumbered
 from datagen.stages.shared.segment.sentences import ITEM, is_closed, unwrap
 
-WORD = re.compile(r"[^\W\d_]{4,}")
+LETTERS = 4  # of a word that tells a heading or an entry from others
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
 MIN_PROSE = 1  # sentences of a passage that its heading is asked for, where it does not open with it
@@ -55,7 +56,7 @@ def titles(
     if len(sentences) < MIN_PROSE:
         bare = [name for name in bare if name in first_line]
     title = next((name for name in bare if not language.vague.search(name)), "")
-    words = [word.casefold() for word in WORD.findall(title)]
+    words = _telling(title)
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
         return
@@ -65,6 +66,11 @@ def titles(
             yield Candidate("writing", {"title": title, "passage": passage["text"]})
         else:
             yield Candidate("title", {"title": title})
+
+
+def _telling(name: str) -> list[str]:
+    """List the words of a name that have enough letters to tell it from others."""
+    return [word for word in ANSWERS(name) if sum(map(str.isalpha, word)) >= LETTERS]
 
 
 def _written(seed: int) -> bool:
@@ -138,5 +144,5 @@ def entries(text: str) -> Iterator[Candidate]:
         if sign in text:
             for match in pattern.finditer(text):
                 entry, description = match["entry"], match["description"]
-                if WORD.search(entry) and entry not in description and is_closed(description):
+                if _telling(entry) and entry not in description and is_closed(description):
                     yield Candidate("entry", {"entry": entry, "description": description})

@@ -20,7 +20,7 @@ COUNTS = pa.schema([("word", pa.string()), ("times", pa.int64())])
 
 def count_words(texts: pa.ChunkedArray, language: Language) -> pa.Table:
     """
-    Count the words of a partition that can be words of a domain, in lower case.
+    Count the words of a partition that can be words of a domain, in lower case: general ones left out.
 
     Returns
     -------
@@ -33,10 +33,12 @@ def count_words(texts: pa.ChunkedArray, language: Language) -> pa.Table:
     ends = np.cumsum([len(run) + 1 for run in runs])
     at = np.searchsorted(ends, [match.start() for match in found], side="right")
     words = pa.array([match[0].lower() for match in found], pa.string())
-    return _added(pa.table([words, pa.array(times[at], pa.int64())], schema=COUNTS))
+    counts = _added(pa.table([words, pa.array(times[at], pa.int64())], schema=COUNTS))
+    general = pa.array(sorted(language.general), pa.string())
+    return counts.filter(pc.invert(pc.is_in(counts["word"], general)))
 
 
-def learn(counts: Iterable[pa.Table], language: Language, least: int) -> pa.Array:
+def learn(counts: Iterable[pa.Table], least: int) -> pa.Array:
     """
     Find the words of the domain.
 
@@ -44,8 +46,6 @@ def learn(counts: Iterable[pa.Table], language: Language, least: int) -> pa.Arra
     ----------
     counts
         What `count_words` says of each partition.
-    language
-        Says which words are general.
     least
         Times that a word must be used.
 
@@ -58,8 +58,7 @@ def learn(counts: Iterable[pa.Table], language: Language, least: int) -> pa.Arra
         total = _added(pa.concat_tables([total, part]))
         if len(total) > MOST:
             total = total.filter(pc.greater(total["times"], 1))
-    words = total.filter(pc.greater_equal(total["times"], least))["word"].combine_chunks()
-    return words.filter(pc.invert(pc.is_in(words, pa.array(sorted(language.general), pa.string())))).sort()
+    return total.filter(pc.greater_equal(total["times"], least))["word"].combine_chunks().sort()
 
 
 def _added(counts: pa.Table) -> pa.Table:

@@ -14,7 +14,9 @@ from itertools import pairwise
 
 from datagen.request import Reject
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
-from datagen.stages.shared.passage import NUMBER, Passage, Words, opening, overlap, phrase_in, words_of
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import NUMBER, words_of
+from datagen.stages.shared.passage import Passage, opening, overlap, phrase_in
 
 CLOSING = " \"'”’»)]*_」』）】`"
 # What templates and markup leave behind; text that the passage holds too is its subject and no leftover.
@@ -69,7 +71,7 @@ def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None
             raise Reject("prompt echo", run.strip())
 
 
-def _no_loop(text: str, words: Words) -> None:
+def _no_loop(text: str, words: Language) -> None:
     said = words_of(text)
     trigrams = list(zip(said, said[1:], said[2:], strict=False))
     if len(said) >= 6 and 1 - len(set(trigrams)) / len(trigrams) > LOOP:
@@ -85,7 +87,7 @@ def _sentences(text: str) -> list[str]:
     return re.split(rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+", text)
 
 
-def question(text: str, words: Words) -> None:
+def question(text: str, words: Language) -> None:
     """Refuse what is no question: no question mark at its end, no word that asks, or no such beginning."""
     if not text.rstrip(CLOSING).endswith(tuple(QUESTION_MARKS)):
         raise Reject("not a question", text)
@@ -94,7 +96,7 @@ def question(text: str, words: Words) -> None:
         raise Reject("not a question", text)
 
 
-def particular(asked: str, words: Words, least: int = 3) -> None:
+def particular(asked: str, words: Language, least: int = 3) -> None:
     """
     Refuse a question that many things would answer: "What may be empty?".
 
@@ -110,7 +112,7 @@ def finished(text: str) -> None:
         raise Reject("unfinished sentence", text)
 
 
-def stands_alone(text: str, words: Words, *, asks: bool = False) -> None:
+def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
     """
     Refuse a text that needs another one beside it, or one before it.
 
@@ -141,7 +143,7 @@ def about(text: str, passage: Passage, least: float = 0.5) -> None:
         )
 
 
-def withholds(asked: str, answer: str, words: Words) -> None:
+def withholds(asked: str, answer: str, words: Language) -> None:
     """Refuse a question that holds its answer, and an answer that only says the question again."""
     said = words_of(answer)
     if said and phrase_in(words_of(asked), [" ".join(said)]):
@@ -159,7 +161,7 @@ def verbatim(quote: str, passage: Passage, name: str = "evidence") -> str:
     return found
 
 
-def defined(term: str, evidence: str, words: Words) -> None:
+def defined(term: str, evidence: str, words: Language) -> None:
     """Refuse a term that its evidence does not define: a phrase such as "is a" must stand right after it."""
     name = " ".join(words_of(term))
     if not name or not phrase_in(words_of(evidence), [f"{name} {phrase}" for phrase in words.defining]):
@@ -189,7 +191,7 @@ def supported(asked: str, answer: str, passage: Passage) -> str:
     return passage.sentences[fits(asked, holding, passage)][0]
 
 
-def borne_out(asked: str, answer: str, evidence: str, words: Words, least: float = 0.75) -> None:
+def borne_out(asked: str, answer: str, evidence: str, words: Language, least: float = 0.75) -> None:
     """
     Refuse an answer that its evidence does not bear out.
 
@@ -202,7 +204,7 @@ def borne_out(asked: str, answer: str, evidence: str, words: Words, least: float
         raise Reject("not supported by the passage", f"{share:.2f} of: {answer}, by: {evidence}")
 
 
-def _added(asked: str, answer: str, words: Words) -> list[str]:
+def _added(asked: str, answer: str, words: Language) -> list[str]:
     known = set(words.content(asked))
     return [word for word in dict.fromkeys(words.content(answer)) if word not in known]
 
@@ -236,7 +238,7 @@ def fits(asked: str, holding: Sequence[int], passage: Passage, least: float = 0.
     return best
 
 
-def of_a_kind(asked: str, answer: str, words: Words) -> None:
+def of_a_kind(asked: str, answer: str, words: Language) -> None:
     """
     Refuse an answer of another kind than was asked for.
 
@@ -279,7 +281,7 @@ def original(text: str, passage: Passage, most: float = 0.7) -> None:
         raise Reject("copies the passage", text)
 
 
-def verdict(claim: str, evidence: str, words: Words) -> bool | None:
+def verdict(claim: str, evidence: str, words: Language) -> bool | None:
     """
     Judge by rule whether evidence says a claim, says its opposite, or neither for certain.
 
@@ -333,7 +335,7 @@ def _span(said: list[str], given: list[str], negations: set[str]) -> int:
     return 0
 
 
-def _swaps(words: Words, said: set[str], given: set[str]) -> Iterator[tuple[str, str]]:
+def _swaps(words: Language, said: set[str], given: set[str]) -> Iterator[tuple[str, str]]:
     for pair in words.opposites:
         one, other = (words.stem(word) for word in pair)
         for claimed, known in ((one, other), (other, one)):

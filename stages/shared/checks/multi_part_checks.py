@@ -11,7 +11,8 @@ from datagen.request import Reject
 from datagen.stages.shared.checks import verdict
 from datagen.stages.shared.checks.field_patterns import STATEMENT
 from datagen.stages.shared.language import matching
-from datagen.stages.shared.passage import Passage, Words, overlap
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.passage import Passage, overlap
 
 
 def stated(passage: Passage) -> list[str]:
@@ -19,7 +20,7 @@ def stated(passage: Passage) -> list[str]:
     return list(filter(STATEMENT.holds, passage.quotable))
 
 
-def one_right(right: str, wrong: Sequence[str], evidence: str, words: Words) -> None:
+def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) -> None:
     """
     Refuse options of which not exactly one is right.
 
@@ -38,8 +39,8 @@ def one_right(right: str, wrong: Sequence[str], evidence: str, words: Words) -> 
         seen.add(given)
 
 
-def _normal(text: str, words: Words) -> tuple[str, ...]:
-    return tuple(matching.words(text, words.stop) or matching.words(text))
+def _normal(text: str, words: Language) -> tuple[str, ...]:
+    return tuple(matching.words(text, words.stop, language=words) or matching.words(text, language=words))
 
 
 def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> None:
@@ -59,14 +60,14 @@ def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> No
         raise Reject("not shown to be left open", f"{claim} by: {evidence}")
 
 
-def applies(application: str, rule: str, facts: str, words: Words, least: int = 2) -> None:
+def applies(application: str, rule: str, facts: str, words: Language, least: int = 2) -> None:
     """Refuse an application that has fewer than `least` of the rule's own content words, or of the facts'."""
     said, known, given = (set(words.content(text)) for text in (application, rule, facts))
     if min(len(said & known - given), len(said & given - known)) < least:
         raise Reject("does not apply the rule to the facts", f"{application} by: {rule} to: {facts}")
 
 
-def joined(text: str, source: str, words: Words, least: float = 0.5) -> None:
+def joined(text: str, source: str, words: Language, least: float = 0.5) -> None:
     """Refuse a text of whose content words less than a share of `least` is in what it should be about."""
     content = words.content(text)
     if overlap(content, set(words.content(source))) < least:

@@ -5,28 +5,22 @@ Each function takes an Arrow array of strings and returns a NumPy array with one
 as empty. Nothing here decides anything.
 """
 
-import unicodedata
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Han, kana, Thai, Lao, Khmer, Burmese are written without spaces: each character counts as a word.
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_SPACED_WORD = r"[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+"
+from datagen.stages.shared.language import scripts
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.language.words import count
 
-# Names of scripts as Unicode writes them; what is none of these is not counted.
-SCRIPTS = (
-    *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "DEVANAGARI", "BENGALI"),
-    *("TAMIL", "TELUGU", "THAI", "GEORGIAN", "ETHIOPIC", "KHMER", "HANGUL", "CJK"),
-)
-_ALSO = {"HIRAGANA": "CJK", "KATAKANA": "CJK"}  # Japanese mixes them with Han
+SCRIPTS = tuple(script.name for script in scripts.SCRIPTS)  # what is none of these is not counted
 
 
 def word_counts(texts: pa.Array) -> np.ndarray:
-    """Count the words: runs between spaces, and single characters of scripts without spaces."""
-    return _numpy(pc.count_substring_regex(_filled(texts), rf"{_UNSPACED}|{_SPACED_WORD}"))
+    """Count the words of each text."""
+    return _numpy(count(_filled(texts)))
 
 
 def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
@@ -103,14 +97,8 @@ def _counted(texts: pa.Array) -> np.ndarray:
 
 def _words(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Cut texts into words: their numbers, as `_word_codes` gives them, and how many each text has."""
-    lower = pc.utf8_lower(_filled(texts))
-    if pc.any(pc.match_substring_regex(lower, _UNSPACED)).as_py():
-        lower = pc.replace_substring_regex(lower, rf"({_UNSPACED})", r" \1 ")
-    split = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(lower))
-    words = pc.list_flatten(split)
-    lengths = _numpy(pc.list_value_length(split)).astype(np.int64)
-    lengths[_numpy(pc.equal(pc.utf8_trim_whitespace(lower), ""))] = 0  # cut into one empty word
-    return _word_codes(words.filter(pc.not_equal(words, ""))), lengths
+    cut = words(texts)
+    return _word_codes(cut.words), cut.lengths
 
 
 def _word_codes(words: pa.Array) -> np.ndarray:
@@ -127,14 +115,12 @@ def _word_codes(words: pa.Array) -> np.ndarray:
 @cache
 def _script_table() -> np.ndarray:
     """Code point -> index into SCRIPTS; one past the end for all else. Beyond the table: CJK extensions."""
-    table = np.full(0x1F000, len(SCRIPTS), np.uint8)
-    for point in range(len(table)):
-        char = chr(point)
-        if char.isalpha():
-            first = unicodedata.name(char, "").partition(" ")[0]
-            name = _ALSO.get(first, first)
-            if name in SCRIPTS:
-                table[point] = SCRIPTS.index(name)
+    table = np.full(0x20001, len(SCRIPTS), np.uint8)
+    for number, script in enumerate(scripts.SCRIPTS):
+        for first, last in script.letters:
+            for point in range(first, min(last + 1, len(table))):
+                if chr(point).isalpha() and chr(point) not in scripts.COMMON:
+                    table[point] = number
     return table
 
 

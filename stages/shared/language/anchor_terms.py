@@ -9,21 +9,27 @@ import re
 
 import pyarrow as pa
 
-from datagen.stages.shared.similarity.ngrams import words
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.language.rules import all_negations
 
 # A name is written with a capital where no sentence opens; scripts without case have none.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")
-TELLING = re.compile(r".*[^\w].*|.*\d.*|not?|never|nor|none|without|cannot|(?:\w+n't)")  # negations: English
+TELLING = re.compile(r".*[^\w].*|.*\d.*")
 
 
 def subjects(texts: pa.Array | pa.ChunkedArray) -> list[frozenset[str]]:
-    """List for each text of a column, in lower case, the words that a paraphrase of it must have."""
-    cut = words(texts)
+    """
+    List for each text of a column, in lower case, the words that a paraphrase of it must have.
+
+    A word is a negation that is one in any language with a file: what is compared may be an item of another
+    set, whose language nobody has named.
+    """
+    cut, negations = words(texts), all_negations()
     ends = cut.lengths.cumsum().tolist()
     said = cut.words.to_pylist()
     starts = [0, *ends[:-1]]
     return [
-        frozenset(word for word in said[start:end] if TELLING.fullmatch(word))
+        frozenset(word for word in said[start:end] if word in negations or TELLING.fullmatch(word))
         | frozenset(name.casefold() for name in NAME.findall(text or "") if name[0].isupper())
         for start, end, text in zip(starts, ends, texts.to_pylist(), strict=True)
     ]

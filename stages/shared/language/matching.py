@@ -1,17 +1,17 @@
 """
 Whether two answers say the same, told from their words.
 
-Answers are cut into words: Unicode folded, without articles, number words as digits, every Han or kana
-sign a word of its own. Two words are the same when they are equal, or when both are long and almost
+Answers are cut into words (`datagen.stages.shared.language.words.ANSWERS`), without articles, number words
+as digits. Two words are the same when they are equal, or when both are long and almost
 equal (`WORD_LIKENESS`, first letters equal): "organisation" and "organization", not "1912" and "1913"
 nor "mutable" and "immutable". Above the words it is a fuzzy match of sequences, so that one measure
 covers equality, containment of the reference in a longer answer, and partial agreement.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -19,6 +19,8 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
 from datagen.errors import UserError
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import ANSWERS
 
 # One wrong letter in eight, two in sixteen; a shorter word must be equal, and so must any with a digit.
 WORD_LIKENESS = 0.87
@@ -32,56 +34,32 @@ DOUBTFUL = 0.5
 # Share of an answer's words that must be its own for it to be more than an echo of the question.
 FRESH = 0.3
 
-_WORD = re.compile(
-    r"(?<![\w.])[-\u2212]\d[\d.]*\d|(?<![\w.])[-\u2212]\d"  # -273.15
-    r"|\d+(?:\.\d+)+|%"
-    r"|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"  # kana and Han: no spaces between words
-    r"|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
 _SIGN = re.compile(r"\w+|[^\w\s]+")
-_THOUSANDS = re.compile(r"(?<=\d)[,\u202f'’](?=\d{3}(?!\d))")
-_ARTICLES = frozenset(("a", "an", "the"))
-_NUMBERS = (
-    *("zero", "one", "two", "three", "four", "five", "six"),
-    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
-)
-_SPELLINGS = {name: str(value) for value, name in enumerate(_NUMBERS)} | {"percent": "%"}
-_SHOWN = frozenset(("text", "passage"))
-_POINTING = _SHOWN | {"question", "answer"}
-_NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|without|\w+n['’]t)\b", re.IGNORECASE)
-_ABSTENTION = re.compile(
-    r"\b(?:do not|don['’]t|did not|didn['’]t) (?:know|have)\b"
-    r"|\b(?:does not|doesn['’]t) (?:say|specify|mention|state|tell|answer)\b"
-    r"|\bnot (?:sure|certain|aware|known|able|familiar|specified|mentioned|provided|given|possible)\b"
-    r"|\b(?:cannot|can['’]t|could not|couldn['’]t|unable to)\b"
-    r"|\b(?:unknown|unclear|unspecified|undetermined)\b|\bno (?:information|idea|answer|context|data)\b"
-    r"|\b(?:sorry|apologi[sz]e)\b|\bas an ai\b|\bplease provide\b|\bmore (?:context|information)\b",
-    re.IGNORECASE,
-)
 
 
-def words(text: str, stop: Collection[str] = ()) -> list[str]:
+def words(text: str, stop: Collection[str] = (), *, language: Language) -> list[str]:
     """Cut a text into its words in the form in which they are compared, stop words left out."""
-    folded = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2212", "-")
-    found = (_SPELLINGS.get(word, word) for word in _WORD.findall(folded) if word not in stop)
-    return [_singular(word) for word in found if word not in _ARTICLES]
+    found = (language.written_out.get(word, word) for word in ANSWERS(text) if word not in stop)
+    return [language.singular(word) for word in found if word not in language.articles]
 
 
-def essence(answer: str, question: str = "", stop: Collection[str] = ()) -> list[str]:
+def essence(answer: str, question: str = "", stop: Collection[str] = (), *, language: Language) -> list[str]:
     """
     List the words by which an answer is told to be right.
 
     An answer in a whole sentence (more than `SENTENCE` words) says the question again: those words and
     the stop words are left out. Empty where nothing else is said.
     """
-    found = words(answer)
+    found = words(answer, language=language)
     if len(found) <= SENTENCE:
         return found
-    asked = set(words(question))
-    return [word for word in words(answer, stop) if word not in asked]
+    asked = set(words(question, language=language))
+    return [word for word in words(answer, stop, language=language) if word not in asked]
 
 
-def likeness(answer: str, reference: str, question: str = "", stop: Collection[str] = ()) -> float:
+def likeness(
+    answer: str, reference: str, question: str = "", stop: Collection[str] = (), *, language: Language
+) -> float:
     """
     Say how well an answer agrees with a reference, from 0 to 1.
 
@@ -99,34 +77,37 @@ def likeness(answer: str, reference: str, question: str = "", stop: Collection[s
     Substring matching as in the code of R-Tuning takes "no" for a part of "north" and any answer for a
     match of an empty reference; here an empty reference or answer gives 0.
     """
-    wanted = essence(reference, question, stop)
-    said = words(answer, stop if len(wanted) < len(words(reference)) else ())
-    if not words(reference):  # nothing but signs, such as an operator
+    wanted = essence(reference, question, stop, language=language)
+    whole_reference = words(reference, language=language)
+    said = words(answer, stop if len(wanted) < len(whole_reference) else (), language=language)
+    if not whole_reference:  # nothing but signs, such as an operator
         said, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
     if not said or not wanted:
         return 0.0
-    said, asked = _as_in(said, wanted), _as_in(words(question), wanted)
+    said, asked = _as_in(said, wanted), _as_in(words(question, language=language), wanted)
     whole = len(wanted) > len(said) or (asked and fuzz.partial_ratio(wanted, asked) == 100)
     score = (fuzz.ratio if whole else fuzz.partial_ratio)(wanted, said) / 100
     if missing := _numbers(wanted) - _numbers(said):
         other = _numbers(said) - _numbers(wanted) - _numbers(asked)
         score = 0.0 if other or missing == set(wanted) else min(score, DOUBTFUL)
-    if bool(_NEGATION.search(answer)) != bool(_NEGATION.search(reference)):
+    if bool(language.denying.search(answer)) != bool(language.denying.search(reference)):
         score = min(score, DOUBTFUL)
     return score
 
 
-def gist(answer: str, question: str = "", stop: Collection[str] = ()) -> tuple[str, ...]:
+def gist(
+    answer: str, question: str = "", stop: Collection[str] = (), *, language: Language
+) -> tuple[str, ...]:
     """
     Give what an answer says besides its question, in a form that is equal for answers that say the same.
 
     Stop words and words of the question are left out where others are left; all answers that decline are one.
     """
-    if abstains(answer):
+    if abstains(answer, language=language):
         return ()
-    asked = set(words(question))
-    said = words(answer)
-    return tuple(word for word in words(answer, stop) if word not in asked) or tuple(said)
+    asked = set(words(question, language=language))
+    said = words(answer, language=language)
+    return tuple(word for word in words(answer, stop, language=language) if word not in asked) or tuple(said)
 
 
 @dataclass(frozen=True)
@@ -136,11 +117,11 @@ class Aliases:
 
     Parameters
     ----------
-    names
-        The words of an answer -> all that means the same.
+    groups
+        Names that mean the same.
     """
 
-    names: Mapping[tuple[str, ...], Sequence[str]]
+    groups: Sequence[Sequence[str]]
 
     @classmethod
     def load(cls, folder: Path, path: str) -> "Aliases":
@@ -153,7 +134,7 @@ class Aliases:
             When the file is not there or holds something else.
         """
         if not path:
-            return cls({})
+            return cls(())
         try:
             groups = yaml.safe_load((folder / path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -162,22 +143,30 @@ class Aliases:
             raise UserError(
                 f"{folder / path}: write each answer with a list, such as United States: [USA, US]"
             )
-        together = ([str(answer), *map(str, names)] for answer, names in groups.items())
-        return cls({tuple(words(name)): group for group in together for name in group})
+        return cls([[str(answer), *map(str, names)] for answer, names in groups.items()])
 
-    def of(self, answer: str) -> Sequence[str]:
+    def of(self, answer: str, language: Language) -> Sequence[str]:
         """List what means the same as an answer."""
-        return self.names.get(tuple(words(answer)), ())
+        if not self.groups:
+            return ()
+        if id(language) not in self._names:
+            named = {tuple(words(name, language=language)): group for group in self.groups for name in group}
+            self._names[id(language)] = named
+        return self._names[id(language)].get(tuple(words(answer, language=language)), ())
+
+    @cached_property
+    def _names(self) -> dict[int, Mapping[tuple[str, ...], Sequence[str]]]:
+        return {}  # language -> the words of an answer -> all that means the same
 
 
-def standing(phrase: str, text: str) -> float:
+def standing(phrase: str, text: str, *, language: Language) -> float:
     """
     Say which share of a phrase's words stands anywhere in a text, 0 to 1, long words counting more.
 
     The order of the words does not matter, nor do numbers and negation: made to say "perhaps" rather
     than "no", for deciding that a text does *not* hold an answer. A phrase without words gives 1.
     """
-    held, wanted = words(text), words(phrase)
+    held, wanted = words(text, language=language), words(phrase, language=language)
     if not wanted:  # nothing but signs
         held, wanted = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
     if not wanted:
@@ -187,22 +176,22 @@ def standing(phrase: str, text: str) -> float:
     return sum(len(word) for word in wanted if word in present) / total
 
 
-def abstains(answer: str) -> bool:
-    """Tell whether an answer (in English) declines to answer."""
-    return bool(_ABSTENTION.search(answer))
+def abstains(answer: str, *, language: Language) -> bool:
+    """Tell whether an answer declines to answer, by the phrases of its language."""
+    return bool(language.declining.search(answer))
 
 
-def attempts(answer: str, question: str) -> bool:
+def attempts(answer: str, question: str, *, language: Language) -> bool:
     """
     Tell whether an answer tries to answer: it does not decline, and is no echo of the question.
 
     A share of at least `FRESH` of its words is neither the question's nor points to a text. One that begins
     with a text which the question does not speak of is about a text that was not shown.
     """
-    said, asked = words(answer), {*words(question)}
-    if abstains(answer) or _SHOWN.intersection(said[:1]) - asked:
+    said, asked = words(answer, language=language), {*words(question, language=language)}
+    if abstains(answer, language=language) or language.shown.intersection(said[:1]) - asked:
         return False
-    fresh = sum(word not in asked | _POINTING for word in said)
+    fresh = sum(word not in asked | language.exercise for word in said)
     return fresh > 0 and fresh >= FRESH * len(said)
 
 
@@ -232,8 +221,3 @@ def _may_differ(word: str) -> bool:
 
 def _numbers(found: Sequence[str]) -> set[str]:
     return {word for word in found if any(sign.isdigit() for sign in word)}
-
-
-def _singular(word: str) -> str:
-    """Take off the plural's s, as in the first step of Porter's stemmer."""
-    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "su" else word

@@ -11,21 +11,10 @@ one set.
 import re
 import string
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
-# Abbreviations that stand before a name, and those that stand before a number. One that may end a
-# sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that it does not.
-BEFORE_NAMES = re.compile(
-    r"mrs?|ms|dr|prof|st|gen|col|capt|lt|sgt|rep|sen|gov|hon|rev|cf|viz|vs?|pub|supp|fed|cir|cong|sess|ser|proc|ex|ord"
-    r"|hrsg|bzw|vgl|bspw|mme|mlle|sra|srta|dra|avv|dott|им|ул",
-    re.IGNORECASE,
-)
-BEFORE_NUMBERS = re.compile(
-    r"nos?|nr|figs?|eqs?|refs?|secs?|subsecs?|pars?|subpars?|paras?|arts?|chs?|cl|div|app|tit|vols?|pp?|pt|bk"
-    r"|exec|stat|inc|ltd|corp|co|reg|amend|abs|bd|kap|cap|núm|págs?|pag|sig|гл|рис|табл|стр"
-    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
-    re.IGNORECASE,
-)
+from datagen.stages.shared.language.rules import abbreviations
+from datagen.stages.shared.language.scripts import SEAMLESS, characters
 
 # Marks that end a sentence before a blank, and marks of scripts that put no blank after them.
 # A small letter after the blank says that it does not. One class of all marks comes first: it is found fast.
@@ -50,7 +39,7 @@ MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
 LOOK_BACK = 24  # characters in which an abbreviation is looked for
 
 LINE_BREAK = re.compile(r"\s*\n\s*")
-CJK = re.compile(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]")
+CJK = re.compile(f"[{characters(SEAMLESS)}]")
 
 OPENING = re.compile(r"([\"'“‘«*「『]*)[(\[¿¡（]*([^\W\d_])")
 CLOSED = re.compile(r"[.!?…؟۔।。！？｡][\"'”’»)\]」』）】]*\Z")
@@ -197,12 +186,28 @@ def _past_blanks(text: str, at: int) -> int:
     return at
 
 
+@cache
+def _abbreviations() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """
+    Compile the abbreviations that stand before a name, and those that stand before a number.
+
+    One that may end a sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that
+    it does not.
+    """
+    known = abbreviations()
+    return (
+        re.compile("|".join(known.before_names), re.IGNORECASE),
+        re.compile("|".join(known.before_numbers), re.IGNORECASE),
+    )
+
+
 @lru_cache(maxsize=1 << 16)
 def _abbreviation(word: str) -> str:
     """Tell what a word with a full stop stands before if it is an abbreviation: "number", "name"; else ""."""
-    if BEFORE_NUMBERS.fullmatch(word):
+    before_names, before_numbers = _abbreviations()
+    if before_numbers.fullmatch(word):
         return "number"
-    if BEFORE_NAMES.fullmatch(word) or DOTTED.fullmatch(word) or (len(word) == 1 and word.isupper()):
+    if before_names.fullmatch(word) or DOTTED.fullmatch(word) or (len(word) == 1 and word.isupper()):
         return "name"
     return ""
 

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, Words, ngrams
+from datagen.stages.shared.language.columns import Words
+from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, ngrams
 
 SHINGLE = 5  # words
 BITS = np.uint64(44)  # of a shingle's hash, where it shares a number with a count of up to 2**20

@@ -16,21 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.ranking import SCORES, scores
 from datagen.stages.shared.similarity.alike import SHINGLE, TELLING, Texts
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.minhash import band_keys, signatures
-from datagen.stages.shared.similarity.ngrams import (
-    FACTOR,
-    OTHER,
-    Hashes,
-    Numbers,
-    Words,
-    digest,
-    mix,
-    ngrams,
-    words,
-)
+from datagen.stages.shared.similarity.ngrams import FACTOR, OTHER, Hashes, Numbers, digest, mix, ngrams
 
 # What of a row is compared, by kind; of other kinds everything.
 COMPARED = {

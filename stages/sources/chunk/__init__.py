@@ -60,6 +60,7 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
                 "start": span.start,
                 "end": span.end,
                 "index": index,
+                "language": row.get("language"),
             }
             seen[text] += 1
             if why := refuse(text, options):

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from datagen.stages.shared.language.scripts import WIDE, characters
 from datagen.stages.shared.segment.blocks import Block, blocks
 from datagen.stages.shared.segment.sentences import split_sentences
 
@@ -35,9 +36,9 @@ LINES = re.compile(r"\S.*")
 GRID_RULE = re.compile(r"\+[-=+]+\s*(?:\n|\Z)")
 Ruler = Callable[[int], int]
 
-WIDE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
-IDEOGRAPH, IDEOGRAPH_SIZE = re.compile(f"[{WIDE}]"), 3
-TOKEN = re.compile(rf"[{WIDE}]|[^\s{WIDE}]+")
+SIGNS = characters(WIDE)
+IDEOGRAPH, IDEOGRAPH_SIZE = re.compile(f"[{SIGNS}]"), 3
+TOKEN = re.compile(rf"[{SIGNS}]|[^\s{SIGNS}]+")
 
 
 @dataclass(frozen=True, slots=True)

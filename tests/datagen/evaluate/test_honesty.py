@@ -143,11 +143,14 @@ def test_a_set_that_is_none_is_told(tmp_path, text):
 def test_refusals_as_they_are_taught_are_told():
     for name in ("does_not_know", "not_in_context"):
         for sign in load(f"refusals/{name}").fields["signs"]:
-            assert declines(f"As things stand, {sign} Have a look.", "Who wrote it?")
+            assert declines(f"As things stand, {sign} Have a look.", "Who wrote it?", "en")
         for sentence in load(f"refusals/{name}").fields["sentences"]:
-            assert declines(f"{sentence} Have a look.", "Who wrote it?")
-    assert not declines("Lima, as far as I know.", "What is the capital of Peru?")
-    assert not declines('It prints "unknown".', 'When does it print "unknown"?')
+            assert declines(f"{sentence} Have a look.", "Who wrote it?", "en")
+        for sentence in load(f"refusals/{name}.de").fields["sentences"]:
+            assert declines(f"{sentence} Das steht dort.", "Wer hat es geschrieben?", "de")
+    assert not declines("Lima, as far as I know.", "What is the capital of Peru?", "en")
+    assert not declines("Lima, soweit ich weiß.", "Was ist die Hauptstadt von Peru?", "de")
+    assert not declines('It prints "unknown".', 'When does it print "unknown"?', "en")
 
 
 def test_average_precision_by_hand():

@@ -2,12 +2,12 @@
 
 import pytest
 
-from datagen.prompt import load
 from datagen.stages.exercises.marked.candidates import Candidate
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
 from datagen.synthesizer.questions import question_to
 
-LANGUAGE = Words.model_validate(load(WORDS).fields)
+LANGUAGE = language_of("en")
 
 
 def ask(sentence: str, answer: str, text: str = "") -> str:

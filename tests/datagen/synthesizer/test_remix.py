@@ -8,7 +8,7 @@ import yaml
 from datagen.errors import UserError
 from datagen.recipe.errors import RecipeError
 from datagen.schema import EXAMPLES, table_of
-from datagen.stages.shared.passage import WORDS, Words
+from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from datagen.synthesizer import mined
 from datagen.synthesizer.recipe import TASKS, load_recipe
@@ -18,9 +18,8 @@ from datagen.synthesizer.sets import load, sentence_at
 
 @pytest.fixture
 def words():
-    from datagen.prompt import load as load_prompt
 
-    return Words.model_validate(load_prompt(WORDS).fields)
+    return language_of("en")
 
 
 def test_sets_give_paragraphs_with_answers_where_they_stand(written):

@@ -12,7 +12,7 @@ from datagen.schema import chat, content_id
 from datagen.stages.exercises.task import find_task, task_names
 from datagen.stages.generate.instruct import Options, stage
 from datagen.stages.shared.checks.field_patterns import SENTENCE_MARKS, Line
-from datagen.stages.shared.passage import words_of
+from datagen.stages.shared.language.words import words_of
 from tests.support.asked import ask
 
 TEXT = """\

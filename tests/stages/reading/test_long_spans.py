@@ -17,7 +17,7 @@ from datagen.stages.reading.long_spans import Options, stage
 from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, findings, wordings
 from datagen.stages.reading.long_spans.related import Gathering
 from datagen.stages.reading.mine.language import read
-from datagen.stages.shared.passage import Words
+from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 from tests.support.rows import context
 
@@ -189,7 +189,7 @@ def test_a_word_whose_other_forms_stand_elsewhere_is_not_asked_for():
 def test_related_passages_share_rare_words_the_nearest_first():
     texts = ["varroa thymol hive", "varroa thymol bees", "varroa hive bees", "nothing at all"]
     commons = [f"hive bees {word(n)}" for n in range(20)]
-    postings = Postings([*texts, *commons], Words())
+    postings = Postings([*texts, *commons], Language())
     assert postings.related(texts[0]) == [texts[1], texts[2]]
     assert postings.related(texts[3]) == []
 

@@ -75,6 +75,16 @@ def test_other_field_names(tmp_path):
     assert (row["source"], row["title"], row["text"]) == ("a.jsonl#k", "n", "One.")
 
 
+def test_the_language_is_told_from_each_text_unless_the_entry_states_it(tmp_path):
+    write(tmp_path, "de.txt", "Die Glocke der Stadt wurde im Jahr 1731 gegossen und hängt noch im Turm.")
+    write(tmp_path, "en.txt", "The bell of the town was cast in the year 1731 and hangs in the tower.")
+    write(tmp_path, "short.txt", "1731")
+    kept, _ = ingested(tmp_path, ".")
+    assert [kept[f"{name}.txt"]["language"] for name in ("de", "en", "short")] == ["de", "en", "und"]
+    kept, _ = ingested(tmp_path, {"path": ".", "language": "gsw"})
+    assert {row["language"] for row in kept.values()} == {"gsw"}
+
+
 def test_ids_and_sources_are_the_same_wherever_the_corpus_lies(tmp_path):
     for place in ("here", "there/deeper"):
         shutil.copytree(DOCUMENTS, tmp_path / place / "corpus")

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.shared.similarity.ngrams import FACTOR, Hashes, Numbers, Words, mix, ngrams, words
+from datagen.stages.shared.language.columns import Words, words
+from datagen.stages.shared.similarity.ngrams import FACTOR, Hashes, Numbers, mix, ngrams
 
 DIMENSIONS = 512
 PLACES = 4  # coordinates that a run adds to

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.prompt import load
-from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates, offered
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
 
-KNOWN = Words.model_validate(load(WORDS).fields)
+KNOWN = language_of("en")
 
 
 def found(text, most=99):
@@ -82,13 +82,18 @@ def test_what_nobody_could_ask_for_is_no_answer(none, text):
         "",
         "for_stmt ::= target_list",
         "This decides which of the records of the archive are kept for more than three years.",
-        "Pub. L. 109–163 substituted “Navy Reserve” for “Naval Reserve” in the heading and text.",
         "Records are kept.",
         "x = f(1) if the value of the name is bound in 1912 by the Treaty of Versailles.",
     ],
 )
 def test_a_sentence_that_nothing_should_be_asked_about_gives_none(text):
     assert found(text) == []
+
+
+def test_a_note_of_the_us_code_gives_none_where_its_list_is_enabled():
+    text = "Pub. L. 109–163 substituted “Navy Reserve” for “Naval Reserve” in the heading and text."
+    row = {"id": "p", "title": "", "section": "", "text": text}
+    assert list(offered(Passage(row, language_of("en", None, ("us-code",))))) == []
 
 
 TEXT = """\

@@ -10,10 +10,11 @@ from datagen.stages.exercises.round_trip import Neighbours, agree
 from datagen.stages.exercises.tasks.marked_question import suits
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
-from datagen.stages.shared.passage import WORDS, Passage, Words
+from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.passage import Passage
 from tests.support.asked import ask
 
-KNOWN = Words.model_validate(load(WORDS).fields)
+KNOWN = language_of("en")
 SILENT = load("instructions/answer").fields["unanswerable"]
 FIRST = "The mint of Ruritania strikes copper coins in March 1912 under the eye of Baron Holz, its warden."
 SECOND = "The archive of Borduria has a reading room, and visitors must sign the ledger before noon."

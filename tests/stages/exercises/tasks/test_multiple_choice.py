@@ -11,9 +11,8 @@ from datagen.prompt import load
 from datagen.request import Reject
 from datagen.stages.generate.instruct import stage
 from datagen.stages.shared.checks import multi_part_checks
-from datagen.stages.shared.passage import words_for
+from datagen.stages.shared.language.rules import language_of
 from tests.support.asked import ask
-from tests.support.rows import context
 from tests.support.written import outcome_of, passage
 
 TEXT = """\
@@ -31,7 +30,7 @@ ROOMS = {
     "wrong": ["10", "seven", "20"],
 }
 FORMS = load("instructions/multiple_choice").fields["forms"]
-WORDS = words_for(context())
+WORDS = language_of("en")
 
 
 def test_a_sound_question_shows_its_options_and_names_the_right_one():

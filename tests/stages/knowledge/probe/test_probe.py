@@ -13,6 +13,7 @@ from datagen.schema import EXAMPLES
 from datagen.stages.knowledge.probe import Options, stage
 from datagen.stages.knowledge.probe.choices import lettered
 from datagen.stages.knowledge.second_opinion import stage as second_opinion
+from datagen.stages.shared.language.rules import language_of
 from tests.support.asked import ask
 from tests.support.rows import example
 
@@ -262,9 +263,9 @@ def test_the_letter_that_a_model_prefers_does_not_count():
 
 
 def test_a_question_with_options_that_is_none_of_them_is_asked_in_words():
-    assert lettered(LETTERED, "Bogota") is None
-    assert lettered("What is it?\nB) one\nC) two", "B") is None
-    assert lettered(LETTERED, "lima").right == "B"
+    assert lettered(LETTERED, "Bogota", language_of("en")) is None
+    assert lettered("What is it?\nB) one\nC) two", "B", language_of("en")) is None
+    assert lettered(LETTERED, "lima", language_of("en")).right == "B"
 
 
 def swayed(*by):

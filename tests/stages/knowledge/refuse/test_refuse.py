@@ -12,6 +12,7 @@ from datagen.request import Reject
 from datagen.stages.knowledge.refuse import stage
 from datagen.stages.knowledge.refuse.wording import decline
 from datagen.stages.shared.language.matching import words
+from datagen.stages.shared.language.rules import language_of
 from tests.support.asked import ask
 from tests.support.probes import SILENCE, knowledge, passage, probe
 
@@ -265,7 +266,8 @@ WORDINGS = ["does_not_know", "not_in_context", "does_not_know.de", "not_in_conte
 def test_refusals_are_whole_sentences_and_vary(name):
     fields = load(f"refusals/{name}").fields
     assert len(set(fields["sentences"])) == len(fields["sentences"]) >= 60
-    refusals = Counter(decline(load(f"refusals/{name}"), "0", f"question {n}") for n in range(5_000))
+    wording, language = load(f"refusals/{name}"), language_of(name.partition(".")[2] or "en")
+    refusals = Counter(decline(wording, "0", f"question {n}", language=language) for n in range(5_000))
     openings = Counter()
     for text, count in refusals.items():
         (sentence,) = (known for known in fields["sentences"] if text.startswith(known))
@@ -331,20 +333,22 @@ def test_no_refusal_points_to_its_answer(title, answer):
 )
 @settings(max_examples=300, deadline=None)
 def test_no_refusal_contains_the_answer(answer, title, name):
+    wording, language = load(f"refusals/{name}"), language_of(name.partition(".")[2] or "en")
     try:
-        text = decline(load(f"refusals/{name}"), "0", answer, source=title, secrets=[answer, None])
+        text = decline(wording, "0", answer, language=language, source=title, secrets=[answer, None])
     except Reject as why:
         assert why.reason == "every refusal would contain the answer"
         return
-    said = " ".join(words(answer))
-    assert not said or f" {said} " not in f" {' '.join(words(text))} "
+    said = " ".join(words(answer, language=language))
+    assert not said or f" {said} " not in f" {' '.join(words(text, language=language))} "
 
 
 def test_a_question_whose_answer_every_refusal_contains_is_dropped():
     row = probe(0, "unknown", answer="not")
     wording = {"sentences": ["I do not know.", "That is not known to me."], "pointers": [""]}
+    short = Prompt("refusals/short", "hash", wording)
     with pytest.raises(Reject, match="every refusal would contain the answer"):
-        decline(Prompt("refusals/short", "hash", wording), "0", secrets=[row["answer"]])
+        decline(short, "0", language=language_of("en"), secrets=[row["answer"]])
 
 
 def test_an_injected_instruction_stays_inside_its_fence():

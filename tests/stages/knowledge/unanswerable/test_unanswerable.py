@@ -10,12 +10,15 @@ from datagen.stages.knowledge.unanswerable import stage
 from datagen.stages.knowledge.unanswerable.change import changed
 from datagen.stages.knowledge.unanswerable.change import names as find_names
 from datagen.stages.shared.language.matching import standing
+from datagen.stages.shared.language.rules import language_of
 from datagen.store.parquet import part_name, write_table
 from tests.support.asked import ask
 from tests.support.probes import SILENCE, passage, probe
 from tests.support.rows import put_through
 
 COLUMNS = {field.name: field.type for field in PROBES if field.name not in EXAMPLES.names}
+
+ENGLISH = language_of("en")
 
 
 def shelve(folder, texts, size=3):
@@ -124,12 +127,16 @@ def test_shares_are_drawn_from_the_question(tmp_path):
     ],
 )
 def test_a_quoted_term_gives_way_to_one_of_its_kind(names, taken):
-    made = changed("What does `__iter__()` give?", "`__iter__()` gives an iterator.", names)
+    made = changed("What does `__iter__()` give?", "`__iter__()` gives an iterator.", names, ENGLISH)
     assert (made and made[0]) == (taken and f"What does {taken} give?")
 
 
 def test_quotes_are_paired_in_their_order():
-    assert find_names('What is "_" in a "case" block of a "match" statement?') == ['"_"', '"case"', '"match"']
+    assert find_names('What is "_" in a "case" block of a "match" statement?', ENGLISH) == [
+        '"_"',
+        '"case"',
+        '"match"',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -158,14 +165,14 @@ def test_quotes_are_paired_in_their_order():
     ],
 )
 def test_a_name_is_changed_into_one_that_the_passage_has_not(question, text, names, expected):
-    assert changed(question, text, names) == expected
+    assert changed(question, text, names, ENGLISH) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["In 1912 it was sold.", "Between 1900 and 1912 it was built, and sold in 1930."]
 )
 def test_a_number_is_changed_beyond_all_that_the_passage_states(text):
-    question, change = changed("What happened in 1912?", text, [])
+    question, change = changed("What happened in 1912?", text, [], ENGLISH)
     year = int(re.search(r"\d+", question)[0])
     stated = [int(number) for number in re.findall(r"\d+", text)]
     assert change == "number" and not min(stated) <= year <= max(stated)
@@ -240,7 +247,7 @@ def test_no_planted_near_miss_is_refused_where_its_answer_stands(tmp_path):
     for number, answer, _, _ in planted():  # whatever else was shown in its place leaves it open, too
         if number in refused:
             assert (
-                standing(answer, refused[number]) < 1
+                standing(answer, refused[number], language=ENGLISH) < 1
                 and f"alve {number} releases {answer}" not in refused[number]
             )
     assert {row["reason"] for row in dropped} == {"context may answer it"}

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from datagen.request import Reject
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import Passage, Words, words_for, words_of
-from tests.support.rows import context
+from datagen.stages.shared.language.rules import Language, language_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
 
-WORDS = words_for(context())
+WORDS = language_of("en")
 
 # Hard-wrapped, with a heading, a list and code.
 TEXT = """\
@@ -154,7 +155,7 @@ class TestQuestions:
         "text", ["What ends the loop?", "长城有多长？", "¿Qué termina el bucle?", "Who said “when?”"]
     )
     def test_end_with_a_mark_of_their_script(self, text):
-        assert refused(checks.question, text, Words()) is None
+        assert refused(checks.question, text, Language()) is None
 
     @pytest.mark.parametrize("text", ["What is that values differ?", 'What happens if set to "True"?'])
     def test_that_have_lost_a_word_are_none(self, text):
@@ -399,7 +400,7 @@ class TestVerdict:
         assert checks.verdict(sentence, sentence, WORDS) is not False
 
     def test_only_words_that_are_known_decide(self):
-        assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Words()) is None
+        assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Language()) is None
 
 
 def test_words_are_told_by_their_script():

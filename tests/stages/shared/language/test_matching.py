@@ -1,8 +1,19 @@
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.shared.language.matching import abstains, attempts, essence, likeness, standing, words
+from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import language_of
+
+abstains, attempts, essence, likeness, standing, words = (
+    partial(function, language=language_of("en"))
+    for function in (
+        *(matching.abstains, matching.attempts, matching.essence),
+        *(matching.likeness, matching.standing, matching.words),
+    )
+)
 
 RIGHT, WRONG = 0.8, 0.3  # the bounds of the stage probe
 

@@ -5,8 +5,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.alike import SHINGLE, Texts, compare
-from datagen.stages.shared.similarity.ngrams import words
 
 VOCABULARY = [*"abcdef", "7", "not"]
 CUT = st.lists(st.sampled_from(VOCABULARY), max_size=9)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.stages.shared.similarity.ngrams import ngrams, words
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity.ngrams import ngrams
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+import pytest
+import yaml
+
+from datagen.errors import UserError
+from datagen.prompt import load
+from datagen.stages.exercises.marked.candidates import offered
+from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
+from datagen.stages.shared.language.matching import abstains, attempts, likeness
+from datagen.stages.shared.language.rules import UNKNOWN, Languages, code_of, language_of
+from datagen.stages.shared.passage import Passage
+from tests.support.rows import context
+
+NOTE = "The catheter is inserted into the vein because the drug must reach the heart quickly."
+
+
+def test_every_language_has_the_same_keys():
+    english, german = (load(f"languages/{code}").fields for code in ("en", "de"))
+    assert list(english) == list(german)
+    assert [type(value) for value in english.values()] == [type(value) for value in german.values()]
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("The committee shall report to the council every two years.", "en"),
+        ("Der Ausschuss berichtet dem Rat alle zwei Jahre.", "de"),
+        ("Valiokunta raportoi neuvostolle kahden vuoden välein.", "fi"),
+        ("委员会每两年向理事会报告一次，并说明其工作情况和计划。", "zh"),
+        ("Le comité fait rapport au conseil tous les deux ans.", "fr"),
+        ("x = 3", UNDETERMINED),
+        ("12 34 56", UNDETERMINED),
+        ("", UNDETERMINED),
+    ],
+)
+def test_tells_the_language_of_a_text(text, code):
+    assert detect_language(text) == code
+    assert detect_language(text * 200) == code or code == UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Das weiß ich leider nicht.",
+        "Keine Ahnung",
+        "Darüber habe ich keine Informationen.",
+        "Das geht aus dem Text nicht hervor.",
+        "Das kann ich nicht sagen.",
+    ],
+)
+def test_german_declines_by_german_rules_alone(answer):
+    german, english = language_of("de"), language_of("en")
+    assert abstains(answer, language=german)
+    assert not attempts(answer, "Wer entwarf den Turm?", language=german)
+    assert not abstains(answer, language=english)
+    assert not abstains("I do not know.", language=german)
+    assert not abstains(answer, language=UNKNOWN)
+
+
+def test_answers_are_compared_by_the_rules_of_their_language():
+    german = language_of("de")
+    assert likeness("Die Donau", "der Donau", language=german) == 1
+    assert likeness("zwölf", "12", language=german) == 1
+    assert likeness("zwölf", "12", language=UNKNOWN) == 0
+    assert likeness("Das gilt nicht", "Das gilt", language=german) == 0.5
+
+
+def test_a_row_is_read_by_the_language_of_its_document():
+    languages = Languages(context())
+    assert languages.of({"language": "de", "text": NOTE}) == language_of("de")
+    assert languages.of({"lineage": {"language": "de"}, "question": NOTE}) == language_of("de")
+    assert code_of({"text": NOTE}) == "en"  # none was told
+    assert not languages["fi"].is_known
+
+
+def test_a_list_of_residue_is_off_until_a_recipe_enables_it():
+    row = {"id": "p", "title": "Care", "text": NOTE}
+    kinds = {one.kind for one in offered(Passage(row, Languages(context())["en"]))}
+    assert "clause" in kinds
+    assert not list(offered(Passage(row, Languages(context(lists=["us-code"]))["en"])))
+
+
+def test_a_list_that_is_not_there_is_named():
+    with pytest.raises(UserError, match="lists/nowhere"):
+        Languages(context(lists=["nowhere"]))["en"]
+
+
+def test_wordings_come_in_the_language_of_the_row(tmp_path):
+    name = "refusals/does_not_know"
+    assert Languages(context()).wording(name, "en").name == name
+    assert Languages(context()).wording(name, "de").name == f"{name}.de"
+    assert Languages(context()).wording(name, "fi") is None
+    (tmp_path / "refusals").mkdir()
+    (tmp_path / "refusals" / "does_not_know.fi.yaml").write_text("bare: 1\n")
+    own = Languages(context(prompts=str(tmp_path)))
+    assert own.wording(name, "fi").name == f"{name}.fi"
+
+
+def test_a_pattern_that_cannot_be_compiled_is_named(tmp_path):
+    (tmp_path / "languages").mkdir()
+    (tmp_path / "languages" / "fi.yaml").write_text(yaml.safe_dump({"declines": ["(en tiedä"]}))
+    with pytest.raises(UserError, match=r"languages/fi\.yaml.*regular expression"):
+        Languages(context(prompts=str(tmp_path)))["fi"]

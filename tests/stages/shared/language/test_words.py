@@ -1,0 +1,187 @@
+import unicodedata
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.stages.shared.language.columns import words as columns
+from datagen.stages.shared.language.scripts import SCRIPTS, STACKERS
+from datagen.stages.shared.language.words import ANSWERS, COMPOUND, WORDS, count
+
+# A phrase in each language, with its words.
+PHRASES = {
+    "English": ("The clause’s rule: don't use 3.11", "the clause's rule don't use 3.11"),
+    "German": ("Straßen-Verkehr für 1.000 Äpfel", "strassen verkehr für 1.000 äpfel"),
+    "French": ("l’État, c'est à dire", "l'état c'est à dire"),
+    "French, decomposed": ("e\u0301te\u0301 a\u0300", "e\u0301te\u0301 a\u0300"),
+    "Vietnamese": ("Tiếng Việt có thanh điệu.", "tiếng việt có thanh điệu"),
+    "Turkish": ("İstanbul'da çok güzel", "i\u0307stanbul'da çok güzel"),
+    "Finnish": ("Yötyö on pitkä.", "yötyö on pitkä"),
+    "Greek": ("Η Αθήνα είναι", "η αθήνα είναι"),
+    "Russian": ("Длина стены – 8 км", "длина стены 8 км"),
+    "Hebrew": ("שָׁלוֹם עולם", "שָׁלוֹם עולם"),
+    "Arabic": ("اللُّغَةُ العَرَبِيَّة، ١٢", "اللُّغَةُ العَرَبِيَّة ١٢"),
+    "Persian": ("می\u200cخواهم بروم", "میخواهم بروم"),
+    "Hindi": ("हिन्दी में क्षत्रिय।", "हिन्दी में क्षत्रिय"),
+    "Bengali": ("বাংলা ভাষা", "বাংলা ভাষা"),
+    "Gujarati": ("ગુજરાતી ભાષા", "ગુજરાતી ભાષા"),
+    "Tamil": ("தமிழ் மொழி", "தமிழ் மொழி"),
+    "Telugu": ("తెలుగు భాష", "తెలుగు భాష"),
+    "Kannada": ("ಕನ್ನಡ ಭಾಷೆ", "ಕನ್ನಡ ಭಾಷೆ"),
+    "Malayalam": ("മലയാളം ഭാഷ", "മലയാളം ഭാഷ"),
+    "Sinhala": ("සිංහල භාෂාව", "සිංහල භාෂාව"),
+    "Tibetan": ("བོད་སྐད", "བོད སྐད"),
+    "Thai": ("ที่น้ำป็น ๑๒", "ที่ น้ำ ป็ น ๑๒"),
+    "Lao": ("ນ້ຳໃຈ", "ນ້ຳ ໃ ຈ"),
+    "Khmer": ("ខ្ញុំស្រលាញ់។ ១២៣", "ខ្ញុំ ស្រ លា ញ់ ១២៣"),
+    "Burmese": ("မြန်မာ၊ သတ္တု ၁၂", "မြ န် မာ သ တ္တု ၁၂"),
+    "Chinese": ("长城全长8851.8公里。", "长 城 全 长 8851.8 公 里"),
+    "Japanese": ("東京タワーは高い", "東 京 タ ワ ー は 高 い"),
+    "Korean": ("한국어 단어, 셋", "한국어 단어 셋"),
+    "Georgian": ("ქართული ენა", "ქართული ენა"),
+    "Amharic": ("አማርኛ ቋንቋ።", "አማርኛ ቋንቋ"),
+    "Armenian": ("Հայոց լեզու", "հայոց լեզու"),
+}
+ASSIGNED = st.characters(exclude_categories=("Cn", "Cs", "Co"))
+UNICODE = st.text(
+    st.one_of(
+        ASSIGNED,
+        st.sampled_from([chr(code) for script in SCRIPTS for code in script.letters[0]]),
+        st.sampled_from("aé1.,'’-_ \u0301\u200d\u0e33" + STACKERS),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("language", PHRASES)
+def test_the_words_of_a_language(language):
+    text, words = PHRASES[language]
+    assert WORDS(text) == words.split()
+    assert count(pa.array([text])).to_pylist() == [len(words.split())]
+
+
+@pytest.mark.parametrize("language", PHRASES)
+def test_no_variant_cuts_a_letter_off_its_marks(language):
+    text, _ = PHRASES[language]
+    for word in (*WORDS(text), *ANSWERS(text), *COMPOUND(text), *columns(pa.array([text])).of(0)):
+        assert unicodedata.category(word[0])[0] != "M", word
+        assert word[-1] not in STACKERS, word
+
+
+@pytest.mark.parametrize(
+    "language", ["Hindi", "Thai", "Khmer", "Burmese", "Lao", "Tamil", "Arabic", "Chinese"]
+)
+def test_the_variants_agree_where_no_number_or_apostrophe_is(language):
+    text = "".join(letter for letter in PHRASES[language][0] if not letter.isdigit() and letter != ".")
+    assert WORDS(text) == COMPOUND(text) == ANSWERS(text) == columns(pa.array([text])).of(0)
+
+
+def test_what_the_variants_are_for():
+    text = "It's 2.5% of state-of-the-art, -5 and/or 1,000 in the U.S"
+    assert WORDS(text) == [
+        "it's",
+        "2.5",
+        "of",
+        "state",
+        "of",
+        "the",
+        "art",
+        "5",
+        "and",
+        "or",
+        "1,000",
+        "in",
+        "the",
+        "u",
+        "s",
+    ]
+    assert ANSWERS(text) == [
+        "it",
+        "s",
+        "2.5",
+        "%",
+        "of",
+        "state",
+        "of",
+        "the",
+        "art",
+        "-5",
+        "and",
+        "or",
+        "1000",
+        "in",
+        "the",
+        "u",
+        "s",
+    ]
+    assert COMPOUND(text) == [
+        "it's",
+        "2.5",
+        "of",
+        "state-of-the-art",
+        "5",
+        "and/or",
+        "1,000",
+        "in",
+        "the",
+        "u.s",
+    ]
+    assert columns(pa.array([text]), symbols=False).of(0) == (
+        [
+            "it",
+            "s",
+            "2",
+            "5",
+            "of",
+            "state",
+            "of",
+            "the",
+            "art",
+            "5",
+            "and",
+            "or",
+            "1",
+            "000",
+            "in",
+            "the",
+            "u",
+            "s",
+        ]
+    )
+
+
+def test_a_soft_hyphen_or_a_joiner_parts_no_word():
+    assert WORDS("Ge\u00adbühr") == ["gebühr"]
+    assert ANSWERS("क्\u200dष") == ["क्ष"]
+
+
+@settings(deadline=None)
+@given(UNICODE)
+def test_words_and_gaps_make_the_text(text):
+    for variant in (WORDS, ANSWERS, COMPOUND):
+        spans = variant.spans(text)
+        ends = [0, *(end for _, end in spans)]
+        starts = [*(start for start, _ in spans), len(text)]
+        gaps = [text[end:start] for end, start in zip(ends, starts, strict=True)]
+        words = [text[start:end] for start, end in spans]
+        assert gaps[0] + "".join(word + gap for word, gap in zip(words, gaps[1:], strict=True)) == text
+        assert all(words)
+        # A letter or digit never falls into a gap, and a mark behind a letter is never cut off it.
+        assert not any(letter.isalnum() for gap in gaps for letter in gap)
+        assert not any(
+            before and gap and unicodedata.category(gap[0])[0] == "M"
+            for before, gap in zip(words, gaps[1:], strict=True)
+        )
+
+
+@settings(deadline=None)
+@given(st.lists(UNICODE, max_size=4))
+def test_a_column_has_as_many_words_as_its_texts(texts):
+    assert count(pa.array(texts, pa.string())).to_pylist() == [len(WORDS.spans(text)) for text in texts]
+
+
+@given(st.text())
+def test_any_text_has_words(text):
+    for variant in (WORDS, ANSWERS, COMPOUND):
+        assert all(variant(text))
