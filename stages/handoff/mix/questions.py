@@ -17,7 +17,7 @@ from datagen.schema import chat, fraction
 from datagen.stage import Context, Partitions
 from datagen.stages.handoff.mix.ledger import Flags
 from datagen.stages.shared import checks
-from datagen.stages.shared.passage import Words, words_for
+from datagen.stages.shared.language.rules import Language, Languages
 
 COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "text", "lineage"]
 LONGEST_ANSWER = 80  # characters of an answer among choices
@@ -97,7 +97,7 @@ def plan(
     context
         The running stage.
     """
-    seed, words = str(context.seed), words_for(context)
+    seed, languages = str(context.seed), Languages(context)
     found, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
     pairs: list[Asked] = []
     for row, trained in _rows(partitions, train):
@@ -107,7 +107,7 @@ def plan(
                 refused.add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
             answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
-            if _alone(row, words):
+            if _alone(row, languages.of(row)):
                 shown = bool(row["context"])
                 pairs.append(Asked(row["id"], document, passage, same(row["question"]), row["answer"], shown))
     pairs = [pair for pair in pairs if pair.question not in refused]
@@ -149,15 +149,15 @@ def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
     return rows
 
 
-def _alone(row: dict[str, Any], words: Words) -> bool:
+def _alone(row: dict[str, Any], language: Language) -> bool:
     """Whether a row is one question and its answer, and the question is understood without the passage."""
     users = [turn for turn in row["prompt"] or [] if turn["role"] != "system"]
     if len(users) != 1 or not row["question"] or row["task"] in NEEDS_PASSAGE:
         return False
     try:
-        checks.question(row["question"], words)
-        checks.stands_alone(row["question"], words, asks=True)
-        checks.particular(row["question"], words)
+        checks.question(row["question"], language)
+        checks.stands_alone(row["question"], language, asks=True)
+        checks.particular(row["question"], language)
     except Reject:
         return False
     return True
