@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,6 +15,7 @@ from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.recipe.sections import VllmModel
 from datagen.stage import Context
+from datagen.stages.shared.load_once import load_once
 
 Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
@@ -161,7 +161,7 @@ def ruler(model: str, longest: int | None, context: Context) -> Ruler:
     return Ruler(found.model, longest, spec.model, control)
 
 
-@lru_cache(maxsize=2)
+@load_once
 def _load(model: str) -> Tokenizer:
     from transformers import AutoTokenizer
 

@@ -1,6 +1,6 @@
 """Tokens of a row, as the model that will be trained counts them."""
 
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from datagen.errors import UserError
 from datagen.recipe.sections import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
+from datagen.stages.shared.load_once import load_once
 
 
 def count(partitions: Partitions, model: str, context: Context) -> Numbers:
@@ -59,7 +60,7 @@ def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
     return np.array([len(tokens) for tokens in read], np.int64)
 
 
-@lru_cache(maxsize=1)
+@load_once
 def _load(folder: str) -> Any:
     from transformers import AutoTokenizer
 

@@ -1,5 +1,8 @@
 """Rows that would train the wrong thing are told before a trainer sees them."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -179,3 +182,32 @@ def test_a_partition_without_rows():
     [table] = partitions([asked(chat("Q?"))])
     for measure in (UNCOUNTED, ruler("bundled", 64, context())) if bundled.installed() else (UNCOUNTED,):
         assert check(table.slice(0, 0), measure).reasons == pa.array([], pa.string())
+
+
+RACE = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import sys
+from datagen.engines.identity import resolve
+from datagen.recipe.sections import VllmModel
+from datagen.stages.handoff.tokenizer import Ruler
+
+sys.setswitchinterval(1e-5)
+gate, measure = Barrier(8), Ruler(resolve(VllmModel()), None, "bundled")
+
+
+def ask(_):
+    gate.wait()
+    return measure.tokenizer
+
+
+with ThreadPoolExecutor(8) as pool:
+    print(len(set(map(id, pool.map(ask, range(8))))))
+"""
+
+
+@counted
+def test_threads_of_a_worker_load_the_tokenizer_once():
+    """A worker checks several partitions at once, and transformers must not be imported by two threads."""
+    done = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "1\n", done.stderr

@@ -10,7 +10,6 @@ of `datagen.stages.shared.similarity.vectors` hides that for nearly all coordina
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datagen.schema import fraction
+from datagen.stages.shared.load_once import load_once
 
 TOKENS = 512  # of a text that are read
 BATCH = 8192  # tokens in one, padding included
@@ -91,7 +91,7 @@ def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
     return vectors
 
 
-@lru_cache(maxsize=1)
+@load_once
 def _load(folder: str) -> tuple[Any, Any]:
     """Load tokenizer and model from files alone, onto a GPU where there is one."""
     import torch
