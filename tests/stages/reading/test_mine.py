@@ -217,8 +217,8 @@ def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
     texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
     counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
     assert learn(counts, 2).to_pylist() == ["fumigants", "varroosis"]
-    assert "anything" in ENGLISH.general and "anything" not in learn(counts, ENGLISH, 1).to_pylist()
-    assert learn(reversed(counts), ENGLISH, 1) == learn(counts, ENGLISH, 1)
+    assert "anything" in ENGLISH.general and "anything" not in learn(counts, 1).to_pylist()
+    assert learn(reversed(counts), 1) == learn(counts, 1)
 
 
 def test_the_words_of_the_domain_come_from_all_partitions():
