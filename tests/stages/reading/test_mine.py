@@ -39,6 +39,7 @@ def passage(text, number=0, **fields):
         "title": "",
         "section": [],
         "text": text,
+        "language": "en",
     }
     return row | {"start": 0, "end": len(text), "index": number} | fields
 
@@ -711,6 +712,7 @@ PIECES = [
 
 @settings(max_examples=60)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
+@settings(deadline=None)
 def test_answers_come_whole_from_any_passage(text):
     exercises, _ = exercises_of(
         passage(text, title="Bees in “June"), ENGLISH, frozenset(POLLEN), Options(), 0
