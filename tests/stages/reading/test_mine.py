@@ -710,9 +710,8 @@ PIECES = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
-@settings(deadline=None)
 def test_answers_come_whole_from_any_passage(text):
     exercises, _ = exercises_of(
         passage(text, title="Bees in “June"), ENGLISH, frozenset(POLLEN), Options(), 0
