@@ -189,7 +189,7 @@ def test_a_word_whose_other_forms_stand_elsewhere_is_not_asked_for():
 def test_related_passages_share_rare_words_the_nearest_first():
     texts = ["varroa thymol hive", "varroa thymol bees", "varroa hive bees", "nothing at all"]
     commons = [f"hive bees {word(n)}" for n in range(20)]
-    postings = Postings([*texts, *commons], Language())
+    postings = Postings(dict.fromkeys([*texts, *commons], Language()))
     assert postings.related(texts[0]) == [texts[1], texts[2]]
     assert postings.related(texts[3]) == []
 

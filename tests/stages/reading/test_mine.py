@@ -39,6 +39,7 @@ def passage(text, number=0, **fields):
         "title": "",
         "section": [],
         "text": text,
+        "language": "en",
     }
     return row | {"start": 0, "end": len(text), "index": number} | fields
 
@@ -217,8 +218,8 @@ def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
     texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
     counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
     assert learn(counts, 2).to_pylist() == ["fumigants", "varroosis"]
-    assert "anything" in ENGLISH.general and "anything" not in learn(counts, ENGLISH, 1).to_pylist()
-    assert learn(reversed(counts), ENGLISH, 1) == learn(counts, ENGLISH, 1)
+    assert "anything" in ENGLISH.general and "anything" not in learn(counts, 1).to_pylist()
+    assert learn(reversed(counts), 1) == learn(counts, 1)
 
 
 def test_the_words_of_the_domain_come_from_all_partitions():
@@ -709,7 +710,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
 def test_answers_come_whole_from_any_passage(text):
     exercises, _ = exercises_of(
