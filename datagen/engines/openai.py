@@ -266,10 +266,21 @@ class OpenAIEngine:
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
             )
+        for_long = f"for {self._pace.down:,.0f} seconds, and in {trial.tries} tries of one request"
+        if isinstance(failure, Busy):
+            return Unreachable(
+                f"{self._name} is there and asks to wait; it answered nothing {for_long}. The last time: "
+                f"{failure}. Run again when it has room; patience: in the recipe says how long to wait. {AGAIN}"
+            )
+        if isinstance(failure, Faulty) and not isinstance(failure, Lost):
+            return Unreachable(
+                f"{self._name} is there and gives no chat completion, not even to the plainest request. The "
+                f"last time: {failure}. Is the recipe's base_url right, which often ends in /v1, and are its "
+                f"options (stream must not be set)? {AGAIN}"
+            )
         return Unreachable(
-            f"{self._name} gave no answer for {self._pace.down:,.0f} seconds, and to this request none in "
-            f"{trial.tries} tries; the last time: {failure}. Is the server up, and is the recipe's base_url "
-            f"right? {AGAIN}"
+            f"{self._name} gave no answer {for_long}. The last time: {failure}. Is the server up, and is the "
+            f"recipe's base_url right? {AGAIN}"
         )
 
     def _notice(self, failure: Failure) -> None:

@@ -10,9 +10,10 @@ import zlib
 import pytest
 from aiohttp import web
 
-from datagen.engines import Unreachable, http, open_engine
+from datagen.engines import http, open_engine
 from datagen.engines import openai as backend
 from datagen.engines.chat_body import Dialect, body_of
+from datagen.engines.engine import Unreachable
 from datagen.engines.failures import Faulty
 from datagen.engines.identity import circumstances, identify
 from datagen.errors import UserError
