@@ -148,7 +148,7 @@ def _failure(error: Exception, message: str) -> Failure:
 
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Hopeless(f"{message}. Its certificate or TLS is not as this machine expects it")
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):  # the host's name
         return Hopeless(message)
     if isinstance(error, aiohttp.ClientConnectorError):
         unknown = isinstance(error.os_error, socket.gaierror) and error.os_error.errno == socket.EAI_NONAME

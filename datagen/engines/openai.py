@@ -40,7 +40,7 @@ from datagen.engines.pace import Pace
 from datagen.engines.protocol import completion_of, counted, message_in, read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.sections import CONTROL, OpenAIModel
 from datagen.redaction import mask_secrets, split_credentials
 from datagen.request import Completion, Request, Sampling
 
@@ -102,13 +102,14 @@ class OpenAIEngine:
             raise UserError(f"models: base_url {self._name!r} is no address: {error}") from None
         if not base.startswith(("http://", "https://")):
             raise UserError(f"models: base_url {self._name!r} must begin with http:// or https://")
+        key = os.environ.get(spec.api_key_env, "").strip()  # of a file, often with a line break
+        if CONTROL.search(key):
+            raise UserError(
+                f"the environment variable {spec.api_key_env} holds no key: it has a line break or another "
+                "control character. Set it to the key alone"
+            )
         self._connection = Connection(
-            chat_url(address),
-            credentials,
-            os.environ.get(spec.api_key_env, ""),
-            spec.options.get("extra_headers") or {},
-            spec.window,
-            spec.timeout,
+            chat_url(address), credentials, key, spec.headers, spec.window, spec.timeout
         )
 
     async def answer(self, request: Request, key: str) -> Completion:
