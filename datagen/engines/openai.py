@@ -271,13 +271,13 @@ class OpenAIEngine:
         if isinstance(failure, Busy):
             return Unreachable(
                 f"{self._name} is there and asks to wait; it answered nothing {for_long}. The last time: "
-                f"{failure}. Run again when it has room; patience: in the recipe says how long to wait. {AGAIN}"
+                f"{failure}. Run again when it has room; the model's patience says how long to wait. {AGAIN}"
             )
         if isinstance(failure, Faulty) and not isinstance(failure, Lost):
             return Unreachable(
-                f"{self._name} is there and gives no chat completion, not even to the plainest request. The "
-                f"last time: {failure}. Is the recipe's base_url right, which often ends in /v1, and are its "
-                f"options (stream must not be set)? {AGAIN}"
+                f"{self._name} is there and gives no chat completion, not even to the plainest request. In "
+                f"{trial.tries} tries the last was: {failure}. Is the recipe's base_url right, which "
+                f"often ends in /v1, and are the model's options? {AGAIN}"
             )
         return Unreachable(
             f"{self._name} gave no answer {for_long}. The last time: {failure}. Is the server up, and is the "

@@ -181,7 +181,9 @@ class Message(Wire):
         """Whether there is an answer, which may be the empty text; parts may hold images alone."""
         if not isinstance(self.content, tuple):
             return self.content is not None
-        return any(isinstance(part, str) or (part.is_answer and part.text is not None) for part in self.content)
+        return any(
+            isinstance(part, str) or (part.is_answer and part.text is not None) for part in self.content
+        )
 
     @property
     def declined(self) -> str:

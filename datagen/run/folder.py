@@ -242,8 +242,8 @@ def _check_latest(home: Path) -> None:
     latest = home / "latest"
     if latest.is_dir() and not latest.is_symlink():
         raise UserError(
-            f"{latest} is a folder, and has to be a link to the newest finished run. Move it away and run the "
-            "same command again: it goes on where it stopped"
+            f"{latest} is a folder, and has to be a link to the newest finished run. Move it away and run "
+            "the same command again: it goes on where it stopped"
         )
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from datagen.engines.identity import identities
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
 from datagen.request import Completion
-from datagen.run import folder, release
+from datagen.run import release
 from datagen.run.folder import begin, earlier_runs, finish, open_run
 from datagen.store.completions import Completions
 from datagen.store.disk import told
@@ -59,13 +58,13 @@ def test_a_manifest_that_was_altered_is_not_gone_on_with_and_its_answers_are_kep
 def test_a_manifest_that_is_none_is_told_and_its_answers_are_kept(begun, data):
     run, start = begun
     (run.folder / "manifest.json").write_bytes(data)
-    with pytest.raises(UserError, match="manifest.json"):
+    with pytest.raises(UserError, match=r"manifest\.json"):
         open_run(run.folder)
     again = start()
     assert again.folder != run.folder and answers(again) == {"paid"}
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere", path)])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
 @pytest.mark.parametrize("name", ["x-1-2.jsonl", "segment-0.parquet", ".unfinished-x"])
 def test_what_is_no_file_among_the_completions_is_passed_by(begun, name, make):
     run, start = begun
@@ -86,7 +85,7 @@ def test_a_file_in_the_place_of_a_folder_is_told(begun, name):
 def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_done(begun, home):
     run, start = begun
     (home / "latest").mkdir()
-    with pytest.raises(UserError, match="latest is a folder.*Move it away"):
+    with pytest.raises(UserError, match=r"latest is a folder.*Move it away"):
         start()
     with pytest.raises(UserError, match="latest is a folder"):
         finish(run, home)
