@@ -9,21 +9,24 @@ FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
 
 def json_parts(text: str) -> Iterator[str]:
     """
-    Find what of a text may be its JSON: all of it, what stands in code fences, else its objects.
+    Find what of a text may be its JSON: all of it, the one code fence that holds JSON, or its one object.
 
-    Each is valid JSON; whether it is what was asked for is the reader's to say. Of several, the last is the
-    answer: what comes before it is a draft.
+    Each is valid JSON; whether it is what was asked for is the reader's to say. Where there are several, none
+    is taken, since nothing says which is the answer.
     """
     whole = text.strip()
-    candidates = [whole, *(found.strip() for found in reversed(FENCE.findall(text)))]
-    for candidate in candidates:
-        if candidate[:1] in ("{", "[") and _valid(candidate):
-            yield candidate
-    if found := _last_object(whole):
-        yield found
+    if _valid(whole):
+        yield whole
+    fenced = [block for block in (found.strip() for found in FENCE.findall(text)) if _valid(block)]
+    if len(fenced) == 1:
+        yield fenced[0]
+    if not fenced and (only := _only_object(whole)):
+        yield only
 
 
 def _valid(text: str) -> bool:
+    if text[:1] not in ("{", "["):
+        return False
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -31,17 +34,11 @@ def _valid(text: str) -> bool:
     return True
 
 
-def _last_object(text: str) -> str:
-    """Find the last object that stands in a text and in no other; the empty text where there is none."""
-    decoder, found, at = json.JSONDecoder(), "", text.find("{")
-    tries = 0
-    while at >= 0 and tries < 64:  # a text full of braces is no answer
-        tries += 1
-        try:
-            _, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            found = text[at:end]
-        at = text.find("{", end)
-    return found
+def _only_object(text: str) -> str:
+    """Find the object that begins at the first brace, if no brace opens after it; else the empty text."""
+    start = text.find("{")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start) if start >= 0 else ({}, 0)
+    except (ValueError, RecursionError):
+        return ""
+    return "" if "{" in text[end:] else text[max(start, 0) : end]

@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import told
 
@@ -162,7 +163,14 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--set {pair}: write it as KEY=VALUE")
-        overrides[key] = yaml.safe_load(value)
+        try:
+            overrides[key] = yaml.safe_load(value)
+            json.dumps(overrides[key], default=str)  # refuses what holds itself
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            why = getattr(error, "problem", None) or "it cannot be read"
+            raise UserError(
+                f"--set {pair}: the value is not YAML: {why}. Put a text in quotes, inside the shell's own"
+            ) from None
     return overrides
 
 
@@ -172,13 +180,13 @@ def main() -> None:
         with stoppable(), told():
             app()
     except UserError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        typer.secho(shown(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
     except BudgetSpent as stop:
         typer.secho(f"{stop}", fg="yellow", err=True)
         sys.exit(3)
     except Stopped as stop:
-        typer.secho(f"stopped by {stop}. {_how_to_go_on(sys.argv[1:])}", fg="yellow", err=True)
+        typer.secho(shown(f"stopped by {stop}. {_how_to_go_on(sys.argv[1:])}"), fg="yellow", err=True)
         leave(stop.status)
 
 

@@ -17,7 +17,8 @@ FAMILIES = {
     # ChatML, Llama 3 and 4, Phi, Qwen, GLM, Kimi, Granite, Cohere, Harmony: <|im_end|>, <|start|>; and
     # DeepSeek and Hunyuan, whose bars are full-width.
     "bars": r"<[|｜][^<>|｜\s]{1,60}[|｜]>|</?｜[^<>\s]{1,80}>",
-    "Gemma": r"<(?:start|end)_of_(?:turn|image|audio)>|<\|[a-z_]{2,40}>|<[a-z_]{2,40}\|>",
+    "Gemma": r"<(?:start|end)_(?:of_(?:turn|image|audio)|function_(?:call|declaration|response))>"
+    r"|<\|[a-z_]{2,40}>|<[a-z_]{2,40}\|>",
     "sentence": r"</?s>|<(?:bos|eos|BOS_TOKEN|EOS_TOKEN|EOP_TOKEN|sop|eop|eoh|eoa)>"
     r"|<(?:beginning|begin|end)_of_(?:sentence|text)>",
     "Llama 2": r"<</?SYS>>",
@@ -26,6 +27,7 @@ FAMILIES = {
     "reasoning and tools": r"</?(?:think|thinking|tool_call|tool_calls|tool_response|tool_outputs"
     r"|function_call|arg_key|arg_value)>",
     "GLM": r"\[[gs]MASK\]",
+    "Kimi": r"◁/?[a-z_]{1,40}▷",
     "EXAONE": r"\[\|[a-z_]{1,40}\|\]",
     "Seed and MiniMax": r"</?(?:seed|minimax):[a-z_]{1,40}>|\]~!?b[\[\]]|\[e~\[",
     "Nemotron and Baichuan": r"<(?:SPECIAL|extra_id|reserved|TOKENS_UNUSED)_\d{1,4}>",

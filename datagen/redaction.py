@@ -20,6 +20,7 @@ SECRET_NAME = re.compile(rf"(?:.*[-_.])?{SECRET}", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
 IN_QUERY = re.compile(rf"([?&;](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
 BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")  # categories of characters that steer and do not show
 TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
     r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\x9c)"  # strings: window titles, links, the clipboard
@@ -36,9 +37,17 @@ def printable(text: str, most: int = 500) -> str:
     Runs of white space become one blank, and the text is cut after `most` characters.
     """
     text = TERMINAL.sub("", text[: 10 * most])
-    kept = (" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co") else c for c in text)
+    kept = (" " if unicodedata.category(c) in UNSEEN else c for c in text)
     line = " ".join("".join(kept).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def shown(text: str) -> str:
+    """Make a message of several lines fit for a terminal: no commands to it, and no secrets of addresses."""
+    kept = (
+        c if c in "\n\t" or unicodedata.category(c) not in UNSEEN else " " for c in TERMINAL.sub("", text)
+    )
+    return mask_secrets("".join(kept))
 
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:

@@ -51,7 +51,9 @@ class _Environment(SandboxedEnvironment):
         )
         self.filters["counted"] = _counted
         self.filters["format"] = lambda text, *args, **named: _narrow(text) % (named or args)
-        del self.filters["center"], self.filters["indent"], self.globals["lipsum"]
+        for name in ("center", "indent", "batch", "slice"):  # they write as much as is said
+            del self.filters[name]
+        del self.globals["lipsum"]
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -61,7 +63,7 @@ class _Environment(SandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Refuse what Jinja does, and padding."""
-        sized = isinstance(obj, str) and attr in PADDING
+        sized = (isinstance(obj, str) and attr in PADDING) or attr == "to_bytes"
         return not sized and super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:

@@ -4,10 +4,12 @@ One HTTP session with a server: bounded bodies, proxies, credentials, and its fa
 What goes wrong on the way raises a failure of `datagen.engines.failures`, and nothing else.
 """
 
+import json
 import socket
 import ssl
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +21,7 @@ from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost
 from datagen.redaction import mask_secrets, printable
 
 MOST_BYTES = 32 << 20  # of a reply's body, when decompressed too
+SHOWN = 300  # bytes of a reply that is no text
 ENCODINGS = {
     "": 0,
     "identity": 0,
@@ -93,9 +96,14 @@ class Connection:
         """
         try:
             async with self._session.post(self._url, json=body) as response:
-                data = await _read(response)
                 wish = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
-                return Response(response.status, data.decode("utf-8", "replace"), wish)
+                try:
+                    text = _decoded(await _read(response), response.charset)
+                except Exception as error:
+                    if response.status < 400:
+                        raise
+                    text = f"(its body cannot be read: {error})"  # the status says what it is
+                return Response(response.status, text, wish)
         except Failure:
             raise
         except Exception as error:  # aiohttp raises its own errors, the system's, and ValueErrors
@@ -126,13 +134,21 @@ async def _read(response: Any) -> bytes:
     return bytes(whole)
 
 
+def _decoded(data: bytes, charset: str | None) -> str:
+    """Decode JSON: UTF-8, whatever is declared, or UTF-16 and UTF-32; else as the server declares."""
+    for encoding in (json.detect_encoding(data), charset):
+        with suppress(LookupError, ValueError):  # none is declared, nobody knows it, or it is not that
+            return data.decode(encoding or "utf-8").removeprefix("\ufeff")
+    raise Faulty(f"the reply is not UTF-8: {data[:SHOWN].decode('utf-8', 'replace')}")
+
+
 def _failure(error: Exception, message: str) -> Failure:
     """Sort what a client raises."""
     import aiohttp
 
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Hopeless(f"{message}. Its certificate or TLS is not as this machine expects it")
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):  # the host's name
         return Hopeless(message)
     if isinstance(error, aiohttp.ClientConnectorError):
         unknown = isinstance(error.os_error, socket.gaierror) and error.os_error.errno == socket.EAI_NONAME

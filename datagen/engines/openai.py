@@ -40,7 +40,7 @@ from datagen.engines.pace import Pace
 from datagen.engines.protocol import completion_of, counted, message_in, read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.sections import CONTROL, OpenAIModel
 from datagen.redaction import mask_secrets, split_credentials
 from datagen.request import Completion, Request, Sampling
 
@@ -102,13 +102,14 @@ class OpenAIEngine:
             raise UserError(f"models: base_url {self._name!r} is no address: {error}") from None
         if not base.startswith(("http://", "https://")):
             raise UserError(f"models: base_url {self._name!r} must begin with http:// or https://")
+        key = os.environ.get(spec.api_key_env, "").strip()  # of a file, often with a line break
+        if CONTROL.search(key):
+            raise UserError(
+                f"the environment variable {spec.api_key_env} holds no key: it has a line break or another "
+                "control character. Set it to the key alone"
+            )
         self._connection = Connection(
-            chat_url(address),
-            credentials,
-            os.environ.get(spec.api_key_env, ""),
-            spec.options.get("extra_headers") or {},
-            spec.window,
-            spec.timeout,
+            chat_url(address), credentials, key, spec.headers, spec.window, spec.timeout
         )
 
     async def answer(self, request: Request, key: str) -> Completion:
@@ -266,10 +267,21 @@ class OpenAIEngine:
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
             )
+        for_long = f"for {self._pace.down:,.0f} seconds, and in {trial.tries} tries of one request"
+        if isinstance(failure, Busy):
+            return Unreachable(
+                f"{self._name} is there and asks to wait; it answered nothing {for_long}. The last time: "
+                f"{failure}. Run again when it has room; the model's patience says how long to wait. {AGAIN}"
+            )
+        if isinstance(failure, Faulty) and not isinstance(failure, Lost):
+            return Unreachable(
+                f"{self._name} is there and gives no chat completion, not even to the plainest request. In "
+                f"{trial.tries} tries the last was: {failure}. Is the recipe's base_url right, which "
+                f"often ends in /v1, and are the model's options? {AGAIN}"
+            )
         return Unreachable(
-            f"{self._name} gave no answer for {self._pace.down:,.0f} seconds, and to this request none in "
-            f"{trial.tries} tries; the last time: {failure}. Is the server up, and is the recipe's base_url "
-            f"right? {AGAIN}"
+            f"{self._name} gave no answer {for_long}. The last time: {failure}. Is the server up, and is the "
+            f"recipe's base_url right? {AGAIN}"
         )
 
     def _notice(self, failure: Failure) -> None:

@@ -137,6 +137,11 @@ class Part(Wire):
     reasoning: Any = None
 
     @property
+    def is_answer(self) -> bool:
+        """Whether its text is the answer's."""
+        return self.type in ("text", "output_text", "")
+
+    @property
     def thought(self) -> str:
         """What it holds of reasoning, which may be in parts again."""
         return _joined(self.thinking) or _joined(self.reasoning)
@@ -172,6 +177,21 @@ class Message(Wire):
         return "".join(said)
 
     @property
+    def has_text(self) -> bool:
+        """Whether there is an answer, which may be the empty text; parts may hold images alone."""
+        if not isinstance(self.content, tuple):
+            return self.content is not None
+        return any(
+            isinstance(part, str) or (part.is_answer and part.text is not None) for part in self.content
+        )
+
+    @property
+    def declined(self) -> str:
+        """What the model said in place of an answer."""
+        parts = self.content if isinstance(self.content, tuple) else ()
+        return self.refusal or "".join(part.refusal for part in parts if isinstance(part, Part))
+
+    @property
     def thought(self) -> str:
         """The reasoning that came apart from the answer."""
         parts = self.content if isinstance(self.content, tuple) else ()
@@ -196,7 +216,7 @@ class Reply(Wire):
 
 
 def _spoken(part: Part) -> str:
-    return (part.text or "") if part.type in ("text", "output_text", "") else ""
+    return (part.text or "") if part.is_answer else ""
 
 
 def _thought(part: Part) -> str:
@@ -223,8 +243,10 @@ def read_reply(text: str) -> Reply:
         When it holds an error, or is no chat completion.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
+        if text.startswith(("data:", "event:", ":")):
+            raise Faulty("a stream of events, which was not asked for") from None
         raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
     if isinstance(value, dict) and (error := _error_in(value)):
         raise of_error(error, f"an error in a reply of status 200: {_written(error)}")
@@ -239,6 +261,11 @@ def read_reply(text: str) -> Reply:
     if error := reply.choices[0].error:
         raise of_error(error, f"an error in a reply of status 200: {_written(error)}")
     return reply
+
+
+def _integer(digits: str) -> float:
+    """Read an integer; Python refuses one of thousands of digits."""
+    return int(digits) if len(digits) < 64 else float(digits)
 
 
 def _error_in(value: Mapping[str, Any]) -> Any:
@@ -331,13 +358,13 @@ def _end(
     finish: Literal["stop", "length"] = "length" if said in CUT else "stop"
     if not said and request.sampling.max_tokens <= completion_tokens and not request.choices:
         finish = "length"  # it does not say, but the limit is reached
-    if message.refusal:
-        return finish, f"the model refused: {message.refusal}"
+    if message.declined:
+        return finish, f"the model refused: {message.declined}"
     if said not in {*STOPPED, *CUT, *CALLED, ""}:
         return finish, f"the server stopped: {choice.finish_reason}"
     if unanswered or (not text.strip() and finish == "length" and not request.choices):
         return finish, reasoning.reasoning_only(finish, completion_tokens)
-    if text.strip() or request.choices or message.content is not None:
+    if text.strip() or request.choices or message.has_text:
         return finish, ""
     if message.tool_calls or said in CALLED:
         return finish, "the model called a tool in place of an answer"

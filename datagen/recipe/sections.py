@@ -1,5 +1,6 @@
 """The sections of a recipe: what is read, which models work, where, and what a run may spend."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -15,6 +16,8 @@ from pydantic import (
 )
 
 from datagen.redaction import mask_settings
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what no header may hold
 
 
 class Section(BaseModel):
@@ -163,6 +166,30 @@ class OpenAIModel(Section):
         description="Further parameters of each request, such as max_completion_tokens, extra_body or "
         "extra_headers; null leaves one out",
     )
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_sent(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what has no place in a request, before anything is paid for; never show a value."""
+        try:
+            json.dumps(options, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"they are sent as JSON: {error}. Put quotes around a date") from None
+        for name in ("extra_body", "extra_headers"):
+            if not isinstance(options.get(name) or {}, dict):
+                raise ValueError(f"{name} holds names with values, such as {name}: {{name: value}}")
+        for name, value in (options.get("extra_headers") or {}).items():
+            if not isinstance(value, str | int | float | None) or CONTROL.search(f"{name}{value}"):
+                raise ValueError(f"extra_headers: the value of {name!r} must be one line of text")
+        if (options.get("extra_body") or {}).get("stream", options.get("stream")):
+            raise ValueError("stream: answers are read whole; leave it out")
+        return options
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the recipe adds to the headers of each request."""
+        given = self.options.get("extra_headers") or {}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
     @field_serializer("base_url", "options")
     def _masked(self, value: Any) -> Any:

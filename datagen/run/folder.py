@@ -27,6 +27,7 @@ from datagen.store.digests import Each, differences, digests, is_sealed, sealed
 from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
 
 MANIFEST = "manifest.json"
+SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
 SHOWN = 3  # differences told of a damaged stage
 
 log = logging.getLogger(__name__)
@@ -96,12 +97,18 @@ def open_run(folder: Path) -> Run:
     Raises
     ------
     UserError
-        When there is no run.
+        When there is no run, or its manifest is none.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a run: it has no {MANIFEST}")
-    return Run(folder.resolve(), _read(path))
+    manifest = _read(path)
+    wrong = [name for name, kind in SHAPE.items() if not isinstance(manifest.get(name, kind()), kind)]
+    wrong += sorted({"recipe", "stages", "state", "fingerprint"} - manifest.keys())
+    listed = [*manifest.get("stages", []), *manifest.get("inherits", [])] if not wrong else []
+    if wrong or not all(isinstance(name, str) for name in listed) or "name" not in manifest["recipe"]:
+        raise UserError(f"{path} was altered by hand: {', '.join(wrong) or 'a name'} is not what was written")
+    return Run(folder.resolve(), manifest)
 
 
 def earlier_runs(home: Path) -> list[Run]:
@@ -131,6 +138,7 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     The same: recipe but for its budget, own prompts, models and version of datagen. A new run takes over the
     completions of all runs that no other one has taken over.
     """
+    _check_latest(home)
     runs = earlier_runs(home)
     print_ = fingerprint(recipe, models)
     if runs and not fresh and _may_go_on(runs[-1], print_):
@@ -218,6 +226,7 @@ def withhold(run: Run, why: str) -> None:
 
 def finish(run: Run, home: Path) -> Run:
     """Write into the manifest that the run is finished, and point ``latest`` at it."""
+    _check_latest(home)
     manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
     write_json(manifest, run.folder / MANIFEST)
     beside = home / f"{UNFINISHED}latest"
@@ -226,6 +235,16 @@ def finish(run: Run, home: Path) -> Run:
     beside.replace(home / "latest")
     sync(home)
     return Run(run.folder, manifest)
+
+
+def _check_latest(home: Path) -> None:
+    """Stop where the link to the newest release has no place."""
+    latest = home / "latest"
+    if latest.is_dir() and not latest.is_symlink():
+        raise UserError(
+            f"{latest} is a folder, and has to be a link to the newest finished run. Move it away and run "
+            "the same command again: it goes on where it stopped"
+        )
 
 
 def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
@@ -281,7 +300,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read a record."""
     try:
         record = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(record, dict):
         raise UserError(f"{path} cannot be read: it is no record")

@@ -79,11 +79,15 @@ class Completions:
 
     def segments(self) -> list[Segment]:
         """List the segments."""
-        return [Segment(path) for path in sorted(self.folder.glob("segment-*.parquet"))]
+        return [Segment(path) for path in self._files("segment-*.parquet")]
 
     def journals(self) -> list[Path]:
         """List the journals that are not settled yet."""
-        return sorted(self.folder.glob("*.jsonl"))
+        return self._files("*.jsonl")
+
+    def _files(self, pattern: str) -> list[Path]:
+        """List files; a folder, a pipe or a broken link of that name is nothing of ours."""
+        return [path for path in sorted(self.folder.glob(pattern)) if path.is_file()]
 
     def missing(self, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
         """
@@ -190,8 +194,8 @@ class Completions:
 
     def clear_unfinished(self) -> None:
         """Remove what a killed writer had not finished."""
-        for path in self.folder.rglob(f"{UNFINISHED}*"):
-            path.unlink()
+        for path in [*self.folder.rglob(f"{UNFINISHED}*")]:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _read(self, keys: Keys, settled: Sequence[Path] = ()) -> Iterator[pa.Table]:
         """

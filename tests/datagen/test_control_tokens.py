@@ -20,6 +20,8 @@ from datagen.stage import Context, ModelStage
 from datagen.stages.shared.checks.control import control_tokens_in
 
 TOKENS = [
+    "<start_function_call>",
+    "◁/think▷",
     "<|im_start|>",
     "<|im_end|>",
     "<|endoftext|>",

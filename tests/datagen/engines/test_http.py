@@ -2,13 +2,17 @@
 
 import asyncio
 import gzip
+import json
+import math
 import socket
 import ssl
 import subprocess
 import zlib
+from datetime import date
 
 import pytest
 from aiohttp import web
+from pydantic import ValidationError
 
 from datagen.engines import http, open_engine
 from datagen.engines import openai as backend
@@ -230,3 +234,103 @@ def test_too_long_a_wish_to_wait_is_not_waited_for():
     with pytest.raises(Unreachable, match="come back tomorrow"):
         ask(wish, patience=60)
     assert backend.own_pause(10**6) <= backend.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "declared"),
+    [
+        ("für", "utf-8", "banana"),
+        ("für", "utf-8", "iso-8859-1"),
+        ("für", "utf-8-sig", ""),
+        ("für", "utf-16", ""),
+        ("für", "iso-8859-1", "iso-8859-1"),
+    ],
+)
+def test_a_body_is_decoded_by_what_it_is_then_by_what_is_declared(text, encoding, declared):
+    data = json.dumps({"said": text}, ensure_ascii=False).encode(encoding)
+    said = post(
+        sends(data, Content_Type=f"application/json; charset={declared}" if declared else "text/plain")
+    )
+    assert json.loads(said.text) == {"said": text}
+
+
+def test_a_body_that_is_no_text_is_not_guessed():
+    with pytest.raises(Faulty, match="not UTF-8"):
+        post(sends("für".encode("latin-1"), Content_Type="application/json"))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+@pytest.mark.parametrize("status", [400, 401, 429, 503])
+def test_a_status_counts_also_where_its_body_cannot_be_read(status, encoding):
+    async def behave(request):
+        return web.Response(
+            status=status, body=b"oh", headers={"Content-Encoding": encoding, "Retry-After": "7"}
+        )
+
+    said = post(behave)
+    assert (said.status, said.retry_after) == (status, 7) and "cannot be read" in said.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"extra_headers": {"X": "hush\nY: 1"}},
+        {"extra_headers": {"X\r": "hush"}},
+        {"extra_headers": ["hush"]},
+        {"extra_headers": {"X": ["hush"]}},
+        {"extra_body": "hush"},
+        {"stream": True},
+        {"extra_body": {"stream": True}},
+        {"temperature": math.nan},
+        {"seed": {1}},
+        {"since": date(2024, 1, 1)},
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be_sent_are_refused_before_anything_is(options):
+    with pytest.raises(ValidationError) as refusal:
+        spec(options=options)
+    assert "hush" not in refusal.value.errors()[0]["msg"]
+
+
+def test_headers_are_text_and_null_leaves_one_out():
+    assert spec(options={"extra_headers": {"X": 5, "Y": None, "Z": "z"}}).headers == {"X": "5", "Z": "z"}
+
+
+def test_a_key_is_taken_without_the_line_break_of_its_file_and_one_of_two_lines_is_refused(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
+    assert ask(answers())[1].headers[0]["Authorization"] == "Bearer sk-secret"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\nX-Evil: 1")
+    with pytest.raises(UserError, match="OPENAI_API_KEY holds no key") as refusal:
+        ask(answers())
+    assert "sk-secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (answers("<html>Sign in</html>"), "gives no chat completion.*base_url"),
+        (answers('data: {"choices": []}\n\n'), "a stream of events"),
+        (answers({"error": {"code": 429, "message": "slow"}}), "is there and asks to wait.*slow"),
+        (answers(status=503), "is there and asks to wait"),
+    ],
+)
+def test_a_server_that_is_there_is_not_said_to_be_away(fault, said, monkeypatch):
+    monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
+    with pytest.raises(Unreachable, match=said) as error:
+        ask(fault, patience=0.1)
+    assert "Is the server up" not in str(error.value)
+
+
+def test_a_name_that_is_no_host_is_told_at_once():
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        asyncio.run(_ask_at("http://.../v1"))
+
+
+async def _ask_at(url):
+    engine = open_engine(spec(url))
+    await engine.start()
+    try:
+        await engine.answer(ASKED, "k")
+    finally:
+        await engine.close()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from datagen.answer_json import json_parts
 from datagen.engines.failures import Busy, Failure, Faulty, Refused, Rejected, of_status
 from datagen.engines.protocol import completion_of, estimate, read_reply
 from datagen.reasoning import split
@@ -273,3 +274,35 @@ def test_a_choice_is_read_behind_the_thought():
     body["choices"][0]["logprobs"]["content"][3]["top_logprobs"] = likely
     assert read(body, choices=("A", "B")).choices == (pytest.approx(-0.1), pytest.approx(-3.0))
     assert math.isfinite(read(body, choices=("A", "B")).logprobs[0])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        [{"type": "image_url", "image_url": {"url": "data:"}}],
+        [{"type": "text", "text": None}],
+        [{"type": "x", "text": "y"}],
+    ],
+)
+def test_parts_without_text_are_no_empty_answer(content):
+    with pytest.raises(Faulty, match="holds no text"):
+        read(put(WHOLE, ("choices", 0, "message"), {"content": content}))
+
+
+def test_a_refusal_among_the_parts_is_one():
+    message = {"content": [{"type": "refusal", "refusal": "I cannot"}]}
+    done = read(put(WHOLE, ("choices", 0, "message"), message))
+    assert (done.finish, done.error) == ("error", "the model refused: I cannot")
+
+
+def test_a_count_of_thousands_of_digits_is_no_count_and_the_answer_is_kept():
+    text = json.dumps(WHOLE).replace('"prompt_tokens": 10', '"prompt_tokens": ' + "9" * 5000)
+    assert read(text).text == "A"
+
+
+@pytest.mark.parametrize(
+    "said", [f"{PAIR} {PAIR}", f"```\n{PAIR}\n```\n```\n{PAIR}\n```", f"{{}} {PAIR}", f'{{"q": "{PAIR}"}}']
+)
+def test_of_several_objects_none_is_the_answer(said):
+    assert list(json_parts(said)) == []

@@ -2,18 +2,42 @@
 
 import json
 import re
+from contextlib import contextmanager
 
 import pytest
 
+from datagen.cluster.local import local_cluster
+from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
+from datagen.run import runner
 from datagen.run.folder import earlier_runs, open_run
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import toys
 from tests.support.faulty_server import answers, serving, unless
 
+pytestmark = pytest.mark.cluster
 FACT = "Fact 7 "
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """Open one cluster for all runs of this file; each would take seconds to start its own."""
+    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def on_open_workers(workers, monkeypatch):
+    @contextmanager
+    def join(cluster, home, engine):
+        try:
+            yield workers
+        finally:
+            workers.run(leave_engine_room, str(home))
+
+    monkeypatch.setattr(runner, "open_cluster", join)
 
 
 def brain(said):
@@ -112,7 +136,8 @@ def test_a_password_in_the_address_is_sent_and_stands_nowhere(tmp_path, capfd):
     assert not any(b"hush-hush" in data for data in written)
     assert "***@127.0.0.1" in done.manifest["recipe"]["models"]["generator"]["base_url"]
     with pytest.raises(UserError) as error:
-        run_it(tmp_path, "http://user:hush-hush@no.such.host.invalid/v1")
+        (tmp_path / "elsewhere").mkdir()  # where nothing is answered yet
+        run_it(tmp_path / "elsewhere", "http://user:hush-hush@no.such.host.invalid/v1")
     assert "no.such.host.invalid" in str(error.value) and "hush-hush" not in str(error.value)
     assert "hush-hush" not in "".join(capfd.readouterr())
 

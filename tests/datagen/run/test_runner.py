@@ -141,7 +141,7 @@ def test_a_stage_may_see_all_partitions_before_it_asks(tmp_path, log):
 
 def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
     path = toys.write_recipe(tmp_path)
-    server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0}"
+    server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0, patience: 1}"
     path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9"):
         run(load_recipe(path), tmp_path / "outputs", toys.Silent())

@@ -154,11 +154,33 @@ class TestBonito:
 
     @pytest.mark.parametrize(
         "said",
-        ["{pair}{pair}", "Here it is: {pair}", "{pair} I hope this helps.", '{{"question": "{pair}"}}'],
+        [
+            "{pair}{pair}",
+            "A draft: {pair}\nBetter: {pair}",
+            "{{}} {pair}",
+            "{pair} or {{question}}",
+            "[{pair}, {pair}]",
+            "```json\n{pair}\n```\n```json\n{pair}\n```",
+            '{{"question": "{pair}"}}',
+        ],
     )
     def test_only_what_is_exactly_one_pair_is_parsed(self, said):
         dropped = written(lambda request: said.format(pair=converter(request)), on=instruct)[1]
         assert [row["reason"] for row in dropped] == ["unparsable"] * 3
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "Here it is: {pair}",
+            "{pair} I hope this helps.",
+            "As {{question, answer}}:\n```json\n{pair}\n```",
+            "```python\nprint()\n```\n```\n{pair}\n```",
+            "<think>\nFirst {pair}\n</think>\n{pair}",
+        ],
+    )
+    def test_the_only_pair_is_parsed_from_a_fence_from_among_words_and_from_behind_reasoning(self, said):
+        kept = written(lambda request: said.format(pair=converter(request)), on=instruct)[0]
+        assert len(kept) == 3
 
     @pytest.mark.parametrize("stage", [instruct, comprehend])
     def test_the_yield_of_each_task_is_reported(self, stage):

@@ -1,0 +1,101 @@
+"""Run folders that somebody or something has altered: a message or another run, never a traceback or a loss."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from datagen.engines.identity import identities
+from datagen.errors import UserError
+from datagen.recipe.model import load_recipe
+from datagen.request import Completion
+from datagen.run import release
+from datagen.run.folder import begin, earlier_runs, finish, open_run
+from datagen.store.completions import Completions
+from datagen.store.disk import told
+from datagen.store.journal import Journal
+from tests.support import toys
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def begun(tmp_path, home):
+    """Begin a run, or go on with one; an answer stands in its completions."""
+    recipe = load_recipe(toys.write_recipe(tmp_path))
+
+    def start():
+        with told():
+            return begin(recipe, home, identities(recipe))
+
+    run = start()
+    journal = Journal(run.folder / "completions", "asking")
+    journal.append(Completion("paid", "for", "stop", "m", "1", (), logprobs=()))
+    journal.close()
+    return run, start
+
+
+def answers(run):
+    return set(Completions(run.folder / "completions").find(["paid"]))
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [1], {"a": 1}, ...], ids=repr)
+@pytest.mark.parametrize("name", ["recipe", "stages", "inherits", "state", "fingerprint", "number", "id"])
+def test_a_manifest_that_was_altered_is_not_gone_on_with_and_its_answers_are_kept(begun, name, value):
+    run, start = begun
+    path = run.folder / "manifest.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in (said | {name: value}).items() if v is not ...}))
+    again = start()
+    assert again.folder != run.folder and answers(again) == {"paid"}
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 200_000, b"9" * 9000])
+def test_a_manifest_that_is_none_is_told_and_its_answers_are_kept(begun, data):
+    run, start = begun
+    (run.folder / "manifest.json").write_bytes(data)
+    with pytest.raises(UserError, match=r"manifest\.json"):
+        open_run(run.folder)
+    again = start()
+    assert again.folder != run.folder and answers(again) == {"paid"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize("name", ["x-1-2.jsonl", "segment-0.parquet", ".unfinished-x"])
+def test_what_is_no_file_among_the_completions_is_passed_by(begun, name, make):
+    run, start = begun
+    make(run.folder / "completions" / name)
+    again = start()
+    assert again.folder == run.folder and answers(again) == {"paid"}
+
+
+@pytest.mark.parametrize("name", ["stages", "completions"])
+def test_a_file_in_the_place_of_a_folder_is_told(begun, name):
+    run, start = begun
+    shutil.rmtree(run.folder / name)
+    (run.folder / name).write_text("")
+    with pytest.raises(UserError, match=rf"{name}.*Move it away"):
+        start()
+
+
+def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_done(begun, home):
+    run, start = begun
+    (home / "latest").mkdir()
+    with pytest.raises(UserError, match=r"latest is a folder.*Move it away"):
+        start()
+    with pytest.raises(UserError, match="latest is a folder"):
+        finish(run, home)
+    (home / "latest").rmdir()
+    assert start().folder == run.folder
+
+
+def test_a_run_without_rows_replaces_no_release_that_cannot_be_read(begun, home):
+    run, start = begun
+    finish(run, home)
+    (run.folder / "manifest.json").write_text("{}")
+    assert "cannot be told" in release.objection(start(), home)
+    assert len(earlier_runs(home)) == 2
