@@ -24,6 +24,7 @@ from datagen.stages.sources.ingest.record import File
 
 BEGIN = struct.Struct("<i")  # a message of this size: the file that it begins to read
 DONE = b""
+OUT_OF_MEMORY = 40  # exit status
 
 BATCH_BYTES, BATCH_SECONDS = 1_000_000, 0.05
 IDLE_SECONDS = 60.0  # without a task, after which it ends
@@ -104,6 +105,8 @@ def main() -> None:
         serve(connection)
     except (EOFError, OSError):  # the parent is gone, or needs it no more
         os._exit(0)
+    except MemoryError:  # while it wrote rows; reading them ends with one row of that reason
+        os._exit(OUT_OF_MEMORY)
 
 
 def _limit_memory(megabytes: int) -> None:

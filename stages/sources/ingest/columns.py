@@ -1,5 +1,6 @@
 """Rows of Arrow columns as Python values, whatever the columns hold."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,9 +15,20 @@ def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, dict[str, 
     number = 0
     for batch in batches:
         columns = [_values(column) for column in batch.columns]
+        names = _distinct(batch.schema.names)
         for values in zip(*columns, strict=True) if columns else ():
             number += 1
-            yield number, dict(zip(batch.schema.names, values, strict=True))
+            yield number, dict(zip(names, values, strict=True))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number columns that have the name of one before them: "a", "a (2)"; a mapping would keep the last."""
+    seen = Counter[str]()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return distinct
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -65,7 +65,7 @@ def rows(file: File) -> Iterator[Row]:
     except Reject as why:
         yield dropped(file, why)
     except MemoryError:
-        yield dropped(file, Reject("out of memory", f"after {count} records"))
+        yield dropped(file, Reject("out of memory", f"after {count} records; see stages.ingest.memory_mb"))
     except RecursionError:
         yield dropped(file, Reject("unreadable file", f"after {count} records: nested too deep"))
     except Exception as error:  # whatever a library says of a file that it cannot read

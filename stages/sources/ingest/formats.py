@@ -22,6 +22,10 @@ HEAD = 4096  # bytes that `Format.sniff` is shown
 NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
 NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
 
+ODF = b"application/vnd.oasis.opendocument."
+ZIPPED = ("docx", "odt", "odp", "pptx", "spreadsheet", "epub")
+LFS = b"version https://git-lfs.github.com/spec/"
+
 TAR = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 
 
@@ -80,6 +84,14 @@ def _begins(*marks: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(marks)
 
 
+def _zipped(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(b"PK") and any(mark in head for mark in marks)
+
+
+def _is_html(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
 def _is_man(head: bytes) -> bool:
     lines = (line for line in head.split(b"\n") if line.strip() and not line.startswith((b'.\\"', b"'\\\"")))
     return any(line.startswith((b".TH ", b".Dd ", b".Dt ", b".so ")) for line in lines)
@@ -88,24 +100,37 @@ def _is_man(head: bytes) -> bool:
 FORMATS = (
     Format("text", "text", (".txt", ".text"), "the file", NAMES),
     Format("markdown", "markdown", (".md", ".markdown"), "the file; its front matter is metadata"),
-    Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page"),
+    Format("html", "html", (".html", ".htm", ".xhtml"), "the main part of the page", sniff=_is_html),
     Format("jsonl", "jsonl", (".jsonl", ".ndjson"), "each line"),
     Format("json", "json", (".json",), "each object of an array, or the object"),
     Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
     Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
     Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
+    # Documents that are zip files stand before those.
+    Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file", sniff=_zipped(b"word/")),
+    Format("odt", "opendocument", (".odt", ".ott"), "the file", sniff=_zipped(ODF + b"text")),
+    Format("odp", "opendocument", (".odp",), "the slides", sniff=_zipped(ODF + b"presentation")),
+    Format(
+        "pptx",
+        "pptx",
+        (".pptx", ".pptm", ".ppsx"),
+        "the slides, with their notes",
+        sniff=_zipped(b"ppt/"),
+    ),
+    Format(
+        "spreadsheet",
+        "spreadsheet",
+        (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+        "each sheet",
+        sniff=_zipped(b"xl/", ODF + b"spreadsheet"),
+    ),
+    Format("epub", "epub", (".epub",), "the book", sniff=_zipped(b"mimetypeapplication/epub+zip")),
     # Members are read as what they are.
     Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
     Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
     # Documents of offices, books, mail, markup and code.
     Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
-    Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file"),
-    Format("odt", "opendocument", (".odt", ".ott"), "the file"),
-    Format("odp", "opendocument", (".odp",), "the slides"),
-    Format("pptx", "pptx", (".pptx", ".pptm", ".ppsx"), "the slides, with their notes"),
-    Format("spreadsheet", "spreadsheet", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "each sheet"),
     Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
-    Format("epub", "epub", (".epub",), "the book"),
     Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
     Format("notebook", "notebook", (".ipynb",), "the file: text, code and what it printed"),
     Format("xml", "xml", (".xml", ".dbk", ".tei"), "the file; of a wiki's export, each page"),
@@ -148,12 +173,26 @@ def format_of(file: File) -> Format | None:
     if file.given.python:
         return MAPPING
     named = by_name(file.basename)
-    if named and not named.sniff:
-        return named
     head = file.head(HEAD)
+    if head.startswith(LFS):
+        raise Reject("not fetched", "a pointer of Git LFS is in its place: git lfs pull brings the file")
     if named and named.sniff and named.sniff(head):
         return named
-    return next((known for known in SNIFFED if known.sniff and known.sniff(head)), named)
+    told = next((known for known in SNIFFED if known.sniff and known.sniff(head)), None)
+    if told is None or (named and not _overrules(told, named, head)):
+        return named
+    return told
+
+
+def _overrules(told: Format, named: Format, head: bytes) -> bool:
+    """Tell whether a file's content says more about its format than its ending does."""
+    if told.name == "man":
+        return False  # a line that begins with .TH may stand in any text
+    if told.name == "html":
+        return named.name not in ("code", "xml", "mail")  # of which pages are part
+    if told.name == "zip":
+        return named.name not in ZIPPED
+    return told.name != "pdf" or head.lstrip().startswith(b"%PDF-")
 
 
 def by_name(name: str) -> Format | None:

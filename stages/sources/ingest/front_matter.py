@@ -14,9 +14,10 @@ import yaml
 
 from datagen.request import Reject
 
-LONGEST = 64_000  # characters
-NODES = 10_000  # with each alias counted as what it stands for
+LONGEST = 64_000  # characters, with each alias counted as what it stands for
+NODES = 10_000  # likewise
 LEVELS = 32
+LONGEST_REASON = 300  # characters
 FIELD = re.compile(r"^([A-Za-z][\w .-]{0,60}):(?:\s+(.*))?$")
 
 
@@ -73,7 +74,10 @@ def _yaml(header: str) -> Any:
 
 
 def _toml(header: str) -> Any:
-    return tomllib.loads(header)
+    try:
+        return tomllib.loads(header)
+    except (ValueError, RecursionError) as error:  # +++ opens nothing else: not part of the text
+        raise Reject("unreadable front matter", f"{error}"[:LONGEST_REASON]) from error
 
 
 def _lines(header: str) -> dict[str, str] | None:
@@ -96,25 +100,28 @@ def _check(header: str) -> None:
     Reject
         When it is too deep or too large, or contains itself.
     """
-    sizes: dict[str, int] = {}  # of what an anchor names
-    open_parts: list[tuple[str | None, int]] = []  # anchor and nodes of the collections around
-    nodes = 0
+    sizes: dict[str, tuple[int, int]] = {}  # nodes and characters of what an anchor names
+    open_parts: list[tuple[str | None, int, int]] = []  # of the collections around: what was before
+    nodes = signs = 0
     for event in yaml.parse(header, yaml.CSafeLoader):
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.CollectionStartEvent):
-            open_parts.append((anchor, nodes))
+            open_parts.append((anchor, nodes, signs))
             nodes += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            name, before = open_parts.pop()
+            name, nodes_before, signs_before = open_parts.pop()
             if name:
-                sizes[name] = nodes - before
+                sizes[name] = nodes - nodes_before, signs - signs_before
         elif isinstance(event, yaml.AliasEvent):
             if anchor not in sizes:
                 raise Reject("unreadable front matter", f"*{anchor} stands within itself or is unknown")
-            nodes += sizes[anchor]
+            nodes += sizes[anchor][0]
+            signs += sizes[anchor][1]
         elif isinstance(event, yaml.ScalarEvent):
             nodes += 1
+            signs += len(event.value)
             if anchor:
-                sizes[anchor] = 1
-        if nodes > NODES or len(open_parts) > LEVELS:
-            raise Reject("unreadable front matter", f"over {NODES:,} values or {LEVELS} levels")
+                sizes[anchor] = 1, len(event.value)
+        if nodes > NODES or signs > LONGEST or len(open_parts) > LEVELS:
+            said = f"over {NODES:,} values, {LONGEST:,} characters or {LEVELS} levels"
+            raise Reject("unreadable front matter", said)

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from typing import IO, cast
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.record import BOMS, File, too_large
+from datagen.stages.sources.ingest.record import BOMS, WIDE_SAMPLE, File, too_large, wide
+
+REMEDY = "Name its encoding with encoding: in the corpus entry"
 
 
 def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
     r"""
     Read a file's lines, numbered from 1, with their ends: \n, \r\n or \r.
 
-    A byte-order mark tells the encoding, else ``encoding:`` in the recipe, else it is UTF-8: a line that is
-    not is a `Reject` that says so.
+    A byte-order mark tells the encoding, else ``encoding:`` in the recipe, else `wide`, else it is UTF-8: a
+    line that is not is a `Reject` that says so.
 
     Raises
     ------
@@ -23,9 +25,9 @@ def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
     """
     with file.open() as opened:
         stream = io.BufferedReader(cast(io.RawIOBase, opened))
-        head = stream.peek(4)[:4]
+        head = stream.peek(WIDE_SAMPLE)[:WIDE_SAMPLE]
         mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
-        encoding = BOMS.get(mark) or file.given.encoding or "utf-8"
+        encoding = BOMS.get(mark) or file.given.encoding or wide(head) or "utf-8"
         try:
             if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
                 yield from _utf8_lines(stream, file)
@@ -47,8 +49,8 @@ def _utf8_lines(stream: IO[bytes], file: File) -> Iterator[tuple[int, str | Reje
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                like = "it looks like UTF-16" if b"\0" in line else str(error)
-                said = f"{file.name}:{number}: {like}. Name its encoding with encoding: in the corpus entry"
+                like = "it is binary, no text" if b"\0" in line else f"{error}. {REMEDY}"
+                said = f"{file.name}:{number}: {like}"
                 yield number, Reject("not utf-8", said)
 
 

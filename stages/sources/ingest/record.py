@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,14 +18,23 @@ from datagen.stages.sources.ingest.compression import compression_of, decompress
 
 DEPTH = 3  # of archives within archives
 CHUNK = 1 << 18  # bytes that most files have not
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+WIDE_SAMPLE = 4096  # bytes that tell one of them
 SAMPLE = 50_000  # bytes on either side of the first that is not UTF-8, which its encoding is told from
 
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
 BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
+ISO_2022 = re.compile(rb"\x1b[$(][@-Z(]")  # escapes that choose characters; those of terminals are \x1b[
+MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
+PRINTABLE = re.compile(rb"[\t\n\r\f -~]*")
+MIXED = 8  # characters beyond ASCII, after which a text is UTF-8 whatever follows
+
 # What is neither text nor layout: control characters, and byte-order marks wherever they stand. A form feed
 # ends a line, as Unicode's own line and paragraph separators do.
 CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+NO_TEXT = ("Cc", "Cn", "Co", "Cs")  # categories of characters
+LAYOUT = frozenset("\t\n\r\f\ufeff")
 LINE_ENDS = "\x0b\x0c\x85\u2028\u2029"
 
 # Bytes that mean the same in all Windows code pages: quotes, dashes, an ellipsis, a bullet, signs.
@@ -251,17 +261,45 @@ def decode(data: bytes, stated: str = "") -> tuple[str, str]:
         if data.startswith(mark):
             return data.decode(encoding, "replace"), encoding.removesuffix("-sig")
     at = 0
-    if b"\0" not in data and not (stated and b"\x1b" in data):  # ISO 2022 is all ASCII, with escapes
+    if not stated and (encoding := wide(data)):
+        return data.decode(encoding, "replace"), encoding
+    escaped = (stated and b"\x1b" in data) or ISO_2022.search(data)  # ISO 2022 is all ASCII, with escapes
+    if b"\0" not in data and not escaped:
         try:
             return data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError as error:
             at = error.start
+            if not stated and sum(1 for _ in islice(MULTIBYTE.finditer(data, 0, at), MIXED)) == MIXED:
+                said = f"UTF-8 up to byte {at:,}, then not: damaged, or two encodings in one file"
+                raise Reject("mixed encodings", said) from error
     encoding = stated or _likely_encoding(data[max(0, at - SAMPLE) : at + SAMPLE])
     try:
         return data.decode(encoding), encoding.lower()
     except (UnicodeDecodeError, LookupError) as error:
         told = "encoding:" if stated else "likely"
         raise Reject("not utf-8 nor any known encoding", f"{told} {encoding}, but {error}") from error
+
+
+def wide(data: bytes) -> str:
+    """
+    Tell UTF-16 and UTF-32 that have no byte-order mark by their first bytes; "" where it is neither.
+
+    They hold the NULs that text in no other encoding has, and read as text in one byte order only.
+    """
+    sample = data[:WIDE_SAMPLE]
+    bare = sample.replace(b"\0", b"")
+    if len(bare) == len(sample) or (PRINTABLE.fullmatch(bare) and len(sample) < 1.9 * len(bare)):
+        return ""  # no NUL, or a few in a plain text
+    likely: dict[str, int] = {}
+    for encoding in WIDE:
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(sample)
+        except UnicodeDecodeError:
+            continue
+        ascii_signs = sum(sign < "\x80" for sign in text)
+        if ascii_signs and not any(unicodedata.category(sign) in NO_TEXT for sign in set(text) - LAYOUT):
+            likely[encoding] = ascii_signs
+    return max(likely, key=lambda encoding: likely[encoding], default="")
 
 
 def _likely_encoding(data: bytes) -> str:

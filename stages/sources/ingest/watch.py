@@ -29,6 +29,7 @@ from datagen.stages.sources.ingest.record import File, Limits
 
 POLL_SECONDS = 0.1  # between looks at the child's memory and time
 START_SECONDS = 120.0
+CRASH_SECONDS = 5.0  # from a broken connection to the end of the process
 IDLE_SHARE = 5  # times the limit of time, by the clock: what waits for the disk or a busy machine is no hang
 KEPT_SHARE = 0.5  # of the memory limit: a child that holds more after a task is ended
 START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
@@ -110,15 +111,23 @@ class Child:
                 raise ChildEnded("took too long", f"over {seconds:g} seconds; see stages.ingest.seconds")
             if rss > megabytes * 1e6:
                 self._process.kill()
-                raise ChildEnded("out of memory", f"over {megabytes} MB; see stages.ingest.memory_mb")
+                raise self._out_of_memory()
         return self._connection.recv_bytes()
+
+    def _out_of_memory(self) -> ChildEnded:
+        return ChildEnded("out of memory", f"over {self.limits.memory_mb} MB; see stages.ingest.memory_mb")
 
     def _rss(self) -> int:
         return int(self._process_info.memory_info().rss)
 
     def _crashed(self) -> ChildEnded:
-        self._process.kill()
-        status = self._process.wait()
+        try:
+            status = self._process.wait(CRASH_SECONDS)  # it may not have ended quite
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if status == child.OUT_OF_MEMORY:
+            return self._out_of_memory()
         name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         return ChildEnded("reader crashed", f"the process that read it ended with {name}")
 

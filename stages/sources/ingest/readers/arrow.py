@@ -1,6 +1,7 @@
 """Arrow and Feather files and the parts of Hugging Face dataset folders: one document a row."""
 
 from collections.abc import Iterator
+from typing import IO
 
 import pyarrow as pa
 
@@ -10,13 +11,33 @@ from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.record import File, Record
 
 ROWS = 256  # turned into values at once
+CONTINUED = b"\xff\xff\xff\xff"
 MAGIC = b"ARROW1"  # of the file format; a stream begins with its schema's length
 
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a row."""
     with file.seekable() as stream:
+        _check_stream(stream)
         yield from documents(rows_of(_batches(stream)), file)
+
+
+def _check_stream(stream: IO[bytes]) -> None:
+    """
+    See that the length that a stream begins with is in the file: as much memory is asked for.
+
+    Raises
+    ------
+    Reject
+        When it is not: the file is something else, or cut off.
+    """
+    head, size = stream.read(8), stream.seek(0, 2)
+    stream.seek(0)
+    length = int.from_bytes(head[4:8] if head.startswith(CONTINUED) else head[:4], "little")
+    if head.startswith(b"FEA1"):
+        raise Reject("unreadable file", "Feather of version 1: write it anew, as version 2 or Parquet")
+    if not head.startswith(MAGIC) and not 0 < length < size:
+        raise Reject("unreadable file", f"it is no Arrow file: it begins with {head!r}")
 
 
 def _batches(stream: object) -> Iterator[pa.RecordBatch]:

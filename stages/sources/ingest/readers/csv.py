@@ -1,6 +1,8 @@
 """CSV and TSV: the first row names the fields, and each other row is a document."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -11,6 +13,7 @@ from datagen.stages.sources.ingest.lines import numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
 SEPARATORS = ",;\t|"
+STATED = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)  # a first line that spreadsheets write
 
 
 def read(file: File) -> Iterator[Record | Reject]:
@@ -25,10 +28,12 @@ def _rows(file: File) -> Iterator[tuple[int, Any]]:
     while header and not header.strip():
         header = next(lines, "")
     separator = "\t" if file.basename.lower().endswith(".tsv") else max(SEPARATORS, key=header.count)
+    if stated := STATED.fullmatch(header):
+        separator, header = stated[1], next(lines, "")
     names = [name.strip() for name in next(csv.reader(chain([header], lines), delimiter=separator), [])]
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise Reject("bad csv header", f"{file.name}: two columns are called {repeated!r}")
+    if repeated := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
+        raise Reject("bad csv header", f"{file.name}: two columns are called {repeated[0]!r}")
+    names = [name or f"column {at}" for at, name in enumerate(names, start=1)]
     rows = csv.reader(lines, delimiter=separator)
     try:
         for number, row in enumerate(rows, start=2):

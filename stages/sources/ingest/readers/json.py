@@ -11,6 +11,7 @@ from typing import Any
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents, has
+from datagen.stages.sources.ingest.readers import jsonl
 from datagen.stages.sources.ingest.record import File, Record
 
 
@@ -20,8 +21,19 @@ def read(file: File) -> Iterator[Record | Reject]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if _is_lines(text):
+            yield from jsonl.read(file)
+            return
         raise Reject("bad json", f"{file.name}: {error}") from error
     yield from documents(enumerate(_records(value, file.given.path_of("text")), start=1), file)
+
+
+def _is_lines(text: str) -> bool:
+    """Tell JSON lines, which many call .json, by the first: an object by itself."""
+    try:
+        return isinstance(json.loads(text.lstrip().partition("\n")[0]), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _records(value: Any, text: str) -> list[Any]:

@@ -9,7 +9,7 @@ from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.lines import numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
-BLANKS = " \t\r\n\v\f"
+BLANKS = " \t\r\n\v\f\x1e"  # RFC 7464 begins a record with the last
 
 
 def read(file: File) -> Iterator[Record | Reject]:
@@ -21,7 +21,7 @@ def _objects(file: File) -> Iterator[tuple[int, Any]]:
     for number, line in numbered_lines(file):
         if isinstance(line, Reject):
             yield number, line
-        elif line.strip(BLANKS):
+        elif line := line.strip(BLANKS):
             try:
                 fields = json.loads(line)
             except (ValueError, RecursionError) as error:  # not JSON, nested too deep

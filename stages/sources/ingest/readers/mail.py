@@ -79,7 +79,11 @@ def _body(letter: EmailMessage) -> str:
         return ""
     data = part.get_payload(decode=True)
     stated = part.get_content_charset("") if isinstance(part, EmailMessage) else ""
-    text, _ = decode(data if isinstance(data, bytes) else b"", stated or "")
+    data = data if isinstance(data, bytes) else b""
+    try:
+        text, _ = decode(data, stated or "")
+    except Reject:  # letters state wrong ones
+        text, _ = decode(data)
     if part.get_content_subtype() == "html":
         return read_webpage(text, whole=True)[0]
     return SIGNATURE.sub("", text.replace("\r\n", "\n"))

@@ -67,7 +67,7 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     Raises
     ------
     Reject
-        When the page is an index: links, and hardly anything else.
+        When the page is an index: links, and hardly anything else; or it is nested too deep to be read.
     """
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
     page = TOO_MANY.sub(r"<\1>", NOT_XML.sub("", page))
@@ -85,7 +85,10 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     _join_lines(body)
     _raise_powers(body)
     cleaned = etree.tostring(body, encoding="unicode", method="html", with_tail=False)
-    return _without_repeated_headings(convert(cleaned, MARKDOWN).content or ""), title
+    text = _without_repeated_headings(convert(cleaned, MARKDOWN).content or "")
+    if not text and any(error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in parser.error_log):
+        raise Reject("nested too deep", "no text stands outside of elements that hold hundreds of others")
+    return text, title
 
 
 def _drop_permalinks(body: html.HtmlElement) -> None:

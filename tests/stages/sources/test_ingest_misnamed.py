@@ -1,0 +1,203 @@
+"""What a file is called, and what it says of its encoding or form, may be wrong: its content tells."""
+
+import gzip
+import json
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.sources.ingest.record import decode, wide
+from tests.stages.sources.ingest.test_readers import docx, opendocument, paragraph, pptx
+from tests.support.corpora import ingested, only, reasons, write
+from tests.support.pdf import lines, write_pdf
+
+TEXT = "The keeper wound the clock at dusk."
+PAGE = f"<!DOCTYPE html><html><head><title>Lamps</title></head><body><p>{TEXT}</p></body></html>"
+WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+
+
+def parquet():
+    stream = BytesIO()
+    pq.write_table(pa.table({"text": [TEXT]}), stream)
+    return stream.getvalue()
+
+
+# Endings
+
+
+@pytest.mark.parametrize(
+    "ending", [".txt", ".md", ".csv", ".jsonl", ".json", ".docx", ".xlsx", ".bin", ".py"]
+)
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("pdf", write_pdf([lines([TEXT])])),
+        ("parquet", parquet()),
+        ("rtf", f"{{\\rtf1\\ansi {TEXT}}}".encode()),
+        ("html", PAGE.encode()),
+        ("docx", docx(paragraph(TEXT))),
+        ("pptx", pptx()),
+    ],
+)
+def test_content_tells_a_format_against_the_ending(tmp_path, ending, form, data):
+    write(tmp_path, f"a{ending}", data)
+    if (form, ending) == ("html", ".py"):  # a page may be part of a program
+        form = "code"
+    assert only(tmp_path, f"a{ending}")["format"] == form
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "A PDF begins with %PDF-1.7, and a page with <html>."),
+        ("b.md", "# Pages\n\n.TH is a macro.\n\n.TH X 1\n"),
+        ("c.xml", PAGE),
+    ],
+)
+def test_a_text_about_a_format_is_a_text(tmp_path, name, text):
+    write(tmp_path, name, text)
+    assert only(tmp_path, name)["format"] in ("text", "markdown", "xml")
+
+
+def test_an_open_document_keeps_its_reader_without_the_member_that_names_it(tmp_path):
+    write(tmp_path, "a.odt", opendocument(f"<office:text><text:p>{TEXT}</text:p></office:text>"))
+    assert only(tmp_path, "a.odt")["text"] == TEXT
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.parquet", "a.pdf", "a.weights", "a.jsonl.gz"])
+def test_a_pointer_of_git_lfs_is_not_read_as_the_file(tmp_path, name):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12345\n"
+    write(tmp_path, name, gzip.compress(pointer) if name.endswith(".gz") else pointer)
+    _, gone = ingested(tmp_path, name)
+    assert reasons(gone) == {name: "not fetched"} and "git lfs pull" in gone[0]["detail"]
+
+
+def test_json_lines_in_a_json_file_are_read(tmp_path):
+    rows = [{"id": "a", "text": TEXT}, {"id": "b", "text": f"{TEXT} Again."}]
+    write(tmp_path, "a.json", "\n".join([*map(json.dumps, rows), "{broken"]))
+    kept, gone = ingested(tmp_path, "a.json")
+    assert set(kept) == {"a.json#a", "a.json#b"} and reasons(gone) == {"a.json": "bad json line"}
+
+
+def test_records_may_begin_with_a_record_separator(tmp_path):
+    write(tmp_path, "a.jsonl", "".join(f"\x1e{json.dumps({'id': n, 'text': TEXT})}\n" for n in range(2)))
+    assert set(ingested(tmp_path, "a.jsonl")[0]) == {"a.jsonl#0", "a.jsonl#1"}
+
+
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+@pytest.mark.parametrize(
+    "text", [TEXT, "Смотритель завёл часы.\n" * 9, "灯台は岬の上に立つ。\n" * 9, "Où naît “l’été” ?"]
+)
+def test_wide_text_without_a_mark_is_told(encoding, text):
+    assert decode(text.encode(encoding)) == (text, encoding)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(TEXT.encode() * 99),
+        parquet(),
+        b"\0" * 5000,
+        TEXT.encode(),
+        b"\0".join(TEXT.encode().split() * 9),
+        b"",
+    ],
+)
+def test_binary_data_and_plain_text_are_not_wide(data):
+    assert wide(data) == ""
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])
+def test_wide_records_without_a_mark_are_read(tmp_path, encoding, name):
+    text = f"id,text\n1,Où {TEXT}\n" if name == "a.csv" else json.dumps({"id": 1, "text": f"Où {TEXT}"})
+    write(tmp_path, name, text.encode(encoding))
+    assert ingested(tmp_path, name)[0][f"{name}#1"]["text"] == f"Où {TEXT}"
+
+
+def test_text_of_two_encodings_is_not_read_with_wrong_letters():
+    french = (
+        "Le gardien a remonté l'horloge à la tombée de la nuit. Été déjà passé, où naîtra l'âme française? "
+    )
+    with pytest.raises(Reject, match="mixed encodings"):
+        decode(french.encode() + french.encode("latin-1") * 9)
+    assert decode(french.encode("latin-1") * 9)[0] == french * 9
+
+
+def test_iso_2022_is_told_from_the_colours_of_a_terminal():
+    japanese = "灯台の守り人は夕暮れに時計を巻いた。" * 5
+    assert decode(japanese.encode("iso-2022-jp"))[0] == japanese
+    assert decode("\x1b[31mété\x1b[0m".encode()) == ("\x1b[31mété\x1b[0m", "utf-8")
+
+
+def test_a_letter_that_states_an_unknown_encoding_is_read(tmp_path):
+    letter = f"From: a@b\nSubject: Lamps\nContent-Type: text/plain; charset=klingon\n\n{TEXT} Où?"
+    write(tmp_path, "a.eml", letter)
+    assert only(tmp_path, "a.eml")["text"] == f"{TEXT} Où?"
+
+
+def test_a_page_nested_too_deep_to_be_read_is_not_called_empty(tmp_path):
+    write(tmp_path, "a.html", f"{'<div>' * 20_000}<p>{TEXT}</p>")
+    write(tmp_path, "b.html", f"{'<div>' * 200}<p>{TEXT}</p> &bogus; <b></i>")
+    kept, gone = ingested(tmp_path, "*.html")
+    assert set(kept) == {"b.html"} and reasons(gone) == {"a.html": "nested too deep"}
+
+
+# Tables
+
+
+def test_a_csv_may_state_its_separator_and_leave_columns_unnamed(tmp_path):
+    write(tmp_path, "a.csv", f"sep=;\nid;text;;\n1;{TEXT};;x\n")
+    row = ingested(tmp_path, "a.csv")[0]["a.csv#1"]
+    assert row["text"] == TEXT and json.loads(row["metadata"]) == {"column 3": "", "column 4": "x"}
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_of_columns_with_one_name_all_are_kept(tmp_path, name):
+    table = pa.Table.from_arrays([pa.array([TEXT]), pa.array([1]), pa.array([2])], ["text", "n", "n"])
+    stream = BytesIO()
+    if name == "a.parquet":
+        pq.write_table(table, stream)
+    else:
+        with pa.ipc.new_file(stream, table.schema) as out:
+            out.write_table(table)
+    write(tmp_path, name, stream.getvalue())
+    assert {"n": 1, "n (2)": 2}.items() <= json.loads(only(tmp_path, name)["metadata"]).items()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (TEXT.encode(), "no Arrow file"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"x" * 99, "no Arrow file"),
+        (b"FEA1" + b"\0" * 99, "version 1"),
+        (b"", "no Arrow file"),
+    ],
+)
+def test_what_is_no_arrow_file_is_called_so(tmp_path, data, said):
+    write(tmp_path, "a.arrow", data)
+    _, gone = ingested(tmp_path, "a.arrow")
+    assert reasons(gone) == {"a.arrow": "unreadable file"} and said in gone[0]["detail"]
+
+
+# Front matter
+
+
+def test_front_matter_may_not_grow_with_aliases_of_a_long_text(tmp_path):
+    header = f"a: &a {'x' * 30_000}\nb: [{','.join(['*a'] * 9000)}]"
+    write(tmp_path, "a.md", f"---\n{header}\n---\n\n{TEXT}")
+    row = only(tmp_path, "a.md")
+    assert row["text"] == TEXT and "64,000 characters" in json.loads(row["metadata"])["front_matter"]
+
+
+@pytest.mark.parametrize("header", ["date = 2024-02-30", "x = " + "[" * 2000 + "]" * 2000])
+def test_toml_that_cannot_be_read_is_no_part_of_the_text(tmp_path, header):
+    write(tmp_path, "a.md", f"+++\n{header}\n+++\n\n{TEXT}")
+    row = only(tmp_path, "a.md")
+    assert row["text"] == TEXT and "unreadable" in json.loads(row["metadata"])["front_matter"]
