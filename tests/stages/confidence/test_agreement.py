@@ -18,7 +18,7 @@ def folders(tmp_path_factory):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("models")
     words = sorted(
-        {word for pair in PAIRS for text in pair for word in text.lower().replace("?", " ?").split()}
+        {word for pair in PAIRS for text in pair[:3] for word in text.lower().replace("?", " ?").split()}
     )
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *words]))
     tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"))
@@ -57,8 +57,8 @@ def contradiction(model, tokenizer, place, premise, claim):
 @pytest.mark.parametrize(("name", "place"), [("first", 0), ("last", 2)])
 def test_nli_takes_the_label_by_its_name_and_reads_both_ways(folders, name, place):
     folder, model, tokenizer = folders
-    found = agree(find("nli", name, folder, ()), PAIRS)
-    for like, (question, answer, said) in zip(found, PAIRS[:3], strict=False):
+    found = agree(find("nli", name, folder), PAIRS)
+    for like, (question, answer, said, _) in zip(found, PAIRS[:3], strict=False):
         one, other = f"{question} {answer}", f"{question} {said}"
         both = contradiction(model, tokenizer, place, one, other) + contradiction(
             model, tokenizer, place, other, one
@@ -69,20 +69,20 @@ def test_nli_takes_the_label_by_its_name_and_reads_both_ways(folders, name, plac
 
 def test_a_model_without_such_a_label_is_refused(folders):
     with pytest.raises(UserError, match="no label for a contradiction; it has a, b, c"):
-        agree(find("nli", "none", folders[0], ()), PAIRS)
+        agree(find("nli", "none", folders[0]), PAIRS)
     with pytest.raises(UserError, match="cannot be loaded"):
-        agree(find("nli", "empty", folders[0], ()), PAIRS)
+        agree(find("nli", "empty", folders[0]), PAIRS)
 
 
 def test_embeddings_of_the_same_words_agree_and_padding_does_not_count(folders):
-    found = agree(find("embedding", "first", folders[0], ()), PAIRS)
+    found = agree(find("embedding", "first", folders[0]), PAIRS)
     assert found[0] == pytest.approx(1, abs=1e-5) and found[1] < 1 and found[2] < 1
-    alone = agree(find("embedding", "first", folders[0], ()), PAIRS[2:3])
+    alone = agree(find("embedding", "first", folders[0]), PAIRS[2:3])
     assert found[2] == pytest.approx(alone[0], abs=1e-5)
 
 
 def test_words_are_compared_in_both_directions():
-    like = find("lexical", "", None, ())
+    like = find("lexical", "", None)
     whole, part = "Gustave Eiffel", "Gustave"
     assert list(agree(like, [Pair("?", whole, whole), Pair("?", whole, "Louis Pasteur")])) == [1, 0]
     assert agree(like, [Pair("?", whole, part)]) == agree(like, [Pair("?", part, whole)]) < 1

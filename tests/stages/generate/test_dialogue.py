@@ -17,6 +17,7 @@ from datagen.stages.generate.dialogue import stage as dialogue
 from datagen.stages.generate.dialogue.steer import answers_after_all, refusal_signs
 from datagen.stages.generate.dialogue.steer import stage as steer
 from datagen.stages.handoff.handoff.configurations import of_split
+from datagen.stages.shared.language.rules import language_of
 from tests.support.asked import ask
 from tests.support.rows import example, measured, put_through
 
@@ -376,7 +377,7 @@ SIGNS = refusal_signs(load("dialogues/declines"), load("dialogues/topics"))
 @pytest.mark.parametrize("kinds", [["rule"], ["abrupt", "gradual", "persuasive"]])
 def test_no_redirect_of_ours_is_taken_for_an_answer(kinds):
     said = [turn["content"] for turn in spoken(written(without=0, kinds=kinds)[0], "redirect")]
-    assert not any(answers_after_all(text, "Who made the hive?", SIGNS) for text in said)
+    assert not any(answers_after_all(text, "Who made the hive?", SIGNS, language_of("en")) for text in said)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +393,7 @@ def test_no_redirect_of_ours_is_taken_for_an_answer(kinds):
     ],
 )
 def test_what_counts_as_an_answer(said, answered):
-    assert answers_after_all(said, "Who made the hive?", SIGNS) == answered
+    assert answers_after_all(said, "Who made the hive?", SIGNS, language_of("en")) == answered
 
 
 @pytest.fixture(scope="module")
