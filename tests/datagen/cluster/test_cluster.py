@@ -282,7 +282,9 @@ def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
     def generate(who, number, ended):
         requests = [(f"{who}{n}", Request(who, [], "", "", "")) for n in range(number)]
         try:
-            ended[who] = room.generate(who, spec, Identity("m", ""), requests, journal.append)
+            ended[who] = room.generate(
+                who, spec, Identity("m", ""), requests, journal.append, lambda *_: None, lambda _: None
+            )
         except BaseException as error:
             ended[who] = error
 
