@@ -2,7 +2,9 @@
 
 import codecs
 import io
+import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -66,6 +68,15 @@ class Limits:
     def document_bytes(self) -> int:
         """`document_mb` in bytes."""
         return self.document_mb * 1_000_000
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a file that may have become something else since it was found: a pipe would block its reader."""
+    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise Reject("not a file", "it is a pipe, a device or a folder now, and was a file when it was found")
+    return stream
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,7 @@ class File:
 
     def open(self) -> IO[bytes]:
         """Open it for reading from the front, decompressed; what grows without bound raises `Reject`."""
-        stream: IO[bytes] = self.opener() if self.opener else self.path.open("rb")
+        stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
         return decompressed(stream, self.compression, self.size) if self.compression else stream
 
     def seekable(self) -> IO[bytes]:

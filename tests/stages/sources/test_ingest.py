@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
+from datagen.request import Reject
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import decode, normalise
@@ -328,7 +329,6 @@ def test_a_list_of_definitions_with_links_is_no_furniture():
         "plain & simple",
         "<p>one<p>two",
         "<?xml version='1.0' encoding='ascii'?><p>é</p>",
-        "<div>" * 3000 + "deep",
         "<html></html>",
         "<frameset><frame src=x></frameset>",
     ],
@@ -336,6 +336,12 @@ def test_a_list_of_definitions_with_links_is_no_furniture():
 def test_odd_pages_do_not_fail(page):
     text, title = read_webpage(page)
     assert isinstance(text, str) and isinstance(title, str)
+
+
+def test_a_page_that_is_nested_too_deep_to_give_any_text_is_refused_with_its_reason():
+    with pytest.raises(Reject) as refused:
+        read_webpage("<div>" * 3000 + "deep")
+    assert refused.value.reason == "nested too deep"
 
 
 @given(st.text(alphabet="<>/abpdivtrh1 ='\"&;-!\n", max_size=200))

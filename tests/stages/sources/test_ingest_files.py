@@ -179,3 +179,17 @@ def test_tasks_are_balanced_by_count_as_well_as_by_size(tmp_path):
 def test_the_documentation_lists_the_formats():
     page = (Path(__file__).parents[3] / "docs/documents.md").read_text(encoding="utf-8")
     assert f"-->\n\n{table()}\n<!--" in page
+
+
+def test_a_file_that_becomes_a_pipe_or_vanishes_before_it_is_read_is_dropped(tmp_path):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        write(tmp_path, f"docs/{name}", f"Words of {name}.")
+    running, options = context(tmp_path, "docs"), ingest.Options(seconds=5)
+    tasks = ingest.plan(options, running)
+    (tmp_path / "docs/a.txt").unlink()
+    os.mkfifo(tmp_path / "docs/a.txt")
+    (tmp_path / "docs/b.txt").unlink()
+    parts = [part for task in tasks for part in ingest.read(task, options, running)]
+    reasons = {row["source"]: row["reason"] for part in parts for row in part.dropped.to_pylist()}
+    assert reasons == {"docs/a.txt": "not a file", "docs/b.txt": "unreadable file"}
+    assert [row["source"] for part in parts for row in part.kept.to_pylist()] == ["docs/c.txt"]
