@@ -18,7 +18,7 @@ from datagen.recipe.registry import find_stage, installed_stages
 from datagen.prompt import load
 from datagen.recipe.model import Recipe, json_schema
 assert datagen.__file__.startswith(sys.argv[1]), datagen.__file__
-assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 20
+assert len(Recipe(name="x", corpus=[{"path": "docs"}]).line()) == 19
 assert all(find_stage(name) for name in installed_stages())
 assert load("judges/p_true").hash
 assert json_schema()
