@@ -70,9 +70,13 @@ class Limits:
         return self.document_mb * 1_000_000
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _open_regular(path: Path) -> IO[bytes]:
     """Open a file that may have become something else since it was found: a pipe would block its reader."""
-    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115
+    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
         raise Reject("not a file", "it is a pipe, a device or a folder now, and was a file when it was found")
