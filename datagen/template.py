@@ -24,6 +24,7 @@ from datagen.errors import UserError
 
 STEPS = 1_000_000  # turns of loops and calls in one rendering
 LARGEST = 10_000_000  # a number, the letters of a text or the items of a list that a template makes
+LARGEST_NUMBER = 10**18
 WRITTEN = 100_000_000  # letters of one rendering
 COUNTER = "steps taken"  # among the values; no template can write this name
 PADDING = (
@@ -101,6 +102,10 @@ def _size(operator_: str, left: Any, right: Any) -> float:
     combine: Callable[[Any, Any], Any] | None = {"*": operator.mul, "+": operator.add}.get(operator_)
     if combine is None:
         return 0
+    if isinstance(left, int | float) and isinstance(
+        right, int | float
+    ):  # a figure
+        return 0 if abs(combine(left, right)) < LARGEST_NUMBER else float("inf")
     lengths = (abs(value) if isinstance(value, int | float) else len(value) for value in (left, right))
     try:
         return float(combine(*lengths))

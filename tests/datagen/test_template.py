@@ -109,3 +109,9 @@ def test_a_prompt_defuses_what_it_inserts_and_escapes_nothing_but_that():
 def test_a_mistake_in_a_template_of_ours_is_no_error_of_the_user():
     with pytest.raises(UndefinedError):
         render_file("datagen.synthesizer", "card.md.j2", nothing=1)
+
+
+def test_figures_of_any_run_can_be_computed_but_no_number_grows_without_bound():
+    assert fill("{{ 1000 * tokens }}", "a file", tokens=50_000_000) == "50000000000"
+    with pytest.raises(UserError, match="gives more than"):
+        fill("{{ n * n }}", "a file", n=10**10)
