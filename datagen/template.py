@@ -102,9 +102,7 @@ def _size(operator_: str, left: Any, right: Any) -> float:
     combine: Callable[[Any, Any], Any] | None = {"*": operator.mul, "+": operator.add}.get(operator_)
     if combine is None:
         return 0
-    if isinstance(left, int | float) and isinstance(
-        right, int | float
-    ):  # a figure
+    if isinstance(left, int | float) and isinstance(right, int | float):  # a figure
         return 0 if abs(combine(left, right)) < LARGEST_NUMBER else float("inf")
     lengths = (abs(value) if isinstance(value, int | float) else len(value) for value in (left, right))
     try:
