@@ -141,7 +141,7 @@ class OpenAIModel(Section):
 
     engine: Literal["openai"]
     model: str = Field(description="The model's name on that server")
-    revision: str = Field("", description="Say another revision to have everything written anew")
+    revision: str = Field("", description="Change it to regenerate everything")
     base_url: str = Field(description="For example http://localhost:8000/v1")
     api_key_env: str = Field(
         "OPENAI_API_KEY",

@@ -204,7 +204,7 @@ class Retrial:
     """
     Which rejected requests are asked again, though nothing that we know of has changed.
 
-    A server may have been mended without our knowing: one request of each kind of rejection is asked, the
+    A server may have been fixed without our knowing: one request of each kind of rejection is asked, the
     shortest, and the others of its kind only when it is answered.
     """
 
@@ -224,8 +224,8 @@ class Retrial:
 
     def rest(self, answered: Set[str]) -> list[str]:
         """List the requests whose like was answered now; each once."""
-        mended = [kind for kind, keys in self._kinds.items() if keys[0] in answered]
-        return [key for kind in mended for key in self._kinds.pop(kind)[1:]]
+        answered_kinds = [kind for kind, keys in self._kinds.items() if keys[0] in answered]
+        return [key for kind in answered_kinds for key in self._kinds.pop(kind)[1:]]
 
 
 def kind_of(message: str) -> str:

@@ -172,7 +172,7 @@ def vote(vectors: Vectors, weights: Floats, neighbours: int, discount: float) ->
     free = np.ones(count, bool)
 
     def add_up(rows: Numbers) -> None:
-        """Add up anew, for else what was large once would drown what is small now."""
+        """Recompute the sum: updating it in place would lose precision."""
         of, first = had[rows], np.cumsum(had[rows]) - had[rows]
         place = np.arange(of.sum()) + np.repeat(starts[rows] - first, of)
         score[rows] = np.add.reduceat(strength[voters[place]], first)

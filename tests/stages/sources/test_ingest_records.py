@@ -120,7 +120,8 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(), VALUES))
 def test_metadata_of_any_values_is_json(value):
-    json.loads(written(value), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    read = json.loads(written(value), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert isinstance(read, dict)
 
 
 def test_metadata_that_contains_itself_ends():
