@@ -134,8 +134,19 @@ def allot(
                 f"mix: too little for a mixture of {total:,}: {missing}. Lower total, change the shares, add "
                 "data, or say shortage: fill to have the other parts fill its place"
             )
+    taken = _filled(asked, list(cells), available, size)
+    return _rows(ledger, free, weights, of_row, taken, size)
+
+
+Key = tuple[int, str]
+
+
+def _filled(
+    asked: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws, size: float
+) -> dict[tuple[int, Key], float]:
+    """Take each part's share of the size; where parts fall short, the others fill their place."""
     wanted = {key: share * size for key, share in asked.items()}
-    taken, short = _fill(wanted, list(cells), available)
+    taken, short = _fill(wanted, cells, available)
     while short:  # and shortage is fill
         whole = [key for key in wanted if key not in short and asked[key] > 0]
         lack = sum(short.values())
@@ -145,11 +156,8 @@ def allot(
             break
         for key in whole:
             wanted[key] += lack * asked[key] / base
-        taken, short = _fill(wanted, list(cells), available)
-    return _rows(ledger, free, weights, of_row, taken, size)
-
-
-Key = tuple[int, str]
+        taken, short = _fill(wanted, cells, available)
+    return taken
 
 
 def _fill(
