@@ -13,6 +13,7 @@ from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import told
+from datagen.yaml_loader import Loader
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -164,7 +165,7 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         if not equals:
             raise UserError(f"--set {pair}: write it as KEY=VALUE")
         try:
-            overrides[key] = yaml.safe_load(value)
+            overrides[key] = yaml.load(value, Loader)
             json.dumps(overrides[key], default=str)  # refuses what holds itself
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             why = getattr(error, "problem", None) or "it cannot be read"
