@@ -22,10 +22,11 @@ A stage is found by name through the entry point group ``datagen.stages``, or in
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
 
 from datagen.context import NOBODY, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
@@ -41,7 +42,6 @@ __all__ = [
     "Options",
     "Outcome",
     "Partitions",
-    "Source",
     "SourceStage",
     "Stage",
     "WholeStage",
@@ -54,6 +54,12 @@ class Options(BaseModel):
     """What a recipe may set for a stage. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
+SourceT = TypeVar("SourceT", default=Any)  # what one task of a source stage reads: something picklable
+VerdictT = TypeVar("VerdictT", default=Outcome)  # what a stage that sees all partitions says of each
+NO_OPTIONS = cast("type[Any]", Options)  # of a stage that declares none
 
 
 class Partitions:
@@ -78,11 +84,8 @@ class Partitions:
         return (reader(names) for reader in self.readers)
 
 
-Source = Any  # what one task of a source stage reads: something picklable
-
-
 @dataclass(frozen=True)
-class SourceStage:
+class SourceStage(Generic[OptionsT, SourceT]):
     """
     Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
 
@@ -92,30 +95,30 @@ class SourceStage:
 
     name: str
     summary: str
-    plan: Callable[[Any, Context], Sequence[Source]]
-    read: Callable[[Source, Any, Context], Iterator[Outcome]]
+    plan: Callable[[OptionsT, Context], Sequence[SourceT]]
+    read: Callable[[SourceT, OptionsT, Context], Iterator[Outcome]]
     gives: str = "documents"
     takes: str = ""
-    options: type[Options] = Options
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    check: Callable[[Mapping[str, int], Any, Context], None] | None = None
+    check: Callable[[Mapping[str, int], OptionsT, Context], None] | None = None
 
 
 @dataclass(frozen=True)
-class MapStage:
+class MapStage(Generic[OptionsT]):
     """Turns each partition into an outcome, by itself."""
 
     name: str
     summary: str
     takes: str
     gives: str
-    apply: Callable[[pa.Table, Any, Context], Outcome]
-    options: type[Options] = Options
+    apply: Callable[[pa.Table, OptionsT, Context], Outcome]
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()  # examples of these kinds only; others pass by. Empty: all
 
 
 @dataclass(frozen=True)
-class ModelStage:
+class ModelStage(Generic[OptionsT]):
     """
     Asks a model about each partition and reads its answers.
 
@@ -128,17 +131,17 @@ class ModelStage:
     summary: str
     takes: str
     gives: str
-    ask: Callable[[pa.Table, Any, Context], Iterable[Request]]
-    read: Callable[[pa.Table, Answers, Any, Context], Outcome]
+    ask: Callable[[pa.Table, OptionsT, Context], Iterable[Request]]
+    read: Callable[[pa.Table, Answers, OptionsT, Context], Outcome]
     role: str = "generator"
-    options: type[Options] = Options
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    follow: Callable[[pa.Table, Answers, Any, Context], Iterable[Request]] | None = None
-    prepare: Callable[[Partitions, Any, Context], Any] | None = None
+    follow: Callable[[pa.Table, Answers, OptionsT, Context], Iterable[Request]] | None = None
+    prepare: Callable[[Partitions, OptionsT, Context], OptionsT] | None = None
 
 
 @dataclass(frozen=True)
-class WholeStage:
+class WholeStage(Generic[OptionsT, VerdictT]):
     """
     Decides with all partitions in view; `run` yields one outcome per partition, in order.
 
@@ -150,10 +153,10 @@ class WholeStage:
     summary: str
     takes: str
     gives: str
-    run: Callable[[Partitions, Any, Context], Iterable[Any]]
-    options: type[Options] = Options
+    run: Callable[[Partitions, OptionsT, Context], Iterable[VerdictT]]
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    apply: Callable[[pa.Table, Any, Any, Context], Outcome] | None = None
+    apply: Callable[[pa.Table, VerdictT, OptionsT, Context], Outcome] | None = None
 
 
-Stage = SourceStage | MapStage | ModelStage | WholeStage
+Stage = SourceStage[Any, Any] | MapStage[Any] | ModelStage[Any] | WholeStage[Any, Any]
