@@ -1,1 +1,1 @@
-"""Phase 8: the mixture, its splits, and the data set that trainers load."""
+"""Phase 8: the mixture, its splits, and the dataset that trainers load."""

@@ -1,8 +1,8 @@
 """
-A hand-off where `datasets` can load it.
+Make a hand-off available under a path that `datasets` can load.
 
-`datasets` reads a path as a pattern and as a chain of file systems, so it loads nothing from a folder with
-brackets, stars or ``::`` on its way. Such a hand-off is checked in a folder of another name.
+`datasets` interprets a path as a glob pattern and as a chain of file systems, so it loads nothing from a path
+with brackets, stars or ``::``. Such a hand-off is checked in a temporary folder.
 """
 
 import logging
@@ -21,13 +21,13 @@ PLAIN = re.compile(r"(?!.*::)(?!.*://)[^\[\]{}*?!\\#%&<>|\x00-\x1f]*")
 
 @contextmanager
 def loadable(folder: Path) -> Iterator[Path]:
-    """Give the folder itself, or one of a plain name with the same files as long as the block lasts."""
+    """Yield the folder itself, or a temporary one with a plain name and the same files."""
     if PLAIN.fullmatch(str(folder)):
         yield folder
         return
     log.warning(
-        f"{str(folder.parent)!r} has characters that the library datasets takes for a pattern: move the "
-        "hand-off to a folder of another name before training"
+        f"{str(folder.parent)!r} contains characters that the library datasets interprets as a pattern: move "
+        "the hand-off to a folder with another name before training"
     )
     with tempfile.TemporaryDirectory(prefix="datagen-handoff-") as temporary:
         place = Path(temporary) / folder.name

@@ -1,10 +1,10 @@
 """
-General data of the user's own, replayed beside the domain's, so that training forgets less of what was there.
+Read the user's general data, to be mixed with the domain's data against catastrophic forgetting.
 
-JSON lines and Parquet, each row in one of the shapes that trainers know: ``text``; ``messages`` or
-``conversations``; ``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples
-of the task ``general``, by which `mix` gives them their share. Put the stage right before `mix`: they are
-then neither scored nor filtered.
+JSON lines and Parquet, each row in a format that trainers know: ``text``; ``messages`` or ``conversations``;
+``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples of the task
+``general``, by which `mix` selects them. Put the stage directly before `mix`, so that they are neither scored
+nor filtered.
 """
 
 import gzip
@@ -24,34 +24,34 @@ from datagen.schema import chat, content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
 
 TASK = "general"
-ROWS = 5_000  # of a partition
+ROWS = 5_000  # rows per partition
 ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".parquet")
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 Record: TypeAlias = Any
 
 
 class Options(datagen.stage.Options):
-    """Which files, and how much of them."""
+    """The files, and the share of their rows to read."""
 
     path: list[str] = Field(min_length=1, description="Files or folders; relative to the recipe")
-    share: float = Field(1, gt=0, le=1, description="Share of the rows that is read, drawn by hash")
+    share: float = Field(1, gt=0, le=1, description="Share of the rows to read, sampled by hash")
 
 
 def plan(options: Options, context: Context) -> list[Path]:
-    """List the files, one a task."""
+    """List the files, one per task."""
     files: list[Path] = []
     for name in options.path:
         path = (context.folder / name).resolve()
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        good = [file for file in found if file.is_file() and file.name.endswith(ENDINGS)]
-        if not good:
+        candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
+        readable = [file for file in candidates if file.is_file() and file.name.endswith(ENDINGS)]
+        if not readable:
             raise UserError(f"{context.stage}.path: {name} has no file that ends in {', '.join(ENDINGS)}")
-        files += good
+        files += readable
     return files
 
 
 def read(file: Path, options: Options, context: Context) -> Iterator[Outcome]:
-    """Read a file, some thousand rows at a time."""
+    """Read a file in batches of some thousand rows."""
     seed, records = str(context.seed), enumerate(_records(file))
     while batch := list(islice(records, ROWS)):
         builder = Builder("examples", context)
@@ -75,7 +75,7 @@ def read(file: Path, options: Options, context: Context) -> Iterator[Outcome]:
 
 
 def _records(file: Path) -> Iterator[Record]:
-    """Yield what a file holds row by row; a line that is not JSON, or a broken file's end, as a `Reject`."""
+    """Yield a file's rows; an invalid line, or an error that ends the file, as a `Reject`."""
     try:
         if file.suffix == ".parquet":
             for batch in pq.ParquetFile(file).iter_batches(1_000):
@@ -86,20 +86,20 @@ def _records(file: Path) -> Iterator[Record]:
                 if line.strip():
                     try:
                         yield json.loads(line)
-                    except ValueError as error:  # also what is not UTF-8
+                    except ValueError as error:  # includes invalid UTF-8
                         yield Reject("not JSON", str(error))
-    except (OSError, EOFError, ValueError) as error:  # pyarrow's errors are among them
+    except (OSError, EOFError, ValueError) as error:  # includes pyarrow's errors
         yield Reject("unreadable file", f"{file.name}: {error}")
 
 
 def example(record: Record) -> dict[str, Any]:
     """
-    Make the fields of an example of a record.
+    Convert a record to the fields of an example.
 
     Raises
     ------
     Reject
-        When it has none of the known shapes.
+        If it has none of the known formats.
     """
     if isinstance(record, Reject):
         raise record
@@ -115,24 +115,24 @@ def example(record: Record) -> dict[str, Any]:
             return _chat([*chat(before), {"role": "assistant", "content": after}])
         return _chat([*_turns(before), *_turns(after)])
     if isinstance(record.get("instruction"), str) and isinstance(record.get("output"), str):
-        asked = "\n\n".join(filter(None, (record["instruction"], record.get("input"))))
+        question = "\n\n".join(filter(None, (record["instruction"], record.get("input"))))
         system = record.get("system")
-        return _chat([*chat(asked, system=system), {"role": "assistant", "content": record["output"]}])
+        return _chat([*chat(question, system=system), {"role": "assistant", "content": record["output"]}])
     raise Reject("unknown shape", ", ".join(sorted(map(str, record))))
 
 
 def _turns(turns: Any) -> list[dict[str, str]]:
     try:
-        said = [(turn.get("role") or turn["from"], turn.get("content", turn.get("value"))) for turn in turns]
+        pairs = [(turn.get("role") or turn["from"], turn.get("content", turn.get("value"))) for turn in turns]
     except (AttributeError, KeyError, TypeError) as error:
         raise Reject("unknown shape", f"its turns: {error}") from error
-    if not all(isinstance(part, str) for turn in said for part in turn):
-        raise Reject("unknown shape", "a turn whose role or content is no text")
-    return [{"role": ROLES.get(role, role), "content": content} for role, content in said]
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise Reject("unknown shape", "a turn whose role or content is not text")
+    return [{"role": ROLES.get(role, role), "content": content} for role, content in pairs]
 
 
 def _chat(turns: list[dict[str, str]]) -> dict[str, Any]:
-    """Split a chat before its last answer; turns behind that are left out."""
+    """Split a chat before its last answer; drop the turns after it."""
     while turns and turns[-1]["role"] != "assistant":
         turns = turns[:-1]
     if len(turns) < 2:
@@ -148,7 +148,7 @@ def _chat(turns: list[dict[str, str]]) -> dict[str, Any]:
 
 stage = SourceStage(
     name="replay",
-    summary="read general data of your own, to be mixed in",
+    summary="read your own general data for the mixture",
     plan=plan,
     read=read,
     gives="examples",

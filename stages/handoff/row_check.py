@@ -1,9 +1,9 @@
 """
-Which rows a trainer can use, told before any trainer sees them.
+Check that rows can be trained on.
 
-Trainers accept what would train the wrong thing: swapped roles, an empty answer (they train the end token
-alone), an answer that is cut off with the end of an over-long row. So each row is checked here, and dropped
-with its reason.
+Trainers accept invalid rows: swapped roles, an empty answer (only the end token is trained), an answer
+truncated at the end of an overlong row. Each row is therefore checked here, and dropped with a reason if it
+is invalid.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from datagen.schema import KINDS
 from datagen.stages.handoff.tokenizer import Counts, Ruler, Tokenizer
 from datagen.stages.shared.checks.control import control_tokens_in
 
-# What a row of each kind must have for a trainer.
+# Required columns by kind.
 NEEDED = {
     "reading": ("text",),
     "instruction": ("prompt", "answer"),
@@ -24,22 +24,22 @@ NEEDED = {
     "preference": ("prompt", "answer", "rejected"),
 }
 SAID = ("text", "answer", "rejected")
-VISIBLE = r"[^\s\pZ\pC]"  # neither blank nor a control or formatting character
+VISIBLE = r"[^\s\pZ\pC]"  # neither white space nor a control or formatting character
 
 
 @dataclass
 class Checked:
     """
-    What the check found, one entry a row.
+    Results of the check, one entry per row.
 
     Parameters
     ----------
     reasons, details
-        Null for a row that can be trained on.
+        Null for a valid row.
     tokens
-        Of the longest sequence that the row trains; null where it is not counted.
+        Tokens of the row's longest sequence; null if not counted.
     trained
-        Of them those with a loss: all of a text, else the answer and its end token.
+        Tokens with a loss: all of a text, otherwise the answer and its end token.
     """
 
     reasons: pa.Array
@@ -72,7 +72,7 @@ def check(rows: pa.Table, ruler: Ruler) -> Checked:
 
 
 def lacking(rows: pa.Table) -> pa.ChunkedArray:
-    """Say of each row what it lacks to be trained on; null where it is complete."""
+    """Return what each row lacks for training; null for complete rows."""
     unknown = pc.invert(pc.is_in(rows["kind"], value_set=pa.array(KINDS, pa.string())))
     missing = pc.if_else(unknown, "no product for its kind", pa.scalar(None, pa.string()))
     for kind, needed in NEEDED.items():
@@ -86,7 +86,7 @@ def lacking(rows: pa.Table) -> pa.ChunkedArray:
 
 
 class _Findings:
-    """The first reason found against each row."""
+    """The first reason to drop each row."""
 
     def __init__(self, rows: int) -> None:
         self.reasons: list[str | None] = [None] * rows
@@ -110,7 +110,7 @@ def _same(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _check_turns(rows: pa.Table, findings: _Findings) -> None:
-    """An optional system message, then user and assistant in turn, the user last; none of them blank."""
+    """Require an optional system message, then user and assistant alternating, the user last; none blank."""
     prompts = rows["prompt"].combine_chunks()
     turns = pc.list_flatten(prompts)
     of = pc.list_parent_indices(prompts).to_numpy()
@@ -131,7 +131,7 @@ def _check_turns(rows: pa.Table, findings: _Findings) -> None:
 def _count(
     rows: pa.Table, places: Counts, tokenizer: Tokenizer, findings: _Findings, tokens: Counts, trained: Counts
 ) -> None:
-    """Count the tokens of complete rows into `tokens` and `trained`, at their places."""
+    """Count the tokens of complete rows and write them to `tokens` and `trained` at their `places`."""
     kinds = rows["kind"].to_numpy()
     texts = np.flatnonzero(kinds == "reading")
     tokens[places[texts]] = trained[places[texts]] = tokenizer.of_texts(rows["text"].take(texts).to_pylist())

@@ -1,4 +1,4 @@
-"""The target's tokenizer and chat template: how long a row is, and how much of it is trained."""
+"""Count a row's tokens, and those that are trained, with the target's tokenizer and chat template."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,24 +20,24 @@ from datagen.stages.shared.load_once import load_once
 Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
 
-UNBOUNDED = 10**9  # tokenizers without a length of their own say 10**30
+UNBOUNDED = 10**9  # tokenizers without a maximum length state 10**30
 
 
 @dataclass(frozen=True)
 class Ruler:
     """
-    Whose tokens are counted, and how many a row may have.
+    The tokenizer to count with, and the limits for rows.
 
     Parameters
     ----------
     model
-        Folder or hub id of the tokenizer; "" where tokens cannot be counted.
+        Folder or hub id of the tokenizer; "" if tokens cannot be counted.
     longest
-        Tokens of the longest row; None for no limit.
+        Maximum tokens per row; None for no limit.
     name
-        What the recipe calls the model.
+        Name of the model in the recipe.
     control
-        The control tokens of common families and of the recipe's models: no row may hold one.
+        Control tokens of common families and of the recipe's models, which no row may contain.
     """
 
     model: str
@@ -47,18 +47,18 @@ class Ruler:
 
     @property
     def tokenizer(self) -> "Tokenizer | None":
-        """The tokenizer, loaded once a process; None where tokens cannot be counted."""
+        """The tokenizer, loaded once per process; None if tokens cannot be counted."""
         return _load(self.model) if self.model else None
 
 
 class Tokenizer:
     """
-    Counts as trainers do: TRL's rules for text and for prompt and completion.
+    Counts tokens as trainers do, by TRL's rules for text and for prompt and completion.
 
     Parameters
     ----------
     tokenizer
-        One of transformers.
+        A tokenizer of transformers.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -67,7 +67,7 @@ class Tokenizer:
 
     @property
     def longest(self) -> int | None:
-        """The length that the tokenizer states, if it states one."""
+        """The maximum length that the tokenizer states, if any."""
         stated: int = self._tokenizer.model_max_length
         return stated if stated < UNBOUNDED else None
 
@@ -84,26 +84,26 @@ class Tokenizer:
         Returns
         -------
         tokens, trained, problems
-            Of each chat: all tokens; those of the answer and its end; why the template cannot render it.
+            For each chat: all tokens; tokens of the answer and its end; why the template cannot render it.
         """
-        shown, whole, problems = (
+        prompts_only, whole, problems = (
             [""] * len(prompts),
             [""] * len(prompts),
             list[str | None]([None] * len(prompts)),
         )
         for place, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
             try:
-                shown[place], whole[place] = self.render(prompt, answer)
-            except Exception as error:  # a template raises what it likes: jinja2's errors, its own, TypeError
+                prompts_only[place], whole[place] = self.render(prompt, answer)
+            except Exception as error:  # a template may raise anything: jinja2's errors, its own, TypeError
                 problems[place] = f"the chat template cannot render it: {error}"
                 continue
-            if not whole[place].startswith(shown[place]):
-                problems[place] = "the chat template writes the prompt differently before an answer"
+            if not whole[place].startswith(prompts_only[place]):
+                problems[place] = "the chat template renders the prompt differently before an answer"
         tokens = self._count(whole)
-        return tokens, tokens - self._count(shown), problems
+        return tokens, tokens - self._count(prompts_only), problems
 
     def render(self, prompt: Conversation, answer: str) -> tuple[str, str]:
-        """Write a prompt as it stands before its answer, and the whole chat; without a template, as text."""
+        """Render the prompt before an answer, and the whole chat; as plain text without a template."""
         messages = [dict(message) for message in prompt]
         if not self.has_template:
             before = "\n\n".join(message["content"] for message in messages) + "\n\n"
@@ -115,27 +115,27 @@ class Tokenizer:
     def _count(self, texts: Sequence[str], special: bool = False) -> Counts:
         if not texts:
             return np.zeros(0, np.int64)
-        read = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
-        return np.array([len(tokens) for tokens in read], np.int64)
+        ids = self._tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+        return np.array([len(tokens) for tokens in ids], np.int64)
 
 
 def ruler(model: str, longest: int | None, context: Context) -> Ruler:
     """
-    Decide whose tokens are counted and how many a row may have.
+    Choose the tokenizer and the length limit.
 
     Parameters
     ----------
     model
-        Whose tokenizer: ``bundled``, a folder or a hub's id; "": that of the recipe's target.
+        Model with the tokenizer: ``bundled``, a folder or a hub id; "": the recipe's target.
     longest
-        Tokens of the longest row; None: the target's ``max_model_len``, at most what its tokenizer states.
+        Maximum tokens per row; None: the target's ``max_model_len``, limited by its tokenizer's maximum.
     context
         The running stage: its name and the recipe.
 
     Raises
     ------
     UserError
-        When a tokenizer or a length was asked for and cannot be had.
+        If a tokenizer or a length is requested but not available.
     """
     target, control = context.models.role("target"), control_tokens(special_tokens(context.models))
     spec = VllmModel(model=model) if model else target
@@ -143,22 +143,22 @@ def ruler(model: str, longest: int | None, context: Context) -> Ruler:
         if model or longest:
             raise UserError(
                 f"{context.stage}: tokens cannot be counted without a tokenizer. Name one in {context.stage}"
-                ".tokenizer (a folder, a hub's id, or bundled) and install datagen[cpu] or datagen[gpu]"
+                ".tokenizer (a folder, a hub id, or bundled) and install datagen[cpu] or datagen[gpu]"
             )
         return Ruler("", None, spec.model, control)
-    found = Ruler(resolve(spec), longest, spec.model)
+    candidate = Ruler(resolve(spec), longest, spec.model)
     try:
-        stated = found.tokenizer.longest if found.tokenizer else None
+        stated = candidate.tokenizer.longest if candidate.tokenizer else None
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"{context.stage}: the tokenizer of {spec.model!r} cannot be loaded ({reason}). "
-            f"Name another in {context.stage}.tokenizer: a folder with a checkpoint, a hub's id, or bundled"
+            f"Name another in {context.stage}.tokenizer: a folder with a checkpoint, a hub id, or bundled"
         ) from error
     if longest is None:
         limits = [stated, None if model else spec.max_model_len]
         longest = min((limit for limit in limits if limit), default=None)
-    return Ruler(found.model, longest, spec.model, control)
+    return Ruler(candidate.model, longest, spec.model, control)
 
 
 @load_once

@@ -1,12 +1,13 @@
 """
-Write the rows in the shapes that trainers load, with a card and files to train with.
+Write the rows in the formats that trainers load, with a card and training files.
 
-Each row is checked first (`datagen.stages.handoff.row_check`). Each configuration (`.configurations`) is
-then a folder of Parquet files, with a folder for each split. The card's header names them for
-`datasets.load_dataset`, which is asked for each and must give back what was written. Only then does the
-folder take its name.
+Each row is checked first (`datagen.stages.handoff.row_check`). Each configuration (`.configurations`) becomes
+a folder of Parquet files, with a subfolder for each split. The card's header declares them for
+`datasets.load_dataset`, with which each is loaded and compared with what was written. Only then does the
+folder get its final name.
 
-A split without rows has no file and no place in the header: `datasets` (5.2) cannot load an empty one.
+A split without rows has no file and no entry in the header, because `datasets` (5.2) cannot load an empty
+one.
 """
 
 import shutil
@@ -33,7 +34,7 @@ from datagen.stages.handoff.row_check import check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
 from datagen.store.parquet import UNFINISHED, finish_folder, read_part, write_json, write_table
 
-PROMISES = "promises.json"  # beside the table: what is promised about the rows that are handed off
+PROMISES = "promises.json"  # stored with the table: what is promised about the rows of the hand-off
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
@@ -41,20 +42,20 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     measure = ruler(options.tokenizer, options.max_tokens, context)
     numbered = list(enumerate(partitions.readers))
     checked = context.each(partial(_check, measure, context.scratch), numbered)
-    beside = context.run_folder / f"{UNFINISHED}handoff"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    tally, shards = write(partitions, checked, beside, int(options.shard_mb * 1e6))
+    unfinished = context.run_folder / f"{UNFINISHED}handoff"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6))
     promises = stated(_good(partitions, checked), context)
     write_json(promises, context.output / PROMISES)
-    write_card(beside, tally, promises, measure, options, context)
-    trainers.write(beside, tally, measure, context)
-    with loadable(beside) as place:
+    write_card(unfinished, tally, promises, measure, options, context)
+    trainers.write(unfinished, tally, measure, context)
+    with loadable(unfinished) as place:
         check_load(place, tally.configurations, place.with_name(f"{UNFINISHED}handoff-cache"))
-    exports.write(beside, tally, options.also)
-    knowledge_test.write(beside, tally, context.recipe["name"])
-    write_manifest(beside, tally, shards, measure, context)
-    finish_folder(beside, context.run_folder / "handoff")
+    exports.write(unfinished, tally, options.also)
+    knowledge_test.write(unfinished, tally, context.recipe["name"])
+    write_manifest(unfinished, tally, shards, measure, context)
+    finish_folder(unfinished, context.run_folder / "handoff")
     if options.push:
         hub.push(context.run_folder / "handoff", options.push)
     for table, path in zip(partitions, checked, strict=True):
@@ -66,20 +67,20 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 
 def _good(partitions: Partitions, checked: list[Path]) -> Iterator[pa.Table]:
-    """Yield the rows of each partition that nothing speaks against."""
+    """Yield the valid rows of each partition."""
     for table, path in zip(partitions, checked, strict=True):
         yield table.filter(pc.is_null(read_part(path)["reason"]))
 
 
 def _check(measure: Ruler, scratch: Path, task: tuple[int, Any]) -> Path:
-    """Check a partition and write down what was found; return where."""
+    """Check a partition and write the results to a file; return its path."""
     number, reader = task
-    found = check(reader(None), measure)
+    result = check(reader(None), measure)
     columns = {
-        "reason": found.reasons,
-        "detail": found.details,
-        "tokens": found.tokens,
-        "trained_tokens": found.trained,
+        "reason": result.reasons,
+        "detail": result.details,
+        "tokens": result.tokens,
+        "trained_tokens": result.trained,
     }
     path = scratch / f"checked-{number:05d}.parquet"
     write_table(pa.table(columns), path)
@@ -89,7 +90,7 @@ def _check(measure: Ruler, scratch: Path, task: tuple[int, Any]) -> Path:
 def write(
     partitions: Partitions, checked: list[Path], folder: Path, full: int
 ) -> tuple[Tally, dict[tuple[str, str], list[Shard]]]:
-    """Write every row without a reason against it to its configurations; return what was written."""
+    """Write the valid rows to their configurations; return counts and files."""
     tally = Tally()
     shards: dict[tuple[str, str], Shards] = {}
     for table, path in zip(partitions, checked, strict=True):
@@ -111,7 +112,7 @@ def write(
 
 
 def _with_defaults(rows: pa.Table) -> pa.Table:
-    """Add what `mix` would have added where it was left out: all is training, in no order."""
+    """Add the columns of `mix` if the recipe has no such stage: all rows are training rows, unordered."""
     for name, value in (("split", pa.scalar("train")), ("order", pa.scalar(0, pa.int64()))):
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.repeat(value, len(rows)))
@@ -122,7 +123,7 @@ def _with_defaults(rows: pa.Table) -> pa.Table:
 
 stage = WholeStage(
     name="handoff",
-    summary="check the rows, write them in the shapes that trainers load, and load them back",
+    summary="check the rows, write them in the formats that trainers load, and verify that they load",
     takes="examples",
     gives="examples",
     run=run,

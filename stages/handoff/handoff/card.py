@@ -1,4 +1,4 @@
-"""The card of the hand-off: what a reader wants to know, under the header that hubs and `datasets` read."""
+"""The dataset card of the hand-off, with the header that hubs and `datasets` read."""
 
 import json
 from collections import Counter
@@ -23,12 +23,12 @@ from datagen.store.parquet import sync
 from datagen.template import render_file
 
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
-FEW = 30  # rows of a split under which its loss says little
+FEW = 30  # minimum rows of a split for a meaningful loss
 UNSTATED = "not stated"
-# What a stage of the line guarantees of every row, by the name of the stage that does it.
+# Stage -> what it guarantees for every row.
 GUARANTEES = {
-    "dedup": "No two rows are equal or nearly equal by their words (`dedup`).",
-    "semantic_dedup": "No two rows say the same in other words, as far as vectors tell (`semantic_dedup`).",
+    "dedup": "No two rows are equal or nearly equal in their words (`dedup`).",
+    "semantic_dedup": "No two rows are paraphrases, by embedding similarity (`semantic_dedup`).",
     "curate": "Rows with signs of broken text, repetition or leaked instructions were removed (`curate`).",
 }
 
@@ -44,12 +44,12 @@ def write_card(
     """
     Write ``README.md``.
 
-    Its header lists as configurations those that have rows, each with the splits that have some.
+    Its header lists the configurations and splits that have rows.
     """
     tasks: dict[str, dict[str, Counter[str]]] = {}
     for (configuration, task, split), count in sorted(tally.tasks.items()):
         tasks.setdefault(configuration, {}).setdefault(task, Counter())[split] = count
-    made = [one for one in CONFIGURATIONS if one.name in tasks]
+    made = [configuration for configuration in CONFIGURATIONS if configuration.name in tasks]
     values: dict[str, Any] = {
         "header": yaml.safe_dump(
             _header(tally, options, context), sort_keys=False, allow_unicode=True
@@ -79,7 +79,7 @@ def write_card(
 
 
 def _notices(context: Context) -> Iterator[tuple[str, str]]:
-    """What stages before this one say that a user must know: stage and line."""
+    """Yield the notices of earlier stages: stage and line."""
     for name in context.recipe.get("stages", {}):
         path = context.run_folder / "stages" / name / NOTICES
         if path.exists():
@@ -97,7 +97,7 @@ def _header(tally: Tally, options: Options, context: Context) -> dict[str, Any]:
         "tags": ["datagen", "synthetic"],
     }
     if names := tally.configurations:
-        ordered = [one.name for one in CONFIGURATIONS if one.name in names]
+        ordered = [configuration.name for configuration in CONFIGURATIONS if configuration.name in names]
         header["configs"] = [_config(name, tally.splits(name)) for name in ordered]
     return header
 
@@ -109,20 +109,20 @@ def _config(configuration: str, splits: list[str]) -> dict[str, object]:
 
 def _guarantees(measure: Ruler, context: Context) -> list[str]:
     always = [
-        "Every row loads with `datasets` as it was written; `manifest.json` has the SHA-256 of each shard.",
-        "Roles alternate and end in the assistant; no turn is blank; chosen and rejected differ.",
-        "A document's rows are all in training or all in validation.",
+        "Every row loads with `datasets` as written; `manifest.json` has the SHA-256 of each shard.",
+        "Roles alternate and end with the assistant; no turn is blank; chosen and rejected differ.",
+        "All rows of a document are in training or all in validation.",
     ]
     if measure.model:
         always += [
-            f"By the tokenizer of {measure.name}, every row fits into {measure.longest or 'any number of'} "
-            "tokens, has tokens with a loss, and holds no control token of the chat template.",
+            f"With the tokenizer of {measure.name}, every row fits into {measure.longest or 'any number of'} "
+            "tokens, has tokens with a loss, and contains no control token of the chat template.",
         ]
     used = {stage.name: options for _, stage, options in stages_of(context.recipe, context.folder)}
     always += [sentence for name, sentence in GUARANTEES.items() if name in used]
     if sets := getattr(used.get("decontaminate"), "against", ()):
         always.append(
-            f"Rows that share long runs of words with {len(sets)} test sets were removed (`decontaminate`)."
+            f"Rows that share long word n-grams with {len(sets)} test sets were removed (`decontaminate`)."
         )
     if getattr(used.get("calibrate"), "labels", None):
         always.append(
@@ -132,31 +132,31 @@ def _guarantees(measure: Ruler, context: Context) -> list[str]:
 
 
 def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Any:
-    line = list(stages_of(context.recipe, context.folder))
-    used = {stage.name: options for _, stage, options in line}
-    if any(isinstance(stage, ModelStage) for _, stage, _ in line):
-        yield "Models wrote and judged most chat rows. A person has read none of them for this card."
+    stages = list(stages_of(context.recipe, context.folder))
+    used = {stage.name: options for _, stage, options in stages}
+    if any(isinstance(stage, ModelStage) for _, stage, _ in stages):
+        yield "Models wrote and judged most chat rows. No person has read them for this card."
     if trained := tally.rows("instructions", "train"):
         share = tally.open_book / trained
         yield (
-            f"{share:.0%} of the training instructions show the passage that holds the answer. They teach "
+            f"{share:.0%} of the training instructions contain the passage with the answer. They train "
             "reading; knowledge comes from the reading texts and the closed-book rows."
         )
     for name in ("reading", "instructions", "refusals", "preferences"):
         if tally.rows(name, "train") and (few := tally.rows(name, "validation")) < FEW:
             amount = f"only {few} validation rows" if few else "no validation rows"
-            yield f"{name} has {amount}: its validation loss says little."
+            yield f"{name} has {amount}: its validation loss is unreliable."
     if "instructions" in tally.configurations and (few := tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST)) < 400:
-        yield f"The knowledge test has {few} questions; to tell a gain of 5 points takes about 400."
+        yield f"The knowledge test has {few} questions; detecting a gain of 5 points takes about 400."
     if not measure.model:
-        yield f"Tokens were not counted: the tokenizer of {measure.name!r} is not on this machine."
+        yield f"Tokens were not counted: the tokenizer of {measure.name!r} is not available."
     elif not (measure.tokenizer and measure.tokenizer.has_template):
-        yield f"{measure.name} has no chat template: give one to the trainer, and count again."
+        yield f"{measure.name} has no chat template: set one for the trainer, and count the tokens again."
     if not getattr(used.get("calibrate"), "labels", None):
         yield "No threshold was calibrated against labels, so no precision is promised."
     if dropped := tally.dropped.total():
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.dropped.most_common())
-        yield f"{dropped:,} rows were dropped because no trainer could use them: {reasons}."
+        yield f"{dropped:,} rows were dropped because trainers cannot use them: {reasons}."
 
 
 def _sources(options: Options, context: Context) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ def _models(options: Options, context: Context) -> list[tuple[str, str, str, str
 
 
 def _licence(spec: Any) -> str:
-    """Read a model's licence off the card in its folder."""
+    """Read a model's licence from the card in its folder."""
     if not isinstance(spec, VllmModel):
         return UNSTATED
     if spec.model in bundled.NAMES:

@@ -14,35 +14,35 @@ import pyarrow.compute as pc
 
 from datagen.schema import LINEAGE, MESSAGES, Kind
 
-# A message that says of itself whether it is trained.
+# A message with a flag that states whether it is trained.
 MARKED = pa.list_(pa.struct([*MESSAGES.value_type, ("train", pa.bool_())]))
 KNOWLEDGE = pa.struct(
     [
-        ("choices", pa.list_(pa.string())),  # the answer among others of its kind
-        ("gold", pa.int64()),  # which of them is right
+        ("choices", pa.list_(pa.string())),  # the right answer and wrong ones of the same type
+        ("gold", pa.int64()),  # index of the right answer
         ("in_pairs", pa.bool_()),  # whether a trained pair about the same document has the same answer
     ]
 )
-KNOWLEDGE_TEST = "knowledge_test"  # both the split that `mix` draws and the configuration
+KNOWLEDGE_TEST = "knowledge_test"  # name of both the split and the configuration
 
 
 @dataclass(frozen=True)
 class Configuration:
     """
-    A configuration: its name, whose rows it holds, and how they become its columns.
+    A configuration of the dataset: its name, its rows, and their format.
 
     Parameters
     ----------
     name
-        What `datasets.load_dataset` and the folder call it.
+        Name for `datasets.load_dataset`, and of the folder.
     kind
         Kind of example.
     columns
-        Makes its columns from rows of the kind.
+        Function that makes its columns from rows of the kind.
     shape
-        Its columns, for the card.
+        Description of its columns, for the card.
     loss
-        Which tokens a trainer should train, for the card.
+        Description of the trained tokens, for the card.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Configuration:
 
     @property
     def tests(self) -> bool:
-        """Whether it holds test questions and nothing to train on."""
+        """Whether it holds test questions rather than training data."""
         return self.name == KNOWLEDGE_TEST
 
     def table(self, rows: pa.Table) -> pa.Table:
-        """Give rows of the kind the columns of this configuration."""
+        """Convert rows of the kind to the columns of this configuration."""
         known = {name: rows[name] for name in ("id", "kind", "task", "split")}
         counted = {name: rows[name] for name in ("tokens", "trained_tokens") if name in rows.column_names}
         metadata = {} if self.kind == "reading" else {"metadata": rows["metadata"]}
@@ -89,8 +89,8 @@ def _ranked(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
 
 def _question(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
     known = rows["knowledge"].combine_chunks()
-    asked = {name: rows[name] for name in ("question", "answer", "evidence")}
-    return asked | {part.name: pc.struct_field(known, part.name) for part in KNOWLEDGE}
+    questions = {name: rows[name] for name in ("question", "answer", "evidence")}
+    return questions | {part.name: pc.struct_field(known, part.name) for part in KNOWLEDGE}
 
 
 ANSWER = "the answer and its end token"
@@ -127,13 +127,17 @@ CONFIGURATIONS = (
 
 
 def of_split(kind: str, split: str) -> list[Configuration]:
-    """List the configurations that rows of a kind and split go to."""
+    """List the configurations for rows of a kind and split."""
     tests = split == KNOWLEDGE_TEST
-    return [one for one in CONFIGURATIONS if one.kind == kind and one.tests == tests]
+    return [
+        configuration
+        for configuration in CONFIGURATIONS
+        if configuration.kind == kind and configuration.tests == tests
+    ]
 
 
 def with_answer(prompts: pa.ChunkedArray, answers: pa.ChunkedArray) -> pa.ListArray:
-    """Put each answer as the assistant's message behind its prompt, and mark it alone to be trained."""
+    """Append each answer to its prompt as the assistant's message, the only one marked for training."""
     prompt = prompts.combine_chunks().cast(MESSAGES)
     before, after = prompt.flatten(), _by_assistant(answers)
     ends = np.cumsum(prompt.value_lengths().to_numpy() + 1)
@@ -148,12 +152,12 @@ def with_answer(prompts: pa.ChunkedArray, answers: pa.ChunkedArray) -> pa.ListAr
     return pa.ListArray.from_arrays(pa.array([0, *ends], pa.int32()), marked, type=MARKED)
 
 
-def _turns(said: pa.ChunkedArray) -> pa.ListArray:
-    """Make each text a list of one message by the assistant."""
-    messages = _by_assistant(said)
-    return pa.ListArray.from_arrays(pa.array(range(len(said) + 1), pa.int32()), messages, type=MESSAGES)
+def _turns(texts: pa.ChunkedArray) -> pa.ListArray:
+    """Convert each text to a list with one message of the assistant."""
+    messages = _by_assistant(texts)
+    return pa.ListArray.from_arrays(pa.array(range(len(texts) + 1), pa.int32()), messages, type=MESSAGES)
 
 
-def _by_assistant(said: pa.ChunkedArray) -> pa.StructArray:
-    role = pa.array(["assistant"] * len(said), pa.string())
-    return pa.StructArray.from_arrays([role, said.combine_chunks()], fields=list(MESSAGES.value_type))
+def _by_assistant(texts: pa.ChunkedArray) -> pa.StructArray:
+    role = pa.array(["assistant"] * len(texts), pa.string())
+    return pa.StructArray.from_arrays([role, texts.combine_chunks()], fields=list(MESSAGES.value_type))

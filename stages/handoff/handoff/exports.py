@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def write(folder: Path, tally: Tally, formats: Sequence[str]) -> None:
-    """Write the formats that were asked for, one file a configuration and split."""
+    """Write the requested formats, one file per configuration and split."""
     for name in formats:
         for configuration, split in tally.amounts:
             rows = _rows(folder / configuration / split)
@@ -33,22 +33,22 @@ def _rows(folder: Path) -> Iterator[Row]:
 
 
 def _alpaca(row: Row) -> Row:
-    """Earlier turns go to ``history``, pairs of user and assistant, as LLaMA-Factory reads them."""
+    """Convert to Alpaca; earlier turns become ``history``, pairs as in LLaMA-Factory."""
     system, turns = _conversation(row)
-    said = [turn["content"] for turn in turns]
-    history = [said[place : place + 2] for place in range(0, len(said) - 2, 2)]
-    alpaca = {"id": row["id"], "instruction": said[-2], "input": "", "output": said[-1]}
+    texts = [turn["content"] for turn in turns]
+    history = [texts[place : place + 2] for place in range(0, len(texts) - 2, 2)]
+    alpaca = {"id": row["id"], "instruction": texts[-2], "input": "", "output": texts[-1]}
     return alpaca | {"system": system, "history": history}
 
 
 def _sharegpt(row: Row) -> Row:
     system, turns = _conversation(row)
-    said = [{"from": SPEAKERS[turn["role"]], "value": turn["content"]} for turn in turns]
-    return {"id": row["id"], "conversations": said, "system": system}
+    conversations = [{"from": SPEAKERS[turn["role"]], "value": turn["content"]} for turn in turns]
+    return {"id": row["id"], "conversations": conversations, "system": system}
 
 
 def _conversation(row: Row) -> tuple[str, list[dict[str, str]]]:
-    """Split a row into its system message and the turns behind it."""
+    """Split a row into its system message and the other turns."""
     turns = [*row["prompt"], *row["completion"]]
     if turns[0]["role"] == "system":
         return turns[0]["content"], turns[1:]
@@ -56,13 +56,13 @@ def _conversation(row: Row) -> tuple[str, list[dict[str, str]]]:
 
 
 def _write_lines(rows: Iterator[Row], path: Path) -> None:
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _write_array(rows: Iterator[Row], path: Path) -> None:
-    """Write a JSON array a row at a time."""
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+    """Write a JSON array row by row."""
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         before = "[\n"
         for row in rows:
             file.write(before + json.dumps(row, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The knowledge test for lm-evaluation-harness: a task of multiple choice by likelihood, closed-book."""
+"""The knowledge test for lm-evaluation-harness: a closed-book multiple-choice task scored by likelihood."""
 
 import json
 from pathlib import Path
@@ -15,25 +15,25 @@ FOLDER = "lm_eval"
 
 
 def write(folder: Path, tally: Tally, name: str) -> None:
-    """Write the test as JSON lines and a task file, where there is one."""
+    """Write the test, if the hand-off has one, as JSON lines and a task file."""
     if not tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST):
         return
     columns = ["id", "question", "answer", "choices", "gold", "in_pairs"]
     with (
-        whole_file(folder / FOLDER / "questions.jsonl") as beside,
-        beside.open("w", encoding="utf-8") as file,
+        whole_file(folder / FOLDER / "questions.jsonl") as unfinished,
+        unfinished.open("w", encoding="utf-8") as file,
     ):
         for path in sorted((folder / KNOWLEDGE_TEST).rglob("*.parquet")):
             rows = pq.read_table(path, columns=columns, partitioning=None).to_pylist()
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    with whole_file(folder / FOLDER / "knowledge_test.yaml") as beside:
+    with whole_file(folder / FOLDER / "knowledge_test.yaml") as unfinished:
         text = yaml.safe_dump(task(name), sort_keys=False, allow_unicode=True)
         run = "lm_eval --model hf --model_args pretrained=MODEL --include_path lm_eval --tasks "
-        beside.write_text(f"# From the folder of the hand-off: {run}{task(name)['task']}\n{text}", "utf-8")
+        unfinished.write_text(f"# Run in the hand-off's folder: {run}{task(name)['task']}\n{text}", "utf-8")
 
 
 def task(name: str) -> dict[str, Any]:
-    """Describe the task: which of four answers is likeliest, whole and by length."""
+    """Return the task's configuration: the most likely of four answers, raw and normalised by length."""
     return {
         "task": f"{name.replace('-', '_').replace('.', '_').lower()}_knowledge",
         "dataset_path": "json",

@@ -1,4 +1,4 @@
-"""Load the hand-off as a trainer would, and compare what comes with what was written."""
+"""Load the hand-off as a trainer would, and compare the result with what was written."""
 
 import shutil
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-COMPARED = 1_000  # rows at once
+COMPARED = 1_000  # rows per comparison
 
 
 class HandoffError(Exception):
-    """The hand-off does not load as it was written: a bug here or in the library that loads it."""
+    """The hand-off does not load as written: a bug here or in the loading library."""
 
 
 def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
@@ -21,7 +21,7 @@ def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
     Raises
     ------
     HandoffError
-        When rows are missing, come twice, or say something else.
+        If rows are missing, duplicated or different.
     """
     import datasets
 
@@ -33,10 +33,10 @@ def check_load(folder: Path, configurations: list[str], cache: Path) -> None:
             files = sorted((folder / name).rglob("*.parquet"))
             splits = {split: [path for path in files if path.parent.name == split] for split in loaded}
             if sum(map(len, splits.values())) < len(files):
-                raise HandoffError(f"{name}: the card does not name every file of {files}")
+                raise HandoffError(f"{name}: the card does not list every file of {files}")
             for split, paths in splits.items():
                 if not _same(loaded[split], paths):
-                    raise HandoffError(f"{name}, {split}: what datasets loads is not what was written")
+                    raise HandoffError(f"{name}, {split}: the rows that datasets loads differ from the files")
     finally:
         if not silent:
             datasets.enable_progress_bars()

@@ -1,4 +1,4 @@
-"""``manifest.json``: what a hand-off holds, to the byte; ``CHANGELOG.md``: what changed."""
+"""Write ``manifest.json`` (contents of a hand-off, with checksums) and ``CHANGELOG.md``."""
 
 import hashlib
 import json
@@ -20,13 +20,16 @@ from datagen.stages.handoff.tokenizer import Ruler
 from datagen.store.parquet import whole_file, write_json
 
 NAME = "manifest.json"
-ONCE = tuple(one for one in CONFIGURATIONS if not one.name.endswith("_messages"))  # each row once
+# Configurations that together hold each row once.
+ONCE = tuple(
+    configuration for configuration in CONFIGURATIONS if not configuration.name.endswith("_messages")
+)
 
 
 def write_manifest(
     folder: Path, tally: Tally, shards: dict[tuple[str, str], list[Shard]], measure: Ruler, context: Context
 ) -> None:
-    """Write the manifest and the changelog; the folder holds all else already."""
+    """Write the manifest and the changelog; all other files must already exist."""
     configurations: dict[str, Any] = {}
     for (name, split), amount in tally.amounts.items():
         listed = [asdict(shard) for shard in shards[name, split]]
@@ -46,8 +49,8 @@ def write_manifest(
     }
     earlier = previous(context)
     changes = compare(folder, manifest, earlier)
-    with whole_file(folder / "CHANGELOG.md") as beside:
-        beside.write_text("\n".join(changes) + "\n", encoding="utf-8")
+    with whole_file(folder / "CHANGELOG.md") as unfinished:
+        unfinished.write_text("\n".join(changes) + "\n", encoding="utf-8")
     manifest["previous"] = earlier.parent.name if earlier else None
     others = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".parquet")
     manifest["files"] = {str(path.relative_to(folder)): _digest(path) for path in others}
@@ -62,11 +65,11 @@ def previous(context: Context) -> Path | None:
 
 
 def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> list[str]:
-    """List in Markdown what changed between two hand-offs: rows, splits, models and prompts."""
-    lines = [f"# {manifest['name']}: changes of {manifest['run']}", ""]
+    """Return the changes between two hand-offs in Markdown: rows, splits, models and prompts."""
+    lines = [f"# {manifest['name']}: changes in {manifest['run']}", ""]
     if earlier is None:
         return [*lines, "The first release."]
-    lines += [f"Against {earlier.parent.name}.", "", "| rows | added | removed | kept | changed split |"]
+    lines += [f"Since {earlier.parent.name}.", "", "| rows | added | removed | kept | changed split |"]
     lines += ["|---|---:|---:|---:|---:|"]
     leaked = 0
     for configuration in ONCE:
@@ -81,8 +84,8 @@ def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> lis
     if leaked:
         lines += [
             "",
-            f"{leaked:,} rows were in training and are not now: a model trained on that release has seen "
-            "them, and its validation loss on them says little.",
+            f"{leaked:,} rows were in training in that release and no longer are: a model trained on it has "
+            "seen them, so its validation loss on them is unreliable.",
         ]
     return [*lines, *_other_changes(manifest, _read(earlier / NAME))]
 
@@ -94,7 +97,7 @@ def _other_changes(now: dict[str, Any], then: dict[str, Any]) -> Iterator[str]:
         if then and changed:
             yield from (
                 "",
-                f"{title} that changed, came or went: " + ", ".join(f"`{one}`" for one in changed),
+                f"{title} changed, added or removed: " + ", ".join(f"`{name}`" for name in changed),
             )
     for key in ("tokenizer", "max_tokens", "datagen"):
         if then and then.get(key) != now[key]:
@@ -102,16 +105,16 @@ def _other_changes(now: dict[str, Any], then: dict[str, Any]) -> Iterator[str]:
 
 
 def _rows(folder: Path) -> dict[str, str]:
-    """Map the ids of a configuration's rows to their splits, whatever the layout of its folder."""
-    found: dict[str, str] = {}
+    """Map the ids of a configuration's rows to their splits, for any layout of its folder."""
+    splits: dict[str, str] = {}
     for path in sorted(folder.rglob("*.parquet")):
         table = pq.read_table(path, columns=["id", "split"], partitioning=None)
-        found |= dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
-    return found
+        splits |= dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
+    return splits
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a manifest; {} where there is none, or one that a person has broken."""
+    """Read a manifest; {} if it is missing or invalid."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

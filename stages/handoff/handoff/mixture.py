@@ -1,4 +1,4 @@
-"""What `mix` was asked for and decided, read back for the card and the manifest."""
+"""The requested and actual mixture, for the card and the manifest."""
 
 import json
 from dataclasses import asdict
@@ -8,11 +8,11 @@ from datagen.recipe.registry import stages_of
 from datagen.stage import Context
 from datagen.stages.handoff.handoff.tally import Tally
 
-FILE = "mixture.json"  # beside the table of mix
+FILE = "mixture.json"  # stored with the table of mix
 
 
 def plan(context: Context) -> dict[str, Any]:
-    """Read what the last `mix` of the line wrote beside its table; {} without one."""
+    """Read the plan of the recipe's last `mix` stage; {} without one."""
     for name, stage, _ in reversed(list(stages_of(context.recipe, context.folder))):
         path = context.run_folder / "stages" / name / FILE
         if stage.name == "mix" and path.is_file():
@@ -22,7 +22,7 @@ def plan(context: Context) -> dict[str, Any]:
 
 
 def realised(tally: Tally, context: Context) -> dict[str, Any]:
-    """Set beside the plan of the mixture what was handed over of each part."""
+    """Return the plan of the mixture with the actual amounts of each part."""
     planned = plan(context)
     by = planned.get("by", "rows")
     phases: dict[int, int] = {}

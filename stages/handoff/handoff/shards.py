@@ -12,7 +12,7 @@ from datagen.store.parquet import UNFINISHED, sync
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished file: its path below the hand-off, and what the manifest says of it."""
+    """A finished file, as listed in the manifest; the path is relative to the hand-off."""
 
     path: str
     rows: int
@@ -22,10 +22,10 @@ class Shard:
 
 class Shards:
     """
-    The files of one configuration and split: a new one whenever the last is full, named when all are known.
+    The files of one configuration and split: a new one when the last is full, named when the number is known.
 
-    Rows come in stages of training (0, 1, ...), which may come in any order; files are numbered by them, so
-    that files read in the order of their names give the stages in theirs.
+    Rows belong to steps in the order of training (0, 1, ...), which may arrive in any order. Files are
+    numbered by step, so that reading them in order of name gives the order of training.
     """
 
     def __init__(self, folder: Path, configuration: str, split: str, full: int) -> None:
@@ -36,7 +36,7 @@ class Shards:
         self._open: dict[int, tuple[Path, pq.ParquetWriter, int]] = {}
 
     def write(self, rows: pa.Table, order: int = 0) -> None:
-        """Add rows, at least one, to a stage of training."""
+        """Add rows, at least one, to a step of the order."""
         path, writer, written = self._open.get(order) or self._begin(order, rows.schema)
         writer.write_table(rows)
         written += rows.nbytes
@@ -45,7 +45,7 @@ class Shards:
             self._finish(order)
 
     def close(self) -> list[Shard]:
-        """End the files, name all and describe them."""
+        """Finish the files, rename them and return their descriptions."""
         for order in list(self._open):
             self._finish(order)
         shards = []
@@ -68,7 +68,7 @@ class Shards:
 
 
 def describe(path: Path, home: Path) -> Shard:
-    """Say what the manifest says of a Parquet file."""
+    """Describe a Parquet file for the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     rows = pq.read_metadata(path).num_rows

@@ -1,4 +1,4 @@
-"""What the hand-off counts while it is written: for the card, the manifest and the mixture."""
+"""Counts of the hand-off's rows and tokens, for the card, the manifest and the mixture."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # of the lineage: who made a row
-PART = ("phase", "part")  # columns of mix
+TRACED = ("stage", "model", "revision", "prompt", "prompt_hash")  # fields of the lineage: origin of a row
+PART = ("phase", "part")  # columns added by mix
 
 
 @dataclass
 class Amount:
-    """Rows, their tokens, and those of them that are trained; tokens are 0 where they are not counted."""
+    """Numbers of rows, tokens and trained tokens; tokens are 0 if not counted."""
 
     rows: int = 0
     tokens: int = 0
@@ -32,20 +32,20 @@ class Amount:
 @dataclass
 class Tally:
     """
-    Rows and tokens that were handed over.
+    Counts of the rows handed over.
 
     Parameters
     ----------
     tasks
         Rows by configuration, task and split.
     amounts
-        By configuration and split.
+        Amounts by configuration and split.
     parts
-        Of training rows, by phase and part of the mixture.
+        Amounts of training rows by phase and part of the mixture.
     makers
-        Rows by who wrote their last words.
+        Rows by the stage, model and prompt that wrote their last text.
     open_book
-        Training rows of instructions that show the passage.
+        Training instructions whose prompt contains the passage.
     dropped
         Rows by reason.
     """
@@ -58,7 +58,7 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, configurations: list[str], split: str, rows: pa.Table) -> None:
-        """Count rows of one kind and split, which go to these configurations."""
+        """Count rows of one kind and split, written to these configurations."""
         for name in configurations:
             self.tasks.update((name, task or "", split) for task in rows["task"].to_pylist())
             self.amounts.setdefault((name, split), Amount()).add(rows)
@@ -73,8 +73,8 @@ class Tally:
 
     def splits(self, configuration: str) -> list[str]:
         """List the splits of a configuration that have rows, training first."""
-        found = {split for name, split in self.amounts if name == configuration}
-        return sorted(found, key=lambda split: (split != "train", split))
+        names = {split for name, split in self.amounts if name == configuration}
+        return sorted(names, key=lambda split: (split != "train", split))
 
     @property
     def configurations(self) -> list[str]:
@@ -82,11 +82,11 @@ class Tally:
         return list(dict.fromkeys(name for name, _ in self.amounts))
 
     def rows(self, configuration: str, split: str) -> int:
-        """Rows of a configuration and split."""
+        """Return the number of rows of a configuration and split."""
         amount = self.amounts.get((configuration, split))
         return amount.rows if amount else 0
 
 
 def rows_with(rows: pa.Table, known: Mapping[str, Any]) -> pa.Table:
-    """Give the rows that have these values in these columns."""
+    """Return the rows with these values in these columns."""
     return rows.filter(reduce(and_, (pc.field(name) == value for name, value in known.items())))

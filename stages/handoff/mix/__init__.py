@@ -1,17 +1,17 @@
 """
-Put the kinds together: splits, a test of what was learnt, shares of the parts, and the order of training.
+Build the training mixture: splits, a knowledge test, shares of the parts, and the order of training.
 
-* A document's rows are all in training or all in validation (`.splits`). That two documents say the same is
-  left to `datagen.stages.filter.dedup`, which comes before.
-* Some questions about training passages are held back as a test, and some pairs lose their passage
+* All rows of a document are in training or all in validation (`.splits`). Documents with the same content are
+  handled earlier, by `datagen.stages.filter.dedup`.
+* Some questions about training passages are held out as a test, and some pairs lose their passage
   (`.questions`).
-* Refusals and instructions train the same chat; a model that is shown too many refusals learns to refuse. So
-  refusals are cut to a share of both, in each domain.
+* Refusals and instructions are trained together, and too many refusals teach a model to refuse. So refusals
+  are capped at a share of both, in each domain.
 * Parts of the mixture get their shares of rows or tokens, in phases (`.shares`).
-* Rows of a partition are ordered by a draw, so that a trainer that reads them as they come does not get one
-  document's rows in a row; or by phase and difficulty.
+* Rows of a partition are shuffled, so that a trainer that reads them in order does not get all rows of one
+  document together; or ordered by phase and difficulty.
 
-``mixture.json`` beside the table says what was asked for; the hand-off sets what it wrote beside it.
+``mixture.json``, stored with the table, holds the requested shares; the hand-off adds the actual ones.
 """
 
 from collections.abc import Iterator
@@ -39,8 +39,8 @@ from datagen.stages.handoff.row_check import Checked, check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
 from datagen.store.parquet import write_json
 
-CHAT = ("instruction", "refusal")  # trained together: a share is a share of these
-LEVELS = 10  # of difficulty
+CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
+LEVELS = 10  # number of difficulty levels
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -48,60 +48,63 @@ class Options(datagen.stage.Options):
     """Splits, shares and order."""
 
     validation: float = Field(
-        0.05, ge=0, lt=1, description="Share of the rows that go to validation, by whole documents"
+        0.05, ge=0, lt=1, description="Share of the rows for validation, by whole documents"
     )
     knowledge_test: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Share of the questions that stand alone, about documents with reading texts, that are "
-        "held back to test closed-book what was learnt",
+        description="Share of the self-contained questions, about documents with reading texts, that are "
+        "held out as a closed-book knowledge test",
     )
     closed_book: float = Field(
-        0.5, ge=0, le=1, description="Share of the pairs whose question stands alone that lose their passage"
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the pairs with a self-contained question that lose their passage",
     )
     max_share: dict[Literal["refusal"], Share] = Field(
         {"refusal": 0.2},
-        description="Share of instructions and refusals together that a kind has at most, in each domain",
+        description="Maximum share of refusals among instructions and refusals, in each domain",
     )
     domains: dict[str, list[str]] = Field(
-        {}, description="Domains by patterns of sources, such as law: ['*/statutes/*']; left out: one"
+        {}, description="Domains by patterns of sources, such as law: ['*/statutes/*']; default: one domain"
     )
-    by: Literal["rows", "tokens", "trained_tokens"] = Field("rows", description="What shares are shares of")
-    parts: dict[str, Part] = Field({}, description="Parts of the mixture by name; left out: all rows")
-    phases: list[Phase] = Field([], description="Instead of parts: stretches of training, in their order")
+    by: Literal["rows", "tokens", "trained_tokens"] = Field("rows", description="Unit of the shares")
+    parts: dict[str, Part] = Field({}, description="Parts of the mixture by name; default: all rows")
+    phases: list[Phase] = Field([], description="Instead of parts: phases of training, in order")
     total: int | None = Field(
-        None, ge=1, description="Size of the training mixture; left out: what the scarcest part allows"
+        None, ge=1, description="Size of the training mixture; default: what the scarcest part allows"
     )
     shortage: Literal["error", "fill"] = Field(
         "error",
-        description="Where a part has less than its share of the total: stop, or others fill its place",
+        description="If a part has less than its share of the total: stop, or fill up with other parts",
     )
     order: Literal["draw", "difficulty"] = Field(
-        "draw", description="Order within a phase: drawn, or the easiest first"
+        "draw", description="Order within a phase: random, or easiest first"
     )
-    difficulty: str = Field("ifd", description="Column that says how difficult a row is, for order")
+    difficulty: str = Field("ifd", description="Column with the difficulty of a row, for order")
 
     @model_validator(mode="after")
     def _parts_or_phases(self) -> "Options":
         if self.parts and self.phases:
-            raise ValueError("give parts or phases; parts are one phase")
+            raise ValueError("set parts or phases, not both; parts are a single phase")
         if self.phases and abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
             raise ValueError("the shares of the phases do not add up to 1")
         if self.shortage == "fill" and self.total is None:
-            raise ValueError("shortage: fill needs total, which says what is short")
+            raise ValueError("shortage: fill requires total")
         if self.parts:
             Phase(share=1, parts=self.parts)  # its checks
         return self
 
     @property
     def asked(self) -> list[Phase]:
-        """The phases; none where no shares are asked for."""
+        """The requested phases; empty if there are none."""
         return self.phases or ([Phase(share=1, parts=self.parts)] if self.parts else [])
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
-    """Decide what becomes of every row, then go through them again."""
+    """Decide on every row, then read the partitions again and apply the decisions."""
     seed = str(context.seed)
     ledger = ledgers.read(partitions, options.domains, seed)
     held = splits.validation(ledger, options.validation, seed)
@@ -116,7 +119,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         asked = questions.Plan()
     tested, spent = (_flags(partitions, ids) for ids in (asked.held.keys(), asked.spent))
     _drop(reasons, details, spent, "asks what the knowledge test asks", None)
-    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # with fewer others
+    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # now that there are fewer others
     if options.asked:
         allotted = _allot(partitions, ledger, options, ~held & ~tested, reasons, details, context)
     else:
@@ -150,10 +153,10 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 
 def _flags(partitions: Partitions, ids: Any) -> Flags:
-    """Say which rows have one of these ids."""
+    """Flag the rows with one of these ids."""
     wanted = pa.array(sorted(ids), pa.string())
-    found = [pc.is_in(table["id"], value_set=wanted).to_numpy() for table in partitions.columns(["id"])]
-    return np.concatenate([np.zeros(0, bool), *found])
+    flags = [pc.is_in(table["id"], value_set=wanted).to_numpy() for table in partitions.columns(["id"])]
+    return np.concatenate([np.zeros(0, bool), *flags])
 
 
 def _drop(reasons: np.ndarray, details: np.ndarray, which: Flags, reason: str, detail: str | None) -> None:
@@ -170,7 +173,7 @@ def _kinds(ledger: Ledger) -> np.ndarray:
 
 
 def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, details: np.ndarray) -> None:
-    """Drop the rows of a kind that are over its share of the chats of their domain."""
+    """Drop the rows of a kind that exceed its share of the chats in their domain."""
     domains = ledger.domains
     for kind, share in options.max_share.items():
         for domain in np.unique(domains):
@@ -179,7 +182,7 @@ def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, det
             others = int((here & ledger.of_kind(*CHAT)).sum()) - len(mine)
             room = floor(share / (1 - share) * others + 1e-9) if share < 1 else len(mine)
             place = f" in {domain}" if domain else ""
-            detail = f"{len(mine)} rows{place}; with {others} others a share of {share:g} has room for {room}"
+            detail = f"{len(mine)} rows{place}; with {others} others a share of {share:g} allows {room}"
             over = mine[np.argsort(ledger.draws[mine], kind="stable")][room:]
             _drop(reasons, details, np.isin(np.arange(len(ledger)), over), "over the share", detail)
 
@@ -193,18 +196,18 @@ def _allot(
     details: np.ndarray,
     context: Context,
 ) -> Allotment:
-    """Drop what the shares have no room for; rows that no trainer could use are told first."""
+    """Drop the rows that exceed the shares, after the rows that no trainer can use."""
     weights = np.ones(len(ledger), np.float64)
     measure = _hand_off_ruler(context, options)
-    for number, found in enumerate(context.each(partial(_check, measure), partitions.readers)):
+    for number, checked in enumerate(context.each(partial(_check, measure), partitions.readers)):
         mine = ledger.partition(number)
-        bad = np.array([reason is not None for reason in found.reasons.to_pylist()], bool)
-        for reason in set(found.reasons.drop_null().to_pylist()):
+        bad = np.array([reason is not None for reason in checked.reasons.to_pylist()], bool)
+        for reason in set(checked.reasons.drop_null().to_pylist()):
             which = np.zeros(len(ledger), bool)
-            which[mine] = np.array([one == reason for one in found.reasons.to_pylist()], bool)
-            _drop(reasons, details, which, reason, "told before the mixture was made")
+            which[mine] = np.array([other == reason for other in checked.reasons.to_pylist()], bool)
+            _drop(reasons, details, which, reason, "found before the mixture was built")
         if options.by != "rows":
-            counts = found.tokens if options.by == "tokens" else found.trained
+            counts = checked.tokens if options.by == "tokens" else checked.trained
             weights[mine] = np.where(bad, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
     free = training & _undecided(reasons)
     allotted = allot(ledger, free, weights, options.asked, options.total, options.shortage)
@@ -223,34 +226,34 @@ def _check(measure: Ruler, reader: Any) -> Checked:
 
 
 def _hand_off_ruler(context: Context, options: Options) -> Ruler:
-    """Count as the hand-off of this recipe will; a mixture by tokens needs a tokenizer."""
-    line = stages_of(context.recipe, context.folder)
-    chosen = next((given for _, stage, given in line if stage.name == "handoff"), None)
+    """Return the ruler of this recipe's hand-off; a mixture by tokens needs a tokenizer."""
+    stages = stages_of(context.recipe, context.folder)
+    chosen = next((given for _, stage, given in stages if stage.name == "handoff"), None)
     tokenizer, longest = getattr(chosen, "tokenizer", ""), getattr(chosen, "max_tokens", None)
     measure = ruler(tokenizer, longest, context)
     if options.by != "rows" and not measure.model:
         raise UserError(
             f"{context.stage}.by: tokens of {measure.name!r} cannot be counted here: name a tokenizer in "
-            "handoff.tokenizer, or take shares by rows"
+            "handoff.tokenizer, or set by: rows"
         )
     return measure
 
 
 def _levels(partitions: Partitions, options: Options) -> np.ndarray:
-    """Give each row its tenth of difficulty, from 0; rows without one, such as texts, are in the first."""
+    """Return each row's decile of difficulty, from 0; rows without difficulty, such as texts, get 0."""
     if options.order == "draw":
         return np.zeros(sum(len(table) for table in partitions.columns(["id"])), np.int64)
     values, named = [], False
     for table in partitions.columns(["id", options.difficulty]):
         if options.difficulty not in table.column_names:
-            values.append(np.full(len(table), np.nan))  # replayed rows, which no stage measured
+            values.append(np.full(len(table), np.nan))  # replayed rows have no scores
             continue
         named = True
         values.append(pc.fill_null(table[options.difficulty].cast(pa.float64()), np.nan).to_numpy())
     if values and not named:
         raise UserError(
-            f"mix.difficulty: the rows have no column {options.difficulty!r}; the stage difficulty adds it, "
-            "or name another"
+            f"mix.difficulty: the rows have no column {options.difficulty!r}; add the stage difficulty, or "
+            "name another column"
         )
     difficulty = np.concatenate([np.zeros(0), *values])
     known = difficulty[~np.isnan(difficulty)]
@@ -282,7 +285,7 @@ def _write(
 
 stage = WholeStage(
     name="mix",
-    summary="draw the splits, hold back a knowledge test, and give each part of the mixture its share",
+    summary="split the rows, hold out a knowledge test, and give each part of the mixture its share",
     takes="examples",
     gives="examples",
     run=run,

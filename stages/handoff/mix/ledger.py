@@ -1,4 +1,4 @@
-"""What the mixture must know of every row: a few numbers a row, for all partitions at once."""
+"""The properties of every row that the mixture needs: a few numbers per row, for all partitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ Domains = dict[str, list[str]]
 
 KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 COLUMNS = ["id", "kind", "task", "lineage"]
-OTHER = "other"  # the domain of a source that no pattern matches
+OTHER = "other"  # domain of sources that match no pattern
 
 
 @dataclass
 class Ledger:
     """
-    One entry a row, in the order of the partitions.
+    One entry per row, in the order of the partitions.
 
     Parameters
     ----------
     starts
-        Where each partition begins, and behind the last where it ends.
+        Index of the first row of each partition, and the total number of rows.
     kinds
-        Number of each row's kind in `KINDS`; -1 for others.
+        Index of each row's kind in `KINDS`; -1 for others.
     documents
-        Number of its document: the first one, where it has several.
+        Number of its document (the first, if it has several).
     names
         The documents by number.
     traits
         Number of its combination of kind, task, source and domain.
     combinations
-        Those combinations by number.
+        The combinations by number.
     draws
-        A number in [0, 1) that depends on the seed and the row's id alone.
+        A pseudo-random number in [0, 1) that depends only on the seed and the row's id.
     """
 
     starts: Numbers
@@ -58,11 +58,11 @@ class Ledger:
         return len(self.kinds)
 
     def partition(self, number: int) -> slice:
-        """Give where the rows of a partition are."""
+        """Return the slice of a partition's rows."""
         return slice(int(self.starts[number]), int(self.starts[number + 1]))
 
     def of_kind(self, *kinds: str) -> Flags:
-        """Say which rows are of these kinds."""
+        """Flag the rows of these kinds."""
         return np.isin(self.kinds, [KIND_NUMBERS[kind] for kind in kinds])  # type: ignore[index]
 
     @property
@@ -72,7 +72,7 @@ class Ledger:
 
 
 def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
-    """Go through all partitions once."""
+    """Read all partitions once."""
     lengths, kinds, documents, traits, draws = [0], [], [], [], []
     names: dict[str, int] = {}
     combinations: dict[tuple[str, ...], int] = {}
@@ -105,14 +105,14 @@ def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
 
 
 def domain_of(source: str, domains: Domains) -> str:
-    """Find the first domain one of whose patterns matches a source."""
+    """Return the first domain with a pattern that matches a source."""
     if not domains:
         return ""
     return next((name for name, patterns in domains.items() if matches(source, patterns)), OTHER)
 
 
 def matches(text: str, patterns: Sequence[str]) -> bool:
-    """Say whether one of some patterns (``*`` for anything) is the whole of a text."""
+    """Check whether a whole text matches one of the patterns (``*`` matches anything)."""
     return any(fnmatch(text, pattern) for pattern in patterns)
 
 

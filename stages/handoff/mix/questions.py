@@ -1,8 +1,8 @@
 """
-Questions that stand alone: which lose their passage, and which are held back to test what the model knows.
+Self-contained questions: select those that lose their passage, and those held out as a knowledge test.
 
-A row with its passage in the prompt teaches to read it; without the passage it teaches the fact. A question
-that a refusal declines is never asked closed-book in training, or the two would contradict each other.
+A row with its passage in the prompt trains reading; without the passage it trains the fact. A question that a
+refusal declines is never answered closed-book in training, because the two would contradict each other.
 """
 
 import re
@@ -20,10 +20,10 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.language.rules import Language, Languages
 
 COLUMNS = ["id", "kind", "task", "question", "context", "answer", "prompt", "text", "lineage"]
-LONGEST_ANSWER = 80  # characters of an answer among choices
-CHOICES = 3  # wrong ones beside the right one
-POOL = 2_000  # answers of a kind that choices are drawn from
-# Tasks that are about having a passage: without it there is nothing to learn.
+LONGEST_ANSWER = 80  # maximum characters of an answer in the test
+CHOICES = 3  # wrong answers per question
+POOL = 2_000  # answers per shape from which wrong answers are sampled
+# Tasks that are pointless without a passage.
 NEEDS_PASSAGE = ("found_in_context",)
 NUMBER = re.compile(r"\d")
 CODE = re.compile(r"[_()\[\]{}=<>]|\w\.\w")
@@ -32,7 +32,7 @@ CODE = re.compile(r"[_()\[\]{}=<>]|\w\.\w")
 @dataclass
 class Plan:
     """
-    What becomes of rows that ask.
+    Decisions on rows with questions.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class Plan:
     held
         Ids of the knowledge test, with their choices.
     spent
-        Ids of rows that ask what the knowledge test asks.
+        Ids of rows with a question of the knowledge test.
     alone
-        Rows whose question stands alone.
+        Number of rows with a self-contained question.
     """
 
     closed: set[str] = field(default_factory=set)
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Text:
-    """A training text about a passage, in which a question may stand with its answer."""
+    """A reading text about a passage, which may contain a question with its answer."""
 
     id: str
     passage: str
@@ -63,7 +63,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Asked:
-    """A training row that asks."""
+    """A training row with a question."""
 
     id: str
     document: str
@@ -74,7 +74,7 @@ class Asked:
 
 
 def same(text: str) -> str:
-    """Reduce a text to what must be equal for two to ask, or say, the same."""
+    """Normalise a text for comparison: lower-case words only."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
@@ -82,7 +82,7 @@ def plan(
     partitions: Partitions, train: Sequence[Flags], closed_book: float, test: float, context: Context
 ) -> Plan:
     """
-    Decide which rows lose their passage and which are held back.
+    Decide which rows lose their passage and which are held out.
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def plan(
     train
         For each partition, which rows are for training.
     closed_book
-        Share of the pairs with a passage, of those that stand alone, that lose it.
+        Share of the self-contained pairs with a passage that lose it.
     test
-        Share of the questions that stand alone, about documents with reading texts, that are held back.
+        Share of the self-contained questions, about documents with reading texts, that are held out.
     context
         The running stage.
     """
     seed, languages = str(context.seed), Languages(context)
-    found, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
+    result, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
     pairs: list[Asked] = []
     for row, trained in _rows(partitions, train):
         document, passage = _origin(row)
@@ -111,30 +111,30 @@ def plan(
                 shown = bool(row["context"])
                 pairs.append(Asked(row["id"], document, passage, same(row["question"]), row["answer"], shown))
     pairs = [pair for pair in pairs if pair.question not in refused]
-    found.alone = len(pairs)
+    result.alone = len(pairs)
     if test:
         drawn = [pair for pair in pairs if fraction("knowledge", seed, pair.question) < test]
         candidates = [pair for pair in drawn if len(pair.answer) <= LONGEST_ANSWER]
         texts = _read_texts(partitions, train, {pair.document for pair in candidates})
-        _hold(found, candidates, answers, texts, seed)
-        questions = {pair.question for pair in pairs if pair.id in found.held}
+        _hold(result, candidates, answers, texts, seed)
+        questions = {pair.question for pair in pairs if pair.id in result.held}
         if questions:
-            found.spent |= {
+            result.spent |= {
                 row["id"]
                 for row, _ in _rows(partitions, train)
                 if row["kind"] == "instruction" and same(row["question"] or "") in questions
-            } - found.held.keys()
-    gone = found.spent | found.held.keys()
-    found.closed = {
+            } - result.held.keys()
+    excluded = result.spent | result.held.keys()
+    result.closed = {
         pair.id
         for pair in pairs
-        if pair.shown and pair.id not in gone and fraction("closed book", seed, pair.id) < closed_book
+        if pair.shown and pair.id not in excluded and fraction("closed book", seed, pair.id) < closed_book
     }
-    return found
+    return result
 
 
 def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
-    """Take the passage out of the prompt and context of some rows."""
+    """Remove the passage from the prompt and context of some rows."""
     if not any(closed):
         return rows
     prompts, contexts = rows["prompt"].to_pylist(), rows["context"].to_pylist()
@@ -164,20 +164,20 @@ def _alone(row: dict[str, Any], language: Language) -> bool:
 
 
 def _hold(
-    found: Plan,
+    result: Plan,
     candidates: list[Asked],
     answers: dict[str, list[tuple[str, str]]],
     texts: dict[str, list[Text]],
     seed: str,
 ) -> None:
     """
-    Hold back candidates that have enough choices, one row a question.
+    Hold out candidates with enough choices, one row per question.
 
-    Texts that ask the same go with them; another text about the passage must be left to learn it from.
+    Texts with the same question are excluded too; another text about the passage must remain for training.
     """
-    everything = sorted({answer for said in answers.values() for _, answer in said})
+    all_answers = sorted({answer for pairs in answers.values() for _, answer in pairs})
     pool: dict[str, list[str]] = {}
-    for answer in sorted(everything, key=lambda text: fraction("pool", seed, text)):
+    for answer in sorted(all_answers, key=lambda text: fraction("pool", seed, text)):
         if len(answer) <= LONGEST_ANSWER and len(listed := pool.setdefault(shape(answer), [])) < POOL:
             listed.append(answer)
     taken: set[str] = set()
@@ -185,21 +185,21 @@ def _hold(
         about = texts.get(pair.document, [])
         giving = {text.id for text in about if pair.question in text.words}
         left = [
-            text for text in about if text.id not in giving | found.spent and text.passage == pair.passage
+            text for text in about if text.id not in giving | result.spent and text.passage == pair.passage
         ]
         others = _choices(pair, pool.get(shape(pair.answer), []), seed)
         if pair.question in taken or not left or len(others) < CHOICES:
             continue
         taken.add(pair.question)
-        found.spent |= giving
+        result.spent |= giving
         choices = sorted([*others, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
-        # Whether another pair says the same of the same document: its fact is then trained as a pair.
+        # Another pair about the same document with the same answer trains the fact.
         in_pairs = any(
             same(answer) == same(pair.answer)
             for question, answer in answers.get(pair.document, ())
             if question != pair.question
         )
-        found.held[pair.id] = {
+        result.held[pair.id] = {
             "choices": choices,
             "gold": choices.index(pair.answer),
             "in_pairs": in_pairs,
@@ -207,21 +207,21 @@ def _hold(
 
 
 def _choices(pair: Asked, pool: list[str], seed: str) -> list[str]:
-    """Draw wrong answers of the right one's kind; none holds the other, and none stands in the question."""
+    """Sample wrong answers that neither contain nor are part of the right one, nor occur in the question."""
     right = same(pair.answer)
-    found: list[str] = []
+    choices: list[str] = []
     for answer in sorted(pool, key=lambda text: fraction("choice", seed, pair.id, text)):
-        said = same(answer)
-        apart = said and said not in right and right not in said and said not in pair.question
-        if apart and all(said != same(other) for other in found):
-            found.append(answer)
-            if len(found) == CHOICES:
+        wrong = same(answer)
+        distinct = wrong and wrong not in right and right not in wrong and wrong not in pair.question
+        if distinct and all(wrong != same(other) for other in choices):
+            choices.append(answer)
+            if len(choices) == CHOICES:
                 break
-    return found
+    return choices
 
 
 def shape(answer: str) -> str:
-    """Tell an answer's kind by its form: a number, code, a name, a word, a phrase or a sentence."""
+    """Classify an answer by its form: a number, code, a name, a word, a phrase or a sentence."""
     if NUMBER.search(answer):
         return "number"
     count = len(answer.split())
@@ -240,7 +240,7 @@ def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[dict
 
 
 def _read_texts(partitions: Partitions, train: Sequence[Flags], documents: set[str]) -> dict[str, list[Text]]:
-    """Read the training texts of some documents."""
+    """Read the reading texts for training of some documents."""
     texts: dict[str, list[Text]] = {}
     if not documents:
         return texts
@@ -253,6 +253,6 @@ def _read_texts(partitions: Partitions, train: Sequence[Flags], documents: set[s
 
 
 def _origin(row: dict[str, Any]) -> tuple[str, str]:
-    """Give the document and passage of a row."""
+    """Return the ids of a row's document and passage."""
     lineage = row["lineage"] or {}
     return lineage.get("document_id") or "", lineage.get("passage_id") or ""

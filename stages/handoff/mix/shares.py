@@ -1,9 +1,9 @@
 """
-Shares: how many rows or tokens of which part go into which phase of training.
+Allocate rows to the phases and parts of the mixture, by shares of rows or tokens.
 
-Rows that the same parts take in all phases are a *cell*. Whole cells are reckoned with first; then the rows
-of a cell go to its parts in the order of their draws. So which rows are taken depends on their ids, and a
-refresh that adds rows to one part leaves those of the others where they were.
+Rows that belong to the same part in every phase form a *cell*. Amounts are first allocated per cell; then
+each cell's rows are assigned to its parts in pseudo-random order by id. Adding rows to one part therefore
+does not change the rows of the others.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from datagen.errors import UserError
 from datagen.schema import Kind
 from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger, Numbers, matches
 
-REST = "rest"  # the part of the rows that no part names
-STEPS = 60  # of the bisection
+REST = "rest"  # the part for rows that match no other part
+STEPS = 60  # steps of the bisection
 EXACT = 1e-9
 
 
 class Part(datagen.stage.Options):
-    """Rows by kind, task, source and domain: all that are given hold. Patterns have ``*`` for anything."""
+    """Rows that match all given criteria: kind, task, source and domain. ``*`` matches anything."""
 
     share: float = Field(gt=0, le=1, description="Share of the phase")
     kind: Kind | None = Field(None, description="Kind of example")
-    task: str = Field("*", description="Task, or a pattern; `general` for replayed data")
+    task: str = Field("*", description="Task, or a pattern; `general` for replay data")
     source: str = Field("*", description="Source of the document, or a pattern")
     domain: str = Field("*", description="A domain of `domains`, or a pattern")
 
     def takes(self, known: dict[str, str]) -> bool:
-        """Say whether rows with these traits belong here."""
+        """Check whether rows with these traits match."""
         of_kind = self.kind in (None, known["kind"])
         return of_kind and all(
             matches(known[name], [getattr(self, name)]) for name in ("task", "source", "domain")
@@ -41,11 +41,11 @@ class Part(datagen.stage.Options):
 
 
 class Phase(datagen.stage.Options):
-    """A stretch of training with shares of its own."""
+    """A phase of training with its own shares."""
 
     share: float = Field(1, gt=0, le=1, description="Share of the whole mixture")
     parts: dict[str, Part] = Field(
-        min_length=1, description="Parts by name; a row belongs to the first that takes it"
+        min_length=1, description="Parts by name; a row belongs to the first that it matches"
     )
 
     @model_validator(mode="after")
@@ -55,20 +55,20 @@ class Phase(datagen.stage.Options):
         return self
 
     def shares(self) -> dict[str, float]:
-        """List the parts with their shares; what is left over is for the rows that no part takes."""
+        """Return the share of each part; the remainder is for rows that match no part."""
         named = {name: part.share for name, part in self.parts.items()}
         left = 1 - sum(named.values())
         return named | ({REST: left} if left > EXACT else {})
 
     def part_of(self, known: dict[str, str]) -> str | None:
-        """Name the part of rows with these traits."""
-        found = next((name for name, part in self.parts.items() if part.takes(known)), REST)
-        return found if found in self.shares() else None
+        """Return the part of rows with these traits, if any."""
+        name = next((name for name, part in self.parts.items() if part.takes(known)), REST)
+        return name if name in self.shares() else None
 
 
 @dataclass
 class Allotment:
-    """Of each row its phase, from 0, -1 where it is left out; and the name of its part."""
+    """Each row's phase (from 0; -1: not in the mixture) and part."""
 
     phases: Numbers
     parts: npt.NDArray[np.object_]
@@ -91,20 +91,20 @@ def allot(
     ledger
         All rows.
     free
-        The rows that may be chosen.
+        Flags of the rows that may be chosen.
     weights
-        What each counts for: 1, or its tokens.
+        Weight of each row: 1, or its tokens.
     phases
-        What is asked for.
+        The requested phases.
     total
-        Rows or tokens of the mixture; None: as many as the scarcest part has room for.
+        Size of the mixture in rows or tokens; None: as large as the scarcest part allows.
     shortage
-        What happens when a part has fewer than its share of the total: an error, or others fill its place.
+        If a part has less than its share of the total: an error, or fill up with other parts.
 
     Raises
     ------
     UserError
-        Naming what is missing.
+        If rows are missing; names the parts.
     """
     belongs = [tuple(phase.part_of(known) for phase in phases) for known in ledger.combinations]
     cells = {key: number for number, key in enumerate(dict.fromkeys(belongs))}
@@ -120,19 +120,19 @@ def allot(
         if size <= 0:
             _, short = _fill(asked, list(cells), available)
             raise UserError(
-                f"mix: {_names(short or asked)} has no rows, so there is no mixture with its share"
+                f"mix: {_names(short or asked)} has no rows, so a mixture with its share is impossible"
             )
     else:
         size = float(total)
         _, short = _fill({key: share * size for key, share in asked.items()}, list(cells), available)
         if short and shortage == "error":
             missing = "; ".join(
-                f"{_names([key])}: {asked[key] * size:,.0f} asked for, {lack:,.0f} missing"
+                f"{_names([key])}: {asked[key] * size:,.0f} requested, {lack:,.0f} missing"
                 for key, lack in short.items()
             )
             raise UserError(
-                f"mix: too little for a mixture of {total:,}: {missing}. Lower total, change the shares, add "
-                "data, or say shortage: fill to have the other parts fill its place"
+                f"mix: not enough rows for a mixture of {total:,}: {missing}. Lower total, change the "
+                "shares, add data, or set shortage: fill to fill up with other parts"
             )
     taken = _filled(asked, list(cells), available, size)
     return _rows(ledger, free, weights, of_row, taken, size)
@@ -144,17 +144,17 @@ Key = tuple[int, str]
 def _filled(
     asked: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws, size: float
 ) -> dict[tuple[int, Key], float]:
-    """Take each part's share of the size; where parts fall short, the others fill their place."""
+    """Allocate each part's share of the size; fill shortages with the other parts."""
     wanted = {key: share * size for key, share in asked.items()}
     taken, short = _fill(wanted, cells, available)
-    while short:  # and shortage is fill
-        whole = [key for key in wanted if key not in short and asked[key] > 0]
+    while short:  # only with shortage: fill
+        sufficient = [key for key in wanted if key not in short and asked[key] > 0]
         lack = sum(short.values())
         wanted = {key: amount - short.get(key, 0.0) for key, amount in wanted.items()}
-        base = sum(asked[key] for key in whole)
-        if not whole or lack < 0.5:
+        base = sum(asked[key] for key in sufficient)
+        if not sufficient or lack < 0.5:
             break
-        for key in whole:
+        for key in sufficient:
             wanted[key] += lack * asked[key] / base
         taken, short = _fill(wanted, cells, available)
     return taken
@@ -163,7 +163,7 @@ def _filled(
 def _fill(
     wanted: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws
 ) -> tuple[dict[tuple[int, Key], float], dict[Key, float]]:
-    """Take amounts from cells, those first that no other phase can use; return them, and what is missing."""
+    """Take amounts from cells, least shared cells first; return the amounts, and what is missing."""
     left = available.copy()
     taken: dict[tuple[int, Key], float] = {}
     short: dict[Key, float] = {}
@@ -183,13 +183,13 @@ def _fill(
 
 
 def _largest(asked: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws) -> float:
-    """Find the size of the largest mixture for which nothing is missing."""
+    """Find the size of the largest mixture without a shortage."""
     low, high = 0.0, float(available.sum())
     for _ in range(STEPS):
         middle = (low + high) / 2
         short = _fill({key: share * middle for key, share in asked.items()}, cells, available)[1]
         low, high = (low, middle) if short else (middle, high)
-    return low if low >= 0.5 else 0.0  # less than a row
+    return low if low >= 0.5 else 0.0  # below half a row there is no mixture
 
 
 def _rows(
@@ -200,8 +200,8 @@ def _rows(
     taken: dict[tuple[int, Key], float],
     size: float,
 ) -> Allotment:
-    """Hand the rows of each cell out in the order of their draws."""
-    found = Allotment(np.full(len(ledger), -1, np.int64), np.full(len(ledger), "", object), size)
+    """Assign the rows of each cell in the order of their draws."""
+    result = Allotment(np.full(len(ledger), -1, np.int64), np.full(len(ledger), "", object), size)
     for cell in sorted({cell for cell, _ in taken}):
         rows = np.flatnonzero(free & (of_row == cell))
         rows = rows[np.argsort(ledger.draws[rows], kind="stable")]
@@ -210,9 +210,9 @@ def _rows(
         for (number, (phase, name)), amount in taken.items():
             if number == cell:
                 mine = rows[(middle >= start) & (middle < start + amount + EXACT)]
-                found.phases[mine], found.parts[mine] = phase, name
+                result.phases[mine], result.parts[mine] = phase, name
                 start += amount
-    return found
+    return result
 
 
 def _names(keys: "dict[Key, float] | list[Key]") -> str:

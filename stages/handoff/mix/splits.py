@@ -1,10 +1,10 @@
 """
-Training or validation: by document, aiming at a share of the rows of each kind.
+Split into training and validation by document, with a target share of the rows of each kind.
 
-A document goes to validation when its draw is below the share, which neither other documents nor a refresh
-change. That is a share of the documents, and of the rows only where they are many and alike. So where a kind
-is off by more than `FAR` of what was asked, documents next to the threshold change sides until it is off by
-no more than `NEAR`, each only if all kinds together come nearer.
+A document goes to validation if the hash of its id is below the share, independently of other documents and
+of the run. This gives a share of documents, and of rows only if documents are many and similar. If a kind
+deviates by more than `FAR` of its target, documents near the threshold are moved until it deviates by at most
+`NEAR`, each only if the total deviation of all kinds decreases.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from datagen.schema import KINDS, fraction
 from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
 
 FAR, NEAR = 0.5, 0.1
-TINY = 10  # rows of a split under which it is warned of
+TINY = 10  # minimum rows of a split without a warning
 
 
 def validation(ledger: Ledger, share: float, seed: str) -> Flags:
-    """Say which rows are for validation."""
+    """Flag the rows for validation."""
     draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
     chosen = draws < share
     known = ledger.kinds >= 0
@@ -29,7 +29,7 @@ def validation(ledger: Ledger, share: float, seed: str) -> Flags:
 
 
 def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> None:
-    """Move documents, the nearest to the threshold first, while a kind is too far from its share."""
+    """Move documents, nearest to the threshold first, while a kind deviates too far from its share."""
     rows = np.maximum(counts.sum(0), 1)
     missing = share * counts.sum(0) - counts[chosen].sum(0)
     if not (np.abs(missing) > FAR * share * rows).any():
@@ -44,16 +44,16 @@ def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> 
 
 
 def warnings(ledger: Ledger, held: Flags, share: float) -> list[str]:
-    """Name the kinds whose validation split is empty or tiny."""
-    found = []
+    """Return warnings for kinds whose validation split is empty or tiny."""
+    messages = []
     for kind, name in KINDS.items():
         mine = ledger.of_kind(kind)
         rows, inside = int(mine.sum()), int((mine & held).sum())
         if share > 0 and rows and inside < min(TINY, rows):
             documents = len(np.unique(ledger.documents[mine]))
             amount = "no rows" if not inside else f"only {inside} of {rows:,} rows"
-            found.append(
-                f"{name}: validation has {amount}; {share:g} of them was asked for, and they are of "
+            messages.append(
+                f"{name}: validation has {amount}; the requested share is {share:g}, and the rows are from "
                 f"{documents:,} document{'' if documents == 1 else 's'}"
             )
-    return found
+    return messages

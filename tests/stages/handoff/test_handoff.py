@@ -1,4 +1,4 @@
-"""What a trainer loads is what was made."""
+"""Trainers load exactly the rows that were made."""
 
 import socket
 from pathlib import Path
@@ -73,7 +73,7 @@ def of_every_kind():
     ]
 
 
-def test_every_product_in_its_shape(tmp_path):
+def test_every_product_has_its_format(tmp_path):
     kept, dropped = hand_off(of_every_kind(), tmp_path, size=2)
     assert len(kept) == 5 and not dropped
     known = ["id", "kind", "task", "split"]
@@ -104,7 +104,7 @@ def test_every_product_in_its_shape(tmp_path):
     assert preference["lineage"]["document_id"] == "d" and preference["split"] == "train"
 
 
-def test_the_card_says_what_there_is(tmp_path):
+def test_the_card_lists_contents(tmp_path):
     rows = of_every_kind()
     rows[1]["lineage"] = made_by(
         "some/model", stage="instruct", prompt="instructions/qa", prompt_hash="abc123"
@@ -129,27 +129,26 @@ def test_the_card_says_what_there_is(tmp_path):
     assert "| generator | SmolLM2-135M-synthesizer | q4_1" in card and "| apache-2.0 |" in card
 
 
-def test_an_empty_product_is_left_out(tmp_path):
+def test_an_empty_product_has_no_configuration(tmp_path):
     hand_off(of_every_kind()[:2], tmp_path)
     assert folders(tmp_path) == ["instructions", "instructions_messages", "reading"]
     assert {config["config_name"] for config in header(tmp_path)["configs"]} == set(folders(tmp_path))
     assert (
-        "| refusals | no rows, and no configuration to load | 0 |"
-        in (tmp_path / "handoff" / "README.md").read_text()
+        "| refusals | no rows, so no configuration | 0 |" in (tmp_path / "handoff" / "README.md").read_text()
     )
     with pytest.raises(ValueError, match="refusals"):
         load(tmp_path, "refusals")
 
 
 @pytest.mark.parametrize("rows", [[], [example("refusal", question="Q?", answer=None, split="train")]])
-def test_nothing_to_hand_off(tmp_path, rows):
+def test_an_empty_hand_off_is_valid(tmp_path, rows):
     kept, _ = hand_off(rows, tmp_path)
     assert not kept
     assert folders(tmp_path) == []
     assert "configs" not in header(tmp_path)
 
 
-def test_rows_that_cannot_be_trained_on_are_dropped(tmp_path):
+def test_untrainable_rows_are_dropped(tmp_path):
     rows = [
         example("reading", text=" \n", id="blank", split="train"),
         example(question="Q?", answer=None, id="silent", split="train"),
@@ -173,7 +172,7 @@ def test_rows_that_cannot_be_trained_on_are_dropped(tmp_path):
     assert [row["id"] for row in load(tmp_path, "reading")["train"]] == ["good"]
 
 
-def test_without_mix_everything_is_training(tmp_path):
+def test_without_mix_all_rows_are_training_rows(tmp_path):
     rows = [{name: value for name, value in row.items() if name != "split"} for row in of_every_kind()]
     put_through(stage, rows, folder=tmp_path)
     assert {split: len(part) for split, part in load(tmp_path, "instructions").items()} == {"train": 2}
@@ -190,7 +189,7 @@ def test_shards_hold_all_rows_in_order(tmp_path):
     assert [row["id"] for row in load(tmp_path, "reading")["train"]] == [row["id"] for row in rows]
 
 
-def test_a_new_hand_off_replaces_the_old_and_leaves_nothing_beside(tmp_path):
+def test_a_new_hand_off_replaces_the_old_without_leftovers(tmp_path):
     hand_off(of_every_kind(), tmp_path)
     (tmp_path / ".unfinished-handoff").mkdir()
     (tmp_path / ".unfinished-handoff" / "half").touch()
@@ -201,7 +200,7 @@ def test_a_new_hand_off_replaces_the_old_and_leaves_nothing_beside(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["fewer", "other"])
-def test_what_does_not_load_as_written_is_not_published(tmp_path, monkeypatch, wrong):
+def test_a_hand_off_that_loads_differently_is_not_published(tmp_path, monkeypatch, wrong):
     honest = datasets.load_dataset
 
     def dishonest(*arguments, **options):
@@ -213,12 +212,12 @@ def test_what_does_not_load_as_written_is_not_published(tmp_path, monkeypatch, w
         return loaded.map(lambda row: {"id": row["id"] + "!"}, cache_file_names=dict.fromkeys(loaded))
 
     monkeypatch.setattr(datasets, "load_dataset", dishonest)
-    with pytest.raises(HandoffError, match="not what was written"):
+    with pytest.raises(HandoffError, match="differ from the files"):
         hand_off(of_every_kind(), tmp_path)
     assert not (tmp_path / "handoff").exists()
 
 
-def test_the_users_cache_is_left_alone(tmp_path, monkeypatch):
+def test_the_users_cache_is_not_touched(tmp_path, monkeypatch):
     home = tmp_path / "home"
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", home)
     folder = tmp_path / "run"
@@ -236,7 +235,7 @@ TURNS = st.lists(
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(TURNS, st.text(max_size=5)), min_size=1, max_size=8), st.integers(0, 7))
-def test_answers_stand_behind_their_prompts(rows, skip):
+def test_answers_follow_their_prompts(rows, skip):
     skip = min(skip, len(rows) - 1)
     prompts = pa.chunked_array([pa.array([prompt for prompt, _ in rows], MESSAGES)])[skip:]
     answers = pa.chunked_array([pa.array([answer for _, answer in rows])])[skip:]

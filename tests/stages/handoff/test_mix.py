@@ -22,7 +22,7 @@ def split_of(rows):
     return {row["id"]: row["split"] for row in rows}
 
 
-def test_a_document_is_on_one_side_in_every_partition():
+def test_all_rows_of_a_document_are_in_one_split():
     kept, dropped = put_through(stage, rows_of(400), size=7)
     assert not dropped
     sides = {}
@@ -33,7 +33,7 @@ def test_a_document_is_on_one_side_in_every_partition():
     assert 0.02 < share < 0.09
 
 
-def test_a_refresh_keeps_the_splits():
+def test_added_documents_do_not_change_the_splits():
     before = split_of(put_through(stage, rows_of(100), validation=0.3)[0])
     after = split_of(put_through(stage, rows_of(130), size=11, validation=0.3)[0])
     assert before.items() <= after.items()
@@ -48,7 +48,7 @@ def test_no_validation():
     assert {row["split"] for row in kept} == {"train"}
 
 
-def test_a_row_without_a_document_goes_by_itself():
+def test_a_row_without_a_document_is_its_own_document():
     rows = [
         example(id=str(number), lineage=None if number % 2 else {"document_id": None})
         for number in range(100)
@@ -59,7 +59,7 @@ def test_a_row_without_a_document_goes_by_itself():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.sampled_from([0, 0.2, 0.25, 0.5, 1]), st.integers(1, 9))
-def test_refusals_are_cut_to_their_share_and_no_further(instructions, refusals, share, size):
+def test_refusals_are_capped_exactly_at_their_share(instructions, refusals, share, size):
     rows = [example(id=f"i{number}") for number in range(instructions)]
     rows += [example("refusal", id=f"r{number}") for number in range(refusals)] + [
         example("reading", id="text")
@@ -74,19 +74,19 @@ def test_refusals_are_cut_to_their_share_and_no_further(instructions, refusals, 
     assert {row["id"] for row in again} == {row["id"] for row in kept}
 
 
-def test_without_shares_all_refusals_stay():
+def test_without_a_cap_all_refusals_are_kept():
     rows = [example("refusal", id=str(number)) for number in range(9)]
     assert len(put_through(stage, rows, max_share={})[0]) == 9
-    [gone, *_] = put_through(stage, rows)[1]
-    assert gone["detail"] == "9 rows; with 0 others a share of 0.2 has room for 0"
+    [dropped, *_] = put_through(stage, rows)[1]
+    assert dropped["detail"] == "9 rows; with 0 others a share of 0.2 allows 0"
 
 
-def test_rows_are_shuffled_by_a_draw():
+def test_rows_are_shuffled_by_hash():
     rows = rows_of(20)
     first, again = (put_through(stage, given_)[0] for given_ in (rows, rows[::-1]))
     assert [row["id"] for row in first] == [row["id"] for row in again] != [row["id"] for row in rows]
 
 
 @pytest.mark.parametrize("rows", [[], rows_of(1)])
-def test_little_to_mix(rows):
+def test_tiny_inputs(rows):
     assert len(put_through(stage, rows)[0]) == len(rows)

@@ -48,7 +48,7 @@ def ids(rows):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), st.integers(1, 9), st.integers(1, 9))
-def test_realised_shares_are_those_asked_for_and_the_scarcest_part_is_used_up(a, b, c, one, two):
+def test_actual_shares_match_and_the_scarcest_part_is_used_up(a, b, c, one, two):
     total = one + two + 2
     shares = {"a": one / total, "b": two / total}  # 2 / total is left for the rest
     rows = [*texts(a, "a.md"), *texts(b, "b.md"), *texts(c, "c.md")]
@@ -62,13 +62,13 @@ def test_realised_shares_are_those_asked_for_and_the_scarcest_part_is_used_up(a,
     assert {row["reason"] for row in dropped} <= {"over the share"}
 
 
-def test_within_one_percent_on_a_large_set():
+def test_shares_are_within_one_percent_on_a_large_set():
     rows = [*texts(3000, "a.md"), *texts(2000, "b.md")]
     kept, _ = mixed(rows, size=700, parts={"b": {"source": "b*", "share": 0.7}}, total=1500)
     assert len(kept) == 1500 and abs(sum(row["part"] == "b" for row in kept) / 1500 - 0.7) < 0.01
 
 
-def test_a_refresh_keeps_what_was_taken():
+def test_added_rows_do_not_change_the_selection_of_other_parts():
     parts = {"b": {"source": "b*", "share": 0.5}}
     before, _ = mixed([*texts(400, "a.md"), *texts(100, "b.md")], parts=parts)
     after, _ = mixed([*texts(500, "a.md"), *texts(120, "b.md")][::-1], size=50, parts=parts)
@@ -81,10 +81,10 @@ def test_a_refresh_keeps_what_was_taken():
     }
 
 
-def test_a_shortage_names_what_is_missing():
+def test_a_shortage_error_states_the_missing_rows():
     rows = [*texts(100, "a.md"), *texts(10, "b.md")]
     parts = {"rare": {"source": "b*", "share": 0.5}}
-    with pytest.raises(UserError, match=r"part 'rare' of phase 1: 50 asked for, 40 missing"):
+    with pytest.raises(UserError, match=r"part 'rare' of phase 1: 50 requested, 40 missing"):
         mixed(rows, parts=parts, total=100)
     with pytest.raises(UserError, match=r"part 'none'.*has no rows"):
         mixed(rows, parts={"none": {"source": "x*", "share": 0.5}})
@@ -92,19 +92,19 @@ def test_a_shortage_names_what_is_missing():
     assert Counter(row["part"] for row in kept) == {"rest": 90, "rare": 10}
 
 
-def test_rows_of_no_part_are_left_out():
+def test_rows_of_no_part_are_dropped():
     kept, dropped = mixed([*texts(5, "a.md"), *texts(5, "b.md")], parts={"a": {"source": "a*", "share": 1}})
     assert ids(kept) == ids(texts(5, "a.md"))
     assert {row["reason"] for row in dropped} == {"in no part of the mixture"}
 
 
-def test_rows_that_no_trainer_could_use_take_no_room():
+def test_untrainable_rows_do_not_count_towards_shares():
     blank = [example("reading", text=" ", id=f"blank {n}", **at("b.md", n)) for n in range(5)]
     kept, dropped = mixed([*texts(5), *texts(5, "b.md"), *blank], parts={"b": {"source": "b*", "share": 0.5}})
     assert len(kept) == 10 and {row["reason"] for row in dropped} == {"incomplete"}
 
 
-def test_phases_come_in_their_order_and_each_has_its_shares(tmp_path):
+def test_phases_are_in_order_with_their_own_shares(tmp_path):
     rows = [*texts(900, "domain.md"), *texts(900, "general.md", task="general")]
     general = {"task": "general"}
     phases = [
@@ -119,7 +119,7 @@ def test_phases_come_in_their_order_and_each_has_its_shares(tmp_path):
     assert plan["ordered"] and plan["requested"]["2/rest"] == 0.9
 
 
-def test_the_easiest_come_first():
+def test_easiest_rows_come_first():
     rows = [row | {"ifd": n / 100} for n, row in enumerate(pairs(100))]
     kept, _ = put_through(
         stage, rows[::-1], columns={"ifd": pa.float64()}, recipe=SERVED, **(PLAIN | {"order": "difficulty"})
@@ -154,12 +154,12 @@ def test_refusals_are_capped_in_each_domain():
         {"parts": {"a": {"share": 1}}, "phases": [{"parts": {"a": {"share": 1}}}]},
     ],
 )
-def test_shares_that_cannot_be(wrong):
+def test_invalid_shares_are_rejected(wrong):
     with pytest.raises(ValidationError):
         stage.options.model_validate(wrong)
 
 
-def test_validation_aims_at_a_share_of_the_rows_of_each_kind():
+def test_validation_has_about_its_share_of_each_kind():
     # Few documents have all the pairs, and one has a third of the texts.
     rows = [row | at("a.md", n % 40) for n, row in enumerate(pairs(120))]
     rows += [row | at("a.md", n % 400) for n, row in enumerate(texts(600))]
@@ -172,11 +172,12 @@ def test_validation_aims_at_a_share_of_the_rows_of_each_kind():
             assert 0.05 <= held / count <= 0.15, (seed, kind)
 
 
-def test_an_empty_validation_split_is_warned_of(tmp_path):
+def test_an_empty_validation_split_gives_a_warning(tmp_path):
     mixed([row | at("a.md", 0) for row in texts(50)], validation=0.05, output=tmp_path)
     [warning] = json.loads((tmp_path / "mixture.json").read_text())["warnings"]
     assert (
-        warning == "reading: validation has no rows; 0.05 of them was asked for, and they are of 1 document"
+        warning
+        == "reading: validation has no rows; the requested share is 0.05, and the rows are from 1 document"
     )
 
 
@@ -209,7 +210,7 @@ def towns(count=60):
     return [row for number in range(count) for row in town(number)]
 
 
-def test_pairs_that_stand_alone_lose_their_passage_at_the_share_asked_for():
+def test_self_contained_pairs_lose_their_passage_at_the_requested_share():
     rows = [*towns(80), example(question="What does it say here?", context="C", answer="A", id="needs it")]
     kept, _ = mixed(rows, closed_book=0.5)
     asked = [row for row in kept if row["kind"] == "instruction"]
@@ -223,7 +224,7 @@ def test_pairs_that_stand_alone_lose_their_passage_at_the_share_asked_for():
     assert ids(closed) == {row["id"] for row in again if row["kind"] == "instruction" and not row["context"]}
 
 
-def test_what_a_refusal_declines_is_not_answered_closed_book_nor_tested():
+def test_declined_questions_are_neither_closed_book_nor_tested():
     [pair, _] = town(3)
     declined = example("refusal", question=pair["question"], answer="I do not know.", id="declined")
     kept, _ = mixed([*towns(), declined], closed_book=1, knowledge_test=0.9)
@@ -231,7 +232,7 @@ def test_what_a_refusal_declines_is_not_answered_closed_book_nor_tested():
     assert row["context"] and row["split"] == "train"
 
 
-def test_the_knowledge_test_asks_closed_book_about_trained_passages_and_nowhere_else():
+def test_the_knowledge_test_covers_only_trained_passages():
     twin = town(5)[0] | {
         "id": "twin",
         "context": "Another passage.",
@@ -256,15 +257,17 @@ def test_the_knowledge_test_asks_closed_book_about_trained_passages_and_nowhere_
     for row in tested:
         assert row["context"] is None and row["prompt"] == chat(row["question"])
         assert row["lineage"]["passage_id"] in read
-        said = row["knowledge"]
-        assert said["choices"][said["gold"]] == row["answer"] and len(set(said["choices"])) == 4
+        knowledge = row["knowledge"]
+        assert (
+            knowledge["choices"][knowledge["gold"]] == row["answer"] and len(set(knowledge["choices"])) == 4
+        )
         assert not any(row["question"] in (other["text"] or other["question"]) for other in training)
     assert {row["reason"] for row in dropped} == {"asks what the knowledge test asks"}
     # Towns come again, so that many answers are those of other pairs, but of other documents.
     assert not any(row["knowledge"]["in_pairs"] for row in tested)
 
 
-def test_whether_a_pair_about_the_document_has_the_answer_is_told():
+def test_questions_answered_by_a_pair_of_the_document_are_marked():
     other = [
         example(question=f"Who is {n}?", answer=TOWNS[n % 12], id=f"other {n}", **at("a.md", n))
         for n in range(60)

@@ -1,4 +1,4 @@
-"""The manifest, the changelog, the card's account, other formats, and the upload."""
+"""The manifest, the changelog, the card, other formats, and the upload."""
 
 import hashlib
 import http.server
@@ -40,7 +40,7 @@ def manifest(folder):
     return json.loads((folder / "handoff" / "manifest.json").read_text())
 
 
-def test_the_manifest_has_every_file_to_the_byte(tmp_path):
+def test_the_manifest_lists_every_file_with_checksum(tmp_path):
     rows = [*map(text, range(30)), pair(1), pair(2, split="validation")]
     hand_off([*rows, pair(3, answer="")], tmp_path, also=["jsonl"], shard_mb=0.000_5)
     written = manifest(tmp_path)
@@ -52,17 +52,17 @@ def test_the_manifest_has_every_file_to_the_byte(tmp_path):
     ]
     assert sum(shard["rows"] for shard in shards if shard["path"].startswith("reading/")) == 30
     listed = {shard["path"]: shard for shard in shards} | written["files"]
-    found = {str(path.relative_to(tmp_path / "handoff")) for path in (tmp_path / "handoff").rglob("*.*")}
-    assert set(listed) == {name for name in found if (tmp_path / "handoff" / name).is_file()} - {
+    files = {str(path.relative_to(tmp_path / "handoff")) for path in (tmp_path / "handoff").rglob("*.*")}
+    assert set(listed) == {name for name in files if (tmp_path / "handoff" / name).is_file()} - {
         "manifest.json"
     }
-    for name, said in listed.items():
+    for name, entry in listed.items():
         content = (tmp_path / "handoff" / name).read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (said["bytes"], said["sha256"]), name
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["bytes"], entry["sha256"]), name
     assert written["dropped"] == {"incomplete": 1} and written["previous"] is None
 
 
-def test_shards_come_in_the_order_of_training(tmp_path):
+def test_shards_are_in_training_order(tmp_path):
     rows = [text(n, phase=1 + n % 2, part="all", order=10 * (n % 2)) for n in range(1, 9)]
     put_through(stage, rows, 3, tmp_path, columns=MIXED, recipe=SERVED)
     loaded = datasets.load_dataset(
@@ -73,19 +73,19 @@ def test_shards_come_in_the_order_of_training(tmp_path):
     assert [(part["phase"], part["rows"], part["realised"]) for part in parts] == [(1, 4, 1.0), (2, 4, 1.0)]
 
 
-def test_the_changelog_says_what_came_and_went_and_what_left_training(tmp_path):
+def test_the_changelog_lists_added_removed_and_moved_rows(tmp_path):
     hand_off([text(1), text(2), pair(1)], tmp_path / "one")
     assert "The first release." in (tmp_path / "one" / "handoff" / "CHANGELOG.md").read_text()
     (tmp_path / "latest").symlink_to("one")
     hand_off([text(2, split="validation"), text(3), text(4), pair(1)], tmp_path / "two")
-    said = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
-    assert "Against one." in said
-    assert "| reading | 2 | 1 | 1 | 1 |" in said and "| instructions | 0 | 0 | 1 | 0 |" in said
-    assert "1 rows were in training and are not now" in said
+    changelog = (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
+    assert "Since one." in changelog
+    assert "| reading | 2 | 1 | 1 | 1 |" in changelog and "| instructions | 0 | 0 | 1 | 0 |" in changelog
+    assert "1 rows were in training in that release and no longer are" in changelog
     assert manifest(tmp_path / "two")["previous"] == "one"
 
 
-def test_a_broken_manifest_of_the_last_release_stops_nothing(tmp_path):
+def test_an_invalid_manifest_of_the_last_release_is_ignored(tmp_path):
     hand_off([text(1)], tmp_path / "one")
     (tmp_path / "one" / "handoff" / "manifest.json").write_text("[")
     (tmp_path / "latest").symlink_to("one")
@@ -93,15 +93,15 @@ def test_a_broken_manifest_of_the_last_release_stops_nothing(tmp_path):
     assert "| reading | 0 | 0 | 1 | 0 |" in (tmp_path / "two" / "handoff" / "CHANGELOG.md").read_text()
 
 
-def test_the_card_names_licences_weaknesses_and_what_was_not_counted(tmp_path):
+def test_the_card_states_licences_weaknesses_and_missing_counts(tmp_path):
     given = {"licence": "cc-by-4.0", "licences": {"pydoc_data.topics:topics": "PSF-2.0", "m": "apache-2.0"}}
     hand_off([pair(1), pair(2, answer="")], tmp_path, **given)
     card = (tmp_path / "handoff" / "README.md").read_text()
     header = yaml.safe_load(card.split("---\n")[1])
     assert header["license"] == "cc-by-4.0" and header["size_categories"] == ["n<1K"]
     assert "| `pydoc_data.topics:topics` | PSF-2.0 |" in card and "| generator | m | – | apache-2.0 |" in card
-    assert "Tokens were not counted: the tokenizer of 'm' is not on this machine." in card
-    assert "1 rows were dropped because no trainer could use them: incomplete (1)." in card
+    assert "Tokens were not counted: the tokenizer of 'm' is not available." in card
+    assert "1 rows were dropped because trainers cannot use them: incomplete (1)." in card
     assert "instructions has no validation rows" in card
     for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
         snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]
@@ -128,7 +128,7 @@ def test_alpaca_and_sharegpt_keep_system_and_earlier_turns(tmp_path):
     assert read["sharegpt"][0]["system"] == "Be brief."
 
 
-def test_the_knowledge_test_is_a_configuration_and_a_task_of_its_own(tmp_path):
+def test_the_knowledge_test_is_a_configuration_and_an_lm_eval_task(tmp_path):
     known = {"choices": ["Ann", "Bob", "Eve", "Max"], "gold": 1, "in_pairs": False}
     held = pair(1, split="knowledge_test", answer="Bob", knowledge=known)
     hand_off([held, pair(2), text(1)], tmp_path, columns=MIXED)
@@ -149,7 +149,7 @@ def test_the_knowledge_test_is_a_configuration_and_a_task_of_its_own(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A stand-in for a hub: what was asked of it, and how it answers."""
+    """A fake hub: the requests it received, and its response status."""
     seen, answers = [], {"status": 200}
 
     class Hub(http.server.BaseHTTPRequestHandler):
@@ -158,22 +158,22 @@ def hub(monkeypatch):
             seen.append((self.path, body, self.headers.get("Authorization")))
             files = json.loads(body).get("files", []) if "preupload" in self.path else []
             here = f"http://{self.headers['Host']}/datasets/org/name"
-            said = {
+            response = {
                 "url": here,
                 "name": "org/name",
                 "commitUrl": f"{here}/commit/{'a' * 40}",
                 "commitOid": "a" * 40,
                 "files": [
-                    {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in files
+                    {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files
                 ],
             }
-            self._say(said)
+            self._send(response)
 
         def do_GET(self):
-            self._say([] if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
+            self._send([] if "/tree/" in self.path else {"id": "org/name", "sha": "abc", "siblings": []})
 
-        def _say(self, said):
-            content = json.dumps(said).encode()
+        def _send(self, response):
+            content = json.dumps(response).encode()
             self.send_response(answers["status"])
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -206,7 +206,7 @@ def test_a_hand_off_is_pushed_as_one_commit(tmp_path, hub):
     assert {token for _, _, token in seen} == {"Bearer hf_secret"}
 
 
-def test_a_hub_that_refuses_is_told_without_losing_the_hand_off(tmp_path, hub):
+def test_a_rejected_upload_is_reported_and_keeps_the_hand_off(tmp_path, hub):
     hub[1]["status"] = 403
     with pytest.raises(UserError, match=r"handoff.push: 'org/name' was not uploaded.*HF_TOKEN"):
         hand_off([text(1)], tmp_path, push="org/name")

@@ -1,4 +1,4 @@
-"""General data comes in every shape that trainers know, and what has none is dropped with its reason."""
+"""Replay data is read in every known format; other records are dropped with a reason."""
 
 import gzip
 import json
@@ -19,10 +19,15 @@ from tests.support.rows import context
 
 def replayed(folder, **options):
     chosen = stage.options.model_validate({"path": ["general"]} | options)
-    told = replace(context("replay"), folder=folder)
-    outcomes = [outcome for file in stage.plan(chosen, told) for outcome in stage.read(file, chosen, told)]
+    replay_context = replace(context("replay"), folder=folder)
+    outcomes = [
+        outcome
+        for file in stage.plan(chosen, replay_context)
+        for outcome in stage.read(file, chosen, replay_context)
+    ]
     return [
-        [row for one in outcomes for row in getattr(one, side).to_pylist()] for side in ("kept", "dropped")
+        [row for outcome in outcomes for row in getattr(outcome, side).to_pylist()]
+        for side in ("kept", "dropped")
     ]
 
 
@@ -39,7 +44,7 @@ SHAPES = [
 ]
 
 
-def test_every_shape_becomes_the_same_example(tmp_path):
+def test_every_format_gives_the_same_example(tmp_path):
     (tmp_path / "general").mkdir()
     lines = [*map(json.dumps, SHAPES), "{", json.dumps({"other": 1}), json.dumps([1]), ""]
     (tmp_path / "general" / "a.jsonl").write_text("\n".join(lines))
@@ -65,7 +70,7 @@ def test_parquet_gzip_and_broken_files(tmp_path):
     assert [row["reason"] for row in dropped] == ["unreadable file", "unreadable file", "not JSON"]
 
 
-def test_a_share_is_drawn_by_hash(tmp_path):
+def test_a_share_is_sampled_by_hash(tmp_path):
     lines = "\n".join(json.dumps({"text": str(number)}) for number in range(400))
     (tmp_path / "general").mkdir()
     (tmp_path / "general" / "a.jsonl").write_text(lines)
@@ -92,7 +97,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_anything_is_an_example_or_refused(record):
+def test_any_record_is_an_example_or_rejected(record):
     try:
         row = example(record)
     except Reject:
@@ -100,7 +105,7 @@ def test_anything_is_an_example_or_refused(record):
     assert row["kind"] in ("reading", "instruction")
 
 
-def test_mix_reads_it_beside_the_domain_s_rows():
+def test_mix_reads_replay_data_with_the_domains_rows():
     steps = [("select", "examples", "examples"), ("replay", "", "examples"), ("mix", "examples", "examples")]
     reads = wire([("instruct", "", "examples"), *steps])
     assert reads["mix"] == ["select", "replay"]

@@ -1,4 +1,4 @@
-"""Rows that would train the wrong thing are told before a trainer sees them."""
+"""Rows that cannot be trained on are detected."""
 
 import subprocess
 import sys
@@ -21,8 +21,8 @@ counted = pytest.mark.skipif(not bundled.installed(), reason="the bundled model'
 
 def verdicts(rows, measure=UNCOUNTED):
     [table] = partitions(rows)
-    found = check(table, measure)
-    return list(zip(found.reasons.to_pylist(), found.details.to_pylist(), strict=True)), found
+    results = check(table, measure)
+    return list(zip(results.reasons.to_pylist(), results.details.to_pylist(), strict=True)), results
 
 
 def asked(prompt, answer="A"):
@@ -54,12 +54,12 @@ def turn(role, content="x"):
 def test_roles_and_blank_turns(prompt, expected):
     # Between good rows, so that a turn cannot be taken for another row's.
     rows = [asked([turn("system"), turn("user")]), asked(prompt), asked([turn("user")])]
-    found, _ = verdicts(rows)
-    assert [reason for reason, _ in found] == [None, expected, None]
+    results, _ = verdicts(rows)
+    assert [reason for reason, _ in results] == [None, expected, None]
 
 
 @pytest.mark.parametrize("answer", [None, "", " \t\n", "\u00a0\u2003", "\u200b\u200d\ufeff"])
-def test_an_answer_that_nobody_sees_is_none(answer):
+def test_an_invisible_answer_counts_as_missing(answer):
     assert verdicts([asked(chat("Q?"), answer)])[0] == [("incomplete", "no answer")]
 
 
@@ -73,16 +73,16 @@ ROLES = st.lists(st.sampled_from(["system", "user", "assistant"]), min_size=1, m
 
 @settings(deadline=None)
 @given(st.lists(ROLES, min_size=1, max_size=6))
-def test_the_order_of_roles_is_that_of_a_chat(prompts):
-    found, _ = verdicts([asked([turn(role) for role in roles]) for roles in prompts])
-    for roles, (reason, _) in zip(prompts, found, strict=True):
+def test_roles_must_alternate(prompts):
+    results, _ = verdicts([asked([turn(role) for role in roles]) for roles in prompts])
+    for roles, (reason, _) in zip(prompts, results, strict=True):
         turns = roles[1:] if roles[0] == "system" else roles
         good = turns == ["user", "assistant"] * (len(turns) // 2) + ["user"]
         assert (reason is None) == good
 
 
 @counted
-def test_over_long_rows_are_told_with_their_length():
+def test_overlong_rows_are_reported_with_their_length():
     measure = ruler("bundled", 64, context())
     rows = [
         example("reading", text="word " * 62 + "end"),
@@ -93,9 +93,9 @@ def test_over_long_rows_are_told_with_their_length():
         example("preference", question="Q?", answer="word " * 60, rejected="A"),
         asked(chat("Q?")),
     ]
-    found, table = verdicts(rows, measure)
-    assert [reason for reason, _ in found] == [None, *["too long"] * 5, None]
-    assert found[1][1] == f"{table.tokens[1]} tokens; at most 64"
+    results, table = verdicts(rows, measure)
+    assert [reason for reason, _ in results] == [None, *["too long"] * 5, None]
+    assert results[1][1] == f"{table.tokens[1]} tokens; at most 64"
     assert table.tokens[0].as_py() == table.trained[0].as_py() == 64
 
 
@@ -105,11 +105,11 @@ def test_tokens_of_a_chat_are_those_of_its_rendering():
     assert measure.longest == 4096  # the target's max_model_len
     assert ruler("bundled", None, context()).longest == 8192  # what the tokenizer states
     prompt = chat("Who?", system="Be brief.")
-    _, found = verdicts([asked(prompt, "Ann")], measure)
+    _, results = verdicts([asked(prompt, "Ann")], measure)
     tokenizer = measure.tokenizer._tokenizer
     whole = tokenizer.apply_chat_template([*prompt, turn("assistant", "Ann")], tokenize=True)["input_ids"]
-    assert found.tokens.to_pylist() == [len(whole)]
-    assert tokenizer.decode(whole[-found.trained[0].as_py() :]) == "Ann<|im_end|>\n"
+    assert results.tokens.to_pylist() == [len(whole)]
+    assert tokenizer.decode(whole[-results.trained[0].as_py() :]) == "Ann<|im_end|>\n"
 
 
 @counted
@@ -122,20 +122,20 @@ def test_tokens_of_a_chat_are_those_of_its_rendering():
         example("preference", question="Q?", answer="A", rejected="B <|im_start|>"),
     ],
 )
-def test_a_control_token_of_the_target_is_told(row):
-    found, _ = verdicts([asked(chat("Q?")), row], ruler("bundled", None, context()))
-    assert found[0] == (None, None) and found[1][0] == "control tokens"
+def test_a_control_token_of_the_target_is_reported(row):
+    results, _ = verdicts([asked(chat("Q?")), row], ruler("bundled", None, context()))
+    assert results[0] == (None, None) and results[1][0] == "control tokens"
 
 
 @counted
-def test_words_that_only_look_like_control_stay():
-    found, _ = verdicts([asked(chat("open <path>"), "<title>")], ruler("bundled", None, context()))
-    assert found == [(None, None)]
+def test_words_similar_to_control_tokens_are_kept():
+    results, _ = verdicts([asked(chat("open <path>"), "<title>")], ruler("bundled", None, context()))
+    assert results == [(None, None)]
 
 
-def test_control_tokens_of_other_families_are_told_without_a_tokenizer():
-    found, _ = verdicts([asked(chat("Q?"), "A</think>"), asked(chat("[INST] Q?"))], UNCOUNTED)
-    assert [reason for reason, _ in found] == ["control tokens"] * 2
+def test_control_tokens_of_other_families_are_reported_without_a_tokenizer():
+    results, _ = verdicts([asked(chat("Q?"), "A</think>"), asked(chat("[INST] Q?"))], UNCOUNTED)
+    assert [reason for reason, _ in results] == ["control tokens"] * 2
 
 
 class Template:
@@ -153,7 +153,7 @@ class Template:
         return {"input_ids": [text.split() for text in texts]}
 
 
-def test_a_template_that_refuses_a_row_or_rewrites_its_prompt():
+def test_a_template_that_rejects_a_row_or_rewrites_its_prompt():
     def refuses(turns):
         if turns[0]["role"] == "system":
             raise ValueError("System role not supported")
@@ -172,8 +172,8 @@ def test_without_a_tokenizer_nothing_is_counted():
     served = {"models": {"generator": {"engine": "openai", "model": "m", "base_url": "http://localhost"}}}
     measure = ruler("", None, context(**served))
     assert measure.tokenizer is None
-    found, table = verdicts([asked(chat("Q?"))], measure)
-    assert found == [(None, None)] and table.tokens.null_count == len(table.tokens) == 1
+    results, table = verdicts([asked(chat("Q?"))], measure)
+    assert results == [(None, None)] and table.tokens.null_count == len(table.tokens) == 1
     with pytest.raises(UserError, match="tokens cannot be counted"):
         ruler("", 100, context(**served))
 

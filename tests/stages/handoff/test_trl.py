@@ -1,4 +1,4 @@
-"""TRL takes a step on each stage of training by the file that the hand-off brings, with the loss where it belongs."""
+"""TRL trains one step of each stage with the hand-off's script, with the loss on the right tokens."""
 
 import importlib.util
 
@@ -94,5 +94,5 @@ def test_preferences_train_by_dpo(trained):
     trainer = script.train("preferences", loaded, tokenizer, folder / "trained", **small)
     assert trainer.state.global_step == 1
     [row] = trainer.train_dataset
-    said = {name: tokenizer.decode(row[f"{name}_ids"]) for name in ("chosen", "rejected")}
-    assert said == {"chosen": "I cannot say.<|im_end|>\n", "rejected": "Bob.<|im_end|>\n"}
+    texts = {name: tokenizer.decode(row[f"{name}_ids"]) for name in ("chosen", "rejected")}
+    assert texts == {"chosen": "I cannot say.<|im_end|>\n", "rejected": "Bob.<|im_end|>\n"}

@@ -1,8 +1,8 @@
 """
-Files to train with, for three trainers: each states the target, the length, and where the loss is.
+Configuration files for three trainers, with the target model, the length and the trained tokens.
 
-All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory takes every file of a
-folder that it is pointed at; a split is a folder of its own, and ``dataset_info.json`` names each.
+All paths are relative to the hand-off, so that the folder can be moved. LLaMA-Factory reads every file of a
+folder, so each split has its own folder, and ``dataset_info.json`` lists them.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from datagen.store.parquet import whole_file, write_json
 from datagen.template import render_file
 
 FOLDER = "trainers"
-DEFAULT_LENGTH = 4096  # where the target states none
+DEFAULT_LENGTH = 4096  # if the target states none
 TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -30,7 +30,7 @@ TAGS = {
     "system_tag": "system",
 }
 CHAT = ("instructions_messages", "refusals_messages")
-# Stage of training -> what each trainer calls it, and the configurations that it reads.
+# Stage of training -> the trainer's name for it, and the configurations that it reads.
 LLAMAFACTORY = {
     "reading": ("pt", ("reading",)),
     "chat": ("sft", CHAT),
@@ -59,14 +59,14 @@ def write(folder: Path, tally: Tally, measure: Ruler, context: Context) -> None:
 
 
 def target(context: Context) -> str:
-    """Name the target as trainers load it: a folder or a hub's id; a bundled model is in the cache."""
+    """Return the target as trainers load it: a folder or a hub id; a bundled model is in the cache."""
     spec = context.models.role("target")
     prepared = isinstance(spec, VllmModel) and (spec.model not in bundled.NAMES or bundled.installed())
     return resolve(spec) if isinstance(spec, VllmModel) and prepared else spec.model
 
 
 def dataset_info(tally: Tally) -> dict[str, Any]:
-    """Describe for LLaMA-Factory each split: training under the configuration's name, others behind it."""
+    """Describe each split for LLaMA-Factory: training as ``<configuration>``, others with a suffix."""
     info: dict[str, Any] = {}
     for name, split in tally.amounts:
         entry: dict[str, Any] = {"file_name": f"{name}/{split}"}
@@ -75,7 +75,7 @@ def dataset_info(tally: Tally) -> dict[str, Any]:
         elif name in CHAT:
             entry |= {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS}
         elif name == "preferences_messages":
-            columns = {one: one for one in ("messages", "chosen", "rejected")}
+            columns = {name: name for name in ("messages", "chosen", "rejected")}
             entry |= {"formatting": "sharegpt", "ranking": True, "columns": columns, "tags": TAGS}
         else:
             continue
@@ -87,10 +87,10 @@ def llamafactory(
     tally: Tally, stage: str, kind: str, names: tuple[str, ...], model: str, length: int, ordered: bool
 ) -> dict[str, Any]:
     """
-    Configure a stage of training for LLaMA-Factory; {} where it has no rows.
+    Configure a stage of training for LLaMA-Factory; {} if it has no rows.
 
-    No ``template``: a named one may differ from the model's own by a word. ``mask_history`` trains the last
-    answer only.
+    ``template`` is not set, because a named template may differ from the model's own. ``mask_history`` trains
+    only the last answer.
     """
     trained = [name for name in names if tally.rows(name, "train")]
     tested = [_entry(name, "validation") for name in names if tally.rows(name, "validation")]
@@ -116,7 +116,7 @@ def llamafactory(
 def axolotl(
     tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
 ) -> dict[str, Any]:
-    """Configure a stage of training for axolotl; {} where it has no rows."""
+    """Configure a stage of training for axolotl; {} if it has no rows."""
     trained = [_axolotl_data(name, "train") for name in names if tally.rows(name, "train")]
     tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
     if not trained:
@@ -145,7 +145,7 @@ def axolotl(
 
 
 def _axolotl_data(name: str, split: str) -> dict[str, Any]:
-    # By folder and not by the card's configuration, for which axolotl has no key where preferences are read.
+    # By folder rather than by configuration, for which axolotl has no key when it reads preferences.
     entry: dict[str, Any] = {"path": f"./{name}", "split": split}
     if name == "reading":
         return entry | {"type": "completion", "field": "text"}
@@ -157,7 +157,7 @@ def _axolotl_data(name: str, split: str) -> dict[str, Any]:
 
 
 def _rates(stage: str) -> dict[str, Any]:
-    """Give what to begin with: a rank-32 adapter's usual rate, a tenth of it for preferences."""
+    """Return initial settings: a usual learning rate for a rank-32 adapter, a tenth for preferences."""
     return {
         "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": 16,
@@ -173,9 +173,9 @@ def _entry(name: str, split: str) -> str:
 
 def _write_yaml(config: dict[str, Any], run: str, path: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    _write_text(f"# From the folder of the hand-off: {run}\n{text}", path)
+    _write_text(f"# Run in the hand-off's folder: {run}\n{text}", path)
 
 
 def _write_text(text: str, path: Path) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
