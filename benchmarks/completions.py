@@ -1,12 +1,12 @@
 """
-How the store of completions grows: what appending, settling, merging and joining cost with so many keys.
+Cost of the completion store by its number of keys: append, settle, merge and join.
 
 ``python -m benchmarks.completions --keys 10_000_000``
 
-The store is built as a first run and then refreshes leave it, by the code that runs use; the journals are
-passed over for all but one partition, which takes minutes off. Then partitions of 2,000 requests are joined
-with it: one that was asked before, one that is all new, and the worst one, whose keys stand anywhere.
-Figures are microseconds a request, with the files in the page cache, and come last, as one line of JSON.
+The store is built like that of a first run and later refreshes, with the same code. To save minutes, only one
+partition goes through a journal. Then partitions of 2,000 requests are joined with the store: one requested
+before, one that is new, and the worst case with keys from anywhere in the store. Figures are microseconds per
+request, with the files in the page cache; the last line is JSON.
 """
 
 import argparse
@@ -30,19 +30,19 @@ from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.segments import SCHEMA, write_segment
 
-PARTITION = 2_000  # requests
-STAGE = 500_000  # completions that a stage of the first run leaves
-NIGHT = 10_000  # completions that a refresh adds
+PARTITION = 2_000  # requests per partition
+STAGE = 500_000  # completions per stage of the first run
+NIGHT = 10_000  # completions per refresh
 NIGHTS = 20
-TOKENS = 60  # of an answer, each with its log probability
-ROUNDS = 5  # of which the best counts
+TOKENS = 60  # tokens per answer, each with a log probability
+ROUNDS = 5  # repetitions; the best counts
 
 
 def main() -> None:
     """Build a store, join with it, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--keys", type=int, default=1_000_000, help="completions in the store")
-    parser.add_argument("--folder", type=Path, help="where the store is built; a temporary folder")
+    parser.add_argument("--folder", type=Path, help="folder for the store; default: a temporary one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         store = Completions(Path(folder))
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def append(store: Completions) -> dict[str, float]:
-    """Take one partition through its journal, and remove it again."""
+    """Time one partition's journal, and remove it."""
     rows = completions(-PARTITION, PARTITION).to_pylist()
     answers = [
         Completion(**row | {name: tuple(row[name]) for name in ("logprobs", "choices")}) for row in rows
@@ -72,7 +72,7 @@ def append(store: Completions) -> dict[str, float]:
 
 
 def grow(store: Completions, keys: int) -> dict[str, float]:
-    """Fill the store as a first run and refreshes would: a segment a partition, merged as they come."""
+    """Fill the store like a first run and refreshes: one segment per partition, merged as they arrive."""
     nights = min(NIGHTS, keys // (2 * NIGHT))
     first = keys - nights * NIGHT
     stages = [STAGE] * (first // STAGE) + [first % STAGE] * (first % STAGE > 0) + [NIGHT] * nights
@@ -117,12 +117,12 @@ def join(store: Completions, keys: int) -> dict[str, float]:
 
 
 def names(numbers: np.ndarray) -> pa.Array:
-    """Give keys to numbered requests."""
+    """Return the keys of numbered requests."""
     return pa.array([content_id(str(number)) for number in numbers.tolist()])
 
 
 def texts() -> Iterator[str]:
-    """Write answers that pack about as well as prose does."""
+    """Generate answers that compress about as well as prose."""
     draw = np.random.default_rng(0)
     words = ["".join(map(chr, draw.integers(97, 123, size))) for size in draw.integers(1, 10, 2000)]
     for line in draw.zipf(1.2, (20_000, TOKENS)) % len(words):
@@ -133,7 +133,7 @@ TEXTS = pa.array(texts())
 
 
 def completions(start: int, count: int) -> pa.Table:
-    """Make the completions of a partition."""
+    """Generate the completions of a partition."""
     draw = np.random.default_rng(abs(start))
     logprobs = -draw.exponential(1.0, count * TOKENS).astype(np.float32)
     columns = {
@@ -153,19 +153,19 @@ def completions(start: int, count: int) -> pa.Table:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Time some work, by the processor's clock: other work on the machine does not count."""
+    """Return the CPU time of a function, which other processes do not affect."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
 def best(rounds: int, work: Callable[[], Any]) -> float:
-    """Time work on a partition: microseconds a request."""
+    """Return the best CPU time of several runs, in microseconds per request of a partition."""
     return round(min(seconds(work) for _ in range(rounds)) / PARTITION * 1e6, 1)
 
 
 def peak() -> int:
-    """Give the most memory that the process has had until now."""
+    """Return the peak memory of the process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -1,9 +1,9 @@
 """
-A server on loopback that answers every chat completion at once, with the same answer.
+A loopback server that answers every chat completion at once, with the same answer.
 
-It does as little as HTTP allows, in a process of its own, so that what is measured is who asks. It may also
-take only so many requests in each second, and be away for a while: ``endpoint(rate=10, away=(5, 10))``. With
-``--measure 300`` it says how close datagen comes to its limit.
+It is minimal and runs in a separate process, so that benchmarks measure the client. It can limit the requests
+per second and be unavailable for a period: ``endpoint(rate=10, away=(5, 10))``. ``--measure 300`` measures
+how close datagen comes to the limit.
 """
 
 import argparse
@@ -37,7 +37,7 @@ REFUSED = _http(b"slow down", status=b"429 Too Many Requests")
 
 
 class _Limits:
-    """So many requests in each second; away from and until so many seconds after the first. 0: no limit."""
+    """Limit of requests per second (0: none); start and end of the downtime, in seconds after the first."""
 
     rate, start, end = 0, 0.0, 0.0
     first, second, taken = 0.0, 0, 0
@@ -79,7 +79,7 @@ class _Connection(asyncio.Protocol):
 
 @contextmanager
 def endpoint(rate: int = 0, away: tuple[float, float] = (0, 0)) -> Iterator[str]:
-    """Serve in another process; gives the address up to and without ``/v1``."""
+    """Serve in another process; yields the URL without ``/v1``."""
     command = [sys.executable, "-m", "benchmarks.endpoint", f"--rate={rate}"]
     command += [f"--start={away[0]}", f"--end={away[1]}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -97,7 +97,7 @@ async def _serve() -> None:
 
 
 def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, int]:
-    """Ask so many requests; gives the seconds that it took, and how many have no answer."""
+    """Send requests; return the duration in seconds, and the number of requests without an answer."""
     from datagen.engines.identity import identify
     from datagen.engines.pool import EngineRoom
     from datagen.recipe.sections import OpenAIModel
@@ -105,8 +105,8 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
 
     with endpoint(rate, away) as url:
         spec = OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1")
-        ask = [{"role": "user", "content": "?"}]
-        requests = [(str(n), Request(str(n), ask, "p", "0", "t")) for n in range(number)]
+        messages = [{"role": "user", "content": "?"}]
+        requests = [(str(n), Request(str(n), messages, "p", "0", "t")) for n in range(number)]
         kept: list[Completion] = []
         room, started = EngineRoom(), time.monotonic()
         room.generate("measure", spec, identify(spec), requests, kept.append, lambda key, why: None)
@@ -116,7 +116,7 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
 
 
 def main() -> None:
-    """Serve, or measure datagen against a limit of 10 requests a second, alone and with a restart."""
+    """Serve, or measure datagen against a limit of 10 requests per second, without and with a downtime."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--start", type=float, default=0)
@@ -130,8 +130,8 @@ def main() -> None:
     for away in ((0.0, 0.0), (5.0, 15.0)):
         seconds, lost = measure(options.measure, 10, away)
         least = options.measure / 10 + away[1] - away[0]
-        told = f"{seconds:.1f} s, {seconds / least:.3f} times the least, {lost} lost"
-        print(f"away {away[1] - away[0]:.0f} s: {told}")
+        result = f"{seconds:.1f} s, {seconds / least:.3f} times the minimum, {lost} lost"
+        print(f"downtime {away[1] - away[0]:.0f} s: {result}")
 
 
 if __name__ == "__main__":

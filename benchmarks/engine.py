@@ -1,22 +1,21 @@
 """
-What generation costs beside the engine, and what the prefix cache brings.
+Overhead of generation outside the engine, and the benefit of the prefix cache.
 
 ``python -m benchmarks.engine`` prints one line of JSON at the end:
 
-* ``vllm_ratio``: tokens a second through datagen, as a share of those of one bare ``LLM.chat`` call on the
-  same requests, with the same arguments of the engine and of sampling.
-* ``prefix_gain``: tokens a second with the four tasks of a passage sent together and the passage first, over
-  those of the same requests shuffled.
-* ``speculation_gain``: tokens a second with n-gram speculation, over those without, on tasks that copy from
-  the passage. It is what ``--speculation`` says, as vLLM's ``speculative_config``.
-* ``request_ms``: milliseconds a request of datagen's own, from its file of requests to a segment of
-  completions, each durable, against a server on loopback that answers at once.
+* ``vllm_ratio``: tokens per second with datagen, relative to one bare ``LLM.chat`` call with the same
+  requests, engine arguments and sampling parameters.
+* ``prefix_gain``: tokens per second with the four tasks of a passage sent together and the passage first,
+  relative to the same requests shuffled.
+* ``speculation_gain``: tokens per second with n-gram speculation, relative to those without, on tasks that
+  copy from the passage. ``--speculation`` sets vLLM's ``speculative_config``.
+* ``request_ms``: datagen's own time in milliseconds per request, from the file of requests to a segment of
+  durable completions, against a loopback server that answers at once.
 * ``peak_mib``: peak memory of that process.
 
-The last two are those of the largest of ``--sizes``. Every measurement stands in a line of its own above,
-the floor (a bare aiohttp client) among them, and datatrove's ``InferenceRunner`` and distilabel where an
-interpreter that has them is given (`benchmarks/engine_peers.py`). Each has a process of its own, one after
-the other.
+The last two are for the largest of ``--sizes``. Each measurement is printed on its own line before, including
+the lower bound (a bare aiohttp client), and datatrove's ``InferenceRunner`` and distilabel if an interpreter
+with them is given (`benchmarks/engine_peers.py`). Each runs in a separate process, sequentially.
 """
 
 import argparse
@@ -54,9 +53,9 @@ from datagen.stage import Context, ModelStage, Options
 from datagen.store.completions import Completions
 from datagen.store.parquet import write_table
 
-PASSAGE = 1000  # characters, about
-PARTITION = 5000  # requests
-WINDOW = 64  # requests in flight to the server on loopback
+PASSAGE = 1000  # approximate characters per passage
+PARTITION = 5000  # requests per partition
+WINDOW = 64  # requests in flight to the loopback server
 PEERS = Path(__file__).with_name("engine_peers.py")
 SYSTEM = "You help to study a text. Answer from the text and nothing else."
 TASKS = (
@@ -77,19 +76,19 @@ NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4,
 
 @cache
 def passages() -> list[str]:
-    """Cut CPython's language reference at its empty lines."""
-    found = [""]
+    """Split CPython's language reference at empty lines."""
+    parts = [""]
     for text in topics.values():
         for paragraph in text.split("\n\n"):
-            if len(found[-1]) + len(paragraph) > PASSAGE:
-                found.append("")
-            found[-1] += f"{paragraph}\n\n"
-    return list(dict.fromkeys(passage for passage in found if passage.strip()))
+            if len(parts[-1]) + len(paragraph) > PASSAGE:
+                parts.append("")
+            parts[-1] += f"{paragraph}\n\n"
+    return list(dict.fromkeys(passage for passage in parts if passage.strip()))
 
 
 @dataclass(frozen=True)
 class Workload:
-    """So many requests of so many tokens; beyond four a passage they begin anew, as further samples."""
+    """Requests to send: four per passage, and after the last passage the same again as further samples."""
 
     number: int
     tokens: int = 64
@@ -97,12 +96,12 @@ class Workload:
     tasks: tuple[str, ...] = TASKS
 
     def order(self) -> Sequence[int]:
-        """List the numbers of the requests as they are sent."""
+        """List the numbers of the requests in sending order."""
         numbers = range(self.number)
         return sorted(numbers, key=lambda n: fraction("shuffled", str(n))) if self.shuffled else numbers
 
     def request(self, number: int) -> Request:
-        """Write the request of this number."""
+        """Build the request with this number."""
         row, task = divmod(number, len(self.tasks))
         sample, passage = divmod(row, len(passages()))
         user = f"{passages()[passage]}\n{self.tasks[task]}"
@@ -119,7 +118,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a process did once its engine was warm; `cached` is the share of prompt tokens from the cache."""
+    """Results of a process with a warm engine; `cached` is the share of prompt tokens from the cache."""
 
     requests: int
     seconds: float
@@ -129,23 +128,23 @@ class Measured:
 
     @property
     def pace(self) -> float:
-        """Tokens written a second."""
+        """Generated tokens per second."""
         return self.tokens / self.seconds
 
     @property
     def request_ms(self) -> float:
-        """Milliseconds a request."""
+        """Milliseconds per request."""
         return 1000 * self.seconds / self.requests
 
 
 def peak_mib() -> float:
-    """Peak memory of this process since it began."""
+    """Return the peak memory of this process."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def through_datagen(spec: Model, workload: Workload) -> Measured:
-    """Write requests in partitions, and have several answered at a time as a worker has."""
+    """Write requests in partitions, and process several at a time, like a worker."""
     with tempfile.TemporaryDirectory() as folder:
         job, completions = _job(spec, workload, Path(folder)), Path(folder) / "completions"
         order = workload.order()
@@ -184,7 +183,7 @@ def _partition(job: Job, numbers: Sequence[int], number: int) -> Path:
 
 
 def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
-    """Give vLLM all requests in one call."""
+    """Pass all requests to vLLM in one call."""
     for name, value in backend.environment(core_ids()).items():
         os.environ.setdefault(name, value)
     from vllm import LLM, SamplingParams
@@ -195,9 +194,9 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
     free = backend._free_memory() if cpu else 0
     llm = LLM(**backend.engine_arguments(spec, resolve(spec), cpu, free))
-    asked = [workload.request(number) for number in [workload.number, *workload.order()]]
-    chats: list[Any] = [request.messages for request in asked]
-    parameters = [SamplingParams(**backend.sampling_arguments(request)) for request in asked]
+    requests = [workload.request(number) for number in [workload.number, *workload.order()]]
+    chats: list[Any] = [request.messages for request in requests]
+    parameters = [SamplingParams(**backend.sampling_arguments(request)) for request in requests]
     llm.chat(chats[:1], parameters[:1], use_tqdm=False)
     started = time.perf_counter()
     outputs = llm.chat(chats[1:], parameters[1:], use_tqdm=False)
@@ -205,12 +204,12 @@ def bare_chat(spec: VllmModel, workload: Workload) -> Measured:
     tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
     prompt = sum(len(output.prompt_token_ids or ()) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs) / prompt
-    llm.llm_engine.engine_core.shutdown()  # else its processes keep this one from ending
+    llm.llm_engine.engine_core.shutdown()  # otherwise its processes keep this one alive
     return Measured(workload.number, seconds, peak_mib(), tokens, cached)
 
 
 def bare_client(url: str, workload: Workload) -> Measured:
-    """Send the requests with aiohttp and read the answers, and nothing else."""
+    """Send the requests with aiohttp and read the answers, without further processing."""
     import aiohttp
 
     async def work() -> float:
@@ -232,29 +231,29 @@ def bare_client(url: str, workload: Workload) -> Measured:
 
 
 def datagens_client(url: str, workload: Workload) -> Measured:
-    """Send them through datagen."""
+    """Send the requests with datagen."""
     return through_datagen(openai_model(url), workload)
 
 
 def openai_model(url: str) -> OpenAIModel:
-    """Name the model behind the endpoint."""
+    """Return the model for the endpoint."""
     return OpenAIModel(engine="openai", model="m", base_url=f"{url}/v1", window=WINDOW)
 
 
 def peer(python: Path, name: str, url: str, workload: Workload) -> Measured:
-    """Send them through a peer, in the interpreter that has it."""
+    """Send the requests with a peer, in its interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         bodies = Path(folder) / "bodies.jsonl"
         with bodies.open("w", encoding="utf-8") as file:
             for number in workload.order():
                 file.write(json.dumps(body_of(workload.request(number), openai_model(url))) + "\n")
         command = [str(python), str(PEERS), name, url, str(bodies)]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
-    return Measured(workload.number, **json.loads(said.splitlines()[-1]))
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder).stdout
+    return Measured(workload.number, **json.loads(output.splitlines()[-1]))
 
 
 def alone(name: str, function: Callable[..., Measured], *arguments: Any) -> Measured:
-    """Measure in a fresh process, and print what came of it."""
+    """Measure in a fresh process, and print the result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         measured = process.submit(function, *arguments).result()
     figures = asdict(measured) | {"tokens_a_second": measured.pace, "request_ms": measured.request_ms}
@@ -264,7 +263,7 @@ def alone(name: str, function: Callable[..., Measured], *arguments: Any) -> Meas
 
 
 def overhead(options: argparse.Namespace) -> dict[str, float]:
-    """Measure what a request costs without a model, and the peers beside it."""
+    """Measure the cost per request without a model, for datagen and the peers."""
     figures = {}
     with endpoint() as url:
         for size in options.sizes:
@@ -283,7 +282,7 @@ def overhead(options: argparse.Namespace) -> dict[str, float]:
 
 
 def engines(options: argparse.Namespace) -> dict[str, float]:
-    """Measure datagen beside a bare call, and both orders of the requests."""
+    """Measure datagen and a bare call, both orders of the requests, and speculation."""
     spec = VllmModel(model=options.model, window=options.window, options=json.loads(options.engine))
     load, shuffled = (Workload(options.requests, options.tokens, shuffled) for shuffled in (False, True))
     bare = alone("one LLM.chat call", bare_chat, spec, load)
@@ -305,13 +304,13 @@ def engines(options: argparse.Namespace) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", choices=("overhead", "engines"), help="one half of it")
+    parser.add_argument("--only", choices=("overhead", "engines"), help="run only this half")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--datatrove-python", type=Path, help="an interpreter that has datatrove")
-    parser.add_argument("--distilabel-python", type=Path, help="an interpreter that has distilabel")
+    parser.add_argument("--datatrove-python", type=Path, help="an interpreter with datatrove")
+    parser.add_argument("--distilabel-python", type=Path, help="an interpreter with distilabel")
     parser.add_argument("--peers-most", type=int, default=10_000, help="the largest size for peers")
-    parser.add_argument("--requests", type=int, default=2_000, help="to the model")
-    parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most")
+    parser.add_argument("--requests", type=int, default=2_000, help="requests to the model")
+    parser.add_argument("--tokens", type=int, default=64, help="maximum tokens per answer")
     parser.add_argument("--model", default="bundled", help="as in a recipe")
     parser.add_argument("--window", type=int, default=128, help="as in a recipe")
     parser.add_argument("--speculation", default=json.dumps(NGRAM), help="vLLM's speculative_config, as JSON")

@@ -1,8 +1,8 @@
 """
-The peers of the benchmark engine, each in an interpreter of its own that has it: no import of datagen here.
+The peers of the engine benchmark; runs in the peer's own interpreter, so it does not import datagen.
 
-``python benchmarks/engine_peers.py datatrove URL BODIES`` sends the bodies of chat completion requests that
-stand in BODIES, a line of JSON each, and prints seconds and peak memory as JSON last.
+``python benchmarks/engine_peers.py datatrove URL BODIES`` sends the chat completion requests in BODIES (JSON
+lines) and prints duration and peak memory as JSON in the last line.
 """
 
 import json
@@ -19,13 +19,13 @@ WINDOW = 64  # requests in flight
 
 
 def bodies(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the requests, one at a time."""
+    """Yield the requests."""
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 
 def datatrove(url: str, path: Path, durable: bool) -> float:
-    """Send them through datatrove's runner, with checkpoints and its cache of requests or without."""
+    """Send the requests with datatrove's runner, with or without checkpoints and its request cache."""
     from datatrove.data import Document
     from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
     from datatrove.pipeline.writers import JsonlWriter
@@ -57,7 +57,7 @@ def datatrove(url: str, path: Path, durable: bool) -> float:
 
 
 def distilabel(url: str, path: Path) -> float:
-    """Send them through distilabel, its cache on; its start counts, and its main process's memory."""
+    """Send the requests with distilabel, with cache; includes its start-up, and its main process's memory."""
     os.environ["OPENAI_API_KEY"] = "none"
     from distilabel.models import OpenAILLM
     from distilabel.pipeline import Pipeline
@@ -65,7 +65,7 @@ def distilabel(url: str, path: Path) -> float:
     from distilabel.steps.tasks import TextGeneration
 
     messages = (body["messages"] for body in bodies(path))
-    rows = [{"system_prompt": one[0]["content"], "instruction": one[-1]["content"]} for one in messages]
+    rows = [{"system_prompt": chat[0]["content"], "instruction": chat[-1]["content"]} for chat in messages]
     with tempfile.TemporaryDirectory() as folder:
         with Pipeline("benchmark", cache_dir=folder) as pipeline:
             llm = OpenAILLM(model="m", base_url=f"{url}/v1")

@@ -1,9 +1,9 @@
 """
-Many requests against a server that mixes all faults: none lost, none answered twice, and an end.
+Soak test: send many requests to a server with a mixture of all faults; none may be lost or stored twice.
 
-``python -m benchmarks.soak --requests 20000``. Most requests meet faults that pass; some are rejected, and
-some fail whenever they are asked. The server also goes away for a while. Everything goes the way of a run:
-engine room, journal, completions table.
+``python -m benchmarks.soak --requests 20000``. Most requests meet transient faults; some are rejected, and
+some always fail. The server is also unavailable for a while. Requests go through the same parts as in a run:
+engine room, journal, completion store.
 """
 
 import argparse
@@ -33,13 +33,13 @@ from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
 POISON, REJECTED = 0.003, 0.01  # shares of requests that always fail, and that are rejected
-FAULTY = 0.35  # share of replies that are some fault
+FAULTY = 0.35  # share of faulty replies
 TIMEOUT = 2.0  # seconds
-AWAY = 1.0  # seconds for which the server is away, once
+AWAY = 1.0  # downtime of the server, in seconds
 
 
 def proper(text: str) -> dict[str, object]:
-    """Write a proper reply."""
+    """Return a valid reply."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 
@@ -69,7 +69,7 @@ ODD = ({"usage": None}, {"usage": {"prompt_tokens": "10", "completion_tokens": 1
 
 
 class Server:
-    """The server; it counts the proper answers that it gave to each request."""
+    """The server; counts the valid answers that it gave to each request."""
 
     def __init__(self, seed: str = "") -> None:
         self._seed, self.asked = seed, Counter[str]()
@@ -84,20 +84,20 @@ class Server:
         if time.monotonic() < self._back and request.transport is not None:
             request.transport.abort()
             return web.Response()
-        said = (await request.json())["messages"][-1]["content"]
-        self.asked[said] += 1
-        attempt = str(self.asked[said])
-        if said.startswith("question"):
-            kind = kind_of(said)
+        question = (await request.json())["messages"][-1]["content"]
+        self.asked[question] += 1
+        attempt = str(self.asked[question])
+        if question.startswith("question"):
+            kind = kind_of(question)
             if kind == "poison":
                 return web.Response(status=500, text="this prompt kills me")
             if kind == "rejected":
                 return web.Response(status=400, text='{"error": {"message": "context length exceeded"}}')
-        if fraction(self._seed, said, attempt) < FAULTY:
-            return await self._fail(request, int(content_id(self._seed, attempt, said)[:6], 16))
-        self.given[said] += 1
-        odd = ODD[self.asked[said] % len(ODD)] if fraction(said, "odd") < 0.1 else {}
-        return web.json_response(proper(f"answer to {said}") | odd)
+        if fraction(self._seed, question, attempt) < FAULTY:
+            return await self._fail(request, int(content_id(self._seed, attempt, question)[:6], 16))
+        self.given[question] += 1
+        odd = ODD[self.asked[question] % len(ODD)] if fraction(question, "odd") < 0.1 else {}
+        return web.json_response(proper(f"answer to {question}") | odd)
 
     async def _fail(self, request: web.Request, number: int) -> web.StreamResponse:
         which = number % (len(FAULTS) + 3)
@@ -116,7 +116,7 @@ class Server:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Serve from a thread of its own; gives the address."""
+        """Serve from a separate thread; yields the URL."""
         thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         thread.start()
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
@@ -133,26 +133,28 @@ class Server:
         self.port = int(self._runner.addresses[0][1])
 
     def restart(self) -> None:
-        """Be away for a while: every connection is lost."""
+        """Drop all connections for a while."""
         self._back = time.monotonic() + AWAY
 
 
 def kind_of(question: str) -> str:
-    """Say what becomes of a request: answered, rejected or poison."""
+    """Return the fate of a request: answered, rejected or poison."""
     share = fraction("kind", question)
     return "poison" if share < POISON else "rejected" if share < POISON + REJECTED else "answered"
 
 
 def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
     """
-    Ask so many requests, and count what came of them; `answers_lost` on the way, such as in the restart.
+    Send requests and count the results.
+
+    `answers_lost` counts answers lost in transit, for example in the restart.
 
     Raises
     ------
     AssertionError
-        When a request is lost, stored twice, or not what it should have become.
+        If a request is lost, stored twice, or has the wrong result.
     """
-    openai.FIRST_PAUSE, openai.LONGEST_PAUSE, pace.FIRST_PAUSE = 0.02, 0.5, 0.1  # not hours
+    openai.FIRST_PAUSE, openai.LONGEST_PAUSE, pace.FIRST_PAUSE = 0.02, 0.5, 0.1  # to save time
     server = Server()
     questions = [f"question {n}" for n in range(number)]
     started = time.monotonic()
@@ -179,32 +181,32 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
         journal.close()
     store = Completions(folder, here)
     store.settle()
-    found = store.find(list(requests))
-    became = Counter[str]()
+    completions = store.find(list(requests))
+    kinds = Counter[str]()
     for key, request in requests.items():
         kind = kind_of(request.row)
-        became[kind] += 1
-        assert stored[key] + (key in failed) == 1, f"{request.row} came {stored[key]} times"
+        kinds[kind] += 1
+        assert stored[key] + (key in failed) == 1, f"{request.row} was stored {stored[key]} times"
         if kind == "poison":
             assert "this prompt kills me" in failed[key]
         elif kind == "rejected":
-            assert found[key].finish == "error" and "context length" in found[key].error
+            assert completions[key].finish == "error" and "context length" in completions[key].error
         else:
-            assert found[key].text == f"answer to {request.row}", found[key]
+            assert completions[key].text == f"answer to {request.row}", completions[key]
             assert server.given[request.row] > 0
     missing = store.missing(pa.array(list(requests)))
-    assert pc.sum(missing).as_py() == len(failed), "what failed is asked again, and nothing else"
-    repeated = sum(server.given.values()) - became["answered"] - server.given["Say yes."]
-    took = {
+    assert pc.sum(missing).as_py() == len(failed), "only failed requests are missing"
+    repeated = sum(server.given.values()) - kinds["answered"] - server.given["Say yes."]
+    totals = {
         "sent": sum(server.asked.values()),
         "answers_lost": repeated,
         "seconds": time.monotonic() - started,
     }
-    return {**became, **took}
+    return {**kinds, **totals}
 
 
 def main() -> None:
-    """Print what came of it."""
+    """Run the soak test and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
     with tempfile.TemporaryDirectory() as folder:

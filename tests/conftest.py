@@ -1,4 +1,4 @@
-"""What tests of several parts share."""
+"""Fixtures and hooks shared by all tests."""
 
 import asyncio
 import importlib.util
@@ -8,13 +8,13 @@ import pytest
 
 
 def pytest_configure(config):
-    """Where tests with an engine or a cluster are left out, see that no other test starts one."""
-    left_out = config.option.markexpr
-    if "not cluster" in left_out:
+    """If tests with an engine or a cluster are deselected, fail tests that start one unmarked."""
+    expression = config.option.markexpr
+    if "not cluster" in expression:
         import distributed
 
         distributed.Client.__init__ = _unmarked("cluster")
-    if "not engine" in left_out:
+    if "not engine" in expression:
         from datagen.engines.vllm import VllmEngine
 
         VllmEngine.start = _unmarked("engine")
@@ -22,7 +22,7 @@ def pytest_configure(config):
 
 def _unmarked(marker):
     def start(*_, **__):
-        pytest.fail(f"this test starts what tests marked {marker!r} do; mark it @pytest.mark.{marker}")
+        pytest.fail(f"this test starts an engine or a cluster; mark it @pytest.mark.{marker}")
 
     return start
 
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def blanks(tmp_path):
-    """Save a tokenizer whose tokens are what stands between blanks."""
+    """Save a tokenizer that splits at blanks."""
     tokenizers = pytest.importorskip("tokenizers")
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
@@ -66,7 +66,9 @@ def real_model():
 
     def ask(*requests):
         async def all_of_them():
-            return await asyncio.gather(*(engine.answer(one, f"key-{n}") for n, one in enumerate(requests)))
+            return await asyncio.gather(
+                *(engine.answer(request, f"key-{n}") for n, request in enumerate(requests))
+            )
 
         return wait(all_of_them())
 

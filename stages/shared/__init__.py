@@ -1,1 +1,1 @@
-"""What several phases use: language, segmentation, checks, rendering, similarity."""
+"""Modules shared by several phases: language, segmentation, checks, rendering, similarity."""

@@ -1,4 +1,4 @@
-"""Test sets as a user gives them: JSON lines, Parquet, Arrow, or folders of such files."""
+"""Read the user's test sets: JSON lines, Parquet, Arrow, or folders of such files."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.errors import UserError
 
-ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # the last as `datasets` saves to disk
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # .arrow: the format of `datasets` on disk
 
 
 class EvaluationSet(datagen.stage.Options):
@@ -22,19 +22,19 @@ class EvaluationSet(datagen.stage.Options):
     path: str = Field(
         description="A .jsonl, .jsonl.gz, .parquet or .arrow file, or a folder; relative to the recipe"
     )
-    fields: list[str] = Field([], description="Fields that hold text; left out: all that do")
+    fields: list[str] = Field([], description="Fields with text; default: all fields with text")
 
 
 def read_texts(
     given: EvaluationSet, folder: Path, said: str = "decontaminate.against"
 ) -> Iterator[tuple[str, str]]:
     """
-    Go through the texts of a test set, each with the name of its item; `said` is where the set was given.
+    Yield the texts of a test set, each with the name of its item; `said` is the option that names the set.
 
     Raises
     ------
     UserError
-        When the set is not there, cannot be read, or lacks a field that is asked for.
+        If the set is missing, cannot be read, or lacks a requested field.
     """
     for path in _files(folder / given.path, f"{said}: {given.path}"):
         for number, item in enumerate(_records(path, said), 1):
@@ -52,8 +52,10 @@ def _files(path: Path, said: str) -> list[Path]:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
     if not files:
-        wrong = "holds no" if path.is_dir() else "is no" if path.exists() else "is not there; it should be a"
-        raise UserError(f"{said} {wrong} {' or '.join(ENDINGS)} file ({path})")
+        state = (
+            "contains no" if path.is_dir() else "is not a" if path.exists() else "does not exist; expected a"
+        )
+        raise UserError(f"{said} {state} {' or '.join(ENDINGS)} file ({path})")
     return files
 
 

@@ -1,9 +1,9 @@
 """
-A question to a judge with a few answers, read from the probabilities of its first token.
+Multiple-choice requests to a judge, scored by the probabilities of the first token.
 
-The answers are shown behind the letters A, B, and so on. Which stands behind which is drawn by hash. Asked in
-as many orders as there are answers, each has stood behind each letter, and the probabilities are averaged: a
-small model prefers a letter whatever stands behind it, and that preference cancels out.
+The options are labelled A, B, and so on, in an order selected by hash. With as many orders as options, each
+option has each letter once, and the probabilities are averaged: small models prefer certain letters, and
+averaging cancels this bias.
 """
 
 import math
@@ -20,56 +20,56 @@ def ask(
     prompt: Prompt, row: str, *draw: str | None, task: str, orders: int = 2, **values: Any
 ) -> Iterator[Request]:
     """
-    Write the requests that put a question to the judge.
+    Build the requests for a question to the judge.
 
     Parameters
     ----------
     prompt, row, task
-        As in `Prompt.ask`. The prompt's field ``options`` lists the answers. Its template is given
-        ``options``: pairs of letter and answer, in the order of the letters.
+        As in `Prompt.ask`. The prompt's field ``options`` lists the options. Its template receives
+        ``options``: pairs of letter and option, in the order of the letters.
     draw
-        What the first order is drawn by.
+        Strings whose hash selects the first order.
     orders
-        How many of the orders are asked, of which there are as many as answers: each is the one before,
-        every answer moved on by a letter.
+        Number of orders to request, at most the number of options; each is the previous one rotated by one
+        letter.
     values
-        Fill the template; ``about`` is the request's.
+        Values for the template, and the request's ``about``.
     """
     options = prompt.fields["options"]
     letters = ascii_uppercase[: len(options)]
     first = int(fraction("order of options", *draw) * len(letters))
     for start in range(first, first + min(orders, len(letters))):
-        turned = tuple(letters[(start + place) % len(letters)] for place in range(len(letters)))
-        fields: dict[str, Any] = values | {"options": sorted(zip(turned, options, strict=True))}
-        yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=turned, **fields)
+        rotated = tuple(letters[(start + place) % len(letters)] for place in range(len(letters)))
+        fields: dict[str, Any] = values | {"options": sorted(zip(rotated, options, strict=True))}
+        yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=rotated, **fields)
 
 
 def probability(answers: Iterable[Answer]) -> float | None:
-    """Give the probability of the first of a prompt's two options; see `expectation`."""
+    """Return the probability of the first of a prompt's two options; see `expectation`."""
     return expectation(answers, (1.0, 0.0))
 
 
 def expectation(answers: Iterable[Answer], weights: Sequence[float]) -> float | None:
     """
-    Give what the prompt's options are worth on average, by the judge's probabilities of them.
+    Return the expected weight of the prompt's options under the judge's probabilities.
 
-    The probabilities are the softmax over the letters alone, as in P(true) of Kadavath et al. (arXiv
-    2207.05221), averaged over all orders and questions asked. None where nothing was asked, or the engine
-    failed or gave no probabilities once.
+    The probabilities are the softmax over the letters only, as in P(true) of Kadavath et al. (arXiv
+    2207.05221), averaged over all orders and questions. None if there are no answers, or if the engine failed
+    or returned no probabilities for any of them.
 
     Parameters
     ----------
     answers
-        To what `ask` asked.
+        Answers to the requests of `ask`.
     weights
-        One an option, in the prompt's order.
+        One per option, in the prompt's order.
     """
-    found = []
+    expectations = []
     for answer in answers:
         logs = answer.completion.choices
         if answer.completion.finish == "error" or len(logs) != len(weights) or math.isinf(max(logs)):
             return None
         likely = [math.exp(log - max(logs)) for log in logs]
         worth = sum(weight * part for weight, part in zip(weights, likely, strict=True))
-        found.append(worth / sum(likely))
-    return sum(found) / len(found) if found else None
+        expectations.append(worth / sum(likely))
+    return sum(expectations) / len(expectations) if expectations else None

@@ -1,8 +1,8 @@
 """
-Loading a tokenizer or a model: once a process, by one thread at a time.
+Load a tokenizer or a model once per process, in one thread at a time.
 
-A worker has several partitions in its hands. Two threads that load at once would each hold a model, and
-transformers, which imports its parts on first use, fails where two threads do so.
+A worker processes several partitions in threads. If two threads loaded concurrently, each would hold a model,
+and transformers' lazy imports fail when two threads trigger them.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-KEPT = 2  # results of each function
+KEPT = 2  # results kept per function
 LOADING = RLock()
 
 
 def load_once(load: Callable[[str], T]) -> Callable[[str], T]:
-    """Keep what a function loads by name; all functions that are decorated so share one lock."""
+    """Cache a function's results by name; all decorated functions share one lock."""
     kept = lru_cache(maxsize=KEPT)(load)
 
     @wraps(load)

@@ -1,8 +1,8 @@
 """
-A passage as the checks see it: its words, the sentences that can be quoted, and where a quote stands.
+A passage as the checks use it: its words, its quotable sentences, and the location of quotes.
 
-Words are told by their script, so nothing is English by construction. What must be known of a language
-is data: `datagen.stages.shared.language.rules`.
+Words are split by script, without assuming English. Rules of a language are data:
+`datagen.stages.shared.language.rules`.
 """
 
 import re
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 INITIAL = re.compile(r"[A-Z]\.\s+")
 QUOTES = re.compile("[\"'`´‘’“”„«»]+")
-SHORTEST, LONGEST = 6, 40  # words of a sentence that is worth quoting
+SHORTEST, LONGEST = 6, 40  # words of a quotable sentence
 
 
 class Passage:
     """
-    A passage with what the checks ask of it.
+    A passage with the properties that the checks need.
 
     Parameters
     ----------
     row
         A row of passages.
     words
-        What is known of its language.
+        The rules of its language.
     """
 
     def __init__(self, row: Mapping[str, Any], words: Language) -> None:
@@ -38,14 +38,14 @@ class Passage:
         self._found: dict[Callable[[Passage], Any], Any] = {}
 
     def once(self, find: Callable[["Passage"], T]) -> T:
-        """Return what a function finds in the passage. It is called once; do not change what it returns."""
+        """Call a function of the passage, or return its cached result, which must not be modified."""
         if find not in self._found:
             self._found[find] = find(self)
         return cast(T, self._found[find])
 
     @cached_property
     def heading(self) -> str:
-        """The title and the headings above the passage, each once."""
+        """The title and the headings above the passage, without duplicates."""
         names = [self.row.get("title") or "", *(self.row.get("section") or ())]
         return " > ".join(name for name in dict.fromkeys(names) if name)
 
@@ -56,13 +56,13 @@ class Passage:
 
     @cached_property
     def sentences(self) -> list[tuple[str, str]]:
-        """The whole sentences of prose without a list's mark: as they stand there, and on one line."""
+        """The complete sentences without list markers: verbatim, and on one line."""
         spans = [_unmarked(self.text[start:end]) for start, end in split_sentences(self.text)]
         return [(span, line) for span in spans if is_sentence(line := unwrap(span))]
 
     @cached_property
     def quotable(self) -> list[str]:
-        """The sentences of the subject that can be understood alone, neither short nor long, on one line."""
+        """The self-contained sentences of moderate length, on one line, without editorial notes."""
         return [line for line in dict.fromkeys(line for _, line in self.sentences) if self._understood(line)]
 
     @cached_property
@@ -73,10 +73,10 @@ class Passage:
 
     def shares(self, content: Sequence[str]) -> list[float]:
         """
-        Measure which share of content words, given as stems, stands in each of `sentences`.
+        Return the share of content words, given as stems, that each of `sentences` contains.
 
-        A word weighs the less the more sentences it stands in: one that is in all of them, such as
-        the passage's subject, points to none.
+        The weight of a word decreases with the number of sentences that contain it: one that is in all of
+        them, such as the passage's subject, identifies none.
         """
         weights = [1 / max(1, sum(word in sentence for sentence in self._stems)) for word in content]
         total = sum(weights) or 1.0
@@ -91,17 +91,17 @@ class Passage:
 
     def find(self, quote: str) -> str | None:
         """
-        Find a quote in the passage and return it as it stands there.
+        Find a quote in the passage and return it verbatim.
 
-        White space, the case of letters and the kind of quotation marks may differ: passages are often
-        hard-wrapped, and models change what quotes look like. In scripts with spaces a quote must begin
-        and end at a word's edge, in others at a letter's.
+        White space, case and the type of quotation marks may differ: passages are often hard-wrapped, and
+        models change quotation marks. In scripts with spaces a quote must start and end at a word boundary,
+        in others at a grapheme boundary.
         """
         parts = [_pattern(part) for part in quote.split()]
         if not parts:
             return None
         before, after = edges(quote, ascii_only=self.text.isascii())
-        # The edges' classes are large, and compiling them without regard to case takes 10 ms.
+        # The boundaries' character classes are large; compiling them case-insensitively takes 10 ms.
         quoted = r"\s+".join(parts)
         found = re.search(f"{before}(?i:{quoted}){after}", self.text)
         return found[0].rstrip() if found else None
@@ -118,29 +118,29 @@ class Passage:
 
 
 def _unmarked(span: str) -> str:
-    """Leave out the mark of a list item: "(a)(1) ", "- ", "2. "; "J. " may be the initial of a name."""
+    """Remove a list marker: "(a)(1) ", "- ", "2. "; "J. " may be the initial of a name."""
     mark = ITEM.match(span)
     return span if mark is None or INITIAL.fullmatch(mark[0]) else span[mark.end() :]
 
 
 def _pattern(word: str) -> str:
     escaped = QUOTES.sub(f"(?:{QUOTES.pattern})", re.escape(word).replace(r"\-", "-"))
-    # A line may have been broken here without a blank that shows in one line: see `sentences.unwrap`.
+    # A line break here may have been joined without a blank: see `sentences.unwrap`.
     return re.sub("-" if word.isascii() else f"{cluster()}|-", r"\g<0>\\s*", escaped)
 
 
 def phrase_in(words: Sequence[str], phrases: Collection[str]) -> str:
-    """Return the first of the phrases that stands in a row of words; "" when none does."""
+    """Return the first of the phrases that occurs in a sequence of words; "" if none does."""
     line = f" {' '.join(words)} "
     return next((phrase for phrase in phrases if f" {phrase} " in line), "")
 
 
 def opening(words: Sequence[str], phrases: Collection[str]) -> str:
-    """Return the phrase that a row of words opens with; "" when none does."""
+    """Return the phrase that a sequence of words starts with; "" if none does."""
     line = f"{' '.join(words)} "
     return next((phrase for phrase in phrases if line.startswith(f"{phrase} ")), "")
 
 
 def overlap(some: Sequence[str], others: Collection[str]) -> float:
-    """Return the share of words that are among the others; 1 where there are none."""
+    """Return the share of words that are among the others; 1 if there are no words."""
     return sum(word in others for word in some) / len(some) if some else 1.0

@@ -1,8 +1,8 @@
 """
-A question put to a model with a passage: its answer, or that the text does not say.
+Ask a model to answer a question from a passage, or to state that the text does not say.
 
-The round trip of a written question and the judge of what a passage leaves open ask the same thing in
-the same words (``prompts/instructions/answer.yaml``), which the bundled model was trained to answer.
+The round trip of generated questions and the judge of unanswerable ones use the same prompt
+(``prompts/instructions/answer.yaml``), which the bundled model was trained on.
 """
 
 import math
@@ -13,32 +13,34 @@ from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import language_of
 
 PROMPT = "instructions/answer"
-LANGUAGE = "en"  # of its `unanswerable`
+LANGUAGE = "en"  # language of the prompt's `unanswerable`
 SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 
 
 def ask(
     prompt: Prompt, row: str, *, task: str, question: str, passage: str, heading: str = "", about: str = ""
 ) -> Request:
-    """Write the request for the answer to a question from a passage."""
+    """Build the request for the answer to a question from a passage."""
     return prompt.ask(
         row, task=task, sampling=SAMPLING, about=about, heading=heading, passage=passage, question=question
     )
 
 
 def left_open(text: str, prompt: Prompt) -> bool:
-    """Tell whether an answer says that the text does not say: in the prompt's own words, no others."""
+    """Check whether an answer states, in the prompt's own words, that the text does not say."""
     language = language_of(LANGUAGE)
-    said, wanted = (matching.words(one, language=language) for one in (text, prompt.fields["unanswerable"]))
-    return said == wanted
+    answer, unanswerable = (
+        matching.words(part, language=language) for part in (text, prompt.fields["unanswerable"])
+    )
+    return answer == unanswerable
 
 
 def probability_left_open(answer: Answer, prompt: Prompt) -> float | None:
     """
-    Give the probability with which a model said that the text does not say; 0 where it said otherwise.
+    Return the probability of a model's statement that the text does not say; 0 if it answered otherwise.
 
-    It is the product of the probabilities of the tokens of that sentence; 1 where the engine gives none. None
-    where the engine failed or cut the answer off.
+    The product of the token probabilities; 1 if the engine returns none. None if the engine failed or the
+    answer was truncated.
     """
     if answer.completion.finish != "stop":
         return None

@@ -1,9 +1,9 @@
 """
-Looking through a whole corpus before its partitions are worked on: up to which lot texts are taken.
+Select texts up to a token budget, by a pass over the whole corpus before its partitions are processed.
 
-Where the tokens of all texts together have a target, each text draws a lot by hash, and texts are taken by
-their lots until the next would pass the target. Which ones these are does not depend on how they are parted,
-and a higher target keeps those of a lower one.
+Each text gets a pseudo-random number (its lot) by hash, and texts are selected in order of their lots until
+the next would exceed the target. The selection does not depend on the partitions, and a higher target
+includes the texts of a lower one.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,19 +22,19 @@ from datagen.schema import fraction
 from datagen.stage import Context, Partitions
 from datagen.store.parquet import write_table
 
-Reader: TypeAlias = Callable[[Sequence[str] | None], pa.Table]  # of a partition; None: all columns
+Reader: TypeAlias = Callable[[Sequence[str] | None], pa.Table]  # reads columns of a partition; None: all
 LOTS = pa.schema([("lot", pa.float64()), ("length", pa.float64())])
 
 
 class TokenTarget(datagen.stage.Options):
-    """A target of tokens, and what they are counted with."""
+    """A token budget and its tokenizer."""
 
     tokenizer: str = Field(
         "",
-        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
+        description="The target's tokenizer: a checkpoint folder or a tokenizer.json, relative to the recipe",
     )
     max_total_tokens: int | None = Field(
-        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
+        None, ge=0, description="Maximum tokens of all texts together; a random sample by hash is kept"
     )
 
     @model_validator(mode="after")
@@ -47,7 +47,7 @@ class TokenTarget(datagen.stage.Options):
 def survey(
     partitions: Partitions, look: Callable[[Reader], pa.Table], context: Context, name: str
 ) -> list[Path]:
-    """Have a table written about each partition, on all workers; return where they are, in order."""
+    """Write a table about each partition, on all workers; return the paths in order."""
     context.scratch.mkdir(parents=True, exist_ok=True)
     paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
     context.each(partial(_note, look), list(zip(partitions.readers, paths, strict=True)))
@@ -60,12 +60,12 @@ def _note(look: Callable[[Reader], pa.Table], task: tuple[Reader, Path]) -> None
 
 
 def lot(name: str, seed: int) -> float:
-    """Draw the lot, in [0, 1), of a text."""
+    """Return the lot of a text, in [0, 1)."""
     return fraction("target", str(seed), name)
 
 
 def lots(drawn: Sequence[float], lengths: Sequence[float]) -> pa.Table:
-    """Make the table of the lots of some texts and of their lengths."""
+    """Build a table of texts' lots and lengths."""
     return pa.table([pa.array(drawn, pa.float64()), pa.array(lengths, pa.float64())], schema=LOTS)
 
 
@@ -73,23 +73,23 @@ def last_lot(
     partitions: Partitions, look: Callable[[Reader], pa.Table], target: float, context: Context
 ) -> float:
     """
-    Find the highest lot that is taken: texts are taken by their lots until the next would pass the target.
+    Return the highest selected lot.
 
     Parameters
     ----------
     partitions
-        All of them.
+        All partitions.
     look
-        Gives the lots and lengths (`lots`) of a partition's texts.
+        Returns the lots and lengths (`lots`) of a partition's texts.
     target
-        What the lengths add up to, at most.
+        Maximum sum of the lengths.
     context
         The running stage.
 
     Returns
     -------
     float
-        -1 where not one fits.
+        -1 if no text fits.
     """
     noted = [pq.read_table(path) for path in survey(partitions, look, context, "lots")]
     table = pa.concat_tables([LOTS.empty_table(), *noted])
@@ -100,5 +100,5 @@ def last_lot(
 
 
 def over_target(drawn: float, last: float) -> Reject:
-    """Say of a text that the target was reached before its turn."""
-    return Reject("over the token target", f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")
+    """Return the rejection of a text beyond the target."""
+    return Reject("over the token target", f"lot {drawn:.4f}, above the last selected {max(last, 0):.4f}")

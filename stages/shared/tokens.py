@@ -1,7 +1,7 @@
 """
-How long texts are, in tokens of the model that will be trained on them: bounds and accounts.
+Measure texts in tokens of the model to be trained, for length limits and figures.
 
-Where no tokenizer is given, characters are counted instead, and the account says so.
+Without a tokenizer, characters are counted instead, and the figures are named accordingly.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from datagen.errors import UserError
 from datagen.stage import Outcome
 
-AT_ONCE = 500  # texts whose tokens are held at a time
+AT_ONCE = 500  # texts tokenized per batch
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Ruler:
     unit
         tokens or characters.
     lengths
-        Gives the length of each of some texts in that unit.
+        Returns the lengths of texts in that unit.
     middle
-        Gives where the middle one of a text's tokens begins, in code points.
+        Returns the start of a text's middle token, in code points.
     """
 
     unit: str
@@ -36,8 +36,8 @@ class Ruler:
     middle: Callable[[str], int]
 
     def fits(self, text: str, longest: int) -> bool:
-        """Tell whether a text is not longer than so much."""
-        # A token holds a byte at least, and so does a character: most texts need no look.
+        """Check that a text is at most `longest` units long."""
+        # A token or character has at least one byte, so most texts need not be measured.
         few = len(text.encode("utf-8", "surrogatepass")) <= longest
         return few or self.lengths([text])[0] <= longest
 
@@ -45,48 +45,48 @@ class Ruler:
         self, outcome: Outcome, passages: Sequence[str], bound: Sequence[str], **others: Sequence[str]
     ) -> Outcome:
         """
-        Add to an outcome what went in and what came out.
+        Add input and output lengths to an outcome's figures.
 
-        Its figures are, in the ruler's unit: the length of all `passages` that the stage was given, of those
-        that are `bound` into its kept texts, of these texts, and of the `others` by their names: the texts by
-        the bound are the expansion.
+        The figures are, in the ruler's unit: the length of all `passages` that the stage received, of those
+        `bound` into its kept texts, of these texts, and of the `others` by name. Texts divided by bound is
+        the expansion.
         """
         texts: list[str] = outcome.kept["text"].to_pylist()
-        said = {"passage": passages, **others, "bound": bound, "text": texts}
-        figures = {f"{name}_{self.unit}": sum(self.lengths(of)) for name, of in said.items()}
+        groups = {"passage": passages, **others, "bound": bound, "text": texts}
+        figures = {f"{name}_{self.unit}": sum(self.lengths(group)) for name, group in groups.items()}
         return replace(outcome, figures=figures)
 
 
 def ruler(tokenizer: str, folder: Path) -> Ruler:
     """
-    Make the ruler of a tokenizer.
+    Build the ruler of a tokenizer.
 
     Parameters
     ----------
     tokenizer
-        A checkpoint's folder or a ``tokenizer.json``, from `folder` on; "": characters are counted.
+        A checkpoint folder or a ``tokenizer.json``, relative to `folder`; "" counts characters.
     folder
-        Where relative paths start.
+        Base of relative paths.
 
     Raises
     ------
     UserError
-        When the file is not there, is no tokenizer, or the library that reads it is not installed.
+        If the file is missing or not a tokenizer, or the library to read it is not installed.
     """
     if not tokenizer:
         return Ruler("characters", lambda texts: list(map(len, texts)), lambda text: len(text) // 2)
     path = folder / Path(tokenizer).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
-        raise UserError(f"tokenizer: there is no {path}; name a checkpoint's folder or a tokenizer.json")
+        raise UserError(f"tokenizer: {path} does not exist; name a checkpoint folder or a tokenizer.json")
     tokens = _load(path, path.stat().st_mtime_ns)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
         return [
-            len(one)
+            len(encoding)
             for part in parts
-            for one in tokens.encode_batch_fast(list(part), add_special_tokens=False)
+            for encoding in tokens.encode_batch_fast(list(part), add_special_tokens=False)
         ]
 
     def middle(text: str) -> int:
@@ -98,15 +98,15 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
 
 @cache
 def _load(path: Path, changed: int) -> Any:
-    """Load a tokenizer, once for all partitions that a worker measures."""
+    """Load a tokenizer, once per worker."""
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise UserError(
-            "the option tokenizer needs the package tokenizers, which comes with the extras cpu and gpu; "
-            "without it, leave the option out and bound texts by their characters"
+            "the option tokenizer needs the package tokenizers, which is part of the extras cpu and gpu; "
+            "without it, remove the option to limit texts by characters"
         ) from error
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise UserError(f"tokenizer: {path} is no tokenizer: {error}") from error
+    except Exception as error:  # the library raises plain exceptions
+        raise UserError(f"tokenizer: {path} is not a tokenizer: {error}") from error

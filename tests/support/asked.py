@@ -1,4 +1,4 @@
-"""A way to put rows through a model stage with a function in the model's place, account checked."""
+"""Run rows through a model stage with a function as the model, and check that none is lost."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,5 +40,5 @@ def ask(stage, rows, model, who=WHO, recipe=None, **options):
 
 
 def answers_to(requests, model, who):
-    """Let a function answer requests."""
+    """Answer requests with a function."""
     return Answers(Answer(r, completion_of(model(r), r, r.key(who), who)) for r in requests)

@@ -1,4 +1,4 @@
-"""A Dask cluster started by hand: a scheduler and workers, each in a process of its own."""
+"""A Dask cluster of separate processes: a scheduler and workers."""
 
 import json
 import multiprocessing
@@ -36,7 +36,7 @@ class Cluster:
         self.address = json.loads(self._until(lambda: (folder / "s.json").read_text()))["address"]
 
     def worker(self, *options, nanny=False, **environment):
-        """Start a worker and return its process once it is registered."""
+        """Start a worker and return its process once it has registered."""
         options = [*options, "--nanny" if nanny else "--no-nanny", "--no-dashboard"]
         process, log = self._start("worker", self.address, *options, **environment)
         self._until(lambda: "Registered to" in log.read_text())
@@ -69,7 +69,7 @@ class Cluster:
         raise AssertionError("\n".join(log.read_text() for log in self._folder.glob("*.log")))
 
     def close(self):
-        """End every process, and those that they started."""
+        """Stop every process and its children."""
         for process in reversed(self._processes):
             try:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -79,8 +79,8 @@ class Cluster:
 
 
 def counted(request):
-    """Answer as the toy model, and write down who was asked for what."""
-    _bear_a_child()
+    """Answer as the toy model, and log the process and the request."""
+    _start_child()
     file = os.open(os.environ[CALLS], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(file, f"{os.getpid()} {request.row}/{request.sample}\n".encode())
     os.close(file)
@@ -90,8 +90,8 @@ def counted(request):
 _born = []
 
 
-def _bear_a_child():
-    """Start a process as an engine would, once; a daemon may not."""
+def _start_child():
+    """Start a child process, as an engine would, once; daemons may not."""
     if not _born:
         _born.append(multiprocessing.get_context("fork").Process(target=os.getpid))
         _born[0].start()
@@ -99,10 +99,10 @@ def _bear_a_child():
 
 
 def engines_open():
-    """Say whether this process has an engine open."""
+    """Check whether this process has an open engine."""
     return pool._room is not None
 
 
 def calls(path):
-    """Read the calls: pairs of the process that was asked, and what for."""
+    """Read the calls: pairs of process and request."""
     return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []

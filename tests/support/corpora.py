@@ -1,4 +1,4 @@
-"""Corpora of a few files, and what ingest makes of them."""
+"""Corpora of a few files, and their ingestion."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +10,7 @@ from datagen.store.parquet import part_name, write_table
 
 
 def context(folder, *corpus, partition_mb=8.0):
-    """A running ingest stage of a recipe in this folder."""
+    """Return the context of an ingest stage of a recipe in this folder."""
     recipe = Recipe(
         name="test",
         corpus=[entry if isinstance(entry, dict) else {"path": entry} for entry in corpus],
@@ -21,13 +21,13 @@ def context(folder, *corpus, partition_mb=8.0):
 
 
 def outcomes(folder, *corpus, options=None, **settings):
-    """Everything that ingest makes of a corpus."""
+    """Return all outcomes of ingest for a corpus."""
     running, options = context(folder, *corpus, **settings), options or ingest.Options()
     return [part for task in ingest.plan(options, running) for part in ingest.read(task, options, running)]
 
 
 def checked(folder, *corpus, **settings):
-    """What the runner does with the outcomes before the stage is complete."""
+    """Return the outcomes after the stage's own check, as in a run."""
     parts = outcomes(folder, *corpus, **settings)
     for number, part in enumerate(parts):
         write_table(part.dropped, folder / "stage" / "dropped" / part_name(number))
@@ -39,7 +39,7 @@ def checked(folder, *corpus, **settings):
 
 
 def ingested(folder, *corpus, **settings):
-    """Documents by source, and the reasons of the dropped ones."""
+    """Return documents by source, and the dropped ones with their reasons."""
     parts = outcomes(folder, *corpus, **settings)
     kept = [row for part in parts for row in part.kept.to_pylist()]
     dropped = [row for part in parts for row in part.dropped.to_pylist()]
@@ -47,7 +47,7 @@ def ingested(folder, *corpus, **settings):
 
 
 def only(folder, *corpus):
-    """The only document of a corpus."""
+    """Return the only document of a corpus."""
     kept, dropped = ingested(folder, *corpus)
     assert not dropped
     (row,) = kept.values()
@@ -63,5 +63,5 @@ def write(folder, name, text):
 
 
 def reasons(dropped):
-    """Why rows were dropped: source -> reason."""
+    """Return the reasons of dropped rows: source -> reason."""
     return {row["source"]: row["reason"] for row in dropped}

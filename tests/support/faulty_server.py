@@ -1,7 +1,7 @@
 """
 A small server on loopback that speaks the chat completions protocol and fails in every way we know of.
 
-Each request is met by the next of the behaviours that the test lists; the last one goes on for ever.
+Each request gets the next of the behaviours that the test lists; the last one is repeated.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Server:
-    """Where it listens, and what it was asked: one body and one time of the loop's clock a request."""
+    """Port and log of the server: body and loop time of each request."""
 
     url: str
     bodies: list[dict] = field(default_factory=list)
@@ -52,7 +52,7 @@ async def serve(*behaviours: Behaviour, port: int = 0, **options):
 
 
 def reply(text="fine", finish="stop", top=(), **usage):
-    """Write a proper chat completion with one token."""
+    """Return a valid chat completion with one token."""
     position = {"token": text, "logprob": -0.5, "top_logprobs": [{"token": t, "logprob": p} for t, p in top]}
     usage = {"prompt_tokens": 10, "completion_tokens": 1} | usage
     choice = {"message": {"content": text}, "finish_reason": finish, "logprobs": {"content": [position]}}
@@ -89,7 +89,7 @@ def half() -> Behaviour:
 
 
 def hang_up() -> Behaviour:
-    """Close the connection without a word."""
+    """Close the connection without a reply."""
 
     async def behave(request):
         request.transport.close()
@@ -100,7 +100,7 @@ def hang_up() -> Behaviour:
 
 @contextmanager
 def serving(behave: Behaviour, port: int = 0):
-    """Serve one behaviour from a thread of its own, for runs in other processes."""
+    """Serve one behaviour from a separate thread, for runs in other processes."""
     loop, stop, started = asyncio.new_event_loop(), asyncio.Event(), Future()
 
     async def work():
@@ -118,10 +118,10 @@ def serving(behave: Behaviour, port: int = 0):
 
 
 def unless(poisoned: Callable[[str], bool], fault: Behaviour, brain: Callable[[str], str]) -> Behaviour:
-    """Answer by a function of the last message, but those that are poisoned by a fault."""
+    """Answer with a function of the last message; poisoned messages get a fault."""
 
     async def behave(request):
-        said = (await request.json())["messages"][-1]["content"]
-        return await (fault if poisoned(said) else answers(reply(brain(said))))(request)
+        message = (await request.json())["messages"][-1]["content"]
+        return await (fault if poisoned(message) else answers(reply(brain(message))))(request)
 
     return behave

@@ -1,4 +1,4 @@
-"""Rows on a few matters, and a target that an example on the same matter helps."""
+"""Rows on a few topics, and a target that an example on the same topic helps."""
 
 import math
 
@@ -7,11 +7,11 @@ from datagen.stage import Options, Outcome, SourceStage
 from tests.support.rows import example
 
 MATTERS = ("the theft of mail", "wetlands on the coast", "pensions of widows", "the weight of lorries")
-GUESSED, TOLD, KNOWN = 0.2, 0.6, 0.9  # probability of a token: without help, with it, with the answer itself
+GUESSED, TOLD, KNOWN = 0.2, 0.6, 0.9  # token probability: without help, with help, with the answer itself
 
 
 def say(matter, number):
-    """Write a question and an answer on a matter, told apart by a number."""
+    """Return a question and an answer on a topic, distinguished by a number."""
     question = f"What does rule {number} say about {matter}?"
     return {"question": question, "answer": f"Rule {number} is on {matter}.", "prompt": chat(question)}
 
@@ -29,7 +29,7 @@ def matters_of(rows):
 
 
 def target(request):
-    """Read an answer, the likelier the nearer the example before it is; after nothing, the longer it is."""
+    """Score an answer: higher for a closer example before it; without an example, higher for a longer one."""
     *shown, asked = (message["content"] for message in request.messages if message["role"] == "user")
     if not asked:
         return {"text": request.given, "logprobs": (math.log(len(request.given) / 1000),) * 3}
@@ -39,9 +39,9 @@ def target(request):
 
 
 def weak(request):
-    """Read as the target does, and find every answer half as likely."""
+    """Score as the target does, with half the probability."""
     read = target(request)
-    return read | {"logprobs": tuple(one - math.log(2) for one in read["logprobs"])}
+    return read | {"logprobs": tuple(logprob - math.log(2) for logprob in read["logprobs"])}
 
 
 def read(part, options, context):

@@ -1,11 +1,11 @@
-"""PDFs for tests: text at given places, in the fonts that every reader has."""
+"""PDFs for tests: text at given positions, in the standard fonts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 FONTS = {"regular": "Helvetica", "bold": "Helvetica-Bold", "mono": "Courier"}
 
-# In the font "hebrew" the letters a to z stand for those from alef on.
+# In the font "hebrew" the letters a to z map to the Hebrew letters from alef on.
 TO_HEBREW = (
     b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /H def /CMapType 2 def\n"
     b"1 begincodespacerange <00> <ff> endcodespacerange\n2 beginbfrange <61> <7a> <05d0> <20> <20> <0020> endbfrange\n"
@@ -15,7 +15,7 @@ TO_HEBREW = (
 
 @dataclass(frozen=True)
 class Put:
-    """A line of text: its place in points from the page's lower left corner."""
+    """A line of text, with its position in points from the page's lower left corner."""
 
     x: float
     y: float
@@ -27,7 +27,7 @@ class Put:
 def lines(
     texts: Sequence[str], x: float = 72, y: float = 700, pitch: float = 12, **style: object
 ) -> list[Put]:
-    """Put lines below each other."""
+    """Place lines below each other."""
     return [Put(x, y - pitch * at, text, **style) for at, text in enumerate(texts)]  # type: ignore[arg-type]
 
 

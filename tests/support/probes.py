@@ -1,4 +1,4 @@
-"""Questions about rivers that were put to a target, and what `datagen.stages.knowledge.refuse` is told of them."""
+"""Probed questions about rivers, as input of `datagen.stages.knowledge.refuse`."""
 
 from tests.support.rows import example
 
@@ -12,14 +12,16 @@ def passage(number):
 
 
 def knowledge(answers, right):
-    """Give the columns of a target that said this, and was right, wrong (False) or neither (None) each time."""
+    """Return the probe columns for these answers, each right, wrong (False) or undecided (None)."""
     drawn = right[1:] or right
-    label = "known" if all(right) else "unknown" if all(one is False for one in right) else "ambiguous"
+    label = (
+        "known" if all(right) else "unknown" if all(verdict is False for verdict in right) else "ambiguous"
+    )
     return {
         "answers": answers,
         "right": right,
-        "matches": [{True: 1.0, False: 0.0, None: 0.5}[one] for one in right],
-        "accuracy": sum(one is True for one in drawn) / len(drawn),
+        "matches": [{True: 1.0, False: 0.0, None: 0.5}[verdict] for verdict in right],
+        "accuracy": sum(verdict is True for verdict in drawn) / len(drawn),
         "entropy": 0.0,
         "label": label,
     }
@@ -33,7 +35,7 @@ SAID = {
 
 
 def probe(number, label="known", document="rivers", near=None, **fields):
-    """A question about a river's length, already put to the target; `near`: the number of a near passage."""
+    """Return a probed question about a river's length; `near` is the number of a near passage."""
     row = example(
         document=document,
         task="extractive_question",
@@ -44,7 +46,7 @@ def probe(number, label="known", document="rivers", near=None, **fields):
         logprob=-0.4,
     )
     row |= SAID[label]
-    row["answers"] = [said.format(n=100 + number) for said in row["answers"]]
+    row["answers"] = [answer.format(n=100 + number) for answer in row["answers"]]
     row["lineage"] |= {
         "source": SOURCE,
         "start": 200 * number,

@@ -1,4 +1,4 @@
-"""Examples written by hand, and a way to put them through a whole stage in partitions."""
+"""Hand-written examples, and a function that runs them through a whole stage in partitions."""
 
 import tempfile
 from dataclasses import replace
@@ -13,10 +13,12 @@ from datagen.stages.confidence.measure import stage as measure
 
 
 def example(kind="instruction", document="d", **fields):
-    """Make a row: an id, a prompt and a lineage where they are not given."""
+    """Build a row; id, prompt and lineage are filled in if not given."""
     row = {"kind": kind, "task": "qa", **fields}
-    said = [row.get(name) for name in ("kind", "task", "question", "context", "answer", "rejected", "text")]
-    row.setdefault("id", content_id(document, *said))
+    content = [
+        row.get(name) for name in ("kind", "task", "question", "context", "answer", "rejected", "text")
+    ]
+    row.setdefault("id", content_id(document, *content))
     if kind != "reading":
         row.setdefault("prompt", chat(row.get("question") or "", row.get("context")))
     row.setdefault("lineage", {"document_id": document, "language": "en", "requests": [], "parents": []})
@@ -24,7 +26,7 @@ def example(kind="instruction", document="d", **fields):
 
 
 def partitions(rows, size=None, **columns):
-    """Cut rows into partitions; `columns` are types of columns besides those of an example."""
+    """Split rows into partitions; `columns` are types of additional columns."""
     schema = pa.schema([*EXAMPLES, *columns.items()])
     size = size or max(len(rows), 1)
     tables = [table_of(schema, rows[start : start + size]) for start in range(0, len(rows), size)]
@@ -38,23 +40,23 @@ def partitions(rows, size=None, **columns):
 
 
 def context(stage="test", folder=Path(), **recipe):
-    """Make a context for a stage; passages, where a stage looks for them, are those of decontaminate_passages."""
+    """Build a context for a stage; its passages are those of decontaminate_passages."""
     given = {"name": "test", "corpus": [{"python": "pydoc_data.topics:topics"}]} | recipe
-    told = Recipe.model_validate(given).context(stage, Path(folder))
-    return replace(told, tables={"passages": [Path(folder) / "stages" / "decontaminate_passages"]})
+    stage_context = Recipe.model_validate(given).context(stage, Path(folder))
+    return replace(stage_context, tables={"passages": [Path(folder) / "stages" / "decontaminate_passages"]})
 
 
 def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None, output=None, **options):
-    """Run a whole stage; return the rows that it kept and those that it dropped, after checking the account."""
+    """Run a whole stage; return the kept and dropped rows, after checking that none is lost."""
     read = partitions(rows, size, **(columns or {}))
     chosen = stage.options.model_validate(options)
     with tempfile.TemporaryDirectory() as own:
-        told = replace(context(stage.name, folder, **(recipe or {})), output=Path(output or own))
-        outcomes = list(stage.run(read, chosen, told))
+        stage_context = replace(context(stage.name, folder, **(recipe or {})), output=Path(output or own))
+        outcomes = list(stage.run(read, chosen, stage_context))
         assert len(outcomes) == len(read)
         if stage.apply:
             known = zip(read, outcomes, strict=True)
-            outcomes = [stage.apply(table, verdict, chosen, told) for table, verdict in known]
+            outcomes = [stage.apply(table, verdict, chosen, stage_context) for table, verdict in known]
     for table, outcome in zip(read, outcomes, strict=True):
         left = [*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()]
         assert sorted(table["id"].to_pylist()) == sorted(left)
@@ -64,7 +66,9 @@ def put_through(stage, rows, size=None, folder=Path(), recipe=None, columns=None
 
 
 def measured(rows, **scores):
-    """Measure rows, which may have these scores besides; return them with all their columns, and the types of those."""
+    """Measure rows with optional additional scores; return them with all columns and the columns' types."""
     table = table_of(pa.schema([*EXAMPLES, *scores.items()]), rows)
     kept = measure.apply(table, measure.options(), context("measure")).kept
-    return kept.to_pylist(), {one.name: one.type for one in kept.schema if one.name not in EXAMPLES.names}
+    return kept.to_pylist(), {
+        column.name: column.type for column in kept.schema if column.name not in EXAMPLES.names
+    }

@@ -1,4 +1,4 @@
-"""A model that writes sound extractive questions about an invented atlas, and plays target and judge."""
+"""A model that writes sound extractive questions about an invented atlas, and acts as target and judge."""
 
 import json
 import re
@@ -17,7 +17,7 @@ CITIES = {
     "Molvania": "Lutenblag",
     "Elbonia": "Mudville",
 }
-KNOWN = sorted(CITIES)[::3]  # what the target knows by heart
+KNOWN = sorted(CITIES)[::3]  # what the target knows
 
 PARAGRAPH = """\
 The royal archive of {country} stands in {city}. Its oldest records were written down by the clerks of the river
@@ -27,7 +27,7 @@ librarian of {country} has entered their names in the guest ledger before noon.
 
 
 def write_atlas(folder):
-    """Write one Markdown document a country, each with an archive and a mint of its own."""
+    """Write one Markdown document per country, each with its archive and mint."""
     for country, city in CITIES.items():
         text = f"# {country}\n\n## The archive\n\n{PARAGRAPH.format(country=country, city=city)}\n"
         text += f"## The mint\n\nThe mint of {country} strikes silver coins in spring and copper coins in autumn, since"
@@ -37,23 +37,23 @@ def write_atlas(folder):
 
 
 def model(request):
-    """Answer as the generator, the target or the judge, told apart by what is asked for."""
-    said = request.messages[-1]["content"]
+    """Answer as the generator, the target or the judge, depending on the request."""
+    message = request.messages[-1]["content"]
     if request.choices:
-        letter = re.search(r"\((\w)\) (?:True|Correct)", said)[1]
+        letter = re.search(r"\((\w)\) (?:True|Correct)", message)[1]
         return {"text": letter, "choices": [-0.1 if choice == letter else -3.0 for choice in request.choices]}
-    if "Answer with words of the text" in said:  # the judge
-        passage, _, question = said.partition("Question:")
+    if "Answer with words of the text" in message:  # the judge
+        passage, _, question = message.partition("Question:")
         asked = next(name for name in CITIES if name in question)
         held = f"archive of {asked}" in " ".join(passage.split())
         return CITIES[asked] if held else "The text does not say."
     if request.schema is None:  # the target, without the passage
-        country = next((name for name in CITIES if name in said), "")
+        country = next((name for name in CITIES if name in message), "")
         city = CITIES.get(country, "") if country in KNOWN else "Paris, on the river Seine"
         return {"text": f"It stands in {city}.", "logprobs": [-0.2, -0.3]}
     fields = set(request.schema["properties"])
-    found = re.search(r"royal archive of (\w+)\s+stands\s+in\s+(\w+)", said)
-    if fields != {"question", "answer"} or not found:
+    match = re.search(r"royal archive of (\w+)\s+stands\s+in\s+(\w+)", message)
+    if fields != {"question", "answer"} or not match:
         return "{}"
-    question = f"In which town does the royal archive of {found[1]} stand?"
-    return {"text": json.dumps({"question": question, "answer": found[2]}), "logprobs": [-0.1, -0.2]}
+    question = f"In which town does the royal archive of {match[1]} stand?"
+    return {"text": json.dumps({"question": question, "answer": match[2]}), "logprobs": [-0.1, -0.2]}

@@ -1,4 +1,4 @@
-"""A line of toy stages and a toy model, for tests of the machine that no real stage should decide."""
+"""A pipeline of toy stages and a toy model, for tests of the runner."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from datagen.request import Reject, Request, Sampling
 from datagen.schema import chat, content_id
 from datagen.stage import Builder, MapStage, ModelStage, Options, Outcome, SourceStage, WholeStage
 
-DIED = "TOY_DIED"  # environment variable: the file that `dying` leaves when it has died
+DIED = "TOY_DIED"  # environment variable: the file that `dying` writes when it dies
 POISON = "What is fact 7, sample 1?"  # the row on which it dies
-CALLS = "TOY_CALLS"  # environment variable: the file to which the toy model writes each call
+CALLS = "TOY_CALLS"  # environment variable: the toy model's log of calls
 
 
 class Count(Options):
-    """How much there is to read."""
+    """Size of the toy corpus."""
 
     documents: int = Field(12, description="Documents")
     partitions: int = Field(3, description="Partitions")
@@ -49,17 +49,17 @@ def cut(documents, options, context):
 
 
 class Pair(BaseModel):
-    """What the toy model is asked for."""
+    """Output schema of the toy model."""
 
     question: str
     answer: str
 
 
-SCHEMA = Pair.model_json_schema()  # making it takes longer than all else that is done for a request
+SCHEMA = Pair.model_json_schema()  # the slowest step in building a request
 
 
 class Asking(Options):
-    """How often each passage is asked about."""
+    """Number of requests per passage."""
 
     samples: int = 2
 
@@ -80,16 +80,16 @@ def ask(passages, options, context):
 
 
 def doubt(passages, answers, options, context):
-    """Ask again about each answer that can be read."""
+    """Send a follow-up request about each valid answer."""
     for row in passages.to_pylist():
         for answer in answers.of(row["id"]):
             with contextlib.suppress(Reject):
-                said = answer.parse(Pair).question
+                question = answer.parse(Pair).question
                 yield replace(
                     answer.request,
-                    messages=[*answer.request.messages, {"role": "user", "content": f"Sure? {said}"}],
+                    messages=[*answer.request.messages, {"role": "user", "content": f"Sure? {question}"}],
                     task="doubt",
-                    about=said,
+                    about=question,
                 )
 
 
@@ -136,7 +136,7 @@ def count(reader):
 
 
 def spare(partitions, options, context):
-    """Ask about each passage once for twelve that there are in all partitions together."""
+    """Send one request per passage for every twelve passages in all partitions."""
     context.scratch.mkdir()
     seen = sum(context.each(count, partitions.readers))
     return options.model_copy(update={"samples": seen // 12})
@@ -151,7 +151,7 @@ def lose_one(examples, options, context):
 
 
 def die(examples, options, context):
-    """End the worker, as the system does when memory runs out, on one row; once only if it is said where."""
+    """Kill the worker on one row, as if memory ran out; only once if `DIED` names a file."""
     if POISON in examples["question"].to_pylist():
         died = os.environ.get(DIED)
         if not (died and Path(died).exists()):
@@ -177,7 +177,7 @@ losing = MapStage("losing", "has a bug", "examples", "examples", lose_one)
 
 
 def model(request):
-    """Answer with the fact; cut off or spoil some, so that every way of failing is there."""
+    """Answer with the fact; truncate or corrupt some answers, to cover every type of failure."""
     if log := os.environ.get(CALLS):
         with Path(log).open("a") as file:
             file.write(json.dumps([request.row, request.sample]) + "\n")
@@ -194,7 +194,7 @@ def model(request):
 
 
 def spoiling(request):
-    """Answer nothing that can be read."""
+    """Return only invalid answers."""
     return "{spoiled"
 
 
@@ -213,7 +213,7 @@ stages:
 
 
 class Silent:
-    """Watches without a word."""
+    """A console without output."""
 
     def begin(self, stage, partitions): ...
 

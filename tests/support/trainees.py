@@ -2,7 +2,7 @@
 
 
 def tiny_model(tokenizer):
-    """Make a model of one layer with random weights for a tokenizer."""
+    """Build a one-layer model with random weights for a tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -1,4 +1,4 @@
-"""Rows that hold a chat control token: a tokenizer would read it as the end of a turn, wherever it stands."""
+"""Detect rows with a chat control token, which a tokenizer would read as the end of a turn."""
 
 import re
 
@@ -16,7 +16,7 @@ TEXTS = (
 
 
 def control_tokens_in(rows: pa.Table, tokens: re.Pattern[str]) -> pa.Array:
-    """Give for each example what surrounds its first control token; null where it holds none."""
+    """Return the context of each example's first control token; null if it has none."""
     seen: list[str | None] = [None] * len(rows)
     for texts, of in _texts(rows):
         hits = pc.fill_null(pc.match_substring_regex(texts, tokens.pattern), False)
@@ -27,7 +27,7 @@ def control_tokens_in(rows: pa.Table, tokens: re.Pattern[str]) -> pa.Array:
 
 
 def _texts(rows: pa.Table) -> list[tuple[pa.Array, np.ndarray]]:
-    """List columns of text, each with the row that each text is of."""
+    """List columns of text, each with the row indices of its texts."""
     own = np.arange(len(rows))
     columns = [(_joined(rows[name]), own) for name in TEXTS if name in rows.column_names]
     if "prompt" in rows.column_names:
@@ -43,5 +43,5 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _around(tokens: re.Pattern[str], text: str) -> str:
-    found = tokens.search(text)
-    return text[max(0, found.start() - 40) : found.end() + 40] if found else text[:80]
+    match = tokens.search(text)
+    return text[max(0, match.start() - 40) : match.end() + 40] if match else text[:80]

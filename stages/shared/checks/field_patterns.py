@@ -1,9 +1,8 @@
 """
-The text fields of output schemas: what the decoder may write into them, and how they are read.
+Text fields of output schemas: patterns for guided decoding, and their parsing.
 
-A small model ends a JSON string at the first quotation mark that it copies, and otherwise does not end
-it at all. Where the engine decodes under the schema, a pattern holds it to one line without double
-quotes and to the mark that such a line ends with.
+A small model ends a JSON string at the first quotation mark that it copies, or does not end it at all. With
+guided decoding, a pattern restricts the string to one line without double quotes that ends with a given mark.
 """
 
 import re
@@ -28,38 +27,37 @@ class Line:
     Parameters
     ----------
     most
-        Characters that are too many.
+        Length limit in characters (exclusive).
     marks
-        The line ends with one of these and has none before, but for full stops inside words; "": it may
-        end anywhere.
+        The line ends with one of these and has no earlier one, except full stops inside words; "": any end.
     """
 
     most: int
     marks: str = ""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
-        """Add the pattern to the field's JSON schema; pydantic itself does not check it."""
+        """Add the pattern to the field's JSON schema; pydantic does not check it."""
         result: dict[str, Any] = handler(core) | {"pattern": self.pattern}
         return result
 
     @property
     def pattern(self) -> str:
         """
-        The field as a regular expression of the kind that decoders know.
+        The field as a regular expression that decoders support.
 
-        The length is not part of it: to keep count, xgrammar (0.2.8) takes 250 ms a token for `{1,160}`
-        where this takes 0.01 ms. What runs on is cut off by the request's token limit.
+        The length is not part of it: `{1,160}` takes xgrammar (0.2.8) 250 ms per token, this pattern 0.01 ms.
+        Overlong text is truncated by the request's token limit.
         """
         if not self.marks:
             return r'^[^"\\\x00-\x1f]+$'
         return rf'^([^"\\.{self.marks}\x00-\x1f]|[.][0-9a-z_])+[{self.marks}]$'
 
     def holds(self, text: str) -> bool:
-        """Tell whether a text can be written in such a field, its double quotes as others."""
+        """Check whether a text fits the field, with its double quotes replaced."""
         return re.fullmatch(self.pattern, text.replace('"', "'")) is not None
 
     def read(self, text: str, name: str) -> str:
-        """Return a field's text on one line; refuse none, and one that only the bound has ended."""
+        """Return a field's text on one line; reject an empty or overlong one."""
         line = " ".join(text.split())
         if not line.strip(" .-_*"):
             raise Reject("empty", name)
@@ -73,12 +71,12 @@ STATEMENT = Line(250, SENTENCE_MARKS)
 
 def parse(answer: Answer, schema: type[Schema]) -> Schema:
     """
-    Read an answer as its output schema, each `Line` of it by its rules.
+    Parse an answer as its output schema, and check each `Line` field.
 
     Raises
     ------
     Reject
-        Also what `datagen.request.Answer.parse` refuses.
+        As `Line.read` and `datagen.request.Answer.parse` do.
     """
     output = answer.parse(schema)
     for name, info in schema.model_fields.items():

@@ -1,8 +1,8 @@
 """
-Checks of exercises that have several parts: how these stand to each other.
+Checks of the relations between the parts of an exercise.
 
-As those of `datagen.stages.shared.checks` they are rules over words, and each raises
-`datagen.request.Reject` with a reason that is the same for every row it refuses.
+Like those of `datagen.stages.shared.checks` they are rules over words, and each raises
+`datagen.request.Reject` with a fixed reason.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ from datagen.stages.shared.passage import Passage, overlap
 
 
 def stated(passage: Passage) -> list[str]:
-    """List the sentences about which a statement can be written: those that are one themselves."""
+    """List the quotable sentences that are statements."""
     return list(filter(STATEMENT.holds, passage.quotable))
 
 
 def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) -> None:
     """
-    Refuse options of which not exactly one is right.
+    Reject options of which more than one may be right.
 
-    Compared by their words without stop words and articles, numbers as digits: a wrong option that
-    holds the right one or stands in it, or that the evidence holds, may be right too.
+    Options are compared by their words without stop words and articles, with numbers as digits. A wrong
+    option that contains the right one, or is contained in it or in the evidence, may be right too.
     """
-    said = f" {' '.join(_normal(evidence, words))} "
+    evidence_line = f" {' '.join(_normal(evidence, words))} "
     answer, seen = _normal(right, words), set[tuple[str, ...]]()
     for option in wrong:
         given = _normal(option, words)
         line, other = f" {' '.join(given)} ", f" {' '.join(answer)} "
-        if line in other or other in line or line in said:
+        if line in other or other in line or line in evidence_line:
             raise Reject("more than one right option", f"{right}; {option}, by: {evidence}")
         if given in seen:
             raise Reject("repeated option", "; ".join((right, *wrong)))
@@ -45,10 +45,10 @@ def _normal(text: str, words: Language) -> tuple[str, ...]:
 
 def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> None:
     """
-    Refuse a claim that evidence may decide, or that is on another subject.
+    Reject a claim that the evidence may decide, or that is about another subject.
 
-    It must share a content word with the evidence, bring `least` that stand nowhere in the passage, and
-    not be negated: what a negation denies may be what the evidence says.
+    The claim must share a content word with the evidence, have at least `least` content words that do not
+    occur in the passage, and not be negated, because the evidence may state what it denies.
     """
     words = passage.words
     content = words.content(claim)
@@ -61,14 +61,14 @@ def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> No
 
 
 def applies(application: str, rule: str, facts: str, words: Language, least: int = 2) -> None:
-    """Refuse an application that has fewer than `least` of the rule's own content words, or of the facts'."""
-    said, known, given = (set(words.content(text)) for text in (application, rule, facts))
-    if min(len(said & known - given), len(said & given - known)) < least:
+    """Reject an application with fewer than `least` content words specific to the rule, or to the facts."""
+    applied, of_rule, of_facts = (set(words.content(text)) for text in (application, rule, facts))
+    if min(len(applied & of_rule - of_facts), len(applied & of_facts - of_rule)) < least:
         raise Reject("does not apply the rule to the facts", f"{application} by: {rule} to: {facts}")
 
 
 def joined(text: str, source: str, words: Language, least: float = 0.5) -> None:
-    """Refuse a text of whose content words less than a share of `least` is in what it should be about."""
+    """Reject a text if less than a share of `least` of its content words is in its source."""
     content = words.content(text)
     if overlap(content, set(words.content(source))) < least:
         raise Reject("parts do not fit together", f"{text} after: {source}")

@@ -1,8 +1,8 @@
 """
-What can be measured on the surface of texts, a whole column at a time.
+Surface statistics of texts, computed for a whole column.
 
-Each function takes an Arrow array of strings and returns a NumPy array with one entry a text; null counts
-as empty. Nothing here decides anything.
+Each function takes an Arrow array of strings and returns a NumPy array with one entry per text; null counts
+as empty.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from datagen.stages.shared.language import scripts
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.words import count
 
-SCRIPTS = tuple(script.name for script in scripts.SCRIPTS)  # what is none of these is not counted
+SCRIPTS = tuple(script.name for script in scripts.SCRIPTS)  # other letters are not counted
 
 
 def word_counts(texts: pa.Array) -> np.ndarray:
@@ -25,30 +25,30 @@ def word_counts(texts: pa.Array) -> np.ndarray:
 
 def longest_loop(texts: pa.Array, longest_period: int = 24) -> np.ndarray:
     """
-    Measure the longest loop of each text: words that repeat those right before them, twice or more.
+    Return the length in words of the longest loop of each text; 0 if there is none.
 
-    "a b a b a b" is a loop of 6 words: a block of period 2 that comes three times in a row. Case does
-    not matter, and signs alone make no loop. 0 where there is none.
+    A loop is a block of words that occurs three or more times in a row: "a b a b a b" is a loop of 6 words
+    with period 2. Case is ignored, and symbols alone do not form a loop.
     """
     codes, lengths = _words(texts)
     row = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-    found = np.zeros(len(texts), dtype=np.int64)
+    longest = np.zeros(len(texts), dtype=np.int64)
     for period in range(1, min(longest_period, int(lengths.max(initial=0)) // 3) + 1):
         same = (codes[period:] == codes[:-period]) & (row[period:] == row[:-period])
         edges = np.flatnonzero(np.diff(same.view(np.int8), prepend=0, append=0))
         starts, runs = edges[::2], edges[1::2] - edges[::2]
         looped = runs >= 2 * period
-        np.maximum.at(found, row[starts[looped]], runs[looped] + period)
-    return found
+        np.maximum.at(longest, row[starts[looped]], runs[looped] + period)
+    return longest
 
 
 def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     """
-    Measure the share of different words in a window that moves along each text, averaged over its places.
+    Return the share of distinct words in a sliding window, averaged over all positions in each text.
 
     The moving-average type-token ratio of Covington and McFall (2010, Journal of Quantitative Linguistics
-    17:94-100), which does not fall with a text's length as the plain ratio does. A text shorter than the
-    window is one window; nan where there are no words.
+    17:94-100), which unlike the plain ratio does not depend on length. A text shorter than the window is one
+    window; nan if there are no words.
     """
     codes, lengths = _words(texts)
     starts = np.cumsum(lengths) - lengths
@@ -56,13 +56,14 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     numbers = codes - codes.min(initial=0)
     order = np.argsort(
         row * (numbers.max(initial=0) + 1) + numbers, kind="stable"
-    )  # equal words side by side
-    before = np.full(len(codes), -1)  # where in its text the word stood last
+    )  # equal words are adjacent
+    before = np.full(len(codes), -1)  # position of the word's previous occurrence in its text
     again = (codes[order[1:]] == codes[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
     place = np.arange(len(codes)) - starts[row]
     before[order[1:][again]] = place[order[:-1][again]]
     size = np.minimum(window, lengths)[row]
-    # The windows in which this is the first of its words begin behind the last one, and hold it.
+    # The windows in which this is the word's first occurrence start after the previous one and contain this
+    # one.
     first, last = np.maximum(before, place - size) + 1, np.minimum(place, lengths[row] - size)
     types = np.bincount(row, np.maximum(last - first + 1, 0), len(texts))
     width = np.minimum(window, lengths)
@@ -72,19 +73,19 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
 
 
 def script_counts(texts: pa.Array) -> np.ndarray:
-    """Count the letters of each text by script: an array of texts by `SCRIPTS`. Equal texts cost one."""
+    """Count the letters of each text by script, (texts, `SCRIPTS`); equal texts are counted once."""
     distinct = _filled(texts).dictionary_encode()
-    found = np.zeros((len(distinct.dictionary), len(SCRIPTS)), np.int64)
+    counts = np.zeros((len(distinct.dictionary), len(SCRIPTS)), np.int64)
     plain = _numpy(pc.string_is_ascii(distinct.dictionary))
     latin = pc.replace_substring_regex(distinct.dictionary.filter(pa.array(plain)), "[^A-Za-z]+", "")
-    found[plain, SCRIPTS.index("LATIN")] = _numpy(pc.utf8_length(latin))
-    found[~plain] = _counted(distinct.dictionary.filter(pa.array(~plain)))
-    result: np.ndarray = found[_numpy(distinct.indices)]
+    counts[plain, SCRIPTS.index("LATIN")] = _numpy(pc.utf8_length(latin))
+    counts[~plain] = _counted(distinct.dictionary.filter(pa.array(~plain)))
+    result: np.ndarray = counts[_numpy(distinct.indices)]
     return result
 
 
 def _counted(texts: pa.Array) -> np.ndarray:
-    """Count the letters of texts of any script, code point by code point."""
+    """Count the letters of texts in any script, by code point."""
     points = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le", "replace"), np.uint32)
     table = _script_table()
     script = table[np.minimum(points, len(table) - 1)]
@@ -96,16 +97,16 @@ def _counted(texts: pa.Array) -> np.ndarray:
 
 
 def _words(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Cut texts into words: their numbers, as `_word_codes` gives them, and how many each text has."""
+    """Split texts into words; return their codes (`_word_codes`) and the number of words per text."""
     cut = words(texts)
     return _word_codes(cut.words), cut.lengths
 
 
 def _word_codes(words: pa.Array) -> np.ndarray:
-    """Number the words, equal ones alike whatever signs stand around them; signs alone equal nothing."""
-    found = words.dictionary_encode()
-    bare = pc.replace_substring_regex(found.dictionary, r"[^\p{L}\p{M}\p{N}]+", "").dictionary_encode()
-    codes = _numpy(bare.indices)[_numpy(found.indices)]
+    """Encode words as integers, ignoring symbols around them; words of symbols get unique codes."""
+    encoded = words.dictionary_encode()
+    bare = pc.replace_substring_regex(encoded.dictionary, r"[^\p{L}\p{M}\p{N}]+", "").dictionary_encode()
+    codes = _numpy(bare.indices)[_numpy(encoded.indices)]
     signs = codes == pc.index(bare.dictionary, "").as_py()
     codes[signs] = -1 - np.arange(np.count_nonzero(signs))
     result: np.ndarray = codes
@@ -114,7 +115,7 @@ def _word_codes(words: pa.Array) -> np.ndarray:
 
 @cache
 def _script_table() -> np.ndarray:
-    """Code point -> index into SCRIPTS; one past the end for all else. Beyond the table: CJK extensions."""
+    """Code point -> index into SCRIPTS; len(SCRIPTS) for others. The last entry covers the CJK extensions."""
     table = np.full(0x20001, len(SCRIPTS), np.uint8)
     for number, script in enumerate(scripts.SCRIPTS):
         for first, last in script.letters:

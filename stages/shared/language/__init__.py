@@ -1,1 +1,1 @@
-"""Words of a language, and comparing answers by their words."""
+"""Language rules, word tokenization, and comparison of answers by their words."""

@@ -1,13 +1,13 @@
 """
-The words of a column of texts, cut at once: what dedup, decontaminate and search compare.
+Tokenize a column of texts into words at once, for dedup, decontaminate and search.
 
-The variant for columns of `datagen.stages.shared.language.words`: words are folded (NFKC, case), a number
-is cut at its point and a contraction at its apostrophe. Operators, brackets and other symbols count as
-words where asked for: `==` and `!=` are different subjects. Sentence punctuation, quotes and invisible
-characters count for nothing.
+The columnar variant of `datagen.stages.shared.language.words`: words are folded (NFKC, case), numbers are
+split at the decimal point and contractions at the apostrophe. Operators, brackets and other symbols are
+optionally words, because `==` and `!=` are different subjects. Sentence punctuation, quotes and invisible
+characters are ignored.
 
-The cut is made in bytes, for all texts at once. A text that is not ASCII is first written such that this
-cut finds its words: only it has to go through the tables of Unicode.
+All texts are split at once, at byte level. Non-ASCII texts are first rewritten so that this split finds their
+words; only these need Unicode tables.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ import pyarrow.compute as pc
 from datagen.stages.shared.language.words import columnar_cluster, compatible
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
-# What a text that is not ASCII goes through, in this order.
+# Replacements for non-ASCII texts, in this order.
 INVISIBLE = (r"\p{Cf}+", "")  # joiners, soft hyphens, marks of direction
 SYMBOLS = (r"((?:[!:]=|[\p{Sm}\p{Sc}\p{So}#%&*/@\\^(){}\[\]])+)", r" \1 ")
 BUT_SYMBOLS = (r"[^\x00-\x7f\pL\pM\pN\p{Sm}\p{Sc}\p{So}]+", " ")
 BUT_WORDS = (r"[^\x00-\x7f\pL\pM\pN]+", " ")
 
-# What a byte is part of. A dash is a word by itself, but a blank between letters: a hyphen.
+# Classes of bytes. A dash is a word, but between letters it is a hyphen and counts as a blank.
 BLANK, WORD, SYMBOL, DASH = range(4)
 LETTER = np.zeros(256, bool)
 LETTER[[*b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", *range(128, 256)]] = True
@@ -42,21 +42,21 @@ LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
 @dataclass(frozen=True)
 class Words:
     """
-    The words of a column of texts, in one flat row.
+    The words of a column of texts, in one flat array.
 
     Parameters
     ----------
     words
         All words, text after text.
     lengths
-        Words of each text; 0 for a null.
+        Number of words of each text; 0 for null.
     """
 
     words: pa.StringArray
     lengths: Numbers
 
     def texts(self) -> list[str]:
-        """Write each text in normal form: its words with one blank between them."""
+        """Return each text in normal form: its words joined by blanks."""
         result: list[str] = pc.binary_join(self._lists(), " ").to_pylist()
         return result
 
@@ -73,7 +73,7 @@ class Words:
 
     @cached_property
     def hashes(self) -> Hashes:
-        """Every word hashed to 64 bits, alike on every machine."""
+        """64-bit hash of every word, the same on every machine."""
         ends = np.frombuffer(self.words.buffers()[1], np.int32)[self.words.offset :][: len(self.words) + 1]
         letters = np.frombuffer(self.words.buffers()[2] or b"", np.uint8)
         return digest(letters[ends[0] : ends[-1]], np.diff(ends).astype(np.int64))
@@ -84,7 +84,7 @@ class Words:
         return np.bincount(self.owners()[matching], minlength=len(self.lengths))
 
     def owners(self) -> Numbers:
-        """Tell for every word which text it is of."""
+        """Return for every word the index of its text."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def _lists(self) -> pa.ListArray:
@@ -93,7 +93,7 @@ class Words:
 
 
 def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True) -> Words:
-    """Cut a column of texts into words, with or without the symbols among them."""
+    """Split a column of texts into words, with or without symbols."""
     column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     plain = _in_plain(pc.fill_null(column.cast(pa.string()), ""), symbols)
     plain = pc.binary_join_element_wise(plain, "", " ")  # a blank after each
@@ -111,12 +111,12 @@ def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True) -> Words:
 
 
 def _in_plain(texts: pa.StringArray, symbols: bool) -> pa.StringArray:
-    """Write the texts that are not ASCII such that all that parts their words is."""
+    """Rewrite non-ASCII texts so that ASCII characters separate their words."""
     foreign = pc.invert(pc.string_is_ascii(texts))
     if not pc.any(foreign).as_py():
         return texts
-    said = texts.filter(foreign).to_pylist()
-    folded = pa.array([compatible(text).casefold() for text in said], pa.string())
+    originals = texts.filter(foreign).to_pylist()
+    folded = pa.array([compatible(text).casefold() for text in originals], pa.string())
     apart = (f"({columnar_cluster()})", r" \1 ")
     for pattern, by in (INVISIBLE, apart, *((SYMBOLS, BUT_SYMBOLS) if symbols else (BUT_WORDS,))):
         folded = pc.replace_substring_regex(folded, pattern, by)
@@ -124,7 +124,7 @@ def _in_plain(texts: pa.StringArray, symbols: bool) -> pa.StringArray:
 
 
 def _parts(letters: npt.NDArray[np.uint8], symbols: bool) -> npt.NDArray[np.uint8]:
-    """Tell for each byte what it is part of."""
+    """Return the class of each byte."""
     part = PART[letters]
     if not symbols:
         return np.where(part == WORD, np.uint8(WORD), np.uint8(BLANK))

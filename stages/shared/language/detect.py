@@ -1,18 +1,18 @@
-"""Which language a text is in."""
+"""Language detection."""
 
 from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-UNDETERMINED = "und"  # as in ISO 639: too short to tell, or no language at all
-LETTERS = 16  # of a text that is told, at least
-CONFIDENCE = 0.3  # probability of the likeliest language, at least
-HEAD = 1000  # characters from the beginning and from the middle of a long text
+UNDETERMINED = "und"  # as in ISO 639: too short, or not in a language
+LETTERS = 16  # minimum number of letters
+CONFIDENCE = 0.3  # minimum probability of the most likely language
+HEAD = 1000  # characters from the start and from the middle of a long text
 
 
 def detect_language(text: str) -> str:
     """
-    Tell the language of a text by its character n-grams (Lui and Baldwin 2011, langid.py).
+    Detect the language of a text from its character n-grams (Lui and Baldwin 2011, langid.py).
 
     Returns
     -------

@@ -1,11 +1,11 @@
 """
-Whether two answers say the same, told from their words.
+Compare answers by their words.
 
-Answers are cut into words (`datagen.stages.shared.language.words.ANSWERS`), without articles, number words
-as digits. Two words are the same when they are equal, or when both are long and almost
-equal (`WORD_LIKENESS`, first letters equal): "organisation" and "organization", not "1912" and "1913"
-nor "mutable" and "immutable". Above the words it is a fuzzy match of sequences, so that one measure
-covers equality, containment of the reference in a longer answer, and partial agreement.
+Answers are split into words (`datagen.stages.shared.language.words.ANSWERS`), without articles, and number
+words are converted to digits. Two words match if they are equal, or if both are long and almost equal
+(`WORD_LIKENESS`, same first letter): "organisation" and "organization", but not "1912" and "1913" nor
+"mutable" and "immutable". Sequences of words are matched fuzzily, so that one measure covers equality,
+containment of the reference in a longer answer, and partial agreement.
 """
 
 import re
@@ -22,37 +22,37 @@ from datagen.errors import UserError
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import ANSWERS
 
-# One wrong letter in eight, two in sixteen; a shorter word must be equal, and so must any with a digit.
+# One wrong letter in eight, two in sixteen. Shorter words, and words with a digit, must be equal.
 WORD_LIKENESS = 0.87
 
-# More words than a name, a date or a term has.
+# Maximum number of words of a name, a date or a term; a longer answer is a sentence.
 SENTENCE = 6
 
-# Where a rule says that words agree but the statements may not: neither a match nor a miss.
+# Score if the words agree but the statements may not: neither a match nor a mismatch.
 DOUBTFUL = 0.5
 
-# Share of an answer's words that must be its own for it to be more than an echo of the question.
+# Minimum share of an answer's words that are not from the question; below it, the answer is an echo.
 FRESH = 0.3
 
 _SIGN = re.compile(r"\w+|[^\w\s]+")
 
 
 def words(text: str, stop: Collection[str] = (), *, language: Language) -> list[str]:
-    """Cut a text into its words in the form in which they are compared, stop words left out."""
-    found = (language.written_out.get(word, word) for word in ANSWERS(text) if word not in stop)
-    return [language.singular(word) for word in found if word not in language.articles]
+    """Split a text into words in the form in which they are compared, without stop words."""
+    numbered = (language.written_out.get(word, word) for word in ANSWERS(text) if word not in stop)
+    return [language.singular(word) for word in numbered if word not in language.articles]
 
 
 def essence(answer: str, question: str = "", stop: Collection[str] = (), *, language: Language) -> list[str]:
     """
-    List the words by which an answer is told to be right.
+    Return the words that decide whether an answer is correct.
 
-    An answer in a whole sentence (more than `SENTENCE` words) says the question again: those words and
-    the stop words are left out. Empty where nothing else is said.
+    An answer in a whole sentence (more than `SENTENCE` words) repeats the question, so the question's words
+    and the stop words are removed. Empty if nothing remains.
     """
-    found = words(answer, language=language)
-    if len(found) <= SENTENCE:
-        return found
+    all_words = words(answer, language=language)
+    if len(all_words) <= SENTENCE:
+        return all_words
     asked = set(words(question, language=language))
     return [word for word in words(answer, stop, language=language) if word not in asked]
 
@@ -61,26 +61,26 @@ def likeness(
     answer: str, reference: str, question: str = "", stop: Collection[str] = (), *, language: Language
 ) -> float:
     """
-    Say how well an answer agrees with a reference, from 0 to 1.
+    Return the similarity of an answer to a reference, from 0 to 1.
 
-    1 for an answer that equals the reference, or holds all words of its `essence` in a row; otherwise the
-    Indel similarity of the best window of the answer (`rapidfuzz.fuzz.partial_ratio` over words). A
-    threshold of 0.8 is so the stricter the shorter the reference: up to three words must all be there, of
-    five four. On top of that:
+    1 if the answer equals the reference or contains all words of its `essence` consecutively; otherwise the
+    Indel similarity of the best window of the answer (`rapidfuzz.fuzz.partial_ratio` over words). A threshold
+    of 0.8 is therefore stricter for shorter references: all of up to three words are required, and four of
+    five. In addition:
 
-    * a number of the reference that is not in the answer: 0 when the answer gives another number
-      instead, else at most `DOUBTFUL`;
-    * one of the two negated and the other not: at most `DOUBTFUL`;
-    * a reference that stands in the question can be had by repeating the question, so the whole answer
-      is compared, not its best part.
+    * if a number of the reference is missing in the answer: 0 if the answer has another number instead,
+      otherwise at most `DOUBTFUL`;
+    * if only one of the two is negated: at most `DOUBTFUL`;
+    * if the question contains the reference, an echo would match, so the whole answer is compared instead of
+      its best window.
 
-    Substring matching as in the code of R-Tuning takes "no" for a part of "north" and any answer for a
-    match of an empty reference; here an empty reference or answer gives 0.
+    Substring matching, as in the code of R-Tuning, finds "no" in "north" and matches any answer with an empty
+    reference; here an empty reference or answer gives 0.
     """
     wanted = essence(reference, question, stop, language=language)
     whole_reference = words(reference, language=language)
     said = words(answer, stop if len(wanted) < len(whole_reference) else (), language=language)
-    if not whole_reference:  # nothing but signs, such as an operator
+    if not whole_reference:  # only symbols, such as an operator
         said, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
     if not said or not wanted:
         return 0.0
@@ -99,9 +99,10 @@ def gist(
     answer: str, question: str = "", stop: Collection[str] = (), *, language: Language
 ) -> tuple[str, ...]:
     """
-    Give what an answer says besides its question, in a form that is equal for answers that say the same.
+    Return the content of an answer beyond its question, in a form that is equal for equivalent answers.
 
-    Stop words and words of the question are left out where others are left; all answers that decline are one.
+    Stop words and words of the question are removed, unless nothing would remain. All declining answers are
+    equal.
     """
     if abstains(answer, language=language):
         return ()
@@ -113,7 +114,7 @@ def gist(
 @dataclass(frozen=True)
 class Aliases:
     """
-    Other names of answers.
+    Alternative names of answers.
 
     Parameters
     ----------
@@ -126,12 +127,12 @@ class Aliases:
     @classmethod
     def load(cls, folder: Path, path: str) -> "Aliases":
         """
-        Read a YAML file: answer -> list of what means the same. None is read for an empty path.
+        Read a YAML file: answer -> list of equivalents. An empty path gives no aliases.
 
         Raises
         ------
         UserError
-            When the file is not there or holds something else.
+            If the file is missing or has another format.
         """
         if not path:
             return cls(())
@@ -146,7 +147,7 @@ class Aliases:
         return cls([[str(answer), *map(str, names)] for answer, names in groups.items()])
 
     def of(self, answer: str, language: Language) -> Sequence[str]:
-        """List what means the same as an answer."""
+        """List the equivalents of an answer."""
         if not self.groups:
             return ()
         if id(language) not in self._names:
@@ -156,37 +157,38 @@ class Aliases:
 
     @cached_property
     def _names(self) -> dict[int, Mapping[tuple[str, ...], Sequence[str]]]:
-        return {}  # language -> the words of an answer -> all that means the same
+        return {}  # language -> words of an answer -> its group
 
 
 def standing(phrase: str, text: str, *, language: Language) -> float:
     """
-    Say which share of a phrase's words stands anywhere in a text, 0 to 1, long words counting more.
+    Return the share of a phrase's words that occur anywhere in a text, 0 to 1, weighted by length.
 
-    The order of the words does not matter, nor do numbers and negation: made to say "perhaps" rather
-    than "no", for deciding that a text does *not* hold an answer. A phrase without words gives 1.
+    Word order, numbers and negation are ignored: the measure decides whether a text does *not* contain an
+    answer, so it errs towards containment. A phrase without words gives 1.
     """
-    held, wanted = words(text, language=language), words(phrase, language=language)
-    if not wanted:  # nothing but signs
-        held, wanted = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
+    in_text, wanted = words(text, language=language), words(phrase, language=language)
+    if not wanted:  # only symbols
+        in_text, wanted = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
     if not wanted:
         return 1.0
-    present = set(_as_in(held, wanted))
+    present = set(_as_in(in_text, wanted))
     total = sum(len(word) for word in wanted)
     return sum(len(word) for word in wanted if word in present) / total
 
 
 def abstains(answer: str, *, language: Language) -> bool:
-    """Tell whether an answer declines to answer, by the phrases of its language."""
+    """Check whether an answer declines, by the phrases of its language."""
     return bool(language.declining.search(answer))
 
 
 def attempts(answer: str, question: str, *, language: Language) -> bool:
     """
-    Tell whether an answer tries to answer: it does not decline, and is no echo of the question.
+    Check whether an answer is an attempt: it neither declines nor echoes the question.
 
-    A share of at least `FRESH` of its words is neither the question's nor points to a text. One that begins
-    with a text which the question does not speak of is about a text that was not shown.
+    A share of at least `FRESH` of its words is neither from the question nor about the exercise. An answer
+    that starts with a word such as "text", which the question does not contain, refers to a text that was not
+    shown.
     """
     said, asked = words(answer, language=language), {*words(question, language=language)}
     if abstains(answer, language=language) or language.shown.intersection(said[:1]) - asked:
@@ -196,7 +198,7 @@ def attempts(answer: str, question: str, *, language: Language) -> bool:
 
 
 def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:
-    """Write each word as the reference writes it where the two are the same."""
+    """Replace each word by the matching word of the reference."""
     known = set(wanted)
     fuzzy = [word for word in known if _may_differ(word)]
     if not fuzzy:

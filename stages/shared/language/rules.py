@@ -1,8 +1,8 @@
 """
-What is known of a language: the lists and patterns of a file such as ``prompts/languages/en.yaml``.
+The rules of a language: word lists and patterns from a file such as ``prompts/languages/en.yaml``.
 
-No rule of a language is in the code. A row is read by the rules of its document's language; for a language
-without a file every list is empty, and only the rules that hold for all languages apply.
+The code contains no rules of a language. A row is processed with the rules of its document's language. For a
+language without a file every list is empty, and only language-independent rules apply.
 """
 
 import re
@@ -25,7 +25,7 @@ NEVER = r"[^\s\S]"  # matches nothing
 
 
 class Abbreviations(BaseModel):
-    """Regular expressions of words that end no sentence with their full stop: before a name, or a number."""
+    """Regular expressions of abbreviations whose full stop does not end a sentence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,7 @@ class Abbreviations(BaseModel):
 
 
 class Language(BaseModel):
-    """The rules of a language; ``prompts/languages/en.yaml`` says what each list is for."""
+    """The rules of a language; ``prompts/languages/en.yaml`` explains each list."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -106,31 +106,31 @@ class Language(BaseModel):
                 try:
                     re.compile(pattern)
                 except re.error as error:
-                    raise ValueError(f"{name}: {pattern!r} is no regular expression: {error}") from error
+                    raise ValueError(f"{name}: {pattern!r} is not a regular expression: {error}") from error
         return self
 
     def __hash__(self) -> int:
-        """Hash it by a part that differs between languages: results are kept by language."""
+        """Hash a part that differs between languages, so that results can be cached by language."""
         return hash((self.stop, self.articles))
 
     @property
     def is_known(self) -> bool:
-        """Tell whether there are any rules of this language."""
+        """Whether there are any rules for this language."""
         return self != UNKNOWN
 
     @cached_property
     def denying(self) -> re.Pattern[str]:
-        """What one of two answers has that deny each other."""
+        """Matches negations."""
         return re.compile(words_pattern(self.negation), re.IGNORECASE)
 
     @cached_property
     def declining(self) -> re.Pattern[str]:
-        """What an answer has that declines to answer."""
+        """Matches phrases that decline to answer."""
         return re.compile(words_pattern(self.declines), re.IGNORECASE)
 
     @cached_property
     def verdict(self) -> re.Pattern[str]:
-        """An answer that only says which of two or three it is."""
+        """Matches answers that are only a verdict, such as yes or no."""
         return re.compile(rf"\W*{words_pattern(self.verdicts)}\W*", re.IGNORECASE)
 
     @cached_property
@@ -142,40 +142,40 @@ class Language(BaseModel):
         return tuple(sorted(self.endings, key=len, reverse=True))
 
     def singular(self, word: str) -> str:
-        """Cut the ending of a plural off a word."""
+        """Remove a plural ending from a word."""
         return self._plural.sub("", word)
 
     def stem(self, word: str) -> str:
-        """Cut the longest known ending off a word, so that its forms compare equal."""
+        """Remove the longest known ending from a word, so that its forms compare equal."""
         for ending in self._endings:
             if word.endswith(ending) and len(word) - len(ending) >= 3:
                 return word[: -len(ending)]
         return word
 
     def spelled(self, text: str) -> list[str]:
-        """List the words of a text, each in one spelling."""
+        """List the words of a text in normalised spelling."""
         return [part for word in words_of(text) for part in self.spellings.get(word, word).split()]
 
     def content(self, text: str) -> list[str]:
-        """List the stems of the words that are not stop words, in their order."""
+        """List the stems of the words that are not stop words, in order."""
         return [self.stem(word) for word in words_of(text) if word not in self.stop]
 
     def said(self, text: str) -> list[str]:
-        """List the stems of all words but the auxiliary ones: what decides whether a sentence is true."""
+        """List the stems of all words except auxiliaries; these decide whether a sentence is true."""
         return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
 
 
-UNKNOWN = Language()  # every list is empty, and so every rule of a language is off
+UNKNOWN = Language()  # without lists, so that every rule of a language is off
 
 
 def words_pattern(patterns: Iterable[str]) -> str:
-    """Write the regular expression of any of some words or patterns as whole words; nothing for none."""
+    """Return a regular expression that matches any of the patterns as whole words; none matches nothing."""
     joined = "|".join(patterns)
     return rf"\b(?:{joined})\b" if joined else NEVER
 
 
 class Additions(BaseModel):
-    """A file such as ``prompts/languages/lists/us-code.yaml``: what a kind of text adds to a language."""
+    """A file such as ``prompts/languages/lists/us-code.yaml``: additions for one type of text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -193,7 +193,7 @@ def additions(name: str, folder: Path | None = None) -> Additions:
     Raises
     ------
     UserError
-        When there is no such list, or it has a key that there is not.
+        If the list does not exist or has an unknown key.
     """
     return load(f"{FOLDER}/lists/{name}", folder).checked(
         Additions, "compare prompts/languages/lists/us-code.yaml"
@@ -203,18 +203,18 @@ def additions(name: str, folder: Path | None = None) -> Additions:
 @cache
 def language_of(code: str, folder: Path | None = None, lists: tuple[str, ...] = ()) -> Language:
     """
-    Read the rules of a language, with the lists that add to it; `UNKNOWN` for one without a file.
+    Read the rules of a language, with additional lists; `UNKNOWN` if it has no file.
 
     Raises
     ------
     UserError
-        When a file has a key that there is not, or something else than its lists of words.
+        If a file has an unknown key or invalid values.
     """
     name = f"{FOLDER}/{code}"
     if code == UNDETERMINED or not exists(name, folder):
         return UNKNOWN
-    language = load(name, folder).checked(Language, "write on, no, yes and true in quotes")
-    for added in (additions(one, folder) for one in lists):
+    language = load(name, folder).checked(Language, "put on, no, yes and true in quotes")
+    for added in (additions(list_, folder) for list_ in lists):
         if added.language == code:
             language = language.model_copy(
                 update={
@@ -241,9 +241,9 @@ class Languages:
 
     def wording(self, name: str, code: str) -> Prompt | None:
         """
-        Find the wordings of a language: NAME.CODE, the recipe's own NAME, or for English NAME; else None.
+        Return the wordings for a language, if any: NAME.CODE, the recipe's own NAME, or for English NAME.
 
-        What is worded in another language than the row's own would teach a model to answer in that one.
+        Wordings in another language would teach a model to answer in that language.
         """
         if exists(f"{name}.{code}", self._folder):
             return load(f"{name}.{code}", self._folder)
@@ -251,13 +251,13 @@ class Languages:
         return load(name, self._folder) if own or code == "en" else None
 
     def remains(self, code: str) -> tuple[str, ...]:
-        """List what the enabled lists add to the residue that a mined sentence must not have."""
+        """List the residue patterns that the enabled lists add, which a mined sentence must not contain."""
         added = (additions(name, self._folder) for name in self._lists)
-        return tuple(part for one in added if one.language == code for part in one.remains)
+        return tuple(pattern for part in added if part.language == code for pattern in part.remains)
 
 
 def by_language(rows: pa.Table) -> Iterator[tuple[str, list[int]]]:
-    """Give each language of some rows with the places of its rows."""
+    """Yield each language of the rows with the indices of its rows."""
     places: dict[str, list[int]] = {}
     columns = [name for name in (*TEXTS, "language", "lineage") if name in rows.column_names]
     for place, row in enumerate(rows.select(columns).to_pylist()):
@@ -267,9 +267,9 @@ def by_language(rows: pa.Table) -> Iterator[tuple[str, list[int]]]:
 
 def code_of(row: Mapping[str, Any]) -> str:
     """
-    Give the code of a row's language: that of its document.
+    Return the code of a row's language: that of its document.
 
-    A row that came without one, such as from a stage of the recipe's own, is told by its own text.
+    For a row without one, for example from a user's own stage, the language is detected from its text.
     """
     code = row.get("language") or (row.get("lineage") or {}).get("language")
     return code or detect_language(" ".join(filter(None, map(row.get, TEXTS))))
@@ -280,12 +280,12 @@ TEXTS = ("text", "context", "question", "answer", "evidence")
 
 @cache
 def abbreviations() -> Abbreviations:
-    """Join the abbreviations of all built-in languages: sentences are cut before their language is known."""
-    found = [language.abbreviations for language in _built_in()]
-    found.append(Abbreviations.model_validate(load(f"{FOLDER}/lists/abbreviations").fields))
+    """Join the abbreviations of all built-in languages, for splitting before the language is known."""
+    lists = [language.abbreviations for language in _built_in()]
+    lists.append(Abbreviations.model_validate(load(f"{FOLDER}/lists/abbreviations").fields))
     return Abbreviations(
-        before_names=tuple(word for one in found for word in one.before_names),
-        before_numbers=tuple(word for one in found for word in one.before_numbers),
+        before_names=tuple(word for list_ in lists for word in list_.before_names),
+        before_numbers=tuple(word for list_ in lists for word in list_.before_numbers),
     )
 
 

@@ -1,8 +1,7 @@
 """
-The writing systems that are told apart: where their letters are, and which put no spaces between words.
+The table of scripts: their letters, and whether they put spaces between words.
 
-This is the only table of scripts. Everything that treats a text by its script derives its character
-class from here.
+This is the only such table. All code that depends on a text's script derives its character classes from it.
 """
 
 import unicodedata
@@ -10,21 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-Ranges = Sequence[tuple[int, int]]  # first and last code point of each
+Ranges = Sequence[tuple[int, int]]  # first and last code points
 
 
 class Script(NamedTuple):
     """
-    A script, or several that one language mixes.
+    A script, or several scripts that a language mixes.
 
     Parameters
     ----------
     name
         As in the Unicode names of its characters.
     letters
-        Code points of its letters and marks; not of its digits and punctuation.
+        Code points of its letters and marks, without digits and punctuation.
     spaced
-        Whether spaces stand between words.
+        Whether words are separated by spaces.
     """
 
     name: str
@@ -73,7 +72,7 @@ SCRIPTS = (
     Script("SINHALA", ((0xD81, 0xDDF), (0xDF2, 0xDF3))),
     Script("THAI", ((0xE01, 0xE3A), (0xE40, 0xE4E)), spaced=False),
     Script("LAO", ((0xE81, 0xEBD), (0xEC0, 0xECE), (0xEDC, 0xEDF)), spaced=False),
-    Script("TIBETAN", ((0xF00, 0xF00), (0xF40, 0xF84), (0xF86, 0xFBC))),  # a point ends each syllable
+    Script("TIBETAN", ((0xF00, 0xF00), (0xF40, 0xF84), (0xF86, 0xFBC))),  # syllables end in a tsheg
     Script(
         "MYANMAR",
         (
@@ -108,31 +107,31 @@ SCRIPTS = (
     ),
 )
 
-# Marks that put the next letter below their own: Khmer, Myanmar, Tai Tham, Balinese, Javanese.
+# Marks that stack the next letter below the previous one: Khmer, Myanmar, Tai Tham, Balinese, Javanese.
 STACKERS = "\u17d2\u1039\u1a60\u1b44\ua9c0"
-COMMON = "\u30fc\uff70"  # marks of long vowels, of no script: between letters of Hiragana or Katakana
-EXTENDERS = "\u0e33\u0eb3"  # letters that belong to the one before like marks: Thai and Lao AM
+COMMON = "\u30fc\uff70"  # prolonged sound marks, used in both Hiragana and Katakana
+EXTENDERS = "\u0e33\u0eb3"  # letters that attach to the previous one like marks: Thai and Lao AM
 JOINERS = "\u00ad\u200c\u200d\u2060"  # invisible, inside words: soft hyphen, (non-)joiner, word joiner
 
-# Blocks that hold combining marks.
+# Blocks with combining marks.
 MARKED = ((0x300, 0x3100), (0xA600, 0xAC00), (0xFB00, 0xFE30), (0x10000, 0x1F000), (0xE0100, 0xE01F0))
 
-# Blocks of signs as wide as two letters, punctuation and full-width forms among them; a text of these is
-# three times as dense, and passages are measured by it.
+# Blocks of double-width characters, including punctuation and full-width forms. Text in these is three times
+# as dense, which the length of passages takes into account.
 WIDE = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 
-# Between two signs of these blocks a line break stands for nothing.
+# Between two characters of these blocks a line break does not stand for a space.
 SEAMLESS = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))
 
 
 def characters(ranges: Ranges) -> str:
-    """Write ranges as the inside of a character class, for Python's regular expressions and Arrow's."""
+    """Return ranges as the content of a character class, for Python's and Arrow's regular expressions."""
     return "".join(chr(first) if first == last else f"{chr(first)}-{chr(last)}" for first, last in ranges)
 
 
 @cache
 def marks() -> Ranges:
-    """List the combining marks of all scripts but `STACKERS`: a text is never cut before one."""
+    """List the combining marks of all scripts except `STACKERS`; text is never split before one."""
     return tuple(_runs(code for block in MARKED for code in range(*block) if _is_mark(chr(code))))
 
 
@@ -142,7 +141,7 @@ def _is_mark(character: str) -> bool:
 
 @cache
 def unspaced_bases() -> Ranges:
-    """List the letters that no space parts from the next word, marks left out."""
+    """List the letters of scripts without spaces, without marks."""
     letters = sorted(part for script in SCRIPTS if not script.spaced for part in script.letters)
     others = sorted([*marks(), *((ord(sign), ord(sign)) for sign in STACKERS + EXTENDERS)])
     return tuple(_without(letters, others))
@@ -161,7 +160,7 @@ def _runs(codes: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _without(ranges: Ranges, others: Ranges) -> Iterator[tuple[int, int]]:
-    """Cut other ranges out of some; both are in order."""
+    """Subtract sorted ranges from sorted ranges."""
     for first, last in ranges:
         for low, high in others:
             if first <= high and low <= last:

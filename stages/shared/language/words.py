@@ -1,19 +1,19 @@
 """
-The words of a text: one definition for all that counts or compares them, with the variants it is used in.
+The word tokenizer, with a variant for each use.
 
-In scripts with spaces a word is a run of letters, marks, digits and underscores. Scripts without spaces
-(Han, kana, Thai, Lao, Khmer, Myanmar, ...) give a word per cluster: a letter with its marks and the letters
-stacked below it. No word begins with a combining mark, so none is cut off its letter. Digits are one run in
-every script.
+In scripts with spaces a word is a run of letters, marks, digits and underscores. In scripts without spaces
+(Han, kana, Thai, Lao, Khmer, Myanmar, ...) each cluster is a word: a letter with its marks and the letters
+stacked below it. No word starts with a combining mark, so none is separated from its letter. Digits form one
+run in every script.
 
 ==========  ===========================================================  ==========================
-variant     besides                                                      used by
+variant     differences                                                  used for
 ==========  ===========================================================  ==========================
 `WORDS`     "3.11" and "don't" are one word                              checks, counts, phrases
 `ANSWERS`   "%", "-5" and "2.5" are one word, "don't" is two             comparing answers
-`COMPOUND`  "state-of-the-art", "and/or" and "U.S" are one word, too     finding answers in sentences
-`columns`   a column of texts at once; "3.11" and "don't" are two,       dedup, decontaminate, search
-            symbols are words where asked for
+`COMPOUND`  "state-of-the-art", "and/or" and "U.S" are one word          finding answers in sentences
+`columns`   processes a column; "3.11" and "don't" are two words,        dedup, decontaminate, search
+            symbols are optionally words
 ==========  ===========================================================  ==========================
 
 The last is `datagen.stages.shared.language.columns.words`; `count` counts the words of `WORDS` in a column.
@@ -49,16 +49,16 @@ HYPHENS = "[-'’./]"
 @dataclass(frozen=True)
 class Tokenizer:
     """
-    A variant of the words of a text.
+    A variant of the word tokenizer.
 
     Parameters
     ----------
     numbers
-        A regular expression of the numbers that are words, tried first.
+        Regular expression of numbers that are words, tried first.
     inside
-        One that joins two runs of letters to one word, such as an apostrophe; "" for none.
+        Regular expression of characters that join two runs of letters, such as an apostrophe; "" for none.
     fold
-        What is done to a text before its words are compared.
+        Normalisation of the text before its words are compared.
     """
 
     numbers: str
@@ -71,7 +71,7 @@ class Tokenizer:
         return self._pattern(folded).findall(folded)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """List where the words of a text stand, in code points, unfolded."""
+        """List the spans of a text's words, in code points of the unfolded text."""
         return [match.span() for match in self._pattern(text).finditer(text)]
 
     def _pattern(self, text: str) -> re.Pattern[str]:
@@ -92,52 +92,52 @@ class Tokenizer:
 
 @cache
 def letter() -> str:
-    """Give the class of letters, digits and underscores of scripts with spaces."""
+    """Return the character class of letters, digits and underscores of scripts with spaces."""
     return rf"[^\W{characters(unspaced_bases())}{EXTENDERS}]"
 
 
 @cache
 def run() -> str:
-    """Give the regular expression of a word in scripts with spaces; marks belong to the letter before."""
+    """Return the regular expression of a word in scripts with spaces; marks belong to the previous letter."""
     return rf"{letter()}+(?:[{characters(marks())}{STACKERS}{JOINERS}]+{letter()}*)*"
 
 
 @cache
 def cluster(mark: str = "") -> str:
-    """Give the regular expression of a cluster: a letter of a script without spaces, with its marks."""
+    """Return the regular expression of a cluster: a letter of a script without spaces, with its marks."""
     mark = mark or f"[{characters(marks())}{JOINERS}{EXTENDERS}]"
     base = f"[{characters(unspaced_bases())}]{mark}*"
     return f"{base}(?:[{STACKERS}]+(?:{base})?)*"
 
 
 def case_folded(text: str) -> str:
-    """Fold case and the kind of apostrophe; leave out what is invisible inside words."""
+    """Fold case and the type of apostrophe; remove invisible characters inside words."""
     if text.isascii():
         return text.lower()
     return text.casefold().replace("’", "'").translate(INVISIBLE)
 
 
 def compatible(text: str) -> str:
-    """Fold compatible forms (NFKC), without taking the letters of `EXTENDERS` apart."""
+    """Fold compatible forms (NFKC), without decomposing the letters of `EXTENDERS`."""
     folded = unicodedata.normalize("NFKC", text)
     return folded if folded.isascii() else TAKEN_APART.sub(lambda match: WHOLE[match[0]], folded)
 
 
 def edges(text: str, *, ascii_only: bool) -> tuple[str, str]:
     """
-    Give lookarounds for where a text stands in another one without cutting a word or a letter.
+    Return lookarounds to find a text in another one at word or grapheme boundaries.
 
     Parameters
     ----------
     text
-        What is looked for.
+        The text to find.
     ascii_only
-        Whether what it is looked for in is ASCII, which keeps the classes small.
+        Whether the text to search is ASCII, which keeps the character classes small.
 
     Returns
     -------
     before, after
-        Regular expressions; "" where the edge may be anywhere.
+        Regular expressions; "" if any position is allowed.
     """
     trimmed = text.strip()
     opens, ends = re.match(letter(), trimmed), re.search(rf"{run()}\Z", trimmed[-8:])
@@ -157,7 +157,7 @@ THOUSANDS = re.compile(r"(?<=\d)[,\u202f'’](?=\d{3}(?!\d))")
 
 
 def as_answer(text: str) -> str:
-    """Fold case and compatible forms; leave out the marks between thousands."""
+    """Fold case and compatible forms; remove thousands separators."""
     return THOUSANDS.sub("", compatible(text)).casefold().replace("\u2212", "-").translate(INVISIBLE)
 
 
@@ -169,13 +169,13 @@ words_of = WORDS
 
 
 def count(texts: pa.Array) -> pa.Array:
-    """Count the words of each text of a column, as `WORDS` cuts them; null counts as empty."""
+    """Count the words (`WORDS`) of each text of a column; null counts as empty."""
     return pc.count_substring_regex(pc.fill_null(texts, ""), _in_columns())
 
 
 @cache
 def _in_columns() -> str:
-    r"""Write `WORDS` for Arrow's engine, which is RE2: there ``\w`` and ``\d`` know ASCII only."""
+    r"""Return `WORDS` for Arrow's RE2 engine, in which ``\w`` and ``\d`` match ASCII only."""
     bases = characters(unspaced_bases())
     spaced = rf"(?:[^\P{{L}}{bases}{EXTENDERS}]|[^\P{{N}}{bases}]|_)"
     letters = rf"{spaced}(?:{spaced}|[\p{{M}}{JOINERS}])*"
@@ -184,5 +184,5 @@ def _in_columns() -> str:
 
 @cache
 def columnar_cluster() -> str:
-    """Write `cluster` for Arrow's engine."""
+    """Return `cluster` for Arrow's engine."""
     return cluster(rf"(?:[^\P{{M}}{STACKERS}]|[{JOINERS}{EXTENDERS}])")

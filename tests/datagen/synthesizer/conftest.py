@@ -1,4 +1,4 @@
-"""Labelled sets and a recipe, small, written for the tests."""
+"""Small labelled sets and a recipe for the tests."""
 
 import json
 
@@ -30,9 +30,9 @@ def squad():
                 {
                     "id": f"{town}-{kind}-{n}",
                     "question": asked,
-                    "answers": [{"text": said, "answer_start": text.index(said)}],
+                    "answers": [{"text": answer, "answer_start": text.index(answer)}],
                 }
-                for n, (asked, said) in enumerate(answers)
+                for n, (asked, answer) in enumerate(answers)
             ]
             paragraphs.append({"context": text, "qas": qas})
         articles.append({"title": town, "paragraphs": paragraphs})
@@ -56,7 +56,7 @@ def abstracts():
 
 @pytest.fixture
 def written(tmp_path):
-    """Write the sets and a recipe; call it with what the recipe should say besides."""
+    """Return a function that writes the sets and a recipe with the given changes."""
 
     def write(**given):
         (tmp_path / "towns.json").write_text(json.dumps(squad()))

@@ -1,4 +1,4 @@
-"""Rows side by side in one sequence give the loss that each has alone."""
+"""Rows packed into one sequence have the same loss as separate rows."""
 
 import pytest
 
@@ -39,13 +39,13 @@ def alone(model, row):
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[1:], [ROWS[0], ROWS[0]]])
-def test_the_loss_is_the_same_as_for_rows_alone(model, rows):
+def test_packed_rows_have_the_same_loss_as_separate_rows(model, rows):
     with torch.no_grad():
         together = row_losses(model, pack(rows)).tolist()
     assert together == pytest.approx([alone(model, row) for row in rows], abs=1e-5)
 
 
-def test_a_packed_sequence_holds_what_is_shared_once():
+def test_a_packed_sequence_holds_the_prefix_once():
     assert pack(ROWS)["input_ids"].shape[1] == 4 + (3 + 3) + (1 + 2) + (4 + 1)
 
 

@@ -22,7 +22,7 @@ def words():
     return language_of("en")
 
 
-def test_sets_give_paragraphs_with_answers_where_they_stand(written):
+def test_sets_give_paragraphs_with_located_answers(written):
     paragraphs = load(load_recipe(written()))
     assert {p.set for p in paragraphs} == {"towns", "trials"}
     for p in paragraphs:
@@ -39,9 +39,9 @@ def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
         ("yes_no", "Is it so?", "Yes."),
     ]
     rows = [
-        {"id": task, "kind": "instruction", "task": task, "question": asked, "answer": said, "context": text,
+        {"id": task, "kind": "instruction", "task": task, "question": asked, "answer": answer, "context": text,
          "lineage": {"title": "Ferries", "document_id": "d", "source": "s", "stage": "instruct", "prompt": "p"}}
-        for task, asked, said in pairs
+        for task, asked, answer in pairs
     ]  # fmt: skip
     folder = tmp_path / "outputs/ferries/latest/stages/instruct"
     write_table(table_of(EXAMPLES, rows), folder / part_name(0))
@@ -53,15 +53,15 @@ def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
         load(load_recipe(written(sets=[run | {"path": "outputs/none/latest"}])))
 
 
-def test_a_corpus_is_asked_by_rule_about_answers_that_stand_in_it(written, tmp_path):
+def test_rules_ask_about_answers_in_a_corpus(written, tmp_path):
     folder = tmp_path / "manual"
     folder.mkdir()
-    said = (
+    prose = (
         "When the ferry reaches Skarholm, the eight cars are driven to the market square of the island. "
         "The harbour office collects the toll of every passenger who travels on a working day. "
         "All bicycles may be carried without a ticket on every crossing between May and September. "
     )
-    (folder / "ferry.md").write_text(f"# Ferries\n\n{said}")
+    (folder / "ferry.md").write_text(f"# Ferries\n\n{prose}")
     (folder / "walls.html").write_text("<html><body><p>It is so. See below.</p></body></html>")
     (folder / "plan.bin").write_bytes(b"\0\1")
     corpus = {"path": "manual", "format": "corpus", "licence": "ours", "holdout": 0.0}
@@ -79,10 +79,10 @@ def test_a_corpus_is_asked_by_rule_about_answers_that_stand_in_it(written, tmp_p
         assert paragraph.text.startswith(question.answer, question.start)
 
 
-def test_a_set_is_read_until_it_has_the_most_questions_that_are_wanted(written, tmp_path):
+def test_a_set_is_read_up_to_its_maximum_of_questions(written, tmp_path):
     path = written()
     recipe = yaml.safe_load(path.read_text())
-    recipe["sets"] = [recipe["sets"][0] | {"most": 5}]  # two questions a paragraph
+    recipe["sets"] = [recipe["sets"][0] | {"most": 5}]  # two questions per paragraph
     path.write_text(yaml.safe_dump(recipe))
     assert sum(len(paragraph.questions) for paragraph in load(load_recipe(path))) == 6
 
@@ -97,13 +97,13 @@ def test_a_paragraph_of_two_sets_is_held_out_in_both(written, tmp_path):
     assert len(held_out) and not any(p.text in held_out for p in paragraphs if not p.held_out)
 
 
-def test_an_answer_loses_the_full_stop_of_its_sentence_but_not_its_own(written, tmp_path):
+def test_an_answer_loses_only_the_full_stop_of_its_sentence(written, tmp_path):
     path = written()
     data = json.loads((tmp_path / "towns.json").read_text())
     text = "The firm moved to the U.S. in May. It sold two."
     qas = [
-        {"id": str(n), "question": "What?", "answers": [{"text": said, "answer_start": text.index(said)}]}
-        for n, said in enumerate(("U.S.", "two.", "May."))
+        {"id": str(n), "question": "What?", "answers": [{"text": answer, "answer_start": text.index(answer)}]}
+        for n, answer in enumerate(("U.S.", "two.", "May."))
     ]
     data["data"] = [{"title": "Firm", "paragraphs": [{"context": text, "qas": qas}]}]
     (tmp_path / "towns.json").write_text(json.dumps(data))
@@ -112,7 +112,7 @@ def test_an_answer_loses_the_full_stop_of_its_sentence_but_not_its_own(written, 
     assert sentence_at(text, text.index("two")) == "It sold two."
 
 
-def test_every_task_gives_rows_and_none_is_trained_on_what_is_held_out(written):
+def test_every_task_gives_rows_and_none_trains_on_the_holdout(written):
     recipe = load_recipe(written())
     paragraphs = load(recipe)
     rows = remix(recipe, paragraphs)
@@ -127,23 +127,23 @@ def test_every_task_gives_rows_and_none_is_trained_on_what_is_held_out(written):
             assert not any(asked.text in trained for asked in p.questions)
 
 
-def test_a_recipe_may_name_every_task():
+def test_every_task_can_be_in_a_recipe():
     assert tuple(TEMPLATES) == TASKS
 
 
-def test_what_is_left_out_has_its_reason_and_nothing_is_lost(written):
+def test_rows_left_out_have_a_reason_and_none_is_lost(written):
     path = written()
     everything = remix(load_recipe(path), load(load_recipe(path)))
     recipe = load_recipe(written(tasks=dict.fromkeys(TEMPLATES, 3)))
     rows = remix(recipe, load(recipe))
     assert len(rows) == len(everything)
     counts = account(rows)
-    assert sum(sum(found.values()) for found in counts.values()) == len(rows)
-    assert all(found["trained on"] <= 3 for found in counts.values())
+    assert sum(sum(of_task.values()) for of_task in counts.values()) == len(rows)
+    assert all(of_task["trained on"] <= 3 for of_task in counts.values())
     assert all(row.detail for row in rows if row.reason)
 
 
-def test_rows_in_json_are_written_as_the_decoder_writes_them(written):
+def test_json_rows_have_the_decoders_format(written):
     recipe = load_recipe(written())
     for row in remix(recipe, load(recipe)):
         if row.response.startswith("{") and not row.reason:
@@ -166,7 +166,7 @@ def test_the_decoder_can_write_the_rows(written):
     assert rows
 
 
-def test_an_unanswerable_question_has_its_answer_nowhere_in_the_passage(written):
+def test_an_unanswerable_questions_answer_is_not_in_the_passage(written):
     recipe = load_recipe(written())
     paragraphs = {p.id: p for p in load(recipe)}
     answer_of = {asked.text: asked.answer for p in paragraphs.values() for asked in p.questions}
@@ -183,8 +183,8 @@ def test_definitions_falsehoods_and_questions_by_rule(words):
     assert mined.term("A steam turbine is a machine that turns.", words) == "steam turbine"
     assert mined.term("He said it is a machine.", words) == ""
     false = list(mined.falsified("The limit is 40 and is always checked.", words))
-    assert any("never checked" in one for one in false)
-    assert all("40" not in one for one in false[:1])
+    assert any("never checked" in statement for statement in false)
+    assert all("40" not in statement for statement in false[:1])
     assert mined.inverted("The list is empty.", "") == "Is the list empty?"
     assert mined.inverted("Adults were tested.", "Some adults came.") == "Were adults tested?"
     assert (
@@ -195,7 +195,7 @@ def test_definitions_falsehoods_and_questions_by_rule(words):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"tasks": {"riddles": 3}}, "there is no task 'riddles'"),
         (
@@ -206,11 +206,11 @@ def test_definitions_falsehoods_and_questions_by_rule(words):
         ({"trainin": {}}, "did you mean training?"),
     ],
 )
-def test_mistakes_in_a_recipe_are_told_with_their_line(written, change, said):
+def test_recipe_errors_are_reported_with_their_line(written, change, message):
     path = written(**change)
-    with pytest.raises(RecipeError, match=said) as told:
+    with pytest.raises(RecipeError, match=message) as error:
         load_recipe(path)
-    assert str(told.value).startswith(f"{path}:")
+    assert str(error.value).startswith(f"{path}:")
 
 
 def test_a_file_of_another_format_is_named(written, tmp_path):

@@ -55,8 +55,8 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     assert figures["loss_end"] < figures["loss_start"]
     assert figures["tokens_computed"] < figures["tokens_without_sharing"]
     assert figures["epochs_seen"] == pytest.approx(4)
-    told = json.loads((tmp_path / "adapter" / "training.json").read_text())
-    assert told["rows"]["answer"]["trained on"] > 0
+    record = json.loads((tmp_path / "adapter" / "training.json").read_text())
+    assert record["rows"]["answer"]["trained on"] > 0
     assert str(tmp_path) not in (tmp_path / "adapter" / "adapter_config.json").read_text()
     card = (tmp_path / "adapter" / "README.md").read_text()
     assert "instructions/answer" in card and "towns.json" in card
@@ -75,13 +75,13 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     )
 
 
-def test_it_stops_when_the_minutes_are_over(base, written, tmp_path):
+def test_training_stops_at_the_time_limit(base, written, tmp_path):
     training = {"epochs": 500, "batch_size": 12, "together": 4, "max_tokens": 512, "minutes": 0.05}
     recipe = load_recipe(written(base="base", training=training, tasks={"answer": None}))
     assert train_synthesizer(recipe, tmp_path / "adapter")["epochs_seen"] < 500
 
 
-def test_a_round_that_does_no_better_is_put_aside(base, written, tmp_path):
+def test_a_round_without_improvement_is_rejected(base, written, tmp_path):
     training = {"epochs": 2, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
     tasks = {"answer": None}
     train_synthesizer(load_recipe(written(base="base", training=training, tasks=tasks)), tmp_path / "first")

@@ -1,4 +1,4 @@
-"""Each check with texts that it must refuse and texts that it must let through."""
+"""Each check with texts that it must reject and texts that it must accept."""
 
 import pytest
 from hypothesis import given
@@ -250,8 +250,8 @@ class TestStandsAlone:
 
 class TestEvidence:
     def test_is_the_sentence_that_holds_the_answer_and_fits_the_question(self):
-        found = checks.located("What does a break statement terminate?", "the loop", passage())
-        assert found.startswith(
+        sentence = checks.located("What does a break statement terminate?", "the loop", passage())
+        assert sentence.startswith(
             'A "break" statement executed in the first suite terminates the loop\nwithout'
         )
 
@@ -276,8 +276,8 @@ class TestEvidence:
 
     def test_bears_out_what_an_answer_adds(self):
         asked = "What happens to names in the target list when the loop is finished?"
-        found = checks.supported(asked, "They are not deleted.", passage())
-        assert found == "Names in the target list are not deleted when the loop is finished."
+        sentence = checks.supported(asked, "They are not deleted.", passage())
+        assert sentence == "Names in the target list are not deleted when the loop is finished."
         assert (
             refused(checks.supported, asked, "They are freed at once.", passage())
             == "not supported by the passage"
@@ -363,7 +363,7 @@ class TestVerdict:
             ("Are names in the target list not deleted when the loop is finished?", EVIDENCE, True),
             ("Names in the target list are deleted when the loop is finished.", EVIDENCE, False),
             ("Are names in the target list deleted when the loop is finished?", EVIDENCE, False),
-            ("Names in the target list are not deleted.", EVIDENCE, None),  # the condition is gone
+            ("Names in the target list are not deleted.", EVIDENCE, None),  # the condition is missing
             ("Names in the target list are deleted before the loop is finished.", EVIDENCE, None),
             ("The target list is not deleted when the loop is finished.", EVIDENCE, None),  # another subject
             ("The else clause is deleted.", EVIDENCE, None),
@@ -403,7 +403,7 @@ class TestVerdict:
         assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Language()) is None
 
 
-def test_words_are_told_by_their_script():
+def test_words_are_split_by_script():
     assert words_of("The clause’s 3.11 rule: don't use __init__") == [
         "the", "clause's", "3.11", "rule", "don't", "use", "__init__",
     ]  # fmt: skip

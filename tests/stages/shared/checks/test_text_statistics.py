@@ -19,7 +19,7 @@ from datagen.stages.shared.checks.text_statistics import (
         ("a b a b a b", 6),
         ("The cat sat. The cat sat. The cat sat", 9),  # signs around words and case do not matter
         ("no no no", 3),
-        ("a b a b", 0),  # said twice is no loop
+        ("a b a b", 0),  # two repetitions are not a loop
         ("first x y x y x y last", 6),
         ("中国中国中国", 6),
         ("| --- | --- | --- | --- |", 0),  # signs alone
@@ -27,20 +27,20 @@ from datagen.stages.shared.checks.text_statistics import (
         (None, 0),
     ],
 )
-def test_measures_the_longest_loop(text, words):
+def test_longest_loop(text, words):
     assert longest_loop(pa.array([text], pa.string())).tolist() == [words]
 
 
-def test_a_loop_does_not_reach_into_the_next_text():
+def test_a_loop_does_not_continue_in_the_next_text():
     assert longest_loop(pa.array(["a a", "a a", "a b c"])).tolist() == [0, 0, 0]
 
 
-def test_counts_words_and_the_characters_of_scripts_without_spaces():
+def test_word_counts_include_characters_of_scripts_without_spaces():
     texts = pa.array(["two words", "巴黎 is 大", "a\nb\tc  d", "", None, "ไทย"])
     assert word_counts(texts).tolist() == [2, 4, 4, 0, 0, 3]
 
 
-def test_counts_letters_by_script():
+def test_letters_are_counted_by_script():
     counts = script_counts(pa.array(["ab, 12!", "Привет, world", "東京タワー", "한국어 αβ", None]))
     named = [{SCRIPTS[at]: int(count) for at, count in enumerate(row) if count} for row in counts]
     assert named == [
@@ -54,12 +54,12 @@ def test_counts_letters_by_script():
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=8))
-def test_each_text_is_measured_by_itself(texts):
+def test_texts_are_measured_independently(texts):
     for measure in (longest_loop, word_counts, script_counts):
         together = measure(pa.array(texts, pa.string()))
         apart = [measure(pa.array([text], pa.string()))[0] for text in texts]
         assert len(together) == len(texts)
-        assert all(np.array_equal(one, other) for one, other in zip(together, apart, strict=True))
+        assert all(np.array_equal(left, right) for left, right in zip(together, apart, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_each_text_is_measured_by_itself(texts):
         ("a a", 0.5),
     ],
 )
-def test_measures_lexical_diversity_in_a_moving_window(text, share):
+def test_lexical_diversity_in_a_moving_window(text, share):
     assert lexical_diversity(pa.array([text]), window=3).tolist() == [pytest.approx(share)]
 
 
@@ -89,8 +89,8 @@ def test_diversity_is_the_mean_over_all_windows(texts, window):
         shares = [len(set(words[at : at + size])) / size for at in range(len(words) - size + 1)]
         return pytest.approx(sum(shares) / len(shares))
 
-    found = lexical_diversity(pa.array([" ".join(words) for words in texts], pa.string()), window).tolist()
+    shares = lexical_diversity(pa.array([" ".join(words) for words in texts], pa.string()), window).tolist()
     assert all(
         np.isnan(share) if not words else share == plain(words)
-        for words, share in zip(texts, found, strict=True)
+        for words, share in zip(texts, shares, strict=True)
     )

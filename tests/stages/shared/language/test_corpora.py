@@ -1,4 +1,4 @@
-"""A German and a Finnish corpus through probe and refuse: German by German rules, Finnish by none but the general."""
+"""A German and a Finnish corpus through probe and refuse, with German rules and without Finnish ones."""
 
 import pytest
 
@@ -7,6 +7,8 @@ from datagen.report.languages import languages, warnings
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent
+
+pytestmark = pytest.mark.cluster
 
 RECIPE = """
 name: corpora
@@ -76,13 +78,13 @@ def rows(finished, stage, table=""):
     ]
 
 
-def test_the_language_travels_from_the_document_to_the_example(finished):
+def test_the_language_is_passed_from_the_document_to_the_example(finished):
     assert {row["language"] for row in rows(finished, "ingest")} == {"de", "fi"}
     assert {row["language"] for row in rows(finished, "chunk")} == {"de", "fi"}
     assert {row["lineage"]["language"] for row in rows(finished, "probe")} == {"de", "fi"}
 
 
-def test_a_german_decline_is_no_wrong_answer_and_is_refused_in_german(finished):
+def test_a_german_decline_is_not_a_wrong_answer_and_gives_a_german_refusal(finished):
     made = [row for row in rows(finished, "refuse") if row["lineage"]["language"] == "de"]
     (refusal,) = [row for row in made if row["kind"] == "refusal"]
     assert refusal["lineage"]["prompt"] == "refusals/does_not_know.de"
@@ -90,14 +92,14 @@ def test_a_german_decline_is_no_wrong_answer_and_is_refused_in_german(finished):
     assert [row["reason"] for row in dropped] == ["no wrong answer to reject"]
 
 
-def test_a_finnish_question_is_not_refused_in_another_language(finished):
+def test_a_finnish_question_gives_no_refusal_in_another_language(finished):
     assert not [row for row in rows(finished, "refuse") if row["lineage"]["language"] == "fi"]
     dropped = [row for row in rows(finished, "refuse", "dropped") if row["lineage"]["language"] == "fi"]
     assert [(row["reason"], row["detail"]) for row in dropped] == [("no wording in its language", "fi")]
 
 
-def test_the_rules_that_were_skipped_are_reported(finished):
-    known = {one.code: one for one in languages(finished)}
+def test_skipped_rules_are_reported(finished):
+    known = {language.code: language for language in languages(finished)}
     assert known["fi"].documents == 1 and len(known["fi"].skipped) == 2
     assert not known["de"].skipped
     (warning,) = warnings(finished)

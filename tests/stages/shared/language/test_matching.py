@@ -35,7 +35,7 @@ RIGHT, WRONG = 0.8, 0.3  # the bounds of the stage probe
         ("ＡＢＣ", "abc"),
     ],
 )
-def test_says_the_same(answer, reference):
+def test_equivalent_answers_match(answer, reference):
     assert likeness(answer, reference) >= RIGHT
 
 
@@ -58,7 +58,7 @@ def test_says_the_same(answer, reference):
         ("Gustave Eiffel in 1890", "Gustave Eiffel in 1889"),  # the name right, the number another
     ],
 )
-def test_says_something_else(answer, reference):
+def test_different_answers_do_not_match(answer, reference):
     assert likeness(answer, reference) <= WRONG
 
 
@@ -67,22 +67,22 @@ def test_says_something_else(answer, reference):
     [
         ("Eiffel", "Gustave Eiffel"),
         ("Gustave Flaubert", "Gustave Eiffel"),
-        ("Gustave Eiffel", "Gustave Eiffel in 1889"),  # the number not said
+        ("Gustave Eiffel", "Gustave Eiffel in 1889"),  # the number is missing
         ("It is not allowed", "It is allowed"),
         ("It isn't a statement", "a statement"),
     ],
 )
-def test_leaves_open_what_agrees_in_part(answer, reference):
+def test_partial_agreement_is_undecided(answer, reference):
     assert WRONG < likeness(answer, reference) < RIGHT
 
 
-def test_a_repeated_question_is_no_answer():
+def test_a_repeated_question_is_not_an_answer():
     question = "Is Python compiled or interpreted?"
     assert likeness("Python is compiled or interpreted", "interpreted", question) < RIGHT
     assert likeness("interpreted", "interpreted", question) == 1
 
 
-def test_a_whole_sentence_is_compared_by_what_it_adds_to_the_question():
+def test_a_sentence_is_compared_by_what_it_adds_to_the_question():
     question = "Who designed the tower that stands in Paris?"
     sentence = "The tower that stands in Paris was designed by Gustave Eiffel."
     stop = {"was", "by", "in", "that"}
@@ -93,14 +93,14 @@ def test_a_whole_sentence_is_compared_by_what_it_adds_to_the_question():
 
 @settings(deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_likeness_is_a_share_and_whole_for_equal_texts(one, other):
+def test_likeness_is_between_0_and_1_and_1_for_equal_texts(one, other):
     assert 0 <= likeness(one, other) <= 1
     if words(one):
         assert likeness(one, one) == 1
         assert likeness(f"{one} {other}", one) > 0 or not words(f"{one} {other}")
 
 
-def test_standing_counts_words_in_any_order_and_is_certain_of_nothing():
+def test_standing_ignores_word_order_numbers_and_negation():
     passage = "The tower was designed by Eiffel, Gustave, and opened in 1889."
     assert standing("Gustave Eiffel", passage) == 1
     assert standing("Louis Pasteur", passage) == 0
@@ -120,7 +120,7 @@ def test_standing_counts_words_in_any_order_and_is_certain_of_nothing():
         "The text does not specify.",
     ],
 )
-def test_knows_a_declined_answer(answer):
+def test_declining_answers_are_recognised(answer):
     assert abstains(answer)
     assert not attempts(answer, "Who designed the tower?")
 
@@ -131,7 +131,7 @@ def test_an_attempt_is_not_about_a_text_that_was_not_shown():
     assert attempts("Text of the last line", "Which text does the mode cut off?")
 
 
-def test_an_attempt_says_more_than_its_question():
+def test_an_attempt_adds_to_the_question():
     question = "Who designed the tower?"
     assert attempts("Louis Pasteur", question)
     assert not attempts("The tower designed", question)
@@ -139,8 +139,8 @@ def test_an_attempt_says_more_than_its_question():
 
 
 @pytest.mark.parametrize(
-    "said", ["The text", "The text must be a string object.", "a string object", "I cannot say."]
+    "answer", ["The text", "The text must be a string object.", "a string object", "I cannot say."]
 )
-def test_an_echo_of_the_question_is_no_attempt(said):
-    assert not attempts(said, "What must be a string object?")
+def test_an_echo_of_the_question_is_not_an_attempt(answer):
+    assert not attempts(answer, "What must be a string object?")
     assert attempts("the separator", "What must be a string object?")

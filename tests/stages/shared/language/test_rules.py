@@ -32,7 +32,7 @@ def test_every_language_has_the_same_keys():
         ("", UNDETERMINED),
     ],
 )
-def test_tells_the_language_of_a_text(text, code):
+def test_the_language_of_a_text_is_detected(text, code):
     assert detect_language(text) == code
     assert detect_language(text * 200) == code or code == UNDETERMINED
 
@@ -47,7 +47,7 @@ def test_tells_the_language_of_a_text(text, code):
         "Das kann ich nicht sagen.",
     ],
 )
-def test_german_declines_by_german_rules_alone(answer):
+def test_german_declines_are_recognised_by_german_rules_only(answer):
     german, english = language_of("de"), language_of("en")
     assert abstains(answer, language=german)
     assert not attempts(answer, "Wer entwarf den Turm?", language=german)
@@ -64,27 +64,27 @@ def test_answers_are_compared_by_the_rules_of_their_language():
     assert likeness("Das gilt nicht", "Das gilt", language=german) == 0.5
 
 
-def test_a_row_is_read_by_the_language_of_its_document():
+def test_a_row_has_the_language_of_its_document():
     languages = Languages(context())
     assert languages.of({"language": "de", "text": NOTE}) == language_of("de")
     assert languages.of({"lineage": {"language": "de"}, "question": NOTE}) == language_of("de")
-    assert code_of({"text": NOTE}) == "en"  # none was told
+    assert code_of({"text": NOTE}) == "en"  # not set, so detected
     assert not languages["fi"].is_known
 
 
-def test_a_list_of_residue_is_off_until_a_recipe_enables_it():
+def test_a_list_is_off_until_a_recipe_enables_it():
     row = {"id": "p", "title": "Care", "text": NOTE}
-    kinds = {one.kind for one in offered(Passage(row, Languages(context())["en"]))}
+    kinds = {candidate.kind for candidate in offered(Passage(row, Languages(context())["en"]))}
     assert "clause" in kinds
     assert not list(offered(Passage(row, Languages(context(lists=["us-code"]))["en"])))
 
 
-def test_a_list_that_is_not_there_is_named():
+def test_a_missing_list_is_named():
     with pytest.raises(UserError, match="lists/nowhere"):
         Languages(context(lists=["nowhere"]))["en"]
 
 
-def test_wordings_come_in_the_language_of_the_row(tmp_path):
+def test_wordings_are_in_the_language_of_the_row(tmp_path):
     name = "refusals/does_not_know"
     assert Languages(context()).wording(name, "en").name == name
     assert Languages(context()).wording(name, "de").name == f"{name}.de"
@@ -95,7 +95,7 @@ def test_wordings_come_in_the_language_of_the_row(tmp_path):
     assert own.wording(name, "fi").name == f"{name}.fi"
 
 
-def test_a_pattern_that_cannot_be_compiled_is_named(tmp_path):
+def test_an_invalid_pattern_is_named(tmp_path):
     (tmp_path / "languages").mkdir()
     (tmp_path / "languages" / "fi.yaml").write_text(yaml.safe_dump({"declines": ["(en tiedä"]}))
     with pytest.raises(UserError, match=r"languages/fi\.yaml.*regular expression"):

@@ -62,7 +62,7 @@ def test_the_words_of_a_language(language):
 
 
 @pytest.mark.parametrize("language", PHRASES)
-def test_no_variant_cuts_a_letter_off_its_marks(language):
+def test_no_variant_separates_a_letter_from_its_marks(language):
     text, _ = PHRASES[language]
     for word in (*WORDS(text), *ANSWERS(text), *COMPOUND(text), *columns(pa.array([text])).of(0)):
         assert unicodedata.category(word[0])[0] != "M", word
@@ -72,12 +72,12 @@ def test_no_variant_cuts_a_letter_off_its_marks(language):
 @pytest.mark.parametrize(
     "language", ["Hindi", "Thai", "Khmer", "Burmese", "Lao", "Tamil", "Arabic", "Chinese"]
 )
-def test_the_variants_agree_where_no_number_or_apostrophe_is(language):
+def test_the_variants_agree_without_numbers_and_apostrophes(language):
     text = "".join(letter for letter in PHRASES[language][0] if not letter.isdigit() and letter != ".")
     assert WORDS(text) == COMPOUND(text) == ANSWERS(text) == columns(pa.array([text])).of(0)
 
 
-def test_what_the_variants_are_for():
+def test_differences_between_the_variants():
     text = "It's 2.5% of state-of-the-art, -5 and/or 1,000 in the U.S"
     assert WORDS(text) == [
         "it's",
@@ -151,14 +151,14 @@ def test_what_the_variants_are_for():
     )
 
 
-def test_a_soft_hyphen_or_a_joiner_parts_no_word():
+def test_a_soft_hyphen_or_a_joiner_does_not_split_a_word():
     assert WORDS("Ge\u00adbühr") == ["gebühr"]
     assert ANSWERS("क्\u200dष") == ["क्ष"]
 
 
 @settings(deadline=None)
 @given(UNICODE)
-def test_words_and_gaps_make_the_text(text):
+def test_words_and_gaps_add_up_to_the_text(text):
     for variant in (WORDS, ANSWERS, COMPOUND):
         spans = variant.spans(text)
         ends = [0, *(end for _, end in spans)]
@@ -182,6 +182,6 @@ def test_a_column_has_as_many_words_as_its_texts(texts):
 
 
 @given(st.text())
-def test_any_text_has_words(text):
+def test_any_text_can_be_tokenized(text):
     for variant in (WORDS, ANSWERS, COMPOUND):
         assert all(variant(text))
