@@ -1,12 +1,12 @@
 """
-What the synthesizer writes on passages it has never seen, beside other models on the same ones.
+Quality of the synthesizer on unseen passages, compared with other models.
 
 ``python -m benchmarks.synthesizer examples/synthesizer.yaml --us-code us-code.jsonl.gz``
 
-Three sets: held-out paragraphs of the labelled sets, articles of CPython's language reference, sections
-of the US Code (title 35). Each model runs the product's own line (ingest, chunk, instruct with the task
-marked_question) over them, and is then shown held-out questions with their own or with another paragraph,
-in each language that there is, to see whether it says so when a text does not answer.
+Three sets: held-out paragraphs of the labelled sets, articles of CPython's language reference, and sections
+of the US Code (title 35). Each model runs the product's pipeline on them (ingest, chunk, instruct with the
+task marked_question). It then gets held-out questions with their own or another paragraph, in every available
+language, to measure whether it detects unanswerable questions.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from datagen.synthesizer.recipe import load_recipe as load_synthesizer
 from datagen.synthesizer.sets import Paragraph, load
 
 TASK = "marked_question"
-ROUND_TRIP = ("round trip", "answered without")  # how the reasons of its drops begin
+ROUND_TRIP = ("round trip", "answered without")  # prefixes of its drop reasons
 SETS = ("labelled", "python", "us-code")
 
 
@@ -53,7 +53,7 @@ def _raise(key: str, why: str) -> None:
 
 
 def main() -> None:
-    """Run the benchmark; the figures come last, as one line of JSON."""
+    """Run the benchmark; the last line of output is JSON."""
     options = _options()
     recipe = load_synthesizer(options.recipe)
     paragraphs = [p for p in load(recipe) if p.held_out and p.questions[0].answer]
@@ -73,14 +73,14 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
+    parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and holdout")
     parser.add_argument("--us-code", type=Path, help="sections of the US Code, JSON lines")
     parser.add_argument("--model", action="append", help="bundled, bundled-chat, or a folder; repeatable")
     parser.add_argument("--also", type=Path, action="append", default=[], help="a translated set; repeatable")
-    parser.add_argument("--passages", type=int, default=40, help="documents of each set")
-    parser.add_argument("--questions", type=int, default=400, help="questions shown with a paragraph")
-    parser.add_argument("--keep", type=Path, help="a folder for the kept pairs, to be read")
-    parser.add_argument("--quick", action="store_true", help="a few of everything")
+    parser.add_argument("--passages", type=int, default=40, help="documents per set")
+    parser.add_argument("--questions", type=int, default=400, help="questions with a paragraph")
+    parser.add_argument("--keep", type=Path, help="a folder for the kept pairs, for reading")
+    parser.add_argument("--quick", action="store_true", help="use small numbers")
     options = parser.parse_args()
     models = options.model or ["bundled"]
     options.model = [str(Path(name).resolve()) if Path(name).is_dir() else name for name in models]
@@ -90,7 +90,7 @@ def _options() -> argparse.Namespace:
 
 
 def translated(recipe: SynthesizerRecipe, path: Path, paragraphs: Sequence[Paragraph]) -> Iterator[Paragraph]:
-    """Read a translation of a set: what it has of the held-out questions."""
+    """Read the held-out questions from a translation of a set."""
     held_out = {asked.id for paragraph in paragraphs for asked in paragraph.questions}
     labelled = LabelledSet(path=str(path.resolve()), format="squad", licence="not trained on")
     for paragraph in load(recipe.model_copy(update={"sets": [labelled]})):
@@ -101,7 +101,7 @@ def translated(recipe: SynthesizerRecipe, path: Path, paragraphs: Sequence[Parag
 def write_corpora(
     folder: Path, paragraphs: Sequence[Paragraph], us_code: Path | None, most: int
 ) -> list[Path]:
-    """Write the documents of each set as JSON lines, the first ones by hash."""
+    """Write up to `most` documents of each set, sampled by hash, as JSON lines."""
     from pydoc_data.topics import topics
 
     documents: dict[str, list[dict[str, str]]] = {
@@ -127,7 +127,7 @@ def _sections(path: Path) -> Iterator[dict[str, str]]:
 
 
 def generate(folder: Path, corpus: Sequence[Path], model: str) -> Run:
-    """Let a model write questions about every document."""
+    """Run the pipeline with a model on every document."""
     recipe = {
         "name": f"benchmark-{Path(model).name}",
         "corpus": [{"path": str(path)} for path in corpus],
@@ -142,7 +142,7 @@ def generate(folder: Path, corpus: Sequence[Path], model: str) -> Run:
 
 
 def rows(finished: Run, stage: str, table: str = "") -> list[dict[str, Any]]:
-    """Read a stage's table whole."""
+    """Read a stage's whole table."""
     return [
         row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
     ]
@@ -150,10 +150,10 @@ def rows(finished: Run, stage: str, table: str = "") -> list[dict[str, Any]]:
 
 def measure(finished: Run, name: str) -> dict[str, Any]:
     """
-    Count one set's pairs.
+    Measure one set's pairs.
 
-    Pairs a passage, share whose answer stands in the passage, agreement of the round trip (kept, of those
-    that came as far as that), distinct questions, tokens written for each kept pair.
+    Pairs per passage, share of answers that occur in the passage, agreement of the round trip (share kept of
+    those that reached it), distinct questions, and generated tokens per kept pair.
     """
 
     def of_set(table: list[dict[str, Any]], lineage: bool = True) -> list[dict[str, Any]]:
@@ -163,8 +163,8 @@ def measure(finished: Run, name: str) -> dict[str, Any]:
     kept, dropped = of_set(rows(finished, "instruct")), of_set(rows(finished, "instruct", "dropped"))
     returned = sum(row["reason"].startswith(ROUND_TRIP) for row in dropped)
     keys = {key for row in [*kept, *dropped] for key in row["lineage"]["requests"]}
-    found = Completions(finished.folder / "completions").find(sorted(keys))
-    tokens = sum(completion.completion_tokens for completion in found.values())
+    completions = Completions(finished.folder / "completions").find(sorted(keys))
+    tokens = sum(completion.completion_tokens for completion in completions.values())
     standing = sum(" ".join(row["answer"].split()) in " ".join(row["context"].split()) for row in kept)
     return {
         "passages": len(passages),
@@ -183,10 +183,10 @@ def abstentions(
     folder: Path, paragraphs: Sequence[Paragraph], model: str, most: int
 ) -> dict[str, dict[str, float]]:
     """
-    Show each held-out question with its own or, every other one, with another paragraph of its article.
+    Ask each held-out question with its own paragraph or, for every other one, with another of its article.
 
-    Right: an answer to the first, "the text does not say" to the second. The other paragraph is one that
-    does not hold the answer.
+    Correct is an answer in the first case and "the text does not say" in the second. The other paragraph does
+    not contain the answer.
     """
     prompt = load_prompt(passage_qa.PROMPT)
     spec = VllmModel(model=model)
@@ -218,26 +218,26 @@ def abstentions(
     room.generate("shown", spec, who, requests.items(), journal.append, _raise)
     room.close()
     journal.close()
-    found = Completions(completions).find(list(requests))
+    stored = Completions(completions).find(list(requests))
+    language = language_of("en")
     figures = {}
     for name, mine in asked.items():
-        said = [(found[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
-        silent = [passage_qa.left_open(text, prompt) for text, _, _ in said]
-        right = sum(quiet != own for quiet, (_, own, _) in zip(silent, said, strict=True))
-        agree = [likeness(text, answer, language=language_of("en")) == 1 for text, own, answer in said if own]
+        replies = [(stored[r.key(who)].text.strip(), own, answer) for r, own, answer in mine]
+        abstained = [passage_qa.left_open(text, prompt) for text, _, _ in replies]
+        right = sum(abstains != own for abstains, (_, own, _) in zip(abstained, replies, strict=True))
+        agree = [likeness(text, answer, language=language) == 1 for text, own, answer in replies if own]
+        wrongly = sum(abstains for abstains, reply in zip(abstained, replies, strict=True) if reply[1])
         figures[name] = {
-            "shown": len(said),
-            "right": round(right / max(1, len(said)), 3),
-            "says so of its own": round(
-                sum(q for q, s in zip(silent, said, strict=True) if s[1]) / max(1, len(agree)), 3
-            ),
+            "shown": len(replies),
+            "right": round(right / max(1, len(replies)), 3),
+            "abstains with its own paragraph": round(wrongly / max(1, len(agree)), 3),
             "answer equal": round(sum(agree) / max(1, len(agree)), 3),
         }
     return figures
 
 
 def keep(finished: Run, folder: Path) -> None:
-    """Write the kept pairs down, to be read."""
+    """Write the kept pairs to a file, for reading."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "pairs.jsonl").open("w") as file:
         for row in rows(finished, "instruct"):

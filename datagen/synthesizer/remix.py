@@ -1,9 +1,9 @@
 """
-Turn labelled paragraphs into what the stages ask and how it should be answered.
+Turn labelled paragraphs into training rows: requests of the stages with responses.
 
-The messages are rendered from the prompt files that the stages use, and where a task of a stage reads the
-answer, its own checks must let the response through: what the model is trained on is what is accepted. One
-function a task (`TEMPLATES`) yields what could be trained on; `remix` checks, draws and accounts for it.
+The messages are rendered from the stages' prompt files, and responses that a stage's task would parse must
+pass its checks, so that the model is trained only on accepted responses. One function per task (`TEMPLATES`)
+yields drafts; `remix` checks and samples them.
 """
 
 import json
@@ -32,18 +32,18 @@ from datagen.synthesizer.sets import Paragraph, Question, sentence_at
 @dataclass(frozen=True)
 class Row:
     """
-    One thing to be asked of the model and the response to learn.
+    A training row: a prompt and its response.
 
     Parameters
     ----------
     task
-        The key of `TEMPLATES` that made it.
+        Key of `TEMPLATES` that made it.
     paragraph
-        The id of its paragraph.
+        Id of its paragraph.
     held_out
-        For the loss on what was not trained on; never trained on.
+        Whether it is in the holdout: used for the held-out loss only.
     reason, detail
-        Why it is left out; "" where it is not.
+        Why it is left out; "" if it is not.
     """
 
     task: str
@@ -59,13 +59,13 @@ class Row:
 
     @property
     def id(self) -> str:
-        """The hash of what is asked and answered."""
+        """The hash of prompt and response."""
         return content_id(self.task, *(message["content"] for message in self.messages), self.response)
 
 
 @dataclass(frozen=True)
 class Material:
-    """What the templates draw from: all paragraphs, and what is known of the language."""
+    """Input of the templates: all paragraphs, and the rules of their language."""
 
     paragraphs: Sequence[Paragraph]
     words: Language
@@ -73,15 +73,15 @@ class Material:
     passages: dict[str, Passage] = field(default_factory=dict)
 
     def passage(self, paragraph: Paragraph) -> Passage:
-        """Take a paragraph as the stages take a passage."""
+        """Convert a paragraph to a passage."""
         if paragraph.id not in self.passages:
             row = {"id": paragraph.id, "title": paragraph.title, "section": [], "text": paragraph.text}
             self.passages[paragraph.id] = Passage(row, self.words)
         return self.passages[paragraph.id]
 
 
-# What a template yields: the values of the prompt besides heading and passage, and the response: a text, or
-# several ways to fill the fields of the task's output, of which the first that is accepted counts.
+# A draft: the values of the prompt besides heading and passage, and the response: a text, or alternatives for
+# the fields of the task's output, of which the first accepted one is used.
 Draft = tuple[dict[str, str], str | list[dict[str, str]]]
 Drafts = Callable[[Paragraph, Material, Prompt], Iterator[Draft]]
 Check = Callable[[str, Passage, Prompt], None]  # raises Reject
@@ -89,7 +89,7 @@ Check = Callable[[str, Passage, Prompt], None]  # raises Reject
 
 @dataclass(frozen=True)
 class Template:
-    """A task's prompt, what it can be asked about a paragraph, and what a response must pass."""
+    """A task's prompt, its drafts for a paragraph, and the check of a response."""
 
     prompt: str
     drafts: Drafts
@@ -98,11 +98,11 @@ class Template:
 
 def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Row]:
     """
-    Make the rows of all tasks of a recipe, the ones left out among them.
+    Build the rows of all tasks of a recipe, including the rows left out.
 
-    Of a task with a number, two drafts of a paragraph are taken, in the order of the paragraphs' hashes, then
-    two more, until it is reached; and as many of each that is held out. The order is the same for all
-    tasks: rows about the same paragraphs are cheap to train on (`datagen.synthesizer.packing`).
+    For a task with a maximum, two drafts per paragraph are taken, in the order of the paragraphs' hashes,
+    then two more, until it is reached; for the holdout likewise. The order is the same for all tasks, because
+    rows about the same paragraph are cheap to train on (`datagen.synthesizer.packing`).
     """
     material = Material(paragraphs, language_of("en"), recipe.seed)
     return [row for task, most in recipe.tasks.items() for row in _rows(task, most, material)]
@@ -111,7 +111,9 @@ def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Ro
 def _rows(task: str, most: int | None, material: Material) -> Iterator[Row]:
     template = TEMPLATES[task]
     prompt = load_prompt(template.prompt)
-    lots = {one.id: fraction("draw", one.id, str(material.seed)) for one in material.paragraphs}
+    lots = {
+        paragraph.id: fraction("draw", paragraph.id, str(material.seed)) for paragraph in material.paragraphs
+    }
     drafts = [
         (number // 2 + lots[paragraph.id], paragraph, values, response)
         for paragraph in material.paragraphs
@@ -140,7 +142,7 @@ def _written(response: str | list[dict[str, str]]) -> list[str]:
 def _first_accepted(
     response: str | list[dict[str, str]], template: Template, passage: Passage, prompt: Prompt
 ) -> tuple[str, str, str]:
-    """Choose the first text that passes; else the first of all, with the reason that refuses it."""
+    """Return the first accepted text, or else the first text with the reason of its rejection."""
     refused: list[tuple[str, str, str]] = []
     for text in _written(response):
         try:
@@ -154,12 +156,12 @@ def _first_accepted(
 
 
 def as_decoded(fields: dict[str, str]) -> str:
-    """Write JSON as the engine's decoder does: no blanks, in the order of the schema's fields."""
+    """Return JSON as guided decoding writes it: without blanks, in the order of the schema's fields."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_by(name: str) -> Check:
-    """Make the check that a stage's task reads the response, and that the decoder can write it."""
+    """Return a check that a stage's task accepts the response and that guided decoding can write it."""
 
     def check(text: str, passage: Passage, prompt: Prompt) -> None:
         task = find_task(name)
@@ -178,14 +180,14 @@ def read_by(name: str) -> Check:
 
 
 def asks(text: str, passage: Passage, prompt: Prompt) -> None:
-    """Refuse what is no question on one line that can be understood without the passage."""
+    """Reject a text that is not a self-contained question on one line."""
     question = Line(160, QUESTION_MARKS).read(text, "question")
     checks.question(question, passage.words)
     checks.stands_alone(question, passage.words, asks=True)
 
 
 def _spans(paragraph: Paragraph) -> list[Question]:
-    """List the questions whose answer stands in the paragraph where the set says."""
+    """List the questions whose answer is at the stated position in the paragraph."""
     return [
         asked
         for asked in paragraph.questions
@@ -194,24 +196,24 @@ def _spans(paragraph: Paragraph) -> list[Question]:
 
 
 def marked_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A question for an answer that is marked in its sentence."""
+    """Yield a question for an answer that is marked in its sentence."""
     for asked in _spans(paragraph):
         sentence = sentence_at(paragraph.text, asked.start)
         yield {"sentence": sentence, "answer": asked.answer}, asked.text
 
 
 def answer(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """The answer to a question, in the passage's words."""
+    """Yield the answer to a question, in the passage's words."""
     for asked in _spans(paragraph):
         yield {"question": asked.text}, asked.answer
 
 
 def unanswerable(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """
-    A question of another paragraph, which this one does not answer.
+    Yield questions of other paragraphs, which this one does not answer.
 
-    As many as the paragraph has of its own; every other one is from its own article where there is one
-    whose answer does not stand here. The nearer half teaches to read, the farther half what is sure.
+    As many as the paragraph has itself; half of them from the same article if it has questions whose answer
+    is not in this paragraph. These train careful reading, the others are clear cases.
     """
     own = _spans(paragraph)
     near: list[Question] = []
@@ -231,21 +233,21 @@ def unanswerable(paragraph: Paragraph, material: Material, prompt: Prompt) -> It
 
 
 def extractive_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A question and the answer copied from the passage."""
+    """Yield a question and the answer copied from the passage."""
     for asked in _spans(paragraph):
         yield {}, [{"question": asked.text, "answer": asked.answer}]
 
 
 def reasoned_answer(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """Yes, no or maybe, with the reason that the passage gives."""
+    """Yield yes, no or maybe, with the reason from the passage."""
     for asked in paragraph.questions:
         if asked.verdict in prompt.fields["verdicts"] and asked.conclusion:
-            said = prompt.fields["verdicts"][asked.verdict]
-            yield {"question": asked.text}, f"{said} {asked.conclusion}"
+            verdict = prompt.fields["verdicts"][asked.verdict]
+            yield {"question": asked.text}, f"{verdict} {asked.conclusion}"
 
 
 def closed_book_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A question and the sentence that answers it: an abstract's conclusion, or the one with the answer."""
+    """Yield a question and a sentence that answers it: the conclusion, or the sentence with the answer."""
     for asked in paragraph.questions:
         if asked.conclusion:
             start, end = split_sentences(asked.conclusion)[0]
@@ -255,34 +257,41 @@ def closed_book_question(paragraph: Paragraph, material: Material, prompt: Promp
 
 
 def definition(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A term and the sentence that defines it."""
+    """Yield a term and the sentence that defines it."""
     for sentence in defining(material.passage(paragraph)):
         if name := mined.term(sentence, material.words):
             yield {}, [{"evidence": sentence, "term": name, "definition": sentence}]
 
 
 def true_false(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A sentence as it stands, and one that contradicts it."""
+    """Yield a sentence and its contradictions."""
     for sentence in material.passage(paragraph).quotable:
         if false := list(mined.falsified(sentence, material.words)):
             yield (
                 {},
-                [{"evidence": sentence, "true_statement": sentence, "false_statement": one} for one in false],
+                [
+                    {"evidence": sentence, "true_statement": sentence, "false_statement": statement}
+                    for statement in false
+                ],
             )
 
 
 def yes_no(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
-    """A sentence turned into a question; for half of them, drawn by hash, a false one."""
+    """Yield a sentence as a yes-no question; for half of them, selected by hash, its contradiction."""
     for sentence in material.passage(paragraph).quotable:
         no = fraction("no", sentence, str(material.seed)) < 0.5
-        said = mined.falsified(sentence, material.words) if no else [sentence]
-        asked = [mined.inverted(one, paragraph.text) for one in said if not (no and " not " in one)]
-        if any(asked):
+        statements = mined.falsified(sentence, material.words) if no else [sentence]
+        questions = [
+            mined.inverted(statement, paragraph.text)
+            for statement in statements
+            if not (no and " not " in statement)
+        ]
+        if any(questions):
             yield (
                 {},
                 [
                     {"evidence": sentence, "question": question, "answer": "no" if no else "yes"}
-                    for question in asked
+                    for question in questions
                     if question
                 ],
             )
@@ -305,4 +314,4 @@ def account(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
         counts[row.task][row.reason or ("held out" if row.held_out else "trained on")] += 1
-    return {task: dict(found) for task, found in counts.items()}
+    return {task: dict(of_task) for task, of_task in counts.items()}

@@ -1,8 +1,8 @@
 """
-Labelled sets: paragraphs with the questions that people asked about them, and which of them are held out.
+Labelled sets: paragraphs with questions, split into training and holdout.
 
-A paragraph is held out by the hash of its text, so the same ones are held out wherever the set stands in a
-recipe, and no task is trained on them. `load` is what an evaluation starts from too.
+The holdout is selected by the hash of the paragraph's text, so it does not depend on the order of the sets in
+a recipe, and no task is trained on it. Evaluations use `load` too.
 """
 
 import gzip
@@ -30,28 +30,28 @@ from datagen.store.parquet import parts, read_part
 from datagen.synthesizer.questions import question_to
 from datagen.synthesizer.recipe import LabelledSet, Mapping, SynthesizerRecipe
 
-SHORTEST = 200  # characters of a passage of a corpus
+SHORTEST = 200  # minimum characters of a passage of a corpus
 CONFIRMED = "marked_question"  # the task whose pairs a round trip confirms
 
 
 @dataclass(frozen=True)
 class Question:
     """
-    What somebody asked about a paragraph.
+    A question about a paragraph.
 
     Parameters
     ----------
     text
         The question.
-    answer
-        The answer as it stands in the paragraph, and `start`, where it does, in code points; "" and -1
-        where the set gives none.
+    answer, start
+        The answer as written in the paragraph, and its position in code points; "" and -1 if the set has
+        none.
     verdict
-        ``yes``, ``no`` or ``maybe``; "" where the set gives none.
+        ``yes``, ``no`` or ``maybe``; "" if the set has none.
     conclusion
-        The answer in whole sentences; they stand at the paragraph's end. "" where the set gives none.
+        The answer in whole sentences, at the paragraph's end; "" if the set has none.
     id
-        The set's own name for it: XQuAD's translations share theirs.
+        The set's id of the question, which XQuAD's translations share.
     """
 
     text: str
@@ -64,7 +64,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph, its questions, the set it is from, and whether it is kept from training."""
+    """A paragraph of a set, with its questions; `held_out` if it is in the holdout."""
 
     set: str
     title: str
@@ -74,20 +74,20 @@ class Paragraph:
 
     @property
     def id(self) -> str:
-        """The hash of its text: a paragraph that two sets hold is one."""
+        """The hash of its text, the same for equal paragraphs of different sets."""
         return content_id(" ".join(self.text.casefold().split()))
 
 
 def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
     """
-    Read all paragraphs of a recipe's sets, the held-out ones marked.
+    Read all paragraphs of a recipe's sets, with the holdout marked.
 
-    A paragraph that comes twice is held out both times if it is at all.
+    If one copy of a duplicated paragraph is held out, all are.
 
     Raises
     ------
     UserError
-        When a file is not there, or is not what its format says.
+        If a file is missing or does not have the stated format.
     """
     paragraphs = []
     for labelled in recipe.sets:
@@ -98,17 +98,17 @@ def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is not in the format {labelled.format}: {type(error).__name__} {error}. "
-                "Name its format, and for records the fields under mapping"
+                "Set its format, and for records the field names under mapping"
             ) from error
-    kept_back = {paragraph.id for paragraph in paragraphs if paragraph.held_out}
+    holdout = {paragraph.id for paragraph in paragraphs if paragraph.held_out}
     return [
-        Paragraph(p.set, p.title, p.text, p.questions, p.id in kept_back) for p in paragraphs if p.questions
+        Paragraph(p.set, p.title, p.text, p.questions, p.id in holdout) for p in paragraphs if p.questions
     ]
 
 
 def sentence_at(text: str, start: int) -> str:
-    """Give the sentence that holds a position of a text, on one line."""
-    return next((unwrap(text[one:end]) for one, end in split_sentences(text) if one <= start < end), "")
+    """Return the sentence at a position of a text, on one line."""
+    return next((unwrap(text[begin:end]) for begin, end in split_sentences(text) if begin <= start < end), "")
 
 
 def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
@@ -124,7 +124,7 @@ def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
 
 
 def _until(read: Iterator[Paragraph], most: int | None) -> Iterator[Paragraph]:
-    """Stop reading when the paragraphs have so many questions."""
+    """Stop after `most` questions."""
     count = 0
     for paragraph in read:
         if most is not None and count >= most:
@@ -176,10 +176,10 @@ def _records(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
 
 def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     """
-    Read documents, cut them into passages, and ask by rule about the answers that are found by rule.
+    Read documents, split them into passages, and select answers and write questions by rule.
 
-    Files come in an order that is drawn by hash, so that the first ones are of all sorts. A passage that
-    gives one question only is left out: to read it costs as much as to read one that gives four.
+    Files are read in hash order, so that the first ones are a random sample. Passages with only one question
+    are skipped, because computing their prefix costs as much as for four.
     """
     words = language_of("en")
     files = list(path.rglob("*")) if path.is_dir() else [path]
@@ -214,9 +214,9 @@ def _asked(passage: Passage) -> list[Question]:
 
 def _run(folder: Path) -> Iterator[Paragraph]:
     """
-    Read the pairs that a run's round trips have confirmed.
+    Read the pairs of a run that its round trips confirmed.
 
-    To learn from what survived its own filter is the step of ReST-EM (arXiv 2312.06585).
+    Training on filtered samples of the model itself is the step of ReST-EM (arXiv 2312.06585).
     """
     pairs: dict[tuple[str, str], list[Question]] = defaultdict(list)
     for part in parts(folder / "stages" / "instruct"):
@@ -227,13 +227,13 @@ def _run(folder: Path) -> Iterator[Paragraph]:
                     Question(row["question"], row["answer"], start, id=row["id"])
                 )
     if not pairs:
-        raise UserError(f"{folder} holds no pair of the task {CONFIRMED}; name the folder of a finished run")
+        raise UserError(f"{folder} has no pair of the task {CONFIRMED}; name the folder of a finished run")
     for (title, text), questions in pairs.items():
         yield Paragraph("", title, text, tuple(questions))
 
 
 def _json(path: Path) -> Any:
-    """Read JSON or JSON lines, packed or not."""
+    """Read JSON or JSON lines, compressed or not."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = data.decode("utf-8")
@@ -250,12 +250,12 @@ def _text(record: dict[str, Any], field: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Leave out the sentences that go beyond a number of characters, but for the first."""
+    """Truncate a text to whole sentences of at most `most` characters, but keep the first sentence."""
     ends = [end for _, end in split_sentences(text)]
     return text[: max([end for end in ends if end <= most] or ends[:1] or [0])]
 
 
 def _bare(answer: str) -> str:
-    """Take off the punctuation that the sentence around an answer has put at its end."""
+    """Remove the sentence's punctuation at the end of an answer."""
     bare = answer.strip().rstrip(",;:")
     return bare if DOTTED.fullmatch(bare.rstrip(".").split(" ")[-1]) else bare.rstrip(".")

@@ -1,8 +1,8 @@
 """
-Fit the adapter: LoRA (Hu et al. 2021, arXiv 2106.09685) on all linear layers, the loss on the responses only.
+Train the adapter: LoRA (Hu et al. 2021, arXiv 2106.09685) on all linear layers, loss on responses only.
 
-peft adds the adapter and trl's `SFTTrainer` runs the steps, on a CPU or a GPU alike. Each row counts the
-same, however long its response is: the loss is the mean over rows of the mean over a response's tokens.
+peft adds the adapter and trl's `SFTTrainer` runs the steps, on a CPU or a GPU. Every row has the same weight,
+whatever the length of its response: the loss is the mean over rows of the mean over a response's tokens.
 """
 
 import math
@@ -33,31 +33,31 @@ from datagen.synthesizer.remix import Row, account, remix
 from datagen.synthesizer.sets import load
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-FLOOR = 0.02  # of the learning rate, at the end
-MEASURED = 40  # rows of each task whose loss is measured
+FLOOR = 0.02  # final learning rate as a share of the initial one
+MEASURED = 40  # rows per task for the held-out loss
 
 
 def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) -> dict[str, Any]:
     """
     Remix, train, measure and save an adapter with its card.
 
-    `rows.parquet` holds every row with the reason that left it out, `training.json` all figures, and
-    a folder of the recipe's name the merged model. That name and the hash of the model's files are on every
-    row that it writes, so a round that is to be told from the one before has a name of its own.
+    `rows.parquet` holds every row, with the reason if it was left out, `training.json` all figures, and a
+    folder with the recipe's name the merged model. That name is in the lineage of every row that the model
+    writes, so use a new name for each round.
 
     Parameters
     ----------
     recipe
-        Sets, tasks and how to train.
+        Sets, tasks and training settings.
     folder
-        Where the adapter lands.
+        Folder for the adapter.
     steps
-        Stop after so many; -1: when the recipe says.
+        Maximum number of steps; -1: as in the recipe.
 
     Returns
     -------
     dict
-        What stands in ``training.json``.
+        The content of ``training.json``.
     """
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(recipe.seed)
@@ -74,8 +74,8 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     before = measure(model, held_out)
     trainer = fit(model, tokenizer, trained, recipe.training, recipe.seed, folder / "steps", steps)
     base = identify(recipe.model)
-    model.peft_config["default"].base_model_name_or_path = base.name  # and not where it lies on this machine
-    model.save_pretrained(folder, save_embedding_layers=False)  # else it looks for the base on a hub
+    model.peft_config["default"].base_model_name_or_path = base.name  # instead of a local path
+    model.save_pretrained(folder, save_embedding_layers=False)  # otherwise it looks for the base on a hub
     save_merged(source, tokenizer, folder, recipe.name)
     after = measure(model, held_out)
     figures = {
@@ -94,8 +94,8 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
 
 
 def save_merged(source: str, tokenizer: Any, folder: Path, name: str) -> None:
-    """Write the base model with the adapter of a folder merged, as a plain checkpoint beside it."""
-    # Merged in single precision: bfloat16 would round much of the adapter away.
+    """Write the base model with a folder's adapter merged, as a plain checkpoint in that folder."""
+    # Merged in single precision, because bfloat16 would round much of the adapter away.
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload().to(torch.bfloat16)
     merged.config.dtype = torch.bfloat16
@@ -115,21 +115,21 @@ def _with_adapter(source: str, adapter: Path) -> Any:
 
 
 def _take(folder: Path, losses: dict[str, float], earlier: dict[str, float]) -> None:
-    """Put an adapter aside whose losses, a mean over the tasks, are no lower than those of the one before."""
-    now, then = (sum(found.values()) / len(found) for found in (losses, earlier))
-    if now < then:
+    """Reject an adapter whose loss, the mean over tasks, is not lower than the previous one's."""
+    current, previous = (sum(of_task.values()) / len(of_task) for of_task in (losses, earlier))
+    if current < previous:
         return
-    aside = folder.with_name(f"{folder.name}-not-taken")
-    shutil.rmtree(aside, ignore_errors=True)
-    folder.rename(aside)
+    rejected = folder.with_name(f"{folder.name}-not-taken")
+    shutil.rmtree(rejected, ignore_errors=True)
+    folder.rename(rejected)
     raise UserError(
-        f"this round does no better on what is held out (loss {now:.3f}, before {then:.3f}) and is not "
-        f"taken: it lies in {aside}. Keep the adapter that you have, or give it more pairs"
+        f"this round does not lower the held-out loss ({current:.3f}, before {previous:.3f}), so it is not "
+        f"taken; it is in {rejected}. Keep the previous adapter, or train on more pairs"
     )
 
 
 def fitting(rows: Sequence[Row], tokenizer: Any, most: int) -> tuple[list[Row], dict[str, Tokens]]:
-    """Leave out the rows with more tokens than fit; give all rows, and the tokens of those that stay."""
+    """Mark overlong and duplicate rows as left out; return all rows, and the tokens of the others."""
     kept: list[Row] = []
     tokens: dict[str, Tokens] = {}
     for row in rows:
@@ -146,7 +146,7 @@ def fitting(rows: Sequence[Row], tokenizer: Any, most: int) -> tuple[list[Row], 
 
 
 def adapted(source: str, training: Training) -> Any:
-    """Load the base model in bfloat16 and put an untrained adapter on it, in bfloat16 too."""
+    """Load the base model in bfloat16 and add an untrained adapter, also in bfloat16."""
     model = _base(source)
     lora = LoraConfig(
         r=training.rank,
@@ -162,7 +162,7 @@ class Precise(torch.optim.AdamW):
     """
     AdamW on single-precision copies of half-precision weights.
 
-    An adapter in bfloat16 trains half as fast again on a CPU as one in single precision, but its weights
+    On a CPU, an adapter in bfloat16 trains 1.5 times as fast as one in single precision, but its weights
     alone would round small steps away.
     """
 
@@ -172,7 +172,7 @@ class Precise(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Step the copies by the weights' gradients, and round them to the weights."""
+        """Update the copies with the weights' gradients, and round them to the weights."""
         copies = [copy for group in self.param_groups for copy in group["params"]]
         for weight, copy in zip(self.weights, copies, strict=True):
             copy.grad = None if weight.grad is None else weight.grad.float()
@@ -181,13 +181,13 @@ class Precise(torch.optim.AdamW):
             weight.copy_(copy)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the weights."""
+        """Clear the gradients of the weights."""
         for weight in self.weights:
             weight.grad = None
 
 
 class Trainer(SFTTrainer):
-    """trl's trainer on packed rows, that keeps count and time."""
+    """trl's trainer for packed rows, which counts rows and tokens."""
 
     figures: dict[str, Any]
     spent: dict[str, int]
@@ -195,7 +195,7 @@ class Trainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Average the rows' losses; the trainer averages over the bundles of a step."""
+        """Return the mean of the rows' losses; the trainer averages over the bundles of a step."""
         losses = row_losses(model, inputs)
         self.spent["rows"] += len(losses)
         self.spent["tokens computed"] += inputs["input_ids"].shape[1]
@@ -203,17 +203,17 @@ class Trainer(SFTTrainer):
 
 
 class Clock(transformers.TrainerCallback):
-    """Says how far the training is: by steps or by minutes, whichever is further, and stops it at the end."""
+    """Stops the training at the time limit, and reports the share of time used."""
 
     def __init__(self, minutes: float | None) -> None:
         self.start, self.seconds = time.monotonic(), 60 * (minutes or math.inf)
 
     def done(self) -> float:
-        """Return the share of the minutes that has passed."""
+        """Return the elapsed share of the time limit."""
         return (time.monotonic() - self.start) / self.seconds
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop when the time is over."""
+        """Stop at the time limit."""
         control.should_training_stop |= self.done() >= 1
 
 
@@ -226,7 +226,7 @@ def fit(
     folder: Path,
     steps: int = -1,
 ) -> Trainer:
-    """Train the adapter on rows and return the trainer with its figures."""
+    """Train the adapter on rows; return the trainer with its figures."""
     order = list(epochs(rows, training.epochs, training.together, seed))
     at_once = training.batch_size // training.together
     total = max(1, steps if steps > 0 else len(order) // at_once)
@@ -246,11 +246,11 @@ def fit(
         per_device_train_batch_size=1,
         gradient_accumulation_steps=at_once,
         max_steps=total,
-        train_sampling_strategy="sequential",  # the order is drawn in packing.bundles
+        train_sampling_strategy="sequential",  # packing.bundles has shuffled them
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
         gradient_checkpointing=False,
-        bf16=False,  # the weights are; casting on top of that costs time
+        bf16=False,  # the weights already are; casting costs time
         use_cpu=not torch.cuda.is_available(),
         max_grad_norm=1.0,
         logging_steps=5,
@@ -263,7 +263,7 @@ def fit(
         model=model,
         args=config,
         train_dataset=Dataset.from_dict({"bundle": range(len(order))}),
-        data_collator=lambda one: pack(order[one[0]["bundle"]]),
+        data_collator=lambda batch: pack(order[batch[0]["bundle"]]),
         processing_class=tokenizer,
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)),
         callbacks=[clock],
@@ -277,42 +277,42 @@ def fit(
 
 def _figures(trainer: Trainer, rows: Sequence[Tokens], seconds: float) -> dict[str, Any]:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    alone = sum(map(len, rows)) / max(1, len(rows)) * trainer.spent["rows"]
+    unshared = sum(map(len, rows)) / max(1, len(rows)) * trainer.spent["rows"]
     return {
         "loss_start": losses[0] if losses else None,
         "loss_end": sum(losses[-5:]) / len(losses[-5:]) if losses else None,
         "epochs_seen": trainer.spent["rows"] / max(1, len(rows)),
         "seconds": seconds,
         "tokens_computed": trainer.spent["tokens computed"],
-        "tokens_without_sharing": round(alone),
+        "tokens_without_sharing": round(unshared),
         "tokens_per_second": trainer.spent["tokens computed"] / seconds,
     }
 
 
 @torch.no_grad()
 def measure(model: Any, rows: Sequence[Tokens]) -> dict[str, float]:
-    """Measure the mean loss of each task's rows, of at most `MEASURED` of each, drawn by hash."""
+    """Return the mean loss of each task, on at most `MEASURED` of its rows, sampled by hash."""
     model.eval()
     by_task: dict[str, list[Tokens]] = defaultdict(list)
     for bundle in bundles(rows, 1, "measure"):
         by_task[bundle[0].task] += bundle
-    chosen = [row for found in by_task.values() for row in found[:MEASURED]]
+    chosen = [row for of_task in by_task.values() for row in of_task[:MEASURED]]
     losses: dict[str, list[float]] = defaultdict(list)
     for bundle in bundles(chosen, 16, "measure"):
         packed = {name: value.to(model.device) for name, value in pack(bundle).items()}
         for row, loss in zip(bundle, row_losses(model, packed).tolist(), strict=True):
             losses[row.task].append(loss)
-    return {task: sum(found) / len(found) for task, found in sorted(losses.items())}
+    return {task: sum(of_task) / len(of_task) for task, of_task in sorted(losses.items())}
 
 
 def print_account(rows: Sequence[Row]) -> None:
-    """Print how many rows of each task are trained on, held out and left out, and why."""
+    """Print how many rows of each task are trained on, held out or left out, with reasons."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("task", "rows", "what became of them")
+    table = Table("task", "rows", "use")
     for task, counts in account(rows).items():
-        for reason, count in sorted(counts.items(), key=lambda one: -one[1]):
+        for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
             table.add_row(task, str(count), reason)
     Console().print(table)
 
