@@ -26,21 +26,21 @@ class EvaluationSet(datagen.stage.Options):
 
 
 def read_texts(
-    given: EvaluationSet, folder: Path, said: str = "decontaminate.against"
+    given: EvaluationSet, folder: Path, option: str = "decontaminate.against"
 ) -> Iterator[tuple[str, str]]:
     """
-    Yield the texts of a test set, each with the name of its item; `said` is the option that names the set.
+    Yield the texts of a test set, each with the name of its item; `option` is the option that names the set.
 
     Raises
     ------
     UserError
         If the set is missing, cannot be read, or lacks a requested field.
     """
-    for path in _files(folder / given.path, f"{said}: {given.path}"):
-        for number, item in enumerate(_records(path, said), 1):
+    for path in _files(folder / given.path, f"{option}: {given.path}"):
+        for number, item in enumerate(_records(path, option), 1):
             if missing := [name for name in given.fields if name not in item]:
                 raise UserError(
-                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
+                    f"{option}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
                 )
             name = f"{path.name}, item {item.get('id', number)}"
             chosen = [item[field] for field in given.fields] if given.fields else list(item.values())
@@ -48,18 +48,18 @@ def read_texts(
                 yield name, text
 
 
-def _files(path: Path, said: str) -> list[Path]:
+def _files(path: Path, option: str) -> list[Path]:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
     if not files:
         state = (
             "contains no" if path.is_dir() else "is not a" if path.exists() else "does not exist; expected a"
         )
-        raise UserError(f"{said} {state} {' or '.join(ENDINGS)} file ({path})")
+        raise UserError(f"{option} {state} {' or '.join(ENDINGS)} file ({path})")
     return files
 
 
-def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
+def _records(path: Path, option: str) -> Iterator[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
@@ -74,7 +74,7 @@ def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
                         item = json.loads(line)
                         yield item if isinstance(item, dict) else {"text": item}
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{said}: {path} cannot be read: {error}") from error
+        raise UserError(f"{option}: {path} cannot be read: {error}") from error
 
 
 def _strings(value: Any) -> Iterator[str]:

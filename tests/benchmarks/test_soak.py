@@ -1,4 +1,4 @@
-"""A small soak, on every run of the suite; the large one is `benchmarks.soak`."""
+"""A small soak test; `benchmarks.soak` runs a large one."""
 
 from benchmarks import soak
 from datagen.engines import openai, pace

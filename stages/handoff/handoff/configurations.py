@@ -1,8 +1,8 @@
 """
-The configurations of the hand-off: one for each shape that a trainer reads, and none with two.
+The configurations of the hand-off: one for each format that trainers read.
 
-A trainer that finds both ``prompt`` and ``messages`` in a file picks one by rules of its own. So a chat
-stands in two configurations: as prompt and completion, which TRL masks by itself, and as messages.
+A trainer that finds both ``prompt`` and ``messages`` in a file picks one by undocumented rules. So each
+chat is in two configurations: as prompt and completion, whose prompt TRL masks, and as messages.
 """
 
 from collections.abc import Callable

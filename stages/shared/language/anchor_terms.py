@@ -1,8 +1,8 @@
 """
-What tells two texts apart that are near each other as vectors: their names, numbers, signs and negations.
+Words that a paraphrase must keep: names, numbers, symbols and negations.
 
-"The fee is due in May" and "The fee is due in June" are neighbours in any space of embeddings and are no
-paraphrases of each other. So what vectors find alike is checked by the words that a paraphrase must keep.
+"The fee is due in May" and "The fee is due in June" are close in any embedding space, but are not
+paraphrases. Pairs that embeddings find similar are therefore checked by these words.
 """
 
 import re
@@ -12,24 +12,24 @@ import pyarrow as pa
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.rules import all_negations
 
-# A name is written with a capital where no sentence opens; scripts without case have none.
+# A name is capitalised inside a sentence; scripts without case have no names.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")
 TELLING = re.compile(r".*[^\w].*|.*\d.*")
 
 
 def subjects(texts: pa.Array | pa.ChunkedArray) -> list[frozenset[str]]:
     """
-    List for each text of a column, in lower case, the words that a paraphrase of it must have.
+    Return for each text of a column the words, in lower case, that a paraphrase of it must contain.
 
-    A word is a negation that is one in any language with a file: what is compared may be an item of another
-    set, whose language nobody has named.
+    Negations of all languages with a file count, because the compared text may be from another set whose
+    language is unknown.
     """
     cut, negations = words(texts), all_negations()
     ends = cut.lengths.cumsum().tolist()
-    said = cut.words.to_pylist()
+    all_words = cut.words.to_pylist()
     starts = [0, *ends[:-1]]
     return [
-        frozenset(word for word in said[start:end] if word in negations or TELLING.fullmatch(word))
+        frozenset(word for word in all_words[start:end] if word in negations or TELLING.fullmatch(word))
         | frozenset(name.casefold() for name in NAME.findall(text or "") if name[0].isupper())
         for start, end, text in zip(starts, ends, texts.to_pylist(), strict=True)
     ]

@@ -79,16 +79,16 @@ def likeness(
     """
     wanted = essence(reference, question, stop, language=language)
     whole_reference = words(reference, language=language)
-    said = words(answer, stop if len(wanted) < len(whole_reference) else (), language=language)
+    given = words(answer, stop if len(wanted) < len(whole_reference) else (), language=language)
     if not whole_reference:  # only symbols, such as an operator
-        said, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
-    if not said or not wanted:
+        given, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
+    if not given or not wanted:
         return 0.0
-    said, asked = _as_in(said, wanted), _as_in(words(question, language=language), wanted)
-    whole = len(wanted) > len(said) or (asked and fuzz.partial_ratio(wanted, asked) == 100)
-    score = (fuzz.ratio if whole else fuzz.partial_ratio)(wanted, said) / 100
-    if missing := _numbers(wanted) - _numbers(said):
-        other = _numbers(said) - _numbers(wanted) - _numbers(asked)
+    given, asked = _as_in(given, wanted), _as_in(words(question, language=language), wanted)
+    whole = len(wanted) > len(given) or (asked and fuzz.partial_ratio(wanted, asked) == 100)
+    score = (fuzz.ratio if whole else fuzz.partial_ratio)(wanted, given) / 100
+    if missing := _numbers(wanted) - _numbers(given):
+        other = _numbers(given) - _numbers(wanted) - _numbers(asked)
         score = 0.0 if other or missing == set(wanted) else min(score, DOUBTFUL)
     if bool(language.denying.search(answer)) != bool(language.denying.search(reference)):
         score = min(score, DOUBTFUL)
@@ -107,8 +107,8 @@ def gist(
     if abstains(answer, language=language):
         return ()
     asked = set(words(question, language=language))
-    said = words(answer, language=language)
-    return tuple(word for word in words(answer, stop, language=language) if word not in asked) or tuple(said)
+    given = words(answer, language=language)
+    return tuple(word for word in words(answer, stop, language=language) if word not in asked) or tuple(given)
 
 
 @dataclass(frozen=True)
@@ -190,22 +190,22 @@ def attempts(answer: str, question: str, *, language: Language) -> bool:
     that starts with a word such as "text", which the question does not contain, refers to a text that was not
     shown.
     """
-    said, asked = words(answer, language=language), {*words(question, language=language)}
-    if abstains(answer, language=language) or language.shown.intersection(said[:1]) - asked:
+    given, asked = words(answer, language=language), {*words(question, language=language)}
+    if abstains(answer, language=language) or language.shown.intersection(given[:1]) - asked:
         return False
-    fresh = sum(word not in asked | language.exercise for word in said)
-    return fresh > 0 and fresh >= FRESH * len(said)
+    fresh = sum(word not in asked | language.exercise for word in given)
+    return fresh > 0 and fresh >= FRESH * len(given)
 
 
-def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:
+def _as_in(given: list[str], wanted: Sequence[str]) -> list[str]:
     """Replace each word by the matching word of the reference."""
     known = set(wanted)
     fuzzy = [word for word in known if _may_differ(word)]
     if not fuzzy:
-        return said
-    fresh = sorted({word for word in said if word not in known and _may_differ(word)})
+        return given
+    fresh = sorted({word for word in given if word not in known and _may_differ(word)})
     if not fresh:
-        return said
+        return given
     scores = process.cdist(
         fresh, fuzzy, scorer=Levenshtein.normalized_similarity, score_cutoff=WORD_LIKENESS, workers=1
     )
@@ -214,7 +214,7 @@ def _as_in(said: list[str], wanted: Sequence[str]) -> list[str]:
         for word, column, score in zip(fresh, scores.argmax(axis=1), scores.max(axis=1), strict=True)
         if score >= WORD_LIKENESS and word[0] == fuzzy[column][0]
     }
-    return [same.get(word, word) for word in said]
+    return [same.get(word, word) for word in given]
 
 
 def _may_differ(word: str) -> bool:
