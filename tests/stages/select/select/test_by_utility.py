@@ -168,5 +168,5 @@ def test_a_run_says_who_measured_what(tmp_path):
     found = json.loads((done.stage_folder("compare_difficulty") / "comparison.json").read_text())
     assert found["spearman"] == pytest.approx(1) and found["kept"] == found["by_both"] == 4
     report = (done.folder / "report.html").read_text()
-    assert "correlate\nby 1.00 (Spearman); of the 4 that ifd_ppl_strong would keep" in report
-    assert done.stage_record("difficulty")["seconds"] > 0 and "rows a second" in report
+    assert "\n1.00 (Spearman). Of the 4 rows that ifd_ppl_strong would keep" in report
+    assert done.stage_record("difficulty")["seconds"] > 0 and "rows per second" in report
