@@ -13,6 +13,7 @@ import hashlib
 import logging
 import math
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -86,8 +87,7 @@ class Completions:
         return self._files("*.jsonl")
 
     def _files(self, pattern: str) -> list[Path]:
-        """List files; a folder, a pipe or a broken link of that name is nothing of ours."""
-        return [path for path in sorted(self.folder.glob(pattern)) if path.is_file()]
+        return [path for path in sorted(self.folder.glob(pattern)) if _is_ours(path)]
 
     def missing(self, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
         """
@@ -278,6 +278,15 @@ class Completions:
             with suppress(FileNotFoundError):
                 path.replace(aside / path.name)
         self.damage[paths[0]] = f"{paths[0]} was moved to {aside}: {why}. What is needed of it is asked again"
+
+
+def _is_ours(path: Path) -> bool:
+    """Leave out folders, pipes and broken links; a file that was moved since it was listed is still ours."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return True
+    return path.is_file() if stat.S_ISLNK(mode) else stat.S_ISREG(mode)
 
 
 def _is_error(table: pa.Table) -> pa.ChunkedArray:
