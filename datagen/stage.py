@@ -1,23 +1,24 @@
 """
-What a stage is: a few functions with a name.
+Stages: named groups of functions that form the pipeline.
 
-The line is a row of stages. Each takes the rows of one kind of table and gives rows of a kind:
+A stage takes rows of one kind of table and gives rows of one kind:
 
-* where the two differ it **makes** rows (chunk makes passages from documents), and every row that it
-  takes must leave at least one row behind, kept or dropped;
-* where they are the same it **refines** them (curate takes examples and gives examples), and every
-  row that it takes must come out exactly once, kept or dropped.
+* If the kinds differ, it **makes** rows (chunk makes passages from documents). Every input row must yield at
+  least one row, kept or dropped.
+* If they are the same, it **refines** rows (curate takes examples and gives examples). Every input row must
+  come out exactly once, kept or dropped.
 
-The machine checks this for every partition. A stage is one of:
+The runner checks this for every partition. The types of stage are:
 
 * `SourceStage`: reads the corpus.
 * `MapStage`: one function from a partition to an `Outcome`.
-* `ModelStage`: `ask` writes requests for a partition, `read` turns the answers into an `Outcome`.
-* `WholeStage`: one function that sees all partitions, one at a time, as often as it likes, or all at once
-  on all workers (`Context.each`).
+* `ModelStage`: `ask` builds the requests for a partition, `read` turns the answers into an `Outcome`.
+* `WholeStage`: one function that sees all partitions, either one at a time (repeatedly if needed) or in
+  parallel on all workers (`Context.each`).
 
-A stage is found by name through the entry point group ``datagen.stages``, or in a recipe as
-``use: package.module:stage`` or ``use: ./file.py:stage``.
+Built-in stages are listed in `datagen.recipe.registry`; other packages register theirs in the entry point
+group ``datagen.stages``; a recipe can also name one: ``use: package.module:stage`` or
+``use: ./file.py:stage``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,27 +52,27 @@ __all__ = [
 
 
 class Options(BaseModel):
-    """What a recipe may set for a stage. Unknown keys are errors."""
+    """A stage's options in a recipe. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
-SourceT = TypeVar("SourceT", default=Any)  # what one task of a source stage reads: something picklable
-VerdictT = TypeVar("VerdictT", default=Outcome)  # what a stage that sees all partitions says of each
-NO_OPTIONS = cast("type[Any]", Options)  # of a stage that declares none
+SourceT = TypeVar("SourceT", default=Any)  # input of one task of a source stage; picklable
+VerdictT = TypeVar("VerdictT", default=Outcome)  # result of a whole stage for one partition
+NO_OPTIONS = cast("type[Any]", Options)  # for stages that declare none
 
 
 class Partitions:
     """
     All partitions of a stage's input.
 
-    Iterating reads one at a time, and may be done as often as needed: memory holds one partition
-    and whatever the stage keeps.
+    Iteration reads one partition at a time and can be repeated. Memory is bounded by one partition plus what
+    the stage keeps.
     """
 
     def __init__(self, readers: Sequence[Callable[[Sequence[str] | None], pa.Table]]) -> None:
-        self.readers = readers  # one a partition; they can be sent to workers
+        self.readers = readers  # one per partition; picklable, for workers
 
     def __len__(self) -> int:
         return len(self.readers)
@@ -80,7 +81,7 @@ class Partitions:
         return self.columns(None)
 
     def columns(self, names: Sequence[str] | None) -> Iterator[pa.Table]:
-        """Read the partitions with these columns only, those that are there; all of them for None."""
+        """Read only these columns of each partition (missing ones are skipped); None reads all columns."""
         return (reader(names) for reader in self.readers)
 
 
@@ -89,8 +90,8 @@ class SourceStage(Generic[OptionsT, SourceT]):
     """
     Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
 
-    `check`, where given, is shown the sums of the outcomes' figures before the stage is complete, and raises
-    `UserError` when the run cannot go on with them.
+    `check`, if given, receives the sums of the outcomes' figures before the stage completes, and raises
+    `UserError` if the run cannot continue.
     """
 
     name: str
@@ -106,7 +107,7 @@ class SourceStage(Generic[OptionsT, SourceT]):
 
 @dataclass(frozen=True)
 class MapStage(Generic[OptionsT]):
-    """Turns each partition into an outcome, by itself."""
+    """Turns each partition into an outcome, independently of the others."""
 
     name: str
     summary: str
@@ -114,17 +115,17 @@ class MapStage(Generic[OptionsT]):
     gives: str
     apply: Callable[[pa.Table, OptionsT, Context], Outcome]
     options: type[OptionsT] = NO_OPTIONS
-    kinds: tuple[str, ...] = ()  # examples of these kinds only; others pass by. Empty: all
+    kinds: tuple[str, ...] = ()  # kinds of examples it processes; others pass through. Empty: all
 
 
 @dataclass(frozen=True)
 class ModelStage(Generic[OptionsT]):
     """
-    Asks a model about each partition and reads its answers.
+    Sends requests about each partition to a model and reads the answers.
 
-    `follow`, where given, is shown the answers to what `ask` asked and asks what depends on them; `read`
-    is shown the answers to both. `prepare`, where given, sees all partitions before anything is asked and
-    returns the options that the others are given.
+    `follow`, if given, builds requests that depend on the answers to `ask`; `read` receives the answers to
+    both. `prepare`, if given, sees all partitions before the first request and returns the options that the
+    other functions receive.
     """
 
     name: str
@@ -143,10 +144,10 @@ class ModelStage(Generic[OptionsT]):
 @dataclass(frozen=True)
 class WholeStage(Generic[OptionsT, VerdictT]):
     """
-    Decides with all partitions in view; `run` yields one outcome per partition, in order.
+    Processes all partitions together; `run` yields one outcome per partition, in order.
 
-    Where `apply` is given, `run` yields instead what `apply` must know of each partition, and all workers
-    apply it.
+    If `apply` is given, `run` yields instead its second argument for each partition, and the workers call
+    `apply` in parallel.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The loader of the YAML that users write."""
+"""The loader for user-written YAML."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ import yaml
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that reads dates as dates: a dependency of vLLM makes the shared one read text."""
+    """PyYAML's safe loader; a dependency of vLLM changes the shared one to read dates as text."""
 
     yaml_constructors: ClassVar = {
         **yaml.SafeLoader.yaml_constructors,
