@@ -133,7 +133,7 @@ class OpenAIEngine:
                 if await self._is_over(failure, trial):
                     if isinstance(failure, Refused):
                         return self._rejected(key, failure)
-                    raise Unanswered(f"no answer in {trial.tries} tries; the last error: {failure}") from None
+                    raise Unanswered(f"no answer (attempts: {trial.tries}); the last error: {failure}") from None
                 pause = own_pause(trial.tries)
                 if isinstance(failure, Busy):
                     pause = min(pause / 4, BUSY_PAUSE)  # short, because the pace limits the rate
@@ -269,7 +269,7 @@ class OpenAIEngine:
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
             )
-        duration = f"for {self._pace.down:,.0f} seconds and {trial.tries} tries of one request"
+        duration = f"for {self._pace.down:,.0f} seconds ({trial.tries} attempts at one request)"
         if isinstance(failure, Busy):
             return Unreachable(
                 f"{self._name} is up but overloaded; it answered nothing {duration}. The last error: "
@@ -279,7 +279,7 @@ class OpenAIEngine:
         if isinstance(failure, Faulty) and not isinstance(failure, Lost):
             return Unreachable(
                 f"{self._name} is up but returns no chat completion, not even to a minimal request. The last "
-                f"error in {trial.tries} tries: {failure}. Check the recipe's base_url, which often ends in "
+                f"error (attempts: {trial.tries}): {failure}. Check the recipe's base_url, which often ends in "
                 f"/v1, and the model's options. {AGAIN}"
             )
         return Unreachable(
