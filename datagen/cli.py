@@ -38,6 +38,9 @@ def run(
     retry_errors: Annotated[
         bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
     ] = False,
+    rebuild: Annotated[
+        bool, typer.Option(help="Make every stage, even where an earlier run has made the same")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
@@ -54,7 +57,7 @@ def run(
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
     with Console() as console:
-        finished = run_recipe(loaded, folder, console, fresh, retry_errors)
+        finished = run_recipe(loaded, folder, console, fresh, retry_errors, rebuild)
     console.summarize(finished)
 
 

@@ -22,6 +22,7 @@ A stage is found by name through the entry point group ``datagen.stages``, or in
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -87,7 +88,8 @@ class SourceStage:
     Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
 
     `check`, where given, is shown the sums of the outcomes' figures before the stage is complete, and raises
-    `UserError` when the run cannot go on with them.
+    `UserError` when the run cannot go on with them. `digest`, where given, hashes the content of everything
+    that would be read; a stage without it is made again by every run.
     """
 
     name: str
@@ -99,6 +101,7 @@ class SourceStage:
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
     check: Callable[[Mapping[str, int], Any, Context], None] | None = None
+    digest: Callable[[Any, Context], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,9 @@ class WholeStage:
     Decides with all partitions in view; `run` yields one outcome per partition, in order.
 
     Where `apply` is given, `run` yields instead what `apply` must know of each partition, and all workers
-    apply it.
+    apply it. `digest` hashes what the result depends on besides the recipe, the files named in it and the
+    tables of the run. `take_over` is called when the stage of an earlier run, whose folder it is given, is
+    taken over: it brings along what the stage wrote outside its own folder.
     """
 
     name: str
@@ -154,6 +159,8 @@ class WholeStage:
     options: type[Options] = Options
     kinds: tuple[str, ...] = ()
     apply: Callable[[pa.Table, Any, Any, Context], Outcome] | None = None
+    digest: Callable[[Any, Context], str] | None = None
+    take_over: Callable[[Path, Any, Context], None] | None = None
 
 
 Stage = SourceStage | MapStage | ModelStage | WholeStage

@@ -160,6 +160,8 @@ def _line(record: dict[str, Any], resumed: bool) -> str:
         text += f"  {dropped:,} dropped"
     if requests := record.get("requests"):
         text += f"  {requests['completions']:,} new answers, {requests['reused']:,} had before"
+    if taken := record.get("taken_over"):
+        return f"{text}  [dim]unchanged since {escape(taken)}[/]"
     return text + ("  [dim](done before)[/]" if resumed else f"  [dim]{record['seconds']:.1f} s[/]")
 
 
