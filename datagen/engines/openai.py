@@ -154,11 +154,11 @@ class OpenAIEngine:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
             if isinstance(failure, Faulty) and self._pace.away:  # or are these the only requests left?
-                await self._check()
+                await self.check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True
-        verdict = await self._check()
+        verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # it is there, and reads what it is sent
             return True
         proven = self._pace.answered_at > -math.inf
@@ -172,14 +172,14 @@ class OpenAIEngine:
         self._rejections += 1
         if self._pace.answered_at > -math.inf or self._rejections != ALL_REJECTED:
             return
-        if isinstance(verdict := await self._check(), Rejected):
+        if isinstance(verdict := await self.check(), Rejected):
             raise Unreachable(
                 f"{self._name} rejected all of the first {self._rejections} requests; the last time: "
                 f"{failure}. It rejects the plainest one too: {verdict}. The model's options in the recipe "
                 f"set what it is sent, and with null leave it out. {AGAIN}"
             )
 
-    async def _check(self) -> Failure | None:
+    async def check(self) -> Failure | None:
         """Ask the server what any model can answer. Returns how it fails on that too."""
         asked = time.monotonic()
         async with self._checking:

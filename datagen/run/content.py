@@ -113,7 +113,7 @@ def _named(text: str, folder: Path) -> list[Path]:
         path = folder / Path(text).expanduser()
         if path.exists():
             return [path]
-        names = glob.glob(text, root_dir=folder, recursive=True) if glob.has_magic(text) else []
+        names = glob.glob(text, root_dir=folder, recursive=True) if glob.has_magic(text) else []  # noqa: PTH207
     except (OSError, RuntimeError, re.error):  # a name that is too long, a home that is not known
         return []
     return [folder / name for name in sorted(names)]
@@ -136,7 +136,7 @@ def _contents(root: Path, files: list[Path]) -> list[str]:
 
 
 def _walk(root: Path, links: bool = False) -> list[Path]:
-    """List the files of a folder, hidden ones and caches left out; links to folders are followed if wanted."""
+    """List the files of a folder, without hidden ones and caches; links to folders only if wanted."""
     found: list[Path] = []
     for folder, inner, names in os.walk(root, followlinks=links):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
