@@ -32,7 +32,8 @@ SHOWN = 3  # differences told of a damaged stage
 
 log = logging.getLogger(__name__)
 
-WITHHELD = "withheld"  # how the state of a run begins that came to its end and is not released
+# How the state of a run begins that came to its end and is not released, or is not any more.
+WITHHELD, WITHDRAWN = "withheld", "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing to continue: it is finished, or withheld."""
+        """Whether there is nothing to continue: it is finished, withheld or withdrawn."""
         state: str = self.manifest["state"]
-        return self.finished or state.startswith(WITHHELD)
+        return self.finished or state.startswith((WITHHELD, WITHDRAWN))
 
     @property
     def completions(self) -> Completions:
@@ -229,12 +230,17 @@ def finish(run: Run, home: Path) -> Run:
     _check_latest(home)
     manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
     write_json(manifest, run.folder / MANIFEST)
+    point_latest(home, run)
+    return Run(run.folder, manifest)
+
+
+def point_latest(home: Path, run: Run) -> None:
+    """Point ``latest`` at a run."""
     beside = home / f"{UNFINISHED}latest"
     beside.unlink(missing_ok=True)
     beside.symlink_to(run.folder.name)
     beside.replace(home / "latest")
     sync(home)
-    return Run(run.folder, manifest)
 
 
 def _check_latest(home: Path) -> None:
@@ -253,7 +259,7 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
     # Not what it may cost, nor where it is done.
     what = recipe.model_dump_json(
-        exclude={"budget": True, "min_rows": True, "cluster": {"address", "workers"}}
+        exclude={"budget": True, "min_rows": True, "gates": True, "cluster": {"address", "workers"}}
     )
     said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)

@@ -26,6 +26,7 @@ from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.sections import OpenAIModel
 from datagen.recipe.wiring import tables_before, wire
+from datagen.report.changes import write_changes
 from datagen.report.html import write_report
 from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
@@ -115,8 +116,11 @@ def run(
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
             records[name] = folder.complete_stage(job.folder, complete, record, workers.each)
             watcher.end(records[name], resumed=False)
+        changed = release.changes(running, home)
+        if changed is not None:
+            write_changes(changed, running.folder)
         write_report(running)
-        if objection := release.objection(running, home):
+        if objection := release.objection(running, home, changed):
             folder.withhold(running, objection)
             raise UserError(
                 f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
