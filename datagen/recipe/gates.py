@@ -12,15 +12,8 @@ from datagen.schema import KINDS
 WRITTEN = re.compile(
     r"\s*(?P<name>[A-Za-z_][\w./ -]*?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>-?[\d.]+)\s*(?P<percent>%?)\s*"
 )
-SIMPLE = (
-    "kept",
-    "added",
-    "changed",
-    "retired",
-    "rows",
-    "documents",
-    *(f"rows.{name}" for name in KINDS.values()),
-)
+SHARES = ("kept", "added", "changed", "retired", "rows", "documents")
+SIMPLE = (*SHARES, *(f"rows.{product}" for product in KINDS.values()))
 FAMILIES = ("score.", "length.", "yield.", "share.")
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 

@@ -28,10 +28,15 @@ def summary(found: Comparison) -> dict[str, Any]:
 
 def write_changes(found: Comparison, folder: Path) -> None:
     """Write ``changes.json``, the comparison, and ``changes.jsonl``, every row that is not in both runs."""
-    with whole_file(folder / LIST) as beside, beside.open("w", encoding="utf-8") as file:
+    write_rows(found, folder / LIST)
+    write_json(summary(found), folder / SUMMARY)
+
+
+def write_rows(found: Comparison, path: Path) -> None:
+    """Write every row that is not in both runs, an object a line."""
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
         for change in found.changes:
             file.write(json.dumps(asdict(change), ensure_ascii=False) + "\n")
-    write_json(summary(found), folder / SUMMARY)
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:

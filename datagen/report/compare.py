@@ -134,7 +134,7 @@ def compare(old: Run, new: Run) -> Comparison:
     found = Comparison(
         old.folder.name,
         new.folder.name,
-        {name: 0 for name in (ADDED, EDITED, REMOVED, UNCHANGED)} | dict(Counter(documents.values())),
+        dict.fromkeys((ADDED, EDITED, REMOVED, UNCHANGED), 0) | dict(Counter(documents.values())),
         _products(before, after, changes),
         changes,
     )

@@ -1,4 +1,4 @@
-"""Whether a run that came to its end may become the latest release, and how it differs from the one before."""
+"""Whether a complete run may become the latest release, and how it differs from the one before."""
 
 import logging
 from pathlib import Path
