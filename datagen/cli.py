@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,9 @@ def run(
     rebuild: Annotated[
         bool, typer.Option(help="Make every stage, even where an earlier run has made the same")
     ] = False,
+    check: Annotated[
+        bool, typer.Option(help="Look at models, test sets and labels before the first stage is made")
+    ] = True,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON at the end; all else goes to stderr")
     ] = False,
@@ -55,6 +59,7 @@ def run(
     would come out the same are taken over. Exit status: 0 when the release is made, 2 for what the user can
     fix, 3 when the recipe's budget is spent.
     """
+    from datagen.operate.check import before_work
     from datagen.operate.outcome import outcome_of
     from datagen.recipe.model import load_recipe
     from datagen.report.console import Console
@@ -63,8 +68,9 @@ def run(
     loaded = load_recipe(recipe, overrides_of(set_ or []))
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}", err=json_)
+    look = partial(before_work, loaded) if check else lambda run: None
     with Console(to_stderr=json_) as console:
-        finished = run_recipe(loaded, folder, console, fresh, retry_errors, rebuild)
+        finished = run_recipe(loaded, folder, console, fresh, retry_errors, rebuild, look)
     console.summarize(finished)
     if json_:
         emit(outcome_of(finished))

@@ -5,6 +5,7 @@ Each model is asked for one token or its folder is opened; test sets, labels, co
 memory are looked at. No engine and no cluster is started.
 """
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 
 from datagen.cluster import hardware
 from datagen.engines.identity import identify
-from datagen.engines.reach import ask_one_token
+from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.sections import Model, OpenAIModel, VllmModel
 from datagen.report.findings import Finding
 from datagen.run.folder import Run, earlier_runs
 from datagen.stage import Context, ModelStage, Options, SourceStage
@@ -27,7 +28,10 @@ GIB, MB = 2**30, 1e6
 GROWTH = 12  # bytes of a run's folder to a byte of its corpus, where no run says better
 COPIES = 40  # bytes of a worker's memory to a byte of its partition
 WORKER_BYTES = 0.4 * GIB  # of a worker before it reads anything
+WAIT_SECONDS = 60.0  # for a server before a run that has no answers yet
 ENGINE_BYTES = 4 * GIB  # of vLLM with a small model on the CPU
+
+log = logging.getLogger(__name__)
 
 
 def check(recipe: Recipe, outputs: Path) -> list[Finding]:
@@ -53,6 +57,53 @@ def check(recipe: Recipe, outputs: Path) -> list[Finding]:
             findings.append(finding)
             size += read
     return [*findings, *_models(recipe), *_files(recipe), *_room(recipe, home, runs, size)]
+
+
+def before_work(recipe: Recipe, run: Run) -> None:
+    """
+    Look at what would stop a run later, without asking a model anything.
+
+    A model that cannot be asked stops a run that has no answers yet. One that has may need no more of them,
+    so that a warning does.
+
+    Raises
+    ------
+    UserError
+        When the run could not come to its end.
+    """
+    answered = bool(run.completions.segments())
+    wrong = [finding for finding in _files(recipe) if finding.ok is False]
+    for role, model in _asked(recipe).items():
+        try:
+            _reach(model, 0 if answered else min(model.patience, WAIT_SECONDS))
+        except UserError as error:
+            if answered:
+                log.warning(f"models.{role}: {error}. The run goes on with the answers that it has")
+            else:
+                wrong.append(Finding(f"models.{role}", str(error), False))
+    if wrong:
+        raise UserError(
+            "\n".join(f"{finding.what}: {finding.found}" for finding in wrong)
+            + "\nNothing was begun. With --no-check the run begins all the same"
+        )
+
+
+def _reach(model: Model, seconds: float) -> None:
+    if not isinstance(model, OpenAIModel):
+        ask_one_token(model)
+    elif why := wait_for_server(model, seconds):
+        raise UserError(why)
+
+
+def _asked(recipe: Recipe) -> dict[str, Model]:
+    """Give the models that stages ask, each under the first role that it plays."""
+    found: dict[str, Model] = {}
+    for _, stage, _ in recipe.line():
+        if isinstance(stage, ModelStage):
+            model = recipe.models.role(stage.role)
+            if model not in found.values():
+                found[stage.role] = model
+    return found
 
 
 def _attempt(what: str, look: Callable[[], str]) -> Finding:
@@ -95,19 +146,14 @@ def _corpus(name: str, stage: SourceStage, options: Options, context: Context) -
 
 def _models(recipe: Recipe) -> Iterator[Finding]:
     """Ask each model that a stage asks."""
-    asked = dict.fromkeys(stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage))
-    roles: dict[str, list[str]] = {}  # the same model may play several
-    for role in asked:
-        roles.setdefault(repr(recipe.models.role(role)), []).append(role)
-    for names in roles.values():
-        model = recipe.models.role(names[0])
+    for role, model in _asked(recipe).items():
 
-        def ask(model: Any = model) -> str:
+        def ask(model: Model = model) -> str:
             found = ask_one_token(model)
             identify(model)
             return found
 
-        yield _attempt(f"model ({', '.join(names)})", ask)
+        yield _attempt(f"model ({role})", ask)
 
 
 def _files(recipe: Recipe) -> Iterator[Finding]:

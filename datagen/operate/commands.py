@@ -53,6 +53,42 @@ def check(recipe: RecipePath, outputs: Outputs = None, set_: Settings = None, js
 
 
 @app.command()
+def plan(
+    recipe: RecipePath,
+    pilot: Annotated[
+        int, typer.Option(min=0, help="Run the recipe on so many passages first; the run uses its answers")
+    ] = 0,
+    price: Annotated[str, typer.Option(help="Of a million tokens read / written, such as 0.15/0.60")] = "",
+    hourly: Annotated[float, typer.Option(min=0, help="Price of an hour of the engine")] = 0.0,
+    stated: Annotated[str, typer.Option(help="Date of the price; left out: today")] = "",
+    outputs: Outputs = None,
+    set_: Settings = None,
+    json_: AsJson = False,
+) -> None:
+    """
+    Say what a run would take and give: requests, tokens, hours, cost, and the rows of each product.
+
+    It goes by a pilot, else by the newest run. The report of the run compares the plan with what came.
+    """
+    from datagen.operate.estimates import read_price
+    from datagen.operate.pilot import run_pilot
+    from datagen.operate.plan import plan as estimate
+    from datagen.report.console import Console
+    from datagen.report.plan import show
+
+    loaded, folder = _load(recipe, outputs, set_)
+    given = read_price(price, hourly, stated)
+    if pilot:
+        with Console(to_stderr=json_) as console:
+            run_pilot(loaded, folder, pilot, console)
+    found = estimate(loaded, folder, given)
+    if json_:
+        emit(found.as_json())
+    else:
+        show(found.as_json())
+
+
+@app.command()
 def diff(
     old: Annotated[Path, typer.Argument(help="The folder of a run")],
     new: Annotated[Path, typer.Argument(help="The folder of a later run, such as outputs/<recipe>/latest")],

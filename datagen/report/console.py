@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from datagen.report import planned
 from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
@@ -119,6 +120,8 @@ class Console:
             self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
         if said := read_summary(run.folder):
             self._out.print(headline(said), markup=False, soft_wrap=True)
+        for line in planned.lines(said) if (said := planned.read_outcome(run.folder)) else []:
+            self._out.print(line, markup=False, soft_wrap=True)
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)

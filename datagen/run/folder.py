@@ -30,6 +30,8 @@ MANIFEST = "manifest.json"
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
 SHOWN = 3  # differences told of a damaged stage
 
+PILOT = ".pilot"  # behind the name of a recipe: the folder of its pilots
+
 log = logging.getLogger(__name__)
 
 # How the state of a run begins that came to its end and is not released, or is not any more.
@@ -132,6 +134,13 @@ def earlier_runs(home: Path) -> list[Run]:
     return sorted(found.values(), key=lambda run: run.order)
 
 
+def related_runs(home: Path) -> list[Run]:
+    """List the runs whose answers and stages a run may take over: those of the recipe, and its pilots."""
+    name = home.name.removesuffix(PILOT) if home.name.endswith(PILOT) else f"{home.name}{PILOT}"
+    other = home.with_name(name)
+    return [*(earlier_runs(other) if other.is_dir() else []), *earlier_runs(home)]
+
+
 def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool = False) -> Run:
     """
     Continue the newest run when it is unfinished and says the same; else make a new folder.
@@ -146,10 +155,11 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
         again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
         run = Run(runs[-1].folder, runs[-1].manifest | again)
     else:
-        run = Run(_new_folder(home), _manifest(recipe, models, print_, runs))
-        taken = set(_inherited(runs))
+        related = related_runs(home)
+        run = Run(_new_folder(home), _manifest(recipe, models, print_, related))
+        taken = set(_inherited(related))
         # Before there is a manifest: what counts as a run has all that was paid for until then.
-        for earlier in runs:
+        for earlier in related:
             if earlier.id not in taken:
                 run.completions.inherit(earlier.completions)
         run.manifest["folder"] = run.folder.name

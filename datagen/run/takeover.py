@@ -23,9 +23,10 @@ from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import BUILT_IN, installed_stages
 from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.wiring import tables_before, wire
 from datagen.request import Identity, Usage
 from datagen.run.content import code, named_content, own_code
-from datagen.run.folder import Run
+from datagen.run.folder import Run, related_runs
 from datagen.schema import content_id
 from datagen.stage import Context, MapStage, ModelStage, Options, SourceStage, Stage
 from datagen.store.completions import link
@@ -33,6 +34,7 @@ from datagen.store.digests import Each, differences, is_sealed, sealed
 from datagen.store.parquet import PARTS, RECORD, UNFINISHED, Damaged, finish_folder, write_json
 
 Record = dict[str, Any]
+LAST = "~"  # sorts behind the names of runs
 SEES_TABLES = {stage.import_string for stage in BUILT_IN if not stage.sees_run}
 
 
@@ -59,6 +61,67 @@ class Step:
     before: Sequence[Record]
 
 
+def step_of(
+    recipe: Recipe,
+    name: str,
+    run_folder: Path,
+    models: Mapping[str, Identity],
+    records: Mapping[str, Record],
+) -> Step:
+    """
+    Describe a stage that is due.
+
+    Parameters
+    ----------
+    recipe, name
+        The recipe, and the stage's name in it.
+    run_folder
+        The folder of the run that it is due in.
+    models
+        Role -> model.
+    records
+        Stage -> record of the stages before it.
+    """
+    stage, options = recipe.step(name)
+    steps = [(other, known.takes, known.gives) for other, known, _ in recipe.line()]
+    there = {
+        kind: [run_folder / "stages" / other for other in names]
+        for kind, names in tables_before(steps)[name].items()
+    }
+    context = replace(recipe.context(name, run_folder), tables=there)
+    if isinstance(stage, ModelStage):
+        context = replace(context, model=models[stage.role])
+    reads = [records[source] for source in wire(steps)[name]]
+    return Step(name, stage, options, context, reads, list(records.values()))
+
+
+def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[str, str]:
+    """
+    Tell of each stage from which run it would be taken over.
+
+    Returns
+    -------
+    Stage -> name of the run; "" where it would be made again. Behind such a stage nothing is certain: what
+    reads its table is taken over after all when the table comes out the same.
+    """
+    earlier = related_runs(home)[::-1] if home.is_dir() else []
+    found: dict[str, str] = {}
+    records: dict[str, Record] = {}
+    sure = True
+    for name in recipe.stages:
+        run, record = None, {}
+        if sure:
+            step = step_of(recipe, name, home / LAST, models, records)
+            key = key_of(step, recipe, models)
+            candidates = ((run, _record(run, name)) for run in earlier if key)
+            matching = (pair for pair in candidates if pair[1].get("key") == key)
+            run, record = next(((r, s) for r, s in matching if _answered(s, step, False)), (None, {}))
+        found[name] = run.folder.name if run else ""
+        sure = sure and run is not None
+        records[name] = record
+    return found
+
+
 def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
     """Hash what the result of a stage depends on; "" when that cannot be told."""
     stage, options, context = step.stage, step.options.model_dump(mode="json"), step.context
@@ -81,7 +144,7 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
     if place not in SEES_TABLES and not isinstance(stage, SourceStage):
         parts += [recipe.model_dump_json(exclude={"budget", "min_rows", "gates", "cluster", "models"})]
         parts += [_json({role: asdict(who) for role, who in models.items()})]
-        parts += [_json([record["stage"], record["files"]]) for record in step.before]
+        parts += [_json([record["stage"], record.get("files")]) for record in step.before]
     if not isinstance(stage, ModelStage | MapStage | SourceStage) and stage.digest is not None:
         parts.append(stage.digest(step.options, context))
     return content_id(*parts)
@@ -172,7 +235,7 @@ def _tables(record: Record) -> list[list[str]]:
     """List the partitions of a stage's table with their digests."""
     return sorted(
         [name, digest]
-        for name, digest in record["files"].items()
+        for name, digest in record.get("files", {}).items()
         if "/" not in name and PurePath(name).match(PARTS)
     )
 
