@@ -48,6 +48,9 @@ def run(
     check: Annotated[
         bool, typer.Option(help="Look at models, test sets and labels before the first stage is made")
     ] = True,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write figures for Prometheus to this file while the run is on")
+    ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON at the end; all else goes to stderr")
     ] = False,
@@ -60,6 +63,7 @@ def run(
     fix, 3 when the recipe's budget is spent.
     """
     from datagen.operate.check import before_work
+    from datagen.operate.metrics import watching
     from datagen.operate.outcome import outcome_of
     from datagen.recipe.model import load_recipe
     from datagen.report.console import Console
@@ -69,8 +73,8 @@ def run(
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}", err=json_)
     look = partial(before_work, loaded) if check else lambda run: None
-    with Console(to_stderr=json_) as console:
-        finished = run_recipe(loaded, folder, console, fresh, retry_errors, rebuild, look)
+    with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+        finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
     console.summarize(finished)
     if json_:
         emit(outcome_of(finished))
