@@ -99,7 +99,8 @@ BUILT_IN = (
 DEFAULT_PIPELINE = tuple(stage.name for stage in BUILT_IN if stage.default)
 
 
-def installed_stages() -> dict[str, str]:
+@cache
+def installed_stages() -> Mapping[str, str]:
     """Map stage names to import strings: built-in stages in pipeline order, then others by name."""
     built_in = {stage.name: stage.import_string for stage in BUILT_IN}
     others = {entry.name: entry.value for entry in entry_points(group=GROUP)}

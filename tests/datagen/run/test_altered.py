@@ -30,7 +30,7 @@ def begun(tmp_path, home):
 
     def start():
         with told():
-            return begin(recipe, home, identities(recipe))
+            return begin(recipe, home, identities(recipe.models))
 
     run = start()
     journal = Journal(run.folder / "completions", "asking")
