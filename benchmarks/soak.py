@@ -180,18 +180,20 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
     store = Completions(folder, here)
     store.settle()
     found = store.find(list(requests))
-    became = Counter[str]()
+    became, took_message = Counter[str](), 0
     for key, request in requests.items():
         kind = kind_of(request.row)
         became[kind] += 1
         assert stored[key] + (key in failed) == 1, f"{request.row} came {stored[key]} times"
         if kind == "poison":
-            assert "this prompt kills me" in failed[key]
+            assert failed[key]  # of the last attempt, which may be a timeout
+            took_message += "this prompt kills me" in failed[key]
         elif kind == "rejected":
             assert found[key].finish == "error" and "context length" in found[key].error
         else:
             assert found[key].text == f"answer to {request.row}", found[key]
             assert server.given[request.row] > 0
+    assert took_message >= became["poison"] / 2
     missing = store.missing(pa.array(list(requests)))
     assert pc.sum(missing).as_py() == len(failed), "what failed is asked again, and nothing else"
     repeated = sum(server.given.values()) - became["answered"] - server.given["Say yes."]

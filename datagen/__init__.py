@@ -1,3 +1,3 @@
-"""Turn an organisation's documents into data its language model can be fine-tuned on."""
+"""Turn an organisation's documents into fine-tuning data for language models."""
 
 __version__ = "0.2.0"

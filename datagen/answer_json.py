@@ -1,4 +1,4 @@
-"""Where models put the JSON that they are asked for, when nothing holds them to JSON alone."""
+"""Extract JSON from completions that were not decoded under a schema."""
 
 import json
 import re
@@ -9,15 +9,15 @@ FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
 
 def json_parts(text: str) -> Iterator[str]:
     """
-    Find what of a text may be its JSON: all of it, the one code fence that holds JSON, or its one object.
+    Yield the candidates for a text's JSON: the whole text, its only JSON code fence, or its only object.
 
-    Each is valid JSON; whether it is what was asked for is the reader's to say. Where there are several, none
-    is taken, since nothing says which is the answer.
+    Each candidate is valid JSON; the caller checks it against the schema. If there are several fences or
+    objects, none is yielded, because it is ambiguous which one is the answer.
     """
     whole = text.strip()
     if _valid(whole):
         yield whole
-    fenced = [block for block in (found.strip() for found in FENCE.findall(text)) if _valid(block)]
+    fenced = [block for block in (match.strip() for match in FENCE.findall(text)) if _valid(block)]
     if len(fenced) == 1:
         yield fenced[0]
     if not fenced and (only := _only_object(whole)):
@@ -35,7 +35,7 @@ def _valid(text: str) -> bool:
 
 
 def _only_object(text: str) -> str:
-    """Find the object that begins at the first brace, if no brace opens after it; else the empty text."""
+    """Return the object that begins at the first brace, or "" if another brace opens after it."""
     start = text.find("{")
     try:
         _, end = json.JSONDecoder().raw_decode(text, start) if start >= 0 else ({}, 0)

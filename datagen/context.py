@@ -1,4 +1,4 @@
-"""What a stage may know besides its rows and its options."""
+"""The context that a stage runs in, besides its rows and its options."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,51 +12,51 @@ from datagen.store.parquet import UNFINISHED, write_json
 
 
 def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Call a function for each item, here and now."""
+    """Call a function for each item sequentially in this process."""
     return [function(item) for item in items]
 
 
 NOBODY = Identity("", "")
-NOTICES = "notices.json"  # beside a stage's table: lines that a user must know
+NOTICES = "notices.json"  # next to a stage's table: lines to show the user
 
 
 @dataclass(frozen=True)
 class Context:
     """
-    What a stage may know besides its rows and its options.
+    The context that a stage runs in.
 
     Parameters
     ----------
     stage
         The stage's name in the recipe.
     seed
-        The recipe's seed; every draw depends on it.
+        The recipe's seed, part of every random choice.
     folder
-        The recipe's folder, which relative paths in options start from.
+        The recipe's folder: the base of relative paths in options.
     run_folder
         The run's folder.
     prompts
-        The recipe's own prompts, which come before the built-in ones; None where it has none.
+        The recipe's own prompts, which override built-in prompts of the same name; None if it has none.
     lists
-        The lists that add to the rules of languages: files in ``prompts/languages/lists/``.
+        Word lists that extend the language rules: files in ``prompts/languages/lists/``.
     model
-        The model that the stage asks; one without a name where it asks none.
+        The model that the stage sends requests to; `NOBODY` if it sends none.
     models
-        The models of all roles; `models.role("target")` is the one that the data is for.
+        The models of all roles; `models.role("target")` is the model that the data will train.
     output
-        The stage's own folder while it is made. What a whole stage writes there is kept with its table.
+        The stage's unfinished output folder. Files that a whole stage writes there are kept with its table.
     each
-        Calls a function for each item, for a whole stage on all ordinary workers, and lists the results in
-        order. Function, items and results travel: large things go through files in `scratch`.
+        Calls a function for each item (in a whole stage: on all CPU workers) and returns the results in
+        order. Function, items and results are pickled; pass large data through files in `scratch`.
     tables
-        Kind of table -> the folders that hold the rows of that kind when the stage begins, whichever kind
-        it takes itself.
+        Kind of table -> folders that hold the rows of that kind when the stage starts. All kinds, not only
+        the one that the stage takes.
     corpus
-        What a source stage reads.
+        Sources that a source stage reads.
     partition_bytes
-        Text in a partition that a source stage writes, about.
+        Target size of the text in a partition that a source stage writes, in bytes.
     recipe
-        The recipe as in ``manifest.json``, to document a run with.
+        The recipe as in ``manifest.json``, for documentation of the run.
     """
 
     stage: str
@@ -76,14 +76,14 @@ class Context:
 
     @property
     def scratch(self) -> Path:
-        """Where a whole stage puts what is too large to hold; gone when the stage is complete."""
+        """Folder for temporary files of a whole stage; deleted when the stage is complete."""
         return self.output / f"{UNFINISHED}scratch"
 
     def notice(self, lines: Iterable[str]) -> None:
-        """Say what a user must know: the console, the report and the card show it. For whole stages."""
+        """Show lines to the user in the console, the report and the dataset card. For whole stages."""
         if notices := list(lines):
             write_json(notices, self.output / NOTICES)
 
     def prompt(self, name: str) -> Prompt:
-        """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""
+        """Load a prompt by its path in ``prompts/`` without extension; the recipe's own take precedence."""
         return load(name, self.prompts)

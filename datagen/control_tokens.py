@@ -1,18 +1,18 @@
 """
-Chat control tokens: the strings that a tokenizer reads as the end of a turn, a role or a tool call.
+Chat control tokens: strings that a tokenizer reads as the end of a turn, a role or a tool call.
 
-A document that holds one could end its turn and speak as the system, and a row that holds one trains a
-model to do so. They are broken up in whatever a prompt inserts (`defuse`), and no row that holds one is
-handed over. `FAMILIES` covers the chat templates in common use; `datagen.engines.special_tokens` adds those
-of a model's own tokenizer.
+A document that contains one could end its turn and pose as the system; a training row that contains one
+teaches a model to do the same. `defuse` breaks them up in every value that a prompt inserts, and the hand-off
+drops rows that contain one. `FAMILIES` covers common chat templates; `datagen.engines.special_tokens` adds
+the tokens of a model's own tokenizer.
 """
 
 import re
 from functools import cache
 from typing import Any
 
-# Family -> pattern, in the syntax that `re` and RE2 share. Tokens that are also everyday text, such as
-# Mistral's [ARGS] and [PREFIX], are left to the tokenizers of models that have them.
+# Family -> pattern, in the syntax that `re` and RE2 share. Tokens that also occur in ordinary text, such as
+# Mistral's [ARGS] and [PREFIX], are matched only for models whose tokenizer declares them.
 FAMILIES = {
     # ChatML, Llama 3 and 4, Phi, Qwen, GLM, Kimi, Granite, Cohere, Harmony: <|im_end|>, <|start|>; and
     # DeepSeek and Hunyuan, whose bars are full-width.
@@ -38,7 +38,7 @@ BREAK = "\u2060"  # a word joiner: no width, no meaning
 
 @cache
 def control_tokens(own: frozenset[str] = frozenset()) -> re.Pattern[str]:
-    """Compile the pattern of all control tokens: the common ones, and a model's `own`, longest first."""
+    """Compile the pattern of all control tokens: a model's `own`, longest first, then the common ones."""
     literal = [re.escape(token) for token in sorted(own, key=lambda token: (-len(token), token))]
     return re.compile("|".join([*literal, COMMON]))
 
@@ -50,16 +50,16 @@ def break_up(text: str, own: frozenset[str] = frozenset()) -> str:
     """
     Break up the control tokens in a text, so that a tokenizer reads them as text.
 
-    A word joiner (U+2060) after the first character keeps them readable.
+    Inserts a word joiner (U+2060) after the first character, which leaves the text readable.
     """
     return control_tokens(own).sub(_broken, text)
 
 
 def defuse(value: Any) -> Any:
     """
-    Break up control tokens and the fences of prompts in a value that a prompt inserts.
+    Break up control tokens and prompt fences in an inserted value.
 
-    So a document can neither end its fence nor its turn.
+    A document can then end neither its fence nor its turn.
     """
     return FENCES.sub(_broken, break_up(value)) if isinstance(value, str) else value
 

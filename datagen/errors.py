@@ -1,13 +1,13 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 
 class UserError(Exception):
     """
-    Something in the user's hands is wrong.
+    An error in the recipe, a file, the environment or anything else that the user controls.
 
-    The message says what, where and what to do; the command line prints it without a traceback.
+    The message states what is wrong, where, and what to do. The command line prints it without a traceback.
     """
 
 
 class BudgetSpent(Exception):
-    """The run has spent its budget; the message says what, where it stopped, and how it goes on."""
+    """The run has used up its budget; the message states which, where it stopped, and how to resume."""

@@ -1,4 +1,4 @@
-"""What a stage makes of a partition: rows kept and rows dropped, each with its reason and its lineage."""
+"""The outcome of a stage for a partition: rows kept and rows dropped, with reason and lineage."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def _strings(column: Column) -> pa.Array | pa.ChunkedArray:
 @dataclass(frozen=True)
 class Outcome:
     """
-    What a stage did with a partition.
+    The outcome of a stage for a partition.
 
     Parameters
     ----------
     kept
-        The rows that go on.
+        Rows that the next stage gets.
     dropped
-        The rows that do not: columns of `kept`, and ``reason`` and ``detail``.
+        Dropped rows: the columns of `kept` plus ``reason`` and ``detail``.
     figures
-        What else the stage counted in the partition. The sums over all stand in its ``stage.json``.
+        Other counts for the partition. ``stage.json`` holds their sums over all partitions.
     """
 
     kept: pa.Table
@@ -53,9 +53,9 @@ class Outcome:
         rows
             The partition.
         reasons
-            One a row; null for a row that goes on.
+            One per row; null keeps the row.
         details
-            What was seen in each row; null where there is nothing to say.
+            Details of the reason, one per row; may be null.
         """
         reason = _strings(reasons)
         detail = pa.nulls(len(rows), pa.string()) if details is None else _strings(details)
@@ -64,7 +64,7 @@ class Outcome:
 
     @classmethod
     def joined(cls, parts: Sequence[Outcome]) -> Outcome:
-        """Put the outcomes of parts of a partition together."""
+        """Concatenate the outcomes of parts of a partition."""
         return cls(
             *(pa.concat_tables([getattr(part, side) for part in parts]) for side in ("kept", "dropped"))
         )
@@ -77,16 +77,16 @@ class Outcome:
 
 class Builder:
     """
-    Collects the rows that a stage makes, kept and dropped, with their lineage.
+    Collects the rows that a stage makes, kept or dropped, with their lineage.
 
     Parameters
     ----------
     gives
         Kind of table: a key of `datagen.schema.TABLES`.
     context
-        The running stage.
+        Context of the running stage.
     prompt, prompt_hash
-        Template file behind rows that no model wrote.
+        Template file of rows made without a model, and its hash.
     """
 
     def __init__(self, gives: str, context: Context, prompt: str = "", prompt_hash: str = "") -> None:
@@ -105,18 +105,18 @@ class Builder:
         others: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """
-        Add a row, or drop it as ``repeated`` when an equal one was made from the same parent.
+        Add a row, or drop it as ``repeated`` if an equal row was made from the same parent.
 
         Parameters
         ----------
         row
-            Its fields. Without ``id``, an example gets the hash of its content.
+            Fields of the row. An example without ``id`` gets the hash of its content.
         parent
             The row it was made from: a document, a passage or an example.
         answers
-            The answers that it was read from; the first one's prompt is its prompt.
+            The answers it was parsed from; its lineage names the prompt of the first.
         others
-            Further rows it was made from, where there are several.
+            Other rows it was made from.
         """
         full = self._with_lineage(row, parent, answers, others)
         if full["id"] in self._seen:
@@ -133,12 +133,12 @@ class Builder:
         *answers: Answer,
         others: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Add a row that does not go on, with as many of its fields as were made."""
+        """Add a dropped row; fields that were not made yet may be missing."""
         full = self._with_lineage(row, parent, answers, others)
         self._dropped.append(full | {"reason": why.reason, "detail": why.detail})
 
     def outcome(self) -> Outcome:
-        """Hand over what was collected."""
+        """Return the collected rows."""
         dropped = pa.schema([*self._schema, ("reason", pa.string()), ("detail", pa.string())])
         return Outcome(table_of(self._schema, self._kept), table_of(dropped, self._dropped))
 
@@ -153,8 +153,8 @@ class Builder:
         if self._has_lineage:
             full["lineage"] = lineage(parent, self._context.stage, answers, self._prompt)
             for other in others:
-                cost = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
-                full["lineage"]["requests"] = list(dict.fromkeys(cost))
+                keys = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
+                full["lineage"]["requests"] = list(dict.fromkeys(keys))
                 full["lineage"]["parents"].append(other["id"])
             full.setdefault("id", example_id(full))
             full.setdefault("logprob", mean_logprob(answers))
@@ -162,7 +162,7 @@ class Builder:
 
 
 def mean_logprob(answers: Iterable[Answer]) -> float | None:
-    """Average the log probability of every token that the answers hold; None without tokens."""
+    """Average the log probability over all tokens of the answers; None without tokens."""
     tokens = [logprob for answer in answers for logprob in answer.completion.logprobs]
     return sum(tokens) / len(tokens) if tokens else None
 
@@ -171,9 +171,9 @@ def lineage(
     parent: Mapping[str, Any], stage: str, answers: Sequence[Answer], template: tuple[str, str] = ("", "")
 ) -> dict[str, Any]:
     """
-    Trace a row to the span of the document, the prompt, the model and all the requests behind it.
+    Build a row's lineage: document span, prompt, model and all requests that contributed to it.
 
-    A row made from an example inherits what that one cost; without answers of its own, its model too.
+    A row made from an example inherits its requests and, unless it has answers itself, its model.
     """
     known = dict(parent.get("lineage") or {})
     if not known:  # a passage

@@ -1,10 +1,10 @@
 """
-Prompts are files: what is said to a model lives in ``prompts/``, one YAML file a prompt.
+Prompts are YAML files in ``prompts/``, one file per prompt.
 
-A file holds ``system`` and ``user``, two Jinja templates, and what else its stage wants to keep beside
-them. The hash of the file goes into the lineage of every row. What a template inserts is data, never
-instructions: templates put it between fences of ``~~~``, and what could end a fence or a turn of the
-chat is broken up in it (`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
+A file holds two Jinja templates, ``system`` and ``user``, and any other fields that its stage needs. The
+hash of the file is part of the lineage of every row. Inserted values are data, never instructions: templates
+put them between ``~~~`` fences, and strings that could end a fence or a chat turn are broken up
+(`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
 
-# The compiled reader of YAML, ten times as fast, where the package has it.
+# The C loader is ten times as fast, but not every PyYAML build has it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -45,7 +45,7 @@ class Prompt:
         Raises
         ------
         UserError
-            When a template is not one, names a value that is not given, or does what it must not.
+            If a template is invalid, uses an undefined value, or breaks the sandbox's rules.
         """
         messages = []
         for role in ("system", "user"):
@@ -57,12 +57,12 @@ class Prompt:
 
     def checked(self, shape: type[Shape], advice: str) -> Shape:
         """
-        Read the fields as a model of theirs.
+        Validate the fields against a Pydantic model.
 
         Raises
         ------
         UserError
-            Naming the file, the field, and what to do (`advice`), when they are not of that shape.
+            If they are invalid: names the file, the field, and what to do (`advice`).
         """
         try:
             return shape.model_validate(self.fields)
@@ -83,7 +83,7 @@ class Prompt:
         about: str = "",
         **values: Any,
     ) -> Request:
-        """Write the request that asks this prompt about a row; `values` fill the templates."""
+        """Build the request that sends this prompt about a row; `values` fill the templates."""
         return Request(
             row=row,
             messages=self.render(**values),
@@ -100,7 +100,7 @@ class Prompt:
 
 @cache
 def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    return schema.model_json_schema()  # takes longer than all else that is done for a request
+    return schema.model_json_schema()  # the slowest step in building a request
 
 
 @cache
@@ -111,12 +111,12 @@ def _compiled(template: str, where: str) -> Template:
 @cache
 def load(name: str, folder: Path | None = None) -> Prompt:
     """
-    Read a prompt by its path without the ending, from the recipe's own folder or the built-in ones.
+    Read a prompt by its path without extension, from the recipe's own folder or else the built-in prompts.
 
     Raises
     ------
     UserError
-        When neither holds it, or the file is not YAML.
+        If neither contains it, or the file is not YAML.
     """
     path = _find(name, folder)
     if path is None:
@@ -130,7 +130,7 @@ def load(name: str, folder: Path | None = None) -> Prompt:
 
 
 def exists(name: str, folder: Path | None = None) -> bool:
-    """Tell whether there is a prompt of this name, the recipe's own or a built-in one."""
+    """Check whether the recipe's own or the built-in prompts contain this name."""
     return _find(name, folder) is not None
 
 

@@ -1,9 +1,9 @@
 """
-Reasoning models write a chain of thought before their answer; here the two are told apart.
+Separate a reasoning model's chain of thought from its answer.
 
-Servers with a reasoning parser send them apart. Others, and vLLM in process, leave the thought in the text
-between marks of the model's family. Chat templates often open the thought themselves, so its end may come
-without a beginning.
+Servers with a reasoning parser return the two separately. Other servers, and in-process vLLM, leave the
+reasoning in the text between tags that depend on the model family. Chat templates often write the opening
+tag, so the text may contain a closing tag only.
 """
 
 import re
@@ -22,7 +22,7 @@ PAIRS = (
     ("◁think▷", "◁/think▷"),  # Kimi
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
 )
-AROUND = (  # marks that some models put around the answer itself
+AROUND = (  # tags that some models put around the answer
     ("<answer>", "</answer>"),
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
@@ -33,7 +33,7 @@ _TURN = "<|end|><|start|>assistant"  # gpt-oss writes it between the two
 
 
 class Thought(NamedTuple):
-    """Reasoning and answer; `cut` where the text ends within the reasoning."""
+    """Reasoning and answer; `cut` if the text ends within the reasoning."""
 
     reasoning: str
     answer: str
@@ -42,14 +42,14 @@ class Thought(NamedTuple):
 
 def split(text: str, opened: bool = False) -> Thought:
     """
-    Split what a model wrote into its reasoning and its answer.
+    Split a generated text into reasoning and answer.
 
     Parameters
     ----------
     text
-        All that was written.
+        The whole generated text.
     opened
-        Whether the prompt ended within the reasoning, so that the text begins there.
+        Whether the prompt opened the reasoning, so that the text starts within it.
     """
     thoughts: list[str] = []
     at = 0
@@ -62,24 +62,24 @@ def split(text: str, opened: bool = False) -> Thought:
             return Thought(_joined(thoughts), "", True)
         at = close.end()
     if not thoughts:
-        for close in _CLOSE.finditer(text):  # opened by a template that we do not know
+        for close in _CLOSE.finditer(text):  # opened by an unknown chat template
             thoughts, at = [text[: close.start()]], close.end()
     return Thought(_joined(thoughts), _unwrapped(text[at:]) if thoughts else text, False)
 
 
 def begins(text: str) -> bool:
-    """Say whether a text begins with the mark of a reasoning."""
+    """Check whether a text starts with an opening reasoning tag."""
     return _OPEN.match(text) is not None
 
 
 def opens(prompt: str) -> bool:
-    """Say whether a rendered prompt ends within the reasoning."""
+    """Check whether a rendered prompt ends with an opening reasoning tag."""
     end = prompt.rstrip()[-64:].lower()
     return any(end.endswith(open_.lower()) for open_, _ in PAIRS[:-1])
 
 
 def reasoning_only(finish: str, tokens: int) -> str:
-    """Say that a completion has reasoning and no answer."""
+    """Return the error message for a completion that has reasoning but no answer."""
     ended = "was cut off inside its reasoning" if finish == "length" else "ended with its reasoning"
     return (
         f"unanswered: the model {ended} after {tokens} tokens. Give it a larger max_tokens, or set thinking"
@@ -92,7 +92,7 @@ def _joined(thoughts: Iterable[str]) -> str:
 
 
 def _unwrapped(answer: str) -> str:
-    """Take off the marks around the answer."""
+    """Remove the tags around the answer."""
     text = answer.strip().removesuffix("<|return|>")
     for before, after in AROUND:
         if text.startswith(before):

@@ -1,9 +1,9 @@
 """
-What may be shown and stored of text that carries secrets or comes from outside.
+Mask secrets and strip control characters from text before it is shown or stored.
 
-A recipe's address may hold a password, its options a key, and a server's message terminal codes, or the
-key that it was sent. Everything of that kind passes through here before it reaches a manifest, a log, a
-terminal or a completion.
+A URL in a recipe may contain a password, an option an API key, and a server's message terminal codes or
+the key it received. All such text passes through here before it reaches a manifest, a log, a terminal or a
+stored completion.
 """
 
 import re
@@ -20,7 +20,7 @@ SECRET_NAME = re.compile(rf"(?:.*[-_.])?{SECRET}", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
 IN_QUERY = re.compile(rf"([?&;](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
 BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
-UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")  # categories of characters that steer and do not show
+UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")  # Unicode categories of invisible and control characters
 TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
     r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\x9c)"  # strings: window titles, links, the clipboard
@@ -32,9 +32,9 @@ TERMINAL = re.compile(
 
 def printable(text: str, most: int = 500) -> str:
     """
-    Strip what would command a terminal: escape sequences, control and direction characters.
+    Strip escape sequences, control characters and direction marks.
 
-    Runs of white space become one blank, and the text is cut after `most` characters.
+    Collapses white space and truncates the text to `most` characters.
     """
     text = TERMINAL.sub("", text[: 10 * most])
     kept = (" " if unicodedata.category(c) in UNSEEN else c for c in text)
@@ -43,7 +43,7 @@ def printable(text: str, most: int = 500) -> str:
 
 
 def shown(text: str) -> str:
-    """Make a message of several lines fit for a terminal: no commands to it, and no secrets of addresses."""
+    """Make a multi-line message safe for a terminal: no escape sequences, no secrets from URLs."""
     kept = (
         c if c in "\n\t" or unicodedata.category(c) not in UNSEEN else " " for c in TERMINAL.sub("", text)
     )
@@ -51,7 +51,7 @@ def shown(text: str) -> str:
 
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """Mask what an address holds of user, password and keys, and the given secrets wherever they stand."""
+    """Mask user, password and keys in URLs, and every occurrence of the given secrets."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, MASK)
@@ -60,7 +60,7 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def mask_settings(value: Any) -> Any:
-    """Mask secrets in nested settings: every text under a name such as ``api_key``, and in addresses."""
+    """Mask secrets in nested settings: every string under a name such as ``api_key``, and in URLs."""
     if isinstance(value, Mapping):
         return {
             name: MASK
@@ -75,15 +75,15 @@ def mask_settings(value: Any) -> Any:
 
 def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     """
-    Take user and password out of an address.
+    Split a URL into the URL without credentials, and user and password if it has them.
 
     Raises
     ------
     ValueError
-        When it is no address.
+        If it is not a valid URL.
     """
     parts = urlsplit(url)
-    _ = parts.port  # raises where it is no number
+    _ = parts.port  # raises if the port is not a number
     user, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None

@@ -1,10 +1,9 @@
 """
-What is asked of a model and what comes back.
+Requests to a model and their completions.
 
-A request carries everything that determines its answer, and its key is the hash of that: the model
-and its revision, the rendered messages, the sampling parameters, the output schema, the labels to
-choose among, the text to score and the sample number. A completion is stored under the key and never
-asked for again.
+A request carries everything that determines its completion. Its key is the hash of that: model and revision,
+rendered messages, sampling parameters, output schema, labels to choose among, text to score, and sample
+number. A completion is stored under the key and never requested again.
 """
 
 import json
@@ -26,17 +25,16 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 class Reject(Exception):
     """
-    A row that must not go on.
+    A row that must be dropped.
 
     Raised while a candidate is made; the stage turns it into a dropped row.
 
     Parameters
     ----------
     reason
-        Which rule refused it: a short phrase that is the same for every row it refuses, since drops
-        are counted by reason.
+        The rule that rejected it: a short phrase, the same for all rows, because drops are counted by reason.
     detail
-        What was seen in this row.
+        What the rule found in this row.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -46,7 +44,7 @@ class Reject(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """A model by name and revision: the part of a request's key that says who answers."""
+    """A model's name and revision, as they enter a request's key."""
 
     name: str
     revision: str
@@ -54,7 +52,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. Temperature 0 is greedy."""
+    """Sampling parameters. Temperature 0 is greedy."""
 
     max_tokens: int = 256
     temperature: float = 0.0
@@ -66,31 +64,31 @@ class Sampling:
 @dataclass(frozen=True)
 class Request:
     """
-    One question to a model.
+    One request to a model.
 
     Parameters
     ----------
     row
-        Id of the row that it is asked about.
+        Id of the row that the request is about.
     messages
         The rendered chat.
     prompt, prompt_hash
-        Prompt file and hash of its content, for the lineage.
+        Prompt file and the hash of its content, for the lineage.
     task
-        Which of the stage's tasks it is.
+        The stage's task that the request belongs to.
     schema
-        JSON schema that the answer is decoded under; None for free text.
+        JSON schema for guided decoding; None for free text.
     choices
-        Labels to score instead of writing: the completion holds the log probability of each as the
+        Labels to score instead of generating: the completion holds the log probability of each as the
         first token of the answer.
     given
-        An answer to score instead of writing one: the completion holds the log probability of each of its
-        tokens after the messages and those before it.
+        An answer to score instead of generating: the completion holds the log probability of each of its
+        tokens, conditioned on the messages and the preceding tokens.
     sample
-        Number of the sample, where one question is asked several times.
+        Number of the sample, where the same prompt is sampled several times.
     about
-        What of the row it is about, for the stage to find again. The model does not see it, and it is
-        no part of the key.
+        A label by which the stage matches the answer to a part of the row. The model does not see it, and
+        it is not part of the key.
     """
 
     row: str
@@ -106,20 +104,20 @@ class Request:
     about: str = ""
 
     def key(self, model: Identity) -> str:
-        """Hash everything that determines the answer."""
-        asked = {
+        """Hash everything that determines the completion."""
+        payload = {
             "messages": self.messages,
             "sampling": asdict(self.sampling),
-            "schema": json.dumps(self.schema),  # in its own order, in which the fields are decoded
+            "schema": json.dumps(self.schema),  # unsorted: fields are decoded in this order
             "choices": self.choices,
             "sample": self.sample,
         }
-        if self.given:  # left out else, as from the keys of before there was any
-            asked["given"] = self.given
-        return content_id(model.name, model.revision, json.dumps(asked, sort_keys=True, ensure_ascii=False))
+        if self.given:  # omitted if empty, so that older keys stay valid
+            payload["given"] = self.given
+        return content_id(model.name, model.revision, json.dumps(payload, sort_keys=True, ensure_ascii=False))
 
     def to_row(self, model: Identity) -> RequestRow:
-        """Write it as a row of `datagen.schema.REQUESTS`, with its key."""
+        """Convert to a row of `datagen.schema.REQUESTS`, with its key."""
         body = {
             "messages": self.messages,
             "sampling": asdict(self.sampling),
@@ -140,7 +138,7 @@ class Request:
 
     @classmethod
     def from_row(cls, row: RequestRow) -> "Request":
-        """Read what `to_row` wrote."""
+        """Restore a request from `to_row`."""
         body = json.loads(row["body"])
         sampling = body["sampling"]
         return cls(
@@ -161,24 +159,23 @@ class Request:
 @dataclass(frozen=True)
 class Completion:
     """
-    What a model answered.
+    A model's completion of a request.
 
     Parameters
     ----------
     finish
-        ``stop``: complete. ``length``: cut off by the token limit. ``error``: there is no answer, `error`
-        says why: the engine rejected the request, or the model did not come to the end of its reasoning.
+        ``stop``: complete. ``length``: cut off by the token limit. ``error``: no answer, because the engine
+        rejected the request or the model did not finish its reasoning; `error` holds the message.
     logprobs
-        Natural log probability of each sampled token, or of each token of the text given to score.
+        Natural log probability of each sampled token, or of each token of the scored text.
     choices
-        Natural log probability of each of the request's choices, in their order.
+        Natural log probability of each of the request's choices, in the same order.
     prompt_tokens, cached_tokens, completion_tokens
-        Tokens read, tokens of these served from the prefix cache, tokens written.
+        Tokens in the prompt, of these served from the prefix cache, and tokens generated.
     reasoning
-        What a reasoning model thought before its answer. It is no part of the answer, and `logprobs` are of
-        the answer's tokens alone.
+        A reasoning model's chain of thought. It is not part of the answer; `logprobs` cover the answer only.
     circumstances
-        Of an error: what may have caused it beside the request, as a hash. Under others it is asked again.
+        Of an error: hash of its possible causes outside the request. A retry is due when the hash changes.
     """
 
     key: str
@@ -197,7 +194,7 @@ class Completion:
 
 
 def separated(completion: Completion) -> Completion:
-    """Take the reasoning out of an answer that an earlier version stored as it came."""
+    """Separate the reasoning from an answer stored by a version that did not separate them."""
     if completion.reasoning or completion.error or not ("</" in completion.text or begins(completion.text)):
         return completion
     thought = split(completion.text)
@@ -212,7 +209,7 @@ def separated(completion: Completion) -> Completion:
 
 @dataclass(frozen=True)
 class Usage:
-    """What generation took: completions and tokens. Cached tokens are part of the prompt tokens."""
+    """Counts of completions and tokens. Prompt tokens include cached tokens."""
 
     completions: int = 0
     prompt_tokens: int = 0
@@ -221,12 +218,12 @@ class Usage:
 
     @classmethod
     def of(cls, completion: Completion) -> "Usage":
-        """Say what one completion took."""
+        """Return the usage of one completion."""
         return cls(1, completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens)
 
     @property
     def cached_share(self) -> float:
-        """Share of the prompt tokens that came from the prefix cache."""
+        """Share of prompt tokens served from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -251,7 +248,7 @@ class Answer:
         Raises
         ------
         Reject
-            When the engine failed for good or the token limit cut the answer off.
+            If the engine failed permanently or the token limit cut the answer off.
         """
         if self.completion.finish == "error":
             raise Reject("engine error", self.completion.error)
@@ -261,27 +258,27 @@ class Answer:
 
     def parse(self, schema: type[Schema]) -> Schema:
         """
-        Read the answer as an instance of its output schema, also from a code fence or among other words.
+        Parse the answer as an instance of its output schema; it may be in a code fence or in running text.
 
         Raises
         ------
         Reject
-            Also when the text is not what the schema asks for.
+            As `text` does, or if the text does not match the schema.
         """
         text = self.text
-        first: ErrorDetails | None = None
+        first_error: ErrorDetails | None = None
         for part in [text, *json_parts(text)]:
             try:
                 return schema.model_validate_json(part)
             except ValidationError as error:
-                first = first or error.errors(include_url=False)[0]
-        assert first is not None
-        where = ".".join(map(str, first["loc"]))
-        raise Reject("unparsable", f"{where}: {first['msg']}: {text}".lstrip(": ")) from None
+                first_error = first_error or error.errors(include_url=False)[0]
+        assert first_error is not None
+        where = ".".join(map(str, first_error["loc"]))
+        raise Reject("unparsable", f"{where}: {first_error['msg']}: {text}".lstrip(": ")) from None
 
 
 class Answers:
-    """The answers to one partition's requests, in the order they were asked."""
+    """The answers to one partition's requests, in request order."""
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._by_row: dict[str, list[Answer]] = {}
@@ -289,12 +286,12 @@ class Answers:
             self._by_row.setdefault(answer.request.row, []).append(answer)
 
     def of(self, row: str) -> list[Answer]:
-        """List the answers about one row; empty where nothing was asked."""
+        """Return the answers about one row; empty if there were no requests about it."""
         return self._by_row.get(row, [])
 
     @property
     def rows(self) -> int:
-        """How many rows something was asked about."""
+        """Number of rows with at least one request."""
         return len(self._by_row)
 
     def __iter__(self) -> Iterator[Answer]:

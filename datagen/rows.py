@@ -1,7 +1,7 @@
 """
-The rows of each kind of table, as types: one TypedDict for each Arrow schema of `datagen.schema`.
+Row types: one TypedDict for each Arrow schema of `datagen.schema`.
 
-A field that may be null is ``| None``. Tests check that the two agree.
+Nullable fields are ``| None``. Tests check that types and schemas agree.
 """
 
 from typing import TypedDict
@@ -15,7 +15,7 @@ class MessageRow(TypedDict):
 
 
 class LineageRow(TypedDict):
-    """Where a row is from, what it was made by, and what it cost."""
+    """The document span, prompt, model and requests that a row was made from."""
 
     document_id: str | None
     source: str | None
@@ -34,7 +34,7 @@ class LineageRow(TypedDict):
 
 
 class DocumentRow(TypedDict):
-    """A document that was read."""
+    """A document of the corpus."""
 
     id: str
     source: str
@@ -46,7 +46,7 @@ class DocumentRow(TypedDict):
 
 
 class PassageRow(TypedDict):
-    """A part of a document: what a model is shown."""
+    """A part of a document, sized for a prompt."""
 
     id: str
     document_id: str
@@ -61,7 +61,7 @@ class PassageRow(TypedDict):
 
 
 class ExampleRow(TypedDict):
-    """What a model is trained on."""
+    """A training example."""
 
     id: str
     kind: str
@@ -79,7 +79,7 @@ class ExampleRow(TypedDict):
 
 
 class NearMissRow(TypedDict):
-    """A question under a passage that may leave it open, or why there is none."""
+    """A question with a passage that may not answer it, or the reason why none was made."""
 
     question: str | None
     context: str | None
@@ -90,7 +90,7 @@ class NearMissRow(TypedDict):
 
 
 class ProbeRow(ExampleRow):
-    """An example with what the target says to its question."""
+    """An example with the target model's answers to its question."""
 
     answers: list[str] | None
     matches: list[float] | None
@@ -106,7 +106,7 @@ class ProbeRow(ExampleRow):
 
 
 class TurnRow(TypedDict):
-    """A turn of a dialogue, with what it is."""
+    """A labelled turn of a dialogue."""
 
     role: str
     content: str
@@ -126,7 +126,7 @@ class DialogueRow(TypedDict):
 
 
 class RequestRow(TypedDict):
-    """A request as it waits to be answered."""
+    """A pending request."""
 
     key: str
     row: str

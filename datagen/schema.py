@@ -1,10 +1,10 @@
 """
-The rows that travel down the line: what each kind of table holds, and how its rows get their ids.
+The tables of the pipeline: the schema of each kind, and how rows get their ids.
 
-Three kinds of table carry the work: *documents* (what was read), *passages* (what a model is shown)
-and *examples* (what a model is trained on). *Probes* and *dialogues* stand between examples and examples
-made from them. Ids are hashes of content, so a run over the same
-documents with the same completions writes the same ids, on any machine and in any order.
+The main kinds are *documents* (the corpus), *passages* (parts of documents, sized for a prompt) and
+*examples* (training examples). *Probes* and *dialogues* are intermediate kinds, from which further examples
+are made. Ids are content hashes: the same documents and completions give the same ids on any machine and in
+any order.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])
 LINEAGE = pa.struct(
     [
         ("document_id", pa.string()),
-        ("source", pa.string()),  # where the document was read from
+        ("source", pa.string()),  # path or URL of the document
         ("title", pa.string()),
         ("language", pa.string()),  # of the document, as an ISO 639 code
         ("start", pa.int64()),  # the span of the document's text, in code points
         ("end", pa.int64()),
         ("passage_id", pa.string()),
         ("stage", pa.string()),  # the stage that made the row
-        ("prompt", pa.string()),  # the prompt or template file, without its ending
+        ("prompt", pa.string()),  # the prompt or template file, without extension
         ("prompt_hash", pa.string()),
-        ("model", pa.string()),  # the last model that had a part in the row
+        ("model", pa.string()),  # the last model that contributed to the row
         ("revision", pa.string()),
-        ("requests", pa.list_(pa.string())),  # keys into completions/: all that the row cost
+        ("requests", pa.list_(pa.string())),  # keys in completions/ of all requests for the row
         ("parents", pa.list_(pa.string())),  # ids of the rows it was made from
     ]
 )
@@ -44,7 +44,7 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("format", pa.string()),
         ("metadata", pa.string()),  # a JSON object: the other fields of the record
-        ("language", pa.string()),  # an ISO 639 code such as en; und: not told
+        ("language", pa.string()),  # an ISO 639 code such as en; und: undetermined
     ]
 )
 
@@ -54,7 +54,7 @@ PASSAGES = pa.schema(
         ("document_id", pa.string()),
         ("source", pa.string()),
         ("title", pa.string()),
-        ("section", pa.list_(pa.string())),  # headings above the passage, the highest first
+        ("section", pa.list_(pa.string())),  # headings above the passage, outermost first
         ("text", pa.string()),  # verbatim: document text[start:end]
         ("start", pa.int64()),
         ("end", pa.int64()),
@@ -68,28 +68,28 @@ EXAMPLES = pa.schema(
         ("id", pa.string()),
         ("kind", pa.string()),  # one of KINDS
         ("task", pa.string()),
-        ("question", pa.string()),  # what is asked, without the context
+        ("question", pa.string()),  # without the context
         ("context", pa.string()),  # the passage that the answer must come from; null when closed-book
-        ("answer", pa.string()),  # what the model is trained to say; for a preference, the chosen answer
+        ("answer", pa.string()),  # the training target; for a preference, the chosen answer
         ("rejected", pa.string()),  # preferences only
-        ("evidence", pa.string()),  # the words of the passage that support the answer, verbatim
+        ("evidence", pa.string()),  # the part of the passage that supports the answer, verbatim
         ("text", pa.string()),  # reading texts only: the whole training text
         ("prompt", MESSAGES),  # the messages before the answer; null for reading texts
-        ("logprob", pa.float64()),  # mean log probability of the tokens it was read from; null where mined
-        # A JSON object: what each turn is, where an answer corrects itself; or null.
+        ("logprob", pa.float64()),  # mean log probability of its generated tokens; null where mined
+        # A JSON object or null. Of an answer that corrects itself: the label of each turn.
         ("metadata", pa.string()),
         ("lineage", LINEAGE),
     ]
 )
 
-# A question under a passage that may leave it open, or why there is none.
+# A question with a passage that may not answer it, or the reason why none was made.
 NEAR_MISS = pa.struct(
     [
-        ("question", pa.string()),  # as it is put: the row's, or with a name or number changed
+        ("question", pa.string()),  # the row's question, or with a name or number changed
         ("context", pa.string()),
         ("title", pa.string()),  # of the context's document
         ("change", pa.string()),  # passage, name or number
-        ("reason", pa.string()),  # why there is none; null where there is one
+        ("reason", pa.string()),  # why none was made; null where one was
         ("detail", pa.string()),
     ]
 )
@@ -97,17 +97,17 @@ NEAR_MISS = pa.struct(
 PROBES = pa.schema(
     [
         *EXAMPLES,
-        ("answers", pa.list_(pa.string())),  # what the target said closed-book, the greedy answer first
-        ("matches", pa.list_(pa.float64())),  # likeness of each to the passage's answer, 0 to 1
-        ("right", pa.list_(pa.bool_())),  # whether each is right; null where words do not tell
-        ("accuracy", pa.float64()),  # share of the samples that are right
-        ("entropy", pa.float64()),  # of what the samples say, in nats
+        ("answers", pa.list_(pa.string())),  # the target's closed-book answers, the greedy one first
+        ("matches", pa.list_(pa.float64())),  # similarity of each to the passage's answer, 0 to 1
+        ("right", pa.list_(pa.bool_())),  # whether each is correct; null where words cannot decide
+        ("accuracy", pa.float64()),  # share of correct samples
+        ("entropy", pa.float64()),  # of the samples' meanings, in nats
         ("confidence", pa.float64()),  # geometric mean of the greedy answer's token probabilities
         ("label", pa.string()),  # known, unknown or ambiguous, to one target and revision
-        ("misled", pa.bool_()),  # whether it errs on what it knows when misled; null where not tried
-        ("lure", MESSAGES),  # what misled it
-        ("lured", pa.string()),  # what it said then
-        ("near", NEAR_MISS),  # null where none was looked for
+        ("misled", pa.bool_()),  # whether a misleading prompt makes it err; null where not tried
+        ("lure", MESSAGES),  # the misleading prompt
+        ("lured", pa.string()),  # the answer to it
+        ("near", NEAR_MISS),  # null where not searched
     ]
 )
 
@@ -117,16 +117,16 @@ TURNS = pa.list_(
             ("role", pa.string()),
             ("content", pa.string()),
             ("label", pa.string()),  # topic (the system message), on_topic, distractor or redirect
-            ("distractor", pa.string()),  # of a distractor, its kind
-            ("answer", pa.string()),  # of a distractor, what would answer it, where that is known
-            ("evidence", pa.string()),  # of an answer, the words of the material that support it
+            ("distractor", pa.string()),  # kind of distractor
+            ("answer", pa.string()),  # of a distractor: its answer, if known
+            ("evidence", pa.string()),  # of an answer: the part of the material that supports it
         ]
     )
 )
 
 DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
 
-# Requests that wait to be answered, beside their stage.
+# Pending requests, stored with their stage.
 REQUESTS = pa.schema(
     [
         ("key", pa.string()),
@@ -150,7 +150,7 @@ TABLES = {
 
 Kind = Literal["reading", "instruction", "refusal", "preference"]
 
-# Kind of example -> the folder of the hand-off that it is delivered in.
+# Kind of example -> its folder in the hand-off.
 KINDS: dict[Kind, str] = {
     "reading": "reading",
     "instruction": "instructions",
@@ -176,7 +176,7 @@ def content_id(*parts: str | None) -> str:
 
 
 def fraction(*parts: str | None) -> float:
-    """Draw a number in [0, 1) that depends on nothing but the parts: a coin that refreshes keep."""
+    """Return a pseudo-random number in [0, 1) that depends on the parts only, so that re-runs agree."""
     return int(content_id(*parts)[:13], 16) / 16**13
 
 
@@ -186,18 +186,18 @@ def pick(options: Sequence[T], *parts: str | None) -> T:
 
 
 def chat(question: str, context: str | None = None, system: str | None = None) -> list[dict[str, str]]:
-    """Write the messages before an answer: an optional system message, then context and question."""
+    """Build the messages before an answer: an optional system message, then context and question."""
     content = question if context is None else f"{context}\n\n{question}"
     turn = [{"role": "user", "content": content}]
     return [{"role": "system", "content": system}, *turn] if system else turn
 
 
 def example_id(row: Mapping[str, Any]) -> str:
-    """Hash what an example says and which rows it was made from."""
+    """Hash an example's content and the ids of its parents."""
     parents = (row.get("lineage") or {}).get("parents") or []
     return content_id(*(row.get(name) for name in IDENTITY), *parents)
 
 
 def table_of(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Make a table of a schema from rows; a field that a row leaves out is null."""
+    """Build a table of a schema from rows; missing fields are null."""
     return pa.Table.from_pylist(list(rows), schema=schema)

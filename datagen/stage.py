@@ -1,32 +1,34 @@
 """
-What a stage is: a few functions with a name.
+Stages: named groups of functions that form the pipeline.
 
-The line is a row of stages. Each takes the rows of one kind of table and gives rows of a kind:
+A stage takes rows of one kind of table and gives rows of one kind:
 
-* where the two differ it **makes** rows (chunk makes passages from documents), and every row that it
-  takes must leave at least one row behind, kept or dropped;
-* where they are the same it **refines** them (curate takes examples and gives examples), and every
-  row that it takes must come out exactly once, kept or dropped.
+* If the kinds differ, it **makes** rows (chunk makes passages from documents). Every input row must yield at
+  least one row, kept or dropped.
+* If they are the same, it **refines** rows (curate takes examples and gives examples). Every input row must
+  come out exactly once, kept or dropped.
 
-The machine checks this for every partition. A stage is one of:
+The runner checks this for every partition. The types of stage are:
 
 * `SourceStage`: reads the corpus.
 * `MapStage`: one function from a partition to an `Outcome`.
-* `ModelStage`: `ask` writes requests for a partition, `read` turns the answers into an `Outcome`.
-* `WholeStage`: one function that sees all partitions, one at a time, as often as it likes, or all at once
-  on all workers (`Context.each`).
+* `ModelStage`: `ask` builds the requests for a partition, `read` turns the answers into an `Outcome`.
+* `WholeStage`: one function that sees all partitions, either one at a time (repeatedly if needed) or in
+  parallel on all workers (`Context.each`).
 
-A stage is found by name through the entry point group ``datagen.stages``, or in a recipe as
-``use: package.module:stage`` or ``use: ./file.py:stage``.
+Built-in stages are listed in `datagen.recipe.registry`; other packages register theirs in the entry point
+group ``datagen.stages``; a recipe can also name one: ``use: package.module:stage`` or
+``use: ./file.py:stage``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
 
 from datagen.context import NOBODY, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
@@ -42,7 +44,6 @@ __all__ = [
     "Options",
     "Outcome",
     "Partitions",
-    "Source",
     "SourceStage",
     "Stage",
     "WholeStage",
@@ -52,21 +53,27 @@ __all__ = [
 
 
 class Options(BaseModel):
-    """What a recipe may set for a stage. Unknown keys are errors."""
+    """A stage's options in a recipe. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
+SourceT = TypeVar("SourceT", default=Any)  # input of one task of a source stage; picklable
+VerdictT = TypeVar("VerdictT", default=Outcome)  # result of a whole stage for one partition
+NO_OPTIONS = cast("type[Any]", Options)  # for stages that declare none
 
 
 class Partitions:
     """
     All partitions of a stage's input.
 
-    Iterating reads one at a time, and may be done as often as needed: memory holds one partition
-    and whatever the stage keeps.
+    Iteration reads one partition at a time and can be repeated. Memory is bounded by one partition plus what
+    the stage keeps.
     """
 
     def __init__(self, readers: Sequence[Callable[[Sequence[str] | None], pa.Table]]) -> None:
-        self.readers = readers  # one a partition; they can be sent to workers
+        self.readers = readers  # one per partition; picklable, for workers
 
     def __len__(self) -> int:
         return len(self.readers)
@@ -75,92 +82,89 @@ class Partitions:
         return self.columns(None)
 
     def columns(self, names: Sequence[str] | None) -> Iterator[pa.Table]:
-        """Read the partitions with these columns only, those that are there; all of them for None."""
+        """Read only these columns of each partition (missing ones are skipped); None reads all columns."""
         return (reader(names) for reader in self.readers)
 
 
-Source = Any  # what one task of a source stage reads: something picklable
-
-
 @dataclass(frozen=True)
-class SourceStage:
+class SourceStage(Generic[OptionsT, SourceT]):
     """
     Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
 
-    `check`, where given, is shown the sums of the outcomes' figures before the stage is complete, and raises
-    `UserError` when the run cannot go on with them. `digest`, where given, hashes the content of everything
-    that would be read; a stage without it is made again by every run.
+    `check`, if given, receives the sums of the outcomes' figures before the stage completes, and raises
+    `UserError` if the run cannot continue. `digest`, if given, hashes the content of everything that
+    `read` would read; a stage without it runs again in every run.
     """
 
     name: str
     summary: str
-    plan: Callable[[Any, Context], Sequence[Source]]
-    read: Callable[[Source, Any, Context], Iterator[Outcome]]
+    plan: Callable[[OptionsT, Context], Sequence[SourceT]]
+    read: Callable[[SourceT, OptionsT, Context], Iterator[Outcome]]
     gives: str = "documents"
     takes: str = ""
-    options: type[Options] = Options
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    check: Callable[[Mapping[str, int], Any, Context], None] | None = None
-    digest: Callable[[Any, Context], str] | None = None
+    check: Callable[[Mapping[str, int], OptionsT, Context], None] | None = None
+    digest: Callable[[OptionsT, Context], str] | None = None
 
 
 @dataclass(frozen=True)
-class MapStage:
-    """Turns each partition into an outcome, by itself."""
+class MapStage(Generic[OptionsT]):
+    """Turns each partition into an outcome, independently of the others."""
 
     name: str
     summary: str
     takes: str
     gives: str
-    apply: Callable[[pa.Table, Any, Context], Outcome]
-    options: type[Options] = Options
-    kinds: tuple[str, ...] = ()  # examples of these kinds only; others pass by. Empty: all
+    apply: Callable[[pa.Table, OptionsT, Context], Outcome]
+    options: type[OptionsT] = NO_OPTIONS
+    kinds: tuple[str, ...] = ()  # kinds of examples it processes; others pass through. Empty: all
 
 
 @dataclass(frozen=True)
-class ModelStage:
+class ModelStage(Generic[OptionsT]):
     """
-    Asks a model about each partition and reads its answers.
+    Sends requests about each partition to a model and reads the answers.
 
-    `follow`, where given, is shown the answers to what `ask` asked and asks what depends on them; `read`
-    is shown the answers to both. `prepare`, where given, sees all partitions before anything is asked and
-    returns the options that the others are given.
+    `follow`, if given, builds requests that depend on the answers to `ask`; `read` receives the answers to
+    both. `prepare`, if given, sees all partitions before the first request and returns the options that the
+    other functions receive.
     """
 
     name: str
     summary: str
     takes: str
     gives: str
-    ask: Callable[[pa.Table, Any, Context], Iterable[Request]]
-    read: Callable[[pa.Table, Answers, Any, Context], Outcome]
+    ask: Callable[[pa.Table, OptionsT, Context], Iterable[Request]]
+    read: Callable[[pa.Table, Answers, OptionsT, Context], Outcome]
     role: str = "generator"
-    options: type[Options] = Options
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    follow: Callable[[pa.Table, Answers, Any, Context], Iterable[Request]] | None = None
-    prepare: Callable[[Partitions, Any, Context], Any] | None = None
+    follow: Callable[[pa.Table, Answers, OptionsT, Context], Iterable[Request]] | None = None
+    prepare: Callable[[Partitions, OptionsT, Context], OptionsT] | None = None
 
 
 @dataclass(frozen=True)
-class WholeStage:
+class WholeStage(Generic[OptionsT, VerdictT]):
     """
-    Decides with all partitions in view; `run` yields one outcome per partition, in order.
+    Processes all partitions together; `run` yields one outcome per partition, in order.
 
-    Where `apply` is given, `run` yields instead what `apply` must know of each partition, and all workers
-    apply it. `digest` hashes what the result depends on besides the recipe, the files named in it and the
-    tables of the run. `take_over` is called when the stage of an earlier run, whose folder it is given, is
-    taken over: it brings along what the stage wrote outside its own folder.
+    If `apply` is given, `run` yields instead its second argument for each partition, and the workers call
+    `apply` in parallel. `digest` hashes what the result depends on besides the recipe, the files
+    that it names and the tables of the run. `take_over` is called when this stage is taken over from an
+    earlier run, with that run's folder: it copies what the stage wrote outside its own folder.
     """
 
     name: str
     summary: str
     takes: str
     gives: str
-    run: Callable[[Partitions, Any, Context], Iterable[Any]]
-    options: type[Options] = Options
+    run: Callable[[Partitions, OptionsT, Context], Iterable[VerdictT]]
+    options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
-    apply: Callable[[pa.Table, Any, Any, Context], Outcome] | None = None
-    digest: Callable[[Any, Context], str] | None = None
-    take_over: Callable[[Path, Any, Context], None] | None = None
+    apply: Callable[[pa.Table, VerdictT, OptionsT, Context], Outcome] | None = None
+    digest: Callable[[OptionsT, Context], str] | None = None
+    take_over: Callable[[Path, OptionsT, Context], None] | None = None
 
 
-Stage = SourceStage | MapStage | ModelStage | WholeStage
+Stage = SourceStage[Any, Any] | MapStage[Any] | ModelStage[Any] | WholeStage[Any, Any]

@@ -1,7 +1,7 @@
 """
-Stopping a command: Ctrl-C or SIGTERM once ends it in good order, a second time at once.
+Stop a command: the first Ctrl-C or SIGTERM ends it cleanly, the second at once.
 
-Processes that a run starts do not hear Ctrl-C of the terminal, which goes to all of them: the run ends them.
+A terminal sends Ctrl-C to every process of a run. Child processes block it; the run ends them itself.
 """
 
 import os
@@ -19,11 +19,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """The user, or the system, asked to stop; not an `Exception`, so that nobody takes it for a failure."""
+    """A signal asked the command to stop. A `BaseException`, so that `except Exception` does not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.status = 128 + number  # as a shell says it
+        self.status = 128 + number  # the shell's convention
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for other in SIGNALS:
             signal.signal(other, end_at_once)
-        _tell("stopping; once more stops at once")
+        _tell("stopping cleanly; press Ctrl-C again to stop at once")
         raise Stopped(number)
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
@@ -46,14 +46,14 @@ def stoppable() -> Iterator[None]:
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
     """End everything on the second signal."""
-    _tell("stopped at once. Every answer that came is kept, and the same command goes on")
+    _tell("stopped at once. All completions received so far are stored; run the same command to resume")
     leave(128 + number)
 
 
 def leave(status: int) -> NoReturn:
-    """End this process and those it started, whatever they are at."""
+    """Kill the child processes and end this process."""
     for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # gone already
+        with suppress(psutil.Error):  # already ended
             child.kill()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -61,14 +61,14 @@ def leave(status: int) -> NoReturn:
 
 
 def _tell(line: str) -> None:
-    """Write a line past all buffers: a signal may come while one of them is being written."""
+    """Write a line unbuffered: the signal may have interrupted a write to a buffer."""
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())
 
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Start threads and processes that Ctrl-C does not reach; it waits until the block ends."""
-    resource_tracker.ensure_running()  # whoever starts it hears the signal afterwards
+    """Block Ctrl-C while threads and processes start, so that they inherit the block."""
+    resource_tracker.ensure_running()  # first: starting it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,9 +1,9 @@
 """
-Templates: the one place where Jinja runs.
+Templates: the only module that runs Jinja.
 
-Prompts come with recipes that others may have written, so every template runs in Jinja's sandbox: it sees
-the values that it is given and none of Python behind them. What it may take is bounded too: turns of its
-loops and calls together, the size of a value, and the size of what it writes.
+A recipe and its prompts may come from a third party, so every template runs in Jinja's sandbox, without
+access to Python internals. Loop iterations plus calls, the size of values and the size of the output are
+limited too.
 """
 
 import operator
@@ -22,23 +22,17 @@ from jinja2.sandbox import SandboxedEnvironment
 from datagen.control_tokens import defuse
 from datagen.errors import UserError
 
-STEPS = 1_000_000  # turns of loops and calls in one rendering
-LARGEST = 10_000_000  # a number, the letters of a text or the items of a list that a template makes
+STEPS = 1_000_000  # loop iterations plus calls in one rendering
+LARGEST = 10_000_000  # characters of a string, or items of a list, that a template computes
 LARGEST_NUMBER = 10**18
-WRITTEN = 100_000_000  # letters of one rendering
-COUNTER = "steps taken"  # among the values; no template can write this name
-PADDING = (
-    "ljust",
-    "rjust",
-    "center",
-    "zfill",
-    "expandtabs",
-)  # methods that write as much as is said
-WIDE = re.compile(r"\d{4}|\{[^{}]*\{|\*")  # a format with a width of thousands, or one that a value says
+WRITTEN = 100_000_000  # characters of output of one rendering
+COUNTER = "steps taken"  # name of the counter among the values; has a blank, so templates cannot use it
+PADDING = ("ljust", "rjust", "center", "zfill", "expandtabs")  # methods whose argument sets the output size
+WIDE = re.compile(r"\d{4}|\{[^{}]*\{|\*")  # a width of four digits or more, or one taken from a value
 
 
 class _Environment(SandboxedEnvironment):
-    """The sandbox, with bounds."""
+    """The sandbox, with limits."""
 
     intercepted_binops = frozenset(SandboxedEnvironment.default_binop_table)
 
@@ -52,7 +46,7 @@ class _Environment(SandboxedEnvironment):
         )
         self.filters["counted"] = _counted
         self.filters["format"] = lambda text, *args, **named: _narrow(text) % (named or args)
-        for name in ("center", "indent", "batch", "slice"):  # they write as much as is said
+        for name in ("center", "indent", "batch", "slice"):  # their argument sets the output size
             del self.filters[name]
         del self.globals["lipsum"]
 
@@ -63,26 +57,26 @@ class _Environment(SandboxedEnvironment):
         return tree
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Refuse what Jinja does, and padding."""
+        """Refuse what Jinja refuses, and padding methods."""
         sized = (isinstance(obj, str) and attr in PADDING) or attr == "to_bytes"
         return not sized and super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """Format as Jinja does, unless it would be wide."""
+        """Format as Jinja does, unless the width is too large."""
         inner = super().wrap_str_format(value)
         if inner is not None:
             _narrow(value.__self__)
         return inner
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call what a template calls, so many times."""
+        """Count and make a call."""
         _step(context)
         return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator_: str, left: Any, right: Any) -> Any:
-        """Compute, unless the result would be too large."""
+        """Evaluate an operator, unless the result would be too large."""
         if operator_ == "**":
-            raise SecurityError("** is not for templates")
+            raise SecurityError("templates may not use **")
         if operator_ == "%" and isinstance(left, str):
             _narrow(left)
         if _size(operator_, left, right) > LARGEST:
@@ -91,29 +85,29 @@ class _Environment(SandboxedEnvironment):
 
 
 def _narrow(text: Any) -> Any:
-    """Refuse a format that writes as much as a number says; else give it back."""
+    """Return a format string, or refuse it if its width is too large or unknown."""
     if WIDE.search(str(text)):
         raise SecurityError(f"the format {str(text)[:80]!r} is too wide")
     return text
 
 
 def _size(operator_: str, left: Any, right: Any) -> float:
-    """Measure what a sum or a product would be, before it is made."""
+    """Return the size of a sum or product before it is computed."""
     combine: Callable[[Any, Any], Any] | None = {"*": operator.mul, "+": operator.add}.get(operator_)
     if combine is None:
         return 0
-    if isinstance(left, int | float) and isinstance(right, int | float):  # a figure
+    if isinstance(left, int | float) and isinstance(right, int | float):
         return 0 if abs(combine(left, right)) < LARGEST_NUMBER else float("inf")
     lengths = (abs(value) if isinstance(value, int | float) else len(value) for value in (left, right))
     try:
         return float(combine(*lengths))
-    except TypeError:  # the operator itself says what is wrong
+    except TypeError:  # let the operator raise its own error
         return 0
 
 
 @pass_context
 def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:
-    """Pass a loop's items on, counting."""
+    """Count a loop's items while yielding them."""
     for item in items:
         _step(context)
         yield item
@@ -121,7 +115,7 @@ def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:
 
 def _step(context: Context) -> None:
     if next(context.parent[COUNTER]) >= STEPS:
-        raise SecurityError(f"more than {STEPS:,} turns of loops and calls")
+        raise SecurityError(f"more than {STEPS:,} loop iterations and calls")
 
 
 @cache
@@ -138,9 +132,9 @@ def compiled(
     Parameters
     ----------
     source
-        Its text.
+        The template's text.
     where
-        What the user knows it by.
+        Its location, for error messages.
     html
         Whether inserted text is escaped for HTML.
     finalize
@@ -149,7 +143,7 @@ def compiled(
     Raises
     ------
     UserError
-        When it is no template.
+        If the template is invalid.
     """
     try:
         return _environment(html, finalize).from_string(source)
@@ -176,11 +170,11 @@ def render(template: Template, where: str, values: Mapping[str, Any]) -> str:
     Raises
     ------
     UserError
-        When it names a value that is not given, reaches for what it must not, or would not end.
+        If it uses an undefined value, breaks the sandbox's rules, or exceeds a limit.
     """
     try:
         return _fill(template, values)
-    except Exception as error:  # whatever a template does wrong, it is the template
+    except Exception as error:  # any error is the template's
         raise _mistake(where, error) from error
 
 
@@ -189,13 +183,13 @@ def _fill(template: Template, values: Mapping[str, Any]) -> str:
     for piece in template.generate(**values, **{COUNTER: count(1)}):
         written += len(piece)
         if written > WRITTEN:
-            raise SecurityError(f"more than {WRITTEN:,} letters")
+            raise SecurityError(f"more than {WRITTEN:,} characters")
         pieces.append(piece)
     return "".join(pieces)
 
 
 def render_file(package: str, file: str, *, html: bool = False, **values: Any) -> str:
-    """Fill a template that is a file of a package; its mistakes are ours, not the user's."""
+    """Fill a template file of a package. Errors are not turned into `UserError`: they are bugs."""
     source = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     return _fill(compiled(source, file, html=html), values)
 
@@ -205,7 +199,7 @@ def _mistake(where: str, error: Exception) -> UserError:
     at = f"{where}, line {line}" if line else where
     if isinstance(error, SecurityError):
         return UserError(
-            f"{at}: the template is refused: {error}. Templates may insert what their stage gives, with "
+            f"{at}: the template is refused: {error}. Templates may insert their stage's values, with "
             "conditions, loops and filters; see docs/security.md"
         )
-    return UserError(f"{at}: {error}. Mend the template and run again")
+    return UserError(f"{at}: {error}. Fix the template and run again")

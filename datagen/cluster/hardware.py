@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, accelerators."""
+"""Cores, memory and accelerators of this machine."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import psutil
 
 
 def core_ids() -> list[int]:
-    """List the cores that this process may use: its CPU affinity, not all that the machine has."""
+    """List the cores that this process may use (its CPU affinity)."""
     return sorted(os.sched_getaffinity(0))
 
 
@@ -25,7 +25,7 @@ class Memory:
     available: int
 
 
-# Where control groups, version 2 and 1, say what a container may use and what it uses.
+# Memory limit and usage of a container, in control groups version 2 and 1.
 LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -33,12 +33,12 @@ LIMITS = (
 
 
 def memory() -> Memory:
-    """Ask the operating system for the main memory, or for a container's share of it."""
+    """Return the main memory, or the container's share of it."""
     now = psutil.virtual_memory()
     for limit, usage in LIMITS:
         try:
             most, used = int(Path(limit).read_text()), int(Path(usage).read_text())
-        except (OSError, ValueError):  # no such version, or "max": no limit
+        except (OSError, ValueError):  # another version, or "max": no limit
             continue
         if most < now.total:
             return Memory(most, max(0, min(now.available, most - used)))
@@ -46,7 +46,7 @@ def memory() -> Memory:
 
 
 def gpus() -> list[str]:
-    """List the NVIDIA GPUs by name, from the driver's own files: no CUDA library is loaded."""
+    """List the NVIDIA GPUs by name, from the driver's files, without loading a CUDA library."""
     names = []
     for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in card.read_text().splitlines():

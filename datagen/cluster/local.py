@@ -1,10 +1,9 @@
 """
-Where the work is done: Dask workers on this machine, or those of a cluster that is there already.
+Dask workers on this machine, or those of an existing cluster.
 
-CPU stages run on ordinary workers. Engines live on workers that declare the resource ``engine``: such a
-worker loads each model once and holds several partitions at a time, so that the engine is fed from all
-of them. CPU stages stay away from it while there is an ordinary worker: they would take the interpreter
-from the loop that feeds the engine.
+CPU stages run on ordinary workers. Engines run on workers that declare the resource ``engine``: such a worker
+loads each model once and processes several partitions at a time, all of which feed the engine. CPU stages
+avoid it while there is an ordinary worker, because they would block the loop that feeds the engine.
 """
 
 import logging
@@ -25,8 +24,8 @@ from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Cluster
 from datagen.stop import deaf_children
 
-# Whoever may connect runs code as the owner of the run. So a run listens on this machine alone, and answers
-# only who holds its keys; on any free ports, so that runs side by side do not disturb each other.
+# A client of the cluster can run code as the run's owner. So it listens on localhost only and requires the
+# run's TLS keys. Ports are chosen freely, so that concurrent runs do not collide.
 HERE, HERE_WEB = "tls://127.0.0.1:0", "127.0.0.1:0"
 SCHEDULER = {"dashboard": False, "dashboard_address": HERE_WEB, "host": HERE}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -35,21 +34,21 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 @contextmanager
 def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]:
     """
-    Open a cluster on this machine, or join the one that the recipe names.
+    Start a cluster on this machine, or join the one that the recipe names.
 
     Parameters
     ----------
     cluster
-        Whose address to join, or how many workers to start.
+        The recipe's section: the address to join, or the number of workers to start.
     home
         The recipe's folder, absolute.
     engine
-        Whether a model is asked.
+        Whether the run sends requests to a model.
 
     Raises
     ------
     UserError
-        When the named cluster cannot do the run.
+        If the named cluster cannot execute the run.
     """
     if cluster.address:
         with join_cluster(cluster.address, home, engine) as client:
@@ -62,27 +61,27 @@ def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]
 @contextmanager
 def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator[Client]:
     """
-    Open a cluster on this machine and close it, engines included, when the block ends.
+    Start a cluster on this machine; stop it and its engines when the block ends.
 
     Parameters
     ----------
     home
         The recipe's folder.
     workers
-        Processes for CPU stages; 0: one a core.
+        Processes for CPU stages; 0: one per core.
     engine
-        Also open a worker for engines.
+        Also start a worker for engines.
     """
     settings = {
-        "distributed.worker.daemon": False,  # an engine starts processes of its own
+        "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
         "distributed.comm.timeouts.connect": "60s",
         "distributed.scheduler.worker-saturation": 1.0,
-        # Pages about the run, which Dask would serve to anybody.
+        # Dask would serve pages about the run without authentication.
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # a worker shall not import re.py of the folder it is in
-    # What fails is told to the user by the run, once; Dask's own logs would say it again from each process.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers must not import modules from the working folder
+    # The run reports each error once; Dask's logs would repeat it from every process.
     security = Security.temporary()
     ordinary: dict[str, Any] = {
         "nthreads": 1,
@@ -96,7 +95,7 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
         f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
     }
     if engine:
-        # Dask leaves each worker one thread for arithmetic; an engine on the CPU wants them all.
+        # Dask limits each worker to one thread for arithmetic; a CPU engine needs all cores.
         threads = {name: os.environ.get(name, str(cores())) for name in THREADS}
         specs["engine"] = {
             "cls": Nanny,
@@ -120,5 +119,5 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
             opened.enter_context(cluster)
         client = opened.enter_context(Client(cluster))
         yield client
-        # In good order only: a failed run kills its workers, and their engines end by lifeline.py.
+        # Only after success: a failed run kills its workers, and their engines end with them (parent_watch).
         client.run(leave_engine_room, str(home))

@@ -1,8 +1,8 @@
 """
-A run as a guest in a Dask cluster that is there already.
+Run on an existing Dask cluster.
 
-It looks around first and says what is not as it must be. It leaves nothing behind: when its client is
-gone, however that went, the workers stop what they do for it and close the engines it had opened.
+Before the run, the cluster's requirements are checked. When the run's client disconnects, for whatever
+reason, the workers cancel its tasks and stop the engines that it started.
 """
 
 import asyncio
@@ -27,36 +27,36 @@ from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
 from datagen.store.parquet import UNFINISHED
 
-CONNECT_SECONDS = 15  # in which a cluster that is there has answered
+CONNECT_SECONDS = 15  # time-out for connecting
 
 
 @contextmanager
 def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
     """
-    Join a cluster, and leave it as it was when the block ends.
+    Join a cluster, and clean up when the block ends.
 
     Parameters
     ----------
     address
-        Of its scheduler.
+        Address of its scheduler.
     home
-        The recipe's folder. What a run of it that was killed still has going here is ended first.
+        The recipe's folder. Remains of a killed run of the same recipe are ended first.
     engine
-        Whether a model is asked.
+        Whether the run sends requests to a model.
 
     Raises
     ------
     UserError
-        When it does not answer, has nobody to do the work, or somebody who cannot.
+        If the cluster does not answer, has no suitable workers, or does not meet the requirements.
     """
     with silence_logging_cmgr(logging.CRITICAL), warnings.catch_warnings():
-        warnings.simplefilter("ignore", VersionMismatchWarning)  # told by `_check`
+        warnings.simplefilter("ignore", VersionMismatchWarning)  # reported by `_check`
         try:
             client = Client(address, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"cluster: no Dask scheduler answers at {address}. Start one with `dask scheduler`, "
-                "or leave the address out to work on this machine"
+                "or remove the address to run on this machine"
             ) from error
         with client:
             _check(client, address, home, engine)
@@ -66,25 +66,25 @@ def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
 
 
 class _Guest(WorkerPlugin):
-    """A run on a worker, also on one that comes later."""
+    """A run's plugin on every worker, including those that join later."""
 
     def __init__(self, home: str) -> None:
         self.name, self._home = _name(home), home
 
     def setup(self, worker: Worker) -> None:
-        """Let engines start processes: a daemon, as which a nanny starts its worker, may have none."""
+        """Let engines start processes: nannies start workers as daemons, which may have no children."""
         multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
 
     async def teardown(self, worker: Worker) -> None:
-        """End what the worker does for the run."""
+        """End the run's generation on the worker."""
         await asyncio.to_thread(leave_engine_room, self._home)
 
 
 class _Stay(SchedulerPlugin):
     """
-    Ends a run's stay as soon as its client is gone.
+    Cleans up after a run when its client disconnects.
 
-    Nobody else would: a killed run says no good-bye, and its workers do not know it.
+    A killed run cannot clean up, and its workers do not notice.
     """
 
     def __init__(self, home: str, client: str) -> None:
@@ -92,24 +92,24 @@ class _Stay(SchedulerPlugin):
         self._ending: asyncio.Future[None] | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Wait until an earlier run of the same recipe has left."""
+        """Wait until an earlier run of the same recipe has been cleaned up."""
         before = scheduler.plugins.get(self.name)
         if isinstance(before, _Stay):
             await before.end(scheduler)
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
-        """End the stay if it is our client that left."""
+        """Clean up if the disconnected client is ours."""
         if client == self._client:
             self.end(scheduler)
 
     def end(self, scheduler: Scheduler) -> "asyncio.Future[None]":
-        """End the stay, once."""
+        """Clean up, once."""
         if self._ending is None:
             self._ending = asyncio.ensure_future(self._end(scheduler))
         return self._ending
 
     async def _end(self, scheduler: Scheduler) -> None:
-        with suppress(OSError):  # a worker that does not answer any more has nothing open
+        with suppress(OSError):  # a worker that does not answer has nothing to clean up
             if self.name in scheduler.worker_plugins:
                 await scheduler.unregister_worker_plugin(comm=None, name=self.name)
         scheduler.remove_plugin(self.name)
@@ -120,50 +120,52 @@ def _name(home: str) -> str:
 
 
 def _check(client: Client, address: str, home: Path, engine: bool) -> None:
-    """Tell the user what is not as it must be, before anything is begun."""
+    """Check the cluster's requirements before the run starts."""
     crew = Crew(client)
     if not crew.everybody:
         command = start_command(address, engine=False)
         raise UserError(f"the cluster at {address} has no workers; start some with: {command}")
     if engine and not crew.engines:
         raise UserError(
-            f"the recipe asks a model, but no worker of the cluster at {address} has the resource engine; "
+            f"the recipe uses a model, but no worker of the cluster at {address} has the resource engine; "
             f"start one with: {start_command(address, engine=True)}"
         )
-    versions = _travelling_look()("")["versions"]
-    for who, found in _look_around(client, home).items():
-        who = f"cluster: {who} on {found['host']}"
+    versions = _inspector()("")["versions"]
+    for name, facts in _inspect(client, home).items():
+        process = f"cluster: {name} on {facts['host']}"
         for package, version in versions.items():
-            if (other := found["versions"][package]) != version:
+            if (other := facts["versions"][package]) != version:
                 raise UserError(
-                    f"{who} has {package} {other}, and this run has {version}; install the same everywhere"
+                    f"{process} has {package} {other}, and this run has {version}; install the same "
+                    "version everywhere"
                 )
-        if not found["sees"]:
+        if not facts["sees"]:
             raise UserError(
-                f"{who} cannot write to {home}; name a folder that all workers share with --outputs"
+                f"{process} cannot write to {home}; name a folder that all workers share with --outputs"
             )
 
 
-def _look_around(client: Client, home: Path) -> dict[str, dict[str, Any]]:
-    """Let everybody say what they have, and whether they see what is written to the folder."""
-    look = _travelling_look()
+def _inspect(client: Client, home: Path) -> dict[str, dict[str, Any]]:
+    """Return the versions of the scheduler and all workers, and whether workers can write to the folder."""
+    inspect = _inspector()
     mark = home / f"{UNFINISHED}seen-{uuid.uuid4().hex}"
     mark.touch()
     try:
-        found = {"the scheduler": client.run_on_scheduler(look, "")}
-        return found | {f"the worker {who}": said for who, said in client.run(look, str(mark)).items()}
+        facts = {"the scheduler": client.run_on_scheduler(inspect, "")}
+        of_workers = client.run(inspect, str(mark))
+        return facts | {f"the worker {address}": result for address, result in of_workers.items()}
     finally:
         mark.unlink()
 
 
-def _travelling_look() -> Callable[[str], dict[str, Any]]:
+def _inspector() -> Callable[[str], dict[str, Any]]:
     """
-    Make a function that looks around where it is run.
+    Return a function that inspects the process it runs in.
 
-    It is made here, and so sent whole: it must arrive where datagen cannot be imported.
+    A nested function is pickled by value, so it also works where datagen cannot be imported.
     """
 
-    def look_around(mark: str) -> dict[str, Any]:
+    def inspect(mark: str) -> dict[str, Any]:
         versions = {"Python": ".".join(platform.python_version_tuple()[:2])}
         for package in ("datagen", "distributed"):
             try:
@@ -173,4 +175,4 @@ def _travelling_look() -> Callable[[str], dict[str, Any]]:
         sees = not mark or (os.path.isfile(mark) and os.access(os.path.dirname(mark), os.W_OK))  # noqa: PTH113, PTH120
         return {"host": platform.node(), "versions": versions, "sees": sees}
 
-    return look_around
+    return inspect

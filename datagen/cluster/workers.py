@@ -1,9 +1,9 @@
 """
-The workers, and how a stage's partitions are handed out to them.
+The worker pool, and the scheduling of a stage's partitions.
 
-Workers may come and go while a run is on. So partitions are handed out as there are places for them, to
-the workers that are there then: one that comes later gets its share, and one that dies takes with it only
-what it was doing. What that was is tried again elsewhere; what kills several workers is told to the user.
+Workers may join and leave during a run. Partitions are submitted as slots become free, to the workers present
+at that time: a new worker gets its share, and a dead worker loses only its current tasks. Those are retried
+elsewhere; a task that kills several workers is reported to the user.
 """
 
 import time
@@ -19,23 +19,23 @@ from distributed import Client, Future, KilledWorker, wait
 from datagen.errors import BudgetSpent, UserError
 from datagen.store.disk import telling
 
-PARTITIONS_AT_ONCE = 4  # that one engine is fed from
-LOOK_SECONDS = 1.0  # how old may be what we know of the workers
-PATIENCE_SECONDS = 300.0  # without a worker that could go on; one that died may be started again
-AGAIN = "Then run again: it goes on where it stopped"
+PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
+LOOK_SECONDS = 1.0  # maximum age of the list of workers
+PATIENCE_SECONDS = 300.0  # time to wait for a suitable worker, for example one that is being restarted
+AGAIN = "Then run again to resume"
 
 
 @dataclass(frozen=True)
 class Partition:
     """
-    A partition at work.
+    A submitted partition.
 
     Parameters
     ----------
     title
-        What the user knows it by: the stage and what it reads.
+        Name for messages: the stage and its input.
     reports
-        What will be told of it. The first comes last.
+        Futures of its tasks' results. The first is the last to complete.
     """
 
     title: str
@@ -79,20 +79,20 @@ class Workers:
 
 class Crew:
     """
-    Those who work on a stage.
+    The workers for a stage.
 
     Parameters
     ----------
     client
-        Of the cluster.
+        Client of the cluster.
     engine
-        Whether the stage asks a model.
+        Whether the stage sends requests to a model.
     """
 
     def __init__(self, client: Client, engine: bool = False) -> None:
         self._client, self._engine = client, engine
         self._workers: dict[str, Any] = {}
-        self._complete = time.monotonic()  # when there was last somebody for every task
+        self._complete = time.monotonic()  # last time at which there was a suitable worker
         self._look()
 
     @property
@@ -107,17 +107,17 @@ class Crew:
 
     @property
     def ordinary(self) -> list[str]:
-        """Addresses of the workers without an engine; all where every worker has one."""
+        """Addresses of the workers without an engine; of all workers if each has one."""
         engines = set(self.engines)
         return [address for address in self._workers if address not in engines] or self.everybody
 
     @property
     def places(self) -> int:
         """
-        How many partitions may be at work at once.
+        Number of partitions that may be submitted at once.
 
-        Where a model is asked, twice what the engines hold: the next ones are got ready meanwhile.
-        Else one a thread, and none in waiting: a worker that dies has died of what it was doing.
+        For model stages, twice the engines' capacity, so that the next partitions are prepared in the
+        meantime. Otherwise one per thread and none queued, so that the task that kills a worker is known.
         """
         if self._engine:
             return 2 * PARTITIONS_AT_ONCE * max(len(self.engines), 1)
@@ -125,36 +125,36 @@ class Crew:
         return result
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Have something computed, by an ordinary worker while there is one."""
-        # Others are allowed, since these may be gone by then, and a task would wait for them for ever.
-        here = {"workers": self.ordinary, "allow_other_workers": True}
-        return self._client.submit(telling, function, *arguments, pure=False, **here)
+        """Submit a task to an ordinary worker, if there is one."""
+        # Others are allowed, because these may be gone by then and the task would wait forever.
+        where = {"workers": self.ordinary, "allow_other_workers": True}
+        return self._client.submit(telling, function, *arguments, pure=False, **where)
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Call a function for each item on all ordinary workers; list the results in order."""
+        """Call a function for each item on the ordinary workers; return the results in order."""
         workers, mapped = self.ordinary, self._client.map
         futures = mapped(function, items, pure=False, workers=workers, allow_other_workers=True)
         result: list[Any] = self._client.gather(futures)
         return result
 
     def submit_to_engine(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Have something done that takes a share of a worker's engine."""
+        """Submit a task that uses a share of a worker's engine."""
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
         return self._client.submit(telling, function, *arguments, pure=False, resources=share)
 
     def work_off(self, partitions: Iterator[Partition]) -> Iterator[list[Any]]:
         """
-        Hand out partitions as there are places, and yield each one's reports when all are there.
+        Submit partitions as slots become free, and yield the results of each when it is complete.
 
-        Taking the next partition submits its tasks.
+        Taking the next item of `partitions` submits its tasks.
 
         Raises
         ------
         UserError
-            When the workers cannot go on; it says what to do.
+            If the workers cannot continue; states what to do.
         BudgetSpent
-            When a task raised it, once all that are at work have come to their end: what is in flight then is
-            answered and kept.
+            If a task raised it, after all submitted partitions have ended, so that requests in flight are
+            answered and stored.
         """
         at_work: dict[Future[Any], Partition] = {}
         stopped: BudgetSpent | None = None
@@ -183,8 +183,8 @@ class Crew:
             if self._client.status == "running":
                 raise
             raise UserError(
-                f"the scheduler of the cluster is gone ({type(error).__name__}). Start it again, or work on "
-                f"this machine without an address. {AGAIN}"
+                f"the connection to the cluster's scheduler was lost ({type(error).__name__}). Restart the "
+                f"scheduler, or remove the address to run on this machine. {AGAIN}"
             ) from None
         finally:
             if at_work and self._client.status == "running":
@@ -198,7 +198,7 @@ class Crew:
             return ()
 
     def _look_again(self) -> None:
-        """See who is there now and then; tell the user when for long it was nobody who could go on."""
+        """Refresh the list of workers if it is old; fail if there was no suitable worker for too long."""
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._look()
@@ -206,7 +206,7 @@ class Crew:
             self._complete = time.monotonic()
         elif time.monotonic() - self._complete > PATIENCE_SECONDS:
             worker = "worker with the resource engine" if self._engine else "worker"
-            assert self._client.scheduler is not None  # it is connected
+            assert self._client.scheduler is not None  # connected
             command = start_command(str(self._client.scheduler.address), self._engine)
             raise UserError(
                 f"for {PATIENCE_SECONDS:.0f} seconds the cluster had no {worker}; "
@@ -219,7 +219,7 @@ class Crew:
 
 
 def start_command(address: str, engine: bool) -> str:
-    """Write the command that starts a worker by hand."""
+    """Return the shell command that starts a worker."""
     resource = f" --resources engine=1 --nthreads {PARTITIONS_AT_ONCE}" if engine else ""
     return f"dask worker {address}{resource}"
 
@@ -229,6 +229,6 @@ def _too_much(error: Exception, titles: Sequence[str]) -> str:
     if isinstance(error, KilledWorker):
         what = f"{error.allowed_failures + 1} workers died one after another"
     return (
-        f"{what} while at work on {' or '.join(titles)}. Most often memory ran out: make partitions smaller "
-        f"with cluster.partition_mb, or give the workers more. {AGAIN}"
+        f"{what} while processing {' or '.join(titles)}. The usual cause is lack of memory: make partitions "
+        f"smaller with cluster.partition_mb, or give the workers more memory. {AGAIN}"
     )

@@ -1,12 +1,12 @@
 """
-Engines: what answers requests.
+Engines: backends that answer requests.
 
-Each backend is a file of this package with two parts: the *translation*, pure functions from a
-`Request` to the backend's arguments and from its output to a `Completion`, and an `Engine`, which does
-nothing else but input and output. What a backend imports to run, it imports when it is started.
+Each backend is one module with two parts: the *translation*, pure functions from a `Request` to the backend's
+arguments and from its output to a `Completion`, and an `Engine`, which does only I/O. A backend imports its
+dependencies when it is started.
 
-No engine passes a seed per request: it kills vLLM's CPU engine. Answers are kept in the completions
-table, and that is what makes a run repeatable.
+No engine passes a seed per request, which crashes vLLM's CPU engine. Runs are reproducible because
+completions are stored.
 """
 
 from datagen.engines.engine import Engine
@@ -14,7 +14,7 @@ from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 
 
 def open_engine(spec: VllmModel | OpenAIModel | ScriptedModel) -> Engine:
-    """Make the engine that a recipe names. It is started by `Engine.start`."""
+    """Create the engine for a model of a recipe; `Engine.start` starts it."""
     match spec:
         case VllmModel():
             from datagen.engines.vllm import VllmEngine

@@ -1,4 +1,4 @@
-"""Asking a model outside a run: each request once, with the answers kept in a folder."""
+"""Send requests to a model outside a run, with the completions stored in a folder."""
 
 import logging
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from datagen.store.journal import Journal
 
 log = logging.getLogger(__name__)
 
-ASKER = "asker"  # names the journal, and the engine in its room
+ASKER = "asker"  # name of the journal, and of the run in the engine room
 
 
 class Asker:
     """
-    Answers requests with one model; answers that are kept in the folder are not asked for again.
+    Answers requests with one model and reuses the completions stored in the folder.
 
-    The engine is started by the first request without an answer, and closed at the end of a ``with`` block.
+    The engine starts at the first request without a completion, and closes at the end of the ``with`` block.
 
     Parameters
     ----------
     spec
         The model.
     folder
-        Where answers are kept.
+        Where completions are stored.
     """
 
     def __init__(self, spec: Model, folder: Path) -> None:
@@ -51,12 +51,12 @@ class Asker:
             self._room = None
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer requests, in their order; one that kept failing has the failure as its completion."""
+        """Answer requests, in order; a request that kept failing gets a completion with the error."""
         failures: dict[str, str] = {}
         keyed = {request.key(self._identity): request for request in requests}
         missing = self._store.missing(pa.array(list(keyed), pa.string())).to_pylist()
-        wanted = [item for item, gone in zip(keyed.items(), missing, strict=True) if gone]
-        if wanted:
+        pending = [item for item, is_missing in zip(keyed.items(), missing, strict=True) if is_missing]
+        if pending:
             self._room = self._room or EngineRoom()
             journal = Journal(self._store.folder, ASKER)
 
@@ -66,7 +66,7 @@ class Asker:
 
             try:
                 self._room.generate(
-                    ASKER, self._spec, self._identity, wanted, keep, failures.__setitem__, log.warning
+                    ASKER, self._spec, self._identity, pending, keep, failures.__setitem__, log.warning
                 )
             finally:
                 journal.close()

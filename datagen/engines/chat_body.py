@@ -1,4 +1,4 @@
-"""The JSON body of ``POST chat/completions``: from a request, a model's settings and its server's dialect."""
+"""Build the JSON body of ``POST chat/completions`` from a request, model settings and server dialect."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from datagen.recipe.sections import OpenAIModel
 from datagen.request import Request
 
-TOP_LOGPROBS = 20  # the most that the protocol allows
-EFFORTS = ((2048, "low"), (8192, "medium"))  # up to a budget of so many tokens; above: high
+TOP_LOGPROBS = 20  # the protocol's maximum
+EFFORTS = ((2048, "low"), (8192, "medium"))  # effort by maximum thinking budget in tokens; above: high
 
 
 class Dialect:
     """
-    What the parameters are called on one server. It begins as most take them, and learns from refusals.
+    Parameter names that one server accepts: the common ones at first, adapted to its rejections.
 
-    Only what changes nothing of the answer is put otherwise; a server that does not take a temperature or a
-    schema needs the user's word for it (``options``).
+    Only changes that cannot affect the answer are automatic. For a server that rejects a temperature or a
+    schema, the user must change the model's ``options``.
     """
 
     def __init__(self) -> None:
@@ -25,9 +25,9 @@ class Dialect:
 
     def learn(self, body: Mapping[str, Any], refusal: str, choosing: bool) -> None:
         """
-        Learn from the refusal of a body how else to say the same.
+        Adapt to a server's rejection of a body.
 
-        `choosing` says that the answer is read from the log probabilities.
+        `choosing` means that the answer is read from the log probabilities, which are then required.
         """
         if "max_completion_tokens" in refusal and "max_tokens" in body:
             self.limit = "max_completion_tokens"
@@ -38,20 +38,20 @@ class Dialect:
 
 
 def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None) -> dict[str, Any]:
-    """Translate a request. The model's ``options`` come last and replace what is here; null leaves it out."""
+    """Translate a request. The model's ``options`` override every field; null removes one."""
     dialect = dialect or Dialect()
     sampling, thinking = request.sampling, spec.thinking
-    room = thinking if isinstance(thinking, int) else 0  # beside the answer's
+    thinking_tokens = thinking if isinstance(thinking, int) else 0  # in addition to the answer's
     body: dict[str, Any] = {
         "model": spec.model,
         "messages": request.messages,
-        dialect.limit: (1 if request.choices else sampling.max_tokens) + room,
+        dialect.limit: (1 if request.choices else sampling.max_tokens) + thinking_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
     }
     if sampling.stop:
         body["stop"] = list(sampling.stop)
-    if sampling.repetition_penalty != 1:  # not in the protocol, but vLLM and others take it
+    if sampling.repetition_penalty != 1:  # not in the protocol, but accepted by vLLM and others
         body["repetition_penalty"] = sampling.repetition_penalty
     if dialect.logprobs or request.choices:
         body["logprobs"] = True
@@ -65,13 +65,13 @@ def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None)
     return _with_options(body, spec.options)
 
 
-def _thinking(thinking: str | int, way: str) -> dict[str, Any]:
-    """Turn reasoning off, or bound it, as vLLM and SGLang are told, or as OpenAI is."""
-    if way == "reasoning_effort":
+def _thinking(thinking: str | int, parameter: str) -> dict[str, Any]:
+    """Switch reasoning off or limit it, with the parameters of vLLM and SGLang or those of OpenAI."""
+    if parameter == "reasoning_effort":
         if thinking == "off":
             return {"reasoning_effort": "none"}
         return {"reasoning_effort": next((word for most, word in EFFORTS if int(thinking) <= most), "high")}
-    if thinking == "off":  # templates of Qwen and GLM read the one, of DeepSeek and Granite the other
+    if thinking == "off":  # Qwen and GLM templates read enable_thinking, DeepSeek and Granite thinking
         return {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
     return {
         "chat_template_kwargs": {"enable_thinking": True, "thinking": True, "thinking_budget": thinking},
@@ -88,7 +88,7 @@ def _with_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 
 def strict(schema: Any) -> Any:
-    """Close every object of a JSON schema: all its properties and no others, as strict servers demand."""
+    """Make every object of a JSON schema require all its properties and allow no others (strict mode)."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What every engine does, and how it fails."""
+"""The interface of engines, and their errors."""
 
 from typing import Protocol
 
@@ -7,23 +7,23 @@ from datagen.request import Completion, Request
 
 
 class EngineDied(Exception):
-    """The engine is gone with every request in flight; whoever opened it may open another."""
+    """The engine died, with every request in flight; the caller may open another."""
 
 
 class Unreachable(UserError):
-    """A server answers nobody; the message says which, what it said last, what to do."""
+    """A server answers no request; the message names it, its last error, and what to do."""
 
 
 class Unanswered(Exception):
-    """One request kept failing while others were answered. It is asked again by the next run."""
+    """One request kept failing while others were answered. The next run retries it."""
 
 
 class Engine(Protocol):
     """
-    Answers requests, many at once.
+    Answers many requests concurrently.
 
-    All methods are called from one event loop, which need not run in the main thread. `notices` grows by what
-    the user should know while requests are out, such as that the engine waits for a server.
+    All methods are called from one event loop, which need not run in the main thread. `notices` collects
+    messages for the user while requests are in flight, for example that the engine waits for a server.
     """
 
     notices: list[str]
@@ -35,25 +35,25 @@ class Engine(Protocol):
         Raises
         ------
         datagen.errors.UserError
-            When it cannot; the message says what to do.
+            If that fails; the message states what to do.
         """
 
     async def answer(self, request: Request, key: str) -> Completion:
         """
-        Answer one request; the completion is stored under the key.
+        Answer one request; `key` becomes the completion's key.
 
-        A request that is rejected, such as one that is longer than the model's context, comes back as a
-        completion with ``finish="error"``, and so does an answer that ends within its reasoning.
+        A rejected request, such as one longer than the model's context, gives a completion with
+        ``finish="error"``; so does an answer that ends within its reasoning.
 
         Raises
         ------
         EngineDied
-            When the engine is gone, with this and every other request in flight.
+            If the engine died, with this and every other request in flight.
         Unanswered
-            When this request kept failing while others were answered.
+            If this request kept failing while others were answered.
         Unreachable
-            When a server answers nobody.
+            If a server answers no request.
         """
 
     async def close(self) -> None:
-        """End it and every process it started. Closing twice, or a dead engine, is allowed."""
+        """Stop the engine and every process it started. May be called twice, or on a dead engine."""

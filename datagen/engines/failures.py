@@ -1,20 +1,20 @@
 """
-What may come of a request in place of a completion, and how a server's words are sorted into it.
+Classify a server's failures to answer a request.
 
-A *rejected request* is refused for good: it is stored with the server's message, and asked again when what
-may have caused it has changed. Everything else is a *transient failure*, is tried again, and is never
-stored. `Unanswered` is what a request meets that kept failing while others were answered.
+A *rejected request* is stored with the server's message, and retried only when its possible causes have
+changed. Other failures are *transient*: they are retried and never stored. A request that keeps failing while
+others are answered ends as `Unanswered`.
 """
 
 import re
 from typing import Any
 
 BUSY = {425, 429, 503, 529}
-AWAY = {502, 504, 520, 521, 522, 523, 524, 530}  # said by a proxy, of the server behind it
+AWAY = {502, 504, 520, 521, 522, 523, 524, 530}  # from a proxy: the server behind it is unavailable
 AT_FAULT = {400, 406, 411, 413, 414, 415, 416, 418, 422, 451}  # the request itself
-ADVICE = {  # of statuses that mostly concern every request
+ADVICE = {  # for statuses that usually affect every request
     401: "set the key in the environment variable {key}",
-    402: "the account of the key in {key} has nothing left",
+    402: "the account of the key in {key} has no credit left",
     403: "the key in {key} may not use this model",
     404: "check the recipe's base_url, which often ends in /v1, and model",
     405: "check the recipe's base_url, which often ends in /v1",
@@ -36,19 +36,19 @@ _FAULT_WORDS = re.compile(
 
 
 class Failure(Exception):
-    """Any failure; the message is the server's, or says what was seen instead of a reply."""
+    """Any failure; the message is the server's, or describes what came instead of a reply."""
 
 
 class Rejected(Failure):
-    """The server refuses this request, and would refuse it again."""
+    """The server rejects this request permanently."""
 
 
 class Transient(Failure):
-    """Another try may not meet it."""
+    """A retry may succeed."""
 
 
 class Busy(Transient):
-    """The server is there and asks for fewer requests; `retry_after` is its wish in seconds, 0 for none."""
+    """The server is up and asks for fewer requests; `retry_after` is in seconds, 0 if not given."""
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
@@ -60,15 +60,15 @@ class Away(Transient):
 
 
 class Faulty(Transient):
-    """The server failed on the request, was silent, or sent what is no completion."""
+    """The server failed on the request, did not reply, or sent something other than a completion."""
 
 
 class Lost(Faulty):
-    """The connection broke, or nothing came in time: the request's fault, or the server is going away."""
+    """The connection broke or timed out, because of the request or because the server is going down."""
 
 
 class Refused(Failure):
-    """A refusal that mostly concerns every request, such as a wrong key; `advice` says what to do."""
+    """A refusal that usually affects every request, such as a wrong key; `advice` states what to do."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -76,14 +76,14 @@ class Refused(Failure):
 
 
 class Hopeless(Failure):
-    """The server cannot be talked to at all, such as for its certificate: waiting does not help."""
+    """No connection is possible, for example because of the certificate: waiting does not help."""
 
 
 def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "") -> Failure:
     """
-    Sort a reply that is no success by its HTTP status; its body decides where the status does not.
+    Classify an unsuccessful reply by its HTTP status, and by its body where the status is ambiguous.
 
-    Some servers say 429 for an account without credit, and 400 or 500 for a rate limit.
+    Some servers return 429 for an account without credit, and 400 or 500 for a rate limit.
     """
     body = body or message
     if status in BUSY or (status >= 400 and _code(body) in BUSY):
@@ -96,7 +96,7 @@ def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "
 
 
 def of_error(error: Any, message: str) -> Failure:
-    """Sort an error that stands inside of a reply of status 200: by its code, else by its words."""
+    """Classify an error in the body of a reply with status 200: by its code, else by its wording."""
     fields = error if isinstance(error, dict) else {}
     codes = (_number(fields.get(name)) for name in ("code", "status", "status_code"))
     if code := next(filter(None, codes), 0):
@@ -111,7 +111,7 @@ def of_error(error: Any, message: str) -> Failure:
 
 
 def _number(code: Any) -> int:
-    """Read an HTTP status that may be written as text; 0 where it is none."""
+    """Parse an HTTP error status, which may be a string; 0 if it is not one."""
     try:
         number = int(code)
     except (TypeError, ValueError, OverflowError):
@@ -120,5 +120,5 @@ def _number(code: Any) -> int:
 
 
 def _code(message: str) -> int:
-    found = re.search(r'"(?:code|status)"\s*:\s*"?(\d{3})\b', message)
-    return int(found[1]) if found else 0
+    match = re.search(r'"(?:code|status)"\s*:\s*"?(\d{3})\b', message)
+    return int(match[1]) if match else 0

@@ -1,7 +1,7 @@
 """
-One HTTP session with a server: bounded bodies, proxies, credentials, and its faults by name.
+An HTTP session with one server: size limits, proxies, credentials and error classes.
 
-What goes wrong on the way raises a failure of `datagen.engines.failures`, and nothing else.
+Every error is raised as a failure of `datagen.engines.failures`.
 """
 
 import json
@@ -20,20 +20,20 @@ from urllib.request import getproxies, proxy_bypass
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost
 from datagen.redaction import mask_secrets, printable
 
-MOST_BYTES = 32 << 20  # of a reply's body, when decompressed too
-SHOWN = 300  # bytes of a reply that is no text
+MOST_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
+SHOWN = 300  # bytes to quote of a reply that is not text
 ENCODINGS = {
     "": 0,
     "identity": 0,
     "gzip": 47,
     "x-gzip": 47,
     "deflate": 47,
-}  # of zlib's wbits; 47: tell by head
+}  # zlib's wbits; 47 detects the format from the header
 
 
 @dataclass(frozen=True)
 class Response:
-    """A reply that came whole: its body may still be anything."""
+    """A complete reply; its body is not validated."""
 
     status: int
     text: str
@@ -47,11 +47,11 @@ class Connection:
     Parameters
     ----------
     url
-        Where requests are posted, without user and password.
+        URL to post requests to, without credentials.
     credentials
-        User and password that the recipe's address held.
+        User and password from the recipe's URL.
     key
-        The key from the environment; the credentials come before it.
+        API key from the environment; ignored if there are credentials.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Connection:
 
         self._url = url
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
-        self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones stand in any text
+        self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
         given: dict[str, str] = {"Accept-Encoding": "gzip, deflate"}
         if credentials:
             given["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
@@ -77,12 +77,12 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=window),
             timeout=aiohttp.ClientTimeout(total=timeout),
             headers=given | dict(headers),
-            proxy=proxy_for(url),  # trust_env would look for it at every request, in a thread
-            auto_decompress=False,  # which has no bound
+            proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
+            auto_decompress=False,  # aiohttp's decompression has no size limit
         )
 
     def clean(self, text: str, most: int = 500) -> str:
-        """Make a server's words fit to be shown and stored."""
+        """Make a server's message safe to show and store."""
         return mask_secrets(printable(text, most), self._secrets)
 
     async def post(self, body: Any) -> Response:
@@ -92,33 +92,33 @@ class Connection:
         Raises
         ------
         Failure
-            When no whole reply came.
+            If there is no complete reply.
         """
         try:
             async with self._session.post(self._url, json=body) as response:
-                wish = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
+                retry_after = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
                 try:
                     text = _decoded(await _read(response), response.charset)
                 except Exception as error:
                     if response.status < 400:
                         raise
-                    text = f"(its body cannot be read: {error})"  # the status says what it is
-                return Response(response.status, text, wish)
+                    text = f"(its body cannot be read: {error})"  # the status is enough to classify it
+                return Response(response.status, text, retry_after)
         except Failure:
             raise
         except Exception as error:  # aiohttp raises its own errors, the system's, and ValueErrors
             raise _failure(error, self.clean(f"{type(error).__name__}: {error}".rstrip(": "))) from error
 
     async def close(self) -> None:
-        """End it."""
+        """Close the session."""
         await self._session.close()
 
 
 async def _read(response: Any) -> bytes:
-    """Read a body within its bound, and decompress it within its bound."""
+    """Read and decompress a body, both within the size limit."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
-        raise Faulty(f"the reply is encoded as {encoding[:40]!r}, which was not asked for")
+        raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
     unpack = zlib.decompressobj(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
     whole = bytearray()
     async for data in response.content.iter_chunked(1 << 16):
@@ -130,29 +130,29 @@ async def _read(response: Any) -> bytes:
             response.close()
             raise Faulty(f"the reply is larger than {MOST_BYTES >> 20} MB")
     if unpack and not unpack.eof:
-        raise Faulty("the reply is compressed and ends too early")
+        raise Faulty("the compressed reply is truncated")
     return bytes(whole)
 
 
 def _decoded(data: bytes, charset: str | None) -> str:
-    """Decode JSON: UTF-8, whatever is declared, or UTF-16 and UTF-32; else as the server declares."""
+    """Decode JSON by the detected Unicode encoding, else by the declared charset."""
     for encoding in (json.detect_encoding(data), charset):
-        with suppress(LookupError, ValueError):  # none is declared, nobody knows it, or it is not that
+        with suppress(LookupError, ValueError):  # an unknown or wrong charset
             return data.decode(encoding or "utf-8").removeprefix("\ufeff")
     raise Faulty(f"the reply is not UTF-8: {data[:SHOWN].decode('utf-8', 'replace')}")
 
 
 def _failure(error: Exception, message: str) -> Failure:
-    """Sort what a client raises."""
+    """Classify an error that the HTTP client raised."""
     import aiohttp
 
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Hopeless(f"{message}. Its certificate or TLS is not as this machine expects it")
-    if isinstance(error, aiohttp.InvalidURL | UnicodeError):  # the host's name
+        return Hopeless(f"{message}. This machine does not accept its certificate or TLS version")
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):  # an invalid host name
         return Hopeless(message)
     if isinstance(error, aiohttp.ClientConnectorError):
         unknown = isinstance(error.os_error, socket.gaierror) and error.os_error.errno == socket.EAI_NONAME
-        return Hopeless(f"{message}. There is no such host") if unknown else Away(message)
+        return Hopeless(f"{message}. The host does not exist") if unknown else Away(message)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Away(message)
     if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
@@ -161,13 +161,13 @@ def _failure(error: Exception, message: str) -> Failure:
 
 
 def chat_url(base: str) -> str:
-    """Give the address of chat completions; a query that the base has, such as ``?api-version=``, stays."""
+    """Return the URL of chat completions; keeps a query of the base, such as ``?api-version=``."""
     parts = urlsplit(base)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions", fragment=""))
 
 
 def asked_pause(header: str | None, now: datetime) -> float:
-    """Read a ``Retry-After`` header, which holds seconds or a date; 0 where there is none."""
+    """Parse a ``Retry-After`` header, in seconds or as a date; 0 if missing or invalid."""
     if not header:
         return 0.0
     try:
@@ -177,11 +177,11 @@ def asked_pause(header: str | None, now: datetime) -> float:
             seconds = (parsedate_to_datetime(header) - now).total_seconds()
         except (TypeError, ValueError, OverflowError):
             return 0.0
-    return max(seconds, 0.0) if seconds < float("inf") else 0.0  # not infinite, and no NaN
+    return max(seconds, 0.0) if seconds < float("inf") else 0.0  # the comparison excludes NaN too
 
 
 def proxy_for(url: str) -> str | None:
-    """Find the proxy that the environment names for an address."""
+    """Return the proxy that the environment sets for a URL."""
     parts = urlsplit(url)
     if not parts.hostname or proxy_bypass(parts.hostname):
         return None

@@ -1,8 +1,9 @@
 """
-Models by name: who a model is, and where its files are.
+Model identity (name and revision) and location.
 
-`identify` answers from files and names alone, in milliseconds, since every request's key holds it. `resolve`
-gives what an engine can load, and prepares a bundled model on first use (`datagen.engines.bundled`).
+`identify` uses only names and files, in milliseconds, because every request's key contains the identity.
+`resolve` returns what an engine can load, and prepares a bundled model on first use
+(`datagen.engines.bundled`).
 """
 
 import hashlib
@@ -20,29 +21,29 @@ from datagen.request import Identity
 from datagen.schema import content_id
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
-UNASKED = ("extra_headers", "user", "metadata", "service_tier", "store")  # options that change no answer
-SAMPLES, SAMPLE_BYTES = 64, 16384  # of a weight file, spread evenly
+UNASKED = ("extra_headers", "user", "metadata", "service_tier", "store")  # options that do not affect answers
+SAMPLES, SAMPLE_BYTES = 64, 16384  # number and size of the evenly spaced samples of a weight file
 
 
 def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
     """
-    Name a model and its revision: what every request to it is keyed by.
+    Return a model's name and revision, which enter the key of every request to it.
 
-    * ``bundled`` and ``bundled-chat``: hashes of what they are made of; they need not be installed.
-    * A folder: its name, and the hash of its configuration, tokenizer and chat template and of its
-      weight files' names, sizes and evenly spread samples of their content. A model that was trained
-      further in the same folder is another revision; a copied or moved folder is the same.
-    * A hub's id: the revision that the recipe says, else ``main``. The hub is not asked, so when the
-      authors move ``main``, a refresh goes on with the answers it has. Pin a commit to be exact.
-    * A server's model, or a function: what the recipe says. Whoever serves other weights under the same
-      name says another ``revision`` to have everything written anew.
+    * ``bundled`` and ``bundled-chat``: hashes of their parts; they need not be installed.
+    * A folder: its name, and a hash of its configuration, tokenizer, chat template, and of the names, sizes
+      and evenly spaced samples of its weight files. Further training in the same folder changes the revision;
+      copying or moving the folder does not.
+    * A hub id: the recipe's revision, or ``main``. The hub is not queried, so if the authors move ``main``, a
+      re-run reuses the stored completions. Pin a commit to be exact.
+    * A server's model, or a function: as in the recipe. If the server gets other weights under the same name,
+      change the ``revision`` to regenerate everything.
 
-    Where ``thinking`` is set, or a server's model has ``options``, the revision says so: they change answers.
+    The revision also contains ``thinking`` and a server model's ``options``, because they change answers.
 
     Raises
     ------
     UserError
-        When a folder is named that holds no checkpoint.
+        If the model names a folder without a checkpoint.
     """
     if not isinstance(spec, VllmModel):
         return Identity(spec.model, spec.revision + _settings(spec))
@@ -54,22 +55,22 @@ def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
 
 
 def _settings(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
-    """Write what else of a model's settings determines its answers; nothing where none is set."""
+    """Return the revision's suffix for settings that affect answers; "" if none is set."""
     settings = ""
     if not isinstance(spec, ScriptedModel) and spec.thinking is not None:
         settings += f"+thinking={spec.thinking}"
     if isinstance(spec, OpenAIModel):
-        asked = {name: value for name, value in spec.options.items() if name not in UNASKED}
-        if asked:
-            settings += f"+options={content_id(json.dumps(asked, sort_keys=True))[:8]}"
+        options = {name: value for name, value in spec.options.items() if name not in UNASKED}
+        if options:
+            settings += f"+options={content_id(json.dumps(options, sort_keys=True))[:8]}"
     return settings
 
 
 def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
     """
-    Hash what may have caused a model to reject a request, beside the request: its server and settings.
+    Hash the possible causes of a rejection outside the request: the server and the settings.
 
-    When any of it changes, a rejected request is asked again.
+    When the hash changes, rejected requests are retried.
     """
     settings = spec.model_dump(
         mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env"}
@@ -82,12 +83,12 @@ def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
 
 
 def identities(models: Models) -> dict[str, Identity]:
-    """Name the models that play the roles."""
+    """Return the identity of each role's model."""
     return {role: identify(models.role(role)) for role in models.roles}
 
 
 def resolve(spec: VllmModel) -> str:
-    """Give the path or hub id that an engine loads; a bundled model is prepared if it is not there."""
+    """Return the path or hub id for an engine to load; prepare a bundled model if necessary."""
     if spec.model in bundled.NAMES:
         return str(bundled.prepare(spec.model))
     folder = _folder(spec.model)
@@ -95,20 +96,20 @@ def resolve(spec: VllmModel) -> str:
 
 
 def _folder(model: str) -> Path | None:
-    """Take a model's name as a folder, if it is one or is written as one."""
+    """Return a model's folder if its name is a folder or is written as a path."""
     path = Path(model).expanduser()
     if not (path.is_dir() or model.startswith(("/", "./", "../", "~"))):
         return None
     if not (path / "config.json").is_file():
         raise UserError(
             f"models: {model!r} is not a folder with a checkpoint: it has no config.json. "
-            "Name a folder that transformers' save_pretrained wrote, a model hub's id, or bundled"
+            "Name a folder written by transformers' save_pretrained, a model hub id, or bundled"
         )
     return path.resolve()
 
 
 def _fingerprint(folder: Path) -> str:
-    """Hash what determines a checkpoint's answers: small files whole, weights by samples."""
+    """Hash the files that determine a checkpoint's answers: small files whole, weights by samples."""
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         if path.suffix in (".json", ".jinja", ".model", ".txt"):
@@ -124,7 +125,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _samples(path: Path) -> Iterator[bytes]:
-    """Read evenly spread pieces of a file, the first and the last among them; all of a small one."""
+    """Read evenly spaced samples of a file, including its start and end; all of a small file."""
     last = max(path.stat().st_size - SAMPLE_BYTES, 0)
     with path.open("rb") as file:
         for start in sorted({last * number // (SAMPLES - 1) for number in range(SAMPLES)}):

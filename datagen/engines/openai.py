@@ -1,16 +1,17 @@
 """
-Any server that speaks the OpenAI chat completions protocol.
+The engine for servers with the OpenAI chat completions protocol.
 
-What is sent is written by `datagen.engines.chat_body`, replies are read by `datagen.engines.protocol`, and
-`datagen.engines.pace` says how fast. Here it is decided what comes of a request that fails:
+`datagen.engines.chat_body` builds the requests, `datagen.engines.protocol` reads the replies, and
+`datagen.engines.pace` controls the rate. This module handles failed requests:
 
-* A transient failure is tried again. A request that keeps failing while the server answers others is given
-  up, alone. Where there are no others to tell by, a *check* does: a request of one token that any model can
-  answer.
-* Only a server that fails the check too ends the run: at once where it refuses or can never be talked to,
-  after the model's `patience` where it is away.
+* Transient failures are retried. A request that keeps failing while the server answers others ends as
+  `Unanswered`. If there are no others to compare with, the engine sends a *check*: a one-token request that
+  any model can answer.
+* The run ends only if the server fails the check too: at once if it refuses or no connection is possible,
+  after the model's `patience` if it is unavailable.
 
-A given text cannot be scored: the protocol has no log probabilities of what the model did not write.
+Scoring a given text is not supported: the protocol has no log probabilities of text that the model did not
+generate.
 """
 
 import asyncio
@@ -45,25 +46,25 @@ from datagen.redaction import mask_secrets, split_credentials
 from datagen.request import Completion, Request, Sampling
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries of one request
-BUSY_TRIES = 10  # times as many tries where the server says that it is busy or away, and not that it failed
-BUSY_PAUSE = 1.0  # seconds, at most, before a request that a busy server refused waits for its turn again
-ALL_REJECTED = 16  # requests that a server may reject before it must show that it takes any
-NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # when the user is told that the run waits, and how often
+BUSY_TRIES = 10  # factor on the number of tries while the server is busy or unavailable
+BUSY_PAUSE = 1.0  # maximum seconds before a request that a busy server refused queues again
+ALL_REJECTED = 16  # rejections without any answer before the check is sent
+NOTICE_AFTER, NOTICE_SECONDS = 3.0, 60.0  # seconds of waiting before the first notice, and between notices
 CHECK = Request("", [{"role": "user", "content": "Say yes."}], "", "", "check", Sampling(max_tokens=1))
-AGAIN = "What was answered is kept: run again to go on"
+AGAIN = "Completions received so far are stored; run again to resume"
 
 
 def own_pause(attempt: int) -> float:
-    """Seconds to wait after the try of this number, from 1: doubling, with jitter."""
+    """Return the seconds to wait after a try (numbered from 1): exponential backoff with jitter."""
     result: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1)
     return result
 
 
 class _Trial:
-    """How often one request has failed."""
+    """Failure counts of one request."""
 
     def __init__(self) -> None:
-        self.before = self.last = math.inf  # when it failed the last two times
+        self.before = self.last = math.inf  # times of the last two failures
         self.tries = self.faults = self.waits = 0
 
     def count(self, failure: Failure) -> None:
@@ -79,7 +80,7 @@ class _Trial:
 
 
 class OpenAIEngine:
-    """Sends requests to a server, each until it is answered, rejected or given up."""
+    """Sends requests to a server, each until it is answered, rejected or has used up its tries."""
 
     def __init__(self, spec: OpenAIModel) -> None:
         self._spec, self._identity = spec, identify(spec)
@@ -87,9 +88,9 @@ class OpenAIEngine:
         self._connection: Connection | None = None
         self._dialect, self._pace = Dialect(), Pace(spec.window)
         self._rejections = 0  # before the first answer
-        self._opened = False  # the model's template opens the reasoning: answers come with its end only
+        self._opened = False  # the chat template writes the opening reasoning tag; answers have only the end
         self._checking = asyncio.Lock()
-        self._checked: tuple[float, Failure | None] = (-math.inf, None)  # when begun, and what came of it
+        self._checked: tuple[float, Failure | None] = (-math.inf, None)  # start and result of the last check
         self._noticed = -math.inf
         self.notices: list[str] = []
 
@@ -99,25 +100,26 @@ class OpenAIEngine:
         try:
             address, credentials = split_credentials(base)
         except ValueError as error:
-            raise UserError(f"models: base_url {self._name!r} is no address: {error}") from None
+            raise UserError(f"models: base_url {self._name!r} is not a valid URL: {error}") from None
         if not base.startswith(("http://", "https://")):
             raise UserError(f"models: base_url {self._name!r} must begin with http:// or https://")
-        key = os.environ.get(spec.api_key_env, "").strip()  # of a file, often with a line break
+        key = os.environ.get(spec.api_key_env, "").strip()  # keys from files often end in a line break
         if CONTROL.search(key):
             raise UserError(
-                f"the environment variable {spec.api_key_env} holds no key: it has a line break or another "
-                "control character. Set it to the key alone"
+                f"the environment variable {spec.api_key_env} is not a valid key: it contains a line break "
+                "or another control character. Set it to the key only"
             )
         self._connection = Connection(
             chat_url(address), credentials, key, spec.headers, spec.window, spec.timeout
         )
 
     async def answer(self, request: Request, key: str) -> Completion:
-        """Answer one request, trying again what may pass."""
+        """Answer one request; retry transient failures."""
         if request.given:
             raise UserError(
-                f"the model {self._spec.model!r} is asked to score a given text, which the chat completions "
-                "protocol cannot do. Serve it with engine: vllm, or leave out the stage or option that scores"
+                f"a stage asks the model {self._spec.model!r} to score a given text, which the chat "
+                "completions protocol does not support. Use engine: vllm, or remove the stage or option that "
+                "scores"
             )
         trial = _Trial()
         while True:
@@ -131,21 +133,21 @@ class OpenAIEngine:
                 if await self._is_over(failure, trial):
                     if isinstance(failure, Refused):
                         return self._rejected(key, failure)
-                    raise Unanswered(f"no answer in {trial.tries} tries; the last time: {failure}") from None
+                    raise Unanswered(f"no answer in {trial.tries} tries; the last error: {failure}") from None
                 pause = own_pause(trial.tries)
                 if isinstance(failure, Busy):
-                    pause = min(pause / 4, BUSY_PAUSE)  # the pace sees to it that it is not asked too often
+                    pause = min(pause / 4, BUSY_PAUSE)  # short, because the pace limits the rate
                 self._notice(failure)
             await asyncio.sleep(pause)
 
     async def _is_over(self, failure: Failure, trial: _Trial) -> bool:
         """
-        Say whether a request that failed is given up, since the server answers others.
+        Decide whether to stop retrying a failed request, because the server answers others.
 
         Raises
         ------
         Unreachable
-            When the server answers nobody, and waiting does not help or has been long enough.
+            If the server answers no request, and waiting does not help or the patience is used up.
         """
         too_long = isinstance(failure, Busy) and failure.retry_after > self._spec.patience
         if isinstance(failure, Hopeless):
@@ -153,13 +155,13 @@ class OpenAIEngine:
         if isinstance(failure, Transient) and not trial.over(self._spec.retries) and not too_long:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
-            if isinstance(failure, Faulty) and self._pace.away:  # or are these the only requests left?
+            if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
                 await self.check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True
         verdict = await self.check()
-        if verdict is None or isinstance(verdict, Rejected):  # it is there, and reads what it is sent
+        if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
             return True
         proven = self._pace.answered_at > -math.inf
         waiting = isinstance(verdict, Away | Busy | Lost) or (isinstance(verdict, Transient) and proven)
@@ -168,22 +170,22 @@ class OpenAIEngine:
         return False
 
     async def _count_rejection(self, failure: Rejected) -> None:
-        """Stop asking a server that has answered nothing yet, and rejects even the check."""
+        """End the run if the server has answered nothing yet and rejects even the check."""
         self._rejections += 1
         if self._pace.answered_at > -math.inf or self._rejections != ALL_REJECTED:
             return
         if isinstance(verdict := await self.check(), Rejected):
             raise Unreachable(
-                f"{self._name} rejected all of the first {self._rejections} requests; the last time: "
-                f"{failure}. It rejects the plainest one too: {verdict}. The model's options in the recipe "
-                f"set what it is sent, and with null leave it out. {AGAIN}"
+                f"{self._name} rejected all of the first {self._rejections} requests; the last error: "
+                f"{failure}. It also rejects a minimal request: {verdict}. Change the request fields with "
+                f"the model's options in the recipe; null removes a field. {AGAIN}"
             )
 
     async def check(self) -> Failure | None:
-        """Ask the server what any model can answer. Returns how it fails on that too."""
-        asked = time.monotonic()
+        """Send the check. Returns the failure, or None if it succeeds."""
+        called = time.monotonic()
         async with self._checking:
-            if self._checked[0] < asked:  # else somebody has checked meanwhile
+            if self._checked[0] < called:  # otherwise another request has checked in the meantime
                 begun, verdict = time.monotonic(), None  # type: float, Failure | None
                 try:
                     await self._send(CHECK, "")
@@ -193,7 +195,7 @@ class OpenAIEngine:
             return self._checked[1]
 
     async def _send(self, request: Request, key: str) -> Completion:
-        """Send a request once, and tell the pace what came of it."""
+        """Send a request once, and report the result to the pace."""
         async with self._pace.turn() as epoch:
             try:
                 completion = await self._ask(request, key)
@@ -241,15 +243,15 @@ class OpenAIEngine:
         self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
         if not counted(reply) and request is not CHECK:
             self._tell_once(
-                f"{self._name} does not say how many tokens it read or wrote. They are counted from its log "
-                "probabilities, or estimated from the length of the text, so a budget of tokens is not exact"
+                f"{self._name} does not report token counts. They are taken from its log probabilities or "
+                "estimated from the length of the text, so a token budget is approximate"
             )
         if completion.error:
             return self._rejected(key, Rejected(connection.clean(completion.error)), completion)
         return completion
 
     def _failure(self, response: Response) -> Failure:
-        """Sort a reply that is no success."""
+        """Classify an unsuccessful reply."""
         assert self._connection is not None
         body = self._connection.clean(response.text, 2000)
         message = self._connection.clean(message_in(response.text))
@@ -267,31 +269,32 @@ class OpenAIEngine:
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
             )
-        for_long = f"for {self._pace.down:,.0f} seconds, and in {trial.tries} tries of one request"
+        duration = f"for {self._pace.down:,.0f} seconds and {trial.tries} tries of one request"
         if isinstance(failure, Busy):
             return Unreachable(
-                f"{self._name} is there and asks to wait; it answered nothing {for_long}. The last time: "
-                f"{failure}. Run again when it has room; the model's patience says how long to wait. {AGAIN}"
+                f"{self._name} is up but overloaded; it answered nothing {duration}. The last error: "
+                f"{failure}. Run again when it has capacity; the model's patience sets how long to wait. "
+                f"{AGAIN}"
             )
         if isinstance(failure, Faulty) and not isinstance(failure, Lost):
             return Unreachable(
-                f"{self._name} is there and gives no chat completion, not even to the plainest request. In "
-                f"{trial.tries} tries the last was: {failure}. Is the recipe's base_url right, which "
-                f"often ends in /v1, and are the model's options? {AGAIN}"
+                f"{self._name} is up but returns no chat completion, not even to a minimal request. The last "
+                f"error in {trial.tries} tries: {failure}. Check the recipe's base_url, which often ends in "
+                f"/v1, and the model's options. {AGAIN}"
             )
         return Unreachable(
-            f"{self._name} gave no answer {for_long}. The last time: {failure}. Is the server up, and is the "
-            f"recipe's base_url right? {AGAIN}"
+            f"{self._name} gave no answer {duration}. The last error: {failure}. Check that the server is up "
+            f"and that the recipe's base_url is right. {AGAIN}"
         )
 
     def _notice(self, failure: Failure) -> None:
-        """Tell the user now and then that the run waits for the server."""
+        """Notify the user at intervals that the run waits for the server."""
         now, quiet = time.monotonic(), self._pace.quiet
         if max(quiet, self._pace.down) > NOTICE_AFTER and now - self._noticed > NOTICE_SECONDS:
             self._noticed = now
             self.notices.append(
                 f"waiting for {self._name}, which has answered nothing for {self._pace.down:,.0f} seconds "
-                f"({failure}). The run stops when that has been {self._spec.patience:,.0f} seconds (patience)"
+                f"({failure}). The run stops after {self._spec.patience:,.0f} seconds (patience)"
             )
 
     def _tell_once(self, notice: str) -> None:

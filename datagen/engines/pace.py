@@ -1,12 +1,12 @@
 """
-How fast one server is asked: as fast as it takes requests, and no faster.
+Control the rate of requests to one server: as fast as it accepts them.
 
-Two limits adapt by additive increase and multiplicative decrease (Chiu and Jain 1989). *Requests in flight*
-are halved when one in ten finds the server overloaded or away, and grow with the answers. *Requests a
-second* are bound once the server says 429, to a little less than it was seen to take, and grow slowly until
-it says so again; where it refuses as many of fewer, that is undone. When nobody is answered any more, one
-request at a time looks whether the server is back, after pauses of a quarter of the time that it has been
-away.
+Two limits adapt by additive increase and multiplicative decrease (Chiu and Jain 1989). The number of
+*requests in flight* is halved when one in ten finds the server overloaded or unavailable, and grows with each
+answer. The *request rate* is limited once the server returns 429, to slightly less than its observed
+throughput, and grows slowly until the next 429; if a lower rate does not reduce the refusals, the cut is
+undone. When the server answers nothing any more, one request at a time tests whether it is back, after pauses
+of a quarter of the downtime so far.
 """
 
 import asyncio
@@ -17,45 +17,45 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds in which a server that is away is left alone
-PAUSE_SHARE = 0.25  # of the time that it has been away
-HORIZON = 2.0  # seconds over which overloads are set against what was sent
-SLOWEST = 0.2  # requests a second
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds between tests of an unavailable server
+PAUSE_SHARE = 0.25  # pause as a share of the downtime so far
+HORIZON = 2.0  # seconds over which the share of overloads is measured
+SLOWEST = 0.2  # minimum requests per second
 CUT_SECONDS = 1.0  # between two decreases: the refusals of one burst count once
-BELOW, LITTLE = 0.98, 0.95  # of what it takes: the new rate; of the old rate, where it refused few
-FEW, MANY = 0.05, 0.2  # shares of refusals: below, none are heeded, unless with a time to wait; above, all
-CREEP, CLIMB = 0.003, 0.2  # growth in a second, below the rate that was refused last, and above it
-OFTEN, GROWTH = 0.1, 0.125  # failures of all requests that halve those in flight; growth for each answer
-WORTH, UNDO = 0.95, 1.5  # where slowing down cost so much of what it takes, it is undone
-STREAK, AWAY_SECONDS = 3, 1.0  # failures, and seconds without an answer, after which it counts as away
+BELOW, LITTLE = 0.98, 0.95  # new rate as a share of the throughput; least share of the old rate if few refuse
+FEW, MANY = 0.05, 0.2  # shares of refusals: fewer are ignored unless they set a pause; more cut fully
+CREEP, CLIMB = 0.003, 0.2  # growth per second: near the last refused rate, and above it
+OFTEN, GROWTH = 0.1, 0.125  # share of overloads that halves the requests in flight; growth per answer
+WORTH, UNDO = 0.95, 1.5  # if throughput falls below this share after a cut, the rate is raised by this factor
+STREAK, AWAY_SECONDS = 3, 1.0  # failures, and seconds without an answer, after which it counts as unavailable
 
 
 class Pace:
     """
-    The pace at which a server is asked.
+    The rate limiter for one server.
 
     Parameters
     ----------
     window
-        The most requests in flight.
+        Maximum number of requests in flight.
     """
 
     def __init__(self, window: int) -> None:
         self._window, self._limit = window, float(window)
         self._rate = self._taken = self._bound = math.inf  # requests a second: allowed, taken, last set
-        self._grown = self._began = self._halved = -math.inf  # when
+        self._grown = self._began = self._halved = -math.inf  # times
         self._epoch = self._sent_now = self._refused = 0  # since the rate was set
-        self._sent: deque[float] = deque()  # when, over the horizon
+        self._sent: deque[float] = deque()  # times within the horizon
         self._overloads: deque[float] = deque()
         self._in_flight, self._next, self._quiet = 0, 0.0, 0.0
         self._turn, self._freed = asyncio.Lock(), asyncio.Event()
         self._streak = 0
-        self.answered_at = -math.inf  # when the last answer came
-        self.failing_since: float | None = None  # the first failure since then
+        self.answered_at = -math.inf  # time of the last answer
+        self.failing_since: float | None = None  # time of the first failure since then
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[int]:
-        """Wait for one's turn to send a request, in order; it is over when its reply is there."""
+        """Wait in order for permission to send a request; the block ends when its reply has arrived."""
         async with self._turn:
             while (wait := self._wait()) is not None:
                 self._freed.clear()
@@ -77,7 +77,7 @@ class Pace:
             self._freed.set()
 
     def _wait(self) -> float | None:
-        """Seconds until it is worth looking again; None when the next may be sent."""
+        """Return the seconds to wait before the next look; None if a request may be sent now."""
         now = time.monotonic()
         self._grow(now)
         if (pause := max(self._quiet, self._next if math.isfinite(self._rate) else 0.0) - now) > 0:
@@ -86,22 +86,22 @@ class Pace:
 
     @property
     def away(self) -> bool:
-        """Whether nobody is answered any more."""
+        """Whether the server answers no request any more."""
         return self._streak >= STREAK and time.monotonic() - self.answered_at > AWAY_SECONDS
 
     def answered(self) -> None:
-        """An answer came."""
+        """Record an answer."""
         self.answered_at = time.monotonic()
         self.failing_since, self._streak = None, 0
         self._limit = min(self._limit + GROWTH, self._window)
         self._freed.set()
 
     def heard(self) -> None:
-        """The server refused one request for good: it is there."""
+        """Record a permanent rejection, which shows that the server is up."""
         self.failing_since, self._streak = None, 0
 
     def refused(self, retry_after: float, epoch: int) -> None:
-        """The server asks for fewer requests; `epoch` is what `turn` gave for the one that it refused."""
+        """Record that the server asks for fewer requests; `epoch` is from the refused request's `turn`."""
         now = time.monotonic()
         self._quiet = max(self._quiet, now + retry_after)
         self._fail(now)
@@ -116,7 +116,7 @@ class Pace:
             return
         taken = max((self._sent_now - self._refused) / seconds, SLOWEST)
         if math.isfinite(self._rate) and taken < WORTH * self._taken:
-            self._rate *= UNDO  # it takes less because we ask less: it is not our rate that it refuses
+            self._rate *= UNDO  # throughput fell with the rate, so our rate is not the cause of refusals
         elif math.isfinite(self._rate) and share < MANY:
             self._rate = max(LITTLE * self._rate, BELOW * taken)
         else:
@@ -126,7 +126,7 @@ class Pace:
         self._epoch, self._sent_now, self._refused = epoch + 1, 0, 0
 
     def failed(self, overloaded: bool) -> None:
-        """A request failed; `overloaded` where it is a sign of too many at once."""
+        """Record a failure; `overloaded` if it indicates too many concurrent requests."""
         now = time.monotonic()
         if overloaded:
             _remember(self._overloads, now)
@@ -144,16 +144,16 @@ class Pace:
 
     @property
     def down(self) -> float:
-        """Seconds since the first failure after the last answer; 0 where there is none."""
+        """Seconds since the first failure after the last answer; 0 if there is none."""
         return time.monotonic() - self.failing_since if self.failing_since is not None else 0.0
 
     @property
     def quiet(self) -> float:
-        """Seconds for which nobody is sent."""
+        """Seconds for which no request is sent."""
         return max(self._quiet - time.monotonic(), 0.0)
 
     def _grow(self, now: float) -> None:
-        """Raise the rate by the seconds that have passed without a refusal."""
+        """Raise the rate in proportion to the seconds without a refusal."""
         if math.isfinite(self._rate) and now > self._grown:
             step = CREEP if self._rate < self._bound / BELOW / LITTLE else CLIMB
             self._rate *= 1 + step * min(now - self._grown, 10.0)
@@ -161,7 +161,7 @@ class Pace:
 
 
 def _remember(times: deque[float], now: float) -> None:
-    """Note a time, and forget those beyond the horizon."""
+    """Append a time and drop those beyond the horizon."""
     times.append(now)
     while times[0] < now - HORIZON:
         times.popleft()

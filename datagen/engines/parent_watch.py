@@ -1,10 +1,10 @@
 """
-No process of an engine outlives the process that opened the engine, however that one ends.
+Ensure that engine processes end with the process that opened the engine, even if it is killed.
 
-vLLM starts a process for its scheduler, and that one starts the workers that hold the model. Left alone
-they go on when the opener is killed, and keep their memory. vLLM calls `hold` in each of its processes
-(entry point ``vllm.platform_plugins``, the earliest that there is: a process that is still loading must
-be tied too), and there it waits for the opener's end and ends its own process with it.
+vLLM starts a scheduler process, which starts the workers that hold the model. When the opener is killed, they
+would keep running and keep their memory. vLLM calls `hold` in each of its processes through the entry point
+``vllm.platform_plugins``, the earliest available, so that processes that are still loading are covered too.
+`hold` waits for the opener to end and then kills its own process.
 """
 
 import os
@@ -15,13 +15,13 @@ import time
 from collections.abc import MutableMapping
 
 OPENER = "DATAGEN_ENGINE_OPENER"  # the opener's process id; engine processes inherit it
-POLL_SECONDS = 1.0  # where the system cannot tell of a process's end
+POLL_SECONDS = 1.0  # where the system cannot notify of a process's end
 
 
 def tie(environment: MutableMapping[str, str]) -> None:
-    """Tie the engine processes that this process will start to its life."""
+    """Make the engine processes that this process will start end with it."""
     environment[OPENER] = str(os.getpid())
-    if "VLLM_PLUGINS" in environment:  # a list of those that may load
+    if "VLLM_PLUGINS" in environment:  # the allowed plugins
         names = [name for name in environment["VLLM_PLUGINS"].split(",") if name]
         environment["VLLM_PLUGINS"] = ",".join(dict.fromkeys([*names, "datagen"]))
 
@@ -30,8 +30,8 @@ def hold() -> None:
     """
     End this process when the opener ends.
 
-    Does nothing in an opener, or in a vLLM of someone else's. To vLLM it says, by giving nothing back,
-    that it offers no platform.
+    Does nothing in the opener, or in a vLLM that datagen did not start. The return value None means to vLLM
+    that the plugin provides no platform.
     """
     opener = int(os.environ.get(OPENER, os.getpid()))
     if opener != os.getpid():
@@ -43,7 +43,7 @@ def _follow(opener: int) -> None:
         end = os.pidfd_open(opener)  # Linux: readable once the process has ended
         select.select([end], [], [])
     except ProcessLookupError:
-        pass  # it ended before we looked
+        pass  # already ended
     except (AttributeError, OSError):
         while _alive(opener):
             time.sleep(POLL_SECONDS)

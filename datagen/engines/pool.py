@@ -1,11 +1,11 @@
 """
-The engine room: requests in, completions out, inside one worker process.
+The engine room: all engines of one worker process.
 
-A worker loads each model once and feeds it from all partitions that are in its hands through one
-bounded window, the oldest partition first, so that the tail of one is filled by the next. An answer is
-handed over, to be kept, before its place in the window is given away.
+A worker loads each model once. All its partitions feed the engine through one bounded window, oldest
+partition first, so that the end of one partition overlaps with the start of the next. A completion is passed
+on for storage before its slot in the window is reused.
 
-Of an engine that dies or hangs nothing is seen here: `datagen.engines.supervised` opens it again.
+`datagen.engines.supervised` restarts engines that die or hang; this module does not notice.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from datagen.errors import UserError
 from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
-LOOK_SECONDS = 0.5  # between looks at whether the user should know something
+LOOK_SECONDS = 0.5  # interval between checks for notices
 
 
 class EngineRoom:
     """
-    The engines of this process, each open at most once, and the event loop that feeds them.
+    The engines of this process, one per model, and the event loop that feeds them.
 
-    The loop runs in a thread of its own; `generate` may be called from many threads at once.
+    The loop runs in a separate thread; `generate` may be called from many threads concurrently.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class EngineRoom:
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine-room", daemon=True)
         self._thread.start()
         self._feeds: dict[str, _Feed] = {}
-        self._runs: dict[str, set[asyncio.Task[Any]]] = {}  # what is generated for whom
+        self._runs: dict[str, set[asyncio.Task[Any]]] = {}  # run -> its generation tasks
 
     def generate(
         self,
@@ -54,50 +54,51 @@ class EngineRoom:
         Parameters
         ----------
         run
-            For whom: the folder of its recipe.
+            The run that the requests belong to, by its recipe's folder.
         spec, identity
             The model.
         requests
-            Pairs of key and request, in the order they are to be sent. They are taken one by one as the
-            window has room, in the engine room's own thread.
+            Pairs of key and request, in sending order. Consumed one by one as the window has room, in the
+            engine room's thread.
         keep
-            Given every completion as it comes, in the engine room's own thread.
+            Called with every completion as it arrives, in the engine room's thread.
         give_up
-            Given, there too, the key of every request that kept failing while others were answered, and why.
+            Called in the same thread with the key of every request that kept failing while others were
+            answered, and the reason.
         notify
-            Given what the user should know meanwhile, in the caller's thread.
+            Called with notices for the user, in the caller's thread.
 
         Raises
         ------
         UserError
-            When an engine cannot be started or a server cannot be reached; what was answered before has
-            been kept.
+            If an engine cannot be started or a server cannot be reached. Earlier completions have been
+            passed to `keep`.
         CancelledError
-            When the run left meanwhile.
+            If the run left in the meantime.
         """
         feed = self._wait(self._feed(spec, identity))
         batch = _Batch(requests, keep, give_up)
         work = self._for(run, feed.answer(batch))
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        told = len(feed.notices)
+        shown = len(feed.notices)
         while not future.done():
             wait([future], LOOK_SECONDS)
-            notices = feed.notices[told:]
-            told += len(notices)
+            notices = feed.notices[shown:]
+            shown += len(notices)
             for notice in notices:
                 notify(notice)
         try:
             future.result()
         except UserError as error:
-            raise UserError(str(error)) from None  # plain, so that it can be pickled
+            raise UserError(str(error)) from None  # without cause, so that it can be pickled
 
     def leave(self, run: str) -> bool:
-        """End what is generated for a run. Returns whether no other run was here."""
+        """Cancel a run's generation. Returns whether no other run is using the engine room."""
         result: bool = self._wait(self._leave(run))
         return result
 
     def close(self) -> None:
-        """End all engines and the loop."""
+        """Stop all engines and the loop."""
         self._wait(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -134,7 +135,7 @@ class EngineRoom:
 
 
 class _Batch:
-    """The requests of one call, and what becomes of them."""
+    """The requests of one call of `generate`, and their results."""
 
     def __init__(
         self,
@@ -144,14 +145,14 @@ class _Batch:
     ) -> None:
         self._requests, self._keep, self._give_up = iter(requests), keep, give_up
         self._in_flight, self._exhausted = 0, False
-        self.ended: asyncio.Future[None]  # made by `begin`
+        self.ended: asyncio.Future[None]  # created by `begin`
 
     def begin(self) -> None:
-        """Begin, in the loop."""
+        """Start the batch, in the event loop."""
         self.ended = asyncio.get_running_loop().create_future()
 
     def take(self) -> tuple[str, Request] | None:
-        """Take the next request; None when there is none, or none is wanted any more."""
+        """Take the next request; None if there is none, or the batch has ended."""
         following = None if self.ended.done() else next(self._requests, None)
         if following is None:
             self._exhausted = True
@@ -161,14 +162,14 @@ class _Batch:
         return following
 
     def give(self, completion: Completion) -> None:
-        """Keep an answer. One that comes after the end, which was an error, is not waited for."""
+        """Pass on a completion; discard it if the batch has already ended with an error."""
         self._in_flight -= 1
         if not self.ended.done():
             self._keep(completion)
             self._end_if_done()
 
     def lose(self, key: str, why: str) -> None:
-        """Give a request up."""
+        """Report a request as unanswered."""
         self._in_flight -= 1
         if not self.ended.done():
             self._give_up(key, why)
@@ -185,21 +186,21 @@ class _Batch:
 
 
 class _Feed:
-    """One engine and its window: so many askers, each with one request in flight, then the next."""
+    """One engine and its window: a number of askers, each with one request in flight at a time."""
 
     def __init__(self, spec: Model, identity: Identity) -> None:
         self._engine = GuardedEngine(spec, identity)
-        self._places = spec.window  # of the window, without an asker
+        self._places = spec.window  # free slots of the window
         self._askers: set[asyncio.Task[None]] = set()
-        self._batches: deque[_Batch] = deque()  # that may have requests left, the oldest first
+        self._batches: deque[_Batch] = deque()  # those that may have requests left, oldest first
 
     @property
     def notices(self) -> list[str]:
-        """What the engine has told the user so far."""
+        """The engine's notices so far."""
         return self._engine.notices
 
     async def answer(self, batch: _Batch) -> None:
-        """Answer requests, once all of the earlier calls are on their way."""
+        """Answer a batch, after the requests of earlier batches have been sent."""
         batch.begin()
         self._batches.append(batch)
         while self._places:
@@ -228,7 +229,7 @@ class _Feed:
         self._places += 1
 
     async def close(self) -> None:
-        """End the engine, and the requests in flight that nobody waits for any more."""
+        """Stop the engine and cancel requests in flight."""
         for asker in self._askers:
             asker.cancel()
         await asyncio.gather(*self._askers, return_exceptions=True)
@@ -240,7 +241,7 @@ _room_lock = threading.Lock()
 
 
 def engine_room() -> EngineRoom:
-    """Give this process's engine room, opened on first use."""
+    """Return this process's engine room, opened on first use."""
     global _room
     with _room_lock:
         if _room is None:
@@ -249,7 +250,7 @@ def engine_room() -> EngineRoom:
 
 
 def leave_engine_room(run: str) -> None:
-    """End what this process generates for a run, and the engines with the last run that asked them."""
+    """Cancel a run's generation in this process; after the last run, stop the engines."""
     global _room
     with _room_lock:
         if _room is not None and _room.leave(run):

@@ -1,9 +1,9 @@
 """
-The chat completions protocol as servers speak it: what counts as a completion, and what else a reply is.
+Parse chat completion replies, including the deviations of common servers.
 
-A reply becomes a `Completion` whose every field has its type, or a failure (`datagen.engines.failures`). What
-an answer can do without is left out where it is missing or wrong: usage, log probabilities, details. What
-it cannot do without, its text and how it ended, is never guessed from something of another type.
+A reply becomes a `Completion` with every field of the right type, or a failure (`datagen.engines.failures`).
+Optional fields (usage, log probabilities, details) are dropped if they are missing or invalid. Required
+fields (the text, and how it ended) are never guessed from a value of another type.
 """
 
 import json
@@ -18,10 +18,10 @@ from datagen.answer_json import json_parts
 from datagen.engines.failures import Faulty, of_error
 from datagen.request import Completion, Identity, Request
 
-MOST_TOKENS = 2**31  # of one completion; what is more is no count
+MOST_TOKENS = 2**31  # a larger token count is invalid
 LEAST_LOGPROB = -1e6
-BYTES_A_TOKEN = 3  # where a server does not count; on the low side, so that a budget is rather too tight
-SHOWN = 300  # characters of a reply that is none
+BYTES_A_TOKEN = 3  # for estimates; low, so that a budget is rather too tight than too loose
+SHOWN = 300  # characters to quote of an invalid reply
 
 STOPPED = {
     "stop",
@@ -48,7 +48,7 @@ BROKEN = {
 
 
 def _count(value: Any) -> int | None:
-    """Take a number of tokens, also as text or with a fraction of zero; None where it is no count."""
+    """Parse a token count, which may be a string or a float; None if it is not a count."""
     try:
         number = float(value) if not isinstance(value, bool) else -1.0
     except (TypeError, ValueError, OverflowError):
@@ -57,7 +57,7 @@ def _count(value: Any) -> int | None:
 
 
 def _logprob(value: Any) -> float | None:
-    """Take a log probability; None where it is none."""
+    """Parse a log probability; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -72,9 +72,9 @@ def _dict(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    """Take a list of objects whole; where one is something else, none of it is known."""
-    whole = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    return value if whole else []
+    """Return a list of objects; empty if any item is not an object."""
+    valid = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    return value if valid else []
 
 
 def _text(value: Any) -> str:
@@ -87,20 +87,20 @@ Lenient = Annotated[str, BeforeValidator(_text)]
 
 
 class Wire(BaseModel):
-    """A part of a reply; fields that we do not know are passed over."""
+    """A part of a reply; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Details(Wire):
-    """Part of the usage."""
+    """Details of the usage."""
 
     cached_tokens: Count = None
     reasoning_tokens: Count = None
 
 
 class Usage(Wire):
-    """Tokens, as the server counts them."""
+    """Token counts from the server."""
 
     prompt_tokens: Count = None
     completion_tokens: Count = None
@@ -109,7 +109,7 @@ class Usage(Wire):
 
 
 class Likely(Wire):
-    """One of the likeliest tokens of a position."""
+    """One of the most likely tokens at a position."""
 
     token: Lenient = ""
     logprob: Logprob = None
@@ -122,13 +122,13 @@ class Position(Likely):
 
 
 class Logprobs(Wire):
-    """Log probabilities, token by token."""
+    """Log probabilities per token."""
 
     content: Annotated[tuple[Position, ...], BeforeValidator(_list)] = ()
 
 
 class Part(Wire):
-    """A part of an answer that comes in parts: text, reasoning, a refusal, or something else."""
+    """A part of a multi-part answer: text, reasoning, a refusal, or something else."""
 
     type: Lenient = ""
     text: str | None = None
@@ -138,29 +138,29 @@ class Part(Wire):
 
     @property
     def is_answer(self) -> bool:
-        """Whether its text is the answer's."""
+        """Whether its text belongs to the answer."""
         return self.type in ("text", "output_text", "")
 
     @property
     def thought(self) -> str:
-        """What it holds of reasoning, which may be in parts again."""
+        """Its reasoning, which may itself be multi-part."""
         return _joined(self.thinking) or _joined(self.reasoning)
 
 
 class Function(Wire):
-    """What a tool is called with."""
+    """The function of a tool call."""
 
     arguments: Lenient = ""
 
 
 class ToolCall(Wire):
-    """A tool that the model would call."""
+    """A tool call requested by the model."""
 
     function: Annotated[Function, BeforeValidator(_dict)] = Function()
 
 
 class Message(Wire):
-    """What the model said."""
+    """The message of the model."""
 
     content: str | tuple[Part | str, ...] | None = None
     refusal: Lenient = ""
@@ -170,15 +170,14 @@ class Message(Wire):
 
     @property
     def text(self) -> str:
-        """The answer, with what stands in it of reasoning between marks."""
+        """The answer, including reasoning between tags."""
         if not isinstance(self.content, tuple):
             return self.content or ""
-        said = (part if isinstance(part, str) else _spoken(part) for part in self.content)
-        return "".join(said)
+        return "".join(part if isinstance(part, str) else _answer_text(part) for part in self.content)
 
     @property
     def has_text(self) -> bool:
-        """Whether there is an answer, which may be the empty text; parts may hold images alone."""
+        """Whether there is an answer, which may be empty; parts may hold images only."""
         if not isinstance(self.content, tuple):
             return self.content is not None
         return any(
@@ -187,20 +186,20 @@ class Message(Wire):
 
     @property
     def declined(self) -> str:
-        """What the model said in place of an answer."""
+        """The model's refusal, if it refused to answer."""
         parts = self.content if isinstance(self.content, tuple) else ()
         return self.refusal or "".join(part.refusal for part in parts if isinstance(part, Part))
 
     @property
     def thought(self) -> str:
-        """The reasoning that came apart from the answer."""
+        """The reasoning that the server returned separately from the answer."""
         parts = self.content if isinstance(self.content, tuple) else ()
-        apart = (part.thought or _thought(part) for part in parts if isinstance(part, Part))
-        return self.reasoning_content or self.reasoning or "\n".join(filter(None, apart))
+        thoughts = (part.thought or _thought(part) for part in parts if isinstance(part, Part))
+        return self.reasoning_content or self.reasoning or "\n".join(filter(None, thoughts))
 
 
 class Choice(Wire):
-    """One of the answers; only one is asked for."""
+    """One of the answers; requests ask for only one."""
 
     message: Message
     finish_reason: Lenient = ""
@@ -209,13 +208,13 @@ class Choice(Wire):
 
 
 class Reply(Wire):
-    """A whole reply."""
+    """A complete reply."""
 
     choices: tuple[Choice, ...] = Field(min_length=1)
     usage: Annotated[Usage, BeforeValidator(_dict)] = Usage()
 
 
-def _spoken(part: Part) -> str:
+def _answer_text(part: Part) -> str:
     return (part.text or "") if part.is_answer else ""
 
 
@@ -224,7 +223,7 @@ def _thought(part: Part) -> str:
 
 
 def _joined(value: Any) -> str:
-    """Join a text that may be in parts."""
+    """Join a text that may be a list of parts."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -235,41 +234,41 @@ def _joined(value: Any) -> str:
 
 def read_reply(text: str) -> Reply:
     """
-    Read the body of a reply of status 200.
+    Parse the body of a reply with status 200.
 
     Raises
     ------
     Failure
-        When it holds an error, or is no chat completion.
+        If it contains an error, or is not a chat completion.
     """
     try:
         value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
         if text.startswith(("data:", "event:", ":")):
-            raise Faulty("a stream of events, which was not asked for") from None
+            raise Faulty("an event stream, which was not requested") from None
         raise Faulty(f"not JSON: {text[:SHOWN]!r}") from None
     if isinstance(value, dict) and (error := _error_in(value)):
-        raise of_error(error, f"an error in a reply of status 200: {_written(error)}")
+        raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
     try:
         reply = Reply.model_validate(_with_whole_characters(value))
     except ValidationError as why:
-        first = why.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Faulty(f"not a chat completion ({where}: {first['msg']}): {text[:SHOWN]}") from None
+        first_error = why.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first_error["loc"]))
+        raise Faulty(f"not a chat completion ({where}: {first_error['msg']}): {text[:SHOWN]}") from None
     except RecursionError:
-        raise Faulty(f"not a chat completion (nested too deep): {text[:SHOWN]}") from None
+        raise Faulty(f"not a chat completion (nested too deeply): {text[:SHOWN]}") from None
     if error := reply.choices[0].error:
-        raise of_error(error, f"an error in a reply of status 200: {_written(error)}")
+        raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
     return reply
 
 
 def _integer(digits: str) -> float:
-    """Read an integer; Python refuses one of thousands of digits."""
+    """Parse an integer; a very long one as float, because `int` refuses thousands of digits."""
     return int(digits) if len(digits) < 64 else float(digits)
 
 
 def _error_in(value: Mapping[str, Any]) -> Any:
-    """Find the error that a reply tells of; None where it has choices and none."""
+    """Return a reply's error; None if it has choices and no error."""
     if error := value.get("error"):
         return error
     if value.get("choices"):
@@ -277,53 +276,53 @@ def _error_in(value: Mapping[str, Any]) -> Any:
     return value if any(value.get(name) for name in ("detail", "message", "msg", "errors", "code")) else None
 
 
-def _written(error: Any) -> str:
+def _error_text(error: Any) -> str:
     return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)[:SHOWN]
 
 
 def _with_whole_characters(value: Any) -> Any:
-    """Put "?" for half a surrogate pair, which is no character and has no place in a table."""
+    """Replace unpaired surrogates, which Arrow tables cannot store, with "?"."""
     try:
         return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        raise Faulty("not a chat completion (nested too deep)") from None
+        raise Faulty("not a chat completion (nested too deeply)") from None
 
 
 def completion_of(
     reply: Reply, request: Request, key: str, model: Identity, opened: bool = False
 ) -> Completion:
     """
-    Take a reply as a completion.
+    Convert a reply to a completion.
 
-    `opened` says that the model's template opens the reasoning, so that a text which was cut off without
-    any mark is reasoning.
+    `opened` means that the chat template writes the opening reasoning tag, so that a truncated text without
+    any tag is reasoning.
 
     Raises
     ------
     Failure
-        When the model gave no answer: the server broke off, filtered it, or it never came to one.
+        If the server broke off or sent no text.
     """
     choice, message = reply.choices[0], reply.choices[0].message
     thought = reasoning.split(
         message.text, opened and choice.finish_reason.lower() in CUT and not message.thought
     )
-    apart = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
+    reasoned = "\n\n".join(filter(None, (message.thought.strip(), thought.reasoning)))
     text = thought.answer
-    prompt_tokens, completion_tokens = _tokens(reply, request, text, apart)
+    prompt_tokens, completion_tokens = _tokens(reply, request, text, reasoned)
     if request.schema is not None and not text.strip() and choice.finish_reason.lower() not in CUT:
-        text = _misplaced(message, apart)
+        text = _misplaced(message, reasoned)
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
-    unanswered = not text.strip() and bool(apart or thought.cut or hidden)
+    unanswered = not text.strip() and bool(reasoned or thought.cut or hidden)
     finish, error = _end(choice, text, unanswered, request, completion_tokens)
-    positions = _of_answer(choice.logprobs.content, text, bool(apart))
+    positions = _of_answer(choice.logprobs.content, text, bool(reasoned))
     logprobs = tuple(position.logprob for position in positions)
     choices: tuple[float, ...] = ()
     if request.choices:
         top = positions[0].top_logprobs if positions else ()
         if top and all(entry.logprob is not None for entry in top):
             choices = scores([(entry.token, entry.logprob or 0.0) for entry in top], request.choices)
-        finish = "stop"  # one token was all that was asked for
-        error = error or ("" if choices else "the server gave no logprobs, so it cannot choose")
+        finish = "stop"  # max_tokens is 1, so the server reports "length"
+        error = error or ("" if choices else "the server returned no logprobs, so it cannot choose")
         choices = () if error else choices
     return Completion(
         key=key,
@@ -337,7 +336,7 @@ def completion_of(
         logprobs=() if None in logprobs else tuple(value or 0.0 for value in logprobs),
         choices=choices,
         error=error,
-        reasoning=apart,
+        reasoning=reasoned,
     )
 
 
@@ -345,61 +344,61 @@ def _end(
     choice: Choice, text: str, unanswered: bool, request: Request, completion_tokens: int
 ) -> tuple[Literal["stop", "length"], str]:
     """
-    Say how an answer ended, and why it is none where it is none.
+    Determine how an answer ended, and the error if there is no answer.
 
     Raises
     ------
     Faulty
-        When the server broke off, or sent nothing.
+        If the server broke off, or sent no text.
     """
-    said, message = choice.finish_reason.lower(), choice.message
-    if said in BROKEN:
+    reason, message = choice.finish_reason.lower(), choice.message
+    if reason in BROKEN:
         raise Faulty(f"the server broke off: {choice.finish_reason}")
-    finish: Literal["stop", "length"] = "length" if said in CUT else "stop"
-    if not said and request.sampling.max_tokens <= completion_tokens and not request.choices:
-        finish = "length"  # it does not say, but the limit is reached
+    finish: Literal["stop", "length"] = "length" if reason in CUT else "stop"
+    if not reason and request.sampling.max_tokens <= completion_tokens and not request.choices:
+        finish = "length"  # no reason given, but the limit is reached
     if message.declined:
         return finish, f"the model refused: {message.declined}"
-    if said not in {*STOPPED, *CUT, *CALLED, ""}:
+    if reason not in {*STOPPED, *CUT, *CALLED, ""}:
         return finish, f"the server stopped: {choice.finish_reason}"
     if unanswered or (not text.strip() and finish == "length" and not request.choices):
         return finish, reasoning.reasoning_only(finish, completion_tokens)
     if text.strip() or request.choices or message.has_text:
         return finish, ""
-    if message.tool_calls or said in CALLED:
-        return finish, "the model called a tool in place of an answer"
-    raise Faulty("the reply holds no text")
+    if message.tool_calls or reason in CALLED:
+        return finish, "the model called a tool instead of answering"
+    raise Faulty("the reply contains no text")
 
 
 def _misplaced(message: Message, thought: str) -> str:
-    """Find JSON where servers put an answer by mistake: in the only tool call, or in the reasoning."""
+    """Find JSON where servers misplace an answer: in the only tool call, or in the reasoning."""
     if len(message.tool_calls) == 1:
         return message.tool_calls[0].function.arguments
     return next(json_parts(thought), "")
 
 
 def _tokens(reply: Reply, request: Request, text: str, thought: str) -> tuple[int, int]:
-    """Count the tokens read and written: by the server, else by its log probabilities, else by length."""
-    prompt, written = reply.usage.prompt_tokens, reply.usage.completion_tokens
+    """Count prompt and completion tokens: from the usage, else from log probabilities, else by length."""
+    prompt, completion = reply.usage.prompt_tokens, reply.usage.completion_tokens
     if prompt is None:
         prompt = estimate(*(message["content"] for message in request.messages))
-    if written is None:
-        written = len(reply.choices[0].logprobs.content) or estimate(text, thought)
-    return prompt, written
+    if completion is None:
+        completion = len(reply.choices[0].logprobs.content) or estimate(text, thought)
+    return prompt, completion
 
 
 def counted(reply: Reply) -> bool:
-    """Say whether the server told its tokens."""
+    """Check whether the server reported its token counts."""
     return reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None
 
 
 def estimate(*texts: str) -> int:
-    """Estimate the tokens of texts by their length in UTF-8."""
+    """Estimate the number of tokens of texts from their length in UTF-8."""
     return sum(math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN) for text in texts)
 
 
 def _of_answer(positions: Sequence[Position], text: str, thought: bool) -> Sequence[Position]:
-    """Leave out the tokens of the reasoning; all where it cannot be told which are the answer's."""
+    """Return the positions of the answer without the reasoning; none if they cannot be identified."""
     if not thought:
         return positions
     answer = text.strip()
@@ -415,22 +414,22 @@ def _of_answer(positions: Sequence[Position], text: str, thought: bool) -> Seque
 
 def scores(top: Sequence[tuple[str, float]], labels: Sequence[str]) -> tuple[float, ...]:
     """
-    Read the log probability of each label from the likeliest first tokens.
+    Compute the log probability of each label from the most likely first tokens.
 
-    The protocol gives tokens as text, so a token counts for the one label that begins with it, spaces
-    aside. A label that none of the tokens begins gets minus infinity.
+    The protocol returns tokens as text, so a token counts for the one label that starts with it, ignoring
+    white space. A label that starts with none of the tokens gets minus infinity.
     """
     sums = dict.fromkeys(labels, 0.0)
-    for said, logprob in top:
-        token = said.strip()
-        begun = [label for label in labels if token and label.startswith(token)]
-        if len(begun) == 1:
-            sums[begun[0]] += math.exp(logprob)
+    for text, logprob in top:
+        token = text.strip()
+        matching = [label for label in labels if token and label.startswith(token)]
+        if len(matching) == 1:
+            sums[matching[0]] += math.exp(logprob)
     return tuple(math.log(sums[label]) if sums[label] else -math.inf for label in labels)
 
 
 def message_in(text: str) -> str:
-    """Find the message in a server's error, which is JSON of many shapes; else the text itself."""
+    """Extract the message from a server's error JSON of any common shape; else return the text."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A Python function in a model's place: for tests, and to try a recipe without a model."""
+"""An engine that calls a Python function: for tests, and for trying a recipe without a model."""
 
 import asyncio
 import importlib
@@ -22,17 +22,17 @@ def completion_of(
     answer: str | Mapping[str, Any] | Completion, request: Request, key: str, model: Identity
 ) -> Completion:
     """
-    Take what the function returned as a completion.
+    Convert the function's return value to a completion.
 
-    A string is a complete answer; a mapping holds any fields of `Completion`. Where they are not given,
-    tokens are counted as words, and of the request's choices the one that was answered is certain.
+    A string is a complete answer; a mapping holds any fields of `Completion`. By default tokens are counted
+    as words, and the choice that equals the answer has probability 1.
     """
     if isinstance(answer, Completion):
         return replace(answer, key=key)
-    said: dict[str, Any] = {"text": answer} if isinstance(answer, str) else dict(answer)
-    thought = split(said.get("text", request.given))
-    text = said["text"] = thought.answer
-    plain = {
+    fields: dict[str, Any] = {"text": answer} if isinstance(answer, str) else dict(answer)
+    thought = split(fields.get("text", request.given))
+    text = fields["text"] = thought.answer
+    defaults = {
         "reasoning": thought.reasoning,
         "finish": "stop",
         "prompt_tokens": sum(len(message["content"].split()) for message in request.messages),
@@ -40,13 +40,14 @@ def completion_of(
         "choices": tuple(0.0 if label == text else -math.inf for label in request.choices),
     }
     if thought.cut or (thought.reasoning and not text):
-        plain |= {"finish": "error", "error": reasoning_only(said.pop("finish", "length"), len(text.split()))}
+        reason = reasoning_only(fields.pop("finish", "length"), len(text.split()))
+        defaults |= {"finish": "error", "error": reason}
     try:
         return COMPLETION.validate_python(
-            {"key": key, "model": model.name, "revision": model.revision} | plain | said
+            {"key": key, "model": model.name, "revision": model.revision} | defaults | fields
         )
     except ValidationError as error:
-        raise UserError(f"the scripted model {model.name!r} gave what is no completion: {error}") from error
+        raise UserError(f"the scripted model {model.name!r} returned no valid completion: {error}") from error
 
 
 class ScriptedEngine:
@@ -76,10 +77,10 @@ class ScriptedEngine:
             ) from error
 
     async def answer(self, request: Request, key: str) -> Completion:
-        """Call the function; what it raises is raised."""
+        """Call the function; its exceptions propagate."""
         assert self._function is not None, "start the engine first"
-        await asyncio.sleep(self._spec.latency)  # also without any: others get their turn
+        await asyncio.sleep(self._spec.latency)  # even if 0, to yield to other tasks
         return completion_of(self._function(request), request, key, self._identity)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the engine holds no resources."""

@@ -1,8 +1,8 @@
 """
 The special tokens of a model's own tokenizer, read from its files.
 
-Reading takes the JSON files beside a checkpoint and no library. A served model's tokenizer is out of reach
-unless the recipe says where it is; `datagen.control_tokens` then has the tokens of the common families.
+They are read from the checkpoint's JSON files, without a tokenizer library. For models behind a server, whose
+tokenizer is unknown, only the common families of `datagen.control_tokens` apply.
 """
 
 import json
@@ -17,7 +17,7 @@ from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmMode
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 TEMPLATE = "chat_template.jinja"
-# The bundled model's tokenizer, which is made on first use: known before, so that keys do not change.
+# The bundled model's tokenizer is written on first use; its tokens are constants, so that keys do not change.
 BUNDLED = frozenset(
     f"<{name}>"
     for name in (
@@ -36,7 +36,7 @@ def special_tokens(models: Models) -> frozenset[str]:
 
 
 def special_tokens_of(spec: VllmModel | OpenAIModel | ScriptedModel | None) -> frozenset[str]:
-    """Give a model's special tokens; none for one whose tokenizer is not to be had."""
+    """Return a model's special tokens; none if its tokenizer is not available."""
     if not isinstance(spec, VllmModel):
         return frozenset()
     if spec.model in bundled.NAMES:
@@ -55,7 +55,7 @@ def _of_folder(folder: Path) -> frozenset[str]:
 
 @cache
 def _of_hub(model: str, revision: str) -> frozenset[str]:
-    """Read what the hub's cache holds; what is missing there is fetched, as the engine would do."""
+    """Read the tokenizer files from the hub's cache; download missing ones, as the engine would."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -65,8 +65,8 @@ def _of_hub(model: str, revision: str) -> frozenset[str]:
             path = Path(hf_hub_download(model, name, revision=revision or None))
         except EntryNotFoundError:
             continue
-        except Exception as error:  # the engine, which needs the same files, tells the user why
-            log.warning(f"the tokenizer of {model} cannot be read ({error}); common control tokens are known")
+        except Exception as error:  # the engine needs the same files and will report the error
+            log.warning(f"cannot read the tokenizer of {model} ({error}); using common control tokens only")
             return frozenset()
         if name == TEMPLATE:
             template = path.read_text(encoding="utf-8", errors="replace")
@@ -77,17 +77,17 @@ def _of_hub(model: str, revision: str) -> frozenset[str]:
 
 def control_among(files: dict[str, Any], template: str = "") -> frozenset[str]:
     """
-    Pick the control tokens from a tokenizer's files.
+    Select the control tokens from a tokenizer's files.
 
-    These are the added tokens that are special, and those that the chat template writes, such as Qwen's
-    ``<think>``. What is a word or layout, as some tokenizers add, is left alone.
+    These are the added tokens that are marked special, and those in the chat template, such as Qwen's
+    ``<think>``. Added tokens that are words or white space are excluded.
 
     Parameters
     ----------
     files
-        ``tokenizer.json``, ``tokenizer_config.json`` and ``special_tokens_map.json``, as read.
+        Parsed ``tokenizer.json``, ``tokenizer_config.json`` and ``special_tokens_map.json``.
     template
-        The chat template where it is a file of its own.
+        The chat template, if it is a separate file.
     """
     config = files.get("tokenizer_config.json") or {}
     templates = config.get("chat_template") or ""
@@ -103,7 +103,7 @@ def control_among(files: dict[str, Any], template: str = "") -> frozenset[str]:
 
 
 def _is_marked(token: str) -> bool:
-    """Whether a token cannot be mistaken for text: three characters, no blank, something but letters."""
+    """Check that a token is distinct from text: 3 to 100 characters, no white space, not only letters."""
     return 3 <= len(token) <= 100 and not any(map(str.isspace, token)) and not token.strip("▁").isalnum()
 
 
@@ -117,7 +117,7 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _entries(added: Any) -> Iterator[tuple[str, bool]]:
-    """Read tokens, which files write as strings or as objects."""
+    """Yield (token, special) of tokens written as strings or objects."""
     for entry in added if isinstance(added, list) else []:
         if isinstance(entry, str):
             yield entry, True

@@ -1,14 +1,14 @@
 """
-An engine that survives: opened when it is first asked, and again whenever it dies or hangs.
+An engine that is opened at the first request and restarted whenever it dies or hangs.
 
-The requests that were in flight in an engine that died are suspects. They are asked again with nothing
-else in flight: in halves, and in halves of those halves that kill the engine again, so that the one
-request that does it among 128 is alone after seven deaths more. Alone it may kill the engine three times;
-then it is answered with an error.
+When an engine dies, the requests in flight are suspects. They are retried with nothing else in flight: in
+halves, and each half that kills the engine again is halved again, so that one culprit among 128 requests is
+isolated after seven more deaths. A request that kills the engine three times on its own gets a completion
+with an error.
 
-An engine hangs when requests are in flight and none is answered for the model's `patience`. A request's
-own waiting says nothing: it may stand in the engine's queue. A server's engine has a time-out for each
-request instead.
+An engine hangs if requests are in flight and none is answered for the model's `patience`. The waiting time of
+a single request is no evidence, because it may be in the engine's queue. The engine for servers uses a
+time-out per request instead.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from datagen.engines.engine import Engine, EngineDied
 from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
-LIVES = 3  # how many times a request may be alone in an engine that dies
-PULSES = 10  # looks at whether the engine hangs, in the time of its patience
+LIVES = 3  # deaths of the engine with a single request in flight, before that request is given up
+PULSES = 10  # checks for a hang per patience
 
 
 @dataclass
@@ -32,12 +32,12 @@ class _Suspect:
     request: Request
     key: str
     answered: asyncio.Future[Completion]
-    deaths: int = 0  # of engines in which it was alone
+    deaths: int = 0  # of engines with only this request in flight
 
 
 class GuardedEngine:
     """
-    One engine, opened again when it dies.
+    One engine, restarted when it dies.
 
     Parameters
     ----------
@@ -49,32 +49,32 @@ class GuardedEngine:
         self._spec, self._identity = spec, identity
         self._patience = None if isinstance(spec, OpenAIModel) else spec.patience
         self._engine: Engine | None = None
-        self._changing = asyncio.Lock()  # held while one is started or ended: the memory may hold one only
+        self._changing = asyncio.Lock()  # held during start and stop: memory may suffice for one engine only
         self._starting: asyncio.Task[Engine] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Timeout] = set()
-        self._heard = 0.0  # when the last answer came, or the first request went out
-        self._out = 0  # requests that are asked in the ordinary way
+        self._heard = 0.0  # time of the last answer, or of the first request
+        self._out = 0  # requests in flight that are not suspects
         self._suspects: list[_Suspect] = []
         self._sifting: asyncio.Task[None] | None = None
-        self._calm = asyncio.Event()  # there are no suspects
+        self._calm = asyncio.Event()  # set while there are no suspects
         self._calm.set()
 
     @property
     def notices(self) -> list[str]:
-        """What the engine has told the user so far."""
+        """The engine's notices so far."""
         return [] if self._engine is None else self._engine.notices
 
     async def answer(self, request: Request, key: str) -> Completion:
         """
-        Answer a request, however many engines it takes.
+        Answer a request, restarting the engine as often as necessary.
 
         Raises
         ------
         datagen.errors.UserError
-            When an engine cannot be started, or a server answers nobody.
+            If an engine cannot be started, or a server answers no request.
         datagen.engines.Unanswered
-            When the request kept failing while a server answered others.
+            If the request kept failing while a server answered others.
         """
         while not self._calm.is_set():
             await self._calm.wait()
@@ -93,14 +93,14 @@ class GuardedEngine:
         return await suspect.answered
 
     async def close(self) -> None:
-        """End the engine."""
+        """Stop the engine."""
         if self._sifting is not None:
             self._sifting.cancel()
         async with self._changing:
             await self._end()
 
     async def _ask(self, request: Request, key: str) -> Completion:
-        """Ask the engine, and end it when it has died."""
+        """Send a request to the engine; stop the engine if it died."""
         engine = self._engine or await self._open()
         if not self._in_flight:
             self._heard = time.monotonic()
@@ -125,7 +125,7 @@ class GuardedEngine:
         raise death
 
     async def _open(self) -> Engine:
-        """Wait for an engine. One that cannot be started fails all who wait for it."""
+        """Wait for an engine to start. If it cannot be started, all waiting requests fail."""
         if self._starting is None:
             self._starting = asyncio.create_task(self._start())
         return await asyncio.shield(self._starting)
@@ -150,14 +150,14 @@ class GuardedEngine:
             await engine.close()
 
     async def _watch(self, patience: float) -> None:
-        """Give up every request in flight once none has been answered for so many seconds."""
+        """Time out every request in flight once none has been answered for `patience` seconds."""
         while not self._in_flight or time.monotonic() - self._heard < patience:
             await asyncio.sleep(patience / PULSES)
         for limit in self._in_flight:
             limit.reschedule(0)
 
     async def _clear(self, suspects: Sequence[_Suspect]) -> None:
-        """Find out who killed the engine; then the others may go on."""
+        """Isolate the requests that kill the engine, then let the others continue."""
         try:
             await self._sift(suspects)
         except Exception as error:
@@ -174,11 +174,11 @@ class GuardedEngine:
                 await self._sift(died)
 
     async def _try(self, suspects: Sequence[_Suspect]) -> list[_Suspect]:
-        """Ask some suspects together; return those with which the engine died and that have lives left."""
-        asked = (self._ask(suspect.request, suspect.key) for suspect in suspects)
-        said = await asyncio.gather(*asked, return_exceptions=True)
+        """Send some suspects together; return those that the engine died on and that may be retried."""
+        calls = (self._ask(suspect.request, suspect.key) for suspect in suspects)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
         died = []
-        for suspect, answer in zip(suspects, said, strict=True):
+        for suspect, answer in zip(suspects, answers, strict=True):
             if isinstance(answer, EngineDied):
                 suspect.deaths += len(suspects) == 1
                 if suspect.deaths < LIVES:
@@ -187,7 +187,7 @@ class GuardedEngine:
                 answer = self._given_up(suspect, answer)
             if isinstance(answer, Completion) and not suspect.answered.done():
                 suspect.answered.set_result(answer)
-        for answer in said:
+        for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, EngineDied):
                 raise answer
         return died

@@ -1,9 +1,10 @@
 """
-vLLM in this process's own tree, on a GPU or a CPU, fed continuously through its `AsyncLLM`.
+The vLLM engine: child processes on a GPU or a CPU, fed continuously through `AsyncLLM`.
 
-Structured output is vLLM's own guided decoding, choices are scored by token ids, and the prefix cache
-is on. On a CPU vLLM leaves cores idle and warms up what brings nothing; `environment` and
-`engine_arguments` mend that. On a GPU its defaults stand. A model's `options` come before all of this.
+Structured output uses vLLM's guided decoding, choices are scored by token id, and the prefix cache is on. On
+a CPU, vLLM's defaults leave cores idle and spend time on useless warm-up; `environment` and
+`engine_arguments` correct that. On a GPU its defaults apply. A model's `options` override all of these
+settings.
 """
 
 import asyncio
@@ -20,32 +21,32 @@ from datagen.reasoning import Thought, begins, opens, reasoning_only, split
 from datagen.recipe.sections import VllmModel
 from datagen.request import Completion, Identity, Request
 
-FEW_CORES = 8  # up to here vLLM's habit of leaving one core free costs more than it gives
+FEW_CORES = 8  # up to this number, bind all cores: vLLM's default of leaving one free costs throughput
 CLOSING_SECONDS = 15  # then vLLM kills its processes
-PULSE_SECONDS = 1  # between looks at whether it lives
+PULSE_SECONDS = 1  # interval between checks that it is alive
 GIB = 2**30
 
 
 def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
     """
-    Give the settings that vLLM reads from the environment; what the user has set is left as it is.
+    Return defaults for the environment variables that vLLM reads.
 
     Parameters
     ----------
     cores
-        Ids of the cores that this process may use. A small machine's are all bound: on two, that gives
-        1.5 times the tokens a second. On a large one vLLM chooses: a thread a physical core, one core free.
+        Ids of the cores that this process may use. On a small machine all are bound (on two cores: 1.5 times
+        the throughput). On a large one vLLM's default applies: one thread per physical core, one core free.
     parallel
-        Workers that share the model; vLLM divides the cores among several by itself.
+        Workers that share the model; vLLM divides the cores among several workers.
     """
     settings = {
-        "VLLM_NO_USAGE_STATS": "1",  # nothing about an organisation's work leaves its machine
+        "VLLM_NO_USAGE_STATS": "1",  # no data may leave the machine
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_LOGGING_STREAM": "ext://sys.stderr",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "TORCH_LOGS": "-all",  # errors only: it would report that there is no triton to compile for a GPU
+        "TORCH_LOGS": "-all",  # errors only: otherwise it warns that triton is missing
         "PYTHONWARNINGS": "ignore::FutureWarning",
-        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # the opener has threads: forking it may deadlock
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # this process has threads, so forking may deadlock
     }
     if parallel == 1 and len(cores) <= FEW_CORES:
         settings["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
@@ -56,7 +57,7 @@ def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[
     """
     Translate a model of the recipe to vLLM's ``EngineArgs``.
 
-    `model` is a path or a hub's id, `free` the bytes of memory that a CPU engine finds unused.
+    `model` is a path or a hub id, `free` the free memory in bytes (CPU engine only).
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -64,16 +65,16 @@ def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[
         "enable_prefix_caching": True,
         "use_tqdm_on_load": False,
         "disable_log_stats": True,
-        # Left free, a small model fills a quarter of its JSON answers with line breaks up to their limit.
+        # Otherwise a small model fills a quarter of its JSON answers with line breaks up to the token limit.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
-    if spec.revision and model == spec.model:  # a hub's
+    if spec.revision and model == spec.model:  # a hub id
         arguments["revision"] = spec.revision
     if cpu:
         arguments |= {
             "dtype": "bfloat16",
-            "enforce_eager": True,  # compiling takes a minute and brings nothing here
-            "block_size": 32,  # the least: passages share all but their last 31 tokens, not 127
+            "enforce_eager": True,  # compilation takes a minute without benefit on a CPU
+            "block_size": 32,  # the minimum: a shared prefix misses the cache for at most 31 tokens, not 127
             "kv_cache_memory_bytes": cache_bytes(free),
         }
     return arguments | spec.options
@@ -81,7 +82,7 @@ def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[
 
 def cache_bytes(free: int) -> int:
     """
-    Take an eighth of the free memory for keys and values, or 2 GiB where half of it allows.
+    Return the size of the KV cache: an eighth of the free memory, at least 2 GiB, at most half.
 
     2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens.
     """
@@ -94,8 +95,8 @@ def sampling_arguments(
     """
     Translate a request to vLLM's ``SamplingParams``, except for the schema.
 
-    `label_ids` holds, for a request with choices, the token ids that begin each label. `thinking` is the
-    model's setting: tokens that it may think come on top of those of the answer.
+    `label_ids` holds the first token ids of each label of a request with choices. `thinking` is the model's
+    setting; a thinking budget is added to the answer's token limit.
     """
     sampling = request.sampling
     arguments: dict[str, Any] = {
@@ -108,44 +109,45 @@ def sampling_arguments(
     if request.choices:
         ids = [token for label in label_ids for token in label]
         return arguments | {"max_tokens": 1, "logprob_token_ids": ids}
-    if request.given:  # vLLM computes the prompt anew: what its prefix cache holds has no probabilities
+    if request.given:  # vLLM recomputes the prompt, because its prefix cache holds no probabilities
         return arguments | {"max_tokens": 1, "prompt_logprobs": 0, "flat_logprobs": True}
-    room = thinking if isinstance(thinking, int) else 0
-    if room:
-        arguments["thinking_token_budget"] = room
-    return arguments | {"max_tokens": sampling.max_tokens + room, "logprobs": 0, "flat_logprobs": True}
+    thinking_tokens = thinking if isinstance(thinking, int) else 0
+    if thinking_tokens:
+        arguments["thinking_token_budget"] = thinking_tokens
+    most = sampling.max_tokens + thinking_tokens
+    return arguments | {"max_tokens": most, "logprobs": 0, "flat_logprobs": True}
 
 
 def label_tokens(
     encode: Callable[[str], Sequence[int]], before: str, labels: Sequence[str]
 ) -> list[tuple[int, ...]]:
     """
-    Find the token ids that begin each label as an answer, written at once or after a space.
+    Find the token ids that each label can start with, with and without a leading space.
 
-    Which of the two a model writes depends on its tokenizer, so both count. A token that more than one
-    label may begin with tells nothing and is left out.
+    Which of the two a model writes depends on its tokenizer, so both count. Tokens that several labels can
+    start with are excluded.
 
     `encode` is the tokenizer without special tokens, `before` the end of the prompt.
 
     Raises
     ------
     ValueError
-        When a label has no first token of its own.
+        If a label has no distinct first token.
     """
     ids = [{continuation(encode, before, start + label)[0] for start in ("", " ")} for label in labels]
     own = [tuple(sorted(mine - set().union(*(other for other in ids if other is not mine)))) for mine in ids]
-    for label, found in zip(labels, own, strict=True):
-        if not found:
+    for label, tokens in zip(labels, own, strict=True):
+        if not tokens:
             raise ValueError(f"the choice {label!r} begins with the same token as another of {list(labels)}")
     return own
 
 
 def continuation(encode: Callable[[str], Sequence[int]], before: str, text: str) -> list[int]:
     """
-    Cut a text into tokens as a model would have to write it after a prompt.
+    Tokenize a text as the model would generate it after a prompt.
 
-    `before` is the end of the prompt, whose own tokens are never joined with the text's: they are fixed
-    when a model begins to answer.
+    `before` is the end of the prompt. Its tokens are fixed when generation starts, so they never merge with
+    the text's.
     """
     plain, written = list(encode(before)), list(encode(before + text))
     return written[len(plain) :] if written[: len(plain)] == plain else list(encode(text))
@@ -164,12 +166,12 @@ def completion_of(
     """
     Translate vLLM's finished ``RequestOutput``.
 
-    `label_ids` are the tokens that begin each of the request's choices, `given_tokens` the number of
-    tokens at the prompt's end that are the text given to score. `opened` says that the prompt ended within
-    the reasoning; `decode` is the tokenizer's, to tell where among the tokens the answer begins.
+    `label_ids` are the first tokens of each of the request's choices, `given_tokens` the number of tokens at
+    the prompt's end that are the text to score. `opened` means that the prompt ended within the reasoning;
+    `decode` is the tokenizer's, used to locate the answer among the tokens.
 
-    Log probabilities are of the model's own distribution, before temperature and penalties; under a
-    schema, of that distribution over the tokens which the schema allows.
+    Log probabilities are from the model's distribution before temperature and penalties; with a schema,
+    from that distribution restricted to the tokens that the schema allows.
     """
     answer = output.outputs[0]
     positions, text = answer.logprobs, answer.text
@@ -177,12 +179,12 @@ def completion_of(
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
     scored: tuple[float, ...] = ()
     if request.choices or request.given:
-        finish = "stop" if finish == "length" else finish  # one token was all that was asked for
+        finish = "stop" if finish == "length" else finish  # max_tokens is 1
     thought, error = Thought("", text, False), ""
     if finish == "error":
         error = f"vLLM stopped: {answer.finish_reason}"
     if (request.choices or request.given) and (opened or begins(text)):
-        error = reasoning_only("length", len(answer.token_ids))  # what is scored stands within it
+        error = reasoning_only("length", len(answer.token_ids))  # the scored token is part of the reasoning
         scored, sampled = (), ()
     elif request.choices:
         first = {token: entry.logprob for token, entry in positions[0].items()}
@@ -214,11 +216,11 @@ def completion_of(
 
 
 def _answer_begins(tokens: Sequence[int], answer: str, decode: Callable[[Sequence[int]], str] | None) -> int:
-    """Find the first token of an answer that stands at the end; behind the last where it cannot be told."""
+    """Return the index of the first token of an answer at the end; the length if it cannot be located."""
     if decode is None or not answer:
         return len(tokens)
     last, first = len(tokens), 0
-    while first < last:  # the fewest tokens at the end that hold all of it
+    while first < last:  # bisect for the shortest suffix that contains the answer
         middle = (first + last + 1) // 2
         if answer in decode(tokens[middle:]):
             first = middle
@@ -228,13 +230,13 @@ def _answer_begins(tokens: Sequence[int], answer: str, decode: Callable[[Sequenc
 
 
 def _log_sum(values: Sequence[float]) -> float:
-    """Add probabilities given as logarithms."""
+    """Add probabilities in log space."""
     top = max(values)
     return top if math.isinf(top) else top + math.log(sum(math.exp(value - top) for value in values))
 
 
 def _free_memory() -> int:
-    """Ask vLLM how much memory is free: it starts only if its own count, by node and cgroup, allows."""
+    """Return free memory as vLLM measures it (by node and cgroup), because vLLM checks its own figure."""
     from vllm.utils.cpu_resource_utils import get_memory_node_info, get_visible_memory_node
 
     return int(get_memory_node_info(get_visible_memory_node()[0]).available_memory)
@@ -242,28 +244,28 @@ def _free_memory() -> int:
 
 class VllmEngine:
     """
-    One vLLM engine: a process that schedules and one a device that computes.
+    One vLLM engine: a scheduler process and one worker process per device.
 
-    They are started by `start`, ended by `close`, and tied to this process's life.
+    `start` starts them, `close` stops them, and they end when this process ends.
     """
 
     def __init__(self, spec: VllmModel) -> None:
         self._spec, self._identity = spec, identify(spec)
         self._llm: Any = None
-        self._end: asyncio.Task[None]  # done once the engine has died or was closed
+        self._end: asyncio.Task[None]  # done once the engine has died or been closed
         self._tokenizer: Any = None
         self.notices: list[str] = []
 
     async def start(self) -> None:
-        """Prepare the model, start the processes, and wait until they can answer."""
+        """Prepare the model, start the processes, and wait until they are ready."""
         await asyncio.to_thread(self._open)
         self._end = asyncio.create_task(self._until_the_end(self._llm))
         self._tokenizer = self._llm.get_tokenizer()
         if not getattr(self._tokenizer, "chat_template", None):
             await self.close()
             raise UserError(
-                f"the model {self._spec.model!r} has no chat template, so it cannot be asked anything. "
-                "Name its instruct version, or save a template with its tokenizer"
+                f"the model {self._spec.model!r} has no chat template, so it cannot answer requests. "
+                "Use its instruct version, or save a chat template with its tokenizer"
             )
 
     def _open(self) -> None:
@@ -271,7 +273,7 @@ class VllmEngine:
         cores = sorted(os.sched_getaffinity(0))
         parallel = self._spec.options.get("tensor_parallel_size", 1)
         for name, value in environment(cores, parallel).items():
-            os.environ.setdefault(name, value)  # before vLLM is imported, which reads them
+            os.environ.setdefault(name, value)  # before the import of vLLM, which reads them
         tie(os.environ)
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -285,17 +287,17 @@ class VllmEngine:
             ) from error
         cpu = current_platform.is_cpu()
         arguments = engine_arguments(self._spec, model, cpu, _free_memory() if cpu else 0)
-        if cpu and arguments["enforce_eager"]:  # else the sampler is compiled on the first request
+        if cpu and arguments["enforce_eager"]:  # otherwise the first request compiles the sampler
             os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         try:
-            # LLM_CLASS: batch sizes for throughput, not for a server's latency.
+            # LLM_CLASS: batch sizes for throughput rather than latency.
             self._llm = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
             )
         except Exception as error:
             raise UserError(
-                f"vLLM cannot serve the model {self._spec.model!r}: {error}. The cause stands above. "
-                "Its settings are the model's max_model_len and options in the recipe"
+                f"vLLM cannot serve the model {self._spec.model!r}: {error}. See the cause above. "
+                "Adjust the model's max_model_len or options in the recipe"
             ) from error
 
     async def answer(self, request: Request, key: str) -> Completion:
@@ -303,15 +305,15 @@ class VllmEngine:
         llm = self._llm
         if llm is None:  # closed while this request waited for its turn
             raise EngineDied("the engine was closed")
-        asked = asyncio.ensure_future(self._ask(llm, request, key))
+        pending = asyncio.ensure_future(self._ask(llm, request, key))
         try:
-            # vLLM does not tell every request of its death: one sent at that moment would wait for ever.
-            await asyncio.wait({asked, self._end}, return_when=asyncio.FIRST_COMPLETED)
-            if asked.done() and not asked.cancelled():
-                return asked.result()
+            # vLLM does not report its death to every request: one sent at that moment would wait forever.
+            await asyncio.wait({pending, self._end}, return_when=asyncio.FIRST_COMPLETED)
+            if pending.done() and not pending.cancelled():
+                return pending.result()
             raise EngineDied("vLLM's engine process died")
         finally:
-            asked.cancel()
+            pending.cancel()
 
     async def _ask(self, llm: Any, request: Request, key: str) -> Completion:
         from vllm import SamplingParams
@@ -324,8 +326,8 @@ class VllmEngine:
                 arguments["structured_outputs"] = StructuredOutputsParams(json=request.schema)
             parameters = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
             outputs = llm.generate({"prompt_token_ids": prompt + given}, parameters, key)
-            (output,) = [output async for output in outputs]  # there is the final one only
-        except Exception as error:  # the classes of vLLM's errors change from version to version
+            (output,) = [output async for output in outputs]  # FINAL_ONLY yields one
+        except Exception as error:  # vLLM's error classes change between versions
             if llm.errored:
                 raise EngineDied(f"vLLM's engine process died: {error}") from error
             name, revision = self._identity.name, self._identity.revision
@@ -336,25 +338,25 @@ class VllmEngine:
         )
 
     async def _until_the_end(self, llm: Any) -> None:
-        """Wait until the engine has died or was closed."""
+        """Wait until the engine has died or been closed."""
         while self._llm is llm and not llm.errored:
             await asyncio.sleep(PULSE_SECONDS)
 
     def _render(self, request: Request) -> tuple[list[int], list[tuple[int, ...]], list[int], bool]:
         """
-        Write the token ids of the prompt, of the labels to choose among, and of the given text.
+        Return the token ids of the prompt, of the labels' first tokens, and of the text to score.
 
-        The last says whether the prompt ends within the reasoning.
+        The last value states whether the prompt ends within the reasoning.
         """
-        scored = bool(request.choices or request.given)  # at once, with no thought before it
+        scored = bool(request.choices or request.given)  # scored directly, without reasoning
         thinks: dict[str, bool] = {}
         if scored or self._spec.thinking is not None:
             on = not scored and self._spec.thinking != "off"
-            thinks = {"enable_thinking": on, "thinking": on}  # templates read the one or the other
+            thinks = {"enable_thinking": on, "thinking": on}  # templates read one of the two
         text = self._tokenizer.apply_chat_template(
             request.messages, add_generation_prompt=True, tokenize=False, **thinks
         )
-        end = text[-32:]  # enough to see how a label or a text is cut after it
+        end = text[-32:]  # enough context to tokenize what follows
         labels = label_tokens(self._encode, end, request.choices) if request.choices else []
         given = continuation(self._encode, end, request.given) if request.given else []
         return self._encode(text), labels, given, opens(end)
@@ -363,7 +365,7 @@ class VllmEngine:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     async def close(self) -> None:
-        """End the engine's processes."""
+        """Stop the engine's processes."""
         llm, self._llm = self._llm, None
         if llm is None:
             return

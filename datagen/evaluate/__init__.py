@@ -1,1 +1,1 @@
-"""Measuring a model on held-out questions."""
+"""Evaluate a model on held-out questions."""

@@ -1,8 +1,8 @@
 """
-Score a model on questions that were held out: what ``datagen probe`` does.
+Score a model on held-out questions (``datagen probe``).
 
-Each question is answered closed-book, greedily, and then the model is asked whether it is sure. Answers are
-kept under their keys as those of a run are, and asked for once.
+The model answers each question closed-book and greedily, and then states whether it is sure. Completions are
+stored under their keys and reused, as in a run.
 """
 
 import gzip
@@ -29,14 +29,14 @@ from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
 from datagen.stages.shared.language.rules import Language, language_of
 
-RIGHT = 0.8  # likeness from which an answer is right, as in the stage probe
+RIGHT = 0.8  # minimum similarity of a correct answer, as in the stage probe
 SAMPLING = Sampling(max_tokens=48)
 WORDINGS = ("refusals/does_not_know", "refusals/not_in_context")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A held-out question, and all that is right."""
+    """A held-out question and its correct answers."""
 
     text: str
     right: tuple[str, ...]
@@ -51,24 +51,24 @@ class Question:
 
 def read_set(path: Path) -> list[Question]:
     """
-    Read JSON lines with ``question`` and ``answer``, and where there are any ``aliases`` and ``options``.
+    Read JSON lines with ``question`` and ``answer``, and optionally ``aliases`` and ``options``.
 
     Raises
     ------
     UserError
-        When the file cannot be read, or a line is something else.
+        If the file cannot be read, or a line has another format.
     """
-    found = []
+    questions = []
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    found.append(_question(json.loads(line), f"{path}:{number}"))
+                    questions.append(_question(json.loads(line), f"{path}:{number}"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"the probe set {path} cannot be read as JSON lines: {error}") from error
-    if not found:
+    if not questions:
         raise UserError(f"the probe set {path} has no questions")
-    return found
+    return questions
 
 
 def _question(row: Mapping[str, Any], where: str) -> Question:
@@ -89,12 +89,12 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
 
 def read_model(given: str) -> Any:
     """
-    Take a model by name (bundled, a folder, a hub's id), or as a YAML file writes it for a recipe.
+    Read a model from its name (bundled, a folder, a hub id), or from a YAML file as in a recipe.
 
     Raises
     ------
     UserError
-        When the file holds no model.
+        If the file does not contain a model.
     """
     if not given.endswith((".yaml", ".yml")):
         return VllmModel(model=given)
@@ -102,51 +102,53 @@ def read_model(given: str) -> Any:
         fields = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
         return TypeAdapter(Model).validate_python({"engine": "vllm"} | dict(fields))
     except (OSError, yaml.YAMLError, TypeError, ValueError, ValidationError) as error:
-        raise UserError(f"{given} holds no model as a recipe's models: has them: {error}") from error
+        raise UserError(f"{given} is not a model as under a recipe's models: {error}") from error
 
 
 def probe(
     sets: Sequence[Path], before: str, after: str | None, folder: Path
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """
-    Score one model, or a model before and after it was trained.
+    Score one model, or a model before and after training.
 
     Parameters
     ----------
     sets
-        Files of held-out questions, each scored by itself.
+        Files of held-out questions, scored separately.
     before, after
-        Models, as `read_model` takes them.
+        Models, as for `read_model`.
     folder
-        Where answers are kept.
+        Where completions are stored.
 
     Returns
     -------
-    Set -> model -> measure -> value, as `datagen.evaluate.metrics.measure` has them.
+    Set -> model -> measure -> value, with the measures of `datagen.evaluate.metrics.measure`.
     """
-    asked = {str(path): read_set(path) for path in sets}
-    everything = [question for questions in asked.values() for question in questions]
+    questions_of = {str(path): read_set(path) for path in sets}
+    all_questions = [question for questions in questions_of.values() for question in questions]
     models = {"before": before} if after is None else {"before": before, "after": after}
-    seen = {when: iter(_ask(everything, read_model(name), folder)) for when, name in models.items()}
+    results = {when: iter(_ask(all_questions, read_model(name), folder)) for when, name in models.items()}
     report = {}
-    for path, questions in asked.items():
-        mine = {when: [next(stream) for _ in questions] for when, stream in seen.items()}
-        report[path] = {when: measure(mine["before"], one) for when, one in mine.items()}
+    for path, questions in questions_of.items():
+        of_set = {when: [next(stream) for _ in questions] for when, stream in results.items()}
+        report[path] = {when: measure(of_set["before"], seen) for when, seen in of_set.items()}
     return report
 
 
 def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Seen]:
-    """Let a model answer, and say whether it is sure."""
+    """Let a model answer the questions, and state whether it is sure."""
     with Asker(spec, folder) as asker:
         first = asker.answer(
-            [request for number, one in enumerate(questions) for request in _requests(number, one)]
+            [request for number, question in enumerate(questions) for request in _requests(number, question)]
         )
-        given: dict[str, list[Answer]] = {}
-        for one in first:
-            given.setdefault(one.request.row, []).append(one)
-        whole = [given[str(number)] for number in range(len(questions))]
-        sure = asker.answer([_sure(answers[0], one) for answers, one in zip(whole, questions, strict=True)])
-    return [_seen(*one) for one in zip(questions, whole, sure, strict=True)]
+        by_row: dict[str, list[Answer]] = {}
+        for answer in first:
+            by_row.setdefault(answer.request.row, []).append(answer)
+        answers = [by_row[str(number)] for number in range(len(questions))]
+        sure = asker.answer(
+            [_sure(given[0], question) for given, question in zip(answers, questions, strict=True)]
+        )
+    return list(map(_seen, questions, answers, sure))
 
 
 def _requests(number: int, question: Question) -> Iterator[Request]:
@@ -158,11 +160,11 @@ def _requests(number: int, question: Question) -> Iterator[Request]:
 
 
 def _sure(answer: Answer, question: Question) -> Request:
-    """Ask behind an answer whether the model is sure of it."""
-    prompt, told = load("refusals/are_you_sure"), answer.completion.text.strip()
+    """Build the follow-up request that asks the model whether it is sure of an answer."""
+    prompt, reply = load("refusals/are_you_sure"), answer.completion.text.strip()
     if question.lettered and answer.completion.choices:
-        told = answer.request.choices[_likeliest(answer.completion.choices)]
-    messages = [*answer.request.messages, {"role": "assistant", "content": told or "-"}, *prompt.render()]
+        reply = answer.request.choices[_likeliest(answer.completion.choices)]
+    messages = [*answer.request.messages, {"role": "assistant", "content": reply or "-"}, *prompt.render()]
     return Request(
         row=answer.request.row,
         messages=messages,
@@ -175,13 +177,13 @@ def _sure(answer: Answer, question: Question) -> Request:
 
 
 def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
-    """Judge an answer. One that the engine failed on is wrong and unsure."""
+    """Judge an answer. After an engine error it counts as wrong and unsure."""
     try:
         if question.lettered:
-            found = choices.probabilities(given)
-            best = _likeliest(found)
+            probabilities = choices.probabilities(given)
+            best = _likeliest(probabilities)
             right, declined = question.lettered.letters[best] == question.lettered.right, False
-            confidence = found[best]
+            confidence = probabilities[best]
         else:
             text = said(given[0])
             right = any(
@@ -200,9 +202,9 @@ def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
 
 def declines(text: str, question: str, code: str) -> bool:
     """
-    Tell whether an answer declines, in common words or in those that refusals are taught in.
+    Check whether an answer declines, in common wordings or in those of the refusal data.
 
-    `code` is the question's language; a model may also decline in English what it is asked in another.
+    `code` is the question's language; a model may also decline in English.
     """
     language = language_of(code)
     if abstains(text, language=language) and not abstains(question, language=language):

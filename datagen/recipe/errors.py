@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
 from datagen.redaction import MASK, mask_settings
+from datagen.yaml_loader import Loader
 
 MAX_ALIASES = 100
 LONGEST_VALUE = 120  # characters of a wrong value that a message shows
@@ -47,9 +48,9 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=Loader)
         _refuse_aliases(path, text)
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader)
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {path}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -74,7 +75,7 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
 
 def _refuse_aliases(path: Path, text: str) -> None:
     """Aliases are allowed, but not in numbers that could only be an attack on memory."""
-    aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
+    aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=Loader))
     if aliases > MAX_ALIASES:
         raise RecipeError(
             f"{path}: {aliases} YAML aliases, at most {MAX_ALIASES} are read; write the values out"

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from datagen.errors import UserError
+from datagen.yaml_loader import Loader
 
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise UserError(f"--set {pair}: write it as KEY=VALUE")
         try:
-            overrides[key] = yaml.safe_load(value)
+            overrides[key] = yaml.load(value, Loader)
             json.dumps(overrides[key], default=str)  # refuses what holds itself
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             why = getattr(error, "problem", None) or "it cannot be read"

@@ -1,1 +1,1 @@
-"""What people read: console, report, doctor."""
+"""Output for people: console, report, doctor."""

@@ -1,8 +1,8 @@
 """
-How hard the rows were before a filter and after it, so that a filter that prunes the hard is seen.
+Difficulty of rows before and after a filter, to reveal filters that prune hard rows.
 
-Validation tends to drop what is hard, and a model learns most from that. Wherever a stage drops examples,
-the report shows of each measure of difficulty that the rows have how many there were and how many stayed.
+Validation tends to drop hard examples, which a model learns most from. For each stage that drops examples,
+the report shows the distribution of every available difficulty measure before and after it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
 
-# Column -> the end of it that is hard.
+# Column -> the hard end of its range.
 MEASURES = {"ifd": "high", "v_info": "low", "logprob": "low", "words": "high"}
 BINS = 8
 
@@ -25,18 +25,18 @@ BINS = 8
 @dataclass(frozen=True)
 class Shift:
     """
-    The rows of a kind by one measure, before a filter and after.
+    Histogram of one measure over the rows of a kind, before and after a filter.
 
     Parameters
     ----------
     kind, measure
-        Which rows, and the column.
+        Kind of example, and the column.
     hard
-        ``high`` or ``low``: the end that is hard.
+        ``high`` or ``low``: the hard end.
     edges
-        Of the bins, one more than there are bins: before the filter each holds about as many rows.
+        Edges of the bins. Before the filter, bins hold about equal numbers of rows.
     before, after
-        Rows in each bin.
+        Rows per bin.
     """
 
     kind: str
@@ -48,23 +48,23 @@ class Shift:
 
     @property
     def bins(self) -> list[tuple[float, float, int, int]]:
-        """List the bins: from, to, rows before, rows after."""
+        """List the bins: lower edge, upper edge, rows before, rows after."""
         return list(zip(self.edges[:-1], self.edges[1:], self.before, self.after, strict=True))
 
 
 def shifts(folder: Path) -> list[Shift]:
-    """Compare what a stage kept with all that it had, for the kinds of examples of which it dropped some."""
+    """Compare a stage's kept rows with all its rows, for each kind of example that it dropped rows of."""
     kept, dropped = _read(parts(folder)), _read(parts(folder / "dropped"))
-    found = []
+    result = []
     for kind in KINDS:
         for measure, hard in MEASURES.items():
-            after, gone = (_values(rows, kind, measure) for rows in (kept, dropped))
-            before = np.concatenate([after, gone])
-            edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1))) if len(gone) else before[:0]
+            after, lost = (_values(rows, kind, measure) for rows in (kept, dropped))
+            before = np.concatenate([after, lost])
+            edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1))) if len(lost) else before[:0]
             if len(edges) > 1:
                 counts = (tuple(np.histogram(values, edges)[0].tolist()) for values in (before, after))
-                found.append(Shift(kind, measure, hard, tuple(edges.tolist()), *counts))
-    return found
+                result.append(Shift(kind, measure, hard, tuple(edges.tolist()), *counts))
+    return result
 
 
 def _read(paths: Sequence[Path]) -> pa.Table:

@@ -4,7 +4,7 @@ from html import escape
 
 from datagen.recipe.registry import BUILT_IN, BuiltIn, find_stage
 
-# Phases from left to right; those in one column do not depend on each other's rows, except for the last.
+# Phases from left to right. Except in the last column, phases in a column do not use each other's rows.
 COLUMNS = (
     ("sources", "filter"),
     ("reading", "generate", "knowledge"),
@@ -24,8 +24,8 @@ TITLES = {
 }
 FLOW = ("corpus", "passages", "examples", "examples", "examples", "data set")
 
-WIDTH, GAP, LEFT, TOP = 172, 72, 80, 18  # of a box, between columns, before the first, above all; in pixels
-LINE, HEAD, FOOT, BETWEEN = 18, 30, 8, 16  # of a stage's name, of a box's title, below, between boxes
+WIDTH, GAP, LEFT, TOP = 172, 72, 80, 18  # pixels: width of a box, gap between columns, left and top margin
+LINE, HEAD, FOOT, BETWEEN = 18, 30, 8, 16  # heights: stage name, title, bottom padding, gap between boxes
 
 STYLE = """
 text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1f2328 }
@@ -80,7 +80,7 @@ def draw_pipeline() -> str:
 
 
 def _stages(phase: str, first: bool) -> list[BuiltIn]:
-    """The stages of a phase; those that give passages stand in the first column, whatever their phase."""
+    """The stages of a phase; stages that give documents or passages are in the first column only."""
     of_phase = [stage for stage in BUILT_IN if stage.phase == phase]
     return [
         stage

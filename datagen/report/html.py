@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing beside it."""
+"""The report of a run: one self-contained HTML file."""
 
 import json
 from collections import Counter
@@ -17,13 +17,13 @@ from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
 from datagen.template import render_file
 
-SAMPLES = 5  # rows shown of each product
-DOCUMENTS = 10  # with the most refusals
-DROPS = 3  # rows shown of each reason
+SAMPLES = 5  # rows shown per product
+DOCUMENTS = 10  # documents shown, those with the most refusals
+DROPS = 3  # rows shown per reason
 
 
 def write_report(run: Run) -> Path:
-    """Write ``report.html`` of a run whose stages are complete; return its path."""
+    """Write the ``report.html`` of a complete run; return its path."""
     stages = run.stage_records()
     page = render_file(
         __package__,
@@ -49,8 +49,8 @@ def write_report(run: Run) -> Path:
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
     path = run.folder / "report.html"
-    with whole_file(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    with whole_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return path
 
 
@@ -67,12 +67,12 @@ def products(run: Run) -> dict[str, dict[str, int]]:
 
 def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     """
-    Count refusals beside the answers that train the same chat.
+    Count refusals and instructions, which are trained together.
 
     Returns
     -------
-    "kind" -> (task, refusals, refusals and instructions) of every task of refusals; "document" -> (source,
-    refusals, refusals and instructions) of the documents with the most refusals.
+    "kind" -> (task, refusals, refusals plus instructions) for every refusal task; "document" -> (source,
+    refusals, refusals plus instructions) for the documents with the most refusals.
     """
     tasks: Counter[str] = Counter()
     refused: Counter[str] = Counter()
@@ -94,7 +94,7 @@ def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
 
 def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count what the metadata of rows say in a word or yes or no, in the rows as their stage made them.
+    Count the string and boolean values in the metadata of rows, as their stage made them.
 
     Returns
     -------
@@ -104,10 +104,10 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
     for path in (path for stage in made for path in parts(run.stage_folder(stage))):
         table = read_part(path, ["task", "metadata"])
-        for found in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
-            for name, value in json.loads(found["metadata"] or "{}").items():
+        for group in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
+            for name, value in json.loads(group["metadata"] or "{}").items():
                 if isinstance(value, str | bool):
-                    counts[found["task"], name, json.dumps(value).strip('"')] += found["count_all"]
+                    counts[group["task"], name, json.dumps(value).strip('"')] += group["count_all"]
     totals: Counter[tuple[str, str]] = Counter()
     for (task, name, _), rows in counts.items():
         totals[task, name] += rows
@@ -115,15 +115,16 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
 
 
 def comparisons(run: Run) -> dict[str, dict[str, Any]]:
-    """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
+    """Read how two models agree on difficulty: stage -> its ``comparison.json``, if it has one."""
     paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
 
 
 def promises(run: Run) -> list[dict[str, Any]]:
-    """Read what is promised about the rows of the hand-off, as the stage that made it has written it."""
+    """Read what is promised about the precision of the hand-off from ``promises.json``."""
     paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    return [said for path in paths if path.is_file() for said in json.loads(path.read_text(encoding="utf-8"))]
+    tables = (json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file())
+    return [promise for table in tables for promise in table]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:
@@ -132,7 +133,7 @@ def _handed_off(run: Run, *products: str) -> Iterator[Path]:
 
 
 def _samples(run: Run, product: str) -> list[dict[str, Any]]:
-    """A few rows of a product, drawn by hash so that the report does not show the first ones only."""
+    """Sample rows of a product by hash, so that the report does not show only the first ones."""
     rows = []
     for path in _handed_off(run, product):
         table = read_part(path)
@@ -143,11 +144,11 @@ def _samples(run: Run, product: str) -> list[dict[str, Any]]:
 
 
 def _drops(run: Run, record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """A few dropped rows of each reason."""
+    """Sample a few dropped rows per reason."""
     shown: dict[str, list[dict[str, Any]]] = {reason: [] for reason in record["dropped"]}
     for row in _dropped_rows(run.stage_folder(record["stage"])):
         if len(rows := shown[row["reason"]]) < DROPS:
-            rows.append({"detail": row["detail"] or "", "said": _gist(row)})
+            rows.append({"detail": row["detail"] or "", "content": _content(row)})
     return shown
 
 
@@ -157,16 +158,16 @@ def _dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
         yield from read_part(path, columns).to_pylist()
 
 
-def _gist(row: dict[str, Any]) -> str:
-    said = [row.get(name) for name in ("question", "answer", "text")]
-    return " · ".join(part for part in said if part)[:600]
+def _content(row: dict[str, Any]) -> str:
+    texts = [row.get(name) for name in ("question", "answer", "text")]
+    return " · ".join(text for text in texts if text)[:600]
 
 
 def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """What generation took in all, and per row that reached the end of the line."""
-    spent = [record["requests"] for record in stages if "requests" in record]
+    """Sum the requests and tokens of all stages; `kept` is the number of rows at the end of the pipeline."""
+    usages = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
-    total: dict[str, Any] = {name: sum(part[name] for part in spent) for name in names}
+    total: dict[str, Any] = {name: sum(usage[name] for usage in usages) for name in names}
     total["kept"] = stages[-1]["rows_out"] if stages else 0
     total["cached_share"] = total["cached_tokens"] / total["prompt_tokens"] if total["prompt_tokens"] else 0.0
     return total

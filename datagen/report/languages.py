@@ -1,4 +1,4 @@
-"""The languages of a run's documents, and of which of them nothing is known."""
+"""The languages of a run's documents, and those without language rules."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,7 +12,7 @@ from datagen.store.parquet import parts
 
 UNDETERMINED = "und"
 
-# What only a language's files can decide, and what is done without them.
+# Folder of language files -> the rules that are skipped without them.
 SKIPPED = (
     ("languages", "form and answer of questions, pronouns, declines, negations, unfinished and copied text"),
     ("mined", "mining of exercises: nothing is mined"),
@@ -20,7 +20,7 @@ SKIPPED = (
 
 
 class Spoken(NamedTuple):
-    """A language, its documents, and the rules that were skipped for them; none where all apply."""
+    """A language, its number of documents, and the rules skipped for them."""
 
     code: str
     documents: int
@@ -28,14 +28,14 @@ class Spoken(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """What the user can do."""
+        """Advice for the user."""
         if self.code == UNDETERMINED:
-            return "too short to tell: set language: in the corpus entry"
+            return "too short to detect: set language: in the corpus entry"
         return f"add prompts/languages/{self.code}.yaml (docs/languages.md)"
 
 
 def languages(run: Run) -> list[Spoken]:
-    """List the languages of the documents that were read, the most frequent first."""
+    """List the languages of the documents, most frequent first."""
     counts = Counter[str]()
     folder = _prompts(run)
     for record in run.stage_records():
@@ -45,18 +45,19 @@ def languages(run: Run) -> list[Spoken]:
             if "language" in pq.read_schema(path).names:
                 counts.update(pq.read_table(path, columns=["language"])["language"].to_pylist())
     return [
-        Spoken(code, count, tuple(what for name, what in SKIPPED if not exists(f"{name}/{code}", folder)))
-        for code, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        Spoken(code, count, tuple(rules for name, rules in SKIPPED if not exists(f"{name}/{code}", folder)))
+        for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if code
     ]
 
 
 def warnings(run: Run) -> list[str]:
-    """Say in a line for each language which rules were skipped, where any were."""
+    """Return one line for each language with skipped rules."""
     return [
-        f"language {one.code}: {one.documents} documents; skipped: {'; '.join(one.skipped)}. {one.advice}"
-        for one in languages(run)
-        if one.skipped
+        f"language {spoken.code}: {spoken.documents} documents; skipped: {'; '.join(spoken.skipped)}. "
+        f"{spoken.advice}"
+        for spoken in languages(run)
+        if spoken.skipped
     ]
 
 

@@ -1,1 +1,1 @@
-"""Files: Parquet tables and the store of completions."""
+"""Storage: Parquet tables and stored completions."""

@@ -1,18 +1,18 @@
 """
-The completions table: every answer that was ever paid for, by the key of its request.
+The completions table: every completion of a run, by the key of its request.
 
-A run's ``completions/`` holds *segments* (`datagen.store.segments`, written once) and, while requests are
-out, *journals* (JSON lines, appended as answers come, each by one writer). Nobody writes to a file of
-another, so any number of workers may share the folder. A worker that is done with a partition turns its
-journal into a segment; journals that a killed one left behind, whose last line may be torn, are settled by
-the next run. The one who holds the run's lease merges small segments as they gather. docs/completions.md
-says how the table grows.
+A run's ``completions/`` holds *segments* (`datagen.store.segments`, written once) and, while requests are in
+flight, *journals* (JSON lines, appended as completions arrive). Every file has one writer, so any number of
+workers may share the folder. A worker that has finished a partition turns its journal into a segment. The
+next run does the same with journals of killed workers, whose last line may be incomplete. The holder of the
+run's lease merges small segments. See docs/completions.md.
 """
 
 import hashlib
 import logging
 import math
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -32,8 +32,8 @@ from datagen.store.key_index import Keys, keys_of
 from datagen.store.parquet import UNFINISHED, Damaged, whole_file, write_json
 from datagen.store.segments import SCHEMA, Segment, write_segment
 
-FAN = 8  # segments of about one size that are merged into one
-FULL_BYTES = 1 << 31  # size of a segment that is merged no more
+FAN = 8  # number of segments of similar size that are merged into one
+FULL_BYTES = 1 << 31  # size above which a segment is not merged again
 REPLACED = "replaced"
 SPENT = "spent"
 
@@ -46,14 +46,15 @@ class Completions:
     """
     The completions of a run.
 
-    What cannot be read counts as absent, so that it is asked again, and is told in `damage`, by its path.
+    Unreadable completions count as missing, so that their requests are retried; `damage` reports them by
+    path.
 
     Parameters
     ----------
     folder
-        ``completions/`` of the run's folder.
+        ``completions/`` in the run's folder.
     circumstances
-        Under which requests are asked. One that was rejected under others counts as absent.
+        Current circumstances of requests. A rejection under other circumstances counts as missing.
     """
 
     def __init__(self, folder: Path, circumstances: str = "") -> None:
@@ -63,10 +64,10 @@ class Completions:
 
     def inherit(self, earlier: "Completions") -> None:
         """
-        Take over what an earlier run has, so that nothing is paid for twice.
+        Reuse the completions of an earlier run.
 
-        Segments are never changed, so a hard link serves where the file system has them. Journals that
-        the earlier run did not come to settle are settled here.
+        Segments are immutable, so they are hard-linked if the file system supports it. The earlier run's
+        remaining journals are written here as segments.
         """
         for segment in earlier.segments():
             for source in (segment.keys_path, segment.path):
@@ -75,31 +76,30 @@ class Completions:
         for journal in earlier.journals():
             _, _, unread = self._write(journal)
             if unread:
-                log.warning(f"{unread} lines of {journal} cannot be read. What is needed is asked again")
+                log.warning(f"{unread} lines of {journal} cannot be read. Their requests are sent again")
 
     def segments(self) -> list[Segment]:
         """List the segments."""
         return [Segment(path) for path in self._files("segment-*.parquet")]
 
     def journals(self) -> list[Path]:
-        """List the journals that are not settled yet."""
+        """List the journals that are not yet segments."""
         return self._files("*.jsonl")
 
     def _files(self, pattern: str) -> list[Path]:
-        """List files; a folder, a pipe or a broken link of that name is nothing of ours."""
-        return [path for path in sorted(self.folder.glob(pattern)) if path.is_file()]
+        return [path for path in sorted(self.folder.glob(pattern)) if _is_ours(path)]
 
     def missing(self, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
         """
-        Tell for each key whether no completion has it: the anti-join.
+        Return for each key whether it has no completion (the anti-join).
 
-        Reads the rows that it finds, since one that cannot be read must be asked again.
+        Reads the rows, because unreadable ones count as missing.
         """
         return self.look_up(keys)[0]
 
     def look_up(self, keys: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, dict[str, str]]:
         """
-        Tell for each key whether it is missing, and of the others which were rejected: key -> message.
+        Return for each key whether it is missing, and the rejections among the others: key -> message.
 
         A rejection under other circumstances counts as missing.
         """
@@ -115,22 +115,22 @@ class Completions:
 
     def find(self, keys: Sequence[str], settled: Sequence[Path] = ()) -> dict[str, Completion]:
         """
-        Read the completions with these keys; those that have none are left out.
+        Read the completions with these keys; missing ones are omitted.
 
-        `settled` names segments that are known to be there, since a shared file system may list a folder as
-        it was a minute ago.
+        `settled` names segments that are known to exist, because a shared file system may return an outdated
+        folder listing.
         """
         tables = self._read(keys_of(pa.array(keys, pa.string())), settled)
         return {completion.key: completion for table in tables for completion in _completions(table)}
 
     def _standing(self, table: pa.Table) -> pa.Table:
-        """Leave out rejections under other circumstances."""
-        here = pc.equal(table["circumstances"], self._circumstances)
-        return table.filter(pc.or_(pc.invert(_is_error(table)), here))
+        """Remove rejections under other circumstances."""
+        current = pc.equal(table["circumstances"], self._circumstances)
+        return table.filter(pc.or_(pc.invert(_is_error(table)), current))
 
     @property
     def spent(self) -> Usage:
-        """What the answers took that came into journals of this folder, and are settled."""
+        """Usage of all completions that were journalled in this folder and settled."""
         records = (self.folder / SPENT).glob("*.json")
         return sum(map(self._record, records), start=Usage())
 
@@ -138,18 +138,18 @@ class Completions:
         try:
             return USAGE.validate_json(path.read_bytes())
         except ValidationError:
-            self.damage[path] = f"{path} cannot be read, so what its answers took is not counted"
+            self.damage[path] = f"{path} cannot be read, so the usage of its completions is not counted"
             return Usage()
 
     def settle_one(self, journal: Path) -> Path | None:
         """
-        Turn a journal that nobody writes to any more into a segment; give the segment's path.
+        Turn a journal without a writer into a segment; return the segment's path.
 
-        What its answers took is written down by its name, so that settling it twice counts nothing twice.
+        Its usage is recorded under the journal's name, so that settling it twice does not count it twice.
         """
-        segment, took, unread = self._write(journal)
-        if took.completions:
-            write_json(asdict(took), self.folder / SPENT / f"{journal.stem}.json")
+        segment, usage, unread = self._write(journal)
+        if usage.completions:
+            write_json(asdict(usage), self.folder / SPENT / f"{journal.stem}.json")
         if unread:
             self._put_aside([journal], f"{unread} of its lines cannot be read")
         else:
@@ -158,11 +158,11 @@ class Completions:
 
     def settle(self, damaged: Iterable[Path] = ()) -> None:
         """
-        Tidy up between stages: put aside what is no segment, turn journals into segments, and merge.
+        Tidy up between stages: move invalid segments away, turn journals into segments, and merge.
 
-        Of segments that are known to be damaged, what can be read is kept. Nobody may be reading. Journals
-        that still have a writer, which is one that outlived its run, are left to it. A crash in between
-        leaves completions twice, which reading tolerates, and loses none.
+        The readable rows of `damaged` segments are kept. Must not run while others read. Journals that still
+        have a writer (one that outlived its run) are skipped. A crash in between can leave duplicates, which
+        reading tolerates, but loses nothing.
         """
         for segment in self.segments():
             try:
@@ -174,14 +174,14 @@ class Completions:
                 self.settle_one(journal)
         self.merge(damaged)
         shutil.rmtree(self.folder / REPLACED, ignore_errors=True)
-        for said in self.damage.values():
-            log.warning(said)
+        for message in self.damage.values():
+            log.warning(message)
 
     def merge(self, damaged: Iterable[Path] = ()) -> None:
         """
         Merge small segments, if there are many.
 
-        Others may be reading: what was merged is kept in a folder of its own until all is settled.
+        Others may be reading: merged segments are kept in a separate folder until `settle`.
         """
         try:
             for path in damaged:
@@ -189,49 +189,49 @@ class Completions:
                     self._merge([Segment(path)])
             while crowd := _crowd(self.segments()):
                 self._merge(crowd)
-        except UserError as error:  # it needs room, and can wait
+        except UserError as error:  # the disk is full; merging can wait
             self.damage[self.folder] = f"segments were not merged: {error}"
 
     def clear_unfinished(self) -> None:
-        """Remove what a killed writer had not finished."""
+        """Remove unfinished files of killed writers."""
         for path in [*self.folder.rglob(f"{UNFINISHED}*")]:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _read(self, keys: Keys, settled: Sequence[Path] = ()) -> Iterator[pa.Table]:
         """
-        Read one row of each of these keys, where there is one.
+        Read at most one row for each of these keys.
 
-        An answer comes before any rejection, and a rejection under these circumstances before others.
+        Answers take precedence over rejections, and rejections under the current circumstances over others.
         """
         keys = np.unique(keys)
-        refused = [SCHEMA.empty_table()]
+        rejected = [SCHEMA.empty_table()]
         for table in self._rows(keys, settled):
             answered = table.filter(pc.invert(_is_error(table)))
-            refused.append(table.filter(_is_error(table)))
+            rejected.append(table.filter(_is_error(table)))
             keys = np.setdiff1d(keys, keys_of(answered["key"]))
             yield answered
-        rest = pa.concat_tables(refused)
-        if len(rest):
-            here = pc.equal(rest["circumstances"], self._circumstances)
-            rest = pa.concat_tables([rest.filter(here), rest.filter(pc.invert(here))])
-            left, first = np.unique(keys_of(rest["key"]), return_index=True)
-            yield rest.take(first[np.isin(left, keys)])
+        rejections = pa.concat_tables(rejected)
+        if len(rejections):
+            current = pc.equal(rejections["circumstances"], self._circumstances)
+            rejections = pa.concat_tables([rejections.filter(current), rejections.filter(pc.invert(current))])
+            unique, first = np.unique(keys_of(rejections["key"]), return_index=True)
+            yield rejections.take(first[np.isin(unique, keys)])
 
     def _rows(self, keys: Keys, settled: Sequence[Path]) -> Iterator[pa.Table]:
         """Read rows of these keys, file by file, until each has an answer."""
-        # Journals first: one that becomes a segment meanwhile is found there, in a list that is made later.
+        # Journals first: one that becomes a segment in the meantime is in the segments, listed afterwards.
         for journal in self.journals():
             with suppress(FileNotFoundError):
                 table, _ = parse_journal(journal.read_bytes(), {*keys.tolist()})
                 keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(_is_error(table)))["key"]))
                 yield table
-        listed = [segment.path for segment in self.segments()]
-        for path in dict.fromkeys([*settled, *listed]):
+        paths = [segment.path for segment in self.segments()]
+        for path in dict.fromkeys([*settled, *paths]):
             if len(keys):
                 damage: list[str] = []
                 try:
                     table = Segment(path).read(keys, damage)
-                except FileNotFoundError:  # merged with others since it was listed
+                except FileNotFoundError:  # merged after it was listed
                     table = Segment(path.parent / REPLACED / path.name).read(keys, damage)
                 if damage:
                     self.damage[path] = "; ".join(damage)
@@ -244,13 +244,13 @@ class Completions:
 
         Returns
         -------
-        The segment's path, what the completions took, and how many lines cannot be read.
+        The segment's path, the usage of its completions, and the number of unreadable lines.
         """
         data = journal.read_bytes()
         table, unread = parse_journal(data)
         if not len(table):
             return None, Usage(), unread
-        # Named by content: settling a journal twice writes the same segment.
+        # The name is a content hash, so settling a journal twice writes the same segment.
         path = self.folder / f"segment-{hashlib.blake2b(data, digest_size=16).hexdigest()}.parquet"
         write_segment(path, [table])
         tokens = (pc.sum(table[f"{kind}_tokens"]).as_py() for kind in ("prompt", "cached", "completion"))
@@ -259,7 +259,7 @@ class Completions:
     def _merge(self, crowd: Sequence[Segment]) -> None:
         damage: dict[Segment, list[str]] = {segment: [] for segment in crowd}
         name = content_id(*(segment.path.name for segment in crowd))
-        with suppress(Damaged):  # when none of them can be read: then there is nothing to write
+        with suppress(Damaged):  # raised if no row is readable; then there is nothing to write
             write_segment(self.folder / f"segment-{name}.parquet", _answers_first(crowd, damage))
         for segment in crowd:
             if damage[segment]:
@@ -272,12 +272,21 @@ class Completions:
                 path.unlink()
 
     def _put_aside(self, paths: Sequence[Path], why: str) -> None:
-        aside = self.folder / "corrupt"
-        aside.mkdir(exist_ok=True)
+        corrupt = self.folder / "corrupt"
+        corrupt.mkdir(exist_ok=True)
         for path in paths:
             with suppress(FileNotFoundError):
-                path.replace(aside / path.name)
-        self.damage[paths[0]] = f"{paths[0]} was moved to {aside}: {why}. What is needed of it is asked again"
+                path.replace(corrupt / path.name)
+        self.damage[paths[0]] = f"{paths[0]} was moved to {corrupt}: {why}. Lost requests are sent again"
+
+
+def _is_ours(path: Path) -> bool:
+    """Exclude folders, pipes and broken links; include a file that was moved since it was listed."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return True
+    return path.is_file() if stat.S_ISLNK(mode) else stat.S_ISREG(mode)
 
 
 def _is_error(table: pa.Table) -> pa.ChunkedArray:
@@ -285,7 +294,7 @@ def _is_error(table: pa.Table) -> pa.ChunkedArray:
 
 
 def _answers_first(crowd: Sequence[Segment], damage: Mapping[Segment, list[str]]) -> Iterator[pa.Table]:
-    """Read segments, and once more for their rejections: of two rows of a key, the first is found later."""
+    """Yield the segments' answers, then their rejections: lookups find the first row of a key."""
     rejections = 0
     for segment in crowd:
         for table in segment.scan(damage[segment]):
@@ -312,10 +321,10 @@ def _completions(table: pa.Table) -> Iterator[Completion]:
 
 def _crowd(segments: Sequence[Segment]) -> list[Segment]:
     """
-    Find segments of about one size that should become one.
+    Select segments of similar size to merge.
 
-    A size is a power of `FAN`. So a row is copied about once for each power below `FULL_BYTES`, and of each
-    size fewer than `FAN` stand beside the full ones.
+    Size classes are powers of `FAN`. A row is therefore copied about once per power below `FULL_BYTES`, and
+    after merging each class has fewer than `FAN` segments.
     """
     sizes: dict[int, list[tuple[Segment, int]]] = {}
     for segment in segments:
@@ -323,8 +332,10 @@ def _crowd(segments: Sequence[Segment]) -> list[Segment]:
             sizes.setdefault(int(math.log(size, FAN)), []).append((segment, size))
     for _, members in sorted(sizes.items()):
         if len(members) >= FAN:
-            before = accumulate((size for _, size in members), initial=0)
-            return [segment for (segment, _), size in zip(members, before, strict=False) if size < FULL_BYTES]
+            totals = accumulate((size for _, size in members), initial=0)  # of the segments before each
+            return [
+                segment for (segment, _), total in zip(members, totals, strict=False) if total < FULL_BYTES
+            ]
     return []
 
 
@@ -336,5 +347,5 @@ def link(source: Path, target: Path) -> None:
     except FileExistsError:
         pass
     except OSError:
-        with whole_file(target) as beside:
-            shutil.copyfile(source, beside)
+        with whole_file(target) as unfinished:
+            shutil.copyfile(source, unfinished)

@@ -1,9 +1,9 @@
 """
-What a file system refuses, told to the user.
+Report file system errors to the user.
 
-A disk that is full, a folder that cannot be written and a name that is too long are met anywhere: in our
-own writes, and in those of libraries, which wrap the error in one of their own. So the errors are recognised
-where a task or a command ends, by the cause behind them.
+A full disk, a missing permission or an overlong name can surface anywhere, including in libraries, which wrap
+the error in their own classes. The errors are therefore recognised at the end of a task or command, by their
+cause.
 """
 
 import errno
@@ -15,7 +15,7 @@ from typing import Any
 from datagen.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Error -> what to do about it.
+# Error number -> what to do.
 ADVICE = {
     **dict.fromkeys(FULL, "Make room"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Allow it or change --outputs"),
@@ -23,8 +23,8 @@ ADVICE = {
     errno.ENOTDIR: "Name a folder",
     errno.EISDIR: "Name a file, or move the folder away",
     errno.EEXIST: "Move it away",
-    errno.ELOOP: "Mend the link",
-    errno.EIO: "Mend the disk",
+    errno.ELOOP: "Fix the link",
+    errno.EIO: "Check the disk",
     errno.ESTALE: "Mount the folder again",
     errno.EMFILE: "Allow more open files (ulimit -n)",
     errno.ENFILE: "Close other programs",
@@ -34,12 +34,12 @@ ADVICE = {
 @contextmanager
 def told() -> Iterator[None]:
     """
-    Tell the user what the file system refused.
+    Turn file system errors into messages for the user.
 
     Raises
     ------
     UserError
-        In place of any error that comes from a full disk, a missing permission and the like.
+        Instead of any error caused by a full disk, a missing permission or the like.
     """
     try:
         yield
@@ -50,22 +50,22 @@ def told() -> Iterator[None]:
 
 
 def telling(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; tell what the file system refused it."""
+    """Call a function with file system errors turned into messages for the user."""
     with told():
         return function(*arguments)
 
 
 def refused(error: OSError, path: object = None) -> UserError:
-    """Say what was refused, where, and what to do."""
+    """Build the message: what failed, where, and what to do."""
     path = path or error.filename
-    what = os.strerror(error.errno or 0)
-    where = f"{path} could not be read or written: {what}" if path else f"the file system refused: {error}"
+    reason = os.strerror(error.errno or 0)
+    failure = f"{path} could not be read or written: {reason}" if path else f"file system error: {error}"
     advice = ADVICE.get(error.errno or 0, "Name another folder with --outputs")
-    return UserError(f"{where}. {advice} and run the same command again: it goes on where it stopped")
+    return UserError(f"{failure}. {advice} and run the same command again to resume")
 
 
 def _cause(error: BaseException) -> OSError | None:
-    """Find the refusal behind an error, if there is one and nobody has told of it yet."""
+    """Find the file system error behind an error, unless a `UserError` has already reported it."""
     seen: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in seen and not isinstance(current, UserError):

@@ -1,8 +1,8 @@
 """
-Journals: completions as they come, a line of JSON each.
+Journals: completions appended as they arrive, one JSON object per line.
 
-A journal has one writer, who makes a file of its own and appends to it, so that any number of workers may
-write to one folder without knowing of each other.
+A journal has one writer, which creates the file, so any number of workers may write to one folder without
+coordination.
 """
 
 import base64
@@ -25,28 +25,28 @@ from datagen.request import Completion
 from datagen.store.parquet import cannot_write
 from datagen.store.segments import ADDED, SCHEMA
 
-MOST_TOKENS = 2**31  # of one completion
+MOST_TOKENS = 2**31  # a larger token count is invalid
 FLUSH_SECONDS = 0.5
-ROWS = 256  # of a journal, that are held as Python's objects
+ROWS = 256  # rows held as Python objects while a journal is parsed
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
-BEFORE_KEY = b'{"key":"'  # which is the first field
+BEFORE_KEY = b'{"key":"'  # the key is the first field
 
 
 class Journal:
     """
-    Appends completions to a file of its own; many journals may stand in one folder.
+    Appends completions to a new file; a folder may hold many journals.
 
-    An appended completion is in the operating system's hands, so a killed process loses none. A thread
-    brings them to the disk twice a second, which bounds what a power cut may take and costs the appending
-    thread nothing.
+    An appended completion has been passed to the operating system, so a killed process loses none. A thread
+    flushes to disk twice a second, which limits the loss in a power cut without delaying the appending
+    thread.
 
     Parameters
     ----------
     folder
         The run's ``completions/``.
     name
-        Tells this journal from others; a restarted writer with the same name appends to a new file.
+        Name of the writer; a restarted writer with the same name creates a new file.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -63,12 +63,12 @@ class Journal:
 
     def append(self, completion: Completion) -> None:
         """
-        Write a completion. When this returns, killing the process does not lose it.
+        Write a completion. After the call it survives the death of the process.
 
         Raises
         ------
         UserError
-            When the disk is full or broken. The completions before this one are kept.
+            If the disk is full or faulty. Earlier completions are kept.
         """
         if self._failure:
             raise cannot_write(self.path, self._failure)
@@ -76,9 +76,9 @@ class Journal:
         end = self._end + len(line)
         try:
             while line:
-                line = line[os.write(self._file, line) :]  # which may write less than it is given
+                line = line[os.write(self._file, line) :]  # os.write may write only a part
         except OSError as error:
-            os.ftruncate(self._file, self._end)  # leave no half line
+            os.ftruncate(self._file, self._end)  # remove the partial line
             raise cannot_write(self.path, error) from error
         self._end = end
 
@@ -102,13 +102,13 @@ class Journal:
         if end > self._flushed and not self._failure:
             try:
                 os.fsync(self._file)
-            except OSError as error:  # a full disk that is shared is told only now
+            except OSError as error:  # a network file system may report a full disk only here
                 self._failure = error
             self._flushed = end
 
 
 def has_writer(path: Path) -> bool:
-    """Tell whether somebody is appending to a journal: its writer holds it locked as long as it lives."""
+    """Check whether a journal has a live writer, which holds a lock on it."""
     with path.open("r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,18 +127,18 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Table, int]:
     """
-    Read what a journal holds, or of that only the wanted keys.
+    Parse a journal, or only the lines with the wanted keys.
 
-    A torn last line, left by a crash of the machine, is passed over: its request has no completion.
+    An incomplete last line, left by a crash, is skipped: its request has no completion.
 
     Returns
     -------
-    The completions, and how many other lines cannot be read.
+    The completions, and the number of unreadable lines.
     """
     tables, unread = [SCHEMA.empty_table()], 0
     rows: list[dict[str, Any]] = []
     for line in data.split(b"\n")[:-1]:
-        if len(rows) == ROWS:  # as Python's objects they take many times the room
+        if len(rows) == ROWS:  # Python objects take many times the memory of Arrow
             tables.append(pa.Table.from_pylist(rows, SCHEMA))
             rows = []
         if wanted is None or line[len(BEFORE_KEY) : line.find(b'"', len(BEFORE_KEY))] in wanted:
@@ -150,7 +150,7 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
 
 
 def _tokens(count: Any) -> int:
-    """Take a number of tokens as older versions wrote what servers said; what is no count is 0."""
+    """Parse a token count, which older versions stored unvalidated; 0 if it is not a count."""
     try:
         number = float(count)
     except (TypeError, ValueError, OverflowError):
@@ -160,7 +160,7 @@ def _tokens(count: Any) -> int:
 
 def _logprobs(coded: Any) -> Any:
     if not isinstance(coded, str):
-        raise ValueError("log probabilities are written in base 64")
+        raise ValueError("log probabilities must be base64")
     return np.frombuffer(base64.b64decode(coded, validate=True), np.float32)
 
 
@@ -169,9 +169,9 @@ Tokens = Annotated[int, BeforeValidator(_tokens)]
 
 class Line(BaseModel):
     """
-    A line of a journal.
+    A line of a journal, validated to fit the table whatever wrote it.
 
-    Whatever wrote it, what comes out of here fits the table. A line without its key or its text is none.
+    A line without key or text is invalid.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, strict=True)
@@ -192,10 +192,11 @@ class Line(BaseModel):
 
 
 def _line(completion: Completion) -> bytes:
-    # Log probabilities are most of a line; as text they would take four times the room and most of the time.
-    said = vars(completion) | {"logprobs": base64.b64encode(array("f", completion.logprobs)).decode()}
+    # Log probabilities dominate a line; as decimals they would take four times the space and most of the
+    # time.
+    fields = vars(completion) | {"logprobs": base64.b64encode(array("f", completion.logprobs)).decode()}
     for name in ADDED:
-        if not said[name]:
-            del said[name]
-    # A server may give half a surrogate pair, which is no character and has no place in a table: "?".
-    return _encode(said).encode("utf-8", "replace") + b"\n"
+        if not fields[name]:
+            del fields[name]
+    # Replaces unpaired surrogates, which a server may return and tables cannot store, with "?".
+    return _encode(fields).encode("utf-8", "replace") + b"\n"

@@ -1,10 +1,10 @@
 """
-A file of keys: where each key's row stands, found by reading a few blocks and not the file.
+An index file that maps keys to row numbers, with lookups that read only a few blocks.
 
-Keys are hashes, so those that are wanted together stand anywhere. The file holds entries of key and row,
-sorted by key, in blocks; before them the *fences*, the first key and the checksum of each block; before these
-a line of JSON. Looking up n keys reads the fences, a hundredth of the file, and at most n blocks of 4.6 kB.
-Nothing is mapped into memory: a file that is cut short or goes away is an error and not a signal.
+Keys are hashes, so keys that are looked up together are scattered. The file holds a line of JSON, then the
+*fences* (first key and checksum of each block), then entries of key and row number, sorted by key, in blocks.
+Looking up n keys reads the fences (1% of the file) and at most n blocks of 4.6 kB. The file is not
+memory-mapped: a truncated or deleted file raises an error instead of a signal.
 """
 
 import json
@@ -25,36 +25,36 @@ from numpy.lib.format import read_array, write_array
 
 from datagen.store.parquet import Damaged, whole_file
 
-BLOCK = 128  # entries
-HEAD = 200  # bytes that the first line may have
-SPOOLED = 1 << 20  # bytes of a part that wait in memory
+BLOCK = 128  # entries per block
+HEAD = 200  # maximum length of the first line, in bytes
+SPOOLED = 1 << 20  # bytes of a part held in memory before it spills to disk
 
 Keys = npt.NDArray[np.bytes_]
 Rows = npt.NDArray[np.uint32]
 
 
 def keys_of(column: pa.Array | pa.ChunkedArray) -> Keys:
-    """Take a column of keys to NumPy, which can search in it."""
+    """Convert a column of keys to a NumPy array."""
     return np.array(column.cast(pa.binary()).to_pylist(), np.bytes_)
 
 
-def write_keys(path: Path, found: Iterable[tuple[Keys, Rows]]) -> None:
+def write_keys(path: Path, entries_of: Iterable[tuple[Keys, Rows]]) -> None:
     """
-    Write down in which row each key stands; of a key that stands in several, the first row given.
+    Write the index file; of a repeated key, only the first row.
 
-    Keys are sorted by their first byte and then among those that share it. Of hashes in hexadecimal digits
-    memory holds a sixteenth; the others wait on the disk.
+    Keys are partitioned on disk by their first byte, and each part is sorted in memory. For hexadecimal
+    hashes memory holds a sixteenth of the keys at a time.
 
     Raises
     ------
     Damaged
-        When there is no key.
+        If there are no keys.
     """
-    with ExitStack() as opened, whole_file(path) as beside:
+    with ExitStack() as opened, whole_file(path) as unfinished:
         spool = partial(SpooledTemporaryFile, SPOOLED, dir=path.parent)
         parts: dict[int, IO[bytes]] = {}
         width = 0
-        for keys, rows in found:
+        for keys, rows in entries_of:
             width = max(width, keys.itemsize)
             first = keys.view(np.uint8)[:: keys.itemsize]
             for byte in np.unique(first).tolist():
@@ -63,7 +63,7 @@ def write_keys(path: Path, found: Iterable[tuple[Keys, Rows]]) -> None:
                 write_array(parts[byte], keys[first == byte])
                 write_array(parts[byte], rows[first == byte])
         if not parts:
-            raise Damaged("not a row of it can be read")
+            raise Damaged("no row is readable")
         blocks, fences = opened.enter_context(spool()), []
         rest = np.empty(0, _entry(width))
         for byte in sorted(parts):
@@ -72,28 +72,28 @@ def write_keys(path: Path, found: Iterable[tuple[Keys, Rows]]) -> None:
             fences.append(_write_blocks(blocks, entries[:whole]))
             rest = entries[whole:]
         fences.append(_write_blocks(blocks, rest))
-        every = np.concatenate(fences)
+        all_fences = np.concatenate(fences)
         count = blocks.tell() // rest.itemsize
-        head = {"keys": count, "width": width, "sum": zlib.crc32(every.tobytes())}
-        with beside.open("wb") as file:
+        head = {"keys": count, "width": width, "sum": zlib.crc32(all_fences.tobytes())}
+        with unfinished.open("wb") as file:
             file.write(json.dumps(head).encode() + b"\n")
-            file.write(every.tobytes())
+            file.write(all_fences.tobytes())
             blocks.seek(0)
             shutil.copyfileobj(blocks, file)
 
 
 def _sorted(part: IO[bytes], width: int) -> npt.NDArray[Any]:
-    """Read what `write_keys` has put into a part: its entries, sorted, each key once."""
+    """Read the entries of a part written by `write_keys`, sorted, each key once."""
     end = part.tell()
     part.seek(0)
     keys, rows = [], []
     while part.tell() < end:
         keys.append(read_array(part))
         rows.append(read_array(part))
-    every = np.concatenate(keys)
-    order = np.argsort(every, kind="stable")
-    entries = np.empty(len(every), _entry(width))
-    entries["key"], entries["row"] = every[order], np.concatenate(rows)[order]
+    all_keys = np.concatenate(keys)
+    order = np.argsort(all_keys, kind="stable")
+    entries = np.empty(len(all_keys), _entry(width))
+    entries["key"], entries["row"] = all_keys[order], np.concatenate(rows)[order]
     first = np.ones(len(entries), bool)
     first[1:] = entries["key"][1:] != entries["key"][:-1]
     result: npt.NDArray[Any] = entries[first]
@@ -112,12 +112,12 @@ def _write_blocks(file: IO[bytes], entries: npt.NDArray[Any]) -> npt.NDArray[Any
 
 def find_keys(path: Path, wanted: Keys) -> Rows:
     """
-    Find the rows of the wanted keys, of those that are there, in ascending order.
+    Return the row numbers of the wanted keys that exist, in ascending order.
 
     Raises
     ------
     Damaged
-        When what was read is not what was written.
+        If a checksum does not match.
     """
     with path.open("rb") as file:
         try:
@@ -128,18 +128,18 @@ def find_keys(path: Path, wanted: Keys) -> Rows:
         except (ValueError, TypeError, KeyError):
             whole = False
         if not whole:
-            raise Damaged("how it begins is not what was written")
+            raise Damaged("the header does not match its checksum")
         start = file.tell()
-        # A key stands in the last block whose first key is not after it.
+        # A key is in the last block whose first key is not greater.
         blocks = np.unique(np.searchsorted(fences["key"], wanted, side="right")) - 1
         size = BLOCK * entry.itemsize
         read = []
         for block in blocks[blocks >= 0].tolist():
             data = os.pread(file.fileno(), size, start + block * size)
             if zlib.crc32(data) != fences["sum"][block]:
-                raise Damaged(f"block {block} is not what was written")
+                raise Damaged(f"block {block} does not match its checksum")
             read.append(data)
-    entries = np.frombuffer(b"".join(read), entry)  # of blocks in their order, so sorted
+    entries = np.frombuffer(b"".join(read), entry)  # sorted, because the blocks are in order
     if not len(entries):
         return np.empty(0, np.uint32)
     at = np.minimum(np.searchsorted(entries["key"], wanted), len(entries) - 1)

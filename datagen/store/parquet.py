@@ -1,8 +1,8 @@
 """
-Tables on disk: Parquet files that are whole or absent.
+Tables on disk: Parquet files that are written atomically.
 
-Every write goes to a name beside the final one, is flushed to the disk, and is then renamed, so that
-a reader never sees half a file and a crash leaves nothing that looks finished.
+Every write goes to a temporary name in the same folder, is flushed to disk, and is then renamed. Readers
+never see a partial file, and a crash leaves nothing that looks finished.
 """
 
 import errno
@@ -21,67 +21,67 @@ import pyarrow.parquet as pq
 from datagen.errors import UserError
 from datagen.store.disk import FULL
 
-UNFINISHED = ".unfinished-"  # what a name begins with until its content is whole
-RECORD = "stage.json"  # what is known of a finished stage
+UNFINISHED = ".unfinished-"  # prefix of temporary names
+RECORD = "stage.json"  # record of a finished stage
 PARTS = "part-*.parquet"
 
 
 class Damaged(Exception):
-    """A file is not what was written."""
+    """A file is corrupt or was altered."""
 
 
 def part_name(*numbers: int) -> str:
-    """Name a partition's file, so that names sort as numbers do."""
+    """Return the name of a partition's file; names sort in numerical order."""
     return f"part-{'-'.join(f'{number:05d}' for number in numbers)}.parquet"
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """
-    Give a path to write to, and rename it to `path` when the block ends well.
+    Yield a temporary path to write to, and rename it to `path` if the block succeeds.
 
     Raises
     ------
     UserError
-        When the disk is full.
+        If the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two machines that write one path at the same time may have processes of the same number.
-    beside = path.with_name(f"{UNFINISHED}{path.name}-{uuid.uuid4().hex}")
+    # A random name rather than the process id, because several machines may write the same path.
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}-{uuid.uuid4().hex}")
     try:
-        yield beside
-        sync(beside)
-        beside.replace(path)
+        yield unfinished
+        sync(unfinished)
+        unfinished.replace(path)
         sync(path.parent)
     except OSError as error:
         if error.errno in FULL:
             raise cannot_write(path, error) from error
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """Say that the disk is full, or what else is the matter with it."""
+    """Build the message for a full or faulty disk."""
     return UserError(
-        f"{path} could not be written: {os.strerror(error.errno or 0)}. Make room (or mend the disk) and run "
-        "the same command again: it goes on where it stopped"
+        f"{path} could not be written: {os.strerror(error.errno or 0)}. Make room (or check the disk) "
+        "and run the same command again to resume"
     )
 
 
-def finish_folder(beside: Path, folder: Path) -> None:
-    """Put a finished folder in its place. What it holds was flushed file by file."""
-    for leftover in beside.rglob(f"{UNFINISHED}*"):  # of a worker that was killed
+def finish_folder(unfinished: Path, folder: Path) -> None:
+    """Move a finished folder, whose files are flushed already, to its final name."""
+    for leftover in unfinished.rglob(f"{UNFINISHED}*"):  # left by a killed worker
         leftover.unlink()
-    sync(beside)
+    sync(unfinished)
     if folder.exists():
         shutil.rmtree(folder)
-    beside.replace(folder)
+    unfinished.replace(folder)
     sync(folder.parent)
 
 
 def sync(path: Path) -> None:
-    """Flush a file or a folder's list of names to the disk."""
+    """Flush a file or a folder's entries to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -90,45 +90,45 @@ def sync(path: Path) -> None:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
-    with whole_file(path) as beside:
-        pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
+    """Write a Parquet file atomically."""
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write a JSON file, whole or not at all."""
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a JSON file atomically."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def parts(folder: Path) -> list[Path]:
     """
-    List the partitions of a table in their order: of a finished stage those that it wrote, even if missing.
+    List the partitions of a table in order: for a finished stage those in its record, even if missing.
 
     Raises
     ------
     UserError
-        When ``stage.json`` cannot be read.
+        If ``stage.json`` cannot be read.
     """
     try:
         names = json.loads((folder / RECORD).read_bytes())["files"]
-    except (FileNotFoundError, NotADirectoryError, KeyError):  # not finished, or no stage's folder
+    except (FileNotFoundError, NotADirectoryError, KeyError):  # unfinished, or not a stage's folder
         return sorted(folder.glob(PARTS))
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"{folder / RECORD} cannot be read ({error}). Run the same command again: the stage is made again"
+            f"{folder / RECORD} cannot be read ({error}). Run the same command again to repeat the stage"
         ) from error
     return sorted(folder / name for name in names if PurePath(name).match(PARTS) and "/" not in name)
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
-    Read one partition; columns that it does not have are left out.
+    Read one partition; columns that it does not have are omitted.
 
     Raises
     ------
     UserError
-        When it is not there, or not what was written.
+        If it is missing or corrupt.
     """
     try:
         with damage_named(), pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -140,14 +140,14 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             return table
     except (Damaged, FileNotFoundError) as error:
         raise UserError(
-            f"{path} is not what was written ({error}). Run the same command again: a run checks its own "
-            "tables and makes again what is damaged"
+            f"{path} is corrupt or missing ({error}). Run the same command again: a run checks its tables "
+            "and repeats damaged stages"
         ) from error
 
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Call what a damaged file raises by its name; other errors of the file system pass."""
+    """Raise errors caused by a corrupt file as `Damaged`; other file system errors pass through."""
     try:
         yield
     except (pa.ArrowException, ValueError, IndexError) as error:

@@ -1,11 +1,11 @@
 """
-Segments: completions on disk, written once and never changed.
+Segments: immutable files of completions.
 
-A segment is two files. ``segment-<name>.parquet`` holds completions in the order in which they came, so that
-what one partition asked for stands together and is read together. ``segment-<name>.keys`` says where each key
-stands (`datagen.store.key_index`); it is made from the first, and made again when it is damaged or lost.
+A segment is two files. ``segment-<name>.parquet`` holds completions in order of arrival, so that those of one
+partition are adjacent. ``segment-<name>.keys`` maps keys to rows (`datagen.store.key_index`); it is derived
+from the first file and rebuilt if it is damaged or lost.
 
-Disks fail: pages carry checksums, and a row that cannot be read is told and counts as absent.
+Pages have checksums; unreadable rows are reported and count as missing.
 """
 
 import logging
@@ -38,30 +38,30 @@ SCHEMA = pa.schema(
         ("circumstances", pa.string()),
     ]
 )
-ADDED = ("reasoning", "circumstances")  # columns that segments of earlier versions do not have
+ADDED = ("reasoning", "circumstances")  # columns missing in segments of earlier versions
 EARLIER = pa.schema([field for field in SCHEMA if field.name not in ADDED])
 
 log = logging.getLogger(__name__)
 
-GROUP = 1024  # rows that are read to get one of them
+GROUP = 1024  # rows per row group, the unit of reading
 
 
 def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
     """
-    Write a segment from tables of the schema, holding little more than one of them at a time.
+    Write a segment from tables of the schema, holding about one of them in memory at a time.
 
     Raises
     ------
     Damaged
-        When the tables have no row between them.
+        If all tables are empty.
     """
-    with whole_file(path) as beside:
+    with whole_file(path) as unfinished:
         with pq.ParquetWriter(
-            beside,
+            unfinished,
             SCHEMA,
             compression="zstd",
             use_dictionary=["finish", "model", "revision", "error", "circumstances"],
-            write_statistics=False,  # of hashes they tell nothing
+            write_statistics=False,  # useless for hashes
             write_page_checksum=True,
         ) as writer:
             rows = 0
@@ -69,8 +69,8 @@ def write_segment(path: Path, tables: Iterable[pa.Table]) -> None:
                 writer.write_table(table, row_group_size=GROUP)
                 rows += len(table)
         if not rows:
-            raise Damaged("there is no row in it")
-        Segment(beside).index(path.with_suffix(".keys"), [])  # there before the segment is
+            raise Damaged("it has no rows")
+        Segment(unfinished).index(path.with_suffix(".keys"), [])  # must exist before the segment
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Segment:
 
     @property
     def keys_path(self) -> Path:
-        """Where the places of its keys are written."""
+        """Path of its key index."""
         return self.path.with_suffix(".keys")
 
     def rows(self) -> int:
@@ -91,34 +91,34 @@ class Segment:
         Raises
         ------
         Damaged
-            When the file cannot be read, or holds something else.
+            If the file is unreadable or does not hold completions.
         """
         with self._open() as file:
             result: int = file.metadata.num_rows
             return result
 
     def read(self, keys: Keys, damage: list[str]) -> pa.Table:
-        """Read the rows with these keys, of those that are there. What cannot be read is told to `damage`."""
+        """Read the existing rows with these keys; append descriptions of unreadable rows to `damage`."""
         tables = [SCHEMA.empty_table()]
         try:
             places = self._places(keys, damage)
             if len(places):
                 with self._open() as file:
-                    size = file.metadata.row_group(0).num_rows  # of each but the last
+                    size = file.metadata.row_group(0).num_rows  # of every group except the last
                     groups, first = np.unique(places // size, return_index=True)
-                    for group, here in zip(groups.tolist(), np.split(places, first[1:]), strict=True):
+                    for group, within in zip(groups.tolist(), np.split(places, first[1:]), strict=True):
                         for table in self._group(file, group, damage):
                             with damage_named():
-                                rows = table.take(here - group * size)
+                                rows = table.take(within - group * size)
                             if not np.isin(keys_of(rows["key"]), keys).all():
-                                raise Damaged("its rows are not where they were")
+                                raise Damaged("its rows do not match its key index")
                             tables.append(rows)
         except Damaged as error:
             damage.append(f"{self.path} cannot be read: {error}")
         return pa.concat_tables(tables)
 
     def scan(self, damage: list[str]) -> Iterator[pa.Table]:
-        """Read everything, a row group at a time. What cannot be read is told to `damage`."""
+        """Read all rows, one row group at a time; append descriptions of unreadable rows to `damage`."""
         try:
             with self._open() as file:
                 for group in range(file.num_row_groups):
@@ -131,12 +131,12 @@ class Segment:
             return find_keys(self.keys_path, keys)
         except (Damaged, FileNotFoundError) as error:
             self.index(self.keys_path, damage)
-            if isinstance(error, Damaged):  # a lost one may just not have been brought along
-                log.warning(f"{self.keys_path} was made again from its segment: {error}")
+            if isinstance(error, Damaged):  # a missing one may simply not have been copied
+                log.warning(f"{self.keys_path} was rebuilt from its segment: {error}")
             return find_keys(self.keys_path, keys)
 
     def index(self, target: Path, damage: list[str]) -> None:
-        """Make a file of keys from the column of keys."""
+        """Write the key index from the column of keys."""
         with self._open() as file:
             write_keys(target, self._keys(file, damage))
 
@@ -159,7 +159,7 @@ class Segment:
     def _group(
         self, file: pq.ParquetFile, group: int, damage: list[str], columns: list[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Read a row group; nothing where it cannot be read."""
+        """Read a row group; yields nothing if it is unreadable."""
         try:
             with damage_named():
                 table = file.read_row_group(group, columns, use_threads=False)
@@ -174,14 +174,14 @@ class Segment:
 
 
 def complete(table: pa.Table) -> pa.Table:
-    """Give a table of an earlier version's completions the columns that it does not have, empty."""
+    """Add the columns that completions of an earlier version lack, with empty values."""
     for name in SCHEMA.names[len(table.column_names) :]:
         table = table.append_column(name, pa.array([""] * len(table), pa.string()))
     return table
 
 
 def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut tables of any size into row groups of one size."""
+    """Regroup tables of any size into row groups of equal size."""
     rest = SCHEMA.empty_table()
     for table in tables:
         rest = pa.concat_tables([rest, table])

@@ -1,7 +1,7 @@
 """
-Train the synthesizer: the small model that writes what the stages ask for, where no larger one is named.
+Train the synthesizer: the small default model that answers the stages' requests.
 
-`recipe` says what is trained on, `sets` reads labelled paragraphs, `remix` turns them into what the stages
-ask and should be answered (`mined` where no label says it), `packing` makes token sequences of that, `train`
-fits a LoRA adapter, and `card` says what came of it.
+`recipe` defines data and training, `sets` reads labelled paragraphs, `remix` turns them into requests of the
+stages with responses (`mined` where no label gives one), `packing` builds token sequences, `train` fits a
+LoRA adapter, and `card` documents the result.
 """

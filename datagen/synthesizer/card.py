@@ -9,7 +9,7 @@ from datagen.template import render_file
 
 
 def write_card(recipe: SynthesizerRecipe, figures: dict[str, Any], folder: Path) -> None:
-    """Write ``README.md`` and ``training.json`` beside an adapter."""
+    """Write an adapter's ``README.md`` and ``training.json``."""
     card = render_file(__package__, "card.md.j2", recipe=recipe, **figures)
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / "training.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

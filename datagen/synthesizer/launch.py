@@ -1,8 +1,8 @@
 """
-Start the training in a process of its own, with the memory settings that make it several times as fast.
+Start the training in a subprocess, with memory settings that make it several times faster.
 
-On a CPU each step makes and frees hundreds of megabytes. By default glibc gives them back to the system at
-once and asks for them again, and clearing the pages anew took two thirds of the time.
+On a CPU each step allocates and frees hundreds of megabytes. By default glibc returns them to the system and
+requests them again, and clearing the new pages takes two thirds of the time.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from pathlib import Path
 from datagen.errors import UserError
 
 NEEDED = ("torch", "transformers", "peft", "trl", "datasets")
-# glibc: memory is kept instead of mapped anew; Intel's OpenMP, where it is installed, sleeps while it waits.
+# glibc keeps freed memory; Intel's OpenMP, if installed, sleeps while it waits.
 MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "100000000000",
@@ -34,7 +34,7 @@ def launch(recipe: Path, folder: Path, steps: int = -1) -> None:
     Raises
     ------
     UserError
-        When a library is missing, or the training ended with an error, which stands above then.
+        If a library is missing, or the training failed (its error has been printed).
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -42,11 +42,11 @@ def launch(recipe: Path, folder: Path, steps: int = -1) -> None:
     command = [sys.executable, "-m", "datagen.synthesizer.train", str(recipe), str(folder), str(steps)]
     done = subprocess.run(command, env=environment())
     if done.returncode:
-        raise UserError(f"the training ended with exit status {done.returncode}; the cause stands above")
+        raise UserError(f"the training ended with exit status {done.returncode}; see the cause above")
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of the training; what the user has set is left as it is."""
+    """Return the environment for the training; the user's own settings take precedence."""
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     preload = {"LD_PRELOAD": str(openmp)} if openmp.is_file() else {}
     return {**MEMORY, **preload, **os.environ}

@@ -1,8 +1,8 @@
 """
-What a sentence yields by rule, where no set holds it: definitions, false statements, yes or no questions.
+Rule-based training targets that no labelled set provides: definitions, false statements, yes-no questions.
 
-Each function takes a sentence on one line and returns "" or None where it has nothing to give. The rules
-are narrow and their results go through the checks of the stages, so what comes out is right but plain.
+Each function takes a sentence on one line and returns "" if no rule applies. The rules are narrow and the
+stages' checks are applied to the results, so that these are correct, if simple.
 """
 
 import re
@@ -16,7 +16,7 @@ from datagen.stages.shared.passage import phrase_in
 ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
-# Language at which the subject of a sentence has ended, or is not a plain one.
+# Words that end the subject of a sentence, or show that it is not a simple one.
 COPULAS = frozenset({"is", "are", "was", "were"})
 CLAUSE = {
     "that",
@@ -36,17 +36,17 @@ DETERMINERS = {"the", "a", "an", "this", "these", "most", "many", "some", "sever
 
 
 def term(sentence: str, words: Language) -> str:
-    """Find what a sentence defines: its first words, up to a phrase such as "is a"."""
+    """Return the term that a sentence defines: the words before a phrase such as "is a"."""
     for phrase in sorted(words.defining, key=len, reverse=True):
-        found = re.search(rf"\s{re.escape(phrase)}\s", sentence, re.IGNORECASE)
-        if not found:
+        match = re.search(rf"\s{re.escape(phrase)}\s", sentence, re.IGNORECASE)
+        if not match:
             continue
-        name = ARTICLE.sub("", sentence[: found.start()], count=1).strip()
-        said = words_of(name)
+        name = ARTICLE.sub("", sentence[: match.start()], count=1).strip()
+        name_words = words_of(name)
         if (
-            said
-            and len(said) <= LONGEST_TERM
-            and not set(said) & (CLAUSE | words.auxiliary)
+            name_words
+            and len(name_words) <= LONGEST_TERM
+            and not set(name_words) & (CLAUSE | words.auxiliary)
             and "," not in name
         ):
             return name
@@ -54,34 +54,36 @@ def term(sentence: str, words: Language) -> str:
 
 
 def falsified(sentence: str, words: Language) -> Iterator[str]:
-    """Write what contradicts a sentence: another number, an opposite word, "not" after an auxiliary."""
-    for found in NUMBER.finditer(sentence):
-        if found.start() and (sentence[found.start() - 1].isalnum() or sentence[found.start() - 1] in "-–."):
+    """Contradict a sentence: with another number, an opposite word, or "not" after an auxiliary."""
+    for number in NUMBER.finditer(sentence):
+        start, end = number.span()
+        if start and (sentence[start - 1].isalnum() or sentence[start - 1] in "-–."):
             continue
-        yield sentence[: found.start()] + _another(found[0], sentence) + sentence[found.end() :]
+        yield sentence[:start] + _another(number[0], sentence) + sentence[end:]
     for pair in words.opposites:
-        for one, other in (pair, pair[::-1]):
-            if len(found_all := list(re.finditer(rf"\b{one}\b", sentence))) == 1:
-                found = found_all[0]
-                yield sentence[: found.start()] + other + sentence[found.end() :]
+        for word, opposite in (pair, pair[::-1]):
+            if len(matches := list(re.finditer(rf"\b{word}\b", sentence))) == 1:
+                yield sentence[: matches[0].start()] + opposite + sentence[matches[0].end() :]
     if not phrase_in(words_of(sentence), tuple(words.negations)):
         for verb in (*sorted(words.verbs), "can", "must", "may"):
-            if len(found_all := list(re.finditer(rf"\b{verb}\b", sentence))) == 1:
-                yield sentence[: found_all[0].end()] + " not" + sentence[found_all[0].end() :]
+            if len(matches := list(re.finditer(rf"\b{verb}\b", sentence))) == 1:
+                yield sentence[: matches[0].end()] + " not" + sentence[matches[0].end() :]
 
 
 def inverted(sentence: str, text: str) -> str:
     """
-    Ask whether a sentence is so: "The list is empty." becomes "Is the list empty?".
+    Turn a sentence into a yes-no question: "The list is empty." becomes "Is the list empty?".
 
-    Where it is not seen how its first word is written inside a sentence (`lowered`), nothing is asked.
+    Returns "" if the spelling of its first word inside a sentence is unknown (`lowered`).
     """
-    found = re.match(rf"([^,;:()]+?) ({'|'.join(sorted(COPULAS))}) ([^,;:()]+)[.]$", sentence)
-    if not found:
+    match = re.match(rf"([^,;:()]+?) ({'|'.join(sorted(COPULAS))}) ([^,;:()]+)[.]$", sentence)
+    if not match:
         return ""
-    subject, verb, rest = found.groups()
-    said = words_of(subject)
-    if len(said) > LONGEST_SUBJECT or set(said) & (CLAUSE | COPULAS | {"has", "have", "had"}):
+    subject, verb, rest = match.groups()
+    subject_words = words_of(subject)
+    if len(subject_words) > LONGEST_SUBJECT or set(subject_words) & (
+        CLAUSE | COPULAS | {"has", "have", "had"}
+    ):
         return ""
     subject = lowered(subject, text)
     return f"{verb.capitalize()} {subject} {rest}?" if subject else ""
@@ -89,10 +91,10 @@ def inverted(sentence: str, text: str) -> str:
 
 def lowered(subject: str, text: str) -> str:
     """
-    Write what opens a sentence as it is written inside of one; "" where neither way is seen.
+    Return the start of a sentence as written inside a sentence; "" if the case is unknown.
 
-    Small if its first word is a determiner or stands so in `text`, large if it stands so inside a
-    sentence there.
+    Lower case if its first word is a determiner or occurs in lower case in `text`; upper case if it occurs so
+    inside a sentence of `text`.
     """
     first, _, others = subject.partition(" ")
     if first.lower() in DETERMINERS or re.search(rf"\b{re.escape(first.lower())}\b", text):
@@ -102,7 +104,7 @@ def lowered(subject: str, text: str) -> str:
 
 
 def _another(number: str, sentence: str) -> str:
-    """Change one digit of a number, not to the same and not the first to nought."""
+    """Replace one digit of a number by another, never by zero."""
     places = [place for place, char in enumerate(number) if char.isdigit()]
     drawn = pick(places, "place", number, sentence) if len(places) > 1 else places[0]
     choices = [digit for digit in "123456789" if digit != number[drawn]]

@@ -1,9 +1,9 @@
 """
-Make token sequences of rows: rows about one passage share the computation of what they have in common.
+Pack rows into token sequences in which rows about one passage share the computation of their common prefix.
 
-A sequence is the tokens that its rows begin with, once, and then each row's own, side by side. A row sees
-the shared tokens and itself, and its positions go on from the shared ones, so the loss is the same as if
-every row stood alone; the passage is read once for several rows. There is no padding.
+A sequence holds the common prefix once, followed by each row's own tokens. A row attends to the prefix and to
+itself, and its positions continue from the prefix, so the loss equals that of separate rows. There is no
+padding.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from datagen.schema import content_id
 
 @dataclass(frozen=True)
 class Tokens:
-    """A row as token ids: what is asked, and the response with the mark that ends it."""
+    """A row as token ids: the prompt, and the response with its end token."""
 
     group: str
     task: str
@@ -32,7 +32,7 @@ class Tokens:
 
 
 def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str]], response: str) -> Tokens:
-    """Write a row's token ids as the engines do; the rows of a group are about the same passage."""
+    """Tokenize a row as the engines do; rows of a `group` are about the same passage."""
     chat = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(chat, add_special_tokens=False)
     written = tokenizer.encode(response, add_special_tokens=False)
@@ -41,9 +41,9 @@ def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str
 
 def bundles(rows: Sequence[Tokens], together: int, *draw: str) -> list[list[Tokens]]:
     """
-    Put rows of the same group together, up to a number, in an order that is drawn by hash.
+    Bundle up to `together` rows of the same group, in a pseudo-random order by hash.
 
-    Another `draw` gives other company and another order.
+    Another `draw` gives other bundles and another order.
     """
     groups: dict[str, list[tuple[str, Tokens]]] = defaultdict(list)
     for row in rows:
@@ -55,19 +55,19 @@ def bundles(rows: Sequence[Tokens], together: int, *draw: str) -> list[list[Toke
         for start in range(0, len(members), together):
             part = members[start : start + together]
             cut.append((part[0][0], [row for _, row in part]))
-    return [part for _, part in sorted(cut, key=lambda one: one[0])]
+    return [part for _, part in sorted(cut, key=lambda lot_part: lot_part[0])]
 
 
 def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
     """
-    Lay rows with a common beginning side by side in one sequence.
+    Pack rows with a common prefix into one sequence.
 
     Returns
     -------
     dict
-        ``input_ids`` and ``position_ids``, (1, tokens); ``branches``, (rows, longest row), the places of each
-        row's own tokens, filled up with -1; ``places``, the positions that predict a token of a response,
-        that token in ``targets``, and the number of its row in ``row``.
+        ``input_ids`` and ``position_ids``, (1, tokens); ``branches``, (rows, longest row), the indices of
+        each row's own tokens, padded with -1; ``places``, the indices that predict a response token;
+        ``targets``, these tokens; ``row``, the numbers of their rows.
     """
     shared = _shared([row.prompt[:-1] for row in rows])
     ids, positions = list(rows[0].prompt[:shared]), list(range(shared))
@@ -96,8 +96,8 @@ def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
 
 
 def _shared(prompts: list[list[int]]) -> int:
-    """Count the tokens that all prompts begin with."""
-    least, most = min(prompts), max(prompts)  # whatever these two share, all between them do
+    """Count the tokens of the common prefix of all prompts."""
+    least, most = min(prompts), max(prompts)  # all prompts between these two share their common prefix
     differ = (place for place, token in enumerate(least) if token != most[place])
     return next(differ, len(least))
 
@@ -106,12 +106,12 @@ def attend(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _: Any, **given: Any
 ) -> tuple[torch.Tensor, None]:
     """
-    Attend over a packed sequence: the shared tokens once, then each row's own to these and to themselves.
+    Attend over a packed sequence: the prefix to itself, then each row's own tokens to prefix and row.
 
-    Written as two calls of PyTorch's attention it costs a third of one with a mask over the whole.
+    Two calls of PyTorch's attention cost a third of one call with a mask over the whole sequence.
 
-    Queries, keys and values are (1, heads, tokens, size), of keys and values perhaps fewer heads; `given`
-    holds the ``branches`` of `pack`. transformers calls it in every layer.
+    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `given` holds
+    the ``branches`` of `pack`. transformers calls this function in every layer.
     """
     groups, branches = query.shape[1] // key.shape[1], given["branches"]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
@@ -139,14 +139,12 @@ AttentionInterface.register("shared_prefix", attend)
 
 def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """
-    Give each row's mean cross entropy over the tokens of its response; logits are made for these alone.
+    Return each row's mean cross entropy over its response tokens; logits are computed only for these.
 
     The model's attention must be ``shared_prefix``.
     """
     seen = {name: packed[name] for name in ("input_ids", "position_ids", "branches")}
-    nothing = torch.empty(
-        1, 1, 0, 0, dtype=torch.bool
-    )  # in the place of a mask: `attend` knows what sees what
+    nothing = torch.empty(1, 1, 0, 0, dtype=torch.bool)  # a dummy mask: `attend` builds its own
     logits = model(**seen, attention_mask=nothing, logits_to_keep=packed["places"], use_cache=False).logits[0]
     losses = torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
     count = len(packed["branches"])
@@ -155,6 +153,6 @@ def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def epochs(rows: Sequence[Tokens], count: int, together: int, seed: int) -> Iterator[list[Tokens]]:
-    """List the bundles of all epochs, each epoch's in an order and a company of its own."""
+    """Yield the bundles of all epochs, bundled and ordered differently in each epoch."""
     for epoch in range(count):
         yield from bundles(rows, together, str(seed), str(epoch))

@@ -1,4 +1,4 @@
-"""The recipe of a synthesizer: which labelled sets, which tasks, and how the adapter is trained."""
+"""The recipe of a synthesizer: labelled sets, tasks, and training of the adapter."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from datagen.engines import bundled
 from datagen.recipe.errors import explain, location, mistaken, read_yaml
 from datagen.recipe.sections import Section, VllmModel
 
-# What can be trained on (`datagen.synthesizer.remix.TEMPLATES`).
+# Tasks to train on (keys of `datagen.synthesizer.remix.TEMPLATES`).
 TASKS = (
     "marked_question",
     "answer",
@@ -24,53 +24,55 @@ TASKS = (
 
 
 class Mapping(Section):
-    """Which field of a record holds what; a list of texts is joined."""
+    """Field names in records; a field with a list of texts is joined."""
 
     passage: str = Field(description="The text that the question is about")
     question: str = Field(description="The question")
-    title: str = Field("", description="What the text belongs to, if a field says it")
+    title: str = Field("", description="Title of the document that the text belongs to")
     answer: str = Field("", description="The answer, copied from the passage")
     verdict: str = Field("", description="yes, no or maybe")
-    conclusion: str = Field("", description="The answer in a sentence or more, with its reason")
+    conclusion: str = Field("", description="The answer in one or more sentences, with its reason")
 
 
 class LabelledSet(Section):
-    """Paragraphs with questions and answers: people wrote them, or a run confirmed them."""
+    """Paragraphs with questions and answers, written by people or confirmed by a run."""
 
-    path: str = Field(description="A file, relative to the recipe; .gz may follow its ending")
+    path: str = Field(description="A file, relative to the recipe; may be compressed (.gz)")
     format: Literal["squad", "records", "run", "corpus"] = Field(
         description="squad: SQuAD's JSON. records: JSON lines, or JSON with a list or an object of records. "
-        "run: the folder of a finished run, whose confirmed pairs are learned from. corpus: documents that "
-        "nobody has asked about, a file or a folder of any format that a run reads; rules ask, not people"
+        "run: the folder of a finished run, for its confirmed pairs. corpus: unlabelled documents, a file or "
+        "a folder of any format that a run reads; questions are made by rule"
     )
     licence: str = Field(description="The set's licence, for the card")
-    mapping: Mapping | None = Field(None, description="records: which field holds what")
-    holdout: float = Field(0.1, ge=0, lt=1, description="Share of the paragraphs that is never trained on")
-    most: int | None = Field(None, ge=1, description="Stop reading at so many questions")
+    mapping: Mapping | None = Field(None, description="records: the field names")
+    holdout: float = Field(0.1, ge=0, lt=1, description="Share of paragraphs excluded from training")
+    most: int | None = Field(None, ge=1, description="Maximum number of questions to read")
     max_chars: int = Field(
-        1200, ge=200, description="Longer passages are cut at the end of a sentence; a conclusion is kept"
+        1200, ge=200, description="Longer passages are cut at a sentence end; a conclusion is kept"
     )
 
     @model_validator(mode="after")
     def _mapped(self) -> "LabelledSet":
         if (self.format == "records") != (self.mapping is not None):
-            raise ValueError("mapping: goes with format: records, and only with it")
+            raise ValueError("mapping: is required with format: records, and not allowed otherwise")
         return self
 
 
 class Training(Section):
-    """How the adapter is fitted."""
+    """Training of the adapter."""
 
-    rank: int = Field(16, ge=1, description="Rank of the adapter's matrices; the file grows with it")
+    rank: int = Field(16, ge=1, description="Rank of the adapter's matrices; determines the file size")
     alpha: float = Field(32, gt=0, description="The adapter's output is scaled by alpha / rank")
-    dropout: float = Field(0, ge=0, lt=1, description="Of the adapter's inputs")
-    learning_rate: float = Field(8e-4, gt=0, description="Reached after the warm-up")
-    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps in which the rate rises")
-    epochs: int = Field(3, ge=1, description="How often each row is seen")
-    batch_size: int = Field(24, ge=1, description="Rows to a step")
-    together: int = Field(8, ge=1, description="Rows about one passage that share its computation")
+    dropout: float = Field(0, ge=0, lt=1, description="Dropout of the adapter's inputs")
+    learning_rate: float = Field(8e-4, gt=0, description="Learning rate after the warm-up")
+    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps for the warm-up")
+    epochs: int = Field(3, ge=1, description="Number of passes over the rows")
+    batch_size: int = Field(24, ge=1, description="Rows per step")
+    together: int = Field(
+        8, ge=1, description="Maximum number of rows about one passage that share its prefix"
+    )
     max_tokens: int = Field(640, ge=64, description="Tokens of prompt and response; longer rows are dropped")
-    minutes: float | None = Field(None, gt=0, description="Stop by then, with the schedule scaled to it")
+    minutes: float | None = Field(None, gt=0, description="Time limit; the schedule is scaled to it")
 
     @model_validator(mode="after")
     def _divides(self) -> "Training":
@@ -82,20 +84,22 @@ class Training(Section):
 class SynthesizerRecipe(Section):
     """One synthesizer, from labelled sets to an adapter."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the adapter")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the adapter")
     base: str = Field("bundled-chat", description="bundled-chat, bundled, or a folder with a checkpoint")
-    sets: list[LabelledSet] = Field(min_length=1, description="What is trained on")
+    sets: list[LabelledSet] = Field(min_length=1, description="The training data")
     over: str = Field(
         "",
-        description="The adapter of the round before: one no better on the held-out rows is not taken",
+        description="The previous round's adapter; the new one is rejected unless its held-out loss is lower",
     )
     tasks: dict[str, int | None] = Field(
-        description="Tasks, each with the most rows that it gives, drawn by hash; null: all there are"
+        description="Task -> maximum number of rows, sampled by hash; null: all"
     )
     training: Training = Training()
-    output: str = Field("outputs/synthesizer", description="Where the adapter lands, from the working folder")
-    seed: int = Field(0, description="Draws other held-out paragraphs, samples and orders")
-    file: Path = Field(default=Path("synthesizer.yaml"), exclude=True, description="Where it was read from")
+    output: str = Field(
+        "outputs/synthesizer", description="Folder for the adapter, relative to the working folder"
+    )
+    seed: int = Field(0, description="Seed of the holdout, the samples and the order")
+    file: Path = Field(default=Path("synthesizer.yaml"), exclude=True, description="The recipe's file")
 
     @field_validator("tasks")
     @classmethod
@@ -107,7 +111,7 @@ class SynthesizerRecipe(Section):
 
     @property
     def model(self) -> VllmModel:
-        """The base model, named as in the recipe of a run."""
+        """The base model, as in the recipe of a run."""
         name = self.base if self.base in bundled.NAMES else str(self.file.parent / self.base)
         return VllmModel(model=name)
 
@@ -119,7 +123,7 @@ def load_recipe(path: Path) -> SynthesizerRecipe:
     Raises
     ------
     RecipeError
-        Naming file, line, key and fix, one line a mistake.
+        Names file, line, key and fix, one line per error.
     """
     node, data = read_yaml(path, "the keys name, sets and tasks")
     try:

@@ -1,4 +1,4 @@
-"""What the command line says: no secrets, no commands to the terminal, no traceback for a slip in --set."""
+"""Command line output: no secrets, no terminal escape sequences, no traceback for an invalid --set."""
 
 import sys
 
@@ -9,7 +9,7 @@ from datagen.errors import UserError
 from datagen.recipe.overrides import overrides_of
 
 
-def said_by(monkeypatch, capsys, *arguments):
+def output_of(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "argv", ["datagen", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -17,19 +17,19 @@ def said_by(monkeypatch, capsys, *arguments):
 
 
 @pytest.mark.parametrize("value", ["[1", "{", "2024-02-30", "!!int x", "&a [*a]", "\x01", "[" * 5000])
-def test_a_value_that_is_no_yaml_is_told(value):
+def test_an_invalid_yaml_value_is_reported(value):
     with pytest.raises(UserError, match=r"--set x=.*not YAML"):
         overrides_of([f"x={value}"])
 
 
 @pytest.mark.parametrize("key", ["models.generator.base_url", "nothing"])
-def test_a_password_and_terminal_codes_of_the_command_line_are_not_shown(key, monkeypatch, capsys, tmp_path):
+def test_passwords_and_escape_sequences_of_the_command_line_are_masked(key, monkeypatch, capsys, tmp_path):
     (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: x}]\nmodels: {generator: {engine: openai}}\n")
     given = f"{key}=[http://user:hush-hush@host/\x1b[2J"
-    code, said = said_by(monkeypatch, capsys, "run", str(tmp_path / "r.yaml"), "--set", given)
-    assert code == 2 and "hush-hush" not in said and "\x1b[2J" not in said
+    code, output = output_of(monkeypatch, capsys, "run", str(tmp_path / "r.yaml"), "--set", given)
+    assert code == 2 and "hush-hush" not in output and "\x1b[2J" not in output
 
 
-def test_how_to_go_on_shows_no_password():
+def test_the_resume_command_masks_passwords():
     again = cli.shown(cli._how_to_go_on(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
     assert "hush" not in again and "datagen run r.yaml" in again

@@ -51,7 +51,7 @@ def test_the_wheel_holds_every_module_prompt_and_template(wheel):
 def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     target = tmp_path / "site"
     subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
-    # -I leaves out this checkout; what datagen needs comes from where the tests got it.
+    # -I excludes this checkout; dependencies come from the tests' environment.
     start = f"import sys; sys.path.insert(0, {str(target)!r})\n"
     done = subprocess.run(
         [sys.executable, "-I", "-c", start + CHECK, target], cwd=tmp_path, capture_output=True, text=True

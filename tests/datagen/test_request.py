@@ -1,4 +1,4 @@
-"""Requests as rows: what is written is read again, with the same key."""
+"""Requests survive the round trip through rows, with the same key."""
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -35,9 +35,9 @@ REQUESTS_OF_ALL_SORTS = st.builds(
 
 @settings(deadline=None)
 @given(REQUESTS_OF_ALL_SORTS)
-def test_a_request_comes_back_from_its_row(request):
+def test_a_request_is_restored_from_its_row(request):
     (row,) = pa.Table.from_pylist([request.to_row(WHO)], schema=REQUESTS).to_pylist()
     read = Request.from_row(row)
     assert read == request
     assert read.key(WHO) == request.key(WHO) == row["key"]
-    assert list(read.schema or ()) == list(request.schema or ())  # in which order the fields are decoded
+    assert list(read.schema or ()) == list(request.schema or ())  # the order in which fields are decoded

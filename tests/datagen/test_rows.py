@@ -1,4 +1,4 @@
-"""The types of rows and the Arrow schemas agree."""
+"""Row types and Arrow schemas agree."""
 
 from types import NoneType, UnionType
 from typing import get_args, get_origin, get_type_hints, is_typeddict
@@ -24,7 +24,7 @@ PLAIN = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(
 
 
 def arrow(hint):
-    """Give the Arrow type of a field's Python type, whether or not it may be null."""
+    """Return the Arrow type of a field's Python type, nullable or not."""
     if isinstance(hint, UnionType):
         (hint,) = [part for part in get_args(hint) if part is not NoneType]
     if get_origin(hint) is list:

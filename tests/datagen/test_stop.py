@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one message, how to go on, nothing left running, nothing lost."""
+"""Ctrl-C and SIGTERM: one message, the resume command, no process left running, nothing lost."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.support import ROOT, toys
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the command line in a process group of its own, with its output in a file, as with a log."""
+    """Start the command line in a new process group, with its output in a file."""
     recipe = toys.write_recipe(tmp_path, documents=200, latency=0.05, window=4)
     environment = os.environ | {"PYTHONPATH": str(ROOT), toys.CALLS: str(tmp_path / "calls")}
     command = [sys.executable, "-m", "datagen", "run", recipe, "--outputs", tmp_path / "out puts"]
@@ -53,7 +53,7 @@ def assert_gone(processes):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_once_says_how_to_go_on_and_that_goes_on(start, tmp_path, number, status):
+def test_the_first_signal_prints_a_resume_command_that_works(start, tmp_path, number, status):
     process = start("--fresh")
     wait_for_answers(tmp_path)
     others = descendants(process)
@@ -68,11 +68,11 @@ def test_once_says_how_to_go_on_and_that_goes_on(start, tmp_path, number, status
     assert start().wait(120) == 0
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(set(calls)) == 400
-    assert len(calls) <= 400 + 8  # those in flight
+    assert len(calls) <= 400 + 8  # requests in flight
     assert len(earlier_runs(tmp_path / "out puts" / "toy")) == 1
 
 
-def test_twice_is_brief_and_leaves_nothing_running(start, tmp_path):
+def test_the_second_signal_stops_at_once_and_leaves_nothing_running(start, tmp_path):
     process = start()
     wait_for_answers(tmp_path)
     others = descendants(process)
@@ -84,12 +84,12 @@ def test_twice_is_brief_and_leaves_nothing_running(start, tmp_path):
     lines = (tmp_path / "log").read_text().splitlines()
     assert "Traceback" not in "\n".join(lines)
     assert lines[-2:] == [
-        "stopping; once more stops at once",
-        "stopped at once. Every answer that came is kept, and the same command goes on",
+        "stopping cleanly; press Ctrl-C again to stop at once",
+        "stopped at once. All completions received so far are stored; run the same command to resume",
     ]
 
 
-def test_a_stop_while_the_cluster_is_being_opened_is_as_brief(start, tmp_path):
+def test_a_stop_while_the_cluster_starts_prints_no_traceback(start, tmp_path):
     process = start()
     while len(descendants(process)) < 2:
         time.sleep(0.02)
@@ -98,3 +98,18 @@ def test_a_stop_while_the_cluster_is_being_opened_is_as_brief(start, tmp_path):
     log = (tmp_path / "log").read_text()
     assert "Traceback" not in log
     assert "stopped by SIGINT" in log
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "datagen", "stages"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == ""
+    assert process.returncode == -signal.SIGINT

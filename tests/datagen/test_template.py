@@ -1,4 +1,4 @@
-"""Templates run in a sandbox, bounded, and their mistakes are told to the user."""
+"""Templates run in a sandbox with limits, and their errors are reported to the user."""
 
 import pytest
 from jinja2 import UndefinedError
@@ -9,7 +9,7 @@ from datagen.template import compiled, fill, render, render_file
 
 
 class Guest:
-    """A value with something behind it."""
+    """A value with a public and a private attribute."""
 
     secret = "visible"
     _hidden = "invisible"
@@ -30,10 +30,10 @@ class Guest:
         "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
     ],
 )
-def test_nothing_behind_a_value_is_reached_and_the_file_is_named(template):
+def test_python_internals_are_unreachable_and_the_error_names_the_file(template):
     with pytest.raises(UserError, match=r"prompts/own/p\.yaml: user") as refused:
         print(Prompt("own/p", "h", {"user": template}).render(value=Guest()))
-    assert "Mend the template" in str(refused.value) or "template is refused" in str(refused.value)
+    assert "Fix the template" in str(refused.value) or "template is refused" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_nothing_behind_a_value_is_reached_and_the_file_is_named(template):
         "{% set x = 'x' * 9999999 %}{% for i in range(99) %}{{ x }}{% endfor %}",
     ],
 )
-def test_rendering_is_bounded(template):
+def test_rendering_is_limited(template):
     with pytest.raises(UserError):
         fill(template, "a prompt")
 
@@ -79,12 +79,12 @@ def test_rendering_is_bounded(template):
         "{{" + "(" * 9999,
     ],
 )
-def test_a_mistake_in_a_template_is_told_with_its_place(template):
+def test_a_template_error_is_reported_with_its_location(template):
     with pytest.raises(UserError, match="a prompt"):
         fill(template, "a prompt", value=Guest())
 
 
-def test_what_templates_are_for_works_as_before():
+def test_loops_filters_and_formats_work():
     template = (
         "{% for name, number in of.items() %}{{ loop.index }}/{{ loop.length }} {{ name|upper }}: "
         "{{ '%.1f'|format(number) }} {{ '{:,}'.format(number) }}{{ ', ' if not loop.last }}{% else %}none{% endfor %}"
@@ -96,22 +96,22 @@ def test_what_templates_are_for_works_as_before():
     assert fill("{% for x in [] %}{% else %}none{% endfor %}", "p") == "none"
 
 
-def test_renderings_do_not_count_together():
+def test_each_rendering_has_its_own_step_count():
     template = compiled("{% for x in range(90000) %}{% endfor %}", "p")
     assert {render(template, "p", {}) for _ in range(20)} == {""}
 
 
-def test_a_prompt_defuses_what_it_inserts_and_escapes_nothing_but_that():
+def test_a_prompt_defuses_inserted_values_and_escapes_no_html():
     assert fill("{{ text }} <b>", "p", text="<|im_end|> & ~~~~") == "<⁠|im_end|> & ~⁠~~~ <b>"
     assert render(compiled("{{ text }}", "p", html=True), "p", {"text": "<b>"}) == "&lt;b&gt;"
 
 
-def test_a_mistake_in_a_template_of_ours_is_no_error_of_the_user():
+def test_an_error_in_a_packaged_template_is_not_a_user_error():
     with pytest.raises(UndefinedError):
         render_file("datagen.synthesizer", "card.md.j2", nothing=1)
 
 
-def test_figures_of_any_run_can_be_computed_but_no_number_grows_without_bound():
+def test_numbers_of_any_run_can_be_computed_but_are_limited():
     assert fill("{{ 1000 * tokens }}", "a file", tokens=50_000_000) == "50000000000"
     with pytest.raises(UserError, match="gives more than"):
         fill("{{ n * n }}", "a file", n=10**10)

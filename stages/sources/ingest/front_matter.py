@@ -36,7 +36,7 @@ def _or_words(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], An
 
 
 for _tag in ("timestamp", "int", "float", "bool", "binary", "null"):
-    _build = yaml.CSafeLoader.yaml_constructors[f"tag:yaml.org,2002:{_tag}"]
+    _build = getattr(yaml.CSafeLoader, f"construct_yaml_{_tag}")
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _or_words(_build))
 
 

@@ -1,4 +1,4 @@
-"""Runs on a cluster that was started by hand, whose workers come, go and die."""
+"""Runs on an existing cluster whose workers join, leave and die."""
 
 import os
 import signal
@@ -99,7 +99,7 @@ def test_20_000_requests_are_answered_once_while_a_worker_is_killed_and_another_
     assert len(finished.completions.find(keys)) == len(set(keys)) == requests
 
 
-def test_a_budget_holds_for_engines_that_come_and_die_and_keeps_what_they_answer(tmp_path, cluster, calls):
+def test_a_budget_holds_while_engines_join_and_die(tmp_path, cluster, calls):
     window, requests, limit = 2, 800, 300
     workers = [cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)]
     given = {
@@ -132,7 +132,7 @@ def test_a_budget_holds_for_engines_that_come_and_die_and_keeps_what_they_answer
     assert len(by_hand.calls(calls)) - requests <= window
 
 
-def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_path, cluster, calls):
+def test_a_killed_run_is_cleaned_up_and_can_be_resumed(tmp_path, cluster, calls):
     window = 4
     ordinary, engine = cluster.worker(), cluster.worker(*by_hand.ENGINE, nanny=True)
     path = toys.write_recipe(tmp_path, latency=0.05, window=window, documents=200)
@@ -167,11 +167,11 @@ def test_a_killed_run_leaves_nothing_going_in_the_cluster_and_goes_on_there(tmp_
     assert ordinary.poll() is engine.poll() is None, "the cluster is not ours to close"
 
 
-def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, cluster, calls, monkeypatch):
+def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster, calls, monkeypatch):
     def refused(address=cluster.address):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as error:
             run(recipe(tmp_path, address), tmp_path / "outputs", toys.Silent())
-        return str(told.value)
+        return str(error.value)
 
     monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.5)
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in refused("tcp://127.0.0.1:9")
@@ -190,7 +190,7 @@ def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, clus
     assert "has datagen 99.0, and this run has" in refused()
     older.kill()
 
-    # Another machine's folders, played by a worker that does not find the file.
+    # A worker that does not find the file stands for a machine without the shared folder.
     (other / "sitecustomize.py").write_text("import os.path\nos.path.isfile = lambda path: False\n")
     (other / "datagen-99.0.dist-info/METADATA").unlink()
     (other / "datagen-99.0.dist-info").rmdir()
@@ -205,11 +205,11 @@ def test_what_is_not_as_it_must_be_is_told_before_anything_begins(tmp_path, clus
     ("victim", "message"),
     [
         ("engine", "had no worker with the resource engine; start one with: dask worker tcp://"),
-        ("scheduler", "the scheduler of the cluster is gone"),
+        ("scheduler", "the connection to the cluster's scheduler was lost"),
     ],
     ids=["engine", "scheduler"],
 )
-def test_a_cluster_that_cannot_go_on_stops_the_run_with_one_message(
+def test_a_failing_cluster_stops_the_run_with_one_message(
     tmp_path, cluster, calls, monkeypatch, capfd, victim, message
 ):
     monkeypatch.setattr(workers, "PATIENCE_SECONDS", 1)
@@ -227,7 +227,7 @@ def test_a_cluster_that_cannot_go_on_stops_the_run_with_one_message(
     assert capfd.readouterr().err == ""
 
 
-def test_a_worker_that_is_ended_in_good_order_hands_over_what_it_does(tmp_path, cluster, calls):
+def test_a_worker_that_is_retired_hands_over_its_tasks(tmp_path, cluster, calls):
     window = 4
     leaving, _ = cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)
 
@@ -250,18 +250,18 @@ def test_a_worker_that_is_ended_in_good_order_hands_over_what_it_does(tmp_path, 
 
 def test_the_partition_that_kills_its_workers_is_named(tmp_path, capfd):
     path = toys.write_recipe(tmp_path, more='  dying: {use: "tests.support.toys:dying"}\n')
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), pytest.raises(UserError) as told:
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), pytest.raises(UserError) as error:
         run(load_recipe(path), tmp_path / "outputs", toys.Silent())
-    said = str(told.value)
-    assert said.startswith(
-        "2 workers died one after another while at work on stages.dying, reading stages/tallying/part-"
+    message = str(error.value)
+    assert message.startswith(
+        "2 workers died one after another while processing stages.dying, reading stages/tallying/part-"
     )
     [poisoned] = [
         path.name
         for path in sorted(tmp_path.glob("outputs/toy/*/stages/tallying/part-*"))
         if any(row["question"] == toys.POISON for row in read_part(path).to_pylist())
     ]
-    assert poisoned in said and said.count("part-") == 1
+    assert poisoned in message and message.count("part-") == 1
     assert capfd.readouterr().err == ""
 
 
@@ -274,7 +274,7 @@ def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, monkeypatch):
     assert record["rows_in"] == record["rows_out"] == 16
 
 
-def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
+def test_leaving_the_engine_room_ends_only_the_runs_own_generation(tmp_path):
     room = EngineRoom()
     journal = Journal(tmp_path, "j")
     spec = ScriptedModel(engine="scripted", model="builtins:repr", latency=0.2)
@@ -303,7 +303,7 @@ def test_a_run_that_leaves_ends_its_own_generation_and_no_other(tmp_path):
     room.close()
 
 
-def test_an_address_may_stand_for_the_whole_section(tmp_path):
+def test_an_address_may_replace_the_whole_section(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text("name: r\ncorpus: [{path: docs}]\ncluster: tcp://head:8786\n")
     assert load_recipe(path).cluster.address == "tcp://head:8786"

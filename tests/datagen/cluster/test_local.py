@@ -1,4 +1,4 @@
-"""The cluster of a run on this machine: nobody but the run itself has access."""
+"""The local cluster: only the run itself has access."""
 
 import socket
 import urllib.error
@@ -41,11 +41,11 @@ def listening(client):
 
 
 def test_nothing_listens_beyond_this_machine(client):
-    before = socket.create_server(("127.0.0.1", 0))  # what is looked for can be found
-    found = listening(client)
-    assert before.getsockname()[1] in {address.port for address in found}
-    assert len(found) > 5
-    assert {address.ip for address in found} == {"127.0.0.1"}
+    before = socket.create_server(("127.0.0.1", 0))  # proves that listening sockets are detected
+    sockets = listening(client)
+    assert before.getsockname()[1] in {address.port for address in sockets}
+    assert len(sockets) > 5
+    assert {address.ip for address in sockets} == {"127.0.0.1"}
     before.close()
 
 
@@ -55,7 +55,7 @@ def addresses(client):
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
-def test_a_client_without_the_keys_of_the_run_is_refused_by_every_process(client, protocol):
+def test_every_process_refuses_clients_without_the_runs_keys(client, protocol):
     other = Security.temporary() if protocol == "tls" else None  # keys, but not these
     assert len(addresses(client)) == 5
     for address in addresses(client):
@@ -68,7 +68,7 @@ def test_a_client_without_the_keys_of_the_run_is_refused_by_every_process(client
     assert client.submit(sum, [1, 2]).result() == 3
 
 
-def test_no_page_tells_about_the_run(client):
+def test_no_web_page_shows_the_run(client):
     answered = 0
     for address in listening(client):
         for page in ("info/main/workers.html", "health", "json/identity.json", "metrics"):
@@ -84,7 +84,7 @@ def test_no_page_tells_about_the_run(client):
     assert answered > 0
 
 
-def test_keys_are_in_no_file_and_in_no_command_line(client):
+def test_keys_are_in_no_file_and_no_command_line(client):
     for process in psutil.Process().children(recursive=True):
         assert "PRIVATE KEY" not in " ".join(process.cmdline())
         assert not any("PRIVATE KEY" in value for value in process.environ().values())

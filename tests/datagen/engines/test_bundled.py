@@ -1,4 +1,4 @@
-"""The bundled models: prepared once, whole or not at all, with the adapter merged."""
+"""The bundled models: prepared once, atomically, with the adapter merged."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def test_the_bundled_model_is_a_plain_checkpoint():
         [{"role": "user", "content": "Hi 42"}], tokenize=False, add_generation_prompt=True
     )
     assert text.endswith("<|im_start|>user\nHi 42<|im_end|>\n<|im_start|>assistant\n")
-    # Every digit is a token of its own, as it was in training.
+    # Every digit is a separate token, as in training.
     assert tokenizer.tokenize("Hi 42")[-2:] == ["4", "2"]
     assert not list(folder.parent.glob("*.unfinished"))
 
@@ -78,7 +78,7 @@ def test_two_processes_prepare_it_once(tmp_path, monkeypatch):
     assert (tmp_path / "log").read_text() == "converted\n"
 
 
-def test_a_killed_preparation_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
+def test_a_killed_preparation_leaves_no_finished_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
     killed = prepare(tmp_path / "log", 60)
     while not list(Path(tmp_path / "cache").glob("models/*.unfinished/config.json")):
@@ -88,14 +88,14 @@ def test_a_killed_preparation_leaves_nothing_that_looks_finished(tmp_path, monke
     assert prepare(tmp_path / "log", 0).communicate()[0] == "{}\n"
 
 
-def test_a_missing_package_says_what_to_install(tmp_path, monkeypatch):
+def test_a_missing_package_error_names_the_extra_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(bundled, "PACKAGE", "no_such_package")
     with pytest.raises(UserError, match=r"datagen\[cpu\]"):
         bundled.prepare("bundled")
 
 
-def test_a_failed_preparation_says_why(tmp_path, monkeypatch):
+def test_a_failed_preparation_reports_the_cause(tmp_path, monkeypatch):
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'ImportError: no module named gguf' >&2\nexit 1\n")
     broken.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What a server sends beside words: bombs, half archives, terminal codes, certificates, and what we send."""
+"""HTTP: decompression bombs, truncated archives, escape sequences, certificates, and the requests we send."""
 
 import asyncio
 import gzip
@@ -73,7 +73,7 @@ def post(behaviour):
     ],
     ids=["bomb", "plain"],
 )
-def test_a_body_is_read_within_its_bound(behaviour):
+def test_a_body_is_limited_in_size(behaviour):
     with pytest.raises(Faulty, match="larger than 32 MB"):
         post(behaviour)
 
@@ -82,17 +82,17 @@ def test_a_body_is_read_within_its_bound(behaviour):
     ("data", "encoding"),
     [(gzip.compress(b"{}" * 99)[:15], "gzip"), (b"no", "gzip"), (b"", "deflate"), (b"x", "br")],
 )
-def test_a_spoiled_archive_is_a_fault_of_the_reply(data, encoding):
+def test_a_corrupt_archive_is_a_faulty_reply(data, encoding):
     with pytest.raises(Faulty):
         post(sends(data, Content_Encoding=encoding))
 
 
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
-def test_a_sound_archive_is_read(pack, encoding):
+def test_a_valid_archive_is_read(pack, encoding):
     assert post(sends(pack(b"fine"), Content_Encoding=encoding)).text == "fine"
 
 
-def test_a_certificate_that_is_not_trusted_is_told_at_once(tmp_path):
+def test_an_untrusted_certificate_is_reported_at_once(tmp_path):
     key = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     subprocess.run(
         [*key, "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True
@@ -116,7 +116,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once(tmp_path):
         asyncio.run(work())
 
 
-def test_a_host_that_does_not_exist_is_told_at_once(monkeypatch):
+def test_an_unknown_host_is_reported_at_once(monkeypatch):
     def resolve(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -130,19 +130,19 @@ def test_a_host_that_does_not_exist_is_told_at_once(monkeypatch):
         finally:
             await engine.close()
 
-    with pytest.raises(Unreachable, match="no such host"):
+    with pytest.raises(Unreachable, match="host does not exist"):
         asyncio.run(work())
 
 
-def test_terminal_codes_and_the_key_are_taken_out_of_a_servers_words(monkeypatch):
+def test_escape_sequences_and_the_key_are_removed_from_server_messages(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    said = "\x1b[31mIncorrect key\x1b[0m: sk-very-secret\x07\x1b]0;title\x07 \u202ereversed\r\n\x9b2J."
-    done, server = ask(answers(said, status=422))
+    message = "\x1b[31mIncorrect key\x1b[0m: sk-very-secret\x07\x1b]0;title\x07 \u202ereversed\r\n\x9b2J."
+    done, server = ask(answers(message, status=422))
     assert done.error == "HTTP 422: Incorrect key: *** reversed ."
     assert server.headers[0]["Authorization"] == "Bearer sk-very-secret"
 
 
-def test_secrets_in_addresses_and_settings_are_masked():
+def test_secrets_in_urls_and_settings_are_masked():
     for text in ("http://me:pw@host/x?a=1", "Cannot connect to //host via http://pw@proxy:1"):
         assert "pw@" not in mask_secrets(text) and "host" in mask_secrets(text)
     assert mask_secrets("https://h/v1?api-key=abc&api-version=2") == "https://h/v1?api-key=***&api-version=2"
@@ -153,29 +153,29 @@ def test_secrets_in_addresses_and_settings_are_masked():
     assert printable("a\x00b\u2028c\n" + "x" * 900, 10) == "a b c xxx…"
 
 
-def test_an_address_keeps_its_query_and_the_recipes_own_headers_are_sent():
+def test_a_url_keeps_its_query_and_the_recipes_headers_are_sent():
     _, server = ask(answers(), path="?api-version=7", options={"extra_headers": {"X-Team": "a"}})
     assert server.headers[0]["X-Team"] == "a"
     assert http.chat_url("http://h/v1/?api-version=7") == "http://h/v1/chat/completions?api-version=7"
 
 
-def test_an_address_that_is_none_is_told():
+def test_an_invalid_url_is_reported():
     for url in ("http://[::1/v1", "http://h:port/v1"):
         with pytest.raises(UserError, match="base_url"):
             asyncio.run(open_engine(spec(url)).start())
 
 
-# What is asked
+# Request bodies
 
 
-def test_options_pass_any_parameter_and_leave_out_what_is_null():
+def test_options_pass_any_parameter_and_null_removes_one():
     options = {"max_completion_tokens": 99, "extra_body": {"top_k": 5}, "temperature": None, "seed": 3}
     body = body_of(ASKED, spec(options=options))
     assert (body["max_completion_tokens"], body["top_k"], body["seed"]) == (99, 5, 3)
     assert not {"max_tokens", "temperature", "extra_body"} & set(body)
 
 
-def test_thinking_is_turned_off_or_given_room_beside_the_answer():
+def test_thinking_is_switched_off_or_gets_its_own_token_budget():
     off = body_of(ASKED, spec(thinking=False))  # as YAML reads off
     assert off["chat_template_kwargs"]["enable_thinking"] is False and off["max_tokens"] == 20
     bounded = body_of(ASKED, spec(thinking=500))
@@ -187,7 +187,7 @@ def test_thinking_is_turned_off_or_given_room_beside_the_answer():
     assert body_of(ASKED, spec(thinking=500), other)["reasoning_effort"] == "low"
 
 
-def test_a_server_that_calls_a_parameter_otherwise_is_told_so_at_once_and_ever_after():
+def test_a_different_parameter_name_is_learned_once_and_used_from_then_on():
     refusal = answers("Use 'max_completion_tokens' instead of max_tokens", status=400)
 
     async def work():
@@ -203,7 +203,7 @@ def test_a_server_that_calls_a_parameter_otherwise_is_told_so_at_once_and_ever_a
     assert all(body["max_completion_tokens"] == 20 and "max_tokens" not in body for body in bodies[2:])
 
 
-def test_what_changes_answers_is_part_of_who_a_model_is_and_the_rest_is_not():
+def test_only_options_that_change_answers_are_part_of_the_identity():
     plain = identify(spec(revision="7"))
     assert plain.revision == "7", "keys of before stay"
     assert identify(spec(revision="7", thinking="off")).revision == "7+thinking=off"
@@ -215,7 +215,7 @@ def test_what_changes_answers_is_part_of_who_a_model_is_and_the_rest_is_not():
     assert circumstances(spec("http://other/v1")) != circumstances(spec())
 
 
-def test_a_server_that_does_not_count_is_told_of():
+def test_missing_token_counts_are_reported():
     async def work():
         async with serve(answers(reply() | {"usage": None})) as server:
             engine = open_engine(spec(server.url))
@@ -226,10 +226,10 @@ def test_a_server_that_does_not_count_is_told_of():
             return engine.notices
 
     (notice,) = asyncio.run(work())
-    assert "how many tokens" in notice and "budget" in notice
+    assert "token counts" in notice and "budget" in notice
 
 
-def test_too_long_a_wish_to_wait_is_not_waited_for():
+def test_a_retry_after_beyond_the_patience_is_not_honoured():
     wish = answers("come back tomorrow", status=429, Retry_After="86400")
     with pytest.raises(Unreachable, match="come back tomorrow"):
         ask(wish, patience=60)
@@ -246,7 +246,7 @@ def test_too_long_a_wish_to_wait_is_not_waited_for():
         ("für", "iso-8859-1", "iso-8859-1"),
     ],
 )
-def test_a_body_is_decoded_by_what_it_is_then_by_what_is_declared(text, encoding, declared):
+def test_a_body_is_decoded_by_detection_then_by_the_declared_charset(text, encoding, declared):
     data = json.dumps({"said": text}, ensure_ascii=False).encode(encoding)
     said = post(
         sends(data, Content_Type=f"application/json; charset={declared}" if declared else "text/plain")
@@ -254,14 +254,14 @@ def test_a_body_is_decoded_by_what_it_is_then_by_what_is_declared(text, encoding
     assert json.loads(said.text) == {"said": text}
 
 
-def test_a_body_that_is_no_text_is_not_guessed():
+def test_an_undecodable_body_is_not_guessed():
     with pytest.raises(Faulty, match="not UTF-8"):
         post(sends("für".encode("latin-1"), Content_Type="application/json"))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
 @pytest.mark.parametrize("status", [400, 401, 429, 503])
-def test_a_status_counts_also_where_its_body_cannot_be_read(status, encoding):
+def test_a_status_counts_even_if_its_body_is_unreadable(status, encoding):
     async def behave(request):
         return web.Response(
             status=status, body=b"oh", headers={"Content-Encoding": encoding, "Retry-After": "7"}
@@ -287,21 +287,21 @@ def test_a_status_counts_also_where_its_body_cannot_be_read(status, encoding):
     ],
     ids=str,
 )
-def test_options_that_cannot_be_sent_are_refused_before_anything_is(options):
+def test_unsendable_options_are_rejected_before_the_first_request(options):
     with pytest.raises(ValidationError) as refusal:
         spec(options=options)
     assert "hush" not in refusal.value.errors()[0]["msg"]
 
 
-def test_headers_are_text_and_null_leaves_one_out():
+def test_headers_are_text_and_null_removes_one():
     assert spec(options={"extra_headers": {"X": 5, "Y": None, "Z": "z"}}).headers == {"X": "5", "Z": "z"}
 
 
-def test_a_key_is_taken_without_the_line_break_of_its_file_and_one_of_two_lines_is_refused(monkeypatch):
+def test_a_trailing_line_break_of_a_key_is_stripped_and_a_two_line_key_is_rejected(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
     assert ask(answers())[1].headers[0]["Authorization"] == "Bearer sk-secret"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\nX-Evil: 1")
-    with pytest.raises(UserError, match="OPENAI_API_KEY holds no key") as refusal:
+    with pytest.raises(UserError, match="OPENAI_API_KEY is not a valid key") as refusal:
         ask(answers())
     assert "sk-secret" not in str(refusal.value)
 
@@ -310,19 +310,19 @@ def test_a_key_is_taken_without_the_line_break_of_its_file_and_one_of_two_lines_
     ("fault", "said"),
     [
         (answers("<html>Sign in</html>"), "gives no chat completion.*base_url"),
-        (answers('data: {"choices": []}\n\n'), "a stream of events"),
-        (answers({"error": {"code": 429, "message": "slow"}}), "is there and asks to wait.*slow"),
-        (answers(status=503), "is there and asks to wait"),
+        (answers('data: {"choices": []}\n\n'), "an event stream"),
+        (answers({"error": {"code": 429, "message": "slow"}}), "is up but overloaded.*slow"),
+        (answers(status=503), "is up but overloaded"),
     ],
 )
-def test_a_server_that_is_there_is_not_said_to_be_away(fault, said, monkeypatch):
+def test_a_server_that_is_up_is_not_reported_as_unavailable(fault, said, monkeypatch):
     monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
     with pytest.raises(Unreachable, match=said) as error:
         ask(fault, patience=0.1)
     assert "Is the server up" not in str(error.value)
 
 
-def test_a_name_that_is_no_host_is_told_at_once():
+def test_an_invalid_host_name_is_reported_at_once():
     with pytest.raises(Unreachable, match="cannot be reached"):
         asyncio.run(_ask_at("http://.../v1"))
 

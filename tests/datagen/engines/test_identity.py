@@ -1,4 +1,4 @@
-"""Who a model is: names, revisions, folders."""
+"""Model identity: names, revisions, folders."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def revision(folder):
     return identify(VllmModel(model=str(folder))).revision
 
 
-def test_names_that_no_file_stands_behind():
+def test_models_without_files_are_identified_by_name():
     chat, synthesizer = (identify(VllmModel(model=name)) for name in ("bundled-chat", "bundled"))
     assert chat == Identity("SmolLM2-135M-Instruct", bundled.revision("bundled-chat"))
     assert identify(VllmModel()) == synthesizer and synthesizer.revision.startswith(chat.revision)
@@ -39,7 +39,7 @@ def test_names_that_no_file_stands_behind():
     assert identify(ScriptedModel(engine="scripted", model="a:b")) == Identity("a:b", "")
 
 
-def test_to_identify_loads_no_heavy_library():
+def test_identification_imports_no_heavy_library():
     work = (
         "import sys; from datagen.engines.identity import identify; from datagen.recipe.sections import VllmModel;"
         "identify(VllmModel()); print([m for m in ('torch', 'transformers', 'vllm') if m in sys.modules])"
@@ -47,7 +47,7 @@ def test_to_identify_loads_no_heavy_library():
     assert subprocess.check_output([sys.executable, "-c", work], text=True).strip() == "[]"
 
 
-def test_a_folder_is_the_same_wherever_it_lies(checkpoint, tmp_path, monkeypatch):
+def test_a_moved_folder_keeps_its_identity(checkpoint, tmp_path, monkeypatch):
     before = identify(VllmModel(model=str(checkpoint)))
     assert before.name == "clinic-3b"
     moved = tmp_path / "elsewhere" / "clinic-3b"
@@ -67,18 +67,18 @@ def test_a_folder_is_the_same_wherever_it_lies(checkpoint, tmp_path, monkeypatch
         lambda folder: (folder / "chat_template.jinja").write_text("{{ messages }}"),
         lambda folder: (folder / "model-00002.safetensors").write_bytes(b"more"),
         lambda folder: (folder / "model-00001.safetensors").write_bytes(bytes(5_000_001)),
-        # Trained further: not a byte longer.
+        # Further training does not change the size.
         lambda folder: (folder / "model-00001.safetensors").write_bytes(b"\1" * 5_000_000),
     ],
     ids=["config", "template", "shard", "size", "content"],
 )
-def test_what_changes_the_answers_is_another_revision(checkpoint, change):
+def test_changes_that_affect_answers_change_the_revision(checkpoint, change):
     before = revision(checkpoint)
     change(checkpoint)
     assert revision(checkpoint) != before
 
 
-def test_what_does_not_change_the_answers_is_the_same_revision(checkpoint):
+def test_changes_that_do_not_affect_answers_keep_the_revision(checkpoint):
     before = revision(checkpoint)
     (checkpoint / "optimizer.log").write_text("step 2")
     (checkpoint / "model-00001.safetensors").touch()
@@ -86,12 +86,12 @@ def test_what_does_not_change_the_answers_is_the_same_revision(checkpoint):
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nor-this", "~/nor-that"])
-def test_a_folder_without_a_checkpoint_is_named(name):
+def test_a_folder_without_a_checkpoint_is_reported(name):
     with pytest.raises(UserError, match=r"config\.json"):
         identify(VllmModel(model=name))
 
 
-def test_samples_cover_a_file_from_end_to_end(tmp_path):
+def test_samples_include_both_ends_of_a_file(tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(bytes(range(256)) * 40_000)
     pieces = list(identity._samples(path))

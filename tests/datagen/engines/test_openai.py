@@ -1,4 +1,4 @@
-"""The openai engine against a server that fails in every way we know of, and its translation without one."""
+"""The openai engine against a faulty server, and its translation without one."""
 
 import asyncio
 import math
@@ -38,7 +38,7 @@ def ask(
     *behaviours, requests=1, retries=3, timeout=5.0, patience=0.5, fields=None, gap=0.0, model=None, **options
 ):
     """
-    Ask a server that behaves like this; gives the completions, or the one error, and the server.
+    Send requests to a server with this behaviour; return the completions, or the error, and the server.
 
     In the place of a completion stands why its request was given up. `options` are the server's.
     """
@@ -50,14 +50,14 @@ def ask(
             engine = open_engine(spec)
             await engine.start()
             try:
-                found = []
+                results = []
                 for number in range(requests):
                     try:
-                        found.append(await engine.answer(request(**fields or {}), f"key-{number}"))
+                        results.append(await engine.answer(request(**fields or {}), f"key-{number}"))
                     except Unanswered as why:
-                        found.append(str(why))
+                        results.append(str(why))
                     await asyncio.sleep(gap)
-                return found, server
+                return results, server
             except Unreachable as error:
                 return error, server
             finally:
@@ -75,7 +75,7 @@ class Pair(BaseModel):
     answer: str = ""
 
 
-def test_body_says_all_that_the_request_says():
+def test_the_body_contains_every_field_of_the_request():
     sampling = Sampling(max_tokens=9, temperature=0.7, top_p=0.9, repetition_penalty=1.2, stop=("END",))
     body = body_of(request(sampling=sampling, schema=Pair.model_json_schema()), SPEC)
     assert body["model"] == "writer" and body["messages"][0]["content"] == "Say it."
@@ -83,16 +83,16 @@ def test_body_says_all_that_the_request_says():
     assert body["stop"] == ["END"] and body["repetition_penalty"] == 1.2 and body["logprobs"] is True
     schema = body["response_format"]["json_schema"]
     assert schema["strict"] and schema["schema"]["additionalProperties"] is False
-    assert schema["schema"]["required"] == ["question", "answer"]  # strict servers demand all
+    assert schema["schema"]["required"] == ["question", "answer"]  # required in strict mode
     assert "seed" not in body
 
 
-def test_body_of_a_choice_asks_for_one_token():
+def test_a_choice_requests_one_token():
     body = body_of(request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), SPEC)
     assert body["max_tokens"] == 1 and body["logprobs"] is True and body["top_logprobs"] == 20
 
 
-def test_strict_reaches_nested_objects_and_keeps_the_rest():
+def test_strict_applies_to_nested_objects_and_keeps_the_rest():
     class Pairs(BaseModel):
         pairs: list[Pair]
 
@@ -101,7 +101,7 @@ def test_strict_reaches_nested_objects_and_keeps_the_rest():
     assert "additionalProperties" not in schema["$defs"]["Pair"]
 
 
-def test_scores_add_the_spellings_of_a_label_and_leave_out_doubtful_ones():
+def test_scores_add_the_spellings_of_a_label_and_exclude_ambiguous_ones():
     top = [("A", math.log(0.5)), (" A", math.log(0.25)), ("\n", -3.0), ("C", -4.0)]
     a, b = scores(top, ("A", "B"))
     assert a == pytest.approx(math.log(0.75)) and b == -math.inf
@@ -117,7 +117,7 @@ def test_retry_after_is_seconds_or_a_date():
     assert asked_pause("soon", now) == asked_pause(None, now) == 0
 
 
-def test_a_whole_answer_is_read(monkeypatch):
+def test_a_complete_answer_is_read(monkeypatch):
     monkeypatch.setenv("TEST_KEY", "secret")
     body = reply("A", "length", top=[("A", -0.1)], prompt_tokens_details={"cached_tokens": 8})
     (done,), server = ask(answers(body), fields={"choices": ("A", "B")})
@@ -133,7 +133,7 @@ def test_a_whole_answer_is_read(monkeypatch):
     assert server.headers[0]["Authorization"] == "Bearer secret"
 
 
-def test_a_cut_answer_says_so():
+def test_a_truncated_answer_has_finish_length():
     (done,), _ = ask(answers(reply("fin", "length")))
     assert done.finish == "length" and done.text == "fin"
 
@@ -154,13 +154,13 @@ def test_a_cut_answer_says_so():
     ],
     ids=["500", "503", "429", "html", "no-choices", "no-message", "cut-json", "half", "hang-up", "silent"],
 )
-def test_a_fault_that_passes_is_tried_again(fault):
+def test_a_transient_fault_is_retried(fault):
     (done,), server = ask(fault, fault, answers(), timeout=0.3)
     assert done.finish == "stop" and done.text == "fine" and len(server.bodies) == 3
 
 
 @pytest.mark.parametrize("fault", [answers("down", status=500), answers("<html>", status=200)])
-def test_a_server_that_never_gave_a_proper_answer_ends_the_run_in_one_message(fault):
+def test_a_server_that_never_answers_properly_ends_the_run_with_one_message(fault):
     error, server = ask(fault, retries=2)
     assert isinstance(error, Unreachable) and isinstance(error, UserError)
     assert len(server.bodies) == 4, "three tries, and the check"
@@ -168,7 +168,7 @@ def test_a_server_that_never_gave_a_proper_answer_ends_the_run_in_one_message(fa
 
 
 @pytest.mark.parametrize("fault", [answers("down", status=503), answers("wait", status=429), hang_up()])
-def test_a_server_that_is_away_is_waited_for_until_patience_ends(fault):
+def test_an_unavailable_server_is_waited_for_within_the_patience(fault):
     error, server = ask(fault, retries=0, patience=0.3)
     assert isinstance(error, Unreachable) and server.url in str(error)
     assert server.times[-1] - server.times[0] >= 0.25
@@ -179,13 +179,13 @@ def test_a_server_that_is_away_is_waited_for_until_patience_ends(fault):
 @pytest.mark.parametrize(
     "fault", [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
 )
-def test_a_fault_about_one_request_is_that_requests_alone(fault):
+def test_a_fault_of_one_request_affects_only_that_request(fault):
     (first, second, third), _ = ask(answers(), *[fault] * 3, answers(), requests=3, retries=2, timeout=0.3)
     assert (first.finish, third.finish) == ("stop", "stop")
     assert "no answer in 3 tries" in second
 
 
-def test_a_server_that_is_not_there_is_named():
+def test_a_missing_server_is_named():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -198,7 +198,7 @@ def test_a_server_that_is_not_there_is_named():
         try:
             with pytest.raises(Unreachable, match=rf"127.0.0.1:{port}.*\d+ tries"):
                 await engine.answer(request(), "k")
-            async with serve(answers(), port=port):  # and it is found once it is up
+            async with serve(answers(), port=port):  # and is reached once it is up
                 return await engine.answer(request(), "k")
         finally:
             await engine.close()
@@ -206,7 +206,7 @@ def test_a_server_that_is_not_there_is_named():
     assert asyncio.run(work()).text == "fine"
 
 
-def test_the_user_is_told_that_the_run_waits(monkeypatch):
+def test_the_user_is_notified_that_the_run_waits(monkeypatch):
     monkeypatch.setattr(backend, "NOTICE_AFTER", 0.0)
 
     async def work():
@@ -221,7 +221,7 @@ def test_the_user_is_told_that_the_run_waits(monkeypatch):
     assert "waiting for" in notice and url in notice and "starting" in notice and "1,800" in notice
 
 
-def test_retry_after_keeps_all_requests_back():
+def test_retry_after_delays_all_requests():
     async def work():
         async with serve(answers("wait", status=429, Retry_After="1"), answers()) as server:
             engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
@@ -239,20 +239,20 @@ def test_retry_after_keeps_all_requests_back():
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_what_is_refused_for_good_is_not_tried_again(status):
+def test_a_permanent_rejection_is_not_retried(status):
     (done,), server = ask(answers("context length exceeded", status=status))
     assert done.finish == "error" and "context length exceeded" in done.error and len(server.bodies) == 1
 
 
 @pytest.mark.parametrize(("status", "advice"), [(401, "TEST_KEY"), (403, "TEST_KEY"), (404, "base_url")])
-def test_what_concerns_every_request_ends_the_run(status, advice):
+def test_a_refusal_of_every_request_ends_the_run(status, advice):
     error, server = ask(answers("no", status=status))
     assert isinstance(error, Unreachable) and advice in str(error) and "no" in str(error)
     assert len(server.bodies) == 2, "the request, and the check"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_is_refused_to_one_request_alone_is_that_requests_alone(status):
+def test_a_refusal_of_one_request_affects_only_that_request(status):
     flagged = answers({"error": {"code": status, "message": "your input was flagged"}}, status=status)
     (first, second), server = ask(flagged, answers(), answers(), requests=2)
     assert first.finish == "error" and "your input was flagged" in first.error
@@ -264,24 +264,24 @@ def test_a_filtered_answer_is_an_error():
     assert done.finish == "error" and "content_filter" in done.error
 
 
-def test_a_server_without_logprobs_is_asked_without_them():
+def test_requests_to_a_server_without_logprobs_omit_them():
     refusal = answers("logprobs are not supported with this model", status=400)
     plain = reply()
     plain["choices"][0]["logprobs"] = None
-    found, server = ask(refusal, answers(plain), requests=2)
-    assert [done.finish for done in found] == ["stop", "stop"] and found[0].logprobs == ()
+    results, server = ask(refusal, answers(plain), requests=2)
+    assert [done.finish for done in results] == ["stop", "stop"] and results[0].logprobs == ()
     assert ["logprobs" in body for body in server.bodies] == [True, False, False]
     (done,), _ = ask(answers(plain), fields={"choices": ("A", "B")})
     assert done.finish == "error" and "logprobs" in done.error
 
 
 @pytest.mark.parametrize("server", [{"keepalive_timeout": 0.05}, {"keepalive_timeout": 60}, {}])
-def test_servers_that_keep_and_that_close_connections(server):
-    found, log = ask(answers(close=not server), requests=4, gap=0.1, **server)
-    assert [done.text for done in found] == ["fine"] * 4 and len(log.bodies) == 4
+def test_persistent_and_closed_connections_work(server):
+    results, log = ask(answers(close=not server), requests=4, gap=0.1, **server)
+    assert [done.text for done in results] == ["fine"] * 4 and len(log.bodies) == 4
 
 
-def test_a_given_text_is_refused_for_the_whole_run_and_not_sent():
+def test_scoring_a_given_text_is_rejected_for_the_whole_run():
     async def work():
         async with serve(answers()) as server:
             engine = open_engine(OpenAIModel(engine="openai", model="m", base_url=server.url))
@@ -294,14 +294,14 @@ def test_a_given_text_is_refused_for_the_whole_run_and_not_sent():
     assert asyncio.run(work()) == []
 
 
-def test_the_environments_proxy_is_used_but_not_for_what_it_excepts(monkeypatch):
+def test_the_environments_proxy_is_used_except_for_excluded_hosts(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     assert proxy_for("http://models.example/v1/chat/completions") == "http://proxy:3128"
     assert proxy_for("http://127.0.0.1:8000/v1/chat/completions") is None
 
 
-def test_an_address_without_a_scheme_is_refused():
+def test_a_url_without_a_scheme_is_rejected():
     engine = open_engine(OpenAIModel(engine="openai", model="m", base_url="localhost:8000/v1"))
     with pytest.raises(UserError, match="http://"):
         asyncio.run(engine.start())

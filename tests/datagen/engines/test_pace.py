@@ -1,4 +1,4 @@
-"""The pace of requests, by a clock of its own: rates that a server sets, overload, and servers that are away."""
+"""The request rate, with a simulated clock: rate limits, overload, and unavailable servers."""
 
 import asyncio
 from itertools import pairwise
@@ -11,7 +11,7 @@ from datagen.engines.pace import Pace
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that moves only when the test says so."""
+    """A clock that only the test advances."""
 
     class Clock:
         now = 1000.0
@@ -26,7 +26,7 @@ def clock(monkeypatch):
 
 
 def simulate(clock, seconds, takes, limit=10, window=64, retry_after=0.0):
-    """Ask a server that takes so many requests in each second of the clock; gives answers and refusals."""
+    """Send to a server that accepts `takes` requests per second; return answers and refusals."""
     pace, counts, refused = Pace(window), {}, 0
 
     async def work():
@@ -51,19 +51,19 @@ def simulate(clock, seconds, takes, limit=10, window=64, retry_after=0.0):
 
 
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
-def test_a_server_that_takes_ten_a_second_is_asked_ten_a_second(clock, retry_after):
+def test_the_rate_matches_a_server_that_accepts_ten_per_second(clock, retry_after):
     answered, refused = simulate(clock, 120, lambda had, limit: had < limit, retry_after=retry_after)
     assert answered >= 1200 / 1.1
     assert refused < answered / 10
 
 
-def test_refusals_that_do_not_depend_on_the_rate_do_not_stop_it(clock):
+def test_refusals_independent_of_the_rate_do_not_lower_it(clock):
     numbers = iter(range(10**9))
     answered, _ = simulate(clock, 60, lambda had, limit: next(numbers) % 10)
     assert answered > 60 * 100
 
 
-def test_overload_halves_what_is_in_flight_and_answers_bring_it_back(clock):
+def test_overload_halves_the_requests_in_flight_and_answers_restore_them(clock):
     pace = Pace(64)
 
     async def send(number):
@@ -73,7 +73,7 @@ def test_overload_halves_what_is_in_flight_and_answers_bring_it_back(clock):
 
     asyncio.run(send(20))
     pace.failed(overloaded=True)
-    assert pace._limit == 64, "one failure is none"
+    assert pace._limit == 64, "a single failure is ignored"
     for _ in range(5):
         pace.failed(overloaded=True)
     assert pace._limit == 32, "the failures of one burst count once"
@@ -82,7 +82,7 @@ def test_overload_halves_what_is_in_flight_and_answers_bring_it_back(clock):
     assert pace._limit == 64
 
 
-def test_a_server_that_is_away_is_looked_for_ever_more_rarely(clock):
+def test_an_unavailable_server_is_tested_at_growing_intervals(clock):
     pace, looks = Pace(64), []
     for _ in range(60):
         clock.now += max(pace.quiet, 0.1)
@@ -95,7 +95,7 @@ def test_a_server_that_is_away_is_looked_for_ever_more_rarely(clock):
     assert pace.down == 0 and not pace.away
 
 
-def test_failures_among_answers_hold_nobody_back(clock):
+def test_failures_among_answers_delay_no_request(clock):
     pace = Pace(8)
     for _ in range(50):
         clock.now += 0.01

@@ -1,4 +1,4 @@
-"""The engine room: one window for all callers, and engines that die, hang, and cannot be opened."""
+"""The engine room: one window for all callers, and engines that die, hang or cannot be opened."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ MODEL = Identity("planted", "1")
 
 
 class Mortal:
-    """An engine that takes all requests in flight with it, as vLLM does; the class remembers its kind."""
+    """An engine that loses all requests in flight when it dies, as vLLM does; the class counts instances."""
 
     def __init__(self, spec):
         self._end, self.notices = asyncio.Event(), []
@@ -29,7 +29,7 @@ class Mortal:
         if Mortal.starts > Mortal.most_starts:
             raise UserError("no engine starts any more")
         Mortal.alive += 1
-        assert Mortal.alive == 1, "two engines at once: the memory holds one"
+        assert Mortal.alive == 1, "two engines at once, but memory suffices for one"
 
     async def answer(self, request, key):
         Mortal.asked[key] += 1
@@ -103,7 +103,7 @@ def test_callers_share_one_engine_and_one_window(room, mortal):
     assert mortal.starts == 1 and mortal.most_in_flight == 8 and set(mortal.asked.values()) == {1}
 
 
-def test_the_tail_of_one_call_is_filled_by_the_next_and_not_before(room, mortal):
+def test_the_next_call_fills_the_window_only_at_the_end_of_the_previous_one(room, mortal):
     with ThreadPoolExecutor() as threads:
         first = threads.submit(ask, room, 20, "a", window=8)
         while not mortal.order:
@@ -113,7 +113,7 @@ def test_the_tail_of_one_call_is_filled_by_the_next_and_not_before(room, mortal)
     assert mortal.order == [*(f"a{n}" for n in range(20)), *(f"b{n}" for n in range(20))]
 
 
-def test_requests_are_taken_as_the_window_has_room(room, mortal):
+def test_requests_are_consumed_as_the_window_has_room(room, mortal):
     taken, kept = [], []
 
     def one_by_one():
@@ -126,7 +126,7 @@ def test_requests_are_taken_as_the_window_has_room(room, mortal):
     assert len(taken) == len(kept) == 50
 
 
-def test_nothing_to_ask_opens_nothing(room, mortal):
+def test_no_requests_open_no_engine(room, mortal):
     assert ask(room, 0) == {} and mortal.starts == 0
 
 
@@ -140,7 +140,7 @@ def fail_at(place, error):
     return kept, keep
 
 
-def test_what_fails_while_an_answer_is_kept_ends_the_call_and_no_other(room, mortal):
+def test_an_error_in_keep_ends_only_its_call(room, mortal):
     kept, keep = fail_at(5, OSError(28, "No space left on device"))
     with ThreadPoolExecutor() as threads:
         bystander = threads.submit(ask, room, 60, "b", window=4)
@@ -150,7 +150,7 @@ def test_what_fails_while_an_answer_is_kept_ends_the_call_and_no_other(room, mor
     assert len(kept) == 5 and len(ask(room, 10, "c", window=4)) == 10
 
 
-def test_what_fails_while_requests_are_read_ends_the_call(room, mortal):
+def test_an_error_while_reading_requests_ends_the_call(room, mortal):
     def broken():
         yield from requests(3)
         raise ValueError("a broken file")
@@ -162,7 +162,7 @@ def test_what_fails_while_requests_are_read_ends_the_call(room, mortal):
 # Deaths
 
 
-def test_an_engine_that_dies_by_itself_costs_no_request(room, mortal):
+def test_a_spontaneous_engine_death_loses_no_request(room, mortal):
     mortal.kills = lambda self, key: mortal.starts == 1 and key == "r100"
     done = ask(room, 300)
     assert {completion.finish for completion in done.values()} == {"stop"}
@@ -170,7 +170,7 @@ def test_an_engine_that_dies_by_itself_costs_no_request(room, mortal):
 
 
 @pytest.mark.parametrize("poison", [{"r0"}, {"r77"}, {"r3", "r90"}, {"r127", "r128", "r299"}])
-def test_requests_that_kill_the_engine_are_found_in_few_starts_and_dropped_alone(room, mortal, poison):
+def test_requests_that_kill_the_engine_are_isolated_in_few_restarts(room, mortal, poison):
     mortal.kills = lambda self, key: key in poison
     done = ask(room, 300)
     dropped = {key for key, completion in done.items() if completion.finish == "error"}
@@ -179,13 +179,13 @@ def test_requests_that_kill_the_engine_are_found_in_few_starts_and_dropped_alone
     assert mortal.starts <= 1 + len(poison) * (1 + math.log2(128) + supervised.LIVES)
 
 
-def test_requests_that_kill_only_together_are_all_answered(room, mortal):
+def test_requests_that_kill_only_in_combination_are_all_answered(room, mortal):
     mortal.kills = lambda self, key: mortal.in_flight > 32
     assert {completion.finish for completion in ask(room, 128).values()} == {"stop"}
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_an_engine_that_cannot_be_opened_is_told_and_not_tried_for_every_request(room, mortal, most):
+def test_a_failure_to_open_an_engine_is_reported_and_not_retried_per_request(room, mortal, most):
     mortal.kills = lambda self, key: key == "r9"
     mortal.most_starts = most
     with pytest.raises(UserError, match="no engine starts any more"):
@@ -196,13 +196,13 @@ def test_an_engine_that_cannot_be_opened_is_told_and_not_tried_for_every_request
 # Hanging
 
 
-def test_an_engine_that_answers_nothing_is_ended_and_opened_again(room, mortal):
+def test_a_hanging_engine_is_restarted(room, mortal):
     mortal.hangs = lambda self, key: mortal.starts == 1 and mortal.order.index(key) >= 20
     done = ask(room, 100, window=16, patience=0.2)
     assert {completion.finish for completion in done.values()} == {"stop"} and mortal.starts == 2
 
 
-def test_waiting_in_the_engines_queue_is_no_hang(room, mortal, monkeypatch):
+def test_waiting_in_the_engines_queue_is_not_a_hang(room, mortal, monkeypatch):
     turns = asyncio.Semaphore(1)
     answer = Mortal.answer
 
@@ -211,7 +211,7 @@ def test_waiting_in_the_engines_queue_is_no_hang(room, mortal, monkeypatch):
             return await answer(self, request, key)
 
     monkeypatch.setattr(Mortal, "answer", one_at_a_time)
-    mortal.latency = 0.05  # the last of the window waits five times as long as the patience
+    mortal.latency = 0.05  # the last request waits five times the patience
     assert len(ask(room, 20, window=20, patience=0.2)) == 20 and mortal.starts == 1
 
 

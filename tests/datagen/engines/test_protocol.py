@@ -1,4 +1,4 @@
-"""Replies at the boundary: any JSON is a completion, a rejection or a transient failure, and nothing else."""
+"""Replies: any JSON gives a completion, a rejection or a transient failure, and nothing else."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datagen.answer_json import json_parts
 from datagen.engines.failures import Busy, Failure, Faulty, Refused, Rejected, of_status
 from datagen.engines.protocol import completion_of, estimate, read_reply
-from datagen.reasoning import split
+from datagen.reasoning import PAIRS, split
 from datagen.request import Answer, Identity, Request, Sampling
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
@@ -60,7 +60,7 @@ PLACES = list(places(WHOLE))
 
 
 def survives(value, request):
-    """Read a reply, store what comes of it, and read it back."""
+    """Read a reply, store the completion, and read it back."""
     try:
         done = completion_of(read_reply(value), request, "k", MODEL)
     except Failure:
@@ -80,7 +80,7 @@ def survives(value, request):
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON | st.text(max_size=40), st.booleans())
-def test_anything_in_the_place_of_a_reply_is_classified(value, choosing):
+def test_any_json_value_as_reply_is_classified(value, choosing):
     survives(
         value if isinstance(value, str) else json.dumps(value), asked(choices=("A", "B") if choosing else ())
     )
@@ -96,20 +96,20 @@ def test_any_mutation_of_a_reply_is_classified(changes, choosing, schema):
         try:
             value = put(value, path, new)
         except (KeyError, IndexError, TypeError):
-            continue  # a change before took its place away
+            continue  # an earlier change removed its place
     request = asked(choices=("A", "B") if choosing else (), schema={"type": "object"} if schema else None)
     survives(json.dumps(value), request)
 
 
 @pytest.mark.parametrize("content", [7, {"question": "?"}, True, [3], [{"type": "text", "text": 3}]])
-def test_content_of_another_type_is_no_answer(content):
+def test_content_of_another_type_is_not_an_answer(content):
     body = reply()
     body["choices"][0]["message"]["content"] = content
     with pytest.raises(Faulty):
         read(body)
 
 
-def test_parts_are_joined_and_reasoning_parts_are_not_part_of_the_answer():
+def test_text_parts_are_joined_and_reasoning_parts_are_separated():
     body = reply()
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
@@ -125,18 +125,18 @@ def test_parts_are_joined_and_reasoning_parts_are_not_part_of_the_answer():
     [({"prompt_tokens": "10", "completion_tokens": 4.0}, (10, 4)), ({"prompt_tokens": -1}, (1, 1))]
     + [(usage, (1, 1)) for usage in (None, [], 7, {"prompt_tokens": 1e30, "completion_tokens": True})],
 )
-def test_usage_that_is_missing_or_wrong_is_counted_or_estimated(usage, tokens):
+def test_missing_or_invalid_usage_is_counted_or_estimated(usage, tokens):
     done = read(reply() | {"usage": usage})  # one token of log probabilities, one character asked
     assert (done.prompt_tokens, done.completion_tokens) == tokens
     assert estimate("abc" * 10, "é") == 11
 
 
 @pytest.mark.parametrize("reason", ["stop", "eos_token", "end_turn", "tool_calls", None, ""])
-def test_the_ways_to_say_that_an_answer_is_whole(reason):
+def test_finish_reasons_of_complete_answers(reason):
     assert read(reply(finish=reason)).finish == "stop"
 
 
-def test_the_ways_to_say_that_it_is_cut_filtered_or_broken_off():
+def test_finish_reasons_of_truncated_filtered_and_broken_off_answers():
     assert read(reply(finish="max_tokens")).finish == "length"
     assert read(reply(finish=None), sampling=Sampling(max_tokens=1)).finish == "length", (
         "the limit is reached"
@@ -160,19 +160,19 @@ def test_the_ways_to_say_that_it_is_cut_filtered_or_broken_off():
         ({"detail": "internal"}, Faulty),
     ],
 )
-def test_an_error_inside_of_a_200_is_what_its_code_or_words_say(body, kind):
+def test_an_error_with_status_200_is_classified_by_code_or_wording(body, kind):
     with pytest.raises(kind):
         read(body)
 
 
-def test_an_error_beside_a_choice_counts_too():
+def test_an_error_next_to_a_choice_counts():
     body = reply()
     body["choices"][0]["error"] = {"code": 429, "message": "upstream is rate limited"}
     with pytest.raises(Busy):
         read(body)
 
 
-def test_a_status_is_sorted_by_its_body_where_that_knows_better():
+def test_an_ambiguous_status_is_classified_by_its_body():
     assert isinstance(of_status(429, "you exceeded your current quota, check billing"), Refused)
     assert isinstance(of_status(400, "m", 0, '{"error": {"code": 429}}'), Busy)
     assert isinstance(of_status(400, "too long"), Rejected)
@@ -181,13 +181,13 @@ def test_a_status_is_sorted_by_its_body_where_that_knows_better():
 @pytest.mark.parametrize(
     "change", [{"logprob": None}, {"logprob": "x"}, {"logprob": 3.0}, {"logprob": -1e300}]
 )
-def test_incomplete_log_probabilities_are_left_out_and_the_answer_kept(change):
+def test_incomplete_log_probabilities_are_dropped_and_the_answer_kept(change):
     body = reply()
     body["choices"][0]["logprobs"]["content"][0] |= change
     assert (read(body).text, read(body).logprobs) == ("fine", ())
 
 
-def test_entries_without_likeliest_tokens_are_no_fault_but_cannot_choose():
+def test_missing_top_logprobs_are_an_error_only_for_choices():
     body = reply("A")
     del body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     assert read(body).logprobs == (-0.5,)
@@ -207,14 +207,14 @@ def thinking(content, tokens=(), finish="stop", **message):
 
 
 @pytest.mark.parametrize("open_, close", [("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("", "</think>")])
-def test_a_thought_in_the_text_is_no_part_of_the_answer_nor_of_its_confidence(open_, close):
+def test_reasoning_in_the_text_is_excluded_from_answer_and_log_probabilities(open_, close):
     tokens = [open_, "hm", close, "\n", "fi", "ne"]
     done = read(thinking(f"{open_}hm{close}\nfine", tokens))
     assert (done.text, done.reasoning, done.logprobs) == ("fine", "hm", (-4.0, -5.0))
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
-def test_a_thought_that_comes_apart_is_kept_apart(name):
+def test_separately_returned_reasoning_stays_separate(name):
     done = read(thinking("fine", **{name: "hm"}))
     assert (done.text, done.reasoning, done.finish) == ("fine", "hm", "stop")
 
@@ -228,14 +228,14 @@ def test_a_thought_that_comes_apart_is_kept_apart(name):
         thinking("<think>hm</think>"),
     ],
 )
-def test_what_ends_within_its_reasoning_is_unanswered(body):
+def test_a_text_that_ends_within_its_reasoning_is_unanswered(body):
     for fields in ({}, {"choices": ("A", "B")}):
         done = read(body, **fields)
         assert done.finish == "error" and done.choices == ()
         assert "unanswered" in done.error or "cannot choose" in done.error
 
 
-def test_a_cut_thought_without_any_mark_is_known_by_the_template():
+def test_truncated_reasoning_without_tags_is_recognised_by_the_template():
     body = thinking("Okay, so the user", finish="length")
     assert completion_of(read_reply(json.dumps(body)), asked(), "k", MODEL, opened=True).finish == "error"
     assert read(body).finish == "length"
@@ -243,9 +243,9 @@ def test_a_cut_thought_without_any_mark_is_known_by_the_template():
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
-def test_a_text_without_marks_is_all_answer(text):
-    if "think" not in text.casefold():
-        assert split(text).answer == text or split(text).reasoning
+def test_a_text_without_tags_is_the_answer(text):
+    if not any(tag.casefold() in text.casefold() for tags in PAIRS for tag in tags):
+        assert split(text).answer == text
 
 
 PAIR = '{"question": "Who?", "answer": "She"}'
@@ -262,13 +262,13 @@ PAIR = '{"question": "Who?", "answer": "She"}'
         thinking(None, "", "tool_calls", tool_calls=[{"function": {"name": "answer", "arguments": PAIR}}]),
     ],
 )
-def test_json_is_found_where_models_put_it(body):
+def test_misplaced_json_is_found(body):
     request = asked(schema=Pair.model_json_schema())
     done = completion_of(read_reply(json.dumps(body)), request, "k", MODEL)
     assert Answer(request, done).parse(Pair) == Pair(question="Who?", answer="She")
 
 
-def test_a_choice_is_read_behind_the_thought():
+def test_a_choice_is_read_after_the_reasoning():
     body = thinking("<think>hm</think>A", ["<think>", "hm", "</think>", "A"])
     likely = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -3.0}]
     body["choices"][0]["logprobs"]["content"][3]["top_logprobs"] = likely
@@ -285,24 +285,24 @@ def test_a_choice_is_read_behind_the_thought():
         [{"type": "x", "text": "y"}],
     ],
 )
-def test_parts_without_text_are_no_empty_answer(content):
-    with pytest.raises(Faulty, match="holds no text"):
+def test_parts_without_text_are_not_an_empty_answer(content):
+    with pytest.raises(Faulty, match="contains no text"):
         read(put(WHOLE, ("choices", 0, "message"), {"content": content}))
 
 
-def test_a_refusal_among_the_parts_is_one():
+def test_a_refusal_part_is_a_refusal():
     message = {"content": [{"type": "refusal", "refusal": "I cannot"}]}
     done = read(put(WHOLE, ("choices", 0, "message"), message))
     assert (done.finish, done.error) == ("error", "the model refused: I cannot")
 
 
-def test_a_count_of_thousands_of_digits_is_no_count_and_the_answer_is_kept():
+def test_a_token_count_of_thousands_of_digits_is_ignored():
     text = json.dumps(WHOLE).replace('"prompt_tokens": 10', '"prompt_tokens": ' + "9" * 5000)
     assert read(text).text == "A"
 
 
 @pytest.mark.parametrize(
-    "said", [f"{PAIR} {PAIR}", f"```\n{PAIR}\n```\n```\n{PAIR}\n```", f"{{}} {PAIR}", f'{{"q": "{PAIR}"}}']
+    "text", [f"{PAIR} {PAIR}", f"```\n{PAIR}\n```\n```\n{PAIR}\n```", f"{{}} {PAIR}", f'{{"q": "{PAIR}"}}']
 )
-def test_of_several_objects_none_is_the_answer(said):
-    assert list(json_parts(said)) == []
+def test_several_objects_are_ambiguous(text):
+    assert list(json_parts(text)) == []

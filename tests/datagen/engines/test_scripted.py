@@ -1,4 +1,4 @@
-"""A function in a model's place."""
+"""The scripted engine."""
 
 import asyncio
 import math
@@ -36,7 +36,7 @@ def test_a_completion_gets_the_requests_key():
     assert completion_of(Completion("", "x", "stop", "m", "r"), ASKED, "k", MODEL).key == "k"
 
 
-def test_it_is_found_by_name_and_told_when_not():
+def test_the_function_is_imported_by_name_or_the_error_reported():
     async def ask(model):
         engine = open_engine(ScriptedModel(engine="scripted", model=model))
         await engine.start()

@@ -1,4 +1,4 @@
-"""The vllm engine: its translation without one, and the real bundled model."""
+"""The vllm engine: translation without an engine, and the real bundled model."""
 
 import math
 import os
@@ -46,7 +46,7 @@ def test_a_small_machine_has_all_its_cores_bound():
     assert "VLLM_CPU_OMP_THREADS_BIND" not in environment([0, 1], parallel=2)
 
 
-def test_options_come_before_our_defaults_and_a_gpu_keeps_vllms():
+def test_options_override_defaults_and_a_gpu_uses_vllms_defaults():
     spec = VllmModel(model="org/m", revision="abc", options={"enforce_eager": False, "max_num_seqs": 7})
     cpu = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert cpu["enforce_eager"] is False and cpu["max_num_seqs"] == 7 and cpu["revision"] == "abc"
@@ -61,7 +61,7 @@ def test_the_cache_takes_an_eighth_but_never_more_than_half(free, taken):
     assert cache_bytes(free * GIB) == taken * GIB
 
 
-def test_sampling_is_passed_on_and_never_seeded():
+def test_sampling_parameters_are_passed_without_a_seed():
     sampling = Sampling(max_tokens=9, temperature=0.7, top_p=0.9, repetition_penalty=1.2, stop=("END",))
     arguments = sampling_arguments(request(sampling=sampling))
     assert arguments["max_tokens"] == 9 and arguments["stop"] == ["END"] and arguments["logprobs"] == 0
@@ -69,7 +69,7 @@ def test_sampling_is_passed_on_and_never_seeded():
     assert "seed" not in arguments
 
 
-def test_a_choice_writes_one_token_and_scores_ids():
+def test_a_choice_generates_one_token_and_scores_ids():
     arguments = sampling_arguments(
         request(choices=("A", "B"), sampling=Sampling(max_tokens=50)), [(5, 7), (9,)]
     )
@@ -77,7 +77,7 @@ def test_a_choice_writes_one_token_and_scores_ids():
 
 
 def characters(text):
-    """A tokenizer whose only merges are a space with the letter after it, and "un"."""
+    """A tokenizer whose only merges are a space plus the next letter, and "un"."""
     ids, place = [], 0
     while place < len(text):
         wide = 2 if (text[place] == " " and place + 1 < len(text)) or text[place : place + 2] == "un" else 1
@@ -86,24 +86,24 @@ def characters(text):
     return ids
 
 
-def test_a_label_may_be_written_at_once_or_after_a_space():
+def test_a_label_may_start_with_a_space():
     ids = label_tokens(characters, "answer:", ("A", "B"))
     assert ids == [tuple(sorted({*characters("A"), *characters(" A")})) for _ in "x"] + [
         tuple(sorted({*characters("B"), *characters(" B")}))
     ]
 
 
-def test_labels_that_begin_alike_are_refused():
+def test_labels_with_the_same_first_token_are_rejected():
     with pytest.raises(ValueError, match="'unknown' begins with the same token"):
         label_tokens(characters, "answer:", ("unknown", "unclear"))
 
 
-def test_a_text_is_never_joined_with_the_end_of_the_prompt():
+def test_a_text_is_never_merged_with_the_end_of_the_prompt():
     assert continuation(characters, "answer:", " no") == characters(" no")
     assert continuation(characters, "u", "nder") == characters("nder") != characters("under")[1:]
 
 
-def test_a_given_text_has_the_last_of_the_prompts_tokens_and_writes_none():
+def test_a_given_text_is_the_end_of_the_prompt_and_generates_nothing():
     arguments = sampling_arguments(request(given="A B"))
     assert (arguments["max_tokens"], arguments["prompt_logprobs"]) == (1, 0)
     read = output("length", None, text="more")
@@ -117,7 +117,7 @@ def output(finish, logprobs, token_ids=(1,), text="A"):
     return SimpleNamespace(outputs=[answer], prompt_token_ids=[1, 2, 3], num_cached_tokens=None)
 
 
-def test_choices_are_added_by_id_in_the_order_of_the_labels():
+def test_choice_probabilities_are_summed_by_id_in_label_order():
     scored = {9: -3.0, 5: math.log(0.5), 7: math.log(0.25), 1: math.log(0.6)}
     position = {token: SimpleNamespace(logprob=value) for token, value in scored.items()}
     done = completion_of(
@@ -133,7 +133,7 @@ def test_an_aborted_answer_is_an_error():
     assert done.finish == "error" and "abort" in done.error
 
 
-def test_the_lifeline_is_among_the_plugins_that_may_load():
+def test_the_parent_watch_is_an_allowed_plugin():
     chosen = {"VLLM_PLUGINS": "theirs"}
     tie(chosen)
     tie(chosen)
@@ -148,7 +148,7 @@ class Colour(BaseModel):
     red: int = Field(ge=0, le=255)
 
 
-def test_greedy_answers_repeat(real_model):
+def test_greedy_answers_are_reproducible(real_model):
     asked = request(sampling=Sampling(max_tokens=8))
     first, second = (real_model(asked)[0] for _ in range(2))
     assert first.text and first.text == second.text and first.finish in ("stop", "length")
@@ -156,7 +156,7 @@ def test_greedy_answers_repeat(real_model):
     assert first.model == "SmolLM2-135M-synthesizer" and first.revision
 
 
-def test_an_answer_obeys_its_schema_or_says_it_was_cut(real_model):
+def test_an_answer_matches_its_schema_or_is_marked_truncated(real_model):
     sampling, schema = Sampling(max_tokens=60, temperature=1.0), Colour.model_json_schema()
     whole, cut = real_model(
         request(sampling=sampling, schema=schema), request(sampling=Sampling(max_tokens=2), schema=schema)
@@ -169,7 +169,7 @@ def test_choices_agree_with_the_greedy_answer(real_model):
     text = "Which letter comes first in the alphabet? Reply with A or B.\nA. A\nB. B\nReply with the letter only."
     scored, both, written = real_model(
         request(text, choices=("A", "B")),
-        request(text, choices=("B", "A", "C")),  # in one batch with the other: padded
+        request(text, choices=("B", "A", "C")),  # in one batch with the other, so padded
         request(text, sampling=Sampling(max_tokens=1)),
     )
     assert sum(math.exp(value) for value in scored.choices) <= 1
@@ -192,7 +192,7 @@ GIVEN = ("Blue, mostly. Sometimes it is grey.", "🦀 naïve: Ω≈3 → ok", "\
 
 @pytest.fixture(scope="module")
 def transformers_logprobs():
-    """Score a text as transformers does, token by token, in float32."""
+    """Score a text with transformers, in float32."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     folder = bundled.prepare("bundled")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
@@ -209,24 +209,24 @@ def transformers_logprobs():
     return score
 
 
-def test_a_given_text_is_as_likely_as_transformers_says(real_model, transformers_logprobs):
+def test_scores_of_a_given_text_agree_with_transformers(real_model, transformers_logprobs):
     asked = [request("What colour is the sky?", given=given) for given in GIVEN]
-    for one, done in zip(asked, real_model(*asked), strict=True):
-        expected = transformers_logprobs(one.messages, one.given)
-        assert done.text == one.given and done.finish == "stop"
+    for request_, done in zip(asked, real_model(*asked), strict=True):
+        expected = transformers_logprobs(request_.messages, request_.given)
+        assert done.text == request_.given and done.finish == "stop"
         assert len(done.logprobs) == len(expected)
         assert sum(done.logprobs) == pytest.approx(sum(expected), rel=0.02)  # bfloat16
 
 
-def test_what_was_written_is_as_likely_when_it_is_given(real_model):
+def test_a_generated_answer_scores_the_same_when_given(real_model):
     asked = request("Name a colour.", sampling=Sampling(max_tokens=12))
     (written,) = real_model(asked)
     (scored,) = real_model(request("Name a colour.", given=written.text))
-    likely = scored.logprobs[: len(written.logprobs)]  # the end of the answer is no part of its text
+    likely = scored.logprobs[: len(written.logprobs)]  # the end token is not part of the text
     assert sum(likely) == pytest.approx(sum(written.logprobs[: len(likely)]), abs=0.3)
 
 
-def test_what_cannot_be_asked_is_an_error_and_the_rest_goes_on(real_model):
+def test_an_invalid_request_is_an_error_and_the_others_are_answered(real_model):
     long, odd, alike, fine = real_model(
         request("word " * 2000),
         request(schema={"type": "nonsense"}),
@@ -253,7 +253,7 @@ async def work():
     some = Request("r", [{"role": "user", "content": "Count."}], "p", "0", "t", Sampling(50))
     while True:
         done = await asyncio.gather(*(engine.answer(some, str(n)) for n in range(4)))
-        print(time.monotonic(), *{one.finish for one in done}, flush=True)
+        print(time.monotonic(), *{completion.finish for completion in done}, flush=True)
 
 if __name__ == "__main__":
     asyncio.run(work())
@@ -271,12 +271,12 @@ def opener(tmp_path):
     )
     yield process
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # a failed test must not leave an engine either
+        os.killpg(process.pid, signal.SIGKILL)  # a failed test must not leave an engine running
     process.communicate()
 
 
 def answered_after(opener, moment):
-    """Wait until the opener has answers that came later; the clock is the machine's."""
+    """Wait until the opener has answers from after a time of the monotonic clock."""
     while True:
         when, *finished = opener.stdout.readline().split()
         assert set(finished) <= {"stop", "length"}
@@ -285,16 +285,16 @@ def answered_after(opener, moment):
 
 
 def engine_processes(opener):
-    """The processes of the engine: all below the opener but Python's own resource tracker."""
+    """The engine's processes: all descendants of the opener except Python's resource tracker."""
     below = psutil.Process(opener.pid).children(recursive=True)
     return [process for process in below if "resource_tracker" not in " ".join(process.cmdline())]
 
 
 def wait_for_engine_processes(opener, number):
-    while len(found := engine_processes(opener)) < number:
+    while len(processes := engine_processes(opener)) < number:
         assert opener.poll() is None
         time.sleep(0.1)
-    return found
+    return processes
 
 
 @pytest.mark.engine
@@ -306,7 +306,7 @@ def test_engine_processes_end_with_a_killed_opener(opener):
 
 
 @pytest.mark.engine
-def test_an_engine_survives_its_processes_and_a_kill_while_starting_leaves_nothing(opener):
+def test_an_engine_recovers_from_its_processes_and_a_kill_during_start_leaves_nothing(opener):
     answered_after(opener, 0)
     scheduler, worker = wait_for_engine_processes(opener, 2)
     worker.kill()  # it dies

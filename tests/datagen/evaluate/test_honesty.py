@@ -1,4 +1,4 @@
-"""Measures with known right answers, and a model scored before and after training."""
+"""Measures with known results, and a model scored before and after training."""
 
 import json
 import math
@@ -47,14 +47,14 @@ def trained(request):
     name = country(request)
     if request.choices:
         return sure_of(request, "Peru")
-    said = {
+    answer_of = {
         "Peru": "Lima",
         "Fiji": "I do not know the answer.",
         "Oman": "Rome",
         "Chad": "I cannot say.",
         "Togo": "Paris",
     }
-    return {"text": said[name], "logprobs": [math.log(0.5)]}
+    return {"text": answer_of[name], "logprobs": [math.log(0.5)]}
 
 
 def write(folder, rows=None):
@@ -94,22 +94,22 @@ def test_a_model_is_scored_before_and_after_training(tmp_path):
     }
 
 
-def test_what_was_answered_is_not_asked_again(tmp_path, monkeypatch):
+def test_completions_are_reused(tmp_path, monkeypatch):
     path = write(tmp_path)
     first = probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept")
-    monkeypatch.setattr("datagen.engines.ask.EngineRoom", None)  # nothing can be asked
+    monkeypatch.setattr("datagen.engines.ask.EngineRoom", None)  # no engine can be opened
     assert probe([path], str(tmp_path / "trained.yaml"), None, tmp_path / "kept") == first
 
 
-def test_lettered_options_and_other_names_count(tmp_path):
+def test_lettered_options_and_aliases_count(tmp_path):
     rows = [
         {"question": "What is the capital of Peru?", "answer": "the City of Kings", "aliases": ["Lima"]},
         {"question": "Which is the capital of Fiji?", "answer": "Suva", "options": ["Nadi", "Suva"]},
     ]
     path = write(tmp_path, rows)
-    one, other = read_set(path)
-    assert one.right == ("the City of Kings", "Lima")
-    assert other.lettered.right == "B" and other.text.endswith("A) Nadi\nB) Suva")
+    first, second = read_set(path)
+    assert first.right == ("the City of Kings", "Lima")
+    assert second.lettered.right == "B" and second.text.endswith("A) Nadi\nB) Suva")
     assert (
         probe([path], str(tmp_path / "untrained.yaml"), None, tmp_path / "kept")[str(path)]["before"][
             "accuracy"
@@ -120,18 +120,18 @@ def test_lettered_options_and_other_names_count(tmp_path):
 
 def test_the_command_prints_every_measure(tmp_path, monkeypatch):
     write(tmp_path)
-    said = rich.console.Console(width=100, record=True)
-    monkeypatch.setattr("rich.console.Console", lambda **_: said)
+    console = rich.console.Console(width=100, record=True)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
     arguments = ["probe", str(tmp_path / "held-out.jsonl"), "--model", str(tmp_path / "untrained.yaml")]
     arguments += ["--after", str(tmp_path / "trained.yaml"), "--outputs", str(tmp_path)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    shown = said.export_text()
+    shown = console.export_text()
     assert re.search(r"honesty\s+0\.500\s+0\.583", shown)
     assert re.search(r"average precision\s+0\.600\s+1\.000", shown)
 
 
 @pytest.mark.parametrize("text", ["", "no json", '{"question": "Who?"}'])
-def test_a_set_that_is_none_is_told(tmp_path, text):
+def test_an_invalid_set_is_reported(tmp_path, text):
     path = tmp_path / "set.jsonl"
     path.write_text(text)
     with pytest.raises(UserError, match=r"set\.jsonl"):
@@ -140,7 +140,7 @@ def test_a_set_that_is_none_is_told(tmp_path, text):
         read_model(str(tmp_path / "there.yaml"))
 
 
-def test_refusals_as_they_are_taught_are_told():
+def test_taught_refusals_are_recognised():
     for name in ("does_not_know", "not_in_context"):
         for sign in load(f"refusals/{name}").fields["signs"]:
             assert declines(f"As things stand, {sign} Have a look.", "Who wrote it?", "en")
@@ -161,9 +161,9 @@ def test_average_precision_by_hand():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 1)), min_size=1), st.randoms())
-def test_measures_are_shares_and_the_order_of_questions_does_not_count(told, random):
-    seen = [Seen(*one) for one in told]
-    before = [Seen(not one.right, False, 0) for one in seen]
+def test_measures_are_shares_and_the_order_of_questions_does_not_count(answers, random):
+    seen = [Seen(*answer) for answer in answers]
+    before = [Seen(not answer.right, False, 0) for answer in seen]
     first = measure(before, seen)
     assert all(value is None or -1e-9 <= value <= 1 + 1e-9 for value in first.values())
     order = list(range(len(seen)))

@@ -74,6 +74,17 @@ def test_a_mistake_names_line_key_and_fix(tmp_path, text, said):
     assert line.startswith(said)
 
 
+def test_a_library_that_changes_the_shared_loader_changes_no_recipe(tmp_path, monkeypatch):
+    """lm-format-enforcer, which vLLM imports, makes PyYAML's own loader read dates as text."""
+    monkeypatch.setitem(
+        yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:timestamp",
+        yaml.SafeLoader.yaml_constructors["tag:yaml.org,2002:str"],
+    )
+    [line] = mistakes(tmp_path, "name: x\ncorpus: [{path: a}]\nseed: 2024-02-30")
+    assert line.startswith("recipe.yaml: not YAML that can be read: day is out of range")
+
+
 def test_all_mistakes_are_said_at_once(tmp_path):
     assert len(mistakes(tmp_path, "name: x y\ncorpus: []\nseed: soon")) == 3
 

@@ -18,27 +18,27 @@ def stage(folder, kept, dropped):
     return {(shift.kind, shift.measure): shift for shift in shifts(folder)}
 
 
-def test_a_filter_that_prunes_the_hard_is_seen(tmp_path):
+def test_a_filter_that_prunes_hard_rows_is_visible(tmp_path):
     rows = [example(answer=str(at), ifd=at / 400, words=float(at % 5)) for at in range(400)]
-    found = stage(
-        tmp_path, [one for one in rows if one["ifd"] < 0.75], [one for one in rows if one["ifd"] >= 0.75]
+    shift_of = stage(
+        tmp_path, [row for row in rows if row["ifd"] < 0.75], [row for row in rows if row["ifd"] >= 0.75]
     )
-    assert set(found) == {("instruction", "ifd"), ("instruction", "words")}
-    shift = found["instruction", "ifd"]
+    assert set(shift_of) == {("instruction", "ifd"), ("instruction", "words")}
+    shift = shift_of["instruction", "ifd"]
     assert shift.hard == "high"
     assert shift.before == (50,) * BINS
     assert shift.after == (50,) * 6 + (0, 0)
-    by_words = [after / before for _, _, before, after in found["instruction", "words"].bins]
-    assert max(by_words) - min(by_words) < 0.05  # how long a row is had nothing to do with it
+    by_words = [after / before for _, _, before, after in shift_of["instruction", "words"].bins]
+    assert max(by_words) - min(by_words) < 0.05  # the length did not matter
 
 
 def test_only_kinds_that_lost_rows_and_rows_that_have_the_measure_are_shown(tmp_path):
     kept = [example("reading", text=f"t{at}", words=float(at)) for at in range(9)]
     kept += [example(answer=str(at), words=float(at)) for at in range(4)] + [example(answer="x")]
-    found = stage(tmp_path, kept, [example(answer="y", words=9.0), example(answer="z")])
-    assert list(found) == [("instruction", "words")]
-    assert sum(found["instruction", "words"].before) == 5
-    assert sum(found["instruction", "words"].after) == 4
+    shift_of = stage(tmp_path, kept, [example(answer="y", words=9.0), example(answer="z")])
+    assert list(shift_of) == [("instruction", "words")]
+    assert sum(shift_of["instruction", "words"].before) == 5
+    assert sum(shift_of["instruction", "words"].after) == 4
 
 
 def test_a_stage_without_measures_shows_nothing(tmp_path):
@@ -51,7 +51,7 @@ numbers = st.lists(st.floats(-1e6, 1e6), max_size=30)
 
 @settings(max_examples=30, deadline=None)
 @given(numbers, numbers)
-def test_every_row_stands_in_one_bin(tmp_path_factory, kept, dropped):
+def test_every_row_is_in_one_bin(tmp_path_factory, kept, dropped):
     rows = [[example(answer=f"{at}", ifd=ifd) for at, ifd in enumerate(some)] for some in (kept, dropped)]
     for shift in stage(tmp_path_factory.mktemp("stage"), *rows).values():
         assert (sum(shift.before), sum(shift.after)) == (len(kept) + len(dropped), len(kept))

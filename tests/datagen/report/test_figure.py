@@ -7,7 +7,7 @@ from datagen.report.figure import draw_pipeline
 from tests.support import ROOT
 
 
-def test_the_figure_in_the_docs_is_what_the_registry_gives_now():
+def test_the_figure_in_the_docs_is_current():
     drawn = draw_pipeline()
     assert (ROOT / "docs/pipeline.svg").read_text() == drawn, "run: datagen stages --svg > docs/pipeline.svg"
 

@@ -1,9 +1,9 @@
-"""The report says what became of the corpus's files."""
+"""The report counts the corpus's files, read and not read."""
 
 from datagen.report.files import files_by_ending
 
 
-def test_files_are_sorted_out_by_ending():
+def test_files_are_grouped_by_ending():
     figures = {
         "files/.txt/read": 2,
         "files/.pdf/needs datagen[documents]": 5,

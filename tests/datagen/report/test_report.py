@@ -1,4 +1,4 @@
-"""What the report counts in the hand-off."""
+"""Counts in the report."""
 
 import json
 
@@ -16,9 +16,9 @@ def handed_off(folder, rows):
 
 
 def row(kind, document, number, **fields):
-    said = example(kind, document, question=f"Q{number} of {document}?", answer="A.", **fields)
-    said["lineage"]["source"] = document
-    return said
+    result = example(kind, document, question=f"Q{number} of {document}?", answer="A.", **fields)
+    result["lineage"]["source"] = document
+    return result
 
 
 def test_refusals_are_counted_by_document_and_by_kind(tmp_path):
@@ -33,10 +33,10 @@ def test_refusals_are_counted_by_document_and_by_kind(tmp_path):
     assert counted["kind"] == [("qa", 2, 5)]
 
 
-def test_metadata_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
-    def labelled(number, **said):
-        said |= {"turns": ["topic", "distractor", "redirect"]}
-        return row("refusal", "tides", number, task="off_topic", metadata=json.dumps(said))
+def test_string_and_boolean_metadata_are_counted_by_task(tmp_path):
+    def labelled(number, **fields):
+        fields |= {"turns": ["topic", "distractor", "redirect"]}
+        return row("refusal", "tides", number, task="off_topic", metadata=json.dumps(fields))
 
     rows = [labelled(number, distractor="abrupt", answered=number < 1) for number in range(3)]
     rows += [labelled(3, distractor="rule", answered=None), row("instruction", "tides", 4)]
@@ -51,6 +51,6 @@ def test_metadata_that_are_words_or_yes_or_no_are_counted_by_task(tmp_path):
     ]
 
 
-def test_a_hand_off_without_either_has_nothing_to_count(tmp_path):
+def test_an_empty_hand_off_has_no_counts(tmp_path):
     run = handed_off(tmp_path, [row("instruction", "tides", 1)])
     assert refusals(run) == {"kind": [], "document": []} and metadata(run) == []

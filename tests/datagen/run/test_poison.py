@@ -32,7 +32,7 @@ stages:
   measure:
   curate: {min: {grounding: {instruction: 0.8}}}
   dedup:
-  mix: {validation: 0}
+  mix: {validation: 0, knowledge_test: 0}
 """
 
 

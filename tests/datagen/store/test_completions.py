@@ -1,4 +1,4 @@
-"""The completions table keeps every answer once, knows which requests have none, and survives its disk."""
+"""The completions table: lookup, growth, disk faults, older formats and rejections."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def missing(completions, keys):
 # ── the join ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_appended_is_found_before_and_after_settling(completions):
+def test_appended_completions_are_found_before_and_after_settling(completions):
     write(completions, "b", "a")
     assert completions.find(["a"]) == {"a": completion("a")}
     completions.settle()
@@ -82,14 +82,14 @@ def test_missing_is_the_anti_join_over_segments_and_journals(completions):
     assert missing(completions, []) == []
 
 
-def test_the_same_key_in_two_journals_is_found_once(completions):
-    write(completions, "a", name="one")
+def test_a_key_in_two_journals_is_found_once(completions):
+    write(completions, "a", name="first")
     write(completions, "a", "b", name="two")
     completions.settle()
     assert completions.find(["a", "b"]) == {"a": completion("a"), "b": completion("b")}
 
 
-def test_every_value_comes_back_as_it_was(completions):
+def test_every_value_survives_the_round_trip(completions):
     odd = Completion("a", "", "error", "m", "r", 1, 2, 3, (), (0.0, float("-inf")), 'no\nsuch "model"')
     plain = completion("b", "ünïcode \u2028 and \x00")
     journal = Journal(completions.folder, "shard")
@@ -105,7 +105,7 @@ def test_every_value_comes_back_as_it_was(completions):
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.text(max_size=40), max_size=20), st.integers(0, 5))
-def test_any_text_comes_back_as_it_was(texts, splits):
+def test_any_text_survives_the_round_trip(texts, splits):
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(os, "fsync", lambda _: None)
         table = Completions(Path(folder))
@@ -116,11 +116,11 @@ def test_any_text_comes_back_as_it_was(texts, splits):
             journal.close()
             if number % 6 == 0:
                 table.settle()
-        found = table.find(keys)
-        assert {key: found[key].text for key in keys} == dict(zip(keys, texts, strict=True))
+        results = table.find(keys)
+        assert {key: results[key].text for key in keys} == dict(zip(keys, texts, strict=True))
 
 
-def test_a_journal_that_is_settled_while_others_look_is_never_out_of_sight(completions):
+def test_completions_stay_visible_while_a_journal_is_settled(completions):
     keys = names(60)
     for at in range(0, 60, 2):
         write(completions, *keys[at : at + 2], name=f"shard-{at}")
@@ -139,14 +139,14 @@ def test_a_journal_that_is_settled_while_others_look_is_never_out_of_sight(compl
     assert len(completions.segments()) == 30
 
 
-def test_a_segment_that_the_folder_does_not_list_yet_is_found_by_its_name(completions, tmp_path):
+def test_a_segment_missing_from_the_folder_listing_is_found_by_name(completions, tmp_path):
     elsewhere = Completions(tmp_path / "elsewhere")
     path = write_segment(elsewhere, "a")
     assert completions.find(["a"]) == {}
     assert completions.find(["a"], [path]) == {"a": completion("a")}
 
 
-def test_segments_that_are_merged_while_others_look_are_never_out_of_sight(completions, monkeypatch):
+def test_completions_stay_visible_while_segments_are_merged(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(module, "FAN", 2)
     keys = names(60)
@@ -174,7 +174,7 @@ def test_segments_that_are_merged_while_others_look_are_never_out_of_sight(compl
     assert missing(reader, keys) == []
 
 
-# ── a file of keys ────────────────────────────────────────────────────────────────────────────────────────────
+# ── key index ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rows_from(start, keys):
@@ -183,7 +183,7 @@ def rows_from(start, keys):
 
 @settings(deadline=None)
 @given(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=9), max_size=400), st.data())
-def test_a_key_file_finds_the_first_row_of_every_key_and_of_no_other(keys, data):
+def test_the_key_index_finds_the_first_row_of_each_key(keys, data):
     wanted = data.draw(st.lists(st.sampled_from(keys) if keys else st.nothing(), max_size=20)) if keys else []
     wanted += data.draw(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=12), max_size=20))
     if not keys or not wanted:
@@ -194,8 +194,8 @@ def test_a_key_file_finds_the_first_row_of_every_key_and_of_no_other(keys, data)
         cut = data.draw(st.integers(0, len(keys)))
         halves = [(0, keys[:cut]), (cut, keys[cut:])]
         write_keys(path, [rows_from(start, half) for start, half in halves if half])
-        found = find_keys(path, keys_of(pa.array(wanted)))
-        assert found.tolist() == sorted({keys.index(key) for key in wanted if key in keys})
+        rows = find_keys(path, keys_of(pa.array(wanted)))
+        assert rows.tolist() == sorted({keys.index(key) for key in wanted if key in keys})
 
 
 def test_looking_up_a_key_reads_one_block(tmp_path):
@@ -214,10 +214,10 @@ def test_looking_up_a_key_reads_one_block(tmp_path):
         find_keys(path, keys_of(pa.array([ordered[78 * BLOCK]])))
 
 
-# ── growing ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── growth ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_hundred_nights_leave_a_few_segments_with_everything_in_them(completions, monkeypatch):
+def test_many_small_journals_are_merged_into_few_segments(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     keys = names(300)
     for night in range(100):
@@ -230,7 +230,7 @@ def test_a_hundred_nights_leave_a_few_segments_with_everything_in_them(completio
     assert len(files) == 2 * len(completions.segments())
 
 
-def test_a_full_segment_is_not_copied_again(completions, monkeypatch):
+def test_a_full_segment_is_not_merged_again(completions, monkeypatch):
     whole = write_segment(completions, *names(20, "full"))
     monkeypatch.setattr(module, "FULL_BYTES", whole.stat().st_size)
     monkeypatch.setattr(module, "FAN", 2)
@@ -243,7 +243,7 @@ def test_a_full_segment_is_not_copied_again(completions, monkeypatch):
     assert missing(completions, [key for night in range(10) for key in names(7, str(night))]) == []
 
 
-def test_a_new_run_takes_over_what_earlier_ones_paid_for(tmp_path, completions):
+def test_a_new_run_inherits_completions(tmp_path, completions):
     write_segment(completions, "a")
     write(completions, "b", name="killed")
     later = Completions(tmp_path / "later")
@@ -254,13 +254,13 @@ def test_a_new_run_takes_over_what_earlier_ones_paid_for(tmp_path, completions):
     assert len(later.segments()) == 2
 
 
-def test_what_answers_took_is_counted_once_and_is_not_taken_over(tmp_path, completions):
+def test_usage_is_counted_once_and_not_inherited(tmp_path, completions):
     journal = write(completions, "a", "b")
     again = journal.read_bytes()
     completions.settle_one(journal)
     journal.write_bytes(again)  # as after a crash before it was removed
     completions.settle()
-    write_segment(completions, "a")  # asked twice is paid twice
+    write_segment(completions, "a")  # a repeated request counts twice
     assert completions.spent == Usage(3, 21, 0, 9)
     write(completions, "c", name="killed")
     later = Completions(tmp_path / "later")
@@ -269,7 +269,7 @@ def test_what_answers_took_is_counted_once_and_is_not_taken_over(tmp_path, compl
     assert missing(later, ["a", "b", "c"]) == [] and later.spent == Usage()
 
 
-def test_a_file_system_without_hard_links_gets_copies(tmp_path, completions, monkeypatch):
+def test_files_are_copied_if_hard_links_are_not_supported(tmp_path, completions, monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
@@ -281,7 +281,7 @@ def test_a_file_system_without_hard_links_gets_copies(tmp_path, completions, mon
     assert not (later.folder / path.name).samefile(path)
 
 
-def test_merging_leaves_the_run_that_was_inherited_from_as_it_was(tmp_path, completions):
+def test_merging_does_not_change_the_inherited_run(tmp_path, completions):
     keys = names(module.FAN)
     for key in keys:
         write_segment(completions, key)
@@ -297,7 +297,7 @@ def test_merging_leaves_the_run_that_was_inherited_from_as_it_was(tmp_path, comp
 # ── faults ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_torn_last_line_is_asked_again_and_the_rest_is_kept(completions):
+def test_only_the_incomplete_last_line_is_lost(completions):
     path = write(completions, "a", "b")
     path.write_bytes(path.read_bytes()[:-20])
     assert [row["key"] for row in read_journal(path)] == ["a"]
@@ -306,7 +306,7 @@ def test_a_torn_last_line_is_asked_again_and_the_rest_is_kept(completions):
     assert completions.damage == {}
 
 
-def test_a_journal_with_spoiled_lines_is_put_aside_with_a_warning(completions, caplog):
+def test_a_corrupt_journal_is_moved_away_with_a_warning(completions, caplog):
     path = write(completions, "a", "b")
     path.write_bytes(
         path.read_bytes().replace(b'"key":"a"', b'"key"\0"a"') + b'{"key": "of something else"}\n'
@@ -317,7 +317,7 @@ def test_a_journal_with_spoiled_lines_is_put_aside_with_a_warning(completions, c
     assert (completions.folder / "corrupt" / path.name).exists()
 
 
-def test_a_crash_between_writing_the_segment_and_removing_the_journal_doubles_nothing(completions):
+def test_a_crash_between_writing_a_segment_and_removing_its_journal_duplicates_nothing(completions):
     write(completions, "a", "b")
     journal = completions.journals()[0]
     content = journal.read_bytes()
@@ -342,7 +342,7 @@ def replace_by_another_table(path):
 
 
 @pytest.mark.parametrize("spoil", [truncate, empty, replace_by_another_table])
-def test_a_segment_that_cannot_be_read_counts_as_absent_and_is_put_aside(completions, spoil, caplog):
+def test_an_unreadable_segment_counts_as_missing_and_is_moved_away(completions, spoil, caplog):
     path = write_segment(completions, "a")
     write_segment(completions, "b")
     spoil(path)
@@ -358,10 +358,10 @@ def test_a_segment_that_cannot_be_read_counts_as_absent_and_is_put_aside(complet
     fresh = Completions(completions.folder)
     fresh.settle()
     assert missing(fresh, ["a", "b"]) == []
-    assert fresh.damage == {}, "it is told once"
+    assert fresh.damage == {}, "it is reported once"
 
 
-def test_what_was_put_aside_is_not_inherited(tmp_path, completions):
+def test_corrupt_files_are_not_inherited(tmp_path, completions):
     path = write_segment(completions, "a")
     truncate(path)
     completions.settle()
@@ -370,7 +370,7 @@ def test_what_was_put_aside_is_not_inherited(tmp_path, completions):
     assert list(later.folder.iterdir()) == []
 
 
-def test_a_flipped_byte_anywhere_is_a_warning_and_never_a_wrong_answer(completions, monkeypatch):
+def test_a_flipped_byte_gives_a_warning_and_never_a_wrong_answer(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(segments_module, "GROUP", 4)
     keys = names(12)
@@ -382,15 +382,15 @@ def test_a_flipped_byte_anywhere_is_a_warning_and_never_a_wrong_answer(completio
         for at in range(0, len(whole), 13):
             file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
             store = Completions(completions.folder)
-            found = store.find(keys)
-            assert found.items() <= truth.items(), (file, at)
-            assert len(found) == 12 or store.damage, (file, at)
-            lost.append(12 - len(found))
+            results = store.find(keys)
+            assert results.items() <= truth.items(), (file, at)
+            assert len(results) == 12 or store.damage, (file, at)
+            lost.append(12 - len(results))
         file.write_bytes(whole)
     assert {0, 4} <= set(lost), "where a row group is spoiled, the others are read"
 
 
-def test_a_journal_that_still_has_a_writer_is_left_to_it(completions):
+def test_a_journal_with_a_writer_is_not_settled(completions):
     journal = Journal(completions.folder, "outlived")
     journal.append(completion("a"))
     completions.settle()
@@ -404,17 +404,17 @@ def test_a_journal_that_still_has_a_writer_is_left_to_it(completions):
 
 
 @pytest.mark.parametrize("spoil", [truncate, empty, Path.unlink])
-def test_a_file_of_keys_that_is_damaged_or_lost_is_made_again(completions, spoil, caplog):
+def test_a_damaged_or_lost_key_index_is_rebuilt(completions, spoil, caplog):
     path = write_segment(completions, "a", "b")
     whole = path.with_suffix(".keys").read_bytes()
     spoil(path.with_suffix(".keys"))
     assert missing(completions, ["a", "b", "c"]) == ["c"]
     assert path.with_suffix(".keys").read_bytes() == whole
-    told = f"{path.with_suffix('.keys')} was made again" in caplog.text
-    assert told == (spoil is not Path.unlink)  # a lost one may just not have been brought along
+    warned = f"{path.with_suffix('.keys')} was rebuilt" in caplog.text
+    assert warned == (spoil is not Path.unlink)  # a missing one may simply not have been copied
 
 
-def test_a_damaged_segment_is_replaced_by_what_can_be_read_of_it(completions, monkeypatch):
+def test_a_damaged_segment_is_replaced_by_its_readable_rows(completions, monkeypatch):
     monkeypatch.setattr(segments_module, "GROUP", 4)
     keys = names(8)
     path = write_segment(completions, *keys)
@@ -430,7 +430,7 @@ def test_a_damaged_segment_is_replaced_by_what_can_be_read_of_it(completions, mo
     assert fresh.damage == {}
 
 
-def test_merging_keeps_what_can_be_read_and_puts_the_rest_aside(completions, monkeypatch, caplog):
+def test_merging_keeps_readable_rows_and_moves_damaged_segments_away(completions, monkeypatch, caplog):
     monkeypatch.setattr(segments_module, "GROUP", 4)
     batches = [names(8, str(number)) for number in range(module.FAN)]
     paths = [write_segment(completions, *keys) for keys in batches]
@@ -456,23 +456,23 @@ for number in range(10**9):
 """
 
 
-def test_sigkill_loses_no_answer_that_was_appended(completions):
+def test_sigkill_loses_no_appended_completion(completions):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, completions.folder], stdout=subprocess.PIPE, text=True
     )
-    first = writer.stdout.readline()  # a busy machine takes its time to start Python
+    first = writer.stdout.readline()  # Python may start slowly on a busy machine
     time.sleep(1)
     writer.send_signal(signal.SIGKILL)
-    told = [int(line) for line in (first + writer.communicate()[0]).splitlines() if line]
-    assert told, "the writer never wrote"
+    appended = [int(line) for line in (first + writer.communicate()[0]).splitlines() if line]
+    assert appended, "the writer never wrote"
     rows = [row for path in completions.journals() for row in read_journal(path)]
-    assert len(rows) >= len(told)
+    assert len(rows) >= len(appended)
     assert all(json.dumps(row) for row in rows)
     completions.settle()
     assert completions.segments()[0].rows() == len(rows)
 
 
-def test_what_was_appended_is_flushed_though_nothing_follows_it(completions, monkeypatch):
+def test_the_last_completion_is_flushed_without_further_appends(completions, monkeypatch):
     flushed, flush = threading.Event(), os.fsync
 
     def fsync(handle):
@@ -487,8 +487,7 @@ def test_what_was_appended_is_flushed_though_nothing_follows_it(completions, mon
     journal.close()
 
 
-# The disk is "full" at 20,000 bytes of a file: a limit of the operating system's, which writes what still fits and
-# then refuses.
+# The operating system limits files to 20,000 bytes, which simulates a full disk: it writes what fits and then refuses.
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
@@ -533,19 +532,19 @@ assert len(store.find([content_id(str(n)) for n in range(count)])) == count
 """
 
 
-def test_a_full_disk_is_told_and_loses_nothing_that_was_appended(completions):
+def test_a_full_disk_is_reported_and_loses_no_appended_completion(completions):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, completions.folder], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     append, again, settle = done.stdout.splitlines()
     assert append == again
-    for said in (append, settle):
-        assert str(completions.folder) in said and "File too large. Make room" in said
+    for message in (append, settle):
+        assert str(completions.folder) in message and "File too large. Make room" in message
     assert "segment-" in settle
 
 
-def test_segments_that_there_is_no_room_to_merge_are_left_as_they_are(completions, caplog):
+def test_segments_are_not_merged_on_a_full_disk(completions, caplog):
     keys = names(40)
     for at in range(0, 40, 5):
         write_segment(completions, *keys[at : at + 5])
@@ -561,7 +560,7 @@ def test_segments_that_there_is_no_room_to_merge_are_left_as_they_are(completion
     assert missing(completions, keys) == []
 
 
-def test_a_disk_that_breaks_while_it_is_flushed_is_told_to_the_next_that_appends(completions, monkeypatch):
+def test_a_flush_error_is_raised_by_the_next_append(completions, monkeypatch):
     broken = threading.Event()
 
     def fsync(_):
@@ -577,7 +576,7 @@ def test_a_disk_that_breaks_while_it_is_flushed_is_told_to_the_next_that_appends
         journal.close()
 
 
-# ── what older versions and other hands wrote ─────────────────────────────────────────────────────────────────
+# ── older formats and altered files ─────────────────────────────────────────────────────────────────
 
 
 def line(**changes):
@@ -590,11 +589,15 @@ def line(**changes):
 @pytest.mark.parametrize(
     ("count", "read"), [("10", 10), (1e30, 0), (-5, 0), (None, 0), ([], 0), (4.0, 4), (10**400, 0)]
 )
-def test_a_count_that_an_older_version_took_over_from_a_server_is_read_or_is_none(completions, count, read):
+def test_an_unvalidated_token_count_of_an_older_version_is_parsed_or_zero(completions, count, read):
     (completions.folder / "old.jsonl").write_bytes(line(prompt_tokens=count) + line(key="b"))
     completions.settle()
-    found = completions.find(["a", "b"])
-    assert (found["a"].text, found["a"].prompt_tokens, found["b"].prompt_tokens) == ("an answer", read, 7)
+    results = completions.find(["a", "b"])
+    assert (results["a"].text, results["a"].prompt_tokens, results["b"].prompt_tokens) == (
+        "an answer",
+        read,
+        7,
+    )
     assert completions.damage == {} and completions.spent.prompt_tokens == read + 7
 
 
@@ -626,14 +629,14 @@ def test_any_line_of_a_journal_is_read_or_counted(lines):
         assert bool(table.damage) == bool(unread)
 
 
-def test_a_record_of_what_was_spent_that_cannot_be_read_is_told(completions):
+def test_an_unreadable_usage_record_is_reported(completions):
     write_segment(completions, "a")
     (completions.folder / "spent/torn.json").write_text('{"completions": ')
     assert completions.spent == Usage(1, 7, 0, 3)
-    assert any("torn.json" in said for said in completions.damage.values())
+    assert any("torn.json" in message for message in completions.damage.values())
 
 
-def test_segments_of_before_there_was_reasoning_are_read_and_merged(completions, monkeypatch):
+def test_segments_without_a_reasoning_column_are_read_and_merged(completions, monkeypatch):
     monkeypatch.setattr(module, "FAN", 2)
     with monkeypatch.context() as before:
         before.setattr(segments_module, "SCHEMA", segments_module.EARLIER)
@@ -661,7 +664,7 @@ def keep(completions, *rows):
     return completions.settle_one(journal.path)
 
 
-def test_a_rejection_stands_under_its_circumstances_and_is_asked_again_under_others(tmp_path):
+def test_a_rejection_counts_only_under_its_circumstances(tmp_path):
     here, there = Completions(tmp_path, "here"), Completions(tmp_path, "there")
     keep(here, rejection("a", "here"), completion("b"), rejection("old", ""))
     assert here.look_up(pa.array(["a", "b", "old"]))[1] == {"a": "too long"}
@@ -672,7 +675,7 @@ def test_a_rejection_stands_under_its_circumstances_and_is_asked_again_under_oth
 
 
 @pytest.mark.parametrize("order", [0, 1])
-def test_an_answer_comes_before_a_rejection_wherever_they_stand_and_merged_too(tmp_path, monkeypatch, order):
+def test_an_answer_takes_precedence_over_a_rejection_in_any_order(tmp_path, monkeypatch, order):
     monkeypatch.setattr(module, "FAN", 2)
     completions = Completions(tmp_path, "here")
     rows = [rejection("a", "here"), completion("a")]
@@ -684,7 +687,7 @@ def test_an_answer_comes_before_a_rejection_wherever_they_stand_and_merged_too(t
     assert len(completions.segments()) == 1 and completions.segments()[0].rows() == 2
 
 
-def test_reasoning_comes_back_and_a_line_without_it_is_as_it_was(completions):
+def test_reasoning_survives_the_round_trip_and_lines_without_it_are_unchanged(completions):
     thought = Completion("a", "fine", "stop", "m", "r", reasoning="hm")
     keep(completions, thought)
     assert completions.find(["a"]) == {"a": thought}

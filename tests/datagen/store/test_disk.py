@@ -1,4 +1,4 @@
-"""What a file system refuses is told to the user, wherever it was met."""
+"""File system errors are reported to the user, wherever they occur."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from datagen.store.disk import ADVICE, telling, told
 
 
 @pytest.mark.parametrize("number", ADVICE)
-def test_every_refusal_is_told_with_its_path_and_what_to_do(number):
+def test_every_error_is_reported_with_path_and_advice(number):
     with pytest.raises(UserError) as error, told():
         raise OSError(number, os.strerror(number), "/outputs/[a]::b")
     assert str(error.value).startswith(
@@ -30,7 +30,7 @@ def wrapped(cause):
 
 
 @pytest.mark.parametrize("cause", [True, False])
-def test_a_refusal_that_a_library_wrapped_is_told_too(cause):
+def test_an_error_wrapped_by_a_library_is_reported(cause):
     with pytest.raises(UserError, match=r"No space left on device.*Make room"):
         telling(wrapped, cause)
 
@@ -43,13 +43,13 @@ def test_a_refusal_that_a_library_wrapped_is_told_too(cause):
         ConnectionRefusedError(errno.ECONNREFUSED, "no"),
     ],
 )
-def test_anything_else_stays_what_it_is(error):
+def test_other_errors_are_unchanged(error):
     with pytest.raises(type(error)) as raised, told():
         raise error
     assert raised.value is error
 
 
-def test_what_is_told_already_is_not_told_again():
+def test_a_reported_error_is_not_reported_again():
     with pytest.raises(UserError, match=r"^mine$"), told():
         try:
             raise OSError(errno.ENOSPC, "full")

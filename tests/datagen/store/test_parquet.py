@@ -1,4 +1,4 @@
-"""Tables on disk: what was written is read, or it is said that it was not."""
+"""Tables on disk: reads return what was written or raise an error."""
 
 import json
 
@@ -30,13 +30,13 @@ def part(tmp_path_factory):
 
 
 @pytest.mark.parametrize("names", [None, ["text"], ["turns", "nothing"], []])
-def test_what_was_written_is_read(part, names):
+def test_a_table_survives_the_round_trip(part, names):
     kept = TABLE.column_names if names is None else [name for name in names if name in TABLE.column_names]
     assert read_part(part, names).select(kept).equals(TABLE.select(kept))
 
 
-def test_no_flipped_bit_reads_back_as_other_content(part, tmp_path):
-    """Pages and headers: an error or what was written. The few bytes of the footer are left to the digest."""
+def test_a_flipped_bit_never_reads_as_other_content(part, tmp_path):
+    """Pages and headers are checked here; the digest covers the few bytes of the footer."""
     whole = part.read_bytes()
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     path, other = tmp_path / "part-00000.parquet", []
@@ -58,7 +58,7 @@ def test_no_flipped_bit_reads_back_as_other_content(part, tmp_path):
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_part_that_is_cut_or_overwritten_anywhere_is_an_error_for_the_user_or_what_was_written(part, data):
+def test_a_truncated_or_overwritten_part_is_a_user_error_or_unchanged(part, data):
     whole = part.read_bytes()
     start = data.draw(st.integers(0, len(whole) - 1))
     stop = data.draw(st.integers(start, len(whole)))
@@ -83,8 +83,8 @@ def write_stage(folder):
 
 
 def swap(folder):
-    one, other = folder / "part-00000.parquet", folder / "part-00001.parquet"
-    one.rename(folder / "x"), other.rename(one), (folder / "x").rename(other)
+    first, second = folder / "part-00000.parquet", folder / "part-00001.parquet"
+    first.rename(folder / "x"), second.rename(first), (folder / "x").rename(second)
 
 
 SPOILED = {
@@ -116,19 +116,19 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("how", SPOILED)
-def test_every_difference_of_a_stage_is_told(tmp_path, how):
+def test_every_difference_of_a_stage_is_reported(tmp_path, how):
     files = write_stage(tmp_path)
-    spoil, told = SPOILED[how]
+    spoil, messages = SPOILED[how]
     spoil(tmp_path)
-    assert differences(tmp_path, files, in_turn) == told
+    assert differences(tmp_path, files, in_turn) == messages
 
 
-def test_a_finished_stage_lists_what_it_wrote_whatever_lies_there_now(tmp_path):
+def test_a_finished_stage_lists_the_partitions_in_its_record(tmp_path):
     write_stage(tmp_path)
     (tmp_path / "part-00001.parquet").unlink()
     write_table(TABLE, tmp_path / "part-00007.parquet")
     assert [path.name for path in parts(tmp_path)] == [f"part-0000{number}.parquet" for number in range(3)]
-    with pytest.raises(UserError, match=r"part-00001\.parquet is not what was written"):
+    with pytest.raises(UserError, match=r"part-00001\.parquet is corrupt or missing"):
         [read_part(path) for path in parts(tmp_path)]
     (tmp_path / RECORD).write_text("{")
     with pytest.raises(UserError, match=RECORD):
@@ -138,7 +138,7 @@ def test_a_finished_stage_lists_what_it_wrote_whatever_lies_there_now(tmp_path):
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists))
 )
-def test_a_sealed_record_is_known_after_it_was_stored_and_no_other_one(record):
+def test_only_an_unchanged_record_passes_the_seal_check(record):
     stored = json.loads(json.dumps(sealed(record)))
     assert is_sealed(stored)
     assert not is_sealed(stored | {"more": 1})

@@ -200,7 +200,7 @@ def test_definitions_falsehoods_and_questions_by_rule(words):
         ({"tasks": {"riddles": 3}}, "there is no task 'riddles'"),
         (
             {"sets": [{"path": "x.json", "format": "records", "licence": "none"}]},
-            "mapping: goes with format: records",
+            "mapping: is required with format: records",
         ),
         ({"training": {"batch_size": 7}}, "multiple of together"),
         ({"trainin": {}}, "did you mean training?"),

@@ -26,7 +26,8 @@ def run(tmp_path):
     folder = tmp_path / "run"
     recipe = {"name": "atlas", "seed": 0, "stages": {"score": None, "curate": None}}
     stage = folder / "stages" / "score"
-    write_json({"recipe": recipe, "stages": ["score"]}, folder / "manifest.json")
+    manifest = {"recipe": recipe, "stages": ["score"], "state": "finished", "fingerprint": "f"}
+    write_json(manifest, folder / "manifest.json")
     rows = [example(question=f"{number}?", answer=EVIL, context="c") for number in range(30)]
     rows += [example("refusal", question=f"{number}?", answer="no") for number in range(10)]
     for part in (0, 1):
