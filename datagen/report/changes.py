@@ -53,12 +53,14 @@ def headline(said: Mapping[str, Any]) -> str:
     documents = said["documents"]
     products: Mapping[str, Mapping[str, int]] = said["products"]
     rows = {name: sum(counts[name] for counts in products.values()) for name in COUNTS}
-    return (
+    text = (
         f"since {said['old']}: documents {documents['added']:,} added, {documents['edited']:,} edited, "
         f"{documents['removed']:,} removed, {documents['unchanged']:,} unchanged; "
         f"rows {rows['kept']:,} kept, {rows['changed']:,} changed, {rows['added']:,} added, "
         f"{rows['retired']:,} retired"
     )
+    near = said.get("near_duplicates")
+    return f"{text}; {near:,} of the new ones nearly repeat an old one" if near else text
 
 
 def show(found: Comparison, out: rich.console.Console) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.report.near import near_duplicates
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
@@ -23,6 +24,7 @@ COLUMNS = ("id", "kind", "task", "question", "split", "answer", "text", "lineage
 PLACE = ("kind", "task", "source", "start", "question")  # what a changed row has in common with the old one
 ADDED, EDITED, REMOVED, UNCHANGED = "added", "edited", "removed", "unchanged"
 QUANTILES = (0.5, 0.9)
+MOST_COMPARED = 200_000  # rows among which near duplicates are looked for: some 20 seconds
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class Comparison:
         added, edited, removed, unchanged -> documents.
     products
         Product -> kept, added, retired, changed, old and new -> rows.
+    near_duplicates
+        Added or changed rows that nearly repeat a row which the new run no longer has; None where too many
+        rows differ to look for them.
     changes
         Every row that is not kept.
     yields, scores, lengths, mixture, tasks
@@ -74,6 +79,7 @@ class Comparison:
     new: str
     documents: dict[str, int]
     products: dict[str, dict[str, int]]
+    near_duplicates: int | None = None
     changes: list[Change] = field(default_factory=list)
     yields: dict[str, list[float | None]] = field(default_factory=dict)
     scores: dict[str, list[float | None]] = field(default_factory=dict)
@@ -136,8 +142,12 @@ def compare(old: Run, new: Run) -> Comparison:
         new.folder.name,
         dict.fromkeys((ADDED, EDITED, REMOVED, UNCHANGED), 0) | dict(Counter(documents.values())),
         _products(before, after, changes),
-        changes,
+        changes=changes,
     )
+    gone = [change.was for change in changes if change.was]
+    come = [change.id for change in changes if change.id]
+    if len(gone) + len(come) <= MOST_COMPARED:
+        found.near_duplicates = len(near_duplicates(old, gone, new, come))
     for name, of in (("scores", _scores), ("lengths", _lengths), ("mixture", _mixture), ("tasks", _tasks)):
         setattr(found, name, _both(of(before), of(after)))
     found.yields = _both(_yields(old), _yields(new))

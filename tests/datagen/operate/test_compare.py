@@ -61,6 +61,21 @@ def test_every_row_that_is_not_in_both_is_listed_with_the_reason(found, tmp_path
     assert all(bool(one["was"]) == (one["change"] != "added") for one in listed)
 
 
+def test_new_rows_that_nearly_repeat_an_old_one_are_counted(tmp_path):
+    long = "the archive of the river guild keeps every account of barges that passed the bridge since then"
+    old = [
+        row("d", f"What does {long} say?", long),
+        row("d", "Who keeps bees?", "Nobody in the whole valley does."),
+    ]
+    new = [
+        row("d", f"What does {long} say?", f"{long} and"),
+        row("d", "Who keeps cats?", "All people of the town do."),
+    ]
+    before, after = write_run(tmp_path / "a", {"d": "t"}, old), write_run(tmp_path / "b", {"d": "t"}, new, 2)
+    found = compare(before, after)
+    assert found.near_duplicates == 1 and "1 of the new ones nearly repeat" in headline(summary(found))
+
+
 def test_scores_yields_and_mixture_stand_beside_each_other(found):
     assert found.scores == {"score": [0.5, 1.0]}
     assert found.yields["last"] == [5 / 4, 1.0]
