@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from datagen.cluster import hardware
+from datagen.cluster.local import open_cluster
+from datagen.cluster.workers import Crew
 from datagen.engines.identity import identify
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
@@ -193,7 +195,7 @@ def _room(recipe: Recipe, home: Path, runs: Sequence[Run], size: int) -> Iterato
         "make room, or name another folder with --outputs",
     )
     if recipe.cluster.address:
-        yield Finding("workers", f"those of the cluster at {recipe.cluster.address}")
+        yield _attempt("cluster", lambda: _cluster(recipe, home))
         return
     workers = recipe.cluster.workers or hardware.cores()
     engines = any(
@@ -211,6 +213,16 @@ def _room(recipe: Recipe, home: Path, runs: Sequence[Run], size: int) -> Iterato
         memory.available > estimate,
         "lower cluster.partition_mb or cluster.workers",
     )
+
+
+def _cluster(recipe: Recipe, home: Path) -> str:
+    """Join the cluster, say who is there and where Dask's dashboard is, and leave."""
+    with open_cluster(recipe.cluster, home, bool(_asked(recipe))) as client:
+        crew = Crew(client)
+        return (
+            f"{len(crew.everybody)} workers at {recipe.cluster.address}, {len(crew.engines)} with an engine; "
+            f"dashboard: {client.dashboard_link}"
+        )
 
 
 def _bytes(folder: Path) -> int:
