@@ -3,17 +3,19 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from datagen.errors import BudgetSpent, UserError
+from datagen.operate.commands import app as operate
+from datagen.operate.commands import emit
+from datagen.recipe.overrides import overrides_of
 from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import told
-from datagen.yaml_loader import Loader
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -22,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(operate)
 
 
 @app.command()
@@ -39,24 +42,42 @@ def run(
     retry_errors: Annotated[
         bool, typer.Option(help="Begin a new run and ask every request again that was rejected")
     ] = False,
+    rebuild: Annotated[
+        bool, typer.Option(help="Make every stage, even where an earlier run has made the same")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option(help="Look at models, test sets and labels before the first stage is made")
+    ] = True,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write figures for Prometheus to this file while the run is on")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON at the end; all else goes to stderr")
+    ] = False,
 ) -> None:
     """
     Run a recipe to its end.
 
-    An unfinished run of the same recipe goes on where it stopped. What a model answered in any earlier
-    run of the recipe is used again and not asked again. Exit status: 0 at the end of the line, 2 for what the
-    user can mend, 3 when the recipe's budget is spent.
+    An unfinished run of the same recipe is continued. Answers of earlier runs are used again, and stages that
+    would come out the same are taken over. Exit status: 0 when the release is made, 2 for what the user can
+    fix, 3 when the recipe's budget is spent.
     """
+    from datagen.operate.check import before_work
+    from datagen.operate.metrics import watching
+    from datagen.operate.outcome import outcome_of
     from datagen.recipe.model import load_recipe
     from datagen.report.console import Console
     from datagen.run.runner import run as run_recipe
 
-    loaded = load_recipe(recipe, _overrides(set_ or []))
+    loaded = load_recipe(recipe, overrides_of(set_ or []))
     folder = (outputs or loaded.output_folder).resolve()
-    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}")
-    with Console() as console:
-        finished = run_recipe(loaded, folder, console, fresh, retry_errors)
+    typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}", err=json_)
+    look = partial(before_work, loaded) if check else lambda run: None
+    with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+        finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
     console.summarize(finished)
+    if json_:
+        emit(outcome_of(finished))
 
 
 @app.command()
@@ -109,26 +130,41 @@ def probe(
     ] = "bundled",
     after: Annotated[str | None, typer.Option(help="The same model after training")] = None,
     outputs: Annotated[Path, typer.Option(help="Answers are kept in OUTPUTS/held-out/")] = Path("outputs"),
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Measure on held-out questions how honest a model is about what it knows, before and after training."""
     from datagen.evaluate.honesty import probe as score
     from datagen.report.console import show_measures
 
-    show_measures(score(sets, model, after, outputs / "held-out"))
+    measures = score(sets, model, after, outputs / "held-out")
+    if json_:
+        emit(measures)
+    else:
+        show_measures(measures)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
     """Say what this machine can run, and what is missing for the rest."""
-    from datagen.report.doctor import diagnose
+    from datagen.report.doctor import diagnose, examine
+    from datagen.report.findings import as_json, in_order
 
-    if not diagnose():
+    if json_:
+        findings = list(examine())
+        emit(as_json(findings))
+        able = in_order(findings)
+    else:
+        able = diagnose()
+    if not able:
         raise typer.Exit(1)
 
 
 @app.command()
 def stages(
     svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in ones: docs/pipeline.svg")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """List the stages that recipes may name, those of other packages included."""
     from datagen.recipe.registry import find_stage, installed_stages
@@ -138,8 +174,12 @@ def stages(
 
         typer.echo(draw_pipeline(), nl=False)
         return
-    for name in installed_stages():
-        stage = find_stage(name)
+    known = {name: find_stage(name) for name in installed_stages()}
+    if json_:
+        fields = ("takes", "gives", "summary")
+        emit({name: {field: getattr(stage, field) for field in fields} for name, stage in known.items()})
+        return
+    for name, stage in known.items():
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
 
 
@@ -156,23 +196,6 @@ def schema(
         from datagen.recipe.model import json_schema
 
         typer.echo(json.dumps(json_schema(), indent=2))
-
-
-def _overrides(pairs: list[str]) -> dict[str, Any]:
-    overrides = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"--set {pair}: write it as KEY=VALUE")
-        try:
-            overrides[key] = yaml.load(value, Loader)
-            json.dumps(overrides[key], default=str)  # refuses what holds itself
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            why = getattr(error, "problem", None) or "it cannot be read"
-            raise UserError(
-                f"--set {pair}: the value is not YAML: {why}. Put a text in quotes, inside the shell's own"
-            ) from None
-    return overrides
 
 
 def main() -> None:

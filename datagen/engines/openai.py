@@ -156,11 +156,11 @@ class OpenAIEngine:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
-                await self._check()
+                await self.check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True
-        verdict = await self._check()
+        verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
             return True
         proven = self._pace.answered_at > -math.inf
@@ -174,14 +174,14 @@ class OpenAIEngine:
         self._rejections += 1
         if self._pace.answered_at > -math.inf or self._rejections != ALL_REJECTED:
             return
-        if isinstance(verdict := await self._check(), Rejected):
+        if isinstance(verdict := await self.check(), Rejected):
             raise Unreachable(
                 f"{self._name} rejected all of the first {self._rejections} requests; the last error: "
                 f"{failure}. It also rejects a minimal request: {verdict}. Change the request fields with "
                 f"the model's options in the recipe; null removes a field. {AGAIN}"
             )
 
-    async def _check(self) -> Failure | None:
+    async def check(self) -> Failure | None:
         """Send the check. Returns the failure, or None if it succeeds."""
         called = time.monotonic()
         async with self._checking:

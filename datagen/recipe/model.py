@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from datagen.errors import UserError
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
+from datagen.recipe.gates import read_gate
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
 from datagen.recipe.wiring import unconnected
@@ -39,6 +40,11 @@ class Recipe(Section):
         default_factory=dict,
         description="Rows that a product of the hand-off must have, or the run does not become latest",
     )
+    gates: list[str] = Field(
+        default_factory=list,
+        description="Conditions on the comparison with the latest release, such as kept<0.8, under which the "
+        "run does not become latest; docs/operating.md lists the figures",
+    )
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
     lists: tuple[str, ...] = Field(
@@ -53,6 +59,13 @@ class Recipe(Section):
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
     )
+
+    @field_validator("gates")
+    @classmethod
+    def _readable_gates(cls, gates: list[str]) -> list[str]:
+        for text in gates:
+            read_gate(text)
+        return gates
 
     @model_validator(mode="before")
     @classmethod

@@ -3,46 +3,27 @@
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
-
-import rich.console
-from rich.table import Table
 
 import datagen
 from datagen.cluster import hardware
 from datagen.engines import bundled
 from datagen.engines.vllm import environment
+from datagen.report.findings import Finding, in_order, show
 
 GIB = 2**30
 BUNDLED_NEEDS = 4 * GIB  # vLLM with the bundled model, its cache and the workers beside it
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the diagnosis. `ok` is None for what is merely said."""
-
-    what: str
-    found: str
-    ok: bool | None = None
-    fix: str = ""
-
-
 def diagnose() -> bool:
     """Print the diagnosis; return whether the bundled model can be run here."""
     findings = list(examine())
-    table = Table(title=f"datagen {datagen.__version__}", title_justify="left", show_header=False)
-    for finding in findings:
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[finding.ok]
-        fix = f"\n[yellow]{finding.fix}[/]" if finding.fix and finding.ok is False else ""
-        table.add_row(mark, finding.what, finding.found + fix)
-    out = rich.console.Console(highlight=False)
-    out.print(table)
-    able = all(finding.ok is not False for finding in findings)
-    out.print(
+    show(f"datagen {datagen.__version__}", findings)
+    able = in_order(findings)
+    print(
         "This machine runs any recipe, the bundled model included."
         if able
-        else "Stages without a model run here. For a recipe with one, mend the lines marked ✗, "
+        else "Stages without a model run here. For a recipe with one, fix the lines marked ✗, "
         "or name a server with engine: openai."
     )
     return able
@@ -57,7 +38,7 @@ def examine() -> Iterator[Finding]:
         "memory",
         f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}",
         memory.available > BUNDLED_NEEDS,
-        f"the bundled model wants {BUNDLED_NEEDS // GIB} GiB free",
+        f"the bundled model needs {BUNDLED_NEEDS // GIB} GiB free",
     )
     gpus = hardware.gpus()
     yield Finding("GPU", ", ".join(gpus) or "none: vLLM runs on the CPU")
@@ -85,8 +66,8 @@ def _bundled() -> Finding:
     if folder.is_dir():
         return Finding("bundled model", f"prepared in {folder}", True)
     if bundled.installed():
-        return Finding("bundled model", "installed; it is prepared when it is first used", True)
-    return Finding("bundled model", "not installed", False, "install the lock: make .venv/ready")
+        return Finding("bundled model", "installed; prepared on first use", True)
+    return Finding("bundled model", "not installed", False, "install the locked packages: make .venv/ready")
 
 
 def _version(package: str) -> str | None:

@@ -72,7 +72,7 @@ class Completions:
         for segment in earlier.segments():
             for source in (segment.keys_path, segment.path):
                 if source.exists():
-                    _link(source, self.folder / source.name)
+                    link(source, self.folder / source.name)
         for journal in earlier.journals():
             _, _, unread = self._write(journal)
             if unread:
@@ -267,7 +267,7 @@ class Completions:
                 continue
             files = [path for path in (segment.path, segment.keys_path) if path.exists()]
             for path in reversed(files):
-                _link(path, self.folder / REPLACED / path.name)
+                link(path, self.folder / REPLACED / path.name)
             for path in files:
                 path.unlink()
 
@@ -339,8 +339,9 @@ def _crowd(segments: Sequence[Segment]) -> list[Segment]:
     return []
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
+def link(source: Path, target: Path) -> None:
+    """Give a file that is never changed a second name, or a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)
     except FileExistsError:

@@ -27,6 +27,7 @@ from datagen.request import Reject
 from datagen.schema import DOCUMENTS
 from datagen.stage import Context, Outcome, SourceStage
 from datagen.stages.shared.language.detect import detect_language
+from datagen.stages.sources.ingest.content import digest_of
 from datagen.stages.sources.ingest.convert import SCHEMA, Row, dropped, rows
 from datagen.stages.sources.ingest.find import find
 from datagen.stages.sources.ingest.formats import KNOWN, ending_of
@@ -91,6 +92,12 @@ def plan(options: Options, context: Context) -> list[Task]:
         files, reasons = zip(*found.left_out, strict=True)
         tasks.append(Task(files, reasons))
     return tasks
+
+
+def digest(options: Options, context: Context) -> str:
+    """Hash the names and contents of all that would be read, and why the rest would not."""
+    found = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
+    return digest_of(found, context.corpus)
 
 
 def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
@@ -232,4 +239,4 @@ class _Account:
         return self._figures
 
 
-stage = SourceStage("ingest", "read the corpus", plan, read, options=Options, check=check)
+stage = SourceStage("ingest", "read the corpus", plan, read, options=Options, check=check, digest=digest)
