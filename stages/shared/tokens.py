@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from datagen.engines import bundled
 from datagen.errors import UserError
 from datagen.stage import Outcome
 
@@ -64,7 +65,7 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
     Parameters
     ----------
     tokenizer
-        A checkpoint's folder or a ``tokenizer.json``, from `folder` on; "": characters are counted.
+        As in `load_tokenizer`; "": characters are counted.
     folder
         Where relative paths start.
 
@@ -75,11 +76,7 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
     """
     if not tokenizer:
         return Ruler("characters", lambda texts: list(map(len, texts)), lambda text: len(text) // 2)
-    path = folder / Path(tokenizer).expanduser()
-    path = path / "tokenizer.json" if path.is_dir() else path
-    if not path.is_file():
-        raise UserError(f"tokenizer: there is no {path}; name a checkpoint's folder or a tokenizer.json")
-    tokens = _load(path, path.stat().st_mtime_ns)
+    tokens = load_tokenizer(tokenizer, folder)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
@@ -94,6 +91,29 @@ def ruler(tokenizer: str, folder: Path) -> Ruler:
         return int(offsets[len(offsets) // 2][0]) if offsets else 0
 
     return Ruler("tokens", lengths, middle)
+
+
+def load_tokenizer(tokenizer: str, folder: Path) -> Any:
+    """
+    Load a ``tokenizers.Tokenizer``.
+
+    Parameters
+    ----------
+    tokenizer
+        ``bundled``, a checkpoint's folder or a ``tokenizer.json``.
+    folder
+        Where relative paths start.
+
+    Raises
+    ------
+    UserError
+        When the file is not there, is no tokenizer, or the library that reads it is not installed.
+    """
+    own = bundled.prepare(tokenizer) if tokenizer in bundled.NAMES else folder / Path(tokenizer).expanduser()
+    path = own / "tokenizer.json" if own.is_dir() else own
+    if not path.is_file():
+        raise UserError(f"tokenizer: there is no {path}; name a checkpoint's folder or a tokenizer.json")
+    return _load(path, path.stat().st_mtime_ns)
 
 
 @cache
