@@ -201,7 +201,8 @@ def _sequences(words: Lists, wanted: Hashes) -> Hashes:
     keys = _numbered(owners, words.values)
     at = np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)
     kept = wanted[at] == keys
-    return digest(words.values[kept], np.bincount(owners[kept], minlength=len(words.lengths)))
+    result: Hashes = digest(words.values[kept], np.bincount(owners[kept], minlength=len(words.lengths)))
+    return result
 
 
 def _each_has_own(some: Hashes, said: Hashes, one: Numbers, other: Numbers, count: int) -> Mask:

@@ -7,9 +7,9 @@ digits. A flag (`-c`), a sign before a number and a unit that its case changes (
 are written.
 
 Which words tell is data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``. They hold
-for each text, whatever its language. A listed word of up to three Latin letters counts only in natural
-language. A short text in a language with stop words is strict: each word tells but the few that change
-nothing.
+for each text, whatever its language. A listed word of up to three Latin letters counts only in short texts,
+behind a number, and in natural language. A short text in a language with stop words is strict: every word
+tells but the few that change nothing.
 
 Names are compared by pairs (`datagen.stages.shared.similarity.alike`).
 """
@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from datagen.prompt import load
 from datagen.stages.shared.language.columns import Words
 from datagen.stages.shared.language.rules import built_in_languages
+from datagen.stages.shared.language.words import compatible
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
 STRICT_BELOW = 30  # words of the shorter of two texts
@@ -59,6 +60,7 @@ class Lists(BaseModel):
 
     negations: dict[str, list[str]]
     qualifiers: dict[str, list[str]]
+    parts_of_names: dict[str, list[str]]
     numerals: dict[str, list[str]]
     units: list[str]
     common: dict[str, list[str]]
@@ -101,10 +103,11 @@ def telling_words() -> frozenset[str]:
     """Join the words that tell, in all languages."""
     given, languages = lists(), built_in_languages()
     return frozenset(
-        word
+        _folded(word)
         for some in (
             *given.negations.values(),
             *given.qualifiers.values(),
+            *given.parts_of_names.values(),
             *given.numerals.values(),
             given.units,
             *(language.negations | language.numerals for language in languages),
@@ -119,9 +122,9 @@ def telling_words() -> frozenset[str]:
 def lexicon() -> Lexicon:
     """Hash the lists."""
     given, languages = lists(), built_in_languages()
-    digits = {word: number for number, some in given.numerals.items() for word in some}
+    digits = {_folded(word): number for number, some in given.numerals.items() for word in some}
     for language in languages:
-        digits |= {word: sign for word, sign in language.written_out.items() if sign.isdigit()}
+        digits |= {_folded(word): sign for word, sign in language.written_out.items() if sign.isdigit()}
     words = sorted(telling_words())
     hashes, same_as = _hash(words), _hash([digits.get(word, word) for word in words])
     short = np.array([SHORT.fullmatch(word) is not None for word in words])
@@ -138,7 +141,13 @@ def lexicon() -> Lexicon:
 
 
 def _hash(words: list[str]) -> Hashes:
-    return Words(pa.array(words, pa.string()), np.ones(len(words), np.int64)).hashes
+    folded = pa.array(map(_folded, words), pa.string())
+    return Words(folded, np.ones(len(words), np.int64)).hashes
+
+
+def _folded(word: str) -> str:
+    """Fold a word as the words of a column are."""
+    return compatible(word).casefold()
 
 
 def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
@@ -163,11 +172,13 @@ def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     at = pc.index_in(pa.array(hashes), value_set=pa.array(known.telling)).fill_null(-1).to_numpy()
     listed = at >= 0
     values[listed] = known.same_as[at[listed]]
-    natural = _shares(hashes, known.common, cut.lengths) >= NATURAL
-    listed[listed] = natural[owners[listed]] | ~known.short[at[listed]]
-    numeric, sign, symbol = _kinds(cut.words)
-    loose = _digest(values, listed | numeric | sign, cut.lengths, written)
     small = cut.lengths < STRICT_BELOW * MARGIN
+    natural = small | (_shares(hashes, known.common, cut.lengths) >= NATURAL)
+    numeric, sign, symbol = _kinds(cut.words)
+    measures = np.zeros(len(hashes), bool)  # the words behind a number
+    measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
+    listed[listed] = natural[owners[listed]] | measures[listed] | ~known.short[at[listed]]
+    loose = _digest(values, listed | numeric | sign, cut.lengths, written)
     spoken = small & (_shares(hashes, known.stop, cut.lengths) >= 2 * NATURAL)
     added = ~_among(hashes, known.plain)
     tells = np.where(spoken[owners], added, listed | numeric | sign | symbol)
@@ -226,5 +237,6 @@ def as_written(texts: pa.Array) -> Hashes:
     result = np.zeros(len(texts), np.uint64)
     if has.any():
         said = texts.filter(pa.array(has)).to_pylist()
-        result[has] = _hash([" ".join(map("".join, WRITTEN.findall(text))) for text in said])
+        written = pa.array([" ".join(map("".join, WRITTEN.findall(text))) for text in said], pa.string())
+        result[has] = Words(written, np.ones(len(written), np.int64)).hashes
     return result

@@ -288,10 +288,11 @@ class Sketches:
 
     def texts(self, field: str, rows: Numbers) -> Texts:
         """Read a field of some rows, in ascending order, as hashes of its words."""
-        return Texts(
-            *(self._lists(f"{part} {field}", rows) for part in ("words", "names", "openers")),
-            *(self.take(f"{part} {field}", rows) for part in ("telling", "strict")),
+        words, names, openers = (
+            self._lists(f"{part} {field}", rows) for part in ("words", "names", "openers")
         )
+        telling, strict = (self.take(f"{part} {field}", rows) for part in ("telling", "strict"))
+        return Texts(words, names, openers, telling, strict)
 
     def words(self, field: str, rows: Numbers) -> Lists:
         """Read the words of a field of some rows, in ascending order."""
