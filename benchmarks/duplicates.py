@@ -4,8 +4,8 @@ What `dedup` removes wrongly and what it misses: planted pairs by kind, and reca
 ``python -m benchmarks.duplicates xquad.en.json.gz``
 
 * Planted pairs (``tests/data/other_meaning.yaml``): 50 kinds in 5 languages, each as a short text, in about
-  60 words and in about 120. *False*: pairs of different meaning of which one is removed. *Missed*: of the same
-  texts and copies of them with marks of Markdown, in the longest with one word of the filler replaced, the
+  60 words and in about 120. *False*: pairs of different meaning of which one is removed. *Missed*: of the
+  same texts and copies with marks of Markdown, in the longest with one word of the filler replaced, the
   pairs that both stay.
 * Recall by length: texts of 20 to 2,000 words from the given question-answer set (or a text file), each with
   one copy that is edited in one way (`EDITS`). Printed: the share of the pairs of which one is removed.
