@@ -27,7 +27,7 @@ class Options(datagen.stage.Options):
         "bundled",
         description="Whose vectors: bundled, or a checkpoint's folder; '': words and letters, no synonyms",
     )
-    common: int = Field(10, ge=1, description="Documents that a run may stand in before it is boilerplate")
+    common: int = Field(10, ge=1, description="Documents from which a shared run may be a set phrase")
 
     @field_validator("against", mode="before")
     @classmethod
