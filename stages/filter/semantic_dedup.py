@@ -49,7 +49,9 @@ class Options(datagen.stage.Options):
         encoder.NAME,
         description="encoder, bundled, or the folder of a checkpoint; '': words and letters, no synonyms",
     )
-    similarity: float = Field(0.95, gt=0, le=1, description="Cosine from which rows say the same")
+    similarity: float = Field(
+        0.85, gt=0, le=1, description="Cosine from which rows say the same; for bundled, 0.95"
+    )
     cluster: int = Field(2000, ge=2, description="Rows of a cluster, about: all are compared with all")
 
 

@@ -60,7 +60,7 @@ class Options(datagen.stage.Options):
     )
     embedding: str = Field(
         "",
-        description="Model of the vectors: encoder, bundled or a checkpoint's folder; left out: shared words",
+        description="Model of the vectors: encoder, bundled or a folder; left out: none, shared words",
     )
 
 

@@ -99,6 +99,22 @@ def lists() -> Lists:
 
 
 @cache
+def listed_negations() -> frozenset[str]:
+    """Join the negations of all languages."""
+    return frozenset(_folded(word) for words in lists().negations.values() for word in words)
+
+
+@cache
+def numerals() -> dict[str, str]:
+    """Map numbers written as words to digits, in all languages."""
+    given = lists().numerals
+    digits = {_folded(word): number for number, words in given.items() for word in words}
+    for language in built_in_languages():
+        digits |= {_folded(word): sign for word, sign in language.written_out.items() if sign.isdigit()}
+    return digits
+
+
+@cache
 def telling_words() -> frozenset[str]:
     """Join the words that tell, in all languages."""
     given, languages = lists(), built_in_languages()
@@ -122,9 +138,7 @@ def telling_words() -> frozenset[str]:
 def lexicon() -> Lexicon:
     """Hash the lists."""
     given, languages = lists(), built_in_languages()
-    digits = {_folded(word): number for number, some in given.numerals.items() for word in some}
-    for language in languages:
-        digits |= {_folded(word): sign for word, sign in language.written_out.items() if sign.isdigit()}
+    digits = numerals()
     words = sorted(telling_words())
     hashes, same_as = _hash(words), _hash([digits.get(word, word) for word in words])
     short = np.array([SHORT.fullmatch(word) is not None for word in words])

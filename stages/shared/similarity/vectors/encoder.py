@@ -88,7 +88,5 @@ def read(folder: Path, most: int) -> Encoder | None:
         POOLINGS.get(name, name) for name, on in given.items() if name.startswith("pooling_mode") and on
     ]
     if len(chosen) != 1 or chosen[0] not in POOLINGS.values():
-        raise UserError(
-            f"model: {folder} pools by {', '.join(chosen) or 'nothing'}; mean or cls is supported"
-        )
+        raise UserError(f"model: {folder} pools by {', '.join(chosen) or 'nothing'}, not by mean or cls")
     return Encoder(chosen[0], min(limit or most, most))

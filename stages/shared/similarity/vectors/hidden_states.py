@@ -45,7 +45,7 @@ def middle(sums: Sequence[Means]) -> npt.NDArray[np.float32]:
 
 
 def middle_of_encoder(folder: str) -> npt.NDArray[np.float32] | None:
-    """Give the mean that is taken off an encoder's vectors, none; None for a checkpoint that is no encoder."""
+    """Give what is taken off an encoder's vectors: zeros; None for a checkpoint that is no encoder."""
     if encoder.read(Path(folder), TOKENS) is None:
         return None
     width = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["hidden_size"]
