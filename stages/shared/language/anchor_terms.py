@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.rules import all_negations
+from datagen.stages.shared.similarity.meaning import listed_negations, numerals
 
 # A name is written with a capital where no sentence opens; scripts without case have none.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")
@@ -21,15 +22,20 @@ def subjects(texts: pa.Array | pa.ChunkedArray) -> list[frozenset[str]]:
     """
     List for each text of a column, in lower case, the words that a paraphrase of it must have.
 
-    A word is a negation that is one in any language with a file: what is compared may be an item of another
-    set, whose language nobody has named.
+    Negations and numerals are those of all languages: what is compared may be an item of another set, whose
+    language is not known. A numeral is listed as its digits, except for one, which is a pronoun, too.
     """
-    cut, negations = words(texts), all_negations()
+    cut, negations = words(texts), all_negations() | listed_negations()
+    digits = {word: number for word, number in numerals().items() if number != "1"}
     ends = cut.lengths.cumsum().tolist()
     said = cut.words.to_pylist()
     starts = [0, *ends[:-1]]
     return [
-        frozenset(word for word in said[start:end] if word in negations or TELLING.fullmatch(word))
+        frozenset(
+            digits.get(word, word)
+            for word in said[start:end]
+            if word in negations or word in digits or TELLING.fullmatch(word)
+        )
         | frozenset(name.casefold() for name in NAME.findall(text or "") if name[0].isupper())
         for start, end, text in zip(starts, ends, texts.to_pylist(), strict=True)
     ]
