@@ -71,6 +71,7 @@ EXAMPLES = pa.schema(
         ("question", pa.string()),  # what is asked, without the context
         ("context", pa.string()),  # the passage that the answer must come from; null when closed-book
         ("answer", pa.string()),  # what the model is trained to say; for a preference, the chosen answer
+        ("reasoning", pa.string()),  # how the answer follows, before it; null where none was written
         ("rejected", pa.string()),  # preferences only
         ("evidence", pa.string()),  # the words of the passage that support the answer, verbatim
         ("text", pa.string()),  # reading texts only: the whole training text

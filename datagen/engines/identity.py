@@ -72,7 +72,7 @@ def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
     When any of it changes, a rejected request is asked again.
     """
     settings = spec.model_dump(
-        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env"}
+        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env", "profile"}
     )
     engine = datagen.__version__
     if isinstance(spec, VllmModel):

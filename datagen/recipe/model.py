@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from datagen.errors import UserError
+from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
@@ -121,6 +122,9 @@ class Recipe(Section):
             if role not in self.models.roles:
                 raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
             stage = replace(stage, role=role)
+        if isinstance(stage, ModelStage) and stage.role in self.models.roles:
+            model = self.models.role(stage.role)
+            given = dict(profiles.defaults(stage.name, model, self.prompt_folder)) | given
         return stage, stage.options.model_validate(given)
 
 
@@ -173,7 +177,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
-    mistakes: list[Mistake] = []
+    if mistakes := _unknown_profiles(recipe):
+        return mistakes
     for name in recipe.stages:
         try:
             recipe.step(name)
@@ -184,6 +189,19 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
     return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
+
+
+def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
+    """Refuse a profile that does not exist, at the role that names it."""
+    mistakes: list[Mistake] = []
+    for role in recipe.models.roles:
+        try:
+            profiles.read_profile(
+                profiles.choose(recipe.models.role(role), recipe.prompt_folder).name, recipe.prompt_folder
+            )
+        except UserError as error:
+            mistakes.append((("models", role, "profile"), str(error)))
+    return mistakes
 
 
 def _unasked_roles(recipe: Recipe) -> list[Mistake]:
