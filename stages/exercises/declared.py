@@ -19,6 +19,7 @@ import json
 import re
 import types
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -73,7 +74,7 @@ class Declaration(BaseModel):
         description="What the model is asked after the passage; or a prompt file; or system and user",
     )
     output: dict[str, str] = Field(
-        description="Fields of the answer, name: kind. Kinds: question, sentence, phrase, text (up to a page), "
+        description="Fields of the answer, name: kind. Kinds: question, sentence, phrase, text (to a page), "
         "quote (a sentence of the passage; its field is named evidence), one of A, B, list of 2-5 sentences, "
         "numbered list of texts. A field named reasoning goes into the row's column of that name"
     )
@@ -190,6 +191,8 @@ def _declared(name: str, text: str) -> StructuredTask:
             "evidence": evidence,
         }
         if reasoning := values.get("reasoning"):
+            for one in ("language", "grounded"):
+                check_named(one, replace(said, answer=reasoning))
             pair["reasoning"] = reasoning
         return pair
 
@@ -232,7 +235,7 @@ def _prompt(name: str, declaration: Declaration) -> Prompt | str:
     if isinstance(declaration.prompt, str):
         fields = {"system": SYSTEM, "user": USER % (declaration.prompt.strip(), _skeleton(declaration))}
     else:
-        fields = {"system": SYSTEM} | {role: text for role, text in declaration.prompt.items()}
+        fields = {"system": SYSTEM, **dict(declaration.prompt.items())}
     return Prompt(f"tasks.{name}", content_id(json.dumps(fields, sort_keys=True))[:16], fields)
 
 

@@ -46,6 +46,11 @@ def _particular(said: Written) -> None:
 
 def _about(said: Written, least: float = 0.5) -> None:
     checks.about(said.answer, said.passage, least)
+    checks.grounded(said.answer, said.passage)
+
+
+def _grounded(said: Written) -> None:
+    checks.grounded(said.answer, said.passage)
 
 
 def _numbers(said: Written) -> None:
@@ -96,6 +101,7 @@ CHECKS: dict[str, Check] = {
     "withholds": _withholds,  # the question does not hold its answer, nor the answer only the question
     "of_a_kind": _of_a_kind,  # the answer is of the kind that is asked for
     "about": _about,  # share of the answer's content words that are the passage's
+    "grounded": _grounded,  # no sentence of the answer without a word of the passage; about checks it too
     "numbers": _numbers,  # no number that the passage does not have
     "original": _original,  # largest share of the answer that is copied
     "copied": _copied,  # the answer stands in the passage, word for word

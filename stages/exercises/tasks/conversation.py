@@ -18,7 +18,7 @@ from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, Te
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 
-CHECKS = ("language", "withholds", "about 0.4", "numbers", "finished", "words 3-400")  # of each turn
+CHECKS = ("language", "words 3-400", "finished", "withholds", "numbers", "about 0.4")  # of each turn
 
 QUESTION, ANSWER = Line(300, QUESTION_MARKS), Text(4000)
 
