@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from datagen.commands import preview, prompts
 from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
@@ -117,12 +118,21 @@ def probe(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe: also say which profile its models have")
+    ] = None,
+) -> None:
     """Say what this machine can run, and what is missing for the rest."""
+    from datagen.recipe.model import load_recipe
     from datagen.report.doctor import diagnose
 
-    if not diagnose():
+    if not diagnose(load_recipe(recipe) if recipe else None):
         raise typer.Exit(1)
+
+
+app.command("preview")(preview)
+app.command("prompts")(prompts)
 
 
 @app.command()

@@ -99,6 +99,10 @@ class Recipe(Section):
             recipe=self.model_dump(mode="json"),
         )
 
+    def profile(self, role: str) -> profiles.Choice:
+        """Tell which profile a role's model has, and why."""
+        return profiles.choose(self.models.role(role), self.prompt_folder)
+
     def line(self) -> list[tuple[str, Stage, Options]]:
         """List the stages of this recipe: name in the recipe, stage, options."""
         return [(name, *self.step(name)) for name in self.stages]

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -13,8 +14,15 @@ import datagen
 from datagen.cluster import hardware
 from datagen.engines import bundled
 from datagen.engines.vllm import environment
+from datagen.recipe.model import Recipe
+from datagen.recipe.profiles import read_profile
+from datagen.recipe.sections import ScriptedModel
 
 GIB = 2**30
+# Names of models that reason before each answer.
+REASONS = re.compile(
+    r"\b(?:r1|qwq|qwen-?3|o\d|gpt-oss|magistral|thinking|reasoner|reasoning)\b", re.IGNORECASE
+)
 BUNDLED_NEEDS = 4 * GIB  # vLLM with the bundled model, its cache and the workers beside it
 
 
@@ -28,9 +36,9 @@ class Finding:
     fix: str = ""
 
 
-def diagnose() -> bool:
-    """Print the diagnosis; return whether the bundled model can be run here."""
-    findings = list(examine())
+def diagnose(recipe: Recipe | None = None) -> bool:
+    """Print the diagnosis, and which profiles a recipe's models have; tell whether the bundled model can run."""
+    findings = [*examine(), *(_profiles(recipe) if recipe else ())]
     table = Table(title=f"datagen {datagen.__version__}", title_justify="left", show_header=False)
     for finding in findings:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[finding.ok]
@@ -87,6 +95,21 @@ def _bundled() -> Finding:
     if bundled.installed():
         return Finding("bundled model", "installed; it is prepared when it is first used", True)
     return Finding("bundled model", "not installed", False, "install the lock: make .venv/ready")
+
+
+def _profiles(recipe: Recipe) -> Iterator[Finding]:
+    """Say which profile each role's model has, and whether its reasoning will leave room for answers."""
+    for role in recipe.models.roles:
+        choice, model = recipe.profile(role), recipe.models.role(role)
+        told = read_profile(choice.name, recipe.prompt_folder)
+        yield Finding(f"profile of {role}", f"{choice.name} ({choice.why}): {told.summary}")
+        if not isinstance(model, ScriptedModel) and model.thinking is None and REASONS.search(model.model):
+            yield Finding(
+                f"reasoning of {role}",
+                f"{model.model} seems to reason before it answers, within max_tokens",
+                False,
+                f"set models.{role}.thinking: off, or the tokens that it may think",
+            )
 
 
 def _version(package: str) -> str | None:
