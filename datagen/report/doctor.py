@@ -37,7 +37,7 @@ class Finding:
 
 
 def diagnose(recipe: Recipe | None = None) -> bool:
-    """Print the diagnosis, and which profiles a recipe's models have; tell whether the bundled model can run."""
+    """Print the diagnosis and a recipe's profiles; tell whether the bundled model can run here."""
     findings = [*examine(), *(_profiles(recipe) if recipe else ())]
     table = Table(title=f"datagen {datagen.__version__}", title_justify="left", show_header=False)
     for finding in findings:

@@ -169,7 +169,7 @@ def _passages(recipe: Recipe, home: Path, rows: int) -> pa.Table:
             for outcome in stage.read(task, options, context):
                 table = outcome.kept
                 for maker, cut, given in makers:
-                    table = cut.run(table, given, recipe.context(maker, home / PREVIEW)).kept
+                    table = cut.apply(table, given, recipe.context(maker, home / PREVIEW)).kept
                 found.append(table)
                 if sum(map(len, found)) >= rows * POOL:
                     return _drawn(pa.concat_tables(found), rows, recipe.seed)
