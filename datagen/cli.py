@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from datagen.commands import preview, prompts
 from datagen.errors import BudgetSpent, UserError
 from datagen.operate.commands import app as operate
 from datagen.operate.commands import emit
@@ -145,20 +146,29 @@ def probe(
 
 @app.command()
 def doctor(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe: also report the profile of each of its models")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Say what this machine can run, and what is missing for the rest."""
+    """Report what this machine can run, and what is missing for the rest."""
+    from datagen.recipe.model import load_recipe
     from datagen.report.doctor import diagnose, examine
     from datagen.report.findings import as_json, in_order
 
+    loaded = load_recipe(recipe) if recipe else None
     if json_:
-        findings = list(examine())
+        findings = list(examine(loaded))
         emit(as_json(findings))
         able = in_order(findings)
     else:
-        able = diagnose()
+        able = diagnose(loaded)
     if not able:
         raise typer.Exit(1)
+
+
+app.command("preview")(preview)
+app.command("prompts")(prompts)
 
 
 @app.command()

@@ -27,6 +27,7 @@ from datagen.store.digests import Each, differences, digests, is_sealed, sealed
 from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
 
 MANIFEST = "manifest.json"
+PREVIEW = "preview"  # beside the runs: the answers that previews of the recipe paid for
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
 SHOWN = 3  # differences told of a damaged stage
 
@@ -163,6 +164,8 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
             if earlier.id not in taken:
                 run.completions.inherit(earlier.completions)
         run.manifest["folder"] = run.folder.name
+    if (home / PREVIEW).is_dir():
+        run.completions.inherit(Completions(home / PREVIEW))
     write_json(sealed(run.manifest), run.folder / MANIFEST)
     stages = run.folder / "stages"
     stages.mkdir(exist_ok=True)
@@ -298,6 +301,7 @@ def _manifest(
         "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
         "fingerprint": print_,
         "models": {role: asdict(who) for role, who in models.items()},
+        "profiles": {role: asdict(recipe.profile(role)) for role in models},
         "stages": list(recipe.stages),
         "state": "running",
         "started": _now(),

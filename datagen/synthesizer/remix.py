@@ -296,7 +296,7 @@ TEMPLATES = {
 }
 for _drafts in (extractive_question, closed_book_question, definition, true_false, yes_no):
     TEMPLATES[_drafts.__name__] = Template(
-        find_task(_drafts.__name__).prompt, _drafts, read_by(_drafts.__name__)
+        f"instructions/{_drafts.__name__}", _drafts, read_by(_drafts.__name__)
     )
 
 

@@ -25,6 +25,7 @@ from pydantic import Field, model_validator
 
 from datagen.request import Answer, Answers, Reject
 from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
+from datagen.stages.exercises.declared import Declaration
 from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
@@ -55,9 +56,10 @@ TASKS = {
 class Options(Pool, TokenTarget):
     """Which exercises are written about which passages, and how they are laid out."""
 
-    tasks: dict[str, float] = Field(
-        default_factory=lambda: dict(TASKS),
-        description="Exercises with their weights, or a list: names, package.module:task or ./file.py:task",
+    tasks: dict[str, float | Declaration] = Field(
+        default_factory=lambda: {**TASKS},
+        description="Exercises with their weights, or a list: names, package.module:task, ./file.py:task, "
+        "./file.yaml, or one of your own written here (docs/written.md). Left out: those of the profile",
     )
     per_passage: int = Field(
         3, ge=0, description="Exercises asked of each passage, drawn by weight; 0: all of them"

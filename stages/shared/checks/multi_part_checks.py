@@ -12,6 +12,7 @@ from datagen.stages.shared.checks import verdict
 from datagen.stages.shared.checks.field_patterns import STATEMENT
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, overlap
 
 
@@ -27,6 +28,9 @@ def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) 
     Compared by their words without stop words and articles, numbers as digits: a wrong option that
     holds the right one or stands in it, or that the evidence holds, may be right too.
     """
+    longest = 2 * len(words_of(right)) + 3
+    if too_long := next((option for option in wrong if len(words_of(option)) > longest), ""):
+        raise Reject("option of another kind", f"{too_long}, beside: {right}")
     said = f" {' '.join(_normal(evidence, words))} "
     answer, seen = _normal(right, words), set[tuple[str, ...]]()
     for option in wrong:
