@@ -31,7 +31,8 @@ class TokenTarget(datagen.stage.Options):
 
     tokenizer: str = Field(
         "",
-        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
+        description="The target's tokenizer: bundled, a checkpoint's folder, a tokenizer.json or "
+        "tokenizer.model (relative to the recipe), or a hub's id",
     )
     max_total_tokens: int | None = Field(
         None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"

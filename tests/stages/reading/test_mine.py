@@ -20,7 +20,6 @@ from datagen.schema import TABLES, table_of
 from datagen.stage import Partitions
 from datagen.stages.reading.mine import Known, Options, exercises_of, stage
 from datagen.stages.reading.mine.language import read
-from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.shared.render.exercises import bind
 from tests.support.rows import context
 
@@ -214,16 +213,8 @@ def test_keywords_lead_to_one_sentence_only():
     assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3]) == []
 
 
-def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
-    texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
-    counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
-    assert learn(counts, 2).to_pylist() == ["fumigants", "varroosis"]
-    assert "anything" in ENGLISH.general and "anything" not in learn(counts, 1).to_pylist()
-    assert learn(reversed(counts), 1) == learn(counts, 1)
-
-
 def test_the_words_of_the_domain_come_from_all_partitions():
-    line = "The apiarist will fumigate the broodcombs of a hive against varroosis and chalkbrood."
+    line = "The apiarist will disinfect the broodcombs of a hive, the honeycombs and the propagation boxes."
     rows = [passage(line, number) for number in range(3)]
     kept, _ = run(*rows, size=1, tasks=["keywords"])
     assert len(kept) == 3
@@ -545,7 +536,7 @@ def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
     rows = [passage(TEXT), passage("one two three", 1)]
     table = table_of(TABLES["passages"], rows)
     words = Known(Path(blanks) / "words.parquet")
-    pq.write_table(pa.table({"word": pa.array(["colony"])}), words.words)
+    pq.write_table(pa.table({"language": ["en"], "word": ["colony"]}), words.words)
     for options, unit, length in (
         (Options(tokenizer=blanks), "tokens", lambda text: len(text.split())),
         (Options(), "characters", len),
