@@ -179,10 +179,9 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
     bound = []
     for passage, text in mine(rows, known, options, context):
         row, made = {"kind": "reading", "task": "mined"}, builders[file_of[passage["id"]]]
-        drawn = lot(passage["id"], context.seed)
         if isinstance(text, Reject):
             made.drop(text, row, passage)
-        elif drawn > known.last:
+        elif known.last < 1 and (drawn := lot(passage["id"], context.seed)) > known.last:
             made.drop(over_target(drawn, known.last), row | {"text": text}, passage)
         else:
             made.keep(row | {"text": text}, passage)

@@ -210,7 +210,14 @@ def test_keywords_lead_to_one_sentence_only():
         assert asked in exercise.question and exercise.answer == answer
     both = f"{twin} Few orchards depend on neighbouring colonies and pollination alone today."
     assert mined(both, ["keywords"], domain=POLLEN) == []
-    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3]) == []
+    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:2]) == []
+
+
+def test_of_two_keywords_the_sentence_is_asked_for_and_never_three_words_of_it():
+    twin = "Pollination of orchards depends on neighbouring colonies."
+    for seed in range(30):
+        (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3], seed=seed)
+        assert exercise.answer == twin and "orchards, neighbouring" in exercise.question
 
 
 def test_the_words_of_the_domain_come_from_all_partitions():
@@ -225,8 +232,12 @@ def test_the_words_of_the_domain_come_from_all_partitions():
 @pytest.mark.parametrize(
     ("title", "text", "asked"),
     [
-        ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", True),
-        ("4.2. Moving a colony", "4.2. Moving a colony\n\nA colony in a strong hive can be moved.", True),
+        ("Moving a colony", "A colony in a strong hive can be moved at any time of the year. It is hard.", True),
+        ("4.2. Moving a colony", "A colony in a strong hive can be moved at any time of the year. It is hard.", True),
+        # The passage shows it.
+        ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", False),
+        ("4.2. Moving a colony", "§ 4a. Moving a colony —\n\nA colony in a strong hive can be moved.", False),
+        ("Moving a colony", "A colony in a strong hive can be moved.\n## 4.2 moving a colony\n", False),
         (
             "Moving a colony",
             "Queens are marked with a dot.\n\nThe dot is blue.",
@@ -423,6 +434,51 @@ def test_the_passage_can_be_the_answer_to_its_heading():
         if exercise.task == "writing":
             assert text == f"{exercise.question}\n\n{row['text']}"
     assert asked["title"] > asked["writing"] > 0
+
+
+def test_the_passage_is_asked_for_by_a_heading_that_it_shows_but_not_that_alone():
+    shown = "Moving a colony\n\nA colony in a strong hive can be moved at any time of the year."
+    tasks = ["title", "writing", "cause"]
+    assert mined(shown, tasks, section=["Moving a colony"]) == []
+    more = f"{shown} The hives were moved to the valley due to the strong wind."
+    for seed in range(5):
+        found = {exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)}
+        assert "writing" in found and "title" not in found and len(found) == 2
+
+
+def test_a_heading_inside_another_one_that_is_shown_is_not_asked_for():
+    text = "A colony in a strong hive can be moved at any time of the year. It is hard."
+    assert mined(text, ["title"], title="On moving a colony in May", section=["moving a colony"]) == []
+
+
+def test_copied_answers_come_last_and_seldom():
+    facts = [f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"]
+    plain = [f"Nobody who keeps bees in valley {name} gathers honey before June." for name in "ABCDEFGH"]
+    tasks = ["completion", "inference", "title", "writing", "heading"]
+    exercises = mined(" ".join(plain + facts), tasks, section=["Gathering honey"])
+    counts = Counter(exercise.task for exercise in exercises)
+    assert counts["completion"] == 1 and counts["title"] + counts["writing"] <= 1 and counts["inference"] == 3
+    crowded = Options(tasks=tasks, max_per_text=3)
+    found, _ = exercises_of(passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0)
+    assert {exercise.task for exercise in found} == {"inference"}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (
+            "In this chapter:\n(1) the term “swarm” means a cluster of bees that left its hive; and\n(2) others.",
+            "The term “swarm” means a cluster of bees that left its hive.",
+        ),
+        (
+            "The term “swarm” includes—\n(A) a cluster of bees that left its hive; or\n(B) one that is lost.",
+            "The term “swarm” includes—\n(A) a cluster of bees that left its hive; or\n(B) one that is lost.",
+        ),
+    ],
+)
+def test_a_list_may_define_a_term_in_an_item_or_as_a_whole(text, answer):
+    (exercise,) = mined(text, ["definition", "enumeration"])
+    assert exercise.task == "definition" and "swarm" in exercise.question and exercise.answer == answer
 
 
 def test_one_match_feeds_one_exercise():
