@@ -35,11 +35,18 @@ class Ruler:
         Gives the length of each text in that unit.
     middle
         Gives the offset, in code points, at which the middle token of a text begins.
+    framing
+        Tokens that trainers add to a text: its end, and what the tokenizer puts in front.
     """
 
     unit: str
     lengths: Callable[[Sequence[str]], list[int]]
     middle: Callable[[str], int]
+    framing: int = 0
+
+    def trained(self, texts: Sequence[str]) -> list[int]:
+        """Measure texts as trainers do, with the tokens that they add."""
+        return [length + self.framing for length in self.lengths(texts)]
 
     def fits(self, text: str, longest: int) -> bool:
         """Tell whether a text is at most so long."""
@@ -177,7 +184,8 @@ def _load(path: Path, changed: int) -> Ruler:
         offsets = tokens.encode(text, add_special_tokens=False).offsets
         return int(offsets[len(offsets) // 2][0]) if offsets else 0
 
-    return Ruler("tokens", lengths, middle)
+    framing = len(tokens.encode("").ids) + 1
+    return Ruler("tokens", lengths, middle, framing)
 
 
 def _of_sentencepiece(model: Any) -> Ruler:
@@ -188,7 +196,7 @@ def _of_sentencepiece(model: Any) -> Ruler:
         pieces = model.encode(text, return_type="proto").pieces
         return int(pieces[len(pieces) // 2].begin) if pieces else 0
 
-    return Ruler("tokens", lengths, middle)
+    return Ruler("tokens", lengths, middle, framing=2)  # most such models have a token for the beginning
 
 
 def _sentencepiece(path: Path) -> Any:

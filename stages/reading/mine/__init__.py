@@ -33,8 +33,9 @@ from datagen.stages.reading.mine.options import Options
 from datagen.stages.reading.mine.vocabulary import COUNTS, cached, count_runs, domain_words, total
 from datagen.stages.shared.language.rules import Languages, by_language, code_of
 from datagen.stages.shared.render.exercises import bind
+from datagen.stages.shared.render.metadata import listed, metadata
 from datagen.stages.shared.segment.headings import heads
-from datagen.stages.shared.token_budget import Reader, last_lot, lot, lots, over_target, survey
+from datagen.stages.shared.token_budget import Reader, lot, lots, over_target, survey, take_lots
 from datagen.stages.shared.tokens import ruler, words_of_vocabulary
 from datagen.store.parquet import write_table
 
@@ -59,7 +60,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     write_table(words, known.words)
     if options.max_total_tokens is not None:
         look = partial(_lots, known=known, options=options, context=context)
-        known = known._replace(last=last_lot(partitions, look, options.max_total_tokens, context))
+        known = known._replace(last=take_lots(partitions, look, options.max_total_tokens, context).last)
     for _ in partitions.readers:
         yield known
 
@@ -128,14 +129,21 @@ def _read(name: str, prompts: Path | None, remains: tuple[str, ...]) -> tuple[La
 
 def _lots(reader: Reader, known: Known, options: Options, context: Context) -> pa.Table:
     mined = mine(reader(None), known, options, context)
-    texts = {passage["id"]: text for passage, text in mined if isinstance(text, str)}
-    lengths = ruler(options.tokenizer, context.folder).lengths(list(texts.values()))
+    texts = {passage["id"]: made.text for passage, made in mined if isinstance(made, Text)}
+    lengths = ruler(options.tokenizer, context.folder).trained(list(texts.values()))
     return lots([lot(name, context.seed) for name in texts], lengths)
+
+
+class Text(NamedTuple):
+    """A text, and its row's metadata."""
+
+    text: str
+    metadata: str
 
 
 def mine(
     rows: pa.Table, known: Known, options: Options, context: Context
-) -> Iterator[tuple[dict[str, Any], str | Reject]]:
+) -> Iterator[tuple[dict[str, Any], Text | Reject]]:
     """Give each passage of a partition with its text, or with why it has none."""
     for spoken, places in _spoken(rows, options, context):
         passages = rows.take(places).to_pylist()
@@ -147,7 +155,7 @@ def mine(
 
 def _mine_in(
     spoken: Spoken, passages: list[dict[str, Any]], known: Known, options: Options, context: Context
-) -> Iterator[tuple[dict[str, Any], str | Reject]]:
+) -> Iterator[tuple[dict[str, Any], Text | Reject]]:
     """Give each passage of one language with its text, or with why it has none."""
     language = spoken.language.only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields
@@ -158,11 +166,15 @@ def _mine_in(
     for passage in passages:
         exercises, seen = exercises_of(passage, language, domain, options, seed)
         above = head.get(passage["id"], "")
-        bound = (bind(passage, exercises[:n], style, seed, above) for n in range(len(exercises), 0, -1))
+        most = range(len(exercises), 0, -1)
+        bound = ((bind(passage, exercises[:n], style, seed, above), n) for n in most)
+        text, fitting = next(((text, n) for text, n in bound if measure.fits(text, options.bound)), ("", 0))
         if not exercises:
             yield passage, Reject("nothing to mine", f"{seen} sentences of prose")
-        elif text := next((text for text in bound if measure.fits(text, options.bound)), ""):
-            yield passage, text
+        elif fitting:
+            at = text.index(passage["text"])
+            entries = (listed(one, passage, at, prompt=spoken.prompt.name) for one in exercises[:fitting])
+            yield passage, Text(text, metadata(entries, options.domain))
         else:
             yield passage, Reject("too long", f"{len(passage['text'])} characters of passage")
 
@@ -177,14 +189,16 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
     builders = {file: Builder("examples", context, *file) for file in names}
     file_of = dict(zip(rows["id"].to_pylist(), files.values(), strict=True))
     bound = []
-    for passage, text in mine(rows, known, options, context):
-        row, made = {"kind": "reading", "task": "mined"}, builders[file_of[passage["id"]]]
-        if isinstance(text, Reject):
-            made.drop(text, row, passage)
-        elif known.last < 1 and (drawn := lot(passage["id"], context.seed)) > known.last:
-            made.drop(over_target(drawn, known.last), row | {"text": text}, passage)
+    for passage, made in mine(rows, known, options, context):
+        row, builder = {"kind": "reading", "task": "mined"}, builders[file_of[passage["id"]]]
+        if isinstance(made, Reject):
+            builder.drop(made, row, passage)
+            continue
+        row |= made._asdict()
+        if known.last < 1 and (drawn := lot(passage["id"], context.seed)) > known.last:
+            builder.drop(over_target(drawn, known.last), row, passage)
         else:
-            made.keep(row | {"text": text}, passage)
+            builder.keep(row, passage)
             bound.append(passage["text"])
     return ruler(options.tokenizer, context.folder).account(
         Outcome.joined([builder.outcome() for builder in builders.values()]), rows["text"].to_pylist(), bound

@@ -51,7 +51,8 @@ def exercises_of(
     found += structure.titles(passage, sentences, language, not found, drawn)
     chosen = choose([one for one in found if one.task in language.templates], options, drawn)
     chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
-    return [_exercise(one, language, drawn) for one in chosen], len(sentences)
+    where = {sentence.number: sentence.span for sentence in sentences}
+    return [_exercise(one, language, where, drawn) for one in chosen], len(sentences)
 
 
 def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
@@ -94,9 +95,12 @@ def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
     return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _exercise(one: Candidate, language: Language, drawn: int) -> Exercise:
+def _exercise(
+    one: Candidate, language: Language, where: Mapping[int, tuple[int, int]], drawn: int
+) -> Exercise:
     templates, values = language.templates[one.task], Values(one.values)
     if one.task == "keywords" and one.values["words"].count(language.comma) + 1 < miners.KEYWORDS:
         templates = tuple(template for template in templates if "{words}" in template.ask)
     template = templates[miners.draw(drawn, "template", one.task, *one.values.values()) % len(templates)]
-    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values))
+    spans = one.spans or tuple(where[number] for number in one.sentences)
+    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values), spans)

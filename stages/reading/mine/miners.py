@@ -22,11 +22,17 @@ ALIKE = 6  # letters
 
 
 class Candidate(NamedTuple):
-    """An exercise that could be made: its task, the values of its templates, the sentences it uses up."""
+    """
+    An exercise that could be made: its task, and the values of its templates.
+
+    `sentences` are the numbers of those that it uses up; `spans`, where the passage has what it is made of,
+    are those of the sentences if left out, or of all of the passage.
+    """
 
     task: str
     values: Mapping[str, str]
     sentences: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 def draw(seed: int, *texts: str) -> int:

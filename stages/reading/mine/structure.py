@@ -137,9 +137,10 @@ def enumerations(
         if not fits or is_stuck(f"{lead}\n{listed}", language):
             continue
         if term := defined(f"{lead.rstrip(LEADING)} {unwrap(listed)}", language):
-            yield Candidate("definition", {"term": term, "definition": f"{lead}\n{listed}"})
+            values = {"term": term, "definition": f"{lead}\n{listed}"}
+            yield Candidate("definition", values, spans=((start, end),))
         else:
-            yield Candidate("enumeration", {"lead": lead, "items": listed})
+            yield Candidate("enumeration", {"lead": lead, "items": listed}, spans=((start, end),))
 
 
 def definitions(
@@ -153,7 +154,8 @@ def definitions(
         if mark and ended:
             said = capital(unwrap(text[mark.end() : ended.start()])) + "."
             if is_closed(said) and not is_stuck(said, language) and (term := defined(said, language)):
-                yield Candidate("definition", {"term": term, "definition": said})
+                span = (mark.end(), ended.start())
+                yield Candidate("definition", {"term": term, "definition": said}, spans=(span,))
 
 
 def defined(sentence: str, language: Language) -> str:
@@ -200,4 +202,5 @@ def entries(text: str) -> Iterator[Candidate]:
             for match in pattern.finditer(text):
                 entry, description = match["entry"], match["description"]
                 if _telling(entry) and entry not in description and is_closed(description):
-                    yield Candidate("entry", {"entry": entry, "description": description})
+                    values = {"entry": entry, "description": description}
+                    yield Candidate("entry", values, spans=(match.span(),))

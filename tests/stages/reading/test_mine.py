@@ -232,8 +232,16 @@ def test_the_words_of_the_domain_come_from_all_partitions():
 @pytest.mark.parametrize(
     ("title", "text", "asked"),
     [
-        ("Moving a colony", "A colony in a strong hive can be moved at any time of the year. It is hard.", True),
-        ("4.2. Moving a colony", "A colony in a strong hive can be moved at any time of the year. It is hard.", True),
+        (
+            "Moving a colony",
+            "A colony in a strong hive can be moved at any time of the year. It is hard.",
+            True,
+        ),
+        (
+            "4.2. Moving a colony",
+            "A colony in a strong hive can be moved at any time of the year. It is hard.",
+            True,
+        ),
         # The passage shows it.
         ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", False),
         ("4.2. Moving a colony", "§ 4a. Moving a colony —\n\nA colony in a strong hive can be moved.", False),
@@ -452,7 +460,9 @@ def test_a_heading_inside_another_one_that_is_shown_is_not_asked_for():
 
 
 def test_copied_answers_come_last_and_seldom():
-    facts = [f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"]
+    facts = [
+        f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
+    ]
     plain = [f"Nobody who keeps bees in valley {name} gathers honey before June." for name in "ABCDEFGH"]
     tasks = ["completion", "inference", "title", "writing", "heading"]
     exercises = mined(" ".join(plain + facts), tasks, section=["Gathering honey"])
