@@ -1,15 +1,15 @@
 """
-Looking through a whole corpus before its partitions are worked on: up to which lot texts are taken.
+Token targets: which texts of a corpus are taken, decided before its partitions are worked on.
 
-Where the tokens of all texts together have a target, each text draws a lot by hash, and texts are taken by
-their lots until the next would pass the target. Which ones these are does not depend on how they are parted,
-and a higher target keeps those of a lower one.
+With a target for the tokens of all texts together, each text draws a lot by hash, and texts are taken by
+their lots until the next would pass the target. The choice does not depend on partitions, and a higher target
+keeps the texts of a lower one.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +27,14 @@ LOTS = pa.schema([("lot", pa.float64()), ("length", pa.float64())])
 
 
 class TokenTarget(datagen.stage.Options):
-    """A target of tokens, and what they are counted with."""
+    """What stages that write reading texts share: a target of tokens, what counts them, and the domain."""
+
+    domain: str = Field("", description="What the corpus is about, such as law: kept in each row's metadata")
 
     tokenizer: str = Field(
         "",
-        description="The target's tokenizer: a checkpoint's folder or a tokenizer.json, from the recipe on",
+        description="The target's tokenizer: bundled, a checkpoint's folder, a tokenizer.json or "
+        "tokenizer.model (relative to the recipe), or a hub's id",
     )
     max_total_tokens: int | None = Field(
         None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
@@ -47,7 +50,7 @@ class TokenTarget(datagen.stage.Options):
 def survey(
     partitions: Partitions, look: Callable[[Reader], pa.Table], context: Context, name: str
 ) -> list[Path]:
-    """Have a table written about each partition, on all workers; return where they are, in order."""
+    """Write a table about each partition, on all workers; return the files in order of the partitions."""
     context.scratch.mkdir(parents=True, exist_ok=True)
     paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
     context.each(partial(_note, look), list(zip(partitions.readers, paths, strict=True)))
@@ -69,11 +72,18 @@ def lots(drawn: Sequence[float], lengths: Sequence[float]) -> pa.Table:
     return pa.table([pa.array(drawn, pa.float64()), pa.array(lengths, pa.float64())], schema=LOTS)
 
 
-def last_lot(
+class Taken(NamedTuple):
+    """The highest lot that is taken, -1 where not one fits, and the length of all that are."""
+
+    last: float
+    length: float
+
+
+def take_lots(
     partitions: Partitions, look: Callable[[Reader], pa.Table], target: float, context: Context
-) -> float:
+) -> Taken:
     """
-    Find the highest lot that is taken: texts are taken by their lots until the next would pass the target.
+    Take texts by their lots until the next would pass the target.
 
     Parameters
     ----------
@@ -85,20 +95,19 @@ def last_lot(
         What the lengths add up to, at most.
     context
         The running stage.
-
-    Returns
-    -------
-    float
-        -1 where not one fits.
     """
     noted = [pq.read_table(path) for path in survey(partitions, look, context, "lots")]
     table = pa.concat_tables([LOTS.empty_table(), *noted])
     drawn = table["lot"].to_numpy()
     order = np.argsort(drawn, kind="stable")
-    taken = int(np.searchsorted(np.cumsum(table["length"].to_numpy()[order]), target, side="right"))
-    return float(drawn[order[taken - 1]]) if taken else -1.0
+    lengths = np.cumsum(table["length"].to_numpy()[order])
+    taken = int(np.searchsorted(lengths, target, side="right"))
+    return Taken(float(drawn[order[taken - 1]]), float(lengths[taken - 1])) if taken else Taken(-1.0, 0.0)
+
+
+OVER_TARGET = "over the token target"
 
 
 def over_target(drawn: float, last: float) -> Reject:
     """Say of a text that the target was reached before its turn."""
-    return Reject("over the token target", f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")
+    return Reject(OVER_TARGET, f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datagen.stages.shared.language.scripts import WIDE, characters
-from datagen.stages.shared.tokens import load_tokenizer, ruler
+from datagen.stages.shared.tokens import ruler
 
 Ruler = Callable[[int], int]  # position in a text -> its size up to there
 
@@ -60,23 +60,20 @@ CHARACTERS = Measure(
 
 def in_tokens(tokenizer: str, folder: Path) -> Measure:
     """
-    Measure in the tokens of a tokenizer (`datagen.stages.shared.tokens.load_tokenizer`).
+    Measure in the tokens of a tokenizer (`datagen.stages.shared.tokens.ruler`).
 
     Raises
     ------
     UserError
         When there is no such tokenizer.
     """
-    tokens = load_tokenizer(tokenizer, folder)
+    tokens = ruler(tokenizer, folder)
 
     def along(text: str) -> Ruler:
-        starts: list[int] = []
-        for at, part in _parts(text):
-            offsets = tokens.encode(part, add_special_tokens=False).offsets
-            starts += [at + start for start, _ in offsets]
+        starts = [at + start for at, part in _parts(text) for start in tokens.starts(part)]
         return lambda position: bisect_left(starts, position)
 
-    return Measure("tokens", along, ruler(tokenizer, folder).lengths)
+    return Measure("tokens", along, tokens.lengths)
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
