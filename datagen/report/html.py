@@ -1,25 +1,31 @@
-"""The report of a run: one HTML file that needs nothing beside it."""
+"""The report of a run: one HTML file without script, which needs neither network nor other files."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from markupsafe import Markup
 
+from datagen.report.calibration import calibration_charts
+from datagen.report.composition import mix_charts
+from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
 from datagen.report.files import files_by_ending
+from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
+from datagen.report.samples import by_reason, side_by_side
+from datagen.report.scores import score_charts
 from datagen.run.folder import Run
-from datagen.schema import KINDS, content_id
+from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part, whole_file
 from datagen.template import render_file
 
-SAMPLES = 5  # rows shown of each product
 DOCUMENTS = 10  # with the most refusals
-DROPS = 3  # rows shown of each reason
 
 
 def write_report(run: Run) -> Path:
@@ -29,6 +35,7 @@ def write_report(run: Run) -> Path:
         __package__,
         "report.html.j2",
         html=True,
+        css=Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")),
         run=run,
         manifest=run.manifest,
         stages=stages,
@@ -36,8 +43,16 @@ def write_report(run: Run) -> Path:
         refusals=refusals(run),
         metadata=metadata(run),
         languages=languages(run),
-        samples={product: _samples(run, product) for product in KINDS.values()},
-        drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
+        steps=steps(stages),
+        funnel=funnel_chart(stages),
+        mix=mix_charts(run),
+        scores=score_charts(run),
+        calibration=calibration_charts(run),
+        coverage=coverage(run),
+        duplicates=duplicates(stages),
+        cost=cost_chart(stages),
+        samples=side_by_side(run),
+        drops={record["stage"]: by_reason(run, record) for record in stages if record["dropped"]},
         shifts={
             record["stage"]: shifts(run.stage_folder(record["stage"]))
             for record in stages
@@ -94,7 +109,7 @@ def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
 
 def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count what the metadata of rows say in a word or yes or no, in the rows as their stage made them.
+    Count the metadata whose value is a word, or yes or no, in the rows as their stage made them.
 
     Returns
     -------
@@ -104,10 +119,10 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
     for path in (path for stage in made for path in parts(run.stage_folder(stage))):
         table = read_part(path, ["task", "metadata"])
-        for found in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
-            for name, value in json.loads(found["metadata"] or "{}").items():
+        for row in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
+            for name, value in json.loads(row["metadata"] or "{}").items():
                 if isinstance(value, str | bool):
-                    counts[found["task"], name, json.dumps(value).strip('"')] += found["count_all"]
+                    counts[row["task"], name, json.dumps(value).strip('"')] += row["count_all"]
     totals: Counter[tuple[str, str]] = Counter()
     for (task, name, _), rows in counts.items():
         totals[task, name] += rows
@@ -121,9 +136,9 @@ def comparisons(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def promises(run: Run) -> list[dict[str, Any]]:
-    """Read what is promised about the rows of the hand-off, as the stage that made it has written it."""
+    """Read the promises about the rows of the hand-off."""
     paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    return [said for path in paths if path.is_file() for said in json.loads(path.read_text(encoding="utf-8"))]
+    return [promise for path in paths if path.is_file() for promise in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:
@@ -131,39 +146,8 @@ def _handed_off(run: Run, *products: str) -> Iterator[Path]:
         yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))
 
 
-def _samples(run: Run, product: str) -> list[dict[str, Any]]:
-    """A few rows of a product, drawn by hash so that the report does not show the first ones only."""
-    rows = []
-    for path in _handed_off(run, product):
-        table = read_part(path)
-        order = sorted(range(len(table)), key=lambda n: content_id(table["id"][n].as_py(), "sample"))
-        rows += table.take(order[:SAMPLES]).to_pylist()
-    rows.sort(key=lambda row: content_id(row["id"], "sample"))
-    return [{"row": row, "lineage": json.dumps(row["lineage"], indent=2)} for row in rows[:SAMPLES]]
-
-
-def _drops(run: Run, record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """A few dropped rows of each reason."""
-    shown: dict[str, list[dict[str, Any]]] = {reason: [] for reason in record["dropped"]}
-    for row in _dropped_rows(run.stage_folder(record["stage"])):
-        if len(rows := shown[row["reason"]]) < DROPS:
-            rows.append({"detail": row["detail"] or "", "said": _gist(row)})
-    return shown
-
-
-def _dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    columns = ["reason", "detail", "question", "answer", "text"]
-    for path in parts(folder / "dropped"):
-        yield from read_part(path, columns).to_pylist()
-
-
-def _gist(row: dict[str, Any]) -> str:
-    said = [row.get(name) for name in ("question", "answer", "text")]
-    return " · ".join(part for part in said if part)[:600]
-
-
 def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """What generation took in all, and per row that reached the end of the line."""
+    """Add up what generation took, and what that is per row handed off."""
     spent = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
     total: dict[str, Any] = {name: sum(part[name] for part in spent) for name in names}
