@@ -1,7 +1,6 @@
 """Histograms that are added up part by part."""
 
-from collections.abc import Sequence
-from math import floor, log2
+from math import floor, log2, log10
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +15,8 @@ def edges(low: float, high: float) -> Floats:
     """
     Choose the edges of bins for values in [low, high].
 
-    Values in [0, 1] get bins of a twentieth. Values from 0 to more than `LONG` are lengths or counts: each bin is
-    twice as wide as the one before. All others get equal bins.
+    Values in [0, 1] get bins of a twentieth. Values from 0 to more than `LONG` are lengths or counts: each
+    bin is twice as wide as the one before. All others get equal bins with round edges.
     """
     if low >= 0 and high <= 1:
         return np.linspace(0, 1, BINS + 1)
@@ -25,7 +24,14 @@ def edges(low: float, high: float) -> Floats:
         first = max(0, floor(log2(low))) if low >= 1 else 0
         doubled = 2.0 ** np.arange(first, floor(log2(high)) + 2)
         return doubled if low >= 1 else np.concatenate([[0.0], doubled])
-    return np.linspace(low, high if high > low else low + 1, BINS + 1)
+    step = _round((high - low) / BINS or 1.0)
+    return step * np.arange(floor(low / step), floor(high / step) + 2)
+
+
+def _round(step: float) -> float:
+    """Find the next step that reads well: 1, 2 or 5 times a power of ten."""
+    power: float = 10.0 ** floor(log10(step))
+    return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= step * (1 - 1e-9))
 
 
 def names(bins: Floats) -> list[str]:
@@ -35,15 +41,12 @@ def names(bins: Floats) -> list[str]:
 
 
 def count(values: Floats, bins: Floats) -> npt.NDArray[np.int64]:
-    """Count values by bin; the last bin includes its upper edge, and values that are not finite are left out."""
+    """Count values by bin. The last bin includes its upper edge; values that are not finite are left out."""
     result: npt.NDArray[np.int64] = np.histogram(values[np.isfinite(values)], bins)[0]
     return result
 
 
-def span(values: Sequence[Floats]) -> tuple[float, float] | None:
+def span(values: Floats) -> tuple[float, float] | None:
     """Find the smallest and the largest finite value; None without any."""
-    finite = [value[np.isfinite(value)] for value in values]
-    present = [value for value in finite if len(value)]
-    if not present:
-        return None
-    return min(float(value.min()) for value in present), max(float(value.max()) for value in present)
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else None

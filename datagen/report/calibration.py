@@ -1,4 +1,4 @@
-"""What was promised and what was reached, where rows were judged: reliability and precision over the threshold."""
+"""What judged rows say of confidence: reliability, and precision over the threshold."""
 
 import json
 from typing import Any
@@ -29,7 +29,9 @@ def calibration_charts(run: Run) -> list[charts.Chart]:
                 found.append(_reliability(group, diagram))
             rows = judged.filter(pc.equal(judged["group"], group))
             known = rows.filter(pc.and_(pc.is_valid(rows["confidence"]), pc.is_valid(rows["right"])))
-            confidence, right = (known[part].to_numpy(zero_copy_only=False) for part in ("confidence", "right"))
+            confidence, right = (
+                known[part].to_numpy(zero_copy_only=False) for part in ("confidence", "right")
+            )
             values = precision(confidence.astype(float), right.astype(bool))
             if values:
                 found.append(_precision(group, values, said["promise"]))
@@ -59,7 +61,9 @@ def precision(confidence: Any, right: Any) -> list[dict[str, float]]:
 
 def _reliability(group: str, diagram: dict[str, list[float]]) -> charts.Chart:
     names = ("confidence", "right", "rows")
-    values = [dict(zip(names, row, strict=True)) for row in zip(*(diagram[name] for name in names), strict=True)]
+    values = [
+        dict(zip(names, row, strict=True)) for row in zip(*(diagram[name] for name in names), strict=True)
+    ]
     return charts.curve(
         f"{group}: reliability",
         "Share of judged rows that are right, by confidence. On the dashed line, confidence is what it says",

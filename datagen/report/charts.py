@@ -1,13 +1,14 @@
 """
 Charts as inline SVG: Vega-Lite specifications, drawn when the report is written.
 
-The page needs neither script nor network. Colours are `currentColor` and custom properties of the page, so one
-drawing serves light, dark and print. Vega-Lite labels every mark for screen readers; the numbers of each chart
-stand in a table beside it.
+The page needs neither script nor network. Colours are `currentColor` and custom properties of the page, so
+one drawing serves light, dark and print. Vega-Lite labels every mark for screen readers, and the page shows
+the numbers of each chart as a table.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import vl_convert
@@ -16,6 +17,8 @@ from markupsafe import Markup
 WIDTH = 360  # px, as wide as the text column of a phone
 ROW = 19  # px a bar
 LABEL = 150  # px of an axis label
+NAMED = 7  # columns of a histogram whose names are shown
+FONT = "Arimo"  # measured with it, drawn in the font of the page
 COLOURS = [f"var(--c{number})" for number in range(1, 7)]
 
 AXIS = {
@@ -31,11 +34,17 @@ AXIS = {
 }
 CONFIG = {
     "background": None,
-    "font": "system-ui, sans-serif",
+    "font": FONT,
     "view": {"stroke": None},
     "axis": AXIS,
     "bar": {"color": COLOURS[0]},
-    "legend": {"labelColor": "currentColor", "labelFontSize": 12, "title": None, "orient": "top"},
+    "legend": {
+        "labelColor": "currentColor",
+        "labelFontSize": 12,
+        "title": None,
+        "orient": "top",
+        "columns": 3,
+    },
 }
 
 Values = Sequence[Mapping[str, Any]]
@@ -100,8 +109,7 @@ def bars(
     }
     if colour:
         encoding |= _coloured(colour, values, colours)
-    height = ROW * len({value[name] for value in values})
-    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": {"step": ROW}}, height)
+    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": {"step": ROW}})
 
 
 def columns(
@@ -112,30 +120,28 @@ def columns(
     count: str,
     colour: str = "",
     colours: Mapping[str, str] | None = None,
-    stacked: bool = True,
     axis: str = "",
 ) -> Chart:
-    """Draw a vertical bar a name, in the order given: a histogram. Unless `stacked`, divisions overlap."""
+    """Draw a vertical bar a name, in the order given: a histogram, stacked by `colour`."""
     encoding: dict[str, Any] = {
         "x": {
             "field": name,
             "type": "ordinal",
             "sort": None,
             "title": axis or name,
-            "axis": {"labelAngle": 0, "labelOverlap": "greedy", "ticks": False},
+            "axis": {"labelAngle": 0, "ticks": False, "values": _some([value[name] for value in values])},
             "scale": {"paddingInner": 0.08},
         },
         "y": {
             "field": count,
             "type": "quantitative",
             "title": None,
-            "stack": "zero" if stacked else None,
             "axis": {"tickCount": 3, "domain": False, "format": "~s"},
         },
     }
     if colour:
         encoding |= _coloured(colour, values, colours)
-    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": 110}, 110)
+    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": 110})
 
 
 def curve(
@@ -168,8 +174,20 @@ def curve(
     """
     axis = {"tickCount": 5, "format": "~%"}
     encoding = {
-        "x": {"field": x[0], "type": "quantitative", "title": x[1], "scale": {"domain": [0, 1]}, "axis": axis},
-        "y": {"field": y[0], "type": "quantitative", "title": y[1], "scale": {"domain": [0, 1]}, "axis": axis},
+        "x": {
+            "field": x[0],
+            "type": "quantitative",
+            "title": x[1],
+            "scale": {"domain": [0, 1]},
+            "axis": axis,
+        },
+        "y": {
+            "field": y[0],
+            "type": "quantitative",
+            "title": y[1],
+            "scale": {"domain": [0, 1]},
+            "axis": axis,
+        },
     }
     dashed = {"strokeDash": [4, 3], "color": "var(--c2)"}
     layers: list[dict[str, Any]] = []
@@ -180,7 +198,7 @@ def curve(
         layers.append({"mark": {"type": "rule", **dashed}, "encoding": {"y": {"datum": rule}}})
     mark = {"type": "line", "color": COLOURS[0], "point": {"color": COLOURS[0]} if points else False}
     layers.append({"mark": mark, "encoding": encoding})
-    return _chart(title, caption, values, {"layer": layers, "height": 200}, 200)
+    return _chart(title, caption, values, {"layer": layers, "height": 200})
 
 
 def _coloured(colour: str, values: Values, colours: Mapping[str, str] | None) -> dict[str, Any]:
@@ -188,19 +206,17 @@ def _coloured(colour: str, values: Values, colours: Mapping[str, str] | None) ->
         names = list(dict.fromkeys(value[colour] for value in values))
         colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
     scale = {"domain": list(colours), "range": list(colours.values())}
-    order = [{"field": f"{colour} order", "type": "quantitative"}]
-    return {"color": {"field": colour, "type": "nominal", "scale": scale, "title": None}, "order": order[0]}
+    return {
+        "color": {"field": colour, "type": "nominal", "scale": scale, "title": None},
+        "order": {"field": "rank", "type": "quantitative"},
+    }
 
 
-def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any], height: int) -> Chart:
-    ranks: dict[str, int] = {}
-    scale = body.get("encoding", {}).get("color", {})
-    if scale:
-        ranks = {name: place for place, name in enumerate(scale["scale"]["domain"])}
-        field = scale["field"]
-        drawn = [{**value, f"{field} order": ranks[value[field]]} for value in values]
-    else:
-        drawn = [dict(value) for value in values]
+def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) -> Chart:
+    drawn = [dict(value) for value in values]
+    if colour := body.get("encoding", {}).get("color"):
+        ranks = {name: place for place, name in enumerate(colour["scale"]["domain"])}
+        drawn = [{**value, "rank": ranks[value[colour["field"]]]} for value in values]
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": title,
@@ -212,4 +228,11 @@ def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any], he
     }
     names = list(values[0]) if values else []
     rows = [[value.get(name) for name in names] for value in values]
-    return Chart(title, caption, Markup(vl_convert.vegalite_to_svg(spec)), names, rows)
+    svg = vl_convert.vegalite_to_svg(spec).replace(f' font-family="{FONT}"', "")
+    return Chart(title, caption, Markup(svg), names, rows)
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    """Choose the names that fit below the columns."""
+    every = list(dict.fromkeys(names))
+    return every[:: ceil(len(every) / NAMED) or 1]

@@ -21,14 +21,18 @@ def mix_charts(run: Run) -> list[charts.Chart]:
     tasks: Counter[tuple[str, str]] = Counter()
     lengths: dict[str, bins.Floats] = {}
     for kind, task, length in _rows(run):
-        tasks.update({(kind, name): count for name, count in zip(*np.unique(task, return_counts=True), strict=True)})
+        tasks.update(
+            {(kind, name): count for name, count in zip(*np.unique(task, return_counts=True), strict=True)}
+        )
         lengths[kind] = lengths.get(kind, np.zeros(len(DOUBLED) - 1, np.int64)) + bins.count(length, DOUBLED)
     if not tasks:
         return []
     colours = {kind: charts.COLOURS[place] for place, kind in enumerate(KINDS) if kind in lengths}
     of_tasks = [
         {"task": str(task), "rows": int(count), "kind": kind}
-        for (kind, task), count in sorted(tasks.items(), key=lambda item: (list(KINDS).index(item[0][0]), -item[1]))
+        for (kind, task), count in sorted(
+            tasks.items(), key=lambda item: (list(KINDS).index(item[0][0]), -item[1])
+        )
     ]
     total = sum(lengths.values(), np.zeros(len(DOUBLED) - 1, np.int64))
     used = np.flatnonzero(total)

@@ -80,7 +80,10 @@ def coverage(run: Run) -> Coverage | None:
         )
     ]
     if tenths.any():
-        values = [{"part of the document, %": f"{10 * n}–{10 * n + 10}", "rows": int(c)} for n, c in enumerate(tenths)]
+        values = [
+            {"part of the document, %": f"{10 * n}–{10 * n + 10}", "rows": int(c)}
+            for n, c in enumerate(tenths)
+        ]
         caption = "Where in its document the passage of a row begins"
         drawn.append(charts.columns("Position", caption, values, "part of the document, %", "rows"))
     return Coverage(len(rows), int((rows > 0).sum()), _missing(paths, every, length, rows), drawn)

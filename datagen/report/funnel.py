@@ -48,7 +48,8 @@ def cost_chart(records: Records) -> charts.Chart | None:
     if not kept or not spent:
         return None
     values = [
-        {"stage": record["stage"], "tokens": round(record["cost"]["completion_tokens"] / kept, 1)} for record in spent
+        {"stage": record["stage"], "tokens": round(record["cost"]["completion_tokens"] / kept, 1)}
+        for record in spent
     ]
     caption = "Tokens that models wrote for a stage, divided by the rows handed off. Stages may share answers"
     return charts.bars("Written tokens per row handed off", caption, values, "stage", "tokens")

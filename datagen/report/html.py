@@ -138,7 +138,12 @@ def comparisons(run: Run) -> dict[str, dict[str, Any]]:
 def promises(run: Run) -> list[dict[str, Any]]:
     """Read the promises about the rows of the hand-off."""
     paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    return [promise for path in paths if path.is_file() for promise in json.loads(path.read_text(encoding="utf-8"))]
+    return [
+        promise
+        for path in paths
+        if path.is_file()
+        for promise in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:

@@ -1,8 +1,8 @@
 """
 Rows to look at: some that were handed off beside some that were dropped, with their evidence marked.
 
-Ids are hashes of content, so the rows with the smallest ids are a random sample that does not depend on the order
-of partitions.
+Ids are hashes of content, so the rows with the smallest ids are a random sample that does not depend on the
+order of partitions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ class Sample:
 
 
 def side_by_side(run: Run) -> dict[str, tuple[list[Sample], list[Sample]]]:
-    """Draw rows of each kind: those that were handed off, and those that were dropped after they had been written."""
+    """Draw rows of each kind that were handed off, and rows that were dropped although they had been written."""
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     folders = [run.stage_folder(record["stage"]) for record in records]
     dropped = [path for folder in folders for path in parts(folder / "dropped")]
@@ -60,7 +60,7 @@ def side_by_side(run: Run) -> dict[str, tuple[list[Sample], list[Sample]]]:
     shown = [{kind: passages.shown(rows) for kind, rows in half.items()} for half in drawn]
     return {
         kind: (shown[0].get(kind, []), shown[1].get(kind, []))
-        for kind in KINDS
+        for kind in sorted(KINDS, key=lambda kind: kind == "reading")  # the longest last
         if any(kind in half for half in shown)
     }
 
@@ -105,8 +105,13 @@ def _drawn(
         stage = path.parent.parent.name if path.parent.name == "dropped" else ""
         for row in rows.filter(pc.is_in(rows["id"], pa.array(wanted))).to_pylist():
             found[row[group]].append(row | {"dropped by": stage})
-        found = {value: sorted(rows, key=lambda row: row["id"])[:most] for value, rows in found.items()}
+        found = {value: _first(of_value, most) for value, of_value in found.items()}
     return found
+
+
+def _first(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """Order rows by id; of those with the same id, which several stages may have dropped, one counts."""
+    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: str(row["id"]))[:most]
 
 
 class _Passages:
@@ -118,7 +123,9 @@ class _Passages:
 
     def shown(self, rows: Sequence[dict[str, Any]]) -> list[Sample]:
         """Prepare rows for the page."""
-        texts = self._texts({(row.get("lineage") or {}).get("passage_id") for row in rows if not row.get("context")})
+        texts = self._texts(
+            {(row.get("lineage") or {}).get("passage_id") for row in rows if not row.get("context")}
+        )
         return [self._sample(row, texts) for row in rows]
 
     def _texts(self, ids: set[str | None]) -> dict[str, str]:
@@ -126,7 +133,9 @@ class _Passages:
         found: dict[str, str] = {}
         for path in self._paths if len(wanted) else ():
             table = read_part(path, ["id", "text"])
-            found |= {row["id"]: row["text"] for row in table.filter(pc.is_in(table["id"], wanted)).to_pylist()}
+            found |= {
+                row["id"]: row["text"] for row in table.filter(pc.is_in(table["id"], wanted)).to_pylist()
+            }
         return found
 
     def _sample(self, row: dict[str, Any], texts: dict[str, str]) -> Sample:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from datagen.schema import EXAMPLES
 from datagen.store.parquet import parts, read_part
 
 BOOKKEEPING = {"threshold"}  # floating columns that are no score
+Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}
 
 
@@ -22,38 +24,61 @@ def score_charts(run: Run) -> list[charts.Chart]:
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     if not records:
         return []
-    last = _tables(run, records[-1])
-    found = []
-    for name, first in _scores(run, records).items():
-        if chart := _chart(name, _tables(run, first), last, first["stage"]):
-            found.append(chart)
-    return found
+    first = _first_with(run, records)
+    edges: dict[str, bins.Floats] = {}
+    total: dict[str, Counts] = {}
+    for stage in dict.fromkeys(first.values()):
+        names = [name for name, other in first.items() if other == stage]
+        paths = parts(run.stage_folder(stage))
+        edges |= _edges(paths, names)
+        total |= _counted(paths, {name: edges[name] for name in names if name in edges})
+    kept = _counted(parts(run.stage_folder(records[-1]["stage"])), edges)
+    own = [name for name in edges if name in EXAMPLES.names]  # every run has them: they come last
+    order = [*(name for name in edges if name not in own), *own]
+    return [_chart(name, first[name], edges[name], total[name], kept[name]) for name in order]
 
 
-def _scores(run: Run, records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Map each score of the last table to the first stage that refines examples and has it."""
-    first: dict[str, dict[str, Any]] = {}
+def _first_with(run: Run, records: list[dict[str, Any]]) -> dict[str, str]:
+    """Map each score of examples to the first stage that refines examples, or the last of all, and has it."""
+    first: dict[str, str] = {}
     for record in records:
         if record["takes"] != "examples" and record is not records[-1]:
             continue  # it has only the rows that it made
-        for path in _tables(run, record)[:1]:
+        for path in parts(run.stage_folder(record["stage"]))[:1]:
             for field in pq.read_schema(path):
                 if pa.types.is_floating(field.type) and field.name not in BOOKKEEPING:
-                    first.setdefault(field.name, record)
-    own = [name for name in EXAMPLES.names if name in first]
-    return {name: first[name] for name in [*(name for name in first if name not in own), *own]}
+                    first.setdefault(field.name, record["stage"])
+    return first
 
 
-def _tables(run: Run, record: dict[str, Any]) -> list[Path]:
-    return parts(run.stage_folder(record["stage"]))
+def _edges(paths: list[Path], names: list[str]) -> dict[str, bins.Floats]:
+    """Choose the bins of each score that has a value."""
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for path in paths:
+        for name, values in _values(path, names).items():
+            if known := bins.span(values):
+                spans.setdefault(name, []).append(known)
+    return {
+        name: bins.edges(min(low for low, _ in of_score), max(high for _, high in of_score))
+        for name, of_score in spans.items()
+    }
 
 
-def _chart(name: str, scored: list[Path], last: list[Path], stage: str) -> charts.Chart | None:
-    spans = [known for path in scored if (known := bins.span([_values(path, name)]))]
-    if not spans:
-        return None
-    edges = bins.edges(min(low for low, _ in spans), max(high for _, high in spans))
-    total, kept = (_counted(paths, name, edges) for paths in (scored, last))
+def _counted(paths: list[Path], edges: dict[str, bins.Floats]) -> dict[str, Counts]:
+    """Count the values of each score by bin, over all parts."""
+    counts = {name: np.zeros(len(bins_) - 1, np.int64) for name, bins_ in edges.items()}
+    for path in paths:
+        for name, values in _values(path, list(edges)).items():
+            counts[name] += bins.count(values, edges[name])
+    return counts
+
+
+def _values(path: Path, names: list[str]) -> dict[str, bins.Floats]:
+    table = read_part(path, names)
+    return {name: pc.cast(table[name], pa.float64()).drop_null().to_numpy() for name in table.column_names}
+
+
+def _chart(name: str, stage: str, edges: bins.Floats, total: Counts, kept: Counts) -> charts.Chart:
     values = [
         {name: label, "rows": int(rows), "outcome": outcome}
         for outcome, counts in (("handed off", kept), ("not handed off", np.maximum(total - kept, 0)))
@@ -61,17 +86,3 @@ def _chart(name: str, scored: list[Path], last: list[Path], stage: str) -> chart
     ]
     caption = f"{int(total.sum()):,} rows with this score, as of {stage}"
     return charts.columns(name, caption, values, name, "rows", "outcome", COLOURS)
-
-
-def _counted(paths: list[Path], name: str, edges: bins.Floats) -> Any:
-    """Count the values of a column by bin over all parts."""
-    return sum((bins.count(_values(path, name), edges) for path in paths), np.zeros(len(edges) - 1, np.int64))
-
-
-def _values(path: Path, name: str) -> bins.Floats:
-    table = read_part(path, [name])
-    if name not in table.column_names:
-        return np.zeros(0)
-    result: bins.Floats = pc.cast(table[name], pa.float64()).drop_null().to_numpy()
-    return result
-
