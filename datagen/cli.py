@@ -83,6 +83,21 @@ def label(
     judge(open_run(run), labels, rows, page, stage)
 
 
+@app.command()
+def explain(
+    row: Annotated[str, typer.Argument(help="A row's id, or its beginning")],
+    run: Annotated[
+        Path | None, typer.Option(help="The run's folder; left out: the newest finished run in outputs/")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON")] = False,
+) -> None:
+    """Show a row with its passage, prompt, raw answer and scores, and what each stage did with it."""
+    from datagen.look import explain as look
+    from datagen.run.folder import open_run
+
+    look.explain(open_run(run) if run else look.newest(Path("outputs")), row, as_json)
+
+
 @app.command("train-synthesizer")
 def train_synthesizer(
     recipe: Annotated[Path, typer.Argument(help="Which sets and tasks; see examples/synthesizer.yaml")],

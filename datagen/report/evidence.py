@@ -10,8 +10,8 @@ def spans(passage: str, evidence: str | None) -> Spans:
     """
     Cut a passage into (text, whether it is evidence).
 
-    Differences in white space do not count, since a passage may be wrapped. Evidence that is not there word by
-    word marks nothing.
+    Differences in white space do not count, since a passage may be wrapped. Evidence that is not there word
+    by word marks nothing.
     """
     words = (evidence or "").split()
     match = re.search(r"\s+".join(map(re.escape, words)), passage) if words else None

@@ -50,7 +50,7 @@ class Sample:
 
 
 def side_by_side(run: Run) -> dict[str, tuple[list[Sample], list[Sample]]]:
-    """Draw rows of each kind that were handed off, and rows that were dropped although they had been written."""
+    """Draw rows of each kind that were handed off, and rows that were dropped after they had been written."""
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     folders = [run.stage_folder(record["stage"]) for record in records]
     dropped = [path for folder in folders for path in parts(folder / "dropped")]
