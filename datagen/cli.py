@@ -107,7 +107,7 @@ def browse(
     rows: Annotated[int, typer.Option(min=2, help="Rows to judge of each kind or task with a promise")] = 200,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one")] = 0,
 ) -> None:
-    """Look through the rows of a run in a browser: search, filter, move a threshold, judge. docs/report.md."""
+    """Look through the rows of a run in a browser: search, filter, move a threshold, judge."""
     from datagen.look.server import browse as serve
     from datagen.run.folder import open_run
 

@@ -1,8 +1,8 @@
 """
 Who may ask the local server: only the person who started it.
 
-The address that is printed carries a token; the first visit puts it into a cookie that scripts cannot read and
-other sites cannot send. Requests for another host (DNS rebinding) and from another origin are refused.
+The address that is printed carries a token; the first visit puts it into a cookie that scripts cannot read
+and other sites cannot send. Requests for another host (DNS rebinding) and from another origin are refused.
 """
 
 import hmac
@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 LOCAL = ("127.0.0.1", "localhost")
-POLICY = "default-src 'none'; connect-src 'self'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; connect-src 'self'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -44,7 +47,12 @@ class Guard:
     @property
     def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
         """The middleware of the application."""
-        return web.middleware(self._check)
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._check(request, handler)
+
+        return check
 
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         nonce = secrets.token_urlsafe(16)
@@ -57,11 +65,17 @@ class Guard:
         origin = request.headers.get("Origin")
         if request.headers.get("Host") not in self._hosts:
             return web.Response(status=421, text="wrong host")
-        if (origin is None and request.method != "GET") or (origin is not None and origin not in self._origins):
+        if (origin is None and request.method != "GET") or (
+            origin is not None and origin not in self._origins
+        ):
             return web.Response(status=403, text="wrong origin")
-        if self._is_token(request.cookies.get(self._cookie, "")) or self._is_token(request.query.get("token", "")):
+        if self._is_token(request.cookies.get(self._cookie, "")) or self._is_token(
+            request.query.get("token", "")
+        ):
             return None
-        return web.Response(status=403, text="Open the address that datagen browse printed: it carries a token.")
+        return web.Response(
+            status=403, text="Open the address that datagen browse printed: it carries a token."
+        )
 
     def _entry(self, request: web.Request) -> web.Response | None:
         """Put the token into a cookie and take it out of the address."""

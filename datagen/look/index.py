@@ -1,8 +1,8 @@
 """
 All rows of a run in one table: those handed off, and those that stages dropped.
 
-The table is made when a run is opened, in a temporary file, so that memory stays bounded. It holds what filters
-ask for; whole rows stay in the run's Parquet files.
+The table is made when a run is opened, in a temporary file, so that memory stays bounded. It holds what
+filters ask for; whole rows stay in the run's Parquet files.
 """
 
 import tempfile
@@ -154,13 +154,12 @@ class Index:
             )
             counts = dict(self._ask(sql, [low, width, *values]))
             bars = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
-        near = {
-            side: self._ask(
-                f"select {SHOWN}, {score} {base} and {score} {sign} ? order by {score} {way}, id limit {NEAR}",
-                [*values, value],
+        near = {}
+        for side, sign, way in (("above", ">=", "asc"), ("below", "<", "desc")):
+            order = f"order by {score} {way}, id limit {NEAR}"
+            near[side] = self._ask(
+                f"select {SHOWN}, {score} {base} and {score} {sign} ? {order}", [*values, value]
             )
-            for side, sign, way in (("above", ">=", "asc"), ("below", "<", "desc"))
-        }
         return {**groups, "bars": bars, "nearest": near, "span": [low, high]}
 
     def sources(self) -> list[str]:

@@ -1,9 +1,9 @@
 """
 Verdicts that are given in the browser: which rows may be judged, and the file that they go to.
 
-A promise rests on rows that are judged in the order of a random draw: a checking row that is judged early would
-count all rows drawn before it as wrong. So the page asks for rows in that order, and lets a person pick rows
-freely only of the third that confidence is learnt from.
+A promise rests on rows that are judged in the order of a random draw: if a checking row is judged early, all
+rows drawn before it count as wrong. So the page asks for rows in that order, and lets a person pick rows freely
+only from the third that confidence is learnt from.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,9 @@ class Judging:
     def verdicts(self) -> dict[str, str]:
         """Map the ids of judged rows to their verdicts."""
         labels = session.labels_of(self.path)
-        found = {name: label["verdict"] for name, label in labels.items() if not name.startswith(file.BY_CONTENT)}
+        found = {
+            name: label["verdict"] for name, label in labels.items() if not name.startswith(file.BY_CONTENT)
+        }
         given = {name: label["verdict"] for name, label in labels.items()}
         drawn = pa.Table.from_pylist(self._drawn, session.COLUMNS)
         by_content = zip((row["id"] for row in self._drawn), file.verdicts_of(drawn, given), strict=True)
@@ -91,7 +93,9 @@ class Judging:
         if verdict not in file.VERDICTS:
             raise UserError(f"{verdict!r} is no verdict: one of {', '.join(file.VERDICTS)}")
         if not self.may_judge(name):
-            raise UserError(f"row {name} is not to be judged yet: rows are judged in the order of a random draw")
+            raise UserError(
+                f"row {name} is not to be judged yet: rows are judged in the order of a random draw"
+            )
         label = terminal.label_of(trails.follow(name).row, verdict)
         labels = session.labels_of(self.path)
         labels[file.key(label)] = label

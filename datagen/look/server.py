@@ -16,6 +16,7 @@ from datagen.look.guard import NONCE, Guard
 from datagen.look.index import Index
 from datagen.look.judging import Judging
 from datagen.look.trail import Trails
+from datagen.report.html import style
 from datagen.run.folder import Run
 from datagen.template import render_file
 
@@ -66,7 +67,10 @@ class Browser:
             "scores": self._index.scores,
             "sources": await asyncio.to_thread(self._index.sources),
         }
-        page = render_file(__package__, "browse.html.j2", html=True, nonce=request[NONCE], about=about)
+        theme = style("theme.css")
+        page = render_file(
+            __package__, "browse.html.j2", html=True, nonce=request[NONCE], theme=theme, about=about
+        )
         return web.Response(text=page, content_type="text/html")
 
     def _row(self, name: str) -> dict[str, Any]:
@@ -138,7 +142,9 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise UserError(f"port {port} cannot be used: {error.strerror}. Leave --port out for a free one") from error
+        raise UserError(
+            f"port {port} cannot be used: {error.strerror}. Leave --port out for a free one"
+        ) from error
 
 
 def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:

@@ -35,7 +35,7 @@ def write_report(run: Run) -> Path:
         __package__,
         "report.html.j2",
         html=True,
-        css=Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")),
+        css=style("theme.css") + style("report.css"),
         run=run,
         manifest=run.manifest,
         stages=stages,
@@ -67,6 +67,11 @@ def write_report(run: Run) -> Path:
     with whole_file(path) as beside:
         beside.write_text(page, encoding="utf-8")
     return path
+
+
+def style(file: str) -> Markup:
+    """Read a style sheet of the pages."""
+    return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
 
 
 def products(run: Run) -> dict[str, dict[str, int]]:
