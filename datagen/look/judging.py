@@ -2,8 +2,8 @@
 Verdicts that are given in the browser: which rows may be judged, and the file that they go to.
 
 A promise rests on rows that are judged in the order of a random draw: if a checking row is judged early, all
-rows drawn before it count as wrong. So the page asks for rows in that order, and lets a person pick rows freely
-only from the third that confidence is learnt from.
+rows drawn before it count as wrong. So the page asks for rows in that order, and lets a person pick rows
+freely only from the third that confidence is learnt from.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ from datagen.look.guard import NONCE, Guard
 from datagen.look.index import Index
 from datagen.look.judging import Judging
 from datagen.look.trail import Trails
-from datagen.report.html import style
+from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.template import render_file
 

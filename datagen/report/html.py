@@ -3,13 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from markupsafe import Markup
 
 from datagen.report.calibration import calibration_charts
 from datagen.report.composition import mix_charts
@@ -20,6 +18,7 @@ from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import score_charts
+from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part, whole_file
@@ -67,11 +66,6 @@ def write_report(run: Run) -> Path:
     with whole_file(path) as beside:
         beside.write_text(page, encoding="utf-8")
     return path
-
-
-def style(file: str) -> Markup:
-    """Read a style sheet of the pages."""
-    return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
 
 
 def products(run: Run) -> dict[str, dict[str, int]]:
