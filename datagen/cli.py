@@ -105,6 +105,37 @@ def label(
     judge(open_run(run), labels, rows, page, stage)
 
 
+@app.command()
+def explain(
+    row: Annotated[str, typer.Argument(help="A row's id, or its beginning")],
+    run: Annotated[
+        Path | None, typer.Option(help="The run's folder; left out: the newest finished run in outputs/")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON")] = False,
+) -> None:
+    """Show a row with its passage, prompt, raw answer and scores, and what each stage did with it."""
+    from datagen.look import explain as look
+    from datagen.run.folder import open_run
+
+    look.explain(open_run(run) if run else look.newest(Path("outputs")), row, as_json)
+
+
+@app.command()
+def browse(
+    run: Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")],
+    labels: Annotated[
+        Path | None, typer.Option(help="The file of labels; left out: labels.jsonl in the run's folder")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=2, help="Rows to judge of each kind or task with a promise")] = 200,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one")] = 0,
+) -> None:
+    """Look through the rows of a run in a browser: search, filter, move a threshold, judge."""
+    from datagen.look.server import browse as serve
+    from datagen.run.folder import open_run
+
+    serve(open_run(run), labels, rows, port)
+
+
 @app.command("train-synthesizer")
 def train_synthesizer(
     recipe: Annotated[Path, typer.Argument(help="Which sets and tasks; see examples/synthesizer.yaml")],
