@@ -1,9 +1,9 @@
 """
-Make token sequences of rows: rows about one passage share the computation of what they have in common.
+Packed token sequences: rows about one passage share the computation of the tokens that they begin with.
 
-A sequence is the tokens that its rows begin with, once, and then each row's own, side by side. A row sees
-the shared tokens and itself, and its positions go on from the shared ones, so the loss is the same as if
-every row stood alone; the passage is read once for several rows. There is no padding.
+A sequence holds the common first tokens once, then each row's own tokens side by side. A row attends to the
+common tokens and to itself, and its positions continue from the common ones, so its loss is the same as
+alone; the passage is computed once for several rows. There is no padding.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from datagen.schema import content_id
 
 @dataclass(frozen=True)
 class Tokens:
-    """A row as token ids: what is asked, and the response with the mark that ends it."""
+    """A row as token ids: its prompt, and the response with its end token."""
 
     group: str
     task: str
@@ -32,7 +32,7 @@ class Tokens:
 
 
 def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str]], response: str) -> Tokens:
-    """Write a row's token ids as the engines do; the rows of a group are about the same passage."""
+    """Tokenise a row as the engines do; the rows of a group are about the same passage."""
     chat = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(chat, add_special_tokens=False)
     written = tokenizer.encode(response, add_special_tokens=False)
@@ -41,9 +41,9 @@ def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str
 
 def bundles(rows: Sequence[Tokens], together: int, *draw: str) -> list[list[Tokens]]:
     """
-    Put rows of the same group together, up to a number, in an order that is drawn by hash.
+    Put rows of the same group together, at most `together` of them, in an order drawn by hash.
 
-    Another `draw` gives other company and another order.
+    Another `draw` gives other bundles in another order.
     """
     groups: dict[str, list[tuple[str, Tokens]]] = defaultdict(list)
     for row in rows:
@@ -55,18 +55,18 @@ def bundles(rows: Sequence[Tokens], together: int, *draw: str) -> list[list[Toke
         for start in range(0, len(members), together):
             part = members[start : start + together]
             cut.append((part[0][0], [row for _, row in part]))
-    return [part for _, part in sorted(cut, key=lambda one: one[0])]
+    return [part for _, part in sorted(cut, key=lambda lot: lot[0])]
 
 
 def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
     """
-    Lay rows with a common beginning side by side in one sequence.
+    Put rows side by side in one sequence, their common first tokens once.
 
     Returns
     -------
     dict
         ``input_ids`` and ``position_ids``, (1, tokens); ``branches``, (rows, longest row), the places of each
-        row's own tokens, filled up with -1; ``places``, the positions that predict a token of a response,
+        row's own tokens, padded with -1; ``places``, the positions that predict a token of a response,
         that token in ``targets``, and the number of its row in ``row``.
     """
     shared = _shared([row.prompt[:-1] for row in rows])
@@ -96,8 +96,8 @@ def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
 
 
 def _shared(prompts: list[list[int]]) -> int:
-    """Count the tokens that all prompts begin with."""
-    least, most = min(prompts), max(prompts)  # whatever these two share, all between them do
+    """Count the tokens that all prompts have in common at their start."""
+    least, most = min(prompts), max(prompts)  # what these two share, all between them share
     differ = (place for place, token in enumerate(least) if token != most[place])
     return next(differ, len(least))
 
@@ -108,9 +108,9 @@ def attend(
     """
     Attend over a packed sequence: the shared tokens once, then each row's own to these and to themselves.
 
-    Written as two calls of PyTorch's attention it costs a third of one with a mask over the whole.
+    As two calls of PyTorch's attention it costs a third of one call with a mask over the whole sequence.
 
-    Queries, keys and values are (1, heads, tokens, size), of keys and values perhaps fewer heads; `given`
+    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `given`
     holds the ``branches`` of `pack`. transformers calls it in every layer.
     """
     groups, branches = query.shape[1] // key.shape[1], given["branches"]
@@ -137,24 +137,32 @@ def attend(
 AttentionInterface.register("shared_prefix", attend)
 
 
-def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+def token_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """
-    Give each row's mean cross entropy over the tokens of its response; logits are made for these alone.
+    Compute the cross entropy of each token of a response, (tokens,); logits are made for these alone.
 
     The model's attention must be ``shared_prefix``.
     """
     seen = {name: packed[name] for name in ("input_ids", "position_ids", "branches")}
-    nothing = torch.empty(
-        1, 1, 0, 0, dtype=torch.bool
-    )  # in the place of a mask: `attend` knows what sees what
-    logits = model(**seen, attention_mask=nothing, logits_to_keep=packed["places"], use_cache=False).logits[0]
-    losses = torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
+    unused = torch.empty(1, 1, 0, 0, dtype=torch.bool)  # in place of a mask: `attend` reads the branches
+    logits = model(**seen, attention_mask=unused, logits_to_keep=packed["places"], use_cache=False).logits[0]
+    return torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
+
+
+def row_sums(losses: torch.Tensor, packed: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add up the losses of each row's tokens; return the sums and the numbers of tokens, (rows,) each."""
     count = len(packed["branches"])
     totals = torch.zeros(count, device=losses.device).index_add(0, packed["row"], losses)
-    return totals / torch.bincount(packed["row"], minlength=count)
+    return totals, torch.bincount(packed["row"], minlength=count)
+
+
+def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Compute each row's mean cross entropy over the tokens of its response, (rows,)."""
+    totals, counts = row_sums(token_losses(model, packed), packed)
+    return totals / counts
 
 
 def epochs(rows: Sequence[Tokens], count: int, together: int, seed: int) -> Iterator[list[Tokens]]:
-    """List the bundles of all epochs, each epoch's in an order and a company of its own."""
+    """Yield the bundles of all epochs; each epoch draws its own."""
     for epoch in range(count):
         yield from bundles(rows, together, str(seed), str(epoch))
