@@ -6,13 +6,14 @@ rows are seen epoch after epoch until its budget is spent. Pairs add tokens, ans
 are compared with the format control, which has as many pairs about other documents, and never with `raw`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from datagen.evaluate.prove.material import Material, Pair
+from datagen.evaluate.prove.material import Material, Pair, Text
 from datagen.evaluate.prove.settings import DROPPED, Arm
 from datagen.schema import content_id
+from datagen.stages.handoff.mix.questions import same
 
 # Arm -> what it is compared with. Whether `pairs` helps is a question about the format control alone.
 CONTROLS: tuple[tuple[Arm, Arm], ...] = (
@@ -43,6 +44,22 @@ class Arms:
     def texts(self, arm: Arm) -> Counter[str]:
         """Count the texts of an arm about each passage."""
         return Counter(row.passage for row in self.rows[arm] if not row.question)
+
+
+def without(texts: Sequence[Text], asked: Sequence[Pair]) -> list[Text]:
+    """
+    Leave out the reading texts that hold a question which is held back, as `mix` does for its test.
+
+    A passage keeps one text at least; a question that stands in it is then not asked.
+    """
+    questions: dict[str, list[str]] = defaultdict(list)
+    for pair in asked:
+        questions[pair.passage].append(same(pair.question))
+    gives = [any(one in same(text.text) for one in questions[text.passage]) for text in texts]
+    covered = {text.passage for text, given in zip(texts, gives, strict=True) if not given}
+    return [
+        text for text, given in zip(texts, gives, strict=True) if not given or text.passage not in covered
+    ]
 
 
 def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], seed: str) -> Arms:

@@ -42,8 +42,10 @@ class Encoder:
     def choices(self, item: Item) -> list[Tokens]:
         """Encode an item: one row for each choice, without an end token."""
         if item.family == "cloze":
-            prompt = self._ids(item.ask)
-            return [Tokens(item.id, "cloze", prompt, self._ids(f" {choice}")) for choice in item.choices]
+            before = item.ask.rstrip()
+            blank = item.ask[len(before) :]
+            prompt = self._ids(before)
+            return [Tokens(item.id, "cloze", prompt, self._ids(f"{blank}{text}")) for text in item.choices]
         prompt = self._prompt(item.ask)
         return [Tokens(item.id, "question", prompt, self._ids(choice)) for choice in item.choices]
 

@@ -27,7 +27,8 @@ from datagen.stages.shared.passage import Passage
 from datagen.synthesizer.questions import question_to
 
 Family = Literal["cloze", "reworded", "question"]
-LEAST_WORDS = 4  # before the gap of a cloze item
+LEAST_WORDS = 3  # before the gap of a cloze item
+MARKS = "\"'`*“‘(["  # that may stand right before it
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Item:
     passage
         Id of the passage that answers it.
     ask
-        The beginning of a sentence, or a question.
+        The beginning of a sentence, with the blank before the gap where there is one; or a question.
     choices
         The right answer first, then the distractors.
     sentence
@@ -70,6 +71,34 @@ class Item:
         return self.choices[0]
 
 
+class Rules:
+    """
+    Items that rules make of passages, each passage read once.
+
+    Parameters
+    ----------
+    seed
+        Draws the cloze items of a passage.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._known: dict[str, tuple[list[Item], list[Item]]] = {}
+
+    def items(self, row: Mapping[str, Any]) -> list[Item]:
+        """Give the cloze items of a passage, drawn by hash, and a question by rule for each sentence."""
+        return self._of(row)[0]
+
+    def answers(self, row: Mapping[str, Any]) -> list[Item]:
+        """Give everything that may be an answer in a passage, as cloze items, for distractors."""
+        return self._of(row)[1]
+
+    def _of(self, row: Mapping[str, Any]) -> tuple[list[Item], list[Item]]:
+        if row["id"] not in self._known:
+            self._known[row["id"]] = _of_passage(row, self._seed)
+        return self._known[row["id"]]
+
+
 def held_back(pairs: Sequence[Pair], share: float, seed: str) -> tuple[list[Pair], list[Pair]]:
     """Split pairs into those that are trained and those that are asked, by a draw of the question."""
     asked = [fraction("asked", seed, same(pair.question)) < share for pair in pairs]
@@ -80,6 +109,7 @@ def held_back(pairs: Sequence[Pair], share: float, seed: str) -> tuple[list[Pair
 
 
 def make(
+    rules: Rules,
     material: Material,
     held: Sequence[Pair],
     facts: Sequence[Pair],
@@ -92,6 +122,8 @@ def make(
 
     Parameters
     ----------
+    rules
+        What makes items of passages.
     material
         The drawn passages.
     held
@@ -103,18 +135,18 @@ def make(
     texts
         All texts that any arm trains.
     seed
-        Draws items and distractors.
+        Draws distractors.
 
     Returns
     -------
     items, left out
         And of those left out the number for each reason.
     """
-    raw = [item for row in material.passages.values() for item in _of_passage(row, seed)]
-    raw += [_of_pair(pair) for pair in held]
+    passages = material.passages.values()
+    raw = [item for row in passages for item in rules.items(row)] + [_of_pair(pair) for pair in held]
     left: Counter[str] = Counter()
     clean = _decontaminated(raw, material, trained, texts, left)
-    pools = _pools(item for item in raw if item.family == "cloze")
+    pools = _pools(item for row in passages for item in rules.answers(row))
     known = _facts(facts)
     found: dict[str, Item] = {}
     for item in clean:
@@ -131,27 +163,30 @@ def make(
     return sorted(found.values(), key=lambda item: item.id), dict(left)
 
 
-def _of_passage(row: Mapping[str, Any], seed: str) -> Iterator[Item]:
-    """Make the cloze items of a passage, drawn by hash, and a question by rule for each sentence."""
+def _of_passage(row: Mapping[str, Any], seed: str) -> tuple[list[Item], list[Item]]:
     passage = Passage(row, language_of(code_of(row)))
     marked = sorted(candidates(passage, 10_000), key=lambda one: content_id(seed, one.sentence, one.answer))
-    cloze = [one for one in marked if _words_before(one.sentence, one.answer) >= LEAST_WORDS]
-    for one in cloze[:CLOZE_ITEMS]:
-        before = one.sentence[: one.sentence.index(one.answer)].rstrip()
-        yield _item("cloze", row["id"], before, one.answer, one.sentence, one.kind)
+    answers, cloze, reworded = [], [], []
     asked = set()
     for one in marked:
-        question = question_to(one, passage)
-        if question and one.sentence not in asked:
+        before = one.sentence.partition(one.answer)[0]
+        kind = one.kind if before[-1:] in ("", " ") else f"marked {one.kind}"
+        item = _item("cloze", row["id"], before, one.answer, one.sentence, kind)
+        answers.append(item)
+        if _has_gap(one.sentence, one.answer) and len(cloze) < CLOZE_ITEMS:
+            cloze.append(item)
+        question = question_to(one, passage) if one.sentence not in asked else ""
+        if question:
             asked.add(one.sentence)
-            yield _item("reworded", row["id"], question, one.answer, one.sentence, one.kind)
+            reworded.append(_item("reworded", row["id"], question, one.answer, one.sentence, one.kind))
+    return [*cloze, *reworded], answers
 
 
-def _words_before(sentence: str, answer: str) -> int:
-    """Count the words before the only place of an answer; 0 where it has several, or adjoins a mark."""
+def _has_gap(sentence: str, answer: str) -> bool:
+    """Say whether an answer stands once in a sentence, behind some words and a blank or an opening mark."""
     before, found, _ = sentence.partition(answer)
-    alone = found and sentence.count(answer) == 1 and before.endswith(" ")
-    return len(before.split()) if alone else 0
+    once = bool(found) and sentence.count(answer) == 1
+    return once and before[-1:] in f" {MARKS}" and len(before.split()) >= LEAST_WORDS
 
 
 def _of_pair(pair: Pair) -> Item:

@@ -17,7 +17,7 @@ from datagen.evaluate.prove import arms as arm_rows
 from datagen.evaluate.prove import items as item_rules
 from datagen.evaluate.prove.arms import Row, equal_exposures
 from datagen.evaluate.prove.encode import Encoder
-from datagen.evaluate.prove.items import Item
+from datagen.evaluate.prove.items import Item, Rules
 from datagen.evaluate.prove.material import Survey, read
 from datagen.evaluate.prove.settings import EPOCHS, HELD_BACK, MOST_PASSAGES, PAIR_REPEATS, Arm, Settings
 from datagen.run.folder import Run
@@ -140,8 +140,10 @@ def make(
             f"{LEAST} for a proof. Run the recipe over more documents"
         )
 
+    rules = Rules(seed)
+
     def build(count: int) -> Plan:
-        return _build(run, known, drawn, count, source, encoder, settings, general)
+        return _build(run, known, drawn, count, rules, source, encoder, settings, general)
 
     count = min(FIRST, len(drawn.passages))
     plan = build(count)
@@ -162,6 +164,7 @@ def _build(
     known: Survey,
     drawn: Draw,
     count: int,
+    rules: Rules,
     source: str,
     encoder: Encoder,
     settings: Settings,
@@ -170,6 +173,8 @@ def _build(
     seed, passages = str(settings.seed), drawn.passages[:count]
     material = read(run, known, passages, drawn.control, seed)
     trained, held = item_rules.held_back(material.pairs, HELD_BACK, seed)
+    asked = [*held, *material.tests]
+    material.texts = arm_rows.without(material.texts, asked)
     made = arm_rows.make(material, trained, settings.arms, seed)
     chats = {(row.passage, row.question) for rows in made.rows.values() for row in rows if row.question}
     every = [*trained, *material.others, *material.dropped]
@@ -177,8 +182,7 @@ def _build(
     own = {(row.passage, row.question) for row in made.rows.get("pairs", ()) if row.question}
     facts = [pair for pair in trained if (pair.passage, pair.question) in own]
     texts = [row.text for rows in made.rows.values() for row in rows if not row.question]
-    asked = [*held, *material.tests]
-    items, left_out = item_rules.make(material, asked, facts, used, dict.fromkeys(texts), seed)
+    items, left_out = item_rules.make(rules, material, asked, facts, used, dict.fromkeys(texts), seed)
     sizes = {arm: _sizes(rows, encoder) for arm, rows in made.rows.items()}
     raw = sizes.get("raw") or _sizes(
         [Row(id_, row["text"]) for id_, row in material.passages.items()], encoder

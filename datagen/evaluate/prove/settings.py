@@ -19,7 +19,7 @@ ARMS: dict[Arm, str] = {
     "unfiltered": "raw passages and as many pairs, drawn from those kept and those that filters dropped",
 }
 
-EPOCHS = 2.5  # of the raw passages that a budget of tokens buys
+EPOCHS = 2.0  # of the raw passages that a budget of tokens buys
 PAIR_REPEATS = 2  # of each pair in an epoch; a passage has one
 HELD_BACK = 0.3  # of the pairs that stand alone: asked and not trained
 DROPPED = 0.2  # share of dropped pairs above which the unfiltered arm is run
@@ -31,7 +31,7 @@ RATE, LORA_RATE = 3e-4, 9e-4  # learning rates
 WARMUP = 0.06
 CLOZE_ITEMS = 8  # of a passage, at most
 MOST_PASSAGES = 2_000
-HELD_OUT = 24  # passages of validation documents whose loss is measured
+HELD_OUT = 8  # passages of validation documents whose loss is measured
 GENERAL = 24  # general texts, likewise
 DISTRACTORS = 3
 LIKELY = 0.95  # of an interval
