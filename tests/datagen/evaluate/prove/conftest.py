@@ -55,7 +55,9 @@ def write_run(tmp_path):
         rows, tests = [], []
         for number, town in enumerate(TOWNS):
             if texts:
-                text = f"{passage(number)}\n\nQuestion: Where is the market of {town} held?\nAnswer: the square"
+                text = (
+                    f"{passage(number)}\n\nQuestion: Where is the market of {town} held?\nAnswer: the square"
+                )
                 rows.append(example(number, kind="reading", text=text))
             for place, (question, answer, evidence) in enumerate(questions(number) if pairs else ()):
                 row = example(
@@ -100,7 +102,9 @@ def _table(folder, name, gives, table, dropped=()):
 
 def _hand_off(folder, rows, tests, poison):
     for split, chosen in (("train", False), ("validation", True)):
-        mine = [row for row in rows if (TOWNS[int(row["lineage"]["document_id"][4:])] in VALIDATION) == chosen]
+        mine = [
+            row for row in rows if (TOWNS[int(row["lineage"]["document_id"][4:])] in VALIDATION) == chosen
+        ]
         texts = [row for row in mine if row["kind"] == "reading"]
         pairs = [row for row in mine if row["kind"] == "instruction"]
         answers = [row["answer"] for row in pairs]
