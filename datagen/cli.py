@@ -176,6 +176,53 @@ def probe(
 
 
 @app.command()
+def prove(
+    run: Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")],
+    minutes: Annotated[float, typer.Option(min=1, help="What all fits should take on this machine")] = 30,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Trained tokens of each arm, whatever time they take")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of each arm, in different orders")] = 2,
+    arms: Annotated[
+        str, typer.Option(help="Arms, with commas: reading, pairs, raw_exposures, unfiltered; left out: all")
+    ] = "",
+    target: Annotated[str, typer.Option(help="Model to fine-tune; left out: the recipe's target")] = "",
+    general: Annotated[
+        str, typer.Option(help="General text to measure forgetting on; left out: bundled")
+    ] = "",
+    worth: Annotated[float, typer.Option(help="Smallest gain of P(gold) that counts")] = 0.03,
+    probe: Annotated[str, typer.Option(help="Questions for `datagen probe`, before and after")] = "",
+    fail_on: Annotated[str, typer.Option(help="no-gain: exit status 4 when nothing helps")] = "",
+) -> None:
+    """
+    Fine-tune briefly on a run's hand-off and on controls of equal tokens, and say whether the data helps.
+
+    The same command resumes and keeps finished fits. docs/prove.md explains the arms and the verdicts.
+    """
+    from datagen.evaluate.prove.command import prove as carry_out
+    from datagen.evaluate.prove.settings import settings_of
+
+    if fail_on not in ("", "no-gain"):
+        raise UserError(f"--fail-on {fail_on}: there is only no-gain")
+    chosen = settings_of(
+        arms,
+        minutes=minutes,
+        tokens=tokens,
+        seeds=seeds,
+        target=target,
+        general=general,
+        worth=worth,
+        probe=probe,
+    )
+    result = carry_out(run, chosen, typer.echo)
+    for sentence in result["sentences"]:
+        typer.echo(f"- {sentence}")
+    typer.echo(f"table and plot: {result['page']}")
+    if fail_on and not result["gain"]:
+        raise typer.Exit(4)
+
+
+@app.command()
 def doctor(
     recipe: Annotated[
         Path | None, typer.Argument(help="A recipe: also report the profile of each of its models")

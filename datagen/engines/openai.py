@@ -133,7 +133,7 @@ class OpenAIEngine:
                 if await self._is_over(failure, trial):
                     if isinstance(failure, Refused):
                         return self._rejected(key, failure)
-                    raise Unanswered(f"no answer (attempts: {trial.tries}); the last error: {failure}") from None
+                    raise Unanswered(f"no answer (attempts: {trial.tries}); last error: {failure}") from None
                 pause = own_pause(trial.tries)
                 if isinstance(failure, Busy):
                     pause = min(pause / 4, BUSY_PAUSE)  # short, because the pace limits the rate
@@ -278,9 +278,9 @@ class OpenAIEngine:
             )
         if isinstance(failure, Faulty) and not isinstance(failure, Lost):
             return Unreachable(
-                f"{self._name} is up but returns no chat completion, not even to a minimal request. The last "
-                f"error (attempts: {trial.tries}): {failure}. Check the recipe's base_url, which often ends in "
-                f"/v1, and the model's options. {AGAIN}"
+                f"{self._name} is up but returns no chat completion, not even to a minimal request. Last "
+                f"error (attempts: {trial.tries}): {failure}. Check the recipe's base_url, which often ends "
+                f"in /v1, and the model's options. {AGAIN}"
             )
         return Unreachable(
             f"{self._name} gave no answer {duration}. The last error: {failure}. Check that the server is up "

@@ -58,7 +58,8 @@ def _profile(name: str) -> Iterator[str]:
             weights.setdefault(task, {})[stage] = f"{weight:g}"
         yield (
             f"`{stage}`: {options['per_passage'] or 'all'} tasks of a passage, answers of at most "
-            f"{options['max_tokens']} tokens, temperature {options['temperature']:g}, top_p {options['top_p']:g}."
+            f"{options['max_tokens']} tokens, temperature {options['temperature']:g}, "
+            f"top_p {options['top_p']:g}."
         )
         yield ""
     yield f"| task | {' | '.join(STAGES)} |"

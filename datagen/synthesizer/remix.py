@@ -102,7 +102,7 @@ def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Ro
 
     Of a task with a number, two drafts of a paragraph are taken, in the order of the paragraphs' hashes, then
     two more, until it is reached; and as many of each that is held out. The order is the same for all
-    tasks: rows about the same paragraphs are cheap to train on (`datagen.synthesizer.packing`).
+    tasks: rows about the same paragraphs are cheap to train on (`datagen.training.packing`).
     """
     material = Material(paragraphs, language_of("en"), recipe.seed)
     return [row for task, most in recipe.tasks.items() for row in _rows(task, most, material)]

@@ -137,7 +137,7 @@ def attend(
 AttentionInterface.register("shared_prefix", attend)
 
 
-def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+def token_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """
     Return each row's mean cross entropy over its response tokens; logits are computed only for these.
 
@@ -149,7 +149,13 @@ def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     losses = torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
     count = len(packed["branches"])
     totals = torch.zeros(count, device=losses.device).index_add(0, packed["row"], losses)
-    return totals / torch.bincount(packed["row"], minlength=count)
+    return totals, torch.bincount(packed["row"], minlength=count)
+
+
+def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Compute each row's mean cross entropy over the tokens of its response, (rows,)."""
+    totals, counts = row_sums(token_losses(model, packed), packed)
+    return totals / counts
 
 
 def epochs(rows: Sequence[Tokens], count: int, together: int, seed: int) -> Iterator[list[Tokens]]:
