@@ -62,7 +62,7 @@ class Options(Pool, TokenTarget):
     """Which exercises are written about which passages, and how they are laid out."""
 
     tasks: dict[str, float | Declaration] = Field(
-        default_factory=lambda: {**TASKS},
+        default_factory=lambda: dict[str, float | Declaration](TASKS),
         description="Exercises with their weights, or a list: names, package.module:task, ./file.py:task, "
         "./file.yaml, or one of your own written here (docs/written.md). Left out: those of the profile",
     )
@@ -75,8 +75,8 @@ class Options(Pool, TokenTarget):
     )
     tokenizer: str = Field(
         "",
-        description="The target's, for the account of tokens: bundled, a checkpoint's folder, a tokenizer.json "
-        "or tokenizer.model, or a hub's id; left out, characters are counted",
+        description="The target's, for the account of tokens: bundled, a checkpoint's folder, a "
+        "tokenizer.json or tokenizer.model, or a hub's id; left out, characters are counted",
     )
     keep_raw: bool = Field(True, description="Texts have their passage; false: the exercises alone")
     raw_without_exercises: bool = Field(
