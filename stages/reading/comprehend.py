@@ -11,9 +11,9 @@ Dropped rows are of two kinds: one for each exercise that failed its check, and 
 a text ("no sound exercise", with the reasons; "outside the sample"). With `raw_without_exercises` a passage
 that was asked in vain becomes a text of its own, as instruction pre-training has it.
 
-With a token target, passages draw lots, and only as many are asked as the target has room for at `expected`
-tokens of text for each token of a passage. Each has a share of the target by its length, and exercises that do
-not fit into it are left out: so the target is a bound, and the texts do not depend on partitions.
+With a token target, passages are sampled by hash, as many as the target has room for at `expected` tokens of
+text per token of a passage. Each has a share of the target by its length, and exercises that do not fit into
+it are left out. So the target is a bound, and the texts do not depend on partitions.
 """
 
 import math
