@@ -1,9 +1,10 @@
 """
 A loopback server that answers every chat completion at once, with the same answer.
 
-It is minimal and runs in a separate process, so that benchmarks measure the client. It can limit the requests
-per second and be unavailable for a period: ``endpoint(rate=10, away=(5, 10))``. ``--measure 300`` measures
-how close datagen comes to the limit.
+It does as little as HTTP allows, in a separate process, so that the client is what is measured. It can also
+limit the requests per second and be unavailable for a while: ``endpoint(rate=10, away=(5, 10))``.
+``python -m benchmarks.endpoint --measure 300 --peer datadesigner=PYTHON`` reports how close datagen and its
+peers come to the limit.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 ANSWER = "The statement binds the name to the object that the expression gives. " * 3
 REPLY = {
@@ -115,23 +118,48 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
     return seconds, number - len({done.key for done in kept})
 
 
+def measure_peer(
+    name: str, python: str, number: int, rate: int, away: tuple[float, float]
+) -> tuple[float, int]:
+    """Have a peer ask so many requests, in its own interpreter; gives seconds and how many have no answer."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
+    with endpoint(rate, away) as url, tempfile.TemporaryDirectory() as folder:
+        bodies = Path(folder) / "bodies.jsonl"
+        bodies.write_text(f"{json.dumps(body)}\n" * number)
+        command = [python, "benchmarks/engine_peers.py", name, url, str(bodies)]
+        started = time.monotonic()
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20 * number / rate)
+            report = json.loads(done.stdout.splitlines()[-1])
+        except (subprocess.TimeoutExpired, json.JSONDecodeError, IndexError):  # it never ended, or failed
+            return time.monotonic() - started, number
+    return report["seconds"], number - report["answers"]
+
+
 def main() -> None:
-    """Serve, or measure datagen against a limit of 10 requests per second, without and with a downtime."""
+    """Serve; or measure datagen and peers against 10 requests per second, then with an outage of 10 s."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--start", type=float, default=0)
     parser.add_argument("--end", type=float, default=0)
     parser.add_argument("--measure", type=int, default=0, help="requests")
+    parser.add_argument("--peer", action="append", default=[], help="NAME=PYTHON; see engine_peers.py")
     options = parser.parse_args()
     if not options.measure:
         _Limits.rate, _Limits.start, _Limits.end = options.rate, options.start, options.end
         asyncio.run(_serve())
         return
     for away in ((0.0, 0.0), (5.0, 15.0)):
-        seconds, lost = measure(options.measure, 10, away)
         least = options.measure / 10 + away[1] - away[0]
-        result = f"{seconds:.1f} s, {seconds / least:.3f} times the minimum, {lost} lost"
-        print(f"downtime {away[1] - away[0]:.0f} s: {result}")
+        results = {"datagen": measure(options.measure, 10, away)}
+        for peer in options.peer:
+            name, _, python = peer.partition("=")
+            results[name] = measure_peer(name, python, options.measure, 10, away)
+        for name, (seconds, lost) in results.items():
+            ratio = f"{seconds / least:.3f} times the minimum"
+            print(
+                f"{name}, away {away[1] - away[0]:.0f} s: {seconds:.1f} s, {ratio}, {lost} lost", flush=True
+            )
 
 
 if __name__ == "__main__":

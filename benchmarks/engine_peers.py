@@ -1,8 +1,8 @@
 """
-The peers of the engine benchmark; runs in the peer's own interpreter, so it does not import datagen.
+The peers of the benchmarks engine and endpoint; each runs in its own interpreter, without datagen.
 
 ``python benchmarks/engine_peers.py datatrove URL BODIES`` sends the chat completion requests in BODIES (JSON
-lines) and prints duration and peak memory as JSON in the last line.
+lines). The last line of output is JSON: seconds, answers, peak memory.
 """
 
 import json
@@ -24,7 +24,7 @@ def bodies(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def datatrove(url: str, path: Path, durable: bool) -> float:
+def datatrove(url: str, path: Path, durable: bool) -> tuple[float, int]:
     """Send the requests with datatrove's runner, with or without checkpoints and its request cache."""
     from datatrove.data import Document
     from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
@@ -40,8 +40,13 @@ def datatrove(url: str, path: Path, durable: bool) -> float:
         metric_interval=3600,
     )
 
+    answers = 0
+
     async def rollout(document: Any, generate: Callable[[dict[str, Any]], Any]) -> Any:
-        return await generate(document.metadata["body"])
+        nonlocal answers
+        answer = await generate(document.metadata["body"])
+        answers += 1
+        return answer
 
     with tempfile.TemporaryDirectory() as folder:
         writer = JsonlWriter(f"{folder}/out", "${rank}_${chunk_index}.jsonl", compression=None)
@@ -53,10 +58,10 @@ def datatrove(url: str, path: Path, durable: bool) -> float:
         )
         started = time.perf_counter()
         runner.run(documents, rank=0, world_size=1)
-        return time.perf_counter() - started
+        return time.perf_counter() - started, answers
 
 
-def distilabel(url: str, path: Path) -> float:
+def distilabel(url: str, path: Path) -> tuple[float, int]:
     """Send the requests with distilabel, with cache; includes its start-up, and its main process's memory."""
     os.environ["OPENAI_API_KEY"] = "none"
     from distilabel.models import OpenAILLM
@@ -72,19 +77,45 @@ def distilabel(url: str, path: Path) -> float:
             ask = TextGeneration(llm=llm, input_batch_size=50)
             LoadDataFromDicts(data=rows, batch_size=50) >> ask
         started = time.perf_counter()
-        pipeline.run(use_cache=True)
-        return time.perf_counter() - started
+        data = pipeline.run(use_cache=True)
+        answers = sum(text is not None for text in data["default"]["train"]["generation"])
+        return time.perf_counter() - started, answers
 
 
-PEERS: dict[str, Callable[[str, Path], float]] = {
+def datadesigner(url: str, path: Path) -> tuple[float, int]:
+    """Send as many requests through NeMo Data Designer, with its default retries."""
+    import data_designer.config as dd
+    from data_designer.interface import DataDesigner
+
+    number = sum(1 for _ in bodies(path))
+    limits = dd.ChatCompletionInferenceParams(max_parallel_requests=WINDOW, max_tokens=64)
+    model = dd.ModelConfig(
+        alias="m", model="m", provider="p", inference_parameters=limits, skip_health_check=True
+    )
+    provider = dd.ModelProvider(name="p", endpoint=f"{url}/v1", provider_type="openai", api_key="none")
+    builder = dd.DataDesignerConfigBuilder(model_configs=[model])
+    builder.add_column(
+        dd.SamplerColumnConfig(name="n", sampler_type=dd.SamplerType.UUID, params=dd.UUIDSamplerParams())
+    )
+    builder.add_column(dd.LLMTextColumnConfig(name="answer", prompt="{{ n }}?", model_alias="m"))
+    with tempfile.TemporaryDirectory() as folder:
+        designer = DataDesigner(model_providers=[provider], artifact_path=folder)
+        started = time.perf_counter()
+        rows = designer.create(builder, num_records=number, dataset_name="x").load_dataset()
+        return time.perf_counter() - started, int(rows["answer"].notna().sum())
+
+
+PEERS: dict[str, Callable[[str, Path], tuple[float, int]]] = {
     "datatrove": partial(datatrove, durable=False),
     "datatrove-durable": partial(datatrove, durable=True),
     "distilabel": distilabel,
+    "datadesigner": datadesigner,
 }
 
 
 if __name__ == "__main__":
     name, url, path = sys.argv[1:]
-    seconds = PEERS[name](url, Path(path))
+    seconds, answers = PEERS[name](url, Path(path))
     status = Path("/proc/self/status").read_text()
-    print(json.dumps({"seconds": seconds, "peak_mib": int(status.partition("VmHWM:")[2].split()[0]) / 1024}))
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    print(json.dumps({"seconds": seconds, "answers": answers, "peak_mib": peak}))

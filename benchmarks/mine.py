@@ -42,7 +42,7 @@ from datagen.stages.reading.mine import stage as mine
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import read
 from datagen.stages.reading.mine.options import Options
-from datagen.stages.reading.mine.vocabulary import count_words, learn
+from datagen.stages.reading.mine.vocabulary import count_runs, domain_words, total
 from datagen.stages.sources.chunk import stage as chunk
 
 SHARES = 4  # in which the two take turns
@@ -178,7 +178,10 @@ def _context(stage: str, output: Path = Path()) -> Context:
 
 
 def _table(documents: Sequence[Document]) -> pa.Table:
-    rows = ({"id": d["id"], "source": d["id"], "title": d["title"], "text": d["text"]} for d in documents)
+    rows = (
+        {"id": d["id"], "source": d["id"], "title": d["title"], "text": d["text"], "language": "en"}
+        for d in documents
+    )
     return table_of(DOCUMENTS, rows)
 
 
@@ -200,8 +203,9 @@ def miner(documents: Sequence[Document]) -> Work:
         for share in range(SHARES)
     ]
     options, language = Options(), read(load("mined/en"))
-    learnt = learn((count_words(table["text"], language) for table in tables), options.domain_words)
-    domain = frozenset(learnt.to_pylist())
+    runs = total(count_runs(table["text"]) for table in tables)
+    learnt = domain_words(runs, language, language.general, options.vocabulary, options.domain_words)
+    domain = frozenset(learnt)
     counts = [
         Counter(
             exercise.task

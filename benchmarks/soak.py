@@ -182,18 +182,20 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
     store = Completions(folder, here)
     store.settle()
     completions = store.find(list(requests))
-    kinds = Counter[str]()
+    kinds, took_message = Counter[str](), 0
     for key, request in requests.items():
         kind = kind_of(request.row)
         kinds[kind] += 1
         assert stored[key] + (key in failed) == 1, f"{request.row} was stored {stored[key]} times"
         if kind == "poison":
-            assert "this prompt kills me" in failed[key]
+            assert failed[key]  # of the last attempt, which may be a timeout
+            took_message += "this prompt kills me" in failed[key]
         elif kind == "rejected":
             assert completions[key].finish == "error" and "context length" in completions[key].error
         else:
             assert completions[key].text == f"answer to {request.row}", completions[key]
             assert server.given[request.row] > 0
+    assert took_message >= kinds["poison"] / 2
     missing = store.missing(pa.array(list(requests)))
     assert pc.sum(missing).as_py() == len(failed), "only failed requests are missing"
     repeated = sum(server.given.values()) - kinds["answered"] - server.given["Say yes."]

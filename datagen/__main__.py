@@ -1,5 +1,15 @@
-"""Run the command line as ``python -m datagen``."""
+"""The command line, as ``datagen`` or ``python -m datagen``."""
 
-from datagen.cli import main
+import signal
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C while modules are imported ends the process without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from datagen.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -71,6 +71,7 @@ EXAMPLES = pa.schema(
         ("question", pa.string()),  # without the context
         ("context", pa.string()),  # the passage that the answer must come from; null when closed-book
         ("answer", pa.string()),  # the training target; for a preference, the chosen answer
+        ("reasoning", pa.string()),  # before the answer; null where none was written
         ("rejected", pa.string()),  # preferences only
         ("evidence", pa.string()),  # the part of the passage that supports the answer, verbatim
         ("text", pa.string()),  # reading texts only: the whole training text

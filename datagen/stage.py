@@ -23,6 +23,7 @@ group ``datagen.stages``; a recipe can also name one: ``use: package.module:stag
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, cast
 
 import pyarrow as pa
@@ -91,7 +92,8 @@ class SourceStage(Generic[OptionsT, SourceT]):
     Reads the corpus: `plan` splits it into tasks, `read` yields an outcome per partition of a task.
 
     `check`, if given, receives the sums of the outcomes' figures before the stage completes, and raises
-    `UserError` if the run cannot continue.
+    `UserError` if the run cannot continue. `digest`, if given, hashes the content of everything that
+    `read` would read; a stage without it runs again in every run.
     """
 
     name: str
@@ -103,6 +105,7 @@ class SourceStage(Generic[OptionsT, SourceT]):
     options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
     check: Callable[[Mapping[str, int], OptionsT, Context], None] | None = None
+    digest: Callable[[OptionsT, Context], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,9 @@ class WholeStage(Generic[OptionsT, VerdictT]):
     Processes all partitions together; `run` yields one outcome per partition, in order.
 
     If `apply` is given, `run` yields instead its second argument for each partition, and the workers call
-    `apply` in parallel.
+    `apply` in parallel. `digest` hashes what the result depends on besides the recipe, the files
+    that it names and the tables of the run. `take_over` is called when this stage is taken over from an
+    earlier run, with that run's folder: it copies what the stage wrote outside its own folder.
     """
 
     name: str
@@ -158,6 +163,8 @@ class WholeStage(Generic[OptionsT, VerdictT]):
     options: type[OptionsT] = NO_OPTIONS
     kinds: tuple[str, ...] = ()
     apply: Callable[[pa.Table, VerdictT, OptionsT, Context], Outcome] | None = None
+    digest: Callable[[OptionsT, Context], str] | None = None
+    take_over: Callable[[Path, OptionsT, Context], None] | None = None
 
 
 Stage = SourceStage[Any, Any] | MapStage[Any] | ModelStage[Any] | WholeStage[Any, Any]

@@ -8,10 +8,11 @@ elsewhere; a task that kills several workers is reported to the user.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from distributed import Client, Future, KilledWorker, wait
 
@@ -39,6 +40,41 @@ class Partition:
 
     title: str
     reports: Sequence["Future[Any]"]
+
+
+class Workers:
+    """
+    A cluster that is opened when the first stage needs it.
+
+    Parameters
+    ----------
+    cluster
+        Opens it, for as long as the ``with`` block lasts.
+    """
+
+    def __init__(self, cluster: Callable[[], AbstractContextManager[Client]]) -> None:
+        self._cluster, self._opened = cluster, ExitStack()
+        self._client: Client | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._opened.__exit__(*error)
+
+    @property
+    def client(self) -> Client:
+        """The cluster's client."""
+        if self._client is None:
+            self._client = self._opened.enter_context(self._cluster())
+        return self._client
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Call a function for each item: on all workers, or in threads while there is no cluster."""
+        if self._client is not None:
+            return Crew(self._client).each(function, items)
+        with ThreadPoolExecutor() as threads:
+            return list(threads.map(function, items))
 
 
 class Crew:

@@ -73,7 +73,7 @@ def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
     When the hash changes, rejected requests are retried.
     """
     settings = spec.model_dump(
-        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env"}
+        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env", "profile"}
     )
     engine = datagen.__version__
     if isinstance(spec, VllmModel):

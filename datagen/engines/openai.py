@@ -133,7 +133,7 @@ class OpenAIEngine:
                 if await self._is_over(failure, trial):
                     if isinstance(failure, Refused):
                         return self._rejected(key, failure)
-                    raise Unanswered(f"no answer in {trial.tries} tries; the last error: {failure}") from None
+                    raise Unanswered(f"no answer (attempts: {trial.tries}); last error: {failure}") from None
                 pause = own_pause(trial.tries)
                 if isinstance(failure, Busy):
                     pause = min(pause / 4, BUSY_PAUSE)  # short, because the pace limits the rate
@@ -156,11 +156,11 @@ class OpenAIEngine:
             if self._pace.down > self._spec.patience:
                 raise self._unreachable(failure, trial)
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
-                await self._check()
+                await self.check()
             return False
         if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
             return True
-        verdict = await self._check()
+        verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
             return True
         proven = self._pace.answered_at > -math.inf
@@ -174,14 +174,14 @@ class OpenAIEngine:
         self._rejections += 1
         if self._pace.answered_at > -math.inf or self._rejections != ALL_REJECTED:
             return
-        if isinstance(verdict := await self._check(), Rejected):
+        if isinstance(verdict := await self.check(), Rejected):
             raise Unreachable(
                 f"{self._name} rejected all of the first {self._rejections} requests; the last error: "
                 f"{failure}. It also rejects a minimal request: {verdict}. Change the request fields with "
                 f"the model's options in the recipe; null removes a field. {AGAIN}"
             )
 
-    async def _check(self) -> Failure | None:
+    async def check(self) -> Failure | None:
         """Send the check. Returns the failure, or None if it succeeds."""
         called = time.monotonic()
         async with self._checking:
@@ -269,7 +269,7 @@ class OpenAIEngine:
             return Unreachable(
                 f"{self._name} cannot be reached: {failure}. Check the recipe's base_url. {AGAIN}"
             )
-        duration = f"for {self._pace.down:,.0f} seconds and {trial.tries} tries of one request"
+        duration = f"for {self._pace.down:,.0f} seconds ({trial.tries} attempts at one request)"
         if isinstance(failure, Busy):
             return Unreachable(
                 f"{self._name} is up but overloaded; it answered nothing {duration}. The last error: "
@@ -278,9 +278,9 @@ class OpenAIEngine:
             )
         if isinstance(failure, Faulty) and not isinstance(failure, Lost):
             return Unreachable(
-                f"{self._name} is up but returns no chat completion, not even to a minimal request. The last "
-                f"error in {trial.tries} tries: {failure}. Check the recipe's base_url, which often ends in "
-                f"/v1, and the model's options. {AGAIN}"
+                f"{self._name} is up but returns no chat completion, not even to a minimal request. Last "
+                f"error (attempts: {trial.tries}): {failure}. Check the recipe's base_url, which often ends "
+                f"in /v1, and the model's options. {AGAIN}"
             )
         return Unreachable(
             f"{self._name} gave no answer {duration}. The last error: {failure}. Check that the server is up "

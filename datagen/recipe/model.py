@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from datagen.errors import UserError
+from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
+from datagen.recipe.gates import read_gate
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
 from datagen.recipe.wiring import unconnected
@@ -39,6 +41,11 @@ class Recipe(Section):
         default_factory=dict,
         description="Rows that a product of the hand-off must have, or the run does not become latest",
     )
+    gates: list[str] = Field(
+        default_factory=list,
+        description="Conditions on the comparison with the latest release, such as kept<0.8, under which the "
+        "run does not become latest; docs/operating.md lists the figures",
+    )
     cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
     prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
     lists: tuple[str, ...] = Field(
@@ -53,6 +60,13 @@ class Recipe(Section):
     file: Path = Field(
         default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
     )
+
+    @field_validator("gates")
+    @classmethod
+    def _readable_gates(cls, gates: list[str]) -> list[str]:
+        for text in gates:
+            read_gate(text)
+        return gates
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +112,10 @@ class Recipe(Section):
             recipe=self.model_dump(mode="json"),
         )
 
+    def profile(self, role: str) -> profiles.Choice:
+        """Tell which profile a role's model has, and why."""
+        return profiles.choose(self.models.role(role), self.prompt_folder)
+
     def line(self) -> list[tuple[str, Stage, Options]]:
         """List the stages of this recipe: name in the recipe, stage, options."""
         return [(name, *self.step(name)) for name in self.stages]
@@ -121,6 +139,9 @@ class Recipe(Section):
             if role not in self.models.roles:
                 raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
             stage = replace(stage, role=role)
+        if isinstance(stage, ModelStage) and stage.role in self.models.roles:
+            model = self.models.role(stage.role)
+            given = dict(profiles.defaults(stage.name, model, self.prompt_folder)) | given
         return stage, stage.options.model_validate(given)
 
 
@@ -173,7 +194,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
-    mistakes: list[Mistake] = []
+    if mistakes := _unknown_profiles(recipe):
+        return mistakes
     for name in recipe.stages:
         try:
             recipe.step(name)
@@ -184,6 +206,19 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
     return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
+
+
+def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
+    """Refuse a profile that does not exist, at the role that names it."""
+    mistakes: list[Mistake] = []
+    for role in recipe.models.roles:
+        try:
+            profiles.read_profile(
+                profiles.choose(recipe.models.role(role), recipe.prompt_folder).name, recipe.prompt_folder
+            )
+        except UserError as error:
+            mistakes.append((("models", role, "profile"), str(error)))
+    return mistakes
 
 
 def _unasked_roles(recipe: Recipe) -> list[Mistake]:

@@ -34,11 +34,14 @@ class BuiltIn:
         ``module:attribute`` below ``datagen.stages``. The first part of the module is the phase.
     default
         Whether a recipe without ``stages:`` runs it.
+    sees_run
+        Whether it looks at more of the run than its tables: at the recipe, all models, or earlier stages.
     """
 
     name: str
     where: str
     default: bool = False
+    sees_run: bool = False
 
     @property
     def import_string(self) -> str:
@@ -73,7 +76,7 @@ BUILT_IN = (
     BuiltIn("refuse", "knowledge.refuse:stage", default=True),
     BuiltIn("propose", "confidence.auto_correct:propose"),
     BuiltIn("validate", "confidence.validate:stage"),
-    BuiltIn("measure", "confidence.measure:stage", default=True),
+    BuiltIn("measure", "confidence.measure:stage", default=True, sees_run=True),
     BuiltIn("score", "confidence.score:stage"),
     BuiltIn("consistency", "confidence.consistency:stage"),
     BuiltIn("auto_correct", "confidence.auto_correct:stage"),
@@ -86,17 +89,18 @@ BUILT_IN = (
     BuiltIn("decontaminate", "filter.decontaminate:stage", default=True),
     BuiltIn("delift_neighbours", "select.delift.neighbours:stage"),
     BuiltIn("delift_utility", "select.delift.pairwise_utility:stage"),
-    BuiltIn("select", "select.select:stage", default=True),
-    BuiltIn("calibrate", "confidence.calibrate:stage", default=True),
+    BuiltIn("select", "select.select:stage", default=True, sees_run=True),
+    BuiltIn("calibrate", "confidence.calibrate:stage", default=True, sees_run=True),
     BuiltIn("replay", "handoff.replay:stage"),
-    BuiltIn("mix", "handoff.mix:stage", default=True),
-    BuiltIn("handoff", "handoff.handoff:stage", default=True),
+    BuiltIn("mix", "handoff.mix:stage", default=True, sees_run=True),
+    BuiltIn("handoff", "handoff.handoff:stage", default=True, sees_run=True),
 )
 
 DEFAULT_PIPELINE = tuple(stage.name for stage in BUILT_IN if stage.default)
 
 
-def installed_stages() -> dict[str, str]:
+@cache
+def installed_stages() -> Mapping[str, str]:
     """Map stage names to import strings: built-in stages in pipeline order, then others by name."""
     built_in = {stage.name: stage.import_string for stage in BUILT_IN}
     others = {entry.name: entry.value for entry in entry_points(group=GROUP)}

@@ -105,6 +105,12 @@ Thinking = Annotated[
     ),
 ]
 
+PROFILE = Field(
+    "",
+    description="bundled, small, large, or a file profiles/NAME.yaml of your own prompts: defaults of the "
+    "stages that ask the model. Left out: inferred from its size; `datagen doctor RECIPE` shows which",
+)
+
 PATIENCE = Field(
     900, gt=0, description="Seconds without any answer after which the engine hangs: it is opened again"
 )
@@ -123,6 +129,7 @@ class VllmModel(Section):
     window: int = Field(128, ge=1, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
     patience: float = PATIENCE
+    profile: str = PROFILE
     thinking: Thinking = None
     options: dict[str, Any] = Field(
         default_factory=dict,
@@ -160,6 +167,7 @@ class OpenAIModel(Section):
     patience: float = Field(
         1800, gt=0, description="Seconds to wait for a server that answers nobody, before the run stops"
     )
+    profile: str = PROFILE
     thinking: Thinking = None
     options: dict[str, Any] = Field(
         default_factory=dict,
@@ -209,6 +217,7 @@ class ScriptedModel(Section):
     window: int = Field(128, ge=1, description="Requests in flight at once")
     latency: float = Field(0, ge=0, description="Seconds that each answer takes")
     patience: float = PATIENCE
+    profile: str = PROFILE
 
 
 Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from datagen.report import planned
+from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.request import Usage
@@ -40,8 +42,8 @@ LOOK: dict[str, Any] = {
 class Console:
     """Watches a run and prints."""
 
-    def __init__(self) -> None:
-        self._out = rich.console.Console(highlight=False)
+    def __init__(self, to_stderr: bool = False) -> None:
+        self._out = rich.console.Console(highlight=False, stderr=to_stderr)
         if not self._out.is_terminal:
             self._out.width = WIDTH
         self._progress = Progress(
@@ -116,8 +118,13 @@ class Console:
                 self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
         for warning in warnings(run):
             self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
-        for name, path in (("hand-off", "handoff"), ("report", "report.html")):
-            self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
+        if said := read_summary(run.folder):
+            self._out.print(headline(said), markup=False, soft_wrap=True)
+        for line in planned.lines(said) if (said := planned.read_outcome(run.folder)) else []:
+            self._out.print(line, markup=False, soft_wrap=True)
+        for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
+            if (run.folder / path).exists():
+                self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
 
 
 @dataclass
@@ -160,6 +167,8 @@ def _line(record: dict[str, Any], resumed: bool) -> str:
         text += f"  {dropped:,} dropped"
     if requests := record.get("requests"):
         text += f"  {requests['completions']:,} new answers, {requests['reused']:,} had before"
+    if taken := record.get("taken_over"):
+        return f"{text}  [dim]unchanged since {escape(taken)}[/]"
     return text + ("  [dim](done before)[/]" if resumed else f"  [dim]{record['seconds']:.1f} s[/]")
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained HTML file."""
+"""The report of a run: one HTML file without script, which needs neither network nor other files."""
 
 import json
 from collections import Counter
@@ -9,26 +9,34 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datagen.report.calibration import calibration_charts
+from datagen.report.changes import read_summary
+from datagen.report.composition import mix_charts
+from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
 from datagen.report.files import files_by_ending
+from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
+from datagen.report.planned import read_outcome
+from datagen.report.samples import by_reason, side_by_side
+from datagen.report.scores import score_charts
+from datagen.report.style import style
 from datagen.run.folder import Run
-from datagen.schema import KINDS, content_id
+from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part, whole_file
 from datagen.template import render_file
 
-SAMPLES = 5  # rows shown per product
-DOCUMENTS = 10  # documents shown, those with the most refusals
-DROPS = 3  # rows shown per reason
+DOCUMENTS = 10  # with the most refusals
 
 
 def write_report(run: Run) -> Path:
-    """Write the ``report.html`` of a complete run; return its path."""
+    """Write ``report.html`` of a run whose stages are complete; return its path."""
     stages = run.stage_records()
     page = render_file(
         __package__,
         "report.html.j2",
         html=True,
+        css=style("theme.css") + style("report.css"),
         run=run,
         manifest=run.manifest,
         stages=stages,
@@ -36,21 +44,31 @@ def write_report(run: Run) -> Path:
         refusals=refusals(run),
         metadata=metadata(run),
         languages=languages(run),
-        samples={product: _samples(run, product) for product in KINDS.values()},
-        drops={record["stage"]: _drops(run, record) for record in stages if record["dropped"]},
+        steps=steps(stages),
+        funnel=funnel_chart(stages),
+        mix=mix_charts(run),
+        scores=score_charts(run),
+        calibration=calibration_charts(run),
+        coverage=coverage(run),
+        duplicates=duplicates(stages),
+        cost=cost_chart(stages),
+        samples=side_by_side(run),
+        drops={record["stage"]: by_reason(run, record) for record in stages if record["dropped"]},
         shifts={
             record["stage"]: shifts(run.stage_folder(record["stage"]))
             for record in stages
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
         comparisons=comparisons(run),
+        changed=read_summary(run.folder),
+        planned=read_outcome(run.folder),
         promises=promises(run),
         yields=_yields(stages),
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
     path = run.folder / "report.html"
-    with whole_file(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+    with whole_file(path) as beside:
+        beside.write_text(page, encoding="utf-8")
     return path
 
 
@@ -67,12 +85,12 @@ def products(run: Run) -> dict[str, dict[str, int]]:
 
 def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     """
-    Count refusals and instructions, which are trained together.
+    Count refusals beside the answers that train the same chat.
 
     Returns
     -------
-    "kind" -> (task, refusals, refusals plus instructions) for every refusal task; "document" -> (source,
-    refusals, refusals plus instructions) for the documents with the most refusals.
+    "kind" -> (task, refusals, refusals and instructions) of every task of refusals; "document" -> (source,
+    refusals, refusals and instructions) of the documents with the most refusals.
     """
     tasks: Counter[str] = Counter()
     refused: Counter[str] = Counter()
@@ -94,7 +112,7 @@ def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
 
 def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count the string and boolean values in the metadata of rows, as their stage made them.
+    Count the metadata whose value is a word, or yes or no, in the rows as their stage made them.
 
     Returns
     -------
@@ -104,10 +122,10 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
     for path in (path for stage in made for path in parts(run.stage_folder(stage))):
         table = read_part(path, ["task", "metadata"])
-        for group in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
-            for name, value in json.loads(group["metadata"] or "{}").items():
+        for row in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
+            for name, value in json.loads(row["metadata"] or "{}").items():
                 if isinstance(value, str | bool):
-                    counts[group["task"], name, json.dumps(value).strip('"')] += group["count_all"]
+                    counts[row["task"], name, json.dumps(value).strip('"')] += row["count_all"]
     totals: Counter[tuple[str, str]] = Counter()
     for (task, name, _), rows in counts.items():
         totals[task, name] += rows
@@ -115,16 +133,20 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
 
 
 def comparisons(run: Run) -> dict[str, dict[str, Any]]:
-    """Read how two models agree on difficulty: stage -> its ``comparison.json``, if it has one."""
+    """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
     paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
 
 
 def promises(run: Run) -> list[dict[str, Any]]:
-    """Read what is promised about the precision of the hand-off from ``promises.json``."""
+    """Read the promises about the rows of the hand-off."""
     paths = [run.stage_folder(name) / "promises.json" for name in run.manifest["stages"]]
-    tables = (json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file())
-    return [promise for table in tables for promise in table]
+    return [
+        promise
+        for path in paths
+        if path.is_file()
+        for promise in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def _handed_off(run: Run, *products: str) -> Iterator[Path]:
@@ -132,42 +154,11 @@ def _handed_off(run: Run, *products: str) -> Iterator[Path]:
         yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))
 
 
-def _samples(run: Run, product: str) -> list[dict[str, Any]]:
-    """Sample rows of a product by hash, so that the report does not show only the first ones."""
-    rows = []
-    for path in _handed_off(run, product):
-        table = read_part(path)
-        order = sorted(range(len(table)), key=lambda n: content_id(table["id"][n].as_py(), "sample"))
-        rows += table.take(order[:SAMPLES]).to_pylist()
-    rows.sort(key=lambda row: content_id(row["id"], "sample"))
-    return [{"row": row, "lineage": json.dumps(row["lineage"], indent=2)} for row in rows[:SAMPLES]]
-
-
-def _drops(run: Run, record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Sample a few dropped rows per reason."""
-    shown: dict[str, list[dict[str, Any]]] = {reason: [] for reason in record["dropped"]}
-    for row in _dropped_rows(run.stage_folder(record["stage"])):
-        if len(rows := shown[row["reason"]]) < DROPS:
-            rows.append({"detail": row["detail"] or "", "content": _content(row)})
-    return shown
-
-
-def _dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    columns = ["reason", "detail", "question", "answer", "text"]
-    for path in parts(folder / "dropped"):
-        yield from read_part(path, columns).to_pylist()
-
-
-def _content(row: dict[str, Any]) -> str:
-    texts = [row.get(name) for name in ("question", "answer", "text")]
-    return " · ".join(text for text in texts if text)[:600]
-
-
 def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Sum the requests and tokens of all stages; `kept` is the number of rows at the end of the pipeline."""
-    usages = [record["requests"] for record in stages if "requests" in record]
+    """Add up what generation took, and what that is per row handed off."""
+    spent = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
-    total: dict[str, Any] = {name: sum(usage[name] for usage in usages) for name in names}
+    total: dict[str, Any] = {name: sum(part[name] for part in spent) for name in names}
     total["kept"] = stages[-1]["rows_out"] if stages else 0
     total["cached_share"] = total["cached_tokens"] / total["prompt_tokens"] if total["prompt_tokens"] else 0.0
     return total

@@ -27,12 +27,16 @@ from datagen.store.digests import Each, differences, digests, is_sealed, sealed
 from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
 
 MANIFEST = "manifest.json"
+PREVIEW = "preview"  # beside the runs: the answers that previews of the recipe paid for
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
 SHOWN = 3  # differences told of a damaged stage
 
+PILOT = ".pilot"  # behind the name of a recipe: the folder of its pilots
+
 log = logging.getLogger(__name__)
 
-WITHHELD = "withheld"  # how the state of a run begins that came to its end and is not released
+# How the state of a run begins that came to its end and is not released, or is not any more.
+WITHHELD, WITHDRAWN = "withheld", "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing to continue: it is finished, or withheld."""
+        """Whether there is nothing to continue: it is finished, withheld or withdrawn."""
         state: str = self.manifest["state"]
-        return self.finished or state.startswith(WITHHELD)
+        return self.finished or state.startswith((WITHHELD, WITHDRAWN))
 
     @property
     def completions(self) -> Completions:
@@ -131,6 +135,13 @@ def earlier_runs(home: Path) -> list[Run]:
     return sorted(found.values(), key=lambda run: run.order)
 
 
+def related_runs(home: Path) -> list[Run]:
+    """List the runs whose answers and stages a run may take over: those of the recipe, and its pilots."""
+    name = home.name.removesuffix(PILOT) if home.name.endswith(PILOT) else f"{home.name}{PILOT}"
+    other = home.with_name(name)
+    return [*(earlier_runs(other) if other.is_dir() else []), *earlier_runs(home)]
+
+
 def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool = False) -> Run:
     """
     Continue the newest run when it is unfinished and says the same; else make a new folder.
@@ -145,13 +156,16 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
         again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
         run = Run(runs[-1].folder, runs[-1].manifest | again)
     else:
-        run = Run(_new_folder(home), _manifest(recipe, models, print_, runs))
-        taken = set(_inherited(runs))
+        related = related_runs(home)
+        run = Run(_new_folder(home), _manifest(recipe, models, print_, related))
+        taken = set(_inherited(related))
         # Before there is a manifest: what counts as a run has all that was paid for until then.
-        for earlier in runs:
+        for earlier in related:
             if earlier.id not in taken:
                 run.completions.inherit(earlier.completions)
         run.manifest["folder"] = run.folder.name
+    if (home / PREVIEW).is_dir():
+        run.completions.inherit(Completions(home / PREVIEW))
     write_json(sealed(run.manifest), run.folder / MANIFEST)
     stages = run.folder / "stages"
     stages.mkdir(exist_ok=True)
@@ -229,12 +243,17 @@ def finish(run: Run, home: Path) -> Run:
     _check_latest(home)
     manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
     write_json(manifest, run.folder / MANIFEST)
+    point_latest(home, run)
+    return Run(run.folder, manifest)
+
+
+def point_latest(home: Path, run: Run) -> None:
+    """Point ``latest`` at a run."""
     beside = home / f"{UNFINISHED}latest"
     beside.unlink(missing_ok=True)
     beside.symlink_to(run.folder.name)
     beside.replace(home / "latest")
     sync(home)
-    return Run(run.folder, manifest)
 
 
 def _check_latest(home: Path) -> None:
@@ -253,7 +272,7 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
     # Not what it may cost, nor where it is done.
     what = recipe.model_dump_json(
-        exclude={"budget": True, "min_rows": True, "cluster": {"address", "workers"}}
+        exclude={"budget": True, "min_rows": True, "gates": True, "cluster": {"address", "workers"}}
     )
     said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
     return content_id(*said, *prompts)
@@ -282,6 +301,7 @@ def _manifest(
         "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
         "fingerprint": print_,
         "models": {role: asdict(who) for role, who in models.items()},
+        "profiles": {role: asdict(recipe.profile(role)) for role in models},
         "stages": list(recipe.stages),
         "state": "running",
         "started": _now(),

@@ -124,12 +124,12 @@ def write_follow_ups(
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
     own = special_tokens_of(job.model)
-    rows = [_safe(request, own).to_row(identity) for request in requests]
+    rows = [defused(request, own).to_row(identity) for request in requests]
     write_table(pa.Table.from_pylist(rows, schema=REQUESTS), target)
     return target
 
 
-def _safe(request: Request, own: frozenset[str]) -> Request:
+def defused(request: Request, own: frozenset[str]) -> Request:
     """Break up the control tokens of the model that is asked, which prompts do not know, in all messages."""
     said = [{**message, "content": break_up(message["content"], own)} for message in request.messages]
     return replace(request, messages=said)

@@ -1,17 +1,45 @@
-"""Whether a run that came to its end may become the latest release."""
+"""Whether a complete run may become the latest release, and how it differs from the one before."""
 
+import logging
 from pathlib import Path
 
 from datagen.errors import UserError
+from datagen.recipe.gates import failed
+from datagen.report.compare import Comparison, compare
 from datagen.report.html import products
 from datagen.run.folder import Run, open_run
 
+log = logging.getLogger(__name__)
 
-def objection(run: Run, home: Path) -> str:
+
+def changes(run: Run, home: Path) -> Comparison | None:
+    """Compare a run with the latest release; None where there is none that can be read."""
+    latest = home / "latest"
+    if not latest.exists():
+        return None
+    try:
+        before = open_run(latest)
+        return None if before.id == run.id else compare(before, run)
+    except UserError as error:
+        log.warning(f"the run is not compared with the latest release: {error}")
+        return None
+
+
+def objection(run: Run, home: Path, changed: Comparison | None = None) -> str:
     """
-    Say what speaks against releasing a run: a product below the recipe's ``min_rows``, or no rows at all.
+    Say what speaks against releasing a run.
 
-    A run without rows does not replace a release that has some.
+    A product below the recipe's ``min_rows``, a gate that fails, or no rows at all: a run without rows does
+    not replace a release that has some.
+
+    Parameters
+    ----------
+    run
+        The run.
+    home
+        The folder of the recipe's runs.
+    changed
+        The comparison with the latest release; None where there is none.
     """
     made = {product: sum(splits.values()) for product, splits in products(run).items()}
     least: dict[str, int] = run.manifest["recipe"].get("min_rows", {})
@@ -19,7 +47,15 @@ def objection(run: Run, home: Path) -> str:
         f"{made[name]:,} of {rows:,} rows in {name}" for name, rows in least.items() if made[name] < rows
     ]:
         return f"its hand-off has {' and '.join(short)} (min_rows)"
+    gates: list[str] = run.manifest["recipe"].get("gates", [])
     latest = home / "latest"
+    try:
+        if changed and (wrong := failed(gates, changed.figures())):
+            return f"it fails {' and '.join(wrong)} against {changed.old} (gates)"
+        if gates and changed is None and latest.exists() and open_run(latest).id != run.id:
+            return "it has gates, and cannot be compared with the latest release"
+    except UserError as error:
+        return f"its gates cannot be tested: {error}"
     if _rows(run) or not latest.exists():
         return ""
     try:

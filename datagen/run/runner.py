@@ -2,8 +2,8 @@
 A run: the recipe's stages, one after another, each a folder that is complete or absent.
 
 An unfinished run of the same recipe is continued: stages whose folder exists are not run again, and no
-completion is paid for twice. A new run takes over the completions of the earlier ones, so that a
-refresh generates only what changed.
+completion is paid for twice. A new run takes over the completions of the earlier ones, and every stage that
+would come out the same (`datagen.run.takeover`), so that a refresh does only what changed.
 """
 
 import json
@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -19,27 +20,36 @@ from uuid import uuid4
 from distributed import Client, Future
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import Crew, Partition
-from datagen.engines.identity import identities
+from datagen.cluster.workers import Crew, Partition, Workers
+from datagen.engines.identity import circumstances, identities
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.sections import OpenAIModel
-from datagen.recipe.wiring import tables_before, wire
+from datagen.recipe.wiring import wire
+from datagen.report.changes import write_changes
 from datagen.report.html import write_report
+from datagen.report.planned import PLAN, compare_with_plan
 from datagen.run import budget, folder, model_tasks, release, tasks
 from datagen.run.lease import lease
 from datagen.run.progress import Progress, Watcher
+from datagen.run.takeover import key_of, step_of, take_over
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import NOTICES, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.disk import told
-from datagen.store.parquet import UNFINISHED, parts
+from datagen.store.parquet import UNFINISHED, parts, write_json
 
 log = logging.getLogger(__name__)
 
 
 def run(
-    recipe: Recipe, outputs: Path, watcher: Watcher, fresh: bool = False, retry_errors: bool = False
+    recipe: Recipe,
+    outputs: Path,
+    watcher: Watcher,
+    fresh: bool = False,
+    retry_errors: bool = False,
+    rebuild: bool = False,
+    before_work: Callable[[folder.Run], None] = lambda run: None,
 ) -> folder.Run:
     """
     Run a recipe to its end and return the finished run.
@@ -56,6 +66,10 @@ def run(
         Begin a new run where an unfinished one could be continued.
     retry_errors
         Ask every rejected request again, in a new run.
+    rebuild
+        Make every stage, even where an earlier run has made the same.
+    before_work
+        Called with the run before the first stage that must be made; what it raises ends the run.
 
     Raises
     ------
@@ -66,36 +80,53 @@ def run(
     """
     home = (outputs / recipe.name).resolve()
     line = recipe.line()
-    steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
-    reads, there = wire(steps), tables_before(steps)
+    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe.models) if asks else {}
-    with told(), lease(home), open_cluster(recipe.cluster, home, asks) as client:
+    cluster = partial(open_cluster, recipe.cluster, home, asks)
+    with told(), lease(home), Workers(cluster) as workers:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
-        each = Crew(client).each
-        folder.drop_damaged(running, each)
+        folder.drop_damaged(running, workers.each)
+        earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]
+        records: dict[str, dict[str, Any]] = {}
+        begun = False
         for name, stage, options in line:
             if record := running.stage_record(name):
+                records[name] = record
                 watcher.end(record, resumed=True)
                 continue
             complete = running.stage_folder(name)
-            tables = {kind: [running.stage_folder(n) for n in names] for kind, names in there[name].items()}
-            context, model = replace(recipe.context(name, running.folder), tables=tables), None
-            if isinstance(stage, ModelStage):
-                context, model = replace(context, model=models[stage.role]), recipe.models.role(stage.role)
+            step = step_of(recipe, name, running.folder, models, records)
+            context = step.context
+            model = recipe.models.role(stage.role) if isinstance(stage, ModelStage) else None
+            key = key_of(step, recipe, models)
+            if record := take_over(step, key, earlier, complete, workers.each, retry_errors):
+                records[name] = record
+                watcher.end(record, resumed=False)
+                continue
+            if not begun:
+                before_work(running)
+                begun = True
             beside = complete.with_name(UNFINISHED + name)
             topic = f"{running.folder.name}/{name}/{uuid4().hex}"
             spent = running.spent
             job = Job(name, stage, options, context, beside, topic, spent, recipe.budget, model, retry_errors)
             inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
             try:
-                record = _StageRun(client, job, inputs, running.completions, watcher).work(reads[name])
+                work = _StageRun(workers.client, job, inputs, running.completions, watcher)
+                record = work.work(reads[name]) | {"key": key}
             except BudgetSpent:
                 folder.stop(running, "budget")
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
-            watcher.end(folder.complete_stage(job.folder, complete, record, each), resumed=False)
+            records[name] = folder.complete_stage(job.folder, complete, record, workers.each)
+            watcher.end(records[name], resumed=False)
+        changed = release.changes(running, home)
+        if changed is not None:
+            write_changes(changed, running.folder)
+        if planned := compare_with_plan(running):
+            write_json(planned, running.folder / PLAN)
         write_report(running)
-        if objection := release.objection(running, home):
+        if objection := release.objection(running, home, changed):
             folder.withhold(running, objection)
             raise UserError(
                 f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
@@ -246,9 +277,14 @@ class _StageRun:
             took = self._completions.spent - job.spent  # also what those had answered who died
             reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
             record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
+            if took.completions:
+                record["pace"] = round(took.completions / max(seconds, 0.001), 3)  # answers a second
             record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
             if made.failed:
                 record["requests"]["failed"] = made.failed
+            if made.rejected and job.model is not None:
+                record["requests"]["rejected"] = made.rejected
+                record["circumstances"] = circumstances(job.model)
             if made.damage:
                 record["damage"] = list(made.damage.values())
         return record

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import math
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -71,7 +72,7 @@ class Completions:
         for segment in earlier.segments():
             for source in (segment.keys_path, segment.path):
                 if source.exists():
-                    _link(source, self.folder / source.name)
+                    link(source, self.folder / source.name)
         for journal in earlier.journals():
             _, _, unread = self._write(journal)
             if unread:
@@ -86,8 +87,7 @@ class Completions:
         return self._files("*.jsonl")
 
     def _files(self, pattern: str) -> list[Path]:
-        """List regular files; ignore folders, pipes and broken links with a matching name."""
-        return [path for path in sorted(self.folder.glob(pattern)) if path.is_file()]
+        return [path for path in sorted(self.folder.glob(pattern)) if _is_ours(path)]
 
     def missing(self, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
         """
@@ -267,7 +267,7 @@ class Completions:
                 continue
             files = [path for path in (segment.path, segment.keys_path) if path.exists()]
             for path in reversed(files):
-                _link(path, self.folder / REPLACED / path.name)
+                link(path, self.folder / REPLACED / path.name)
             for path in files:
                 path.unlink()
 
@@ -278,6 +278,15 @@ class Completions:
             with suppress(FileNotFoundError):
                 path.replace(corrupt / path.name)
         self.damage[paths[0]] = f"{paths[0]} was moved to {corrupt}: {why}. Lost requests are sent again"
+
+
+def _is_ours(path: Path) -> bool:
+    """Exclude folders, pipes and broken links; include a file that was moved since it was listed."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return True
+    return path.is_file() if stat.S_ISLNK(mode) else stat.S_ISREG(mode)
 
 
 def _is_error(table: pa.Table) -> pa.ChunkedArray:
@@ -330,8 +339,9 @@ def _crowd(segments: Sequence[Segment]) -> list[Segment]:
     return []
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
+def link(source: Path, target: Path) -> None:
+    """Give a file that is never changed a second name, or a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)
     except FileExistsError:

@@ -102,7 +102,7 @@ def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Ro
 
     For a task with a maximum, two drafts per paragraph are taken, in the order of the paragraphs' hashes,
     then two more, until it is reached; for the holdout likewise. The order is the same for all tasks, because
-    rows about the same paragraph are cheap to train on (`datagen.synthesizer.packing`).
+    rows about the same paragraph are cheap to train on (`datagen.training.packing`).
     """
     material = Material(paragraphs, language_of("en"), recipe.seed)
     return [row for task, most in recipe.tasks.items() for row in _rows(task, most, material)]
@@ -305,7 +305,7 @@ TEMPLATES = {
 }
 for _drafts in (extractive_question, closed_book_question, definition, true_false, yes_no):
     TEMPLATES[_drafts.__name__] = Template(
-        find_task(_drafts.__name__).prompt, _drafts, read_by(_drafts.__name__)
+        f"instructions/{_drafts.__name__}", _drafts, read_by(_drafts.__name__)
     )
 
 

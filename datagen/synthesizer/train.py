@@ -5,11 +5,9 @@ peft adds the adapter and trl's `SFTTrainer` runs the steps, on a CPU or a GPU. 
 whatever the length of its response: the loss is the mean over rows of the mean over a response's tokens.
 """
 
-import math
 import os
 import shutil
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,20 +18,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import transformers
-from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
-from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported lazily
+from peft import PeftModel
 
 from datagen.engines.identity import identify, resolve
 from datagen.errors import UserError
 from datagen.synthesizer.card import write_card
-from datagen.synthesizer.packing import Tokens, bundles, epochs, pack, row_losses, tokenize
 from datagen.synthesizer.recipe import SynthesizerRecipe, Training
 from datagen.synthesizer.remix import Row, account, remix
 from datagen.synthesizer.sets import load
+from datagen.training.models import load_model, with_lora
+from datagen.training.packing import Tokens, bundles, epochs, pack, row_losses, tokenize
+from datagen.training.steps import Schedule, Trainer, run_steps
 
-LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-FLOOR = 0.02  # final learning rate as a share of the initial one
 MEASURED = 40  # rows per task for the held-out loss
 
 
@@ -70,7 +66,8 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     held_out = [tokens[row.id] for row in rows if not row.reason and row.held_out]
     print_account(rows)
 
-    model = adapted(source, recipe.training)
+    training = recipe.training
+    model = with_lora(load_model(source), training.rank, training.alpha, training.dropout)
     before = measure(model, held_out)
     trainer = fit(model, tokenizer, trained, recipe.training, recipe.seed, folder / "steps", steps)
     base = identify(recipe.model)
@@ -103,14 +100,8 @@ def save_merged(source: str, tokenizer: Any, folder: Path, name: str) -> None:
     tokenizer.save_pretrained(folder / name)
 
 
-def _base(source: str) -> Any:
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        source, dtype=torch.bfloat16, attn_implementation="shared_prefix"
-    )
-
-
 def _with_adapter(source: str, adapter: Path) -> Any:
-    model = _base(source)
+    model = load_model(source)
     return PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False)
 
 
@@ -145,78 +136,6 @@ def fitting(rows: Sequence[Row], tokenizer: Any, most: int) -> tuple[list[Row], 
     return kept, tokens
 
 
-def adapted(source: str, training: Training) -> Any:
-    """Load the base model in bfloat16 and add an untrained adapter, also in bfloat16."""
-    model = _base(source)
-    lora = LoraConfig(
-        r=training.rank,
-        lora_alpha=training.alpha,  # type: ignore[arg-type]  # declared int, used as a float
-        lora_dropout=training.dropout,
-        target_modules=LINEAR,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, lora, autocast_adapter_dtype=False)
-
-
-class Precise(torch.optim.AdamW):
-    """
-    AdamW on single-precision copies of half-precision weights.
-
-    On a CPU, an adapter in bfloat16 trains 1.5 times as fast as one in single precision, but its weights
-    alone would round small steps away.
-    """
-
-    def __init__(self, weights: Sequence[torch.nn.Parameter], **settings: Any) -> None:
-        self.weights = list(weights)
-        super().__init__([weight.detach().float() for weight in self.weights], **settings)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update the copies with the weights' gradients, and round them to the weights."""
-        copies = [copy for group in self.param_groups for copy in group["params"]]
-        for weight, copy in zip(self.weights, copies, strict=True):
-            copy.grad = None if weight.grad is None else weight.grad.float()
-        super().step()
-        for weight, copy in zip(self.weights, copies, strict=True):
-            weight.copy_(copy)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of the weights."""
-        for weight in self.weights:
-            weight.grad = None
-
-
-class Trainer(SFTTrainer):
-    """trl's trainer for packed rows, which counts rows and tokens."""
-
-    figures: dict[str, Any]
-    spent: dict[str, int]
-
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Return the mean of the rows' losses; the trainer averages over the bundles of a step."""
-        losses = row_losses(model, inputs)
-        self.spent["rows"] += len(losses)
-        self.spent["tokens computed"] += inputs["input_ids"].shape[1]
-        return losses.mean()
-
-
-class Clock(transformers.TrainerCallback):
-    """Stops the training at the time limit, and reports the share of time used."""
-
-    def __init__(self, minutes: float | None) -> None:
-        self.start, self.seconds = time.monotonic(), 60 * (minutes or math.inf)
-
-    def done(self) -> float:
-        """Return the elapsed share of the time limit."""
-        return (time.monotonic() - self.start) / self.seconds
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop at the time limit."""
-        control.should_training_stop |= self.done() >= 1
-
-
 def fit(
     model: Any,
     tokenizer: Any,
@@ -229,49 +148,15 @@ def fit(
     """Train the adapter on rows; return the trainer with its figures."""
     order = list(epochs(rows, training.epochs, training.together, seed))
     at_once = training.batch_size // training.together
-    total = max(1, steps if steps > 0 else len(order) // at_once)
-    clock = Clock(training.minutes)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = Precise(weights, lr=training.learning_rate, weight_decay=0.0)
-
-    def rate(step: int) -> float:
-        done = min(1.0, max(step / total, clock.done()))
-        if done < training.warmup:
-            return (done + 1 / total) / (training.warmup + 1 / total)
-        turn = (done - training.warmup) / (1 - training.warmup)
-        return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * turn)) / 2
-
-    config = SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=at_once,
-        max_steps=total,
-        train_sampling_strategy="sequential",  # packing.bundles has shuffled them
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        gradient_checkpointing=False,
-        bf16=False,  # the weights already are; casting costs time
-        use_cpu=not torch.cuda.is_available(),
-        max_grad_norm=1.0,
-        logging_steps=5,
-        save_strategy="no",
-        report_to="none",
-        seed=seed,
-        disable_tqdm=True,
+    schedule = Schedule(
+        learning_rate=training.learning_rate,
+        warmup=training.warmup,
+        at_once=at_once,
+        steps=max(1, steps if steps > 0 else len(order) // at_once),
+        minutes=training.minutes,
     )
-    trainer = Trainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_dict({"bundle": range(len(order))}),
-        data_collator=lambda batch: pack(order[batch[0]["bundle"]]),
-        processing_class=tokenizer,
-        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)),
-        callbacks=[clock],
-    )
-    trainer.spent = defaultdict(int)
-    clock.start = time.monotonic()
-    trainer.train()
-    trainer.figures = _figures(trainer, rows, time.monotonic() - clock.start)
+    trainer, seconds = run_steps(model, tokenizer, order, schedule, seed, folder)
+    trainer.figures = _figures(trainer, rows, seconds)
     return trainer
 
 

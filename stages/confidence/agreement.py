@@ -22,6 +22,7 @@ from datagen.errors import UserError
 from datagen.recipe.import_string import load
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import UNKNOWN, Language
+from datagen.stages.shared.similarity.vectors import encoder
 
 BATCH = 32  # pairs that a model reads at once
 NEURAL = ("embedding", "nli")
@@ -64,8 +65,8 @@ def find(name: str, model: str, folder: Path) -> Measure:
     Parameters
     ----------
     name, model, folder
-        The measure, and the model of one that has one: a hub's id or a path, which starts from the folder,
-        as that of a file of one's own does.
+        The measure, and the model of one that has one: ``encoder``, a hub's id, or a path, which starts
+        from the folder, as that of a file of one's own does.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def find(name: str, model: str, folder: Path) -> Measure:
     if name == "lexical":
         return lexical
     if name in NEURAL:
-        place = folder / model
+        place = encoder.bundled() if model == encoder.NAME else folder / model
         return partial(nli if name == "nli" else embedding, model=str(place if place.is_dir() else model))
     try:
         result: Measure = load(name, folder)

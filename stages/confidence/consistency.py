@@ -51,7 +51,8 @@ class Options(Undecided):
         "package.module:function or ./file.py:function",
     )
     agreement_model: str = Field(
-        "", description="Model of embedding or nli: a folder, relative to the recipe, or a hub's id"
+        "",
+        description="Model of embedding or nli: encoder, a folder, relative to the recipe, or a hub's id",
     )
     reflection: str = Field("judges/reflection", description="What is asked about the answer")
     orders: int = Field(3, ge=1, le=3, description="Orders of the options asked; 3 cancel the letters' bias")

@@ -4,10 +4,12 @@ Asking tasks of passages: which ones a passage draws, in which rounds they are a
 The stages instruct and comprehend share all of it but what they do with the pairs.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,10 +17,13 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
+from datagen.errors import UserError
+from datagen.prompt import Prompt, exists
 from datagen.request import Answer, Answers, Reject, Request
-from datagen.schema import fraction
+from datagen.schema import content_id, fraction
 from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
+from datagen.stages.exercises.declared import Declaration, declared, read_file
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import (
@@ -41,7 +46,14 @@ Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 class Pool(Writing):
     """Which tasks are asked of which passages: the options that instruct and comprehend share."""
 
-    tasks: dict[str, float] = Field(description="Tasks, each with its weight; a list gives all the same")
+    tasks: dict[str, float | Declaration] = Field(
+        description="Tasks, each with its weight, or for one of your own what it is; a list: all the same"
+    )
+    variant: str = Field(
+        "",
+        description="Prompts to prefer: the fields of NAME.VARIANT replace those of a task's prompt file "
+        "NAME; worked: with a worked example",
+    )
     per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
     agreement: float = Field(
@@ -64,11 +76,15 @@ class Pool(Writing):
 
     @field_validator("tasks")
     @classmethod
-    def _known(cls, tasks: dict[str, float]) -> dict[str, float]:
-        if not tasks or min(tasks.values()) < 0 or not max(tasks.values()):
+    def _known(cls, tasks: dict[str, float | Declaration]) -> dict[str, float | Declaration]:
+        weights = [_weight(given) for given in tasks.values()]
+        if not weights or min(weights) < 0 or not max(weights):
             raise ValueError("give at least one task, and no weight under 0")
-        for name in tasks:
-            if ":" not in name and name not in task_names():
+        for name, given in tasks.items():
+            if isinstance(given, Declaration):
+                if name in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", name):
+                    raise ValueError(f"a task of your own cannot be named {name!r}; give it another name")
+            elif ":" not in name and not name.endswith(FILES) and name not in task_names():
                 raise ValueError(f"there is no task {name!r}; there are {', '.join(task_names())}")
         return tasks
 
@@ -94,10 +110,50 @@ class Pool(Writing):
         """
         lots = {
             name: fraction(passage_id, name, str(seed)) ** (1 / weight)
-            for name, weight in self.tasks.items()
+            for name, weight in ((name, _weight(given)) for name, given in self.tasks.items())
             if weight > 0
         }
         return sorted(lots, key=lambda name: lots[name], reverse=True)
+
+    def task(self, name: str, folder: Path) -> Task:
+        """
+        Find one of the tasks: written inline, in a YAML file, or as code.
+
+        Raises
+        ------
+        UserError
+            When its file is missing or not a task.
+        """
+        given = self.tasks[name]
+        if isinstance(given, Declaration):
+            return declared(name, given)
+        return _task_of_file(folder / name) if name.endswith(FILES) else find_task(name, folder)
+
+
+FILES = (".yaml", ".yml")
+
+
+def _weight(given: float | Declaration) -> float:
+    return given.weight if isinstance(given, Declaration) else given
+
+
+@cache
+def _task_of_file(path: Path) -> Task:
+    try:
+        return declared(path.stem, read_file(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the task {path} cannot be read: {error}") from error
+
+
+def prompt_for(task: Task, options: Pool, context: Context) -> Prompt:
+    """Read the prompt of a task, with the fields of its variant over its own where there is one."""
+    if isinstance(task.prompt, Prompt):
+        return task.prompt
+    prompt, name = context.prompt(task.prompt), f"{task.prompt}.{options.variant}"
+    if not options.variant or not exists(name, context.prompts):
+        return prompt
+    variant = context.prompt(name)
+    return Prompt(name, content_id(prompt.hash, variant.hash)[:16], prompt.fields | variant.fields)
 
 
 def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request]:
@@ -119,7 +175,7 @@ def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
     for name in options.draw(key, seed) if options.sampled(key, seed) else ():
         if len(found) == (options.per_passage or len(options.tasks)):
             break
-        task = find_task(name, context.folder)
+        task = options.task(name, context.folder)
         if task.suits(passage):
             found.append(task)
     return found
@@ -127,7 +183,7 @@ def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
 
 def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tuple[Task, list[Request]]]:
     for task in drawn(passage, options, context):
-        once = task.ask(passage, context.prompt(task.prompt), options)
+        once = task.ask(passage, prompt_for(task, options, context), options)
         yield task, [replace(request, sample=sample) for request in once for sample in range(options.samples)]
 
 
@@ -153,12 +209,15 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
     tasks = find_tasks(options, context.folder)
     confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
     for passage in known.values():
-        for draft, pair in _sound(passage, answers, confirmed, context):
+        for draft, pair in _sound(passage, answers, confirmed, options, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
     structured = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask)}
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
-    shown = {key: [draft for draft, _ in _sound(known[key], answers, structured, context)] for key in opening}
+    shown = {
+        key: [draft for draft, _ in _sound(known[key], answers, structured, options, context)]
+        for key in opening
+    }
     fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.folder)
     for key, before in later.items():
         for task, requests in _requests(known[key], options, context):
@@ -167,13 +226,17 @@ def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context
 
 
 def _sound(
-    passage: Passage, answers: Answers, tasks: Mapping[str, StructuredTask | MarkedTask], context: Context
+    passage: Passage,
+    answers: Answers,
+    tasks: Mapping[str, StructuredTask | MarkedTask],
+    options: Pool,
+    context: Context,
 ) -> Iterator[tuple[Answer, Pair]]:
     """Yield the answers of these tasks about a passage that pass their checks, with their pairs."""
     for draft in answers.of(passage.row["id"]):
         if task := tasks.get(draft.request.task):
             with suppress(Reject):
-                yield draft, task.read(draft, passage, context.prompt(task.prompt))
+                yield draft, task.read(draft, passage, prompt_for(task, options, context))
 
 
 def read_answers(
@@ -197,7 +260,7 @@ def read_answers(
             continue
         task, behind = asking[draft.request.task], [draft, *round_trip.returned(draft, trips)]
         try:
-            pair = task.read(draft, passage, context.prompt(task.prompt))
+            pair = task.read(draft, passage, prompt_for(task, options, context))
             if isinstance(task, MarkedTask):
                 pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
                 if (question := " ".join(words_of(pair["question"]))) in asked:
@@ -210,7 +273,7 @@ def read_answers(
     if len(asking) < len(tasks):
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):
-                yield mined.name, [], mined.make(passage, context.prompt(mined.prompt))
+                yield mined.name, [], mined.make(passage, prompt_for(mined, options, context))
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:
@@ -233,4 +296,4 @@ def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
 
 def find_tasks(options: Pool, folder: Path) -> dict[str, Task]:
     """Find the tasks of a pool by the names that they give their requests."""
-    return {task.name: task for task in (find_task(name, folder) for name in options.tasks)}
+    return {task.name: task for task in (options.task(name, folder) for name in options.tasks)}

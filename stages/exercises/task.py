@@ -72,12 +72,13 @@ class Task(ABC):
     summary
         What it makes, in a line.
     prompt
-        The prompt file; its templates are given ``heading`` and ``passage``.
+        The prompt file, or the prompt itself; its templates are given ``heading``, ``passage`` and the
+        file's own ``example``.
     """
 
     name: str
     summary: str
-    prompt: str
+    prompt: str | Prompt
 
     @abstractmethod
     def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
@@ -103,6 +104,7 @@ class Task(ABC):
             schema=schema,
             heading=passage.heading,
             passage=passage.text,
+            example=prompt.fields.get("example", ""),
             **values,
         )
 
@@ -237,8 +239,8 @@ def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> A
 
 
 def instruction(prompt: Prompt) -> str:
-    """Say what a prompt says besides the passage, to tell its echo."""
-    shown = prompt.render(heading="", passage="", sentence="", answer="")
+    """Say what a prompt says besides the passage and its worked example, to tell its echo."""
+    shown = prompt.render(heading="", passage="", sentence="", answer="", example="")
     return "\n".join(message["content"] for message in shown)
 
 

@@ -34,7 +34,7 @@ from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.ranking import SCORES, best_first, scores
 from datagen.stages.shared.similarity.ngrams import Numbers
 from datagen.stages.shared.similarity.sketch import Reader
-from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn, text_of
+from datagen.stages.shared.similarity.vectors import Embedder, Vectors, encoder, learn, text_of
 
 COMPARED = ("id", "kind", "question", "answer", "text")
 SAMPLE = 50_000  # rows that clusters are learnt from
@@ -46,10 +46,12 @@ class Options(datagen.stage.Options):
     """How near rows must be, and by which vectors."""
 
     model: str = Field(
-        "bundled",
-        description="bundled, or the folder of a checkpoint; '': words and letters, which sees no synonym",
+        encoder.NAME,
+        description="encoder, bundled, or the folder of a checkpoint; '': words and letters, no synonyms",
     )
-    similarity: float = Field(0.95, gt=0, le=1, description="Cosine from which rows say the same")
+    similarity: float = Field(
+        0.85, gt=0, le=1, description="Cosine from which rows say the same; for bundled, 0.95"
+    )
     cluster: int = Field(2000, ge=2, description="Rows of a cluster, about: all are compared with all")
 
 

@@ -11,41 +11,38 @@ A passage leaves one row for each answer, kept or dropped; or one dropped row wh
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from datagen.recipe.profiles import read_profile
 from datagen.request import Answers, Reject
-from datagen.schema import chat
+from datagen.schema import pick
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
+from datagen.stages.exercises.declared import Declaration
+from datagen.stages.exercises.pair import prompt_of
 from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
-
-# Weighted for the bundled generator; docs/written.md says what was sound of what it wrote.
-TASKS = {
-    "marked_question": 4.0,
-    "true_false": 1.0,
-    # Mostly noise, one-sided, or hardly one that passes the checks: for a larger generator.
-    "extractive_question": 0.0,
-    "closed_book_question": 0.0,
-    "definition": 0.0,
-    "multiple_choice": 0.0,
-    "yes_no": 0.0,
-    "inference": 0.0,
-    "summary": 0.0,
-    # No rule tells a right one from a wrong one: for a generator that is trusted.
-    "irac": 0.0,
-}
 
 
 class Options(Pool):
     """Which pairs are written about which passages."""
 
-    tasks: dict[str, float] = Field(
-        default_factory=lambda: dict(TASKS),
-        description="Tasks with their weights, or a list: names, package.module:task or ./file.py:task",
+    tasks: dict[str, float | Declaration] = Field(
+        default_factory=lambda: dict(read_profile("bundled").stages["instruct"]["tasks"]),
+        description="Tasks with their weights, or a list: names, package.module:task, ./file.py:task, "
+        "./file.yaml, or one of your own written here (docs/written.md). Left out: those of the profile",
     )
+    system: tuple[str, ...] = Field(
+        (), description="System messages of the rows, of which each row draws one; left out: none"
+    )
+
+    @field_validator("system", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
@@ -63,7 +60,8 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             if isinstance(pair, Reject):
                 built.drop(pair, fields | {"answer": behind[0].completion.text}, row, *behind)
             else:
-                prompt = chat(pair["question"], pair["context"])
+                system = pick(options.system, row["id"], pair["question"]) if options.system else ""
+                prompt = prompt_of(pair, system)
                 sure = mean_logprob(behind[:2])  # not of what another passage gave
                 built.keep(fields | pair | {"prompt": prompt, "logprob": sure}, row, *behind)
     return replace(built.outcome(), figures=figures)

@@ -1,8 +1,16 @@
-"""Read the user's test sets: JSON lines, Parquet, Arrow, or folders of such files."""
+"""
+Test sets as a user gives them: JSON lines, JSON, CSV, Parquet, Arrow, or folders of such files.
 
+Where no fields are named, the texts of an item are all its strings but those that are no item: options to
+choose from, short gold answers, licence lines, and what describes the item (its id, source, subject). A
+list of tokens is one text.
+"""
+
+import csv
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +21,90 @@ from pydantic import Field
 import datagen.stage
 from datagen.errors import UserError
 
-ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".arrow")  # .arrow: the format of `datasets` on disk
+# The last as `datasets` saves to disk, beside files that describe it.
+ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet", ".arrow")
+BESIDE = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json")
+
+OPTIONS = re.compile(
+    r"""(?x) (?:(?:answer|mc\d?|multiple)[_ ]?)?
+            (?:choice|option|ending|distractor|candidate|alternative|target)s? (?:[_ ]?\w)?
+      | (?:op|ans|answer|incorrect|wrong|false|best)[_ ]?(?:answers?)?[_ ]?[a-e1-9]
+      | [a-e] | sol[1-9] | (?:incorrect|wrong)[_ ]answers?"""
+)
+ANSWERS = re.compile(
+    r"(?:(?:gold|correct|short|best|final|expected)[_ ]?)?(?:answer|label|output|target)s?(?:[_ ]text)?"
+)
+ABOUT = re.compile(
+    r"licen[cs]es?|licen[cs]ing|copyright|attribution|citation|terms|source|sources|origin|author|authors"
+    r"|url|uri|doi|id|uuid|idx|index|split|category|subject|topic|domain|type|level|date|language|lang|version"
+)
+LICENCE = re.compile(
+    r"\b(?:licen[cs]ed under|under the \S+ licen[cs]e|all rights reserved|creative commons|CC[- ]BY"
+    r"|SPDX-License|copyright (?:\(c\)|©|\d{4}|by)|permission is hereby granted)|©\s?\d{4}",
+    re.IGNORECASE,
+)
+LICENCE_LINE = 60  # words of a text with such a phrase, at most, for it to be a licence line
+LONG_ANSWER = 13  # words from which a gold answer is looked for
+TOKENS = 3  # words of a list, each a string of its own, from which it is a text
 
 
 class EvaluationSet(datagen.stage.Options):
     """A test set."""
 
     path: str = Field(
-        description="A .jsonl, .jsonl.gz, .parquet or .arrow file, or a folder; relative to the recipe"
+        description="A .jsonl(.gz), .json, .csv, .parquet or .arrow file, or a folder; relative to the recipe"
     )
-    fields: list[str] = Field([], description="Fields with text; default: all fields with text")
+    fields: list[str] = Field([], description="Fields that hold text; left out: all but options and licences")
 
 
 def read_texts(
-    given: EvaluationSet, folder: Path, option: str = "decontaminate.against"
+    given: EvaluationSet, folder: Path, said: str = "decontaminate.against"
 ) -> Iterator[tuple[str, str]]:
     """
-    Yield the texts of a test set, each with the name of its item; `option` is the option that names the set.
+    Go through the texts of a test set, each with the name of its item; `said` is where the set was given.
 
     Raises
     ------
     UserError
-        If the set is missing, cannot be read, or lacks a requested field.
+        When the set is not there, cannot be read, or lacks a field that is asked for.
     """
-    for path in _files(folder / given.path, f"{option}: {given.path}"):
-        for number, item in enumerate(_records(path, option), 1):
+    for path in _files(folder / given.path, f"{said}: {given.path}"):
+        for number, item in enumerate(_records(path, said), 1):
             if missing := [name for name in given.fields if name not in item]:
                 raise UserError(
-                    f"{option}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
+                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
                 )
             name = f"{path.name}, item {item.get('id', number)}"
-            chosen = [item[field] for field in given.fields] if given.fields else list(item.values())
-            for text in _strings(chosen):
-                yield name, text
+            chosen = {field: item[field] for field in given.fields} if given.fields else item
+            options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
+            for key, text in _strings(chosen):
+                if given.fields or _is_item(key, text, options):
+                    yield name, text
 
 
-def _files(path: Path, option: str) -> list[Path]:
+def _is_item(key: str, text: str, options: set[str]) -> bool:
+    """Tell whether a text is what a model is asked: no option, short answer, licence or description."""
+    if text.rstrip().endswith(("?", "？", "؟")):
+        return True
+    if OPTIONS.fullmatch(key) or ABOUT.fullmatch(key) or text in options:
+        return False
+    words = len(text.split())
+    if ANSWERS.fullmatch(key) and words < LONG_ANSWER:
+        return False
+    return words > LICENCE_LINE or not LICENCE.search(text)
+
+
+def _files(path: Path, said: str) -> list[Path]:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
+    files = [file for file in files if file == path or file.name not in BESIDE]
     if not files:
-        state = (
-            "contains no" if path.is_dir() else "is not a" if path.exists() else "does not exist; expected a"
-        )
-        raise UserError(f"{option} {state} {' or '.join(ENDINGS)} file ({path})")
+        wrong = "holds no" if path.is_dir() else "is no" if path.exists() else "is not there; it should be a"
+        raise UserError(f"{said} {wrong} {' or '.join(ENDINGS)} file ({path})")
     return files
 
 
-def _records(path: Path, option: str) -> Iterator[dict[str, Any]]:
+def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
@@ -67,20 +112,55 @@ def _records(path: Path, option: str) -> Iterator[dict[str, Any]]:
         elif path.suffix == ".arrow":
             for batch in pa.ipc.open_stream(pa.memory_map(str(path))):
                 yield from batch.to_pylist()
+        elif path.suffix == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                for row in csv.DictReader(lines):
+                    yield {str(name): value for name, value in row.items()}
+        elif path.suffix == ".json":
+            for item in _in_json(json.loads(path.read_text(encoding="utf-8-sig"))):
+                yield item if isinstance(item, dict) else {"text": item}
         else:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
                 for line in lines:
                     if line.strip():
                         item = json.loads(line)
                         yield item if isinstance(item, dict) else {"text": item}
-    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{option}: {path} cannot be read: {error}") from error
+    except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise UserError(f"{said}: {path} cannot be read: {error}") from error
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _in_json(value: Any) -> list[Any]:
+    """List the items of a JSON file: a list, the only list of an object, its columns, or the object."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and value:
+        lists = [part for part in value.values() if isinstance(part, list) and _holds_objects(part)]
+        if len(lists) == 1:
+            return lists[0]
+        parts = list(value.values())
+        if all(isinstance(part, dict) for part in parts):
+            same = {tuple(part) for part in parts}
+            return parts if len(same) == 1 or len(parts) > len(same) else [value]
+        if all(isinstance(part, list) for part in parts) and len({len(part) for part in parts}) == 1:
+            return [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
+    return [value]
+
+
+def _holds_objects(parts: list[Any]) -> bool:
+    return any(isinstance(part, dict) for part in parts)
+
+
+def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Go through the texts of an item, each with the name of its field or of the options that it is among."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        parts: Iterable[Any] = value.values() if isinstance(value, dict) else value
-        for part in parts:
-            yield from _strings(part)
+        yield key, value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            inner = str(name).strip().lower()
+            yield from _strings(part, key if OPTIONS.fullmatch(key) or ANSWERS.fullmatch(key) else inner)
+    elif isinstance(value, list | tuple):
+        if len(value) >= TOKENS and all(isinstance(part, str) and len(part.split()) == 1 for part in value):
+            yield key, " ".join(value)
+        else:
+            for part in value:
+                yield from _strings(part, key)

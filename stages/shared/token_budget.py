@@ -1,15 +1,15 @@
 """
-Select texts up to a token budget, by a pass over the whole corpus before its partitions are processed.
+Token targets: which texts of a corpus are taken, decided before its partitions are worked on.
 
-Each text gets a pseudo-random number (its lot) by hash, and texts are selected in order of their lots until
-the next would exceed the target. The selection does not depend on the partitions, and a higher target
-includes the texts of a lower one.
+With a target for the tokens of all texts together, each text draws a lot by hash, and texts are taken by
+their lots until the next would pass the target. The choice does not depend on partitions, and a higher target
+keeps the texts of a lower one.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,19 +22,22 @@ from datagen.schema import fraction
 from datagen.stage import Context, Partitions
 from datagen.store.parquet import write_table
 
-Reader: TypeAlias = Callable[[Sequence[str] | None], pa.Table]  # reads columns of a partition; None: all
+Reader: TypeAlias = Callable[[Sequence[str] | None], pa.Table]  # of a partition; None: all columns
 LOTS = pa.schema([("lot", pa.float64()), ("length", pa.float64())])
 
 
 class TokenTarget(datagen.stage.Options):
-    """A token budget and its tokenizer."""
+    """What stages that write reading texts share: a target of tokens, what counts them, and the domain."""
+
+    domain: str = Field("", description="What the corpus is about, such as law: kept in each row's metadata")
 
     tokenizer: str = Field(
         "",
-        description="The target's tokenizer: a checkpoint folder or a tokenizer.json, relative to the recipe",
+        description="The target's tokenizer: bundled, a checkpoint's folder, a tokenizer.json or "
+        "tokenizer.model (relative to the recipe), or a hub's id",
     )
     max_total_tokens: int | None = Field(
-        None, ge=0, description="Maximum tokens of all texts together; a random sample by hash is kept"
+        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
     )
 
     @model_validator(mode="after")
@@ -47,7 +50,7 @@ class TokenTarget(datagen.stage.Options):
 def survey(
     partitions: Partitions, look: Callable[[Reader], pa.Table], context: Context, name: str
 ) -> list[Path]:
-    """Write a table about each partition, on all workers; return the paths in order."""
+    """Write a table about each partition, on all workers; return the files in order of the partitions."""
     context.scratch.mkdir(parents=True, exist_ok=True)
     paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
     context.each(partial(_note, look), list(zip(partitions.readers, paths, strict=True)))
@@ -60,45 +63,51 @@ def _note(look: Callable[[Reader], pa.Table], task: tuple[Reader, Path]) -> None
 
 
 def lot(name: str, seed: int) -> float:
-    """Return the lot of a text, in [0, 1)."""
+    """Draw the lot, in [0, 1), of a text."""
     return fraction("target", str(seed), name)
 
 
 def lots(drawn: Sequence[float], lengths: Sequence[float]) -> pa.Table:
-    """Build a table of texts' lots and lengths."""
+    """Make the table of the lots of some texts and of their lengths."""
     return pa.table([pa.array(drawn, pa.float64()), pa.array(lengths, pa.float64())], schema=LOTS)
 
 
-def last_lot(
+class Taken(NamedTuple):
+    """The highest lot that is taken, -1 where not one fits, and the length of all that are."""
+
+    last: float
+    length: float
+
+
+def take_lots(
     partitions: Partitions, look: Callable[[Reader], pa.Table], target: float, context: Context
-) -> float:
+) -> Taken:
     """
-    Return the highest selected lot.
+    Take texts by their lots until the next would pass the target.
 
     Parameters
     ----------
     partitions
-        All partitions.
+        All of them.
     look
-        Returns the lots and lengths (`lots`) of a partition's texts.
+        Gives the lots and lengths (`lots`) of a partition's texts.
     target
-        Maximum sum of the lengths.
+        What the lengths add up to, at most.
     context
         The running stage.
-
-    Returns
-    -------
-    float
-        -1 if no text fits.
     """
     noted = [pq.read_table(path) for path in survey(partitions, look, context, "lots")]
     table = pa.concat_tables([LOTS.empty_table(), *noted])
     drawn = table["lot"].to_numpy()
     order = np.argsort(drawn, kind="stable")
-    taken = int(np.searchsorted(np.cumsum(table["length"].to_numpy()[order]), target, side="right"))
-    return float(drawn[order[taken - 1]]) if taken else -1.0
+    lengths = np.cumsum(table["length"].to_numpy()[order])
+    taken = int(np.searchsorted(lengths, target, side="right"))
+    return Taken(float(drawn[order[taken - 1]]), float(lengths[taken - 1])) if taken else Taken(-1.0, 0.0)
+
+
+OVER_TARGET = "over the token target"
 
 
 def over_target(drawn: float, last: float) -> Reject:
-    """Return the rejection of a text beyond the target."""
-    return Reject("over the token target", f"lot {drawn:.4f}, above the last selected {max(last, 0):.4f}")
+    """Say of a text that the target was reached before its turn."""
+    return Reject(OVER_TARGET, f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")

@@ -6,6 +6,7 @@ import pytest
 
 from datagen import cli
 from datagen.errors import UserError
+from datagen.recipe.overrides import overrides_of
 
 
 def output_of(monkeypatch, capsys, *arguments):
@@ -18,7 +19,7 @@ def output_of(monkeypatch, capsys, *arguments):
 @pytest.mark.parametrize("value", ["[1", "{", "2024-02-30", "!!int x", "&a [*a]", "\x01", "[" * 5000])
 def test_an_invalid_yaml_value_is_reported(value):
     with pytest.raises(UserError, match=r"--set x=.*not YAML"):
-        cli._overrides([f"x={value}"])
+        overrides_of([f"x={value}"])
 
 
 @pytest.mark.parametrize("key", ["models.generator.base_url", "nothing"])

@@ -98,3 +98,18 @@ def test_a_stop_while_the_cluster_starts_prints_no_traceback(start, tmp_path):
     log = (tmp_path / "log").read_text()
     assert "Traceback" not in log
     assert "stopped by SIGINT" in log
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "datagen", "stages"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == ""
+    assert process.returncode == -signal.SIGINT

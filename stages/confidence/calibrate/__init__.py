@@ -31,7 +31,7 @@ from pydantic import Field, field_validator
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.schema import KINDS
+from datagen.schema import KINDS, content_id
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate import population, report
 from datagen.stages.confidence.calibrate.combination import Combination, Way, combine
@@ -44,6 +44,7 @@ from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.calibrate.promises import FEWEST
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import drawn, group_of
+from datagen.store import digests
 
 COLUMNS = ("confidence", "threshold")
 
@@ -121,6 +122,12 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     yield from [groups] * len(partitions)
 
 
+def digest(options: Options, context: Context) -> str:
+    """Hash what earlier runs promised, which this one goes by."""
+    paths = {known.path for known in population.before(context).values()}
+    return content_id(*(digests.digest(path) for path in sorted(paths)))
+
+
 def _count(reader: Reader, given: tuple[Any, ...]) -> list[Rows]:
     return count(reader, *given)
 
@@ -185,4 +192,5 @@ stage = WholeStage(
     run=run,
     apply=apply,
     options=Options,
+    digest=digest,
 )

@@ -1,22 +1,25 @@
-"""Judging rows in a browser: one HTML file that needs nothing beside it and saves the same labels."""
+"""Judging rows in a browser without access to this machine: one HTML file that saves the same labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datagen.report.evidence import spans
+from datagen.report.style import style
 from datagen.schema import content_id
 from datagen.stages.confidence.labels.terminal import LABELLED, SHOWN
 from datagen.store.parquet import whole_file
 from datagen.template import render_file
 
 FIELDS = ("id", "kind", "task", *SHOWN)
+FIRST = ("question", "answer", "rejected", "text")  # what is judged stands above the passage
 
 
 def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """
     Write the page.
 
-    What rows say is in it as JSON without any sign that HTML knows, and is shown as text. The browser keeps
+    Rows are embedded as JSON in which no character is special to HTML, and shown as text. The browser keeps
     the verdicts until they are saved, under a name that depends on the rows.
     """
     page = render_file(
@@ -24,10 +27,18 @@ def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
         "page.html.j2",
         html=True,
         title=title,
+        theme=style("theme.css"),
         name=content_id(*(row["id"] for row in rows)),
-        rows=[{name: row[name] for name in FIELDS if row.get(name)} for row in rows],
-        shown=SHOWN,
+        rows=[_shown(row) for row in rows],
+        shown=FIRST,
         labelled=LABELLED,
     )
     with whole_file(path) as beside:
         beside.write_text(page, encoding="utf-8")
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what the page shows of a row; its passage with the evidence marked."""
+    fields = {name: row[name] for name in FIELDS if name != "context" and row.get(name)}
+    context = row.get("context")
+    return fields | ({"passage": spans(context, row.get("evidence"))} if context else {})

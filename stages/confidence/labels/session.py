@@ -70,16 +70,8 @@ def label(
     """
     out = out or rich.console.Console(highlight=False)
     path = labels or run.folder / "labels.jsonl"
-    known = {file.key(one): one for one in (file.read(path) if path.exists() else [])}
-    table = run.stage_folder(stage or _stage(run))
-    rows = wanted(run, table, most)
-    had = {key: one["verdict"] for key, one in known.items()}
-    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), had)
-    left = draw.gaps_first(
-        [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
-        [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],
-        str(run.manifest["recipe"]["seed"]),
-    )
+    known = labels_of(path)
+    rows, left = queue(run, known, most, stage)
     if as_page:
         page.write(left, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
         out.print(f"{len(left)} rows to judge: {as_page}", soft_wrap=True)
@@ -92,6 +84,48 @@ def label(
     done = terminal.judge(left, save, key, out)
     out.print(f"{len(left) - done} of {len(rows)} rows are left to judge.")
     out.print(f"labels  {path}", soft_wrap=True)
+
+
+def labels_of(path: Path) -> dict[str, file.Label]:
+    """Read the labels of a file by the key of their row; none where there is no file yet."""
+    return {file.key(label): label for label in (file.read(path) if path.exists() else [])}
+
+
+def queue(
+    run: Run, known: Mapping[str, file.Label], most: int, stage: str = ""
+) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
+    """
+    Draw the rows to judge.
+
+    Parameters
+    ----------
+    run
+        The run.
+    known
+        The labels that there are (see `labels_of`).
+    most
+        Rows of each kind or task that has a promise.
+    stage
+        Whose table; where it is empty, the first of `STAGES` that the run has.
+
+    Returns
+    -------
+    All rows that are drawn, and those without a verdict in the order in which to judge them.
+
+    Raises
+    ------
+    UserError
+        When there is no such table.
+    """
+    rows = wanted(run, run.stage_folder(stage or _stage(run)), most)
+    given = {key: label["verdict"] for key, label in known.items()}
+    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), given)
+    left = draw.gaps_first(
+        [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
+        [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],
+        str(run.manifest["recipe"]["seed"]),
+    )
+    return rows, left
 
 
 COLUMNS = pa.schema([(name, pa.string()) for name in page.FIELDS])

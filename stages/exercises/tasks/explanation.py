@@ -31,6 +31,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.finished(text)
     checks.sized(text, 15, 120)
     checks.about(text, passage, 0.5)
+    checks.grounded(text, passage)
     checks.numbers(text, passage.text)
     checks.original(text, passage, 0.5)
     question = draw_template(prompt, "questions", passage, text)

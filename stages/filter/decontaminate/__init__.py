@@ -1,16 +1,23 @@
 """
 Drop rows that hold words of the tests the model will be judged by.
 
-A row leaks when it shares a run of `words` words with a test item (13, as in GPT-3, arXiv 2005.14165,
-appendix C; case and punctuation do not count). An item with fewer words than that leaks as a whole,
-down to `shortest`; an item shorter still only when a row's question is that item. An item of `words` or more
-leaks, too, when a part of the row as long as it is `similar` to it: some words changed here and there leave
-no long run whole. What shares a run of five words with it is compared. Fields are searched one by one, so
-that nothing crosses their border. An item in other words altogether is looked for with vectors, as an option.
+A row leaks when
 
-A run that stands in rows of many documents is boilerplate and leaks nothing. Documents are counted and
-not rows, since all rows of a passage share its words. Partitions are searched on all workers, once to count
-and once to judge; memory holds the items' runs.
+* it shares a run of `words` words with a test item (13, as in GPT-3, arXiv 2005.14165, appendix C; case,
+  punctuation and marks of Markdown do not count), or holds a shorter item, down to `shortest`, as a whole;
+* a still shorter item, from 5 words, stands in it as a sentence, or is its whole question;
+* a part of it is `similar` to an item of `words` or more, or it holds the words of such an item in another
+  order: sentences are swapped, some words changed here and there;
+* it holds an item of `shortest` to `words` words with one word changed that is neither name nor number nor
+  another word that tells.
+
+Fields are searched one by one, and context and question together, too. An item in other words altogether is
+looked for with vectors, as an option.
+
+A run that stands in more than `common` documents is excused where there is evidence that it is a set
+phrase: the row holds less than half of the item, or several items share the run. Documents are counted and
+not rows, since all rows of a passage share its words. What is excused is listed in ``report.json``.
+Partitions are searched on all workers, once to count and once to judge; memory holds the items' runs.
 """
 
 import pickle
@@ -25,14 +32,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.filter.decontaminate.items import Items, index
 from datagen.stages.filter.decontaminate.options import Options
 from datagen.stages.filter.decontaminate.paraphrase import Reworded
-from datagen.stages.filter.decontaminate.search import FIELDS, find_leaks, find_runs, index
+from datagen.stages.filter.decontaminate.search import FIELDS, find_leaks, find_runs
 from datagen.stages.shared.eval_sets import read_texts
-from datagen.stages.shared.similarity.ngrams import Numbers
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity.ngrams import Numbers, ngrams
+from datagen.stages.shared.similarity.plain import plain
 from datagen.stages.shared.similarity.sketch import Reader
+from datagen.store.parquet import write_json
 
-# Where the items are, the runs that are boilerplate, and where the items are that may come reworded.
+LISTED = 100  # runs that the report lists
+
+# Where the items are, the runs that are common, and where the items are that may come reworded.
 Known = tuple[Path, Numbers, Path | None]
 
 
@@ -43,13 +56,32 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         return
     context.scratch.mkdir(parents=True, exist_ok=True)
     path = context.scratch / "items.pickle"
-    path.write_bytes(pickle.dumps(index(options, context.folder)))
+    items = index(options, context.folder)
+    path.write_bytes(pickle.dumps(items))
     found = context.each(partial(count, path=path), partitions.readers)
     pairs = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *found]), axis=0)
     runs, documents = np.unique(pairs[:, 0], return_counts=True)
-    boilerplate = runs[documents > options.common].astype(np.int64)
+    many = documents > options.common
+    common = runs[many].astype(np.int64)
+    write_json(report(items, common, documents[many]), context.output / "report.json")
     reworded = look_for_reworded(partitions, options, context) if options.reworded else None
-    yield from [(path, boilerplate, reworded)] * len(partitions)
+    yield from [(path, common, reworded)] * len(partitions)
+
+
+def report(items: Items, common: Numbers, documents: Numbers) -> dict[str, Any]:
+    """List the runs that stand in many documents, the most frequent first, with an item of each."""
+    excused = []
+    for number, times in sorted(zip(common.tolist(), documents.tolist(), strict=True), key=lambda at: -at[1]):
+        runs = next(some for some in reversed(items.runs) if some.first <= number)
+        text = int(runs.texts[number - runs.first])
+        cut = words(plain(pa.array([items.texts[text]])), symbols=False)
+        grams, starts = ngrams(cut.hashes, cut.lengths, runs.length)
+        start = int(starts[np.flatnonzero(grams == runs.hashes[number - runs.first])[0]])
+        said = cut.words.slice(start, runs.length).to_pylist()
+        excused.append({"words": " ".join(said), "documents": times, "item": items.names[text]})
+        if len(excused) == LISTED:
+            break
+    return {"common": len(common), "excused": excused}
 
 
 def look_for_reworded(partitions: Partitions, options: Options, context: Context) -> Path:
@@ -85,8 +117,8 @@ def apply(rows: pa.Table, known: Known | None, options: Options, context: Contex
     """Drop the rows that leak, naming the item and the words that they share."""
     if known is None:
         return Outcome.all_kept(rows)
-    path, boilerplate, reworded = known
-    leaks = find_leaks(rows, _load(path), boilerplate, options.similar)
+    path, common, reworded = known
+    leaks = find_leaks(rows, _load(path), common, options.similar)
     if reworded and options.reworded:
         leaks = _load(reworded).find(rows, options.shortest, options.reworded) | leaks
     said = [leaks.get(row) for row in range(len(rows))]

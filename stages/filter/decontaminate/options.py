@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 import datagen.stage
 from datagen.stages.shared.eval_sets import EvaluationSet
+from datagen.stages.shared.similarity.vectors import encoder
 
 
 class Options(datagen.stage.Options):
@@ -24,10 +25,10 @@ class Options(datagen.stage.Options):
         description="Cosine from which a question or line is an item reworded; left out: not looked for",
     )
     model: str = Field(
-        "bundled",
-        description="Whose vectors: bundled, or a checkpoint's folder; '': words and letters, no synonyms",
+        encoder.NAME,
+        description="encoder, bundled, or a checkpoint's folder; '': words and letters, no synonyms",
     )
-    common: int = Field(10, ge=1, description="Documents that a run may stand in before it is boilerplate")
+    common: int = Field(10, ge=1, description="Documents from which a shared run may be a set phrase")
 
     @field_validator("against", mode="before")
     @classmethod

@@ -1,114 +1,23 @@
-"""Runs of words that rows share with test items, and how like an item a part of a row is."""
+"""Which rows hold test items: runs of words that they share, and parts that are like an item."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from rapidfuzz import fuzz
 
-from datagen.errors import UserError
-from datagen.stages.filter.decontaminate.options import Options
-from datagen.stages.shared.eval_sets import read_texts
+from datagen.stages.filter.decontaminate.compare import edited, likeness, reordered
+from datagen.stages.filter.decontaminate.items import CLOSELY, LOOSELY, SENTENCE, WHOLE, Items, Runs
 from datagen.stages.shared.language.columns import Words, words
-from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, ngrams
+from datagen.stages.shared.similarity.ngrams import Numbers, ngrams
+from datagen.stages.shared.similarity.plain import plain
 
 FIELDS = ("question", "context", "answer", "rejected", "text")
-LOOSE = 5  # words of a run that tells what to compare
-BATCH = 10_000  # texts of test items that are cut at once
-INSIDE, WHOLE, LOOSELY = "inside", "whole", "loosely"  # how a run is looked for
-
-
-@dataclass(frozen=True)
-class Runs:
-    """
-    Runs of one length: sorted hashes, and the item's text of each.
-
-    Parameters
-    ----------
-    length
-        Words in a run.
-    how
-        `INSIDE` of texts; as the `WHOLE` of a question; or `LOOSELY`, to tell what to compare.
-    first
-        The number of the first of these runs among the runs of all lengths.
-    """
-
-    length: int
-    how: str
-    first: int
-    hashes: Hashes
-    texts: Numbers
-
-    def find(self, grams: Hashes) -> tuple[Numbers, Numbers]:
-        """Find which of some n-grams are among them: their positions, and the runs."""
-        low, high = (np.searchsorted(self.hashes, grams, side) for side in ("left", "right"))
-        places = np.repeat(np.arange(len(grams)), high - low)
-        within = np.arange(len(places)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
-        return places, np.repeat(low, high - low) + within
-
-
-@dataclass(frozen=True)
-class Items:
-    """The texts of all test items: the item that each is of, its words as hashes, and their runs."""
-
-    names: list[str]
-    said: Hashes
-    lengths: Numbers
-    runs: list[Runs]
-
-    def text(self, number: int) -> list[int]:
-        """Give a text as hashes of its words."""
-        end = int(self.lengths[: number + 1].sum())
-        result: list[int] = self.said[end - int(self.lengths[number]) : end].tolist()
-        return result
-
-
-def index(options: Options, folder: Path) -> Items:
-    """
-    Hash the runs of all test items.
-
-    Raises
-    ------
-    UserError
-        When a test set is not there, cannot be read or holds no text.
-    """
-    names: list[str] = []
-    said, lengths = [], []
-    for given in options.against:
-        before = len(names)
-        texts = read_texts(given, folder)
-        while batch := list(islice(texts, BATCH)):
-            names += [name for name, _ in batch]
-            cut = words(pa.array([text for _, text in batch]), symbols=False)
-            said.append(cut.hashes)
-            lengths.append(cut.lengths)
-        if len(names) == before:
-            raise UserError(f"decontaminate.against: {given.path} holds no text")
-    items = Items(names, np.concatenate(said), np.concatenate(lengths), [])
-    for length, how, mine in _kinds(items.lengths, options):
-        hashes, starts = ngrams(items.said, items.lengths, length)
-        texts_of = np.repeat(np.arange(len(names)), items.lengths)[starts]
-        hashes, texts_of = hashes[mine[texts_of]], texts_of[mine[texts_of]]
-        order = np.argsort(hashes, kind="stable")
-        if how != LOOSELY:  # one item is enough to name
-            order = order[np.unique(hashes[order], return_index=True)[1]]
-        first = items.runs[-1].first + len(items.runs[-1].hashes) if items.runs else 0
-        items.runs.append(Runs(length, how, first, hashes[order], texts_of[order]))
-    return items
-
-
-def _kinds(lengths: Numbers, options: Options) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Say by which runs the texts of each length are looked for."""
-    sizes = np.minimum(lengths, options.words)
-    for length in np.unique(sizes[sizes > 0]).tolist():
-        inside = length >= min(options.shortest, options.words)
-        yield length, INSIDE if inside else WHOLE, sizes == length
-    if options.similar < 1 and (lengths >= options.words).any():
-        yield min(LOOSE, options.words), LOOSELY, lengths >= options.words
+JOINED = "context and question"  # searched as one text, too: an item may be split between them
+HALF = 0.5  # share of an item's runs in a row, from which what is common is no excuse
 
 
 @dataclass(frozen=True)
@@ -116,18 +25,45 @@ class Hits:
     """Where a field's texts hold runs of one length: rows, first words, and the runs."""
 
     field: str
+    texts: pa.StringArray
     cut: Words
     runs: Runs
     rows: Numbers
     starts: Numbers
     found: Numbers
 
+    def take(self, which: npt.NDArray[np.bool_]) -> "Hits":
+        """Keep some."""
+        kept = self.rows[which], self.starts[which], self.found[which]
+        return Hits(self.field, self.texts, self.cut, self.runs, *kept)
+
+    def shares(self, items: Items) -> npt.NDArray[np.float64]:
+        """Give for each hit how much of its item the row holds: of the item's runs, those that it shares."""
+        if not len(self.rows):
+            return np.empty(0)
+        texts = self.runs.texts[self.found]
+        pairs, which = np.unique(np.stack([self.rows, texts]), axis=1, return_inverse=True)
+        which = which.reshape(-1)
+        different = np.unique(np.stack([which, self.found]), axis=1)[0]
+        held = np.bincount(different, minlength=pairs.shape[1])
+        total = np.maximum(items.lengths[pairs[1]] - self.runs.length + 1, 1)
+        result: npt.NDArray[np.float64] = (held / total)[which]
+        return result
+
+
+def _fields(table: pa.Table) -> Iterator[tuple[str, pa.StringArray]]:
+    for name in FIELDS:
+        if name in table.column_names:
+            yield name, plain(table[name])
+    if {"context", "question"} <= {*table.column_names}:
+        both = pc.binary_join_element_wise(table["context"], table["question"], "\n")
+        if both.null_count < len(both):
+            yield JOINED, plain(both)
+
 
 def _search(table: pa.Table, items: Items) -> Iterator[Hits]:
-    for name in FIELDS:
-        if name not in table.column_names:
-            continue
-        cut = words(table[name], symbols=False)
+    for name, texts in _fields(table):
+        cut = words(texts, symbols=False)
         owners = cut.owners()
         for runs in items.runs:
             if runs.how == WHOLE and name != "question":
@@ -137,7 +73,18 @@ def _search(table: pa.Table, items: Items) -> Iterator[Hits]:
                 alone = cut.lengths[owners[starts]] == runs.length
                 grams, starts = grams[alone], starts[alone]
             places, found = runs.find(grams)
-            yield Hits(name, cut, runs, owners[starts[places]], starts[places], found)
+            hits = Hits(name, texts, cut, runs, owners[starts[places]], starts[places], found)
+            yield hits.take(_are_sentences(hits)) if runs.how == SENTENCE else hits
+
+
+def _are_sentences(hits: Hits) -> npt.NDArray[np.bool_]:
+    """Find the runs that stand as a sentence of their own: nothing but its marks before and after."""
+    result = np.zeros(len(hits.rows), bool)
+    for hit, (row, start) in enumerate(zip(hits.rows.tolist(), hits.starts.tolist(), strict=True)):
+        run = r"\W+".join(map(re.escape, hits.cut.words.slice(start, hits.runs.length).to_pylist()))
+        pattern = rf"(?:^|[\n.:!?\"'“”„«»(>\]-]\s*)\W*{run}\s*(?:$|[\n.!?\"'“”„«»)<])"
+        result[hit] = re.search(pattern, hits.texts[row].as_py(), re.IGNORECASE) is not None
+    return result
 
 
 def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> np.ndarray:
@@ -152,37 +99,60 @@ def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> np.n
     return np.concatenate([np.empty((0, 2), np.uint64), *pairs])
 
 
-def find_leaks(table: pa.Table, items: Items, boilerplate: Numbers, similar: float) -> dict[int, str]:
-    """Name for each row that leaks the item and what they share."""
+def find_leaks(table: pa.Table, items: Items, common: Numbers, similar: float) -> dict[int, str]:
+    """
+    Name for each row that leaks the item and what they share.
+
+    Parameters
+    ----------
+    table
+        The rows.
+    items
+        The test items.
+    common
+        Runs that stand in many documents. Such a run is an excuse where the row holds less than half of the
+        item, and where several items share it.
+    similar
+        ROUGE-L from which a part of a row is an item.
+    """
     leaks: dict[int, str] = {}
     for hits in _search(table, items):
-        telling = ~np.isin(hits.runs.first + hits.found, boilerplate)
-        rows, starts = hits.rows[telling], hits.starts[telling]
-        texts = hits.runs.texts[hits.found[telling]]
-        if hits.runs.how == LOOSELY:
-            _compare(hits, rows, texts, items, similar, leaks)
+        excused = np.isin(hits.runs.first + hits.found, common)
+        shares = hits.shares(items)
+        excused &= (shares < HALF) | hits.runs.phrases()[hits.found]
+        if hits.runs.how in (LOOSELY, CLOSELY):
+            _compare(hits.take(~excused), shares[~excused], items, similar, leaks)
             continue
-        for row, start, text in zip(rows.tolist(), starts.tolist(), texts.tolist(), strict=True):
+        told = hits.take(~excused)
+        texts = told.runs.texts[told.found]
+        for row, start, text in zip(told.rows.tolist(), told.starts.tolist(), texts.tolist(), strict=True):
             if row not in leaks:
-                shared = hits.cut.words.slice(start, hits.runs.length).to_pylist()
-                leaks[row] = f"{hits.field} shares with {items.names[text]}: {' '.join(shared)}"
+                shared = told.cut.words.slice(start, told.runs.length).to_pylist()
+                leaks[row] = f"{told.field} shares with {items.names[text]}: {' '.join(shared)}"
     return leaks
 
 
 def _compare(
-    hits: Hits, rows: Numbers, texts: Numbers, items: Items, similar: float, leaks: dict[int, str]
+    hits: Hits, shares: npt.NDArray[np.float64], items: Items, similar: float, leaks: dict[int, str]
 ) -> None:
     """Compare rows with the items that they share a short run with."""
     ends = np.cumsum(hits.cut.lengths)
-    for row, text in np.unique(np.stack([rows, texts]), axis=1).T.tolist():
+    pairs = np.stack([hits.rows, hits.runs.texts[hits.found]])
+    pairs, first = np.unique(pairs, axis=1, return_index=True)
+    for (row, text), share in zip(pairs.T.tolist(), shares[first].tolist(), strict=True):
         if row in leaks:
             continue
         said = hits.cut.hashes[ends[row] - hits.cut.lengths[row] : ends[row]].tolist()
-        item = items.text(text)
-        score, part = fuzz.ratio(said, item), slice(0, len(said))
-        best = fuzz.partial_ratio_alignment(item, said) if len(said) > len(item) else None
-        if best is not None:
-            score, part = best.score, slice(best.dest_start, best.dest_end)
-        if score >= 100 * similar:
+        item, name = items.words(text), items.names[text]
+        if hits.runs.how == CLOSELY:
+            part = edited(items.texts[text], item, hits.cut.of(row), said, hits.texts[row].as_py())
+            if part:
+                shared = " ".join(hits.cut.of(row)[part])
+                leaks[row] = f"{hits.field} is {name} but for one word: {shared}"
+            continue
+        score, part = likeness(said, item)
+        if score >= similar:
             shared = " ".join(hits.cut.of(row)[part])
-            leaks[row] = f"{hits.field} is {score / 100:.2f} alike to {items.names[text]}: {shared}"
+            leaks[row] = f"{hits.field} is {score:.2f} alike to {name}: {shared}"
+        elif share >= HALF and (held := reordered(said, item)) >= max(similar, 0.9):
+            leaks[row] = f"{hits.field} holds {held:.0%} of the words of {name}, in another order"

@@ -21,7 +21,7 @@ from datagen.stages.shared.similarity.alike import SHINGLE
 from datagen.stages.shared.similarity.sketch import write
 from datagen.store.parquet import parts, read_part, sync, write_json
 
-FORMAT = 2  # of the sketches; those of another format cannot be joined
+FORMAT = 3  # of the sketches; those of another format cannot be joined
 
 
 def shape(options: Options) -> dict[str, int]:

@@ -27,6 +27,7 @@ from datagen.stages.handoff.handoff.configurations import of_split
 from datagen.stages.handoff.handoff.load_check import check_load
 from datagen.stages.handoff.handoff.manifest import write_manifest
 from datagen.stages.handoff.handoff.options import Options
+from datagen.stages.handoff.handoff.renewal import take_over
 from datagen.stages.handoff.handoff.shards import Shard, Shards
 from datagen.stages.handoff.handoff.tally import Tally, rows_with
 from datagen.stages.handoff.loadable import loadable
@@ -128,4 +129,5 @@ stage = WholeStage(
     gives="examples",
     run=run,
     options=Options,
+    take_over=take_over,
 )

@@ -60,9 +60,9 @@ class Configuration:
         """Convert rows of the kind to the columns of this configuration."""
         known = {name: rows[name] for name in ("id", "kind", "task", "split")}
         counted = {name: rows[name] for name in ("tokens", "trained_tokens") if name in rows.column_names}
-        metadata = {} if self.kind == "reading" else {"metadata": rows["metadata"]}
         lineage = {"lineage": rows["lineage"].cast(LINEAGE)}
-        return pa.table({**known, **self.columns(rows), **counted, **metadata, **lineage})
+        kept = {"metadata": rows["metadata"]} | lineage
+        return pa.table({**known, **self.columns(rows), **counted, **kept})
 
 
 def _text(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:

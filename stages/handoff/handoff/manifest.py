@@ -19,7 +19,7 @@ from datagen.stages.handoff.handoff.tally import Tally
 from datagen.stages.handoff.tokenizer import Ruler
 from datagen.store.parquet import whole_file, write_json
 
-NAME = "manifest.json"
+NAME, CHANGELOG = "manifest.json", "CHANGELOG.md"
 # Configurations that together hold each row once.
 ONCE = tuple(
     configuration for configuration in CONFIGURATIONS if not configuration.name.endswith("_messages")
@@ -47,14 +47,21 @@ def write_manifest(
         "prompts": dict(sorted({(maker[3], maker[4]) for maker in tally.makers if maker[3]})),
         "models": {role: asdict(who) for role, who in identities(context.models).items()},
     }
-    earlier = previous(context)
-    changes = compare(folder, manifest, earlier)
-    with whole_file(folder / "CHANGELOG.md") as unfinished:
-        unfinished.write_text("\n".join(changes) + "\n", encoding="utf-8")
-    manifest["previous"] = earlier.parent.name if earlier else None
     others = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".parquet")
     manifest["files"] = {str(path.relative_to(folder)): _digest(path) for path in others}
+    write_changes(folder, manifest, context)
     write_json(manifest, folder / NAME)
+
+
+def write_changes(folder: Path, manifest: dict[str, Any], context: Context) -> None:
+    """Write the changelog against the latest release, and note both in the manifest."""
+    earlier = previous(context)
+    changes = compare(folder, manifest, earlier)
+    with whole_file(folder / CHANGELOG) as unfinished:
+        unfinished.write_text("\n".join(changes) + "\n", encoding="utf-8")
+    manifest["previous"] = earlier.parent.name if earlier else None
+    manifest["files"] |= {CHANGELOG: _digest(folder / CHANGELOG)}
+    manifest["files"] = dict(sorted(manifest["files"].items()))
 
 
 def previous(context: Context) -> Path | None:

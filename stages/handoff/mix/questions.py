@@ -107,7 +107,7 @@ def plan(
                 refused.add(same(row["question"]))
         elif trained and row["kind"] == "instruction" and row["answer"]:
             answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
-            if _alone(row, languages.of(row)):
+            if stands_alone(row, languages.of(row)):
                 shown = bool(row["context"])
                 pairs.append(Asked(row["id"], document, passage, same(row["question"]), row["answer"], shown))
     pairs = [pair for pair in pairs if pair.question not in refused]
@@ -149,7 +149,7 @@ def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
     return rows
 
 
-def _alone(row: dict[str, Any], language: Language) -> bool:
+def stands_alone(row: dict[str, Any], language: Language) -> bool:
     """Whether a row is one question and its answer, and the question is understood without the passage."""
     users = [turn for turn in row["prompt"] or [] if turn["role"] != "system"]
     if len(users) != 1 or not row["question"] or row["task"] in NEEDS_PASSAGE:

@@ -30,7 +30,7 @@ from datagen.stages.reading.long_spans.related import Gathering, Plan, gather
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.render.exercises import Exercise, fill, lay_out
-from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lot, lots, over_target
+from datagen.stages.shared.token_budget import Reader, TokenTarget, lot, lots, over_target, take_lots
 from datagen.stages.shared.tokens import Ruler, ruler
 
 GOLD = pa.list_(
@@ -93,13 +93,13 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     last = 1.0
     if options.max_total_tokens is not None:
         look = partial(_lots, options=options, context=context)
-        last = last_lot(partitions, look, options.max_total_tokens, context)
+        last = take_lots(partitions, look, options.max_total_tokens, context).last
     yield from [last] * len(partitions)
 
 
 def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
     made = {one.passages[0]["id"]: row["text"] for one, row in make(reader(None), options, context) if row}
-    lengths = ruler(options.tokenizer, context.folder).lengths(list(made.values()))
+    lengths = ruler(options.tokenizer, context.folder).trained(list(made.values()))
     return lots([lot(name, context.seed) for name in made], lengths)
 
 

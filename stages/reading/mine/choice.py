@@ -13,6 +13,9 @@ from datagen.stages.reading.mine.prose import prose
 from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.segment.sentences import blocks
 
+# Tasks answered with what stands next to the question's words, or with the passage; how many a text has.
+COPIED = {"title": 1, "writing": 1, "completion": 1, "heading": 2}
+
 
 def exercises_of(
     passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
@@ -32,8 +35,8 @@ def exercises_of(
     spans = list(blocks(text))
     sentences = prose(text, spans, language, options.shortest, options.longest)
     found = [
-        *structure.titles(passage, sentences, language, drawn),
         *structure.enumerations(text, spans, language, options.longest),
+        *structure.definitions(text, spans, language, options.longest),
         *structure.entries(text),
     ]
     if sentences:
@@ -44,15 +47,19 @@ def exercises_of(
         found += miners.completions(sentences)
         if any(one.task == "inference" for one in found):
             found += miners.unrelated(sentences, language)
+    found += structure.titles(passage, sentences, language, not found, drawn)
     chosen = choose([one for one in found if one.task in language.templates], options, drawn)
     chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
-    return [_exercise(one, language, drawn) for one in chosen], len(sentences)
+    where = {sentence.number: sentence.span for sentence in sentences}
+    return [_exercise(one, language, where, drawn) for one in chosen], len(sentences)
 
 
 def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
     """
     Take turns among the tasks, the rarest first, so that no sentence is used twice and the limits hold.
 
+    Tasks whose answer can be copied from next to what is asked come last, and
+    seldom.
     Inferences take turns among their labels as well, so that none is the usual answer.
     """
     waiting: dict[str, list[Candidate]] = defaultdict(list)
@@ -61,15 +68,18 @@ def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candida
     if "inference" in waiting:
         waiting["inference"] = _in_turn(waiting["inference"], drawn)
     rarest = sorted(waiting, key=lambda task: (len(waiting[task]), miners.draw(drawn, task)))
+    turns = [task for _ in range(options.max_per_task) for task in rarest if task not in COPIED]
+    turns += [task for turn in range(options.max_per_task) for task in rarest if turn < COPIED.get(task, 0)]
     chosen: list[Candidate] = []
     used: set[int] = set()
-    for _ in range(options.max_per_task):
-        for task in rarest:
-            free = next((one for one in waiting[task] if used.isdisjoint(one.sentences)), None)
-            if free and len(chosen) < options.max_per_text:
-                chosen.append(free)
-                waiting[task].remove(free)
-                used.update(free.sentences)
+    for task in turns:
+        if len(chosen) == options.max_per_text:
+            break
+        free = next((one for one in waiting[task] if used.isdisjoint(one.sentences)), None)
+        if free:
+            chosen.append(free)
+            waiting[task].remove(free)
+            used.update(free.sentences)
     return chosen
 
 
@@ -84,7 +94,12 @@ def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
     return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _exercise(one: Candidate, language: Language, drawn: int) -> Exercise:
+def _exercise(
+    one: Candidate, language: Language, where: Mapping[int, tuple[int, int]], drawn: int
+) -> Exercise:
     templates, values = language.templates[one.task], Values(one.values)
+    if one.task == "keywords" and one.values["words"].count(language.comma) + 1 < miners.KEYWORDS:
+        templates = tuple(template for template in templates if "{words}" in template.ask)
     template = templates[miners.draw(drawn, "template", one.task, *one.values.values()) % len(templates)]
-    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values))
+    spans = one.spans or tuple(where[number] for number in one.sentences)
+    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values), spans)

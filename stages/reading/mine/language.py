@@ -104,6 +104,12 @@ class Language(Part):
         """Each cue with the number of its pattern in `sentences`."""
         return [(cue, number) for number, pattern in enumerate(self.sentences) for cue in pattern.cues]
 
+    @cached_property
+    def definitional(self) -> tuple[Pattern, ...]:
+        """The patterns in `sentences` that find a definition and the term that it defines."""
+        feeding = (pattern for pattern in self.sentences if "term" in pattern.match.groupindex)
+        return tuple(p for p in feeding if any(feed["task"] == "definition" for feed in p.feeds))
+
     def only(self, tasks: Collection[str]) -> "Language":
         """Leave out the other tasks, so that each match feeds one that is wanted."""
         parts = {name: getattr(self, name) for name in Language.model_fields} | {

@@ -16,16 +16,23 @@ from datagen.stages.reading.mine.language import ASKED, Language, Pattern, Value
 from datagen.stages.reading.mine.prose import Sentence
 from datagen.stages.shared.segment.sentences import is_closed
 
-KEYWORDS = 3  # asked for in one sentence (AdaptLLM's least number of domain words)
+KEYWORDS = 3  # of a sentence that is asked about
+FEWEST = 2  # of a sentence that is asked for, where no other one has both; AdaptLLM wants 3
 ALIKE = 6  # letters
 
 
 class Candidate(NamedTuple):
-    """An exercise that could be made: its task, the values of its templates, the sentences it uses up."""
+    """
+    An exercise that could be made: its task, and the values of its templates.
+
+    `sentences` are the numbers of those that it uses up; `spans`, where the passage has what it is made of,
+    are those of the sentences if left out, or of all of the passage.
+    """
 
     task: str
     values: Mapping[str, str]
     sentences: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 def draw(seed: int, *texts: str) -> int:
@@ -106,14 +113,14 @@ def unrelated(sentences: list[Sentence], language: Language) -> Iterator[Candida
 
 def keywords(sentences: list[Sentence], language: Language, domain: frozenset[str]) -> Iterator[Candidate]:
     """
-    Ask for the one sentence that holds three words of the domain (word-to-text), or for the words.
+    Ask for the one sentence that has these domain words (word-to-text), or for the three words of a sentence.
 
-    The words are those that the passage uses most among the domain's words in the sentence.
+    The words are those that the passage uses most among the domain words of the sentence.
     """
     words = [_keywords(sentence.text, language, domain) for sentence in sentences]
     count = Counter(word for found in words for word in found)
     for sentence, found in zip(sentences, words, strict=True):
-        if len(found) < KEYWORDS or not sentence.clear:
+        if len(found) < FEWEST or not sentence.clear:
             continue
         best = set(sorted(found, key=lambda word: (-count[word], -len(word), word))[:KEYWORDS])
         if sum(best <= other.keys() for other in words) == 1:

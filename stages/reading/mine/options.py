@@ -51,8 +51,16 @@ class Options(TokenTarget):
     max_per_text: int = Field(6, ge=1, description="Exercises in a text")
     shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
     longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
+    vocabulary: int = Field(
+        32_000, ge=1, description="Pieces of the vocabulary trained on the corpus, which gives domain words"
+    )
+    general: str = Field(
+        "",
+        description="General vocabulary, whose words are no domain words: a tokenizer as in tokenizer; left "
+        "out: the language's list",
+    )
     domain_words: int = Field(
-        3, ge=1, description="Times that the corpus must use a word for it to be a word of its domain"
+        3, ge=1, description="Times that a domain word must occur in the corpus, at least"
     )
     max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
     max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")

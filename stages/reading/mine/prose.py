@@ -20,7 +20,7 @@ class Sentence(NamedTuple):
     A sentence of prose on one line; sentences of one block with neighbouring numbers follow each other.
 
     `clear` says that it means something without the one before; `heading` stands right above or in front of
-    it.
+    it; `span` is where it stands in the passage.
     """
 
     text: str
@@ -28,6 +28,7 @@ class Sentence(NamedTuple):
     number: int
     clear: bool
     heading: str = ""
+    span: tuple[int, int] = (0, 0)
 
 
 def prose(
@@ -59,7 +60,7 @@ def prose(
             if begin == start and (mark or language.nominal.match(line)) and not language.verb.search(line):
                 continue
             clear = not below and not language.pointing.match(line)
-            found.append(Sentence(line, block, number, clear, heading))
+            found.append(Sentence(line, block, number, clear, heading, (first, end)))
     times = Counter(sentence.text for sentence in found)
     return [sentence for sentence in found if times[sentence.text] == 1]
 

@@ -6,9 +6,10 @@ Each miner yields candidates, as those of `datagen.stages.reading.mine.miners` d
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from datagen.stages.reading.mine.language import Language
+from datagen.stages.reading.mine.language import Language, capital
 from datagen.stages.reading.mine.miners import Candidate, draw
 from datagen.stages.reading.mine.prose import HEADING, MARK, Sentence, is_stuck
 from datagen.stages.shared.language.words import ANSWERS
@@ -18,10 +19,13 @@ from datagen.stages.shared.segment.sentences import ITEM, is_closed, unwrap
 LETTERS = 4  # of a word that tells a heading or an entry from others
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
-MIN_PROSE = 1  # sentences of a passage that its heading is asked for, where it does not open with it
-WRITTEN = 0.3  # share of the headings from which the passage is asked for, instead of the other way
+WRITTEN = 0.3  # share of the headings by which the passage is asked for, instead of the heading
+KEPT = 4096  # headings that are remembered: passages of a document share them
+WORD = re.compile(r"[^\W\d_]{2,}")
 # What leads to an enumeration ends so.
 LEADING = "—:"
+# Ends an item of a list that another one follows.
+SEMICOLON = re.compile(r";(?: \w{2,3})?\Z")
 MIN_LEAD = 15  # characters
 MAX_ITEMS = 20
 # A row of a table, with its first cell and its last; a row of one cell that opens with a name; a name on
@@ -42,39 +46,64 @@ ENTRIES = (
 
 
 def titles(
-    passage: Mapping[str, Any], sentences: list[Sentence], language: Language, seed: int
+    passage: Mapping[str, Any], sentences: list[Sentence], language: Language, alone: bool, seed: int
 ) -> Iterator[Candidate]:
     """
-    Ask for the heading of the passage, or for the passage: its lowest heading that says something.
+    Ask for the heading of the passage, or for the passage by its heading: the lowest that says something.
 
-    Headings of long documents often say nothing about a part. So the passage opens with the heading, or
-    it has some prose; and at least half of the heading's words stand in the text below it.
+    Headings of long documents often say nothing about a part. So the passage opens with the heading or has
+    prose, and at least half of the heading's words occur in the text below it. A heading that a reader sees,
+    on a line of the passage or inside another heading above it, is not asked for; the passage may be asked
+    for by it, unless that would be the only exercise (`alone`).
     """
-    above = [passage.get("title") or "", *(passage.get("section") or ())]
-    bare = [unnumbered(name) for name in reversed(above) if name]
-    first_line = passage["text"][: 2 * MAX_TITLE].split("\n", 1)[0]
-    if len(sentences) < MIN_PROSE:
-        bare = [name for name in bare if name in first_line]
+    text = passage["text"]
+    bare = _bare(passage.get("title") or "", *(passage.get("section") or ()))
+    if not sentences:
+        first_line = text[: 2 * MAX_TITLE].split("\n", 1)[0]
+        bare = tuple(name for name in bare if name in first_line)
     title = next((name for name in bare if not language.vague.search(name)), "")
     words = _telling(title)
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
         return
-    body = passage["text"].casefold().replace(title.casefold(), "", 1)
-    if 2 * sum(word[:STEM] in body for word in words) >= len(words):
-        if "writing" in language.templates and ("title" not in language.templates or _written(seed)):
-            yield Candidate("writing", {"title": title, "passage": passage["text"]})
-        else:
-            yield Candidate("title", {"title": title})
+    lowered, wanted = text.casefold(), title.casefold()
+    body = lowered.replace(wanted, "", 1)
+    if 2 * sum(word[:STEM] in body for word in words) < len(words):
+        return
+    seen = _is_line(wanted, lowered) or any(title in name for name in bare if name != title)
+    share = float(not alone) if seen else WRITTEN
+    if "writing" in language.templates and ("title" not in language.templates or _drawn(seed) < share):
+        yield Candidate("writing", {"title": title, "passage": text})
+    elif not seen:
+        yield Candidate("title", {"title": title})
 
 
-def _telling(name: str) -> list[str]:
+@lru_cache(maxsize=KEPT)
+def _bare(*above: str) -> tuple[str, ...]:
+    """List headings without their numbers, the lowest first."""
+    return tuple(unnumbered(name) for name in reversed(above) if name)
+
+
+def _is_line(wanted: str, lowered: str) -> bool:
+    """Tell whether a line of a text is a heading, but for a number, markup and one word: "§ 4a. Moving"."""
+    at = lowered.find(wanted)
+    while at >= 0:
+        start, end = lowered.rfind("\n", 0, at) + 1, lowered.find("\n", at)
+        around = lowered[start:at] + " " + lowered[at + len(wanted) : end if end >= 0 else None]
+        if len(WORD.findall(around)) <= 1:
+            return True
+        at = lowered.find(wanted, at + 1)
+    return False
+
+
+@lru_cache(maxsize=KEPT)
+def _telling(name: str) -> tuple[str, ...]:
     """List the words of a name that have enough letters to tell it from others."""
-    return [word for word in ANSWERS(name) if sum(map(str.isalpha, word)) >= LETTERS]
+    return tuple(word for word in ANSWERS(name) if sum(map(str.isalpha, word)) >= LETTERS)
 
 
-def _written(seed: int) -> bool:
-    return draw(seed, "written") < WRITTEN * 2**32
+def _drawn(seed: int) -> float:
+    return draw(seed, "written") / 2**32
 
 
 def headings(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
@@ -105,8 +134,36 @@ def enumerations(
         end = _list_end(text, spans, at + 1)
         listed = text[spans[at + 1][0] : end]
         fits = end and len(listed) <= longest and is_closed(listed)
-        if fits and not is_stuck(f"{lead}\n{listed}", language):
-            yield Candidate("enumeration", {"lead": lead, "items": listed})
+        if not fits or is_stuck(f"{lead}\n{listed}", language):
+            continue
+        if term := defined(f"{lead.rstrip(LEADING)} {unwrap(listed)}", language):
+            values = {"term": term, "definition": f"{lead}\n{listed}"}
+            yield Candidate("definition", values, spans=((start, end),))
+        else:
+            yield Candidate("enumeration", {"lead": lead, "items": listed}, spans=((start, end),))
+
+
+def definitions(
+    text: str, spans: list[tuple[int, int]], language: Language, longest: int
+) -> Iterator[Candidate]:
+    """Ask for what an item of a list defines that ends in a semicolon, and so is no sentence."""
+    for start, stop in spans:
+        if ";" not in text[stop - 5 : stop] or stop - start > longest:
+            continue
+        mark, ended = MARK.match(text, start, stop), SEMICOLON.search(text, start, stop)
+        if mark and ended:
+            said = capital(unwrap(text[mark.end() : ended.start()])) + "."
+            if is_closed(said) and not is_stuck(said, language) and (term := defined(said, language)):
+                span = (mark.end(), ended.start())
+                yield Candidate("definition", {"term": term, "definition": said}, spans=(span,))
+
+
+def defined(sentence: str, language: Language) -> str:
+    """Name the term that a sentence defines by one of the language's patterns; "" where it defines none."""
+    for pattern in language.definitional:
+        if any(cue in sentence for cue in pattern.cues) and (match := pattern.match.match(sentence)):
+            return match["term"]
+    return ""
 
 
 def _list_end(text: str, spans: list[tuple[int, int]], at: int) -> int:
@@ -145,4 +202,5 @@ def entries(text: str) -> Iterator[Candidate]:
             for match in pattern.finditer(text):
                 entry, description = match["entry"], match["description"]
                 if _telling(entry) and entry not in description and is_closed(description):
-                    yield Candidate("entry", {"entry": entry, "description": description})
+                    values = {"entry": entry, "description": description}
+                    yield Candidate("entry", values, spans=(match.span(),))

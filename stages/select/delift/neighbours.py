@@ -59,7 +59,8 @@ class Options(datagen.stage.Options):
         "folders of them, items with the fields question and answer; relative to the recipe",
     )
     embedding: str = Field(
-        "", description="Model of the vectors: bundled or a checkpoint's folder; left out: none, shared words"
+        "",
+        description="Model of the vectors: encoder, bundled or a folder; left out: none, shared words",
     )
 
 

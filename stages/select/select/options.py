@@ -21,7 +21,8 @@ class Options(datagen.stage.Options):
         {}, description="By what the rows of a kind are chosen; left out: score"
     )
     embedding: str = Field(
-        "", description="Model of the vectors: bundled or a checkpoint's folder; left out: none, shared words"
+        "",
+        description="Model of the vectors: encoder, bundled or a folder; left out: none, shared words",
     )
     earlier: list[str] = Field(
         [], description="Run folders of earlier releases, for coverage and novelty; relative to the recipe"

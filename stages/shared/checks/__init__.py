@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 
+from datagen.control_tokens import control_tokens
 from datagen.request import Reject
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
 from datagen.stages.shared.language.rules import Language
@@ -21,6 +22,7 @@ CLOSING = " \"'”’»)]*_」』）】`"
 # Leftovers of templates and markup; not if the passage contains the same text.
 LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
 NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
+_SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
 ECHO = 5  # consecutive words that a field must not share with the prompt
 LOOP = 0.25  # maximum share of repeated trigrams
 
@@ -36,18 +38,25 @@ def sized(text: str, least: int, most: int) -> None:
 
 def clean(text: str, passage: Passage, instruction: str) -> None:
     """
-    Reject a text that is empty, a template leftover, an echo or a loop.
+    Reject a text that is empty, a template leftover, an echo, a loop, or contains a control token.
 
     An echo repeats `instruction`, the prompt without the passage.
     """
     words = words_of(text)
     if not text.strip(" \t\n.-_*"):
         raise Reject("empty", text)
+    _no_control_token(text, passage)
     if " ".join(word for word in words if word not in passage.words.stop) in passage.words.placeholders:
         raise Reject("template leftover", text)
     _no_leftover(text, passage)
     _no_echo(words, passage, words_of(instruction))
     _no_loop(text, passage.words)
+
+
+def _no_control_token(text: str, passage: Passage) -> None:
+    for found in control_tokens().finditer(text):
+        if found[0] not in passage.text:
+            raise Reject("control token", f"{found[0]} in: {text}")
 
 
 def _no_leftover(text: str, passage: Passage) -> None:
@@ -83,7 +92,7 @@ def _no_loop(text: str, words: Language) -> None:
 
 
 def _sentences(text: str) -> list[str]:
-    return re.split(rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+", text)
+    return re.split(_SENTENCE_END, text)
 
 
 def question(text: str, words: Language) -> None:
@@ -140,6 +149,14 @@ def about(text: str, passage: Passage, least: float = 0.5) -> None:
         raise Reject(
             "not about the passage", f"{share:.2f} of its words, not {' '.join(strange)}, in: {text}"
         )
+
+
+def grounded(text: str, passage: Passage, least: int = 3) -> None:
+    """Refuse a text with a sentence of at least `least` content words none of which is the passage's."""
+    for sentence in re.split(r"\n|" + _SENTENCE_END, text):
+        content = passage.words.content(sentence)
+        if len(content) >= least and not passage.content.intersection(content):
+            raise Reject("not about the passage", f"nothing of: {sentence}")
 
 
 def withholds(asked: str, answer: str, words: Language) -> None:

@@ -66,12 +66,27 @@ class Line:
         return line
 
 
+@dataclass(frozen=True)
+class Text:
+    """Annotates a text field that may hold paragraphs, of fewer than so many characters."""
+
+    most: int
+
+    def read(self, text: str, name: str) -> str:
+        """Return a field's text without blanks around it; refuse none, and one that is too long."""
+        if not text.strip(" .-_*\t\r\n"):
+            raise Reject("empty", name)
+        if len(text) >= self.most:
+            raise Reject("too long", f"{name}: {text[:200]} ...")
+        return text.strip()
+
+
 STATEMENT = Line(250, SENTENCE_MARKS)
 
 
 def parse(answer: Answer, schema: type[Schema]) -> Schema:
     """
-    Parse an answer as its output schema, and check each `Line` field.
+    Parse an answer as its output schema, and check each `Line` and `Text` field.
 
     Raises
     ------
@@ -82,7 +97,7 @@ def parse(answer: Answer, schema: type[Schema]) -> Schema:
     for name, info in schema.model_fields.items():
         items = [item for part in get_args(info.annotation) for item in getattr(part, "__metadata__", ())]
         for line in [*info.metadata, *items]:
-            if isinstance(line, Line):
+            if isinstance(line, Line | Text):
                 value = getattr(output, name)
                 many = isinstance(value, list)
                 setattr(output, name, [line.read(v, name) for v in value] if many else line.read(value, name))

@@ -12,6 +12,7 @@ from datagen.stages.shared.checks import verdict
 from datagen.stages.shared.checks.field_patterns import STATEMENT
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, overlap
 
 
@@ -27,6 +28,9 @@ def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) 
     Options are compared by their words without stop words and articles, with numbers as digits. A wrong
     option that contains the right one, or is contained in it or in the evidence, may be right too.
     """
+    longest = 2 * len(words_of(right)) + 3
+    if too_long := next((option for option in wrong if len(words_of(option)) > longest), ""):
+        raise Reject("option of another kind", f"{too_long}, beside: {right}")
     evidence_line = f" {' '.join(_normal(evidence, words))} "
     answer, seen = _normal(right, words), set[tuple[str, ...]]()
     for option in wrong:

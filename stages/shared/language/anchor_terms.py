@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.rules import all_negations
+from datagen.stages.shared.similarity.meaning import listed_negations, numerals
 
 # A name is capitalised inside a sentence; scripts without case have no names.
 NAME = re.compile(r"(?<=[^\W_][,;:)]\s)[^\W\d_a-z]\w+|(?<=[^\W_]\s)[^\W\d_a-z]\w+")
@@ -21,15 +22,20 @@ def subjects(texts: pa.Array | pa.ChunkedArray) -> list[frozenset[str]]:
     """
     Return for each text of a column the words, in lower case, that a paraphrase of it must contain.
 
-    Negations of all languages with a file count, because the compared text may be from another set whose
-    language is unknown.
+    Negations and numerals of all languages count, because the compared text may be from another set whose
+    language is unknown. A numeral is listed as its digits, except for one, which is also a pronoun.
     """
-    cut, negations = words(texts), all_negations()
+    cut, negations = words(texts), all_negations() | listed_negations()
+    digits = {word: number for word, number in numerals().items() if number != "1"}
     ends = cut.lengths.cumsum().tolist()
     all_words = cut.words.to_pylist()
     starts = [0, *ends[:-1]]
     return [
-        frozenset(word for word in all_words[start:end] if word in negations or TELLING.fullmatch(word))
+        frozenset(
+            digits.get(word, word)
+            for word in all_words[start:end]
+            if word in negations or word in digits or TELLING.fullmatch(word)
+        )
         | frozenset(name.casefold() for name in NAME.findall(text or "") if name[0].isupper())
         for start, end, text in zip(starts, ends, texts.to_pylist(), strict=True)
     ]

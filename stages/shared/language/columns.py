@@ -10,9 +10,11 @@ All texts are split at once, at byte level. Non-ASCII texts are first rewritten 
 words; only these need Unicode tables.
 """
 
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,14 @@ PART[[*b"0123456789_"]] = WORD
 PART[[*rb"+<=>|~$#%&*/@\^(){}[]"]] = SYMBOL
 PART[ord("-")] = DASH
 LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
+UPPER = np.zeros(256, bool)
+UPPER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
+
+# How a word begins: in lower case, with a capital that a sentence may have caused, or with one inside a
+# sentence.
+SMALL, OPENING, NAME = range(3)
+INSIDE = (*b",;)",)  # a capital after one of these and a blank is inside a sentence
+MARKED = {OPENING: "\x01", NAME: "\x02"}  # before a capital of a text whose case is folded before it is cut
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,13 @@ class Words:
         All words, text after text.
     lengths
         Number of words of each text; 0 for null.
+    capitals
+        `SMALL`, `OPENING` or `NAME` for each word, if requested.
     """
 
     words: pa.StringArray
     lengths: Numbers
+    capitals: npt.NDArray[np.uint8] | None = None
 
     def texts(self) -> list[str]:
         """Return each text in normal form: its words joined by blanks."""
@@ -68,8 +81,12 @@ class Words:
 
     def take(self, texts: Sequence[int] | Numbers) -> "Words":
         """Keep some of the texts, in the order given."""
-        lists = self._lists().take(pa.array(texts, pa.int64()))
-        return Words(lists.flatten(), self.lengths[np.array(texts, np.int64)])
+        which = np.array(texts, np.int64)
+        lengths = self.lengths[which]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        places = np.repeat((np.cumsum(self.lengths) - self.lengths)[which], lengths) + within
+        capitals = None if self.capitals is None else self.capitals[places]
+        return Words(self.words.take(pa.array(places)), lengths, capitals)
 
     @cached_property
     def hashes(self) -> Hashes:
@@ -92,10 +109,10 @@ class Words:
         return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), self.words)
 
 
-def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True) -> Words:
-    """Split a column of texts into words, with or without symbols."""
+def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True, cased: bool = False) -> Words:
+    """Split a column of texts into words, with or without symbols; `cased` adds `capitals`."""
     column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    plain = _in_plain(pc.fill_null(column.cast(pa.string()), ""), symbols)
+    plain = _in_plain(pc.fill_null(column.cast(pa.string()), ""), symbols, cased)
     plain = pc.binary_join_element_wise(plain, "", " ")  # a blank after each
     ends = np.frombuffer(plain.buffers()[1], np.int32)[plain.offset :][: len(plain) + 1]
     letters = np.frombuffer(plain.buffers()[2] or b"", np.uint8)[: ends[-1]]
@@ -107,20 +124,59 @@ def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True) -> Words:
     kept = LOWER[letters[inside]]
     offsets = np.append(np.flatnonzero(begins[inside]), len(kept)).astype(np.int32)
     cut = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(kept))
-    return Words(cut, np.diff(np.searchsorted(starts, ends)))
+    firsts = np.searchsorted(starts, ends)
+    return Words(cut, np.diff(firsts), _capitals(letters, starts, firsts[:-1]) if cased else None)
 
 
-def _in_plain(texts: pa.StringArray, symbols: bool) -> pa.StringArray:
+def _capitals(letters: npt.NDArray[np.uint8], starts: Numbers, firsts: Numbers) -> npt.NDArray[np.uint8]:
+    """
+    Tell how each word begins.
+
+    Parameters
+    ----------
+    letters
+        The bytes of all texts.
+    starts
+        Where the words begin in them.
+    firsts
+        Numbers of the words that texts begin with.
+    """
+    upper = UPPER[letters[starts]]
+    one, two = (letters[np.maximum(starts - back, 0)] for back in (1, 2))
+    inside = (one == ord(" ")) & (LETTER[two] | np.isin(two, [*b"0123456789", *INSIDE]))
+    inside[firsts[firsts < len(starts)]] = False
+    result = np.where(upper & inside, NAME, np.where(upper, OPENING, SMALL)).astype(np.uint8)
+    for level, mark in MARKED.items():
+        result[one == ord(mark)] = level
+    return result
+
+
+def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArray:
     """Rewrite non-ASCII texts so that ASCII characters separate their words."""
     foreign = pc.invert(pc.string_is_ascii(texts))
     if not pc.any(foreign).as_py():
         return texts
-    originals = texts.filter(foreign).to_pylist()
-    folded = pa.array([compatible(text).casefold() for text in originals], pa.string())
+    plain = map(compatible, texts.filter(foreign).to_pylist())
+    folded = pa.array([(_marked(text) if cased else text).casefold() for text in plain], pa.string())
     apart = (f"({columnar_cluster()})", r" \1 ")
     for pattern, by in (INVISIBLE, apart, *((SYMBOLS, BUT_SYMBOLS) if symbols else (BUT_WORDS,))):
         folded = pc.replace_substring_regex(folded, pattern, by)
     return pc.replace_with_mask(texts, foreign, folded)
+
+
+def _marked(text: str) -> str:
+    """Put `MARKED` before the capitals that words begin with."""
+    inside, opening = _marks()
+    return opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text))
+
+
+@cache
+def _marks() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Write where `MARKED` goes: before a capital inside a sentence, and before another one."""
+    cases = (chr(code) for code in range(sys.maxunicode))
+    capital = f"(?=[{''.join(letter for letter in cases if letter.isupper() and letter.isalpha())}])"
+    inside = rf"(?:(?<=[^\W_] )|(?<=[^\W_][,;)] )|(?<=[^\W_]['’])){capital}"
+    return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
 
 
 def _parts(letters: npt.NDArray[np.uint8], symbols: bool) -> npt.NDArray[np.uint8]:

@@ -281,7 +281,7 @@ TEXTS = ("text", "context", "question", "answer", "evidence")
 @cache
 def abbreviations() -> Abbreviations:
     """Join the abbreviations of all built-in languages, for splitting before the language is known."""
-    lists = [language.abbreviations for language in _built_in()]
+    lists = [language.abbreviations for language in built_in_languages()]
     lists.append(Abbreviations.model_validate(load(f"{FOLDER}/lists/abbreviations").fields))
     return Abbreviations(
         before_names=tuple(word for list_ in lists for word in list_.before_names),
@@ -290,11 +290,15 @@ def abbreviations() -> Abbreviations:
 
 
 @cache
-def all_negations() -> frozenset[str]:
-    """Join the negations of all built-in languages."""
-    return frozenset(word for language in _built_in() for word in (*language.negations, *language.contracted))
-
-
-def _built_in() -> list[Language]:
+def built_in_languages() -> list[Language]:
+    """Read the rules of all built-in languages."""
     files = (resources.files("datagen.prompts") / FOLDER).iterdir()
     return [language_of(file.name[:-5]) for file in sorted(files, key=str) if file.name.endswith(".yaml")]
+
+
+@cache
+def all_negations() -> frozenset[str]:
+    """Join the negations of all built-in languages."""
+    return frozenset(
+        word for language in built_in_languages() for word in (*language.negations, *language.contracted)
+    )

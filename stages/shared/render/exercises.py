@@ -43,11 +43,14 @@ class Exercise:
         All that is asked, with its choices if there are any; may span lines.
     answer
         The complete answer.
+    spans
+        Where the passage has what the answer is from, as offsets in its text; empty for the whole passage.
     """
 
     task: str
     question: str
     answer: str
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 def bind(
@@ -92,6 +95,15 @@ def bind(
     passage = "\n\n".join(part for part in (head, text) if part)
     asked = [one for one in exercises if one is not opening]
     return lay_out(passage, asked, style, drawn, after_all=not opening) if asked else passage
+
+
+def alone(
+    passage_row: Mapping[str, Any], exercises: Sequence[Exercise], style: Mapping[str, Any], seed: int
+) -> str:
+    """Write the exercises about a passage as one text without the passage; parameters as `bind`."""
+    drawn = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
+    form = _form(style, len(exercises), drawn)
+    return _block(exercises, style, "" if form == "dialogues" else form, drawn)
 
 
 def lay_out(

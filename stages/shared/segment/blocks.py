@@ -2,15 +2,17 @@
 What a text is built of: headings, paragraphs, list items, code and tables, each a span.
 
 One reading serves Markdown, plain text that is broken by a margin, and plain text with a paragraph a line.
-Headings are Markdown's (``# Title``) and underlined ones, as in reStructuredText and Python's own manual;
-their levels are told from their marks. A blank line ends a block; so does a line too long to have been
-broken by a margin, and the mark of a list item.
+Headings are Markdown's (``# Title``) and underlined ones, as in reStructuredText and Python's own manual,
+whose marks tell their levels; in a text with neither, those of `plain_headings`. A blank line ends a block;
+so does a line too long to have been wrapped at a margin, and the mark of a list item.
 """
 
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
+
+from datagen.stages.shared.segment.plain_headings import plain_headings
 
 ATX = re.compile(r"(#{1,6})[ \t]+(?=\S)")
 RULE = re.compile(r"([=\-~^\"'*+#`:._<>])\1{2,}$")
@@ -93,6 +95,8 @@ class _Lines:
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
         # Marks of underlined headings, highest first: Markdown's two, or as they come.
         self.underlines = ["=", "-"] if any(ATX.match(line) for line in self.lines) else []
+        marked = self.underlines or any(RULE.match(line.rstrip()) for line in self.lines)
+        self.plain = {} if marked else plain_headings(self.lines)
         self.closing = [at for at, line in enumerate(self.lines) if CLOSING.match(line)]
 
     def measure(self, at: int) -> tuple[int, str, int, str]:
@@ -100,6 +104,8 @@ class _Lines:
         line = self.lines[at]
         if size := self._fenced(at):
             return size, "code", 0, ""
+        if level := self.plain.get(at):
+            return 1, "heading", level, plain(line)
         if ROW.match(line):
             return self._rows(at), "table", 0, ""
         if atx := ATX.match(line):

@@ -17,9 +17,12 @@ from datagen.stages.shared.language.rules import abbreviations
 from datagen.stages.shared.language.scripts import SEAMLESS, characters
 
 # Marks that end a sentence before a blank, and marks of scripts that put no blank after them.
-# A small letter after the blank says that it does not. One class of all marks comes first: it is found fast.
+# A small letter after the blank says that it does not, unless it begins an identifier: "config_file is read".
+# One class of all marks comes first: it is found fast.
+IDENTIFIER = r"[a-z][a-z0-9.]*(?:_\w|[A-Z]\w|\(\))"
 END = re.compile(
-    r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])[.!?…؟۔।]*[\"'”’»)\]]*(?=\s)(?!\s+[a-z])"
+    r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])[.!?…؟۔।]*[\"'”’»)\]]*(?=\s)"
+    rf"(?!\s+(?!{IDENTIFIER})[a-z])"
     r"|(?<=[。！？｡])[。！？｡]*[”’」』）】]*)"
 )
 WIDE_STOPS = "。！？｡"
@@ -33,11 +36,24 @@ DOTTED = re.compile(
 ITEM = re.compile(
     r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])+)[ \t]+"
 )
+# The mark of a list item inside a line, as statutes have it: "“(d) ".
+INNER_MARK = re.compile(r"[“\"'‘]*\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\)[ \t]")
+# What opens with a number is a heading or an item up to the number's full stop: "SEC. 203.", "follows: 1.".
+HEADING_NUMBER = re.compile(
+    r"(?:[“\"'‘#* ]*(?:§+|SEC(?:TION)?S?\.?|Secs?\.?|ART(?:ICLE)?\.?|Art\.?|CHAPTER|PART|Table|Figure"
+    r"|Example)\s*|#+\s+|[^\n]*:\s+|)(?:\d{1,5}(?:[–.-]\d+)*[A-Za-z]{0,2}|[IVXLC]{1,6})"
+)
+ONE_WORD = frozenset(("eg", "ie"))  # abbreviations without their full stops inside
+BEFORE_NUMBERS = frozenset(("ca", "approx", "max", "min"))
+MONTH = re.compile("Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember")
+INITIAL = re.compile(r"[^\W\d_]\.")
+CAPITALS = re.compile(r"[A-Z]{2}")
 ALONE = re.compile(r"\||>>>|\W+\Z")  # table rows, an interpreter's prompt, rules under headings
 FIRST_WORD = re.compile(r"\S+")
 MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
 LOOK_BACK = 24  # characters in which an abbreviation is looked for
 
+IDENTIFIERS = re.compile(IDENTIFIER)
 LINE_BREAK = re.compile(r"\s*\n\s*")
 CJK = re.compile(f"[{characters(SEAMLESS)}]")
 
@@ -167,14 +183,27 @@ def _ends(text: str, match: re.Match[str], start: int) -> bool:
     while text[at : at + 1] in OPENERS:
         at += 1
     following = text[at : at + 1]
+    if at > opened and not following.isupper() and INNER_MARK.match(text, opened):
+        following = ""  # the item's text tells nothing
     if text[mark] in WIDE_STOPS:
         return end - mark == 1 or not following.isalpha() or at > end
-    if following.islower():
+    if following.islower() and not IDENTIFIERS.match(text, at):
         return False
+    if end - mark > 2 and text[mark - 1 : mark].isspace() and CAPITALS.match(text, at):
+        return False  # DELETE ... WHERE
     if text[mark] != "." or end - mark > 1:
         return True
     words = text[max(start, mark - LOOK_BACK) : mark].rsplit(None, 1)
-    kind = _abbreviation(words[-1].lstrip("([“\"'‘«")) if words else ""
+    word = words[-1].rpartition("—")[2].lstrip("([“\"'‘«#*") if words else ""
+    if (word[:1].isdigit() or word.isupper()) and HEADING_NUMBER.fullmatch(
+        text, max(start, mark - LOOK_BACK), mark
+    ):
+        return False
+    kind = _abbreviation(word)
+    if word.isdecimal() and MONTH.match(text, at):
+        return False
+    if len(word) == 1 and INITIAL.match(text, at):
+        return False  # z. B.
     if kind == "number":
         return not ("(" in text[opened:at] or NUMBER.match(text, at))
     return not kind
@@ -205,9 +234,14 @@ def _abbreviations() -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _abbreviation(word: str) -> str:
     """Tell what a word with a full stop stands before if it is an abbreviation: "number", "name"; else ""."""
     before_names, before_numbers = _abbreviations()
-    if before_numbers.fullmatch(word):
+    if word.casefold() in BEFORE_NUMBERS or before_numbers.fullmatch(word):
         return "number"
-    if before_names.fullmatch(word) or DOTTED.fullmatch(word) or (len(word) == 1 and word.isupper()):
+    if (
+        word.casefold() in ONE_WORD
+        or before_names.fullmatch(word)
+        or DOTTED.fullmatch(word)
+        or (len(word) == 1 and word.isupper())
+    ):
         return "name"
     return ""
 

@@ -43,6 +43,11 @@ class Criteria(datagen.stage.Options):
         return self
 
     @property
+    def near_until(self) -> int:
+        """Words below which a long text may be compared with one that is not."""
+        return int(self.long_from * (2 - self.short_threshold) / self.short_threshold) + 1
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Bands and rows."""
         if self.bands is not None and self.rows is not None:

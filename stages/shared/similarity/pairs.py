@@ -97,9 +97,19 @@ def find_questions(work: Work, shares: int, share: int) -> tuple[Numbers, Hashes
     return rows[again], asked[again]
 
 
+def _in_band(sketches: Sketches, band: int, bands: int, share: int, shares: int) -> list[np.ndarray]:
+    """Read the rows of a share with their keys in a band and the next; those near the limit come twice."""
+    found = [
+        _share(sketches, (f"{kind} {band}", f"{kind} {(band + 1) % bands}"), share, shares)
+        for kind in ("band", "near")
+    ]
+    sketched = found[1][1] > 0
+    return [np.concatenate([one, other[sketched]]) for one, other in zip(*found, strict=True)]
+
+
 def _share(sketches: Sketches, names: Sequence[str], share: int, shares: int) -> list[np.ndarray]:
     """Read some columns of the rows whose first column belongs to this share, and their numbers."""
-    found = []
+    found: list[list[np.ndarray]] = [[np.empty(0, np.int64), *(np.empty(0, np.uint64) for _ in names)]]
     for start, columns in sketches.parts(*names):
         mine = np.flatnonzero(columns[0] % np.uint64(shares) == share)
         found.append([start + mine, *(column[mine] for column in columns)])
@@ -122,7 +132,7 @@ def pair_in_band(work: Work, task: tuple[int, int, int]) -> Path:
     band, share, shares = task
     sketches = work.sketches
     bands, _ = work.criteria.shape
-    rows, key, following = _share(sketches, (f"band {band}", f"band {(band + 1) % bands}"), share, shares)
+    rows, key, following = _in_band(sketches, band, bands, share, shares)
     single = ~_are_copies(work, rows)
     rows, key, following = rows[single], key[single], following[single]
     again = repeated(key)
@@ -138,7 +148,7 @@ def note_short(work: Work) -> int:
     """
     Order the short questions for comparing all with all; return how many there are.
 
-    Only questions of one scope with as many telling words can be alike
+    Only questions of one scope that say the same of what tells can be alike
     (`datagen.stages.shared.similarity.alike`).
     """
     sketches = work.sketches
@@ -151,12 +161,10 @@ def note_short(work: Work) -> int:
     rows, scope, telling = rows[single], scope[single], telling[single]
     if not 1 < len(rows) <= work.criteria.all_pairs:
         return 0
-    texts = sketches.texts("question", rows)
+    texts = sketches.words("question", rows)
     order = np.lexsort((texts.lengths, telling, scope))
-    _, group = np.unique(
-        np.stack([scope.astype(np.uint64), telling.astype(np.uint64)]), axis=1, return_inverse=True
-    )
-    _, letters = np.unique(texts.take(order).words, return_inverse=True)
+    _, group = np.unique(np.stack([scope, telling]), axis=1, return_inverse=True)
+    _, letters = np.unique(texts.take(order).values, return_inverse=True)
     np.savez(
         work.folder / "short.npz",
         rows=rows[order],

@@ -8,6 +8,7 @@ index (`datagen.stages.filter.dedup.releases`).
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ import pyarrow.compute as pc
 
 from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.ranking import SCORES, scores
-from datagen.stages.shared.similarity.alike import SHINGLE, TELLING, Texts
+from datagen.stages.shared.similarity.alike import SHINGLE, Lists, Texts
 from datagen.stages.shared.similarity.criteria import Criteria
+from datagen.stages.shared.similarity.meaning import as_written
 from datagen.stages.shared.similarity.minhash import band_keys, signatures
 from datagen.stages.shared.similarity.ngrams import FACTOR, OTHER, Hashes, Numbers, digest, mix, ngrams
+from datagen.stages.shared.similarity.plain import plain
 
 # What of a row is compared, by kind; of other kinds everything.
 COMPARED = {
@@ -43,7 +46,30 @@ SAMPLES = "multisample"
 SHORT_SHINGLES = (1, 2)  # words; a short text has too few of five
 READ = ("id", "kind", "task", *FIELDS, *SCORES, "source", "lineage")
 
-Cut = dict[str, Words]  # field -> its words; a field that does not count for its row is empty
+
+@dataclass(frozen=True)
+class Field:
+    """
+    A field of all rows; empty where it is not compared.
+
+    Parameters
+    ----------
+    words
+        Its words, with capitals.
+    written
+        Hash of what is compared as it is written.
+    """
+
+    words: Words
+    written: Hashes
+
+    @property
+    def lengths(self) -> Numbers:
+        """Words of each row."""
+        return self.words.lengths
+
+
+Cut = dict[str, Field]
 Mask = npt.NDArray[np.bool_]
 Reader = Callable[[Sequence[str] | None], pa.Table]
 
@@ -68,14 +94,26 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
         "asked": np.where(asks, asked, np.uint64(0)),
         "short": _is_short(cut, asks, criteria.long_from).astype(np.uint8),
     }
-    columns |= {
-        f"band {n}": keys for n, keys in enumerate(_bands(cut, asks, scope, columns["key"], criteria))
-    }
+    columns |= _bands(cut, asks, scope, columns["key"], criteria)
     for name, field in cut.items():
-        ends = pa.array(np.concatenate([[0], np.cumsum(field.lengths)]), pa.int32())
-        columns[f"words {name}"] = pa.ListArray.from_arrays(ends, pa.array(field.hashes))
-        columns[f"telling {name}"] = _telling(field, criteria.long_from)
+        columns |= {f"{part} {name}": values for part, values in _columns(field).items()}
     write(pa.table(columns), path)
+
+
+def _columns(field: Field) -> dict[str, Any]:
+    """Write down what `Texts` holds of a field."""
+    texts = Texts.of(field.words, field.written)
+    lists = {"words": texts.words, "names": texts.names, "openers": texts.openers}
+    return {
+        **{part: _array(some) for part, some in lists.items()},
+        "telling": texts.telling,
+        "strict": texts.strict,
+    }
+
+
+def _array(lists: Lists) -> pa.ListArray:
+    ends = pa.array(np.concatenate([[0], lists.ends]), pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.array(lists.values))
 
 
 def _as_examples(table: pa.Table) -> pa.Table:
@@ -87,9 +125,11 @@ def _as_examples(table: pa.Table) -> pa.Table:
     return table
 
 
-def _cut(table: pa.Table, name: str) -> Words:
+def _cut(table: pa.Table, name: str) -> Field:
     others = [kind for kind, fields in COMPARED.items() if name not in fields]
-    return words(pc.if_else(_among(table["kind"], others), pa.scalar(None, pa.string()), table[name]))
+    compared = pc.if_else(_among(table["kind"], others), pa.scalar(None, pa.string()), table[name])
+    texts = plain(compared)
+    return Field(words(texts, cased=True), as_written(texts))
 
 
 def _scopes(table: pa.Table) -> Hashes:
@@ -107,7 +147,8 @@ def _scopes(table: pa.Table) -> Hashes:
 def _fold_fields(cut: Cut, names: Sequence[str], scope: Hashes, factor: np.uint64) -> Hashes:
     folded = scope
     for name in names:
-        folded = mix(folded * factor + digest(cut[name].hashes, cut[name].lengths, factor))
+        field = cut[name]
+        folded = mix(folded * factor + digest(field.words.hashes, field.lengths, factor) + field.written)
     return folded
 
 
@@ -119,26 +160,45 @@ def _is_short(cut: Cut, asks: Mask, long_from: int) -> Mask:
     return (question > 0) & (question < long_from) & (sum(lengths.values()) == 0)
 
 
-def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, criteria: Criteria) -> list[Hashes]:
-    """Hash the bands of each row; of rows with the same key once."""
+def _bands(cut: Cut, asks: Mask, scope: Hashes, key: Hashes, criteria: Criteria) -> dict[str, Hashes]:
+    """
+    Hash the bands of each row; of rows with the same key once.
+
+    A text that is long, but so short that it may be compared with one that is not, is sketched in both
+    ways: then the row has keys in the columns ``near``, too. They are 0 for the other rows.
+    """
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    if len(first) < len(key):
-        cut = {name: field.take(first) for name, field in cut.items()}
-        asks, scope = asks[first], scope[first]
-        return [keys[which] for keys in band_keys(_signatures(cut, asks, criteria), scope, *criteria.shape)]
-    return band_keys(_signatures(cut, asks, criteria), scope, *criteria.shape)
+    shape = criteria.shape
+    once = {name: Field(field.words.take(first), field.written[first]) for name, field in cut.items()}
+    asks, scope = asks[first], scope[first]
+    bands = band_keys(_signatures(once, asks, criteria, criteria.long_from), scope, *shape)
+    columns = {f"band {n}": keys[which] for n, keys in enumerate(bands)}
+    until = criteria.near_until
+    near = np.zeros(len(first), bool)
+    for name, field in once.items():
+        counts = ~asks if name == "answer" else np.ones(len(asks), bool)
+        near |= (field.lengths >= criteria.long_from) & (field.lengths < until) & counts
+    if near.any():
+        rows = np.flatnonzero(near)
+        some = {name: Field(field.words.take(rows), field.written[rows]) for name, field in once.items()}
+        again = band_keys(_signatures(some, asks[rows], criteria, until), scope[rows], *shape)
+        for n, keys in enumerate(again):
+            column = np.zeros(len(first), np.uint64)
+            column[rows] = keys
+            columns[f"near {n}"] = column[which]
+    return columns
 
 
-def _signatures(cut: Cut, asks: Mask, criteria: Criteria) -> npt.NDArray[np.uint32]:
-    """Sketch each row by the shingles of all its fields."""
+def _signatures(cut: Cut, asks: Mask, criteria: Criteria, long_from: int) -> npt.NDArray[np.uint32]:
+    """Sketch each row by the shingles of all its fields; a text is long from so many words."""
     owners, shingles = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for salt, (name, field) in enumerate(cut.items()):
-        owner = field.owners()
-        long = field.lengths >= criteria.long_from
+        owner = field.words.owners()
+        long = field.lengths >= long_from
         left_out = asks if name == "answer" else np.zeros(len(asks), bool)
         for n in (*SHORT_SHINGLES, SHINGLE):
             if (long == (n == SHINGLE)).any():
-                grams, starts = ngrams(field.hashes, field.lengths, n, salt)
+                grams, starts = ngrams(field.words.hashes, field.lengths, n, salt)
                 of = owner[starts]
                 mine = (long[of] == (n == SHINGLE)) & ~left_out[of]
                 owners.append(of[mine])
@@ -147,15 +207,6 @@ def _signatures(cut: Cut, asks: Mask, criteria: Criteria) -> npt.NDArray[np.uint
     if (owner[1:] < owner[:-1]).any():
         together = together[np.argsort(owner, kind="stable")]
     return signatures(together, np.bincount(owner, minlength=len(asks)), criteria.permutations)
-
-
-def _telling(field: Words, long_from: int) -> Numbers:
-    """Count the telling words of the short texts; the long ones are compared without."""
-    counts = np.zeros(len(field.lengths), np.int64)
-    short = np.flatnonzero((field.lengths > 0) & (field.lengths < long_from))
-    if len(short):
-        counts[short] = field.take(short).count(TELLING)
-    return counts
 
 
 def _sources(table: pa.Table) -> pa.DictionaryArray:
@@ -213,9 +264,10 @@ class Sketches:
         return int(self.starts[-1])
 
     def parts(self, *names: str) -> Iterator[tuple[int, list[npt.NDArray[Any]]]]:
-        """Go through the partitions: first row, and some columns."""
+        """Go through the partitions that have some columns: first row, and these."""
         for start, table in zip(self.starts, self._tables, strict=False):
-            yield int(start), [_values(table[name]) for name in names]
+            if {*names} <= {*table.column_names}:
+                yield int(start), [_values(table[name]) for name in names]
 
     def column(self, name: str) -> Iterator[tuple[int, pa.Array]]:
         """Go through the partitions: first row, and a column as it is stored."""
@@ -236,11 +288,23 @@ class Sketches:
 
     def texts(self, field: str, rows: Numbers) -> Texts:
         """Read a field of some rows, in ascending order, as hashes of its words."""
-        lists = list(self._chunks(f"words {field}", rows))
-        return Texts(
-            np.concatenate([_values(part.flatten()) for part in lists]),
-            np.concatenate([_values(part.value_lengths()).astype(np.int64) for part in lists]),
-            self.take(f"telling {field}", rows),
+        words, names, openers = (
+            self._lists(f"{part} {field}", rows) for part in ("words", "names", "openers")
+        )
+        telling, strict = (self.take(f"{part} {field}", rows) for part in ("telling", "strict"))
+        return Texts(words, names, openers, telling, strict)
+
+    def words(self, field: str, rows: Numbers) -> Lists:
+        """Read the words of a field of some rows, in ascending order."""
+        return self._lists(f"words {field}", rows)
+
+    def _lists(self, name: str, rows: Numbers) -> Lists:
+        lists = list(self._chunks(name, rows))
+        return Lists(
+            np.concatenate([np.empty(0, np.uint64), *(_values(part.flatten()) for part in lists)]),
+            np.concatenate(
+                [np.empty(0, np.int64), *(_values(part.value_lengths()).astype(np.int64) for part in lists)]
+            ),
         )
 
     def _chunks(self, name: str, rows: Numbers) -> Iterator[pa.Array]:

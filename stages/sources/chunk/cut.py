@@ -10,13 +10,13 @@ begins, for headings inside it, and for being short.
 
 import math
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from datagen.stages.shared.language.scripts import WIDE, characters
 from datagen.stages.shared.segment.blocks import Block, blocks
 from datagen.stages.shared.segment.sentences import split_sentences
+from datagen.stages.sources.chunk.measure import Ruler, in_characters
 
 # The price of beginning a passage at a piece, by what is cut. What the prices say is their order.
 DEDENT, PARAGRAPH, ITEM, DEEPER, SENTENCE, LINE, LEAD, WORD, HEADING = 0.5, 1, 2, 3, 4, 5, 8, 12, 50
@@ -34,10 +34,7 @@ ROMAN = re.compile(r"[ivxlc]+")
 PARENTHESES = ("(", "“(", '"(')  # statutes number their paragraphs so
 LINES = re.compile(r"\S.*")
 GRID_RULE = re.compile(r"\+[-=+]+\s*(?:\n|\Z)")
-Ruler = Callable[[int], int]
-
 SIGNS = characters(WIDE)
-IDEOGRAPH, IDEOGRAPH_SIZE = re.compile(f"[{SIGNS}]"), 3
 TOKEN = re.compile(rf"[{SIGNS}]|[^\s{SIGNS}]+")
 
 
@@ -74,30 +71,26 @@ class Span:
     path: tuple[str, ...]
 
 
-def ruler(text: str) -> Ruler:
-    """
-    Make a function that measures a text up to a position: in characters, an ideograph as three.
-
-    An ideograph says as much as a short word.
-    """
-    wide = [] if text.isascii() else [match.start() for match in IDEOGRAPH.finditer(text)]
-    if not wide:
-        return lambda position: position
-    return lambda position: position + (IDEOGRAPH_SIZE - 1) * bisect_left(wide, position)
-
-
-def cut(text: str, max_chars: int, min_chars: int) -> list[Span]:
+def cut(text: str, longest: int, shortest: int, at: Ruler | None = None) -> list[Span]:
     """
     Cut a text where it costs least, by dynamic programming over its pieces.
+
+    Parameters
+    ----------
+    text
+        A document.
+    longest, shortest
+        Sizes of passages. None is longer, except a single word; to be shorter has its price.
+    at
+        Measures the text up to a position; None: in characters (`in_characters`).
 
     Returns
     -------
     list of Span
-        In order and disjoint; together they hold every character that is not blank. None is longer
-        than `max_chars`, save a single word that is.
+        In order and disjoint; together they hold every character that is not blank.
     """
-    at = ruler(text)
-    row = list(pieces(text, max_chars))
+    at = at or in_characters(text)
+    row = list(pieces(text, longest, at))
     starts = [at(piece.start) for piece in row]
     best = [0.0] + [math.inf] * len(row)  # price of the best cut of the first n pieces
     choice = [(0, 0)] * (len(row) + 1)  # where its last passage begins, and how many headings it stands under
@@ -107,10 +100,10 @@ def cut(text: str, max_chars: int, min_chars: int) -> list[Span]:
         for first in range(last, max(-1, last - MAX_PIECES), -1):
             piece = row[first]
             size = end - starts[first]
-            if size > max_chars and first < last:
+            if size > longest and first < last:
                 break
             shared = min(len(piece.path), depth)
-            price = best[first] + piece.price + _size_price(size, max_chars, min_chars)
+            price = best[first] + piece.price + _size_price(size, longest, shortest)
             price += NEXT_HEADING * (headings + len(piece.path) - shared)
             if price < best[last + 1]:
                 best[last + 1], choice[last + 1] = price, (first, int(shared))
@@ -125,9 +118,8 @@ def cut(text: str, max_chars: int, min_chars: int) -> list[Span]:
     return spans[::-1]
 
 
-def pieces(text: str, max_chars: int) -> Iterator[Piece]:
-    """Take a text apart into pieces of at most `max_chars`, save words that are longer."""
-    at = ruler(text)
+def pieces(text: str, longest: int, at: Ruler) -> Iterator[Piece]:
+    """Take a text apart into pieces that are not longer than a passage, except for single words."""
     path: list[Block] = []
     marks: list[tuple[str, int]] = []  # styles and indents of the lists that are open, outermost first
     before = None
@@ -140,7 +132,7 @@ def pieces(text: str, max_chars: int) -> Iterator[Piece]:
         if block.kind == "item":
             price += _list_price(text, block, marks)
         before = block
-        for start, end, inner in _parts(text, block, max_chars, at):
+        for start, end, inner in _parts(text, block, longest, at):
             yield Piece(start, end, inner or price, titles, block.kind == "heading" and not inner)
 
 
@@ -180,15 +172,15 @@ def _list_price(text: str, block: Block, marks: list[tuple[str, int]]) -> float:
     return len(marks) - 1 - (DEDENT if len(marks) < open_lists else 0)
 
 
-def _parts(text: str, block: Block, max_chars: int, at: Ruler) -> Iterator[tuple[int, int, float]]:
+def _parts(text: str, block: Block, longest: int, at: Ruler) -> Iterator[tuple[int, int, float]]:
     """Split a block that is too long, with the price of each part but the first: 0, that of the block."""
-    if at(block.end) - at(block.start) <= max_chars:
+    if at(block.end) - at(block.start) <= longest:
         yield block.start, block.end, 0
         return
     part = text[block.start : block.end]
     first = True
     for start, end, inner in _lines(part) if block.kind in ("code", "table") else _sentences(part):
-        words = _words(text, block.start + start, block.start + end, max_chars, at)
+        words = _words(text, block.start + start, block.start + end, longest, at)
         for number, (left, right) in enumerate(words):
             yield left, right, 0 if first else WORD if number else inner
             first = False
@@ -207,21 +199,21 @@ def _lines(text: str) -> Iterator[tuple[int, int, float]]:
         price = WORD if drawn and not GRID_RULE.match(line[0]) else LINE
 
 
-def _words(text: str, start: int, end: int, max_chars: int, at: Ruler) -> Iterator[tuple[int, int]]:
+def _words(text: str, start: int, end: int, longest: int, at: Ruler) -> Iterator[tuple[int, int]]:
     """Split a span that is too long between words, into parts of up to half a passage."""
-    if at(end) - at(start) <= max_chars:
+    if at(end) - at(start) <= longest:
         yield start, end
         return
     stop = start
     for token in TOKEN.finditer(text, start, end):
-        if at(token.end()) - at(start) > max_chars // 2 and stop > start:
+        if at(token.end()) - at(start) > longest // 2 and stop > start:
             yield start, stop
             start = token.start()
         stop = token.end()
     yield start, stop
 
 
-def _size_price(size: int, max_chars: int, min_chars: int) -> float:
-    if size < min_chars:
-        return SHORT * (1.5 - size / min_chars / 2)
-    return ROOM * max(0.0, 1 - size / (IDEAL * max_chars)) ** 2
+def _size_price(size: int, longest: int, shortest: int) -> float:
+    if size < shortest:
+        return SHORT * (1.5 - size / shortest / 2)
+    return ROOM * max(0.0, 1 - size / (IDEAL * longest)) ** 2

@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 import datagen.stage
 from datagen.errors import UserError
@@ -27,10 +28,12 @@ from datagen.request import Reject
 from datagen.schema import DOCUMENTS
 from datagen.stage import Context, Outcome, SourceStage
 from datagen.stages.shared.language.detect import detect_language
+from datagen.stages.sources.ingest.content import digest_of
 from datagen.stages.sources.ingest.convert import SCHEMA, Row, dropped, rows
 from datagen.stages.sources.ingest.find import find
 from datagen.stages.sources.ingest.formats import KNOWN, ending_of
 from datagen.stages.sources.ingest.record import File, Limits
+from datagen.stages.sources.ingest.redact import KINDS
 from datagen.stages.sources.ingest.watch import read_files
 from datagen.store.parquet import parts, read_part
 
@@ -40,6 +43,8 @@ RATIO = 4  # of text in a compressed file to its size, about
 BATCH_ROWS = 256  # of a mapping
 QUOTED = 3  # dropped rows in a message
 
+Kind = Literal["secret", "email", "iban", "card", "national_id", "phone", "ip"]
+
 
 class Options(datagen.stage.Options):
     """What one document may take; one that takes more is dropped."""
@@ -47,6 +52,14 @@ class Options(datagen.stage.Options):
     seconds: float = Field(60, gt=0, description="Processor time to read it; by the clock, five times it")
     memory_mb: int = Field(800, ge=100, description="Memory of the process that reads it")
     document_mb: int = Field(64, ge=1, le=1000, description="Its size, decompressed, and that of its text")
+
+    redact: Annotated[
+        tuple[Kind, ...],
+        BeforeValidator(lambda given: () if given is False else KINDS if given is True else given),
+        Field(
+            description="Personal data and secrets that are replaced, such as [EMAIL_1]: a list; off: none"
+        ),
+    ] = KINDS
 
     @property
     def limits(self) -> Limits:
@@ -93,12 +106,18 @@ def plan(options: Options, context: Context) -> list[Task]:
     return tasks
 
 
+def digest(options: Options, context: Context) -> str:
+    """Hash the names and contents of all that would be read, and why the rest would not."""
+    found = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
+    return digest_of(found, context.corpus)
+
+
 def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
     """Read a group of files, a partition of text at a time; the last outcome counts the files."""
     limit, room = context.partition_bytes, 0.0
     partition: list[pa.RecordBatch] = []
     account = _Account(task, context)
-    for batch in _batches(task, options.limits):
+    for batch in _batches(task, options):
         account.add(batch)
         batch = _with_languages(batch, task.files)
         at = 0
@@ -121,6 +140,7 @@ def check(figures: Mapping[str, int], options: Options, context: Context) -> Non
         When it gave no document, or when an entry of it holds records of which none has a text where the
         recipe looks for it.
     """
+    context.notice(_redacted(figures))
     entries = [Counter[str]() for _ in context.corpus]
     for name, count in figures.items():
         if name.startswith("corpus/"):
@@ -135,6 +155,19 @@ def check(figures: Mapping[str, int], options: Options, context: Context) -> Non
                 f"corpus: {named}: nothing in it can be read as a document. "
                 f"{'; '.join(_details(context, reason))}. Known endings are {KNOWN}"
             )
+
+
+def _redacted(figures: Mapping[str, int]) -> Iterator[str]:
+    """Say what was redacted, which a reader of the texts must know."""
+    counts = {
+        name.partition("/")[2]: count for name, count in figures.items() if name.startswith("redacted/")
+    }
+    if documents := counts.pop("documents", 0):
+        kinds = ", ".join(f"{kind.replace('_', ' ')} {counts[kind]:,}" for kind in KINDS if kind in counts)
+        yield (
+            f"personal data and secrets were replaced in {documents:,} documents: {kinds}. "
+            "stages.ingest.redact selects the kinds; names and postal addresses are not detected"
+        )
 
 
 def _details(context: Context, reason: str) -> list[str]:
@@ -160,15 +193,15 @@ def _group(files: Sequence[File], limit: float) -> list[Task]:
     return [Task(tuple(group)) for group in groups]
 
 
-def _batches(task: Task, limits: Limits) -> Iterator[pa.RecordBatch]:
+def _batches(task: Task, options: Options) -> Iterator[pa.RecordBatch]:
     """Give a task's rows; a mapping of the user's own module is read here, all else in a child process."""
     if task.reasons:
         refused = zip(task.files, task.reasons, strict=True)
         yield from _written(dropped(file, why) | {"file": at} for at, (file, why) in enumerate(refused))
     elif task.mapping:
-        yield from _written(row | {"file": 0} for row in rows(task.files[0]))
+        yield from _written(row | {"file": 0} for row in rows(task.files[0], options.redact))
     else:
-        yield from read_files(task.files, limits)
+        yield from read_files(task.files, options.limits, options.redact)
 
 
 def _written(made: Iterable[Row]) -> Iterator[pa.RecordBatch]:
@@ -224,12 +257,16 @@ class _Account:
                 self._became.setdefault(file, reason)
                 if reason == "no text field":
                     self._figures[f"corpus/{self._entries[file]}/no text field"] += 1
+        for reason, counts in zip(batch["reason"].to_pylist(), batch["redacted"].to_pylist(), strict=True):
+            if counts and reason is None:
+                self._figures["redacted/documents"] += 1
+                self._figures.update({f"redacted/{kind}": count for kind, count in counts})
 
     def figures(self) -> Mapping[str, int]:
-        """Count: ``files/.pdf/read``, ``files/.doc/unknown format``, ``corpus/0/documents``."""
+        """Count: ``files/.pdf/read``, ``files/.doc/unknown format``, ``redacted/email``."""
         for file, became in self._became.items():
             self._figures[f"files/{ending_of(self._files[file].basename)}/{became}"] += 1
         return self._figures
 
 
-stage = SourceStage("ingest", "read the corpus", plan, read, options=Options, check=check)
+stage = SourceStage("ingest", "read the corpus", plan, read, options=Options, check=check, digest=digest)

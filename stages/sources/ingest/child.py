@@ -44,12 +44,15 @@ class Task:
         The file to begin with, and how many of its rows have been sent before.
     careful
         Send each row as it is made, and say which file is begun: a process died, and it is not known of what.
+    redact
+        Kinds of personal data and secrets that are replaced.
     """
 
     files: Sequence[File]
     first: int = 0
     skip: int = 0
     careful: bool = False
+    redact: Sequence[str] = ()
 
 
 def serve(connection: Connection) -> None:
@@ -67,7 +70,7 @@ def _messages(task: Task) -> Iterator[bytes]:
     for number in range(task.first, len(task.files)):
         if task.careful:
             yield BEGIN.pack(number)
-        for row in rows(task.files[number]):
+        for row in rows(task.files[number], task.redact):
             if skip:
                 skip -= 1
                 if time.monotonic() - sent > 1:

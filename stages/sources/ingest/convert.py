@@ -1,6 +1,6 @@
 """A file as documents, whatever its format: its reader's records, normalised, titled and named."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,23 @@ from datagen.request import Reject
 from datagen.schema import DOCUMENTS, content_id
 from datagen.stages.shared.segment.blocks import first_heading
 from datagen.stages.sources.ingest.formats import KNOWN, Format, format_of
-from datagen.stages.sources.ingest.metadata import written
+from datagen.stages.sources.ingest.metadata import plain, written
 from datagen.stages.sources.ingest.record import File, Record, normalise, too_large
+from datagen.stages.sources.ingest.redact import Redaction, detect
 
 DETAIL = 300  # characters of what is said of a dropped row
 
-# A row of the table of documents; why it is dropped, where it is; the number of its file in the task.
-SCHEMA = pa.schema([*DOCUMENTS, ("reason", pa.string()), ("detail", pa.string()), ("file", pa.int32())])
+# A row of the table of documents; why it is dropped, and where it stands; what was redacted, by kind; the
+# number of its file in the task.
+SCHEMA = pa.schema(
+    [
+        *DOCUMENTS,
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("redacted", pa.map_(pa.string(), pa.int32())),
+        ("file", pa.int32()),
+    ]
+)
 Row = dict[str, Any]
 
 
@@ -44,12 +54,26 @@ def _finished(record: Record, file: File) -> Record:
     return replace(record, text=text, title=title)
 
 
-def rows(file: File) -> Iterator[Row]:
+def rows(file: File, redact: Collection[str] = ()) -> Iterator[Row]:
     """
     Read a file as rows of the table of documents, those to be dropped with a `reason` and a `detail`.
 
-    It leaves at least one row, and raises nothing but what no file causes.
+    Parameters
+    ----------
+    file
+        What to read.
+    redact
+        Kinds of personal data and secrets that are replaced (`datagen.stages.sources.ingest.redact.KINDS`).
+
+    Yields
+    ------
+    At least one row. Nothing is raised but what no file causes.
     """
+    for row in _rows(file, redact):
+        yield row | {"detail": Redaction(redact).text(row["detail"])} if row.get("detail") else row
+
+
+def _rows(file: File, redact: Collection[str]) -> Iterator[Row]:
     seen: set[int] = set()  # hashes of names, about 100 bytes a record
     count = 0
     try:
@@ -57,20 +81,20 @@ def rows(file: File) -> Iterator[Row]:
         for record in records(file, form):
             count += 1
             if isinstance(record, File):
-                yield from rows(record)
+                yield from _rows(record, redact)
             elif isinstance(record, Reject):
                 yield dropped(file, record)
             else:
-                yield _row(record, file, form, seen)
+                yield _row(record, file, form, seen, Redaction(redact))
     except Reject as why:
         yield dropped(file, why)
     except MemoryError:
         yield dropped(file, Reject("out of memory", f"after {count} records; see stages.ingest.memory_mb"))
     except RecursionError:
         yield dropped(file, Reject("unreadable file", f"after {count} records: nested too deep"))
-    except Exception as error:  # whatever a library says of a file that it cannot read
-        said = f"after {count} records: {type(error).__name__}: {error}"
-        yield dropped(file, Reject("unreadable file", said))
+    except Exception as error:  # whatever a library raises on a file that it cannot read
+        message = f"after {count} records: {type(error).__name__}: {error}"
+        yield dropped(file, Reject("unreadable file", message))
     else:
         if not count:
             yield dropped(file, Reject("empty document", "the file holds no record"))
@@ -85,31 +109,42 @@ def dropped(file: File, why: Reject) -> Row:
     }
 
 
-def _row(record: Record, file: File, form: Format | None, seen: set[int]) -> Row:
-    metadata: dict[str, Any] = dict(record.metadata)
+def _row(record: Record, file: File, form: Format | None, seen: set[int], redaction: Redaction) -> Row:
+    title, text = redaction.text(_valid(record.title)), redaction.text(_valid(record.text))
+    metadata = redaction.value(plain(record.metadata))
     source = file.name
     if record.name is not None:
-        source += f"#{record.name or content_id(record.text)[:16]}"
+        source += f"#{_public(record.name, form, redaction) or content_id(text)[:16]}"
     if record.name == "":
         metadata.setdefault("line", record.line)
+    if redaction.counts:
+        metadata["redacted"] = dict(redaction.counts)
     source = _valid(source)
     row: Row = {
         "source": source,
-        "title": _valid(record.title),
-        "text": _valid(record.text),
+        "title": title,
+        "text": text,
         "format": form.name if form else "",
         "metadata": _valid(written(metadata | file.given.constants)),
+        "redacted": list(redaction.counts.items()),
     }
     row["id"] = content_id(source, row["text"])
     why = _why_not(source, record, seen)
     return row | {"reason": why.reason, "detail": _valid(why.detail[:DETAIL])} if why else row
 
 
+def _public(name: str, form: Format | None, redaction: Redaction) -> str:
+    """Give a record's name, or its hash where the name is personal data; a letter's Message-ID is not."""
+    if form and form.name == "mail":
+        return name
+    return content_id(name)[:16] if detect(name, redaction.kinds) else name
+
+
 def _why_not(source: str, record: Record, seen: set[int]) -> Reject | None:
     name = int(content_id(source)[:16], 16)
     if name in seen:
         reason = "duplicate source id" if record.name else "repeated"
-        return Reject(reason, f"{source} stands twice in its file, again in line {record.line}")
+        return Reject(reason, f"{source} occurs twice in its file, the second time in line {record.line}")
     seen.add(name)
     return None if record.text.strip() else Reject("empty document")
 

@@ -1,4 +1,4 @@
-"""What a document says about itself, as a JSON object, whatever a reader found."""
+"""Metadata of a document as plain JSON values, whatever a reader found."""
 
 import base64
 import json
@@ -12,13 +12,19 @@ INTEGERS = range(-(2**63), 2**64)  # that readers of JSON hold
 
 
 def written(metadata: Mapping[str, Any]) -> str:
-    """
-    Write metadata as a JSON object: dates in ISO 8601, bytes as text, what JSON has not as a string.
+    """Write metadata as a JSON object (`plain`)."""
+    return json.dumps(plain(metadata), ensure_ascii=False)
 
-    NaN and infinities are null, keys are strings, integers beyond 64 bits are strings, and what is nested
-    deeper than `LEVELS` is left out.
+
+def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
-    return json.dumps(_plain(metadata, 0), ensure_ascii=False)
+    Convert metadata to what JSON holds: dates in ISO 8601, bytes as text, any other value as a string.
+
+    NaN and infinities become null, keys strings, integers beyond 64 bits hexadecimal strings. Values nested
+    deeper than `LEVELS` are omitted.
+    """
+    result: dict[str, Any] = _plain(metadata, 0)
+    return result
 
 
 def _plain(value: Any, level: int) -> Any:

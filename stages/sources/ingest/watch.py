@@ -162,9 +162,9 @@ def _child(limits: Limits) -> Iterator[Child]:
         _idle.append(reader)
 
 
-def read_files(files: Sequence[File], limits: Limits) -> Iterator[pa.RecordBatch]:
+def read_files(files: Sequence[File], limits: Limits, redact: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """
-    Read files in order, each of which leaves at least one row.
+    Read files in order, each of which leaves at least one row, with the given kinds of values redacted.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def read_files(files: Sequence[File], limits: Limits) -> Iterator[pa.RecordBatch
         begun = first
         try:
             with _child(limits) as reader:
-                for message in reader.work(child.Task(files, first, skip, careful)):
+                for message in reader.work(child.Task(files, first, skip, careful, redact)):
                     if len(message) == child.BEGIN.size:
                         (begun,) = child.BEGIN.unpack(message)
                         continue

@@ -309,7 +309,7 @@ def test_a_trailing_line_break_of_a_key_is_stripped_and_a_two_line_key_is_reject
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (answers("<html>Sign in</html>"), "gives no chat completion.*base_url"),
+        (answers("<html>Sign in</html>"), "returns no chat completion.*base_url"),
         (answers('data: {"choices": []}\n\n'), "an event stream"),
         (answers({"error": {"code": 429, "message": "slow"}}), "is up but overloaded.*slow"),
         (answers(status=503), "is up but overloaded"),

@@ -15,7 +15,7 @@ from datagen.errors import UserError
 from datagen.schema import PASSAGES
 from datagen.stage import Partitions
 from datagen.stages.filter.decontaminate import passages, stage
-from tests.support.rows import context, example, put_through
+from tests.support.rows import context, example, partitions, put_through
 
 TEST = "Before any permit is issued the agency shall publish its reasons in the register and wait thirty days for comments from the public."
 SHORT = "Which river flows through the old town of Bern?"  # nine words
@@ -110,11 +110,17 @@ def test_a_tiny_item_leaks_only_as_a_question(recipe):
     assert list(leaks(rows, recipe)) == ["question"]
 
 
-def test_boilerplate_of_many_documents_leaks_nothing(recipe):
-    rows = [example("reading", document=f"d{number}", text=f"{TEST} {number}") for number in range(11)]
+def test_a_set_phrase_of_many_documents_is_excused_and_reported(recipe, tmp_path):
+    part = " ".join(TEST.split()[:14])  # of 22 words: 2 of 10 runs
+    rows = [example("reading", document=f"d{number}", text=f"{part} {number}") for number in range(11)]
     assert not leaks(rows, recipe, size=4)
     assert len(leaks(rows[:10], recipe, size=4)) == 10
     assert len(leaks(rows, recipe, common=11)) == 11
+
+
+def test_an_item_is_no_set_phrase_however_many_documents_hold_it(recipe):
+    rows = [example("reading", document=f"d{number}", text=f"{TEST} {number}") for number in range(40)]
+    assert len(leaks(rows, recipe, size=4)) == 40
 
 
 def test_many_rows_of_one_document_do_not_make_boilerplate(recipe):
@@ -169,9 +175,9 @@ def test_without_sets_everything_stays(recipe):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("absent.jsonl", "absent.jsonl does not exist"),
-        ("notes.txt", "notes.txt is not a .jsonl"),
-        ("empty", "empty contains no .jsonl"),
+        ("absent.jsonl", "absent.jsonl is not there"),
+        ("notes.txt", "notes.txt is no .jsonl"),
+        ("empty", "empty holds no .jsonl"),
         ("hollow.jsonl", "hollow.jsonl holds no text"),
         ("broken.jsonl", "broken.jsonl cannot be read"),
         ({"path": "test.jsonl", "fields": ["prompt"]}, "has no field 'prompt'; it has id, question, choices"),
@@ -185,6 +191,126 @@ def test_what_a_user_can_mend(tmp_path, recipe, given, said):
     with pytest.raises(UserError, match="against") as error:
         leaks([example("reading", text=TEST)], recipe, against=[given])
     assert said in str(error.value)
+
+
+LEASE = (
+    "The keeper of the lighthouse writes the height of the tide into a book at every change of the watch. "
+    "When did the keeper note that the lamp had gone out?"
+)
+MIDDLE = "How often must the keeper wind the clock each season?"  # ten words
+PROMPT = "Where does the keeper store the oil?"  # seven words
+
+
+@pytest.fixture
+def sets(tmp_path):
+    items = [{"question": LEASE}, {"question": MIDDLE}, {"question": PROMPT}]
+    (tmp_path / "set.json").write_text(json.dumps({"version": "1", "data": items}), encoding="utf-8")
+    return {"file": tmp_path / "recipe.yaml"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"context": LEASE.split(". ")[0] + ".", "question": LEASE.split(". ")[1], "answer": "At six."},
+        {"text": f"{FILLER} {LEASE.split('. ')[1]} {LEASE.split('. ')[0]}. {FILLER}", "kind": "reading"},
+        {"question": MIDDLE.replace("wind", "set")},
+        {"text": f"{FILLER} {MIDDLE.replace('wind', 'set')} {FILLER}", "kind": "reading"},
+        {"question": f"Answer in one word. {PROMPT}"},
+        {"text": f"{FILLER}\n\nQuestion: {PROMPT}\nReply: in the tower", "kind": "reading"},
+        {"question": f"**{MIDDLE}**".replace("o", "о")},  # Cyrillic
+    ],
+)
+def test_items_in_disguise(sets, row):
+    kind = row.get("kind", "instruction")
+    rows = [example(kind, **{name: said for name, said in row.items() if name != "kind"}, id="a")]
+    assert list(leaks(rows, sets, against=["set.json"])) == ["a"]
+    words = ["What", "is", "kept", "in", "the", "house", "of", "the", "keeper?"]
+    assert not leaks(
+        [example(question=" ".join(words), answer="Oil.", context=FILLER)], sets, against=["set.json"]
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        MIDDLE.replace("wind", "never"),  # a word that tells
+        MIDDLE.replace("keeper", "Warden"),  # a name
+        MIDDLE.replace("season", "2 days"),
+        "We asked where does the keeper store the oil and the lamp",  # no sentence of its own
+    ],
+)
+def test_another_question_is_no_item(sets, question):
+    assert not leaks([example(question=question, answer="-")], sets, against=["set.json"])
+
+
+CLAUSE = "The agency shall publish a notice of the hearing in the daily gazette."
+NOTICE = "This work is licensed under a Creative Commons Attribution 4.0 licence and may be shared by all."
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"choices": [CLAUSE, "It may refuse to do so."]},
+        {"options": {"A": CLAUSE, "B": "no"}},
+        {"A": CLAUSE, "B": "no"},
+        {"option_1": CLAUSE},
+        {"answer": CLAUSE[:60]},
+        {"choices": {"text": [CLAUSE], "label": ["A"]}},
+        {"answer": f"{CLAUSE} {CLAUSE}", "choices": [f"{CLAUSE} {CLAUSE}"]},
+    ],
+)
+def test_answer_options_are_no_items(tmp_path, recipe, item):
+    (tmp_path / "options.jsonl").write_text(json.dumps({"question": LEASE, **item}), encoding="utf-8")
+    rows = [
+        example("reading", text=f"{FILLER} {CLAUSE} {FILLER}", id="clause"),
+        example(question=LEASE, id="item"),
+    ]
+    assert list(leaks(rows, recipe, against=["options.jsonl"])) == ["item"]
+
+
+def test_licence_lines_and_instructions_that_all_items_have_are_no_items(tmp_path, recipe):
+    task = "Read the following passage with care and answer the question that comes behind it in one word."
+    items = [{"task": task, "notice": NOTICE, "question": f"{LEASE} {number}"} for number in range(6)]
+    (tmp_path / "all.json").write_text(json.dumps(items), encoding="utf-8")
+    rows = [
+        example("reading", text=f"{FILLER} {NOTICE}", id="licence"),
+        example("reading", text=f"{FILLER} {task}", id="instruction"),
+        example("reading", text=f"{FILLER} {LEASE}", id="item"),
+    ]
+    assert list(leaks(rows, recipe, against=["all.json"])) == ["item"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.json", json.dumps([{"q": LEASE}])),
+        ("strings.json", json.dumps([LEASE])),
+        ("columns.json", json.dumps({"q": [LEASE, "x"], "n": [1, 2]})),
+        ("by_id.json", json.dumps({"a": {"q": LEASE}, "b": {"q": "x"}})),
+        ("single.json", json.dumps({"q": LEASE, "n": 1})),
+        ("squad.json", json.dumps({"data": [{"paragraphs": [{"context": LEASE, "qas": []}]}]})),
+        ("set.csv", f'number,q\n1,"{LEASE}"\n'),
+        ("tokens.jsonl", json.dumps({"tokens": LEASE.split()})),
+    ],
+)
+def test_formats_of_test_sets(tmp_path, recipe, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    rows = [example("reading", text=f"{FILLER} {LEASE}", id="a"), example("reading", text=FILLER, id="b")]
+    assert list(leaks(rows, recipe, against=[name])) == ["a"]
+
+
+def test_what_is_excused_is_reported(recipe, tmp_path):
+    part = " ".join(TEST.split()[:14])
+    rows = [example("reading", document=f"d{number}", text=f"{part} {number}") for number in range(12)]
+    options = stage.options.model_validate({"against": ["test.jsonl"]})
+    told = replace(context("decontaminate", **recipe), output=tmp_path)
+    [*stage.run(partitions(rows), options, told)]
+    said = json.loads((tmp_path / "report.json").read_text())
+    assert {
+        "words": " ".join(part.lower().split()[:13]),
+        "documents": 12,
+        "item": "test.jsonl, item q7",
+    } in said["excused"]
 
 
 REWORDED = {

@@ -1,14 +1,18 @@
 """Paraphrases planted among texts that are near each other and say something else."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.schema import PASSAGES
 from datagen.stages.filter.semantic_dedup import greedy, learn_centres, stage
 from datagen.stages.shared.language.anchor_terms import subjects
+from datagen.stages.shared.similarity.vectors import encoder
 from tests.support.rows import example, put_through
 
 # Near without a model, too: the same words in another order.
@@ -56,8 +60,33 @@ def test_empty_rows_are_like_nothing():
     assert kept_and_dropped(readings("", "", "?"))[0] == {"r0", "r1", "r2"}
 
 
-def test_passages_go_through_it_too():
-    assert {"id", "text"} <= {field.name for field in PASSAGES}
+def paraphrases(kind):
+    path = Path(__file__).parents[2] / "data" / "paraphrases.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))[kind]
+
+
+@pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
+def test_the_default_encoder_finds_paraphrases_and_leaves_what_says_something_else():
+    pytest.importorskip("torch")
+    gone = {}
+    for kind in ("same", "other"):
+        rows = [
+            example(
+                "refusal",
+                task=f"{kind}-{n}",
+                question=said,
+                answer="-",
+                id=f"{n}-{side}",
+                document=f"{n}-{side}",
+            )
+            for n, pair in enumerate(paraphrases(kind))
+            for side, said in enumerate(pair)
+        ]
+        _, dropped = put_through(stage, rows)
+        assert all(row["id"][:-2] in row["detail"] for row in dropped)
+        gone[kind] = len(dropped)
+    assert gone["same"] >= 16  # of 24
+    assert gone["other"] <= 1  # of 24: who tells whom is the other way round
 
 
 VOCABULARY = [
@@ -128,4 +157,9 @@ def test_a_paraphrase_keeps_names_numbers_signs_and_negations():
     assert said[0] == said[1] == {"may", "1912"}
     assert said[2] - said[0] == {"not"}
     assert said[3] == frozenset()
+    assert subjects(pa.array(["It takes seven days.", "Es gilt nicht", "Ce n'est pas vrai"])) == [
+        {"7"},
+        {"nicht"},
+        {"pas"},
+    ]
     assert {"==", "!=", "not"} <= said[4]

@@ -12,6 +12,7 @@ from datagen.stage import Partitions
 from datagen.stages.generate.instruct import stage as instruct
 from datagen.stages.reading.comprehend import Options, stage
 from datagen.stages.shared.render.exercises import Exercise, bind
+from datagen.store.parquet import write_table
 from tests.support.asked import WHO, answers_to, ask
 from tests.support.rows import context
 
@@ -76,7 +77,7 @@ def test_the_account_holds_what_went_in_and_what_came_out():
     )
 
 
-def spare(rows, folder, size=None, **options):
+def spare(rows, folder, size=None, answers=SOUND, **options):
     """Put partitions of passages through the stage; return the rows, the requests and the figures."""
     tables = [
         pa.Table.from_pylist(rows[start : start + (size or 40)]) for start in range(0, len(rows), size or 40)
@@ -87,7 +88,7 @@ def spare(rows, folder, size=None, **options):
     kept, dropped, requests, figures = [], [], [], Counter()
     for table in tables:
         asked = list(stage.ask(table, chosen, told))
-        outcome = stage.read(table, answers_to(asked, writer(SOUND), WHO), chosen, told)
+        outcome = stage.read(table, answers_to(asked, writer(answers), WHO), chosen, told)
         kept, dropped = kept + outcome.kept.to_pylist(), dropped + outcome.dropped.to_pylist()
         requests += asked
         figures.update(outcome.figures)
@@ -103,23 +104,103 @@ def test_transformllm_at_the_target_of_tokens_no_model_is_asked_any_more(blanks,
     for size in (40, 7, 1):
         kept, dropped, requests, figures = spare(rows, tmp_path, size, max_total_tokens=target, **settings)
         asked = {request.row for request in requests}
-        expected = 1.5 * sum(length[row] for row in asked)
-        assert target - 1.5 * max(length.values()) < expected <= target
-        assert {row["lineage"]["passage_id"] for row in kept} == asked
+        expected = 1.5 * sum(length[row] + 1 for row in asked)  # each with its end token
+        assert target - 1.5 * (max(length.values()) + 1) < expected <= target
+        assert {row["lineage"]["passage_id"] for row in kept} <= asked
         assert {row["reason"] for row in dropped} == {"over the token target"}
-        assert len(kept) + len(dropped) == len(rows)
-        assert (figures["passage_tokens"], figures["sampled_tokens"]) == (
-            sum(length.values()),
-            expected / 1.5,
-        )
+        assert len(kept) + sum(row["task"] == "comprehension" for row in dropped) == len(rows)
+        assert figures["passage_tokens"] == sum(length.values())
+        assert figures["sampled_tokens"] == sum(length[row] for row in asked)
         assert figures["text_tokens"] == sum(len(row["text"].split()) for row in kept)
-        chosen.append(asked)
+        assert target / 2 < figures["text_tokens"] + len(kept) <= target
+        chosen.append((asked, {row["text"] for row in kept}))
     assert chosen[0] == chosen[1] == chosen[2]
     more = spare(rows, tmp_path, max_total_tokens=target * 3 // 2, **settings)[2]
-    assert chosen[0] < {request.row for request in more}
+    assert chosen[0][0] < {request.row for request in more}
     assert not spare(rows, tmp_path, max_total_tokens=0, **settings)[2]
     every = spare(rows, tmp_path, max_total_tokens=10**6, **settings)
     assert len(every[0]) == len(rows) and not every[1]
+
+
+@pytest.mark.parametrize("longest", [1, 10, 100, 1000])
+@pytest.mark.parametrize("target", [0, 1, 60, 600, 6000])
+def test_the_target_of_tokens_is_a_bound_however_long_the_exercises_are(blanks, tmp_path, target, longest):
+    long = {"terms": {"terms": ["block", "target list", "unit"]}, "definition": DEFINE}
+    long["extractive_question"] = EXTRACT | {"question": "What " * longest + EXTRACT["question"]}
+    rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(20)]
+    options = {"tokenizer": blanks, "max_total_tokens": target, "raw_without_exercises": longest > 10}
+    kept, dropped, requests, _ = spare(rows, tmp_path, 7, answers=long, **options)
+    assert sum(len(row["text"].split()) + 1 for row in kept) <= target
+    passages = [row for row in [*kept, *dropped] if row["task"] == "comprehension"]
+    assert len(passages) == len(rows)  # each leaves a text or a reason
+    exercises = [e for row in kept for e in exercises_in(row)]
+    assert len(exercises) + sum(row["task"] != "comprehension" for row in dropped) == len(requests)
+
+
+def exercises_in(row):
+    return json.loads(row["metadata"])["exercises"]
+
+
+def test_each_text_lists_its_exercises_with_their_requests_and_spans():
+    (row,), _, requests = comprehend(SOUND, domain="python")
+    listed = exercises_in(row)
+    assert json.loads(row["metadata"])["domain"] == "python"
+    asked = {request.task: request for request in requests}
+    assert {one["task"] for one in listed} == set(SOUND) and len(listed) == 3
+    for one in listed:
+        request = asked[one["task"]]
+        assert one["question"] in row["text"] and one["answer"] in row["text"]
+        assert (one["prompt"], one["prompt_hash"]) == (request.prompt, request.prompt_hash)
+        assert one["request"] == request.key(WHO) and one["sampling"]["max_tokens"] == 192
+        assert (one["model"], one["revision"], one["seed"]) == (WHO.name, WHO.revision, 0)
+        (span,) = one["gold_spans"]
+        assert span["id"] == passage()["id"]
+    spans = {one["task"]: row["text"][slice(*list(one["gold_spans"][0].values())[1:])] for one in listed}
+    assert DEFINE["evidence"] in spans["definition"] and EXTRACT["answer"] in spans["extractive_question"]
+    assert all(span in TEXT for span in spans.values())
+
+
+def test_transformllm_texts_may_leave_their_passage_out():
+    (row,), *_ = comprehend(SOUND, keep_raw=False)
+    assert (
+        TEXT not in row["text"] and EXTRACT["answer"] in row["text"] and DEFINE["definition"] in row["text"]
+    )
+    assert all(one["gold_spans"] == [] for one in exercises_in(row))
+    with pytest.raises(ValueError, match="raw_without_exercises"):
+        Options(keep_raw=False, raw_without_exercises=True)
+
+
+def test_transformllm_one_recipe_serves_two_domains():
+    law = passage(
+        "A deed is a signed instrument that passes an interest in property.\n\nHeirs of the grantor."
+    )
+    answer = {"definition": {"evidence": law["text"].partition("\n")[0], "term": "deed"}}
+    answer["definition"]["definition"] = "A signed instrument that passes an interest in property."
+    for row, answers, domain in ((passage(), SOUND, "python"), (law, answer, "law")):
+        (made,), *_ = comprehend(answers, [row], tasks=["definition"], domain=domain)
+        assert json.loads(made["metadata"])["domain"] == domain and row["text"] in made["text"]
+
+
+def test_transformllm_the_same_input_seed_and_answers_give_the_same_bytes(tmp_path):
+    rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(12)]
+    options, where = Options(tasks=TASKS, per_passage=2), context("comprehend")
+    written = []
+    for turn in range(2):
+        table = pa.Table.from_pylist(rows)
+        requests = list(stage.ask(table, options, where))
+        outcome = stage.read(table, answers_to(requests, writer(SOUND), WHO), options, where)
+        write_table(outcome.kept, tmp_path / f"{turn}.parquet")
+        written.append((tmp_path / f"{turn}.parquet").read_bytes())
+    assert written[0] == written[1] and len(outcome.kept) == 12
+
+
+def test_instruction_pretraining_passages_without_pairs_stay_as_raw_text():
+    bad = {task: {"question": "What?", "answer": ""} for task in TASKS}
+    kept, dropped, _ = comprehend(bad, raw_without_exercises=True)
+    assert [row["text"] for row in kept] == [TEXT] and exercises_in(kept[0]) == []
+    assert {row["task"] for row in dropped} == set(TASKS)
+    kept, dropped, _ = comprehend(SOUND, raw_without_exercises=True, share=0.0)
+    assert not kept and [row["reason"] for row in dropped] == ["outside the sample"]
 
 
 @pytest.mark.parametrize("options", [{}, {"tokenizer": "t", "share": 0.5}])

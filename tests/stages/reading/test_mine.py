@@ -20,7 +20,6 @@ from datagen.schema import TABLES, table_of
 from datagen.stage import Partitions
 from datagen.stages.reading.mine import Known, Options, exercises_of, stage
 from datagen.stages.reading.mine.language import read
-from datagen.stages.reading.mine.vocabulary import count_words, learn
 from datagen.stages.shared.render.exercises import bind
 from tests.support.rows import context
 
@@ -211,19 +210,18 @@ def test_keywords_lead_to_one_sentence_only():
         assert asked in exercise.question and exercise.answer == answer
     both = f"{twin} Few orchards depend on neighbouring colonies and pollination alone today."
     assert mined(both, ["keywords"], domain=POLLEN) == []
-    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3]) == []
+    assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:2]) == []
 
 
-def test_words_of_the_domain_recur_in_the_corpus_and_are_not_general():
-    texts = ["Varroosis weakens hives; fumigants, thymol", "(Fumigants) and varroosis without anything"]
-    counts = [count_words(pa.chunked_array([[text]]), ENGLISH) for text in texts]
-    assert learn(counts, 2).to_pylist() == ["fumigants", "varroosis"]
-    assert "anything" in ENGLISH.general and "anything" not in learn(counts, 1).to_pylist()
-    assert learn(reversed(counts), 1) == learn(counts, 1)
+def test_of_two_keywords_the_sentence_is_asked_for_and_never_three_words_of_it():
+    twin = "Pollination of orchards depends on neighbouring colonies."
+    for seed in range(30):
+        (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3], seed=seed)
+        assert exercise.answer == twin and "orchards, neighbouring" in exercise.question
 
 
 def test_the_words_of_the_domain_come_from_all_partitions():
-    line = "The apiarist will fumigate the broodcombs of a hive against varroosis and chalkbrood."
+    line = "The apiarist will disinfect the broodcombs of a hive, the honeycombs and the propagation boxes."
     rows = [passage(line, number) for number in range(3)]
     kept, _ = run(*rows, size=1, tasks=["keywords"])
     assert len(kept) == 3
@@ -234,8 +232,20 @@ def test_the_words_of_the_domain_come_from_all_partitions():
 @pytest.mark.parametrize(
     ("title", "text", "asked"),
     [
-        ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", True),
-        ("4.2. Moving a colony", "4.2. Moving a colony\n\nA colony in a strong hive can be moved.", True),
+        (
+            "Moving a colony",
+            "A colony in a strong hive can be moved at any time of the year. It is hard.",
+            True,
+        ),
+        (
+            "4.2. Moving a colony",
+            "A colony in a strong hive can be moved at any time of the year. It is hard.",
+            True,
+        ),
+        # The passage shows it.
+        ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", False),
+        ("4.2. Moving a colony", "§ 4a. Moving a colony —\n\nA colony in a strong hive can be moved.", False),
+        ("Moving a colony", "A colony in a strong hive can be moved.\n## 4.2 moving a colony\n", False),
         (
             "Moving a colony",
             "Queens are marked with a dot.\n\nThe dot is blue.",
@@ -434,6 +444,53 @@ def test_the_passage_can_be_the_answer_to_its_heading():
     assert asked["title"] > asked["writing"] > 0
 
 
+def test_the_passage_is_asked_for_by_a_heading_that_it_shows_but_not_that_alone():
+    shown = "Moving a colony\n\nA colony in a strong hive can be moved at any time of the year."
+    tasks = ["title", "writing", "cause"]
+    assert mined(shown, tasks, section=["Moving a colony"]) == []
+    more = f"{shown} The hives were moved to the valley due to the strong wind."
+    for seed in range(5):
+        found = {exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)}
+        assert "writing" in found and "title" not in found and len(found) == 2
+
+
+def test_a_heading_inside_another_one_that_is_shown_is_not_asked_for():
+    text = "A colony in a strong hive can be moved at any time of the year. It is hard."
+    assert mined(text, ["title"], title="On moving a colony in May", section=["moving a colony"]) == []
+
+
+def test_copied_answers_come_last_and_seldom():
+    facts = [
+        f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
+    ]
+    plain = [f"Nobody who keeps bees in valley {name} gathers honey before June." for name in "ABCDEFGH"]
+    tasks = ["completion", "inference", "title", "writing", "heading"]
+    exercises = mined(" ".join(plain + facts), tasks, section=["Gathering honey"])
+    counts = Counter(exercise.task for exercise in exercises)
+    assert counts["completion"] == 1 and counts["title"] + counts["writing"] <= 1 and counts["inference"] == 3
+    crowded = Options(tasks=tasks, max_per_text=3)
+    found, _ = exercises_of(passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0)
+    assert {exercise.task for exercise in found} == {"inference"}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (
+            "In this chapter:\n(1) the term “swarm” means a cluster of bees that left its hive; and\n(2) others.",
+            "The term “swarm” means a cluster of bees that left its hive.",
+        ),
+        (
+            "The term “swarm” includes—\n(A) a cluster of bees that left its hive; or\n(B) one that is lost.",
+            "The term “swarm” includes—\n(A) a cluster of bees that left its hive; or\n(B) one that is lost.",
+        ),
+    ],
+)
+def test_a_list_may_define_a_term_in_an_item_or_as_a_whole(text, answer):
+    (exercise,) = mined(text, ["definition", "enumeration"])
+    assert exercise.task == "definition" and "swarm" in exercise.question and exercise.answer == answer
+
+
 def test_one_match_feeds_one_exercise():
     sentence = f"{FIRST} because the drones gather at midday."
     for seed in range(10):
@@ -545,7 +602,7 @@ def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
     rows = [passage(TEXT), passage("one two three", 1)]
     table = table_of(TABLES["passages"], rows)
     words = Known(Path(blanks) / "words.parquet")
-    pq.write_table(pa.table({"word": pa.array(["colony"])}), words.words)
+    pq.write_table(pa.table({"language": ["en"], "word": ["colony"]}), words.words)
     for options, unit, length in (
         (Options(tokenizer=blanks), "tokens", lambda text: len(text.split())),
         (Options(), "characters", len),

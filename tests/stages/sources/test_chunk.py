@@ -1,5 +1,6 @@
 """Passages are verbatim, ordered spans that lose nothing, and are cut where a reader would cut."""
 
+import itertools
 from pathlib import Path
 
 import pyarrow as pa
@@ -279,3 +280,87 @@ def test_the_language_reference():
     assert len(kept) > 300 and len(dropped) < 60
     assert any(row["text"].startswith("String and Bytes literals") for row in dropped)  # a grammar
     assert any("str.casefold()" in row["text"] for row in kept)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    """A tokenizer of words, pieces of words and signs, in which a word at the start of a text is two tokens."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {sign: number for number, sign in enumerate(sorted(alphabet))}
+    merges = [("Ġ", "t"), ("Ġt", "h"), ("Ġth", "e"), ("a", "n"), ("Ġ", "an"), ("i", "n"), ("e", "r")]
+    for left, right in merges:
+        vocabulary[left + right] = len(vocabulary)
+    tokens = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokens.save(str(path))
+    return str(path), lambda text: len(tokens.encode(text).ids)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=TEXTS, longest=st.integers(60, 300), shortest=st.integers(1, 60))
+def test_in_tokens_the_spans_hold_the_document_and_none_is_too_long(tokenizer, text, longest, shortest):
+    path, count = tokenizer
+    kept, dropped = passages(text, max_tokens=longest, min_tokens=shortest, tokenizer=path)
+    rows = sorted(kept + dropped, key=lambda row: row.get("index") or 0)
+    if text.strip():
+        edges = [0, *(edge for row in rows for edge in (row["start"], row["end"])), len(text)]
+        assert edges == sorted(edges)
+        assert all(not text[left:right].strip() for left, right in zip(edges[::2], edges[1::2], strict=True))
+        assert all(count(row["text"]) <= longest for row in kept)
+        assert all(count(row["text"]) > longest for row in dropped if row["reason"] == "too long")
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=TEXTS, longest=st.integers(200, 400), share=st.floats(0.1, 0.5))
+def test_an_overlap_repeats_whole_sentences_and_is_bounded(text, longest, share):
+    overlap = int(longest * share)
+    options = {"min_chars": 1, "min_prose": 0}
+    kept, dropped = passages(text, max_chars=longest, overlap=overlap, **options)
+    dropped = [row for row in dropped if row["text"]]
+    rows = sorted(kept + dropped, key=lambda row: row["index"])
+    assert all(len(row["text"]) <= longest or row["reason"] == "too long" for row in dropped)
+    assert all(len(row["text"]) <= longest for row in kept)
+    for before, row in itertools.pairwise(rows):
+        assert before["start"] < row["start"] or row["start"] >= before["end"]
+        assert before["end"] - row["start"] <= overlap
+        assert row["end"] > before["end"]
+
+
+def test_an_overlap_stays_within_its_section_and_begins_with_a_sentence():
+    sentences = [f"Berth {number} is assigned to the vessel that reported first. " for number in range(12)]
+    text = f"# One\n\n{''.join(sentences)}\n\n# Two\n\n{''.join(sentences)}"
+    rows, _ = passages(text, max_chars=300, min_chars=50, overlap=80)
+    later = [row for row in rows[1:] if "# Two" not in row["text"]]
+    assert all(row["text"].startswith("Berth") for row in later)
+    starts = {row["start"] for row in rows}
+    ends = {row["end"] for row in rows}
+    repeated = [row for row in later if row["start"] - 1 not in ends and row["start"] not in ends]
+    assert len(repeated) == len(later) and starts
+    (second,) = (row for row in rows if "# Two" in row["text"])
+    assert second["text"].startswith("# Two")
+
+
+def test_a_table_is_not_cut_by_an_overlap():
+    table = "\n".join(["| berth | vessel |", "| --- | --- |", *(f"| {n} | vessel {n} |" for n in range(8))])
+    text = f"{WORDS * 2}\n\n{table}\n\n{WORDS * 3}"
+    rows, _ = passages(text, max_chars=400, min_chars=50, min_prose=0, overlap=200)
+    for row in rows:
+        assert row["text"].count("| berth |") == row["text"].count("| 7 |")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_tokens": 100, "max_chars": 500},
+        {"tokenizer": "bundled"},
+        {"min_tokens": 10},
+        {"max_tokens": 100, "min_tokens": 200},
+        {"overlap": 900},
+    ],
+)
+def test_bounds_that_contradict_each_other_are_refused(options):
+    with pytest.raises(ValidationError):
+        Options(**options)

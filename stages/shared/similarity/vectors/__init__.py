@@ -1,16 +1,16 @@
 """
 Texts as vectors, such that texts on the same matters are near each other: what select and dedup compare by.
 
-Two ways, both without a network:
+Without a network, either
 
 * no model: words, pairs of words and runs of letters, by TF-IDF
-(`datagen.stages.shared.similarity.vectors.tfidf`). It
-  sees shared wording in any script, and no synonyms;
-* a checkpoint, in a folder or ``bundled``: the mean of its last hidden states
-  (`datagen.stages.shared.similarity.vectors.hidden_states`).
+  (`datagen.stages.shared.similarity.vectors.tfidf`). It sees shared wording in any script, and no synonyms;
+  or
+* a checkpoint (`datagen.stages.shared.similarity.vectors.hidden_states`): ``encoder`` or a folder with a
+  sentence encoder; or a language model, in a folder or ``bundled``, which was not trained to place texts.
 
-Either learns a little from all texts first (how common each run is; where the middle of all vectors lies), so
-vectors are compared only with those of the same `Embedder`.
+All but an encoder learn a little from all texts first (how common each run is; where the middle of all
+vectors lies), so vectors are compared only with those of the same `Embedder`.
 
 Coordinates are multiples of 2**-11. The product of two vectors is then a multiple of 2**-22 below 4, which
 float32 holds exactly: it is the same in whatever order and in whatever blocks it is summed, on every machine,
@@ -32,7 +32,7 @@ from datagen.context import in_turn
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
 from datagen.recipe.sections import VllmModel
-from datagen.stages.shared.similarity.vectors import hidden_states, tfidf
+from datagen.stages.shared.similarity.vectors import encoder, hidden_states, tfidf
 
 Vectors = npt.NDArray[np.float32]
 Texts: TypeAlias = pa.Array | pa.ChunkedArray
@@ -83,7 +83,7 @@ def learn(
     Parameters
     ----------
     model
-        "" (none), ``bundled``, ``bundled-chat`` or a checkpoint's folder.
+        "" (none), ``encoder``, ``bundled``, ``bundled-chat`` or a checkpoint's folder.
     columns
         Functions that read the texts, a partition each.
     path
@@ -94,18 +94,21 @@ def learn(
     Raises
     ------
     UserError
-        When the model is neither bundled nor a folder with a checkpoint.
+        When the model is not installed and not a folder with a checkpoint.
     """
     if not model:
         counts = each(partial(_of_column, tfidf.count), columns)
         np.save(path, tfidf.weights(sum(counts, start=tfidf.count(pa.array([], pa.string())))))
         return Embedder("", path)
-    folder = resolve(VllmModel(model=model))
+    folder = str(encoder.bundled()) if model == encoder.NAME else resolve(VllmModel(model=model))
     if not Path(folder).is_dir():
         raise UserError(
             f"{model!r} is not on this machine, and for embeddings nothing is downloaded. "
-            "Name a folder with a checkpoint, or bundled"
+            "Name a folder with a checkpoint, encoder or bundled"
         )
+    if (middle := hidden_states.middle_of_encoder(folder)) is not None:
+        np.save(path, middle)
+        return Embedder(folder, path)
     sums = each(partial(_of_column, partial(hidden_states.add_up, folder=folder)), columns)
     np.save(path, hidden_states.middle(sums))
     return Embedder(folder, path)

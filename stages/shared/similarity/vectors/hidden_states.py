@@ -1,15 +1,18 @@
 """
-Vectors from a checkpoint: the mean of the last layer's hidden states over the tokens of a text.
+Vectors from a checkpoint: its last hidden states, pooled over the tokens of a text.
 
-The states of a language model that was not trained for it all point one way. So their mean over a sample of
-all texts is taken off before vectors are compared (the first step of Mu and Viswanath, All-but-the-Top, arXiv
+A sentence encoder says how it pools (`datagen.stages.shared.similarity.vectors.encoder`). The states of a
+language model that was not trained for it all point one way. So their mean over a sample of all texts is
+taken off before vectors are compared (the first step of Mu and Viswanath, All-but-the-Top, arXiv
 1702.01417).
 
 Texts are read in batches of like length. Which texts share a batch changes the last bits of a state; the grid
 of `datagen.stages.shared.similarity.vectors` hides that for nearly all coordinates, not for each.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ import pyarrow as pa
 
 from datagen.schema import fraction
 from datagen.stages.shared.load_once import load_once
+from datagen.stages.shared.similarity.vectors import encoder
 
 TOKENS = 512  # of a text that are read
 BATCH = 8192  # tokens in one, padding included
@@ -38,6 +42,14 @@ def middle(sums: Sequence[Means]) -> npt.NDArray[np.float32]:
     total = np.sum(sums, axis=0)
     result: npt.NDArray[np.float32] = (total[:-1] / max(total[-1], 1)).astype(np.float32)
     return result
+
+
+def middle_of_encoder(folder: str) -> npt.NDArray[np.float32] | None:
+    """Give what is taken off an encoder's vectors: zeros; None for a checkpoint that is no encoder."""
+    if encoder.read(Path(folder), TOKENS) is None:
+        return None
+    width = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["hidden_size"]
+    return np.zeros(int(width), np.float32)
 
 
 def embed(
@@ -76,7 +88,8 @@ def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
     vectors = np.zeros((len(texts), model.config.hidden_size))
     if not texts:
         return vectors
-    tokens = tokenizer(list(texts), truncation=True, max_length=TOKENS)["input_ids"]
+    how = encoder.read(Path(folder), TOKENS) or encoder.Encoder("mean", TOKENS)
+    tokens = tokenizer(list(texts), truncation=True, max_length=how.tokens)["input_ids"]
     order = sorted(range(len(texts)), key=lambda text: len(tokens[text]), reverse=True)
     while order:
         size = max(BATCH // max(len(tokens[order[0]]), 1), 1)
@@ -87,7 +100,7 @@ def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
             states = model(**read).last_hidden_state.float()
         mask = read["attention_mask"].unsqueeze(-1)
         mean = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        vectors[batch] = mean.cpu().numpy()
+        vectors[batch] = (states[:, 0] if how.pooling == "cls" else mean).cpu().numpy()
     return vectors
 
 

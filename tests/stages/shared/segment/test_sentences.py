@@ -1,6 +1,7 @@
 """Sentence splitting on the cases that a full stop alone gets wrong, and on any text."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,3 +119,18 @@ def test_every_character_lies_in_exactly_one_span(text):
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
     assert all(text[start:end].strip() == text[start:end] for start, end in spans)
+
+
+LABELLED = Path(__file__).parents[3] / "data" / "sentences.txt"
+
+
+def labelled():
+    lines = LABELLED.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("# ")]
+
+
+@pytest.mark.parametrize("line", labelled())
+def test_labelled_sentences(line):
+    text = line.replace("‖ ", "").replace("‖", "")
+    expected = [part.strip() for part in line.split("‖")]
+    assert [text[start:end] for start, end in split_sentences(text)] == expected

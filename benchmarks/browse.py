@@ -1,0 +1,131 @@
+"""
+How fast ``datagen browse`` answers: filters, search and a threshold over a run of many rows.
+
+The run is made of random words: rows of four tasks, two thirds of them handed off, the others dropped for
+twelve reasons, with four scores. Each query is repeated; the median and the longest time are printed.
+
+    python -m benchmarks.browse --rows 5000000 --folder /tmp/browse
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datagen.look.index import Index
+from datagen.run.folder import open_run
+from datagen.schema import EXAMPLES, LINEAGE
+from datagen.store.parquet import part_name, write_json, write_table
+
+PART = 100_000  # rows of a partition
+TASKS = ("marked_question", "true_false", "does_not_know", "mined")
+KINDS = ("instruction", "instruction", "refusal", "reading")
+SCORES = ("grounding", "leakage", "words", "confidence")
+REASONS = tuple(f"reason {number}" for number in range(12))
+SOURCES = tuple(f"manuals/volume-{number:04}.pdf" for number in range(2000))
+QUESTIONS: dict[str, dict[str, str]] = {
+    "first page": {},
+    "kind, task and outcome": {"kind": "instruction", "task": "true_false", "stage": "handed off"},
+    "reason": {"reason": "reason 7"},
+    "source": {"source": "volume-0042"},
+    "score, lowest first": {"score": "confidence", "least": "0.3", "most": "0.6", "order": "low"},
+    "search, rare words": {"text": "w1234 w77"},
+    "search, a frequent word": {"text": "w1"},
+    "all of them": {"kind": "instruction", "text": "w42", "score": "grounding", "least": "0.5"},
+}
+
+
+def make_run(folder: Path, rows: int) -> None:
+    """Write what a finished run leaves of its last two stages."""
+    draw = np.random.default_rng(0)
+    words = pa.array([f"w{number}" for number in range(5000)])
+    for stage, share, dropped in (("handoff", 2 / 3, False), ("curate", 1 / 3, True)):
+        place = folder / "stages" / stage
+        for number, count in enumerate(_parts(round(rows * share))):
+            table = _table(count, words, draw)
+            if dropped:
+                reasons = pa.array(REASONS).take(pa.array(draw.integers(0, len(REASONS), count)))
+                table = table.append_column("reason", reasons).append_column("detail", reasons)
+            write_table(table, (place / "dropped" if dropped else place) / part_name(number))
+        write_json(
+            {"stage": stage, "takes": "examples", "gives": "examples", "dropped": {}}, place / "stage.json"
+        )
+    manifest = {"recipe": {"name": "browse", "seed": 0, "stages": {}}, "stages": ["curate", "handoff"]}
+    write_json(manifest | {"state": "finished", "fingerprint": "f"}, folder / "manifest.json")
+
+
+def _parts(rows: int) -> Iterator[int]:
+    for start in range(0, rows, PART):
+        yield min(PART, rows - start)
+
+
+def _table(count: int, words: pa.Array, draw: np.random.Generator) -> pa.Table:
+    def text(length: int) -> pa.Array:
+        columns = [words.take(pa.array(draw.zipf(1.3, count) % len(words))) for _ in range(length)]
+        return pc.binary_join_element_wise(*columns, " ")
+
+    task = pa.array(draw.integers(0, len(TASKS), count))
+    source = pa.array(SOURCES).take(pa.array(draw.integers(0, len(SOURCES), count)))
+    hexadecimal = os.urandom(16 * count).hex()
+    columns: dict[str, pa.Array] = {
+        "id": pa.array([hexadecimal[start : start + 32] for start in range(0, 32 * count, 32)]),
+        "kind": pa.array(KINDS).take(task),
+        "task": pa.array(TASKS).take(task),
+        "question": text(12),
+        "answer": text(8),
+        "lineage": pa.StructArray.from_arrays(
+            [source if part.name == "source" else pa.nulls(count, part.type) for part in LINEAGE],
+            fields=list(LINEAGE),
+        ),
+    }
+    scores = {name: pa.array(draw.beta(4, 2, count)) for name in SCORES}
+    own = {part.name: columns.get(part.name, pa.nulls(count, part.type)) for part in EXAMPLES}
+    return pa.table(own | scores)
+
+
+def timed(work: Callable[[], object], times: int) -> tuple[float, float]:
+    """Measure the median and the longest of some calls, in seconds."""
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds), max(seconds)
+
+
+def main() -> None:
+    """Make the run unless it is there, open it, and ask."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--folder", type=Path, required=True, help="where the run is, or will be made")
+    parser.add_argument("--times", type=int, default=5)
+    given = parser.parse_args()
+    if not (given.folder / "manifest.json").exists():
+        make_run(given.folder, given.rows)
+    start = time.perf_counter()
+    index = Index(open_run(given.folder))
+    print(f"opened in {time.perf_counter() - start:.1f} s")
+    print(f"{'question':26} {'rows':>10} {'median s':>9} {'longest s':>9}")
+    for name, question in QUESTIONS.items():
+        median, longest = timed(lambda question=question: index.rows(question), given.times)  # type: ignore[misc]
+        print(f"{name:26} {index.rows(question)['total']:10,} {median:9.2f} {longest:9.2f}")
+    values = iter(np.linspace(0.2, 0.8, given.times).tolist())
+    median, longest = timed(
+        lambda: index.threshold({"score": "confidence", "value": str(next(values))}), given.times
+    )
+    print(f"{'threshold moved':26} {'':10} {median:9.2f} {longest:9.2f}")
+    print(f"memory {psutil.Process().memory_info().rss / 2**30:.1f} GiB")
+    index.close()
+
+
+if __name__ == "__main__":
+    main()

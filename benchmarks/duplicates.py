@@ -1,0 +1,218 @@
+"""
+What `dedup` removes wrongly and what it misses: planted pairs by kind, and recall by length and by edit.
+
+``python -m benchmarks.duplicates xquad.en.json.gz``
+
+* Planted pairs (``tests/data/other_meaning.yaml``): 50 kinds in 5 languages, each as a short text, in about
+  60 words and in about 120. *False*: pairs of different meaning of which one is removed. *Missed*: of the
+  same texts and copies with marks of Markdown, in the longest with one word of the filler replaced, the
+  pairs that both stay.
+* Recall by length: texts of 20 to 2,000 words from the given question-answer set (or a text file), each with
+  one copy that is edited in one way (`EDITS`). Printed: the share of the pairs of which one is removed.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.planted import read
+from datagen.schema import EXAMPLES, table_of
+from datagen.stage import Context, Partitions
+from datagen.stages.filter.dedup import Options, stage
+
+PLANTED = Path(__file__).parents[1] / "tests" / "data" / "other_meaning.yaml"
+SIZES = {"short": 0, "60 words": 2, "120 words": 5}  # sentences of filler
+LENGTHS = (20, 40, 60, 80, 98, 110, 150, 300, 600, 1000, 2000)
+PAIRS = 60  # of each length and edit
+
+
+def planted() -> Iterator[tuple[str, str, str, str, str]]:
+    """Go through the planted pairs: kind, language, size, and the two texts."""
+    given = yaml.safe_load(PLANTED.read_text(encoding="utf-8"))
+    for kind, languages in given["kinds"].items():
+        for language, pair in languages.items():
+            short, long = given["carriers"][language]
+            for size, sentences in SIZES.items():
+                lines = given["filler"][language][:sentences]
+                join = "" if language == "zh" else " "
+                one, other = (
+                    join.join([*lines[:1], (long if sentences else short).replace("{}", said), *lines[1:]])
+                    for said in pair
+                )
+                yield kind, language, size, one, other
+
+
+def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[bool]:
+    """Put pairs of texts through the stage, each pair for itself; tell of which one is removed."""
+    rows = []
+    for number, pair in enumerate(pairs):
+        for side, text in enumerate(pair):
+            fields = {"text": text} if kind == "reading" else {"question": text, "answer": "I do not know."}
+            task = "planted" if kind == "reading" else f"{number}"
+            rows.append({"id": f"{number}-{side}", "kind": kind, "task": task, **fields})
+    table = table_of(EXAMPLES, rows)
+    with tempfile.TemporaryDirectory() as folder:
+        context = Context("dedup", run_folder=Path(folder), output=Path(folder))
+        options = Options(max_loss=1)
+        [verdict] = stage.run(Partitions([lambda names: table]), options, context)
+        gone = {*stage.apply(table, verdict, options, context).dropped["id"].to_pylist()}
+    return [bool({f"{number}-0", f"{number}-1"} & gone) for number in range(len(pairs))]
+
+
+def judge_planted() -> dict[str, dict[str, Any]]:
+    """Count for each kind the pairs, those that are removed wrongly, and the copies that are missed."""
+    cases = list(planted())
+    false = removed([(one, other) for *_, one, other in cases], "refusal")
+    copies = [(one, _copied(one, language, size)) for _, language, size, one, _ in cases]
+    found = removed(copies, "refusal")
+    counts: dict[str, dict[str, Any]] = defaultdict(lambda: {"pairs": 0, "false": [], "missed": []})
+    for (kind, language, size, *_), is_false, is_found in zip(cases, false, found, strict=True):
+        of = counts[kind]
+        of["pairs"] += 1
+        of["false"] += [f"{language}, {size}"] * is_false
+        of["missed"] += [f"{language}, {size}"] * (not is_found)
+    return dict(counts)
+
+
+REPLACED = {
+    "en": ("letters", "papers"),
+    "de": ("aufbewahrt", "verwahrt"),
+    "fr": ("gardés", "rangés"),
+    "es": ("conservó", "cuidó"),
+    "zh": ("找到", "发现"),
+}
+
+
+def _copied(text: str, language: str, size: str) -> str:
+    if size == "120 words":
+        text = text.replace(*REPLACED[language])
+    return f"## {text}" if language == "zh" else f"**{text}**"
+
+
+def typo(text: str, draw: random.Random) -> str:
+    """Swap two letters inside one long word in lower case."""
+    words = text.split(" ")
+    places = [n for n, word in enumerate(words) if len(word) > 5 and word.isalpha() and word.islower()]
+    place = draw.choice(places)
+    word = words[place]
+    at = draw.choice([n for n in range(1, len(word) - 2) if word[n] != word[n + 1]])
+    words[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return " ".join(words)
+
+
+def added(text: str, draw: random.Random) -> str:
+    """Add a word in three places."""
+    words = text.split(" ")
+    for place in sorted(draw.sample(range(1, len(words)), 3), reverse=True):
+        words.insert(place, draw.choice(("really", "quite", "also", "indeed", "there")))
+    return " ".join(words)
+
+
+def replaced(text: str, draw: random.Random) -> str:
+    """Replace one word in lower case by an invented one."""
+    words = text.split(" ")
+    place = draw.choice([n for n, word in enumerate(words) if len(word) > 5 and word.islower()])
+    words[place] = "".join(draw.choices("bdfklmnprst", k=3)) + "alo"
+    return " ".join(words)
+
+
+def look_alike(text: str, draw: random.Random) -> str:
+    """Write a fifth of some letters with the Cyrillic ones that look like them."""
+    table = dict(zip("aeopcx", "аеорсх", strict=True))
+    return "".join(table.get(letter, letter) if draw.random() < 0.2 else letter for letter in text)
+
+
+def markdown(text: str, draw: random.Random) -> str:
+    """Put a heading mark, bold and italic words, and code marks."""
+    words = text.split(" ")
+    for place in draw.sample(range(len(words)), max(3, len(words) // 15)):
+        mark = draw.choice(("**", "*", "`", "_"))
+        words[place] = f"{mark}{words[place]}{mark}"
+    return "# " + " ".join(words)
+
+
+def compatible(text: str, draw: random.Random) -> str:
+    """Write some letters full-width, ligatures, and decomposed accents."""
+    wide = "".join(
+        chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" and draw.random() < 0.3 else letter
+        for letter in text
+    )
+    return unicodedata.normalize("NFD", wide.replace("fi", "ﬁ"))
+
+
+def swapped_sentences(text: str, draw: random.Random) -> str:
+    """Put the first tenth of the text last."""
+    words = text.split(" ")
+    cut = max(len(words) // 10, 2)
+    return " ".join(words[cut:] + words[:cut])
+
+
+EDITS: dict[str, Callable[[str, random.Random], str]] = {
+    "one typo": typo,
+    "three words added": added,
+    "one word replaced": replaced,
+    "look-alike letters": look_alike,
+    "Markdown marks": markdown,
+    "NFKC variants": compatible,
+    "first tenth put last": swapped_sentences,
+}
+
+
+def texts(words: Sequence[str], length: int, count: int) -> Iterator[str]:
+    """Cut texts of a length out of a long one, each from another place."""
+    step = max((len(words) - length) // count, 1)
+    for number in range(count):
+        start = number * step % max(len(words) - length, 1)
+        yield " ".join(words[start : start + length])
+
+
+def recall(words: Sequence[str], pairs: int) -> dict[str, dict[int, float]]:
+    """Measure for each edit and length the share of the pairs that are found."""
+    draw, found = random.Random(0), dict[str, dict[int, float]]()
+    for edit, change in EDITS.items():
+        found[edit] = {}
+        for length in LENGTHS:
+            some = [(text, change(text, draw)) for text in texts(words, length, pairs)]
+            gone = removed(some, "refusal")
+            found[edit][length] = round(sum(gone) / len(gone), 3)
+    found["a paragraph inside a long text"] = {}
+    for length in LENGTHS[:-1]:
+        some = []
+        for text in texts(words, min(10 * length, 4000), pairs):
+            cut = text.split(" ")
+            some.append((text, " ".join(cut[len(cut) // 2 :][:length])))
+        gone = removed(some, "refusal")
+        found["a paragraph inside a long text"][length] = round(sum(gone) / len(gone), 3)
+    return found
+
+
+def main() -> None:
+    """Print the figures as JSON, the planted kinds with an error first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="a question-answer set in SQuAD's format, or a text file")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of each length and edit")
+    options = parser.parse_args()
+    kinds = judge_planted()
+    for kind, of in kinds.items():
+        if of["false"] or of["missed"]:
+            print(json.dumps({kind: of}, ensure_ascii=False))
+    totals = {name: sum(len(of[name]) for of in kinds.values()) for name in ("false", "missed")}
+    print(json.dumps({"kinds": len(kinds), "pairs": sum(of["pairs"] for of in kinds.values()), **totals}))
+    if ".json" in options.corpus.suffixes:
+        said = " ".join(dict.fromkeys(pair.passage for pair in read(options.corpus)))
+    else:
+        said = options.corpus.read_text(encoding="utf-8")
+    for edit, by_length in recall(said.split(), options.pairs).items():
+        print(json.dumps({edit: by_length}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Whether a model can be asked, found out before a run asks it anything."""
+
+import asyncio
+import importlib
+import socket
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from datagen.engines import bundled
+from datagen.engines.failures import Busy, Refused
+from datagen.engines.http import proxy_for
+from datagen.engines.openai import OpenAIEngine
+from datagen.errors import UserError
+from datagen.recipe.sections import Model, OpenAIModel, ScriptedModel, VllmModel
+from datagen.redaction import mask_secrets
+
+CONNECT_SECONDS = 5.0
+PAUSE_SECONDS = 1.0  # between two tries to connect
+PORTS = {"http": 80, "https": 443}
+WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth")
+ASK_SECONDS = 60.0  # for one token
+
+
+def ask_one_token(model: Model) -> str:
+    """
+    See whether a model can be asked: ask a server for one token, open a folder, import a function.
+
+    No engine is started.
+
+    Returns
+    -------
+    What was found, in a few words.
+
+    Raises
+    ------
+    UserError
+        When it cannot be asked; the message says what to do.
+    """
+    if isinstance(model, OpenAIModel):
+        return asyncio.run(_ask_server(model))
+    if isinstance(model, ScriptedModel):
+        return _import_function(model)
+    return _open_checkpoint(model)
+
+
+def wait_for_server(model: OpenAIModel, seconds: float) -> str:
+    """
+    Connect to a model's server without asking it anything, and wait so long until it answers.
+
+    Returns
+    -------
+    Why it does not answer; "" when it does.
+    """
+    parts = urlsplit(proxy_for(model.base_url) or model.base_url)
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            port = parts.port or PORTS.get(parts.scheme, 443)
+            with socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS):
+                return ""
+        except (OSError, ValueError) as error:  # a port that is no number
+            if time.monotonic() >= until or isinstance(error, ValueError):
+                return f"{mask_secrets(model.base_url)} does not answer: {error}"
+        time.sleep(min(PAUSE_SECONDS, seconds))
+
+
+async def _ask_server(model: OpenAIModel) -> str:
+    engine = OpenAIEngine(model)
+    await engine.start()
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            failure = await engine.check()
+    except TimeoutError:
+        raise UserError(f"{model.model} gave no token in {ASK_SECONDS:.0f} seconds") from None
+    finally:
+        await engine.close()
+    where = mask_secrets(model.base_url)
+    if failure is None:
+        return f"{model.model} at {where} answered in {time.monotonic() - began:.1f} s"
+    if isinstance(failure, Busy):
+        return f"{model.model} at {where} is busy: {failure}"
+    if isinstance(failure, Refused):
+        raise UserError(
+            f"{where} refuses requests ({failure}): {failure.advice.format(key=model.api_key_env)}"
+        )
+    raise UserError(f"{where} gave no token: {failure}. Is the server up, and is base_url right?")
+
+
+def _import_function(model: ScriptedModel) -> str:
+    module, _, name = model.model.partition(":")
+    with suppress(ImportError, ValueError):
+        if callable(getattr(importlib.import_module(module), name, None)):
+            return f"the function {model.model}"
+    raise UserError(f"the function {model.model!r} cannot be imported. Write module:function")
+
+
+def _open_checkpoint(model: VllmModel) -> str:
+    if not find_spec("vllm"):
+        raise UserError("vLLM is not installed: pip install 'datagen[cpu]' or 'datagen[gpu]'")
+    if model.model in bundled.NAMES:
+        if bundled.folder_of(model.model).is_dir():
+            return f"{model.model}, prepared"
+        if bundled.installed():
+            return f"{model.model}, installed; prepared on first use"
+        raise UserError(f"the bundled model is not installed. {bundled.INSTALL}")
+    folder = Path(model.model).expanduser()
+    if not folder.is_dir():
+        return f"{model.model}, from the model hub"
+    if not any(list(folder.glob(pattern)) for pattern in WEIGHTS):
+        raise UserError(f"{folder} holds no weights ({', '.join(WEIGHTS)})")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise UserError(f"{folder} holds no tokenizer")
+    return f"the checkpoint {folder}"

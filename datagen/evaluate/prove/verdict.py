@@ -1,0 +1,314 @@
+"""
+From measurements to verdicts: P(gold), a paired bootstrap over passages and seeds, and a sentence each.
+
+P(gold) is the probability of the right answer among the choices of an item, from the probabilities that the
+model gives to the whole texts. Answer loss and accuracy by token reward the form of an answer, which pairs
+teach whatever they say, and so are reported without a verdict.
+
+A verdict is *helps* when the 95 % interval of the difference lies above 0, *does not help* when it lies
+below the smallest gain that counts, and else *cannot tell*. An interval narrower than that gain always
+decides, so the items that are missing follow from its width: n (width / gain)² - n.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from datagen.evaluate.prove.arms import CONTROLS
+from datagen.evaluate.prove.items import Item
+from datagen.evaluate.prove.settings import LIKELY, Arm
+
+Numbers = npt.NDArray[np.float64]
+Fits = Mapping[tuple[Arm, int], Mapping[str, Any]]  # (arm, seed) -> what `fit` wrote; base has seed 0
+
+DRAWS = 4_000  # of the bootstrap
+CLUSTERS = 8  # passages below which no interval is trusted
+SPREAD = 0.35  # standard deviation of an item's difference, where there are too few passages to measure it
+POWER = 1.959964 + 0.841621  # standard errors of a gain that 4 of 5 experiments find at 95 %
+
+Outcome = Literal["helps", "does not help", "cannot tell"]
+FAMILIES = {"cloze": ("cloze",), "questions": ("reworded", "question")}
+NAMES = {"cloze": "sentences of the passages", "questions": "closed-book questions"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that a proof answers: an arm against its control, on items with some facts."""
+
+    name: str
+    arm: Arm
+    control: Arm
+    says: str
+    seen: bool | None = None  # facts of trained pairs only, or others only; None: all
+
+    @property
+    def about_hand_off(self) -> bool:
+        """Whether it asks for a gain of the hand-off over a control."""
+        return self.arm != "raw"
+
+
+QUESTIONS = (
+    Question("training", "raw", "base", "Training on raw passages, against no training"),
+    Question("reading", "reading", "raw", "Reading texts, against raw passages of equal tokens"),
+    Question(
+        "reading_exposures",
+        "reading",
+        "raw_exposures",
+        "Reading texts, against raw passages seen equally often",
+    ),
+    Question(
+        "pairs_seen",
+        "pairs",
+        "format_control",
+        "Closed-book pairs, against as many pairs about other documents, on the facts that they ask for",
+        True,
+    ),
+    Question(
+        "pairs_unseen",
+        "pairs",
+        "format_control",
+        "Closed-book pairs, against as many pairs about other documents, on other facts of the passages",
+        False,
+    ),
+    Question("filters", "pairs", "unfiltered", "The filters' choice of pairs, against a random choice"),
+)
+assert all((asked.arm, asked.control) in CONTROLS for asked in QUESTIONS)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What the items of a family say to a question.
+
+    Parameters
+    ----------
+    question, family
+        Which.
+    items, passages, seeds
+        How many were measured.
+    effect, low, high
+        Mean difference of P(gold), arm less control, and its 95 % interval.
+    detectable
+        The gain that so many items find four times out of five.
+    outcome
+        The verdict.
+    more
+        Items that are missing for a verdict; 0 where there is one.
+    """
+
+    question: str
+    family: str
+    items: int
+    passages: int
+    seeds: int
+    effect: float
+    low: float
+    high: float
+    detectable: float
+    outcome: Outcome
+    more: int = 0
+
+    def said(self) -> str:
+        """Word it as a part of a sentence."""
+        if not self.items:
+            return f"there are no {NAMES[self.family]} to ask"
+        figures = f"{self.effect:+.3f}, {LIKELY:.0%} interval {self.low:+.3f} to {self.high:+.3f}"
+        size = f"{self.items} item{'s' if self.items != 1 else ''}"
+        word: str = self.outcome
+        if self.outcome == "does not help" and self.high < 0:
+            word = "does not help but costs"
+        if self.more:
+            word = f"cannot tell, {self.more:,} more items needed"
+        return f"on {NAMES[self.family]}: {word} ({figures}; {size})"
+
+
+def p_gold(sums: Sequence[float]) -> float:
+    """Compute the probability of the first choice among all, from their log probabilities."""
+    values = np.array(sums, np.float64)
+    weights = np.exp(values - values.max())
+    return float(weights[0] / weights.sum())
+
+
+def difference(
+    arm: Sequence[Mapping[str, Any]], control: Sequence[Mapping[str, Any]], items: Sequence[Item]
+) -> Numbers:
+    """
+    Subtract the control's P(gold) from the arm's.
+
+    Parameters
+    ----------
+    arm, control
+        Fits of equal seeds, in the same order; the untrained target stands once and is used for all.
+    items
+        What was asked.
+
+    Returns
+    -------
+    (seeds, items)
+    """
+    mine, other = _scores(arm, items), _scores(control, items)
+    return np.asarray(mine - other, np.float64)
+
+
+def _scores(fits: Sequence[Mapping[str, Any]], items: Sequence[Item]) -> Numbers:
+    return np.array([[p_gold(fit["items"][item.id][0]) for item in items] for fit in fits], np.float64)
+
+
+def bootstrap(
+    differences: Numbers, clusters: Sequence[str], draws: int = DRAWS
+) -> tuple[float, float, float]:
+    """
+    Estimate a mean difference, its 95 % interval by percentiles, and its standard error.
+
+    Passages and seeds are drawn with replacement, independently: items about one passage go together.
+
+    Parameters
+    ----------
+    differences
+        (seeds, items).
+    clusters
+        The passage of each item.
+    draws
+        Of the bootstrap; it is seeded, so the same differences give the same interval.
+
+    Returns
+    -------
+    low, high, standard error
+    """
+    names, member = np.unique(np.array(clusters), return_inverse=True)
+    seeds, size = len(differences), len(names)
+    sums = np.zeros((seeds, size))
+    for seed in range(seeds):
+        sums[seed] = np.bincount(member, differences[seed], size)
+    counts = np.bincount(member, minlength=size).astype(np.float64)
+    random = np.random.default_rng(0)
+    passages = random.multinomial(size, np.full(size, 1 / size), draws).astype(np.float64)
+    orders = random.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
+    means = ((passages @ sums.T) * orders).sum(1) / (passages @ counts)
+    low, high = np.quantile(means, [(1 - LIKELY) / 2, (1 + LIKELY) / 2])
+    return float(low), float(high), float(means.std())
+
+
+def decide(
+    differences: Numbers, clusters: Sequence[str], worth: float
+) -> tuple[float, float, float, float, Outcome, int]:
+    """
+    Decide whether an arm helps.
+
+    Returns
+    -------
+    effect, low, high, detectable gain, outcome, items that are missing
+    """
+    count, passages = differences.shape[1], len(set(clusters))
+    if not count:
+        return 0.0, 0.0, 0.0, math.inf, "cannot tell", _missing(0, 2 * 1.96 * SPREAD, worth)
+    effect = float(differences.mean())
+    low, high, error = bootstrap(differences, clusters)
+    if passages < CLUSTERS:
+        width = 2 * 1.96 * SPREAD / math.sqrt(count)
+        return effect, low, high, POWER * width / 3.92, "cannot tell", _missing(count, width, worth)
+    if low > 0:
+        return effect, low, high, POWER * error, "helps", 0
+    if high < worth:
+        return effect, low, high, POWER * error, "does not help", 0
+    return effect, low, high, POWER * error, "cannot tell", _missing(count, high - low, worth)
+
+
+def _missing(count: int, width: float, worth: float) -> int:
+    """Count the items that are missing for an interval of width `worth`; widths fall with the root of n."""
+    return max(1, math.ceil(max(1, count) * (width / worth) ** 2 - count))
+
+
+def verdicts(fits: Fits, items: Sequence[Item], worth: float) -> list[Verdict]:
+    """Answer each question whose arms were run, for each family of items, with the seeds of both arms."""
+    found = []
+    for asked in QUESTIONS:
+        seeds = sorted({seed for arm, seed in fits if arm == asked.arm})
+        if asked.control != "base":
+            seeds = [seed for seed in seeds if (asked.control, seed) in fits]
+        elif ("base", 0) not in fits:
+            continue
+        if not seeds:
+            continue
+        arm = [fits[asked.arm, seed] for seed in seeds]
+        control = [fits[asked.control, 0 if asked.control == "base" else seed] for seed in seeds]
+        for family, kinds in FAMILIES.items():
+            mine = [item for item in items if item.family in kinds and asked.seen in (None, item.seen)]
+            differences = difference(arm, control, mine)
+            passages = [item.passage for item in mine]
+            decided = decide(differences, passages, worth)
+            found.append(Verdict(asked.name, family, len(mine), len(set(passages)), len(seeds), *decided))
+    return found
+
+
+def sentences(answered: Sequence[Verdict]) -> list[str]:
+    """Word the verdicts of each question in one sentence."""
+    written = []
+    for asked in QUESTIONS:
+        mine = [verdict for verdict in answered if verdict.question == asked.name]
+        if mine:
+            written.append(f"{asked.says}: {'; '.join(verdict.said() for verdict in mine)}.")
+    return written
+
+
+def gains(answered: Sequence[Verdict]) -> bool:
+    """Say whether the hand-off helps over any of its controls, on any family of items."""
+    about = {asked.name for asked in QUESTIONS if asked.about_hand_off}
+    return any(verdict.outcome == "helps" and verdict.question in about for verdict in answered)
+
+
+def measures(fits: Fits, items: Sequence[Item]) -> dict[str, dict[str, float | None]]:
+    """
+    Average the measures of each arm over its seeds.
+
+    Returns
+    -------
+    dict
+        Arm -> measure -> value: P(gold) by family, and on seen and unseen facts; the loss of the right
+        answer a token, in nats; accuracy by the whole answer and by its mean over tokens; losses of texts.
+    """
+    table: dict[str, dict[str, float | None]] = {}
+    for arm in dict.fromkeys(arm for arm, _ in fits):
+        mine = [fit for (name, _), fit in fits.items() if name == arm]
+        rows = [_measured(fit, items) for fit in mine]
+        table[arm] = {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    return table
+
+
+def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float | None]:
+    scored = [(item, *(np.array(part) for part in fit["items"][item.id])) for item in items]
+    gold = {item.id: p_gold(sums) for item, sums, _ in scored}
+
+    def part(*families: str, seen: bool | None = None) -> float | None:
+        return _mean([gold[i.id] for i in items if i.family in families and seen in (None, i.seen)])
+
+    every = FAMILIES["cloze"] + FAMILIES["questions"]
+    return {
+        "cloze": part("cloze"),
+        "reworded": part("reworded"),
+        "question": part("question"),
+        "seen": part(*every, seen=True),
+        "unseen": part(*every, seen=False),
+        "answer_loss": _mean([-sums[0] / counts[0] for _, sums, counts in scored]),
+        "accuracy": _mean([float(sums.argmax() == 0) for _, sums, _ in scored]),
+        "accuracy_by_token": _mean([float((sums / counts).argmax() == 0) for _, sums, counts in scored]),
+        "held_out_loss": fit["held_out"],
+        "general_loss": fit["general"],
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def as_rows(answered: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Give verdicts as plain values for the result's JSON."""
+    rows = [asdict(verdict) for verdict in answered]
+    return [
+        row | {"detectable": None if math.isinf(row["detectable"]) else row["detectable"]} for row in rows
+    ]

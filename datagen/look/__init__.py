@@ -1,0 +1,1 @@
+"""Looking at a run: one row and what led to it (``datagen explain``), or all rows (``datagen browse``)."""

@@ -1,0 +1,134 @@
+"""``datagen explain``: a row with all that led to it, in the terminal or as JSON."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import rich.console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from datagen.errors import UserError
+from datagen.look.trail import Request, Step, Trail, Trails
+from datagen.run.folder import Run, open_run
+from datagen.stages.confidence.labels.terminal import CONTROL
+
+SAID = ("question", "answer", "rejected", "text", "evidence")
+GIST = 100  # characters of a related row
+
+
+def newest(outputs: Path) -> Run:
+    """
+    Open the newest finished run of any recipe.
+
+    Raises
+    ------
+    UserError
+        When there is none.
+    """
+    links = [path for path in outputs.glob("*/latest") if path.exists()]
+    if not links:
+        raise UserError(f"{outputs} holds no finished run: name one with --run")
+    return max(map(open_run, links), key=lambda run: str(run.manifest.get("started")))
+
+
+def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | None = None) -> None:
+    """
+    Print a row, its passage, prompt and raw answer, its scores, and what each stage did with it.
+
+    Raises
+    ------
+    UserError
+        When no row or more than one has an id that begins with `prefix`.
+    """
+    out = out or rich.console.Console(highlight=False)
+    trails = Trails(run)
+    trail = trails.follow(trails.find_id(prefix))
+    requests = trails.requests(trail.requests)
+    if as_json:
+        out.print(Text(json.dumps(described(trail, requests), ensure_ascii=False, indent=2)), soft_wrap=True)
+        return
+    row = trail.row
+    lineage = row.get("lineage") or {}
+    out.print(Rule(_text(f"{row['id']} · {row['kind']}, {row['task']}")))
+    out.print(
+        _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
+    )
+    for name in SAID:
+        if row.get(name):
+            _section(out, name, _text(row[name]))
+    if trail.passage:
+        _section(
+            out,
+            "passage",
+            Text.assemble(*((_clean(text), "reverse" if m else "") for text, m in trail.passage)),
+        )
+    _section(out, "stages", _steps(trail.steps))
+    for number, request in enumerate(requests, 1):
+        _section(
+            out,
+            f"request {number} of {len(requests)}: {request.prompt or 'prompt not stored'}",
+            _asked(request),
+        )
+    if trail.related:
+        _section(out, "related rows", _related(trail))
+
+
+def described(trail: Trail, requests: list[Request]) -> dict[str, Any]:
+    """Describe a trail as JSON can hold it."""
+    return {
+        "row": trail.row,
+        "passage": [{"text": text, "evidence": marked} for text, marked in trail.passage],
+        "stages": [asdict(step) for step in trail.steps],
+        "requests": [asdict(request) for request in requests],
+        "related": [
+            dict(zip(("relation", "id", "stage", "text"), other, strict=True)) for other in trail.related
+        ],
+    }
+
+
+def _section(out: rich.console.Console, title: str, body: Any) -> None:
+    out.print(_text(f"\n{title}", "bold"))
+    out.print(body)
+
+
+def _steps(steps: list[Step]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for step in steps:
+        scores = "  ".join(f"{name} {value:.3g}" for name, value in step.scores.items())
+        why = ": ".join(part for part in (step.reason, step.detail) if part)
+        style = {"dropped": "red", "kept": "green"}.get(step.outcome, "")
+        table.add_row(_text(step.stage), _text(step.outcome, style), _text(why or scores))
+    return table
+
+
+def _asked(request: Request) -> Text:
+    said = [(f"{message.get('role')}\n", "dim") for message in request.messages]
+    turns = zip(
+        said, (f"{_clean(str(message.get('content')))}\n" for message in request.messages), strict=True
+    )
+    answer = request.answer or "no answer is stored"
+    ending = ("answer", f" of {request.model}, {request.finish}") if request.model else ("answer", "")
+    return Text.assemble(
+        *(part for turn in turns for part in turn), (_clean("".join(ending)) + "\n", "dim"), _clean(answer)
+    )
+
+
+def _related(trail: Trail) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for relation, name, stage, text in trail.related:
+        gist = " ".join(text.split())
+        short = gist if len(gist) <= GIST else gist[:GIST] + " …"
+        table.add_row(relation, name[:12], _text(stage), _text(short))
+    return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(_clean(text), style)
+
+
+def _clean(text: str) -> str:
+    """Replace what a terminal would obey."""
+    return CONTROL.sub("�", text)

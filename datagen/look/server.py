@@ -1,0 +1,163 @@
+"""``datagen browse``: a page about a run, served to this machine only."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from aiohttp import web
+
+from datagen.errors import UserError
+from datagen.look.explain import described
+from datagen.look.guard import NONCE, Guard
+from datagen.look.index import Index
+from datagen.look.judging import Judging
+from datagen.look.trail import Trails
+from datagen.report.style import style
+from datagen.run.folder import Run
+from datagen.template import render_file
+
+HOST = "127.0.0.1"
+
+
+class Browser:
+    """
+    What the page asks for.
+
+    Parameters
+    ----------
+    run
+        The run.
+    labels
+        The file of labels.
+    most
+        Rows to judge of each kind or task that has a promise.
+    """
+
+    def __init__(self, run: Run, labels: Path, most: int) -> None:
+        self._run = run
+        self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, most)
+        self._index.set_verdicts(self._judging.verdicts())
+
+    def close(self) -> None:
+        """Delete what was written for the page."""
+        self._index.close()
+
+    def app(self, guard: Guard) -> web.Application:
+        """Make the application."""
+        app = web.Application(middlewares=[guard.middleware])
+        app.router.add_get("/", self._page)
+        for path, answer in (
+            ("/api/rows", lambda request: self._index.rows(request.query)),
+            ("/api/threshold", lambda request: self._index.threshold(request.query)),
+            ("/api/row/{id}", lambda request: self._row(request.match_info["id"])),
+            ("/api/queue", lambda request: self._judging.queue()),
+        ):
+            app.router.add_get(path, _json(answer))
+        app.router.add_post("/api/label", self._label)
+        return app
+
+    async def _page(self, request: web.Request) -> web.Response:
+        about = {
+            "recipe": self._run.manifest["recipe"]["name"],
+            "run": self._run.folder.name,
+            "scores": self._index.scores,
+            "sources": await asyncio.to_thread(self._index.sources),
+        }
+        theme = style("theme.css")
+        page = render_file(
+            __package__, "browse.html.j2", html=True, nonce=request[NONCE], theme=theme, about=about
+        )
+        return web.Response(text=page, content_type="text/html")
+
+    def _row(self, name: str) -> dict[str, Any]:
+        trail = self._trails.follow(name)
+        found = described(trail, self._trails.requests(trail.requests))
+        verdict = self._judging.verdicts().get(name)
+        return found | {"verdict": verdict, "may_judge": self._judging.may_judge(name)}
+
+    async def _label(self, request: web.Request) -> web.Response:
+        async def give() -> dict[str, Any]:
+            try:
+                said = await request.json()
+                name, verdict = str(said["id"]), str(said["verdict"])
+            except (ValueError, KeyError, TypeError):
+                raise UserError("a verdict is an object with id and verdict") from None
+            return dict(await asyncio.to_thread(self._give, name, verdict))
+
+        return await _answered(give)
+
+    def _give(self, name: str, verdict: str) -> dict[str, Any]:
+        label = self._judging.give(self._trails, name, verdict)
+        self._index.set_verdicts(self._judging.verdicts())
+        return dict(label)
+
+
+def browse(run: Run, labels: Path | None, most: int, port: int) -> None:
+    """
+    Serve the page until the command is stopped.
+
+    Parameters
+    ----------
+    run
+        The run.
+    labels
+        The file of labels; None: ``labels.jsonl`` in the run's folder.
+    most
+        Rows to judge of each kind or task that has a promise.
+    port
+        0: a free one.
+
+    Raises
+    ------
+    UserError
+        When the run has no rows yet, or the port is taken.
+    """
+    with socket.create_server((HOST, 0)) if port == 0 else _listen(port) as listening:
+        port = listening.getsockname()[1]
+        guard = Guard(port)
+        typer.echo(f"reading the rows of {run.folder}")
+        browser = Browser(run, labels or run.folder / "labels.jsonl", most)
+        try:
+            typer.echo(f"open http://{HOST}:{port}/?token={guard.token}  (Ctrl-C ends it)")
+            asyncio.run(_serve(browser.app(guard), listening))
+        finally:
+            browser.close()
+
+
+async def _serve(app: web.Application, listening: socket.socket) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise UserError(
+            f"port {port} cannot be used: {error.strerror}. Leave --port out for a free one"
+        ) from error
+
+
+def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
+    async def handle(request: web.Request) -> web.Response:
+        return await _answered(lambda: asyncio.to_thread(answer, request))
+
+    return handle
+
+
+async def _answered(work: Callable[[], Any]) -> web.Response:
+    """Answer with JSON, or with what is wrong."""
+    try:
+        value, status = await work(), 200
+    except UserError as error:
+        value, status = {"error": str(error)}, 400
+    return web.json_response(value, status=status, dumps=lambda said: json.dumps(said, ensure_ascii=False))

@@ -1,0 +1,123 @@
+"""
+Figures of a run for Prometheus, in a file that a collector reads.
+
+A batch job is gone before anybody scrapes it, so the figures go to a file in Prometheus' text format, written
+whole, as the textfile collector of its node exporter expects.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.errors import UserError
+from datagen.request import Usage
+from datagen.run.progress import Watcher
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
+
+WRITE_SECONDS = 5.0  # between two writes while a stage is at work
+STAGE, KIND = ["recipe", "stage"], ["recipe", "stage", "kind"]
+
+
+@contextmanager
+def watching(watcher: Watcher, recipe: str, path: Path | None) -> Iterator[Watcher]:
+    """Write the figures of the run in the block to a file, where one is given."""
+    if path is None:
+        yield watcher
+        return
+    metrics, released = Metrics(watcher, recipe, path), False
+    try:
+        yield metrics
+        released = True
+    finally:
+        metrics.close(released)
+
+
+class Metrics:
+    """
+    Passes on what a watcher is told, and writes it to a file.
+
+    Parameters
+    ----------
+    watcher
+        Told everything too.
+    recipe
+        Name of the recipe, which labels every figure.
+    path
+        The file, such as ``/var/lib/node_exporter/datagen.prom``.
+
+    Raises
+    ------
+    UserError
+        When the library is not installed.
+    """
+
+    def __init__(self, watcher: Watcher, recipe: str, path: Path) -> None:
+        try:
+            from prometheus_client import CollectorRegistry, Gauge
+        except ImportError:
+            raise UserError("--metrics needs prometheus-client: pip install 'datagen[metrics]'") from None
+        self._watcher, self._recipe, self._path = watcher, recipe, path
+        self._registry, self._written = CollectorRegistry(), 0.0
+
+        def gauge(name: str, what: str, labels: list[str]) -> "Gauge":
+            return Gauge(f"datagen_{name}", what, labels, registry=self._registry)
+
+        self._partitions = gauge("partitions", "Partitions of a stage: all, done", KIND)
+        self._rows = gauge("rows", "Rows of a stage: in, kept, dropped", KIND)
+        self._answers = gauge("answers", "Answers of a stage: new, reused", KIND)
+        self._tokens = gauge("tokens", "Tokens of new answers: prompt, completion", KIND)
+        self._seconds = gauge("stage_seconds", "Duration of a stage", STAGE)
+        self._running = gauge("running", "1 while a run is on", ["recipe"])
+        self._released = gauge("last_release_timestamp_seconds", "When a run became latest", ["recipe"])
+        self._running.labels(recipe).set(1)
+
+    def begin(self, stage: str, partitions: int) -> None:
+        """Note that a stage begins."""
+        self._set(self._partitions, stage, all=partitions, done=0)
+        self._write()
+        self._watcher.begin(stage, partitions)
+
+    def advance(self, stage: str, partitions: int, usage: Usage) -> None:
+        """Note how far a stage is, and what it has spent."""
+        self._set(self._partitions, stage, done=partitions)
+        self._set(self._answers, stage, new=usage.completions)
+        self._set(self._tokens, stage, prompt=usage.prompt_tokens, completion=usage.completion_tokens)
+        if time.monotonic() - self._written > WRITE_SECONDS:
+            self._write()
+        self._watcher.advance(stage, partitions, usage)
+
+    def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """Note how many rows were kept and dropped so far."""
+        self._set(self._rows, stage, kept=kept, dropped=dropped)
+        self._watcher.judged(stage, kept, dropped)
+
+    def end(self, record: dict[str, Any], resumed: bool) -> None:
+        """Note what came of a stage."""
+        stage, dropped = record["stage"], sum(record["dropped"].values())
+        self._set(self._rows, stage, **{"in": record["rows_in"]}, kept=record["rows_out"], dropped=dropped)
+        if asked := record.get("requests"):
+            self._set(self._answers, stage, new=asked["completions"], reused=asked["reused"])
+        self._seconds.labels(self._recipe, stage).set(record["seconds"])
+        self._write()
+        self._watcher.end(record, resumed)
+
+    def close(self, released: bool) -> None:
+        """Note that the run is over, and whether it became the latest release."""
+        self._running.labels(self._recipe).set(0)
+        if released:
+            self._released.labels(self._recipe).set_to_current_time()
+        self._write()
+
+    def _set(self, gauge: "Gauge", stage: str, **values: float) -> None:
+        for kind, value in values.items():
+            gauge.labels(self._recipe, stage, kind).set(value)
+
+    def _write(self) -> None:
+        from prometheus_client import write_to_textfile
+
+        self._written = time.monotonic()
+        write_to_textfile(str(self._path), self._registry)

@@ -1,0 +1,61 @@
+"""
+Texts without what changes nothing: the marks of Markdown, and letters of another alphabet that look alike.
+
+Emphasis, headings, bullets, quotes and links go; an operator such as ``2 ** 3`` and a name such as
+``__init__`` stay. A Cyrillic letter inside a Latin word is written as the Latin one it looks like, and so
+is a whole word of such letters in a text that is mostly Latin.
+"""
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Written for Arrow's engine, which is RE2. Applied in this order.
+MARKDOWN = (
+    (r"!?\[([^\]\n]+)\]\((?:https?:|mailto:|[/#.])[^)\s]*\)", r"\1"),
+    (r"(?m)^[ \t]{0,3}#{1,6}[ \t]+", ""),
+    (r"(?m)^[ \t]*[-*+][ \t]+", ""),
+    (r"(?m)^[ \t]{0,3}>[ \t]?([\pL\"'*_(])", r"\1"),
+    (r"(?m)[ \t]#+$", ""),
+    *[(r"(^|[^\pL\pN_*])\*{1,3}([^\s*](?:[^*\n]*[^\s*])?)\*{1,3}([^\pL\pN_*]|$)", r"\1\2\3")] * 2,
+    *[(r"(^|[^\pL\pN_])_([^\s_](?:[^_\n]*[^\s_])?)_([^\pL\pN_]|$)", r"\1\2\3")] * 2,
+    (r"(^|[^\pL\pN_])__([^\s_][^_\n]*\s[^_\n]*[^\s_])__([^\pL\pN_]|$)", r"\1\2\3"),
+    (r"~~([^\s~][^~\n]*)~~", r"\1"),
+)
+MARKS = r"[*_#\]>~]|(?m)^[ \t]*[-+][ \t]"
+
+CYRILLIC = "АВСЕНІЈКМОРЅТХҮаԁсеһіјӏорѕухԝѵ"
+GREEK = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"
+LATIN = "ABCEHIJKMOPSTXYadcehijlopsyxwv" + "ABEZHIKMNOPTYXo"
+LETTERS = str.maketrans(CYRILLIC + GREEK, LATIN)
+ALIKE = f"[{CYRILLIC}{GREEK}]"
+MIXED = re.compile(rf"\w*(?:[A-Za-z]{ALIKE}|{ALIKE}[A-Za-z])\w*")
+ALONE = re.compile(rf"(?<!\w)[{CYRILLIC}]+(?!\w)")
+OF_CYRILLIC, OF_LATIN = re.compile(r"[\u0400-\u04ff]"), re.compile(r"[A-Za-z]")
+
+
+def plain(texts: pa.Array | pa.ChunkedArray) -> pa.StringArray:
+    """Leave out of a column of texts what changes nothing; null stays null."""
+    column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    column = column.cast(pa.string())
+    marked = pc.fill_null(pc.match_substring_regex(column, MARKS), False)
+    if pc.any(marked).as_py():
+        some = column.filter(marked)
+        for pattern, by in MARKDOWN:
+            some = pc.replace_substring_regex(some, pattern, by)
+        column = pc.replace_with_mask(column, marked, some)
+    mixed = pc.fill_null(pc.match_substring_regex(column, ALIKE), False)
+    mixed = pc.and_(mixed, pc.fill_null(pc.match_substring_regex(column, "[A-Za-z]"), False))
+    if pc.any(mixed).as_py():
+        some = pa.array(map(in_one_alphabet, column.filter(mixed).to_pylist()), pa.string())
+        column = pc.replace_with_mask(column, mixed, some)
+    return column
+
+
+def in_one_alphabet(text: str) -> str:
+    """Write the Cyrillic and Greek letters of a text that look like Latin ones as those."""
+    text = MIXED.sub(lambda word: word[0].translate(LETTERS), text)
+    if len(OF_LATIN.findall(text)) > 4 * len(OF_CYRILLIC.findall(text)):
+        text = ALONE.sub(lambda word: word[0].translate(LETTERS), text)
+    return text

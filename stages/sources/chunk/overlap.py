@@ -1,0 +1,44 @@
+"""
+Overlap: a passage begins with the last sentences of the one before, in the same section.
+
+What is repeated begins at a sentence, a list item, or a whole table or block of code; never at a part of
+these, and never in front of a heading.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from datagen.stages.shared.segment.blocks import blocks
+from datagen.stages.shared.segment.sentences import split_sentences
+from datagen.stages.sources.chunk.cut import Span
+from datagen.stages.sources.chunk.measure import Ruler
+
+
+def overlapping(text: str, spans: list[Span], overlap: int, at: Ruler) -> list[Span]:
+    """Let each passage begin earlier, by at most `overlap` in the unit of the ruler."""
+    if not overlap:
+        return spans
+    extended = spans[:1]
+    for before, span in itertools.pairwise(spans):
+        start = span.start
+        if span.path == before.path:
+            near = (
+                place
+                for place in _starts(text, before)
+                if place > before.start and at(span.start) - at(place) <= overlap
+            )
+            start = min(near, default=start)
+        extended.append(replace(span, start=start))
+    return extended
+
+
+def _starts(text: str, span: Span) -> Iterator[int]:
+    """List where an overlap may begin: after the passage's last heading."""
+    found = blocks(text[span.start : span.end])
+    last_heading = max((place for place, block in enumerate(found) if block.kind == "heading"), default=-1)
+    for block in found[last_heading + 1 :]:
+        yield span.start + block.start
+        if block.kind in ("text", "item"):
+            part = text[span.start + block.start : span.start + block.end]
+            yield from (span.start + block.start + start for start, _ in split_sentences(part))

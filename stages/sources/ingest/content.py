@@ -1,0 +1,46 @@
+"""The content of a corpus as one hash, which tells whether any of it has changed since it was read."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from datagen.recipe.sections import Source
+from datagen.schema import content_id
+from datagen.stages.sources.ingest.find import Found
+from datagen.stages.sources.ingest.readers.mapping import find_mapping
+from datagen.stages.sources.ingest.record import File
+from datagen.store import digests
+
+THREADS = 8  # files hashed at once; hashing and reading release the interpreter
+
+
+def digest_of(found: Found, corpus: Sequence[Source]) -> str:
+    """
+    Hash what a corpus holds: the names and contents of its files, and which cannot be read and why.
+
+    Parameters
+    ----------
+    found
+        The files of the corpus.
+    corpus
+        Its entries. What an entry says of its documents, such as their language, counts; where it lies
+        does not, unless it shows in the names of the files.
+    """
+    with ThreadPoolExecutor(THREADS) as threads:
+        contents = list(threads.map(_content, found.files))
+    return content_id(*_parts(found, corpus, contents))
+
+
+def _parts(found: Found, corpus: Sequence[Source], contents: Sequence[str]) -> Iterator[str]:
+    for given in corpus:
+        yield given.model_dump_json(exclude={"path", "include", "exclude"})
+    for file, content in zip(found.files, contents, strict=True):
+        yield from (file.name, str(corpus.index(file.given)), content)
+    for file, why in found.left_out:
+        yield from (file.name, why.reason, why.detail)
+
+
+def _content(file: File) -> str:
+    if file.given.python:
+        items = find_mapping(file.given.python).items()
+        return content_id(*(str(part) for item in items for part in item))
+    return digests.digest(file.path)

@@ -1,0 +1,170 @@
+"""E-mail addresses, telephone numbers and IP addresses."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+import phonenumbers
+
+# An address is looked for around each @: a pattern that begins with a word would be tried at every word.
+# In scripts that put no blanks between words, an address is ASCII: what stands before it is no part of it.
+LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af])")
+DOMAIN = re.compile(
+    r"@((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[a-zA-Z]{2,24}(?![a-zA-Z0-9_-])|xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24}(?![\w-])))"
+)
+LONGEST_LOCAL, LONGEST_DOMAIN, LONGEST_URL = 64, 260, 160
+FILES = frozenset(
+    ("png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css", "py", "rb", "html")
+)  # icon@2x.png
+SPELLED = re.compile(
+    r"(?<![\w.])([\w.+-]{1,64})\s?[\[({<]\s?at\s?[\])}>]\s?([\w-]+(?:(?:\s?[\[({<]\s?(?:dot|punkt)\s?[\])}>]\s?|\.)[\w-]+)+)"
+    r"|(?<![\w.])([\w.+-]{1,64}) at ([\w-]+(?: dot [\w-]+)+)",
+    re.IGNORECASE,
+)
+SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
+
+# A word that announces a number, with nothing but a few signs and words between.
+PHONE_WORD = re.compile(
+    r"(?:\b(?:t[eé]l[eé](?:ph|f)[oó](?:ne?|on|no)s?|t[eé]l|ph(?:one)?|fax|mobile?|sms|whatsapp|handy"
+    r"|rufnummer|m[oó]vil|portable|cellulare|hotline)\b|тел(?:ефон)?|电话|電話|전화)"
+    r"[^\d\n]{0,20}\n?[^\d\n]{0,8}\Z"
+    r"|\b(?:call|dial|text|ring|cell|reach)(?: \w+){0,3}[ :.]{1,3}\(?\Z",
+    re.IGNORECASE,
+)
+BEFORE = 48  # characters in front of a number in which that word stands
+# Where a number begins; the prefix of international calls is + or 00.
+INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)")
+BEGINS = re.compile(r"(?<![\w.,/§+-])(?=\(?\d(?:[ ().\u00a0/-]{0,3}\d){6})")
+NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
+DECIMAL = re.compile(r"\+\d+\.\d+")
+# Shapes that a number has in its country and nothing else has; the region that must know it.
+NATIONAL = (
+    (re.compile(r"(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[.-]\d{4}(?![\w-]|\.\d)"), "US"),
+    (re.compile(r"0\d(?:[ .]\d\d){4}(?![\w-]|[ .]\d)"), "FR"),
+    (re.compile(r"\(?0\d{2,4}\)?[ -]\d{3,4} ?\d{3,4}(?![\w-]|[ .]\d)"), "GB"),
+    (re.compile(r"\(?0\d{1,4}\)?-\d{1,4}-\d{4}(?![\w-])"), "JP"),
+    (re.compile(r"\(?0\d{2,5}\)? ?[/-] ?\d{4,8}(?:-\d{1,4})?(?![\w-])"), "DE"),
+    (re.compile(r"\(\d\d\) ?9?\d{4}-\d{4}(?![\w-])"), "BR"),
+    (re.compile(r"1[3-9]\d-\d{4}-\d{4}(?![\w-])"), "CN"),
+)
+REGIONS = (
+    *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "PT", "BR", "MX", "IN", "CN", "JP"),
+    *("KR", "AU", "CA", "IE", "PL", "RU", "UA", "SE", "NO", "DK", "FI", "CZ", "TR", "ZA"),
+)
+
+# One address; "/24" behind it makes it a network, a full stop and a blank a section's number.
+IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|/\d)")
+IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4}(?![\w:]|/\d)")
+NO_IP = re.compile(
+    r"(?:\b(?:v|ver|version|release|build|firmware|sections?|sec|chapters?|clauses?|articles?|paragraphs?|no)\.?"
+    r"|§)[\s:=v]{0,3}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
+    re.IGNORECASE | re.MULTILINE,
+)
+SECTION = re.compile(r"\.?[ \t]+[^\W\d_]")  # after a section's number at the start of a line
+
+
+def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find e-mail addresses, also those with "[at]" and "[dot]"; no user of an address such as ssh://git@host."""
+    at = text.find("@")
+    while at >= 0:
+        local = _local_part(text, at)
+        domain = DOMAIN.match(text, at, at + LONGEST_DOMAIN)
+        if local < at and domain and _is_address(text, local, domain):
+            yield local, domain.end(), text[local : domain.end()].casefold()
+        at = text.find("@", at + 1)
+    if SPELLED_MARK.search(text):
+        for match in SPELLED.finditer(text):
+            user, host = (match[1], match[2]) if match[1] else (match[3], match[4])
+            host = re.sub(r"\s?[\[({<]?\s?\b(?:dot|punkt)\b\s?[\])}>]?\s?", ".", host, flags=re.IGNORECASE)
+            if re.search(r"\.[a-z]{2,24}$", host, re.IGNORECASE):
+                yield *match.span(), f"{user}@{host}".casefold()
+
+
+def _local_part(text: str, at: int) -> int:
+    """Find where the part of an address in front of its @ begins; at the @ where there is none."""
+    start = at
+    while start > max(0, at - LONGEST_LOCAL) and LOCAL.match(text, start - 1):
+        start -= 1
+    while start < at and not text[start].isalnum() and text[start] != "_":
+        start += 1
+    return start if text[at - 1 : at] != "." else at
+
+
+def _is_address(text: str, local: int, domain: re.Match[str]) -> bool:
+    if domain[1].rpartition(".")[2].casefold() in FILES:
+        return False
+    before, after = text[max(0, local - 3) : local], text[domain.end() : domain.end() + 2]
+    in_url = before.endswith((":", "/")) and "//" in text[max(0, local - LONGEST_URL) : local].split()[-1]
+    return not in_url and not re.match(r":[\w~/]", after)
+
+
+def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find telephone numbers: international ones, those after a word such as "phone", and national shapes."""
+    for match in INTERNATIONAL.finditer(text):
+        if DECIMAL.fullmatch(match[0]):
+            continue
+        written = match[0] if match[0][0] == "+" else f"+{match[0][2:]}"
+        is_grouped = match[0][0] == "+" and re.search(r"\d[\s().\u00a0/-]+\d", match[0])
+        if number := _number(written, None, valid=not is_grouped):
+            yield *match.span(), number
+    for begin in BEGINS.finditer(text):
+        at = begin.start()
+        before = text[max(0, at - BEFORE) : at]
+        match = NUMBER.match(text, at)
+        if match and not IPV4.fullmatch(match[0]) and PHONE_WORD.search(before):
+            number = _announced(match[0])
+        else:
+            shapes = ((shape.match(text, at), region) for shape, region in NATIONAL)
+            match, number = next(
+                (
+                    (match, number)
+                    for match, region in shapes
+                    if match and (number := _number(match[0], region, valid=region != "US"))
+                ),
+                (None, ""),
+            )
+        if match and number:
+            yield *match.span(), number
+
+
+def _number(written: str, region: str | None, valid: bool = True) -> str:
+    """
+    Give a number's international form; "" where it is none.
+
+    Parameters
+    ----------
+    written
+        As in the text.
+    region
+        Country whose national form it may have.
+    valid
+        Whether the number must be assigned; else its length is enough: 555-0100 is made up, and a number.
+    """
+    try:
+        number = phonenumbers.parse(written, region)
+    except phonenumbers.NumberParseException:
+        return ""
+    known = phonenumbers.is_valid_number if valid else phonenumbers.is_possible_number
+    return (
+        str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)) if known(number) else ""
+    )
+
+
+def _announced(written: str) -> str:
+    """Give the form of a number after a phone word: valid in some country, or as long as an American one."""
+    valid = next((number for region in REGIONS if (number := _number(written, region))), "")
+    return valid or _number(written, "US", valid=False)
+
+
+def find_ips(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find public IP addresses; private and reserved ones, and those for documentation, are not personal."""
+    for pattern in (IPV4, IPV6):
+        for match in pattern.finditer(text):
+            try:
+                address = ipaddress.ip_address(match[0])
+            except ValueError:
+                continue
+            before = text[max(0, match.start() - 16) : match.start()]
+            opens_line = before.rpartition("\n")[2] == "" and SECTION.match(text, match.end())
+            if address.is_global and not (address.is_multicast or opens_line or NO_IP.search(before)):
+                yield *match.span(), str(address)

@@ -1,0 +1,227 @@
+"""The whole of a proof on a small random model, and how it resumes, stops and fails."""
+
+import json
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("peft")
+pytest.importorskip("trl")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from datagen.cli import app  # noqa: E402
+from datagen.errors import UserError  # noqa: E402
+from datagen.evaluate.prove import command, fit, processes  # noqa: E402
+from datagen.evaluate.prove.encode import Encoder  # noqa: E402
+from datagen.evaluate.prove.plan import Plan  # noqa: E402
+from datagen.evaluate.prove.processes import Task, run_all  # noqa: E402
+from datagen.evaluate.prove.settings import settings_of  # noqa: E402
+from datagen.evaluate.prove.verdict import p_gold  # noqa: E402
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
+)
+
+
+@pytest.fixture
+def base(tmp_path):
+    """Write a small random model with a tokenizer of characters."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(["bridge tower market built restored western square"], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    fast.chat_template = CHAT
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "tiny")
+    fast.save_pretrained(tmp_path / "tiny")
+    return str(tmp_path / "tiny")
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run the fits in this process, which saves the start of ten others; return the names of those run."""
+    ran = []
+
+    def run(tasks, processes, threads, done, goes_on=lambda task: True):
+        for task in tasks:
+            if not task.result.exists():
+                if not goes_on(task):
+                    return
+                ran.append(task.name)
+                fit.main(task.arguments)
+            done(task)
+
+    monkeypatch.setattr(command, "run_all", run)
+    monkeypatch.setattr(fit.parent_watch, "hold", lambda: None)
+    return ran
+
+
+def proved(run, base, told=None, **given):
+    chosen = settings_of(given.pop("arms", ""), target=base, **{"tokens": 2_500, "seeds": 2} | given)
+    return command.prove(run.folder, chosen, (told if told is not None else []).append)
+
+
+def test_a_proof_from_plan_to_page(write_run, base, in_process):
+    run = write_run()
+    result = proved(run, base, general="")
+    arms = result["arms"]
+    assert set(arms) == {"base", "raw", "raw_exposures", "reading", "pairs", "format_control"}
+    for arm in ("raw", "reading", "pairs", "format_control"):
+        assert 2_500 <= arms[arm]["tokens"] < 2_500 + 520 and arms[arm]["fits"] == 2
+    assert arms["raw_exposures"]["tokens"] < arms["reading"]["tokens"]
+    assert arms["base"]["tokens"] == 0 and arms["pairs"]["pairs_seen"] > 0
+    assert arms["raw"]["measures"]["held_out_loss"] < arms["base"]["measures"]["held_out_loss"]
+    assert {"training", "reading", "pairs_seen"} <= {v["question"] for v in result["verdicts"]}
+    place = run.folder / "proof"
+    latest = json.loads((place / "latest.json").read_text())
+    folder = place / latest["folder"]
+    assert latest["sentences"] == result["sentences"] and len(latest["sentences"]) >= 4
+    assert json.loads((folder / "proof.json").read_text())["plan"]["items"] == result["plan"]["items"]
+    page = (folder / "proof.html").read_text()
+    assert "<svg" in page and "&lt;svg" not in page
+    text = (folder / "proof.md").read_text()
+    assert all(sentence in text for sentence in result["sentences"])
+    assert "| raw |" in text and "unfiltered was not run" in text
+
+    ran = list(in_process)
+    told = []
+    assert proved(run, base, told, general="") == result  # resumes: nothing is fitted again
+    assert in_process == ran and any("resuming" in line for line in told)
+    (folder / "fits" / "reading-1.json").unlink()
+    assert proved(run, base, general="")["verdicts"] == result["verdicts"]  # and fits are the same again
+    assert in_process == [*ran, "reading-1"]
+    more = proved(run, base, general="", seeds=3)
+    assert more["seeds"] == 3 and len(in_process) == len(ran) + 1 + 5
+
+
+def test_no_fit_of_a_further_seed_is_begun_when_the_minutes_are_over(
+    write_run, base, in_process, monkeypatch
+):
+    run = write_run()
+    monkeypatch.setattr(command, "LATE", 0.0)
+    result = proved(run, base, arms="reading", tokens=None, minutes=0.01)
+    assert result["seeds"] == 1 and "the same command adds the others" in result["note"]
+    assert all(verdict["seeds"] == 1 for verdict in result["verdicts"])
+
+
+def test_scores_are_the_log_probabilities_of_the_choices_alone(write_run, base, in_process):
+    run = write_run()
+    proved(run, base, arms="reading", seeds=1, tokens=300)
+    folder = next((run.folder / "proof").glob("*/plan.json")).parent
+    plan = Plan.load(folder)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    told = json.loads((folder / "fits" / "base.json").read_text())
+    encoder = Encoder(tokenizer)
+    for item in plan.items[::9]:
+        for row, score, count in zip(encoder.choices(item), *told["items"][item.id], strict=True):
+            ids = torch.tensor([[*row.prompt, *row.response]])
+            with torch.no_grad():
+                logits = model(ids).logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)
+            expected = logits[torch.arange(len(row.response)), torch.tensor(row.response)].sum().item()
+            assert score == pytest.approx(expected, rel=0.02)
+            assert count == len(row.response)
+            shown = tokenizer.decode([*row.prompt, *row.response])
+            assert item.family != "cloze" or shown.startswith(item.ask)
+        assert 0 <= p_gold(told["items"][item.id][0]) <= 1
+
+
+def test_the_command_line_says_what_was_found_and_fails_on_no_gain(write_run, base, in_process):
+    run = write_run()
+    given = [
+        "prove",
+        str(run.folder),
+        "--target",
+        base,
+        "--tokens",
+        "300",
+        "--seeds",
+        "1",
+        "--arms",
+        "reading",
+    ]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0 and "Reading texts, against raw passages" in done.output
+    assert "proof.html" in done.output
+    gain = json.loads((run.folder / "proof" / "latest.json").read_text())["gain"]
+    assert CliRunner().invoke(app, [*given, "--fail-on", "no-gain"]).exit_code == (0 if gain else 4)
+    with pytest.raises(UserError, match="only no-gain"):
+        CliRunner().invoke(app, [*given, "--fail-on", "x"], catch_exceptions=False)
+
+
+def test_a_run_without_a_hand_off_is_refused(write_run, base, tmp_path):
+    run = write_run()
+    (run.folder / "handoff" / "manifest.json").unlink()
+    with pytest.raises(UserError, match="finished run"):
+        proved(run, base)
+    with pytest.raises(UserError, match="cannot be read as text"):
+        proved(write_run(), base, general=str(tmp_path))
+
+
+def test_another_hand_off_target_or_budget_is_another_proof(write_run, base, in_process):
+    run = write_run()
+    proved(run, base, arms="reading", seeds=1, tokens=200)
+    proved(run, base, arms="reading", seeds=1, tokens=300)
+    assert len(list((run.folder / "proof").glob("*/plan.json"))) == 2
+
+
+STUB = """
+import json, sys, time
+from pathlib import Path
+what, target = sys.argv[1:3]
+if what == "fails":
+    print("out of luck")
+    raise SystemExit(3)
+if what == "sleeps":
+    time.sleep(60)
+Path(target).parent.mkdir(parents=True, exist_ok=True)
+Path(target).write_text(json.dumps(what))
+"""
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """Have the processes run a script of our own."""
+    (tmp_path / "stub_of_a_fit.py").write_text(STUB)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(filter(None, sys.path))}")
+    monkeypatch.setattr(processes, "MODULE", "stub_of_a_fit")
+
+    def task(what, name):
+        target = tmp_path / "fits" / f"{name}.json"
+        return Task(name, (what, str(target)), target)
+
+    return task
+
+
+def test_tasks_whose_result_is_there_are_not_run_again(stub):
+    tasks = [stub("works", name) for name in ("a", "b", "c")]
+    tasks[1].result.parent.mkdir(parents=True)
+    tasks[1].result.write_text('"earlier"')
+    done = []
+    run_all(tasks, 2, 1, done.append)
+    assert sorted(task.name for task in done) == ["a", "b", "c"]
+    assert json.loads(tasks[0].result.read_text()) == "works"
+    assert json.loads(tasks[1].result.read_text()) == "earlier"
+
+
+def test_a_fit_that_fails_is_named_with_what_it_said_and_stops_the_others(stub):
+    done = []
+    with pytest.raises(UserError, match=r"(?s)the fit bad ended with exit status 3.*out of luck"):
+        run_all([stub("sleeps", "slow"), stub("fails", "bad"), stub("works", "never")], 2, 1, done.append)
+    assert done == [] and not stub("works", "never").result.exists()

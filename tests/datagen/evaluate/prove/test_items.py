@@ -1,0 +1,139 @@
+"""Items: clean of what is trained, with distractors of one kind that are trained, and split into seen and not."""
+
+from dataclasses import replace
+
+import pytest
+
+from datagen.evaluate.prove import arms, items
+from datagen.evaluate.prove.material import Pair, Text, read, survey
+from datagen.evaluate.prove.plan import draw
+from datagen.stages.handoff.mix.questions import same, shape
+
+SEED = "0"
+
+
+@pytest.fixture
+def material(write_run):
+    run = write_run()
+    known = survey(run)
+    drawn = draw(known, SEED)
+    return read(run, known, drawn.passages, drawn.control, SEED)
+
+
+def made(material, held=(), facts=(), trained=(), texts=()):
+    return items.make(items.Rules(SEED), material, held, facts, trained, texts, SEED)
+
+
+def test_distractors_are_wrong_of_the_same_form_and_stand_in_trained_passages(material):
+    found, _ = made(material, material.tests)
+    trained = " ".join(row["text"] for row in material.passages.values())
+    assert {item.family for item in found} == {"cloze", "reworded", "question"}
+    assert len(found) > 3 * len(material.passages)
+    for item in found:
+        right, *others = item.choices
+        assert len(others) == 3 and len({same(choice) for choice in item.choices}) == 4
+        for other in others:
+            assert other in trained
+            assert shape(other) == shape(right) and other[0].isupper() == right[0].isupper()
+            assert same(other) not in same(right) and same(right) not in same(other)
+            assert same(other) not in same(item.ask) and same(other) not in same(item.sentence)
+            assert abs(len(other.split()) - len(right.split())) <= 1
+
+
+def test_a_cloze_item_is_a_sentence_of_its_passage_up_to_the_answer(material):
+    found, _ = made(material)
+    for item in found:
+        if item.family == "cloze":
+            assert f"{item.ask}{item.answer}" in material.passages[item.passage]["text"]
+
+
+def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked_too():
+    from datagen.evaluate.prove.material import Material
+
+    names = ("read()", "write()", "close()", "flush()", "sort()", "pop()")
+    text = " ".join(
+        f'A file that is open is ended by a call to the method "{name}" at any time.' for name in names
+    )
+    row = {"id": "p", "document_id": "d", "text": text, "title": "", "section": [], "language": "en"}
+    found, _ = made(Material(passages={"p": row}))
+    marked = [item for item in found if item.kind.startswith("marked") and item.answer in names]
+    assert marked and all(item.ask.endswith('"') for item in marked)
+    assert all(set(item.choices) <= {*names, *(name[:-2] for name in names)} for item in marked)
+
+
+@pytest.mark.parametrize("as_", ["pair", "other words", "text", "case"])
+def test_a_question_that_any_arm_trains_is_not_asked(material, as_):
+    test = material.tests[0]
+    before, _ = made(material, [test])
+    assert any(item.ask == test.question for item in before)
+    trained, texts = [], []
+    if as_ == "pair":
+        trained = [replace(test, id="other", passage="elsewhere", answer="x")]
+    elif as_ == "other words":  # the same content words
+        trained = [
+            replace(test, question="When did the masons of the tower mend it of " + test.question[-9:])
+        ]
+        trained = [replace(test, question=" ".join(["Then", *test.question.split()]))]
+    elif as_ == "text":
+        texts = [f"Some words. {test.question} Some more."]
+    else:
+        trained = [replace(test, question=test.question.upper())]
+    after, left = made(material, [test], trained=trained, texts=texts)
+    assert all(item.ask != test.question for item in after)
+    assert sum(count for why, count in left.items() if why.startswith("question")) >= 1
+
+
+def test_an_answer_that_is_not_in_the_passage_is_not_asked_for(material):
+    wrong = replace(material.tests[0], answer="a golden spire")
+    found, left = made(material, [wrong])
+    assert left["answer is not in its passage"] == 1
+    assert all(item.answer != "a golden spire" for item in found)
+
+
+def test_seen_are_the_facts_of_trained_pairs_about_the_same_passage(material):
+    pair = next(pair for pair in material.pairs if pair.question.startswith("When was the bridge"))
+    found, _ = made(material, facts=[pair], trained=[pair])
+    seen = [item for item in found if item.seen]
+    assert seen and all(item.passage == pair.passage for item in seen)
+    assert all("was built in" in item.sentence for item in seen)
+    assert any(not item.seen and item.passage == pair.passage for item in found)
+
+
+def test_a_shuffled_answer_does_not_change_which_facts_are_seen(write_run):
+    sets = []
+    for poison in (False, True):
+        run = write_run(poison=poison)
+        known = survey(run)
+        drawn = draw(known, SEED)
+        mine = read(run, known, drawn.passages, drawn.control, SEED)
+        trained, _ = items.held_back(mine.pairs, 0.3, SEED)
+        found, _ = made(mine, facts=trained, trained=trained)
+        sets.append((mine, {item.id for item in found if item.seen}))
+    (right, seen), (wrong, seen_too) = sets
+    assert [pair.question for pair in right.pairs] == [pair.question for pair in wrong.pairs]
+    assert (
+        sum(a.answer != b.answer for a, b in zip(right.pairs, wrong.pairs, strict=True))
+        > len(right.pairs) / 2
+    )
+    assert len(seen & seen_too) > 0.9 * len(seen)
+
+
+def test_the_same_run_gives_the_same_items(material):
+    assert made(material, material.tests) == made(material, material.tests)
+
+
+def test_texts_with_a_question_that_is_held_back_are_not_trained_where_another_is_left():
+    asked = [Pair("1", "p", "d", "What is left?", "this"), Pair("2", "q", "d", "What is right?", "that")]
+    texts = [
+        Text("a", "p", "A text. What is LEFT? This."),
+        Text("b", "p", "A text."),
+        Text("c", "q", "Only here: what is right? That."),
+    ]
+    assert [text.id for text in arms.without(texts, asked)] == ["b", "c"]
+
+
+def test_questions_are_held_back_by_their_words_alone():
+    pairs = [Pair(str(n), "p", "d", f"What is number {n % 40}?", str(n)) for n in range(80)]
+    trained, held = items.held_back(pairs, 0.5, SEED)
+    assert {pair.question for pair in trained}.isdisjoint(pair.question for pair in held)
+    assert 10 < len(held) < 70

@@ -1,0 +1,206 @@
+"""Verdicts: intervals that cover, sentences that follow from them, and a poisoned hand-off found out."""
+
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.evaluate.prove import page, verdict
+from datagen.evaluate.prove.items import Item
+from datagen.evaluate.prove.verdict import bootstrap, decide, difference, gains, p_gold, sentences, verdicts
+
+WORTH = 0.03
+
+
+def items_of(count, per_passage=5, family="cloze", seen=None):
+    return [
+        Item(f"{family}-{n}", family, f"p{n // per_passage}", "ask", ("a", "b", "c", "d"), seen=bool(n % 2) if seen is None else seen)
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def fit(items, gain, random, form=0.0):
+    """Measure items: `gain` raises the log odds of the right answer, `form` every choice alike."""
+    told = {}
+    for item in items:
+        ease = np.random.default_rng(crc32(item.id.encode())).normal(0, 1)
+        sums = random.normal(0, 0.3, 4) - 8 + form
+        sums[0] += ease + (gain(item) if callable(gain) else gain)
+        told[item.id] = [sums.tolist(), [2.0] * 4]
+    return {"items": told, "held_out": 3.0, "general": None}
+
+
+def simulated(gains_of, items, seeds=2, form=None):
+    random = np.random.default_rng(5)
+    fits = {}
+    for arm, gain in gains_of.items():
+        for seed in range(1 if arm == "base" else seeds):
+            fits[arm, seed] = fit(items, gain, random, (form or {}).get(arm, 0.0))
+    return fits
+
+
+def test_p_gold_is_a_probability_among_the_choices():
+    assert p_gold([0.0, 0.0, 0.0, 0.0]) == 0.25
+    assert p_gold([np.log(0.6), np.log(0.2), np.log(0.1), np.log(0.1)]) == pytest.approx(0.6)
+    assert p_gold([-5000.0, -5001.0]) == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+@given(st.lists(st.floats(-500, 0), min_size=2, max_size=6), st.floats(-300, 300))
+def test_what_makes_all_choices_likelier_does_not_change_p_gold(sums, shift):
+    assert p_gold([value + shift for value in sums]) == pytest.approx(p_gold(sums))
+
+
+def test_intervals_cover_the_truth_with_passages_and_seeds_that_vary():
+    random, covered, passages, per_passage, seeds = np.random.default_rng(1), 0, 30, 5, 4
+    for _ in range(200):
+        effect = random.normal(0, 0.1, (1, passages, 1)) + random.normal(0, 0.02, (seeds, 1, 1))
+        measured = (0.05 + effect + random.normal(0, 0.3, (seeds, passages, per_passage))).reshape(seeds, -1)
+        names = [f"p{n // per_passage}" for n in range(passages * per_passage)]
+        low, high, _ = bootstrap(measured, names, 500)
+        covered += low <= 0.05 <= high
+    assert 0.89 * 200 <= covered <= 0.99 * 200
+
+
+def test_items_of_one_passage_do_not_count_as_independent():
+    random = np.random.default_rng(2)
+    by_passage = np.repeat(random.normal(0, 0.3, 20), 10)[None, :]
+    names = [f"p{n // 10}" for n in range(200)]
+    together = bootstrap(by_passage, names)
+    apart = bootstrap(by_passage, [str(n) for n in range(200)])
+    assert together[1] - together[0] > 2 * (apart[1] - apart[0])
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    names = [f"p{n // 5}" for n in range(100)]
+    agreeing = np.full((2, 100), 0.1) + np.random.default_rng(0).normal(0, 0.1, (1, 100))
+    disagreeing = agreeing + np.array([[0.1], [-0.1]])
+    assert bootstrap(disagreeing, names)[0] < bootstrap(agreeing, names)[0] - 0.05
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "count", "expected"),
+    [(0.1, 0.2, 300, "helps"), (-0.1, 0.2, 300, "does not help"), (0.0, 0.1, 900, "does not help"),
+     (0.01, 0.35, 60, "cannot tell"), (0.4, 0.1, 20, "cannot tell")],
+)  # fmt: skip
+def test_the_verdict_follows_from_the_interval(mean, spread, count, expected):
+    measured = np.random.default_rng(3).normal(mean, spread, (1, count))
+    names = [f"p{n // 5}" for n in range(count)]
+    *_, outcome, more = decide(measured, names, WORTH)
+    assert outcome == expected
+    assert (more > 0) == (expected == "cannot tell")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(12, 60), st.floats(-0.02, 0.05))
+def test_with_the_items_that_are_missing_there_is_a_verdict(seed, passages, mean):
+    sample = np.random.default_rng(seed).normal(mean, 0.3, (1, passages * 5))
+    names = [f"p{n // 5}" for n in range(passages * 5)]
+    *_, outcome, more = decide(sample, names, WORTH)
+    if outcome == "cannot tell":
+        copies = round(1.1 * (1 + more / len(names))) + 1  # a tenth for the noise of the bootstrap
+        larger = np.tile(sample, copies)
+        assert decide(larger, [f"{name}-{n}" for n in range(copies) for name in names], WORTH)[4] != outcome
+        fewer = np.tile(sample, max(1, copies // 4))
+        low, high, _ = bootstrap(fewer, [f"{name}-{n}" for n in range(max(1, copies // 4)) for name in names])
+        assert high - low > WORTH
+
+
+def test_one_more_item_is_asked_for_at_least_and_none_gives_no_figures():
+    effect, low, high, _, outcome, more = decide(np.zeros((1, 0)), [], WORTH)
+    assert (effect, low, high, outcome) == (0, 0, 0, "cannot tell") and more > 1_000
+
+
+def test_pairs_have_to_beat_the_format_control_and_not_raw():
+    cloze = items_of(400)
+    fits = simulated({"base": 0, "raw": 0, "pairs": 1.0, "format_control": 1.0}, cloze)
+    found = {(v.question, v.family): v for v in verdicts(fits, cloze, WORTH)}
+    assert {question for question, _ in found} == {"training", "pairs_seen", "pairs_unseen"}
+    assert all(v.outcome != "helps" for v in found.values())
+    assert not gains(list(found.values()))
+
+
+def test_a_form_that_all_choices_share_is_no_gain_though_the_answer_loss_falls():
+    asked = items_of(300, family="question")
+    fits = simulated({"base": 0, "raw": 0, "reading": 0}, asked, form={"reading": 5.0})
+    table = verdict.measures(fits, asked)
+    assert table["reading"]["answer_loss"] < table["raw"]["answer_loss"] - 2
+    assert not gains(verdicts(fits, asked, WORTH))
+
+
+def test_a_poisoned_hand_off_is_told_from_the_right_one():
+    asked = [*items_of(200), *items_of(100, family="reworded")]
+    control = {"base": 0, "raw": 0, "format_control": 0}
+
+    def right(item):
+        return 0.9 if item.seen else 0.0
+
+    def poisoned(item):
+        return -0.4 if item.seen else 0.0
+
+    for gain, expected in ((right, True), (poisoned, False)):
+        fits = simulated(control | {"pairs": gain}, asked)
+        answered = verdicts(fits, asked, WORTH)
+        seen = [v for v in answered if v.question == "pairs_seen"]
+        assert len(seen) == 2 and all((v.outcome == "helps") == expected for v in seen)
+        assert all(v.outcome != "helps" for v in answered if v.question == "pairs_unseen")
+        assert gains(answered) == expected
+
+
+def test_seeds_are_paired_and_base_stands_for_all():
+    asked = items_of(10)
+    fits = simulated({"base": 0, "raw": 0.5}, asked, seeds=3)
+    arm = [fits["raw", seed] for seed in range(3)]
+    assert difference(arm, [fits["base", 0]], asked).shape == (3, 10)
+    del fits["raw", 1]
+    assert verdicts(fits, asked, WORTH)[0].seeds == 2
+
+
+def test_only_seeds_that_both_arms_have_are_compared():
+    asked = items_of(50)
+    fits = simulated({"raw": 0, "reading": 1}, asked, seeds=2)
+    del fits["raw", 1]
+    found = [v for v in verdicts(fits, asked, WORTH) if v.question == "reading"]
+    assert {v.seeds for v in found} == {1}
+
+
+def test_each_question_is_one_sentence_with_its_figures():
+    asked = [*items_of(40), *items_of(300, family="question")]
+    fits = simulated(
+        {"base": 0, "raw": 0, "reading": lambda item: 1.5 if item.family == "question" else 0.12}, asked
+    )
+    answered = verdicts(fits, asked, WORTH)
+    said = sentences(answered)
+    assert len(said) == 2
+    assert "more items needed" in said[1] and "helps" in said[1] and "300 items" in said[1]
+    assert gains(answered)
+
+
+def test_the_plot_shows_each_interval_and_escapes_nothing_else():
+    asked = [*items_of(40), *items_of(300, family="question")]
+    fits = simulated({"base": 0, "raw": 0.2, "reading": 0.4}, asked)
+    rows = verdict.as_rows(verdicts(fits, asked, WORTH))
+    svg = page.draw(rows, WORTH)
+    from xml.etree import ElementTree
+
+    tree = ElementTree.fromstring(svg)
+    spans = [
+        line
+        for line in tree.iter("{http://www.w3.org/2000/svg}line")
+        if line.get("class") in ("helps", "not", "open")
+    ]
+    assert len(spans) == len(rows) == 4
+    for line, row in zip(spans, rows, strict=True):
+        assert float(line.get("x1")) <= float(line.get("x2"))
+        assert (row["low"] <= 0 <= row["high"]) == (
+            float(line.get("x1")) <= _zero(tree) <= float(line.get("x2"))
+        )
+
+
+def _zero(tree):
+    return next(
+        float(line.get("x1"))
+        for line in tree.iter("{http://www.w3.org/2000/svg}line")
+        if line.get("class") == "zero"
+    )

@@ -1,0 +1,193 @@
+"""What is found before a run, and what stops one."""
+
+import json
+import socket
+
+import pytest
+
+from datagen.engines.reach import ask_one_token, wait_for_server
+from datagen.errors import UserError
+from datagen.operate.check import before_work, check
+from datagen.recipe.model import load_recipe
+from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.report.findings import Finding, as_json, in_order
+from tests.support.faulty_server import answers, serving
+from tests.support.runs import write_run
+
+SCRIPTED = '{engine: scripted, model: "tests.support.toys:model"}'
+RECIPE = """
+name: checked
+corpus: [{path: docs}]
+models: {generator: %s}
+stages:
+  ingest:
+  chunk:
+  instruct:
+  decontaminate: {against: [%s]}
+  calibrate: {labels: [%s]}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# A\n\nSome words.\n")
+    (tmp_path / "set.jsonl").write_text('{"question": "What is it?"}\n')
+    (tmp_path / "labels.jsonl").write_text('{"id": "1", "verdict": "right"}\n')
+
+    def recipe(model=SCRIPTED, against="set.jsonl", labels="labels.jsonl"):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(RECIPE % (model, against, labels))
+        return load_recipe(path)
+
+    return recipe
+
+
+def wrong(findings):
+    return {finding.what: finding.found for finding in findings if finding.ok is False}
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def server(url):
+    return json.dumps({"engine": "openai", "model": "m", "base_url": url, "retries": 0, "patience": 1})
+
+
+def test_a_sound_recipe_is_in_order_and_says_what_it_would_read(write, tmp_path):
+    findings = check(write(), tmp_path / "outputs")
+    assert wrong(findings) == {} and in_order(findings)
+    said = {finding.what: finding.found for finding in findings}
+    assert "1 files" in said["corpus (ingest)"]
+    assert "set.jsonl" in said["decontaminate.against"] and said["calibrate.labels"].startswith("1 labels")
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "says"),
+    [
+        ({"against": "none.jsonl"}, "decontaminate.against", "is not there"),
+        ({"labels": "none.jsonl"}, "calibrate.labels", "cannot be read"),
+        (
+            {"model": '{engine: scripted, model: "tests.support.toys:none"}'},
+            "model (generator)",
+            "cannot be imported",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(write, tmp_path, change, what, says):
+    assert says in wrong(check(write(**change), tmp_path / "outputs"))[what]
+    with pytest.raises(UserError, match=says):
+        before_work(write(**change), write_run(tmp_path / "run", {"d": "t"}, []))
+
+
+def test_a_corpus_that_is_not_there_is_named(write, tmp_path):
+    recipe = write()
+    (tmp_path / "docs" / "a.md").unlink()
+    assert "matches no file" in wrong(check(recipe, tmp_path / "outputs"))["corpus (ingest)"]
+
+
+def test_outputs_that_are_a_file_are_named(write, tmp_path):
+    (tmp_path / "outputs").write_text("")
+    assert "is a file" in wrong(check(write(), tmp_path / "outputs"))["outputs"]
+
+
+def test_too_little_room_is_said(write, tmp_path, monkeypatch):
+    from datagen.cluster.hardware import Memory
+
+    monkeypatch.setattr("datagen.operate.check.hardware.memory", lambda: Memory(10, 1))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 0}))
+    assert {"disk", "memory"} <= wrong(check(write(), tmp_path / "outputs")).keys()
+
+
+def test_a_server_is_asked_for_one_token():
+    with serving(answers()) as running:
+        model = OpenAIModel(engine="openai", model="m", base_url=running.url)
+        assert "answered in" in ask_one_token(model)
+        [body] = running.bodies
+    assert body["max_tokens"] == 1 or body.get("max_completion_tokens") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(401, "set the key"), (404, "base_url"), (400, "gave no token")]
+)
+def test_a_server_that_refuses_is_told_with_what_to_do(status, says):
+    from aiohttp import web
+
+    async def refuse(request):
+        return web.json_response({"error": {"message": "no"}}, status=status)
+
+    with serving(refuse) as running:
+        model = OpenAIModel(engine="openai", model="m", base_url=running.url, retries=0)
+        with pytest.raises(UserError, match=says):
+            ask_one_token(model)
+
+
+def test_a_busy_server_is_there():
+    from aiohttp import web
+
+    async def busy(request):
+        return web.json_response({"error": {"message": "rate limit"}}, status=429)
+
+    with serving(busy) as running:
+        assert "is busy" in ask_one_token(OpenAIModel(engine="openai", model="m", base_url=running.url))
+
+
+def test_a_dead_server_stops_a_run_without_answers_and_not_one_that_has_some(write, tmp_path, caplog):
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    recipe = write(server(url))
+    assert "gave no token" in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
+    run = write_run(tmp_path / "run", {"d": "t"}, [])
+    with pytest.raises(UserError, match=r"does not answer.*\n.*--no-check"):
+        before_work(recipe, run)
+    (run.folder / "completions" / "segment-1.parquet").write_bytes(b"")
+    before_work(recipe, run)
+    assert "does not answer" in caplog.text
+
+
+def test_before_a_run_no_server_is_asked_anything(write, tmp_path):
+    with serving(answers()) as running:
+        before_work(write(server(running.url)), write_run(tmp_path / "run", {"d": "t"}, []))
+        assert running.bodies == []
+
+
+def test_a_server_that_comes_up_late_is_waited_for():
+    import threading
+
+    port = free_port()
+    listening = socket.socket()
+    threading.Timer(0.5, lambda: (listening.bind(("127.0.0.1", port)), listening.listen())).start()
+    model = OpenAIModel(engine="openai", model="m", base_url=f"http://127.0.0.1:{port}/v1")
+    assert wait_for_server(model, 30) == ""
+    listening.close()
+    assert "does not answer" in wait_for_server(model, 0)
+
+
+def test_passwords_are_not_shown():
+    model = OpenAIModel(engine="openai", model="m", base_url="http://user:hush@127.0.0.1:9/v1")
+    assert "hush" not in wait_for_server(model, 0)
+
+
+def test_a_checkpoint_without_weights_or_tokenizer_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("datagen.engines.reach.find_spec", lambda name: True)
+    (tmp_path / "config.json").write_text("{}")
+    model = VllmModel(model=str(tmp_path))
+    with pytest.raises(UserError, match="no weights"):
+        ask_one_token(model)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="no tokenizer"):
+        ask_one_token(model)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert str(tmp_path) in ask_one_token(model)
+
+
+def test_a_scripted_model_is_imported():
+    assert "toys:model" in ask_one_token(ScriptedModel(engine="scripted", model="tests.support.toys:model"))
+
+
+def test_findings_as_json():
+    said = as_json([Finding("disk", "full", False, "make room"), Finding("python", "3.11")])
+    assert said["ok"] is False and said["findings"][0]["fix"] == "make room"

@@ -1,0 +1,61 @@
+"""Figures for Prometheus: what is in the file while a run is on, and after it."""
+
+import pytest
+
+from datagen.operate.metrics import watching
+from datagen.request import Usage
+from tests.support.toys import Silent
+
+pytest.importorskip("prometheus_client")
+
+RECORD = {
+    "stage": "asking",
+    "rows_in": 10,
+    "rows_out": 7,
+    "dropped": {"short": 2, "long": 1},
+    "seconds": 1.5,
+    "requests": {"completions": 4, "reused": 6},
+}
+
+
+def figures(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def of(name, kind):
+    return f'datagen_{name}{{kind="{kind}",recipe="laws",stage="asking"}}'
+
+
+def test_the_file_says_how_far_the_run_is_and_how_it_ended(tmp_path):
+    path = tmp_path / "datagen.prom"
+    with watching(Silent(), "laws", path) as watcher:
+        watcher.begin("asking", 3)
+        assert figures(path)['datagen_running{recipe="laws"}'] == 1
+        watcher.judged("asking", 3, 1)
+        watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9))
+        watcher.end(RECORD, False)
+        found = figures(path)
+    assert (found[of("partitions", "all")], found[of("partitions", "done")]) == (3, 1)
+    assert [found[of("rows", kind)] for kind in ("in", "kept", "dropped")] == [10, 7, 3]
+    assert [found[of("answers", kind)] for kind in ("new", "reused")] == [4, 6]
+    assert [found[of("tokens", kind)] for kind in ("prompt", "completion")] == [40, 9]
+    assert found['datagen_stage_seconds{recipe="laws",stage="asking"}'] == 1.5
+    after = figures(path)
+    assert after['datagen_running{recipe="laws"}'] == 0
+    assert after['datagen_last_release_timestamp_seconds{recipe="laws"}'] > 0
+
+
+def test_a_run_that_fails_is_over_and_no_release(tmp_path):
+    path = tmp_path / "datagen.prom"
+    with pytest.raises(KeyError), watching(Silent(), "laws", path):
+        raise KeyError
+    found = figures(path)
+    assert found['datagen_running{recipe="laws"}'] == 0
+    assert not any("last_release" in name for name in found)
+
+
+def test_without_a_file_the_watcher_is_watched_alone():
+    silent = Silent()
+    with watching(silent, "laws", None) as watcher:
+        assert watcher is silent

@@ -1,0 +1,113 @@
+"""Plans: what a pilot tells of a run, and how far off it is."""
+
+import random
+import statistics
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.cluster.local import local_cluster
+from datagen.errors import UserError
+from datagen.operate.estimates import Price, interval, read_price
+from datagen.operate.pilot import pilot_of, run_pilot
+from datagen.operate.plan import plan
+from datagen.recipe.model import load_recipe
+from datagen.report.planned import compare_with_plan, lines
+from datagen.run import runner
+from datagen.run.folder import earlier_runs
+from tests.support import toys
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_of_all_passages_the_estimate_is_exact(counts):
+    rows = [count for count in counts if count]
+    total = sum(counts)
+    assert interval(rows, len(counts), len(counts)) == (total, total, total)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(1, 5), max_size=20), st.integers(20, 40), st.integers(41, 10_000))
+def test_an_interval_holds_its_estimate_and_what_was_seen(counts, sampled, passages):
+    rows, low, high = interval(counts, sampled, passages)
+    assert sum(counts) <= low <= rows <= high or not counts
+    assert not counts or rows == pytest.approx(sum(counts) * passages / sampled)
+    assert counts or (rows == low == 0 and high > 0)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    draw = random.Random(0)
+    held = []
+    for _ in range(400):
+        passages = [draw.choice([0, 0, 1, 1, 2, 5]) for _ in range(2000)]
+        sample = draw.sample(passages, 200)
+        _, low, high = interval([count for count in sample if count], 200, 2000)
+        held.append(low <= sum(passages) <= high)
+    assert 0.92 <= statistics.mean(held) <= 0.98
+
+
+def test_a_price_is_read_with_its_date():
+    assert read_price("0.15/0.60", 2.5, "2026-11-29") == Price(0.15, 0.6, 2.5, "2026-11-29")
+    assert read_price("", 0, "") is None
+    for wrong in (("cheap", 0, ""), ("1", 0, ""), ("1/2", 0, "today")):
+        with pytest.raises(UserError, match="--price"):
+            read_price(*wrong)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with local_cluster(tmp_path_factory.mktemp("workers"), 1) as client:
+        yield client
+
+
+@pytest.fixture
+def on_client(client, monkeypatch):
+    @contextmanager
+    def join(*_):
+        yield client
+
+    monkeypatch.setattr(runner, "open_cluster", join)
+
+
+@pytest.mark.cluster
+def test_a_run_pays_for_what_the_pilot_has_not_and_is_set_against_the_plan(tmp_path, on_client, monkeypatch):
+    monkeypatch.setenv(toys.CALLS, str(tmp_path / "calls"))
+    recipe, outputs = load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs"
+    with pytest.raises(UserError, match="--pilot"):
+        plan(recipe, outputs)
+    run_pilot(recipe, outputs, 6, toys.Silent())
+    assert not (outputs / "toy").exists(), "a pilot is no run of the recipe"
+    found = plan(recipe, outputs, Price(1e6, 0, 0, "2026-11-29"))
+    asking = next(stage for stage in found.stages if stage.stage == "asking")
+    assert (found.documents, found.passages, found.sampled, found.current) == (12, 12, 6, True)
+    assert (asking.requests, asking.stored) == (24, 12)
+    assert found.taken_over["source"] and not found.taken_over["asking"]
+    total = found.total()
+    assert (total["requests"], total["to_ask"]) == (24, 12)
+    assert total["cost"] == pytest.approx(total["prompt_tokens"]) and total["hours"] > 0
+    done = runner.run(recipe, outputs, toys.Silent())
+    assert done.stage_record("source")["taken_over"]
+    assert len((tmp_path / "calls").read_text().splitlines()) == 24
+    compared = compare_with_plan(done)
+    assert compared["amounts"]["requests"] == [24, 24]
+    rows, low, high, actual = compared["rows"]["instructions"]
+    assert low <= actual <= high and actual == 16 and rows > 0
+    assert "24 (+0.0% of the plan)" in lines(compared)[0]
+    again = plan(recipe, outputs)
+    assert again.total()["to_ask"] == 0 and all(again.taken_over.values())
+    other = recipe.model_copy(update={"seed": 1})
+    assert not plan(other, outputs).current
+    assert compare_with_plan(done) is None, "the plan is of another recipe now"
+    assert [run.folder for run in earlier_runs(outputs / "toy")] == [done.folder]
+
+
+@pytest.mark.cluster
+def test_a_pilot_leaves_out_the_hand_off_and_samples_before_anything_is_made(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: r\ncorpus: [{path: .}]\nmin_rows: {reading: 5}\n")
+    stages = list(pilot_of(load_recipe(path), 10).stages)
+    assert stages.index("pilot") == stages.index("mine") - 1 and "handoff" not in stages
+    path.write_text("name: r\ncorpus: [{path: .}]\nstages: {ingest: , chunk: }\n")
+    with pytest.raises(UserError, match="makes something of passages"):
+        pilot_of(load_recipe(path), 10)

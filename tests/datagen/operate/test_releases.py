@@ -1,0 +1,104 @@
+"""Releases listed, rolled back and cleaned up."""
+
+import json
+
+import pytest
+
+from datagen.errors import UserError
+from datagen.operate.releases import clean, releases, rollback
+from datagen.recipe.model import Recipe
+from datagen.run.folder import earlier_runs, open_run
+from tests.support.runs import row, write_run
+
+
+def recipe(**changes):
+    return Recipe(**{"name": "r", "corpus": [{"path": "docs"}]} | changes)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Five finished runs, each with the answers of those before it."""
+    names = ["a", "b", "c", "d", "e"]
+    for number, name in enumerate(names):
+        inherits = names[:number]
+        write_run(tmp_path / name, {"s": "t"}, [row("s", "?", name)], number + 1, inherits=inherits)
+    (tmp_path / "latest").symlink_to("e")
+    return tmp_path
+
+
+def test_runs_are_listed_the_oldest_first(home):
+    found = releases(home)
+    assert [one.run for one in found] == ["a", "b", "c", "d", "e"]
+    assert [one.latest for one in found] == [False] * 4 + [True]
+    with pytest.raises(UserError, match="holds no runs"):
+        releases(home / "none")
+
+
+def test_a_rollback_goes_to_the_release_before_and_withdraws_the_latest(home):
+    withdrawn, latest = rollback(home)
+    assert (withdrawn.folder.name, latest.folder.name) == ("e", "d")
+    assert open_run(home / "latest").folder.name == "d"
+    state = json.loads((home / "e" / "manifest.json").read_text())["state"]
+    assert state.startswith("withdrawn") and "in favour of d" in state
+    assert open_run(home / "e").over and not open_run(home / "e").finished
+    assert rollback(home)[1].folder.name == "c"
+    assert rollback(home, "a")[1].folder.name == "a"
+
+
+def test_a_rollback_to_what_was_never_released_is_refused(home):
+    for name in ("nothing", "e"):
+        with pytest.raises(UserError, match="no finished run"):
+            rollback(home, name)
+    rollback(home)
+    with pytest.raises(UserError, match="no finished run 'e'"):
+        rollback(home, "e")
+    rollback(home, "a")
+    with pytest.raises(UserError, match="no finished run before the latest"):
+        rollback(home)
+
+
+def test_clean_keeps_the_newest_and_only_tells_before_it_removes(home):
+    going, kept = clean(home, recipe(), 1, remove=False)
+    assert [path.name for path in going] == ["a", "b", "c"] and set(kept) == {"d", "e"}
+    assert len(earlier_runs(home)) == 5
+    clean(home, recipe(), 1, remove=True)
+    assert sorted(path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()) == [
+        "d",
+        "e",
+    ]
+    assert clean(home, recipe(), 1, remove=True)[0] == []
+
+
+def test_clean_keeps_the_latest_release_however_old(home):
+    rollback(home, "a")
+    _, kept = clean(home, recipe(), 0, remove=True)
+    assert kept["a"] == "the latest release"
+    assert open_run(home / "latest").folder.name == "a"
+
+
+def test_clean_keeps_labels_and_runs_that_the_recipe_names(home):
+    (home / "a" / "labels.jsonl").write_text("")
+    options = {"dedup": {"earlier": [str(home / "b")]}, "select": {"earlier": "latest"}}
+    going, kept = clean(home, recipe(stages=options), 0, remove=True)
+    assert [path.name for path in going] == ["c", "d"]
+    assert "labels" in kept["a"] and "names" in kept["b"]
+
+
+def test_clean_keeps_runs_whose_answers_no_kept_run_has(home):
+    write_run(home / "x", {"s": "t"}, [], 0, state="withheld: no rows")
+    _, kept = clean(home, recipe(), 0, remove=True)
+    assert kept["x"] == "no kept run has its answers"
+
+
+def test_clean_keeps_a_run_that_can_be_continued(home):
+    names = ["a", "b", "c", "d", "e"]
+    write_run(home / "f", {"s": "t"}, [], 6, state="running", inherits=names)
+    _, kept = clean(home, recipe(), 0, remove=True)
+    assert kept["f"] == "it can be continued" and "e" in kept
+
+
+def test_what_a_killed_clean_left_behind_is_removed(home):
+    (home / "a").rename(home / ".unfinished-gone-a")
+    (home / ".unfinished-gone-a" / "manifest.json").unlink()
+    clean(home, recipe(), 4, remove=True)
+    assert not (home / ".unfinished-gone-a").exists()

@@ -1,0 +1,65 @@
+"""datagen preview: what is asked, answered and kept of a few passages, and that a run pays for none of it again."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from datagen.cli import app
+from datagen.recipe.model import load_recipe
+from datagen.run import runner
+from datagen.run.preview import looks
+from tests.support import scribe
+from tests.support.toys import Silent
+
+RECIPE = """
+name: atlas
+corpus: [{path: docs}]
+models: {generator: {engine: scripted, model: "tests.support.scribe:model"}}
+cluster: {workers: 1}
+stages:
+  ingest:
+  chunk: {min_chars: 100}
+  instruct: {tasks: [extractive_question], share: 0.99}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "docs").mkdir()
+    scribe.write_atlas(tmp_path / "docs")
+    path = tmp_path / "atlas.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_each_answer_stands_beside_its_prompt_verdict_and_row(recipe, tmp_path):
+    found = list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 12))
+    assert len(found) == 12
+    kept = [look for look in found if look.verdict == "kept"]
+    dropped = [look for look in found if look.verdict != "kept"]
+    assert kept and dropped
+    for look in kept:
+        assert look.row["answer"] == json.loads(look.answer.completion.text)["answer"]
+        assert look.row["context"] in look.answer.request.messages[-1]["content"]
+    assert {look.verdict for look in dropped} == {"unparsable"}
+    assert all(look.row is None and look.detail for look in dropped)
+
+
+def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
+    said = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3", "--json"])
+    assert said.exit_code == 0, said.output
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert len(lines) == 3
+    assert {"messages", "answer", "verdict", "row", "schema", "sampling"} <= lines[0].keys()
+    shown = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3"]).stdout
+    assert "extractive_question" in shown and "kept of asked" in shown
+
+
+def test_what_a_preview_paid_for_the_run_does_not_pay_again(recipe, tmp_path):
+    loaded, outputs = load_recipe(recipe), tmp_path / "outputs"
+    asked = len(list(looks(loaded, outputs / "atlas", 5)))
+    run = runner.run(loaded, outputs, Silent())
+    record = run.stage_record("instruct")
+    assert record["requests"]["reused"] >= asked - 1  # one may be outside the share
+    assert record["requests"]["reused"] + record["requests"]["completions"] == record["requests"]["asked"]

@@ -1,0 +1,130 @@
+"""Scripted generators through every task of every profile: good rows are kept, others dropped for the right reason."""
+
+import json
+
+import pytest
+
+from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.stages.exercises.task import StructuredTask, find_task, task_names
+from datagen.stages.generate.instruct import stage
+from tests.support.asked import ask
+from tests.support.generators import BAD, GERMAN, GOOD, HOSTILE, HOSTILE_TEXT, INJECTED, TEXT, changed, texts
+from tests.support.written import passage
+
+VARIANTS = ["", "worked"]
+
+
+def through(task, said, **options):
+    """Let a generator answer one task about the passage; return the row that was kept, or the drop's reason."""
+    text = said if isinstance(said, str) else json.dumps(said)
+    kept, dropped, _ = ask(stage, [passage(TEXT)], lambda _: text, tasks=[task], **options)
+    assert len(kept) + len(dropped) == 1
+    return (kept or [dropped[0]["reason"]])[0]
+
+
+def test_the_generators_know_every_structured_task():
+    structured = {name for name in task_names() if isinstance(find_task(name), StructuredTask)}
+    assert set(GOOD) == set(BAD) == structured
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("task", GOOD)
+def test_a_good_answer_is_kept_under_every_variant(task, variant):
+    row = through(task, GOOD[task], variant=variant)
+    assert isinstance(row, dict), row
+    assert row["task"] == task
+    assert row["prompt"][-1]["content"].endswith(row["question"])
+    assert row["evidence"] in TEXT
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "reason"), [(task, *case) for task, cases in BAD.items() for case in cases]
+)
+def test_a_bad_answer_is_dropped_for_its_reason(task, change, reason):
+    assert through(task, GOOD[task] | change) == reason
+
+
+@pytest.mark.parametrize("task", GOOD)
+def test_what_is_no_answer_is_dropped_as_unparsable(task):
+    for name, spoil in HOSTILE.items():
+        assert through(task, spoil(GOOD[task])) == "unparsable", name
+
+
+@pytest.mark.parametrize("task", GOOD)
+def test_no_hostile_text_gets_into_a_row_whichever_field_holds_it(task):
+    for name, spoil in HOSTILE_TEXT.items():
+        for path in texts(GOOD[task]):
+            reason = through(task, changed(GOOD[task], path, spoil))
+            assert isinstance(reason, str), (name, path, reason)
+
+
+@pytest.mark.parametrize("task", GOOD)
+def test_an_injected_order_or_another_language_becomes_no_row(task):
+    for said in (INJECTED, f"{INJECTED[:-1]}?", GERMAN, f"{GERMAN[:-1]}?"):
+        for path in texts(GOOD[task]):
+            if path[-1] == "facts":
+                continue  # invented: no rule over words tells
+            reason = through(task, changed(GOOD[task], path, lambda _, said=said: said))
+            assert isinstance(reason, str), (said, path, reason)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("task", GOOD)
+def test_a_copy_of_the_prompt_becomes_no_row(task, variant):
+    prompts = []
+
+    def model(request):
+        prompts.append(request.messages[-1]["content"])
+        asked = prompts[0].rpartition("~~~")[2].split("\n\n")[1]
+        return json.dumps(dict.fromkeys(request.schema["properties"], asked))
+
+    kept, dropped, _ = ask(stage, [passage(TEXT)], model, tasks=[task], variant=variant)
+    assert not kept and dropped
+
+
+@pytest.mark.parametrize("task", GOOD)
+def test_a_copy_of_the_worked_example_becomes_no_row(task):
+    def model(request):
+        said = request.messages[-1]["content"]
+        return said[said.index('{"') :] if '{"' in said else "{}"
+
+    kept, dropped, _ = ask(stage, [passage(TEXT)], model, tasks=[task], variant="worked")
+    assert not kept and dropped
+
+
+@pytest.mark.parametrize("profile", BUILT_IN)
+def test_every_task_of_a_profile_keeps_good_answers_and_counts_bad_ones(profile):
+    given = read_profile(profile).stages["instruct"]
+    structured = {name: weight for name, weight in given["tasks"].items() if name in GOOD}
+    options = given | {"tasks": structured, "per_passage": 0}
+    kept, dropped, requests = ask(stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), **options)
+    assert {row["task"] for row in kept} == set(structured) and not dropped
+    assert {request.sampling.max_tokens for request in requests} == {given.get("max_tokens", 192)}
+    kept, dropped, _ = ask(
+        stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task] | BAD[r.task][0][0]), **options
+    )
+    assert not kept
+    assert {row["task"]: row["reason"] for row in dropped} == {name: BAD[name][0][1] for name in structured}
+
+
+def test_reasoning_has_its_own_column_and_is_no_part_of_the_answer():
+    row = through("reasoned_question", GOOD["reasoned_question"])
+    assert row["reasoning"] == GOOD["reasoned_question"]["reasoning"]
+    assert row["reasoning"] not in row["answer"]
+    assert through("open_question", GOOD["open_question"])["reasoning"] is None
+
+
+def test_a_conversation_trains_its_last_answer_after_the_earlier_turns():
+    row = through("conversation", GOOD["conversation"], system="Answer briefly.")
+    assert [turn["role"] for turn in row["prompt"]] == ["system", "user", "assistant", "user"]
+    assert row["prompt"][0]["content"] == "Answer briefly."
+    first, last = GOOD["conversation"]["turns"]
+    assert row["prompt"][1]["content"] == f"{TEXT}\n\n{first['question']}"
+    assert (row["prompt"][2]["content"], row["prompt"][3]["content"]) == (first["answer"], last["question"])
+    assert row["answer"] == last["answer"]
+
+
+def test_the_steps_of_a_procedure_are_numbered():
+    row = through("how_to", GOOD["how_to"])
+    assert row["answer"].splitlines()[0] == f"1. {GOOD['how_to']['steps'][0]}"
+    assert len(row["answer"].splitlines()) == 3

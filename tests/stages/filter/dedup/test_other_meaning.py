@@ -1,0 +1,27 @@
+"""Pairs that share nearly all their words and say different things (``tests/data/other_meaning.yaml``)."""
+
+from pathlib import Path
+
+import pytest
+
+from datagen.recipe.import_string import load_file
+
+duplicates = load_file(Path(__file__).parents[4] / "benchmarks" / "duplicates.py")
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return duplicates.judge_planted()
+
+
+def test_fifty_kinds_in_five_languages(judged):
+    assert len(judged) == 50
+    assert {of["pairs"] for of in judged.values()} == {15}
+
+
+def test_no_row_with_another_meaning_is_removed(judged):
+    assert {kind: of["false"] for kind, of in judged.items() if of["false"]} == {}
+
+
+def test_copies_are_removed(judged):
+    assert {kind: of["missed"] for kind, of in judged.items() if of["missed"]} == {}

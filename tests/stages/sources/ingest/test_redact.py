@@ -1,0 +1,131 @@
+"""Personal data and secrets are replaced by rule; prose, statutes and documentation stay as they are."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.stages.sources import ingest
+from datagen.stages.sources.ingest import Kind, Options
+from datagen.stages.sources.ingest.redact import KINDS, LABELS, Redaction, detect
+from tests.support.corpora import checked, ingested, only, write
+
+PERSONAL = Path(__file__).parents[3] / "data" / "personal"
+PLANTED = [
+    line.split("\t")
+    for line in (PERSONAL / "planted.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+CLEAN = (PERSONAL / "clean.txt").read_text(encoding="utf-8").splitlines()
+PRIVATE_KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC+/=\n-----END RSA PRIVATE KEY-----"
+
+
+def findings(text):
+    return [(finding.kind, text[finding.start : finding.end]) for finding in detect(text)]
+
+
+def test_recall_and_precision_on_the_planted_set():
+    hits = {kind: [0, 0] for kind in KINDS}
+    false = []
+    for kind, value, text in PLANTED:
+        hits[kind][1] += 1
+        hits[kind][0] += (kind, value) in findings(text)
+        false += [finding for finding in findings(text) if finding != (kind, value)]
+    for text in CLEAN:
+        false += findings(text)
+    found, planted = (sum(count[place] for count in hits.values()) for place in (0, 1))
+    assert found >= 0.9 * planted, hits
+    assert all(found >= 0.8 * planted for found, planted in hits.values()), hits
+    assert found >= 0.95 * (found + len(false)), false
+
+
+def test_a_value_has_one_placeholder_in_title_text_and_metadata(tmp_path):
+    record = {
+        "title": "Mail to Ada@Example.com",
+        "text": "From ada@example.com to bo@example.com, card 4111 1111 1111 1111 or 4111111111111111.",
+        "from": "ada@example.com",
+        "login": {"password": "hunter2", "user": "ada"},
+        "card": 4111111111111111,
+        "id": 7,
+    }
+    write(tmp_path, "a.jsonl", json.dumps(record))
+    row = only(tmp_path, "a.jsonl")
+    assert row["title"] == "Mail to [EMAIL_1]"
+    assert row["text"] == "From [EMAIL_1] to [EMAIL_2], card [CARD_1] or [CARD_1]."
+    assert json.loads(row["metadata"]) == {
+        "from": "[EMAIL_1]",
+        "login": {"password": "[SECRET_1]", "user": "ada"},
+        "card": "[CARD_1]",
+        "redacted": {"email": 4, "card": 3, "secret": 1},
+    }
+
+
+def test_a_name_that_is_personal_becomes_its_hash(tmp_path):
+    write(tmp_path, "a.jsonl", '{"id": "ada@example.com", "text": "One."}\n{"id": "bo", "text": "Two."}')
+    kept, dropped = ingested(tmp_path, "a.jsonl")
+    assert not dropped and "a.jsonl#bo" in kept and len(kept) == 2
+    assert "ada@" not in json.dumps(list(kept.values()))
+
+
+def test_nothing_is_shown_of_a_row_that_is_dropped(tmp_path):
+    write(tmp_path, "a.jsonl", '{"text": "Ask ada@example.com."}\n{"ada@example.com": 1}\n')
+    _, dropped = ingested(tmp_path, "a.jsonl")
+    assert len(dropped) == 1 and "ada@" not in json.dumps(dropped)
+
+
+@pytest.mark.parametrize(
+    ("redact", "text"),
+    [
+        (True, "[EMAIL_1], tel. [PHONE_1]"),
+        (False, "ada@example.com, tel. +1 415 555 2671"),
+        (["phone"], "ada@example.com, tel. [PHONE_1]"),
+        ([], "ada@example.com, tel. +1 415 555 2671"),
+    ],
+)
+def test_kinds_are_switched_in_the_recipe(tmp_path, redact, text):
+    write(tmp_path, "a.txt", "ada@example.com, tel. +1 415 555 2671")
+    kept, _ = ingested(tmp_path, "a.txt", options=Options(redact=redact))
+    assert kept["a.txt"]["text"] == text
+
+
+def test_what_was_replaced_is_counted_and_said(tmp_path):
+    write(tmp_path, "a.txt", "ada@example.com and bo@example.com")
+    write(tmp_path, "b.txt", "Nothing here.")
+    figures = checked(tmp_path, ".")
+    assert figures["redacted/documents"] == 1 and figures["redacted/email"] == 2
+    (notice,) = json.loads((tmp_path / "stage" / "notices.json").read_text())
+    assert "1 documents: email 2." in notice and "names and postal addresses are not detected" in notice
+
+
+def test_the_kinds_of_the_option_are_those_of_the_detectors():
+    assert ingest.Kind.__args__ == KINDS and Kind is ingest.Kind and set(LABELS) == set(KINDS)
+
+
+def test_a_private_key_is_replaced_whole():
+    assert findings(f"Key:\n{PRIVATE_KEY}\nEnd.") == [("secret", PRIVATE_KEY)]
+    in_json = json.dumps({"key": PRIVATE_KEY})
+    assert findings(in_json) == [("secret", json.dumps(PRIVATE_KEY)[1:-1])]
+    truncated = PRIVATE_KEY.rpartition("\n")[0]
+    assert findings(f"{truncated}\n\nThe next paragraph.")[0][1].startswith(truncated)
+
+
+def test_of_overlapping_values_the_earlier_kind_is_taken():
+    assert findings("postgres://app:ada@example.com9@db.internal/x")[0][0] == "secret"
+    assert [kind for kind, _ in findings("token=ghp_x7Kq2mPz9Lw4Rt8Vn3Bc6Yd1Fg5Hj0SaEu2T")] == ["secret"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from([case[2] for case in PLANTED]), st.text(max_size=30)), max_size=8))
+def test_findings_are_ordered_disjoint_and_gone_afterwards(parts):
+    text = "\n".join(parts)
+    found = detect(text)
+    assert all(0 <= one.start < one.end <= len(text) for one in found)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(found))
+    redaction = Redaction(KINDS)
+    redacted = redaction.text(text)
+    assert sum(redaction.counts.values()) == len(found)
+    kept = [text[left.end : right.start] for left, right in itertools.pairwise(found)]
+    assert all(part in redacted for part in kept)
