@@ -169,8 +169,8 @@ class File:
         """
         if self.depth == DEPTH:
             raise Reject("nested too deep", f"{self.name}!{name} stands in {DEPTH} archives")
-        inner = {"name": f"{self.name}!{name}", "opener": opener, "size": size, "depth": self.depth + 1}
-        return replace(self, remote=False, **inner)
+        path = f"{self.name}!{name}"
+        return replace(self, name=path, opener=opener, size=size, depth=self.depth + 1, remote=False)
 
     def open(self) -> IO[bytes]:
         """Open it for reading from the front, decompressed; what grows without bound raises `Reject`."""

@@ -155,7 +155,8 @@ def _repeated(parts: pa.Array, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.b
 
 
 def _share(part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> Values:
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=np.asarray(whole) > 0)
+    result: Values = np.divide(part, whole, out=np.zeros(len(whole)), where=np.asarray(whole) > 0)
+    return result
 
 
 def _numbers(values: pa.Array) -> Values:
