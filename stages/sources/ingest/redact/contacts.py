@@ -116,9 +116,9 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
                 yield *announced.span(), number
             continue
         for shape, region in NATIONAL:
-            match = shape.match(text, at)
-            if match and (number := _number(match[0], region, valid=region != "US")):
-                yield *match.span(), number
+            national = shape.match(text, at)
+            if national and (number := _number(national[0], region, valid=region != "US")):
+                yield *national.span(), number
                 break
 
 
