@@ -56,6 +56,8 @@ class BuiltIn:
 
 BUILT_IN = (
     BuiltIn("ingest", "sources.ingest:stage", default=True),
+    BuiltIn("quality", "sources.quality:stage"),
+    BuiltIn("relevance", "sources.relevance:stage"),
     BuiltIn("chunk", "sources.chunk:stage", default=True),
     BuiltIn("dedup_passages", "filter.dedup:passages", default=True),
     BuiltIn("decontaminate_passages", "filter.decontaminate:passages", default=True),

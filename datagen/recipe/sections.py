@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from datagen.redaction import mask_settings
+from datagen.redaction import mask_secrets, mask_settings
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what no header may hold
 
@@ -35,7 +35,9 @@ class Source(Section):
     """
 
     path: str = Field(
-        "", description="A file, a folder, or a glob such as docs/**/*.html; relative to the recipe"
+        "",
+        description="A file, a folder, or a glob such as docs/**/*.html; relative to the recipe. Or an "
+        "address: s3://bucket/docs, gs://, abfss:// or any other that fsspec knows",
     )
     python: str = Field(
         "", description="A mapping of titles to texts in an importable module: module:attribute"
@@ -79,6 +81,20 @@ class Source(Section):
         except LookupError:
             raise ValueError(f"there is no text encoding {encoding!r}; windows-1252 is one") from None
         return encoding
+
+    @field_validator("path")
+    @classmethod
+    def _without_credentials(cls, path: str) -> str:
+        """Refuse an address with a key in it, which the run's manifest would keep; never show it."""
+        address = re.match(r"[a-z][a-z0-9+.-]*://(?:([^/@]*)@)?(.*)", path, re.DOTALL)
+        if address and (":" in (address[1] or "") or mask_secrets(address[2]) != address[2]):
+            raise ValueError("an address holds no key or password: credentials come from the environment")
+        return path
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether `path` is an address in an object store."""
+        return re.match(r"[a-z][a-z0-9+.-]*://", self.path) is not None
 
     def path_of(self, field: str) -> str:
         """Give the path of "text", "title" or "id" within a record."""

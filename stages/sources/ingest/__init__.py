@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,7 +59,7 @@ class Options(datagen.stage.Options):
         Field(
             description="Personal data and secrets that are replaced, such as [EMAIL_1]: a list; off: none"
         ),
-    ] = KINDS
+    ] = get_args(Kind)
 
     @property
     def limits(self) -> Limits:

@@ -7,6 +7,7 @@ its parent.
 """
 
 import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection
 
 import pyarrow as pa
@@ -23,6 +25,7 @@ from datagen.stages.sources.ingest.convert import SCHEMA, Row, rows
 from datagen.stages.sources.ingest.record import File
 
 BEGIN = struct.Struct("<i")  # a message of this size: the file that it begins to read
+PLACE = struct.Struct("<ii")  # in shared memory: the file being read, and how many rows were made of it
 DONE = b""
 OUT_OF_MEMORY = 40  # exit status
 
@@ -46,6 +49,8 @@ class Task:
         Send each row as it is made, and say which file is begun: a process died, and it is not known of what.
     redact
         Kinds of personal data and secrets that are replaced.
+    stop
+        Rows of the last file after which to stop; None: read all of it.
     """
 
     files: Sequence[File]
@@ -53,24 +58,29 @@ class Task:
     skip: int = 0
     careful: bool = False
     redact: Sequence[str] = ()
+    stop: int | None = None
 
 
-def serve(connection: Connection) -> None:
-    """Read tasks until there are no more for a while."""
+def serve(connection: Connection, current: mmap.mmap) -> None:
+    """Read tasks until there are no more for a while; `current` tells the parent the file being read."""
     while connection.poll(IDLE_SECONDS):
-        for message in _messages(connection.recv()):
+        for message in _messages(connection.recv(), current):
             connection.send_bytes(message)
         connection.send_bytes(DONE)
 
 
-def _messages(task: Task) -> Iterator[bytes]:
+def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
     batch: list[Row] = []
     size, sent = 0, time.monotonic()
     skip = task.skip
     for number in range(task.first, len(task.files)):
+        PLACE.pack_into(current, 0, number, 0)
         if task.careful:
             yield BEGIN.pack(number)
-        for row in rows(task.files[number], task.redact):
+        made = rows(task.files[number], task.redact)
+        stop = task.stop if number == len(task.files) - 1 else None
+        for count, row in enumerate(islice(made, stop), start=1):
+            PLACE.pack_into(current, 0, number, count)
             if skip:
                 skip -= 1
                 if time.monotonic() - sent > 1:
@@ -96,16 +106,17 @@ def _batch(made: list[Row]) -> bytes:
 
 
 def main() -> None:
-    """Serve the parent, whose end of the connection is named by the last argument."""
+    """Serve the parent; the arguments are the memory it may take, the connection and the shared memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
-    memory, descriptor = int(sys.argv[-2]), int(sys.argv[-1])
+    memory, descriptor, shared = map(int, sys.argv[-3:])
+    current = mmap.mmap(shared, PLACE.size)
     _limit_memory(memory)
     connection = Connection(descriptor)
     connection.send_bytes(DONE)  # it has started
     try:
-        serve(connection)
+        serve(connection, current)
     except (EOFError, OSError):  # the parent is gone, or needs it no more
         os._exit(0)
     except MemoryError:  # while it wrote rows; reading them ends with one row of that reason

@@ -11,14 +11,14 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from datagen.errors import UserError
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.mapping import find_mapping
-from datagen.stages.sources.ingest.record import File, Limits
+from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
+from datagen.stages.sources.ingest.remote import list_files
 
 Identity = tuple[int, int]  # device and inode: one file or folder, whatever its names
 
@@ -70,12 +70,18 @@ def find(corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits) -> 
         When an entry names nothing at all, or two entries give two files one name.
     """
     roots = [_root(given, recipe) for given in corpus]
-    bases = [Path(os.path.realpath(base)) for given, (base, _) in zip(corpus, roots, strict=True)]
+    local = [base for given, (base, _) in zip(corpus, roots, strict=True) if not given.is_remote]
+    bases = [Path(os.path.realpath(base)) for base in local]
     found, seen, paths = Found(), dict[Identity, str](), dict[str, Path]()
     for given, (base, pattern) in zip(corpus, roots, strict=True):
         if given.python:
             find_mapping(given.python)
             found.files.append(File(Path(), f"python:{given.python}", given))
+            continue
+        if given.is_remote:
+            new = [file for file in list_files(given, limits) if file.name not in paths]
+            found.files += new
+            paths |= {file.name: file.path for file in new}
             continue
         walk = _Walk(given, recipe, base, pattern, limits, seen, bases, home)
         if pattern or base.is_dir():
@@ -107,15 +113,6 @@ def _root(given: Source, recipe: Path) -> tuple[Path, tuple[str, ...]]:
     return Path(*root.parts[:fixed]), root.parts[fixed:]
 
 
-def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether the parts of a path match those of a glob, of which ``**`` stands for any number."""
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(matches(path[at:], pattern[1:]) for at in range(len(path) + 1))
-    return bool(path) and fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
-
-
 class _Walk:
     """One entry's way through its folder. `seen` is shared: the name that each file is read under."""
 
@@ -138,8 +135,8 @@ class _Walk:
         folder = base if pattern or base.is_dir() else base.parent
         prefix = folder.name if absolute else folder.relative_to(recipe).as_posix()
         self._prefix = "" if prefix in (".", "") else f"{prefix}/"
-        self._include = [_glob(pattern) for pattern in given.include]
-        self._exclude = [_glob(pattern) for pattern in given.exclude]
+        self._include = [pattern_parts(pattern) for pattern in given.include]
+        self._exclude = [pattern_parts(pattern) for pattern in given.exclude]
         outputs = [folder for folder in (home, home.parent) if not base.is_relative_to(folder)]
         self._outputs = {identity for folder in outputs if (identity := _identity_at(folder))}
         self._folders: dict[Identity, str] = {}
@@ -259,12 +256,6 @@ class _Walk:
         """Name a file as the recipe does; by an absolute path, from its folder's own name on."""
         name = self._prefix + name
         return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _glob(pattern: str) -> list[str]:
-    """Split a glob into parts; one without a slash matches a name in any folder."""
-    parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    return parts if "/" in pattern.rstrip("/") else ["**", *parts]
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -6,8 +6,9 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -70,6 +71,21 @@ class Limits:
         return self.document_mb * 1_000_000
 
 
+def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether the parts of a path match those of a glob, of which ``**`` stands for any number."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(matches(path[at:], pattern[1:]) for at in range(len(path) + 1))
+    return bool(path) and fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
+
+
+def pattern_parts(pattern: str) -> list[str]:
+    """Split a glob into parts; one without a slash matches a name in any folder."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    return parts if "/" in pattern.rstrip("/") else ["**", *parts]
+
+
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -104,6 +120,8 @@ class File:
         Opens a member of an archive; None for a file on the disk.
     depth
         Archives around it.
+    remote
+        Whether it is in an object store, where `opener` opens it for reading at any position.
     """
 
     path: Path
@@ -113,6 +131,7 @@ class File:
     limits: Limits = Limits()
     opener: Callable[[], IO[bytes]] | None = None
     depth: int = 0
+    remote: bool = False
 
     @property
     def compression(self) -> str:
@@ -150,7 +169,8 @@ class File:
         """
         if self.depth == DEPTH:
             raise Reject("nested too deep", f"{self.name}!{name} stands in {DEPTH} archives")
-        return replace(self, name=f"{self.name}!{name}", opener=opener, size=size, depth=self.depth + 1)
+        path = f"{self.name}!{name}"
+        return replace(self, name=path, opener=opener, size=size, depth=self.depth + 1, remote=False)
 
     def open(self) -> IO[bytes]:
         """Open it for reading from the front, decompressed; what grows without bound raises `Reject`."""
@@ -159,7 +179,8 @@ class File:
 
     def seekable(self) -> IO[bytes]:
         """Open it for reading at any position, decompressed."""
-        return io.BytesIO(self.read()) if self.opener or self.compression else self.open()
+        is_stream = self.compression or (self.opener and not self.remote)
+        return io.BytesIO(self.read()) if is_stream else self.open()
 
     def read(self) -> bytes:
         """

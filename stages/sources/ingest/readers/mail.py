@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import EmailPolicy
 from functools import partial
 from io import BytesIO
 
@@ -15,7 +15,20 @@ from datagen.stages.sources.ingest.record import File, Record, decode
 
 SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
 HEADERS = {"from": "From", "to": "To", "date": "Date"}
+LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes superlinear time
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+class _Policy(EmailPolicy):
+    """Cuts long headers before they are parsed."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Read a header as it stands in the letter."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:LONGEST_HEADER]
+
+
+POLICY = _Policy()
 
 
 def read(file: File) -> Iterator[Record | File | Reject]:
@@ -49,7 +62,7 @@ def _letters(file: File) -> Iterator[tuple[int, bytes]]:
 
 
 def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reject]:
-    letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data, policy=default)
+    letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data, policy=POLICY)
     if not isinstance(letter, EmailMessage) or not letter.keys():
         yield Reject("unreadable file", "no header of a letter is in it")
         return

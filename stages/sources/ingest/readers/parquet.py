@@ -10,10 +10,12 @@ from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.record import File, Record
 
 ROWS = 256  # read at once
+# Of the footer, which a damaged length could make as large as memory.
+THRIFT = {"thrift_string_size_limit": 64_000_000, "thrift_container_size_limit": 1_000_000}
 
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a row."""
     with file.seekable() as stream:
-        table = pq.ParquetFile(stream)
+        table = pq.ParquetFile(stream, page_checksum_verification=True, **THRIFT)
         yield from documents(rows_of(table.iter_batches(ROWS, use_threads=False)), file)

@@ -110,21 +110,16 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for begin in BEGINS.finditer(text):
         at = begin.start()
         before = text[max(0, at - BEFORE) : at]
-        match = NUMBER.match(text, at)
-        if match and not IPV4.fullmatch(match[0]) and PHONE_WORD.search(before):
-            number = _announced(match[0])
-        else:
-            shapes = ((shape.match(text, at), region) for shape, region in NATIONAL)
-            match, number = next(
-                (
-                    (match, number)
-                    for match, region in shapes
-                    if match and (number := _number(match[0], region, valid=region != "US"))
-                ),
-                (None, ""),
-            )
-        if match and number:
-            yield *match.span(), number
+        announced = NUMBER.match(text, at)
+        if announced and not IPV4.fullmatch(announced[0]) and PHONE_WORD.search(before):
+            if number := _announced(announced[0]):
+                yield *announced.span(), number
+            continue
+        for shape, region in NATIONAL:
+            national = shape.match(text, at)
+            if national and (number := _number(national[0], region, valid=region != "US")):
+                yield *national.span(), number
+                break
 
 
 def _number(written: str, region: str | None, valid: bool = True) -> str:

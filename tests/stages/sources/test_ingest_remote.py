@@ -1,0 +1,154 @@
+"""Files of an object store are read as those of a folder are, with credentials from the environment only."""
+
+import gzip
+import io
+import json
+import re
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from pydantic import ValidationError
+
+from datagen.errors import UserError
+from datagen.recipe.sections import Source
+from datagen.stages.sources.ingest import Options, watch
+from tests.support.corpora import context, ingested, reasons
+
+PROSE = "The keeper wound the clock at dusk. A bell was rung in fog.\n"
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """A bucket with files; its credentials are in the environment."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIAQ3EGRZ7XW2M5T4LJ",
+        "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
+        "AWS_ENDPOINT_URL": server,
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    watch.end_children()  # one that is idle has another environment
+    client = boto3.client("s3", endpoint_url=server, region_name="us-east-1")
+    client.create_bucket(Bucket="corpus")
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"id": ["p"], "text": [PROSE]}), parquet)
+    files = {
+        "docs/a.md": f"# Lamps\n\n{PROSE}".encode(),
+        "docs/deep/b.txt.gz": gzip.compress(PROSE.encode()),
+        "docs/c.parquet": parquet.getvalue(),
+        "docs/d.jsonl": b'{"id": "j", "text": "One."}\n',
+        "docs/.hidden.txt": b"hidden",
+        "docs/drafts/e.txt": b"draft",
+        "docs/broken.docx": b"PK\x03\x04 broken",
+        "other/f.txt": b"other",
+    }
+    for name, data in files.items():
+        client.put_object(Bucket="corpus", Key=name, Body=data)
+    yield client
+    watch.end_children()
+
+
+def test_a_prefix_is_read_as_a_folder_is(bucket, tmp_path):
+    kept, dropped = ingested(tmp_path, {"path": "s3://corpus/docs", "exclude": ["drafts"]})
+    assert set(kept) == {
+        "s3://corpus/docs/a.md",
+        "s3://corpus/docs/deep/b.txt.gz",
+        "s3://corpus/docs/c.parquet#p",
+        "s3://corpus/docs/d.jsonl#j",
+    }
+    assert reasons(dropped) == {"s3://corpus/docs/broken.docx": "unreadable file"}
+    assert kept["s3://corpus/docs/a.md"]["title"] == "Lamps"
+
+
+@pytest.mark.parametrize(
+    ("entry", "names"),
+    [
+        ({"path": "s3://corpus/docs/**/*.txt"}, ["docs/drafts/e.txt"]),
+        ({"path": "s3://corpus/docs/*.md"}, ["docs/a.md"]),
+        ({"path": "s3://corpus/docs/a.md"}, ["docs/a.md"]),
+        ({"path": "s3://corpus/", "include": ["f.txt", "docs/a.*"]}, ["docs/a.md", "other/f.txt"]),
+    ],
+)
+def test_globs_and_objects(bucket, tmp_path, entry, names):
+    kept, _ = ingested(tmp_path, entry)
+    assert sorted(kept) == [f"s3://corpus/{name}" for name in names]
+
+
+def test_an_object_that_two_entries_name_is_read_once(bucket, tmp_path):
+    kept, dropped = ingested(tmp_path, "s3://corpus/docs/a.md", "s3://corpus/docs/*.md")
+    assert len(kept) == 1 and not dropped
+
+
+def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_path):
+    line = json.dumps({"text": PROSE * 200}).encode()
+    lines = b"\n".join(line.replace(b"The", f"{n} The".encode(), 1) for n in range(1500))  # 18 MB
+    bucket.put_object(Bucket="corpus", Key="large/x.jsonl", Body=lines)
+    from datagen.stages.sources import ingest
+
+    running = context(tmp_path, "s3://corpus/large/x.jsonl", partition_mb=1.0)
+    options = Options(memory_mb=200)
+    sizes = [
+        part.kept.nbytes
+        for task in ingest.plan(options, running)
+        for part in ingest.read(task, options, running)
+    ]
+    assert len(sizes) >= 15 and max(sizes) < 2_500_000
+
+
+def test_an_object_that_is_gone_when_it_is_read_is_dropped(bucket, tmp_path):
+    from datagen.stages.sources import ingest
+
+    running = context(tmp_path, "s3://corpus/docs/a.md", "s3://corpus/other")
+    tasks = ingest.plan(Options(), running)
+    bucket.delete_object(Bucket="corpus", Key="docs/a.md")
+    parts = [part for task in tasks for part in ingest.read(task, Options(), running)]
+    (row,) = [row for part in parts for row in part.dropped.to_pylist()]
+    assert row["source"] == "s3://corpus/docs/a.md" and "not-a-real-secret" not in str(row)
+    assert sum(len(part.kept) for part in parts) == 1
+
+
+def test_what_is_not_there_stops_the_run_with_a_message(bucket, tmp_path):
+    for path in ("s3://corpus/nothing", "s3://no-such-bucket/x"):
+        with pytest.raises(UserError, match=re.escape(path)):
+            ingested(tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://KEY:SECRETVALUE@bucket/x",
+        "https://host/x?token=SECRETVALUE",
+        "abfss://c:SECRETVALUE@a.dfs.core.windows.net/x",
+    ],
+)
+def test_an_address_with_credentials_is_refused_and_not_shown(path):
+    with pytest.raises(ValidationError) as refused:
+        Source(path=path)
+    message = "; ".join(error["msg"] for error in refused.value.errors())
+    assert "credentials come from the environment" in message and "SECRETVALUE" not in message
+
+
+def test_other_addresses_are_read_through_fsspec(tmp_path):
+    import fsspec
+
+    with fsspec.open("memory://corpus/a.txt", "wb") as stream:
+        stream.write(PROSE.encode())
+    from datagen.stages.sources.ingest.record import Limits
+    from datagen.stages.sources.ingest.remote import list_files, open_remote
+
+    (file,) = list_files(Source(path="memory://corpus"), Limits())
+    with open_remote(file.name) as stream:
+        assert stream.read() == PROSE.encode()
+    assert file.size == len(PROSE)
+    assert Source(path="abfss://container@account.dfs.core.windows.net/docs").is_remote
