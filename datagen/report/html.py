@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datagen.report.changes import read_summary
 from datagen.report.difficulty import shifts
 from datagen.report.files import files_by_ending
 from datagen.report.languages import languages
+from datagen.report.planned import read_outcome
 from datagen.run.folder import Run
 from datagen.schema import KINDS, content_id
 from datagen.store.parquet import parts, read_part, whole_file
@@ -44,6 +46,8 @@ def write_report(run: Run) -> Path:
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
         comparisons=comparisons(run),
+        changed=read_summary(run.folder),
+        planned=read_outcome(run.folder),
         promises=promises(run),
         yields=_yields(stages),
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
