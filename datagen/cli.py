@@ -74,8 +74,13 @@ def run(
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}", err=json_)
     look = partial(before_work, loaded) if check else lambda run: None
-    with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
-        finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
+    try:
+        with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
+    except (UserError, BudgetSpent) as error:
+        if json_:
+            emit({"recipe": loaded.name, "error": shown(str(error))})
+        raise
     console.summarize(finished)
     if json_:
         emit(outcome_of(finished))

@@ -217,7 +217,8 @@ def _room(recipe: Recipe, home: Path, runs: Sequence[Run], size: int) -> Iterato
 
 def _cluster(recipe: Recipe, home: Path) -> str:
     """Join the cluster, say who is there and where Dask's dashboard is, and leave."""
-    with open_cluster(recipe.cluster, home, bool(_asked(recipe))) as client:
+    seen = next(folder for folder in (home, *home.parents) if folder.exists())  # workers must see it too
+    with open_cluster(recipe.cluster, seen, bool(_asked(recipe))) as client:
         crew = Crew(client)
         return (
             f"{len(crew.everybody)} workers at {recipe.cluster.address}, {len(crew.engines)} with an engine; "

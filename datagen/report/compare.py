@@ -233,7 +233,8 @@ def _why_retired(document: str, dropped: str) -> str:
 
 def _dropped(run: Run, ids: Sequence[str]) -> dict[str, str]:
     """Find which of some rows a run dropped: id -> stage and reason."""
-    wanted, found = pa.array(ids, pa.string()), {}
+    wanted = pa.array(ids, pa.string())
+    found: dict[str, str] = {}
     for record in run.stage_records():
         for path in parts(run.stage_folder(record["stage"]) / "dropped"):
             table = read_part(path, ["id", "reason"])
@@ -270,7 +271,7 @@ def _scores(table: pa.Table) -> dict[str, float]:
 
 def _lengths(table: pa.Table) -> dict[str, float]:
     """Give quantiles of the characters of a product's texts or answers."""
-    found = {}
+    found: dict[str, float] = {}
     for kind, product in KINDS.items():
         if "length" in table.column_names:
             mine = table["length"].filter(pc.equal(table["kind"], kind)).drop_null().to_numpy()

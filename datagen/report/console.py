@@ -18,6 +18,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -51,13 +52,15 @@ class Console:
             TextColumn("{task.description:14}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[kept]}"),
             TextColumn("{task.fields[said]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=self._out,
             transient=True,
             disable=not self._out.is_terminal,
         )
-        self._task = self._progress.add_task("starting", total=None, said="")
+        self._task = self._progress.add_task("starting", total=None, said="", kept="")
         self._stage = _Stage("", 0)
         self._ended = threading.Event()
         self._teller = threading.Thread(target=self._tell_regularly, name="progress", daemon=True)
@@ -83,7 +86,7 @@ class Console:
     def begin(self, stage: str, partitions: int) -> None:
         """Show the stage's bar."""
         self._stage = _Stage(stage, partitions)
-        self._progress.reset(self._task, total=partitions, description=stage, said="")
+        self._progress.reset(self._task, total=partitions, description=stage, said="", kept="")
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Move the bar; with generation, say how fast it is."""
@@ -96,8 +99,10 @@ class Console:
         self._progress.update(self._task, completed=partitions, said=said)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
-        """Note how many rows are kept so far."""
+        """Note how many rows are kept so far, and show their share."""
         self._stage.kept, self._stage.dropped = kept, dropped
+        if kept + dropped:
+            self._progress.update(self._task, kept=f"{kept / (kept + dropped):.0%} kept")
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Print the stage's line."""

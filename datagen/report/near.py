@@ -37,7 +37,8 @@ def near_duplicates(old: Run, gone: list[str], new: Run, come: list[str]) -> dic
     if not gone or not come:
         return {}
     index = RMinHashLSH(LEAST, PERMUTATIONS, BANDS)
-    sketches, names = [], []
+    sketches: list[RMinHash] = []
+    names: list[str] = []
     for name, text in _texts(old, gone):
         sketches.append(_sketch(text))
         index.insert(len(names), sketches[-1])

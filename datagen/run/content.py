@@ -29,7 +29,11 @@ def code() -> str:
     """Hash the code of datagen, its stages and prompts, and name the versions of what it is built on."""
     root = Path(datagen.__file__).parent
     files = [path for path in _walk(root, links=True) if path.suffix in SOURCES]
-    wanted = {match[0] for line in metadata.requires("datagen") or () if (match := REQUIREMENT.match(line))}
+    try:
+        required = metadata.requires("datagen") or []
+    except metadata.PackageNotFoundError:  # run from its sources
+        required = []
+    wanted = {match[0] for line in required if (match := REQUIREMENT.match(line))}
     versions = [f"{name} {_version(name)}" for name in sorted(wanted)]
     return content_id(platform.python_version(), *versions, *_contents(root, files))
 

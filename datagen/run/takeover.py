@@ -104,7 +104,7 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
     Stage -> name of the run; "" where it would be made again. Behind such a stage nothing is certain: what
     reads its table is taken over after all when the table comes out the same.
     """
-    earlier = related_runs(home)[::-1] if home.is_dir() else []
+    earlier = related_runs(home)[::-1]
     found: dict[str, str] = {}
     records: dict[str, Record] = {}
     sure = True

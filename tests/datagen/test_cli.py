@@ -1,5 +1,6 @@
 """Command line output: no secrets, no terminal escape sequences, no traceback for an invalid --set."""
 
+import json
 import sys
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from datagen import cli
 from datagen.errors import UserError
 from datagen.recipe.overrides import overrides_of
+from tests.support.runs import row, write_run
 
 
 def output_of(monkeypatch, capsys, *arguments):
@@ -33,3 +35,44 @@ def test_passwords_and_escape_sequences_of_the_command_line_are_masked(key, monk
 def test_the_resume_command_masks_passwords():
     again = cli.shown(cli._how_to_go_on(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
     assert "hush" not in again and "datagen run r.yaml" in again
+
+
+def test_with_json_a_run_that_cannot_begin_says_why_on_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "outputs").write_text("")
+    (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\nstages: {ingest: }\n")
+    monkeypatch.setattr(sys, "argv", ["datagen", "run", str(tmp_path / "r.yaml"), "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    [line] = capsys.readouterr().out.splitlines()
+    assert end.value.code == 2 and "outputs" in json.loads(line)["error"]
+
+
+@pytest.mark.parametrize("command", ["stages", "doctor"])
+def test_json_is_json(command, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["datagen", command, "--json"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_releases_rollback_clean_and_diff_speak_json(capsys, monkeypatch, tmp_path):
+    home = tmp_path / "outputs" / "r"
+    (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\n")
+    for number, name in enumerate(("a", "b")):
+        rows = [row("s", "?", "x"), row("s", "!", name)]
+        write_run(home / name, {"s": "t"}, rows, number, inherits=["a"] * number)
+    (home / "latest").symlink_to("b")
+
+    def say(*arguments):
+        monkeypatch.setattr(sys, "argv", ["datagen", *map(str, arguments), "--json"])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, json.loads(capsys.readouterr().out)
+
+    code, said = say("diff", home / "a", home / "b", "--fail-on", "kept<0.8", "--rows", tmp_path / "rows")
+    assert code == 1 and said["failed"] == ["kept<0.8 (kept is 0.5)"] and said["figures"]["kept"] == 0.5
+    assert len((tmp_path / "rows").read_text().splitlines()) == 1
+    assert say("diff", home / "a", home / "b", "--fail-on", "kept<0.5")[0] == 0
+    assert [one["run"] for one in say("releases", tmp_path / "r.yaml")[1]] == ["a", "b"]
+    assert say("rollback", tmp_path / "r.yaml") == (0, {"withdrawn": "b", "latest": "a"})
+    assert say("clean", tmp_path / "r.yaml", "--keep", 0)[1]["would_remove"] == []

@@ -104,6 +104,12 @@ def test_a_stage_whose_tables_come_out_the_same_stops_the_change(go, monkeypatch
     assert ids(go()) == ids(first)
 
 
+def test_another_model_is_asked_again(go):
+    go()
+    again = go(lambda text: text.replace("latency:", 'revision: "2", latency:'))
+    assert again.stage_record("asking")["requests"]["completions"] == 24
+
+
 def test_on_request_every_stage_is_made_again(go):
     first = go()
     again = go(rebuild=True)
