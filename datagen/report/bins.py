@@ -36,13 +36,17 @@ def _round(step: float) -> float:
 
 def names(bins: Floats) -> list[str]:
     """Name bins by where they begin; no two have the same name."""
-    whole = all(edge == floor(edge) for edge in bins[:-1].tolist())
-    return [f"{int(edge):,}" if whole else f"{edge:.3g}" for edge in bins[:-1].tolist()]
+    starts = bins[:-1].tolist()
+    if all(start == floor(start) for start in starts):
+        return [f"{int(start):,}" for start in starts]
+    short = [f"{start:.3g}" for start in starts]
+    return short if len(set(short)) == len(short) else [repr(start) for start in starts]
 
 
 def count(values: Floats, bins: Floats) -> npt.NDArray[np.int64]:
     """Count values by bin. The last bin includes its upper edge; values that are not finite are left out."""
-    result: npt.NDArray[np.int64] = np.histogram(values[np.isfinite(values)], bins)[0]
+    finite = np.clip(values[np.isfinite(values)], bins[0], bins[-1])  # edges are rounded
+    result: npt.NDArray[np.int64] = np.histogram(finite, bins)[0]
     return result
 
 
