@@ -115,7 +115,11 @@ def lay(folder):
     write_json(report, stages / "calibrate" / "report.json")
 
     names = ["read", "cut", "write", "measure", "dedup", "calibrate"]
-    recipe = {"name": f"ferries{EVIL}", "seed": 0, "stages": dict.fromkeys(names)}
+    recipe = {
+        "name": f"ferries{EVIL}",
+        "seed": 0,
+        "stages": {**dict.fromkeys(names), "calibrate": {"labels": []}},
+    }
     manifest = {
         "recipe": recipe,
         "stages": names,
