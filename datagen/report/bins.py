@@ -22,10 +22,11 @@ def edges(low: float, high: float) -> Floats:
         return np.linspace(0, 1, BINS + 1)
     if low >= 0 and high > LONG:
         first = max(0, floor(log2(low))) if low >= 1 else 0
-        doubled = 2.0 ** np.arange(first, floor(log2(high)) + 2)
+        doubled: Floats = np.exp2(np.arange(first, floor(log2(high)) + 2, dtype=np.float64))
         return doubled if low >= 1 else np.concatenate([[0.0], doubled])
     step = _round((high - low) / BINS or 1.0)
-    return step * np.arange(floor(low / step), floor(high / step) + 2)
+    equal: Floats = step * np.arange(floor(low / step), floor(high / step) + 2, dtype=np.float64)
+    return equal
 
 
 def _round(step: float) -> float:
