@@ -13,7 +13,7 @@ ROWS = 40
 PASSAGE = f"The harbour opens at six. {EVIL} The ferry leaves\nat noon from pier two, and back at five."
 EVIDENCE = "The ferry leaves at noon"
 SCORED = pa.schema([*EXAMPLES, ("grounding", pa.float64()), ("words", pa.float64())])
-KEY = content_id("request")
+KEY, FOLLOW_UP = content_id("request"), content_id("follow-up")
 
 
 def row(number, kind="instruction", **fields):
@@ -87,6 +87,8 @@ def lay(folder):
     body = {"messages": [{"role": "user", "content": f"Write about: {EVIL}"}]}
     request = {"key": KEY, "row": "p0", "task": "t", "prompt": "write/ferries", "body": json.dumps(body)}
     write_table(table_of(REQUESTS, [request]), stages / "write" / "requests" / part_name(0))
+    follow_up = request | {"key": FOLLOW_UP, "prompt": "write/check"}
+    write_table(table_of(REQUESTS, [follow_up]), stages / "write" / "follow_ups" / part_name(0))
     answer = {"key": KEY, "text": f"raw {EVIL}", "finish": "stop", "model": "m", "revision": "1"}
     answer |= {"prompt_tokens": 9, "cached_tokens": 0, "completion_tokens": 9, "logprobs": [], "choices": []}
     write_segment(folder / "completions" / f"segment-{KEY}.parquet", [pa.Table.from_pylist([answer], SCHEMA)])

@@ -61,7 +61,8 @@ def test_related_rows(trails):
 
 
 def test_requests_have_prompt_and_raw_answer_and_may_be_missing(trails):
-    known, missing = trails.requests([finished.KEY, "0" * 32])
+    known, follow_up, missing = trails.requests([finished.KEY, finished.FOLLOW_UP, "0" * 32])
+    assert (follow_up.prompt, follow_up.answer) == ("write/check", "")
     assert known.prompt == "write/ferries" and known.answer == f"raw {finished.EVIL}"
     assert known.messages == [{"role": "user", "content": f"Write about: {finished.EVIL}"}]
     assert (missing.prompt, missing.messages, missing.answer) == ("", [], "")
