@@ -44,7 +44,7 @@ CONFIG = {
         "labelFontSize": 12,
         "title": None,
         "orient": "top",
-        "columns": 3,
+        "columns": 2,
     },
 }
 
