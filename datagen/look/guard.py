@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 LOCAL = ("127.0.0.1", "localhost")
 POLICY = (
@@ -45,7 +46,7 @@ class Guard:
         self._origins = {f"http://{host}" for host in self._hosts}
 
     @property
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """The middleware of the application."""
 
         @web.middleware

@@ -171,7 +171,7 @@ class Index:
 
     def _create(self) -> None:
         texts = ("id", "kind", "task", "source", "stage", "reason", "detail", "question", "answer", "search")
-        columns = [*(f"{name} varchar" for name in texts), *(f"s{n} float" for n in range(len(self.scores)))]
+        columns = [*(f"{name} varchar" for name in texts), *(f"s{n} double" for n in range(len(self.scores)))]
         self._database.execute(f"create table rows ({', '.join(columns)})")
         self.set_verdicts({})
 
@@ -190,7 +190,8 @@ class Index:
         self._database.execute(sql, [stage, files])
 
     def _filter(self, query: Mapping[str, str]) -> Filter:
-        conditions, values = ["true"], []
+        conditions: list[str] = ["true"]
+        values: list[Any] = []
         for name in ("kind", "task", "reason", "verdict"):
             if query.get(name):
                 conditions.append(f"{name} = ?")

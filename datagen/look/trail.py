@@ -25,6 +25,7 @@ from datagen.store.parquet import parts, read_part
 RELATED = 12  # rows of each stage that are shown
 RELATIONS = ("made from", "repeats", "made into", "of the same passage")
 MATCHES = 5  # ids that are shown where a prefix is not enough
+ASKED = ("requests", "follow_ups")  # folders of a stage
 ROWS = ("examples", "probes")  # tables with rows that can be explained
 
 Row = dict[str, Any]
@@ -167,8 +168,11 @@ class Trails:
         answers = self._run.completions.find(keys) if keys else {}
         asked: dict[str, tuple[str, str]] = {}
         sql = "select key, prompt, body from read_parquet(?) where list_contains(?, key)"
-        for name in self._run.manifest["stages"] if keys else ():
-            files = _filled(parts(self._run.stage_folder(name) / "requests"))
+        folders = [
+            self._run.stage_folder(name) / kind for name in self._run.manifest["stages"] for kind in ASKED
+        ]
+        for folder in folders if keys else ():
+            files = _filled(parts(folder))
             asked |= {key: (prompt, body) for key, prompt, body in self._query(sql, files, list(keys))}
         return [_request(key, *asked.get(key, ("", "{}")), answers.get(key)) for key in keys]
 

@@ -22,10 +22,11 @@ def edges(low: float, high: float) -> Floats:
         return np.linspace(0, 1, BINS + 1)
     if low >= 0 and high > LONG:
         first = max(0, floor(log2(low))) if low >= 1 else 0
-        doubled = 2.0 ** np.arange(first, floor(log2(high)) + 2)
+        doubled: Floats = np.exp2(np.arange(first, floor(log2(high)) + 2, dtype=np.float64))
         return doubled if low >= 1 else np.concatenate([[0.0], doubled])
     step = _round((high - low) / BINS or 1.0)
-    return step * np.arange(floor(low / step), floor(high / step) + 2)
+    equal: Floats = step * np.arange(floor(low / step), floor(high / step) + 2, dtype=np.float64)
+    return equal
 
 
 def _round(step: float) -> float:
@@ -36,13 +37,17 @@ def _round(step: float) -> float:
 
 def names(bins: Floats) -> list[str]:
     """Name bins by where they begin; no two have the same name."""
-    whole = all(edge == floor(edge) for edge in bins[:-1].tolist())
-    return [f"{int(edge):,}" if whole else f"{edge:.3g}" for edge in bins[:-1].tolist()]
+    starts = bins[:-1].tolist()
+    if all(start == floor(start) for start in starts):
+        return [f"{int(start):,}" for start in starts]
+    short = [f"{start:.3g}" for start in starts]
+    return short if len(set(short)) == len(short) else [repr(start) for start in starts]
 
 
 def count(values: Floats, bins: Floats) -> npt.NDArray[np.int64]:
     """Count values by bin. The last bin includes its upper edge; values that are not finite are left out."""
-    result: npt.NDArray[np.int64] = np.histogram(values[np.isfinite(values)], bins)[0]
+    finite = np.clip(values[np.isfinite(values)], bins[0], bins[-1])  # edges are rounded
+    result: npt.NDArray[np.int64] = np.histogram(finite, bins)[0]
     return result
 
 

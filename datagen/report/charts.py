@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-import vl_convert
 from markupsafe import Markup
+
+from datagen.report.draw import draw
 
 WIDTH = 360  # px, as wide as the text column of a phone
 ROW = 19  # px a bar
@@ -43,14 +44,14 @@ CONFIG = {
         "labelFontSize": 12,
         "title": None,
         "orient": "top",
-        "columns": 3,
+        "columns": 2,
     },
 }
 
 Values = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chart:
     """
     A chart of the report.
@@ -59,17 +60,28 @@ class Chart:
     ----------
     title, caption
         What it shows, and how to read it.
-    svg
-        The drawing.
+    specification
+        In Vega-Lite.
     columns, rows
         The same as a table.
+    svg
+        The drawing, once `draw_all` has made it.
     """
 
     title: str
     caption: str
-    svg: Markup
+    specification: dict[str, Any]
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    svg: Markup | None = None
+
+
+def draw_all(charts: Sequence[Chart]) -> None:
+    """Draw charts; where that fails, they remain tables."""
+    drawings = draw([chart.specification for chart in charts])
+    for chart, svg in zip(charts, drawings, strict=False):
+        # Without its own font, a text has that of the page.
+        chart.svg = Markup(svg.replace(f' font-family="{FONT}"', ""))
 
 
 def bars(
@@ -217,7 +229,7 @@ def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) ->
     if colour := body.get("encoding", {}).get("color"):
         ranks = {name: place for place, name in enumerate(colour["scale"]["domain"])}
         drawn = [{**value, "rank": ranks[value[colour["field"]]]} for value in values]
-    spec = {
+    specification = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": title,
         "width": WIDTH,
@@ -228,8 +240,7 @@ def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) ->
     }
     names = list(values[0]) if values else []
     rows = [[value.get(name) for name in names] for value in values]
-    svg = vl_convert.vegalite_to_svg(spec).replace(f' font-family="{FONT}"', "")
-    return Chart(title, caption, Markup(svg), names, rows)
+    return Chart(title, caption, specification, names, rows)
 
 
 def _some(names: Sequence[str]) -> list[str]:

@@ -14,27 +14,26 @@ from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
 
 DOUBLED = np.concatenate([[0.0], 2.0 ** np.arange(4, 25)])  # characters
+NONE = np.zeros(len(DOUBLED) - 1, np.int64)
 
 
 def mix_charts(run: Run) -> list[charts.Chart]:
     """Draw the rows of each task and the lengths of the trained text, by kind."""
     tasks: Counter[tuple[str, str]] = Counter()
-    lengths: dict[str, bins.Floats] = {}
+    lengths: dict[str, npt.NDArray[np.int64]] = {}
     for kind, task, length in _rows(run):
-        tasks.update(
-            {(kind, name): count for name, count in zip(*np.unique(task, return_counts=True), strict=True)}
-        )
-        lengths[kind] = lengths.get(kind, np.zeros(len(DOUBLED) - 1, np.int64)) + bins.count(length, DOUBLED)
+        for name, count in zip(*np.unique(task, return_counts=True), strict=True):
+            tasks[kind, str(name)] += int(count)
+        lengths[kind] = lengths.get(kind, NONE) + bins.count(length, DOUBLED)
     if not tasks:
         return []
-    colours = {kind: charts.COLOURS[place] for place, kind in enumerate(KINDS) if kind in lengths}
+    order: dict[str, int] = {kind: place for place, kind in enumerate(KINDS) if kind in lengths}
+    colours = {kind: charts.COLOURS[place] for kind, place in order.items()}
     of_tasks = [
-        {"task": str(task), "rows": int(count), "kind": kind}
-        for (kind, task), count in sorted(
-            tasks.items(), key=lambda item: (list(KINDS).index(item[0][0]), -item[1])
-        )
+        {"task": task, "rows": count, "kind": kind}
+        for (kind, task), count in sorted(tasks.items(), key=lambda item: (order[item[0][0]], -item[1]))
     ]
-    total = sum(lengths.values(), np.zeros(len(DOUBLED) - 1, np.int64))
+    total = sum(lengths.values(), NONE)
     used = np.flatnonzero(total)
     shown = range(int(used[0]), int(used[-1]) + 1)
     labels = bins.names(DOUBLED)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from datagen.report.calibration import calibration_charts
 from datagen.report.changes import read_summary
+from datagen.report.charts import draw_all
 from datagen.report.composition import mix_charts
 from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
@@ -32,6 +33,10 @@ DOCUMENTS = 10  # with the most refusals
 def write_report(run: Run) -> Path:
     """Write ``report.html`` of a run whose stages are complete; return its path."""
     stages = run.stage_records()
+    funnel, cost, covered = funnel_chart(stages), cost_chart(stages), coverage(run)
+    mix, scores, calibration = mix_charts(run), score_charts(run), calibration_charts(run)
+    drawn = [*mix, *scores, *calibration, *(covered.drawn if covered else [])]
+    draw_all([*drawn, *(chart for chart in (funnel, cost) if chart)])
     page = render_file(
         __package__,
         "report.html.j2",
@@ -45,13 +50,13 @@ def write_report(run: Run) -> Path:
         metadata=metadata(run),
         languages=languages(run),
         steps=steps(stages),
-        funnel=funnel_chart(stages),
-        mix=mix_charts(run),
-        scores=score_charts(run),
-        calibration=calibration_charts(run),
-        coverage=coverage(run),
+        funnel=funnel,
+        mix=mix,
+        scores=scores,
+        calibration=calibration,
+        coverage=covered,
         duplicates=duplicates(stages),
-        cost=cost_chart(stages),
+        cost=cost,
         samples=side_by_side(run),
         drops={record["stage"]: by_reason(run, record) for record in stages if record["dropped"]},
         shifts={

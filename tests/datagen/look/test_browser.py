@@ -1,0 +1,159 @@
+"""The pages in a real browser: they load without complaint, fit the window, and do what they are for."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from datagen.report.html import write_report
+from datagen.run.folder import open_run
+from datagen.stages.confidence.labels import file
+from datagen.stages.confidence.labels.session import label
+from tests.support import chromium, finished
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.opened() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return finished.lay(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def address(run, tmp_path):
+    """Start `datagen browse` and give the address that it prints."""
+    command = [
+        sys.executable,
+        "-m",
+        "datagen",
+        "browse",
+        str(run),
+        "--labels",
+        str(tmp_path / "labels.jsonl"),
+        "--rows",
+        "12",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(match[0] for line in process.stdout if (match := re.search(r"http://\S+", line)))
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("width", chromium.SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_fits_and_is_quiet(browser, run, width, scheme):
+    page = chromium.Page(browser, width, scheme)
+    page.page.goto(write_report(open_run(run)).as_uri())
+    assert page.overflow() <= 0 and not page.complaints
+    text, paper = (
+        page.page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor")
+    )
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (text, paper)]
+    assert (brightness[0] < brightness[1]) == (scheme == "light")
+    bars = page.page.locator("figure svg [aria-roledescription=bar]")
+    assert bars.count() > 20 and bars.first.evaluate("bar => getComputedStyle(bar).fill") not in (
+        "none",
+        "rgb(0, 0, 0)",
+    )
+
+
+def test_the_report_prints(browser, run):
+    page = chromium.Page(browser)
+    page.page.goto(write_report(open_run(run)).as_uri())
+    page.page.emulate_media(media="print")
+    assert page.page.locator("nav").is_hidden() and page.page.locator("figure svg").first.is_visible()
+    assert page.page.pdf()[:4] == b"%PDF"
+
+
+@pytest.mark.parametrize("width", chromium.SIZES)
+def test_rows_are_filtered_and_opened(browser, address, width):
+    page = chromium.Page(browser, width)
+    page.page.goto(address)
+    assert "token" not in page.page.url
+    page.page.locator("#list button").first.wait_for()
+    assert page.page.locator("#total").inner_text() == "43 rows"
+    page.page.select_option("#filters [name=stage]", "dropped")
+    page.page.locator("#total").get_by_text("5 rows", exact=True).wait_for()
+    page.page.fill("#filters [name=text]", "ferry 1 leave")
+    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
+    page.page.locator("#list button").click()
+    detail = page.page.locator("#detail")
+    detail.locator("mark").wait_for()
+    assert " ".join(detail.locator("mark").inner_text().split()) == finished.EVIDENCE
+    text = detail.inner_text()
+    assert (
+        "near duplicate" in text
+        and "ferry 1 leave" in text
+        and "repeats" in text
+        and "<script>alert(1)" in text
+    )
+    assert page.overflow() <= 0 and not page.complaints
+
+
+def test_prompt_and_raw_answer_are_shown(browser, address):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.fill("#filters [name=text]", "ferry 0 leave")
+    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
+    page.page.locator("#list button").click()
+    page.page.locator("#detail details[open]").wait_for()
+    text = page.page.locator("#detail details").inner_text()
+    assert "Write about:" in text and "raw </script>" in text and not page.complaints
+
+
+def test_a_threshold_moves(browser, address):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.click("#tab-threshold")
+    page.page.select_option("#limits [name=score]", "grounding")
+    page.page.locator("#effect").get_by_text("38 rows at or above, 0 below.").wait_for()
+    page.page.focus("#limits [name=value]")
+    move = "s => { s.value = 0.5; s.dispatchEvent(new Event('input', {bubbles: true})) }"
+    page.page.locator("#limits [name=value]").evaluate(move)
+    page.page.locator("#effect").get_by_text("20 rows at or above, 18 below.").wait_for()
+    assert page.page.locator("#effect svg .below").count() > 5 and not page.complaints
+
+
+def test_verdicts_are_given_by_keys_and_reach_the_file(browser, address, tmp_path):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    for number, key in enumerate("rw"):
+        page.page.locator("#where").get_by_text(f"{number} of 12 judged").wait_for()
+        page.page.locator("#detail [data-verdict]").first.wait_for()
+        page.page.keyboard.press(key)
+    page.page.locator("#where").get_by_text("2 of 12 judged").wait_for()
+    page.page.keyboard.press("b")
+    page.page.locator("#detail [data-verdict=wrong][aria-pressed=true]").wait_for()
+    labels = file.read(tmp_path / "labels.jsonl")
+    assert [one["verdict"] for one in labels] == ["right", "wrong"] and not page.complaints
+
+
+@pytest.mark.parametrize("width", chromium.SIZES)
+def test_the_page_without_a_server_shows_marks_and_saves(browser, run, tmp_path, width):
+    label(open_run(run), tmp_path / "none.jsonl", 12, tmp_path / "judge.html")
+    page = chromium.Page(browser, width)
+    page.page.goto((tmp_path / "judge.html").as_uri())
+    assert page.page.locator("#where").inner_text().startswith("1 of 12")
+    tops = [
+        page.page.locator(f"h2:text-is('{name}')").bounding_box()["y"]
+        for name in ("question", "answer", "evidence")
+    ]
+    assert tops == sorted(tops)
+    for key in "rws":
+        page.page.keyboard.press(key)
+    assert "3 judged" in page.page.locator("#where").inner_text()
+    with page.page.expect_download() as saved:
+        page.page.click("#save")
+    lines = saved.value.path().read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["verdict"] for line in lines] == ["right", "wrong", "skip"]
+    assert page.overflow() <= 0 and not page.complaints

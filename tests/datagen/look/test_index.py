@@ -1,0 +1,83 @@
+"""The table behind the page: filters against the rows that were written."""
+
+import pytest
+
+from datagen.errors import UserError
+from datagen.look.index import Index
+from datagen.run.folder import Run, open_run
+from tests.support import finished
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    made = Index(open_run(finished.lay(tmp_path_factory.mktemp("run"))))
+    yield made
+    made.close()
+
+
+def ids(answer):
+    return {row[0] for row in answer["rows"]}
+
+
+def rows(*numbers):
+    return {finished.row(number)["id"] for number in numbers}
+
+
+def test_all_rows_are_there_once_with_what_became_of_them(index):
+    answer = index.rows({})
+    assert answer["total"] == finished.ROWS + 3
+    assert sum(group[-1] for group in answer["groups"]) == answer["total"]
+    stages = {group[2]: group[-1] for group in answer["groups"]}
+    assert stages == {"": 38, "dedup": 2, "write": 3}
+    assert ids(index.rows({"stage": "handed off"})) == rows(*range(2, 40))
+    assert ids(index.rows({"stage": "dropped"})) == rows(0, 1, 40, 41, 42)
+    assert ids(index.rows({"stage": "dedup", "reason": "near duplicate"})) == rows(0, 1)
+
+
+def test_text_source_and_scores(index):
+    assert ids(index.rows({"text": "FERRY 7 leave"})) == rows(7)
+    assert index.rows({"text": "' or true --"})["total"] == 0
+    assert ids(index.rows({"source": "harbour-3"})) == rows(3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
+    found = index.rows({"score": "words", "least": "10", "most": "12", "order": "high"})
+    assert [row[0] for row in found["rows"]] == [finished.row(n)["id"] for n in (11, 10, 9)]
+    assert [row[-1] for row in found["rows"]] == [12, 11, 10]
+
+
+def test_verdicts_filter_and_may_change(index):
+    index.set_verdicts({finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"})
+    assert ids(index.rows({"verdict": "right"})) == rows(5)
+    index.set_verdicts({finished.row(6)["id"]: "right"})
+    assert ids(index.rows({"verdict": "right"})) == rows(6)
+
+
+def test_a_threshold_counts_what_was_handed_off(index):
+    index.set_verdicts({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"})
+    found = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
+    assert [row[2:] for row in found["tasks"]] == [[30, 8]]
+    assert {verdict: counts for verdict, *counts in found["verdicts"]} == {
+        "": [29, 7],
+        "right": [1, 0],
+        "wrong": [0, 1],
+    }
+    assert sum(count for _, count in found["bars"]) == 38
+    assert found["nearest"]["above"][0][0] == finished.row(10)["id"]
+    assert found["nearest"]["below"][0][0] == finished.row(9)["id"]
+    assert index.threshold({"score": "grounding", "kind": "refusal"})["bars"] == []
+
+
+def test_what_is_asked_for_is_checked(index):
+    for query in (
+        {"score": "stage"},
+        {"score": "words; drop table rows"},
+        {"score": "words", "least": "x"},
+        {"page": "x"},
+    ):
+        with pytest.raises(UserError):
+            index.rows(query)
+    with pytest.raises(UserError, match="no score"):
+        index.threshold({})
+
+
+def test_a_run_without_rows(tmp_path):
+    with pytest.raises(UserError, match="no rows yet"):
+        Index(Run(tmp_path, {"stages": []}))

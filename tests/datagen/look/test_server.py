@@ -1,0 +1,133 @@
+"""The local server: who may ask, and what it answers and writes."""
+
+import asyncio
+import re
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from datagen.look.guard import Guard
+from datagen.look.server import Browser
+from datagen.run.folder import open_run
+from datagen.stages.confidence.labels import file
+from tests.support import finished
+
+
+@pytest.fixture
+def browser(tmp_path):
+    made = Browser(open_run(finished.lay(tmp_path / "run")), tmp_path / "labels.jsonl", 12)
+    yield made
+    made.close()
+
+
+def asked(browser, work):
+    """Run `work` with a client of the server, its guard and its address."""
+
+    async def serve():
+        import socket
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            guard = Guard(port)
+            server = TestServer(browser.app(guard), port=port)
+            listening.close()
+            async with TestClient(server) as client:
+                return await work(client, guard, f"http://127.0.0.1:{port}")
+
+    return asyncio.run(serve())
+
+
+async def status(client, path, **headers):
+    async with client.get(path, headers=headers, allow_redirects=False) as response:
+        return response.status
+
+
+def test_only_who_has_the_token_is_answered(browser):
+    async def work(client, guard, _):
+        assert await status(client, "/") == 403
+        assert await status(client, "/api/rows") == 403
+        assert await status(client, "/api/rows?token=") == 403
+        assert await status(client, f"/?token={guard.token[:-1]}") == 403
+        async with client.get(f"/?token={guard.token}", allow_redirects=False) as response:
+            assert response.status == 303 and response.headers["Location"] == "/"
+            cookie = response.headers["Set-Cookie"]
+        assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+        assert await status(client, "/") == 200  # by the cookie
+
+    asked(browser, work)
+
+
+def test_other_hosts_and_origins_are_refused(browser):
+    async def work(client, guard, address):
+        await status(client, f"/?token={guard.token}")
+        assert await status(client, "/api/rows", Host="evil.example") == 421
+        assert await status(client, "/api/rows", Origin="http://evil.example") == 403
+        assert await status(client, "/api/rows", Origin=address) == 200
+        for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+            async with client.post("/api/label", json={}, headers=headers) as response:
+                assert response.status == 403
+
+    asked(browser, work)
+
+
+def test_the_page_runs_only_its_own_script(browser):
+    async def work(client, guard, _):
+        async with client.get(f"/?token={guard.token}") as response:
+            policy, page = response.headers["Content-Security-Policy"], await response.text()
+        nonce = re.search(r"script-src 'nonce-([^']+)'", policy)[1]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert set(re.findall(r'<(?:script|style)[^>]*nonce="([^"]+)"', page)) == {nonce}
+        assert page.count("<script") == 2 and "<script>alert" not in page
+        async with client.get("/") as response:
+            assert nonce not in response.headers["Content-Security-Policy"]
+
+    asked(browser, work)
+
+
+def test_verdicts_reach_the_file_in_the_order_of_the_draw(browser, tmp_path):
+    async def work(client, guard, address):
+        await status(client, f"/?token={guard.token}")
+
+        async def give(**said):
+            async with client.post("/api/label", json=said, headers={"Origin": address}) as response:
+                return response.status, await response.json()
+
+        async def queue():
+            async with client.get("/api/queue") as response:
+                return await response.json()
+
+        first = await queue()
+        assert first["drawn"] == 12 and first["judged"] == 0
+        assert (await give(id=first["next"][0], verdict="right"))[0] == 200
+        assert (await queue())["next"][0] == first["next"][1]
+        assert (await give(id=first["next"][0], verdict="wrong"))[0] == 200  # changed
+        (label,) = file.read(tmp_path / "labels.jsonl")
+        assert (label["id"], label["verdict"]) == (first["next"][0], "wrong") and label["question"]
+        file.write([label, {"id": "other", "verdict": "skip"}], tmp_path / "labels.jsonl")
+        await give(id=first["next"][1], verdict="right")
+        assert [one["id"] for one in file.read(tmp_path / "labels.jsonl")] == [
+            label["id"],
+            "other",
+            first["next"][1],
+        ]
+        async with client.get("/api/rows?verdict=wrong") as response:
+            assert [row[0] for row in (await response.json())["rows"]] == [label["id"]]
+        for said in (
+            {"id": "nothing", "verdict": "perhaps"},
+            {"id": "nothing", "verdict": "right"},
+            {"id": 3},
+            {},
+        ):
+            assert (await give(**said))[0] == 400
+
+    asked(browser, work)
+
+
+def test_a_row_of_the_check_is_not_judged_before_its_turn(browser):
+    judging = browser._judging
+    turn = set(judging.queue()["next"])
+    checks = [row for row in map(finished.row, range(2, 40)) if not judging.may_judge(row["id"])]
+    assert 15 < len(checks) < 38 and not turn & {row["id"] for row in checks}
+    with pytest.raises(Exception, match="not to be judged yet"):
+        judging.give(browser._trails, checks[0]["id"], "right")
+    assert judging.verdicts() == {}

@@ -1,0 +1,105 @@
+"""`datagen explain`: finding a row, following it, and printing it."""
+
+import io
+import json
+
+import pytest
+import rich.console
+
+from datagen.errors import UserError
+from datagen.look.explain import explain, newest
+from datagen.look.trail import Trails
+from datagen.run.folder import open_run
+from tests.support import finished
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return open_run(finished.lay(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def trails(run):
+    return Trails(run)
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_the_only_one(trails):
+    ids = [finished.row(number)["id"] for number in range(finished.ROWS + 3)]
+    for name in ids:
+        others = [other for other in ids if other.startswith(name[:3])]
+        if len(others) == 1:
+            assert trails.find_id(name[:3]) == name
+    with pytest.raises(UserError, match="several rows"):
+        trails.find_id("")
+    with pytest.raises(UserError, match="no row"):
+        trails.find_id("not an id")
+
+
+def test_a_row_is_followed_from_its_making_to_where_it_was_dropped(trails):
+    trail = trails.follow(finished.row(0)["id"])
+    steps = [(step.stage, step.outcome, step.reason) for step in trail.steps]
+    assert steps == [("write", "made", ""), ("measure", "kept", ""), ("dedup", "dropped", "near duplicate")]
+    assert trail.steps[0].scores == {"logprob": -0.1}
+    assert trail.steps[1].scores == {"grounding": 0.0, "words": 1.0} and not trail.steps[2].scores
+    assert [text for text, marked in trail.passage if marked] == ["The ferry leaves\nat noon"]
+    assert "".join(text for text, _ in trail.passage) == finished.PASSAGE
+
+
+def test_a_row_dropped_where_it_was_made_and_one_that_stayed(trails):
+    (step,) = trails.follow(finished.row(finished.ROWS)["id"]).steps
+    assert (step.outcome, step.detail) == ("dropped", finished.EVIL)
+    kept = trails.follow(finished.row(20)["id"])
+    assert [step.outcome for step in kept.steps] == ["made", "kept", "kept", "kept"]
+    assert kept.steps[-1].scores == {"confidence": 0.5}
+
+
+def test_related_rows(trails):
+    related = trails.follow(finished.row(0)["id"]).related
+    assert related[0][:2] == ("repeats", finished.row(20)["id"])
+    same = {name for relation, name, *_ in related if relation == "of the same passage"}
+    assert same <= {finished.row(number)["id"] for number in range(4, finished.ROWS, 4)} and len(same) > 5
+
+
+def test_requests_have_prompt_and_raw_answer_and_may_be_missing(trails):
+    known, follow_up, missing = trails.requests([finished.KEY, finished.FOLLOW_UP, "0" * 32])
+    assert (follow_up.prompt, follow_up.answer) == ("write/check", "")
+    assert known.prompt == "write/ferries" and known.answer == f"raw {finished.EVIL}"
+    assert known.messages == [{"role": "user", "content": f"Write about: {finished.EVIL}"}]
+    assert (missing.prompt, missing.messages, missing.answer) == ("", [], "")
+
+
+def test_the_terminal_shows_all_of_it_and_obeys_none(run):
+    out = rich.console.Console(file=io.StringIO(), width=100, force_terminal=True, highlight=False)
+    explain(run, finished.row(0)["id"][:8], False, out)
+    shown = out.file.getvalue()
+    assert "\x1b[2J" not in shown
+    for part in (
+        "ferry 0",
+        "near duplicate",
+        "grounding 0",
+        "write/ferries",
+        "raw ",
+        "repeats",
+        "The ferry leaves",
+    ):
+        assert part in shown
+
+
+def test_json_says_the_same(run):
+    out = rich.console.Console(file=io.StringIO(), width=40, highlight=False)
+    explain(run, finished.row(0)["id"][:8], True, out)
+    said = json.loads(out.file.getvalue())
+    assert said["row"]["id"] == finished.row(0)["id"] and said["stages"][-1]["reason"] == "near duplicate"
+    assert said["requests"][0]["answer"] == f"raw {finished.EVIL}"
+    assert [part["text"] for part in said["passage"] if part["evidence"]] == ["The ferry leaves\nat noon"]
+
+
+def test_the_newest_finished_run(tmp_path):
+    with pytest.raises(UserError, match="no finished run"):
+        newest(tmp_path)
+    for name, day in (("a", "2026-11-28"), ("b", "2026-11-29")):
+        folder = finished.lay(tmp_path / name / "run")
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"started": day}))
+        (tmp_path / name / "latest").symlink_to("run")
+    assert newest(tmp_path).folder == tmp_path / "b" / "run"

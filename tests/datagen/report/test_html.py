@@ -1,0 +1,84 @@
+"""The report as a whole: what it shows, and that nothing in it is live."""
+
+import html.parser
+import re
+
+import pytest
+
+from datagen.report.html import write_report
+from datagen.run.folder import open_run
+from tests.support import finished
+
+
+class Page(html.parser.HTMLParser):
+    """Collects the tags, the marked words and the text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.marks, self.text, self._open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data):
+        if "style" not in self._open:
+            self.text.append(data)
+        if "mark" in self._open:
+            self.marks.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    run = open_run(finished.lay(tmp_path_factory.mktemp("run")))
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_nothing_from_outside_is_live(page):
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "img", "iframe", "link", "object", "form", "image"}
+    attributes = {name for _, attrs in page.tags for name in attrs}
+    assert not {name for name in attributes if name.startswith("on")}
+    targets = [
+        attrs[name] for _, attrs in page.tags for name in ("href", "src", "xlink:href") if name in attrs
+    ]
+    assert targets and all(target.startswith("#") for target in targets)
+    text = "".join(page.text)
+    assert "alert(1)" in text and "<script>" in text  # it is there, as text
+
+
+def test_every_chart_is_labelled_and_has_its_numbers_as_a_table(page):
+    figures = [tag for tag, _ in page.tags if tag == "figure"]
+    svgs = [attrs for tag, attrs in page.tags if tag == "svg"]
+    captions = [tag for tag, _ in page.tags if tag == "figcaption"]
+    assert len(figures) == len(svgs) == len(captions) >= 9
+    graphics = [attrs for _, attrs in page.tags if attrs.get("role", "").startswith("graphics")]
+    assert all(attrs.get("aria-label") or attrs.get("aria-roledescription") for attrs in graphics)
+    order = [tag for tag, _ in page.tags if tag in ("figure", "svg", "table")]
+    assert re.findall(r"figure svg table", " ".join(order)).__len__() == len(figures)
+
+
+def test_charts_take_their_colours_from_the_page(page):
+    fills = {attrs[name] for _, attrs in page.tags for name in ("fill", "stroke") if name in attrs}
+    assert fills <= {"none", "transparent", "currentColor"} | {
+        fill for fill in fills if fill.startswith("var(--")
+    }
+    assert any(fill.startswith("var(--") for fill in fills)
+
+
+def test_the_evidence_is_marked_in_kept_and_dropped_rows(page):
+    assert {" ".join(mark.split()) for mark in page.marks} == {finished.EVIDENCE}
+    assert len(page.marks) >= 4 + 2
+
+
+def test_counts_from_documents_to_the_end(page):
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    assert "5 documents 4 passages 40 rows made 38 rows handed off" in text
+    assert "4 of 5 documents (80 %)" in text
+    assert "near duplicate 2 5.0 %" in text

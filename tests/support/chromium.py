@@ -1,0 +1,51 @@
+"""A headless browser for tests of pages; what is skipped, and why, where there is none."""
+
+import contextlib
+import os
+import shutil
+
+import pytest
+
+SIZES = (400, 1100, 1600)
+
+
+def path():
+    """Find Chromium: the variable CHROMIUM, or a command of that name."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@contextlib.contextmanager
+def opened():
+    """Open a browser."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not path():
+        pytest.skip("Chromium is not installed (apt-get install chromium), nor named by CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Page:
+    """
+    A page, with all that the browser complained of.
+
+    Parameters
+    ----------
+    browser
+        The browser.
+    width, scheme
+        Of the window, in px; light or dark.
+    """
+
+    def __init__(self, browser, width=1100, scheme="light"):
+        self.complaints = []
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append("dialog") or dialog.dismiss())
+        self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
+
+    def overflow(self):
+        """Measure how far the page is wider than the window."""
+        return self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
