@@ -58,7 +58,8 @@ def _profile(name: str) -> Iterator[str]:
             weights.setdefault(task, {})[stage] = f"{weight:g}"
         yield (
             f"`{stage}`: {options['per_passage'] or 'all'} tasks of a passage, answers of at most "
-            f"{options['max_tokens']} tokens, temperature {options['temperature']:g}, top_p {options['top_p']:g}."
+            f"{options['max_tokens']} tokens, temperature {options['temperature']:g}, "
+            f"top_p {options['top_p']:g}."
         )
         yield ""
     yield f"| task | {' | '.join(STAGES)} |"
@@ -100,9 +101,8 @@ def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Req
     passages = _passages()
     asked = list(stage.ask(passages, every, context))
     if stage.follow is not None:
-        answers = Answers(
-            Answer(request, Completion(str(n), ASKED, "stop", "", "")) for n, request in enumerate(asked)
-        )
+        said = (Completion(str(number), ASKED, "stop", "", "") for number in range(len(asked)))
+        answers = Answers(map(Answer, asked, said))
         asked += stage.follow(passages, answers, every, context)
     first: dict[str, Request] = {}
     for request in asked:
