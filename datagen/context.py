@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datagen.prompt import Prompt, load
+from datagen.prompt import Prompt, inline, load
 from datagen.recipe.sections import Models, Source
 from datagen.request import Identity
 from datagen.store.parquet import UNFINISHED, write_json
@@ -84,6 +84,6 @@ class Context:
         if notices := list(lines):
             write_json(notices, self.output / NOTICES)
 
-    def prompt(self, name: str) -> Prompt:
-        """Load a prompt by its path in ``prompts/`` without the ending; the recipe's own come first."""
-        return load(name, self.prompts)
+    def prompt(self, name: str | Mapping[str, Any]) -> Prompt:
+        """Load a prompt by its path in ``prompts/``, the recipe's own first; or take one written inline."""
+        return load(name, self.prompts) if isinstance(name, str) else inline(f"stages.{self.stage}", name)

@@ -35,7 +35,7 @@ from datagen.stages.shared.token_budget import Reader, TokenTarget, last_lot, lo
 from datagen.stages.shared.tokens import ruler
 
 # Weighted for the bundled generator; docs/written.md says what was sound of what it wrote.
-TASKS = {
+TASKS: dict[str, float | Declaration] = {
     "marked_question": 4.0,
     "true_false": 1.0,
     # Mostly noise, one-sided, or hardly one that passes the checks: for a larger generator.
@@ -57,7 +57,7 @@ class Options(Pool, TokenTarget):
     """Which exercises are written about which passages, and how they are laid out."""
 
     tasks: dict[str, float | Declaration] = Field(
-        default_factory=lambda: {**TASKS},
+        default_factory=lambda: dict(TASKS),
         description="Exercises with their weights, or a list: names, package.module:task, ./file.py:task, "
         "./file.yaml, or one of your own written here (docs/written.md). Left out: those of the profile",
     )

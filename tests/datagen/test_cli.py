@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from datagen import cli
 from datagen.errors import UserError
@@ -32,3 +33,16 @@ def test_a_password_and_terminal_codes_of_the_command_line_are_not_shown(key, mo
 def test_how_to_go_on_shows_no_password():
     again = cli.shown(cli._how_to_go_on(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
     assert "hush" not in again and "datagen run r.yaml" in again
+
+
+def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: x\ncorpus: [{path: docs}]\nstages: {ingest: , chunk: , instruct: }\n"
+        "models: {generator: {engine: openai, base_url: 'http://h', model: qwen3-14b}}\n"
+    )
+    said = CliRunner().invoke(cli.app, ["doctor", str(path)]).stdout
+    assert "profile of generator" in said
+    assert "large (14 billion parameters, by its name)" in said
+    assert "set models.generator.thinking" in " ".join(said.split())

@@ -122,7 +122,7 @@ def consistent(statement: str, evidence: str, words: Language) -> None:
 
 
 def _verb(word: str, after: str | None, words: Language) -> bool:
-    """Tell whether a word is a verb: of the lists, or by its ending before an article, preposition or number."""
+    """Tell whether a word is a verb: one of the lists, or by its ending and the word after it."""
     if word in words.verbs | words.modals | words.actions | words.support:
         return True
     opens = (after or "") in words.articles | words.prepositions or (after or "")[:1].isdigit()
