@@ -61,7 +61,7 @@ class Configuration:
         known = {name: rows[name] for name in ("id", "kind", "task", "split")}
         counted = {name: rows[name] for name in ("tokens", "trained_tokens") if name in rows.column_names}
         metadata = {} if self.kind == "reading" else {"metadata": rows["metadata"]}
-        if self.kind == "instruction" and "reasoning" in rows.column_names:
+        if self.kind == "instruction" and not self.tests and "reasoning" in rows.column_names:
             metadata |= {"reasoning": rows["reasoning"]}
         lineage = {"lineage": rows["lineage"].cast(LINEAGE)}
         return pa.table({**known, **self.columns(rows), **counted, **metadata, **lineage})

@@ -22,6 +22,7 @@ NEAR = 4  # words between a kind of thing and its name: "function "ord()"", "typ
 SENTENCE_PAUSE = re.compile(r"[,;:()\[\]—–]")
 CALLED = ("function", "method", "call")  # what a name with brackets is
 SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>\S+))?)")
+UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")
 NAME = re.compile(r"(?<!^)\b[A-Z]|[\"'`“‘*_\d]")  # a name inside a statement, a quotation, a number
 
@@ -78,8 +79,12 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
         raise Reject("question nobody would ask", f"for the subject of {said[1]!r}: {question}")
     for pause in re.finditer(r"(?:[,;]| [-–—]+) ", question):
         rest = words_of(question[pause.end() :])
+        if not words.open_ended & set(words_of(question[: pause.start()])):
+            continue  # "Historically, which ...?"
         if opening(rest, words.second) or pause[0].strip() not in (",", ";"):
             raise Reject("asks about two things", question)
+    if UNENDED.search(question):
+        raise Reject("unfinished sentence", question)
     pairs = list(zip(said, said[1:], said[2:], strict=False))
     if len(set(pairs)) < len(pairs):
         raise Reject("repetition loop", question)
@@ -133,7 +138,8 @@ def _no_stray_preposition(question: str, words: Language) -> None:
     said = words_of(question)
     if said and said[-1] in words.stranded.get(said[0], ()):
         raise Reject("preposition too many", question)
-    if len(said) > 1 and {said[-1], said[-2]} <= words.prepositions:
+    stray = frozenset[str]().union(*words.stranded.values()) - {"as"}  # "referred to as"
+    if len(said) > 1 and said[-2] in words.prepositions and said[-1] in stray:
         raise Reject("preposition too many", question)
 
 
@@ -205,6 +211,8 @@ def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles |
     nothing: frozenset[str] = frozenset()
     filled = _content(words_of(answer), words)
     before, after = said[:place], said[place + 1 :]
+    if (words.relative - words.support) & set(before[2:]):
+        return None  # of a clause inside the question, whose roles are its own
     passive = next((at for at, word in enumerate(before) if word in words.being), None)
     if passive is not None:
         subject = _content(before[passive + 1 :], words)

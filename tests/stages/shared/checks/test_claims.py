@@ -63,6 +63,8 @@ def verdict(check, *given):
         ("Why was the tower closed by?", "because its stairs had rotted", TOWER, "preposition too many"),
         ("Where was vanadium discovered in?", "Mexico City", VANADIUM, "preposition too many"),
         ("What is the argument interpreted as in?", "slice notation", FORMAT, "preposition too many"),
+        ("What is vanadium referred to as?", "del Rio's metal", VANADIUM, ""),
+        ("What was the name of the man that discovered vanadium?", "Andres Manuel del Rio", VANADIUM, ""),
         # A clause that stops before its verb; a reason where a time is asked for.
         ("When is the class namespace prepared?", "Once the appropriate metaclass", CLASS, "answer is cut from a clause"),
         ("When does the printer recalibrate?", "After the toner cartridge", PRINTER, "answer is cut from a clause"),
@@ -114,6 +116,9 @@ def test_a_turned_sentence_keeps_its_verb_number_voice_and_kinds(question, answe
         ("What was preserved, but it was considered a detail?", "Insertion order", ORDER, "asks about two things"),
         ("When is a common cause of cycles a common cause?", "when it fails", METHOD, "repetition loop"),
         ("When is the length added to it?", "If it is negative", METHOD, "refers to the passage"),
+        ("What happens in such a statement?", "It fails", "It fails in such a statement.", "question nobody would ask"),
+        ("When is pass a null operation —?", "when it is executed", "It is one.", "unfinished sentence"),
+        ("Historically, which church backed the movement?", "the Methodists", "The Methodists backed it.", ""),
         ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
         ("What is the new copy wrapped in?", "a read-only proxy", PROXY, ""),
         ("What are floors, walls, and roofs made of?", "oak", "Floors, walls, and roofs are made of oak.", ""),
