@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datagen.prompt import Prompt, load
+from datagen.prompt import Prompt, inline, load
 from datagen.recipe.sections import Models, Source
 from datagen.request import Identity
 from datagen.store.parquet import UNFINISHED, write_json
@@ -84,6 +84,10 @@ class Context:
         if notices := list(lines):
             write_json(notices, self.output / NOTICES)
 
-    def prompt(self, name: str) -> Prompt:
-        """Load a prompt by its path in ``prompts/`` without extension; the recipe's own take precedence."""
-        return load(name, self.prompts)
+    def prompt(self, name: str | Mapping[str, Any]) -> Prompt:
+        """
+        Load a prompt by its path in ``prompts/`` without extension, or take one written in the recipe.
+
+        The recipe's own files take precedence over the built-in ones.
+        """
+        return load(name, self.prompts) if isinstance(name, str) else inline(f"stages.{self.stage}", name)

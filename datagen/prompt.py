@@ -7,12 +7,14 @@ put them between ``~~~`` fences, and strings that could end a fence or a chat tu
 (`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 from jinja2 import Template
@@ -23,6 +25,9 @@ from datagen.errors import UserError
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
+
+# What a recipe may name or write: a prompt file's path without its ending, or the fields that it would hold.
+PromptSource: TypeAlias = str | dict[str, Any]
 
 # The C loader is ten times as fast, but not every PyYAML build has it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -127,6 +132,22 @@ def load(name: str, folder: Path | None = None) -> Prompt:
         return Prompt(name, content_id(text)[:16], yaml.load(text, Loader=LOADER))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}") from error
+
+
+def inline(name: str, fields: Mapping[str, Any]) -> Prompt:
+    """
+    Take a prompt that is written in a recipe: what its file would hold.
+
+    Raises
+    ------
+    UserError
+        When it has no template ``user``, or its templates are no text.
+    """
+    if not all(isinstance(fields.get(role, ""), str) for role in ("system", "user")) or not fields.get(
+        "user"
+    ):
+        raise UserError(f"{name}: a prompt written in the recipe has a text user:, and perhaps system:")
+    return Prompt(name, content_id(json.dumps(fields, sort_keys=True, default=str))[:16], dict(fields))
 
 
 def exists(name: str, folder: Path | None = None) -> bool:

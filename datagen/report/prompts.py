@@ -101,9 +101,8 @@ def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Req
     passages = _passages()
     asked = list(stage.ask(passages, every, context))
     if stage.follow is not None:
-        answers = Answers(
-            Answer(request, Completion(str(n), ASKED, "stop", "", "")) for n, request in enumerate(asked)
-        )
+        said = (Completion(str(number), ASKED, "stop", "", "") for number in range(len(asked)))
+        answers = Answers(map(Answer, asked, said))
         asked += stage.follow(passages, answers, every, context)
     first: dict[str, Request] = {}
     for request in asked:

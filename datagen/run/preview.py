@@ -147,7 +147,7 @@ def _looks(
 
 def _first_of(stage: ModelStage, row: dict[str, Any]) -> Sequence[str]:
     """List the answers that a row was written by: the first, or all of those that are bound in a text."""
-    requests = row["lineage"]["requests"]
+    requests: list[str] = row["lineage"]["requests"]
     return requests if row.get("text") else requests[:1]
 
 

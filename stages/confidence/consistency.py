@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from datagen.prompt import Prompt
+from datagen.prompt import Prompt, PromptSource
 from datagen.request import Answer, Answers, Request, Sampling
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence import agreement
@@ -41,9 +41,10 @@ class Options(Undecided):
     samples: int = Field(5, ge=1, description="Answers drawn again")
     temperature: float = Field(1.0, gt=0, description="Temperature of the samples")
     max_tokens: int = Field(64, ge=4, description="Longest sample, in tokens; a cut-off one counts")
-    prompt: str = Field(
+    prompt: PromptSource = Field(
         "instructions/answer",
-        description="How the question is put again; judges/explained_answer: with an explanation first",
+        description="How the question is put again, a file or the prompt itself; "
+        "judges/explained_answer: with an explanation first",
     )
     agreement: str = Field(
         "lexical",

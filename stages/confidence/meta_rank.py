@@ -24,6 +24,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datagen.errors import UserError
+from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
 from datagen.schema import content_id
 from datagen.stage import Context, ModelStage, Outcome
@@ -41,8 +42,9 @@ class Options(Undecided):
         description="References that each row is compared with, right and wrong in turn, drawn by hash",
     )
     orders: int = Field(2, ge=1, le=2, description="Orders of row and reference asked; 2 cancels a bias")
-    prompt: str = Field(
-        "judges/better_answer", description="What the judge is asked; its first option: the row"
+    prompt: PromptSource = Field(
+        "judges/better_answer",
+        description="What the judge is asked; its first option: the row. A file, or the prompt itself",
     )
 
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pydantic import Field
 
+from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
@@ -33,7 +34,10 @@ class Options(Undecided):
     """How the judge is asked."""
 
     orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
-    prompt: str = Field("judges/p_true", description="What the judge is asked; its first option: it is right")
+    prompt: PromptSource = Field(
+        "judges/p_true",
+        description="What the judge is asked; its first option: it is right. A file, or the prompt itself",
+    )
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
+from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
 from datagen.schema import table_of
 from datagen.stage import Context, ModelStage, Outcome
@@ -27,7 +28,9 @@ class Options(datagen.stage.Options):
     known: float = Field(1.0, gt=0, le=1, description="As in probe")
     unknown: float = Field(0.0, ge=0, lt=1, description="As in probe")
     sure: float = Field(0.7, ge=0.5, le=1, description="How sure the judge must be, of yes or of no")
-    prompt: str = Field("judges/same_answer", description="What the judge is asked")
+    prompt: PromptSource = Field(
+        "judges/same_answer", description="What the judge is asked: a file, or the prompt itself"
+    )
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:

@@ -40,7 +40,7 @@ from datagen.stages.shared.token_budget import OVER_TARGET, Reader, TokenTarget,
 from datagen.stages.shared.tokens import ruler
 
 # Weighted for the bundled generator; docs/written.md says what was sound of what it wrote.
-TASKS = {
+TASKS: dict[str, float | Declaration] = {
     "marked_question": 4.0,
     "true_false": 1.0,
     # Mostly noise, one-sided, or hardly one that passes the checks: for a larger generator.

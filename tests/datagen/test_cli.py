@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from datagen import cli
 from datagen.errors import UserError
@@ -76,3 +77,16 @@ def test_releases_rollback_clean_and_diff_speak_json(capsys, monkeypatch, tmp_pa
     assert [one["run"] for one in say("releases", tmp_path / "r.yaml")[1]] == ["a", "b"]
     assert say("rollback", tmp_path / "r.yaml") == (0, {"withdrawn": "b", "latest": "a"})
     assert say("clean", tmp_path / "r.yaml", "--keep", 0)[1]["would_remove"] == []
+
+
+def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: x\ncorpus: [{path: docs}]\nstages: {ingest: , chunk: , instruct: }\n"
+        "models: {generator: {engine: openai, base_url: 'http://h', model: qwen3-14b}}\n"
+    )
+    said = CliRunner().invoke(cli.app, ["doctor", str(path)]).stdout
+    assert "profile of generator" in said
+    assert "large (14 billion parameters, by its name)" in said
+    assert "set models.generator.thinking" in " ".join(said.split())

@@ -9,8 +9,10 @@ from datagen.request import Answer
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import StructuredTask, instruction
 from datagen.stages.shared import checks
+from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
 from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.segment.sentences import unwrap
 
 
 class Output(BaseModel):
@@ -30,6 +32,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.withholds(output.question, found, passage.words)
     checks.of_a_kind(output.question, found, passage.words)
     evidence = checks.located(output.question, found, passage)
+    claims.entailed(output.question, found, unwrap(evidence), passage.words)
     return {"question": output.question, "context": passage.text, "answer": found, "evidence": evidence}
 
 

@@ -15,7 +15,7 @@ from datagen.schema import pick
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
-from datagen.stages.shared.checks import multi_part_checks
+from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
@@ -48,6 +48,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         raise Reject("not shown to be true", f"{output.entailed} by: {output.evidence}")
     if checks.verdict(output.contradicted, evidence, words) is not False:
         raise Reject("not shown to be false", f"{output.contradicted} by: {output.evidence}")
+    claims.consistent(output.contradicted, evidence, words)
     multi_part_checks.left_open(output.open, evidence, passage)
     label = pick(LABELS, passage.row["id"], output.evidence)
     form = draw_template(prompt, "forms", passage, evidence)

@@ -14,10 +14,12 @@ from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
+from datagen.stages.shared.checks import claims
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, phrase_in
+from datagen.stages.shared.segment.sentences import unwrap
 
 QUESTION = Line(160, QUESTION_MARKS)
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
@@ -79,6 +81,13 @@ def leads_to(question: str, answer: str, passage: Passage) -> str:
     return checks.located(question, answer, passage)
 
 
+def holds(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Refuse a pair whose sentence does not entail what it claims, or whose question nobody would ask."""
+    claims.entailed(question, answer, evidence, words)
+    claims.turned(question, answer, evidence, words)
+    claims.worth_asking(question, answer, evidence, words)
+
+
 def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
     """Give a question the answer that came back, if it is the marked one or another of its sentence."""
     here = [one for one in passage.once(offered) if one.sentence == pair["evidence"]]
@@ -87,10 +96,9 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
         if agree(returned, one.answer, pair["question"], passage.words) >= agreement:
             try:
                 suits(pair["question"], one, passage.words)
-                return pair | {
-                    "answer": one.answer,
-                    "evidence": leads_to(pair["question"], one.answer, passage),
-                }
+                evidence = leads_to(pair["question"], one.answer, passage)
+                holds(pair["question"], one.answer, unwrap(evidence), passage.words)
+                return pair | {"answer": one.answer, "evidence": evidence}
             except Reject as why:
                 wrong = wrong or why
     seen = f"{pair['question']} {pair['answer']}, but: {returned}"

@@ -16,10 +16,11 @@ from datagen.schema import content_id
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
-from datagen.stages.shared.checks import multi_part_checks
+from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line, parse
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
+from datagen.stages.shared.segment.sentences import unwrap
 
 
 class Output(BaseModel):
@@ -39,6 +40,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     right = " ".join(checks.verbatim(output.answer, passage, "answer").split())
     checks.withholds(output.question, right, words)
     evidence = checks.located(output.question, right, passage)
+    claims.entailed(output.question, right, unwrap(evidence), passage.words)
     for option in (right, *output.wrong):
         checks.of_a_kind(output.question, option, words)
         checks.stands_alone(option, words)

@@ -2,7 +2,8 @@
 True or false: a statement to be judged, with the reason.
 
 The model writes a true and a false statement about one sentence, both are checked against it, and a coin
-(the hash of the sentence) says which is shown. So the verdicts are balanced whatever the model prefers.
+(the hash of the sentence) says which is shown. So the verdicts are balanced whatever the model prefers. A
+statement on "the method", which only its passage names, is shown with the passage.
 """
 
 from typing import Annotated
@@ -15,7 +16,7 @@ from datagen.schema import fraction
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.task import StructuredTask, draw_template, instruction
 from datagen.stages.shared import checks
-from datagen.stages.shared.checks import multi_part_checks
+from datagen.stages.shared.checks import claims, multi_part_checks
 from datagen.stages.shared.checks.field_patterns import STATEMENT, parse
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
@@ -42,13 +43,14 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         raise Reject("not shown to be true", f"{output.true_statement} by: {output.evidence}")
     if checks.verdict(output.false_statement, evidence, words) is not False:
         raise Reject("not shown to be false", f"{output.false_statement} by: {output.evidence}")
+    claims.consistent(output.false_statement, evidence, words)
     shown = fraction(passage.row["id"], output.evidence) < 0.5
     return {
         "question": fill(
             draw_template(prompt, "questions", passage, evidence),
             statement=output.true_statement if shown else output.false_statement,
         ),
-        "context": None,
+        "context": None if claims.named(output.true_statement, words) else passage.text,
         "answer": fill(
             draw_template(prompt, "answers_true" if shown else "answers_false", passage, evidence),
             statement=output.true_statement,

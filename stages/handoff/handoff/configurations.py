@@ -61,8 +61,10 @@ class Configuration:
         known = {name: rows[name] for name in ("id", "kind", "task", "split")}
         counted = {name: rows[name] for name in ("tokens", "trained_tokens") if name in rows.column_names}
         lineage = {"lineage": rows["lineage"].cast(LINEAGE)}
-        kept = {"metadata": rows["metadata"]} | lineage
-        return pa.table({**known, **self.columns(rows), **counted, **kept})
+        kept = {"metadata": rows["metadata"]}
+        if self.kind == "instruction" and not self.tests and "reasoning" in rows.column_names:
+            kept["reasoning"] = rows["reasoning"]
+        return pa.table({**known, **self.columns(rows), **counted, **kept, **lineage})
 
 
 def _text(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:

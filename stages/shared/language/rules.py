@@ -96,6 +96,17 @@ class Language(BaseModel):
     unplain: frozenset[str] = frozenset()
     linking: tuple[str, ...] = ()
     capitalised: tuple[str, ...] = ()
+    being: frozenset[str] = frozenset()
+    agent: frozenset[str] = frozenset()
+    support: frozenset[str] = frozenset()
+    stranded: dict[str, frozenset[str]] = {}
+    adrift: frozenset[str] = frozenset()
+    unspecific: tuple[str, ...] = ()
+    obliging: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = ()
+    definite: frozenset[str] = frozenset()
+    second: tuple[str, ...] = ()
+    subordinate: tuple[str, ...] = ()
     abbreviations: Abbreviations = Abbreviations()
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from datagen.errors import UserError
 from datagen.stages.confidence.score import stage
 from tests.support.asked import ask
 from tests.support.rows import example
@@ -87,3 +88,24 @@ def test_requests_about_one_passage_share_their_prefix():
     contents = [request.messages[-1]["content"] for request in requests]
     assert all(content.startswith(f"~~~\n{PASSAGE}\n~~~") for content in contents)
     assert len({request.messages[0]["content"] for request in requests}) == 1
+
+
+RUBRIC = {
+    "user": "~~~\n{{ passage }}\n~~~\n\nQuestion: {{ question }}\nProposed answer: {{ answer }}\n"
+    "{% for letter, option in options %}({{ letter }}) {{ option }}\n{% endfor %}Would a clerk agree?",
+    "options": ["True", "False"],
+}
+
+
+def test_a_rubric_may_be_written_in_the_recipe():
+    kept, _, requests = ask(stage, [row(), row("Louis Pasteur")], judge, prompt=RUBRIC)
+    assert [round(scored["p_true"], 6) for scored in kept] == [0.9, 0.2]
+    assert requests[0].messages[-1]["content"].endswith("Would a clerk agree?")
+    other = ask(stage, [row()], judge, prompt=RUBRIC | {"system": "Be strict."})[2]
+    assert requests[0].prompt_hash != other[0].prompt_hash
+
+
+@pytest.mark.parametrize("rubric", [{}, {"system": "Be strict."}, {"user": ["a"]}, {"user": ""}])
+def test_a_rubric_without_a_template_is_refused(rubric):
+    with pytest.raises(UserError, match="a prompt written in the recipe"):
+        ask(stage, [row()], judge, prompt=rubric)

@@ -128,3 +128,28 @@ def test_the_steps_of_a_procedure_are_numbered():
     row = through("how_to", GOOD["how_to"])
     assert row["answer"].splitlines()[0] == f"1. {GOOD['how_to']['steps'][0]}"
     assert len(row["answer"].splitlines()) == 3
+
+
+def test_an_answer_may_use_the_words_of_the_worked_example():
+    turns = GOOD["conversation"]["turns"]
+    said = {
+        "turns": [
+            turns[0],
+            {"question": turns[1]["question"], "answer": "You can renew it twice, and the rent is due."},
+        ]
+    }
+    assert isinstance(through("conversation", said, variant="worked"), dict)
+
+
+def test_a_worked_prompt_keeps_the_questions_of_the_plain_one_and_shows_its_example():
+    asked = {}
+    for variant in VARIANTS:
+        kept, _, requests = ask(
+            stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), tasks=["definition"], variant=variant
+        )
+        asked[variant] = requests[0], kept[0]
+    (plain, row), (worked, other) = asked[""], asked["worked"]
+    assert row["question"] == other["question"]
+    assert "For a text with this sentence" in worked.messages[-1]["content"]
+    assert "For a text with this sentence" not in plain.messages[-1]["content"]
+    assert plain.schema == worked.schema and plain.prompt_hash != worked.prompt_hash

@@ -83,12 +83,12 @@ def test_every_product_has_its_format(tmp_path):
         and text["text"] == "Ein Text.\n文"
     )
     pairs = load(tmp_path, "instructions")
-    counted = ["tokens", "trained_tokens"]
-    assert pairs["train"].column_names == [*known, "prompt", "completion", *counted, "metadata", "lineage"]
+    counted, noted = ["tokens", "trained_tokens"], ["metadata", "reasoning", "lineage"]
+    assert pairs["train"].column_names == [*known, "prompt", "completion", *counted, *noted]
     assert pairs["train"][0]["prompt"] == [{"role": "user", "content": "C\n\nQ?"}]
     assert pairs["train"][0]["completion"] == [{"role": "assistant", "content": "A"}]
     chats = load(tmp_path, "instructions_messages")
-    assert chats["train"].column_names == [*known, "messages", *counted, "metadata", "lineage"]
+    assert chats["train"].column_names == [*known, "messages", *counted, *noted]
     assert chats["train"][0]["messages"] == [
         {"role": "user", "content": "C\n\nQ?", "train": False},
         {"role": "assistant", "content": "A", "train": True},

@@ -236,3 +236,26 @@ def test_a_passage_without_candidates_has_nothing_to_quote():
 )  # fmt: skip
 def test_agreement(said, answer, same):
     assert (agree(said, answer, "When was it?", KNOWN) >= 0.75) is same
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("When was Louis Vauquelin discovered?", "confuses who does what"),
+        ("When was beryllium oxide discovered by?", "preposition too many"),
+        ("When could beryllium oxide be discovered?", "question is not true"),
+        ("When was beryllium oxide discovered, which was in Paris?", "asks about two things"),
+        ("When was beryllium oxide discovered?", None),
+    ],
+)
+def test_a_confirmed_question_is_dropped_if_its_sentence_does_not_entail_it(question, reason):
+    text = "Beryllium oxide was discovered by Louis Vauquelin in Paris in 1798."
+
+    def model(request):
+        if request.task == "round_trip":
+            return "1798" if text in request.messages[1]["content"] else SILENT
+        return question if Candidate.load(request.about).answer == "1798" else "Nothing."
+
+    kept, dropped, _ = ask(stage, [passage(text), ROWS[1]], model, tasks=["marked_question"])
+    assert [row["answer"] for row in kept] == ([] if reason else ["1798"])
+    assert not reason or reason in {row["reason"] for row in dropped}

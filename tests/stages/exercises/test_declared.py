@@ -1,0 +1,185 @@
+"""Tasks as data: written inline in a recipe, in a file, and what is refused of them before anything is asked."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from datagen.errors import UserError
+from datagen.recipe.model import load_recipe
+from datagen.stages.exercises.declared import Declaration, declared
+from datagen.stages.exercises.named_checks import CHECKS, parse_check
+from datagen.stages.generate.instruct import Options, stage
+from tests.support.asked import ask
+from tests.support.generators import STANDARD, TEXT
+from tests.support.written import passage
+
+RECIPE = """
+name: own
+corpus: [{path: docs}]
+models: {generator: {engine: scripted, model: "a:b"}}
+stages:
+  ingest:
+  chunk:
+  instruct:
+    tasks:
+      duty:
+        prompt: Name one duty that the text describes, and who has it.
+        output: {question: question, holder: phrase, reason: text}
+        answer: "{holder}. {reason}"
+        checks: [about 0.5, numbers, words 3-60]
+        weight: 2
+"""
+DUTY = {"prompt": "Name one duty.", "output": {"question": "question", "answer": "text"}}
+GOOD = {"question": "Who must pay the rent of a lease?", "answer": "The tenant must pay the rent."}
+
+
+def through(task, said, **fields):
+    text = said if isinstance(said, str) else json.dumps(said)
+    kept, dropped, requests = ask(stage, [passage(TEXT)], lambda _: text, tasks={"duty": task | fields})
+    assert len(kept) + len(dropped) == len(requests) == 1
+    return (kept or [dropped[0]["reason"]])[0], requests[0]
+
+
+def test_a_task_of_ten_lines_in_a_recipe_asks_checks_and_keeps(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(RECIPE)
+    options = load_recipe(path).step("instruct")[1]
+    said = {
+        "question": GOOD["question"],
+        "holder": "The tenant",
+        "reason": "The rent is due on the first day.",
+    }
+    kept, _, requests = ask(stage, [passage(TEXT)], lambda _: json.dumps(said), **options.model_dump())
+    assert kept[0]["answer"] == "The tenant. The rent is due on the first day."
+    prompt = requests[0].messages[-1]["content"]
+    assert TEXT.strip() in prompt and "Name one duty" in prompt
+    assert prompt.endswith('{"question": "a question", "holder": "a few words", "reason": "a text"}')
+    assert list(requests[0].schema["properties"]) == ["question", "holder", "reason"]
+
+
+def test_a_task_may_lie_in_a_file_beside_the_recipe(tmp_path):
+    (tmp_path / "duty.yaml").write_text(
+        "prompt: Name one duty.\noutput: {question: question, answer: text}\n"
+    )
+    task = Options(tasks=["./duty.yaml"]).task("./duty.yaml", tmp_path)
+    assert task.name == "duty"
+    with pytest.raises(UserError, match="cannot be read"):
+        Options(tasks=["./gone.yaml"]).task("./gone.yaml", tmp_path)
+    (tmp_path / "bad.yaml").write_text("output: {a: novel}\n")
+    with pytest.raises(UserError, match="no kind 'novel'"):
+        Options(tasks=["./bad.yaml"]).task("./bad.yaml", tmp_path)
+
+
+def test_a_prompt_may_be_whole_templates_and_the_passage_may_stay_hidden():
+    row, request = through(
+        DUTY, GOOD, prompt={"system": "Be brief.", "user": "Read: {{ passage }}"}, shown=False
+    )
+    assert [message["content"] for message in request.messages] == ["Be brief.", f"Read: {TEXT}".strip()]
+    assert row["context"] is None and row["prompt"][-1]["content"] == GOOD["question"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "change", "reason"),
+    [
+        (["about 0.5"], {"answer": "Bananas ripen under warm yellow lamps."}, "not about the passage"),
+        (["numbers"], {"answer": "The tenant must pay 40 crowns."}, "number not in passage"),
+        (["words 3-6"], {"answer": "The tenant must pay the rent on the first day."}, "too long"),
+        (["words 9-20"], {}, "too short"),
+        (["copied"], {"answer": "The tenant pays rent."}, "answer not in passage"),
+        (["finished"], {"answer": "The tenant must pay the"}, "unfinished sentence"),
+        (["stands_alone"], {"answer": "As the text says, the tenant."}, "refers to the passage"),
+        (["asks_alone"], {"question": "Who must pay this?"}, "refers to the passage"),
+        (["withholds"], {"question": "Must the tenant pay the rent of a lease?"}, "answer repeats the question"),
+        (["original 0.3"], {"answer": "The tenant must pay the rent on the first day of each month."}, "copies the passage"),
+        (["particular"], {"question": "Who pays?"}, "asks for nothing in particular"),
+        (["of_a_kind"], {"question": "How many tenants must pay the rent?"}, "answer of another kind"),
+        (["supported"], {"answer": "The registrar must paint the wooden fence."}, "not supported by the passage"),
+        ([], {"question": "The tenant pays."}, "not a question"),
+        ([], {"answer": ""}, "empty"),
+        ([], {"answer": "Der Pächter muss den Zins an jedem ersten Tag des Monats bezahlen."}, "another language"),
+    ],
+)  # fmt: skip
+def test_each_named_check_drops_what_it_is_for(checks, change, reason):
+    assert through(DUTY, GOOD | change, checks=checks)[0] == reason
+    assert isinstance(through(DUTY, GOOD)[0], dict)
+
+
+def test_a_quote_is_one_of_the_passages_sentences_and_becomes_the_evidence():
+    task = {"prompt": "Ask.", "output": {"evidence": "quote", "question": "question", "answer": "text"}}
+    row, request = through(task, GOOD | {"evidence": STANDARD})
+    assert row["evidence"] == STANDARD
+    assert STANDARD in request.schema["properties"]["evidence"]["enum"]
+    assert through(task, GOOD | {"evidence": "Rent is theft."})[0] == "evidence not in passage"
+
+
+def test_labels_and_lists_have_their_bounds():
+    task = {
+        "prompt": "Ask.",
+        "output": {"verdict": "one of yes, no", "reasons": "list of 2-3 phrases"},
+        "question": "Is the rent due on the first day of each month?",
+        "answer": "{verdict}:\n{reasons}",
+    }
+    row, _ = through(task, {"verdict": "yes", "reasons": ["the lease", "the rent"]})
+    assert row["answer"] == "yes:\n- the lease\n- the rent"
+    assert through(task, {"verdict": "maybe", "reasons": ["the lease", "the rent"]})[0] == "unparsable"
+    assert through(task, {"verdict": "yes", "reasons": ["the lease"]})[0] == "unparsable"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"output": {}}, "at least one field"),
+        ({"output": {"answer": "novel"}}, "there is no kind 'novel'"),
+        ({"output": {"quoted": "quote"}}, "named evidence"),
+        ({"output": {"model_config": "text"}}, "cannot name a field"),
+        ({"checks": ["abuot 0.5"]}, "there is no check"),
+        ({"checks": ["about 5-6"]}, "takes a share"),
+        ({"checks": ["finished 3"]}, "takes no number"),
+        ({"answer": "{replies}"}, "cannot be filled"),
+        ({"answer": "{answer"}, "cannot be filled"),
+        ({"weight": -1}, "greater than or equal"),
+        ({"sampling": 1}, "Extra inputs"),
+    ],
+)  # fmt: skip
+def test_a_mistaken_declaration_is_refused_before_anything_is_asked(change, why):
+    with pytest.raises(ValidationError, match=why):
+        Options(tasks={"duty": DUTY | change})
+
+
+@pytest.mark.parametrize("name", ["summary", "round_trip", "a b"])
+def test_a_task_of_ones_own_takes_no_name_that_means_something_else(name):
+    with pytest.raises(ValidationError, match="give it another name"):
+        Options(tasks={name: DUTY})
+
+
+def test_every_check_can_be_named_without_numbers():
+    for name in CHECKS:
+        assert parse_check(name) == (name, [])
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_a_check(text):
+    try:
+        name, _ = parse_check(text)
+    except ValueError:
+        return
+    assert name in CHECKS
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_any_json_from_a_model_is_read_or_refused(value):
+    row, _ = through(DUTY, json.dumps(value))
+    assert isinstance(row, str)
+
+
+def test_equal_declarations_make_one_task():
+    one = Declaration.model_validate(DUTY)
+    assert declared("duty", one) is declared("duty", Declaration.model_validate(DUTY))

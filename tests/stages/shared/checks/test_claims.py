@@ -1,0 +1,172 @@
+"""A question with its answer against its sentence: planted pairs of each fault, and sound ones beside them."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.shared.checks import claims
+from datagen.stages.shared.language.rules import UNKNOWN, language_of
+
+EN = language_of("en")
+
+VANADIUM = "Vanadium was discovered by Andres Manuel del Rio in Mexico City in 1801."
+CANAL = "The canal was nationalised by the Egyptian president Gamal Nasser in July 1956."
+NOVEL = "The novel, which is set in Lisbon, was translated by Ines Duarte for a Danish publisher."
+LEAVES = "The leaves are eaten by the caterpillars of the cinnabar moth in June."
+LEASE = "A lease that has expired must not be extended by the registrar."
+BARGE = "Barges of the guild may not pass the lock at night."
+CLASS = "Once the appropriate metaclass has been identified, then the class namespace is prepared."
+PRINTER = "After the toner cartridge was replaced, the printer recalibrates its sensors."
+TOWER = "The tower was closed in 1911 because its stairs had rotted."
+LOG = 'The log is written by the "flush()" function whenever the buffer is full.'
+STAFF = "The members of the board and the auditor are elected for three years."
+FORMAT = "ASCII characters have code points in the range U+0000-U+007F."
+SCOPE = "The scope of a name is limited to the block."
+METHOD = 'An example of a built-in method is "alist.append()".'
+BLOCK = "Guard evaluation must stop once a case block is selected."
+PROXY = "The new copy is wrapped in a read-only proxy, which becomes the attribute of the class."
+ORDER = "Insertion order was preserved, but it was considered a detail of the implementation."
+
+
+def verdict(check, *given):
+    try:
+        check(*given, EN)
+    except Reject as why:
+        return why.reason
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "reason"),
+    [
+        # Who did it, and to whom.
+        ("Where was Andres Manuel del Rio discovered?", "Mexico City", VANADIUM, "confuses who does what"),
+        ("When was Andres Manuel del Rio discovered?", "in 1801", VANADIUM, "confuses who does what"),
+        ("Who did vanadium discover?", "Andres Manuel del Rio", VANADIUM, "confuses who does what"),
+        ("Who discovered Andres Manuel del Rio?", "vanadium", VANADIUM, "confuses who does what"),
+        ("Which president was nationalised in July 1956?", "Gamal Nasser", CANAL, "confuses who does what"),
+        ("When was the Egyptian president nationalised?", "July 1956", CANAL, "confuses who does what"),
+        ("For whom was Ines Duarte translated?", "a Danish publisher", NOVEL, "confuses who does what"),
+        ("When are the caterpillars of the cinnabar moth eaten?", "in June", LEAVES, "confuses who does what"),
+        ("What eats the cinnabar moth?", "the leaves", LEAVES, "confuses who does what"),
+        ("Who was vanadium discovered by?", "Andres Manuel del Rio", VANADIUM, ""),
+        ("Who discovered vanadium?", "Andres Manuel del Rio", VANADIUM, ""),
+        ("What was discovered by Andres Manuel del Rio?", "Vanadium", VANADIUM, ""),
+        ("What did Andres Manuel del Rio discover?", "Vanadium", VANADIUM, ""),
+        ("Where was vanadium discovered?", "Mexico City", VANADIUM, ""),
+        ("When was the canal nationalised by Gamal Nasser?", "in July 1956", CANAL, ""),
+        ("Who was the novel translated by?", "Ines Duarte", NOVEL, ""),
+        ("When are the leaves eaten?", "in June", LEAVES, ""),
+        # A preposition too many.
+        ("When was vanadium discovered by?", "in 1801", VANADIUM, "preposition too many"),
+        ("When was the canal nationalised in?", "July 1956", CANAL, "preposition too many"),
+        ("Why was the tower closed for?", "because its stairs had rotted", TOWER, ""),
+        ("Why was the tower closed by?", "because its stairs had rotted", TOWER, "preposition too many"),
+        ("Where was vanadium discovered in?", "Mexico City", VANADIUM, "preposition too many"),
+        ("What is the argument interpreted as in?", "slice notation", FORMAT, "preposition too many"),
+        ("What is vanadium referred to as?", "del Rio's metal", VANADIUM, ""),
+        ("What was the name of the man that discovered vanadium?", "Andres Manuel del Rio", VANADIUM, ""),
+        # A clause that stops before its verb; a reason where a time is asked for.
+        ("When is the class namespace prepared?", "Once the appropriate metaclass", CLASS, "answer is cut from a clause"),
+        ("When does the printer recalibrate?", "After the toner cartridge", PRINTER, "answer is cut from a clause"),
+        ("When is the class namespace prepared?", "Once the appropriate metaclass has been identified", CLASS, ""),
+        ("When is the log written?", "whenever the buffer is full", LOG, ""),
+        ("When was the tower closed?", "because its stairs had rotted", TOWER, "answer of another kind"),
+        ("Why was the tower closed?", "because its stairs had rotted", TOWER, ""),
+        # A negation that the question leaves out.
+        ("Who must a lease that has expired be extended by?", "the registrar", LEASE, "question is not true"),
+        ("When may barges of the guild pass the lock?", "at night", BARGE, "question is not true"),
+        ("When may barges of the guild not pass the lock?", "at night", BARGE, ""),
+    ],
+)  # fmt: skip
+def test_what_a_question_claims_is_what_its_sentence_says(question, answer, evidence, reason):
+    assert verdict(claims.entailed, question, answer, evidence) == reason
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "reason"),
+    [
+        ("What can the log be written by?", "flush()", LOG, "question is not true"),
+        ("Which class is the board aliases for?", "auditor", STAFF, "question is not true"),
+        (
+            "What are ASCII characters having code points in?",
+            "the range U+0000-U+007F",
+            FORMAT,
+            "question is not true",
+        ),
+        ("What does the scope of a name limit to?", "the block", SCOPE, "question is not true"),
+        ("Which class is the log written by?", "flush()", LOG, "answer of another kind"),
+        ("Which function is the log written by?", "flush()", LOG, ""),
+        ("What is the scope of a name limited to?", "the block", SCOPE, ""),
+        ("How long are the members of the board elected for?", "three years", STAFF, ""),
+        ("Where do ASCII characters have code points?", "in the range U+0000-U+007F", FORMAT, ""),
+    ],
+)
+def test_a_turned_sentence_keeps_its_verb_number_voice_and_kinds(question, answer, evidence, reason):
+    assert verdict(claims.turned, question, answer, evidence) == reason
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "reason"),
+    [
+        ("What is an example of a built-in method?", "alist", METHOD, "question nobody would ask"),
+        ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, "question nobody would ask"),
+        ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", "question nobody would ask"),
+        ("What are also compound statements?", "Classes", "Classes are also compound statements.", "question nobody would ask"),
+        ("What is wrapped in a proxy, which becomes the attribute?", "The new copy", PROXY, "asks about two things"),
+        ("What was preserved, but it was considered a detail?", "Insertion order", ORDER, "asks about two things"),
+        ("When is a common cause of cycles a common cause?", "when it fails", METHOD, "repetition loop"),
+        ("When is the length added to it?", "If it is negative", METHOD, "refers to the passage"),
+        ("What happens in such a statement?", "It fails", "It fails in such a statement.", "question nobody would ask"),
+        ("When is pass a null operation —?", "when it is executed", "It is one.", "unfinished sentence"),
+        ("Historically, which church backed the movement?", "the Methodists", "The Methodists backed it.", ""),
+        ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
+        ("What is the new copy wrapped in?", "a read-only proxy", PROXY, ""),
+        ("What are floors, walls, and roofs made of?", "oak", "Floors, walls, and roofs are made of oak.", ""),
+        ("What must a tenant pay?", "rent", "A tenant must pay rent.", ""),
+    ],
+)  # fmt: skip
+def test_questions_that_nobody_would_ask_are_refused(question, answer, evidence, reason):
+    assert verdict(claims.worth_asking, question, answer, evidence) == reason
+
+
+@pytest.mark.parametrize(
+    ("statement", "evidence", "reason"),
+    [
+        ("Neon does not occur in the atmosphere, and comprises 0.0018% of it.", "Neon occurs in the atmosphere, and comprises 0.0018% of it.", "contradicts itself"),
+        ("Neon does not occur in the atmosphere and comprises 0.0018% of it.", "Neon occurs in the atmosphere and comprises 0.0018% of it.", "contradicts itself"),
+        ("The copy is not wrapped in a proxy, which becomes the attribute.", "The copy is wrapped in a proxy, which becomes the attribute.", "contradicts itself"),
+        ("The library isn't open on Mondays, but lends books then.", "The library is open on Mondays, but lends books then.", "contradicts itself"),
+        ("Neon does not occur in the atmosphere.", "Neon occurs in the atmosphere, and comprises 0.0018% of it.", ""),
+        ("Slicings may not be used as expressions and targets.", "Slicings may be used as expressions and targets.", ""),
+        ("Gold does not rust, and it keeps its lustre.", "Gold does not rust, and it keeps its lustre.", ""),
+        ("The library is open on 3 Mondays, and lends books then.", "The library is open on 2 Mondays, and lends books then.", ""),
+    ],
+)  # fmt: skip
+def test_a_statement_does_not_deny_one_half_of_its_sentence_and_keep_the_other(statement, evidence, reason):
+    assert verdict(claims.consistent, statement, evidence) == reason
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("The method is not called with the original bases tuple.", False),
+        ("The new copy is wrapped in a read-only proxy.", False),
+        ("Its members are elected for three years.", False),
+        ("Such vessels pay no toll.", False),
+        ("The `property()` function is implemented as a data descriptor.", True),
+        ("The Suez Canal connects two seas.", True),
+        ("A match statement may have one irrefutable block.", True),
+        ("Neon is a noble gas.", True),
+        ("The annual meeting of members elects the board.", False),
+    ],
+)
+def test_a_statement_names_its_subject_or_is_told_to_need_its_passage(statement, named):
+    assert claims.named(statement, EN) is named
+
+
+def test_a_language_without_lists_has_no_such_rules():
+    pair = "Where was Andres Manuel del Rio discovered by?", "Once the Mexico City", VANADIUM
+    for check in (claims.entailed, claims.turned, claims.worth_asking):
+        check(*pair, UNKNOWN)
+    claims.consistent("Neon does not occur in air, and comprises it.", "Neon occurs in air.", UNKNOWN)
+    assert claims.named("The method is called.", UNKNOWN)
