@@ -12,8 +12,8 @@ a text ("no sound exercise", with the reasons; "outside the sample"). With `raw_
 that was asked in vain becomes a text of its own, as instruction pre-training has it.
 
 With a token target, passages draw lots, and only as many are asked as the target has room for at `expected`
-tokens of text for each token of a passage. Each has a share of the target by its length, and exercises that do
-not fit into it are left out: so the target is a bound, and the texts do not depend on partitions.
+tokens of text for each token of a passage. Each has a share of the target by its length, and exercises that
+do not fit into it are left out: so the target is a bound, and the texts do not depend on partitions.
 """
 
 import math
@@ -73,8 +73,8 @@ class Options(Pool, TokenTarget):
     )
     tokenizer: str = Field(
         "",
-        description="The target's, for the account of tokens: bundled, a checkpoint's folder, a tokenizer.json "
-        "or tokenizer.model, or a hub's id; left out, characters are counted",
+        description="The target's, for the account of tokens: bundled, a checkpoint's folder, a "
+        "tokenizer.json or tokenizer.model, or a hub's id; left out, characters are counted",
     )
     keep_raw: bool = Field(True, description="Texts have their passage; false: the exercises alone")
     raw_without_exercises: bool = Field(

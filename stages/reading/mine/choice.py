@@ -13,7 +13,6 @@ from datagen.stages.reading.mine.prose import prose
 from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.segment.sentences import blocks
 
-
 # Tasks answered with what stands next to the question's words, or with the passage; how many a text has.
 COPIED = {"title": 1, "writing": 1, "completion": 1, "heading": 2}
 

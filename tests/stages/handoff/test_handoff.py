@@ -79,7 +79,7 @@ def test_every_product_in_its_shape(tmp_path):
     known = ["id", "kind", "task", "split"]
     [text] = load(tmp_path, "reading")["train"]
     assert (
-        list(text) == [*known, "text", "tokens", "trained_tokens", "lineage"]
+        list(text) == [*known, "text", "tokens", "trained_tokens", "metadata", "lineage"]
         and text["text"] == "Ein Text.\n文"
     )
     pairs = load(tmp_path, "instructions")

@@ -129,7 +129,7 @@ def test_the_target_of_tokens_is_a_bound_however_long_the_exercises_are(blanks, 
     long["extractive_question"] = EXTRACT | {"question": "What " * longest + EXTRACT["question"]}
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(20)]
     options = {"tokenizer": blanks, "max_total_tokens": target, "raw_without_exercises": longest > 10}
-    kept, dropped, requests, figures = spare(rows, tmp_path, 7, answers=long, **options)
+    kept, dropped, requests, _ = spare(rows, tmp_path, 7, answers=long, **options)
     assert sum(len(row["text"].split()) + 1 for row in kept) <= target
     passages = [row for row in [*kept, *dropped] if row["task"] == "comprehension"]
     assert len(passages) == len(rows)  # each leaves a text or a reason
