@@ -19,6 +19,7 @@ from datagen.stages.shared.segment.sentences import ITEM, is_closed, unwrap
 LETTERS = 4  # of a word that tells a heading or an entry from others
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
+QUOTED = 4  # words of a heading that a passage has by quoting it, not by chance
 WRITTEN = 0.3  # share of the headings by which the passage is asked for, instead of the heading
 KEPT = 4096  # headings that are remembered: passages of a document share them
 WORD = re.compile(r"[^\W\d_]{2,}")
@@ -53,26 +54,34 @@ def titles(
 
     Headings of long documents often say nothing about a part. So the passage opens with the heading or has
     prose, and at least half of the heading's words occur in the text below it. A heading that a reader sees,
-    on a line of the passage or inside another heading above it, is not asked for; the passage may be asked
-    for by it, unless that would be the only exercise (`alone`).
+    on a line of the passage, quoted at length in it or inside another heading, is not asked for. The passage is asked for
+    only beside other exercises: `alone` says that there are none.
     """
     text = passage["text"]
     bare = _bare(passage.get("title") or "", *(passage.get("section") or ()))
     if not sentences:
         first_line = text[: 2 * MAX_TITLE].split("\n", 1)[0]
         bare = tuple(name for name in bare if name in first_line)
-    title = next((name for name in bare if not language.vague.search(name)), "")
+    lowered = text.casefold()
+    for title in bare:
+        if not language.vague.search(title):
+            break
+        if _is_line(title.casefold(), lowered):
+            return  # the passage is headed by less than what is above it
+    else:
+        return
     words = _telling(title)
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
         return
-    lowered, wanted = text.casefold(), title.casefold()
+    wanted = title.casefold()
     body = lowered.replace(wanted, "", 1)
     if 2 * sum(word[:STEM] in body for word in words) < len(words):
         return
-    seen = _is_line(wanted, lowered) or any(title in name for name in bare if name != title)
-    share = float(not alone) if seen else WRITTEN
-    if "writing" in language.templates and ("title" not in language.templates or _drawn(seed) < share):
+    quoted = len(words) >= QUOTED and wanted in lowered
+    seen = quoted or _is_line(wanted, lowered) or any(title in name for name in bare if name != title)
+    share = 1.0 if seen or "title" not in language.templates else WRITTEN
+    if "writing" in language.templates and not alone and _drawn(seed) < share:
         yield Candidate("writing", {"title": title, "passage": text})
     elif not seen:
         yield Candidate("title", {"title": title})
