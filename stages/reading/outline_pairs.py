@@ -2,8 +2,8 @@
 Ask, without a model, what a document defines and where its headings are, answered along its tree.
 
 Such pairs elicit the structure that texts with ``structure: true`` have shown (structure-aware supervised
-fine-tuning of StructTuning, arXiv 2407.16724): each answer tells the path through the headings. They are asked
-without the passage, so the title of the document must say something.
+fine-tuning of StructTuning, arXiv 2407.16724): each answer tells the path through the headings. They are
+asked without the passage, so the title of the document must say something.
 """
 
 from collections import Counter, defaultdict

@@ -54,8 +54,8 @@ def titles(
 
     Headings of long documents often say nothing about a part. So the passage opens with the heading or has
     prose, and at least half of the heading's words occur in the text below it. A heading that a reader sees,
-    on a line of the passage, quoted at length in it or inside another heading, is not asked for. The passage is asked for
-    only beside other exercises: `alone` says that there are none.
+    on a line of the passage, quoted at length in it or inside another heading, is not asked for. The passage
+    is asked for only beside other exercises: `alone` says that there are none.
     """
     text = passage["text"]
     bare = _bare(passage.get("title") or "", *(passage.get("section") or ()))

@@ -463,7 +463,7 @@ def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
 
 
 def test_a_passage_under_a_heading_that_says_nothing_is_not_headed_by_the_document():
-    text = "Notes\n=====\n\nThe bees of a strong hive keep well through a long winter."
+    text = "Notes\n=====\n\nThe bees of a strong hive are well kept through a long winter."
     assert mined(text, ["title"], title="Bees in winter", section=["Notes"]) == []
     below = text.partition("=\n\n")[2]
     assert mined(below, ["title"], title="Bees in winter", section=["Notes"])[0].answer == "Bees in winter"
