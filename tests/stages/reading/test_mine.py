@@ -455,11 +455,9 @@ def test_the_passage_is_asked_for_by_a_heading_that_it_shows_but_not_that_alone(
 
 
 def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
-    text = (
-        "The act replaced “Moving colonies over wide distances” by “Moving colonies” in its heading of 1921."
-    )
+    text = "The words “Moving colonies over wide distances” were replaced by the keeper in the heading of the law."
     assert mined(text, ["title"], section=["Moving colonies over wide distances"]) == []
-    assert len(mined(text, ["title"], section=["Heading of the act replaced"])) == 1
+    assert len(mined(text, ["title"], section=["Replacing words of a heading"])) == 1
 
 
 def test_a_passage_under_a_heading_that_says_nothing_is_not_headed_by_the_document():
