@@ -22,6 +22,7 @@ MAX_TITLE = 120  # characters
 QUOTED = 4  # words of a heading that a passage has by quoting it, not by chance
 WRITTEN = 0.3  # share of the headings by which the passage is asked for, instead of the heading
 KEPT = 4096  # headings that are remembered: passages of a document share them
+AROUND = 40  # characters that a line may have around a heading
 WORD = re.compile(r"[^\W\d_]{2,}")
 # What leads to an enumeration ends so.
 LEADING = "—:"
@@ -97,11 +98,12 @@ def _is_line(wanted: str, lowered: str) -> bool:
     """Tell whether a line of a text is a heading, but for a number, markup and one word: "§ 4a. Moving"."""
     at = lowered.find(wanted)
     while at >= 0:
-        start, end = lowered.rfind("\n", 0, at) + 1, lowered.find("\n", at)
-        around = lowered[start:at] + " " + lowered[at + len(wanted) : end if end >= 0 else None]
-        if len(WORD.findall(around)) <= 1:
+        stop = at + len(wanted)
+        start, end = lowered.rfind("\n", 0, at) + 1, lowered.find("\n", stop)
+        before, behind = lowered[start:at], lowered[stop : end if end >= 0 else None]
+        if len(before) + len(behind) <= AROUND and len(WORD.findall(f"{before} {behind}")) <= 1:
             return True
-        at = lowered.find(wanted, at + 1)
+        at = lowered.find(wanted, stop)
     return False
 
 
@@ -177,14 +179,17 @@ def defined(sentence: str, language: Language) -> str:
 
 def _list_end(text: str, spans: list[tuple[int, int]], at: int) -> int:
     """Find where the list of two items or more ends that begins with a block; 0 where there is none."""
-    marks = [ITEM.match(text, *span) for span in spans[at : at + MAX_ITEMS + 1]]
-    for last, mark in enumerate(marks):
-        if not mark or not marks[0]:
+    first = mark = ITEM.match(text, *spans[at])
+    end = min(at + MAX_ITEMS + 1, len(spans))
+    for last in range(at, end):
+        if not mark or not first:
             return 0
-        following = marks[last + 1] if last + 1 < len(marks) else None
-        done = not following or _style(following) not in (_style(mark), _style(marks[0]))
-        if text[spans[at + last][1] - 1] == "." and done:
-            return spans[at + last][1] if last else 0
+        following = ITEM.match(text, *spans[last + 1]) if last + 1 < end else None
+        if text[spans[last][1] - 1] == ".":
+            done = not following or _style(following) not in (_style(mark), _style(first))
+            if done:
+                return spans[last][1] if last > at else 0
+        mark = following
     return 0
 
 
