@@ -1,5 +1,6 @@
 """What a trainer loads is what was made."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -71,6 +72,13 @@ def of_every_kind():
             "preference", question="Q4?", answer="Not sure.", rejected="Yes!", id="preference", split="train"
         ),
     ]
+
+
+def test_what_a_reading_row_lists_reaches_the_hand_off(tmp_path):
+    listed = {"exercises": [{"task": "where", "gold_spans": [{"id": "p", "start": 0, "end": 3}]}]}
+    hand_off([example("reading", text="Bee.", split="train", metadata=json.dumps(listed))], tmp_path)
+    [row] = load(tmp_path, "reading")["train"]
+    assert json.loads(row["metadata"]) == listed
 
 
 def test_every_product_in_its_shape(tmp_path):
