@@ -1,9 +1,9 @@
 """
-Ask, with no model, for what a document defines and for where its headings stand, answered along its tree.
+Ask, without a model, what a document defines and where its headings are, answered along its tree.
 
 Such pairs elicit the structure that texts with ``structure: true`` have shown (structure-aware supervised
-fine-tuning of StructTuning, arXiv 2407.16724): each answer says the way through the headings. They are asked
-without the passage, so a document must have a title that says something.
+fine-tuning of StructTuning, arXiv 2407.16724): each answer tells the path through the headings. They are
+asked without the passage, so the title of the document must say something.
 """
 
 from collections import Counter, defaultdict
@@ -11,16 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 import datagen.stage
+from datagen.prompt import exists
 from datagen.request import Reject
 from datagen.schema import chat, pick
 from datagen.stage import Builder, Context, MapStage, Outcome
 from datagen.stages.reading.mine import miners
 from datagen.stages.reading.mine.language import Language, read
 from datagen.stages.reading.mine.prose import prose
-from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.language.rules import Languages, by_language
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill, unnumbered
 from datagen.stages.shared.segment.headings import Node, Place, grow, headings, places, show
@@ -29,10 +30,11 @@ from datagen.stages.shared.segment.sentences import blocks
 SHORTEST, LONGEST = 50, 500  # characters of a definition
 
 
-class Options(datagen.stage.Options):
-    """In which language is asked."""
+NO_WORDINGS = "no wordings for its language"
 
-    language: str = Field("en", description="Names the file of wordings: outline_pairs/LANGUAGE in prompts/")
+
+class Options(datagen.stage.Options):
+    """Nothing is set: pairs are in the language of their document."""
 
 
 class Wording(BaseModel):
@@ -56,9 +58,21 @@ class Wordings(BaseModel):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Make the pairs of each passage, document by document."""
-    prompt = context.prompt(f"outline_pairs/{options.language}")
+    outcomes = [Builder("examples", context).outcome()]
+    for code, places_of in by_language(rows):
+        outcomes.append(_apply_in(code, rows.take(places_of), context))
+    return Outcome.joined(outcomes)
+
+
+def _apply_in(code: str, rows: pa.Table, context: Context) -> Outcome:
+    if not exists(f"outline_pairs/{code}", context.prompts):
+        foreign = Builder("examples", context)
+        for row in rows.to_pylist():
+            foreign.drop(Reject(NO_WORDINGS, code), {"kind": "instruction"}, row)
+        return foreign.outcome()
+    prompt = context.prompt(f"outline_pairs/{code}")
     known = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
-    language, languages = read(context.prompt(known.mined)).only(["definition"]), Languages(context)
+    language, words = read(context.prompt(known.mined)).only(["definition"]), Languages(context)
     made = Builder("examples", context, prompt.name, prompt.hash)
     documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.to_pylist():
@@ -75,7 +89,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
                     pairs += locate(row, place, tree, named)
             for task, values in pairs:
                 pair = _worded(getattr(known, task), row, place, values, str(context.seed))
-                evidence = Passage(row, languages.of(row)).find(values.get("definition") or values["name"])
+                evidence = Passage(row, words.of(row)).find(values.get("definition") or values["name"])
                 made.keep({"kind": "instruction", "task": task, "evidence": evidence} | pair, row)
             if not pairs:
                 made.drop(Reject("nothing to walk to", " > ".join(place)), {"kind": "instruction"}, row)
@@ -85,7 +99,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
 def _worded(
     wording: Wording, row: Mapping[str, Any], place: Place, values: Mapping[str, str], seed: str
 ) -> dict[str, Any]:
-    """Draw how a pair is said."""
+    """Draw the wording of a pair."""
     told = {**values, "title": row["title"], "path": " > ".join(place)}
     drawn = (row["id"], *values.values(), seed)
     question = fill(pick(wording.asks, "ask", *drawn), **told)

@@ -2,12 +2,13 @@
 Bind several related passages into one long text, with exercises that need more than one of them.
 
 Passages of one document, or of several that share rare words, are gathered until a length is reached that is
-drawn for each text, so that all lengths are as frequent (`datagen.stages.reading.long_spans.related`). Then
-short exercises about single passages become exercises about the long text, by a hint that says where to look
-or by what only one of the passages says; and it is asked where something stands, in which order, how often
-(`datagen.stages.reading.long_spans.across`). No model is asked. Each answer is checked to be the only one.
+drawn for each text, so that all lengths are equally frequent (`datagen.stages.reading.long_spans.related`).
+Exercises about single passages become exercises about the long text, by a hint that says where to look or by
+what only one of the passages says; others ask where something is said, in which order, how often
+(`datagen.stages.reading.long_spans.across`). The single exercises are mined; with `written`, those that
+earlier stages had a model write are used first. Each answer is checked to be the only one.
 
-The column ``gold`` says of each exercise which passages hold its answer, and where they stand in the text.
+The metadata lists the exercises; `gold_spans` are the passages that hold the answer, and where they are.
 
 Source: Kwan et al., "M4LE: A Multi-Ability Multi-Range Multi-Task Multi-Domain Long-Context Evaluation
 Benchmark", 2023: short tasks made long, for five abilities. There they test a model, here they train one.
@@ -17,51 +18,42 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field
 
+from datagen.prompt import Prompt, exists
 from datagen.request import Reject
 from datagen.schema import EXAMPLES, content_id, example_id, fraction, table_of
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage, lineage
 from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
-from datagen.stages.reading.long_spans.related import Gathering, Plan, gather
-from datagen.stages.reading.mine.language import read
-from datagen.stages.shared.language.rules import Languages
+from datagen.stages.reading.long_spans.related import Gathering, Plan, gather, name_of
+from datagen.stages.reading.long_spans.written import Exercises, written_exercises
+from datagen.stages.reading.mine.language import Language, read
+from datagen.stages.shared.language.rules import Languages, by_language, code_of
 from datagen.stages.shared.render.exercises import Exercise, fill, lay_out
+from datagen.stages.shared.render.metadata import entry, metadata
 from datagen.stages.shared.token_budget import Reader, TokenTarget, lot, lots, over_target, take_lots
 from datagen.stages.shared.tokens import Ruler, ruler
 
-GOLD = pa.list_(
-    pa.struct(
-        [
-            ("task", pa.string()),
-            ("ability", pa.string()),
-            ("question", pa.string()),
-            ("answer", pa.string()),
-            ("spans", pa.list_(pa.struct([("id", pa.string()), ("start", pa.int64()), ("end", pa.int64())]))),
-        ]
-    )
-)
-GATHERED = pa.schema([*EXAMPLES, ("gold", GOLD)])
 BLANK = {"kind": "reading", "task": "long_span"}
-CHARACTERS = 4  # that stand for a token where no tokenizer is given
+CHARACTERS = 4  # a token's worth, without a tokenizer
+NO_WORDINGS = "no wordings for its language"
 
 
 class Options(TokenTarget):
     """How long texts are, and what is asked."""
 
-    language: str = Field("en", description="Names the file of wordings: long_spans/LANGUAGE in prompts/")
     lengths: tuple[int, ...] = Field(
         (1000, 2000, 4000, 8000),
         min_length=1,
-        description="Tokens in a text; each drawn as often",
+        description="Tokens of a text with its exercises, at most; each drawn as often",
     )
     tokenizer: str = Field(
         "",
-        description="The target's: a checkpoint's folder or a tokenizer.json, from the recipe on; "
-        "left out, four characters are a token",
+        description="The target's: bundled, a checkpoint's folder, a tokenizer.json or tokenizer.model "
+        "(relative to the recipe), or a hub's id; left out, four characters are a token",
     )
     share: float = Field(1.0, ge=0, le=1, description="Share of the documents gathered, drawn by hash")
     across_documents: float = Field(
@@ -70,6 +62,9 @@ class Options(TokenTarget):
         le=1,
         description="Share of the texts that go by rare words before the document; 0: none spans documents",
     )
+    written: bool = Field(
+        False, description="Use the exercises about the passages that earlier stages had a model write"
+    )
     per_text: int = Field(6, ge=1, description="Exercises in a text")
     per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
 
@@ -77,10 +72,10 @@ class Options(TokenTarget):
         """Tell whether a passage's document is gathered."""
         return fraction("long_spans", passage["document_id"], str(seed)) < self.share
 
-    def measured(self, measure: Ruler, passages: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Give the length of each passage in tokens."""
+    def measured(self, measure: Ruler, texts: Sequence[str]) -> list[float]:
+        """Give the length of each text in tokens."""
         unit = 1 if self.tokenizer else CHARACTERS
-        return [length / unit for length in measure.lengths([one["text"] for one in passages])]
+        return [length / unit for length in measure.lengths(texts)]
 
     @property
     def plan(self) -> Plan:
@@ -103,31 +98,85 @@ def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
     return lots([lot(name, context.seed) for name in made], lengths)
 
 
-def make(
-    rows: pa.Table, options: Options, context: Context
-) -> Iterator[tuple[Gathering, dict[str, Any] | None]]:
-    """Gather the passages of a partition; give each gathering with its row, None where nothing is found."""
-    prompt = context.prompt(f"long_spans/{options.language}")
+class Made(NamedTuple):
+    """Passages that belong together, and their row; None where nothing can be asked."""
+
+    gathering: Gathering
+    row: dict[str, Any] | None
+
+
+class _Spoken(NamedTuple):
+    """What is asked in a language."""
+
+    prompt: Prompt
+    wordings: Wordings
+    language: Language
+    style: Mapping[str, Any]
+
+
+def _spoken(code: str, context: Context) -> _Spoken | None:
+    name = f"long_spans/{code}"
+    if not exists(name, context.prompts):
+        return None
+    prompt = context.prompt(name)
     known = wordings(prompt)
     language = read(context.prompt(known.mined)).only(HINTED)
-    style, seed = context.prompt(known.layouts).fields, context.seed
-    measure = ruler(options.tokenizer, context.folder)
+    return _Spoken(prompt, known, language, context.prompt(known.layouts).fields)
+
+
+def make(rows: pa.Table, options: Options, context: Context) -> Iterator[Made]:
+    """Gather the passages of a partition, language by language."""
+    earlier = written_exercises(rows["id"], context) if options.written else {}
+    for code, places in by_language(rows):
+        if spoken := _spoken(code, context):
+            yield from _made_in(spoken, rows.take(places), earlier, options, context)
+
+
+def _made_in(
+    spoken: _Spoken, rows: pa.Table, earlier: Exercises, options: Options, context: Context
+) -> Iterator[Made]:
+    seed, measure = context.seed, ruler(options.tokenizer, context.folder)
     taken = [one for one in rows.to_pylist() if options.sampled(one, seed)]
-    lengths, languages = options.measured(measure, taken), Languages(context)
-    spoken = [languages.of(row) for row in taken]
-    for gathering in gather(taken, lengths, options.plan, spoken, seed):
+    lengths = options.measured(measure, [f"{name_of(one)}\n\n{one['text']}" for one in taken])
+    languages = Languages(context)
+    for gathering in gather(taken, lengths, options.plan, [languages.of(row) for row in taken], seed):
+        found = findings(gathering, spoken.wordings, spoken.language, earlier, seed)
         row = None
-        if found := choose(findings(gathering, known, language, seed), options, seed):
-            traced = lineage(gathering.passages[0], context.stage, (), (prompt.name, prompt.hash))
+        if said := _within(gathering, found, spoken, options, measure, seed):
+            traced = lineage(
+                gathering.passages[0], context.stage, (), (spoken.prompt.name, spoken.prompt.hash)
+            )
             traced["parents"] = [one["id"] for one in gathering.passages]
-            row = BLANK | write(gathering, found, known, style, seed) | {"lineage": traced}
-        yield gathering, row
+            row = BLANK | said | {"lineage": traced}
+        yield Made(gathering, row)
+
+
+def _within(
+    gathering: Gathering,
+    found: list[Finding],
+    spoken: _Spoken,
+    options: Options,
+    measure: Ruler,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Write a text with the exercises that its length has room for; None where it has room for none."""
+    shown = (f"{name}\n\n{one['text']}" for name, one in zip(*gathering[1::-1], strict=True))
+    room = gathering.limit - sum(options.measured(measure, list(shown)))
+    sizes = options.measured(measure, [f"{one.question}\n{one.answer}" for one in found])
+    small = [one for one, size in zip(found, sizes, strict=True) if size < room]
+    chosen = choose(small, options, seed)
+    while chosen:
+        said = write(gathering, chosen, spoken, options, seed)
+        if options.measured(measure, [said["text"]])[0] <= gathering.limit:
+            return said
+        chosen.remove(max(chosen, key=lambda one: len(one.question) + len(one.answer)))
+    return None
 
 
 def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Outcome:
     """Keep the long texts of a partition whose lots are not over the last one taken."""
-    prompt, seed = context.prompt(f"long_spans/{options.language}"), context.seed
-    dropped = Builder("examples", context, prompt.name, prompt.hash)
+    seed = context.seed
+    dropped = Builder("examples", context)
     kept: list[dict[str, Any]] = []
     bound: list[str] = []
     left = {one["id"]: one for one in rows.to_pylist()}
@@ -141,10 +190,13 @@ def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Ou
             nothing = Reject("nothing to ask across passages", gathering.names[0])
             for one in passages:
                 dropped.drop(over_target(drawn, last) if row else nothing, BLANK, one)
+    foreign = {code for code, _ in by_language(rows) if not exists(f"long_spans/{code}", context.prompts)}
     for one in left.values():
         why = Reject("nothing to gather with", one["title"] or "")
+        if (code := code_of(one)) in foreign:
+            why = Reject(NO_WORDINGS, code)
         dropped.drop(why if options.sampled(one, seed) else Reject("outside the sample"), BLANK, one)
-    outcome = Outcome(table_of(GATHERED, kept), dropped.outcome().dropped)
+    outcome = Outcome(table_of(EXAMPLES, kept), dropped.outcome().dropped)
     measure = ruler(options.tokenizer, context.folder)
     return measure.account(outcome, rows["text"].to_pylist(), bound)
 
@@ -161,29 +213,34 @@ def choose(found: list[Finding], options: Options, seed: int) -> list[Finding]:
 
 
 def write(
-    gathering: Gathering, found: list[Finding], known: Wordings, style: Mapping[str, Any], seed: int
+    gathering: Gathering, found: list[Finding], spoken: _Spoken, options: Options, seed: int
 ) -> dict[str, Any]:
     """Write the passages, each below its name, and the exercises; say where the answers stand."""
     drawn = [content_id(part, gathering.passages[0]["id"], str(seed)) for part in ("head", "layout")]
-    head = known.heads[int(drawn[0], 16) % len(known.heads)]
+    heads = spoken.wordings.heads
+    head = heads[int(drawn[0], 16) % len(heads)]
     shown = [
         f"{fill(head, name=name, number=number)}\n\n{one['text']}"
         for number, (name, one) in enumerate(zip(gathering.names, gathering.passages, strict=True), 1)
     ]
     reading = "\n\n".join(shown)
     exercises = [Exercise(one.task, one.question, one.answer) for one in found]
-    text = lay_out(reading, exercises, style, int(drawn[1][:8], 16))
+    text = lay_out(reading, exercises, spoken.style, int(drawn[1][:8], 16))
     ends = [text.index(reading) + end for end in accumulate(len(part) + 2 for part in shown)]
     spans = [
-        {"id": one["id"], "start": end - 2 - len(one["text"]), "end": end - 2}
+        (one["id"], end - 2 - len(one["text"]), end - 2)
         for one, end in zip(gathering.passages, ends, strict=True)
     ]
-    gold = [
-        {"task": one.task, "ability": ABILITIES[one.task], "question": one.question, "answer": one.answer}
-        | {"spans": [spans[number] for number in one.gold]}
-        for one in found
+    entries = [
+        entry(
+            exercise,
+            [spans[number] for number in one.gold],
+            ability=ABILITIES[one.task],
+            prompt=spoken.prompt.name,
+        )
+        for exercise, one in zip(exercises, found, strict=True)
     ]
-    return {"text": text, "gold": gold}
+    return {"text": text, "metadata": metadata(entries, options.domain)}
 
 
 stage = WholeStage(

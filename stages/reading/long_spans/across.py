@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict
 from datagen.prompt import Prompt
 from datagen.schema import content_id, pick
 from datagen.stages.reading.long_spans.related import Gathering, Passage
+from datagen.stages.reading.long_spans.written import Exercises
 from datagen.stages.reading.mine import miners
 from datagen.stages.reading.mine.choice import exercises_of
 from datagen.stages.reading.mine.language import Language
@@ -94,10 +95,19 @@ def wordings(prompt: Prompt) -> Wordings:
     return prompt.checked(Wordings, "compare prompts/long_spans/en.yaml")
 
 
-def findings(gathering: Gathering, known: Wordings, language: Language, seed: int) -> list[Finding]:
-    """List what can be asked about gathered passages."""
+def findings(
+    gathering: Gathering, known: Wordings, language: Language, earlier: Exercises, seed: int
+) -> list[Finding]:
+    """
+    List what can be asked about gathered passages.
+
+    `earlier` are exercises that were written about them; each stands in front of the mined ones.
+    """
     defining = language.only(["definition"])
-    sides = [_Side(row, name, language, defining, seed) for row, name in zip(*gathering, strict=True)]
+    sides = [
+        _Side(row, name, language, defining, earlier.get(row["id"], []), seed)
+        for row, name in zip(gathering.passages, gathering.names, strict=True)
+    ]
     draw = _Draw(gathering.passages[0]["id"], seed)
     found = [
         *_hinted(sides, known, draw),
@@ -126,12 +136,20 @@ class _Draw:
 class _Side:
     """One of the passages: its sentences, its exercises, the terms it defines, the words it holds."""
 
-    def __init__(self, row: Passage, name: str, language: Language, defining: Language, seed: int) -> None:
+    def __init__(
+        self,
+        row: Passage,
+        name: str,
+        language: Language,
+        defining: Language,
+        earlier: Sequence[Exercise],
+        seed: int,
+    ) -> None:
         self.text, self.name = row["text"], name
         self.sentences: list[Sentence] = prose(
             self.text, list(blocks(self.text)), language, SHORTEST, LONGEST
         )
-        self.facts: list[Exercise] = exercises_of(row, language, frozenset(), MINING, seed)[0]
+        self.facts: list[Exercise] = [*earlier, *exercises_of(row, language, frozenset(), MINING, seed)[0]]
         defined = miners.within_sentences(self.sentences, defining, seed)
         self.terms = {found.values["term"]: found.values["definition"] for found in defined}
         self.line = " ".join(self.text.casefold().split())

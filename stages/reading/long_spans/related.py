@@ -10,7 +10,8 @@ from datagen.schema import fraction
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 
-FULL = 0.75  # of its length that a text reaches
+FULL = 0.75  # of its length that the passages of a text reach
+ROOM = 0.85  # of its length that they have; the rest is for exercises
 FEWEST = 2  # passages in a text
 TRIES = 50  # texts in a row that do not reach a length, after which it is given up
 
@@ -25,10 +26,11 @@ class Plan(NamedTuple):
 
 
 class Gathering(NamedTuple):
-    """Passages of a long text in their order, and their names, of which no two are the same."""
+    """Passages of a long text in their order, their names, all different, and the text's longest length."""
 
     passages: list[Passage]
     names: list[str]
+    limit: float = float("inf")
 
 
 def gather(
@@ -73,20 +75,22 @@ def gather(
             related = chain(near, others) if drawn < plan.across_documents else chain(others, near)
             others = chain(related, _following(first, free))
         chosen, taken, size = [first], {names[first]}, lengths[first]
+        least, most = FULL * wanted[0], ROOM * wanted[0]
         for other in others:
-            if size >= FULL * wanted[0] and len(chosen) >= FEWEST:
+            if size >= least and len(chosen) >= FEWEST:
                 break
-            if names[other] not in taken and size + lengths[other] <= wanted[0] and _holds(free, other):
+            if names[other] not in taken and size + lengths[other] <= most and _holds(free, other):
                 chosen.append(other)
                 taken.add(names[other])
                 size += lengths[other]
-        if FULL * wanted[0] <= size <= wanted[0] and len(chosen) >= FEWEST:
+        if least <= size <= most and len(chosen) >= FEWEST:
             chosen.sort()
             for number in chosen:
                 del free[bisect_left(free, number)]
+            limit = wanted[0]
             wanted.rotate(-1)
             failed = 0
-            yield Gathering([passages[n] for n in chosen], [names[n] for n in chosen])
+            yield Gathering([passages[n] for n in chosen], [names[n] for n in chosen], limit)
         elif len(chosen) > 1 and (failed := failed + 1) == TRIES:
             wanted.popleft()
             failed = 0

@@ -118,6 +118,8 @@ def keywords(sentences: list[Sentence], language: Language, domain: frozenset[st
     The words are those that the passage uses most among the domain words of the sentence.
     """
     words = [_keywords(sentence.text, language, domain) for sentence in sentences]
+    if all(len(found) < FEWEST for found in words):
+        return
     count = Counter(word for found in words for word in found)
     for sentence, found in zip(sentences, words, strict=True):
         if len(found) < FEWEST or not sentence.clear:

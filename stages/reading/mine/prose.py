@@ -61,6 +61,8 @@ def prose(
                 continue
             clear = not below and not language.pointing.match(line)
             found.append(Sentence(line, block, number, clear, heading, (first, end)))
+    if len({sentence.text for sentence in found}) == len(found):
+        return found
     times = Counter(sentence.text for sentence in found)
     return [sentence for sentence in found if times[sentence.text] == 1]
 

@@ -19,8 +19,10 @@ from datagen.stages.shared.segment.sentences import ITEM, is_closed, unwrap
 LETTERS = 4  # of a word that tells a heading or an entry from others
 STEM = 6  # letters
 MAX_TITLE = 120  # characters
+QUOTED = 4  # words of a heading that a passage has by quoting it, not by chance
 WRITTEN = 0.3  # share of the headings by which the passage is asked for, instead of the heading
 KEPT = 4096  # headings that are remembered: passages of a document share them
+AROUND = 40  # characters that a line may have around a heading
 WORD = re.compile(r"[^\W\d_]{2,}")
 # What leads to an enumeration ends so.
 LEADING = "—:"
@@ -53,26 +55,34 @@ def titles(
 
     Headings of long documents often say nothing about a part. So the passage opens with the heading or has
     prose, and at least half of the heading's words occur in the text below it. A heading that a reader sees,
-    on a line of the passage or inside another heading above it, is not asked for; the passage may be asked
-    for by it, unless that would be the only exercise (`alone`).
+    on a line of the passage, quoted at length in it or inside another heading, is not asked for. The passage
+    is asked for only beside other exercises: `alone` says that there are none.
     """
     text = passage["text"]
     bare = _bare(passage.get("title") or "", *(passage.get("section") or ()))
     if not sentences:
         first_line = text[: 2 * MAX_TITLE].split("\n", 1)[0]
         bare = tuple(name for name in bare if name in first_line)
-    title = next((name for name in bare if not language.vague.search(name)), "")
+    lowered = text.casefold()
+    for title in bare:
+        if not language.vague.search(title):
+            break
+        if _is_line(title.casefold(), lowered):
+            return  # the passage is headed by less than what is above it
+    else:
+        return
     words = _telling(title)
     named = " " in title or not title[:1].islower()  # else a file's name or a key
     if not words or len(title) > MAX_TITLE or not named:
         return
-    lowered, wanted = text.casefold(), title.casefold()
+    wanted = title.casefold()
     body = lowered.replace(wanted, "", 1)
     if 2 * sum(word[:STEM] in body for word in words) < len(words):
         return
-    seen = _is_line(wanted, lowered) or any(title in name for name in bare if name != title)
-    share = float(not alone) if seen else WRITTEN
-    if "writing" in language.templates and ("title" not in language.templates or _drawn(seed) < share):
+    quoted = len(words) >= QUOTED and wanted in lowered
+    seen = quoted or _is_line(wanted, lowered) or any(title in name for name in bare if name != title)
+    share = 1.0 if seen or "title" not in language.templates else WRITTEN
+    if "writing" in language.templates and not alone and _drawn(seed) < share:
         yield Candidate("writing", {"title": title, "passage": text})
     elif not seen:
         yield Candidate("title", {"title": title})
@@ -88,11 +98,12 @@ def _is_line(wanted: str, lowered: str) -> bool:
     """Tell whether a line of a text is a heading, but for a number, markup and one word: "§ 4a. Moving"."""
     at = lowered.find(wanted)
     while at >= 0:
-        start, end = lowered.rfind("\n", 0, at) + 1, lowered.find("\n", at)
-        around = lowered[start:at] + " " + lowered[at + len(wanted) : end if end >= 0 else None]
-        if len(WORD.findall(around)) <= 1:
+        stop = at + len(wanted)
+        start, end = lowered.rfind("\n", 0, at) + 1, lowered.find("\n", stop)
+        before, behind = lowered[start:at], lowered[stop : end if end >= 0 else None]
+        if len(before) + len(behind) <= AROUND and len(WORD.findall(f"{before} {behind}")) <= 1:
             return True
-        at = lowered.find(wanted, at + 1)
+        at = lowered.find(wanted, stop)
     return False
 
 
@@ -168,14 +179,17 @@ def defined(sentence: str, language: Language) -> str:
 
 def _list_end(text: str, spans: list[tuple[int, int]], at: int) -> int:
     """Find where the list of two items or more ends that begins with a block; 0 where there is none."""
-    marks = [ITEM.match(text, *span) for span in spans[at : at + MAX_ITEMS + 1]]
-    for last, mark in enumerate(marks):
-        if not mark or not marks[0]:
+    first = mark = ITEM.match(text, *spans[at])
+    end = min(at + MAX_ITEMS + 1, len(spans))
+    for last in range(at, end):
+        if not mark or not first:
             return 0
-        following = marks[last + 1] if last + 1 < len(marks) else None
-        done = not following or _style(following) not in (_style(mark), _style(marks[0]))
-        if text[spans[at + last][1] - 1] == "." and done:
-            return spans[at + last][1] if last else 0
+        following = ITEM.match(text, *spans[last + 1]) if last + 1 < end else None
+        if text[spans[last][1] - 1] == ".":
+            done = not following or _style(following) not in (_style(mark), _style(first))
+            if done:
+                return spans[last][1] if last > at else 0
+        mark = following
     return 0
 
 

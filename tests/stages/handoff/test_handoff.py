@@ -1,5 +1,6 @@
 """Trainers load exactly the rows that were made."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -73,13 +74,20 @@ def of_every_kind():
     ]
 
 
+def test_what_a_reading_row_lists_reaches_the_hand_off(tmp_path):
+    listed = {"exercises": [{"task": "where", "gold_spans": [{"id": "p", "start": 0, "end": 3}]}]}
+    hand_off([example("reading", text="Bee.", split="train", metadata=json.dumps(listed))], tmp_path)
+    [row] = load(tmp_path, "reading")["train"]
+    assert json.loads(row["metadata"]) == listed
+
+
 def test_every_product_has_its_format(tmp_path):
     kept, dropped = hand_off(of_every_kind(), tmp_path, size=2)
     assert len(kept) == 5 and not dropped
     known = ["id", "kind", "task", "split"]
     [text] = load(tmp_path, "reading")["train"]
     assert (
-        list(text) == [*known, "text", "tokens", "trained_tokens", "lineage"]
+        list(text) == [*known, "text", "tokens", "trained_tokens", "metadata", "lineage"]
         and text["text"] == "Ein Text.\n文"
     )
     pairs = load(tmp_path, "instructions")

@@ -1,5 +1,6 @@
 """Long texts of several passages: what the contract of M4LE asks, on a planted corpus."""
 
+import json
 import re
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ from datagen.stages.reading.long_spans.related import Gathering
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
+from datagen.store.parquet import write_table
 from tests.support.rows import context
 
 SYLLABLES = ["ba", "ke", "li", "mo", "nu", "pa", "ri", "so", "te", "vu"]
@@ -41,6 +43,7 @@ def passage(number, text, title=None, document=None):
         "start": 0,
         "end": len(text),
         "index": number,
+        "language": "en",
     }
 
 
@@ -57,6 +60,11 @@ def corpus(count=160):
         )
         rows.append(passage(n, text, document=f"d{n // 4}"))
     return rows
+
+
+def listed(row):
+    """List the exercises of a text."""
+    return json.loads(row["metadata"])["exercises"]
 
 
 def gathered(rows, **options):
@@ -86,14 +94,14 @@ def made():
 
 def test_m4le_each_gold_span_is_found_at_its_recorded_offsets(made):
     for row in made[0]:
-        for one in row["gold"]:
-            assert one["spans"] and one["question"] in row["text"] and one["answer"] in row["text"]
-            for span in one["spans"]:
+        for one in listed(row):
+            assert one["gold_spans"] and one["question"] in row["text"] and one["answer"] in row["text"]
+            for span in one["gold_spans"]:
                 assert row["text"][span["start"] : span["end"]] == BY_ID[span["id"]]["text"]
 
 
 def test_m4le_lengths_are_evenly_bucketed(made):
-    sizes = [sum(len(BY_ID[one]["text"]) for one in row["lineage"]["parents"]) / 4 for row in made[0]]
+    sizes = [len(row["text"]) / 4 for row in made[0]]  # names and exercises among it
     buckets = Counter(min(length for length in LENGTHS["lengths"] if size <= length) for size in sizes)
     assert set(buckets) == set(LENGTHS["lengths"])
     assert max(buckets.values()) - min(buckets.values()) <= 2
@@ -101,7 +109,7 @@ def test_m4le_lengths_are_evenly_bucketed(made):
 
 
 def test_m4le_all_five_abilities_are_asked_for(made):
-    asked = {one["ability"] for row in made[0] for one in row["gold"]}
+    asked = {one["ability"] for row in made[0] for one in listed(row)}
     assert asked == {
         "explicit single",
         "semantic single",
@@ -109,18 +117,18 @@ def test_m4le_all_five_abilities_are_asked_for(made):
         "semantic multiple",
         "global",
     }
-    assert {one["task"] for row in made[0] for one in row["gold"]} == set(ABILITIES)
+    assert {one["task"] for row in made[0] for one in listed(row)} == set(ABILITIES)
     for row in made[0]:
-        for one in row["gold"]:
+        for one in listed(row):
             several = one["task"] in ("both", "terms", "mention", "order")
-            assert len({span["id"] for span in one["spans"]}) > several
+            assert len({span["id"] for span in one["gold_spans"]}) > several
 
 
 def test_m4le_distractors_never_answer_the_question(made):
     for row in made[0]:
         inside = {parent: BY_ID[parent] for parent in row["lineage"]["parents"]}
-        for one in row["gold"]:
-            gold = [inside[span["id"]] for span in one["spans"]]
+        for one in listed(row):
+            gold = [inside[span["id"]] for span in one["gold_spans"]]
             others = [other for other in inside.values() if other not in gold]
             match one["task"]:
                 case "where":
@@ -154,7 +162,7 @@ def two(first, second, *others):
     rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate((first, second, *others))]
     known = wordings(load("long_spans/en"))
     language = read(load(known.mined)).only(HINTED)
-    return findings(Gathering(rows, [row["title"] for row in rows]), known, language, 0)
+    return findings(Gathering(rows, [row["title"] for row in rows]), known, language, {}, 0)
 
 
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
@@ -257,10 +265,92 @@ def test_few_passages_are_not_gathered():
 
 
 def test_another_language_is_another_file():
-    kept, _, _ = gathered(ROWS, language="de", **LENGTHS)
-    assert kept and not any(" texts " in one["question"] for row in kept for one in row["gold"])
+    german = [row | {"language": "de"} for row in ROWS]
+    kept, _, _ = gathered(german, **LENGTHS)
+    assert kept and not any(" texts " in one["question"] for row in kept for one in listed(row))
+    assert {row["lineage"]["prompt"] for row in kept} == {"long_spans/de"}
     english, german = load("long_spans/en").fields, load("long_spans/de").fields
     assert english.keys() == german.keys()
+
+
+def test_each_text_is_of_one_language_and_others_say_that_they_have_no_wordings():
+    codes = ["en", "de", "tlh"]
+    rows = [row | {"language": codes[number % 3]} for number, row in enumerate(ROWS)]
+    kept, dropped, _ = gathered(rows, **LENGTHS)
+    language = {row["id"]: row["language"] for row in rows}
+    assert {row["lineage"]["prompt"] for row in kept} == {"long_spans/en", "long_spans/de"}
+    for row in kept:
+        (code,) = {language[parent] for parent in row["lineage"]["parents"]}
+        assert row["lineage"]["prompt"] == f"long_spans/{code}"
+    foreign = [row for row in dropped if language[row["lineage"]["passage_id"]] == "tlh"]
+    assert {(row["reason"], row["detail"]) for row in foreign} == {("no wordings for its language", "tlh")}
+
+
+def test_a_text_with_its_names_and_exercises_is_not_longer_than_its_length(blanks):
+    for options, length in (
+        ({}, lambda text: len(text) / 4),
+        ({"tokenizer": blanks}, lambda t: len(t.split())),
+    ):
+        kept, _, _ = gathered(ROWS, **LENGTHS, **options)
+        sizes = [length(row["text"]) for row in kept]
+        assert len(kept) > 4 and max(sizes) <= 3200
+        for bucket in (400, 800, 1600, 3200):
+            assert any(0.75 * bucket <= size <= bucket for size in sizes)
+
+
+SAID = re.compile(r"\b(?:ba|ke|li|mo|nu|pa|ri|so|te|vu){5}")  # what `word` writes
+
+
+def test_m4le_each_answer_is_that_of_its_question(made):
+    """Each sentence of a planted passage has its words: an answer swapped with another's has others."""
+    counted = Counter()
+    for row in made[0]:
+        for one in listed(row):
+            sides = [BY_ID[span["id"]] for span in one["gold_spans"]]
+            names = [side["title"].removeprefix("Hive ") for side in sides]
+            own = [{word(side["index"]), word(side["index"] // 3)} for side in sides]
+            if one["task"] == "hinted":
+                assert names[0] in one["question"] and set(SAID.findall(one["answer"])) <= own[0]
+            elif one["task"] in ("both", "terms"):
+                answers = re.fullmatch(r"1\. (.*)\n2\. (.*)", one["answer"], re.DOTALL).groups()
+                for answer, words in zip(answers, own, strict=True):
+                    assert set(SAID.findall(answer)) <= words
+                asked = [one["question"].index(name) for name in names]
+                assert asked == sorted(asked)
+            else:
+                continue
+            counted[one["task"]] += bool(SAID.search(one["answer"]))
+    assert min(counted[task] for task in ("hinted", "both", "terms")) > 3
+
+
+def test_m4le_exercises_that_a_model_wrote_are_made_long(tmp_path):
+    def example(kind, number, model="m", **fields):
+        traced = {"passage_id": ROWS[number]["id"], "model": model, "requests": [], "parents": []}
+        return {"id": f"{kind}{number}", "kind": kind, "lineage": traced} | fields
+
+    metadata = {"exercises": [{"task": "qa", "question": "What is listed?", "answer": "This one."}]}
+    rows = [example("reading", n, task="t", metadata=json.dumps(metadata)) for n in range(80, 120)]
+    for n in range(80):
+        asked = {"question": f"Who is asked about {word(n)}?", "answer": f"Keeper {word(n)}."}
+        rows.append(example("instruction", n, task="qa", **asked))
+    rows.append(example("instruction", 130, "", task="qa", question="Who mined this?", answer="Nobody."))
+    rows.append(example("refusal", 131, task="qa", question="Who refuses?", answer="I do not know."))
+    folder = tmp_path / "instruct"
+    folder.mkdir()
+    write_table(table_of(TABLES["examples"], rows), folder / "part-00000.parquet")
+    told = replace(context("long_spans"), output=tmp_path, tables={"examples": [folder]})
+    table = table_of(TABLES["passages"], ROWS)
+    for wanted in (False, True):
+        outcome = stage.apply(table, 1.0, Options(written=wanted, per_task=3, **LENGTHS), told)
+        entries = [one for row in outcome.kept.to_pylist() for one in listed(row)]
+        found = [one for one in entries if one["task"] == "hinted" and "Who is asked" in one["question"]]
+        assert bool(found) == wanted
+        assert not any("Who mined" in one["question"] or "refuses" in one["question"] for one in entries)
+        assert any("What is listed?" in one["question"] for one in entries) == wanted
+        for one in found:
+            (span,) = one["gold_spans"]
+            name = BY_ID[span["id"]]["title"].removeprefix("Hive ")
+            assert one["question"].count(name) == 2 and one["answer"] == f"Keeper {name}."
 
 
 @pytest.mark.parametrize(("change", "said"), [({"count": None}, "count"), ({"sum": []}, "sum")])
@@ -270,8 +360,8 @@ def test_a_wrong_file_of_wordings_is_told(tmp_path, change, said):
     (tmp_path / "long_spans" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     with pytest.raises(UserError, match=said):
         stage.apply(
-            table_of(TABLES["passages"], ROWS[:3]),
+            table_of(TABLES["passages"], [row | {"language": "xx"} for row in ROWS[:3]]),
             1.0,
-            Options(language="xx"),
+            Options(),
             context("long_spans", prompts=str(tmp_path)),
         )

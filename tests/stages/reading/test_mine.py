@@ -454,6 +454,19 @@ def test_the_passage_is_asked_for_by_a_heading_that_it_shows_but_not_that_alone(
         assert "writing" in found and "title" not in found and len(found) == 2
 
 
+def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
+    text = "The words “Moving colonies over wide distances” were replaced by the keeper in the heading of the law."
+    assert mined(text, ["title"], section=["Moving colonies over wide distances"]) == []
+    assert len(mined(text, ["title"], section=["Replacing words of a heading"])) == 1
+
+
+def test_a_passage_under_a_heading_that_says_nothing_is_not_headed_by_the_document():
+    text = "Notes\n=====\n\nThe bees of a strong hive are well kept through a long winter."
+    assert mined(text, ["title"], title="Bees in winter", section=["Notes"]) == []
+    below = text.partition("=\n\n")[2]
+    assert mined(below, ["title"], title="Bees in winter", section=["Notes"])[0].answer == "Bees in winter"
+
+
 def test_a_heading_inside_another_one_that_is_shown_is_not_asked_for():
     text = "A colony in a strong hive can be moved at any time of the year. It is hard."
     assert mined(text, ["title"], title="On moving a colony in May", section=["moving a colony"]) == []

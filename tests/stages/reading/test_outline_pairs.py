@@ -19,6 +19,7 @@ def passage(text, section="", title="Keeping Bees", number=0):
         "section": section.split(" > ") if section else [],
         "text": text,
         "start": 0,
+        "language": "en",
     }
     return row | {"id": content_id(text, section), "end": len(text), "index": number}
 
@@ -43,7 +44,7 @@ def walk(rows, **options):
 
 @pytest.mark.parametrize(("language", "other"), [("en", "Hinweise"), ("de", "Notes")])
 def test_structtuning_answers_of_pairs_reveal_the_structure(language, other):
-    kept, _ = walk(BOOK, language=language)
+    kept, _ = walk([row | {"language": language} for row in BOOK])
     located = [row for row in kept if row["task"] == "locate"]
     assert len(located) == 3  # two passages stand under Hives, and one heading says nothing
     for row, name in zip(located, ("Flights", "Winter", other), strict=True):
@@ -57,6 +58,30 @@ def test_structtuning_a_definition_is_told_with_the_way_to_it():
     assert "swarm" in row["question"] and "Keeping Bees" in row["question"]
     assert "Keeping Bees > Summer > Flights" in row["answer"] and SWARM in row["answer"]
     assert row["evidence"] == SWARM and SWARM in BOOK[1]["text"]
+
+
+def test_structtuning_an_answer_shows_the_tree_of_its_document_and_its_place():
+    (flights,) = (row for row in walk(BOOK)[0] if "“Flights”" in row["question"])
+    tree = [
+        "└─ Keeping Bees",
+        "   ├─ Summer",
+        "   │  ├─ Flights ◀",
+        "   │  └─ Hives",
+        "   ├─ Winter",
+        "   ├─ Notes",
+        "   └─ Hinweise",
+    ]
+    assert flights["answer"].endswith("\n".join(tree))
+
+
+def test_each_document_is_asked_about_in_its_language():
+    german = [row | {"language": "de", "document_id": "e", "id": f"de {row['id']}"} for row in BOOK]
+    klingon = [row | {"language": "tlh", "document_id": "k", "id": f"tlh {row['id']}"} for row in BOOK]
+    kept, dropped = walk([*BOOK, *german, *klingon])
+    prompts = {row["lineage"]["document_id"]: row["lineage"]["prompt"] for row in kept}
+    assert prompts == {"d": "outline_pairs/en", "e": "outline_pairs/de"}
+    told = [(row["reason"], row["detail"]) for row in dropped if row["lineage"]["document_id"] == "k"]
+    assert told == [("no wordings for its language", "tlh")] * len(BOOK)
 
 
 def test_a_document_whose_title_says_nothing_is_not_asked_about():
