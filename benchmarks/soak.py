@@ -186,9 +186,7 @@ def soak(number: int, folder: Path, window: int = 64) -> dict[str, float]:
         became[kind] += 1
         assert stored[key] + (key in failed) == 1, f"{request.row} came {stored[key]} times"
         if kind == "poison":
-            assert failed[
-                key
-            ]  # of the last attempt, which may be a timeout
+            assert failed[key]  # of the last attempt, which may be a timeout
             took_message += "this prompt kills me" in failed[key]
         elif kind == "rejected":
             assert found[key].finish == "error" and "context length" in found[key].error
