@@ -90,7 +90,8 @@ def prove(folder: Path, settings: Settings, tell: Tell = print) -> dict[str, Any
         note = f"The minutes were over before all {settings.seeds} seeds; the same command adds the others."
     result = _write(run, place, plan, fits, settings, who, note)
     if settings.probe:
-        result = _with_honesty(run, place, plan, settings, spec, result)
+        result = result | {"honesty": _honesty(place, plan, settings, spec)}
+        page.write(result, place)
     return result
 
 
@@ -172,7 +173,9 @@ def _speed(place: Path, source: str, processes: int, threads: int) -> Speed:
 
 def _tasks(plan: Plan, place: Path, settings: Settings) -> list[Task]:
     """List the fits, all arms of one seed before those of the next."""
-    kept = _probed(plan) if settings.probe else None
+    kept = _probed(plan) if settings.probe and not _answers(place, settings).exists() else None
+    if kept and not (place / "models" / f"{kept}-0").is_dir():  # fitted before its model was wanted
+        (place / "fits" / f"{kept}-0.json").unlink(missing_ok=True)
     tasks = []
     for seed in range(settings.seeds):
         for arm in plan.rows:
@@ -267,19 +270,23 @@ def _point(run: Run, place: Path, result: dict[str, Any]) -> None:
     write_json(latest, run.folder / "proof" / "latest.json")
 
 
-def _with_honesty(
-    run: Run, place: Path, plan: Plan, settings: Settings, spec: VllmModel, result: dict[str, Any]
-) -> dict[str, Any]:
-    """Probe the target before and after the fit on pairs, and write the pages again."""
+def _answers(place: Path, settings: Settings) -> Path:
+    """Name the file with the honesty on a set of questions; another content is another file."""
+    try:
+        asked = content_id(Path(settings.probe).read_bytes().hex())
+    except OSError as error:
+        raise UserError(f"--probe {settings.probe}: it cannot be read: {error}") from error
+    return place / f"honesty-{asked[:8]}.json"
+
+
+def _honesty(place: Path, plan: Plan, settings: Settings, spec: VllmModel) -> dict[str, Any]:
+    """Probe the target before and after the fit on pairs; the trained model is deleted then."""
     from datagen.evaluate.honesty import probe
 
-    after = place / "models" / f"{_probed(plan)}-0"
-    if not after.is_dir():
-        raise UserError(
-            f"{after} is missing, so that the trained model cannot be probed: delete "
-            f"{place / 'fits' / f'{_probed(plan)}-0.json'} and run the same command again"
-        )
-    result = result | {"honesty": probe([Path(settings.probe)], spec.model, str(after), place / "answers")}
-    page.write(result, place)
-    shutil.rmtree(place / "models", ignore_errors=True)
-    return result
+    told = _answers(place, settings)
+    if not told.exists():
+        after = place / "models" / f"{_probed(plan)}-0"
+        write_json(probe([Path(settings.probe)], spec.model, str(after), place / "answers"), told)
+        shutil.rmtree(place / "models", ignore_errors=True)
+    known: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+    return known

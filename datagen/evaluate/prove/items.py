@@ -146,14 +146,14 @@ def make(
     raw = [item for row in passages for item in rules.items(row)] + [_of_pair(pair) for pair in held]
     left: Counter[str] = Counter()
     clean = _decontaminated(raw, material, trained, texts, left)
-    pools = _pools(item for row in passages for item in rules.answers(row))
+    offered = pools(item for row in passages for item in rules.answers(row))
     known = _facts(facts)
     found: dict[str, Item] = {}
     for item in clean:
         text = material.passages[item.passage]["text"]
         if same(item.answer) not in same(text):
             left["answer is not in its passage"] += 1
-        elif len(others := _distractors(item, pools, seed)) < DISTRACTORS:
+        elif len(others := distractors(item, offered, seed)) < DISTRACTORS:
             left["too few distractors of its kind"] += 1
         elif item.id in found:
             left["asked twice"] += 1
@@ -227,7 +227,7 @@ def _stems(text: str, language: Language) -> frozenset[str]:
 Pool = dict[tuple[str, ...], list[str]]
 
 
-def _pools(items: Iterable[Item]) -> Pool:
+def pools(items: Iterable[Item]) -> Pool:
     """List the answers of each kind; all stand in passages that every arm trains."""
     pools: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for item in items:
@@ -244,7 +244,7 @@ def _keys(item: Item) -> Iterator[tuple[str, ...]]:
     yield form
 
 
-def _distractors(item: Item, pools: Pool, seed: str) -> list[str]:
+def distractors(item: Item, pools: Pool, seed: str) -> list[str]:
     """
     Draw wrong answers of the right one's kind and of about its length.
 

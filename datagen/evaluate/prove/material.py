@@ -194,11 +194,14 @@ def _about(rows: pa.Table, part: str, wanted: Collection[str]) -> pa.Array:
 
 
 def _pairs(run: Run, documents: Collection[str] | None) -> Iterator[Pair]:
-    """Yield the training pairs that stand alone, of these documents; None for all."""
+    """Yield the training pairs that stand alone, of these documents; None for all, without their answers."""
     last = [record["stage"] for record in run.stage_records() if record["gives"] == "examples"]
     answers: dict[str, str] = {}
     for rows in _handed_off(run, "instructions", "train", ["id", "completion", "lineage"]):
-        mine = rows if documents is None else rows.filter(_about(rows, "document_id", documents))
+        if documents is None:  # for a survey: which there are
+            answers |= dict.fromkeys(rows["id"].to_pylist(), "")
+            continue
+        mine = rows.filter(_about(rows, "document_id", documents))
         said = pc.struct_field(pc.list_flatten(mine["completion"]), "content").to_pylist()
         answers |= dict(zip(mine["id"].to_pylist(), said, strict=True))
     for path in parts(run.stage_folder(last[-1])) if answers and last else ():

@@ -154,6 +154,9 @@ def make(
             break
         count = target
         plan = build(count)
+    if not plan.budgets:
+        why = "; ".join(f"{arm}: {reason}" for arm, reason in plan.skipped.items())
+        raise UserError(f"there is no arm to train ({why or 'only base was asked for'})")
     if not plan.items:
         raise UserError(f"nothing can be asked about the {count} passages that were drawn: {plan.left_out}")
     return plan

@@ -53,8 +53,8 @@ class Settings(BaseModel):
     probe: str = ""  # a set of questions for `datagen probe`, before and after
 
     def fingerprint(self, *parts: str) -> str:
-        """Hash what a plan depends on: these choices but the number of seeds, and other parts."""
-        chosen = self.model_dump_json(exclude={"seeds", "worth"})
+        """Hash what the fits depend on: these choices, as far as they do, and other parts."""
+        chosen = self.model_dump_json(exclude={"seeds", "worth", "probe"})
         return content_id("prove", chosen, *parts)[:12]
 
 

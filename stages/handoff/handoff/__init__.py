@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.handed_off import stated
+from datagen.stages.handoff.forms import with_closed_forms
 from datagen.stages.handoff.handoff import exports, hub, knowledge_test, trainers
 from datagen.stages.handoff.handoff.card import write_card
 from datagen.stages.handoff.handoff.configurations import of_split
@@ -42,12 +43,12 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Check, write, load back and publish the hand-off, all before the first outcome."""
     measure = ruler(options.tokenizer, options.max_tokens, context)
     numbered = list(enumerate(partitions.readers))
-    checked = context.each(partial(_check, measure, context.scratch), numbered)
+    checked = context.each(partial(_check, measure, context.scratch, str(context.seed)), numbered)
     unfinished = context.run_folder / f"{UNFINISHED}handoff"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6))
-    promises = stated(_good(partitions, checked), context)
+    tally, shards = write(partitions, checked, unfinished, int(options.shard_mb * 1e6), str(context.seed))
+    promises = stated(_good(partitions, checked, str(context.seed)), context)
     write_json(promises, context.output / PROMISES)
     write_card(unfinished, tally, promises, measure, options, context)
     trainers.write(unfinished, tally, measure, context)
@@ -61,22 +62,24 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         hub.push(context.run_folder / "handoff", options.push)
     for table, path in zip(partitions, checked, strict=True):
         verdict = read_part(path)
-        outcome = Outcome.split(table, verdict["reason"], verdict["detail"])
+        own = verdict.take(pa.array(with_closed_forms(table, str(context.seed))[1]))
+        outcome = Outcome.split(table, own["reason"], own["detail"])
         good = verdict.filter(pc.is_null(verdict["reason"]))
         figures = {name: pc.sum(good[name]).as_py() or 0 for name in ("tokens", "trained_tokens")}
         yield Outcome(outcome.kept, outcome.dropped, figures if measure.model else {})
 
 
-def _good(partitions: Partitions, checked: list[Path]) -> Iterator[pa.Table]:
+def _good(partitions: Partitions, checked: list[Path], seed: str) -> Iterator[pa.Table]:
     """Yield the valid rows of each partition."""
     for table, path in zip(partitions, checked, strict=True):
-        yield table.filter(pc.is_null(read_part(path)["reason"]))
+        own = read_part(path, ["reason"]).take(pa.array(with_closed_forms(table, seed)[1]))
+        yield table.filter(pc.is_null(own["reason"]))
 
 
-def _check(measure: Ruler, scratch: Path, task: tuple[int, Any]) -> Path:
-    """Check a partition and write the results to a file; return its path."""
+def _check(measure: Ruler, scratch: Path, seed: str, task: tuple[int, Any]) -> Path:
+    """Check a partition, second forms included, and write the results to a file; return its path."""
     number, reader = task
-    result = check(reader(None), measure)
+    result = check(with_closed_forms(reader(None), seed)[0], measure)
     columns = {
         "reason": result.reasons,
         "detail": result.details,
@@ -89,13 +92,13 @@ def _check(measure: Ruler, scratch: Path, task: tuple[int, Any]) -> Path:
 
 
 def write(
-    partitions: Partitions, checked: list[Path], folder: Path, full: int
+    partitions: Partitions, checked: list[Path], folder: Path, full: int, seed: str
 ) -> tuple[Tally, dict[tuple[str, str], list[Shard]]]:
     """Write the valid rows to their configurations; return counts and files."""
     tally = Tally()
     shards: dict[tuple[str, str], Shards] = {}
-    for table, path in zip(partitions, checked, strict=True):
-        verdict = read_part(path)
+    for single, path in zip(partitions, checked, strict=True):
+        table, verdict = with_closed_forms(single, seed)[0], read_part(path)
         tally.dropped.update(verdict["reason"].drop_null().to_pylist())
         for name in ("tokens", "trained_tokens"):
             table = table.append_column(name, verdict[name])

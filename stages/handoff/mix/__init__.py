@@ -14,7 +14,7 @@ Build the training mixture: splits, a knowledge test, shares of the parts, and t
 ``mixture.json``, stored with the table, holds the requested shares; the hand-off adds the actual ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from math import floor
 from typing import Annotated, Any, Literal
@@ -29,11 +29,12 @@ from datagen.errors import UserError
 from datagen.recipe.registry import stages_of
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.handoff.forms import BOTH, closed_forms, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.mixture import FILE
 from datagen.stages.handoff.mix import ledger as ledgers
 from datagen.stages.handoff.mix import questions, splits
-from datagen.stages.handoff.mix.ledger import Flags, Ledger
+from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
 from datagen.stages.handoff.row_check import Checked, check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
@@ -63,6 +64,13 @@ class Options(datagen.stage.Options):
         le=1,
         description="Share of the pairs with a self-contained question that lose their passage",
     )
+    both_forms: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of the pairs whose question stands alone that are handed off twice: with their "
+        "passage and without it",
+    )
     max_share: dict[Literal["refusal"], Share] = Field(
         {"refusal": 0.2},
         description="Maximum share of refusals among instructions and refusals, in each domain",
@@ -87,6 +95,8 @@ class Options(datagen.stage.Options):
 
     @model_validator(mode="after")
     def _parts_or_phases(self) -> "Options":
+        if self.closed_book + self.both_forms > 1:
+            raise ValueError("closed_book and both_forms are shares of the same pairs: at most 1 together")
         if self.parts and self.phases:
             raise ValueError("set parts or phases, not both; parts are a single phase")
         if self.phases and abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
@@ -111,17 +121,18 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     numbers = range(len(partitions))
     reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
     _cap(ledger, options, np.full(len(ledger), True), reasons, details)
-    if options.closed_book or options.knowledge_test:
+    if options.closed_book or options.both_forms or options.knowledge_test:
         kept = _undecided(reasons)
         train = [~held[mine] & kept[mine] for mine in map(ledger.partition, numbers)]
-        asked = questions.plan(partitions, train, options.closed_book, options.knowledge_test, context)
+        shares = options.closed_book, options.both_forms, options.knowledge_test
+        asked = questions.plan(partitions, train, *shares, context)
     else:
         asked = questions.Plan()
     tested, spent = (_flags(partitions, ids) for ids in (asked.held.keys(), asked.spent))
     _drop(reasons, details, spent, "asks what the knowledge test asks", None)
     _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # now that there are fewer others
     if options.asked:
-        allotted = _allot(partitions, ledger, options, ~held & ~tested, reasons, details, context)
+        allotted = _allot(partitions, ledger, options, asked, ~held & ~tested, reasons, details, context)
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
     warnings = splits.warnings(ledger, held, options.validation)
@@ -132,13 +143,14 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         ids = table["id"].to_pylist()
         split = np.where(tested[mine], KNOWLEDGE_TEST, np.where(held[mine], "validation", "train"))
         closed = [name in asked.closed or name in asked.held for name in ids]
-        rows = questions.without_passage(table, closed)
+        rows = without_passage(table, closed)
         order = np.maximum(allotted.phases[mine], 0) * LEVELS + levels[mine]
         added = {
             "split": pa.array(split.tolist(), pa.string()),
             "phase": pa.array(np.maximum(allotted.phases[mine], 0) + 1),
             "part": pa.array(allotted.parts[mine].tolist(), pa.string()),
             "order": pa.array(order),
+            BOTH: pa.array([name in asked.both for name in ids], pa.bool_()),
             "knowledge": pa.array([asked.held.get(name) for name in ids], KNOWLEDGE),
         }
         for name, column in added.items():
@@ -191,6 +203,7 @@ def _allot(
     partitions: Partitions,
     ledger: Ledger,
     options: Options,
+    asked: questions.Plan,
     training: Flags,
     reasons: np.ndarray,
     details: np.ndarray,
@@ -199,7 +212,8 @@ def _allot(
     """Drop the rows that exceed the shares, after the rows that no trainer can use."""
     weights = np.ones(len(ledger), np.float64)
     measure = _hand_off_ruler(context, options)
-    for number, checked in enumerate(context.each(partial(_check, measure), partitions.readers)):
+    work = partial(_check, measure, asked.closed | asked.held.keys(), asked.both)
+    for number, (checked, twins) in enumerate(context.each(work, partitions.readers)):
         mine = ledger.partition(number)
         bad = np.array([reason is not None for reason in checked.reasons.to_pylist()], bool)
         for reason in set(checked.reasons.drop_null().to_pylist()):
@@ -209,6 +223,7 @@ def _allot(
         if options.by != "rows":
             counts = checked.tokens if options.by == "tokens" else checked.trained
             weights[mine] = np.where(bad, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
+        weights[mine] += np.where(bad, 0, twins[options.by])
     free = training & _undecided(reasons)
     allotted = allot(ledger, free, weights, options.asked, options.total, options.shortage)
     left = free & (allotted.phases < 0)
@@ -221,8 +236,27 @@ def _allot(
     return allotted
 
 
-def _check(measure: Ruler, reader: Any) -> Checked:
-    return check(reader(None), measure)
+def _check(
+    measure: Ruler, closed: Collection[str], both: Collection[str], reader: Any
+) -> tuple[Checked, dict[str, Draws]]:
+    """
+    Check the rows of a partition in the form in which they are handed off.
+
+    Returns
+    -------
+    checked, second forms
+        And of each row the size of its closed-book form, where it has both: rows, tokens, trained_tokens.
+    """
+    table = reader(None)
+    ids = table["id"].to_pylist()
+    twice = np.array([name in both for name in ids], bool)
+    sizes = {name: np.zeros(len(table), np.float64) for name in ("rows", "tokens", "trained_tokens")}
+    if twice.any():
+        second = check(closed_forms(table.filter(pa.array(twice))), measure)
+        sizes["rows"][twice] = 1
+        for name, counts in (("tokens", second.tokens), ("trained_tokens", second.trained)):
+            sizes[name][twice] = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False)
+    return check(without_passage(table, [name in closed for name in ids]), measure), sizes
 
 
 def _hand_off_ruler(context: Context, options: Options) -> Ruler:
@@ -277,6 +311,7 @@ def _write(
         "ordered": len(options.asked) > 1 or options.order != "draw",
         "stand_alone": asked.alone,
         "closed_book": len(asked.closed),
+        "both_forms": len(asked.both),
         "knowledge_test": len(asked.held),
         "warnings": warnings,
     }

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from datagen.request import Reject
-from datagen.schema import chat, fraction
+from datagen.schema import fraction
 from datagen.stage import Context, Partitions
 from datagen.stages.handoff.mix.ledger import Flags
 from datagen.stages.shared import checks
@@ -38,6 +36,8 @@ class Plan:
     ----------
     closed
         Ids of rows that lose their passage.
+    both
+        Ids of rows that are handed off with and without it.
     held
         Ids of the knowledge test, with their choices.
     spent
@@ -47,6 +47,7 @@ class Plan:
     """
 
     closed: set[str] = field(default_factory=set)
+    both: set[str] = field(default_factory=set)
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     alone: int = 0
@@ -79,7 +80,12 @@ def same(text: str) -> str:
 
 
 def plan(
-    partitions: Partitions, train: Sequence[Flags], closed_book: float, test: float, context: Context
+    partitions: Partitions,
+    train: Sequence[Flags],
+    closed_book: float,
+    both_forms: float,
+    test: float,
+    context: Context,
 ) -> Plan:
     """
     Decide which rows lose their passage and which are held out.
@@ -92,6 +98,8 @@ def plan(
         For each partition, which rows are for training.
     closed_book
         Share of the self-contained pairs with a passage that lose it.
+    both_forms
+        Share of them that are handed off in both forms.
     test
         Share of the self-contained questions, about documents with reading texts, that are held out.
     context
@@ -125,28 +133,14 @@ def plan(
                 if row["kind"] == "instruction" and same(row["question"] or "") in questions
             } - result.held.keys()
     excluded = result.spent | result.held.keys()
-    result.closed = {
-        pair.id
-        for pair in pairs
-        if pair.shown and pair.id not in excluded and fraction("closed book", seed, pair.id) < closed_book
-    }
+    for pair in pairs:
+        if pair.shown and pair.id not in excluded:
+            draw = fraction("closed book", seed, pair.id)
+            if draw < closed_book:
+                result.closed.add(pair.id)
+            elif draw < closed_book + both_forms:
+                result.both.add(pair.id)
     return result
-
-
-def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
-    """Remove the passage from the prompt and context of some rows."""
-    if not any(closed):
-        return rows
-    prompts, contexts = rows["prompt"].to_pylist(), rows["context"].to_pylist()
-    for place, (question, drop) in enumerate(zip(rows["question"].to_pylist(), closed, strict=True)):
-        if drop:
-            first = prompts[place][0]
-            system = first["content"] if first["role"] == "system" else None
-            prompts[place], contexts[place] = chat(question, system=system), None
-    for name, values in (("prompt", prompts), ("context", contexts)):
-        number = rows.schema.get_field_index(name)
-        rows = rows.set_column(number, name, pa.array(values, rows.schema.field(number).type))
-    return rows
 
 
 def stands_alone(row: dict[str, Any], language: Language) -> bool:

@@ -61,6 +61,35 @@ def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked_too():
     assert all(set(item.choices) <= {*names, *(name[:-2] for name in names)} for item in marked)
 
 
+def test_no_distractor_holds_another_choice_and_the_kind_counts_before_the_form():
+    def item(answer, kind="object", number=0):
+        return items.Item(
+            str(number), "cloze", "p", "They pay ", (answer,), f"They pay {answer} at noon.", kind
+        )
+
+    offered = [
+        "a fee",
+        "the annual fee",
+        "the fee",
+        "a fine",
+        "the late fine",
+        "a toll",
+        "noon",
+        "A Toll",
+        "7",
+    ]
+    pools = items.pools(
+        [item(answer) for answer in offered] + [item("a tax", "term"), item("a levy", "term")]
+    )
+    drawn = items.distractors(item("the fee", "term"), pools, SEED)
+    assert set(drawn[:2]) == {"a tax", "a levy"} and len(drawn) == 3
+    for seed in map(str, range(20)):
+        drawn = items.distractors(item("a fee"), pools, seed)
+        words = [same(choice) for choice in ("a fee", *drawn)]
+        assert not any(a in b for a in words for b in words if a != b)
+        assert not {"noon", "A Toll", "7", "a fee"} & set(drawn) and len(drawn) == 3
+
+
 @pytest.mark.parametrize("as_", ["pair", "other words", "text", "case"])
 def test_a_question_that_any_arm_trains_is_not_asked(material, as_):
     test = material.tests[0]
