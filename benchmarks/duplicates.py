@@ -100,10 +100,10 @@ def _copied(text: str, language: str, size: str) -> str:
 def typo(text: str, draw: random.Random) -> str:
     """Swap two letters inside one long word in lower case."""
     words = text.split(" ")
-    places = [n for n, word in enumerate(words) if len(word) > 5 and word.isalpha() and word.islower()]
-    place = draw.choice(places)
+    lower = [n for n, word in enumerate(words) if len(word) > 3 and word.isalpha() and word.islower()]
+    place = max(draw.sample(lower, min(3, len(lower))), key=lambda n: len(words[n]))
     word = words[place]
-    at = draw.choice([n for n in range(1, len(word) - 2) if word[n] != word[n + 1]])
+    at = draw.choice([n for n in range(len(word) - 1) if word[n] != word[n + 1]])
     words[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     return " ".join(words)
 
@@ -119,7 +119,7 @@ def added(text: str, draw: random.Random) -> str:
 def replaced(text: str, draw: random.Random) -> str:
     """Replace one word in lower case by an invented one."""
     words = text.split(" ")
-    place = draw.choice([n for n, word in enumerate(words) if len(word) > 5 and word.islower()])
+    place = draw.choice([n for n, word in enumerate(words) if len(word) > 3 and word.islower()])
     words[place] = "".join(draw.choices("bdfklmnprst", k=3)) + "alo"
     return " ".join(words)
 
