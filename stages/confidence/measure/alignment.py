@@ -81,7 +81,7 @@ class _Passage:
     def score(self, question: str, answer: str) -> float:
         """Give the score of an answer to a question."""
         said = self._language.content(answer)
-        asked = {word for word in self._language.content(question) if word in self._places} - {*said}
+        asked = {word for word in self._language.content(question) if word in self._places}
         total = sum(self._weights[word] for word in asked)
         best = max((sum(map(self._weights.__getitem__, asked & held)) for held in self._held), default=0.0)
         spans = list(self._spans(answer, said))
