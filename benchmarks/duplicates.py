@@ -30,7 +30,8 @@ import yaml
 from benchmarks.planted import read
 from datagen.schema import EXAMPLES, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.filter.dedup import Options, stage
+from datagen.stages.filter.dedup import stage
+from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.vectors import encoder, learn
 
 PLANTED = Path(__file__).parents[1] / "tests" / "data" / "other_meaning.yaml"
@@ -70,6 +71,7 @@ def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[boo
         context = Context("dedup", run_folder=Path(folder), output=Path(folder))
         options = Options(max_loss=1)
         [verdict] = stage.run(Partitions([lambda names: table]), options, context)
+        assert stage.apply is not None
         gone = {*stage.apply(table, verdict, options, context).dropped["id"].to_pylist()}
     return [bool({f"{number}-0", f"{number}-1"} & gone) for number in range(len(pairs))]
 
