@@ -174,6 +174,18 @@ def test_long_templates_about_two_subjects_stay():
             False,
         ),
         ("What is the fee for a permit in the city?", "What is the fine for a permit in the city?", False),
+        (
+            "What is the fee for a permit in the city?",
+            "What is the renewal fee for a permit in the city?",
+            False,
+        ),
+        ("What is the fee for a permit in the city?", "So what is the fee for a permit in the city?", True),
+        ("Wie hoch ist die Gebühr für den Bescheid?", "Wie hoch ist denn die Gebühr für den Bescheid?", True),
+        (
+            "Wie hoch ist die Gebühr für den Bescheid?",
+            "Wie hoch ist die grüne Gebühr für den Bescheid?",
+            False,
+        ),
         ("公司必须在三十天内提交年度报告吗", "公司必须在三十天内提交年度的报告吗", True),
         ("公司必须在三十天内提交年度报告吗", "公司必须在四十天内提交年度报告吗", False),
         (
