@@ -9,6 +9,8 @@ What `dedup` removes wrongly and what it misses: planted pairs by kind, and reca
   pairs that both stay.
 * Recall by length: texts of 20 to 2,000 words from the given question-answer set (or a text file), each with
   one copy that is edited in one way (`EDITS`). Printed: the share of the pairs of which one is removed.
+* Paraphrases (``tests/data/paraphrases.yaml``), where the extra ``encoder`` is installed: for some cosines,
+  how many paraphrases and how many near misses are at least as near.
 """
 
 import argparse
@@ -18,19 +20,25 @@ import tempfile
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from benchmarks.planted import read
 from datagen.schema import EXAMPLES, table_of
 from datagen.stage import Context, Partitions
-from datagen.stages.filter.dedup import Options, stage
+from datagen.stages.filter.dedup import stage
+from datagen.stages.filter.dedup.options import Options
+from datagen.stages.shared.similarity.vectors import encoder, learn
 
 PLANTED = Path(__file__).parents[1] / "tests" / "data" / "other_meaning.yaml"
 SIZES = {"short": 0, "60 words": 2, "120 words": 5}  # sentences of filler
 LENGTHS = (20, 40, 60, 80, 98, 110, 150, 300, 600, 1000, 2000)
+PARAPHRASES = PLANTED.with_name("paraphrases.yaml")
+COSINES = (0.75, 0.8, 0.85, 0.9, 0.95)
 PAIRS = 60  # of each length and edit
 
 
@@ -63,6 +71,7 @@ def removed(pairs: Sequence[tuple[str, str]], kind: str = "reading") -> list[boo
         context = Context("dedup", run_folder=Path(folder), output=Path(folder))
         options = Options(max_loss=1)
         [verdict] = stage.run(Partitions([lambda names: table]), options, context)
+        assert stage.apply is not None
         gone = {*stage.apply(table, verdict, options, context).dropped["id"].to_pylist()}
     return [bool({f"{number}-0", f"{number}-1"} & gone) for number in range(len(pairs))]
 
@@ -100,10 +109,10 @@ def _copied(text: str, language: str, size: str) -> str:
 def typo(text: str, draw: random.Random) -> str:
     """Swap two letters inside one long word in lower case."""
     words = text.split(" ")
-    places = [n for n, word in enumerate(words) if len(word) > 5 and word.isalpha() and word.islower()]
-    place = draw.choice(places)
+    lower = [n for n, word in enumerate(words) if len(word) > 3 and word.isalpha() and word.islower()]
+    place = max(draw.sample(lower, min(3, len(lower))), key=lambda n: len(words[n]))
     word = words[place]
-    at = draw.choice([n for n in range(1, len(word) - 2) if word[n] != word[n + 1]])
+    at = draw.choice([n for n in range(len(word) - 1) if word[n] != word[n + 1]])
     words[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     return " ".join(words)
 
@@ -119,7 +128,7 @@ def added(text: str, draw: random.Random) -> str:
 def replaced(text: str, draw: random.Random) -> str:
     """Replace one word in lower case by an invented one."""
     words = text.split(" ")
-    place = draw.choice([n for n, word in enumerate(words) if len(word) > 5 and word.islower()])
+    place = draw.choice([n for n, word in enumerate(words) if len(word) > 3 and word.islower()])
     words[place] = "".join(draw.choices("bdfklmnprst", k=3)) + "alo"
     return " ".join(words)
 
@@ -194,6 +203,20 @@ def recall(words: Sequence[str], pairs: int) -> dict[str, dict[int, float]]:
     return found
 
 
+def paraphrases(model: str) -> dict[float, dict[str, int]]:
+    """Count by cosine the paraphrases and the near misses that would be taken for the same."""
+    given = yaml.safe_load(PARAPHRASES.read_text(encoding="utf-8"))
+    texts_of = {kind: pa.array([text for pair in given[kind] for text in pair]) for kind in given}
+    with tempfile.TemporaryDirectory() as folder:
+        columns = [lambda: pa.concat_arrays([*texts_of.values()])]
+        embedder = learn(model, columns, Path(folder) / "learnt.npy")
+        vectors = {kind: embedder.embed(texts) for kind, texts in texts_of.items()}
+    near = {kind: (some[0::2] * some[1::2]).sum(axis=1) for kind, some in vectors.items()}
+    return {
+        least: {kind: int((cosines >= least).sum()) for kind, cosines in near.items()} for least in COSINES
+    }
+
+
 def main() -> None:
     """Print the figures as JSON, the planted kinds with an error first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -206,6 +229,8 @@ def main() -> None:
             print(json.dumps({kind: of}, ensure_ascii=False))
     totals = {name: sum(len(of[name]) for of in kinds.values()) for name in ("false", "missed")}
     print(json.dumps({"kinds": len(kinds), "pairs": sum(of["pairs"] for of in kinds.values()), **totals}))
+    if find_spec(encoder.PACKAGE):
+        print(json.dumps({"paraphrases": paraphrases(encoder.NAME)}))
     if ".json" in options.corpus.suffixes:
         said = " ".join(dict.fromkeys(pair.passage for pair in read(options.corpus)))
     else:

@@ -3,9 +3,9 @@ Put a better answer in a row's place where the model is sure of it, and leave ev
 
 The target, which will be trained on the rows, proposes and judges; no stronger model is needed. Modes:
 
-* ``better``: Auto-Correct of CLEAR (arXiv 2403.12776). The target answers each question itself and is asked
+* ``better``: after arXiv 2403.12776. The target answers each question itself and is asked
   which of the two answers is the better one. Its own comes into the row if that is surer than `margin`.
-* ``own``: the choice of S3FT. The target's own answer, where it surely says what the reference says; else
+* ``own``: the target's own answer, where it surely says what the reference says; else
   the reference in the target's words, where that surely does; else the reference.
 
 How sure it is comes from the probabilities of the letters that the answers stand behind, in both orders. An

@@ -1,7 +1,7 @@
 """
-Whether a weak model finds the same rows hard as a stronger one, which Superfiltering stands on.
+Whether a weak model finds the same rows hard as a stronger one.
 
-Li et al., arXiv 2402.00530, find the two highly consistent; here that is measured and not presumed.
+Li et al. (arXiv 2402.00530) find the two highly consistent; here that is measured.
 Two columns are compared over the rows that have both, such as the difficulty that a small model measured of
 all rows and that of a sample by the target. ``comparison.json`` beside the table has
 

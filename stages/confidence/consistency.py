@@ -14,7 +14,7 @@ alpha and beta are the paper's. It draws its samples with an explanation before 
 (``prompt: judges/explained_answer``, `max_tokens` to match); by default the answer alone is asked for, in the
 words that the bundled model knows.
 
-CLEAR takes this confidence from the model that will be trained: ``role: target``.
+``role: target`` asks the model that will be trained.
 """
 
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ call its loss s(A|Q), and s(A) the loss alone. From them, both forms of instruct
 which agree on the side of 1 that a row is on and on nothing else:
 
 * ``ifd`` = s(A|Q) / s(A), Cherry LLM (arXiv 2308.12032, eq. 3);
-* ``ifd_ppl`` = exp(s(A|Q) - s(A)), a ratio of perplexities: Superfiltering (arXiv 2402.00530).
+* ``ifd_ppl`` = exp(s(A|Q) - s(A)), a ratio of perplexities (arXiv 2402.00530).
 
 Above 1 the question does not help: it and the answer do not belong together. And
 
@@ -25,9 +25,9 @@ Where the answer stands is known and not searched for: its tokens are appended t
 with what is before them, is scored as itself. All losses are of the same tokens. The ratios say little of an
 answer of one or two tokens.
 
-Superfiltering's point is that a weak model will do: give the stage another ``role``. Whether it does,
-`datagen.stages.confidence.compare_difficulty` tells from a `share` of the rows that the target measures
-besides, its columns told apart by a `suffix`.
+The target measures by default. A weaker model may do, too (arXiv 2402.00530): give the stage another
+``role``. `datagen.stages.confidence.compare_difficulty` tests that on a `share` of the rows that the target
+measures as well, in columns with a `suffix`.
 """
 
 import math

@@ -1,10 +1,10 @@
 """
-Meta Ranking: tell whether an answer can be relied on by comparing it with answers that are known.
+Tell whether an answer can be relied on by comparing it with answers that are known to be right or wrong.
 
 The judge is shown a row and one of a few reference pairs, known to be right or wrong, each answer with its
-own question and passage, and says which is the better one (arXiv 2402.12146). Comparing asks less of a weak
-model than judging, and five references do. The row and the reference change places, and the letters'
-probabilities are averaged.
+own question and passage, and says which is the better one (after arXiv 2402.12146, whose rounds of
+filtering are not included). Comparing asks less of a weak model than judging, and five references are
+enough. The row and the reference change places, and the letters' probabilities are averaged.
 
 ``meta_rank``: to be better than a right reference counts for a row by its probability, to be worse than a
 wrong one counts against it; the mean over the references, from -1 to 1. Above 0 the paper accepts.

@@ -1,15 +1,17 @@
 """
 Settle the border: drop a question that the target does not know where it knows the same in other words.
 
-To refuse the one and answer the other is contradictory supervision, and what makes models refuse too much
-(CRaFT, AAAI 2025, on R-Tuning, arXiv 2311.09677). The answer wins: the unknown one goes when a question alike
-was answered rightly even once. Questions are alike as `datagen.stages.shared.similarity.alike` has it, over
+To refuse the one and answer the other is contradictory supervision, and makes models refuse too much
+(CRaFT, AAAI 2025, on R-Tuning, arXiv 2311.09677). The answer wins: the unknown question goes when one alike
+was answered correctly even once. Questions are alike as in `datagen.stages.shared.similarity.alike`, over
 all partitions and on all workers, but for stop words and endings: one is the other with words added, and a
 replaced name makes it another question. No row goes because of one that goes itself, so order and chains
 change nothing.
 
-With ``by: entropy`` the labels are drawn anew without a look at the answers' correctness: the half of the
-questions whose samples agree most is known, the other unknown (the unsupervised form of R-Tuning).
+With ``by: entropy`` the labels are set without regard to whether answers are correct: the half of the
+questions whose samples agree most is known, the other unknown (the unsupervised form of R-Tuning). What the
+target knows but can be misled about stays known: it is corrected and never refused (WACK, arXiv
+2410.22071).
 """
 
 import shutil
@@ -93,11 +95,12 @@ def apply(rows: pa.Table, settled: Settled, options: Options, context: Context) 
 
 
 def _by_entropy(rows: pa.Table) -> pa.Array:
-    """Label the lower half known; ties are ordered by a draw, so that it is half."""
+    """Label the lower half known, and what the target was misled about; ties are ordered by a draw."""
     draws = np.array([fraction("entropy", name) for name in rows["id"].to_pylist()])
     entropy = rows["entropy"].to_numpy()
     labels = np.full(len(rows), "unknown", object)
     labels[np.lexsort((draws, entropy))[: len(rows) // 2]] = "known"
+    labels[pc.fill_null(rows["misled"], False).to_numpy(zero_copy_only=False)] = "known"
     return pa.array(labels, pa.string())
 
 

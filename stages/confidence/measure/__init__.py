@@ -3,6 +3,7 @@ Measure what can be told of each example without a model: one column a score, wh
 
 =============== =======================================================================================
 ``grounding``   how well the answer is supported by its passage: 1 where it stands there
+``alignment``   whether it stands where its question points in the passage
 ``leakage``     share of the answer that its question gives away
 ``standalone``  1 for a question that can be understood without its passage, else 0
 ``words``       words of the answer; of a reading text, of the whole
@@ -35,6 +36,7 @@ from datagen.errors import UserError
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, MapStage, Outcome
 from datagen.stages.confidence.measure import flaws, support
+from datagen.stages.confidence.measure.alignment import alignment
 from datagen.stages.confidence.measure.flaws import Sheet
 from datagen.stages.confidence.measure.functions import Function, Named, call
 from datagen.stages.confidence.measure.wordings import Wordings
@@ -43,7 +45,7 @@ from datagen.stages.shared.language.rules import Languages, by_language
 
 LETTERS = 4  # fewer tell no script
 HEAD = 400  # characters of a passage that tell its scripts
-SUPPORT = ("grounding", "leakage", "echo", "standalone")
+SUPPORT = ("grounding", "alignment", "leakage", "echo", "standalone")
 NONE, NUMBERS = pa.array([], pa.string()), pa.array([], pa.float64())
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 
@@ -111,6 +113,7 @@ def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
     instructs = _numpy(pc.equal(sheet.kind, "instruction"))
     told = {
         "grounding": support.grounding(wordings, texts, language),
+        "alignment": alignment(texts, language),
         "leakage": support.leakage(wordings, texts, language),
         "echo": support.echo(wordings),
     }

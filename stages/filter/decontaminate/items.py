@@ -91,12 +91,12 @@ def index(options: Options, folder: Path) -> Items:
     """
     found: dict[str, str] = {}
     for given in options.against:
-        texts_of = [(name, text) for name, text in read_texts(given, folder) if text.strip()]
-        if not texts_of:
+        given_texts = [(name, text) for name, text in read_texts(given, folder) if text.strip()]
+        if not given_texts:
             raise UserError(f"decontaminate.against: {given.path} holds no text")
-        times = Counter(text for _, text in texts_of)
-        most = max(len({name for name, _ in texts_of}) * TEMPLATE, SEVERAL)
-        for name, text in texts_of:
+        times = Counter(text for _, text in given_texts)
+        most = max(len({name for name, _ in given_texts}) * TEMPLATE, SEVERAL)
+        for name, text in given_texts:
             if times[text] <= most:
                 found.setdefault(text, name)
     said, lengths = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]

@@ -21,7 +21,7 @@ are dropped, each with its reason.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -37,12 +37,16 @@ from datagen.stages.shared.language.matching import Aliases, essence, likeness
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.similarity.inverted_index import Postings
 
+Temperature = Annotated[float, Field(gt=0)]
+
 
 class Options(datagen.stage.Options):
     """What counts as knowing."""
 
     samples: int = Field(3, ge=0, description="Answers drawn besides the greedy one")
-    temperature: float = Field(0.7, gt=0, description="Temperature of the samples")
+    temperature: Temperature | list[Temperature] = Field(
+        0.7, description="Temperature of the samples; of several, each has its turn"
+    )
     max_tokens: int = Field(48, ge=4, description="Most tokens of an answer; a cut-off one counts")
     right: float = Field(0.8, gt=0.5, le=1, description="An answer at least so like the passage's is right")
     wrong: float = Field(0.3, ge=0, lt=0.5, description="An answer at most so like the passage's is wrong")
@@ -64,8 +68,19 @@ class Options(datagen.stage.Options):
         description="Prompts that mislead it about what it knows; [] leaves this out",
     )
 
+    def temperature_of(self, sample: int) -> float:
+        """Give the temperature of a sample; the first answer, number 0, is greedy."""
+        if not sample:
+            return 0.0
+        drawn = self.temperature if isinstance(self.temperature, list) else [self.temperature]
+        return drawn[(sample - 1) % len(drawn)]
+
     @model_validator(mode="after")
     def _band(self) -> "Options":
+        if self.temperature == [] or (
+            isinstance(self.temperature, list) and len(self.temperature) > self.samples
+        ):
+            raise ValueError("temperature: give at least one, and samples: at least as many")
         if self.right - self.wrong < 0.1:
             raise ValueError("leave at least 0.1 between wrong: and right: for answers that are neither")
         if self.known <= self.unknown:
@@ -83,7 +98,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
             yield from choices.ask(choose, row.id, row.lettered)
             continue
         for sample in range(1 + options.samples):
-            sampling = Sampling(options.max_tokens, temperature=options.temperature if sample else 0.0)
+            sampling = Sampling(options.max_tokens, temperature=options.temperature_of(sample))
             yield prompt.ask(
                 row.id, task="closed_book", sampling=sampling, sample=sample, question=row.question
             )

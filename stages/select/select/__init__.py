@@ -6,7 +6,7 @@ by the kind's method:
 
 * ``score``: the surest by their scores (`quality`);
 * ``ifd``, ``ifd_ppl``: the hardest of those that the instruction still helps with, by instruction-following
-  difficulty below 1 (Cherry LLM, Superfiltering); the others go whatever the budget;
+  difficulty below 1 (Cherry LLM); the others go whatever the budget;
 * ``coverage``: those that stand for all rows (facility location). Given ``earlier``, only what earlier
   releases do not stand for counts; given ``wanted``, only what is like that;
 * ``utility``: those that as examples help the target with all rows, by what `pair` and
@@ -20,8 +20,8 @@ passed over. ``order.parquet`` in the stage's folder holds the order and what ea
 equals a draw decides that depends on the recipe's seed and the row alone, so that a refresh keeps what it
 kept. How kinds relate to each other is for `datagen.stages.handoff.mix`.
 
-Methods follow one another as two stages: `use: select` under another name. Superfiltering.D is ``ifd_ppl``
-with a share of 0.2, then ``coverage`` with one of 0.1.
+Methods follow one another as two stages, `use: select` under another name: ``ifd_ppl`` with a share of 0.2,
+then ``coverage`` with one of 0.1.
 """
 
 import shutil

@@ -13,11 +13,11 @@ def spread(categories: Sequence[pa.Array | pa.ChunkedArray], most: int) -> tuple
     """
     Choose rows one by one, each such that the entropies come nearest to their highest.
 
-    The GME sampler (Delmas et al., arXiv 2311.06364): with H_v the Shannon entropy of the labels of category
-    v among the chosen rows, the next row is the one that makes ``sqrt(sum over v of (ln K_v - H_v)^2)``
-    least, K_v being the number of labels that v has among all rows. Rows with the same labels are looked at
-    as one and taken in their order, so the exact search costs the rows chosen times the different sets of
-    labels.
+    Greedy maximum-entropy sampling (Delmas et al., arXiv 2311.06364): with H_v the Shannon entropy of the
+    labels of category v among the chosen rows, the next row is the one that makes ``sqrt(sum over v of (ln
+    K_v - H_v)^2)`` least, K_v being the number of labels that v has among all rows. Rows with the same
+    labels are looked at as one and taken in their order, so the exact search costs the rows chosen times
+    the different sets of labels.
 
     Parameters
     ----------

@@ -222,7 +222,8 @@ def _of(words: Lists, left: Numbers, right: Numbers) -> tuple[Lists, Numbers, Nu
 def _sets(owners: Numbers, hashes: Hashes) -> Hashes:
     """Make a set of the hashes of each text."""
     members = np.sort(_numbered(owners, hashes))
-    return members[np.concatenate([[True], members[1:] != members[:-1]])[: len(members)]]
+    result: Hashes = members[np.concatenate([[True], members[1:] != members[:-1]])[: len(members)]]
+    return result
 
 
 def _numbered(owners: Numbers, hashes: Hashes) -> Hashes:

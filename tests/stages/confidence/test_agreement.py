@@ -1,9 +1,13 @@
 """Measures of agreement that a small model gives, the model made for the test."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 from datagen.errors import UserError
 from datagen.stages.confidence.agreement import Pair, agree, find
+from datagen.stages.shared.similarity.vectors import encoder
 
 PAIRS = [
     Pair("Who designed the tower?", "Gustave Eiffel", "Gustave Eiffel"),
@@ -93,3 +97,12 @@ def test_what_is_no_agreement_is_refused():
     for wrong in ([0.5], [0.5, 2.0], [0.5, float("nan")], [[0.5, 0.5]]):
         with pytest.raises(UserError, match="2 pairs gave"):
             agree(lambda pairs, wrong=wrong: wrong, PAIRS[:2])
+
+
+@pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
+def test_the_encoder_sees_that_other_words_say_the_same():
+    pytest.importorskip("torch")
+    measure = find("embedding", encoder.NAME, Path())
+    said = ["The charge must be paid in advance.", "Herons nest on the island."]
+    same, other = measure([Pair("", "The fee is due beforehand.", text) for text in said])
+    assert same > other + 0.3

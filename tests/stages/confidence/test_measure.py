@@ -83,8 +83,35 @@ def test_no_score_where_it_makes_no_sense():
     ]
     assert scores("grounding", *rows) == [None] * 5
     assert scores("leakage", *rows) == [None, 0, None, None, None]
+    assert scores("alignment", *rows) == [None] * 5
     assert scores("standalone", *rows) == [0, 0, 0, 1, None]
     assert scores("script", *rows)[-1] is None
+
+
+def test_alignment_finds_the_answer_to_a_neighbouring_question():
+    asked = {
+        "When was the harbour of Marlow dug?": "1874",
+        "How many barges does it hold?": "forty barges",
+        "Until when was the beacon lit with whale oil?": "1931",
+    }
+    for question, answer in asked.items():
+        own, *others = scores(
+            "alignment",
+            row(answer, question=question),
+            *(row(other, question=question) for other in asked.values() if other != answer),
+        )
+        assert own > 0.5 and own > max(others) + 0.2
+    said = "The guild dug the harbour of Marlow in the year 1874."  # not word by word
+    right, wrong = scores(
+        "alignment", *(row(said, question=one) for one in ("Who dug the harbour?", "What lit the beacon?"))
+    )
+    assert right > wrong + 0.3
+    assert scores("alignment", row("Yes."), row("..."), row("1874", question="?"), row("lobster")) == [
+        None,
+        None,
+        0,
+        None,
+    ]
 
 
 def test_leakage_is_the_share_of_the_answer_that_its_question_has():
@@ -206,7 +233,7 @@ def test_each_row_is_measured_by_itself_and_within_bounds(drafts):
     together = measured(*rows)
     assert together == [measured(one)[0] for one in rows]
     for one in together:
-        for name in ("grounding", "leakage", "standalone", "echo", "diversity", "script"):
+        for name in ("grounding", "alignment", "leakage", "standalone", "echo", "diversity", "script"):
             assert one[name] is None or 0 <= one[name] <= 1
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import tempfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import datasets
@@ -15,6 +16,7 @@ from datagen.errors import UserError
 from datagen.schema import PASSAGES
 from datagen.stage import Partitions
 from datagen.stages.filter.decontaminate import passages, stage
+from datagen.stages.shared.similarity.vectors import encoder
 from tests.support.rows import context, example, partitions, put_through
 
 TEST = "Before any permit is issued the agency shall publish its reasons in the register and wait thirty days for comments from the public."
@@ -339,3 +341,21 @@ def test_an_item_in_other_words_leaks_if_it_speaks_of_the_same(recipe, said, lea
     assert set(found) == ({"question", "line"} if leaked else set())
     for detail in found.values():
         assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and said in detail
+
+
+@pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
+def test_the_encoder_finds_an_item_in_other_words(tmp_path, recipe):
+    pytest.importorskip("torch")
+    item = "Which documents are needed to register a car with the county?"
+    (tmp_path / "asked.jsonl").write_text(json.dumps({"q": item}), encoding="utf-8")
+    rows = [
+        example(
+            question="What paperwork is required for registering a car with the county?",
+            answer="-",
+            id="same",
+        ),
+        example(
+            question="Which documents are needed to sell a boat in the next county?", answer="-", id="other"
+        ),
+    ]
+    assert list(leaks(rows, recipe, against=["asked.jsonl"], reworded=0.85)) == ["same"]

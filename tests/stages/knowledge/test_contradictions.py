@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.schema import PROBES
+from datagen.schema import EXAMPLES, PROBES
 from datagen.stages.knowledge.contradictions import stage
-from tests.support.probes import SAID
+from datagen.stages.knowledge.refuse import stage as refuse
+from tests.support.asked import ask
+from tests.support.probes import SAID, SILENCE, probe
 from tests.support.rows import example, put_through
 
 COLUMNS = {name: PROBES.field(name).type for name in ("label", "accuracy", "entropy", "misled")}
@@ -89,6 +91,34 @@ def test_order_and_partitions_change_nothing_and_no_contradiction_is_left(pairs,
     assert not settle(kept)[1] if kept else True
     known = {row["question"] for row in kept if row["label"] == "known"}
     assert not any(row["question"] in known for row in kept if row["label"] == "unknown")
+
+
+@pytest.mark.parametrize("size", [1, None])
+def test_by_entropy_what_is_known_and_misled_is_corrected_and_never_refused(size):
+    """WACK's three behaviours, with the entropies of a target that is least sure of what it was misled about."""
+    misled = {"misled": True, "lure": [{"role": "user", "content": "Persuaded?"}], "lured": "3 miles"}
+    rows = [
+        probe(0, "known", entropy=0.1, misled=False),
+        probe(1, "unknown", entropy=0.9, misled=None),
+        probe(2, "known", entropy=1.5, **misled),
+        probe(3, "ambiguous", entropy=0.2, misled=None),
+    ]
+    columns = {name: PROBES.field(name).type for name in PROBES.names if name not in EXAMPLES.names}
+    settled, _ = put_through(stage, rows, size, columns=columns, by="entropy")
+    assert [row["label"] for row in sorted(settled, key=lambda row: row["question"])] == [
+        "known",
+        "unknown",
+        "known",
+        "known",
+    ]
+    made, _, _ = ask(refuse, settled, lambda request: SILENCE)
+    tasks = {
+        row["question"]: {other["task"] for other in made if other["question"] == row["question"]}
+        for row in rows
+    }
+    assert tasks[rows[0]["question"]] == {"known_question"}
+    assert tasks[rows[1]["question"]] == {"does_not_know", "decline_over_guess"}
+    assert tasks[rows[2]["question"]] == {"known_question", "hold_to_answer"}
 
 
 def test_by_entropy_the_half_that_agrees_most_is_known():

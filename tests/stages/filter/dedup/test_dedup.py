@@ -79,6 +79,37 @@ def test_long_near_duplicates_say_of_which_row_how_alike_and_how_told():
     assert gone["detail"] == f"of {stays}: {106 / 126:.3f} by Jaccard over 5 words of text"
 
 
+@pytest.mark.parametrize("words", [80, 90, 97, 98, 99, 100, 101, 110, 120, 150])
+def test_words_added_are_found_on_both_sides_of_the_limit_of_long_texts(words):
+    draw = random.Random(words)
+    rows = []
+    for number in range(30):
+        cut = prose(f"{words} {number}", words).split()
+        longer = list(cut)
+        for place in sorted(draw.sample(range(words), 3), reverse=True):
+            longer.insert(place, "lo" + draw.choice(WORDS))
+        rows += [reading(" ".join(some), id=f"{number}-{len(some)}") for some in (cut, longer)]
+    _, dropped = put_through(stage, rows, size=13)
+    assert len(dropped) >= 29
+
+
+def test_letters_that_look_alike_and_marks_of_markdown_change_nothing():
+    text = "The agency shall publish its reasons in the register of the court."
+    rows = [
+        reading(text, id="a"),
+        reading(text.replace("o", "о").replace("e", "е"), id="b"),  # Cyrillic
+        reading(f"> **{text}**", id="c"),
+        reading(text.replace("fi", "ﬁ").replace("court", "ｃｏｕｒｔ"), id="d"),
+    ]
+    kept, dropped = put_through(stage, rows)
+    assert len(kept) == 1 and {row["reason"] for row in dropped} == {"exact duplicate"}
+
+
+def test_flags_are_compared_as_they_are_written():
+    rows = [reading(f"Run the tool with {flag} to see.", id=flag) for flag in ("-c", "-C", "--c", "c")]
+    assert len(put_through(stage, rows)[0]) == 4
+
+
 def test_a_chain_does_not_fall_to_its_first_row():
     text = prose(3)
     chain = [
@@ -143,6 +174,18 @@ def test_long_templates_about_two_subjects_stay():
             False,
         ),
         ("What is the fee for a permit in the city?", "What is the fine for a permit in the city?", False),
+        (
+            "What is the fee for a permit in the city?",
+            "What is the renewal fee for a permit in the city?",
+            False,
+        ),
+        ("What is the fee for a permit in the city?", "So what is the fee for a permit in the city?", True),
+        ("Wie hoch ist die Gebühr für den Bescheid?", "Wie hoch ist denn die Gebühr für den Bescheid?", True),
+        (
+            "Wie hoch ist die Gebühr für den Bescheid?",
+            "Wie hoch ist die grüne Gebühr für den Bescheid?",
+            False,
+        ),
         ("公司必须在三十天内提交年度报告吗", "公司必须在三十天内提交年度的报告吗", True),
         ("公司必须在三十天内提交年度报告吗", "公司必须在四十天内提交年度报告吗", False),
         (

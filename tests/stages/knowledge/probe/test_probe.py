@@ -66,6 +66,15 @@ def test_the_greedy_answer_alone_decides_without_samples():
     assert [request.sampling.temperature for request in requests] == [0, 0]
 
 
+def test_samples_are_asked_at_several_temperatures_in_turn():
+    options = {"samples": 4, "temperature": [0.5, 1.0], "mislead": []}
+    requests = ask(stage, [question("Peru")], target, **options)[2]
+    assert [request.sampling.temperature for request in requests] == [0, 0.5, 1.0, 0.5, 1.0]
+    for wrong in ([], [0.5, 0], [0.5, 1.0, 1.5]):
+        with pytest.raises(ValidationError):
+            stage.options.model_validate({"samples": 2, "temperature": wrong})
+
+
 def test_samples_are_asked_at_a_temperature_and_under_keys_of_their_own():
     requests = ask(stage, [question("Peru")], target, samples=2, temperature=0.5, mislead=[])[2]
     assert [(request.sample, request.sampling.temperature) for request in requests] == [

@@ -1,0 +1,48 @@
+"""What is left out of a text before it is compared, and what is not."""
+
+import pyarrow as pa
+import pytest
+
+from datagen.stages.shared.similarity.plain import plain
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("# Fees\n\nThe **fee** is *due* in `May`.", "Fees\n\nThe fee is due in `May`."),
+        ("- one\n* two\n+ three", "one\ntwo\nthree"),
+        ("> The court held", "The court held"),
+        ("see [the act](https://example.org/act) now", "see the act now"),
+        ("an _old_ and __very old__ ~~rule~~", "an old and very old rule"),
+        ("**a** **b** *c*", "a b c"),
+        ("the аgеncy", "the agency"),
+        ("Тhe Οffice", "The Office"),
+        (
+            "It is а fact that the fee is due",
+            "It is a fact that the fee is due",
+        ),  # a Cyrillic word of one letter
+    ],
+)
+def test_marks_and_look_alike_letters_go(text, left):
+    assert plain(pa.array([text, None])).to_pylist() == [left, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2 ** 3 is 8",
+        "f(*args, **kwargs)",
+        "__init__ and _name",
+        "a_b_c",
+        "C# and F#",
+        "x[0](y)",
+        "p > 4",
+        "-5 degrees",
+        "run it with -c",
+        "Суд решил, что плата взимается",
+        "Слово API в тексте",
+        "α and β",
+    ],
+)
+def test_operators_names_and_other_scripts_stay(text):
+    assert plain(pa.array([text])).to_pylist() == [text]
