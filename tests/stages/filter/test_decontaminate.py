@@ -199,13 +199,18 @@ LEASE = (
     "The keeper of the lighthouse writes the height of the tide into a book at every change of the watch. "
     "When did the keeper note that the lamp had gone out?"
 )
+# Two sentences of fewer than 13 words, so that neither alone is the item.
+STATED, ASKED = (
+    "The porter writes each guest into a red book at night.",
+    "When did the porter see that one page was torn?",
+)
 MIDDLE = "How often must the keeper wind the clock each season?"  # ten words
 PROMPT = "Where does the keeper store the oil?"  # seven words
 
 
 @pytest.fixture
 def sets(tmp_path):
-    items = [{"question": LEASE}, {"question": MIDDLE}, {"question": PROMPT}]
+    items = [{"question": said} for said in (LEASE, MIDDLE, PROMPT, f"{STATED} {ASKED}")]
     (tmp_path / "set.json").write_text(json.dumps({"version": "1", "data": items}), encoding="utf-8")
     return {"file": tmp_path / "recipe.yaml"}
 
@@ -215,6 +220,8 @@ def sets(tmp_path):
     [
         {"context": LEASE.split(". ")[0] + ".", "question": LEASE.split(". ")[1], "answer": "At six."},
         {"text": f"{FILLER} {LEASE.split('. ')[1]} {LEASE.split('. ')[0]}. {FILLER}", "kind": "reading"},
+        {"context": STATED, "question": ASKED, "answer": "At six."},
+        {"text": f"{FILLER} {ASKED} {STATED} {FILLER}", "kind": "reading"},
         {"question": MIDDLE.replace("wind", "set")},
         {"text": f"{FILLER} {MIDDLE.replace('wind', 'set')} {FILLER}", "kind": "reading"},
         {"question": f"Answer in one word. {PROMPT}"},
