@@ -13,7 +13,9 @@ from datagen.schema import DOCUMENTS, content_id, table_of
 from datagen.stage import Context
 from datagen.stages.shared.segment.blocks import blocks, first_heading
 from datagen.stages.sources.chunk import Options, chunk
-from datagen.stages.sources.chunk.cut import cut
+from datagen.stages.sources.chunk.cut import Span, cut
+from datagen.stages.sources.chunk.measure import in_characters
+from datagen.stages.sources.chunk.overlap import overlapping
 from datagen.stages.sources.chunk.prose import is_licence, is_prose, prose_share
 
 DATA = Path(__file__).parents[2] / "data" / "documents"
@@ -364,3 +366,11 @@ def test_a_table_is_not_cut_by_an_overlap():
 def test_bounds_that_contradict_each_other_are_refused(options):
     with pytest.raises(ValidationError):
         Options(**options)
+
+
+def test_an_overlap_does_not_reach_over_a_heading():
+    text = "First of all.\n\n## Part\n\nSecond one.\n\nThird one."
+    before, after = text.index("Third") - 2, text.index("Third")
+    spans = [Span(0, before, ("T",)), Span(after, len(text), ("T",))]
+    _, extended = overlapping(text, spans, 1000, in_characters(text))
+    assert text[extended.start :].startswith("Second one.")

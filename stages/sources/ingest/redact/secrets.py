@@ -7,6 +7,7 @@ such as ``<password>``, ``$TOKEN`` and ``secret`` are left alone.
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
@@ -122,15 +123,19 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Find private keys from their first line to their last; a truncated one ends with its letters."""
-    at = 0
-    while begin := PEM_BEGIN.search(text, at):
-        end, other = PEM_END.search(text, begin.end()), PEM_BEGIN.search(text, begin.end())
-        if end and not (other and other.start() < end.start()):
-            at = end.end()
+    if "PRIVATE KEY" not in text:
+        return
+    ends = [match.span() for match in PEM_END.finditer(text)]
+    begins = [match.span() for match in PEM_BEGIN.finditer(text)]
+    for number, (begin, after) in enumerate(begins):
+        following = begins[number + 1][0] if number + 1 < len(begins) else len(text)
+        place = bisect_left(ends, (after,))
+        if place < len(ends) and ends[place][0] < following:
+            end = ends[place][1]
         else:
-            body = PEM_BODY.match(text, begin.end())
-            at = begin.end() + len(body[0].rstrip()) if body else begin.end()
-        yield begin.start(), at, text[begin.start() : at]
+            body = PEM_BODY.match(text, after, following)
+            end = after + len(body[0].rstrip()) if body else after
+        yield begin, end, text[begin:end]
 
 
 def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -> bool:

@@ -129,3 +129,13 @@ def test_findings_are_ordered_disjoint_and_gone_afterwards(parts):
     assert sum(redaction.counts.values()) == len(found)
     kept = [text[left.end : right.start] for left, right in itertools.pairwise(found)]
     assert all(part in redacted for part in kept)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in PLANTED if case[0] in ("card", "iban")], ids=lambda case: case[1]
+)
+def test_a_wrong_check_digit_is_no_card_and_no_account(case):
+    kind, value, text = case
+    last = max(at for at, sign in enumerate(value) if sign.isdigit())
+    wrong = f"{value[:last]}{(int(value[last]) + 1) % 10}{value[last + 1 :]}"
+    assert kind not in [found for found, _ in findings(text.replace(value, wrong))]
