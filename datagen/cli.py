@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -68,12 +67,17 @@ def run(
     from datagen.operate.outcome import outcome_of
     from datagen.recipe.model import load_recipe
     from datagen.report.console import Console
+    from datagen.run.folder import Run
     from datagen.run.runner import run as run_recipe
 
     loaded = load_recipe(recipe, overrides_of(set_ or []))
     folder = (outputs or loaded.output_folder).resolve()
     typer.echo(f"{loaded.name}: runs land in {folder / loaded.name}", err=json_)
-    look = partial(before_work, loaded) if check else lambda run: None
+
+    def look(begun: Run) -> None:
+        if check:
+            before_work(loaded, begun)
+
     try:
         with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
             finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)

@@ -130,7 +130,9 @@ def _outputs(home: Path) -> Iterator[Finding]:
     yield _attempt("outputs", writable)
 
 
-def _corpus(name: str, stage: SourceStage, options: Options, context: Context) -> tuple[Finding, int]:
+def _corpus(
+    name: str, stage: SourceStage[Any, Any], options: Options, context: Context
+) -> tuple[Finding, int]:
     """Plan a stage that reads the corpus: what it would read, and how many bytes."""
     files: list[Any] = []
 

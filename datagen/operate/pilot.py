@@ -8,6 +8,7 @@ will make of all passages (`datagen.operate.plan`).
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -58,7 +59,7 @@ def pilot_of(recipe: Recipe, passages: int) -> Recipe:
     users = [at for at, (_, stage, _) in enumerate(line) if stage.takes == "passages" != stage.gives]
     if not users:
         raise UserError("a pilot needs a stage that makes something of passages, such as instruct")
-    stages = {}
+    stages: dict[str, dict[str, Any] | None] = {}
     for at, (name, stage, _) in enumerate(line):
         if at == users[0]:
             stages[NAME] = {"use": f"{__name__}:sample", "passages": passages}

@@ -20,7 +20,6 @@ from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
 
-COLUMNS = ("id", "kind", "task", "question", "split", "answer", "text", "lineage")
 PLACE = ("kind", "task", "source", "start", "question")  # what a changed row has in common with the old one
 ADDED, EDITED, REMOVED, UNCHANGED = "added", "edited", "removed", "unchanged"
 QUANTILES = (0.5, 0.9)

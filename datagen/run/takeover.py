@@ -109,16 +109,18 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
     records: dict[str, Record] = {}
     sure = True
     for name in recipe.stages:
-        run, record = None, {}
+        chosen: tuple[Run, Record] | None = None
         if sure:
             step = step_of(recipe, name, home / LAST, models, records)
-            key = key_of(step, recipe, models)
-            candidates = ((run, _record(run, name)) for run in earlier if key)
-            matching = (pair for pair in candidates if pair[1].get("key") == key)
-            run, record = next(((r, s) for r, s in matching if _answered(s, step, False)), (None, {}))
-        found[name] = run.folder.name if run else ""
-        sure = sure and run is not None
-        records[name] = record
+            if key := key_of(step, recipe, models):
+                known = [(run, _record(run, name)) for run in earlier]
+                fit = (
+                    pair for pair in known if pair[1].get("key") == key and _answered(pair[1], step, False)
+                )
+                chosen = next(fit, None)
+        found[name] = chosen[0].folder.name if chosen else ""
+        sure = chosen is not None
+        records[name] = chosen[1] if chosen else {}
     return found
 
 
