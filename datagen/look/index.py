@@ -7,6 +7,7 @@ filters ask for; whole rows stay in the run's Parquet files.
 
 import tempfile
 from collections.abc import Mapping
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,9 +137,8 @@ class Index:
 
         Returns
         -------
-        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: (verdict, rows above, rows below) of judged
-        rows; ``bars``: (from, rows); ``span``: the smallest and the largest score; ``nearest``: rows above and
-        below.
+        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: the same of judged rows by verdict;
+        ``bars``: (from, rows); ``span``: the smallest and the largest score; ``nearest``: rows on both sides.
 
         Raises
         ------
@@ -277,12 +277,15 @@ def _scores(files: list[str]) -> list[str]:
 
 
 def _finite(name: str) -> str:
-    column = '"' + name.replace('"', '""') + '"'
+    column = 'found."' + name.replace('"', '""') + '"'
     return f"case when isfinite({column}) then {column} end"
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise UserError(f"{text!r} is no number") from None
+        number = nan
+    if not isfinite(number):
+        raise UserError(f"{text!r} is no number")
+    return number

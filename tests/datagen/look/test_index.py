@@ -70,6 +70,7 @@ def test_what_is_asked_for_is_checked(index):
         {"score": "words; drop table rows"},
         {"score": "words", "least": "x"},
         {"page": "x"},
+        {"page": "inf"},
     ):
         with pytest.raises(UserError):
             index.rows(query)
