@@ -8,23 +8,18 @@ filters ask for; whole rows stay in the run's Parquet files.
 import tempfile
 from collections.abc import Mapping
 from math import isfinite, nan
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen.errors import UserError
-from datagen.report.scores import BOOKKEEPING
+from datagen.look.load import load
 from datagen.run.folder import Run
-from datagen.store.parquet import parts
 
 PAGE = 50  # rows of an answer
 NEAR = 5  # rows shown on either side of a threshold
 BARS = 40  # of a histogram
-GIST = 300  # characters of an answer or a text that are searched
-HANDED_OFF = ""  # the stage of a row that none dropped
 
 VERDICTS = pa.schema([("id", pa.string()), ("verdict", pa.string())])
 FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
@@ -56,22 +51,12 @@ class Index:
     """
 
     def __init__(self, run: Run) -> None:
-        records = [record for record in run.stage_records() if record["gives"] == "examples"]
-        if not records:
-            raise UserError(f"{run.folder} has no rows yet: no stage that makes examples is complete")
-        last = records[-1]["stage"]
-        tables = [(HANDED_OFF, run.stage_folder(last))]
-        tables += [(record["stage"], run.stage_folder(record["stage"]) / "dropped") for record in records]
         self._folder = tempfile.TemporaryDirectory(prefix="datagen-browse-")
         self._database = duckdb.connect(f"{self._folder.name}/rows.duckdb")
         self._database.execute("set temp_directory = ?", [self._folder.name])
-        files = {stage: _filled(parts(folder)) for stage, folder in tables}
-        self.scores = list(dict.fromkeys(name for paths in files.values() for name in _scores(paths)))
-        self._create()
-        for stage, paths in files.items():
-            self._load(stage, paths)
-        self.set_verdicts({})
+        self.scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
+        self.set_verdicts({})
 
     def close(self) -> None:
         """Delete the table."""
@@ -185,40 +170,6 @@ class Index:
         )
         return [source for (source,) in self._database.cursor().execute(sql).fetchall()]
 
-    def _create(self) -> None:
-        texts = ("id", "source", "detail", "question", "answer", "search")
-        columns = [*(f"{name} varchar" for name in texts), *(f"s{n} double" for n in range(len(self.scores)))]
-        self._database.execute(f"create table rows (number integer, {', '.join(columns)})")
-        self._database.execute(
-            "create table groups (number integer, kind varchar, task varchar, stage varchar, reason varchar)"
-        )
-
-    def _load(self, stage: str, files: list[str]) -> None:
-        """Copy the rows of a stage: those that it dropped, or those handed off."""
-        if not files:
-            return
-        known = set(_scores(files))
-        scores = [_finite(name) if name in known else "null" for name in self.scores]
-        why, detail = ("null", "null") if stage == HANDED_OFF else ("reason", "detail")
-        read = "from read_parquet(?, union_by_name = true)"
-        distinct = f"select distinct kind, task, ? as stage, {why} as reason {read}"
-        numbered = f"select (select count(*) from groups) + row_number() over (), * from ({distinct})"
-        self._database.execute(f"insert into groups {numbered}", [stage, files])
-        said = f"left(coalesce(answer, text), {GIST})"
-        values = [
-            "lineage.source",
-            detail,
-            "question",
-            said,
-            f"lower(concat_ws(' ', question, {said}, lineage.title))",
-        ]
-        sql = f"""
-            insert into rows select groups.number, found.id, {", ".join(values + scores)}
-            from read_parquet(?, union_by_name = true) as found join groups on groups.stage = ?
-            and found.kind is not distinct from groups.kind and found.task is not distinct from groups.task
-            and {"true" if stage == HANDED_OFF else "found.reason is not distinct from groups.reason"}"""
-        self._database.execute(sql, [files, stage])
-
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]
         values: list[Any] = []
@@ -264,21 +215,6 @@ def _shown(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[An
 
 def _lists(found: duckdb.DuckDBPyConnection) -> list[list[Any]]:
     return [list(row) for row in found.fetchall()]
-
-
-def _filled(paths: list[Path]) -> list[str]:
-    return [str(path) for path in paths if pq.read_metadata(path).num_rows]
-
-
-def _scores(files: list[str]) -> list[str]:
-    """Name the numbers of a table. Parts of a stage have the same columns."""
-    fields = pq.read_schema(files[0]) if files else []
-    return [f.name for f in fields if pa.types.is_floating(f.type) and f.name not in BOOKKEEPING]
-
-
-def _finite(name: str) -> str:
-    column = 'found."' + name.replace('"', '""') + '"'
-    return f"case when isfinite({column}) then {column} end"
 
 
 def _number(text: str) -> float:
