@@ -20,7 +20,7 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     Make the tables ``rows`` and ``groups``.
 
     Rows are those of the last stage that gives examples, and those that any of these stages dropped. A group
-    is a kind, a task, the stage that dropped the row, and the reason: there are few, and a row holds the number.
+    is a kind, a task, the stage that dropped the row, and the reason: there are few; a row holds the number.
 
     Returns
     -------
