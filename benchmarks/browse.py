@@ -12,7 +12,9 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -90,14 +92,17 @@ def _table(count: int, words: pa.Array, draw: np.random.Generator) -> pa.Table:
     return pa.table(own | scores)
 
 
-def timed(work: Callable[[], object], times: int) -> tuple[float, float]:
-    """Measure the median and the longest of some calls, in seconds."""
-    seconds = []
+def timed(name: str, work: Callable[[], Any], times: int) -> None:
+    """Print the median and the longest of some calls, and the median of what the processors spent on one."""
+    seconds, spent = [], []
     for _ in range(times):
-        start = time.perf_counter()
-        work()
+        start, before = time.perf_counter(), time.process_time()
+        answer = work()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), max(seconds)
+        spent.append(time.process_time() - before)
+    rows = f"{answer['total']:,}" if "total" in answer else ""
+    figures = (statistics.median(seconds), max(seconds), statistics.median(spent))
+    print(f"{name:26} {rows:>10} {figures[0]:9.2f} {figures[1]:9.2f} {figures[2]:12.2f}")
 
 
 def main() -> None:
@@ -114,15 +119,15 @@ def main() -> None:
     start = time.perf_counter()
     index = Index(open_run(given.folder))
     print(f"opened in {time.perf_counter() - start:.1f} s")
-    print(f"{'question':26} {'rows':>10} {'median s':>9} {'longest s':>9}")
+    print(f"{'question':26} {'rows':>10} {'median s':>9} {'longest s':>9} {'processors s':>12}")
     for name, question in QUESTIONS.items():
-        median, longest = timed(lambda question=question: index.rows(question), given.times)  # type: ignore[misc]
-        print(f"{name:26} {index.rows(question)['total']:10,} {median:9.2f} {longest:9.2f}")
+        timed(name, partial(index.rows, question), given.times)
     values = iter(np.linspace(0.2, 0.8, given.times).tolist())
-    median, longest = timed(
-        lambda: index.threshold({"score": "confidence", "value": str(next(values))}), given.times
+    timed(
+        "threshold moved",
+        lambda: index.threshold({"score": "confidence", "value": str(next(values))}),
+        given.times,
     )
-    print(f"{'threshold moved':26} {'':10} {median:9.2f} {longest:9.2f}")
     print(f"memory {psutil.Process().memory_info().rss / 2**30:.1f} GiB")
     index.close()
 

@@ -7,26 +7,22 @@ filters ask for; whole rows stay in the run's Parquet files.
 
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datagen.errors import UserError
-from datagen.report.scores import BOOKKEEPING
+from datagen.look.load import load
 from datagen.run.folder import Run
-from datagen.store.parquet import parts
 
 PAGE = 50  # rows of an answer
 NEAR = 5  # rows shown on either side of a threshold
 BARS = 40  # of a histogram
-GIST = 1000  # characters of an answer or a text that are searched
-HANDED_OFF = ""  # the stage of a row that none dropped
 
 VERDICTS = pa.schema([("id", pa.string()), ("verdict", pa.string())])
-FROM = "from rows left join verdicts using (id)"
+FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
 SHOWN = "id, kind, task, source, stage, reason, question, left(answer, 300), verdict"
 
 Json = dict[str, Any]
@@ -55,21 +51,12 @@ class Index:
     """
 
     def __init__(self, run: Run) -> None:
-        records = [record for record in run.stage_records() if record["gives"] == "examples"]
-        if not records:
-            raise UserError(f"{run.folder} has no rows yet: no stage that makes examples is complete")
-        last = records[-1]["stage"]
-        tables = [(HANDED_OFF, run.stage_folder(last))]
-        tables += [(record["stage"], run.stage_folder(record["stage"]) / "dropped") for record in records]
         self._folder = tempfile.TemporaryDirectory(prefix="datagen-browse-")
         self._database = duckdb.connect(f"{self._folder.name}/rows.duckdb")
         self._database.execute("set temp_directory = ?", [self._folder.name])
-        files = {stage: _filled(parts(folder)) for stage, folder in tables}
-        self.scores = list(dict.fromkeys(name for paths in files.values() for name in _scores(paths)))
-        self._create()
-        for stage, paths in files.items():
-            self._load(stage, paths)
+        self.scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
+        self.set_verdicts({})
 
     def close(self) -> None:
         """Delete the table."""
@@ -78,10 +65,12 @@ class Index:
 
     def set_verdicts(self, verdicts: Mapping[str, str]) -> None:
         """Replace the verdicts on rows: id -> right, wrong or skip."""
-        table = pa.table({"id": list(verdicts), "verdict": list(verdicts.values())}, VERDICTS)
         cursor = self._database.cursor()
-        cursor.register("given", table)
-        cursor.execute("create or replace table verdicts as select * from given")
+        cursor.register(
+            "given", pa.table({"id": list(verdicts), "verdict": list(verdicts.values())}, VERDICTS)
+        )
+        found = "select rows.rowid as place, verdict from rows join given using (id)"
+        cursor.execute(f"create or replace table verdicts as {found}")
 
     def rows(self, query: Mapping[str, str]) -> Json:
         """
@@ -103,20 +92,24 @@ class Index:
             When a score is unknown or a number is none.
         """
         where, values = self._filter(query)
-        groups = self._ask(
-            f"select kind, task, stage, reason, count(*) {FROM} where {where} group by all", values
-        )
-        score = query.get("score")
-        column = self._column(score) if score else "null"
-        order = {"low": f"{column} asc nulls last, id", "high": f"{column} desc nulls last, id"}.get(
-            query.get("order", ""), "id"
-        )
+        by = self._column(query["score"]) if query.get("score") else "null::double"
+        order = {
+            "low": "order by score asc nulls last, place",
+            "high": "order by score desc nulls last, place",
+        }
         offset = PAGE * int(_number(query.get("page") or "0"))
-        rows = self._ask(
-            f"select {SHOWN}, {column} {FROM} where {where} order by {order} limit {PAGE} offset {offset}",
-            values,
-        )
-        return {"total": sum(group[-1] for group in groups), "rows": rows, "groups": groups}
+        cursor = self._database.cursor()
+        # The text is read once: all that follows is about the places of the rows found.
+        hits = f"select rowid as place, number, {by} as score from rows where {where}"
+        cursor.execute(f"create or replace temp table hits as {hits}", values)
+        counted = "(select number, count(*) as rows from hits group by number)"
+        sql = f"select kind, task, stage, reason, rows from {counted} join groups using (number)"
+        groups = _lists(cursor.execute(sql))
+        page = f"{order.get(query.get('order', ''), '')} limit {PAGE} offset {offset}"
+        places = dict(cursor.execute(f"select place, score from hits {page}").fetchall())
+        rows = _shown(cursor, list(places))
+        shown = [[*row[:-1], places[row[-1]]] for row in rows]
+        return {"total": sum(group[-1] for group in groups), "rows": shown, "groups": groups}
 
     def threshold(self, query: Mapping[str, str]) -> Json:
         """
@@ -129,8 +122,8 @@ class Index:
 
         Returns
         -------
-        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: (verdict, above, below); ``bars``:
-        (from, rows); ``span``: the smallest and the largest score; ``nearest``: rows above and below.
+        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: the same of judged rows by verdict;
+        ``bars``: (from, rows); ``span``: the smallest and the largest score; ``nearest``: rows on both sides.
 
         Raises
         ------
@@ -138,67 +131,62 @@ class Index:
             When the score is unknown or the value is no number.
         """
         score, value = self._column(query.get("score", "")), _number(query.get("value") or "0")
-        where, values = self._filter({name: query[name] for name in ("kind", "task") if name in query})
-        base = f"{FROM} where stage = '' and {score} is not null and {where}"
-        sides = f"count(*) filter ({score} >= ?), count(*) filter ({score} < ?)"
-        groups = {
-            name: self._ask(f"select {by}, {sides} {base} group by all order by 1", [value, value, *values])
-            for name, by in (("tasks", "kind, task"), ("verdicts", "coalesce(verdict, '')"))
+        chosen = {name: query[name] for name in ("kind", "task") if name in query}
+        where, values = self._filter(chosen | {"stage": "handed off"})
+        cursor = self._database.cursor()
+        hits = (
+            f"select rowid as place, number, {score} as score from rows where {score} is not null and {where}"
+        )
+        cursor.execute(f"create or replace temp table hits as {hits}", values)
+        sides = "count(*) filter (score >= $1), count(*) filter (score < $1)"
+        tasks = f"select kind, task, {sides} from hits join groups using (number) group by all order by all"
+        judged = f"select verdict, {sides} from hits join verdicts using (place) group by all"
+        found: Json = {
+            "tasks": _lists(cursor.execute(tasks, [value])),
+            "verdicts": _lists(cursor.execute(judged, [value])),
+            "bars": [],
         }
-        [[low, high]] = self._ask(f"select min({score}), max({score}) {base}", values)
-        bars: list[list[Any]] = []
+        [[low, high]] = _lists(cursor.execute("select min(score), max(score) from hits"))
         if low is not None:
             width = (high - low) / BARS or 1.0
-            sql = (
-                f"select least(floor(({score} - ?) / ?), {BARS - 1})::int as bar, count(*) {base} group by 1"
+            bar = f"least(floor((score - ?) / ?), {BARS - 1})::int"
+            counts = dict(
+                cursor.execute(f"select {bar} as bar, count(*) from hits group by 1", [low, width]).fetchall()
             )
-            counts = dict(self._ask(sql, [low, width, *values]))
-            bars = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
-        near = {}
+            found["bars"] = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
+        nearest = {}
         for side, sign, way in (("above", ">=", "asc"), ("below", "<", "desc")):
-            order = f"order by {score} {way}, id limit {NEAR}"
-            near[side] = self._ask(
-                f"select {SHOWN}, {score} {base} and {score} {sign} ? {order}", [*values, value]
+            near = (
+                f"select place, score from hits where score {sign} ? order by score {way}, place limit {NEAR}"
             )
-        return {**groups, "bars": bars, "nearest": near, "span": [low, high]}
+            places = dict(cursor.execute(near, [value]).fetchall())
+            nearest[side] = [[*row[:-1], places[row[-1]]] for row in _shown(cursor, list(places))]
+        return found | {"nearest": nearest, "span": [low, high]}
 
     def sources(self) -> list[str]:
         """List the sources with the most rows."""
         sql = (
             "select source from rows where source is not null group by 1 order by count(*) desc, 1 limit 500"
         )
-        return [source for (source,) in self._ask(sql, [])]
-
-    def _create(self) -> None:
-        texts = ("id", "kind", "task", "source", "stage", "reason", "detail", "question", "answer", "search")
-        columns = [*(f"{name} varchar" for name in texts), *(f"s{n} double" for n in range(len(self.scores)))]
-        self._database.execute(f"create table rows ({', '.join(columns)})")
-        self.set_verdicts({})
-
-    def _load(self, stage: str, files: list[str]) -> None:
-        if not files:
-            return
-        known = set(_scores(files))
-        scores = [_finite(name) if name in known else "null" for name in self.scores]
-        why = "null, null" if stage == HANDED_OFF else "reason, detail"
-        said = f"left(coalesce(answer, text), {GIST})"
-        values = [
-            *("id", "kind", "task", "lineage.source", "?", why, "question", said),
-            *(f"lower(concat_ws(' ', question, {said}, lineage.title))", *scores),
-        ]
-        sql = f"insert into rows select {', '.join(values)} from read_parquet(?, union_by_name = true)"
-        self._database.execute(sql, [stage, files])
+        return [source for (source,) in self._database.cursor().execute(sql).fetchall()]
 
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]
         values: list[Any] = []
-        for name in ("kind", "task", "reason", "verdict"):
+        of_group, wanted = [], []
+        for name in ("kind", "task", "reason"):
             if query.get(name):
-                conditions.append(f"{name} = ?")
-                values.append(query[name])
+                of_group.append(f"{name} = ?")
+                wanted.append(query[name])
         if stage := query.get("stage"):
-            conditions.append({"handed off": "stage = ''", "dropped": "stage <> ''"}.get(stage, "stage = ?"))
-            values += [] if stage in ("handed off", "dropped") else [stage]
+            of_group.append({"handed off": "stage = ''", "dropped": "stage <> ''"}.get(stage, "stage = ?"))
+            wanted += [] if stage in ("handed off", "dropped") else [stage]
+        if of_group:
+            conditions.append(f"number in (select number from groups where {' and '.join(of_group)})")
+            values += wanted
+        if verdict := query.get("verdict"):
+            conditions.append("rowid in (select place from verdicts where verdict = ?)")
+            values.append(verdict)
         for name, column in (("source", "lower(source)"), ("text", "search")):
             if query.get(name):
                 conditions.append(f"contains({column}, lower(?))")
@@ -214,27 +202,26 @@ class Index:
             raise UserError(f"there is no score {score!r}")
         return f"s{self.scores.index(score)}"
 
-    def _ask(self, sql: str, values: list[Any]) -> list[list[Any]]:
-        return [list(row) for row in self._database.cursor().execute(sql, values).fetchall()]
+
+def _shown(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[Any]]:
+    """Read what a list shows of rows, in the order given; the last value is the place."""
+    if not places:
+        return []
+    listed = ", ".join(map(str, places))  # numbers, which DuckDB looks up without a scan
+    rows = _lists(cursor.execute(f"select {SHOWN}, rows.rowid {FROM} where rows.rowid in ({listed})"))
+    ranks = {place: rank for rank, place in enumerate(places)}
+    return sorted(rows, key=lambda row: ranks[row[-1]])
 
 
-def _filled(paths: list[Path]) -> list[str]:
-    return [str(path) for path in paths if pq.read_metadata(path).num_rows]
-
-
-def _scores(files: list[str]) -> list[str]:
-    """Name the numbers of a table. Parts of a stage have the same columns."""
-    fields = pq.read_schema(files[0]) if files else []
-    return [f.name for f in fields if pa.types.is_floating(f.type) and f.name not in BOOKKEEPING]
-
-
-def _finite(name: str) -> str:
-    column = '"' + name.replace('"', '""') + '"'
-    return f"case when isfinite({column}) then {column} end"
+def _lists(found: duckdb.DuckDBPyConnection) -> list[list[Any]]:
+    return [list(row) for row in found.fetchall()]
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise UserError(f"{text!r} is no number") from None
+        number = nan
+    if not isfinite(number):
+        raise UserError(f"{text!r} is no number")
+    return number

@@ -155,8 +155,6 @@ class Trails:
                     why = (row.get("reason") or "", row.get("detail") or "") if dropped else ("", "")
                     steps.append(Step(table.stage, outcome, *why, new))
                     last = row
-            if steps and steps[-1].outcome == "dropped":
-                break
         if not last:
             raise UserError(f"no row of {self._run.folder} has the id {name}")
         passage = last.get("context") or self._passage((last.get("lineage") or {}).get("passage_id"))
