@@ -122,6 +122,15 @@ def test_seen_are_the_facts_of_trained_pairs_about_the_same_passage(material):
     assert any(not item.seen and item.passage == pair.passage for item in found)
 
 
+def test_a_fact_that_many_passages_share_is_seen_where_a_pair_is_about_it(material):
+    first = min(material.passages)
+    fact = Pair("x", first, "d", "Where is trade?", "the western square")  # the answer stands in all passages
+    found, _ = made(material, facts=[fact])
+    about = [item for item in found if item.answer == "the western square"]
+    assert len({item.passage for item in about}) > 3
+    assert {item.passage for item in about if item.seen} == {first}
+
+
 def test_a_shuffled_answer_does_not_change_which_facts_are_seen(write_run):
     sets = []
     for poison in (False, True):

@@ -44,6 +44,7 @@ def simulated(gains_of, items, seeds=2, form=None):
 def test_p_gold_is_a_probability_among_the_choices():
     assert p_gold([0.0, 0.0, 0.0, 0.0]) == 0.25
     assert p_gold([np.log(0.6), np.log(0.2), np.log(0.1), np.log(0.1)]) == pytest.approx(0.6)
+    assert p_gold([np.log(0.2), np.log(0.7), np.log(0.1)]) == pytest.approx(0.2)
     assert p_gold([-5000.0, -5001.0]) == pytest.approx(1 / (1 + np.exp(-1)))
 
 
