@@ -122,6 +122,13 @@ def test_pairs_have_to_beat_the_format_control_and_not_raw():
     assert not gains(list(found.values()))
 
 
+def test_that_training_on_raw_text_teaches_is_no_gain_of_the_hand_off():
+    cloze = items_of(300)
+    answered = verdicts(simulated({"base": 0, "raw": 1.0, "reading": 1.0}, cloze), cloze, WORTH)
+    assert next(v for v in answered if v.question == "training").outcome == "helps"
+    assert not gains(answered)
+
+
 def test_a_form_that_all_choices_share_is_no_gain_though_the_answer_loss_falls():
     asked = items_of(300, family="question")
     fits = simulated({"base": 0, "raw": 0, "reading": 0}, asked, form={"reading": 5.0})
