@@ -166,8 +166,10 @@ def make(
 def _of_passage(row: Mapping[str, Any], seed: str) -> tuple[list[Item], list[Item]]:
     passage = Passage(row, language_of(code_of(row)))
     marked = sorted(candidates(passage, 10_000), key=lambda one: content_id(seed, one.sentence, one.answer))
-    answers, cloze, reworded = [], [], []
-    asked = set()
+    answers: list[Item] = []
+    cloze: list[Item] = []
+    reworded: list[Item] = []
+    asked: set[str] = set()
     for one in marked:
         before = one.sentence.partition(one.answer)[0]
         kind = one.kind if before[-1:] in ("", " ") else f"marked {one.kind}"

@@ -51,7 +51,7 @@ assert set(SHORT) == {asked.name for asked in QUESTIONS}
 def write(result: Mapping[str, Any], folder: Path) -> None:
     """Write ``proof.json``, ``proof.md``, ``proof.html`` and ``proof.svg``."""
     plot = draw(result["verdicts"], result["worth"])
-    values = {"result": result, "columns": COLUMNS, "arms": ARMS, "cell": cell, "plot": plot}
+    values: dict[str, Any] = {"result": result, "columns": COLUMNS, "arms": ARMS, "cell": cell, "plot": plot}
     pages = {
         "proof.svg": plot,
         "proof.md": render_file(__package__, "proof.md.j2", **values),
@@ -77,7 +77,8 @@ def draw(verdicts: Sequence[Mapping[str, Any]], worth: float) -> str:
     low, high = low - margin, high + margin
 
     def place(value: float) -> float:
-        return round(LEFT + WIDTH * (value - low) / (high - low), 1)
+        at: float = LEFT + WIDTH * (value - low) / (high - low)
+        return round(at, 1)
 
     height = TOP + LINE * (len(shown) + 1) + 16
     bottom = height - 26

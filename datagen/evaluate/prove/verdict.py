@@ -280,8 +280,10 @@ def measures(fits: Fits, items: Sequence[Item]) -> dict[str, dict[str, float | N
 
 
 def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float | None]:
-    scored = [(item, *(np.array(part) for part in fit["items"][item.id])) for item in items]
-    gold = {item.id: p_gold(sums) for item, sums, _ in scored}
+    measured = [fit["items"][item.id] for item in items]
+    sums = [np.array(part[0], np.float64) for part in measured]
+    by_token = [np.array(part[0], np.float64) / np.array(part[1], np.float64) for part in measured]
+    gold = {item.id: p_gold(part[0]) for item, part in zip(items, measured, strict=True)}
 
     def part(*families: str, seen: bool | None = None) -> float | None:
         return _mean([gold[i.id] for i in items if i.family in families and seen in (None, i.seen)])
@@ -293,9 +295,9 @@ def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float 
         "question": part("question"),
         "seen": part(*every, seen=True),
         "unseen": part(*every, seen=False),
-        "answer_loss": _mean([-sums[0] / counts[0] for _, sums, counts in scored]),
-        "accuracy": _mean([float(sums.argmax() == 0) for _, sums, _ in scored]),
-        "accuracy_by_token": _mean([float((sums / counts).argmax() == 0) for _, sums, counts in scored]),
+        "answer_loss": _mean([-float(means[0]) for means in by_token]),
+        "accuracy": _mean([float(whole.argmax() == 0) for whole in sums]),
+        "accuracy_by_token": _mean([float(means.argmax() == 0) for means in by_token]),
         "held_out_loss": fit["held_out"],
         "general_loss": fit["general"],
     }

@@ -62,32 +62,26 @@ def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked_too():
 
 
 def test_no_distractor_holds_another_choice_and_the_kind_counts_before_the_form():
-    def item(answer, kind="object", number=0):
-        return items.Item(
-            str(number), "cloze", "p", "They pay ", (answer,), f"They pay {answer} at noon.", kind
-        )
+    def item(answer, kind="object"):
+        ask = "At the noon bell they pay "
+        return items.Item(answer, "cloze", "p", ask, (answer,), f"{ask}{answer} to the head clerk.", kind)
 
-    offered = [
-        "a fee",
+    nested = ["late fine", "the late fine", "road toll", "a road toll", "harbour due", "the harbour due"]
+    never = [
+        "annual fee",
         "the annual fee",
-        "the fee",
-        "a fine",
-        "the late fine",
-        "a toll",
-        "noon",
-        "A Toll",
-        "7",
+        "noon bell",
+        "head clerk",
+        "Road toll",
+        "7 bells",
+        "the due of a large port",
     ]
-    pools = items.pools(
-        [item(answer) for answer in offered] + [item("a tax", "term"), item("a levy", "term")]
-    )
-    drawn = items.distractors(item("the fee", "term"), pools, SEED)
-    assert set(drawn[:2]) == {"a tax", "a levy"} and len(drawn) == 3
+    pools = items.pools([item(answer) for answer in nested + never] + [item("land tax", "term")])
     for seed in map(str, range(20)):
-        drawn = items.distractors(item("a fee"), pools, seed)
-        words = [same(choice) for choice in ("a fee", *drawn)]
-        assert not any(a in b for a in words for b in words if a != b)
-        assert not {"noon", "A Toll", "7", "a fee"} & set(drawn) and len(drawn) == 3
+        drawn = items.distractors(item("annual fee"), pools, seed)
+        assert len(drawn) == 3 and not set(drawn) & set(never)
+        assert not any(one in other for one in drawn for other in drawn if one != other)
+        assert items.distractors(item("annual fee", "term"), pools, seed)[0] == "land tax"
 
 
 @pytest.mark.parametrize("as_", ["pair", "other words", "text", "case"])
@@ -126,6 +120,15 @@ def test_seen_are_the_facts_of_trained_pairs_about_the_same_passage(material):
     assert seen and all(item.passage == pair.passage for item in seen)
     assert all("was built in" in item.sentence for item in seen)
     assert any(not item.seen and item.passage == pair.passage for item in found)
+
+
+def test_a_fact_that_many_passages_share_is_seen_where_a_pair_is_about_it(material):
+    first = min(material.passages)
+    fact = Pair("x", first, "d", "Where is trade?", "the western square")  # the answer stands in all passages
+    found, _ = made(material, facts=[fact])
+    about = [item for item in found if item.answer == "the western square"]
+    assert len({item.passage for item in about}) > 3
+    assert {item.passage for item in about if item.seen} == {first}
 
 
 def test_a_shuffled_answer_does_not_change_which_facts_are_seen(write_run):

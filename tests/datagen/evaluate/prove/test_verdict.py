@@ -44,6 +44,7 @@ def simulated(gains_of, items, seeds=2, form=None):
 def test_p_gold_is_a_probability_among_the_choices():
     assert p_gold([0.0, 0.0, 0.0, 0.0]) == 0.25
     assert p_gold([np.log(0.6), np.log(0.2), np.log(0.1), np.log(0.1)]) == pytest.approx(0.6)
+    assert p_gold([np.log(0.2), np.log(0.7), np.log(0.1)]) == pytest.approx(0.2)
     assert p_gold([-5000.0, -5001.0]) == pytest.approx(1 / (1 + np.exp(-1)))
 
 
@@ -119,6 +120,13 @@ def test_pairs_have_to_beat_the_format_control_and_not_raw():
     assert {question for question, _ in found} == {"training", "pairs_seen", "pairs_unseen"}
     assert all(v.outcome != "helps" for v in found.values())
     assert not gains(list(found.values()))
+
+
+def test_that_training_on_raw_text_teaches_is_no_gain_of_the_hand_off():
+    cloze = items_of(300)
+    answered = verdicts(simulated({"base": 0, "raw": 1.0, "reading": 1.0}, cloze), cloze, WORTH)
+    assert next(v for v in answered if v.question == "training").outcome == "helps"
+    assert not gains(answered)
 
 
 def test_a_form_that_all_choices_share_is_no_gain_though_the_answer_loss_falls():
