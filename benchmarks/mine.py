@@ -220,12 +220,13 @@ def miner(documents: Sequence[Document]) -> Work:
 
     context = _context("mine", Path(tempfile.mkdtemp()))
     atexit.register(shutil.rmtree, context.output)
-    known = iter(mine.run(Partitions([reader(table) for table in tables]), options, context))
+    known = list(mine.run(Partitions([reader(table) for table in tables]), options, context))
     apply = mine.apply
     assert apply is not None
+    apply(tables[0].slice(0, 1), known[0], options, context)  # start-up: patterns and templates are compiled
 
     def work(share: int) -> Counter[str]:
-        apply(tables[share], next(known), options, context)
+        apply(tables[share], known[share], options, context)
         return counts[share]
 
     return work
