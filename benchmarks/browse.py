@@ -4,7 +4,7 @@ How fast ``datagen browse`` answers: filters, search and a threshold over a run 
 The run is made of random words: rows of four tasks, two thirds of them handed off, the others dropped for
 twelve reasons, with four scores. Each question is asked several times.
 
-    python -m benchmarks.browse --rows 5000000 --folder /tmp/browse
+    python -m benchmarks.browse --rows 5000000 --folder browse-run
 """
 
 import argparse
