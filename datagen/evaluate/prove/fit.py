@@ -189,7 +189,7 @@ def main(arguments: Sequence[str]) -> None:
     threads = int(os.environ.get("DATAGEN_THREADS", "0"))
     if threads:
         torch.set_num_threads(threads)
-    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if arguments[0] == "time":
         time_steps(arguments[1], Path(arguments[2]))
     else:
