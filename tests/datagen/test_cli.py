@@ -34,7 +34,7 @@ def test_passwords_and_escape_sequences_of_the_command_line_are_masked(key, monk
 
 
 def test_the_resume_command_masks_passwords():
-    again = cli.shown(cli._how_to_go_on(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
+    again = cli.shown(cli.how_to_resume(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
     assert "hush" not in again and "datagen run r.yaml" in again
 
 

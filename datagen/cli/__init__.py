@@ -1,0 +1,46 @@
+"""The command line. Each module is a group of commands, which import what they need when called."""
+
+import shlex
+import sys
+
+import typer
+
+from datagen.cli import models, reference, releases, rows, runs
+from datagen.errors import BudgetSpent, UserError
+from datagen.redaction import shown
+from datagen.stop import Stopped, leave, stoppable
+from datagen.store.disk import told
+
+app = typer.Typer(
+    help="Turn documents into data that a language model can be fine-tuned on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for group in (runs, rows, releases, models, reference):
+    app.add_typer(group.app)
+
+
+def main() -> None:
+    """Run the command line; print errors that the user can fix without a traceback."""
+    try:
+        with stoppable(), told():
+            app()
+    except UserError as error:
+        typer.secho(shown(f"error: {error}"), fg="red", err=True)
+        sys.exit(2)
+    except BudgetSpent as stop:
+        typer.secho(f"{stop}", fg="yellow", err=True)
+        sys.exit(3)
+    except Stopped as stop:
+        typer.secho(shown(f"stopped by {stop}. {how_to_resume(sys.argv[1:])}"), fg="yellow", err=True)
+        leave(stop.status)
+
+
+def how_to_resume(arguments: list[str]) -> str:
+    """Describe how to continue a stopped command."""
+    if arguments[:1] != ["run"]:
+        return "Run the same command again."
+    again = shlex.join(["datagen", *(argument for argument in arguments if argument != "--fresh")])
+    return f"Every completion received is stored. To resume, run: {again}"

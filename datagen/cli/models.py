@@ -1,0 +1,121 @@
+"""Models: ``probe``, ``prove``, ``train-synthesizer`` and ``doctor``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datagen.cli.parameters import AsJson, RunPath, emit
+from datagen.errors import UserError
+
+app = typer.Typer()
+PANEL = "Models"
+
+
+@app.command(rich_help_panel=PANEL)
+def prove(
+    run: RunPath,
+    minutes: Annotated[float, typer.Option(min=1, help="Time for all fits on this machine")] = 30,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Trained tokens per arm, whatever the time")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits per arm, in different orders")] = 2,
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated: reading, pairs, raw_exposures, unfiltered; default: all")
+    ] = "",
+    target: Annotated[str, typer.Option(help="Model to fine-tune; default: the recipe's target")] = "",
+    general: Annotated[
+        str, typer.Option(help="General text to measure forgetting on; default: bundled")
+    ] = "",
+    worth: Annotated[float, typer.Option(help="Smallest gain of P(gold) that counts")] = 0.03,
+    probe: Annotated[str, typer.Option(help="Questions for `datagen probe`, before and after")] = "",
+    fail_on: Annotated[str, typer.Option(help="no-gain: exit status 4 when nothing helps")] = "",
+) -> None:
+    """
+    Fine-tune briefly on a run's hand-off and on controls of equal tokens, and report whether the data helps.
+
+    The same command resumes and keeps finished fits. docs/prove.md explains the arms and the verdicts.
+    """
+    from datagen.evaluate.prove.command import prove as run_proof
+    from datagen.evaluate.prove.settings import settings_of
+
+    if fail_on not in ("", "no-gain"):
+        raise UserError(f"--fail-on {fail_on}: the only condition is no-gain")
+    chosen = settings_of(
+        arms,
+        minutes=minutes,
+        tokens=tokens,
+        seeds=seeds,
+        target=target,
+        general=general,
+        worth=worth,
+        probe=probe,
+    )
+    result = run_proof(run, chosen, typer.echo)
+    for sentence in result["sentences"]:
+        typer.echo(f"- {sentence}")
+    typer.echo(f"table and plot: {result['page']}")
+    if fail_on and not result["gain"]:
+        raise typer.Exit(4)
+
+
+@app.command(rich_help_panel=PANEL)
+def probe(
+    sets: Annotated[
+        list[Path], typer.Argument(help="JSON lines with question, answer, and optionally aliases or options")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A folder, a hub id, bundled, or a YAML file with a recipe's model")
+    ] = "bundled",
+    after: Annotated[str | None, typer.Option(help="The same model after training")] = None,
+    outputs: Annotated[Path, typer.Option(help="Answers are stored in OUTPUTS/held-out/")] = Path("outputs"),
+    json_: AsJson = False,
+) -> None:
+    """Measure on held-out questions how honest a model is about its knowledge, before and after training."""
+    from datagen.evaluate.honesty import probe as score
+    from datagen.report.console import show_measures
+
+    measures = score(sets, model, after, outputs / "held-out")
+    if json_:
+        emit(measures)
+    else:
+        show_measures(measures)
+
+
+@app.command("train-synthesizer", rich_help_panel=PANEL)
+def train_synthesizer(
+    recipe: Annotated[Path, typer.Argument(help="Sets and tasks; see examples/synthesizer.yaml")],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the adapter; default: the recipe's output")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Stop after this many steps; -1: as the recipe says")] = -1,
+) -> None:
+    """Train the small model that writes exercises: a LoRA adapter, with its card, from labelled sets."""
+    from datagen.synthesizer.launch import launch
+    from datagen.synthesizer.recipe import load_recipe
+
+    loaded = load_recipe(recipe)  # reports its mistakes before anything heavy is loaded
+    launch(recipe, output or Path(loaded.output), steps)
+
+
+@app.command(rich_help_panel=PANEL)
+def doctor(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe: also report the profile of each of its models")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Report what this machine can run, and what is missing for the rest."""
+    from datagen.recipe.model import load_recipe
+    from datagen.report.doctor import diagnose, examine
+    from datagen.report.findings import as_json, in_order
+
+    loaded = load_recipe(recipe) if recipe else None
+    if json_:
+        findings = list(examine(loaded))
+        emit(as_json(findings))
+        able = in_order(findings)
+    else:
+        able = diagnose(loaded)
+    if not able:
+        raise typer.Exit(1)

@@ -1,0 +1,39 @@
+"""Parameters that several commands take, and JSON output."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from datagen.recipe.model import Recipe
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")]
+RunPath = Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")]
+Outputs = Annotated[
+    Path | None,
+    typer.Option(help="Folder of all runs, OUTPUTS/<recipe>/<run>/; default: the recipe's outputs"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key of the recipe, such as stages.chunk.max_chars=800"),
+]
+Labels = Annotated[
+    Path | None, typer.Option(help="File of labels; default: labels.jsonl in the run's folder")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+
+
+def emit(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def load(path: Path, outputs: Path | None, settings: list[str] | None = None) -> "tuple[Recipe, Path]":
+    """Load a recipe; return it with the folder of all runs."""
+    from datagen.recipe.model import load_recipe
+    from datagen.recipe.overrides import overrides_of
+
+    recipe = load_recipe(path, overrides_of(settings or []))
+    return recipe, (outputs or recipe.output_folder).resolve()

@@ -1,0 +1,115 @@
+"""After a run: ``diff``, ``releases``, ``rollback`` and ``clean``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datagen.cli.parameters import AsJson, Outputs, RecipePath, emit, load
+
+app = typer.Typer()
+PANEL = "Releases"
+
+
+@app.command(rich_help_panel=PANEL)
+def releases(recipe: RecipePath, outputs: Outputs = None, json_: AsJson = False) -> None:
+    """List the runs of a recipe: state, rows by product, share of rows kept, size."""
+    from datagen.operate.releases import as_json
+    from datagen.operate.releases import releases as list_runs
+    from datagen.report.releases import show
+
+    loaded, folder = load(recipe, outputs)
+    runs = as_json(list_runs(folder / loaded.name))
+    if json_:
+        emit(runs)
+    else:
+        show(loaded.name, runs)
+
+
+@app.command(rich_help_panel=PANEL)
+def diff(
+    old: Annotated[Path, typer.Argument(help="A run's folder")],
+    new: Annotated[Path, typer.Argument(help="A later run's folder, such as outputs/<recipe>/latest")],
+    fail_on: Annotated[
+        list[str] | None, typer.Option(help="A condition such as 'kept<0.8' that makes the exit status 1")
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="Write the rows that are not in both runs to this file, as JSON lines")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Compare two runs: documents, rows added, changed and retired, yields, scores, lengths, mixture."""
+    import rich.console
+
+    from datagen.errors import UserError
+    from datagen.recipe.gates import failed, read_gate
+    from datagen.report.changes import show, summary, write_rows
+    from datagen.report.compare import compare
+    from datagen.run.folder import open_run
+
+    try:
+        for condition in fail_on or []:
+            read_gate(condition)
+    except ValueError as error:
+        raise UserError(f"--fail-on: {error}") from None
+    comparison = compare(open_run(old), open_run(new))
+    wrong = failed(fail_on or [], comparison.figures())
+    if rows is not None:
+        write_rows(comparison, rows)
+    if json_:
+        emit(summary(comparison) | {"failed": wrong})
+    else:
+        show(comparison, rich.console.Console(highlight=False))
+        for condition in wrong:
+            typer.secho(f"fails: {condition}", fg="red", err=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
+def rollback(
+    recipe: RecipePath,
+    to: Annotated[str, typer.Option(help="Name of a finished run; default: the one before the latest")] = "",
+    outputs: Outputs = None,
+    json_: AsJson = False,
+) -> None:
+    """Make an earlier release the latest again and withdraw the current one; deletes nothing."""
+    from datagen.operate.releases import rollback as roll_back
+
+    loaded, folder = load(recipe, outputs)
+    withdrawn, latest = roll_back(folder / loaded.name, to)
+    if json_:
+        emit({"withdrawn": withdrawn.folder.name, "latest": latest.folder.name})
+    else:
+        typer.echo(f"{latest.folder.name} is the latest release again; {withdrawn.folder.name} is withdrawn")
+
+
+@app.command(rich_help_panel=PANEL)
+def clean(
+    recipe: RecipePath,
+    keep: Annotated[int, typer.Option(min=0, help="Finished runs to keep besides the newest")] = 3,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove; without it, only list what would be removed")
+    ] = False,
+    outputs: Outputs = None,
+    json_: AsJson = False,
+) -> None:
+    """
+    Remove old runs.
+
+    Keeps the latest release, the newest finished runs, a run that can be continued, and runs that hold labels
+    or that the recipe names. No completion is lost: a run is removed only if a kept run has all of them.
+    """
+    from datagen.operate.releases import clean as clean_up
+
+    loaded, folder = load(recipe, outputs)
+    removed, reasons = clean_up(folder / loaded.name, loaded, keep, yes)
+    if json_:
+        emit({"removed" if yes else "would_remove": [path.name for path in removed], "kept": reasons})
+        return
+    for path in removed:
+        typer.echo(f"{'removed' if yes else 'would remove'} {path}")
+    for name, why in reasons.items():
+        typer.echo(f"kept {name}: {why}")
+    if removed and not yes:
+        typer.echo("Nothing is removed yet: add --yes")

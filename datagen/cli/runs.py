@@ -1,0 +1,148 @@
+"""Before and during a run: ``check``, ``preview``, ``plan`` and ``run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datagen.cli.parameters import AsJson, Outputs, RecipePath, Settings, emit, load
+from datagen.errors import BudgetSpent, UserError
+from datagen.redaction import shown
+
+app = typer.Typer()
+PANEL = "Runs"
+
+
+@app.command(rich_help_panel=PANEL)
+def run(
+    recipe: RecipePath,
+    outputs: Outputs = None,
+    set_: Settings = None,
+    fresh: Annotated[bool, typer.Option(help="Start a new run even if one is unfinished")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option(help="Start a new run and send every rejected request again")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option(help="Run every stage, even where an earlier run has the same result")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option(help="Check models, test sets and labels before the first stage")
+    ] = True,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write metrics for Prometheus to this file during the run")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON at the end; everything else goes to stderr")
+    ] = False,
+) -> None:
+    """
+    Run a recipe.
+
+    Continues an unfinished run of the same recipe. Reuses completions of earlier runs, and whole stages whose
+    inputs and options have not changed. Exit status: 0 when the release is made, 2 for an error that the user
+    can fix, 3 when the budget is spent.
+    """
+    from datagen.operate.check import before_work
+    from datagen.operate.metrics import watching
+    from datagen.operate.outcome import outcome_of
+    from datagen.report.console import Console
+    from datagen.run.folder import Run
+    from datagen.run.runner import run as run_recipe
+
+    loaded, folder = load(recipe, outputs, set_)
+    typer.echo(f"{loaded.name}: runs are in {folder / loaded.name}", err=json_)
+
+    def look(begun: Run) -> None:
+        if check:
+            before_work(loaded, begun)
+
+    try:
+        with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
+    except (UserError, BudgetSpent) as error:
+        if json_:
+            emit({"recipe": loaded.name, "error": shown(str(error))})
+        raise
+    console.summarize(finished)
+    if json_:
+        emit(outcome_of(finished))
+
+
+@app.command(rich_help_panel=PANEL)
+def check(recipe: RecipePath, outputs: Outputs = None, set_: Settings = None, json_: AsJson = False) -> None:
+    """
+    Check everything that a run needs, without running it.
+
+    Asks each server for one token and opens each model's folder. Exit status: 1 when something is wrong.
+    """
+    from datagen.operate.check import check as look
+    from datagen.report.findings import as_json, in_order, show
+
+    loaded, folder = load(recipe, outputs, set_)
+    findings = look(loaded, folder)
+    if json_:
+        emit(as_json(findings))
+    else:
+        show(f"{loaded.name}: check", findings)
+    if not in_order(findings):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
+def preview(
+    recipe: RecipePath,
+    rows: Annotated[int, typer.Option(min=1, help="Number of passages")] = 5,
+    outputs: Outputs = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per answer")] = False,
+) -> None:
+    """
+    Run a few passages through every task, and show prompt, raw answer, verdict and row side by side.
+
+    Runs nothing else of the recipe. Its runs reuse the answers.
+    """
+    from datagen.report.preview import show
+    from datagen.run.preview import looks
+
+    loaded, folder = load(recipe, outputs)
+    answers = looks(loaded, folder / loaded.name, rows)
+    if json_:
+        for answer in answers:
+            emit(answer.as_json())
+    else:
+        show(answers)
+
+
+@app.command(rich_help_panel=PANEL)
+def plan(
+    recipe: RecipePath,
+    pilot: Annotated[
+        int, typer.Option(min=0, help="Passages to run first; the run reuses their answers")
+    ] = 0,
+    price: Annotated[str, typer.Option(help="Per million input/output tokens, such as 0.15/0.60")] = "",
+    hourly: Annotated[float, typer.Option(min=0, help="Price of an engine hour")] = 0.0,
+    stated: Annotated[str, typer.Option(help="Date of the price; default: today")] = "",
+    outputs: Outputs = None,
+    set_: Settings = None,
+    json_: AsJson = False,
+) -> None:
+    """
+    Estimate a run: requests, tokens, hours, cost, and the rows of each product.
+
+    Based on a pilot, or else on the newest run. The run's report compares plan and actual.
+    """
+    from datagen.operate.estimates import read_price
+    from datagen.operate.pilot import run_pilot
+    from datagen.operate.plan import plan as estimate
+    from datagen.report.console import Console
+    from datagen.report.plan import show
+
+    loaded, folder = load(recipe, outputs, set_)
+    prices = read_price(price, hourly, stated)
+    if pilot:
+        with Console(to_stderr=json_) as console:
+            run_pilot(loaded, folder, pilot, console)
+    estimates = estimate(loaded, folder, prices).as_json()
+    if json_:
+        emit(estimates)
+    else:
+        show(estimates)
