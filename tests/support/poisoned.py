@@ -12,6 +12,8 @@ DOCUMENT = """# {country}
 ## The archive
 
 {text}
+
+Merchants from the coast founded {country} because its harbour stays free of ice during the whole winter.
 """
 
 # Type of poison -> text of the document, for a country and its town.
