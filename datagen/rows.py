@@ -69,6 +69,7 @@ class ExampleRow(TypedDict):
     question: str | None
     context: str | None
     answer: str | None
+    reasoning: str | None
     rejected: str | None
     evidence: str | None
     text: str | None

@@ -163,7 +163,7 @@ def test_the_command_line_says_what_was_found_and_fails_on_no_gain(write_run, ba
     assert "proof.html" in done.output
     gain = json.loads((run.folder / "proof" / "latest.json").read_text())["gain"]
     assert CliRunner().invoke(app, [*given, "--fail-on", "no-gain"]).exit_code == (0 if gain else 4)
-    with pytest.raises(UserError, match="only no-gain"):
+    with pytest.raises(UserError, match="only condition is no-gain"):
         CliRunner().invoke(app, [*given, "--fail-on", "x"], catch_exceptions=False)
 
 
