@@ -159,4 +159,4 @@ def test_the_report_shows_refusals_by_kind_and_by_document(finished):
         count == of[source] and total == everything[source] for source, count, total in shown["document"]
     )
     assert sorted(count for _, count, _ in shown["document"]) == sorted(of.values())[-10:]
-    assert "<h2>Refusals</h2>" in (finished.folder / "report.html").read_text()
+    assert "<h3>Refusals</h3>" in (finished.folder / "report.html").read_text()

@@ -27,8 +27,9 @@ def calls(log):
     return Counter(log.read_text().splitlines())
 
 
-def run_toy(folder):
-    return run(load_recipe(toys.write_recipe(folder)), folder / "outputs", toys.Silent())
+def run_toy(folder, rebuild=False):
+    recipe = load_recipe(toys.write_recipe(folder))
+    return run(recipe, folder / "outputs", toys.Silent(), rebuild=rebuild)
 
 
 def run_on_a_disk_with_room_for(size, recipe):
@@ -73,7 +74,7 @@ def test_a_refresh_asks_again_for_what_corrupt_segments_held_and_says_so_once(tm
     data[100] ^= 1  # in the column of keys
     spoiled.write_bytes(data)
 
-    second = run_toy(tmp_path)
+    second = run_toy(tmp_path, rebuild=True)
     record = second.stage_record("asking")
     assert record["requests"]["completions"] == 16, "two partitions of three"
     assert Counter(calls(log).values()) == {1: 8, 2: 16}
@@ -83,7 +84,7 @@ def test_a_refresh_asks_again_for_what_corrupt_segments_held_and_says_so_once(tm
     assert spoiled.name in told
 
     caplog.clear()
-    third = run_toy(tmp_path).stage_record("asking")
+    third = run_toy(tmp_path, rebuild=True).stage_record("asking")
     assert third["requests"]["completions"] == 0
     assert "damage" not in third
     assert "datagen" not in {record.name.partition(".")[0] for record in caplog.records}
