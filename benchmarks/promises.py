@@ -112,7 +112,7 @@ def once(people: Population) -> Iterator[tuple[str, float | None]]:
 
 
 def until_it_passes(people: Population) -> Iterator[tuple[str, float | None]]:
-    """Judge on until a promise is made; whoever cuts the file where it passes does the same."""
+    """Judge until a promise is made; cutting the file where it passes is the same."""
     found = None
     for labels in range(90, LABELS + 1, 30):
         found = people.precision(people.calibrate("0", everyone(people), people.order[:labels])[1])

@@ -27,7 +27,7 @@ class Stage:
     requests, stored
         Requests, and how many of them have an answer already.
     prompt_tokens, completion_tokens
-        Of all its requests, whoever has paid or will pay.
+        Of all its requests, whichever run pays for them.
     seconds
         For the requests without an answer, at the pace of the pilot; None where it asked nothing.
     """

@@ -34,7 +34,7 @@ Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
 
 
 class RecipeError(UserError):
-    """A recipe that cannot be run: what is wrong, where, and how to mend it."""
+    """A recipe that cannot be run: what is wrong, where, and how to fix it."""
 
 
 def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
@@ -134,7 +134,7 @@ def location(error: ErrorDetails) -> tuple[Any, ...]:
 
 
 def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say what is wrong with a key of a model and how to mend it."""
+    """Describe what is wrong with a key of a model and how to fix it."""
     key = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
         known = sorted(set(_keys(model)))

@@ -155,7 +155,7 @@ class _Stage:
         return self.usage.completion_tokens / self.seconds
 
     def line(self) -> str:
-        """Say how far it is: partitions, kept share, tokens a second, time left."""
+        """Describe the progress: partitions, kept share, tokens per second, time left."""
         said = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
         if rows := self.kept + self.dropped:
             said.append(f"{self.kept / rows:.0%} kept")

@@ -74,7 +74,7 @@ def run(
     Raises
     ------
     UserError
-        What the user can mend: the corpus, the recipe, the engine, a run that is already going.
+        What the user can fix: the corpus, the recipe, the engine, a run already in progress.
     BudgetSpent
         When a request would go over the recipe's budget.
     """
@@ -120,19 +120,24 @@ def run(
                 raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
             records[name] = folder.complete_stage(job.folder, complete, record, workers.each)
             watcher.end(records[name], resumed=False)
-        changed = release.changes(running, home)
-        if changed is not None:
-            write_changes(changed, running.folder)
-        if planned := compare_with_plan(running):
-            write_json(planned, running.folder / PLAN)
-        write_report(running)
-        if objection := release.objection(running, home, changed):
-            folder.withhold(running, objection)
-            raise UserError(
-                f"the run {running.folder} is not released: {objection}. latest stays as it was, and all "
-                "answers are kept for the next run"
-            )
-        return folder.finish(running, home)
+        return _release(running, home)
+
+
+def _release(run: folder.Run, home: Path) -> folder.Run:
+    """Report on a run whose stages are complete, and release it unless there is an objection."""
+    changed = release.changes(run, home)
+    if changed is not None:
+        write_changes(changed, run.folder)
+    if planned := compare_with_plan(run):
+        write_json(planned, run.folder / PLAN)
+    write_report(run)
+    if objection := release.objection(run, home, changed):
+        folder.withhold(run, objection)
+        raise UserError(
+            f"the run {run.folder} is not released: {objection}. latest stays as it was, and all "
+            "answers are kept for the next run"
+        )
+    return folder.finish(run, home)
 
 
 class _StageRun:

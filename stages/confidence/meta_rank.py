@@ -12,7 +12,7 @@ wrong one counts against it; the mean over the references, from -1 to 1. Above 0
 
 The references are a file of labels, as `datagen label` writes them: JSON lines with ``question``, ``answer``,
 ``verdict`` (right, wrong or skip) and, where there is one, ``context``, the passage. They are part of every
-request, so that another file asks anew.
+request, so that another file asks again.
 """
 
 from collections.abc import Iterator, Sequence

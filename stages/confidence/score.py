@@ -5,7 +5,7 @@ What is done with a number is for `datagen.stages.filter.curate` and `select`, w
 a model call. Each stage here asks one role for columns of its own; null where there was nothing to ask, the
 engine failed, or the recipe's `only_if` left the row out (`datagen.stages.confidence.score_columns`):
 
-* `score` (this module, judge): ``p_true``. Cheap: two tokens a row. It alone is in the line by default.
+* `score` (this module, judge): ``p_true``. Cheap: two tokens per row.
 * `consistency` (generator): ``consistency``, ``reflection`` and ``bsdetector``.
 * `meta_rank` (judge): ``meta_rank``, against pairs that you have judged.
 * `difficulty` (target): ``ifd``, ``ifd_ppl``, ``v_info`` and the losses behind them.

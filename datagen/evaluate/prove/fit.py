@@ -162,7 +162,7 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def time_steps(source: str, target: Path) -> None:
-    """Measure the tokens a second of training and of measuring, and write them."""
+    """Measure the tokens per second of training and of evaluation, and write them."""
     begun = time.monotonic()
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     model = load_model(source)

@@ -10,7 +10,7 @@ as a turn of the chat before the row's prompt. Above 0 it helps, below 0 it misl
 Answers are read and none is written: each row once without an example, and once with each that `pair`
 (`datagen.stages.select.delift.neighbours`) put into its column ``nearest``, which goes. In its place comes
 ``utility``: a list of the examples' ids with what each is worth, without those that could not be read.
-Another target, or the same one trained further, is asked anew: requests are keyed by its name and revision,
+Another target, or the same one trained further, is asked again: requests are keyed by its name and revision,
 which stand in ``stage.json``.
 """
 

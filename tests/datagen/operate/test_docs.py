@@ -49,7 +49,7 @@ def test_yaml_is_read(text):
 
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_is_compiled(text):
-    compile(text, "operating.md", "exec")
+    assert compile(text, "operating.md", "exec")
 
 
 @pytest.mark.parametrize("text", blocks("ini"))
