@@ -10,8 +10,6 @@ All texts are split at once, at byte level. Non-ASCII texts are first rewritten 
 words; only these need Unicode tables.
 """
 
-import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -46,6 +44,8 @@ UPPER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
 # sentence.
 SMALL, OPENING, NAME = range(3)
 INSIDE = (*b",;)",)  # a capital after one of these and a blank is inside a sentence
+LAST_LETTER = 0x3FFFF  # letters and digits are below; this one is none
+CAPITAL, LETTER_OR_DIGIT, SPACE, CLAUSE, APOSTROPHE, JOINT = (1 << bit for bit in range(6))
 MARKED = {OPENING: "\x01", NAME: "\x02"}  # before a capital of a text whose case is folded before it is cut
 
 
@@ -166,17 +166,30 @@ def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArr
 
 def _marked(text: str) -> str:
     """Put `MARKED` before the capitals that words begin with."""
-    inside, opening = _marks()
-    return opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    traits = _traits()[np.minimum(codes, LAST_LETTER)]
+    at = np.flatnonzero(traits & CAPITAL)
+    padded = np.concatenate([np.zeros(3, np.uint8), traits])
+    before, second, third = (padded[at + back] for back in (2, 1, 0))  # the characters before, backwards
+    letters = second & LETTER_OR_DIGIT
+    after_clause = ((second & CLAUSE) != 0) & ((third & LETTER_OR_DIGIT) != 0)
+    inside = ((before & SPACE) != 0) & ((letters != 0) | after_clause)
+    inside |= ((before & APOSTROPHE) != 0) & (letters != 0)
+    begins = inside | ((before & (LETTER_OR_DIGIT | APOSTROPHE | JOINT)) == 0)
+    marks = np.where(inside, ord(MARKED[NAME]), ord(MARKED[OPENING]))[begins]
+    return np.insert(codes, at[begins], marks).tobytes().decode("utf-32-le", "surrogatepass")
 
 
 @cache
-def _marks() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Write where `MARKED` goes: before a capital inside a sentence, and before another one."""
-    cases = (chr(code) for code in range(sys.maxunicode))
-    capital = f"(?=[{''.join(letter for letter in cases if letter.isupper() and letter.isalpha())}])"
-    inside = rf"(?:(?<=[^\W_] )|(?<=[^\W_][,;)] )|(?<=[^\W_]['’])){capital}"
-    return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
+def _traits() -> npt.NDArray[np.uint8]:
+    """Return what matters about each code point up to `LAST_LETTER`, as flags."""
+    traits = np.zeros(LAST_LETTER + 1, np.uint8)
+    characters = [chr(code) for code in range(LAST_LETTER)]
+    traits[[ord(c) for c in characters if c.isalnum()]] |= LETTER_OR_DIGIT
+    traits[[ord(c) for c in characters if c.isupper() and c.isalpha()]] |= CAPITAL
+    for flag, members in ((SPACE, " "), (CLAUSE, ",;)"), (APOSTROPHE, "'’"), (JOINT, f"_-{MARKED[NAME]}")):
+        traits[[*map(ord, members)]] |= flag
+    return traits
 
 
 def _parts(letters: npt.NDArray[np.uint8], symbols: bool) -> npt.NDArray[np.uint8]:
