@@ -1,0 +1,175 @@
+"""
+A run over three hosts, one of which is cut off and another killed: nothing may be lost or doubled.
+
+``python -m benchmarks.hosts --requests 20000`` (as root). The hosts are network namespaces of this machine
+with an address each and one folder in common: a scheduler with the run's client, a worker for CPU stages, and
+a worker with the engine. During generation the link of the CPU worker is cut for a minute; then the engine's
+host is killed, and comes back ten seconds later.
+
+The figures come last, as one line of JSON: ``lost`` and ``doubled`` rows, and requests that were sent again,
+which may be those in flight when the host was killed.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tests.support import ROOT, by_hand, toys
+
+BRIDGE, NETWORK = "dgbench", "10.77.0"
+HOSTS = {"head": 2, "cpu": 3, "engine": 4}
+PORT = 8786
+WINDOW, LATENCY = 64, 0.2  # requests in flight, seconds of an answer
+CUT_SECONDS, AWAY_SECONDS = 60, 10
+WORKER = ("--no-dashboard", "--death-timeout", "300")
+
+
+@dataclass
+class Network:
+    """Namespaces on a bridge, and the processes in them."""
+
+    folder: Path
+    environment: dict[str, str]
+    processes: list[tuple[str, "subprocess.Popen[bytes]"]] = field(default_factory=list)
+
+    def start(self, host: str, *command: str) -> "subprocess.Popen[bytes]":
+        """Start a command of this Python on a host."""
+        log = (self.folder / f"{host}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", f"{BRIDGE}-{host}", sys.executable, "-m", *command],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        self.processes.append((host, process))
+        return process
+
+    def kill(self, host: str) -> None:
+        """Kill all processes of a host."""
+        for name, process in self.processes:
+            if name == host and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextmanager
+def network(folder: Path, calls: Path) -> Iterator[Network]:
+    """Set up the hosts; remove them and their processes when the block ends."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", by_hand.CALLS: str(calls)}
+    hosts = Network(folder, environment)
+    with ExitStack() as stack:
+        ip("link", "add", BRIDGE, "type", "bridge")
+        stack.callback(ip, "link", "del", BRIDGE)
+        ip("link", "set", BRIDGE, "up")
+        for host, number in HOSTS.items():
+            space, end = f"{BRIDGE}-{host}", f"{BRIDGE}{number}"
+            ip("netns", "add", space)
+            stack.callback(ip, "netns", "del", space)
+            ip("link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", space)
+            ip("link", "set", end, "master", BRIDGE, "up")
+            ip("-n", space, "address", "add", f"{NETWORK}.{number}/24", "dev", "eth0")
+            ip("-n", space, "link", "set", "eth0", "up")
+            ip("-n", space, "link", "set", "lo", "up")
+            stack.callback(hosts.kill, host)
+        yield hosts
+
+
+def ip(*arguments: str) -> None:
+    """Configure the network."""
+    subprocess.run(["ip", *arguments], check=True)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--quick", action="store_true", help="4,000 requests")
+    options = parser.parse_args()
+    if os.geteuid():
+        sys.exit("network namespaces need root")
+    with tempfile.TemporaryDirectory() as scratch:
+        print(json.dumps(measure(Path(scratch), 4_000 if options.quick else options.requests)))
+
+
+def measure(folder: Path, requests: int) -> dict[str, object]:
+    """Run the toy pipeline on the hosts and compare its rows with the corpus."""
+    calls, address = folder / "calls", f"tcp://{NETWORK}.{HOSTS['head']}:{PORT}"
+    recipe = toys.write_recipe(folder, latency=LATENCY, window=WINDOW, documents=requests // 2)
+    with network(folder, calls) as hosts:
+        scheduler = ("--host", f"{NETWORK}.{HOSTS['head']}", "--port", str(PORT), "--no-dashboard")
+        hosts.start("head", "distributed.cli.dask_scheduler", *scheduler)
+        worker = ("distributed.cli.dask_worker", address, *WORKER)
+        hosts.start("cpu", *worker, "--nworkers", "1", "--nthreads", "1")
+        hosts.start("engine", *worker, *by_hand.ENGINE)
+        started = time.monotonic()
+        settings = (f"cluster={address}", "models.generator.model=tests.support.by_hand:counted")
+        sets = [part for setting in (*settings, "stages.source.partitions=40") for part in ("--set", setting)]
+        run = hosts.start("head", "datagen", "run", str(recipe), *sets)
+        answered(calls, requests // 10)
+        cut(hosts, "cpu")
+        answered(calls, requests // 3)
+        hosts.kill("engine")
+        time.sleep(AWAY_SECONDS)
+        hosts.start("engine", *worker, *by_hand.ENGINE)
+        failed = run.wait(timeout=3600)
+        seconds = time.monotonic() - started
+    if failed:
+        logs = "\n".join(path.read_text()[-1500:] for path in sorted(folder.glob("*.log")))
+        sys.exit(f"the run failed:\n{logs}")
+    return account(folder, calls, requests) | {"seconds": round(seconds)}
+
+
+def answered(calls: Path, count: int) -> None:
+    """Wait until the engine has been asked so often."""
+    wait_for(lambda: calls.exists() and calls.read_bytes().count(b"\n") >= count)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 1800) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.2)
+
+
+def cut(hosts: Network, host: str) -> None:
+    """Take a host off the network for `CUT_SECONDS`."""
+    end = f"{BRIDGE}{HOSTS[host]}"
+    ip("link", "set", end, "down")
+    time.sleep(CUT_SECONDS)
+    ip("link", "set", end, "up")
+
+
+def account(folder: Path, calls: Path, requests: int) -> dict[str, object]:
+    """Count rows that are lost or doubled, and requests that were sent more than once."""
+    stage = folder / "outputs" / "toy" / "latest" / "stages" / "asking"
+    parts = [*stage.glob("*.parquet"), *(stage / "dropped").glob("*.parquet")]
+    rows = Counter(key for path in parts for key in pq.read_table(path, columns=["id"])["id"].to_pylist())
+    sent = Counter(request for _, request in by_hand.calls(calls))
+    return {
+        "requests": requests,
+        "lost": requests - rows.total(),
+        "doubled": sum(count - 1 for count in rows.values()),
+        "sent": sent.total(),
+        "sent_again": sum(count - 1 for count in sent.values()),
+        "window": WINDOW,
+    }
+
+
+if __name__ == "__main__":
+    main()
