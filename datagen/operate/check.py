@@ -24,7 +24,7 @@ from datagen.run.folder import Run, earlier_runs
 from datagen.stage import Context, ModelStage, Options, SourceStage
 from datagen.stages.confidence.labels.file import labels_in
 from datagen.stages.shared.eval_sets import EvaluationSet, read_texts
-from datagen.store.disk import told
+from datagen.store.disk import translate_file_errors
 
 GIB, MB = 2**30, 1e6
 GROWTH = 12  # bytes of a run's folder to a byte of its corpus, where no run says better
@@ -111,7 +111,7 @@ def _asked(recipe: Recipe) -> dict[str, Model]:
 def _attempt(what: str, look: Callable[[], str]) -> Finding:
     """Report what a look found, or what speaks against it."""
     try:
-        with told():
+        with translate_file_errors():
             return Finding(what, look(), True)
     except UserError as error:
         return Finding(what, str(error), False)
