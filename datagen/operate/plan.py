@@ -22,6 +22,7 @@ from datagen.operate import pilot
 from datagen.operate.estimates import Plan, Price, Stage, interval
 from datagen.recipe.model import Recipe
 from datagen.report.planned import PLAN
+from datagen.report.rows import final_parts
 from datagen.run.folder import PILOT, Run, earlier_runs, fingerprint
 from datagen.run.takeover import foresee
 from datagen.schema import KINDS
@@ -140,9 +141,8 @@ def _keys(run: Run, stage: str) -> pa.Array:
 
 def _products(run: Run, sampled: int, passages: int) -> dict[str, tuple[float, float, float]]:
     """Estimate the rows of each product, with the bounds of a 95% interval."""
-    producers = [record for record in run.stage_records() if record.get("gives") == "examples"]
     counts: dict[str, Counter[str]] = {product: Counter() for product in KINDS.values()}
-    for path in parts(run.stage_folder(producers[-1]["stage"])) if producers else []:
+    for path in final_parts(run):
         table = read_part(path, ["kind", "lineage"])
         lineage = table["lineage"].combine_chunks()
         origins = pc.coalesce(pc.struct_field(lineage, "passage_id"), pc.struct_field(lineage, "document_id"))

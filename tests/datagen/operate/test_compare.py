@@ -73,7 +73,7 @@ def test_near_duplicates_among_new_rows_are_counted(tmp_path):
     ]
     before, after = write_run(tmp_path / "a", {"d": "t"}, old), write_run(tmp_path / "b", {"d": "t"}, new, 2)
     comparison = compare(before, after)
-    assert comparison.near_duplicates == 1 and "1 of the new ones nearly repeat" in headline(
+    assert comparison.near_duplicates == 1 and "1 new rows are near duplicates" in headline(
         summary(comparison)
     )
 
