@@ -119,14 +119,15 @@ class Console:
                 self._out.print(ending_table(endings))
         self._out.print(product_table(run))
         for record in run.stage_records():
-            for said in record.get("notices", []):
-                self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
+            for notice in record.get("notices", []):
+                self._out.print(f"[yellow]{record['stage']}: {escape(notice)}[/]", soft_wrap=True)
         for warning in warnings(run):
             self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
-        if said := read_summary(run.folder):
-            self._out.print(headline(said), markup=False, soft_wrap=True)
-        for line in planned.lines(said) if (said := planned.read_outcome(run.folder)) else []:
-            self._out.print(line, markup=False, soft_wrap=True)
+        if changes := read_summary(run.folder):
+            self._out.print(headline(changes), markup=False, soft_wrap=True)
+        if outcome := planned.read_outcome(run.folder):
+            for line in planned.lines(outcome):
+                self._out.print(line, markup=False, soft_wrap=True)
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)

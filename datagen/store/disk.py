@@ -20,8 +20,8 @@ ADVICE = {
     **dict.fromkeys(FULL, "Make room"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Allow it or change --outputs"),
     errno.ENAMETOOLONG: "Use a shorter path, such as another folder for --outputs",
-    errno.ENOTDIR: "Name a folder",
-    errno.EISDIR: "Name a file, or move the folder away",
+    errno.ENOTDIR: "Use a folder",
+    errno.EISDIR: "Use a file, or move the folder",
     errno.EEXIST: "Move it away",
     errno.ELOOP: "Fix the link",
     errno.EIO: "Check the disk",
@@ -60,7 +60,7 @@ def file_error(error: OSError, path: object = None) -> UserError:
     path = path or error.filename
     reason = os.strerror(error.errno or 0)
     failure = f"{path} could not be read or written: {reason}" if path else f"file system error: {error}"
-    advice = ADVICE.get(error.errno or 0, "Name another folder with --outputs")
+    advice = ADVICE.get(error.errno or 0, "Choose another folder with --outputs")
     return UserError(f"{failure}. {advice} and run the same command again to resume")
 
 
