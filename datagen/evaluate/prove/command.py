@@ -19,6 +19,7 @@ from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
 from datagen.recipe.sections import Models, VllmModel
+from datagen.request import Identity
 from datagen.run.folder import Run, open_run
 from datagen.schema import content_id
 from datagen.store.parquet import read_json, write_json
@@ -55,9 +56,13 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> dict[str,
     run, begun = open_run(folder), time.monotonic()
     settings = settings.model_copy(update={"arms": with_controls(settings.arms)})
     hand_off, spec, general = manifest(run), target(run, settings), general_texts(settings.general)
-    who = identify(spec)
+    identity = identify(spec)
     rows = json.dumps(hand_off["configurations"], sort_keys=True)
-    place = run.folder / "proof" / settings.fingerprint(who.name, who.revision, content_id(rows, *general))
+    place = (
+        run.folder
+        / "proof"
+        / settings.fingerprint(identity.name, identity.revision, content_id(rows, *general))
+    )
     cuda = has_cuda()
     processes = fits_at_once(cuda)
     threads = 0 if cuda else max(1, len(os.sched_getaffinity(0)) // processes)
@@ -65,7 +70,6 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> dict[str,
 
     tasks = _tasks(plan, place, settings)
     fits: verdict.Fits = {}
-    rounds = [settings.seeds]
 
     def finished(task: Task) -> None:
         nonlocal fits
@@ -74,20 +78,18 @@ def prove(folder: Path, settings: Settings, report: Report = print) -> dict[str,
         spent = (time.monotonic() - begun) / 60
         report(f"  {len(fits)} of {len(tasks)}: {task.name}{_timing(result)}; {spent:.0f} min in total")
         if _complete(fits, plan):
-            _write(run, place, plan, fits, settings, who)
+            _write(run, place, plan, fits, settings, identity)
 
     def may_start(task: Task) -> bool:
         late = (time.monotonic() - begun) / 60 > OVERRUN * settings.minutes
-        if late and task.arguments[3] != "0" and not settings.tokens:
-            rounds[0] = int(task.arguments[3])
-            return False
-        return True
+        seed = task.arguments[3]
+        return not late or seed == "0" or settings.tokens is not None
 
     run_all(tasks, processes, threads, finished, may_start)
     note = ""
     if len(fits) < len(tasks):
         note = f"Time ran out before all {settings.seeds} seeds. Run the same command to add the others."
-    result = _write(run, place, plan, fits, settings, who, note)
+    result = _write(run, place, plan, fits, settings, identity, note)
     if settings.probe:
         result = result | {"honesty": _honesty(place, plan, settings, spec)}
         page.write(result, place)
@@ -213,7 +215,7 @@ def _write(
     plan: Plan,
     fits: verdict.Fits,
     settings: Settings,
-    who: Any,
+    identity: Identity,
     note: str = "",
 ) -> dict[str, Any]:
     """Compute the verdicts, write the pages, and update ``proof/latest.json``."""
@@ -221,7 +223,7 @@ def _write(
     averages = verdict.measures(fits, plan.items)
     result = {
         "run": f"{run.manifest['recipe']['name']}/{run.folder.name}",
-        "target": {"name": who.name, "revision": who.revision},
+        "target": {"name": identity.name, "revision": identity.revision},
         "settings": settings.model_dump(mode="json"),
         "plan": dict(summary(plan)),
         "seeds": max((seed for _, seed in fits), default=0) + 1,
