@@ -9,7 +9,7 @@ from datagen.cli import models, reference, releases, rows, runs
 from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
-from datagen.store.disk import told
+from datagen.store.disk import translate_file_errors
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -25,7 +25,7 @@ for group in (runs, rows, releases, models, reference):
 def main() -> None:
     """Run the command line; print errors that the user can fix without a traceback."""
     try:
-        with stoppable(), told():
+        with stoppable(), translate_file_errors():
             app()
     except UserError as error:
         typer.secho(shown(f"error: {error}"), fg="red", err=True)

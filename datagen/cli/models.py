@@ -17,7 +17,7 @@ def prove(
     run: RunPath,
     minutes: Annotated[float, typer.Option(min=1, help="Time for all fits on this machine")] = 30,
     tokens: Annotated[
-        int | None, typer.Option(min=1, help="Trained tokens per arm, whatever the time")
+        int | None, typer.Option(min=1, help="Trained tokens per arm, instead of a time limit")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits per arm, in different orders")] = 2,
     arms: Annotated[
@@ -28,13 +28,13 @@ def prove(
         str, typer.Option(help="General text to measure forgetting on; default: bundled")
     ] = "",
     worth: Annotated[float, typer.Option(help="Smallest gain of P(gold) that counts")] = 0.03,
-    probe: Annotated[str, typer.Option(help="Questions for `datagen probe`, before and after")] = "",
-    fail_on: Annotated[str, typer.Option(help="no-gain: exit status 4 when nothing helps")] = "",
+    probe: Annotated[str, typer.Option(help="Questions for `datagen probe`, before and after training")] = "",
+    fail_on: Annotated[str, typer.Option(help="no-gain: exit status 4 if nothing helps")] = "",
 ) -> None:
     """
-    Fine-tune briefly on a run's hand-off and on controls of equal tokens, and report whether the data helps.
+    Fine-tune briefly on a run's hand-off and on controls with equal tokens; report whether the data helps.
 
-    The same command resumes and keeps finished fits. docs/prove.md explains the arms and the verdicts.
+    Run the same command to resume; finished fits are kept. docs/prove.md explains the arms and the verdicts.
     """
     from datagen.evaluate.prove.command import prove as run_proof
     from datagen.evaluate.prove.settings import settings_of
@@ -71,7 +71,7 @@ def probe(
     outputs: Annotated[Path, typer.Option(help="Answers are stored in OUTPUTS/held-out/")] = Path("outputs"),
     json_: AsJson = False,
 ) -> None:
-    """Measure on held-out questions how honest a model is about its knowledge, before and after training."""
+    """Measure a model's honesty about its knowledge on held-out questions, before and after training."""
     from datagen.evaluate.honesty import probe as score
     from datagen.report.console import show_measures
 
@@ -88,13 +88,13 @@ def train_synthesizer(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the adapter; default: the recipe's output")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Stop after this many steps; -1: as the recipe says")] = -1,
+    steps: Annotated[int, typer.Option(help="Stop after this many steps; -1: the recipe's steps")] = -1,
 ) -> None:
-    """Train the small model that writes exercises: a LoRA adapter, with its card, from labelled sets."""
+    """Train the small model that writes exercises: a LoRA adapter with a model card."""
     from datagen.synthesizer.launch import launch
     from datagen.synthesizer.recipe import load_recipe
 
-    loaded = load_recipe(recipe)  # reports its mistakes before anything heavy is loaded
+    loaded = load_recipe(recipe)  # reports errors in the recipe before loading torch
     launch(recipe, output or Path(loaded.output), steps)
 
 
@@ -114,8 +114,8 @@ def doctor(
     if json_:
         findings = list(examine(loaded))
         emit(as_json(findings))
-        able = in_order(findings)
+        is_usable = in_order(findings)
     else:
-        able = diagnose(loaded)
-    if not able:
+        is_usable = diagnose(loaded)
+    if not is_usable:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Parameters that several commands take, and JSON output."""
+"""Parameters shared by commands, and JSON output."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What datagen offers: ``stages``, ``schema`` and ``prompts``."""
+"""Reference: ``stages``, ``schema`` and ``prompts``."""
 
 import json
 from typing import Annotated
@@ -16,7 +16,7 @@ def stages(
     svg: Annotated[bool, typer.Option("--svg", help="Draw the built-in stages: docs/pipeline.svg")] = False,
     json_: AsJson = False,
 ) -> None:
-    """List the stages that recipes may name, including those of other packages."""
+    """List the available stages, including those of other packages."""
     from datagen.recipe.registry import find_stage, installed_stages
 
     if svg:
@@ -24,12 +24,12 @@ def stages(
 
         typer.echo(draw_pipeline(), nl=False)
         return
-    known = {name: find_stage(name) for name in installed_stages()}
+    available = {name: find_stage(name) for name in installed_stages()}
     if json_:
         fields = ("takes", "gives", "summary")
-        emit({name: {field: getattr(stage, field) for field in fields} for name, stage in known.items()})
+        emit({name: {field: getattr(stage, field) for field in fields} for name, stage in available.items()})
         return
-    for name, stage in known.items():
+    for name, stage in available.items():
         typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
 
 

@@ -34,7 +34,7 @@ def diff(
         list[str] | None, typer.Option(help="A condition such as 'kept<0.8' that makes the exit status 1")
     ] = None,
     rows: Annotated[
-        Path | None, typer.Option(help="Write the rows that are not in both runs to this file, as JSON lines")
+        Path | None, typer.Option(help="Write the rows that are not in both runs to this file (JSON lines)")
     ] = None,
     json_: AsJson = False,
 ) -> None:
@@ -53,16 +53,16 @@ def diff(
     except ValueError as error:
         raise UserError(f"--fail-on: {error}") from None
     comparison = compare(open_run(old), open_run(new))
-    wrong = failed(fail_on or [], comparison.figures())
+    failures = failed(fail_on or [], comparison.figures())
     if rows is not None:
         write_rows(comparison, rows)
     if json_:
-        emit(summary(comparison) | {"failed": wrong})
+        emit(summary(comparison) | {"failed": failures})
     else:
         show(comparison, rich.console.Console(highlight=False))
-        for condition in wrong:
+        for condition in failures:
             typer.secho(f"fails: {condition}", fg="red", err=True)
-    if wrong:
+    if failures:
         raise typer.Exit(1)
 
 
@@ -87,7 +87,7 @@ def rollback(
 @app.command(rich_help_panel=PANEL)
 def clean(
     recipe: RecipePath,
-    keep: Annotated[int, typer.Option(min=0, help="Finished runs to keep besides the newest")] = 3,
+    keep: Annotated[int, typer.Option(min=0, help="Finished runs to keep in addition to the newest")] = 3,
     yes: Annotated[
         bool, typer.Option("--yes", help="Remove; without it, only list what would be removed")
     ] = False,
@@ -97,8 +97,8 @@ def clean(
     """
     Remove old runs.
 
-    Keeps the latest release, the newest finished runs, a run that can be continued, and runs that hold labels
-    or that the recipe names. No completion is lost: a run is removed only if a kept run has all of them.
+    Keeps the latest release, the newest finished runs, an unfinished run that can continue, and runs with
+    labels or named in the recipe. No completion is lost: a run is removed only if a kept run has all of them.
     """
     from datagen.operate.releases import clean as clean_up
 
@@ -112,4 +112,4 @@ def clean(
     for name, why in reasons.items():
         typer.echo(f"kept {name}: {why}")
     if removed and not yes:
-        typer.echo("Nothing is removed yet: add --yes")
+        typer.echo("Nothing was removed. Add --yes to remove these runs")

@@ -47,17 +47,17 @@ def label(
     labels: Labels = None,
     rows: Annotated[int, typer.Option(min=2, help="Rows per kind or task with a promise")] = 200,
     page: Annotated[
-        Path | None, typer.Option(help="Write a page for judging in a browser, and ask nothing here")
+        Path | None, typer.Option(help="Write a page for judging in a browser instead of asking here")
     ] = None,
     stage: Annotated[
-        str, typer.Option(help="Stage whose table is drawn from; default: calibrate, else score")
+        str, typer.Option(help="Stage to sample rows from; default: calibrate, otherwise score")
     ] = "",
 ) -> None:
     """
-    Draw rows of a run for a person to judge right or wrong.
+    Sample rows of a run for a person to judge right or wrong.
 
-    Stop at any time; the same command continues. Name the file in the recipe under `stages.calibrate.labels`,
-    and the rows kept are as precise as the recipe promises (docs/confidence.md).
+    Stop at any time and run the same command to continue. Name the file in the recipe under
+    `stages.calibrate.labels`. The kept rows are then as precise as the recipe promises (docs/confidence.md).
     """
     from datagen.run.folder import open_run
     from datagen.stages.confidence.labels.session import label as judge

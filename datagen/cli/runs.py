@@ -39,8 +39,8 @@ def run(
     Run a recipe.
 
     Continues an unfinished run of the same recipe. Reuses completions of earlier runs, and whole stages whose
-    inputs and options have not changed. Exit status: 0 when the release is made, 2 for an error that the user
-    can fix, 3 when the budget is spent.
+    inputs and options are unchanged. Exit status: 0 if the release was made, 2 for an error that the user
+    can fix, 3 if the budget is spent.
     """
     from datagen.operate.check import before_work
     from datagen.operate.metrics import watching
@@ -52,13 +52,13 @@ def run(
     loaded, folder = load(recipe, outputs, set_)
     typer.echo(f"{loaded.name}: runs are in {folder / loaded.name}", err=json_)
 
-    def look(begun: Run) -> None:
+    def check_first(begun: Run) -> None:
         if check:
             before_work(loaded, begun)
 
     try:
         with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
-            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, look)
+            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
     except (UserError, BudgetSpent) as error:
         if json_:
             emit({"recipe": loaded.name, "error": shown(str(error))})
@@ -73,13 +73,13 @@ def check(recipe: RecipePath, outputs: Outputs = None, set_: Settings = None, js
     """
     Check everything that a run needs, without running it.
 
-    Asks each server for one token and opens each model's folder. Exit status: 1 when something is wrong.
+    Requests one token from each server and opens each model's folder. Exit status: 1 if a check fails.
     """
-    from datagen.operate.check import check as look
+    from datagen.operate.check import check as run_check
     from datagen.report.findings import as_json, in_order, show
 
     loaded, folder = load(recipe, outputs, set_)
-    findings = look(loaded, folder)
+    findings = run_check(loaded, folder)
     if json_:
         emit(as_json(findings))
     else:
@@ -96,9 +96,9 @@ def preview(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per answer")] = False,
 ) -> None:
     """
-    Run a few passages through every task, and show prompt, raw answer, verdict and row side by side.
+    Run a few passages through every task; show prompt, raw answer, verdict and row side by side.
 
-    Runs nothing else of the recipe. Its runs reuse the answers.
+    Other stages are not run. Later runs reuse the answers.
     """
     from datagen.report.preview import show
     from datagen.run.preview import looks
@@ -128,7 +128,7 @@ def plan(
     """
     Estimate a run: requests, tokens, hours, cost, and the rows of each product.
 
-    Based on a pilot, or else on the newest run. The run's report compares plan and actual.
+    Based on a pilot, otherwise on the newest run. The run's report compares plan and actual.
     """
     from datagen.operate.estimates import read_price
     from datagen.operate.pilot import run_pilot

@@ -17,7 +17,7 @@ from typing import Any, Self
 from distributed import Client, Future, KilledWorker, wait
 
 from datagen.errors import BudgetSpent, UserError
-from datagen.store.disk import telling
+from datagen.store.disk import translating_file_errors
 
 PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
 LOOK_SECONDS = 1.0  # maximum age of the list of workers
@@ -128,7 +128,7 @@ class Crew:
         """Submit a task to an ordinary worker, if there is one."""
         # Others are allowed, because these may be gone by then and the task would wait forever.
         where = {"workers": self.ordinary, "allow_other_workers": True}
-        return self._client.submit(telling, function, *arguments, pure=False, **where)
+        return self._client.submit(translating_file_errors, function, *arguments, pure=False, **where)
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function for each item on the ordinary workers; return the results in order."""
@@ -140,7 +140,7 @@ class Crew:
     def submit_to_engine(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Submit a task that uses a share of a worker's engine."""
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
-        return self._client.submit(telling, function, *arguments, pure=False, resources=share)
+        return self._client.submit(translating_file_errors, function, *arguments, pure=False, resources=share)
 
     def work_off(self, partitions: Iterator[Partition]) -> Iterator[list[Any]]:
         """

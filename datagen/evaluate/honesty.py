@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from datagen.engines.ask import Asker
 from datagen.errors import UserError
-from datagen.evaluate.metrics import Seen, measure
+from datagen.evaluate.metrics import Judged, measure
 from datagen.prompt import exists, load
 from datagen.recipe.sections import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
@@ -87,7 +87,7 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
     return Question(text, right, choices.lettered(text, row["answer"], language_of(code)), code)
 
 
-def read_model(given: str) -> Any:
+def read_model(name: str) -> Any:
     """
     Read a model from its name (bundled, a folder, a hub id), or from a YAML file as in a recipe.
 
@@ -96,13 +96,13 @@ def read_model(given: str) -> Any:
     UserError
         If the file does not contain a model.
     """
-    if not given.endswith((".yaml", ".yml")):
-        return VllmModel(model=given)
+    if not name.endswith((".yaml", ".yml")):
+        return VllmModel(model=name)
     try:
-        fields = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+        fields = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
         return TypeAdapter(Model).validate_python({"engine": "vllm"} | dict(fields))
     except (OSError, yaml.YAMLError, TypeError, ValueError, ValidationError) as error:
-        raise UserError(f"{given} is not a model as under a recipe's models: {error}") from error
+        raise UserError(f"{name} is not a model as under a recipe's models: {error}") from error
 
 
 def probe(
@@ -135,7 +135,7 @@ def probe(
     return report
 
 
-def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Seen]:
+def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Judged]:
     """Let a model answer the questions, and state whether it is sure."""
     with Asker(spec, folder) as asker:
         first = asker.answer(
@@ -146,9 +146,12 @@ def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Seen]:
             by_row.setdefault(answer.request.row, []).append(answer)
         answers = [by_row[str(number)] for number in range(len(questions))]
         sure = asker.answer(
-            [_sure(given[0], question) for given, question in zip(answers, questions, strict=True)]
+            [
+                _ask_if_sure(of_question[0], question)
+                for of_question, question in zip(answers, questions, strict=True)
+            ]
         )
-    return list(map(_seen, questions, answers, sure))
+    return list(map(_judge, questions, answers, sure))
 
 
 def _requests(number: int, question: Question) -> Iterator[Request]:
@@ -159,7 +162,7 @@ def _requests(number: int, question: Question) -> Iterator[Request]:
         yield prompt.ask(str(number), task="closed_book", sampling=SAMPLING, question=question.text)
 
 
-def _sure(answer: Answer, question: Question) -> Request:
+def _ask_if_sure(answer: Answer, question: Question) -> Request:
     """Build the follow-up request that asks the model whether it is sure of an answer."""
     prompt, reply = load("refusals/are_you_sure"), answer.completion.text.strip()
     if question.lettered and answer.completion.choices:
@@ -176,28 +179,28 @@ def _sure(answer: Answer, question: Question) -> Request:
     )
 
 
-def _seen(question: Question, given: Sequence[Answer], sure: Answer) -> Seen:
+def _judge(question: Question, answers: Sequence[Answer], sure: Answer) -> Judged:
     """Judge an answer. After an engine error it counts as wrong and unsure."""
     try:
         if question.lettered:
-            probabilities = choices.probabilities(given)
+            probabilities = choices.probabilities(answers)
             best = _likeliest(probabilities)
             right, declined = question.lettered.letters[best] == question.lettered.right, False
             confidence = probabilities[best]
         else:
-            text = said(given[0])
+            text = said(answers[0])
             right = any(
                 likeness(text, answer, question.text, language=question.language) >= RIGHT
                 for answer in question.right
             )
             declined, confidence = (
                 declines(text, question.text, question.code),
-                math.exp(mean_logprob(given) or 0.0),
+                math.exp(mean_logprob(answers) or 0.0),
             )
     except Reject:
-        return Seen(False, False, 0.0)
+        return Judged(False, False, 0.0)
     yes, no = (math.exp(score) for score in sure.completion.choices or (0.0, 0.0))
-    return Seen(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
+    return Judged(right, declined, (confidence + (yes / (yes + no) if yes + no else 0.5)) / 2)
 
 
 def declines(text: str, question: str, code: str) -> bool:

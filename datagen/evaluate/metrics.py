@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Seen:
+class Judged:
     """
     A model's reply to a question, judged.
 
@@ -31,7 +31,7 @@ class Seen:
     score: float
 
 
-def measure(before: Sequence[Seen], after: Sequence[Seen]) -> dict[str, float | None]:
+def measure(before: Sequence[Judged], after: Sequence[Judged]) -> dict[str, float | None]:
     """
     Measure a model on questions answered before and after training.
 

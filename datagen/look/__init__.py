@@ -1,1 +1,1 @@
-"""Looking at a run: one row and what led to it (``datagen explain``), or all rows (``datagen browse``)."""
+"""Inspect a run: one row and its history (``datagen explain``), or all rows (``datagen browse``)."""

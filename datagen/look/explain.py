@@ -1,4 +1,4 @@
-"""``datagen explain``: a row with all that led to it, in the terminal or as JSON."""
+"""``datagen explain``: a row and its history, in the terminal or as JSON."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.terminal import CONTROL
 
-SAID = ("question", "answer", "rejected", "text", "evidence")
+TEXTS = ("question", "answer", "rejected", "text", "evidence")
 GIST = 100  # characters of a related row
 
 
@@ -26,11 +26,11 @@ def newest(outputs: Path) -> Run:
     Raises
     ------
     UserError
-        When there is none.
+        If there is none.
     """
     links = [path for path in outputs.glob("*/latest") if path.exists()]
     if not links:
-        raise UserError(f"{outputs} holds no finished run: name one with --run")
+        raise UserError(f"{outputs} has no finished run. Give one with --run")
     return max(map(open_run, links), key=lambda run: str(run.manifest.get("started")))
 
 
@@ -41,14 +41,14 @@ def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | No
     Raises
     ------
     UserError
-        When no row or more than one has an id that begins with `prefix`.
+        If no row, or more than one, has an id that begins with `prefix`.
     """
     out = out or rich.console.Console(highlight=False)
     trails = Trails(run)
     trail = trails.follow(trails.find_id(prefix))
     requests = trails.requests(trail.requests)
     if as_json:
-        out.print(Text(json.dumps(described(trail, requests), ensure_ascii=False, indent=2)), soft_wrap=True)
+        out.print(Text(json.dumps(to_json(trail, requests), ensure_ascii=False, indent=2)), soft_wrap=True)
         return
     row = trail.row
     lineage = row.get("lineage") or {}
@@ -56,28 +56,28 @@ def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | No
     out.print(
         _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
     )
-    for name in SAID:
+    for name in TEXTS:
         if row.get(name):
             _section(out, name, _text(row[name]))
     if trail.passage:
         _section(
             out,
             "passage",
-            Text.assemble(*((_clean(text), "reverse" if m else "") for text, m in trail.passage)),
+            Text.assemble(*((_printable(text), "reverse" if m else "") for text, m in trail.passage)),
         )
     _section(out, "stages", _steps(trail.steps))
     for number, request in enumerate(requests, 1):
         _section(
             out,
             f"request {number} of {len(requests)}: {request.prompt or 'prompt not stored'}",
-            _asked(request),
+            _conversation(request),
         )
     if trail.related:
         _section(out, "related rows", _related(trail))
 
 
-def described(trail: Trail, requests: list[Request]) -> dict[str, Any]:
-    """Describe a trail as JSON can hold it."""
+def to_json(trail: Trail, requests: list[Request]) -> dict[str, Any]:
+    """Convert a trail and its requests to plain values for JSON."""
     return {
         "row": trail.row,
         "passage": [{"text": text, "evidence": marked} for text, marked in trail.passage],
@@ -104,31 +104,33 @@ def _steps(steps: list[Step]) -> Table:
     return table
 
 
-def _asked(request: Request) -> Text:
-    said = [(f"{message.get('role')}\n", "dim") for message in request.messages]
+def _conversation(request: Request) -> Text:
+    roles = [(f"{message.get('role')}\n", "dim") for message in request.messages]
     turns = zip(
-        said, (f"{_clean(str(message.get('content')))}\n" for message in request.messages), strict=True
+        roles, (f"{_printable(str(message.get('content')))}\n" for message in request.messages), strict=True
     )
-    answer = request.answer or "no answer is stored"
-    ending = ("answer", f" of {request.model}, {request.finish}") if request.model else ("answer", "")
+    answer = request.answer or "not stored"
+    ending = ("answer", f" from {request.model}, {request.finish}") if request.model else ("answer", "")
     return Text.assemble(
-        *(part for turn in turns for part in turn), (_clean("".join(ending)) + "\n", "dim"), _clean(answer)
+        *(part for turn in turns for part in turn),
+        (_printable("".join(ending)) + "\n", "dim"),
+        _printable(answer),
     )
 
 
 def _related(trail: Trail) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for relation, name, stage, text in trail.related:
+    for relation, id_, stage, text in trail.related:
         gist = " ".join(text.split())
         short = gist if len(gist) <= GIST else gist[:GIST] + " …"
-        table.add_row(relation, name[:12], _text(stage), _text(short))
+        table.add_row(relation, id_[:12], _text(stage), _text(short))
     return table
 
 
 def _text(text: str, style: str = "") -> Text:
-    return Text(_clean(text), style)
+    return Text(_printable(text), style)
 
 
-def _clean(text: str) -> str:
-    """Replace what a terminal would obey."""
+def _printable(text: str) -> str:
+    """Replace control characters."""
     return CONTROL.sub("�", text)

@@ -1,8 +1,8 @@
 """
-Who may ask the local server: only the person who started it.
+Access control of the local server: only the user who started it has access.
 
-The address that is printed carries a token; the first visit puts it into a cookie that scripts cannot read
-and other sites cannot send. Requests for another host (DNS rebinding) and from another origin are refused.
+The printed address contains a token. The first visit stores it in a cookie that scripts cannot read and other
+sites cannot send. Requests for another host (DNS rebinding) or from another origin are rejected.
 """
 
 import hmac
@@ -31,12 +31,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class Guard:
     """
-    A token, and the middleware that asks for it.
+    A token, and the middleware that requires it.
 
     Parameters
     ----------
     port
-        Of the server, so that pages of other local servers neither count as this one nor share its cookie.
+        Port of the server, which separates its origin and cookie from those of other local servers.
     """
 
     def __init__(self, port: int) -> None:
@@ -58,11 +58,11 @@ class Guard:
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         nonce = secrets.token_urlsafe(16)
         request[NONCE] = nonce
-        response = self._refusal(request) or self._entry(request) or await handler(request)
+        response = self._rejection(request) or self._set_cookie(request) or await handler(request)
         response.headers.update(HEADERS | {"Content-Security-Policy": POLICY.format(nonce)})
         return response
 
-    def _refusal(self, request: web.Request) -> web.Response | None:
+    def _rejection(self, request: web.Request) -> web.Response | None:
         origin = request.headers.get("Origin")
         if request.headers.get("Host") not in self._hosts:
             return web.Response(status=421, text="wrong host")
@@ -75,16 +75,16 @@ class Guard:
         ):
             return None
         return web.Response(
-            status=403, text="Open the address that datagen browse printed: it carries a token."
+            status=403, text="Open the address that datagen browse printed: it contains a token."
         )
 
-    def _entry(self, request: web.Request) -> web.Response | None:
-        """Put the token into a cookie and take it out of the address."""
+    def _set_cookie(self, request: web.Request) -> web.Response | None:
+        """Move the token from the address to a cookie."""
         if "token" not in request.query or request.method != "GET":
             return None
         response = web.Response(status=303, headers={"Location": "/"})
         response.set_cookie(self._cookie, self.token, httponly=True, samesite="Strict", path="/")
         return response
 
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())
+    def _is_token(self, value: str) -> bool:
+        return hmac.compare_digest(value.encode(), self.token.encode())

@@ -1,8 +1,8 @@
 """
-All rows of a run in one table: those handed off, and those that stages dropped.
+All rows of a run in one table: those handed off, and those dropped by stages.
 
-The table is made when a run is opened, in a temporary file, so that memory stays bounded. It holds what
-filters ask for; whole rows stay in the run's Parquet files.
+The table is built when a run is opened, in a temporary file, so that memory stays bounded. It holds the
+columns for filters and lists; full rows are read from the run's Parquet files.
 """
 
 import tempfile
@@ -17,13 +17,13 @@ from datagen.errors import UserError
 from datagen.look.load import load
 from datagen.run.folder import Run
 
-PAGE = 50  # rows of an answer
+PAGE = 50  # rows per page
 NEAR = 5  # rows shown on either side of a threshold
-BARS = 40  # of a histogram
+BARS = 40  # bars of a histogram
 
 VERDICTS = pa.schema([("id", pa.string()), ("verdict", pa.string())])
 FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
-SHOWN = "id, kind, task, source, stage, reason, question, left(answer, 300), verdict"
+SUMMARY = "id, kind, task, source, stage, reason, question, left(answer, 300), verdict"
 
 Json = dict[str, Any]
 
@@ -42,12 +42,12 @@ class Index:
     Parameters
     ----------
     run
-        The run. Stages that are complete when it is opened are looked at.
+        The run. Only stages that are complete now are read.
 
     Raises
     ------
     UserError
-        When no stage that gives examples is complete.
+        If no stage that produces examples is complete.
     """
 
     def __init__(self, run: Run) -> None:
@@ -69,8 +69,8 @@ class Index:
         cursor.register(
             "given", pa.table({"id": list(verdicts), "verdict": list(verdicts.values())}, VERDICTS)
         )
-        found = "select rows.rowid as place, verdict from rows join given using (id)"
-        cursor.execute(f"create or replace table verdicts as {found}")
+        matches = "select rows.rowid as place, verdict from rows join given using (id)"
+        cursor.execute(f"create or replace table verdicts as {matches}")
 
     def rows(self, query: Mapping[str, str]) -> Json:
         """
@@ -79,8 +79,8 @@ class Index:
         Parameters
         ----------
         query
-            Of ``kind``, ``task``, ``stage``, ``reason``, ``source``, ``text``, ``verdict``, ``score`` with
-            ``least`` and ``most``, ``order`` and ``page``; one that is left out or empty filters nothing.
+            Any of ``kind``, ``task``, ``stage``, ``reason``, ``source``, ``text``, ``verdict``, ``score``
+            with ``min`` and ``max``, ``order`` and ``page``. Missing and empty ones do not filter.
 
         Returns
         -------
@@ -89,46 +89,46 @@ class Index:
         Raises
         ------
         UserError
-            When a score is unknown or a number is none.
+            If a score is unknown or a value is not a number.
         """
         where, values = self._filter(query)
-        by = self._column(query["score"]) if query.get("score") else "null::double"
+        score = self._column(query["score"]) if query.get("score") else "null::double"
         order = {
             "low": "order by score asc nulls last, place",
             "high": "order by score desc nulls last, place",
         }
         offset = PAGE * int(_number(query.get("page") or "0"))
         cursor = self._database.cursor()
-        # The text is read once: all that follows is about the places of the rows found.
-        hits = f"select rowid as place, number, {by} as score from rows where {where}"
+        # The text is scanned once; the other queries use the row numbers of the hits.
+        hits = f"select rowid as place, number, {score} as score from rows where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
-        counted = "(select number, count(*) as rows from hits group by number)"
-        sql = f"select kind, task, stage, reason, rows from {counted} join groups using (number)"
-        groups = _lists(cursor.execute(sql))
+        counts = "(select number, count(*) as rows from hits group by number)"
+        sql = f"select kind, task, stage, reason, rows from {counts} join groups using (number)"
+        groups = _fetch(cursor.execute(sql))
         page = f"{order.get(query.get('order', ''), '')} limit {PAGE} offset {offset}"
         places = dict(cursor.execute(f"select place, score from hits {page}").fetchall())
-        rows = _shown(cursor, list(places))
-        shown = [[*row[:-1], places[row[-1]]] for row in rows]
-        return {"total": sum(group[-1] for group in groups), "rows": shown, "groups": groups}
+        rows = _summaries(cursor, list(places))
+        rows_with_score = [[*row[:-1], places[row[-1]]] for row in rows]
+        return {"total": sum(group[-1] for group in groups), "rows": rows_with_score, "groups": groups}
 
     def threshold(self, query: Mapping[str, str]) -> Json:
         """
-        Tell what a threshold on a score would keep of the rows handed off.
+        Count the handed-off rows that a threshold on a score would keep.
 
         Parameters
         ----------
         query
-            As of `rows`, with ``score`` and ``value``.
+            As for `rows`, with ``score`` and ``value``.
 
         Returns
         -------
-        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: the same of judged rows by verdict;
-        ``bars``: (from, rows); ``span``: the smallest and the largest score; ``nearest``: rows on both sides.
+        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: (verdict, rows above, rows below);
+        ``bars``: (start, rows); ``span``: minimum and maximum score; ``nearest``: rows on both sides.
 
         Raises
         ------
         UserError
-            When the score is unknown or the value is no number.
+            If the score is unknown or the value is not a number.
         """
         score, value = self._column(query.get("score", "")), _number(query.get("value") or "0")
         chosen = {name: query[name] for name in ("kind", "task") if name in query}
@@ -141,27 +141,26 @@ class Index:
         sides = "count(*) filter (score >= $1), count(*) filter (score < $1)"
         tasks = f"select kind, task, {sides} from hits join groups using (number) group by all order by all"
         judged = f"select verdict, {sides} from hits join verdicts using (place) group by all"
-        found: Json = {
-            "tasks": _lists(cursor.execute(tasks, [value])),
-            "verdicts": _lists(cursor.execute(judged, [value])),
+        result: Json = {
+            "tasks": _fetch(cursor.execute(tasks, [value])),
+            "verdicts": _fetch(cursor.execute(judged, [value])),
             "bars": [],
         }
-        [[low, high]] = _lists(cursor.execute("select min(score), max(score) from hits"))
+        [[low, high]] = _fetch(cursor.execute("select min(score), max(score) from hits"))
         if low is not None:
             width = (high - low) / BARS or 1.0
             bar = f"least(floor((score - ?) / ?), {BARS - 1})::int"
             counts = dict(
                 cursor.execute(f"select {bar} as bar, count(*) from hits group by 1", [low, width]).fetchall()
             )
-            found["bars"] = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
+            result["bars"] = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
         nearest = {}
-        for side, sign, way in (("above", ">=", "asc"), ("below", "<", "desc")):
-            near = (
-                f"select place, score from hits where score {sign} ? order by score {way}, place limit {NEAR}"
-            )
+        for side, sign, direction in (("above", ">=", "asc"), ("below", "<", "desc")):
+            condition = f"where score {sign} ? order by score {direction}, place limit {NEAR}"
+            near = f"select place, score from hits {condition}"
             places = dict(cursor.execute(near, [value]).fetchall())
-            nearest[side] = [[*row[:-1], places[row[-1]]] for row in _shown(cursor, list(places))]
-        return found | {"nearest": nearest, "span": [low, high]}
+            nearest[side] = [[*row[:-1], places[row[-1]]] for row in _summaries(cursor, list(places))]
+        return result | {"nearest": nearest, "span": [low, high]}
 
     def sources(self) -> list[str]:
         """List the sources with the most rows."""
@@ -173,17 +172,19 @@ class Index:
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]
         values: list[Any] = []
-        of_group, wanted = [], []
+        group_conditions, group_values = [], []
         for name in ("kind", "task", "reason"):
             if query.get(name):
-                of_group.append(f"{name} = ?")
-                wanted.append(query[name])
+                group_conditions.append(f"{name} = ?")
+                group_values.append(query[name])
         if stage := query.get("stage"):
-            of_group.append({"handed off": "stage = ''", "dropped": "stage <> ''"}.get(stage, "stage = ?"))
-            wanted += [] if stage in ("handed off", "dropped") else [stage]
-        if of_group:
-            conditions.append(f"number in (select number from groups where {' and '.join(of_group)})")
-            values += wanted
+            group_conditions.append(
+                {"handed off": "stage = ''", "dropped": "stage <> ''"}.get(stage, "stage = ?")
+            )
+            group_values += [] if stage in ("handed off", "dropped") else [stage]
+        if group_conditions:
+            conditions.append(f"number in (select number from groups where {' and '.join(group_conditions)})")
+            values += group_values
         if verdict := query.get("verdict"):
             conditions.append("rowid in (select place from verdicts where verdict = ?)")
             values.append(verdict)
@@ -191,7 +192,7 @@ class Index:
             if query.get(name):
                 conditions.append(f"contains({column}, lower(?))")
                 values.append(query[name])
-        for name, sign in (("least", ">="), ("most", "<=")):
+        for name, sign in (("min", ">="), ("max", "<=")):
             if query.get(name):
                 conditions.append(f"{self._column(query.get('score', ''))} {sign} ?")
                 values.append(_number(query[name]))
@@ -203,18 +204,18 @@ class Index:
         return f"s{self.scores.index(score)}"
 
 
-def _shown(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[Any]]:
-    """Read what a list shows of rows, in the order given; the last value is the place."""
+def _summaries(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[list[Any]]:
+    """Read the list entries of rows, in the given order; the last value is the row number."""
     if not places:
         return []
-    listed = ", ".join(map(str, places))  # numbers, which DuckDB looks up without a scan
-    rows = _lists(cursor.execute(f"select {SHOWN}, rows.rowid {FROM} where rows.rowid in ({listed})"))
+    numbers = ", ".join(map(str, places))  # numbers, which DuckDB looks up without a scan
+    rows = _fetch(cursor.execute(f"select {SUMMARY}, rows.rowid {FROM} where rows.rowid in ({numbers})"))
     ranks = {place: rank for rank, place in enumerate(places)}
     return sorted(rows, key=lambda row: ranks[row[-1]])
 
 
-def _lists(found: duckdb.DuckDBPyConnection) -> list[list[Any]]:
-    return [list(row) for row in found.fetchall()]
+def _fetch(result: duckdb.DuckDBPyConnection) -> list[list[Any]]:
+    return [list(row) for row in result.fetchall()]
 
 
 def _number(text: str) -> float:
@@ -223,5 +224,5 @@ def _number(text: str) -> float:
     except ValueError:
         number = nan
     if not isfinite(number):
-        raise UserError(f"{text!r} is no number")
+        raise UserError(f"{text!r} is not a number")
     return number

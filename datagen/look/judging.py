@@ -1,9 +1,9 @@
 """
-Verdicts that are given in the browser: which rows may be judged, and the file that they go to.
+Judge rows in the browser: which rows may be judged, and the file of labels.
 
-A promise rests on rows that are judged in the order of a random draw: if a checking row is judged early, all
-rows drawn before it count as wrong. So the page asks for rows in that order, and lets a person pick rows
-freely only from the third that confidence is learnt from.
+The promised precision depends on judging in the order of a random sample: if a row of the check is judged
+early, all rows sampled before it count as wrong. The page therefore presents rows in that order, and a person
+may pick freely only from the third of the rows that confidence is trained on.
 """
 
 from collections.abc import Mapping
@@ -29,72 +29,74 @@ class Judging:
     run
         The run.
     path
-        The file of labels. It is read before each verdict, since others may write to it.
-    most
-        Rows of each kind or task that has a promise.
+        The file of labels. It is read before each verdict, because other programs may write to it.
+    maximum
+        Number of rows per kind or task with a promise.
 
     Raises
     ------
     UserError
-        When a line of the file is no label.
+        If a line of the file is not a label.
     """
 
-    def __init__(self, run: Run, path: Path, most: int) -> None:
+    def __init__(self, run: Run, path: Path, maximum: int) -> None:
         self._run, self.path = run, path
         try:
-            self._drawn, _ = session.queue(run, {}, most)
+            self._sample, _ = session.queue(run, {}, maximum)
             self.closed = ""
         except UserError as error:  # a run without calibrate or score has nothing to judge
-            self._drawn, self.closed = [], str(error)
+            self._sample, self.closed = [], str(error)
         self._seed = str(run.manifest["recipe"]["seed"])
         session.labels_of(path)
 
     def verdicts(self) -> dict[str, str]:
         """Map the ids of judged rows to their verdicts."""
         labels = session.labels_of(self.path)
-        found = {
+        by_id = {
             name: label["verdict"] for name, label in labels.items() if not name.startswith(file.BY_CONTENT)
         }
-        given = {name: label["verdict"] for name, label in labels.items()}
-        drawn = pa.Table.from_pylist(self._drawn, session.COLUMNS)
-        by_content = zip((row["id"] for row in self._drawn), file.verdicts_of(drawn, given), strict=True)
-        return found | {name: verdict for name, verdict in by_content if verdict}
+        all_verdicts = {name: label["verdict"] for name, label in labels.items()}
+        drawn = pa.Table.from_pylist(self._sample, session.COLUMNS)
+        by_content = zip(
+            (row["id"] for row in self._sample), file.verdicts_of(drawn, all_verdicts), strict=True
+        )
+        return by_id | {name: verdict for name, verdict in by_content if verdict}
 
     def queue(self) -> Json:
-        """Tell how many rows are drawn and judged, and which are next."""
+        """Return the numbers of sampled and judged rows, and the next rows."""
         verdicts = self.verdicts()
-        left = [row for row in self._drawn if row["id"] not in verdicts]
-        judged = [row["id"] for row in self._drawn if row["id"] in verdicts]
-        order = draw.gaps_first(judged, left, self._seed)
+        open_rows = [row for row in self._sample if row["id"] not in verdicts]
+        judged = [row["id"] for row in self._sample if row["id"] in verdicts]
+        order = draw.gaps_first(judged, open_rows, self._seed)
         return {
             "closed": self.closed,
-            "drawn": len(self._drawn),
+            "drawn": len(self._sample),
             "judged": len(judged),
             "next": [row["id"] for row in order[:2]],
         }
 
     def may_judge(self, name: str) -> bool:
-        """Tell whether a verdict on a row leaves the random sample as it is."""
+        """Check whether a row can be judged now without biasing the random sample."""
         if self.closed:
             return False
         queue = self.queue()
-        teaches = not draw.draws([name], self._seed)[0][0]
-        return teaches or name in queue["next"] or name in self.verdicts()
+        is_for_training = not draw.draws([name], self._seed)[0][0]
+        return is_for_training or name in queue["next"] or name in self.verdicts()
 
-    def give(self, trails: Trails, name: str, verdict: str) -> Mapping[str, Any]:
+    def judge(self, trails: Trails, name: str, verdict: str) -> Mapping[str, Any]:
         """
         Write a verdict on a row into the file.
 
         Raises
         ------
         UserError
-            When it is none, there is no such row, or the row is not to be judged yet.
+            If the verdict is invalid, or the row does not exist or cannot be judged yet.
         """
         if verdict not in file.VERDICTS:
-            raise UserError(f"{verdict!r} is no verdict: one of {', '.join(file.VERDICTS)}")
+            raise UserError(f"{verdict!r} is not a verdict; use one of {', '.join(file.VERDICTS)}")
         if not self.may_judge(name):
             raise UserError(
-                f"row {name} is not to be judged yet: rows are judged in the order of a random draw"
+                f"row {name} cannot be judged yet: rows are judged in the order of a random sample"
             )
         label = terminal.label_of(trails.follow(name).row, verdict)
         labels = session.labels_of(self.path)

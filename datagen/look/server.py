@@ -1,4 +1,4 @@
-"""``datagen browse``: a page about a run, served to this machine only."""
+"""``datagen browse``: a page about a run, served to the local machine only."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import typer
 from aiohttp import web
 
 from datagen.errors import UserError
-from datagen.look.explain import described
+from datagen.look.explain import to_json
 from datagen.look.guard import NONCE, Guard
 from datagen.look.index import Index
 from datagen.look.judging import Judging
@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 
 class Browser:
     """
-    What the page asks for.
+    The endpoints of the page.
 
     Parameters
     ----------
@@ -33,21 +33,21 @@ class Browser:
         The run.
     labels
         The file of labels.
-    most
-        Rows to judge of each kind or task that has a promise.
+    maximum
+        Number of rows to judge per kind or task with a promise.
     """
 
-    def __init__(self, run: Run, labels: Path, most: int) -> None:
+    def __init__(self, run: Run, labels: Path, maximum: int) -> None:
         self._run = run
-        self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, most)
+        self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, maximum)
         self._index.set_verdicts(self._judging.verdicts())
 
     def close(self) -> None:
-        """Delete what was written for the page."""
+        """Delete temporary files."""
         self._index.close()
 
     def app(self, guard: Guard) -> web.Application:
-        """Make the application."""
+        """Build the application."""
         app = web.Application(middlewares=[guard.middleware])
         app.router.add_get("/", self._page)
         for path, answer in (
@@ -75,28 +75,28 @@ class Browser:
 
     def _row(self, name: str) -> dict[str, Any]:
         trail = self._trails.follow(name)
-        found = described(trail, self._trails.requests(trail.requests))
+        details = to_json(trail, self._trails.requests(trail.requests))
         verdict = self._judging.verdicts().get(name)
-        return found | {"verdict": verdict, "may_judge": self._judging.may_judge(name)}
+        return details | {"verdict": verdict, "may_judge": self._judging.may_judge(name)}
 
     async def _label(self, request: web.Request) -> web.Response:
         async def give() -> dict[str, Any]:
             try:
-                said = await request.json()
-                name, verdict = str(said["id"]), str(said["verdict"])
+                body = await request.json()
+                name, verdict = str(body["id"]), str(body["verdict"])
             except (ValueError, KeyError, TypeError):
                 raise UserError("a verdict is an object with id and verdict") from None
-            return dict(await asyncio.to_thread(self._give, name, verdict))
+            return dict(await asyncio.to_thread(self._judge, name, verdict))
 
-        return await _answered(give)
+        return await _respond(give)
 
-    def _give(self, name: str, verdict: str) -> dict[str, Any]:
-        label = self._judging.give(self._trails, name, verdict)
+    def _judge(self, name: str, verdict: str) -> dict[str, Any]:
+        label = self._judging.judge(self._trails, name, verdict)
         self._index.set_verdicts(self._judging.verdicts())
         return dict(label)
 
 
-def browse(run: Run, labels: Path | None, most: int, port: int) -> None:
+def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
     """
     Serve the page until the command is stopped.
 
@@ -106,23 +106,23 @@ def browse(run: Run, labels: Path | None, most: int, port: int) -> None:
         The run.
     labels
         The file of labels; None: ``labels.jsonl`` in the run's folder.
-    most
-        Rows to judge of each kind or task that has a promise.
+    maximum
+        Number of rows to judge per kind or task with a promise.
     port
-        0: a free one.
+        0: any free port.
 
     Raises
     ------
     UserError
-        When the run has no rows yet, or the port is taken.
+        If the run has no rows yet, or the port is in use.
     """
     with socket.create_server((HOST, 0)) if port == 0 else _listen(port) as listening:
         port = listening.getsockname()[1]
         guard = Guard(port)
         typer.echo(f"reading the rows of {run.folder}")
-        browser = Browser(run, labels or run.folder / "labels.jsonl", most)
+        browser = Browser(run, labels or run.folder / "labels.jsonl", maximum)
         try:
-            typer.echo(f"open http://{HOST}:{port}/?token={guard.token}  (Ctrl-C ends it)")
+            typer.echo(f"open http://{HOST}:{port}/?token={guard.token}  (Ctrl-C to stop)")
             asyncio.run(_serve(browser.app(guard), listening))
         finally:
             browser.close()
@@ -143,21 +143,21 @@ def _listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise UserError(
-            f"port {port} cannot be used: {error.strerror}. Leave --port out for a free one"
+            f"port {port} cannot be used: {error.strerror}. Omit --port to use any free port"
         ) from error
 
 
 def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
-        return await _answered(lambda: asyncio.to_thread(answer, request))
+        return await _respond(lambda: asyncio.to_thread(answer, request))
 
     return handle
 
 
-async def _answered(work: Callable[[], Any]) -> web.Response:
-    """Answer with JSON, or with what is wrong."""
+async def _respond(work: Callable[[], Any]) -> web.Response:
+    """Respond with JSON, or with the error."""
     try:
         value, status = await work(), 200
     except UserError as error:
         value, status = {"error": str(error)}, 400
-    return web.json_response(value, status=status, dumps=lambda said: json.dumps(said, ensure_ascii=False))
+    return web.json_response(value, status=status, dumps=lambda value: json.dumps(value, ensure_ascii=False))

@@ -1,8 +1,8 @@
 """
-One row of a run: what it says, its passage, the requests behind it, and what became of it at each stage.
+The history of a row: its passage, its requests, and the outcome of each stage.
 
-Stages that refine rows keep their ids, so the trail of a row is where its id stands; rows that were made from
-it name it as a parent. DuckDB reads only the columns that a question needs.
+Stages that refine rows keep their ids, so a row is traced by its id; rows derived from it list it as a
+parent. DuckDB reads only the columns that a query needs.
 """
 
 import json
@@ -13,19 +13,19 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen.errors import UserError
+from datagen.look.load import non_empty
 from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES
 from datagen.store.parquet import parts, read_part
 
-RELATED = 12  # rows of each stage that are shown
+RELATED = 12  # related rows shown per stage
 RELATIONS = ("made from", "repeats", "made into", "of the same passage")
-MATCHES = 5  # ids that are shown where a prefix is not enough
-ASKED = ("requests", "follow_ups")  # folders of a stage
+MATCHES = 5  # ids shown for an ambiguous prefix
+REQUEST_FOLDERS = ("requests", "follow_ups")  # folders of a stage
 ROWS = ("examples", "probes")  # tables with rows that can be explained
 
 Row = dict[str, Any]
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Step:
     """
-    What a stage did with the row.
+    The outcome of a stage for the row.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Step:
     outcome
         ``made``, ``kept`` or ``dropped``.
     reason, detail
-        Of a dropped row.
+        Why the row was dropped.
     scores
-        What the stage measured: the numbers that the row did not have before.
+        Scores that the stage added.
     """
 
     stage: str
@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Request:
-    """A request behind a row, and its raw answer; both empty where they are not stored."""
+    """A request of a row, and its raw answer; both empty if they are not stored."""
 
     key: str
     prompt: str
@@ -70,18 +70,18 @@ class Request:
 @dataclass(frozen=True)
 class Trail:
     """
-    A row with all that led to it.
+    A row and its history.
 
     Parameters
     ----------
     row
-        As the last stage left it.
+        As after the last stage that it reached.
     passage
         The passage it is about, with its evidence marked.
     steps
         Stages in their order.
     related
-        (relation, id, stage, what it says).
+        (relation, id, stage, text).
     """
 
     row: Row
@@ -91,24 +91,26 @@ class Trail:
 
     @property
     def requests(self) -> list[str]:
-        """The keys of the requests that the row cost."""
+        """The keys of the row's requests."""
         return list((self.row.get("lineage") or {}).get("requests") or [])
 
 
 class Trails:
     """
-    The rows of a run, to be followed through its stages.
+    Traces rows of a run through its stages.
 
     Parameters
     ----------
     run
-        The run. Stages that are complete when it is opened are looked at.
+        The run. Only stages that are complete now are read.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._tables = list(_tables(run))
-        self._made = [table for table in self._tables if table.makes]  # a row appears first where it is made
+        self._origins = [
+            table for table in self._tables if table.makes
+        ]  # a row first appears in one of these
         self._connection = duckdb.connect()
 
     def find_id(self, prefix: str) -> str:
@@ -118,20 +120,22 @@ class Trails:
         Raises
         ------
         UserError
-            When no row or more than one has it.
+            If no row, or more than one, matches.
         """
-        found: dict[str, None] = {}
+        ids: dict[str, None] = {}
         sql = "select distinct id from read_parquet(?) where starts_with(id, ?) limit ?"
-        for files in (files for table in self._made for files in (table.kept, table.dropped)):
-            found |= dict.fromkeys(name for (name,) in self._query(sql, files, prefix, MATCHES + 1))
-        if not found:
+        for files in (files for table in self._origins for files in (table.kept, table.dropped)):
+            ids |= dict.fromkeys(name for (name,) in self._query(sql, files, prefix, MATCHES + 1))
+        if not ids:
             raise UserError(
                 f"no row of {self._run.folder} has an id that begins with {prefix!r}. The report shows ids"
             )
-        if len(found) > 1 and prefix not in found:
-            shown = ", ".join(list(found)[:MATCHES])
-            raise UserError(f"several rows have an id that begins with {prefix!r}: {shown}. Write more of it")
-        return prefix if prefix in found else next(iter(found))
+        if len(ids) > 1 and prefix not in ids:
+            shown = ", ".join(list(ids)[:MATCHES])
+            raise UserError(
+                f"several rows have an id that begins with {prefix!r}: {shown}. Give more characters"
+            )
+        return prefix if prefix in ids else next(iter(ids))
 
     def follow(self, name: str) -> Trail:
         """
@@ -140,17 +144,17 @@ class Trails:
         Raises
         ------
         UserError
-            When no stage has it.
+            If no stage has the row.
         """
         steps: list[Step] = []
         last: Row = {}
-        known: set[str] = set()
+        seen_scores: set[str] = set()
         for table in self._tables:
             for files, dropped in ((table.kept, False), (table.dropped, True)):
                 for row in self._rows(files, name)[:1]:
                     scores = {key: value for key, value in row.items() if _is_score(key, value)}
-                    new = {key: value for key, value in scores.items() if key not in known}
-                    known |= new.keys()
+                    new = {key: value for key, value in scores.items() if key not in seen_scores}
+                    seen_scores |= new.keys()
                     outcome = "dropped" if dropped else "kept" if last else "made"
                     why = (row.get("reason") or "", row.get("detail") or "") if dropped else ("", "")
                     steps.append(Step(table.stage, outcome, *why, new))
@@ -164,18 +168,20 @@ class Trails:
     def requests(self, keys: Sequence[str]) -> list[Request]:
         """Read requests and their raw answers, in the order of the keys."""
         answers = self._run.completions.find(keys) if keys else {}
-        asked: dict[str, tuple[str, str]] = {}
+        stored: dict[str, tuple[str, str]] = {}
         sql = "select key, prompt, body from read_parquet(?) where list_contains(?, key)"
         folders = [
-            self._run.stage_folder(name) / kind for name in self._run.manifest["stages"] for kind in ASKED
+            self._run.stage_folder(name) / kind
+            for name in self._run.manifest["stages"]
+            for kind in REQUEST_FOLDERS
         ]
         for folder in folders if keys else ():
-            files = _filled(parts(folder))
-            asked |= {key: (prompt, body) for key, prompt, body in self._query(sql, files, list(keys))}
-        return [_request(key, *asked.get(key, ("", "{}")), answers.get(key)) for key in keys]
+            files = non_empty(parts(folder))
+            stored |= {key: (prompt, body) for key, prompt, body in self._query(sql, files, list(keys))}
+        return [_request(key, *stored.get(key, ("", "{}")), answers.get(key)) for key in keys]
 
     def _related(self, row: Row) -> list[tuple[str, str, str, str]]:
-        """Find a row's parents, rows that it repeats, rows made from it, and rows of the same passage."""
+        """Find a row's parents, the row that it repeats, rows derived from it, and rows of its passage."""
         lineage = row.get("lineage") or {}
         detail = str(row.get("detail") or "")
         twin = detail[3:].partition(":")[0] if detail.startswith("of ") else ""
@@ -187,11 +193,11 @@ class Trails:
                    id, coalesce(question, left(text, 200), answer, '')
             from read_parquet(?) where relation is not null and id <> ? limit ?"""
         values = (list(lineage.get("parents") or []), twin, row["id"], lineage.get("passage_id") or "")
-        found: dict[str, tuple[str, str, str, str]] = {}
-        for table in self._made:
+        related: dict[str, tuple[str, str, str, str]] = {}
+        for table in self._origins:
             for relation, name, text in self._query(sql, table.kept, *values, row["id"], RELATED, files_at=4):
-                found.setdefault(name, (relation, name, table.stage, text))
-        return sorted(found.values(), key=lambda other: RELATIONS.index(other[0]))
+                related.setdefault(name, (relation, name, table.stage, text))
+        return sorted(related.values(), key=lambda other: RELATIONS.index(other[0]))
 
     def _rows(self, files: list[str], name: str) -> list[Row]:
         sql = "select distinct filename from read_parquet(?, filename = true) where id = ?"
@@ -201,18 +207,17 @@ class Trails:
     def _passage(self, name: str | None) -> str:
         for record in self._run.stage_records() if name else ():
             if record["gives"] == "passages" != record["takes"]:
-                files = _filled(parts(self._run.stage_folder(record["stage"])))
+                files = non_empty(parts(self._run.stage_folder(record["stage"])))
                 for (text,) in self._query("select text from read_parquet(?) where id = ?", files, name):
                     return str(text)
         return ""
 
     def _query(self, sql: str, files: list[str], *values: Any, files_at: int = 0) -> list[tuple[Any, ...]]:
-        """Ask files; `files_at` is the place of the files among the values."""
+        """Query files; `files_at` is the position of the files among the parameters."""
         if not files:
             return []
-        every = [*values[:files_at], files, *values[files_at:]]
-        found: list[tuple[Any, ...]] = self._connection.cursor().execute(sql, every).fetchall()
-        return found
+        parameters = [*values[:files_at], files, *values[files_at:]]
+        return list(self._connection.cursor().execute(sql, parameters).fetchall())
 
 
 class _Table(NamedTuple):
@@ -228,12 +233,8 @@ def _tables(run: Run) -> Iterator[_Table]:
     for record in run.stage_records():
         if record["gives"] in ROWS:
             folder = run.stage_folder(record["stage"])
-            files = (_filled(parts(folder)), _filled(parts(folder / "dropped")))
+            files = (non_empty(parts(folder)), non_empty(parts(folder / "dropped")))
             yield _Table(record["stage"], record["takes"] != record["gives"], *files)
-
-
-def _filled(paths: Sequence[Path]) -> list[str]:
-    return [str(path) for path in paths if pq.read_metadata(path).num_rows]
 
 
 def _request(key: str, prompt: str, body: str, answer: Completion | None) -> Request:

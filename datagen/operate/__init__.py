@@ -1,1 +1,1 @@
-"""Operating a recipe over time: check, plan, compare releases, roll back, clean up, watch."""
+"""Operate a recipe over time: check, plan, compare releases, roll back, clean up, monitor."""

@@ -1,4 +1,4 @@
-"""Estimates of a run: what each stage takes, what each product has, what it costs."""
+"""Estimates of a run: requests and tokens of each stage, rows of each product, and cost."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -9,27 +9,27 @@ import numpy as np
 
 from datagen.errors import UserError
 
-Z = 1.96  # standard errors to either side of a 95% interval
-NONE_SEEN = 3.0  # upper bound of a count that was 0 in a sample, at 95%
+Z = 1.96  # half width of a 95% interval in standard errors
+NONE_SEEN = 3.0  # 95% upper bound of the expected count if a sample has none (rule of three)
 
 
 @dataclass
 class Stage:
     """
-    What one stage would take.
+    The estimate of a stage.
 
     Parameters
     ----------
     stage, model
-        Its name, and the model that it asks; "" for none.
+        Its name, and its model; "" for none.
     rows_in, rows_out
-        Rows.
+        Number of rows.
     requests, stored
-        Requests, and how many of them have an answer already.
+        Number of requests, and of those that already have an answer.
     prompt_tokens, completion_tokens
-        Of all its requests, whichever run pays for them.
+        Tokens of all requests, including answered ones.
     seconds
-        For the requests without an answer, at the pace of the pilot; None where it asked nothing.
+        Duration of the unanswered requests at the pace of the pilot; None if unknown.
     """
 
     stage: str
@@ -44,23 +44,23 @@ class Stage:
 
     @property
     def open_share(self) -> float:
-        """Share of the requests that have no answer yet."""
+        """Share of the requests without an answer."""
         return 1 - self.stored / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True)
 class Price:
     """
-    What answers cost.
+    The price of answers.
 
     Parameters
     ----------
     prompt, completion
-        Of a million tokens read and written.
+        Price per million input and output tokens.
     hour
-        Of an hour of the engine.
+        Price of an engine hour.
     stated
-        When the price was stated.
+        Date of the price.
     """
 
     prompt: float = 0.0
@@ -72,22 +72,22 @@ class Price:
 @dataclass
 class Plan:
     """
-    What a run would take and give.
+    The estimate of a run.
 
     Parameters
     ----------
     recipe, made
-        Its name, and when the plan was made.
+        Name of the recipe, and time of the plan.
     basis, sampled, passages
-        The pilot or run that it goes by, and the passages in it and in all.
+        The pilot or run that the plan is based on, its number of passages, and that of the corpus.
     fingerprint
-        Of the recipe and its models, by which a run is recognised as the planned one.
+        Fingerprint of the recipe and its models, which identifies the planned run.
     documents, stages, products
-        What there would be; of each product its rows with the ends of a 95% interval.
+        The estimates; for each product its rows with a 95% interval.
     taken_over
-        Stage -> the run that it would be taken over from; "" for one that would be made again.
+        Stage -> run whose result would be reused; "" for a stage that would run.
     current
-        Whether the basis was made with this very recipe, its prompts and models.
+        Whether the basis has the same recipe, prompts and models.
     """
 
     recipe: str
@@ -104,8 +104,8 @@ class Plan:
     price: Price | None = None
 
     def total(self) -> dict[str, float | None]:
-        """Add up: requests, those to be asked, tokens to be paid for, hours, cost."""
-        found: dict[str, float | None] = {
+        """Return the totals: requests, unanswered requests, tokens to pay for, hours, cost."""
+        totals: dict[str, float | None] = {
             "requests": sum(stage.requests for stage in self.stages),
             "to_ask": sum(stage.requests * stage.open_share for stage in self.stages),
         }
@@ -114,21 +114,21 @@ class Plan:
             for name in ("prompt_tokens", "completion_tokens")
         }
         seconds = [stage.seconds for stage in self.stages]
-        known = [second for second in seconds if second is not None]
-        hours = sum(known) / 3600 if len(known) == len(seconds) else None
-        found |= paid
-        found["hours"] = hours
-        found["cost"] = None
+        measured = [second for second in seconds if second is not None]
+        hours = sum(measured) / 3600 if len(measured) == len(seconds) else None
+        totals |= paid
+        totals["hours"] = hours
+        totals["cost"] = None
         if self.price is not None:
             tokens = (
                 paid["prompt_tokens"] * self.price.prompt + paid["completion_tokens"] * self.price.completion
             )
             by_hour = self.price.hour * hours if hours is not None else 0.0
-            found["cost"] = tokens / 1e6 + by_hour if hours is not None or not self.price.hour else None
-        return found
+            totals["cost"] = tokens / 1e6 + by_hour if hours is not None or not self.price.hour else None
+        return totals
 
     def as_json(self) -> dict[str, Any]:
-        """Write the plan as plain values."""
+        """Convert the plan to plain values for JSON."""
         return asdict(self) | {"total": self.total()}
 
 
@@ -139,14 +139,14 @@ def interval(counts: list[int], sampled: int, passages: int) -> tuple[float, flo
     Parameters
     ----------
     counts
-        Rows of the clusters in the sample that have some.
+        Rows per sampled cluster, without clusters that have none.
     sampled, passages
-        Clusters in the sample and in all.
+        Number of clusters in the sample and in total.
 
     Returns
     -------
-    The estimate and both ends of its 95% interval, with the correction for a finite population (Cochran,
-    Sampling Techniques, 2.5 and 3.4).
+    The estimate and the bounds of its 95% interval, with finite population correction (Cochran, Sampling
+    Techniques, 2.5 and 3.4).
     """
     if not sampled:
         return 0.0, 0.0, 0.0
@@ -156,23 +156,23 @@ def interval(counts: list[int], sampled: int, passages: int) -> tuple[float, flo
     rest = 1 - sampled / passages
     if not counts:
         return 0.0, 0.0, NONE_SEEN / sampled * passages * rest
-    of_each = np.zeros(max(sampled, len(counts)))
-    of_each[: len(counts)] = counts
-    mean = float(of_each.mean())
-    spread = float(of_each.std(ddof=1)) if len(of_each) > 1 else mean
-    error = Z * passages * spread * math.sqrt(rest / len(of_each))
+    per_cluster = np.zeros(max(sampled, len(counts)))
+    per_cluster[: len(counts)] = counts
+    mean = float(per_cluster.mean())
+    spread = float(per_cluster.std(ddof=1)) if len(per_cluster) > 1 else mean
+    error = Z * passages * spread * math.sqrt(rest / len(per_cluster))
     total = mean * passages
     return total, max(total - error, float(sum(counts))), total + error
 
 
 def read_price(tokens: str, hourly: float, stated: str) -> Price | None:
     """
-    Read a price: of a million tokens read and written as ``0.15/0.60``, and of an hour.
+    Parse a price: per million input/output tokens, such as ``0.15/0.60``, and per hour.
 
     Raises
     ------
     UserError
-        When it is written in another way.
+        If the format is invalid.
     """
     if not tokens and not hourly:
         return None

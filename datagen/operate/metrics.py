@@ -1,8 +1,8 @@
 """
-Figures of a run for Prometheus, in a file that a collector reads.
+Metrics of a run for Prometheus.
 
-A batch job is gone before anybody scrapes it, so the figures go to a file in Prometheus' text format, written
-whole, as the textfile collector of its node exporter expects.
+A batch job may end before it is scraped. The metrics are therefore written to a file in Prometheus' text
+format, atomically, for the textfile collector of the node exporter.
 """
 
 import time
@@ -18,13 +18,13 @@ from datagen.run.progress import Watcher
 if TYPE_CHECKING:
     from prometheus_client import Gauge
 
-WRITE_SECONDS = 5.0  # between two writes while a stage is at work
+WRITE_SECONDS = 5.0  # minimum time between writes during a stage
 STAGE, KIND = ["recipe", "stage"], ["recipe", "stage", "kind"]
 
 
 @contextmanager
 def watching(watcher: Watcher, recipe: str, path: Path | None) -> Iterator[Watcher]:
-    """Write the figures of the run in the block to a file, where one is given."""
+    """Write the metrics of the run in the block to a file, if one is given."""
     if path is None:
         yield watcher
         return
@@ -38,21 +38,21 @@ def watching(watcher: Watcher, recipe: str, path: Path | None) -> Iterator[Watch
 
 class Metrics:
     """
-    Passes on what a watcher is told, and writes it to a file.
+    A watcher that writes metrics to a file and forwards every call to another watcher.
 
     Parameters
     ----------
     watcher
-        Told everything too.
+        The other watcher.
     recipe
-        Name of the recipe, which labels every figure.
+        Name of the recipe, a label of every metric.
     path
         The file, such as ``/var/lib/node_exporter/datagen.prom``.
 
     Raises
     ------
     UserError
-        When the library is not installed.
+        If the library is not installed.
     """
 
     def __init__(self, watcher: Watcher, recipe: str, path: Path) -> None:
@@ -63,8 +63,8 @@ class Metrics:
         self._watcher, self._recipe, self._path = watcher, recipe, path
         self._registry, self._written = CollectorRegistry(), 0.0
 
-        def gauge(name: str, what: str, labels: list[str]) -> "Gauge":
-            return Gauge(f"datagen_{name}", what, labels, registry=self._registry)
+        def gauge(name: str, description: str, labels: list[str]) -> "Gauge":
+            return Gauge(f"datagen_{name}", description, labels, registry=self._registry)
 
         self._partitions = gauge("partitions", "Partitions of a stage: all, done", KIND)
         self._rows = gauge("rows", "Rows of a stage: in, kept, dropped", KIND)
@@ -76,13 +76,13 @@ class Metrics:
         self._running.labels(recipe).set(1)
 
     def begin(self, stage: str, partitions: int) -> None:
-        """Note that a stage begins."""
+        """Record the start of a stage."""
         self._set(self._partitions, stage, all=partitions, done=0)
         self._write()
         self._watcher.begin(stage, partitions)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """Note how far a stage is, and what it has spent."""
+        """Record the progress and usage of a stage."""
         self._set(self._partitions, stage, done=partitions)
         self._set(self._answers, stage, new=usage.completions)
         self._set(self._tokens, stage, prompt=usage.prompt_tokens, completion=usage.completion_tokens)
@@ -91,22 +91,22 @@ class Metrics:
         self._watcher.advance(stage, partitions, usage)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
-        """Note how many rows were kept and dropped so far."""
+        """Record the rows kept and dropped so far."""
         self._set(self._rows, stage, kept=kept, dropped=dropped)
         self._watcher.judged(stage, kept, dropped)
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """Note what came of a stage."""
+        """Record the result of a stage."""
         stage, dropped = record["stage"], sum(record["dropped"].values())
         self._set(self._rows, stage, **{"in": record["rows_in"]}, kept=record["rows_out"], dropped=dropped)
-        if asked := record.get("requests"):
-            self._set(self._answers, stage, new=asked["completions"], reused=asked["reused"])
+        if requests := record.get("requests"):
+            self._set(self._answers, stage, new=requests["completions"], reused=requests["reused"])
         self._seconds.labels(self._recipe, stage).set(record["seconds"])
         self._write()
         self._watcher.end(record, resumed)
 
     def close(self, released: bool) -> None:
-        """Note that the run is over, and whether it became the latest release."""
+        """Record the end of the run, and whether it became the latest release."""
         self._running.labels(self._recipe).set(0)
         if released:
             self._released.labels(self._recipe).set_to_current_time()

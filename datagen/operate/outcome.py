@@ -1,4 +1,4 @@
-"""What a run came to, as one JSON value for machines."""
+"""The outcome of a run as one JSON value."""
 
 from collections import Counter
 from typing import Any
@@ -9,12 +9,12 @@ from datagen.run.folder import Run
 
 
 def outcome_of(run: Run) -> dict[str, Any]:
-    """Summarise a run: where it is, its stages, rows, answers, and what changed since the last release."""
+    """Summarise a run: folder, state, stages, rows, requests, and changes since the last release."""
     records = run.stage_records()
-    spent: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
     for record in records:
-        spent.update(record.get("requests", {}))
-    changed = read_summary(run.folder)
+        requests.update(record.get("requests", {}))
+    changes = read_summary(run.folder)
     return {
         "run": run.folder.name,
         "folder": str(run.folder),
@@ -32,6 +32,6 @@ def outcome_of(run: Run) -> dict[str, Any]:
             for record in records
         },
         "rows": products(run),
-        "requests": dict(spent),
-        "changes": changed and {name: changed[name] for name in ("old", "documents", "products", "kept")},
+        "requests": dict(requests),
+        "changes": changes and {name: changes[name] for name in ("old", "documents", "products", "kept")},
     }

@@ -1,9 +1,8 @@
 """
 A pilot: the whole recipe on a random sample of its passages.
 
-It runs in a folder of its own beside the recipe's runs, ``<recipe>.pilot``, and never becomes a release. The
-recipe's runs take over its answers, and it takes over theirs. What it makes of the sample tells what a run
-will make of all passages (`datagen.operate.plan`).
+It runs in a separate folder, ``<recipe>.pilot``, and never becomes a release. The recipe's runs reuse its
+answers, and it reuses theirs. `datagen.operate.plan` extrapolates from its result to all passages.
 """
 
 from collections.abc import Iterator
@@ -22,24 +21,24 @@ from datagen.run.runner import run
 from datagen.schema import content_id
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 
-NAME = "pilot"  # of the stage that draws the sample
+NAME = "pilot"  # name of the sampling stage
 OUTSIDE = "outside the pilot"
-LEFT_OUT = ("handoff",)  # stages that publish
+EXCLUDED = ("handoff",)  # stages that publish
 
 
 class Options(datagen.stage.Options):
-    """How large the sample is."""
+    """Size of the sample."""
 
-    passages: int = Field(200, ge=1, description="Passages that are drawn by hash")
+    passages: int = Field(200, ge=1, description="Number of passages, sampled by hash")
 
 
 def draw(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
     """Keep a random sample of all passages."""
     seed = str(context.seed)
-    ids = [name for table in partitions.columns(["id"]) for name in table["id"].to_pylist()]
-    chosen = set(sorted(ids, key=lambda name: content_id(NAME, seed, name))[: options.passages])
+    ids = [id_ for table in partitions.columns(["id"]) for id_ in table["id"].to_pylist()]
+    sampled = set(sorted(ids, key=lambda id_: content_id(NAME, seed, id_))[: options.passages])
     for table in partitions:
-        reasons = [None if name in chosen else OUTSIDE for name in table["id"].to_pylist()]
+        reasons = [None if id_ in sampled else OUTSIDE for id_ in table["id"].to_pylist()]
         yield Outcome.split(table, pa.array(reasons, pa.string()), pa.nulls(len(table), pa.string()))
 
 
@@ -48,25 +47,25 @@ sample = WholeStage(NAME, "keep a random sample of the passages", "passages", "p
 
 def pilot_of(recipe: Recipe, passages: int) -> Recipe:
     """
-    Write the recipe of a pilot: the same stages on a sample of the passages, without the hand-off.
+    Return the recipe of a pilot: the same stages on a sample of the passages, without the hand-off.
 
     Raises
     ------
     UserError
-        When no stage makes anything of passages.
+        If no stage produces anything from passages.
     """
     line = recipe.line()
-    users = [at for at, (_, stage, _) in enumerate(line) if stage.takes == "passages" != stage.gives]
-    if not users:
-        raise UserError("a pilot needs a stage that makes something of passages, such as instruct")
+    consumers = [at for at, (_, stage, _) in enumerate(line) if stage.takes == "passages" != stage.gives]
+    if not consumers:
+        raise UserError("a pilot needs a stage that produces something from passages, such as instruct")
     stages: dict[str, dict[str, Any] | None] = {}
-    for at, (name, stage, _) in enumerate(line):
-        if at == users[0]:
+    for position, (name, stage, _) in enumerate(line):
+        if position == consumers[0]:
             stages[NAME] = {"use": f"{__name__}:sample", "passages": passages}
-        if stage.name not in LEFT_OUT:
+        if stage.name not in EXCLUDED:
             stages[name] = recipe.stages[name]
-    changed = {"name": f"{recipe.name}{PILOT}", "stages": stages, "min_rows": {}, "gates": []}
-    return recipe.model_copy(update=changed)
+    changes = {"name": f"{recipe.name}{PILOT}", "stages": stages, "min_rows": {}, "gates": []}
+    return recipe.model_copy(update=changes)
 
 
 def run_pilot(recipe: Recipe, outputs: Path, passages: int, watcher: Watcher) -> Run:

@@ -1,9 +1,9 @@
 """
-The releases of a recipe: listed, rolled back, cleaned up.
+List, roll back and clean up the releases of a recipe.
 
-Retention: `clean` keeps the latest release, a number of finished runs before it, a run that can be continued,
-runs with labels in their folder, and runs that the recipe names. Of the others it removes what a kept run
-has too. Answers are never removed: a run goes only when a kept run has taken over all of its answers.
+`clean` keeps the latest release, a number of finished runs before it, an unfinished run that can continue,
+runs with labels in their folder, and runs named in the recipe. It removes another run only if a kept run has
+all of its answers, so no answer is lost.
 """
 
 import shutil
@@ -22,8 +22,8 @@ from datagen.run.lease import lease
 from datagen.store.digests import sealed
 from datagen.store.parquet import UNFINISHED, write_json
 
-LABELS = "labels.jsonl"  # that `datagen label` writes
-GONE = f"{UNFINISHED}gone-"  # what the name of a run begins with while it is removed
+LABELS = "labels.jsonl"  # written by `datagen label`
+REMOVING = f"{UNFINISHED}gone-"  # prefix of a run's name while it is being removed
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Release:
     rows
         Product -> rows of its hand-off.
     kept
-        Share of the rows of the release before it that it has too; None for the first.
+        Share of the previous release's rows that it also has; None for the first.
     own_bytes
-        What its folder takes on the disk alone; files shared with other runs are left out.
+        Disk space of its folder, without files shared with other runs.
     """
 
     run: str
@@ -62,16 +62,16 @@ def releases(home: Path) -> list[Release]:
     Raises
     ------
     UserError
-        When there is none.
+        If there is none.
     """
     if not (runs := earlier_runs(home) if home.is_dir() else []):
-        raise UserError(f"{home} holds no runs. `datagen run RECIPE` makes one")
+        raise UserError(f"{home} has no runs. Start one with `datagen run RECIPE`")
     latest = _latest(home)
     return [_release(run, latest is not None and run.id == latest.id) for run in runs]
 
 
 def _release(run: Run, latest: bool) -> Release:
-    said, manifest = read_summary(run.folder), run.manifest
+    summary, manifest = read_summary(run.folder), run.manifest
     rows = {product: sum(splits.values()) for product, splits in products(run).items()}
     return Release(
         run=run.folder.name,
@@ -80,14 +80,14 @@ def _release(run: Run, latest: bool) -> Release:
         finished=manifest.get("finished"),
         latest=latest,
         rows=rows,
-        kept=said["kept"] if said else None,
+        kept=summary["kept"] if summary else None,
         own_bytes=_own_bytes(run.folder),
     )
 
 
 def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
     """
-    Make an earlier release the latest again, and withdraw the one that was.
+    Make an earlier release the latest again, and withdraw the current one.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
 
     Returns
     -------
-    The run that was withdrawn, and the one that is the latest now.
+    The withdrawn run, and the new latest one.
 
     Raises
     ------
     UserError
-        When there is no such release.
+        If there is no such release.
     """
     with lease(home):
         latest = _latest(home)
@@ -111,16 +111,16 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
             raise UserError(f"{home} has no latest release")
         earlier = [run for run in earlier_runs(home) if run.finished and run.id != latest.id]
         older = [run for run in earlier if run.order < latest.order]
-        chosen = [run for run in earlier if run.folder.name == to] if to else older[-1:]
-        if not chosen:
+        targets = [run for run in earlier if run.folder.name == to] if to else older[-1:]
+        if not targets:
             names = ", ".join(run.folder.name for run in earlier) or "none"
-            wanted = f"no finished run {to!r}" if to else "no finished run before the latest"
-            raise UserError(f"{home} has {wanted}; finished runs besides the latest: {names}")
-        point_latest(home, chosen[0])
+            problem = f"no finished run {to!r}" if to else "no finished run before the latest"
+            raise UserError(f"{home} has {problem}; other finished runs: {names}")
+        point_latest(home, targets[0])
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        state = f"{WITHDRAWN}: {now}, in favour of {chosen[0].folder.name}"
+        state = f"{WITHDRAWN}: {now}, in favour of {targets[0].folder.name}"
         write_json(sealed(latest.manifest | {"state": state}), latest.folder / "manifest.json")
-        return latest, chosen[0]
+        return latest, targets[0]
 
 
 def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Path], dict[str, str]]:
@@ -132,33 +132,33 @@ def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Pat
     home
         The folder of the recipe's runs.
     recipe
-        Whose options may name runs.
+        Its options may name runs, which are kept.
     keep
-        How many finished runs before the latest are kept.
+        Number of finished runs before the latest to keep.
     remove
-        Whether to remove them, or only tell which.
+        Whether to remove them, or only list them.
 
     Returns
     -------
-    The folders that are removed, and why each other one is kept.
+    The removed folders, and for each other run the reason why it is kept.
     """
     with lease(home):
-        for leftover in home.glob(f"{GONE}*"):
+        for leftover in home.glob(f"{REMOVING}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         runs = earlier_runs(home)
         reasons = _kept(home, runs, recipe, keep)
-        going = [run for run in runs if run.folder.name not in reasons]
+        removable = [run for run in runs if run.folder.name not in reasons]
         if remove:
-            for run in going:
-                gone = home / f"{GONE}{run.folder.name}"
-                run.folder.replace(gone)
-                (gone / "manifest.json").unlink()  # without it, it is no run
-                shutil.rmtree(gone)
-        return [run.folder for run in going], reasons
+            for run in removable:
+                hidden = home / f"{REMOVING}{run.folder.name}"
+                run.folder.replace(hidden)
+                (hidden / "manifest.json").unlink()  # without a manifest it is not a run
+                shutil.rmtree(hidden)
+        return [run.folder for run in removable], reasons
 
 
 def _kept(home: Path, runs: Sequence[Run], recipe: Recipe, keep: int) -> dict[str, str]:
-    """Say which runs are kept, and why."""
+    """Return the runs to keep, with reasons."""
     latest = _latest(home)
     reasons: dict[str, str] = {}
     finished = [run for run in runs if run.finished]
@@ -168,32 +168,32 @@ def _kept(home: Path, runs: Sequence[Run], recipe: Recipe, keep: int) -> dict[st
         reasons[latest.folder.name] = "the latest release"
     if runs and not runs[-1].over:
         reasons[runs[-1].folder.name] = "it can be continued"
-    named = {path.resolve() for path in _named(recipe)}
+    named_paths = {path.resolve() for path in _named(recipe)}
     for run in runs:
         if (run.folder / LABELS).exists():
-            reasons.setdefault(run.folder.name, f"it holds {LABELS}")
-        elif any(path.is_relative_to(run.folder) for path in named):
+            reasons.setdefault(run.folder.name, f"it has {LABELS}")
+        elif any(path.is_relative_to(run.folder) for path in named_paths):
             reasons.setdefault(run.folder.name, "the recipe names it")
         elif run.manifest["state"] == "unreadable":
             reasons.setdefault(run.folder.name, "its manifest cannot be read")
-    taken: set[str] = set()
-    for run in reversed(runs):  # the newest first: a kept run has the answers of those before it
-        if run.folder.name not in reasons and run.id not in taken:
+    inherited: set[str] = set()
+    for run in reversed(runs):  # newest first: a kept run has the answers of earlier ones
+        if run.folder.name not in reasons and run.id not in inherited:
             reasons[run.folder.name] = "no kept run has its answers"
         if run.folder.name in reasons:
-            taken |= set(run.manifest.get("inherits", []))
+            inherited |= set(run.manifest.get("inherits", []))
     return reasons
 
 
 def _named(recipe: Recipe) -> Iterator[Path]:
-    """Find the paths that options of the recipe name."""
-    waiting: list[Any] = list(recipe.stages.values())
-    while waiting:
-        value = waiting.pop()
+    """Yield the paths named in the recipe's options."""
+    values: list[Any] = list(recipe.stages.values())
+    while values:
+        value = values.pop()
         if isinstance(value, dict):
-            waiting += value.values()
+            values += value.values()
         elif isinstance(value, list | tuple):
-            waiting += value
+            values += value
         elif isinstance(value, str) and value and "\n" not in value and len(value) < 1000:
             yield recipe.folder / Path(value)
 
@@ -203,11 +203,11 @@ def _latest(home: Path) -> Run | None:
 
 
 def _own_bytes(folder: Path) -> int:
-    """Add up the files of a folder that have no second name."""
+    """Sum the sizes of a folder's files, except hard-linked ones."""
     stats = [path.stat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return sum(stat.st_size for stat in stats if stat.st_nlink == 1)
 
 
-def as_json(found: Sequence[Release]) -> list[dict[str, Any]]:
-    """Write releases as plain values."""
-    return [asdict(release) for release in found]
+def as_json(listed: Sequence[Release]) -> list[dict[str, Any]]:
+    """Convert releases to plain values for JSON."""
+    return [asdict(release) for release in listed]

@@ -1,1 +1,1 @@
-"""The recipe: its model, its errors, and the stages it names."""
+"""The recipe: its model, its errors, and its stages."""

@@ -1,4 +1,4 @@
-"""Mistakes in a recipe, reported with file, line, key and fix, one line per mistake."""
+"""Errors in a recipe, reported with file, line, key and fix, one line per error."""
 
 import difflib
 import os
@@ -16,40 +16,40 @@ from datagen.redaction import MASK, mask_settings
 from datagen.yaml_loader import Loader
 
 MAX_ALIASES = 100
-LONGEST_VALUE = 120  # characters of a wrong value that a message shows
+MAX_SHOWN = 120  # characters of an invalid value shown in a message
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
-# What pydantic calls a type -> what a reader of YAML calls it.
+# Error type of pydantic -> expected value in the terms of YAML.
 EXPECTED = {
     "int_type": "a whole number", "int_parsing": "a whole number", "int_from_float": "a whole number",
     "float_type": "a number", "float_parsing": "a number",
     "bool_type": "true or false", "bool_parsing": "true or false",
-    "string_type": "a text; put it in quotes", "list_type": "a list", "dict_type": "a mapping",
+    "string_type": "a string; put it in quotes", "list_type": "a list", "dict_type": "a mapping",
     "model_type": "a mapping", "model_attributes_type": "a mapping", "dataclass_type": "a mapping",
     "tuple_type": "a list", "set_type": "a list", "path_type": "a path", "none_required": "nothing",
 }  # fmt: skip
 BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
-Mistake = tuple[tuple[Any, ...], str]  # where, as a path of keys, and what
+Mistake = tuple[tuple[Any, ...], str]  # path of keys, and message
 
 
 class RecipeError(UserError):
-    """A recipe that cannot be run: what is wrong, where, and how to fix it."""
+    """A recipe is invalid. The message has the location of each error, and its fix."""
 
 
 def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     """
-    Read a recipe's file: its nodes, which know their lines, and what they say.
+    Read a recipe's file: its YAML nodes, which have line numbers, and its content.
 
     Raises
     ------
     RecipeError
-        When it cannot be read, is not YAML, or is no mapping; ``keys`` says what it should hold.
+        If it cannot be read, is not YAML, or is not a mapping. ``keys`` names its required keys.
     """
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=Loader)
-        _refuse_aliases(path, text)
+        _check_aliases(path, text)
         data = yaml.load(text, Loader)
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {path}") from None
@@ -61,10 +61,10 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
         raise RecipeError(f"{where}: not YAML: {error.problem or error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # control characters, 2024-02-30, too deep
         reason = " ".join(str(error).split())
-        raise RecipeError(f"{path}: not YAML that can be read: {reason}") from error
+        raise RecipeError(f"{path}: invalid YAML: {reason}") from error
     if not isinstance(data, dict) or node is None:
         raise RecipeError(f"{path}: a recipe is a mapping with {keys}; see examples/")
-    if repeated := list(_repeated(node)):
+    if repeated := list(_duplicate_keys(node)):
         raise mistaken(path, node, repeated)
     missing: list[Mistake] = []
     data = _expanded(data, (), missing)
@@ -73,20 +73,22 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     return node, data
 
 
-def _refuse_aliases(path: Path, text: str) -> None:
-    """Aliases are allowed, but not in numbers that could only be an attack on memory."""
+def _check_aliases(path: Path, text: str) -> None:
+    """Limit the number of aliases, which could exhaust memory."""
     aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=Loader))
     if aliases > MAX_ALIASES:
         raise RecipeError(
-            f"{path}: {aliases} YAML aliases, at most {MAX_ALIASES} are read; write the values out"
+            f"{path}: {aliases} YAML aliases, at most {MAX_ALIASES} are allowed; write out the values"
         )
 
 
-def _repeated(node: yaml.Node, where: tuple[Any, ...] = (), above: tuple[int, ...] = ()) -> Iterator[Mistake]:
-    """Find keys that stand twice in one mapping: YAML would silently take the last."""
-    if id(node) in above:
+def _duplicate_keys(
+    node: yaml.Node, where: tuple[Any, ...] = (), ancestors: tuple[int, ...] = ()
+) -> Iterator[Mistake]:
+    """Find keys that occur twice in one mapping, of which YAML silently uses the last."""
+    if id(node) in ancestors:
         return
-    above = (*above, id(node))
+    ancestors = (*ancestors, id(node))
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -95,22 +97,22 @@ def _repeated(node: yaml.Node, where: tuple[Any, ...] = (), above: tuple[int, ..
                 text = f"the key appears twice, in lines {lines[key.value]} and {line}; remove one"
                 yield (*where, key.value), text
             lines[key.value] = line
-            yield from _repeated(value, (*where, key.value), above)
+            yield from _duplicate_keys(value, (*where, key.value), ancestors)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _repeated(value, (*where, index), above)
+            yield from _duplicate_keys(value, (*where, index), ancestors)
 
 
 def _expanded(value: Any, where: tuple[Any, ...], missing: list[Mistake]) -> Any:
-    """Put environment variables in the place of ``${NAME}`` and ``${NAME:-default}`` in string values."""
+    """Substitute environment variables for ``${NAME}`` and ``${NAME:-default}`` in strings."""
 
     def variable(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
-        if (given := os.environ.get(name, default)) is None:
+        if (setting := os.environ.get(name, default)) is None:
             missing.append(
                 (where, f"the environment variable {name} is not set; set it, or write ${{{name}:-…}}")
             )
-        return given or ""
+        return setting or ""
 
     if isinstance(value, str):
         return VARIABLE.sub(variable, value)
@@ -122,37 +124,37 @@ def _expanded(value: Any, where: tuple[Any, ...], missing: list[Mistake]) -> Any
 
 
 def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) -> RecipeError:
-    """Say what is wrong with a recipe, one line a mistake."""
+    """Build an error with one line per mistake."""
     lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
     return RecipeError("\n".join(lines))
 
 
 def location(error: ErrorDetails) -> tuple[Any, ...]:
-    """Where the mistake is, in the user's words: without the tags that tell a union's members apart."""
+    """Return the path of keys of an error, without pydantic's tags for members of a union."""
     tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
     return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
 
 
 def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Describe what is wrong with a key of a model and how to fix it."""
+    """Describe an error in a key of a model, and how to fix it."""
     key = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        known = sorted(set(_keys(model)))
-        close = difflib.get_close_matches(key, known, n=1)
+        keys = sorted(set(_keys(model)))
+        similar = difflib.get_close_matches(key, keys, n=1)
         return (
-            f"no such key; did you mean {close[0]}?"
-            if close
-            else f"no such key; there are {', '.join(known)}"
+            f"no such key; did you mean {similar[0]}?"
+            if similar
+            else f"no such key; there are {', '.join(keys)}"
         )
     if error["type"] == "missing":
-        return "is required and not there; add it"
-    # A key may be written there by mistake.
+        return "is required; add it"
+    # It may contain an API key by mistake.
     value = MASK if key == "api_key_env" else mask_settings(error["input"])
     return f"{_expectation(error)} (found {_shortened(value)})"
 
 
 def _expectation(error: ErrorDetails) -> str:
-    """Say what a value should be, in the words of somebody who writes YAML."""
+    """Describe the expected value in the terms of YAML."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in EXPECTED:
         return f"should be {EXPECTED[kind]}"
@@ -177,27 +179,27 @@ def _expectation(error: ErrorDetails) -> str:
 
 def _shortened(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:
-    """All keys that a model and the models below it know."""
+    """Yield all keys of a model and of its nested models."""
     schema = model.model_json_schema()
     for part in [schema, *schema.get("$defs", {}).values()]:
         yield from part.get("properties", {})
 
 
 def line_of(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
-    """Find the line of a key in the YAML tree; of the nearest key above it that is there."""
+    """Return the line of a key in the YAML tree, or of its nearest existing ancestor."""
     line = 1
     for key in where:
         if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(key)]
+            matches = [(k, v) for k, v in node.value if k.value == str(key)]
         elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            found = [(node.value[key], node.value[key])]
+            matches = [(node.value[key], node.value[key])]
         else:
             break
-        if not found:
+        if not matches:
             break
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
+        line, node = matches[0][0].start_mark.line + 1, matches[0][1]
     return line

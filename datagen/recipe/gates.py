@@ -1,4 +1,4 @@
-"""Gates: conditions on a comparison of two releases under which the new one is not released."""
+"""Gates: conditions on the comparison of two releases that prevent the new one from being released."""
 
 import operator
 import re
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from datagen.errors import UserError
 from datagen.schema import KINDS
 
-WRITTEN = re.compile(
+SYNTAX = re.compile(
     r"\s*(?P<name>[A-Za-z_][\w./ -]*?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>-?[\d.]+)\s*(?P<percent>%?)\s*"
 )
 SHARES = ("kept", "added", "changed", "retired", "rows", "documents")
@@ -21,14 +21,14 @@ SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.g
 @dataclass(frozen=True)
 class Gate:
     """
-    A condition under which a release fails, such as ``kept<0.8``.
+    A condition that fails a release, such as ``kept<0.8``.
 
     Parameters
     ----------
     text
-        As it was written.
+        The condition as written.
     name, sign, limit
-        The figure, how it is compared, and with what.
+        The figure, the comparison, and the limit.
     """
 
     text: str
@@ -38,31 +38,30 @@ class Gate:
 
     def fails(self, figures: Mapping[str, float]) -> bool:
         """
-        Tell whether figures meet the condition.
+        Check whether figures meet the condition, which fails the release.
 
         Raises
         ------
         UserError
-            When there is no such figure.
+            If there is no such figure.
         """
         if self.name not in figures:
-            close = get_close_matches(self.name, figures, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(figures))}"
+            similar = get_close_matches(self.name, figures, n=1)
+            hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(sorted(figures))}"
             raise UserError(f"the gate {self.text!r}: there is no figure {self.name!r}; {hint}")
-        result: bool = SIGNS[self.sign](figures[self.name], self.limit)
-        return result
+        return bool(SIGNS[self.sign](figures[self.name], self.limit))
 
 
 def read_gate(text: str) -> Gate:
     """
-    Read a condition.
+    Parse a condition.
 
     Raises
     ------
     ValueError
-        When it is not written as a figure, a sign and a number.
+        If it is not a figure, a comparison and a number.
     """
-    match = WRITTEN.fullmatch(text)
+    match = SYNTAX.fullmatch(text)
     try:
         limit = float(match["limit"]) if match else None
     except ValueError:
@@ -71,13 +70,15 @@ def read_gate(text: str) -> Gate:
         raise ValueError(f"a gate is written as kept<0.8 or rows.instructions<50%, not {text!r}")
     name = match["name"]
     if name not in SIMPLE and not name.startswith(FAMILIES):
-        close = get_close_matches(name, SIMPLE, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join([*SIMPLE, *FAMILIES])}"
+        similar = get_close_matches(name, SIMPLE, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join([*SIMPLE, *FAMILIES])}"
         raise ValueError(f"{text!r}: there is no figure {name!r}; {hint}")
     return Gate(text.strip(), match["name"], match["sign"], limit / 100 if match["percent"] else limit)
 
 
 def failed(gates: Sequence[str], figures: Mapping[str, float]) -> list[str]:
-    """List the conditions that figures meet, each with the figure."""
-    read = [read_gate(text) for text in gates]
-    return [f"{gate.text} ({gate.name} is {figures[gate.name]:.3g})" for gate in read if gate.fails(figures)]
+    """List the conditions that are met, with their figures."""
+    parsed = [read_gate(text) for text in gates]
+    return [
+        f"{gate.text} ({gate.name} is {figures[gate.name]:.3g})" for gate in parsed if gate.fails(figures)
+    ]

@@ -1,4 +1,4 @@
-"""What a recipe names in Python: ``package.module:name`` or ``./file.py:name``."""
+"""Import strings in a recipe: ``package.module:name`` or ``./file.py:name``."""
 
 import importlib
 import importlib.util
@@ -12,12 +12,12 @@ from datagen.errors import UserError
 @cache
 def load(use: str, folder: Path, what: str = "") -> Any:
     """
-    Load what is named; a file starts from the folder. `what` it should be is said where it is not there.
+    Import an object; files are relative to `folder`. `what` describes the object in error messages.
 
     Raises
     ------
     UserError
-        When there is no such thing.
+        If it cannot be imported.
     """
     module, _, name = use.partition(":")
     try:
@@ -28,7 +28,7 @@ def load(use: str, folder: Path, what: str = "") -> Any:
 
 
 def load_file(path: Path) -> object:
-    """Run a Python file that is in no package and return it as a module."""
+    """Run a Python file outside any package, and return it as a module."""
     spec = importlib.util.spec_from_file_location(f"datagen_recipe_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path} is not a Python file")

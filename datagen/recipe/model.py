@@ -1,8 +1,8 @@
 """
-The recipe: one YAML file that says what is read, which models work, and what each stage does.
+The recipe: one YAML file with the corpus, the models, and the options of each stage.
 
-Mistakes are reported with the file, the line, the key and the fix (`datagen.recipe.errors`); `json_schema`
-gives editors the same rules.
+Errors are reported with file, line, key and fix (`datagen.recipe.errors`). `json_schema` provides the same
+rules to editors.
 """
 
 from collections.abc import Mapping
@@ -22,44 +22,42 @@ from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 
 
-def _address_alone(given: Any) -> Any:
-    return {"address": given} if isinstance(given, str) else given
+def _address_only(value: Any) -> Any:
+    return {"address": value} if isinstance(value, str) else value
 
 
 class Recipe(Section):
     """One run from documents to hand-off."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the folder under outputs/")
-    corpus: list[Source] = Field(min_length=1, description="What is read")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the folder in outputs/")
+    corpus: list[Source] = Field(min_length=1, description="Documents to read")
     models: Models = Field(default_factory=Models)
     stages: dict[str, dict[str, Any] | None] = Field(
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
-        description="The stages in their order, each with its options. Left out: the whole line",
+        description="Stages in order, each with its options. Default: the default pipeline",
     )
-    budget: Budget = Field(Budget(), description="What the run may spend before it stops")
+    budget: Budget = Field(Budget(), description="Limits on what the run may spend")
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
-        description="Rows that a product of the hand-off must have, or the run does not become latest",
+        description="Minimum rows per product of the hand-off. With fewer, the run is not released",
     )
     gates: list[str] = Field(
         default_factory=list,
-        description="Conditions on the comparison with the latest release, such as kept<0.8, under which the "
-        "run does not become latest; docs/operating.md lists the figures",
+        description="Conditions on the comparison with the latest release, such as kept<0.8, that prevent "
+        "the run from being released; docs/operating.md lists the figures",
     )
-    cluster: Annotated[Cluster, BeforeValidator(_address_alone, Cluster | str)] = Cluster()
-    prompts: str = Field("", description="A folder of prompts that come before the built-in ones")
+    cluster: Annotated[Cluster, BeforeValidator(_address_only, Cluster | str)] = Cluster()
+    prompts: str = Field("", description="Folder of prompts that take precedence over the built-in ones")
     lists: tuple[str, ...] = Field(
-        (), description="Lists in prompts/languages/lists/ that add to the languages' rules, such as us-code"
+        (), description="Lists in prompts/languages/lists/ that extend the language rules, such as us-code"
     )
     outputs: str = Field(
         "outputs",
         exclude=True,
-        description="The folder that runs land in, as `<outputs>/<name>/<run>/`; `--outputs` comes first",
+        description="Folder of the runs, `<outputs>/<name>/<run>/`; `--outputs` takes precedence",
     )
-    seed: int = Field(0, description="Draws other samples, templates and splits")
-    file: Path = Field(
-        default=Path("recipe.yaml"), exclude=True, description="Where the recipe was read from"
-    )
+    seed: int = Field(0, description="Seed of samples, templates and splits")
+    file: Path = Field(default=Path("recipe.yaml"), exclude=True, description="The recipe's file")
 
     @field_validator("gates")
     @classmethod
@@ -71,34 +69,34 @@ class Recipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _anchor_models(cls, data: Any) -> Any:
-        """Let a model's folder start from the recipe, as a corpus does, and not from where it is run."""
-        players = data.get("models") if isinstance(data, dict) else None
-        if not isinstance(players, dict):
+        """Resolve a model's folder relative to the recipe, like the corpus."""
+        models = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(models, dict):
             return data
-        anchored = dict(players)
-        for role, player in players.items():
-            model = player.get("model") if isinstance(player, dict) else None
+        anchored = dict(models)
+        for role, section in models.items():
+            model = section.get("model") if isinstance(section, dict) else None
             if isinstance(model, str) and model.startswith(("./", "../")):
-                anchored[role] = player | {"model": str((Path(data["file"]).parent / model).resolve())}
+                anchored[role] = section | {"model": str((Path(data["file"]).parent / model).resolve())}
         return data | {"models": anchored}
 
     @property
     def folder(self) -> Path:
-        """The folder that the recipe's relative paths start from."""
+        """The folder that the recipe's paths are relative to."""
         return self.file.parent
 
     @property
     def output_folder(self) -> Path:
-        """The folder that runs land in: relative to the recipe, wherever the command is run from."""
+        """The folder of all runs, relative to the recipe."""
         return (self.folder / Path(self.outputs).expanduser()).resolve()
 
     @property
     def prompt_folder(self) -> Path | None:
-        """The recipe's own prompts."""
+        """The folder of the recipe's prompts, if any."""
         return self.folder / self.prompts if self.prompts else None
 
     def context(self, stage: str, run_folder: Path) -> Context:
-        """Tell a stage what it may know of this recipe."""
+        """Build the context of a stage."""
         return Context(
             stage=stage,
             seed=self.seed,
@@ -113,7 +111,7 @@ class Recipe(Section):
         )
 
     def profile(self, role: str) -> profiles.Choice:
-        """Tell which profile a role's model has, and why."""
+        """Return the profile of a role's model, with the reason."""
         return profiles.choose(self.models.role(role), self.prompt_folder)
 
     def line(self) -> list[tuple[str, Stage, Options]]:
@@ -122,51 +120,51 @@ class Recipe(Section):
 
     def step(self, name: str) -> tuple[Stage, Options]:
         """
-        Find one stage and read its options.
+        Find a stage and validate its options.
 
         Raises
         ------
         UserError
-            When there is no such stage, or none of the role that it is given.
+            If there is no such stage, or no model for its role.
         ValidationError
-            When its options are wrong.
+            If its options are invalid.
         """
-        given = dict(self.stages[name] or {})
-        stage = find_stage(given.pop("use", name), self.folder)
-        if role := given.pop("role", None):
+        options = dict(self.stages[name] or {})
+        stage = find_stage(options.pop("use", name), self.folder)
+        if role := options.pop("role", None):
             if not isinstance(stage, ModelStage):
-                raise UserError("it asks no model and has no role; leave out role")
+                raise UserError("it uses no model, so it has no role; remove role")
             if role not in self.models.roles:
                 raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
             stage = replace(stage, role=role)
         if isinstance(stage, ModelStage) and stage.role in self.models.roles:
             model = self.models.role(stage.role)
-            given = dict(profiles.defaults(stage.name, model, self.prompt_folder)) | given
-        return stage, stage.options.model_validate(given)
+            options = dict(profiles.defaults(stage.name, model, self.prompt_folder)) | options
+        return stage, stage.options.model_validate(options)
 
 
 def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """
-    Read a recipe and check it whole, the options of every stage included.
+    Read and validate a recipe, including the options of every stage.
 
     Parameters
     ----------
     path
         The YAML file.
     overrides
-        Dotted key -> value, set over what the file says: ``{"stages.chunk.max_chars": 800}``.
+        Dotted key -> value, which replace those of the file: ``{"stages.chunk.max_chars": 800}``.
 
     Raises
     ------
     RecipeError
-        Naming file, line, key and fix, one line a mistake.
+        Has one line per error, with file, line, key and fix.
     """
     node, data = read_yaml(path, "the keys name and corpus")
     for key, value in (overrides or {}).items():
         _set(data, key.split("."), value)
     try:
         recipe = Recipe.model_validate(data | {"file": path.resolve()})
-        mistakes = _mistaken_stages(recipe)
+        mistakes = _stage_mistakes(recipe)
     except ValidationError as error:
         mistakes = [(location(part), explain(part, Recipe)) for part in error.errors()]
     if mistakes:
@@ -175,25 +173,25 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
 
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON schema of a recipe, with the options of every installed stage, for editors."""
+    """Return the JSON schema of a recipe, with the options of every installed stage, for editors."""
     schema = Recipe.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["properties"].pop("file")
     stages = {}
     for name in installed_stages():
-        options = find_stage(name)
-        part = TypeAdapter(options.options).json_schema(ref_template=f"#/$defs/{name}.{{model}}")
-        for inner, definition in part.pop("$defs", {}).items():
+        stage = find_stage(name)
+        options = TypeAdapter(stage.options).json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        for inner, definition in options.pop("$defs", {}).items():
             schema["$defs"][f"{name}.{inner}"] = definition
-        asks = {"role": {"type": "string"}} if isinstance(options, ModelStage) else {}
-        part["properties"] = {"use": {"type": "string"}, **asks, **part.get("properties", {})}
-        stages[name] = {"anyOf": [part | {"description": options.summary}, {"type": "null"}]}
+        role = {"role": {"type": "string"}} if isinstance(stage, ModelStage) else {}
+        options["properties"] = {"use": {"type": "string"}, **role, **options.get("properties", {})}
+        stages[name] = {"anyOf": [options | {"description": stage.summary}, {"type": "null"}]}
     other = {"anyOf": [{"type": "object"}, {"type": "null"}]}
     schema["properties"]["stages"] |= {"properties": stages, "additionalProperties": other}
     return schema
 
 
-def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
+def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
     if mistakes := _unknown_profiles(recipe):
         return mistakes
     for name in recipe.stages:
@@ -205,11 +203,11 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
+    return mistakes or _unused_roles(recipe) or _unconnected(recipe)
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
-    """Refuse a profile that does not exist, at the role that names it."""
+    """Find roles with a profile that does not exist."""
     mistakes: list[Mistake] = []
     for role in recipe.models.roles:
         try:
@@ -221,17 +219,17 @@ def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
     return mistakes
 
 
-def _unasked_roles(recipe: Recipe) -> list[Mistake]:
-    """Refuse a role that nobody asks: it is a misspelt one."""
+def _unused_roles(recipe: Recipe) -> list[Mistake]:
+    """Find roles that no stage uses; they are probably misspelt."""
     models = recipe.models
-    asked = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
-    asked |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
-    advice = "no stage asks this role; the usual ones are generator, target and judge"
-    return [(("models", role), advice) for role in models.model_extra or () if role not in asked]
+    used = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
+    used |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
+    advice = "no stage uses this role; the usual roles are generator, target and judge"
+    return [(("models", role), advice) for role in models.model_extra or () if role not in used]
 
 
 def _unconnected(recipe: Recipe) -> list[Mistake]:
-    """Find stages that take a kind of table which no earlier stage gives."""
+    """Find stages that take a kind of table that no earlier stage gives."""
     steps = [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
     return [(("stages", name), what) for name, what in unconnected(steps)]
 

@@ -1,4 +1,4 @@
-"""Keys of a recipe that are set on the command line: ``stages.chunk.max_chars=800``."""
+"""Keys of a recipe set on the command line: ``stages.chunk.max_chars=800``."""
 
 import json
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from datagen.yaml_loader import Loader
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
     """
-    Read ``KEY=VALUE`` pairs, each value as YAML.
+    Parse ``KEY=VALUE`` pairs; values are YAML.
 
     Raises
     ------
     UserError
-        When a pair has no equals sign, or its value cannot be read.
+        If a pair has no equals sign, or its value is not YAML.
     """
     overrides = {}
     for pair in pairs:
@@ -26,10 +26,10 @@ def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--set {pair}: write it as KEY=VALUE")
         try:
             overrides[key] = yaml.load(value, Loader)
-            json.dumps(overrides[key], default=str)  # refuses what holds itself
+            json.dumps(overrides[key], default=str)  # rejects a value that contains itself
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             why = getattr(error, "problem", None) or "it cannot be read"
             raise UserError(
-                f"--set {pair}: the value is not YAML: {why}. Put a text in quotes, inside the shell's own"
+                f"--set {pair}: the value is not YAML: {why}. Quote strings inside the shell's quotes"
             ) from None
     return overrides

@@ -1,9 +1,9 @@
 """
-Profiles: defaults of the stages that ask a model, by what the model can do.
+Profiles: default options of the stages that use a model, by the model's capability.
 
-A profile is a file in ``prompts/profiles/``: options for each stage by its name, which the recipe's own
-options override. `choose` takes the profile that the recipe names for a role's model, or infers one from the
-model's size. A recipe's own folder of prompts may hold further profiles, or replace the built-in ones.
+A profile is a file in ``prompts/profiles/`` with options per stage, which the recipe's options override.
+`choose` returns the profile named in the recipe for a role's model, or infers one from the model's size. A
+recipe's folder of prompts may add profiles or replace built-in ones.
 """
 
 import json
@@ -19,7 +19,7 @@ from datagen.errors import UserError
 from datagen.prompt import exists, load
 from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 
-BUILT_IN = ("bundled", "small", "large")  # by size, the smallest first
+BUILT_IN = ("bundled", "small", "large")  # by size, smallest first
 FOLDER = "profiles"
 
 # "7B" in Qwen2.5-7B-Instruct, "8x7B", "360M", "E4B"; not the active "A3B" of a mixture, nor "4bit".
@@ -33,9 +33,9 @@ class Profile(BaseModel):
     Parameters
     ----------
     summary
-        What it is for, in a line.
+        One line on its purpose.
     least_billions
-        Parameters, in billions, from which a model gets it. Read of the built-in profiles only.
+        Minimum parameters, in billions, of a model that gets it. Only used for built-in profiles.
     stages
         Stage -> option -> value.
     """
@@ -49,7 +49,7 @@ class Profile(BaseModel):
 
 @dataclass(frozen=True)
 class Choice:
-    """The profile of a model: its name, and why it was chosen."""
+    """The profile of a model, and the reason for its choice."""
 
     name: str
     why: str
@@ -57,16 +57,16 @@ class Choice:
 
 def read_profile(name: str, folder: Path | None = None) -> Profile:
     """
-    Read a profile, the recipe's own (from its folder of prompts) or a built-in one.
+    Read a profile, from the recipe's folder of prompts or a built-in one.
 
     Raises
     ------
     UserError
-        When there is none of this name, or the file is not a profile.
+        If there is none of this name, or the file is not a profile.
     """
     if not re.fullmatch(r"[\w.-]+", name) or not exists(f"{FOLDER}/{name}", folder):
         raise UserError(
-            f"there is no profile {name!r}; there are {', '.join(BUILT_IN)}. A profile of your own is "
+            f"there is no profile {name!r}; there are {', '.join(BUILT_IN)}. Add your own as "
             f"{FOLDER}/NAME.yaml in the recipe's folder of prompts"
         )
     return load(f"{FOLDER}/{name}", folder).checked(Profile, "compare prompts/profiles/small.yaml")
@@ -75,7 +75,7 @@ def read_profile(name: str, folder: Path | None = None) -> Profile:
 def defaults(
     stage: str, model: VllmModel | OpenAIModel | ScriptedModel, folder: Path | None = None
 ) -> Mapping[str, Any]:
-    """Give the options that a stage has by default when it asks a model; none for most stages."""
+    """Return the default options of a stage for a model; empty for most stages."""
     return read_profile(choose(model, folder).name, folder).stages.get(stage, {})
 
 
@@ -83,8 +83,9 @@ def choose(model: VllmModel | OpenAIModel | ScriptedModel, folder: Path | None =
     """
     Choose the profile of a model.
 
-    The recipe's ``profile`` comes first, then the size: from a checkpoint's config.json, else from the
-    model's name. A model of unknown size gets ``large`` behind a server and ``small`` in process.
+    The recipe's ``profile`` takes precedence. Otherwise it depends on the size, from a checkpoint's
+    config.json or from the model's name. A model of unknown size gets ``large`` on a server and ``small`` in
+    process.
     """
     if model.profile:
         return Choice(model.profile, "set in the recipe")
@@ -102,23 +103,23 @@ def choose(model: VllmModel | OpenAIModel | ScriptedModel, folder: Path | None =
 
 def size_of(model: str) -> tuple[float | None, str]:
     """
-    Estimate a model's parameters, all experts included.
+    Estimate a model's number of parameters, including all experts.
 
     Returns
     -------
     billions, source
-        None where neither its config.json nor its name tells; and which of the two did.
+        The number, None if unknown; and its source, config.json or the name.
     """
     config = Path(model).expanduser() / "config.json"
     if config.is_file():
         try:
             return _parameters(json.loads(config.read_text(encoding="utf-8"))) / 1e9, "config.json"
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            pass  # a configuration of another kind: the folder's name may tell
-    found = SIZE.search(Path(model).name)
-    if found is None:
+            pass  # an unknown kind of configuration: use the folder's name
+    match = SIZE.search(Path(model).name)
+    if match is None:
         return None, ""
-    experts, number, unit = found.groups()
+    experts, number, unit = match.groups()
     return int(experts or 1) * float(number) / (1 if unit in "Bb" else 1000), "name"
 
 

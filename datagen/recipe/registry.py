@@ -1,9 +1,8 @@
 """
-The stage registry: which stages exist, in the order of the pipeline, and how they are found by name.
+The stage registry: all stages, in the order of the pipeline, and their lookup by name.
 
-`BUILT_IN` is the one place where a built-in stage is declared. The default pipeline, ``datagen stages`` and
-docs/recipe.md are made from it. Other packages add stages through the entry point group
-``datagen.stages``.
+Built-in stages are declared only in `BUILT_IN`. The default pipeline, ``datagen stages`` and docs/recipe.md
+are derived from it. Other packages add stages through the entry point group ``datagen.stages``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +34,7 @@ class BuiltIn:
     default
         Whether a recipe without ``stages:`` runs it.
     sees_run
-        Whether it looks at more of the run than its tables: at the recipe, all models, or earlier stages.
+        Whether it reads more of the run than its tables: the recipe, all models, or earlier stages.
     """
 
     name: str
@@ -111,21 +110,21 @@ def installed_stages() -> Mapping[str, str]:
 
 def stages_of(recipe: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Stage, Options]]:
     """
-    Find the stages of a recipe as `Context.recipe` and ``manifest.json`` have it.
+    Find the stages of a recipe in the form of `Context.recipe` and ``manifest.json``.
 
     Parameters
     ----------
     recipe
         Its sections as plain values; ``stages`` maps names to options.
     folder
-        The recipe's folder, which a stage of its own starts from.
+        The recipe's folder, which paths of its own stages are relative to.
 
     Yields
     ------
     Name in the recipe, the stage and its options.
     """
-    for name, given in recipe.get("stages", {}).items():
-        options = dict(given or {})
+    for name, section in recipe.get("stages", {}).items():
+        options = dict(section or {})
         stage = find_stage(options.pop("use", name), folder)
         options.pop("role", None)
         yield name, stage, stage.options.model_validate(options)
@@ -146,18 +145,18 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     Raises
     ------
     UserError
-        When there is no such stage.
+        If there is no such stage.
     """
-    offered = installed_stages()
-    place = offered.get(use, use)
-    if ":" not in place:
-        close = get_close_matches(use, offered, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(offered))}."
+    installed = installed_stages()
+    import_string = installed.get(use, use)
+    if ":" not in import_string:
+        similar = get_close_matches(use, installed, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(sorted(installed))}."
         raise UserError(
             f"there is no stage {use!r}; {hint} "
-            "Name a stage of your own with use: package.module:stage or use: ./file.py:stage"
+            "For your own stage, set use: package.module:stage or use: ./file.py:stage"
         )
-    stage = load(place, folder, "the stage")
+    stage = load(import_string, folder, "the stage")
     if not isinstance(stage, SourceStage | MapStage | ModelStage | WholeStage):
         raise UserError(f"{use!r} is a {type(stage).__name__}, not a stage (see datagen/stage.py)")
     return stage

@@ -1,4 +1,4 @@
-"""The sections of a recipe: what is read, which models work, where, and what a run may spend."""
+"""The sections of a recipe: corpus, models, cluster and budget."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from pydantic import (
 
 from datagen.redaction import mask_secrets, mask_settings
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what no header may hold
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # not allowed in a header
 
 
 class Section(BaseModel):
@@ -30,120 +30,118 @@ class Source(Section):
     """
     Documents to read. Give `path` or `python`.
 
-    A file's format is told by its ending, or by its content; docs/documents.md lists the formats. A field is
-    named by its path within a record: `body`, `meta.title`, `conversations.*.value`.
+    A file's format is inferred from its extension or its content; docs/documents.md lists the formats. A
+    field is given by its path within a record: `body`, `meta.title`, `conversations.*.value`.
     """
 
     path: str = Field(
         "",
-        description="A file, a folder, or a glob such as docs/**/*.html; relative to the recipe. Or an "
-        "address: s3://bucket/docs, gs://, abfss:// or any other that fsspec knows",
+        description="A file, a folder, or a glob such as docs/**/*.html; relative to the recipe. Or a URL "
+        "that fsspec supports, such as s3://bucket/docs, gs:// or abfss://",
     )
     python: str = Field(
         "", description="A mapping of titles to texts in an importable module: module:attribute"
     )
     include: tuple[str, ...] = Field(
-        (), description="Globs of the files to read, such as *.md or manuals/**; left out: all"
+        (), description="Globs of the files to read, such as *.md or manuals/**; default: all"
     )
     exclude: tuple[str, ...] = Field(
-        (), description="Globs of files and folders to leave out, such as *.log or drafts"
+        (), description="Globs of files and folders to exclude, such as *.log or drafts"
     )
-    text_field: str = Field("text", description="Records: the field that holds the text")
-    title_field: str = Field("title", description="Records: the field that holds the title, if any")
-    id_field: str = Field("id", description="Records: the field that names the record, if any")
+    text_field: str = Field("text", description="Records: the field with the text")
+    title_field: str = Field("title", description="Records: the field with the title, if any")
+    id_field: str = Field("id", description="Records: the field with the record's id, if any")
     fields: dict[str, str] = Field(
         {},
-        description="Records: what to take from where, name: path. text, title and id are as above; any "
-        "other name is metadata",
+        description="Records: fields to read, as name: path. text, title and id are as above; any "
+        "other name becomes metadata",
     )
     encoding: str = Field(
-        "", description="Of text that is not UTF-8, such as windows-1252; left out: guessed where it can be"
+        "", description="Encoding of text that is not UTF-8, such as windows-1252; default: detected"
     )
     language: str = Field(
         "",
         pattern=r"^([a-z]{2,3})?$",
-        description="An ISO 639 code such as de, for all its documents; left out: told from each text",
+        description="ISO 639 code of all documents, such as de; default: detected per text",
     )
-    licence: str = Field("", description="Of these documents, such as CC-BY-4.0; goes into their metadata")
-    metadata: dict[str, Any] = Field({}, description="Goes into the metadata of each document")
+    licence: str = Field("", description="Licence, such as CC-BY-4.0; added to the metadata")
+    metadata: dict[str, Any] = Field({}, description="Added to the metadata of each document")
 
     @model_validator(mode="after")
-    def _one_of(self) -> "Source":
+    def _check_path_or_python(self) -> "Source":
         if bool(self.path) == bool(self.python):
             raise ValueError("give either path: or python:")
         return self
 
     @field_validator("encoding")
     @classmethod
-    def _known_encoding(cls, encoding: str) -> str:
+    def _check_encoding(cls, encoding: str) -> str:
         try:
             "".encode(encoding or "utf-8")
         except LookupError:
-            raise ValueError(f"there is no text encoding {encoding!r}; windows-1252 is one") from None
+            raise ValueError(f"there is no text encoding {encoding!r}; try windows-1252") from None
         return encoding
 
     @field_validator("path")
     @classmethod
-    def _without_credentials(cls, path: str) -> str:
-        """Refuse an address with a key in it, which the run's manifest would keep; never show it."""
+    def _check_credentials(cls, path: str) -> str:
+        """Reject a URL with credentials, which the run's manifest would store; never show them."""
         address = re.match(r"[a-z][a-z0-9+.-]*://(?:([^/@]*)@)?(.*)", path, re.DOTALL)
         if address and (":" in (address[1] or "") or mask_secrets(address[2]) != address[2]):
-            raise ValueError("an address holds no key or password: credentials come from the environment")
+            raise ValueError("remove the key or password from the URL: credentials come from the environment")
         return path
 
     @property
     def is_remote(self) -> bool:
-        """Whether `path` is an address in an object store."""
+        """Whether `path` is a URL."""
         return re.match(r"[a-z][a-z0-9+.-]*://", self.path) is not None
 
     def path_of(self, field: str) -> str:
-        """Give the path of "text", "title" or "id" within a record."""
-        named = {"text": self.text_field, "title": self.title_field, "id": self.id_field}
-        return self.fields.get(field) or named[field]
+        """Return the path of "text", "title" or "id" within a record."""
+        record_fields = {"text": self.text_field, "title": self.title_field, "id": self.id_field}
+        return self.fields.get(field) or record_fields[field]
 
     @property
     def constants(self) -> dict[str, Any]:
-        """What goes into the metadata of each document."""
+        """Metadata added to each document."""
         return self.metadata | ({"licence": self.licence} if self.licence else {})
 
 
-def _off(given: Any) -> Any:
-    """Read YAML's off and on: off is a setting, on is what the model does by itself."""
-    return "off" if given is False else None if given is True else given
+def _parse_switch(value: Any) -> Any:
+    """Convert YAML's off to "off", and on to None, the model's default."""
+    return "off" if value is False else None if value is True else value
 
 
 Thinking = Annotated[
     Literal["off"] | Annotated[int, Field(ge=1)] | None,
-    BeforeValidator(_off),
+    BeforeValidator(_parse_switch),
     Field(
-        description="Of a reasoning model: off, or the tokens that it may think beside those of its answer. "
-        "Left out: as the model does by itself, within the tokens of the answer"
+        description="Reasoning models: off, or the maximum tokens of reasoning, in addition to those of the "
+        "answer. Default: the model's default, within the tokens of the answer"
     ),
 ]
 
 PROFILE = Field(
     "",
-    description="bundled, small, large, or a file profiles/NAME.yaml of your own prompts: defaults of the "
-    "stages that ask the model. Left out: inferred from its size; `datagen doctor RECIPE` shows which",
+    description="Default options of the stages that use the model: bundled, small, large, or a file "
+    "profiles/NAME.yaml in your prompts. Default: inferred from its size; see `datagen doctor RECIPE`",
 )
 
-PATIENCE = Field(
-    900, gt=0, description="Seconds without any answer after which the engine hangs: it is opened again"
-)
+PATIENCE = Field(900, gt=0, description="Seconds without any answer after which the engine is restarted")
 
 
 class VllmModel(Section):
-    """A model that vLLM serves in the worker's own process tree, on a GPU or the CPU."""
+    """A model that vLLM runs in a child process of the worker, on a GPU or the CPU."""
 
     engine: Literal["vllm"] = "vllm"
     model: str = Field(
         "bundled",
-        description="bundled, bundled-chat (the same before it was trained to write exercises), "
-        "a folder with a checkpoint, or a model hub's id",
+        description="bundled, bundled-chat (its base model, not trained to write exercises), "
+        "a folder with a checkpoint, or a hub id",
     )
-    revision: str = Field("", description="Commit or tag on the hub; for a folder, told from its files")
+    revision: str = Field("", description="Commit or tag on the hub; for a folder, computed from its files")
     window: int = Field(128, ge=1, description="Requests in flight at once")
-    max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
+    max_model_len: int = Field(4096, ge=128, description="Maximum tokens of prompt and answer together")
     patience: float = PATIENCE
     profile: str = PROFILE
     thinking: Thinking = None
@@ -153,14 +151,14 @@ class VllmModel(Section):
     )
 
     @model_validator(mode="after")
-    def _thinks_with_parser(self) -> "VllmModel":
+    def _check_thinking(self) -> "VllmModel":
         if isinstance(self.thinking, int) and "reasoning_parser" not in self.options:
-            raise ValueError("a budget for thinking needs options: {reasoning_parser: ...}, such as qwen3")
+            raise ValueError("a limit for thinking requires options: {reasoning_parser: ...}, such as qwen3")
         return self
 
 
 class OpenAIModel(Section):
-    """A model behind any server that speaks the OpenAI chat completions protocol."""
+    """A model on any server with the OpenAI chat completions API."""
 
     engine: Literal["openai"]
     model: str = Field(description="The model's name on that server")
@@ -169,69 +167,69 @@ class OpenAIModel(Section):
     api_key_env: str = Field(
         "OPENAI_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Environment variable that holds the key, if one is needed",
+        description="Environment variable with the API key, if the server needs one",
     )
     window: int = Field(
-        64, ge=1, description="Requests in flight at once; fewer while the server does not take so many"
+        64, ge=1, description="Requests in flight at once; lowered while the server accepts fewer"
     )
     timeout: float = Field(300, gt=0, description="Seconds to wait for an answer")
     retries: int = Field(
         5,
         ge=0,
-        description="Tries of a request that failed while the server answered others, before it is given up",
+        description="Retries of a failed request while the server answers others",
     )
     patience: float = Field(
-        1800, gt=0, description="Seconds to wait for a server that answers nobody, before the run stops"
+        1800, gt=0, description="Seconds to wait for a server that answers no request, before the run stops"
     )
     profile: str = PROFILE
     thinking: Thinking = None
     options: dict[str, Any] = Field(
         default_factory=dict,
         description="Further parameters of each request, such as max_completion_tokens, extra_body or "
-        "extra_headers; null leaves one out",
+        "extra_headers; null removes one",
     )
 
     @field_validator("options")
     @classmethod
-    def _can_be_sent(cls, options: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what has no place in a request, before anything is paid for; never show a value."""
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Reject invalid parameters before the run starts; never show a value."""
         try:
             json.dumps(options, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"they are sent as JSON: {error}. Put quotes around a date") from None
+            raise ValueError(f"not valid as JSON: {error}. Put quotes around a date") from None
         for name in ("extra_body", "extra_headers"):
             if not isinstance(options.get(name) or {}, dict):
-                raise ValueError(f"{name} holds names with values, such as {name}: {{name: value}}")
+                raise ValueError(f"{name} should be a mapping, such as {name}: {{name: value}}")
         for name, value in (options.get("extra_headers") or {}).items():
             if not isinstance(value, str | int | float | None) or CONTROL.search(f"{name}{value}"):
                 raise ValueError(f"extra_headers: the value of {name!r} must be one line of text")
         if (options.get("extra_body") or {}).get("stream", options.get("stream")):
-            raise ValueError("stream: answers are read whole; leave it out")
+            raise ValueError("stream: streaming is not supported; remove it")
         return options
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the recipe adds to the headers of each request."""
-        given = self.options.get("extra_headers") or {}
-        return {name: str(value) for name, value in given.items() if value is not None}
+        """Additional headers of each request."""
+        extra = self.options.get("extra_headers") or {}
+        return {name: str(value) for name, value in extra.items() if value is not None}
 
     @field_serializer("base_url", "options")
     def _masked(self, value: Any) -> Any:
         return mask_settings(value)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Leave secrets out of what is logged."""
+        """Mask secrets in logs."""
         return ((name, mask_settings(value)) for name, value in super().__repr_args__())
 
 
 class ScriptedModel(Section):
-    """A Python function that plays the model: for tests, and to try a recipe without one."""
+    """A Python function in place of a model, for tests and for trying out a recipe."""
 
     engine: Literal["scripted"]
-    model: str = Field(description="module:function, called with a Request, returning the answer's text")
+    model: str = Field(description="module:function, called with a Request, returns the answer's text")
     revision: str = ""
     window: int = Field(128, ge=1, description="Requests in flight at once")
-    latency: float = Field(0, ge=0, description="Seconds that each answer takes")
+    latency: float = Field(0, ge=0, description="Seconds per answer")
     patience: float = PATIENCE
     profile: str = PROFILE
 
@@ -241,10 +239,10 @@ Model = Annotated[VllmModel | OpenAIModel | ScriptedModel, Field(discriminator="
 
 class Models(Section):
     """
-    Who plays which role. A role may name another role instead of a model.
+    The model of each role. A role may name another role instead of a model.
 
-    The generator writes, the target is the model that will be trained, the judge scores. A role of another
-    name is asked by stages that say so: with `models: {second: ...}`, `again: {use: instruct, role: second}`.
+    The generator writes rows, the target is the model to be fine-tuned, and the judge scores rows. Stages can
+    use further roles: with `models: {second: ...}`, `again: {use: instruct, role: second}`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -256,34 +254,34 @@ class Models(Section):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """List the roles."""
+        """The names of all roles."""
         return (*type(self).model_fields, *(self.model_extra or ()))
 
     def role(self, name: str) -> VllmModel | OpenAIModel | ScriptedModel:
         """
-        Find the model that plays a role.
+        Return the model of a role.
 
         Raises
         ------
         ValueError
-            When there is no such role, or roles name each other.
+            If there is no such role, or roles refer to each other.
         """
         seen: list[str] = []
-        player: Any = name
-        while isinstance(player, str):
-            if player in seen:
-                raise ValueError(f"the roles {' and '.join(seen)} name each other; give one of them a model")
-            if player not in self.roles:
-                raise ValueError(f"there is no role {player!r}; there are {', '.join(self.roles)}")
-            seen.append(player)
-            player = getattr(self, player)
-        result: VllmModel | OpenAIModel | ScriptedModel = player
+        value: Any = name
+        while isinstance(value, str):
+            if value in seen:
+                raise ValueError(f"the roles {' and '.join(seen)} refer to each other; give one a model")
+            if value not in self.roles:
+                raise ValueError(f"there is no role {value!r}; there are {', '.join(self.roles)}")
+            seen.append(value)
+            value = getattr(self, value)
+        result: VllmModel | OpenAIModel | ScriptedModel = value
         return result
 
     @model_validator(mode="before")
     @classmethod
     def _default_engine(cls, data: Any) -> Any:
-        """Take a model without ``engine`` as vLLM's, and a model's bare name as its model."""
+        """Set the engine of a model without ``engine`` to vLLM."""
         if isinstance(data, dict):
             for role, player in data.items():
                 if isinstance(player, dict) and "engine" not in player:
@@ -291,7 +289,7 @@ class Models(Section):
         return data
 
     @model_validator(mode="after")
-    def _roles_end(self) -> "Models":
+    def _check_roles(self) -> "Models":
         for role in self.roles:
             self.role(role)
         return self
@@ -299,40 +297,40 @@ class Models(Section):
 
 class Cluster(Section):
     """
-    Where the work is done. An address may also stand for the whole section: `cluster: tcp://host:8786`.
+    Where the stages run. The section may be just an address: `cluster: tcp://host:8786`.
 
-    The workers of an address are started by hand, all with this version of datagen and the same folders.
-    Those that shall hold an engine say so: `dask worker tcp://host:8786 --resources engine=1 --nthreads 4`.
+    Start the workers of a remote scheduler yourself, with the same version of datagen and the same folders.
+    Start workers for engines with `dask worker tcp://host:8786 --resources engine=1 --nthreads 4`.
     """
 
     address: str = Field(
         "",
-        description="A Dask scheduler's, such as tcp://host:8786; left out: workers on this machine",
+        description="Address of a Dask scheduler, such as tcp://host:8786; default: workers on this machine",
     )
     workers: int = Field(
-        0, ge=0, description="Worker processes for CPU stages on this machine; 0: one a core"
+        0, ge=0, description="Worker processes for CPU stages on this machine; 0: one per core"
     )
-    partition_mb: float = Field(8, gt=0, description="Text in one partition, in MB; bounds a worker's memory")
+    partition_mb: float = Field(8, gt=0, description="Text per partition, in MB; bounds a worker's memory")
 
     @model_validator(mode="after")
-    def _here_or_there(self) -> "Cluster":
+    def _check_address(self) -> "Cluster":
         if self.address and not re.fullmatch(r"[a-z]+://\S+:\d+", self.address):
-            raise ValueError("the address of a cluster is written tcp://host:8786")
+            raise ValueError("the address of a cluster has the form tcp://host:8786")
         if self.address and self.workers:
-            raise ValueError("workers are started on this machine only; give an address or workers")
+            raise ValueError("workers are only started on this machine; give either address or workers")
         return self
 
 
 class Budget(Section):
     """
-    What a run may spend on answers; a part that is left out has no limit.
+    Limits on the answers of a run; omitted ones are unlimited.
 
-    A run that has spent one part stops. What was answered is kept, and with a higher budget the same run
-    goes on. Answers that are used again cost nothing. With one engine, requests are exact, and the tokens
-    may be more than said by those of the requests in flight (the model's window); each further engine may
-    add its own, and what it answers in half a second.
+    A run stops when it reaches a limit. Its answers are kept, and with a higher budget the run continues.
+    Reused answers do not count. With one engine, the number of requests is exact, and tokens may exceed the
+    limit by those of the requests in flight (the model's window). Each further engine may add its requests in
+    flight, and those that it answers in half a second.
     """
 
-    requests: int | None = Field(None, ge=0, description="Requests answered")
-    prompt_tokens: int | None = Field(None, ge=0, description="Tokens read, cached ones included")
-    completion_tokens: int | None = Field(None, ge=0, description="Tokens written")
+    requests: int | None = Field(None, ge=0, description="Maximum answered requests")
+    prompt_tokens: int | None = Field(None, ge=0, description="Maximum input tokens, including cached ones")
+    completion_tokens: int | None = Field(None, ge=0, description="Maximum output tokens")

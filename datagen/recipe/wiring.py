@@ -1,21 +1,21 @@
-"""Which stages read whose tables (docs/decisions/0004-kinds-wire-the-line.md)."""
+"""Connect stages by the kinds of their tables (docs/decisions/0004-kinds-wire-the-line.md)."""
 
 from collections.abc import Iterator, Sequence
 
 from datagen.errors import UserError
 
-# Name of a stage, the kind of table that it takes and the kind that it gives.
+# Name of a stage, the kind of table that it takes, and the kind that it gives.
 Step = tuple[str, str, str]
 
 
 def wire(steps: Sequence[Step]) -> dict[str, list[str]]:
     """
-    Find out whose tables each stage reads: stage -> stages, those of the kind that it takes.
+    Map each stage to the stages whose tables it reads: those of the kind that it takes.
 
     Raises
     ------
     UserError
-        When no stage before it gives that kind.
+        If no earlier stage gives that kind.
     """
     for name, what in unconnected(steps):
         raise UserError(f"stages.{name} {what}")
@@ -24,28 +24,28 @@ def wire(steps: Sequence[Step]) -> dict[str, list[str]]:
 
 
 def unconnected(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
-    """Find stages whose kind of table no earlier stage gives: name, and what is wrong with how to fix it."""
+    """Yield stages whose kind of table no earlier stage gives: name, and message with a fix."""
     before = tables_before(steps)
     for index, (name, takes, _) in enumerate(steps):
         if takes and takes not in before[name]:
             later = [other for other, _, gives in steps[index + 1 :] if gives == takes]
-            fix = f"move it behind {later[0]}" if later else "add one that does"
-            yield name, f"takes {takes}, but no stage before it gives any; {fix}"
+            fix = f"move it after {later[0]}" if later else "add one that does"
+            yield name, f"takes {takes}, but no earlier stage gives any; {fix}"
 
 
 def tables_before(steps: Sequence[Step]) -> dict[str, dict[str, list[str]]]:
     """
-    Find out which tables there are when each stage begins.
+    Return the tables that exist when each stage starts.
 
     Parameters
     ----------
     steps
-        The stages in the order of the line.
+        The stages in order.
 
     Returns
     -------
-    Stage -> kind -> stages whose tables hold the rows of that kind. A stage that gives another kind than it
-    takes adds its table to those of that kind; one that gives the kind it takes replaces them all.
+    Stage -> kind -> stages whose tables contain the rows of that kind. A stage that gives another kind than
+    it takes adds its table to those of that kind; one that gives the kind that it takes replaces them.
     """
     current: dict[str, list[str]] = {}
     before = {}

@@ -1,1 +1,1 @@
-"""Output for people: console, report, doctor."""
+"""Output for people: console, report and doctor."""

@@ -1,9 +1,9 @@
 """
-Charts as inline SVG: Vega-Lite specifications, drawn when the report is written.
+Charts as inline SVG, rendered from Vega-Lite specifications when the report is written.
 
-The page needs neither script nor network. Colours are `currentColor` and custom properties of the page, so
-one drawing serves light, dark and print. Vega-Lite labels every mark for screen readers, and the page shows
-the numbers of each chart as a table.
+The page needs neither scripts nor network access. Colours are `currentColor` and custom properties of the
+page, so one drawing works in light mode, dark mode and print. Vega-Lite labels every mark for screen readers,
+and the page also shows each chart's numbers as a table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from datagen.report.draw import draw
 
-WIDTH = 360  # px, as wide as the text column of a phone
-ROW = 19  # px a bar
-LABEL = 150  # px of an axis label
-NAMED = 7  # columns of a histogram whose names are shown
-FONT = "Arimo"  # measured with it, drawn in the font of the page
+WIDTH = 360  # px; fits a phone
+ROW = 19  # px per bar
+LABEL = 150  # maximum px of an axis label
+NAMED = 7  # maximum number of labels of a histogram
+FONT = "Arimo"  # only for measuring; the page uses its own font
 COLOURS = [f"var(--c{number})" for number in range(1, 7)]
 
 AXIS = {
@@ -59,13 +59,13 @@ class Chart:
     Parameters
     ----------
     title, caption
-        What it shows, and how to read it.
+        Title, and how to read the chart.
     specification
-        In Vega-Lite.
+        Vega-Lite specification.
     columns, rows
-        The same as a table.
+        The data as a table.
     svg
-        The drawing, once `draw_all` has made it.
+        The drawing, set by `draw_all`.
     """
 
     title: str
@@ -77,10 +77,10 @@ class Chart:
 
 
 def draw_all(charts: Sequence[Chart]) -> None:
-    """Draw charts; where that fails, they remain tables."""
+    """Draw charts. If that fails, only their tables are shown."""
     drawings = draw([chart.specification for chart in charts])
     for chart, svg in zip(charts, drawings, strict=False):
-        # Without its own font, a text has that of the page.
+        # Remove the font, so that text has the font of the page.
         chart.svg = Markup(svg.replace(f' font-family="{FONT}"', ""))
 
 
@@ -95,33 +95,30 @@ def bars(
     axis: str = "",
 ) -> Chart:
     """
-    Draw a horizontal bar a name, in the order given, stacked by `colour`.
+    Draw one horizontal bar per name, in the given order, stacked by `colour`.
 
     Parameters
     ----------
     title, caption
-        What it shows.
+        Title and caption of the chart.
     values
-        One a bar segment.
+        One per bar segment.
     name, count, colour
-        Keys of `values`: what a bar stands for, its length, and what it is divided by.
+        Keys of `values`: name of the bar, length of the segment, and category of the segment.
     colours
-        The colour of each division, in their order.
+        Colours of the categories, in order.
     axis
         The unit.
     """
-    encoding: dict[str, Any] = {
-        "y": {"field": name, "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False}},
-        "x": {
-            "field": count,
-            "type": "quantitative",
-            "title": axis or count,
-            "axis": {"tickCount": 4, "domain": False},
-        },
+    category = {"field": name, "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False}}
+    amount = {
+        "field": count,
+        "type": "quantitative",
+        "title": axis or count,
+        "axis": {"tickCount": 4, "domain": False},
     }
-    if colour:
-        encoding |= _coloured(colour, values, colours)
-    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": {"step": ROW}})
+    encoding = {"y": category, "x": amount}
+    return _stacked(title, caption, values, encoding, {"step": ROW}, colour, colours)
 
 
 def columns(
@@ -134,26 +131,23 @@ def columns(
     colours: Mapping[str, str] | None = None,
     axis: str = "",
 ) -> Chart:
-    """Draw a vertical bar a name, in the order given: a histogram, stacked by `colour`."""
-    encoding: dict[str, Any] = {
-        "x": {
-            "field": name,
-            "type": "ordinal",
-            "sort": None,
-            "title": axis or name,
-            "axis": {"labelAngle": 0, "ticks": False, "values": _some([value[name] for value in values])},
-            "scale": {"paddingInner": 0.08},
-        },
-        "y": {
-            "field": count,
-            "type": "quantitative",
-            "title": None,
-            "axis": {"tickCount": 3, "domain": False, "format": "~s"},
-        },
+    """Draw one vertical bar per name, in the given order: a histogram, stacked by `colour`."""
+    labels = {"labelAngle": 0, "ticks": False, "values": _spaced([value[name] for value in values])}
+    category = {
+        "field": name,
+        "type": "ordinal",
+        "sort": None,
+        "title": axis or name,
+        "axis": labels,
+        "scale": {"paddingInner": 0.08},
     }
-    if colour:
-        encoding |= _coloured(colour, values, colours)
-    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": 110})
+    amount = {
+        "field": count,
+        "type": "quantitative",
+        "title": None,
+        "axis": {"tickCount": 3, "domain": False, "format": "~s"},
+    }
+    return _stacked(title, caption, values, {"x": category, "y": amount}, 110, colour, colours)
 
 
 def curve(
@@ -167,39 +161,28 @@ def curve(
     points: bool = False,
 ) -> Chart:
     """
-    Draw shares over a score, both in [0, 1].
+    Draw a share as a function of a score, both in [0, 1].
 
     Parameters
     ----------
     title, caption
-        What it shows.
+        Title and caption of the chart.
     values
-        One a point.
+        One per point.
     x, y
         Key and axis title.
     rule
-        A level to reach.
+        Level of a dashed line.
     diagonal
-        Whether points on the diagonal are what is wanted.
+        Whether to draw a dashed diagonal.
     points
-        Whether the points are few and are marked.
+        Whether to mark the points.
     """
     axis = {"tickCount": 5, "format": "~%"}
+    shares = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": axis}
     encoding = {
-        "x": {
-            "field": x[0],
-            "type": "quantitative",
-            "title": x[1],
-            "scale": {"domain": [0, 1]},
-            "axis": axis,
-        },
-        "y": {
-            "field": y[0],
-            "type": "quantitative",
-            "title": y[1],
-            "scale": {"domain": [0, 1]},
-            "axis": axis,
-        },
+        channel: {"field": field, "title": title_} | shares
+        for channel, (field, title_) in (("x", x), ("y", y))
     }
     dashed = {"strokeDash": [4, 3], "color": "var(--c2)"}
     layers: list[dict[str, Any]] = []
@@ -213,10 +196,24 @@ def curve(
     return _chart(title, caption, values, {"layer": layers, "height": 200})
 
 
-def _coloured(colour: str, values: Values, colours: Mapping[str, str] | None) -> dict[str, Any]:
+def _stacked(
+    title: str,
+    caption: str,
+    values: Values,
+    encoding: dict[str, Any],
+    height: int | dict[str, int],
+    colour: str,
+    colours: Mapping[str, str] | None,
+) -> Chart:
+    if colour:
+        encoding = encoding | _color(colour, values, colours)
+    return _chart(title, caption, values, {"mark": "bar", "encoding": encoding, "height": height})
+
+
+def _color(colour: str, values: Values, colours: Mapping[str, str] | None) -> dict[str, Any]:
     if colours is None:
         names = list(dict.fromkeys(value[colour] for value in values))
-        colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+        colours = {name: COLOURS[rank % len(COLOURS)] for rank, name in enumerate(names)}
     scale = {"domain": list(colours), "range": list(colours.values())}
     return {
         "color": {"field": colour, "type": "nominal", "scale": scale, "title": None},
@@ -225,16 +222,16 @@ def _coloured(colour: str, values: Values, colours: Mapping[str, str] | None) ->
 
 
 def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) -> Chart:
-    drawn = [dict(value) for value in values]
+    data = [dict(value) for value in values]
     if colour := body.get("encoding", {}).get("color"):
-        ranks = {name: place for place, name in enumerate(colour["scale"]["domain"])}
-        drawn = [{**value, "rank": ranks[value[colour["field"]]]} for value in values]
+        ranks = {name: rank for rank, name in enumerate(colour["scale"]["domain"])}
+        data = [{**value, "rank": ranks[value[colour["field"]]]} for value in values]
     specification = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": title,
         "width": WIDTH,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "data": {"values": drawn},
+        "data": {"values": data},
         "config": CONFIG,
         **body,
     }
@@ -243,7 +240,7 @@ def _chart(title: str, caption: str, values: Values, body: Mapping[str, Any]) ->
     return Chart(title, caption, specification, names, rows)
 
 
-def _some(names: Sequence[str]) -> list[str]:
-    """Choose the names that fit below the columns."""
-    every = list(dict.fromkeys(names))
-    return every[:: ceil(len(every) / NAMED) or 1]
+def _spaced(names: Sequence[str]) -> list[str]:
+    """Choose equally spaced names that fit below the columns."""
+    distinct = list(dict.fromkeys(names))
+    return distinct[:: ceil(len(distinct) / NAMED) or 1]

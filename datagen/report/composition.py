@@ -1,4 +1,4 @@
-"""What the handed-off rows are: tasks, and lengths of the trained text."""
+"""Composition of the handed-off rows: tasks, and lengths of the trained text."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.report import bins, charts
+from datagen.report.rows import final_parts
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import parts, read_part
+from datagen.store.parquet import read_part
 
 DOUBLED = np.concatenate([[0.0], 2.0 ** np.arange(4, 25)])  # characters
 NONE = np.zeros(len(DOUBLED) - 1, np.int64)
@@ -27,27 +28,27 @@ def mix_charts(run: Run) -> list[charts.Chart]:
         lengths[kind] = lengths.get(kind, NONE) + bins.count(length, DOUBLED)
     if not tasks:
         return []
-    order: dict[str, int] = {kind: place for place, kind in enumerate(KINDS) if kind in lengths}
-    colours = {kind: charts.COLOURS[place] for kind, place in order.items()}
-    of_tasks = [
+    ranks: dict[str, int] = {kind: rank for rank, kind in enumerate(KINDS) if kind in lengths}
+    colours = {kind: charts.COLOURS[rank] for kind, rank in ranks.items()}
+    task_values = [
         {"task": task, "rows": count, "kind": kind}
-        for (kind, task), count in sorted(tasks.items(), key=lambda item: (order[item[0][0]], -item[1]))
+        for (kind, task), count in sorted(tasks.items(), key=lambda item: (ranks[item[0][0]], -item[1]))
     ]
     total = sum(lengths.values(), NONE)
-    used = np.flatnonzero(total)
-    shown = range(int(used[0]), int(used[-1]) + 1)
+    non_empty = np.flatnonzero(total)
+    bin_range = range(int(non_empty[0]), int(non_empty[-1]) + 1)
     labels = bins.names(DOUBLED)
-    of_lengths = [
-        {"characters": labels[place], "rows": int(lengths[kind][place]), "kind": kind}
+    length_values = [
+        {"characters": labels[rank], "rows": int(lengths[kind][rank]), "kind": kind}
         for kind in colours
-        for place in shown
+        for rank in bin_range
     ]
     return [
-        charts.bars("Tasks", "Rows handed off by task", of_tasks, "task", "rows", "kind", colours),
+        charts.bars("Tasks", "Rows handed off by task", task_values, "task", "rows", "kind", colours),
         charts.columns(
             "Lengths",
-            "Characters of the answer or reading text; each bar is named by where it begins",
-            of_lengths,
+            "Characters of the answer or reading text; bars are labelled with their lower edge",
+            length_values,
             "characters",
             "rows",
             "kind",
@@ -56,19 +57,13 @@ def mix_charts(run: Run) -> list[charts.Chart]:
     ]
 
 
-def last_examples(run: Run) -> list[dict[str, object]]:
-    """List the record of the last stage that gives examples; empty without one."""
-    return [record for record in run.stage_records() if record["gives"] == "examples"][-1:]
-
-
 def _rows(run: Run) -> Iterator[tuple[str, npt.NDArray[np.str_], bins.Floats]]:
-    """Read kind, tasks and lengths of the rows of each kind in each part."""
-    for record in last_examples(run):
-        for path in parts(run.stage_folder(str(record["stage"]))):
-            table = read_part(path, ["kind", "task", "text", "answer"])
-            trained = pc.fill_null(pc.utf8_length(pc.coalesce(table["text"], table["answer"])), 0)
-            for kind in KINDS:
-                mine = pc.equal(table["kind"], kind)
-                task = pc.fill_null(table["task"].filter(mine), "").to_numpy().astype(str)
-                if len(task):
-                    yield kind, task, trained.filter(mine).cast(pa.float64()).to_numpy()
+    """Yield kind, tasks and lengths of the rows of each kind in each partition."""
+    for path in final_parts(run):
+        table = read_part(path, ["kind", "task", "text", "answer"])
+        lengths = pc.fill_null(pc.utf8_length(pc.coalesce(table["text"], table["answer"])), 0)
+        for kind in KINDS:
+            of_kind = pc.equal(table["kind"], kind)
+            tasks = pc.fill_null(table["task"].filter(of_kind), "").to_numpy().astype(str)
+            if len(tasks):
+                yield kind, tasks, lengths.filter(of_kind).cast(pa.float64()).to_numpy()

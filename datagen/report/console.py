@@ -1,4 +1,4 @@
-"""What a person sees of a run in the terminal: progress, one line a stage, and the table at the end."""
+"""Terminal output of a run: progress, one line per stage, and tables at the end."""
 
 import threading
 import time
@@ -30,8 +30,8 @@ from datagen.request import Usage
 from datagen.run.folder import Run
 
 REASONS_SHOWN = 6
-TELL_SECONDS = 60.0  # between two lines about a stage that is not done, without a terminal
-WIDTH = 118  # of tables where no terminal says its own
+REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
+WIDTH = 118  # width of tables without a terminal
 LOOK: dict[str, Any] = {
     "title_justify": "left",
     "title_style": "bold",
@@ -41,7 +41,7 @@ LOOK: dict[str, Any] = {
 
 
 class Console:
-    """Watches a run and prints."""
+    """A watcher that prints the progress of a run."""
 
     def __init__(self, to_stderr: bool = False) -> None:
         self._out = rich.console.Console(highlight=False, stderr=to_stderr)
@@ -53,22 +53,22 @@ class Console:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[kept]}"),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._out,
             transient=True,
             disable=not self._out.is_terminal,
         )
-        self._task = self._progress.add_task("starting", total=None, said="", kept="")
+        self._task = self._progress.add_task("starting", total=None, rate="", kept="")
         self._stage = _Stage("", 0)
         self._ended = threading.Event()
-        self._teller = threading.Thread(target=self._tell_regularly, name="progress", daemon=True)
+        self._reporter = threading.Thread(target=self._report_regularly, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         self._progress.start()
         if not self._out.is_terminal:
-            self._teller.start()
+            self._reporter.start()
         return self
 
     def __exit__(
@@ -77,56 +77,57 @@ class Console:
         self._ended.set()
         self._progress.stop()
 
-    def _tell_regularly(self) -> None:
-        """Print a line now and then where no bar can be shown."""
-        while not self._ended.wait(TELL_SECONDS):
+    def _report_regularly(self) -> None:
+        """Print progress lines if no progress bar can be shown."""
+        while not self._ended.wait(REPORT_SECONDS):
             if self._stage.name:
                 self._out.print(self._stage.line(), markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
-        """Show the stage's bar."""
+        """Show the stage's progress bar."""
         self._stage = _Stage(stage, partitions)
-        self._progress.reset(self._task, total=partitions, description=stage, said="", kept="")
+        self._progress.reset(self._task, total=partitions, description=stage, rate="", kept="")
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """Move the bar; with generation, say how fast it is."""
+        """Update the progress bar, with the rate of generation."""
         self._stage.done, self._stage.usage = partitions, usage
-        said = ""
+        text = ""
         if usage.completions:
-            said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
-            said += f"{self._stage.pace:,.0f} a second"
-            said += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
-        self._progress.update(self._task, completed=partitions, said=said)
+            text = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
+            text += f"{self._stage.pace:,.0f} tokens/s"
+            text += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
+        self._progress.update(self._task, completed=partitions, rate=text)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
-        """Note how many rows are kept so far, and show their share."""
+        """Record the rows kept so far, and show their share."""
         self._stage.kept, self._stage.dropped = kept, dropped
         if kept + dropped:
             self._progress.update(self._task, kept=f"{kept / (kept + dropped):.0%} kept")
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """Print the stage's line."""
+        """Print the stage's result."""
         self._stage = _Stage("", 0)
         self._out.print(_line(record, resumed))
-        for said in [*record.get("damage", []), *record.get("notices", [])]:
-            self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
+        for message in [*record.get("damage", []), *record.get("notices", [])]:
+            self._out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
 
     def summarize(self, run: Run) -> None:
-        """Print what was made, kept and dropped and why, and where it is."""
+        """Print tables of stages, files and products, notices, and the paths of the results."""
         self._out.print(stage_table(run))
         for record in run.stage_records():
             if endings := files_by_ending(record.get("figures", {})):
                 self._out.print(ending_table(endings))
         self._out.print(product_table(run))
         for record in run.stage_records():
-            for said in record.get("notices", []):
-                self._out.print(f"[yellow]{record['stage']}: {escape(said)}[/]", soft_wrap=True)
+            for notice in record.get("notices", []):
+                self._out.print(f"[yellow]{record['stage']}: {escape(notice)}[/]", soft_wrap=True)
         for warning in warnings(run):
             self._out.print(warning, style="yellow", markup=False, soft_wrap=True)
-        if said := read_summary(run.folder):
-            self._out.print(headline(said), markup=False, soft_wrap=True)
-        for line in planned.lines(said) if (said := planned.read_outcome(run.folder)) else []:
-            self._out.print(line, markup=False, soft_wrap=True)
+        if changes := read_summary(run.folder):
+            self._out.print(headline(changes), markup=False, soft_wrap=True)
+        if outcome := planned.read_outcome(run.folder):
+            for line in planned.lines(outcome):
+                self._out.print(line, markup=False, soft_wrap=True)
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
@@ -134,7 +135,7 @@ class Console:
 
 @dataclass
 class _Stage:
-    """How far a stage is."""
+    """Progress of a stage."""
 
     name: str
     partitions: int
@@ -146,24 +147,26 @@ class _Stage:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Elapsed time."""
         return max(time.monotonic() - self.began, 0.1)
 
     @property
     def pace(self) -> float:
-        """Tokens written a second."""
+        """Completion tokens per second."""
         return self.usage.completion_tokens / self.seconds
 
     def line(self) -> str:
         """Describe the progress: partitions, kept share, tokens per second, time left."""
-        said = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
+        parts = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
         if rows := self.kept + self.dropped:
-            said.append(f"{self.kept / rows:.0%} kept")
+            parts.append(f"{self.kept / rows:.0%} kept")
         if self.usage.completions:
-            said += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
-        left = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
-        said.append(f"{left} left" if self.done else f"begun {timedelta(seconds=round(self.seconds))} ago")
-        return ", ".join(said)
+            parts += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
+        remaining = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
+        parts.append(
+            f"{remaining} left" if self.done else f"started {timedelta(seconds=round(self.seconds))} ago"
+        )
+        return ", ".join(parts)
 
 
 def _line(record: dict[str, Any], resumed: bool) -> str:
@@ -171,17 +174,17 @@ def _line(record: dict[str, Any], resumed: bool) -> str:
     if dropped := sum(record["dropped"].values()):
         text += f"  {dropped:,} dropped"
     if requests := record.get("requests"):
-        text += f"  {requests['completions']:,} new answers, {requests['reused']:,} had before"
-    if taken := record.get("taken_over"):
-        return f"{text}  [dim]unchanged since {escape(taken)}[/]"
+        text += f"  {requests['completions']:,} new answers, {requests['reused']:,} reused"
+    if source := record.get("taken_over"):
+        return f"{text}  [dim]unchanged since {escape(source)}[/]"
     return text + ("  [dim](done before)[/]" if resumed else f"  [dim]{record['seconds']:.1f} s[/]")
 
 
 def stage_table(run: Run) -> Table:
     """
-    Tabulate rows in, out and dropped with the reasons, answers new and had before, tokens and seconds.
+    Tabulate rows in, out and dropped with reasons, new and reused answers, tokens and seconds.
 
-    Of the tokens: those that were written, and the share of those read that came from the prefix cache.
+    Tokens are completion tokens; cached is the share of prompt tokens from the prefix cache.
     """
     table = Table(title=escape(f"{run.manifest['recipe']['name']}, run {run.folder.name}"), **LOOK)
     table.add_column("stage")
@@ -208,26 +211,26 @@ def stage_table(run: Run) -> Table:
 
 
 def ending_table(endings: Mapping[str, tuple[int, Mapping[str, int]]]) -> Table:
-    """Tabulate what became of the corpus's files, by ending."""
+    """Tabulate the corpus's files, read and not read, by extension."""
     table = Table(title="files", **LOOK)
     table.add_column("ending")
     table.add_column("read", justify="right")
     table.add_column("not read", justify="right")
     table.add_column("why", ratio=1)
-    for ending, (read, refused) in endings.items():
-        why = escape(reasons(dict(refused)))
-        table.add_row(escape(ending), f"{read:,}", f"{sum(refused.values()):,}", why)
+    for ending, (read, dropped) in endings.items():
+        why = escape(reasons(dict(dropped)))
+        table.add_row(escape(ending), f"{read:,}", f"{sum(dropped.values()):,}", why)
     return table
 
 
 def _cached_share(requests: dict[str, int]) -> str:
-    """Write the share of a stage's prompt tokens that came from the prefix cache."""
-    read = requests["prompt_tokens"]
-    return f"{requests['cached_tokens'] / read:.0%}" if read else ""
+    """Format the share of a stage's prompt tokens that came from the prefix cache."""
+    prompt_tokens = requests["prompt_tokens"]
+    return f"{requests['cached_tokens'] / prompt_tokens:.0%}" if prompt_tokens else ""
 
 
 def reasons(dropped: dict[str, int]) -> str:
-    """Write the most frequent reasons with their counts."""
+    """Format the most frequent reasons with their counts."""
     shown = [f"{count:,} {reason}" for reason, count in list(dropped.items())[:REASONS_SHOWN]]
     if (rest := len(dropped) - REASONS_SHOWN) > 0:
         shown.append(f"{rest} more reasons")
@@ -249,7 +252,7 @@ def product_table(run: Run) -> Table:
 
 
 def show_measures(report: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
-    """Print what was measured of models: set -> model -> measure -> share, None where nothing was counted."""
+    """Print measures of models: set -> model -> measure -> share, None if nothing was counted."""
     out = rich.console.Console(highlight=False)
     for name, models in report.items():
         table = Table(title=escape(name), **LOOK)

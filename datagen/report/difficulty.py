@@ -1,7 +1,7 @@
 """
-Difficulty of rows before and after a filter, to reveal filters that prune hard rows.
+Difficulty of rows before and after a filter, to reveal filters that remove hard rows.
 
-Validation tends to drop hard examples, which a model learns most from. For each stage that drops examples,
+Validation tends to drop hard examples, from which a model learns most. For each stage that drops examples,
 the report shows the distribution of every available difficulty measure before and after it.
 """
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
 
-# Column -> the hard end of its range.
+# Column -> the end of its range with hard rows.
 MEASURES = {"ifd": "high", "v_info": "low", "logprob": "low", "words": "high"}
 BINS = 8
 
@@ -53,14 +53,16 @@ class Shift:
 
 
 def shifts(folder: Path) -> list[Shift]:
-    """Compare a stage's kept rows with all its rows, for each kind of example that it dropped rows of."""
+    """Compare the kept rows of a stage with all its rows, for each kind with dropped rows."""
     kept, dropped = _read(parts(folder)), _read(parts(folder / "dropped"))
     result = []
     for kind in KINDS:
         for measure, hard in MEASURES.items():
-            after, lost = (_values(rows, kind, measure) for rows in (kept, dropped))
-            before = np.concatenate([after, lost])
-            edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1))) if len(lost) else before[:0]
+            after, removed = (_values(rows, kind, measure) for rows in (kept, dropped))
+            before = np.concatenate([after, removed])
+            edges = (
+                np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1))) if len(removed) else before[:0]
+            )
             if len(edges) > 1:
                 counts = (tuple(np.histogram(values, edges)[0].tolist()) for values in (before, after))
                 result.append(Shift(kind, measure, hard, tuple(edges.tolist()), *counts))
@@ -75,6 +77,5 @@ def _read(paths: Sequence[Path]) -> pa.Table:
 def _values(rows: pa.Table, kind: str, measure: str) -> npt.NDArray[np.float64]:
     if measure not in rows.column_names:
         return np.zeros(0)
-    mine = rows[measure].filter(pc.equal(rows["kind"], kind)).cast(pa.float64())
-    result: npt.NDArray[np.float64] = mine.drop_null().to_numpy()
-    return result
+    values = rows[measure].filter(pc.equal(rows["kind"], kind)).cast(pa.float64())
+    return np.asarray(values.drop_null().to_numpy(), np.float64)

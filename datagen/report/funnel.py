@@ -1,4 +1,4 @@
-"""From documents to the hand-off: rows kept and dropped by stage, and what a handed-off row cost."""
+"""From documents to the hand-off: rows kept and dropped by stage, and cost per handed-off row."""
 
 from typing import Any, NamedTuple
 
@@ -10,26 +10,26 @@ Records = list[dict[str, Any]]
 
 
 class Step(NamedTuple):
-    """A number at the head of the report."""
+    """A figure at the top of the report."""
 
     rows: int
     name: str
 
 
 def steps(records: Records) -> list[Step]:
-    """Count what was read, what was cut, what was made and what was handed off."""
-    found = []
-    for gives, name in (("documents", "documents"), ("passages", "passages"), ("examples", "rows made")):
-        made = [record for record in records if record["gives"] == gives != record["takes"]]
-        if made:
-            found.append(Step(sum(record["rows_out"] for record in made), name))
+    """Count documents, passages, generated rows and handed-off rows."""
+    result = []
+    for gives, name in (("documents", "documents"), ("passages", "passages"), ("examples", "rows generated")):
+        created = [record for record in records if record["gives"] == gives != record["takes"]]
+        if created:
+            result.append(Step(sum(record["rows_out"] for record in created), name))
     if records and records[-1]["gives"] == "examples":
-        found.append(Step(records[-1]["rows_out"], "rows handed off"))
-    return found
+        result.append(Step(records[-1]["rows_out"], "rows handed off"))
+    return result
 
 
 def funnel_chart(records: Records) -> charts.Chart | None:
-    """Draw what each stage kept and dropped."""
+    """Draw the rows that each stage kept and dropped."""
     values = [
         {"stage": record["stage"], "rows": rows, "outcome": outcome}
         for record in records
@@ -37,26 +37,26 @@ def funnel_chart(records: Records) -> charts.Chart | None:
     ]
     if not values:
         return None
-    caption = "Rows that each stage kept or made, and rows that it dropped"
+    caption = "Rows that each stage kept or generated, and rows that it dropped"
     return charts.bars("Rows by stage", caption, values, "stage", "rows", "outcome", KEPT)
 
 
 def cost_chart(records: Records) -> charts.Chart | None:
-    """Draw the tokens that models wrote for each stage, per row handed off."""
-    kept = records[-1]["rows_out"] if records else 0
-    spent = [record for record in records if record.get("cost", {}).get("completion_tokens")]
-    if not kept or not spent:
+    """Draw the completion tokens of each stage per handed-off row."""
+    rows = records[-1]["rows_out"] if records else 0
+    costly = [record for record in records if record.get("cost", {}).get("completion_tokens")]
+    if not rows or not costly:
         return None
     values = [
-        {"stage": record["stage"], "tokens": round(record["cost"]["completion_tokens"] / kept, 1)}
-        for record in spent
+        {"stage": record["stage"], "tokens": round(record["cost"]["completion_tokens"] / rows, 1)}
+        for record in costly
     ]
-    caption = "Tokens that models wrote for a stage, divided by the rows handed off. Stages may share answers"
-    return charts.bars("Written tokens per row handed off", caption, values, "stage", "tokens")
+    caption = "Completion tokens of a stage divided by the rows handed off. Stages may share answers"
+    return charts.bars("Completion tokens per handed-off row", caption, values, "stage", "tokens")
 
 
 def duplicates(records: Records) -> list[tuple[str, str, int, float]]:
-    """List (stage, reason, rows, share of the rows that the stage saw) of all duplicates."""
+    """List (stage, reason, rows, share of the stage's input) of all duplicates."""
     return [
         (record["stage"], reason, count, count / max(record["rows_in"], 1))
         for record in records

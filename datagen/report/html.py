@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file without script, which needs neither network nor other files."""
+"""The report of a run: one self-contained HTML file without scripts."""
 
 import json
 from collections import Counter
@@ -24,19 +24,19 @@ from datagen.report.scores import score_charts
 from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import parts, read_part, whole_file
+from datagen.store.parquet import parts, read_json, read_part, whole_file
 from datagen.template import render_file
 
-DOCUMENTS = 10  # with the most refusals
+DOCUMENTS = 10  # listed documents with the most refusals
 
 
 def write_report(run: Run) -> Path:
-    """Write ``report.html`` of a run whose stages are complete; return its path."""
+    """Write ``report.html`` of a complete run; return its path."""
     stages = run.stage_records()
     funnel, cost, covered = funnel_chart(stages), cost_chart(stages), coverage(run)
     mix, scores, calibration = mix_charts(run), score_charts(run), calibration_charts(run)
-    drawn = [*mix, *scores, *calibration, *(covered.drawn if covered else [])]
-    draw_all([*drawn, *(chart for chart in (funnel, cost) if chart)])
+    charts = [*mix, *scores, *calibration, *(covered.drawn if covered else [])]
+    draw_all([*charts, *(chart for chart in (funnel, cost) if chart)])
     page = render_file(
         __package__,
         "report.html.j2",
@@ -72,8 +72,8 @@ def write_report(run: Run) -> Path:
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
     path = run.folder / "report.html"
-    with whole_file(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    with whole_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return path
 
 
@@ -90,7 +90,7 @@ def products(run: Run) -> dict[str, dict[str, int]]:
 
 def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     """
-    Count refusals beside the answers that train the same chat.
+    Count refusals, compared with all rows of the chat format.
 
     Returns
     -------
@@ -98,34 +98,36 @@ def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     refusals, refusals and instructions) of the documents with the most refusals.
     """
     tasks: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    chat: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    of_chat: Counter[str] = Counter()
     for product in ("refusals", "instructions"):
         for path in _handed_off(run, product):
             rows = read_part(path, ["task", "lineage"])
             sources = Counter(pc.struct_field(rows["lineage"].combine_chunks(), "source").to_pylist())
-            chat += sources
+            of_chat += sources
             if product == "refusals":
-                refused += sources
+                by_source += sources
                 tasks += Counter(rows["task"].to_pylist())
-    total = chat.total()
+    total = of_chat.total()
     return {
         "kind": [(task, count, total) for task, count in tasks.most_common()],
-        "document": [(source or "", count, chat[source]) for source, count in refused.most_common(DOCUMENTS)],
+        "document": [
+            (source or "", count, of_chat[source]) for source, count in by_source.most_common(DOCUMENTS)
+        ],
     }
 
 
 def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
     """
-    Count the metadata whose value is a word, or yes or no, in the rows as their stage made them.
+    Count string and boolean metadata values in the rows, as generated.
 
     Returns
     -------
     list of (task, key, value, rows, rows of the task with this key)
     """
     counts: Counter[tuple[str, str, str]] = Counter()
-    made = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
-    for path in (path for stage in made for path in parts(run.stage_folder(stage))):
+    sources = [r["stage"] for r in run.stage_records() if r["gives"] == "examples" != r["takes"]]
+    for path in (path for stage in sources for path in parts(run.stage_folder(stage))):
         table = read_part(path, ["task", "metadata"])
         for row in table.group_by(["task", "metadata"]).aggregate([([], "count_all")]).to_pylist():
             for name, value in json.loads(row["metadata"] or "{}").items():
@@ -138,9 +140,9 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
 
 
 def comparisons(run: Run) -> dict[str, dict[str, Any]]:
-    """Read how two models agree on difficulty: stage -> its ``comparison.json``, where there is one."""
+    """Read the agreement of two models on difficulty: stage -> its ``comparison.json``, if it has one."""
     paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
-    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
+    return {name: read_json(path) for name, path in paths.items() if path.is_file()}
 
 
 def promises(run: Run) -> list[dict[str, Any]]:
@@ -160,10 +162,10 @@ def _handed_off(run: Run, *products: str) -> Iterator[Path]:
 
 
 def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add up what generation took, and what that is per row handed off."""
-    spent = [record["requests"] for record in stages if "requests" in record]
+    """Sum the usage of generation."""
+    requests = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")
-    total: dict[str, Any] = {name: sum(part[name] for part in spent) for name in names}
+    total: dict[str, Any] = {name: sum(part[name] for part in requests) for name in names}
     total["kept"] = stages[-1]["rows_out"] if stages else 0
     total["cached_share"] = total["cached_tokens"] / total["prompt_tokens"] if total["prompt_tokens"] else 0.0
     return total

@@ -19,7 +19,7 @@ SKIPPED = (
 )
 
 
-class Spoken(NamedTuple):
+class Language(NamedTuple):
     """A language, its number of documents, and the rules skipped for them."""
 
     code: str
@@ -34,7 +34,7 @@ class Spoken(NamedTuple):
         return f"add prompts/languages/{self.code}.yaml (docs/languages.md)"
 
 
-def languages(run: Run) -> list[Spoken]:
+def languages(run: Run) -> list[Language]:
     """List the languages of the documents, most frequent first."""
     counts = Counter[str]()
     folder = _prompts(run)
@@ -45,7 +45,7 @@ def languages(run: Run) -> list[Spoken]:
             if "language" in pq.read_schema(path).names:
                 counts.update(pq.read_table(path, columns=["language"])["language"].to_pylist())
     return [
-        Spoken(code, count, tuple(rules for name, rules in SKIPPED if not exists(f"{name}/{code}", folder)))
+        Language(code, count, tuple(rules for name, rules in SKIPPED if not exists(f"{name}/{code}", folder)))
         for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if code
     ]
@@ -54,13 +54,13 @@ def languages(run: Run) -> list[Spoken]:
 def warnings(run: Run) -> list[str]:
     """Return one line for each language with skipped rules."""
     return [
-        f"language {spoken.code}: {spoken.documents} documents; skipped: {'; '.join(spoken.skipped)}. "
-        f"{spoken.advice}"
-        for spoken in languages(run)
-        if spoken.skipped
+        f"language {language.code}: {language.documents} documents; skipped: {'; '.join(language.skipped)}. "
+        f"{language.advice}"
+        for language in languages(run)
+        if language.skipped
     ]
 
 
 def _prompts(run: Run) -> Path | None:
-    own = run.manifest.get("prompts")
-    return Path(own) if own else None
+    folder = run.manifest.get("prompts")
+    return Path(folder) if folder else None

@@ -1,9 +1,9 @@
 """
-Near duplicates between two runs: rows that came in place of rows that went, and say nearly the same.
+Near duplicates between two runs: added rows that are almost equal to removed ones.
 
 MinHash over word trigrams with banding (Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive Datasets,
-3.4): 128 permutations in 32 bands of 4 find pairs of a Jaccard similarity of 0.8 with a probability of 1 in
-all but 10^-7 of cases.
+3.4): 128 permutations in 32 bands of 4 miss a pair with a Jaccard similarity of 0.8 with a probability
+of 10^-7.
 """
 
 from collections.abc import Iterator
@@ -12,51 +12,51 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rensa import RMinHash, RMinHashLSH
 
+from datagen.report.rows import final_parts
 from datagen.run.folder import Run
-from datagen.store.parquet import parts, read_part
+from datagen.store.parquet import read_part
 
-LEAST = 0.8  # similarity
+MIN_SIMILARITY = 0.8
 PERMUTATIONS, BANDS, SEED, WORDS = 128, 32, 1, 3
 
 
-def near_duplicates(old: Run, gone: list[str], new: Run, come: list[str]) -> dict[str, str]:
+def near_duplicates(old: Run, removed: list[str], new: Run, added: list[str]) -> dict[str, str]:
     """
-    Find the rows of a run that nearly repeat one that it no longer has.
+    Find the added rows of a run that are near duplicates of removed ones.
 
     Parameters
     ----------
-    old, gone
-        The earlier run, and ids of its rows that the later one lacks.
-    new, come
-        The later run, and ids of its rows that the earlier one lacks.
+    old, removed
+        The earlier run, and ids of its rows that the later run lacks.
+    new, added
+        The later run, and ids of its rows that the earlier run lacks.
 
     Returns
     -------
     Id of the new row -> id of the old one.
     """
-    if not gone or not come:
+    if not removed or not added:
         return {}
-    index = RMinHashLSH(LEAST, PERMUTATIONS, BANDS)
+    index = RMinHashLSH(MIN_SIMILARITY, PERMUTATIONS, BANDS)
     sketches: list[RMinHash] = []
     names: list[str] = []
-    for name, text in _texts(old, gone):
+    for name, text in _texts(old, removed):
         sketches.append(_sketch(text))
         index.insert(len(names), sketches[-1])
         names.append(name)
-    found = {}
-    for name, text in _texts(new, come):
-        mine = _sketch(text)
-        likely = [(mine.jaccard(sketches[at]), at) for at in index.query(mine)]
-        if likely and max(likely)[0] >= LEAST:
-            found[name] = names[max(likely)[1]]
-    return found
+    duplicates = {}
+    for name, text in _texts(new, added):
+        sketch = _sketch(text)
+        candidates = [(sketch.jaccard(sketches[at]), at) for at in index.query(sketch)]
+        if candidates and max(candidates)[0] >= MIN_SIMILARITY:
+            duplicates[name] = names[max(candidates)[1]]
+    return duplicates
 
 
 def _texts(run: Run, ids: list[str]) -> Iterator[tuple[str, str]]:
-    """Read what the rows with these ids say."""
-    made = [record for record in run.stage_records() if record.get("gives") == "examples"]
+    """Yield id and text of the rows with these ids."""
     wanted = pa.array(ids, pa.string())
-    for path in parts(run.stage_folder(made[-1]["stage"])) if made else []:
+    for path in final_parts(run):
         table = read_part(path, ["id", "question", "answer", "text"])
         for row in table.filter(pc.is_in(table["id"], value_set=wanted)).to_pylist():
             yield row["id"], row["text"] or f"{row['question'] or ''} {row['answer'] or ''}"

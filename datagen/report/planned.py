@@ -1,47 +1,48 @@
-"""A plan set against the run that was made of it."""
+"""Compare a plan with the actual run."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from datagen.report.rows import final_parts
 from datagen.request import Usage
 from datagen.run.folder import Run
 from datagen.schema import KINDS
-from datagen.store.parquet import parts, read_part
+from datagen.store.parquet import read_json, read_part
 
-PLAN = "plan.json"  # in the folder of the recipe's runs; in a run's folder, what came of it
+PLAN = "plan.json"  # the plan, in the folder of the recipe's runs; its comparison, in a run's folder
 
 
 def compare_with_plan(run: Run) -> dict[str, Any] | None:
     """
-    Set a complete run against its plan, where it was planned.
+    Compare a complete run with its plan, if it has one.
 
-    Answers count once, whichever run paid for them.
+    Each answer counts once, including reused ones.
 
     Returns
     -------
-    For requests and tokens the planned and the actual number; for each product the planned rows, the ends of
+    For requests and tokens, the planned and actual number; for each product, the planned rows, the bounds of
     the interval, and the actual rows.
     """
     try:
-        planned = json.loads((run.folder.parent / PLAN).read_text(encoding="utf-8"))
+        planned = read_json(run.folder.parent / PLAN)
     except (OSError, ValueError):
         return None
     if planned.get("fingerprint") != run.manifest["fingerprint"]:
         return None
     records = run.stage_records()
-    asked = [record for record in records if "requests" in record]
-    cost = sum((Usage(**{k: v for k, v in r["cost"].items() if k != "rows"}) for r in asked), start=Usage())
+    with_requests = [record for record in records if "requests" in record]
+    cost = sum(
+        (Usage(**{k: v for k, v in r["cost"].items() if k != "rows"}) for r in with_requests), start=Usage()
+    )
     actual = {
-        "requests": sum(record["requests"]["asked"] for record in asked),
+        "requests": sum(record["requests"]["asked"] for record in with_requests),
         "prompt_tokens": cost.prompt_tokens,
         "completion_tokens": cost.completion_tokens,
     }
     expected = {name: sum(stage[name] for stage in planned["stages"]) for name in actual}
-    made = [record for record in records if record.get("gives") == "examples"]
     rows: Counter[str] = Counter()
-    for path in parts(run.stage_folder(made[-1]["stage"])) if made else []:
+    for path in final_parts(run):
         rows.update(KINDS[kind] for kind in read_part(path, ["kind"])["kind"].to_pylist())
     return {
         "basis": planned["basis"],
@@ -51,28 +52,27 @@ def compare_with_plan(run: Run) -> dict[str, Any] | None:
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """Read what came of the plan of a run; None where it was not planned."""
+    """Read the comparison of a run with its plan; None if it had none."""
     try:
-        read = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        return read_json(folder / PLAN)
     except (OSError, ValueError):
         return None
-    return read if isinstance(read, dict) else None
 
 
-def lines(said: dict[str, Any]) -> list[str]:
-    """Say what was planned and what came: a line for amounts, one for rows."""
+def lines(outcome: dict[str, Any]) -> list[str]:
+    """Describe planned and actual figures: one line for amounts, one for rows."""
     amounts = (
         f"{name.replace('_', ' ')} {actual:,} ({_deviation(expected, actual)})"
-        for name, (expected, actual) in said["amounts"].items()
+        for name, (expected, actual) in outcome["amounts"].items()
     )
     rows = (
         f"{product} {actual:,} ({low:,.0f} to {high:,.0f})"
-        for product, (_, low, high, actual) in said["rows"].items()
+        for product, (_, low, high, actual) in outcome["rows"].items()
         if high or actual
     )
     return [
-        f"planned by {said['basis']}: {', '.join(amounts)}",
-        f"rows, and what was planned: {', '.join(rows)}",
+        f"plan based on {outcome['basis']}: {', '.join(amounts)}",
+        f"rows (planned): {', '.join(rows)}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""docs/prompts.md: every request of every profile, as the model receives it, about one passage."""
+"""docs/prompts.md: every request of every profile for one passage, as the model receives it."""
 
 import json
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ decoder, by vLLM and by servers that support structured output.
 
 
 def markdown() -> str:
-    """Write the whole page."""
+    """Generate the page."""
     lines = [INTRODUCTION]
     lines += ["| profile | parameters from | what for |", "|---|---|---|"]
     for name in BUILT_IN:
         profile = read_profile(name)
-        least = f"{profile.least_billions:g} billion" if profile.least_billions else "any"
-        lines.append(f"| `{name}` | {least} | {profile.summary} |")
+        minimum = f"{profile.least_billions:g} billion" if profile.least_billions else "any"
+        lines.append(f"| `{name}` | {minimum} | {profile.summary} |")
     for name in BUILT_IN:
         lines += ["", f"## {name}", "", *_profile(name)]
     return "\n".join(lines).rstrip() + "\n"
@@ -52,8 +52,8 @@ def _profile(name: str) -> Iterator[str]:
     requests: dict[str, Request] = {}
     weights: dict[str, dict[str, str]] = {}
     for stage in STAGES:
-        options, asked = requests_of(name, stage)
-        requests |= {request.task: request for request in asked if request.task not in requests}
+        options, stage_requests = requests_of(name, stage)
+        requests |= {request.task: request for request in stage_requests if request.task not in requests}
         for task, weight in options["tasks"].items():
             weights.setdefault(task, {})[stage] = f"{weight:g}"
         yield (
@@ -64,8 +64,8 @@ def _profile(name: str) -> Iterator[str]:
         yield ""
     yield f"| task | {' | '.join(STAGES)} |"
     yield f"|---|{'---|' * len(STAGES)}"
-    for task, given in sorted(weights.items()):
-        yield f"| `{task}` | {' | '.join(given.get(stage, '') for stage in STAGES)} |"
+    for task, by_stage in sorted(weights.items()):
+        yield f"| `{task}` | {' | '.join(by_stage.get(stage, '') for stage in STAGES)} |"
     for task, request in sorted(requests.items()):
         yield from ("", f"### {name}: {task}", "", "````text", chatml(request), "````", "")
         sampling = request.sampling
@@ -78,12 +78,12 @@ def _profile(name: str) -> Iterator[str]:
 
 def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Request]]:
     """
-    Ask a stage for its requests about the passage under a profile, its round trips among them.
+    Return a stage's requests for the passage with a profile, including round trips.
 
     Returns
     -------
     options, requests
-        The stage's options as values, and one request of each task.
+        The stage's options, and one request per task.
     """
     model = {"engine": "scripted", "model": "datagen:none", "profile": profile}
     recipe = Recipe.model_validate(
@@ -99,13 +99,13 @@ def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Req
     context = recipe.context(stage_name, Path())
     every = options.model_copy(update={"per_passage": 0})
     passages = _passages()
-    asked = list(stage.ask(passages, every, context))
+    requests = list(stage.ask(passages, every, context))
     if stage.follow is not None:
-        said = (Completion(str(number), ASKED, "stop", "", "") for number in range(len(asked)))
-        answers = Answers(map(Answer, asked, said))
-        asked += stage.follow(passages, answers, every, context)
+        completions = (Completion(str(number), ASKED, "stop", "", "") for number in range(len(requests)))
+        answers = Answers(map(Answer, requests, completions))
+        requests += stage.follow(passages, answers, every, context)
     first: dict[str, Request] = {}
-    for request in asked:
+    for request in requests:
         first.setdefault(request.task, request)
     return options.model_dump(), list(first.values())
 

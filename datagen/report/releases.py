@@ -1,4 +1,4 @@
-"""The table of a recipe's runs."""
+"""Print the runs of a recipe."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ MB = 1e6
 
 
 def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
-    """Print the runs of a recipe, the oldest first."""
+    """Print the runs of a recipe, oldest first."""
     table = Table(title=escape(name), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)

@@ -1,5 +1,5 @@
 """
-Rows to look at: some that were handed off beside some that were dropped, with their evidence marked.
+Samples of handed-off and dropped rows, with their evidence marked.
 
 Ids are hashes of content, so the rows with the smallest ids are a random sample that does not depend on the
 order of partitions.
@@ -18,62 +18,62 @@ from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
 
-OF_KIND = 4  # rows of each kind, kept and dropped
-OF_REASON = 3  # rows of each reason for dropping
+OF_KIND = 4  # rows per kind, both kept and dropped
+OF_REASON = 3  # rows per drop reason
 AROUND = 260  # characters of the passage on either side of the evidence
 LONGEST = 900  # characters of any other text
-SAID = ("question", "answer", "rejected", "text")
-SHOWN = ("id", "kind", "task", "context", "evidence", "lineage", "reason", "detail", *SAID)
+TEXTS = ("question", "answer", "rejected", "text")
+SHOWN = ("id", "kind", "task", "context", "evidence", "lineage", "reason", "detail", *TEXTS)
 
 
 @dataclass(frozen=True)
 class Sample:
     """
-    A row as the report shows it.
+    A row in the report.
 
     Parameters
     ----------
     row
-        Id, kind, task, reason and detail; empty where there is none.
-    said
-        (name, text) of what it says.
+        Id, kind, task, reason and detail; empty if missing.
+    texts
+        (name, text) of its fields.
     passage
         An excerpt of its passage, with its evidence marked.
     stage
-        The stage that dropped it; empty for a row that was handed off.
+        The stage that dropped it; empty for a handed-off row.
     """
 
     row: dict[str, str]
-    said: list[tuple[str, str]]
+    texts: list[tuple[str, str]]
     passage: Spans
     stage: str
 
 
 def side_by_side(run: Run) -> dict[str, tuple[list[Sample], list[Sample]]]:
-    """Draw rows of each kind that were handed off, and rows that were dropped after they had been written."""
+    """Sample handed-off rows of each kind, and rows dropped after generation."""
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     folders = [run.stage_folder(record["stage"]) for record in records]
     dropped = [path for folder in folders for path in parts(folder / "dropped")]
     kept = parts(folders[-1]) if folders else []
     passages = _Passages(run)
-    drawn = [_drawn(paths, "kind", OF_KIND, written=True) for paths in (kept, dropped)]
-    shown = [{kind: passages.shown(rows) for kind, rows in half.items()} for half in drawn]
+    sampled = [_drawn(paths, "kind", OF_KIND, only_written=True) for paths in (kept, dropped)]
+    prepared = [{kind: passages.shown(rows) for kind, rows in half.items()} for half in sampled]
     return {
-        kind: (shown[0].get(kind, []), shown[1].get(kind, []))
-        for kind in sorted(KINDS, key=lambda kind: kind == "reading")  # the longest last
-        if any(kind in half for half in shown)
+        kind: (prepared[0].get(kind, []), prepared[1].get(kind, []))
+        for kind in sorted(KINDS, key=lambda kind: kind == "reading")  # the longest texts last
+        if any(kind in half for half in prepared)
     }
 
 
 def by_reason(run: Run, record: dict[str, Any]) -> dict[str, list[Sample]]:
-    """Draw rows of each reason that a stage dropped rows for, the most frequent reason first."""
-    drawn = _drawn(parts(run.stage_folder(record["stage"]) / "dropped"), "reason", OF_REASON)
+    """Sample rows of each drop reason of a stage, most frequent reason first."""
+    sampled = _drawn(parts(run.stage_folder(record["stage"]) / "dropped"), "reason", OF_REASON)
     passages = _Passages(run)
-    return {reason: passages.shown(drawn.get(reason, [])) for reason in record["dropped"]}
+    return {reason: passages.shown(sampled.get(reason, [])) for reason in record["dropped"]}
 
 
 def _drawn(
-    paths: Iterable[Path], group: str, most: int, written: bool = False
+    paths: Iterable[Path], group: str, maximum: int, only_written: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """
     Find the rows with the smallest ids of each value of a column.
@@ -81,41 +81,41 @@ def _drawn(
     Parameters
     ----------
     paths
-        Partitions. Only those that hold such a row are read in full.
+        Partitions. Only those that contain such a row are read in full.
     group
         The column.
-    most
-        Rows of each value.
-    written
-        Whether rows without answer and text are left out.
+    maximum
+        Rows per value.
+    only_written
+        Whether to exclude rows without answer and text.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    sampled: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
-        table = read_part(path, ["id", group, *(("answer", "text") if written else ())])
-        if written:
+        table = read_part(path, ["id", group, *(("answer", "text") if only_written else ())])
+        if only_written:
             table = table.filter(pc.or_(pc.is_valid(table["answer"]), pc.is_valid(table["text"])))
         wanted = []
         for value in pc.unique(table[group]).drop_null().to_pylist():
-            ids = table["id"].filter(pc.equal(table[group], value)).sort()[:most].to_pylist()
-            had = found.setdefault(value, [])
-            wanted += [name for name in ids if len(had) < most or name < had[-1]["id"]]
+            ids = table["id"].filter(pc.equal(table[group], value)).sort()[:maximum].to_pylist()
+            current = sampled.setdefault(value, [])
+            wanted += [name for name in ids if len(current) < maximum or name < current[-1]["id"]]
         if not wanted:
             continue
         rows = read_part(path, SHOWN)
         stage = path.parent.parent.name if path.parent.name == "dropped" else ""
         for row in rows.filter(pc.is_in(rows["id"], pa.array(wanted))).to_pylist():
-            found[row[group]].append(row | {"dropped by": stage})
-        found = {value: _first(of_value, most) for value, of_value in found.items()}
-    return found
+            sampled[row[group]].append(row | {"dropped by": stage})
+        sampled = {value: _first(of_value, maximum) for value, of_value in sampled.items()}
+    return sampled
 
 
-def _first(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Order rows by id; of those with the same id, which several stages may have dropped, one counts."""
-    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: str(row["id"]))[:most]
+def _first(rows: list[dict[str, Any]], maximum: int) -> list[dict[str, Any]]:
+    """Return the rows with the smallest ids; rows with the same id, dropped by several stages, count once."""
+    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: str(row["id"]))[:maximum]
 
 
 class _Passages:
-    """The passages of a run, found by id where a row does not hold its own."""
+    """The passages of a run, for rows that do not contain theirs."""
 
     def __init__(self, run: Run) -> None:
         made = [r for r in run.stage_records() if r["gives"] == "passages" != r["takes"]]
@@ -123,30 +123,30 @@ class _Passages:
 
     def shown(self, rows: Sequence[dict[str, Any]]) -> list[Sample]:
         """Prepare rows for the page."""
-        texts = self._texts(
+        passages = self._texts(
             {(row.get("lineage") or {}).get("passage_id") for row in rows if not row.get("context")}
         )
-        return [self._sample(row, texts) for row in rows]
+        return [self._sample(row, passages) for row in rows]
 
     def _texts(self, ids: set[str | None]) -> dict[str, str]:
         wanted = pa.array(sorted(name for name in ids if name), pa.string())
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for path in self._paths if len(wanted) else ():
             table = read_part(path, ["id", "text"])
-            found |= {
+            texts |= {
                 row["id"]: row["text"] for row in table.filter(pc.is_in(table["id"], wanted)).to_pylist()
             }
-        return found
+        return texts
 
-    def _sample(self, row: dict[str, Any], texts: dict[str, str]) -> Sample:
-        passage = row.get("context") or texts.get((row.get("lineage") or {}).get("passage_id") or "", "")
+    def _sample(self, row: dict[str, Any], passages: dict[str, str]) -> Sample:
+        passage = row.get("context") or passages.get((row.get("lineage") or {}).get("passage_id") or "", "")
         if row.get("text"):  # a document, a passage or a reading text is its own passage
             passage = ""
-        said = [(name, _short(row[name])) for name in SAID if row.get(name)]
+        fields = [(name, _short(row[name])) for name in TEXTS if row.get(name)]
         names = ("id", "kind", "task", "reason", "detail")
         return Sample(
             {name: _short(row.get(name) or "") for name in names},
-            said,
+            fields,
             excerpt(spans(passage, row.get("evidence")), AROUND) if passage else [],
             row["dropped by"],
         )

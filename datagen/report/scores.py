@@ -1,4 +1,4 @@
-"""The distribution of each score: all rows that have it, and those that were handed off."""
+"""The distribution of each score: all rows that have it, and those handed off."""
 
 from pathlib import Path
 from typing import Any
@@ -14,36 +14,36 @@ from datagen.run.folder import Run
 from datagen.schema import EXAMPLES
 from datagen.store.parquet import parts, read_part
 
-BOOKKEEPING = {"threshold"}  # floating columns that are no score
+BOOKKEEPING = {"threshold"}  # floating-point columns that are not scores
 Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}
 
 
 def score_charts(run: Run) -> list[charts.Chart]:
-    """Draw a histogram of each score. A score's rows are those of the first stage whose table has it."""
+    """Draw a histogram of each score, over the rows of the first stage whose table has it."""
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     if not records:
         return []
-    first = _first_with(run, records)
+    first_stages = _first_with(run, records)
     edges: dict[str, bins.Floats] = {}
     total: dict[str, Counts] = {}
-    for stage in dict.fromkeys(first.values()):
-        names = [name for name, other in first.items() if other == stage]
+    for stage in dict.fromkeys(first_stages.values()):
+        names = [name for name, other in first_stages.items() if other == stage]
         paths = parts(run.stage_folder(stage))
         edges |= _edges(paths, names)
         total |= _counted(paths, {name: edges[name] for name in names if name in edges})
     kept = _counted(parts(run.stage_folder(records[-1]["stage"])), edges)
-    own = [name for name in edges if name in EXAMPLES.names]  # every run has them: they come last
-    order = [*(name for name in edges if name not in own), *own]
-    return [_chart(name, first[name], edges[name], total[name], kept[name]) for name in order]
+    common = [name for name in edges if name in EXAMPLES.names]  # scores that every run has come last
+    order = [*(name for name in edges if name not in common), *common]
+    return [_chart(name, first_stages[name], edges[name], total[name], kept[name]) for name in order]
 
 
 def _first_with(run: Run, records: list[dict[str, Any]]) -> dict[str, str]:
-    """Map each score of examples to the first stage that refines examples, or the last of all, and has it."""
+    """Map each score to the first stage that has it, among those that refine examples and the last one."""
     first: dict[str, str] = {}
     for record in records:
         if record["takes"] != "examples" and record is not records[-1]:
-            continue  # it has only the rows that it made
+            continue  # it has only the rows that it generated
         for path in parts(run.stage_folder(record["stage"]))[:1]:
             for field in pq.read_schema(path):
                 if pa.types.is_floating(field.type) and field.name not in BOOKKEEPING:
@@ -56,8 +56,8 @@ def _edges(paths: list[Path], names: list[str]) -> dict[str, bins.Floats]:
     spans: dict[str, list[tuple[float, float]]] = {}
     for path in paths:
         for name, values in _values(path, names).items():
-            if known := bins.span(values):
-                spans.setdefault(name, []).append(known)
+            if limits := bins.span(values):
+                spans.setdefault(name, []).append(limits)
     return {
         name: bins.edges(min(low for low, _ in of_score), max(high for _, high in of_score))
         for name, of_score in spans.items()
@@ -65,7 +65,7 @@ def _edges(paths: list[Path], names: list[str]) -> dict[str, bins.Floats]:
 
 
 def _counted(paths: list[Path], edges: dict[str, bins.Floats]) -> dict[str, Counts]:
-    """Count the values of each score by bin, over all parts."""
+    """Count the values of each score per bin, over all partitions."""
     counts = {name: np.zeros(len(bins_) - 1, np.int64) for name, bins_ in edges.items()}
     for path in paths:
         for name, values in _values(path, list(edges)).items():
@@ -84,5 +84,5 @@ def _chart(name: str, stage: str, edges: bins.Floats, total: Counts, kept: Count
         for outcome, counts in (("handed off", kept), ("not handed off", np.maximum(total - kept, 0)))
         for label, rows in zip(bins.names(edges), counts, strict=True)
     ]
-    caption = f"{int(total.sum()):,} rows with this score, as of {stage}"
+    caption = f"{int(total.sum()):,} rows with this score, after {stage}"
     return charts.columns(name, caption, values, name, "rows", "outcome", COLOURS)

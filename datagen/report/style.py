@@ -1,4 +1,4 @@
-"""The style sheets of pages: ``theme.css`` for all of them, ``report.css`` for the report."""
+"""Style sheets: ``theme.css`` for all pages, ``report.css`` for the report."""
 
 from importlib import resources
 
@@ -6,5 +6,5 @@ from markupsafe import Markup
 
 
 def style(file: str) -> Markup:
-    """Read a style sheet, to be put into a page."""
+    """Read a style sheet for inclusion in a page."""
     return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))

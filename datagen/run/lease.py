@@ -20,7 +20,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from datagen.errors import UserError
-from datagen.store.disk import refused
+from datagen.store.disk import file_error
 from datagen.store.parquet import UNFINISHED
 
 TOUCH_SECONDS = 10.0
@@ -41,7 +41,7 @@ def lease(home: Path) -> Iterator[None]:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except (FileNotFoundError, FileExistsError) as error:  # such as in /proc, or where a file stands
-        raise refused(error, home) from error
+        raise file_error(error, home) from error
     with (home / ".lease").open("a+") as file:
         _take(file, home)
         file.truncate(0)

@@ -36,7 +36,7 @@ from datagen.run.takeover import key_of, step_of, take_over
 from datagen.run.tasks import Job, PartReport
 from datagen.stage import NOTICES, MapStage, ModelStage, SourceStage, WholeStage
 from datagen.store.completions import Completions
-from datagen.store.disk import told
+from datagen.store.disk import translate_file_errors
 from datagen.store.parquet import UNFINISHED, parts, write_json
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def run(
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
     models = identities(recipe.models) if asks else {}
     cluster = partial(open_cluster, recipe.cluster, home, asks)
-    with told(), lease(home), Workers(cluster) as workers:
+    with translate_file_errors(), lease(home), Workers(cluster) as workers:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
         folder.drop_damaged(running, workers.each)
         earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]

@@ -104,13 +104,15 @@ class Completions:
         A rejection under other circumstances counts as missing.
         """
         wanted = keys_of(keys)
-        tables = [self._standing(table) for table in self._read(wanted)]
-        have = [keys_of(table["key"]) for table in tables]
-        missing = pa.array(~np.isin(wanted, np.concatenate(have)) if have else np.ones(len(wanted), bool))
+        tables = [self._current(table) for table in self._read(wanted)]
+        present = [keys_of(table["key"]) for table in tables]
+        missing = pa.array(
+            ~np.isin(wanted, np.concatenate(present)) if present else np.ones(len(wanted), bool)
+        )
         rejected: dict[str, str] = {}
         for table in tables:
-            refused = table.filter(_is_error(table))
-            rejected |= zip(refused["key"].to_pylist(), refused["error"].to_pylist(), strict=True)
+            rejections = table.filter(_is_error(table))
+            rejected |= zip(rejections["key"].to_pylist(), rejections["error"].to_pylist(), strict=True)
         return missing, rejected
 
     def find(self, keys: Sequence[str], settled: Sequence[Path] = ()) -> dict[str, Completion]:
@@ -123,7 +125,7 @@ class Completions:
         tables = self._read(keys_of(pa.array(keys, pa.string())), settled)
         return {completion.key: completion for table in tables for completion in _completions(table)}
 
-    def _standing(self, table: pa.Table) -> pa.Table:
+    def _current(self, table: pa.Table) -> pa.Table:
         """Remove rejections under other circumstances."""
         current = pc.equal(table["circumstances"], self._circumstances)
         return table.filter(pc.or_(pc.invert(_is_error(table)), current))
@@ -151,7 +153,7 @@ class Completions:
         if usage.completions:
             write_json(asdict(usage), self.folder / SPENT / f"{journal.stem}.json")
         if unread:
-            self._put_aside([journal], f"{unread} of its lines cannot be read")
+            self._quarantine([journal], f"{unread} of its lines cannot be read")
         else:
             journal.unlink()
         return segment
@@ -168,7 +170,7 @@ class Completions:
             try:
                 segment.rows()
             except Damaged as error:
-                self._put_aside([segment.path, segment.keys_path], f"it cannot be read ({error})")
+                self._quarantine([segment.path, segment.keys_path], f"it cannot be read ({error})")
         for journal in self.journals():
             if not has_writer(journal):
                 self.settle_one(journal)
@@ -187,8 +189,8 @@ class Completions:
             for path in damaged:
                 if path.exists():
                     self._merge([Segment(path)])
-            while crowd := _crowd(self.segments()):
-                self._merge(crowd)
+            while mergeable := _mergeable(self.segments()):
+                self._merge(mergeable)
         except UserError as error:  # the disk is full; merging can wait
             self.damage[self.folder] = f"segments were not merged: {error}"
 
@@ -256,14 +258,14 @@ class Completions:
         tokens = (pc.sum(table[f"{kind}_tokens"]).as_py() for kind in ("prompt", "cached", "completion"))
         return path, Usage(len(table), *tokens), unread
 
-    def _merge(self, crowd: Sequence[Segment]) -> None:
-        damage: dict[Segment, list[str]] = {segment: [] for segment in crowd}
-        name = content_id(*(segment.path.name for segment in crowd))
+    def _merge(self, segments: Sequence[Segment]) -> None:
+        damage: dict[Segment, list[str]] = {segment: [] for segment in segments}
+        name = content_id(*(segment.path.name for segment in segments))
         with suppress(Damaged):  # raised if no row is readable; then there is nothing to write
-            write_segment(self.folder / f"segment-{name}.parquet", _answers_first(crowd, damage))
-        for segment in crowd:
+            write_segment(self.folder / f"segment-{name}.parquet", _answers_first(segments, damage))
+        for segment in segments:
             if damage[segment]:
-                self._put_aside([segment.path, segment.keys_path], "; ".join(damage[segment]))
+                self._quarantine([segment.path, segment.keys_path], "; ".join(damage[segment]))
                 continue
             files = [path for path in (segment.path, segment.keys_path) if path.exists()]
             for path in reversed(files):
@@ -271,7 +273,7 @@ class Completions:
             for path in files:
                 path.unlink()
 
-    def _put_aside(self, paths: Sequence[Path], why: str) -> None:
+    def _quarantine(self, paths: Sequence[Path], why: str) -> None:
         corrupt = self.folder / "corrupt"
         corrupt.mkdir(exist_ok=True)
         for path in paths:
@@ -293,16 +295,16 @@ def _is_error(table: pa.Table) -> pa.ChunkedArray:
     return pc.equal(table["finish"], "error")
 
 
-def _answers_first(crowd: Sequence[Segment], damage: Mapping[Segment, list[str]]) -> Iterator[pa.Table]:
+def _answers_first(segments: Sequence[Segment], damage: Mapping[Segment, list[str]]) -> Iterator[pa.Table]:
     """Yield the segments' answers, then their rejections: lookups find the first row of a key."""
     rejections = 0
-    for segment in crowd:
+    for segment in segments:
         for table in segment.scan(damage[segment]):
             errors = _is_error(table)
             rejections += pc.sum(errors).as_py() or 0
             yield table.filter(pc.invert(errors))
     if rejections:
-        for segment in crowd:
+        for segment in segments:
             for table in segment.scan([]):
                 yield table.filter(_is_error(table))
 
@@ -319,7 +321,7 @@ def _completions(table: pa.Table) -> Iterator[Completion]:
     return map(Completion, *columns)
 
 
-def _crowd(segments: Sequence[Segment]) -> list[Segment]:
+def _mergeable(segments: Sequence[Segment]) -> list[Segment]:
     """
     Select segments of similar size to merge.
 

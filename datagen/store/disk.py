@@ -20,8 +20,8 @@ ADVICE = {
     **dict.fromkeys(FULL, "Make room"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Allow it or change --outputs"),
     errno.ENAMETOOLONG: "Use a shorter path, such as another folder for --outputs",
-    errno.ENOTDIR: "Name a folder",
-    errno.EISDIR: "Name a file, or move the folder away",
+    errno.ENOTDIR: "Use a folder",
+    errno.EISDIR: "Use a file, or move the folder",
     errno.EEXIST: "Move it away",
     errno.ELOOP: "Fix the link",
     errno.EIO: "Check the disk",
@@ -32,9 +32,9 @@ ADVICE = {
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translate_file_errors() -> Iterator[None]:
     """
-    Turn file system errors into messages for the user.
+    Raise file system errors as messages for the user.
 
     Raises
     ------
@@ -45,22 +45,22 @@ def told() -> Iterator[None]:
         yield
     except Exception as error:
         if cause := _cause(error):
-            raise refused(cause) from error
+            raise file_error(cause) from error
         raise
 
 
-def telling(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function with file system errors turned into messages for the user."""
-    with told():
+def translating_file_errors(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function within `translate_file_errors`."""
+    with translate_file_errors():
         return function(*arguments)
 
 
-def refused(error: OSError, path: object = None) -> UserError:
-    """Build the message: what failed, where, and what to do."""
+def file_error(error: OSError, path: object = None) -> UserError:
+    """Build the message for the user: what failed, where, and what to do."""
     path = path or error.filename
     reason = os.strerror(error.errno or 0)
     failure = f"{path} could not be read or written: {reason}" if path else f"file system error: {error}"
-    advice = ADVICE.get(error.errno or 0, "Name another folder with --outputs")
+    advice = ADVICE.get(error.errno or 0, "Choose another folder with --outputs")
     return UserError(f"{failure}. {advice} and run the same command again to resume")
 
 

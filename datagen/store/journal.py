@@ -25,7 +25,7 @@ from datagen.request import Completion
 from datagen.store.parquet import cannot_write
 from datagen.store.segments import ADDED, SCHEMA
 
-MOST_TOKENS = 2**31  # a larger token count is invalid
+MAX_TOKENS = 2**31  # a larger token count is invalid
 FLUSH_SECONDS = 0.5
 ROWS = 256  # rows held as Python objects while a journal is parsed
 
@@ -121,8 +121,7 @@ def has_writer(path: Path) -> bool:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """Read the completions of a journal."""
-    result: list[dict[str, Any]] = parse_journal(path.read_bytes())[0].to_pylist()
-    return result
+    return list(parse_journal(path.read_bytes())[0].to_pylist())
 
 
 def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Table, int]:
@@ -155,7 +154,7 @@ def _tokens(count: Any) -> int:
         number = float(count)
     except (TypeError, ValueError, OverflowError):
         return 0
-    return int(number) if 0 <= number < MOST_TOKENS else 0
+    return int(number) if 0 <= number < MAX_TOKENS else 0
 
 
 def _logprobs(coded: Any) -> Any:

@@ -96,8 +96,7 @@ def _sorted(part: IO[bytes], width: int) -> npt.NDArray[Any]:
     entries["key"], entries["row"] = all_keys[order], np.concatenate(rows)[order]
     first = np.ones(len(entries), bool)
     first[1:] = entries["key"][1:] != entries["key"][:-1]
-    result: npt.NDArray[Any] = entries[first]
-    return result
+    return np.asarray(entries[first])
 
 
 def _write_blocks(file: IO[bytes], entries: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -101,6 +101,21 @@ def write_json(value: Any, path: Path) -> None:
         unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """
+    Read a JSON object.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, or contains anything else.
+    """
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError("it does not contain a JSON object")
+    return value
+
+
 def parts(folder: Path) -> list[Path]:
     """
     List the partitions of a table in order: for a finished stage those in its record, even if missing.

@@ -94,8 +94,7 @@ class Segment:
             If the file is unreadable or does not hold completions.
         """
         with self._open() as file:
-            result: int = file.metadata.num_rows
-            return result
+            return int(file.metadata.num_rows)
 
     def read(self, keys: Keys, damage: list[str]) -> pa.Table:
         """Read the existing rows with these keys; append descriptions of unreadable rows to `damage`."""

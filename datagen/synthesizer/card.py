@@ -1,4 +1,4 @@
-"""The card of an adapter: README.md for people, training.json for programs."""
+"""The model card of an adapter: README.md for people, training.json for programs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Train a synthesizer in a process of its own (`datagen.training.process`)."""
+"""Train a synthesizer in a child process (`datagen.training.process`)."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from datagen.training.process import environment, require
 
 def launch(recipe: Path, folder: Path, steps: int = -1) -> None:
     """
-    Train a synthesizer and wait for it.
+    Train a synthesizer and wait until it finishes.
 
     Raises
     ------
@@ -19,6 +19,6 @@ def launch(recipe: Path, folder: Path, steps: int = -1) -> None:
     """
     require("torch", "transformers", "peft", "trl", "datasets")
     command = [sys.executable, "-m", "datagen.synthesizer.train", str(recipe), str(folder), str(steps)]
-    done = subprocess.run(command, env=environment())
-    if done.returncode:
-        raise UserError(f"the training ended with exit status {done.returncode}; see the cause above")
+    process = subprocess.run(command, env=environment())
+    if process.returncode:
+        raise UserError(f"the training failed with exit status {process.returncode}; see the error above")

@@ -1,8 +1,8 @@
 """
 Rule-based training targets that no labelled set provides: definitions, false statements, yes-no questions.
 
-Each function takes a sentence on one line and returns "" if no rule applies. The rules are narrow and the
-stages' checks are applied to the results, so that these are correct, if simple.
+Each function takes a sentence on one line and returns "" if no rule applies. The rules are narrow, and the
+results must pass the stages' checks, so they are simple but correct.
 """
 
 import re
@@ -16,7 +16,7 @@ from datagen.stages.shared.passage import phrase_in
 ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 LONGEST_TERM = 5  # words
 LONGEST_SUBJECT = 9
-# Words that end the subject of a sentence, or show that it is not a simple one.
+# Words that end the subject of a sentence or show that it is complex.
 COPULAS = frozenset({"is", "are", "was", "were"})
 CLAUSE = {
     "that",
@@ -106,7 +106,7 @@ def lowered(subject: str, text: str) -> str:
 def _another(number: str, sentence: str) -> str:
     """Replace one digit of a number by another, never by zero."""
     places = [place for place, char in enumerate(number) if char.isdigit()]
-    drawn = pick(places, "place", number, sentence) if len(places) > 1 else places[0]
-    choices = [digit for digit in "123456789" if digit != number[drawn]]
+    place = pick(places, "place", number, sentence) if len(places) > 1 else places[0]
+    choices = [digit for digit in "123456789" if digit != number[place]]
     digit = choices[int(content_id("digit", number, sentence), 16) % len(choices)]
-    return number[:drawn] + digit + number[drawn + 1 :]
+    return number[:place] + digit + number[place + 1 :]

@@ -41,7 +41,7 @@ class LabelledSet(Section):
     format: Literal["squad", "records", "run", "corpus"] = Field(
         description="squad: SQuAD's JSON. records: JSON lines, or JSON with a list or an object of records. "
         "run: the folder of a finished run, for its confirmed pairs. corpus: unlabelled documents, a file or "
-        "a folder of any format that a run reads; questions are made by rule"
+        "a folder of any format that a run reads; rules generate the questions"
     )
     licence: str = Field(description="The set's licence, for the card")
     mapping: Mapping | None = Field(None, description="records: the field names")

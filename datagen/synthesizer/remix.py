@@ -43,7 +43,7 @@ class Row:
     held_out
         Whether it is in the holdout: used for the held-out loss only.
     reason, detail
-        Why it is left out; "" if it is not.
+        Reason why it is excluded; "" if it is not.
     """
 
     task: str
@@ -80,7 +80,7 @@ class Material:
         return self.passages[paragraph.id]
 
 
-# A draft: the values of the prompt besides heading and passage, and the response: a text, or alternatives for
+# A draft: the values of the prompt except heading and passage, and the response: a text, or alternatives for
 # the fields of the task's output, of which the first accepted one is used.
 Draft = tuple[dict[str, str], str | list[dict[str, str]]]
 Drafts = Callable[[Paragraph, Material, Prompt], Iterator[Draft]]
@@ -98,38 +98,38 @@ class Template:
 
 def remix(recipe: SynthesizerRecipe, paragraphs: Sequence[Paragraph]) -> list[Row]:
     """
-    Build the rows of all tasks of a recipe, including the rows left out.
+    Build the rows of all tasks of a recipe, including excluded rows.
 
     For a task with a maximum, two drafts per paragraph are taken, in the order of the paragraphs' hashes,
-    then two more, until it is reached; for the holdout likewise. The order is the same for all tasks, because
-    rows about the same paragraph are cheap to train on (`datagen.training.packing`).
+    then two more, until it is reached; the same applies to the holdout. All tasks use the same order, because
+    several rows about one paragraph are cheap to train on (`datagen.training.packing`).
     """
     material = Material(paragraphs, language_of("en"), recipe.seed)
-    return [row for task, most in recipe.tasks.items() for row in _rows(task, most, material)]
+    return [row for task, maximum in recipe.tasks.items() for row in _rows(task, maximum, material)]
 
 
-def _rows(task: str, most: int | None, material: Material) -> Iterator[Row]:
+def _rows(task: str, maximum: int | None, material: Material) -> Iterator[Row]:
     template = TEMPLATES[task]
     prompt = load_prompt(template.prompt)
-    lots = {
+    ranks = {
         paragraph.id: fraction("draw", paragraph.id, str(material.seed)) for paragraph in material.paragraphs
     }
     drafts = [
-        (number // 2 + lots[paragraph.id], paragraph, values, response)
+        (number // 2 + ranks[paragraph.id], paragraph, values, response)
         for paragraph in material.paragraphs
         for number, (values, response) in enumerate(template.drafts(paragraph, material, prompt))
     ]
     drafts.sort(key=lambda draft: (draft[1].held_out, draft[0]))  # held out last
-    taken, reached = 0, math.inf
-    for drawn, paragraph, values, response in drafts:
+    count, last_rank = 0, math.inf
+    for rank, paragraph, values, response in drafts:
         passage = material.passage(paragraph)
-        if drawn > reached or (most is not None and taken == most and not paragraph.held_out):
-            text, reason, detail = _written(response)[0], "beyond the task's number", str(most)
+        if rank > last_rank or (maximum is not None and count == maximum and not paragraph.held_out):
+            text, reason, detail = _written(response)[0], "beyond the task's number", str(maximum)
         else:
             text, reason, detail = _first_accepted(response, template, passage, prompt)
         if not reason and not paragraph.held_out:
-            taken += 1
-            reached = drawn if taken == most else math.inf
+            count += 1
+            last_rank = rank if count == maximum else math.inf
         messages = prompt.render(heading=passage.heading, passage=passage.text, **values)
         shared = (task, paragraph.set, paragraph.id, paragraph.held_out, prompt.name, prompt.hash)
         yield Row(*shared, messages, text, reason, detail)
@@ -142,21 +142,21 @@ def _written(response: str | list[dict[str, str]]) -> list[str]:
 def _first_accepted(
     response: str | list[dict[str, str]], template: Template, passage: Passage, prompt: Prompt
 ) -> tuple[str, str, str]:
-    """Return the first accepted text, or else the first text with the reason of its rejection."""
-    refused: list[tuple[str, str, str]] = []
+    """Return the first accepted text, otherwise the first text with the reason of its rejection."""
+    rejected: list[tuple[str, str, str]] = []
     for text in _written(response):
         try:
             if template.check:
                 template.check(text, passage, prompt)
         except Reject as why:
-            refused.append((text, why.reason, why.detail))
+            rejected.append((text, why.reason, why.detail))
         else:
             return text, "", ""
-    return refused[0]
+    return rejected[0]
 
 
 def as_decoded(fields: dict[str, str]) -> str:
-    """Return JSON as guided decoding writes it: without blanks, in the order of the schema's fields."""
+    """Return JSON as guided decoding writes it: without spaces, in the order of the schema's fields."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -189,31 +189,31 @@ def asks(text: str, passage: Passage, prompt: Prompt) -> None:
 def _spans(paragraph: Paragraph) -> list[Question]:
     """List the questions whose answer is at the stated position in the paragraph."""
     return [
-        asked
-        for asked in paragraph.questions
-        if asked.answer and paragraph.text.startswith(asked.answer, asked.start)
+        question
+        for question in paragraph.questions
+        if question.answer and paragraph.text.startswith(question.answer, question.start)
     ]
 
 
 def marked_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a question for an answer that is marked in its sentence."""
-    for asked in _spans(paragraph):
-        sentence = sentence_at(paragraph.text, asked.start)
-        yield {"sentence": sentence, "answer": asked.answer}, asked.text
+    for question in _spans(paragraph):
+        sentence = sentence_at(paragraph.text, question.start)
+        yield {"sentence": sentence, "answer": question.answer}, question.text
 
 
 def answer(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield the answer to a question, in the passage's words."""
-    for asked in _spans(paragraph):
-        yield {"question": asked.text}, asked.answer
+    for question in _spans(paragraph):
+        yield {"question": question.text}, question.answer
 
 
 def unanswerable(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """
     Yield questions of other paragraphs, which this one does not answer.
 
-    As many as the paragraph has itself; half of them from the same article if it has questions whose answer
-    is not in this paragraph. These train careful reading, the others are clear cases.
+    Their number is that of the paragraph's own questions. Half are hard cases from the same article, if it
+    has questions whose answer is not in this paragraph; the others are clear cases.
     """
     own = _spans(paragraph)
     near: list[Question] = []
@@ -222,38 +222,42 @@ def unanswerable(paragraph: Paragraph, material: Material, prompt: Prompt) -> It
         if other.set == paragraph.set and other.held_out == paragraph.held_out and other.id != paragraph.id:
             kind = near if other.title == paragraph.title else far
             kind += [
-                asked for asked in _spans(other) if asked.answer.casefold() not in paragraph.text.casefold()
+                question
+                for question in _spans(other)
+                if question.answer.casefold() not in paragraph.text.casefold()
             ]
     for kind in (near, far):
-        kind.sort(key=lambda asked: fraction("unanswerable", paragraph.id, asked.text, str(material.seed)))
-    drawn = near[: (len(own) + 1) // 2]
-    drawn += far[: len(own) - len(drawn)]
-    for asked in drawn:
-        yield {"question": asked.text}, prompt.fields["unanswerable"]
+        kind.sort(
+            key=lambda question: fraction("unanswerable", paragraph.id, question.text, str(material.seed))
+        )
+    sample = near[: (len(own) + 1) // 2]
+    sample += far[: len(own) - len(sample)]
+    for question in sample:
+        yield {"question": question.text}, prompt.fields["unanswerable"]
 
 
 def extractive_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a question and the answer copied from the passage."""
-    for asked in _spans(paragraph):
-        yield {}, [{"question": asked.text, "answer": asked.answer}]
+    for question in _spans(paragraph):
+        yield {}, [{"question": question.text, "answer": question.answer}]
 
 
 def reasoned_answer(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield yes, no or maybe, with the reason from the passage."""
-    for asked in paragraph.questions:
-        if asked.verdict in prompt.fields["verdicts"] and asked.conclusion:
-            verdict = prompt.fields["verdicts"][asked.verdict]
-            yield {"question": asked.text}, f"{verdict} {asked.conclusion}"
+    for question in paragraph.questions:
+        if question.verdict in prompt.fields["verdicts"] and question.conclusion:
+            verdict = prompt.fields["verdicts"][question.verdict]
+            yield {"question": question.text}, f"{verdict} {question.conclusion}"
 
 
 def closed_book_question(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
     """Yield a question and a sentence that answers it: the conclusion, or the sentence with the answer."""
-    for asked in paragraph.questions:
-        if asked.conclusion:
-            start, end = split_sentences(asked.conclusion)[0]
-            yield {}, [{"question": asked.text, "answer": asked.conclusion[start:end]}]
-    for asked in _spans(paragraph):
-        yield {}, [{"question": asked.text, "answer": sentence_at(paragraph.text, asked.start)}]
+    for question in paragraph.questions:
+        if question.conclusion:
+            start, end = split_sentences(question.conclusion)[0]
+            yield {}, [{"question": question.text, "answer": question.conclusion[start:end]}]
+    for question in _spans(paragraph):
+        yield {}, [{"question": question.text, "answer": sentence_at(paragraph.text, question.start)}]
 
 
 def definition(paragraph: Paragraph, material: Material, prompt: Prompt) -> Iterator[Draft]:
@@ -310,7 +314,7 @@ for _drafts in (extractive_question, closed_book_question, definition, true_fals
 
 
 def account(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
-    """Count the rows of each task: trained on, held out, and left out by reason."""
+    """Count the rows of each task: trained on, held out, and excluded by reason."""
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
         counts[row.task][row.reason or ("held out" if row.held_out else "trained on")] += 1

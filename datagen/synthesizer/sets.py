@@ -93,8 +93,8 @@ def load(recipe: SynthesizerRecipe) -> list[Paragraph]:
     for labelled in recipe.sets:
         path = recipe.file.parent / labelled.path
         try:
-            read = _until(_read(path, labelled), labelled.most)
-            paragraphs += [_held_out(paragraph, path, labelled, recipe.seed) for paragraph in read]
+            limited = _limited(_read(path, labelled), labelled.most)
+            paragraphs += [_held_out(paragraph, path, labelled, recipe.seed) for paragraph in limited]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is not in the format {labelled.format}: {type(error).__name__} {error}. "
@@ -123,11 +123,11 @@ def _read(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
             return _run(path)
 
 
-def _until(read: Iterator[Paragraph], most: int | None) -> Iterator[Paragraph]:
+def _limited(paragraphs: Iterator[Paragraph], maximum: int | None) -> Iterator[Paragraph]:
     """Stop after `most` questions."""
     count = 0
-    for paragraph in read:
-        if most is not None and count >= most:
+    for paragraph in paragraphs:
+        if maximum is not None and count >= maximum:
             return
         count += len(paragraph.questions)
         yield paragraph
@@ -144,13 +144,13 @@ def _squad(data: Any) -> Iterator[Paragraph]:
         for paragraph in article["paragraphs"]:
             questions = [
                 Question(
-                    " ".join(asked["question"].split()),
-                    _bare(asked["answers"][0]["text"]),
-                    asked["answers"][0]["answer_start"],
-                    id=str(asked["id"]),
+                    " ".join(record["question"].split()),
+                    _bare(record["answers"][0]["text"]),
+                    record["answers"][0]["answer_start"],
+                    id=str(record["id"]),
                 )
-                for asked in paragraph["qas"]
-                if asked["answers"]
+                for record in paragraph["qas"]
+                if record["answers"]
             ]
             yield Paragraph("", article["title"].replace("_", " "), paragraph["context"], tuple(questions))
 
@@ -184,20 +184,20 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     words = language_of("en")
     files = list(path.rglob("*")) if path.is_dir() else [path]
     for file in sorted(files, key=lambda file: content_id(file.name)):
-        given = File(file, file.name, Source(path=str(file)))
-        if not file.is_file() or format_of(given) is None:
+        document = File(file, file.name, Source(path=str(file)))
+        if not file.is_file() or format_of(document) is None:
             continue
-        for record in records(given):
+        for record in records(document):
             if not isinstance(record, Record):
                 continue
             for span in cut(record.text, labelled.max_chars, SHORTEST):
                 text = record.text[span.start : span.end]
                 row = {"id": content_id(text), "title": record.title, "section": [], "text": text}
-                if len(questions := _asked(Passage(row, words))) >= 2:
+                if len(questions := _rule_questions(Passage(row, words))) >= 2:
                     yield Paragraph("", record.title, text, tuple(questions))
 
 
-def _asked(passage: Passage) -> list[Question]:
+def _rule_questions(passage: Passage) -> list[Question]:
     questions: dict[str, Question] = {}
     for candidate in candidates(passage, 40):
         text = question_to(candidate, passage)
@@ -227,7 +227,7 @@ def _run(folder: Path) -> Iterator[Paragraph]:
                     Question(row["question"], row["answer"], start, id=row["id"])
                 )
     if not pairs:
-        raise UserError(f"{folder} has no pair of the task {CONFIRMED}; name the folder of a finished run")
+        raise UserError(f"{folder} has no pair of the task {CONFIRMED}; give the folder of a finished run")
     for (title, text), questions in pairs.items():
         yield Paragraph("", title, text, tuple(questions))
 
@@ -249,10 +249,10 @@ def _text(record: dict[str, Any], field: str) -> str:
     return " ".join(" ".join(value).split() if isinstance(value, list) else str(value).split())
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(text: str, max_chars: int) -> str:
     """Truncate a text to whole sentences of at most `most` characters, but keep the first sentence."""
     ends = [end for _, end in split_sentences(text)]
-    return text[: max([end for end in ends if end <= most] or ends[:1] or [0])]
+    return text[: max([end for end in ends if end <= max_chars] or ends[:1] or [0])]
 
 
 def _bare(answer: str) -> str:

@@ -2,7 +2,7 @@
 Train the adapter: LoRA (Hu et al. 2021, arXiv 2106.09685) on all linear layers, loss on responses only.
 
 peft adds the adapter and trl's `SFTTrainer` runs the steps, on a CPU or a GPU. Every row has the same weight,
-whatever the length of its response: the loss is the mean over rows of the mean over a response's tokens.
+regardless of the length of its response: the loss is the mean over rows of the mean over response tokens.
 """
 
 import os
@@ -37,9 +37,9 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     """
     Remix, train, measure and save an adapter with its card.
 
-    `rows.parquet` holds every row, with the reason if it was left out, `training.json` all figures, and a
-    folder with the recipe's name the merged model. That name is in the lineage of every row that the model
-    writes, so use a new name for each round.
+    Writes ``rows.parquet`` (every row, with the reason if it was excluded), ``training.json`` (all figures),
+    and the merged model in a folder named after the recipe. That name appears in the lineage of every row
+    that the model writes, so use a new name for each round.
 
     Parameters
     ----------
@@ -86,7 +86,9 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     }
     write_card(recipe, figures, folder)
     if recipe.over:
-        _take(folder, after, measure(_with_adapter(source, recipe.file.parent / recipe.over), held_out))
+        _reject_unless_better(
+            folder, after, measure(_with_adapter(source, recipe.file.parent / recipe.over), held_out)
+        )
     return figures
 
 
@@ -105,35 +107,35 @@ def _with_adapter(source: str, adapter: Path) -> Any:
     return PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False)
 
 
-def _take(folder: Path, losses: dict[str, float], earlier: dict[str, float]) -> None:
+def _reject_unless_better(folder: Path, losses: dict[str, float], earlier: dict[str, float]) -> None:
     """Reject an adapter whose loss, the mean over tasks, is not lower than the previous one's."""
     current, previous = (sum(of_task.values()) / len(of_task) for of_task in (losses, earlier))
     if current < previous:
         return
-    rejected = folder.with_name(f"{folder.name}-not-taken")
+    rejected = folder.with_name(f"{folder.name}-rejected")
     shutil.rmtree(rejected, ignore_errors=True)
     folder.rename(rejected)
     raise UserError(
-        f"this round does not lower the held-out loss ({current:.3f}, before {previous:.3f}), so it is not "
-        f"taken; it is in {rejected}. Keep the previous adapter, or train on more pairs"
+        f"this round does not lower the held-out loss ({current:.3f}, previously {previous:.3f}), so the "
+        f"adapter is rejected. It is in {rejected}. Keep the previous adapter, or train on more pairs"
     )
 
 
-def fitting(rows: Sequence[Row], tokenizer: Any, most: int) -> tuple[list[Row], dict[str, Tokens]]:
-    """Mark overlong and duplicate rows as left out; return all rows, and the tokens of the others."""
-    kept: list[Row] = []
+def fitting(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> tuple[list[Row], dict[str, Tokens]]:
+    """Exclude overlong and duplicate rows; return all rows, and the tokens of the included ones."""
+    checked: list[Row] = []
     tokens: dict[str, Tokens] = {}
     for row in rows:
         if not row.reason:
-            written = tokenize(tokenizer, row.paragraph, row.task, row.messages, row.response)
-            if len(written) > most:
-                row = replace(row, reason="too many tokens", detail=str(len(written)))
+            encoded = tokenize(tokenizer, row.paragraph, row.task, row.messages, row.response)
+            if len(encoded) > max_tokens:
+                row = replace(row, reason="too many tokens", detail=str(len(encoded)))
             elif row.id in tokens:
                 row = replace(row, reason="the same row twice", detail=row.id)
             else:
-                tokens[row.id] = written
-        kept.append(row)
-    return kept, tokens
+                tokens[row.id] = encoded
+        checked.append(row)
+    return checked, tokens
 
 
 def fit(
@@ -147,12 +149,12 @@ def fit(
 ) -> Trainer:
     """Train the adapter on rows; return the trainer with its figures."""
     order = list(epochs(rows, training.epochs, training.together, seed))
-    at_once = training.batch_size // training.together
+    bundles_per_step = training.batch_size // training.together
     schedule = Schedule(
         learning_rate=training.learning_rate,
         warmup=training.warmup,
-        at_once=at_once,
-        steps=max(1, steps if steps > 0 else len(order) // at_once),
+        sequences_per_step=bundles_per_step,
+        steps=max(1, steps if steps > 0 else len(order) // bundles_per_step),
         minutes=training.minutes,
     )
     trainer, seconds = run_steps(model, tokenizer, order, schedule, seed, folder)
@@ -162,15 +164,15 @@ def fit(
 
 def _figures(trainer: Trainer, rows: Sequence[Tokens], seconds: float) -> dict[str, Any]:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    unshared = sum(map(len, rows)) / max(1, len(rows)) * trainer.spent["rows"]
+    unshared = sum(map(len, rows)) / max(1, len(rows)) * trainer.counts["rows"]
     return {
         "loss_start": losses[0] if losses else None,
         "loss_end": sum(losses[-5:]) / len(losses[-5:]) if losses else None,
-        "epochs_seen": trainer.spent["rows"] / max(1, len(rows)),
+        "epochs_seen": trainer.counts["rows"] / max(1, len(rows)),
         "seconds": seconds,
-        "tokens_computed": trainer.spent["tokens computed"],
+        "tokens_computed": trainer.counts["tokens computed"],
         "tokens_without_sharing": round(unshared),
-        "tokens_per_second": trainer.spent["tokens computed"] / seconds,
+        "tokens_per_second": trainer.counts["tokens computed"] / seconds,
     }
 
 
@@ -191,7 +193,7 @@ def measure(model: Any, rows: Sequence[Tokens]) -> dict[str, float]:
 
 
 def print_account(rows: Sequence[Row]) -> None:
-    """Print how many rows of each task are trained on, held out or left out, with reasons."""
+    """Print how many rows of each task are trained on, held out or excluded, with reasons."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,1 +1,1 @@
-"""Training a causal language model on packed token sequences: what the synthesizer and `prove` share."""
+"""Train a causal language model on packed token sequences; shared by the synthesizer and `prove`."""

@@ -1,4 +1,4 @@
-"""Load a model for training on packed sequences, whole or with a LoRA adapter."""
+"""Load a model for training on packed sequences, in full or with a LoRA adapter."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 
 def load_model(source: str) -> Any:
-    """Load a model in bfloat16 with the attention of packed sequences."""
+    """Load a model in bfloat16 with the attention for packed sequences."""
     return transformers.AutoModelForCausalLM.from_pretrained(
         source, dtype=torch.bfloat16, attn_implementation="shared_prefix"
     )
 
 
 def with_lora(model: Any, rank: int, alpha: float, dropout: float = 0.0) -> Any:
-    """Put an untrained adapter on all linear layers, in bfloat16 (Hu et al. 2021, arXiv 2106.09685)."""
+    """Add an untrained adapter to all linear layers, in bfloat16 (Hu et al. 2021, arXiv 2106.09685)."""
     lora = LoraConfig(
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # declared int, used as a float

@@ -32,7 +32,7 @@ class Tokens:
 
 
 def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str]], response: str) -> Tokens:
-    """Tokenize a row as the engines do; rows of a `group` are about the same passage."""
+    """Tokenise a row as the engines do; rows of a `group` are about the same passage."""
     chat = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(chat, add_special_tokens=False)
     written = tokenizer.encode(response, add_special_tokens=False)
@@ -43,19 +43,19 @@ def bundles(rows: Sequence[Tokens], together: int, *draw: str) -> list[list[Toke
     """
     Bundle up to `together` rows of the same group, in a pseudo-random order by hash.
 
-    Another `draw` gives other bundles and another order.
+    `draw` seeds the bundles and their order.
     """
     groups: dict[str, list[tuple[str, Tokens]]] = defaultdict(list)
     for row in rows:
-        lot = content_id(*draw, *map(str, row.prompt), "->", *map(str, row.response))
-        groups[row.group].append((lot, row))
-    cut: list[tuple[str, list[Tokens]]] = []
+        order = content_id(*draw, *map(str, row.prompt), "->", *map(str, row.response))
+        groups[row.group].append((order, row))
+    split: list[tuple[str, list[Tokens]]] = []
     for members in groups.values():
         members.sort(key=lambda member: member[0])
         for start in range(0, len(members), together):
-            part = members[start : start + together]
-            cut.append((part[0][0], [row for _, row in part]))
-    return [part for _, part in sorted(cut, key=lambda lot_part: lot_part[0])]
+            bundle = members[start : start + together]
+            split.append((bundle[0][0], [row for _, row in bundle]))
+    return [bundle for _, bundle in sorted(split, key=lambda pair: pair[0])]
 
 
 def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
@@ -97,23 +97,23 @@ def pack(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
 
 def _shared(prompts: list[list[int]]) -> int:
     """Count the tokens of the common prefix of all prompts."""
-    least, most = min(prompts), max(prompts)  # all prompts between these two share their common prefix
-    differ = (place for place, token in enumerate(least) if token != most[place])
-    return next(differ, len(least))
+    first, last = min(prompts), max(prompts)  # all prompts between these two share their common prefix
+    differing = (position for position, token in enumerate(first) if token != last[position])
+    return next(differing, len(first))
 
 
 def attend(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _: Any, **given: Any
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _: Any, **options: Any
 ) -> tuple[torch.Tensor, None]:
     """
     Attend over a packed sequence: the prefix to itself, then each row's own tokens to prefix and row.
 
     Two calls of PyTorch's attention cost a third of one call with a mask over the whole sequence.
 
-    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `given` holds
-    the ``branches`` of `pack`. transformers calls this function in every layer.
+    Queries, keys and values are (1, heads, tokens, size); keys and values may have fewer heads. `options`
+    contains the ``branches`` of `pack`. transformers calls this function in every layer.
     """
-    groups, branches = query.shape[1] // key.shape[1], given["branches"]
+    groups, branches = query.shape[1] // key.shape[1], options["branches"]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     rows, longest = branches.shape
     own = branches >= 0
@@ -127,7 +127,7 @@ def attend(
     def with_shared(states: torch.Tensor) -> torch.Tensor:
         return torch.cat([states[:, :, :shared].expand(rows, -1, -1, -1), of_rows(states)], 2)
 
-    sdpa, scale = torch.nn.functional.scaled_dot_product_attention, given.get("scaling")
+    sdpa, scale = torch.nn.functional.scaled_dot_product_attention, options.get("scaling")
     first = sdpa(query[:, :, :shared], key[:, :, :shared], value[:, :, :shared], is_causal=True, scale=scale)
     then = sdpa(of_rows(query), with_shared(key), with_shared(value), attn_mask=sees, scale=scale)
     flat = then.transpose(1, 2)[own]  # (tokens of the rows, heads, size)
@@ -143,10 +143,10 @@ def token_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
 
     The model's attention must be ``shared_prefix``.
     """
-    seen = {name: packed[name] for name in ("input_ids", "position_ids", "branches")}
+    inputs = {name: packed[name] for name in ("input_ids", "position_ids", "branches")}
     unused = torch.empty(1, 1, 0, 0, dtype=torch.bool)  # a dummy mask: `attend` builds its own
-    logits = model(**seen, attention_mask=unused, logits_to_keep=packed["places"], use_cache=False).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), packed["targets"], reduction="none")
+    output = model(**inputs, attention_mask=unused, logits_to_keep=packed["places"], use_cache=False)
+    return torch.nn.functional.cross_entropy(output.logits[0].float(), packed["targets"], reduction="none")
 
 
 def row_sums(losses: torch.Tensor, packed: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

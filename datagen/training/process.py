@@ -1,8 +1,8 @@
 """
-Environment of a training process, with the memory settings that make it several times as fast.
+Environment variables of a training process, with memory settings that make it several times as fast.
 
-On a CPU each step allocates and frees hundreds of megabytes. By default glibc returns them to the system at
-once and requests them again; clearing those pages took two thirds of the time.
+On a CPU, each step allocates and frees hundreds of megabytes. By default glibc returns them to the system
+immediately and requests them again, and the system spends more time clearing pages than the training takes.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datagen.errors import UserError
 
-# glibc: keep memory instead of unmapping it; Intel's OpenMP, where installed, sleeps while it waits.
+# glibc keeps freed memory instead of unmapping it. Intel's OpenMP, if installed, sleeps while it waits.
 MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "100000000000",
@@ -33,7 +33,7 @@ def require(*libraries: str) -> None:
     Raises
     ------
     UserError
-        Naming the missing ones.
+        Names the missing libraries.
     """
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     if missing:
@@ -41,7 +41,7 @@ def require(*libraries: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a training process; what the user has set takes precedence."""
+    """Return the environment variables of a training process; those set by the user take precedence."""
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     preload = {"LD_PRELOAD": str(openmp)} if openmp.is_file() else {}
     return {**MEMORY, **preload, **os.environ}

@@ -1,8 +1,8 @@
 """
-Optimiser steps over packed sequences, by trl's `SFTTrainer`, on a CPU or a GPU.
+Optimiser steps over packed sequences with trl's `SFTTrainer`, on a CPU or a GPU.
 
 The loss of a step is the mean over its rows of the mean over each row's response, or the mean over all
-trained tokens, as the schedule says.
+trained tokens (`Schedule.by_token`).
 """
 
 import math
@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +21,44 @@ from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported 
 
 from datagen.training.packing import Tokens, pack, row_losses, token_losses
 
-FLOOR = 0.02  # of the learning rate, at the end
+FLOOR = 0.02  # final learning rate, as a share of the highest
 
 
 @dataclass(frozen=True)
 class Schedule:
     """
-    How the steps are taken.
+    Learning rate, number of steps and weighting.
 
     Parameters
     ----------
     learning_rate
-        The highest; a cosine falls from it to `FLOOR` of it.
+        Highest learning rate; it decays by a cosine to `FLOOR` of it.
     warmup
-        Share of the steps in which the rate rises.
+        Share of the steps for the warm-up.
     steps
-        How many.
-    at_once
-        Sequences of a step.
+        Number of steps.
+    sequences_per_step
+        Sequences per step.
     minutes
-        Stop by then, with the schedule scaled to it; None: after the steps.
+        Time limit, to which the schedule is scaled; None for no limit.
     by_token
-        Whether each trained token counts the same, instead of each row.
+        Whether all trained tokens have the same weight, instead of all rows.
     """
 
     learning_rate: float
     warmup: float
     steps: int
-    at_once: int = 1
+    sequences_per_step: int = 1
     minutes: float | None = None
     by_token: bool = False
 
 
-class Precise(torch.optim.AdamW):
+class MasterWeightAdamW(torch.optim.AdamW):
     """
-    AdamW on single-precision copies of half-precision weights.
+    AdamW on single-precision master copies of bfloat16 weights.
 
-    Weights in bfloat16 train 1.5 times as fast on a CPU as in single precision, but would round small steps
-    away.
+    Training in bfloat16 is 1.5 times as fast on a CPU as in single precision, but without the copies small
+    updates would be rounded away.
     """
 
     def __init__(self, weights: Sequence[torch.nn.Parameter], **settings: Any) -> None:
@@ -66,7 +67,7 @@ class Precise(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Step the copies by the weights' gradients, and round them to the weights."""
+        """Update the copies with the weights' gradients, and round them into the weights."""
         copies = [copy for group in self.param_groups for copy in group["params"]]
         for weight, copy in zip(self.weights, copies, strict=True):
             copy.grad = None if weight.grad is None else weight.grad.float()
@@ -81,36 +82,36 @@ class Precise(torch.optim.AdamW):
 
 
 class Trainer(SFTTrainer):
-    """trl's trainer on packed rows; counts rows and tokens."""
+    """trl's trainer for packed rows; counts rows and tokens."""
 
     figures: dict[str, Any]
-    spent: dict[str, int]
+    counts: dict[str, int]
     by_token = False
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Average the losses of rows or tokens; the trainer averages over the sequences of a step."""
+        """Return the mean loss over rows or tokens; the trainer averages over the sequences of a step."""
         losses = (token_losses if self.by_token else row_losses)(model, inputs)
-        self.spent["rows"] += len(inputs["branches"])
-        self.spent["trained tokens"] += len(inputs["targets"])
-        self.spent["tokens computed"] += inputs["input_ids"].shape[1]
+        self.counts["rows"] += len(inputs["branches"])
+        self.counts["trained tokens"] += len(inputs["targets"])
+        self.counts["tokens computed"] += inputs["input_ids"].shape[1]
         return losses.mean()
 
 
 class Clock(transformers.TrainerCallback):
-    """Stops the training when its minutes are over."""
+    """Stops the training at its time limit."""
 
     def __init__(self, minutes: float | None) -> None:
         self.start, self.seconds = time.monotonic(), 60 * (minutes or math.inf)
 
-    def done(self) -> float:
-        """Return the share of the minutes that has passed."""
+    def progress(self) -> float:
+        """Return the elapsed share of the time limit."""
         return (time.monotonic() - self.start) / self.seconds
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop when the time is over."""
-        control.should_training_stop |= self.done() >= 1
+        """Stop at the time limit."""
+        control.should_training_stop |= self.progress() >= 1
 
 
 def run_steps(
@@ -122,59 +123,34 @@ def run_steps(
     folder: Path,
 ) -> tuple[Trainer, float]:
     """
-    Train the model's trainable weights on batches in their order.
+    Train the model's trainable weights on batches in the given order.
 
     Parameters
     ----------
     model
-        On whatever device; the trainer moves it.
+        On any device; it is moved to that of the trainer.
     tokenizer
-        The model's, for the trainer.
+        The model's tokenizer.
     batches
         Rows of each sequence.
     schedule
-        How the steps are taken.
+        Learning rate and number of steps.
     seed
-        Of the trainer; the order is that of `batches`.
+        Seed of the trainer; it does not affect the order.
     folder
-        Where the trainer may write.
+        Folder for the trainer's files.
 
     Returns
     -------
     trainer, seconds
-        The trainer with its counts, and the time that the steps took.
+        The trainer with its counts, and the duration of the steps.
     """
     clock = Clock(schedule.minutes)
-    total, warmup = schedule.steps, schedule.warmup
-
-    def rate(step: int) -> float:
-        done = min(1.0, max(step / total, clock.done()))
-        if done < warmup:
-            return (done + 1 / total) / (warmup + 1 / total)
-        turn = (done - warmup) / (1 - warmup)
-        return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * turn)) / 2
-
-    config = SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=schedule.at_once,
-        max_steps=total,
-        train_sampling_strategy="sequential",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        gradient_checkpointing=False,
-        bf16=False,  # the weights are; casting on top of that costs time
-        use_cpu=not torch.cuda.is_available(),
-        max_grad_norm=1.0,
-        logging_steps=5,
-        save_strategy="no",
-        report_to="none",
-        seed=seed,
-        disable_tqdm=True,
-    )
+    config = _config(schedule, seed, folder)
     model.to(config.device)  # before the optimiser copies the weights
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = Precise(weights, lr=schedule.learning_rate, weight_decay=0.0)
+    optimizer = MasterWeightAdamW(weights, lr=schedule.learning_rate, weight_decay=0.0)
+    rate = partial(_rate, schedule, clock)
     trainer = Trainer(
         model=model,
         args=config,
@@ -184,7 +160,37 @@ def run_steps(
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)),
         callbacks=[clock],
     )
-    trainer.spent, trainer.by_token = defaultdict(int), schedule.by_token
+    trainer.counts, trainer.by_token = defaultdict(int), schedule.by_token
     clock.start = time.monotonic()
     trainer.train()
     return trainer, time.monotonic() - clock.start
+
+
+def _rate(schedule: Schedule, clock: Clock, step: int) -> float:
+    """Return the factor of the learning rate at a step: linear warm-up, then cosine decay to `FLOOR`."""
+    progress, warmup = min(1.0, max(step / schedule.steps, clock.progress())), schedule.warmup
+    if progress < warmup:
+        return (progress + 1 / schedule.steps) / (warmup + 1 / schedule.steps)
+    decay = (progress - warmup) / (1 - warmup)
+    return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * decay)) / 2
+
+
+def _config(schedule: Schedule, seed: int, folder: Path) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=schedule.sequences_per_step,
+        max_steps=schedule.steps,
+        train_sampling_strategy="sequential",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        gradient_checkpointing=False,
+        bf16=False,  # the weights are bfloat16 already; autocast would only cost time
+        use_cpu=not torch.cuda.is_available(),
+        max_grad_norm=1.0,
+        logging_steps=5,
+        save_strategy="no",
+        report_to="none",
+        seed=seed,
+        disable_tqdm=True,
+    )

@@ -1,13 +1,13 @@
 """
-What each arm trains on.
+The training rows of each arm.
 
-All arms but `base` and `raw_exposures` train the same number of tokens, whatever their rows are: an arm's
-rows are seen epoch after epoch until its budget is spent. Pairs add tokens, answers' form and facts, so they
-are compared with the format control, which has as many pairs about other documents, and never with `raw`.
+All arms except `base` and `raw_exposures` train the same number of tokens: an arm repeats its rows until its
+budget is used up. Pairs add tokens, an answer format and facts. They are therefore compared with the format
+control, which has the same number of pairs about other documents, and never with `raw`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from datagen.evaluate.prove.material import Material, Pair, Text
@@ -15,7 +15,7 @@ from datagen.evaluate.prove.settings import DROPPED, Arm
 from datagen.schema import content_id
 from datagen.stages.handoff.mix.questions import same
 
-# Arm -> what it is compared with. Whether `pairs` helps is a question about the format control alone.
+# Arms and their controls.
 CONTROLS: tuple[tuple[Arm, Arm], ...] = (
     ("raw", "base"),
     ("reading", "raw"),
@@ -36,51 +36,54 @@ class Row:
 
 @dataclass(frozen=True)
 class Arms:
-    """The rows of each arm, and why others are left out."""
+    """The rows of each arm, and the reasons why arms are skipped."""
 
     rows: dict[Arm, list[Row]]
     skipped: dict[Arm, str]
 
-    def texts(self, arm: Arm) -> Counter[str]:
-        """Count the texts of an arm about each passage."""
-        return Counter(row.passage for row in self.rows[arm] if not row.question)
+
+def text_counts(rows: Iterable[Row]) -> Counter[str]:
+    """Count the texts about each passage."""
+    return Counter(row.passage for row in rows if not row.question)
 
 
-def without(texts: Sequence[Text], asked: Sequence[Pair]) -> list[Text]:
+def exclude_questions(texts: Sequence[Text], held_out: Sequence[Pair]) -> list[Text]:
     """
-    Leave out the reading texts that hold a question which is held back, as `mix` does for its test.
+    Remove the reading texts that contain a held-out question, as `mix` does for the knowledge test.
 
-    A passage keeps one text at least; a question that stands in it is then not asked.
+    If all texts of a passage contain one, they are kept, and the questions are not tested.
     """
     questions: dict[str, list[str]] = defaultdict(list)
-    for pair in asked:
+    for pair in held_out:
         questions[pair.passage].append(same(pair.question))
-    gives = [any(one in same(text.text) for one in questions[text.passage]) for text in texts]
-    covered = {text.passage for text, given in zip(texts, gives, strict=True) if not given}
+    contains = [any(question in same(text.text) for question in questions[text.passage]) for text in texts]
+    covered = {text.passage for text, contains_one in zip(texts, contains, strict=True) if not contains_one}
     return [
-        text for text, given in zip(texts, gives, strict=True) if not given or text.passage not in covered
+        text
+        for text, contains_one in zip(texts, contains, strict=True)
+        if not contains_one or text.passage not in covered
     ]
 
 
 def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], seed: str) -> Arms:
     """
-    Give each wanted arm its rows.
+    Assemble the rows of each requested arm.
 
     Parameters
     ----------
     material
-        The drawn passages and what the run has about them.
+        The sampled passages and the rows about them.
     trained
         Pairs about them that may be trained.
     wanted
-        Arms that were asked for.
+        Requested arms.
     seed
-        Draws pairs where there are too many.
+        Seed for sampling pairs, if there are too many.
     """
     raw = [Row(passage, row["text"]) for passage, row in sorted(material.passages.items())]
     reading = [Row(text.passage, text.text) for text in material.texts]
     count = min(len(trained), len(material.others))
-    pairs, control = (_drawn(those, count, seed) for those in (trained, material.others))
+    pairs, control = (_drawn(candidates, count, seed) for candidates in (trained, material.others))
     dropped = [pair for pair in material.dropped if pair.passage in material.passages]
     share = len(dropped) / max(1, len(dropped) + len(trained))
     mixed = _drawn([*trained, *dropped], count, seed)
@@ -95,32 +98,36 @@ def make(material: Material, trained: Sequence[Pair], wanted: Sequence[Arm], see
     }
     skipped: dict[Arm, str] = {}
     if not reading:
-        skipped |= dict.fromkeys(("reading", "raw_exposures"), "the hand-off has no reading texts about them")
+        skipped |= dict.fromkeys(
+            ("reading", "raw_exposures"), "the hand-off has no reading texts about the sampled passages"
+        )
     if not count:
-        why = "the hand-off has no pairs that stand alone, about these passages and about other documents"
+        why = "the hand-off lacks self-contained pairs, about these passages or about other documents"
         skipped |= dict.fromkeys(("pairs", "format_control", "unfiltered"), why)
     elif share <= DROPPED:
         skipped["unfiltered"] = (
-            f"filters dropped {len(dropped)} of {len(dropped) + len(trained)} usable pairs; the arm is run "
-            f"above {DROPPED:.0%}"
+            f"filters dropped {len(dropped)} of {len(dropped) + len(trained)} usable pairs, and the arm "
+            f"needs more than {DROPPED:.0%}"
         )
-    return Arms({arm: mine for arm, mine in rows.items() if arm in wanted and arm not in skipped}, skipped)
+    return Arms(
+        {arm: of_arm for arm, of_arm in rows.items() if arm in wanted and arm not in skipped}, skipped
+    )
 
 
 def equal_exposures(
     tokens: int, raw: Mapping[str, int], reading: Mapping[str, int], texts: Mapping[str, int]
 ) -> int:
     """
-    Find the tokens for which `raw` sees each passage as often, on average, as `reading` does.
+    Compute the token budget with which `raw` sees each passage as often, on average, as `reading` does.
 
     Parameters
     ----------
     tokens
         Budget of the arm `reading`.
     raw, reading
-        Tokens of each passage, and of all texts about it.
+        Tokens per passage: of its raw text, and of all reading texts about it.
     texts
-        Number of texts about each passage.
+        Number of reading texts per passage.
     """
     epochs = tokens / max(1, sum(reading.values()))
     exposures = epochs * sum(texts.values()) / max(1, len(texts))

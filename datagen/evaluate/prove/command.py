@@ -1,4 +1,4 @@
-"""``datagen prove``: plan, fit, measure, decide; all of it resumes where it stopped."""
+"""``datagen prove``: plan, fit, measure, decide. An interrupted proof resumes."""
 
 import json
 import os
@@ -15,80 +15,81 @@ from datagen.errors import UserError
 from datagen.evaluate.prove import page, verdict
 from datagen.evaluate.prove.arms import CONTROLS
 from datagen.evaluate.prove.material import manifest, survey
-from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, described, make
-from datagen.evaluate.prove.processes import Task, has_cuda, run_all, side_by_side
+from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
+from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
 from datagen.recipe.sections import Models, VllmModel
+from datagen.request import Identity
 from datagen.run.folder import Run, open_run
 from datagen.schema import content_id
-from datagen.store.parquet import write_json
+from datagen.store.parquet import read_json, write_json
 from datagen.training.process import require
 
-LATE = 1.15  # of the minutes, beyond which no fit of a further seed is begun
-Tell = Callable[[str], None]
+OVERRUN = 1.15  # share of the time limit after which no fit of another seed starts
+Report = Callable[[str], None]
 
 
-def prove(folder: Path, settings: Settings, tell: Tell = print) -> dict[str, Any]:
+def prove(folder: Path, settings: Settings, report: Report = print) -> dict[str, Any]:
     """
     Prove a run's hand-off.
 
     Parameters
     ----------
     folder
-        Of a finished run; ``proof/`` in it receives the result and the finished fits.
+        Folder of a finished run. Results and finished fits are written to its ``proof/``.
     settings
-        What is asked for.
-    tell
-        Where progress goes, line by line.
+        Options of the proof.
+    report
+        Called with each line of progress.
 
     Returns
     -------
     dict
-        What ``proof.json`` holds.
+        Contents of ``proof.json``.
 
     Raises
     ------
     UserError
-        When a library is missing, or the run has nothing to prove.
+        If a library is missing, or the run has nothing to measure.
     """
     require("torch", "transformers", "peft", "trl", "datasets")
     run, begun = open_run(folder), time.monotonic()
     settings = settings.model_copy(update={"arms": with_controls(settings.arms)})
-    known, spec, general = manifest(run), target(run, settings), general_texts(settings.general)
-    who = identify(spec)
-    rows = json.dumps(known["configurations"], sort_keys=True)
-    mark = settings.fingerprint(who.name, who.revision, content_id(rows, *general))
-    place = run.folder / "proof" / mark
+    hand_off, spec, general = manifest(run), target(run, settings), general_texts(settings.general)
+    identity = identify(spec)
+    rows = json.dumps(hand_off["configurations"], sort_keys=True)
+    place = (
+        run.folder
+        / "proof"
+        / settings.fingerprint(identity.name, identity.revision, content_id(rows, *general))
+    )
     cuda = has_cuda()
-    processes = side_by_side(cuda)
+    processes = fits_at_once(cuda)
     threads = 0 if cuda else max(1, len(os.sched_getaffinity(0)) // processes)
-    plan = _planned(run, place, resolve(spec), general, settings, processes, threads, tell)
+    plan = _planned(run, place, resolve(spec), general, settings, processes, threads, report)
 
     tasks = _tasks(plan, place, settings)
     fits: verdict.Fits = {}
-    rounds = [settings.seeds]
 
-    def done(task: Task) -> None:
+    def finished(task: Task) -> None:
         nonlocal fits
-        told = json.loads(task.result.read_text(encoding="utf-8"))
-        fits = {**fits, (told["arm"], told["seed"]): told}
+        result = read_json(task.result)
+        fits = {**fits, (result["arm"], result["seed"]): result}
         spent = (time.monotonic() - begun) / 60
-        tell(f"  {len(fits)} of {len(tasks)}: {task.name}{_pace(told)}; {spent:.0f} min in all")
+        report(f"  {len(fits)} of {len(tasks)}: {task.name}{_timing(result)}; {spent:.0f} min in total")
         if _complete(fits, plan):
-            _write(run, place, plan, fits, settings, who)
+            _write(run, place, plan, fits, settings, identity)
 
-    def goes_on(task: Task) -> bool:
-        late = (time.monotonic() - begun) / 60 > LATE * settings.minutes
-        if late and task.arguments[3] != "0" and not settings.tokens:
-            rounds[0] = int(task.arguments[3])
-            return False
-        return True
+    def may_start(task: Task) -> bool:
+        late = (time.monotonic() - begun) / 60 > OVERRUN * settings.minutes
+        seed = task.arguments[3]
+        return not late or seed == "0" or settings.tokens is not None
 
-    run_all(tasks, processes, threads, done, goes_on)
+    run_all(tasks, processes, threads, finished, may_start)
     note = ""
     if len(fits) < len(tasks):
-        note = f"The minutes were over before all {settings.seeds} seeds; the same command adds the others."
-    result = _write(run, place, plan, fits, settings, who, note)
+        note = f"Time ran out before all {settings.seeds} seeds. Run the same command to add the others."
+    result = _write(run, place, plan, fits, settings, identity, note)
     if settings.probe:
         result = result | {"honesty": _honesty(place, plan, settings, spec)}
         page.write(result, place)
@@ -96,7 +97,7 @@ def prove(folder: Path, settings: Settings, tell: Tell = print) -> dict[str, Any
 
 
 def with_controls(arms: Sequence[Arm]) -> tuple[Arm, ...]:
-    """Add the controls that arms are compared with, and the untrained target."""
+    """Add the controls of the requested arms, and the untrained target."""
     wanted: set[Arm] = {"base", *arms}
     for arm, control in CONTROLS:
         if arm in wanted and control not in ("unfiltered", "raw_exposures"):
@@ -106,12 +107,12 @@ def with_controls(arms: Sequence[Arm]) -> tuple[Arm, ...]:
 
 def target(run: Run, settings: Settings) -> VllmModel:
     """
-    Find the model to fine-tune: the given one, else the recipe's target.
+    Return the model to fine-tune: that of the settings, otherwise the recipe's target.
 
     Raises
     ------
     UserError
-        When the recipe's target is no model with weights here.
+        If the recipe's target has no weights on this machine.
     """
     if settings.target:
         return VllmModel(model=settings.target)
@@ -119,8 +120,8 @@ def target(run: Run, settings: Settings) -> VllmModel:
     spec = models.role("target")
     if not isinstance(spec, VllmModel):
         raise UserError(
-            f"the run's target {spec.model!r} has no weights to fine-tune here; name a model with --target: "
-            "a folder, a hub's id, bundled or bundled-chat"
+            f"the run's target {spec.model!r} has no weights to fine-tune on this machine. Give a model with "
+            "--target: a folder, a hub id, bundled or bundled-chat"
         )
     return spec
 
@@ -133,77 +134,77 @@ def _planned(
     settings: Settings,
     processes: int,
     threads: int,
-    tell: Tell,
+    report: Report,
 ) -> Plan:
-    """Read the plan of an earlier call, or measure the machine and make one."""
+    """Load the plan of an earlier call, or measure the machine's speed and make a plan."""
     if (place / FILE).is_file():
-        tell(f"resuming {place}")
+        report(f"resuming {place}")
         return Plan.load(place)
     from transformers import AutoTokenizer
 
     from datagen.evaluate.prove.encode import Encoder
 
-    known = survey(run)
+    passages = survey(run)
     speed = _speed(place, source, processes, threads)
     encoder = Encoder(AutoTokenizer.from_pretrained(source))
-    plan = make(run, known, source, encoder, settings, general, speed)
+    plan = make(run, passages, source, encoder, settings, general, speed)
     minutes = cost(plan, encoder, settings.seeds, speed) / 60
-    tell(
-        f"{len(plan.passages)} passages, {len(plan.items)} items, {plan.tokens:,} tokens to an arm; "
+    report(
+        f"{len(plan.passages)} passages, {len(plan.items)} items, {plan.tokens:,} tokens per arm; "
         f"{speed.train:.0f} tokens/s in each of {processes} process(es): about {minutes:.0f} minutes"
     )
     for arm, why in plan.skipped.items():
-        tell(f"  {arm} is not run: {why}")
+        report(f"  {arm} is skipped: {why}")
     plan.write(place)
     return plan
 
 
 def _speed(place: Path, source: str, processes: int, threads: int) -> Speed:
-    """Measure as many fits side by side as will run, and take the slowest."""
+    """Time as many concurrent fits as will run; return the slowest speeds."""
     tasks = [
         Task(f"time-{number}", ("time", source, str(place / "fits" / f"time-{number}.json")), place)
         for number in range(processes)
     ]
     tasks = [Task(task.name, task.arguments, Path(task.arguments[2])) for task in tasks]
     run_all(tasks, processes, threads, lambda task: None)
-    figures = [json.loads(task.result.read_text(encoding="utf-8")) for task in tasks]
-    slowest = {name: min(told[name] for told in figures) for name in ("train", "measure")}
-    return Speed(**slowest, start=max(told["start"] for told in figures), processes=processes)
+    measured = [read_json(task.result) for task in tasks]
+    slowest = {name: min(speed[name] for speed in measured) for name in ("train", "measure")}
+    return Speed(**slowest, start=max(speed["start"] for speed in measured), processes=processes)
 
 
 def _tasks(plan: Plan, place: Path, settings: Settings) -> list[Task]:
-    """List the fits, all arms of one seed before those of the next."""
-    kept = _probed(plan) if settings.probe and not _answers(place, settings).exists() else None
-    if kept and not (place / "models" / f"{kept}-0").is_dir():  # fitted before its model was wanted
-        (place / "fits" / f"{kept}-0.json").unlink(missing_ok=True)
+    """List the fits: all arms of one seed, then those of the next."""
+    probed = _probed(plan) if settings.probe and not _honesty_file(place, settings).exists() else None
+    if probed and not (place / "models" / f"{probed}-0").is_dir():  # fitted without keeping the model
+        (place / "fits" / f"{probed}-0.json").unlink(missing_ok=True)
     tasks = []
     for seed in range(settings.seeds):
         for arm in plan.rows:
             if arm == "base" and seed:
                 continue
             name = arm if arm == "base" else f"{arm}-{seed}"
-            keep = "keep" if arm == kept and not seed else ""
+            keep = "keep" if arm == probed and not seed else ""
             arguments = ("fit", str(place), arm, str(seed), keep)
             tasks.append(Task(name, arguments, place / "fits" / f"{name}.json"))
     return tasks
 
 
 def _probed(plan: Plan) -> Arm:
-    """Choose the arm whose model is probed for honesty: that of pairs where there is one."""
+    """Choose the arm whose model is probed for honesty: `pairs` if it is run."""
     return "pairs" if "pairs" in plan.rows else "reading"
 
 
-def _pace(told: dict[str, Any]) -> str:
-    measured = f"measured in {told['seconds_measured']:.0f} s"
+def _timing(figures: dict[str, Any]) -> str:
+    measured = f"measured in {figures['seconds_measured']:.0f} s"
     return (
-        f", {told['tokens']:,} tokens in {told['seconds']:.0f} s, {measured}"
-        if "tokens" in told
+        f", {figures['tokens']:,} tokens in {figures['seconds']:.0f} s, {measured}"
+        if "tokens" in figures
         else f", {measured}"
     )
 
 
 def _complete(fits: verdict.Fits, plan: Plan) -> bool:
-    """Say whether each arm has been fitted equally often, so that a table can be written."""
+    """Check whether all arms have the same number of fits, so that a table can be written."""
     seeds = {arm: sum(name == arm for name, _ in fits) for arm in plan.budgets}
     return ("base", 0) in fits and len(set(seeds.values())) == 1 and min(seeds.values()) > 0
 
@@ -214,17 +215,17 @@ def _write(
     plan: Plan,
     fits: verdict.Fits,
     settings: Settings,
-    who: Any,
+    identity: Identity,
     note: str = "",
 ) -> dict[str, Any]:
-    """Decide, write the pages and point ``proof/latest.json`` to them."""
+    """Compute the verdicts, write the pages, and update ``proof/latest.json``."""
     answered = verdict.verdicts(fits, plan.items, settings.worth)
     averages = verdict.measures(fits, plan.items)
     result = {
         "run": f"{run.manifest['recipe']['name']}/{run.folder.name}",
-        "target": {"name": who.name, "revision": who.revision},
+        "target": {"name": identity.name, "revision": identity.revision},
         "settings": settings.model_dump(mode="json"),
-        "plan": dict(described(plan)),
+        "plan": dict(summary(plan)),
         "seeds": max((seed for _, seed in fits), default=0) + 1,
         "worth": settings.worth,
         "choices": DISTRACTORS + 1,
@@ -239,30 +240,30 @@ def _write(
         "page": str(place / "proof.html"),
     }
     page.write(result, place)
-    _point(run, place, result)
+    _write_latest(run, place, result)
     return result
 
 
 def _figures(fits: verdict.Fits, arm: Arm) -> dict[str, Any]:
-    """Count an arm's tokens, exposures and fits; exposures as the mean over passages with their extremes."""
-    mine = [told for (name, _), told in fits.items() if name == arm]
-    seen = [value for told in mine for value in told.get("exposures", {}).values()]
+    """Summarise an arm's tokens, exposures (mean over passages, and range), losses and fits."""
+    fits_of_arm = [fit for (name, _), fit in fits.items() if name == arm]
+    seen = [value for fit in fits_of_arm for value in fit.get("exposures", {}).values()]
     spread = f"{np.mean(seen):.2f} ({min(seen):.2f}–{max(seen):.2f})" if seen else "0"
-    tokens = [told.get("tokens", 0) for told in mine]
-    computed = [told.get("tokens_computed", 0) for told in mine]
+    tokens = [fit.get("tokens", 0) for fit in fits_of_arm]
+    computed = [fit.get("tokens_computed", 0) for fit in fits_of_arm]
     return {
         "tokens": round(float(np.mean(tokens))),
         "tokens_computed": round(float(np.mean(computed))),
         "exposures": spread,
-        "pairs_seen": round(float(np.mean([told.get("pairs_seen", 0) for told in mine]))),
-        "loss": [told.get("loss", {}) for told in mine],
-        "seconds": round(sum(told.get("seconds", 0.0) + told["seconds_measured"] for told in mine)),
-        "fits": len(mine),
+        "pairs_seen": round(float(np.mean([fit.get("pairs_seen", 0) for fit in fits_of_arm]))),
+        "loss": [fit.get("loss", {}) for fit in fits_of_arm],
+        "seconds": round(sum(fit.get("seconds", 0.0) + fit["seconds_measured"] for fit in fits_of_arm)),
+        "fits": len(fits_of_arm),
     }
 
 
-def _point(run: Run, place: Path, result: dict[str, Any]) -> None:
-    """Write ``proof/latest.json``: where the newest proof is, and what it says."""
+def _write_latest(run: Run, place: Path, result: dict[str, Any]) -> None:
+    """Write ``proof/latest.json``: the folder of the newest proof, and its conclusions."""
     latest = {
         "folder": place.relative_to(run.folder / "proof").as_posix(),
         **{name: result[name] for name in ("gain", "sentences", "target", "seeds", "note")},
@@ -270,23 +271,22 @@ def _point(run: Run, place: Path, result: dict[str, Any]) -> None:
     write_json(latest, run.folder / "proof" / "latest.json")
 
 
-def _answers(place: Path, settings: Settings) -> Path:
-    """Name the file with the honesty on a set of questions; another content is another file."""
+def _honesty_file(place: Path, settings: Settings) -> Path:
+    """Return the path of the honesty measures on the probe set; it depends on the set's content."""
     try:
-        asked = content_id(Path(settings.probe).read_bytes().hex())
+        digest = content_id(Path(settings.probe).read_bytes().hex())
     except OSError as error:
-        raise UserError(f"--probe {settings.probe}: it cannot be read: {error}") from error
-    return place / f"honesty-{asked[:8]}.json"
+        raise UserError(f"--probe {settings.probe}: cannot read the file: {error}") from error
+    return place / f"honesty-{digest[:8]}.json"
 
 
 def _honesty(place: Path, plan: Plan, settings: Settings, spec: VllmModel) -> dict[str, Any]:
-    """Probe the target before and after the fit on pairs; the trained model is deleted then."""
+    """Probe the target before and after training, and delete the trained model."""
     from datagen.evaluate.honesty import probe
 
-    told = _answers(place, settings)
-    if not told.exists():
+    path = _honesty_file(place, settings)
+    if not path.exists():
         after = place / "models" / f"{_probed(plan)}-0"
-        write_json(probe([Path(settings.probe)], spec.model, str(after), place / "answers"), told)
+        write_json(probe([Path(settings.probe)], spec.model, str(after), place / "answers"), path)
         shutil.rmtree(place / "models", ignore_errors=True)
-    known: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
-    return known
+    return read_json(path)

@@ -1,4 +1,4 @@
-"""Rows and items as tokens of the target."""
+"""Tokenise rows and items for the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,26 +12,26 @@ from datagen.training.packing import Tokens
 
 class Encoder:
     """
-    Writes token ids as trainers do: texts with an end token, chats by the template with a trained answer.
+    Tokenise as trainers do: texts with an end token, chats by the chat template with only the answer trained.
 
     Parameters
     ----------
     tokenizer
-        The target's, of transformers.
+        The target's tokenizer, of transformers.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
     def row(self, row: Row) -> list[Tokens]:
-        """Encode a training row; a text that is longer than a window becomes several sequences."""
+        """Encode a training row; a text longer than a window becomes several sequences."""
         if row.question:
             answer = [*self._ids(row.text), self._tokenizer.eos_token_id]
             return [Tokens(row.passage, "pair", self._prompt(row.question), answer[:WINDOW])]
         return self.text(row.text, row.passage)
 
     def text(self, text: str, group: str = "") -> list[Tokens]:
-        """Encode a text; its first token has nothing before it and is not trained."""
+        """Encode a text. Its first token has no context and is not trained."""
         ids = [*self._ids(text), self._tokenizer.eos_token_id]
         starts = range(0, max(1, len(ids) - 1), WINDOW)
         return [
@@ -40,7 +40,7 @@ class Encoder:
         ]
 
     def choices(self, item: Item) -> list[Tokens]:
-        """Encode an item: one row for each choice, without an end token."""
+        """Encode an item: one row per choice, without an end token."""
         if item.family == "cloze":
             before = item.ask.rstrip()
             blank = item.ask[len(before) :]
@@ -58,13 +58,12 @@ class Encoder:
         return self._ids(chat)
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
 
 def sequence(rows: Sequence[Tokens], budget: int, seed: int) -> list[Tokens]:
     """
-    Order rows for training, epoch after epoch, until the budget of trained tokens is reached.
+    Order rows for training, in epochs, until the budget of trained tokens is reached.
 
     The last row may exceed the budget, so arms differ by less than a row.
     """
@@ -81,7 +80,7 @@ def sequence(rows: Sequence[Tokens], budget: int, seed: int) -> list[Tokens]:
 
 
 def _epoch(rows: Sequence[Tokens], seed: int, epoch: int) -> list[Tokens]:
-    """List each text once and each pair `PAIR_REPEATS` times, in an order drawn by hash."""
+    """List each text once and each pair `PAIR_REPEATS` times, in a pseudo-random order by hash."""
     drawn = []
     for row in rows:
         for copy in range(PAIR_REPEATS if row.task == "pair" else 1):
@@ -91,31 +90,31 @@ def _epoch(rows: Sequence[Tokens], seed: int, epoch: int) -> list[Tokens]:
 
 
 def batches(rows: Iterable[Tokens], size: int = STEP) -> list[list[Tokens]]:
-    """Cut rows into batches of at least so many tokens, the last one perhaps of fewer."""
-    found: list[list[Tokens]] = []
+    """Split rows into batches of at least `size` tokens; the last one may be smaller."""
+    full: list[list[Tokens]] = []
     current: list[Tokens] = []
     count = 0
     for row in rows:
         current.append(row)
         count += len(row)
         if count >= size:
-            found.append(current)
+            full.append(current)
             current, count = [], 0
-    return [*found, current] if current else found
+    return [*full, current] if current else full
 
 
 def exposures(order: Sequence[Tokens], rows: Sequence[Tokens], texts: Mapping[str, int]) -> dict[str, float]:
     """
-    Count how often each passage was trained, from the share of its tokens.
+    Compute how often each passage was trained, from its share of tokens.
 
     Parameters
     ----------
     order
-        What was trained.
+        Rows in the order of training.
     rows
-        The rows of the arm, each once.
+        All rows of the arm.
     texts
-        Number of texts about each passage; each holds the passage once.
+        Number of texts about each passage; each counts as one exposure.
     """
     seen = _text_tokens(order)
     return {

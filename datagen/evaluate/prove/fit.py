@@ -1,7 +1,7 @@
 """
-One fit and its measurements, in a process of its own: ``python -m datagen.evaluate.prove.fit``.
+One fit and its measurements, in a separate process: ``python -m datagen.evaluate.prove.fit``.
 
-The result is one file, written whole, so a proof that was stopped resumes with the fits that it has.
+The result is one file, written atomically, so an interrupted proof keeps its finished fits.
 """
 
 import os
@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from datagen.engines import parent_watch
+from datagen.evaluate.prove.arms import text_counts
 from datagen.evaluate.prove.encode import Encoder, batches, exposures, sequence
 from datagen.evaluate.prove.items import Item
 from datagen.evaluate.prove.plan import Plan
@@ -25,12 +26,12 @@ from datagen.training.models import load_model, with_lora
 from datagen.training.packing import Tokens, pack, row_sums, token_losses
 from datagen.training.steps import Schedule, Trainer, run_steps
 
-AT_ONCE = 1_024  # tokens of a sequence that is measured
-STEPS_TIMED = 2  # after a first one
+BATCH = 1_024  # tokens per batch of items
+STEPS_TIMED = 2  # after a warm-up step
 
 
 def fit_name(arm: str, seed: int) -> str:
-    """Name a fit's files; the untrained target has no seed."""
+    """Return the name of a fit's files; the untrained target has no seed."""
     return arm if arm == "base" else f"{arm}-{seed}"
 
 
@@ -41,35 +42,35 @@ def run_fit(folder: Path, arm: Arm, seed: int, keep: bool = False) -> dict[str, 
     Parameters
     ----------
     folder
-        With the plan; ``fits/`` receives the result.
+        Contains the plan; the result is written to its ``fits/``.
     arm, seed
-        Which arm, in which order of its rows.
+        The arm, and the seed of the order of its rows.
     keep
-        Whether the trained model is kept under ``models/``.
+        Whether to save the trained model in ``models/``.
 
     Returns
     -------
     dict
-        What is written: of each item the log probabilities of its choices (natural, summed over tokens) and
-        their tokens; the losses in nats a token; tokens, exposures, seconds.
+        The result: for each item, the log probabilities of its choices (natural, summed over tokens) and
+        their token counts; losses in nats per token; tokens, exposures, seconds.
     """
     plan = Plan.load(folder)
     torch.manual_seed(seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(plan.source)
     encoder, model = Encoder(tokenizer), load_model(plan.source)
-    told: dict[str, Any] = {"arm": arm, "seed": seed}
+    result: dict[str, Any] = {"arm": arm, "seed": seed}
     if arm != "base":
         model, figures = _train(plan, arm, seed, model, tokenizer, encoder)
-        told |= figures
+        result |= figures
     elif torch.cuda.is_available():
         model.to("cuda")
     start = time.monotonic()
-    told |= measure(model, encoder, plan)
-    told["seconds_measured"] = time.monotonic() - start
+    result |= measure(model, encoder, plan)
+    result["seconds_measured"] = time.monotonic() - start
     if keep:
         _save(model, tokenizer, folder / "models" / fit_name(arm, seed))
-    write_json(told, folder / "fits" / f"{fit_name(arm, seed)}.json")
-    return told
+    write_json(result, folder / "fits" / f"{fit_name(arm, seed)}.json")
+    return result
 
 
 def _train(
@@ -78,16 +79,12 @@ def _train(
     rows = [tokens for row in plan.rows[arm] for tokens in encoder.row(row)]
     order = sequence(rows, plan.budgets[arm], seed)
     trainer, seconds, model = train(model, tokenizer, batches(order), seed)
-    texts: dict[str, int] = {}
-    for row in plan.rows[arm]:
-        if not row.question:
-            texts[row.passage] = texts.get(row.passage, 0) + 1
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return model, {
-        "tokens": trainer.spent["trained tokens"],
-        "tokens_computed": trainer.spent["tokens computed"],
+        "tokens": trainer.counts["trained tokens"],
+        "tokens_computed": trainer.counts["tokens computed"],
         "steps": trainer.state.global_step,
-        "exposures": exposures(order, rows, texts),
+        "exposures": exposures(order, rows, text_counts(plan.rows[arm])),
         "pairs_seen": sum(row.task == "pair" for row in order),
         "loss": {"first": losses[0], "last": losses[-1]} if losses else {},
         "seconds": seconds,
@@ -95,7 +92,7 @@ def _train(
 
 
 def train(model: Any, tokenizer: Any, order: Sequence[list[Tokens]], seed: int) -> tuple[Trainer, float, Any]:
-    """Train a model, whole up to `FULL` parameters, with an adapter above; return the trained one, too."""
+    """Train all weights of a model with at most `FULL` parameters, otherwise a LoRA adapter."""
     small = sum(weight.numel() for weight in model.parameters()) <= FULL
     if not small:
         model = with_lora(model, RANK, 2 * RANK)
@@ -108,7 +105,7 @@ def train(model: Any, tokenizer: Any, order: Sequence[list[Tokens]], seed: int) 
 
 
 def measure(model: Any, encoder: Encoder, plan: Plan) -> dict[str, Any]:
-    """Measure a model on the items and texts of a plan; the same order for every arm."""
+    """Measure a model on the items and texts of a plan, in the same order for every arm."""
     model.eval()
     return {
         "items": score(model, encoder, plan.items),
@@ -118,25 +115,25 @@ def measure(model: Any, encoder: Encoder, plan: Plan) -> dict[str, Any]:
 
 
 def score(model: Any, encoder: Encoder, items: Sequence[Item]) -> dict[str, list[list[float]]]:
-    """Give for each item the log probability of each choice, and the tokens of each."""
+    """Return for each item the log probabilities of its choices, and their token counts."""
     rows = [tokens for item in items for tokens in encoder.choices(item)]
     sums: list[float] = []
     counts: list[int] = []
-    for batch in batches(rows, AT_ONCE):
+    for batch in batches(rows, BATCH):
         total, count = _sums(model, batch)
         sums += [-value for value in total]
         counts += count
-    found: dict[str, list[list[float]]] = {}
-    place = 0
+    scores: dict[str, list[list[float]]] = {}
+    start = 0
     for item in items:
-        end = place + len(item.choices)
-        found[item.id] = [[round(value, 4) for value in sums[place:end]], [*map(float, counts[place:end])]]
-        place = end
-    return found
+        end = start + len(item.choices)
+        scores[item.id] = [[round(value, 4) for value in sums[start:end]], [*map(float, counts[start:end])]]
+        start = end
+    return scores
 
 
 def losses(model: Any, encoder: Encoder, texts: Sequence[str]) -> float | None:
-    """Average the loss over the tokens of texts; None without texts."""
+    """Return the mean loss over the tokens of texts; None without texts."""
     total, tokens = 0.0, 0
     for batch in batches([row for text in texts for row in encoder.text(text) if row.response], WINDOW):
         sums, counts = _sums(model, batch)
@@ -152,17 +149,17 @@ def _sums(model: Any, batch: list[Tokens]) -> tuple[list[float], list[int]]:
 
 
 def _save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Keep a trained model as a plain checkpoint, an adapter merged."""
-    beside = folder.with_name(f".unfinished-{folder.name}")
-    beside.mkdir(parents=True, exist_ok=True)
+    """Save a trained model as a full checkpoint, with its adapter merged."""
+    unfinished = folder.with_name(f".unfinished-{folder.name}")
+    unfinished.mkdir(parents=True, exist_ok=True)
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    merged.save_pretrained(beside)
-    tokenizer.save_pretrained(beside)
-    finish_folder(beside, folder)
+    merged.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    finish_folder(unfinished, folder)
 
 
 def time_steps(source: str, target: Path) -> None:
-    """Measure the tokens per second of training and of evaluation, and write them."""
+    """Measure the tokens per second of training and of evaluation; write them to `target`."""
     begun = time.monotonic()
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     model = load_model(source)
@@ -174,17 +171,17 @@ def time_steps(source: str, target: Path) -> None:
     _sums(model, short)
     begun = time.monotonic()
     _sums(model, short)
-    asked = time.monotonic() - begun
+    elapsed = time.monotonic() - begun
     figures = {
-        "train": trainer.spent["tokens computed"] / seconds,
-        "measure": sum(map(len, short)) / max(asked, 1e-6),
+        "train": trainer.counts["tokens computed"] / seconds,
+        "measure": sum(map(len, short)) / max(elapsed, 1e-6),
         "start": start,
     }
     write_json(figures, target)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run what `datagen.evaluate.prove.processes` asks for."""
+    """Run the task given by `datagen.evaluate.prove.processes`."""
     parent_watch.hold()
     threads = int(os.environ.get("DATAGEN_THREADS", "0"))
     if threads:

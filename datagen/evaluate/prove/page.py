@@ -1,4 +1,4 @@
-"""The result of a proof as JSON, Markdown, HTML and a plot of the verdicts' intervals."""
+"""Write the result of a proof as JSON, Markdown, HTML and a plot of intervals."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -43,9 +43,9 @@ SHORT = {
     "reading_exposures": "reading − raw, equal exposures",
     "pairs_seen": "pairs − control, seen facts",
     "pairs_unseen": "pairs − control, unseen facts",
-    "filters": "filters − random choice",
+    "filters": "filters − random selection",
 }
-assert set(SHORT) == {asked.name for asked in QUESTIONS}
+assert set(SHORT) == {question.name for question in QUESTIONS}
 
 
 def write(result: Mapping[str, Any], folder: Path) -> None:
@@ -64,12 +64,12 @@ def write(result: Mapping[str, Any], folder: Path) -> None:
 
 
 def cell(value: float | None) -> str:
-    """Write a value of the table."""
+    """Format a value of the table."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def draw(verdicts: Sequence[Mapping[str, Any]], worth: float) -> str:
-    """Draw each verdict's effect with its interval, on an axis of P(gold)."""
+    """Plot each verdict's effect with its interval, as an SVG."""
     shown = [verdict for verdict in verdicts if verdict["items"]]
     bounds = [0.0, worth, *(verdict[side] for verdict in shown for side in ("low", "high"))]
     low, high = min(bounds), max(bounds)

@@ -1,8 +1,8 @@
 """
-Run fits side by side, each in a process of its own.
+Run fits concurrently, each in a separate process.
 
-On a CPU two processes of one thread each train more than twice as fast as one process of two threads: the
-layers of a small model are too small to share. A GPU runs one fit at a time.
+On a CPU, two single-threaded processes train more than twice as fast as one process with two threads, because
+the layers of a small model are too small to split. A GPU runs one fit at a time.
 """
 
 import importlib.util
@@ -26,58 +26,58 @@ LOG_LINES = 5
 
 @dataclass(frozen=True)
 class Task:
-    """A process to run: its name, its arguments, and the file that it writes."""
+    """A process to run: its name, its arguments, and its result file."""
 
     name: str
     arguments: tuple[str, ...]
     result: Path
 
 
-def side_by_side(cuda: bool) -> int:
-    """Say how many fits run at once: one on a GPU, one for each of up to four cores without."""
+def fits_at_once(cuda: bool) -> int:
+    """Return the number of concurrent fits: one on a GPU, otherwise one per core, up to four."""
     return 1 if cuda else max(1, min(4, len(os.sched_getaffinity(0))))
 
 
 def has_cuda() -> bool:
-    """Tell whether torch sees a GPU, from a process that ends before the fits need its memory."""
+    """Check for a GPU in a child process, which releases its memory before the fits start."""
     if importlib.util.find_spec("torch") is None:
         return False
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.cuda.is_available())"],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
     )
-    return asked.stdout.strip() == "True"
+    return process.stdout.strip() == "True"
 
 
 def run_all(
     tasks: Sequence[Task],
     processes: int,
     threads: int,
-    done: Callable[[Task], None],
-    goes_on: Callable[[Task], bool] = lambda task: True,
+    on_done: Callable[[Task], None],
+    may_start: Callable[[Task], bool] = lambda task: True,
 ) -> None:
     """
-    Run tasks in their order, at most so many at once; a task whose result is there is not run again.
+    Run tasks in order, up to `processes` concurrently. Tasks with an existing result are not run again.
 
     Parameters
     ----------
     tasks
-        What to run.
+        Tasks to run.
     processes
-        How many at once.
+        Maximum number of concurrent processes.
     threads
-        Of each; 0: as torch chooses.
-    done
-        Called after each task that has its result.
-    goes_on
-        Asked before each task is started; no further task is started after a no.
+        Threads per process; 0 for torch's default.
+    on_done
+        Called with each task whose result exists.
+    may_start
+        Called before each task starts. After it returns False, no further task starts.
 
     Raises
     ------
     UserError
-        When one ends with an error; the others are stopped, and finished results are kept.
+        If a task fails. The others are stopped; finished results are kept.
     """
     waiting = list(tasks)
     running: dict[Task, subprocess.Popen[bytes]] = {}
@@ -86,8 +86,8 @@ def run_all(
             while waiting and len(running) < processes:
                 task = waiting.pop(0)
                 if task.result.exists():
-                    done(task)
-                elif goes_on(task):
+                    on_done(task)
+                elif may_start(task):
                     running[task] = _start(task, threads)
                 else:
                     waiting.clear()
@@ -95,7 +95,7 @@ def run_all(
                 if process.poll() is not None:
                     del running[task]
                     _check(task, process)
-                    done(task)
+                    on_done(task)
             if running:
                 time.sleep(POLL)
     finally:
@@ -108,16 +108,16 @@ def run_all(
 
 
 def _start(task: Task, threads: int) -> "subprocess.Popen[bytes]":
-    surroundings = environment()
-    parent_watch.tie(surroundings)
+    variables = environment()
+    parent_watch.tie(variables)
     if threads:
-        surroundings |= {"OMP_NUM_THREADS": str(threads), "DATAGEN_THREADS": str(threads)}
+        variables |= {"OMP_NUM_THREADS": str(threads), "DATAGEN_THREADS": str(threads)}
     log = _log(task)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", MODULE, *task.arguments],
-            env=surroundings,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -128,10 +128,10 @@ def _check(task: Task, process: "subprocess.Popen[bytes]") -> None:
     if process.returncode == 0 and task.result.exists():
         return
     lines = _log(task).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = "\n".join(lines[-LOG_LINES:])
+    tail = "\n".join(lines[-LOG_LINES:])
     raise UserError(
-        f"the fit {task.name} ended with exit status {process.returncode}; its log is {_log(task)}:\n{said}\n"
-        "Finished fits are kept: the same command resumes"
+        f"the fit {task.name} failed with exit status {process.returncode}. The log {_log(task)} ends with:\n"
+        f"{tail}\nFinished fits are kept. Run the same command to resume"
     )
 
 

@@ -1,13 +1,13 @@
 """
-From measurements to verdicts: P(gold), a paired bootstrap over passages and seeds, and a sentence each.
+Verdicts from measurements: P(gold), a paired bootstrap over passages and seeds, and a sentence per question.
 
-P(gold) is the probability of the right answer among the choices of an item, from the probabilities that the
-model gives to the whole texts. Answer loss and accuracy by token reward the form of an answer, which pairs
-teach whatever they say, and so are reported without a verdict.
+P(gold) is the probability of the right answer among the choices of an item, from the model's probabilities of
+the whole texts. Answer loss and accuracy by token reward the format of an answer, which any pairs teach. They
+are therefore reported without a verdict.
 
-A verdict is *helps* when the 95 % interval of the difference lies above 0, *does not help* when it lies
-below the smallest gain that counts, and else *cannot tell*. An interval narrower than that gain always
-decides, so the items that are missing follow from its width: n (width / gain)² - n.
+A verdict is *helps* if the 95 % interval of the difference is above 0, *does not help* if it is below the
+smallest gain that counts, otherwise *cannot tell*. An interval narrower than that gain always decides, so the
+number of missing items follows from its width: n (width / gain)² - n.
 """
 
 import math
@@ -20,15 +20,15 @@ import numpy.typing as npt
 
 from datagen.evaluate.prove.arms import CONTROLS
 from datagen.evaluate.prove.items import Item
-from datagen.evaluate.prove.settings import LIKELY, Arm
+from datagen.evaluate.prove.settings import LEVEL, Arm
 
 Numbers = npt.NDArray[np.float64]
 Fits = Mapping[tuple[Arm, int], Mapping[str, Any]]  # (arm, seed) -> what `fit` wrote; base has seed 0
 
 DRAWS = 4_000  # of the bootstrap
-CLUSTERS = 8  # passages below which no interval is trusted
-SPREAD = 0.35  # standard deviation of an item's difference, where there are too few passages to measure it
-POWER = 1.959964 + 0.841621  # standard errors of a gain that 4 of 5 experiments find at 95 %
+CLUSTERS = 8  # minimum passages for a verdict
+SPREAD = 0.35  # assumed standard deviation of an item's difference, with too few passages to measure it
+POWER = 1.959964 + 0.841621  # standard errors of a gain detected with 80 % power at the 95 % level
 
 Outcome = Literal["helps", "does not help", "cannot tell"]
 FAMILIES = {"cloze": ("cloze",), "questions": ("reworded", "question")}
@@ -37,67 +37,69 @@ NAMES = {"cloze": "sentences of the passages", "questions": "closed-book questio
 
 @dataclass(frozen=True)
 class Question:
-    """A question that a proof answers: an arm against its control, on items with some facts."""
+    """A question that a proof answers: an arm compared with its control, on some of the items."""
 
     name: str
     arm: Arm
     control: Arm
-    says: str
-    seen: bool | None = None  # facts of trained pairs only, or others only; None: all
+    description: str
+    seen: bool | None = None  # items on facts of trained pairs only, or on others only; None: all
 
     @property
     def about_hand_off(self) -> bool:
-        """Whether it asks for a gain of the hand-off over a control."""
+        """Whether it is about a gain of the hand-off over a control."""
         return self.arm != "raw"
 
 
 QUESTIONS = (
-    Question("training", "raw", "base", "Training on raw passages, against no training"),
-    Question("reading", "reading", "raw", "Reading texts, against raw passages of equal tokens"),
+    Question("training", "raw", "base", "Training on raw passages, compared with no training"),
+    Question("reading", "reading", "raw", "Reading texts, compared with raw passages at equal tokens"),
     Question(
         "reading_exposures",
         "reading",
         "raw_exposures",
-        "Reading texts, against raw passages seen equally often",
+        "Reading texts, compared with raw passages at equal exposures",
     ),
     Question(
         "pairs_seen",
         "pairs",
         "format_control",
-        "Closed-book pairs, against as many pairs about other documents, on the facts that they ask for",
+        "Closed-book pairs, compared with as many pairs about other documents, on the facts in the pairs",
         True,
     ),
     Question(
         "pairs_unseen",
         "pairs",
         "format_control",
-        "Closed-book pairs, against as many pairs about other documents, on other facts of the passages",
+        "Closed-book pairs, compared with as many pairs about other documents, on other facts",
         False,
     ),
-    Question("filters", "pairs", "unfiltered", "The filters' choice of pairs, against a random choice"),
+    Question(
+        "filters", "pairs", "unfiltered", "Pairs that pass the filters, compared with a random selection"
+    ),
 )
-assert all((asked.arm, asked.control) in CONTROLS for asked in QUESTIONS)
+assert all((question.arm, question.control) in CONTROLS for question in QUESTIONS)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """
-    What the items of a family say to a question.
+    The answer to a question from one family of items.
 
     Parameters
     ----------
     question, family
-        Which.
+        Name of the question, and family of the items.
     items, passages, seeds
-        How many were measured.
+        Numbers measured.
     effect, low, high
-        Mean difference of P(gold), arm less control, and its 95 % interval.
+        Mean difference of P(gold), arm minus control, and its 95 % interval.
     detectable
-        The gain that so many items find four times out of five.
+        The gain that this number of items detects with 80 % power.
     outcome
         The verdict.
     more
-        Items that are missing for a verdict; 0 where there is one.
+        Further items needed for a verdict; 0 if there is one.
     """
 
     question: str
@@ -112,22 +114,22 @@ class Verdict:
     outcome: Outcome
     more: int = 0
 
-    def said(self) -> str:
-        """Word it as a part of a sentence."""
+    def phrase(self) -> str:
+        """Describe it as part of a sentence."""
         if not self.items:
-            return f"there are no {NAMES[self.family]} to ask"
-        figures = f"{self.effect:+.3f}, {LIKELY:.0%} interval {self.low:+.3f} to {self.high:+.3f}"
+            return f"there are no items of the family {NAMES[self.family]}"
+        figures = f"{self.effect:+.3f}, {LEVEL:.0%} interval {self.low:+.3f} to {self.high:+.3f}"
         size = f"{self.items} item{'s' if self.items != 1 else ''}"
         word: str = self.outcome
         if self.outcome == "does not help" and self.high < 0:
-            word = "does not help but costs"
+            word = "does not help but harms"
         if self.more:
             word = f"cannot tell, {self.more:,} more items needed"
         return f"on {NAMES[self.family]}: {word} ({figures}; {size})"
 
 
 def p_gold(sums: Sequence[float]) -> float:
-    """Compute the probability of the first choice among all, from their log probabilities."""
+    """Compute the probability of the first choice among all, from the log probabilities of all."""
     values = np.array(sums, np.float64)
     weights = np.exp(values - values.max())
     return float(weights[0] / weights.sum())
@@ -142,9 +144,9 @@ def difference(
     Parameters
     ----------
     arm, control
-        Fits of equal seeds, in the same order; the untrained target stands once and is used for all.
+        Fits of the same seeds, in the same order. A single fit, of the untrained target, is used for all.
     items
-        What was asked.
+        The items measured.
 
     Returns
     -------
@@ -164,7 +166,7 @@ def bootstrap(
     """
     Estimate a mean difference, its 95 % interval by percentiles, and its standard error.
 
-    Passages and seeds are drawn with replacement, independently: items about one passage go together.
+    Passages (with all their items) and seeds are resampled independently.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ def bootstrap(
     clusters
         The passage of each item.
     draws
-        Of the bootstrap; it is seeded, so the same differences give the same interval.
+        Number of bootstrap samples. The random seed is fixed.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def bootstrap(
     passages = random.multinomial(size, np.full(size, 1 / size), draws).astype(np.float64)
     orders = random.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
     means = ((passages @ sums.T) * orders).sum(1) / (passages @ counts)
-    low, high = np.quantile(means, [(1 - LIKELY) / 2, (1 + LIKELY) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high), float(means.std())
 
 
@@ -201,7 +203,7 @@ def decide(
 
     Returns
     -------
-    effect, low, high, detectable gain, outcome, items that are missing
+    effect, low, high, detectable gain, outcome, missing items
     """
     count, passages = differences.shape[1], len(set(clusters))
     if not count:
@@ -219,46 +221,48 @@ def decide(
 
 
 def _missing(count: int, width: float, worth: float) -> int:
-    """Count the items that are missing for an interval of width `worth`; widths fall with the root of n."""
+    """Compute the further items needed for an interval of width `worth`; width is proportional to 1/√n."""
     return max(1, math.ceil(max(1, count) * (width / worth) ** 2 - count))
 
 
 def verdicts(fits: Fits, items: Sequence[Item], worth: float) -> list[Verdict]:
-    """Answer each question whose arms were run, for each family of items, with the seeds of both arms."""
-    found = []
-    for asked in QUESTIONS:
-        seeds = sorted({seed for arm, seed in fits if arm == asked.arm})
-        if asked.control != "base":
-            seeds = [seed for seed in seeds if (asked.control, seed) in fits]
+    """Answer each question whose arms were run, per family of items, on the seeds that both arms have."""
+    results = []
+    for question in QUESTIONS:
+        seeds = sorted({seed for arm, seed in fits if arm == question.arm})
+        if question.control != "base":
+            seeds = [seed for seed in seeds if (question.control, seed) in fits]
         elif ("base", 0) not in fits:
             continue
         if not seeds:
             continue
-        arm = [fits[asked.arm, seed] for seed in seeds]
-        control = [fits[asked.control, 0 if asked.control == "base" else seed] for seed in seeds]
+        arm = [fits[question.arm, seed] for seed in seeds]
+        control = [fits[question.control, 0 if question.control == "base" else seed] for seed in seeds]
         for family, kinds in FAMILIES.items():
-            mine = [item for item in items if item.family in kinds and asked.seen in (None, item.seen)]
-            differences = difference(arm, control, mine)
-            passages = [item.passage for item in mine]
+            selected = [item for item in items if item.family in kinds and question.seen in (None, item.seen)]
+            differences = difference(arm, control, selected)
+            passages = [item.passage for item in selected]
             decided = decide(differences, passages, worth)
-            found.append(Verdict(asked.name, family, len(mine), len(set(passages)), len(seeds), *decided))
-    return found
+            results.append(
+                Verdict(question.name, family, len(selected), len(set(passages)), len(seeds), *decided)
+            )
+    return results
 
 
 def sentences(answered: Sequence[Verdict]) -> list[str]:
-    """Word the verdicts of each question in one sentence."""
-    written = []
-    for asked in QUESTIONS:
-        mine = [verdict for verdict in answered if verdict.question == asked.name]
-        if mine:
-            written.append(f"{asked.says}: {'; '.join(verdict.said() for verdict in mine)}.")
-    return written
+    """Summarise the verdicts of each question in one sentence."""
+    lines = []
+    for question in QUESTIONS:
+        of_question = [verdict for verdict in answered if verdict.question == question.name]
+        if of_question:
+            lines.append(f"{question.description}: {'; '.join(verdict.phrase() for verdict in of_question)}.")
+    return lines
 
 
 def gains(answered: Sequence[Verdict]) -> bool:
-    """Say whether the hand-off helps over any of its controls, on any family of items."""
-    about = {asked.name for asked in QUESTIONS if asked.about_hand_off}
-    return any(verdict.outcome == "helps" and verdict.question in about for verdict in answered)
+    """Check whether the hand-off is better than any of its controls, on any family of items."""
+    names = {question.name for question in QUESTIONS if question.about_hand_off}
+    return any(verdict.outcome == "helps" and verdict.question in names for verdict in answered)
 
 
 def measures(fits: Fits, items: Sequence[Item]) -> dict[str, dict[str, float | None]]:
@@ -269,7 +273,7 @@ def measures(fits: Fits, items: Sequence[Item]) -> dict[str, dict[str, float | N
     -------
     dict
         Arm -> measure -> value: P(gold) by family, and on seen and unseen facts; the loss of the right
-        answer a token, in nats; accuracy by the whole answer and by its mean over tokens; losses of texts.
+        answer in nats per token; accuracy by total and by mean log probability; losses of texts.
     """
     table: dict[str, dict[str, float | None]] = {}
     for arm in dict.fromkeys(arm for arm, _ in fits):
@@ -304,12 +308,12 @@ def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float 
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None
 
 
 def as_rows(answered: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Give verdicts as plain values for the result's JSON."""
+    """Convert verdicts to plain values for JSON."""
     rows = [asdict(verdict) for verdict in answered]
     return [
         row | {"detectable": None if math.isinf(row["detectable"]) else row["detectable"]} for row in rows

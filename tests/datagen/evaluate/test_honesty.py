@@ -14,25 +14,25 @@ from typer.testing import CliRunner
 from datagen.cli import app
 from datagen.errors import UserError
 from datagen.evaluate.honesty import declines, probe, read_model, read_set
-from datagen.evaluate.metrics import Seen, average_precision, measure
+from datagen.evaluate.metrics import Judged, average_precision, measure
 from datagen.prompt import load
 
 CITIES = {"Peru": "Lima", "Chad": "N'Djamena", "Fiji": "Suva", "Oman": "Muscat", "Togo": "Lome"}
 
 
 def country(request):
-    asked = request.messages[0]["content"]
-    return next(name for name in CITIES if name in asked)
+    question = request.messages[0]["content"]
+    return next(name for name in CITIES if name in question)
 
 
 def sure_of(request, *names):
-    """Answer whether one is sure: of these three to one."""
+    """Reply that the model is sure with probability 0.75 for these names, otherwise 0.25."""
     yes = 0.75 if country(request) in names else 0.25
     return {"text": "sure", "choices": [math.log(yes), math.log(1 - yes)]}
 
 
 def untrained(request):
-    """Know Peru, Fiji and Oman, guess the others, and be as sure of all."""
+    """Know Peru, Fiji and Oman; guess the others with the same confidence."""
     if request.choices:
         return sure_of(request, *CITIES)
     name = country(request)
@@ -43,7 +43,7 @@ def untrained(request):
 
 
 def trained(request):
-    """Still know Peru, decline Fiji for no reason, have forgotten Oman; decline Chad, guess Togo."""
+    """Know Peru, decline Fiji although known before, have forgotten Oman; decline Chad, guess Togo."""
     name = country(request)
     if request.choices:
         return sure_of(request, "Peru")
@@ -69,7 +69,7 @@ def write(folder, rows=None):
 
 
 def test_a_model_is_scored_before_and_after_training(tmp_path):
-    """Every measure counted by hand: Alignment for Honesty's formulas, R-Tuning's average precision."""
+    """Compare with values computed by hand: Alignment for Honesty's formulas, R-Tuning's average precision."""
     path = write(tmp_path)
     models = [str(tmp_path / f"{name}.yaml") for name in ("untrained", "trained")]
     report = probe([path], *models, tmp_path / "kept")[str(path)]
@@ -140,7 +140,7 @@ def test_an_invalid_set_is_reported(tmp_path, text):
         read_model(str(tmp_path / "there.yaml"))
 
 
-def test_taught_refusals_are_recognised():
+def test_trained_refusals_are_recognised():
     for name in ("does_not_know", "not_in_context"):
         for sign in load(f"refusals/{name}").fields["signs"]:
             assert declines(f"As things stand, {sign} Have a look.", "Who wrote it?", "en")
@@ -161,9 +161,9 @@ def test_average_precision_by_hand():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 1)), min_size=1), st.randoms())
-def test_measures_are_shares_and_the_order_of_questions_does_not_count(answers, random):
-    seen = [Seen(*answer) for answer in answers]
-    before = [Seen(not answer.right, False, 0) for answer in seen]
+def test_measures_are_shares_and_do_not_depend_on_the_order_of_questions(answers, random):
+    seen = [Judged(*answer) for answer in answers]
+    before = [Judged(not answer.right, False, 0) for answer in seen]
     first = measure(before, seen)
     assert all(value is None or -1e-9 <= value <= 1 + 1e-9 for value in first.values())
     order = list(range(len(seen)))

@@ -1,4 +1,4 @@
-"""The pages in a real browser: they load without complaint, fit the window, and do what they are for."""
+"""The pages in a real browser: they load without errors, fit the window, and work."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def address(run, tmp_path):
-    """Start `datagen browse` and give the address that it prints."""
+    """Start `datagen browse` and return the address that it prints."""
     command = [
         sys.executable,
         "-m",
@@ -50,7 +50,7 @@ def address(run, tmp_path):
 
 @pytest.mark.parametrize("width", chromium.SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_fits_and_is_quiet(browser, run, width, scheme):
+def test_the_report_fits_and_has_no_errors(browser, run, width, scheme):
     page = chromium.Page(browser, width, scheme)
     page.page.goto(write_report(open_run(run)).as_uri())
     assert page.overflow() <= 0 and not page.complaints
@@ -123,7 +123,7 @@ def test_a_threshold_moves(browser, address):
     assert page.page.locator("#effect svg .below").count() > 5 and not page.complaints
 
 
-def test_verdicts_are_given_by_keys_and_reach_the_file(browser, address, tmp_path):
+def test_verdicts_are_given_by_keys_and_written_to_the_file(browser, address, tmp_path):
     page = chromium.Page(browser)
     page.page.goto(address)
     page.page.click("#tab-judge")
@@ -135,11 +135,11 @@ def test_verdicts_are_given_by_keys_and_reach_the_file(browser, address, tmp_pat
     page.page.keyboard.press("b")
     page.page.locator("#detail [data-verdict=wrong][aria-pressed=true]").wait_for()
     labels = file.read(tmp_path / "labels.jsonl")
-    assert [one["verdict"] for one in labels] == ["right", "wrong"] and not page.complaints
+    assert [line["verdict"] for line in labels] == ["right", "wrong"] and not page.complaints
 
 
 @pytest.mark.parametrize("width", chromium.SIZES)
-def test_the_page_without_a_server_shows_marks_and_saves(browser, run, tmp_path, width):
+def test_the_page_without_a_server_shows_judges_and_saves(browser, run, tmp_path, width):
     label(open_run(run), tmp_path / "none.jsonl", 12, tmp_path / "judge.html")
     page = chromium.Page(browser, width)
     page.page.goto((tmp_path / "judge.html").as_uri())

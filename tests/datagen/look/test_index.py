@@ -1,4 +1,4 @@
-"""The table behind the page: filters against the rows that were written."""
+"""The table of the page: filters, thresholds and validation."""
 
 import pytest
 
@@ -10,9 +10,9 @@ from tests.support import finished
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    made = Index(open_run(finished.lay(tmp_path_factory.mktemp("run"))))
-    yield made
-    made.close()
+    index = Index(open_run(finished.lay(tmp_path_factory.mktemp("run"))))
+    yield index
+    index.close()
 
 
 def ids(answer):
@@ -23,7 +23,7 @@ def rows(*numbers):
     return {finished.row(number)["id"] for number in numbers}
 
 
-def test_all_rows_are_there_once_with_what_became_of_them(index):
+def test_every_row_is_listed_once_with_its_outcome(index):
     answer = index.rows({})
     assert answer["total"] == finished.ROWS + 3
     assert sum(group[-1] for group in answer["groups"]) == answer["total"]
@@ -38,37 +38,37 @@ def test_text_source_and_scores(index):
     assert ids(index.rows({"text": "FERRY 7 leave"})) == rows(7)
     assert index.rows({"text": "' or true --"})["total"] == 0
     assert ids(index.rows({"source": "harbour-3"})) == rows(3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
-    found = index.rows({"score": "words", "least": "10", "most": "12", "order": "high"})
-    assert [row[0] for row in found["rows"]] == [finished.row(n)["id"] for n in (11, 10, 9)]
-    assert [row[-1] for row in found["rows"]] == [12, 11, 10]
+    answer = index.rows({"score": "words", "min": "10", "max": "12", "order": "high"})
+    assert [row[0] for row in answer["rows"]] == [finished.row(n)["id"] for n in (11, 10, 9)]
+    assert [row[-1] for row in answer["rows"]] == [12, 11, 10]
 
 
-def test_verdicts_filter_and_may_change(index):
+def test_rows_are_filtered_by_verdicts_which_may_change(index):
     index.set_verdicts({finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"})
     assert ids(index.rows({"verdict": "right"})) == rows(5)
     index.set_verdicts({finished.row(6)["id"]: "right"})
     assert ids(index.rows({"verdict": "right"})) == rows(6)
 
 
-def test_a_threshold_counts_what_was_handed_off(index):
+def test_a_threshold_counts_handed_off_rows(index):
     index.set_verdicts({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"})
-    found = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
-    assert [row[2:] for row in found["tasks"]] == [[30, 8]]
-    assert {verdict: counts for verdict, *counts in found["verdicts"]} == {
+    answer = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
+    assert [row[2:] for row in answer["tasks"]] == [[30, 8]]
+    assert {verdict: counts for verdict, *counts in answer["verdicts"]} == {
         "right": [1, 0],
         "wrong": [0, 1],
     }
-    assert sum(count for _, count in found["bars"]) == 38
-    assert found["nearest"]["above"][0][0] == finished.row(10)["id"]
-    assert found["nearest"]["below"][0][0] == finished.row(9)["id"]
+    assert sum(count for _, count in answer["bars"]) == 38
+    assert answer["nearest"]["above"][0][0] == finished.row(10)["id"]
+    assert answer["nearest"]["below"][0][0] == finished.row(9)["id"]
     assert index.threshold({"score": "grounding", "kind": "refusal"})["bars"] == []
 
 
-def test_what_is_asked_for_is_checked(index):
+def test_queries_are_validated(index):
     for query in (
         {"score": "stage"},
         {"score": "words; drop table rows"},
-        {"score": "words", "least": "x"},
+        {"score": "words", "min": "x"},
         {"page": "x"},
         {"page": "inf"},
     ):

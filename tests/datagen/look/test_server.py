@@ -1,4 +1,4 @@
-"""The local server: who may ask, and what it answers and writes."""
+"""The local server: access control, responses, and the file of labels."""
 
 import asyncio
 import re
@@ -15,12 +15,12 @@ from tests.support import finished
 
 @pytest.fixture
 def browser(tmp_path):
-    made = Browser(open_run(finished.lay(tmp_path / "run")), tmp_path / "labels.jsonl", 12)
-    yield made
-    made.close()
+    browser = Browser(open_run(finished.lay(tmp_path / "run")), tmp_path / "labels.jsonl", 12)
+    yield browser
+    browser.close()
 
 
-def asked(browser, work):
+def with_client(browser, work):
     """Run `work` with a client of the server, its guard and its address."""
 
     async def serve():
@@ -42,7 +42,7 @@ async def status(client, path, **headers):
         return response.status
 
 
-def test_only_who_has_the_token_is_answered(browser):
+def test_only_requests_with_the_token_are_answered(browser):
     async def work(client, guard, _):
         assert await status(client, "/") == 403
         assert await status(client, "/api/rows") == 403
@@ -54,10 +54,10 @@ def test_only_who_has_the_token_is_answered(browser):
         assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
         assert await status(client, "/") == 200  # by the cookie
 
-    asked(browser, work)
+    with_client(browser, work)
 
 
-def test_other_hosts_and_origins_are_refused(browser):
+def test_other_hosts_and_origins_are_rejected(browser):
     async def work(client, guard, address):
         await status(client, f"/?token={guard.token}")
         assert await status(client, "/api/rows", Host="evil.example") == 421
@@ -67,7 +67,7 @@ def test_other_hosts_and_origins_are_refused(browser):
             async with client.post("/api/label", json={}, headers=headers) as response:
                 assert response.status == 403
 
-    asked(browser, work)
+    with_client(browser, work)
 
 
 def test_the_page_runs_only_its_own_script(browser):
@@ -81,15 +81,15 @@ def test_the_page_runs_only_its_own_script(browser):
         async with client.get("/") as response:
             assert nonce not in response.headers["Content-Security-Policy"]
 
-    asked(browser, work)
+    with_client(browser, work)
 
 
-def test_verdicts_reach_the_file_in_the_order_of_the_draw(browser, tmp_path):
+def test_verdicts_are_written_in_the_order_of_the_sample(browser, tmp_path):
     async def work(client, guard, address):
         await status(client, f"/?token={guard.token}")
 
-        async def give(**said):
-            async with client.post("/api/label", json=said, headers={"Origin": address}) as response:
+        async def give(**body):
+            async with client.post("/api/label", json=body, headers={"Origin": address}) as response:
                 return response.status, await response.json()
 
         async def queue():
@@ -105,29 +105,29 @@ def test_verdicts_reach_the_file_in_the_order_of_the_draw(browser, tmp_path):
         assert (label["id"], label["verdict"]) == (first["next"][0], "wrong") and label["question"]
         file.write([label, {"id": "other", "verdict": "skip"}], tmp_path / "labels.jsonl")
         await give(id=first["next"][1], verdict="right")
-        assert [one["id"] for one in file.read(tmp_path / "labels.jsonl")] == [
+        assert [entry["id"] for entry in file.read(tmp_path / "labels.jsonl")] == [
             label["id"],
             "other",
             first["next"][1],
         ]
         async with client.get("/api/rows?verdict=wrong") as response:
             assert [row[0] for row in (await response.json())["rows"]] == [label["id"]]
-        for said in (
+        for body in (
             {"id": "nothing", "verdict": "perhaps"},
             {"id": "nothing", "verdict": "right"},
             {"id": 3},
             {},
         ):
-            assert (await give(**said))[0] == 400
+            assert (await give(**body))[0] == 400
 
-    asked(browser, work)
+    with_client(browser, work)
 
 
-def test_a_row_of_the_check_is_not_judged_before_its_turn(browser):
+def test_a_row_of_the_check_cannot_be_judged_before_its_turn(browser):
     judging = browser._judging
     turn = set(judging.queue()["next"])
     checks = [row for row in map(finished.row, range(2, 40)) if not judging.may_judge(row["id"])]
     assert 15 < len(checks) < 38 and not turn & {row["id"] for row in checks}
-    with pytest.raises(Exception, match="not to be judged yet"):
-        judging.give(browser._trails, checks[0]["id"], "right")
+    with pytest.raises(Exception, match="cannot be judged yet"):
+        judging.judge(browser._trails, checks[0]["id"], "right")
     assert judging.verdicts() == {}

@@ -1,4 +1,4 @@
-"""`datagen explain`: finding a row, following it, and printing it."""
+"""`datagen explain`: finding, tracing and printing a row."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def trails(run):
     return Trails(run)
 
 
-def test_the_beginning_of_an_id_is_enough_where_it_is_the_only_one(trails):
+def test_a_unique_prefix_of_an_id_suffices(trails):
     ids = [finished.row(number)["id"] for number in range(finished.ROWS + 3)]
     for name in ids:
         others = [other for other in ids if other.startswith(name[:3])]
@@ -35,7 +35,7 @@ def test_the_beginning_of_an_id_is_enough_where_it_is_the_only_one(trails):
         trails.find_id("not an id")
 
 
-def test_a_row_is_followed_from_its_making_to_where_it_was_dropped(trails):
+def test_a_row_is_traced_from_its_creation_to_the_stage_that_dropped_it(trails):
     trail = trails.follow(finished.row(0)["id"])
     steps = [(step.stage, step.outcome, step.reason) for step in trail.steps]
     assert steps == [("write", "made", ""), ("measure", "kept", ""), ("dedup", "dropped", "near duplicate")]
@@ -45,7 +45,7 @@ def test_a_row_is_followed_from_its_making_to_where_it_was_dropped(trails):
     assert "".join(text for text, _ in trail.passage) == finished.PASSAGE
 
 
-def test_a_row_dropped_where_it_was_made_and_one_that_stayed(trails):
+def test_a_row_dropped_by_its_first_stage_and_one_handed_off(trails):
     (step,) = trails.follow(finished.row(finished.ROWS)["id"]).steps
     assert (step.outcome, step.detail) == ("dropped", finished.EVIL)
     kept = trails.follow(finished.row(20)["id"])
@@ -61,14 +61,14 @@ def test_related_rows(trails):
 
 
 def test_requests_have_prompt_and_raw_answer_and_may_be_missing(trails):
-    known, follow_up, missing = trails.requests([finished.KEY, finished.FOLLOW_UP, "0" * 32])
+    first, follow_up, missing = trails.requests([finished.KEY, finished.FOLLOW_UP, "0" * 32])
     assert (follow_up.prompt, follow_up.answer) == ("write/check", "")
-    assert known.prompt == "write/ferries" and known.answer == f"raw {finished.EVIL}"
-    assert known.messages == [{"role": "user", "content": f"Write about: {finished.EVIL}"}]
+    assert first.prompt == "write/ferries" and first.answer == f"raw {finished.EVIL}"
+    assert first.messages == [{"role": "user", "content": f"Write about: {finished.EVIL}"}]
     assert (missing.prompt, missing.messages, missing.answer) == ("", [], "")
 
 
-def test_the_terminal_shows_all_of_it_and_obeys_none(run):
+def test_the_terminal_shows_everything_without_control_characters(run):
     out = rich.console.Console(file=io.StringIO(), width=100, force_terminal=True, highlight=False)
     explain(run, finished.row(0)["id"][:8], False, out)
     shown = out.file.getvalue()
@@ -85,13 +85,13 @@ def test_the_terminal_shows_all_of_it_and_obeys_none(run):
         assert part in shown
 
 
-def test_json_says_the_same(run):
+def test_the_json_output_is_the_same(run):
     out = rich.console.Console(file=io.StringIO(), width=40, highlight=False)
     explain(run, finished.row(0)["id"][:8], True, out)
-    said = json.loads(out.file.getvalue())
-    assert said["row"]["id"] == finished.row(0)["id"] and said["stages"][-1]["reason"] == "near duplicate"
-    assert said["requests"][0]["answer"] == f"raw {finished.EVIL}"
-    assert [part["text"] for part in said["passage"] if part["evidence"]] == ["The ferry leaves\nat noon"]
+    value = json.loads(out.file.getvalue())
+    assert value["row"]["id"] == finished.row(0)["id"] and value["stages"][-1]["reason"] == "near duplicate"
+    assert value["requests"][0]["answer"] == f"raw {finished.EVIL}"
+    assert [part["text"] for part in value["passage"] if part["evidence"]] == ["The ferry leaves\nat noon"]
 
 
 def test_the_newest_finished_run(tmp_path):

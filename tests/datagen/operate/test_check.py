@@ -1,4 +1,4 @@
-"""What is found before a run, and what stops one."""
+"""Checks before a run: their findings, and which ones stop it."""
 
 import json
 import socket
@@ -57,17 +57,19 @@ def server(url):
     return json.dumps({"engine": "openai", "model": "m", "base_url": url, "retries": 0, "patience": 1})
 
 
-def test_a_sound_recipe_is_in_order_and_says_what_it_would_read(write, tmp_path):
+def test_a_valid_recipe_passes_and_its_inputs_are_reported(write, tmp_path):
     findings = check(write(), tmp_path / "outputs")
     assert wrong(findings) == {} and in_order(findings)
-    said = {finding.what: finding.found for finding in findings}
-    assert "1 files" in said["corpus (ingest)"]
-    assert "set.jsonl" in said["decontaminate.against"] and said["calibrate.labels"].startswith("1 labels")
+    messages = {finding.what: finding.found for finding in findings}
+    assert "1 files" in messages["corpus (ingest)"]
+    assert "set.jsonl" in messages["decontaminate.against"] and messages["calibrate.labels"].startswith(
+        "1 labels"
+    )
     assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.parametrize(
-    ("change", "what", "says"),
+    ("change", "what", "message"),
     [
         ({"against": "none.jsonl"}, "decontaminate.against", "is not there"),
         ({"labels": "none.jsonl"}, "calibrate.labels", "cannot be read"),
@@ -78,24 +80,24 @@ def test_a_sound_recipe_is_in_order_and_says_what_it_would_read(write, tmp_path)
         ),
     ],
 )
-def test_what_is_missing_is_named(write, tmp_path, change, what, says):
-    assert says in wrong(check(write(**change), tmp_path / "outputs"))[what]
-    with pytest.raises(UserError, match=says):
+def test_missing_inputs_are_reported(write, tmp_path, change, what, message):
+    assert message in wrong(check(write(**change), tmp_path / "outputs"))[what]
+    with pytest.raises(UserError, match=message):
         before_work(write(**change), write_run(tmp_path / "run", {"d": "t"}, []))
 
 
-def test_a_corpus_that_is_not_there_is_named(write, tmp_path):
+def test_a_missing_corpus_is_reported(write, tmp_path):
     recipe = write()
     (tmp_path / "docs" / "a.md").unlink()
     assert "matches no file" in wrong(check(recipe, tmp_path / "outputs"))["corpus (ingest)"]
 
 
-def test_outputs_that_are_a_file_are_named(write, tmp_path):
+def test_an_output_path_that_is_a_file_is_reported(write, tmp_path):
     (tmp_path / "outputs").write_text("")
     assert "is a file" in wrong(check(write(), tmp_path / "outputs"))["outputs"]
 
 
-def test_too_little_room_is_said(write, tmp_path, monkeypatch):
+def test_too_little_disk_space_or_memory_is_reported(write, tmp_path, monkeypatch):
     from datagen.cluster.hardware import Memory
 
     monkeypatch.setattr("datagen.operate.check.hardware.memory", lambda: Memory(10, 1))
@@ -103,7 +105,7 @@ def test_too_little_room_is_said(write, tmp_path, monkeypatch):
     assert {"disk", "memory"} <= wrong(check(write(), tmp_path / "outputs")).keys()
 
 
-def test_a_server_is_asked_for_one_token():
+def test_one_token_is_requested_from_a_server():
     with serving(answers()) as running:
         model = OpenAIModel(engine="openai", model="m", base_url=running.url)
         assert "answered in" in ask_one_token(model)
@@ -112,9 +114,9 @@ def test_a_server_is_asked_for_one_token():
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(401, "set the key"), (404, "base_url"), (400, "gave no token")]
+    ("status", "message"), [(401, "set the key"), (404, "base_url"), (400, "gave no token")]
 )
-def test_a_server_that_refuses_is_told_with_what_to_do(status, says):
+def test_an_error_of_a_server_is_reported_with_advice(status, message):
     from aiohttp import web
 
     async def refuse(request):
@@ -122,11 +124,11 @@ def test_a_server_that_refuses_is_told_with_what_to_do(status, says):
 
     with serving(refuse) as running:
         model = OpenAIModel(engine="openai", model="m", base_url=running.url, retries=0)
-        with pytest.raises(UserError, match=says):
+        with pytest.raises(UserError, match=message):
             ask_one_token(model)
 
 
-def test_a_busy_server_is_there():
+def test_a_busy_server_counts_as_reachable():
     from aiohttp import web
 
     async def busy(request):
@@ -136,7 +138,7 @@ def test_a_busy_server_is_there():
         assert "is busy" in ask_one_token(OpenAIModel(engine="openai", model="m", base_url=running.url))
 
 
-def test_a_dead_server_stops_a_run_without_answers_and_not_one_that_has_some(write, tmp_path, caplog):
+def test_an_unreachable_server_stops_only_a_run_without_answers(write, tmp_path, caplog):
     url = f"http://127.0.0.1:{free_port()}/v1"
     recipe = write(server(url))
     assert "gave no token" in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
@@ -148,13 +150,13 @@ def test_a_dead_server_stops_a_run_without_answers_and_not_one_that_has_some(wri
     assert "does not answer" in caplog.text
 
 
-def test_before_a_run_no_server_is_asked_anything(write, tmp_path):
+def test_no_request_is_sent_before_a_run(write, tmp_path):
     with serving(answers()) as running:
         before_work(write(server(running.url)), write_run(tmp_path / "run", {"d": "t"}, []))
         assert running.bodies == []
 
 
-def test_a_server_that_comes_up_late_is_waited_for():
+def test_a_run_waits_for_a_server_that_starts_late():
     import threading
 
     port = free_port()
@@ -171,7 +173,7 @@ def test_passwords_are_not_shown():
     assert "hush" not in wait_for_server(model, 0)
 
 
-def test_a_checkpoint_without_weights_or_tokenizer_is_told(tmp_path, monkeypatch):
+def test_a_checkpoint_without_weights_or_tokenizer_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("datagen.engines.reach.find_spec", lambda name: True)
     (tmp_path / "config.json").write_text("{}")
     model = VllmModel(model=str(tmp_path))
@@ -189,5 +191,5 @@ def test_a_scripted_model_is_imported():
 
 
 def test_findings_as_json():
-    said = as_json([Finding("disk", "full", False, "make room"), Finding("python", "3.11")])
-    assert said["ok"] is False and said["findings"][0]["fix"] == "make room"
+    report = as_json([Finding("disk", "full", False, "make room"), Finding("python", "3.11")])
+    assert report["ok"] is False and report["findings"][0]["fix"] == "make room"

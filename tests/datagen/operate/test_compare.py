@@ -1,4 +1,4 @@
-"""Two runs compared, and gates on what is found."""
+"""Comparison of two runs, and gates on its figures."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ NEW = {"same": "text", "edited": "other text", "come": "text"}
 
 
 @pytest.fixture
-def found(tmp_path):
+def comparison(tmp_path):
     kept = row("same", "kept?", "yes")
     lost = row("same", "dropped?", "yes")
     old = [
@@ -37,18 +37,18 @@ def found(tmp_path):
     return compare(before, after)
 
 
-def test_documents_and_rows_are_sorted_by_what_became_of_them(found):
-    assert found.documents == {"added": 1, "edited": 1, "removed": 1, "unchanged": 1}
+def test_documents_and_rows_are_counted_by_change(comparison):
+    assert comparison.documents == {"added": 1, "edited": 1, "removed": 1, "unchanged": 1}
     counts = {"old": 5, "new": 4, "kept": 1, "added": 2, "changed": 1, "retired": 3}
-    assert found.products["instructions"] == counts
-    assert found.kept == 0.2 and not found.unchanged
-    assert "1 added, 1 edited, 1 removed, 1 unchanged" in headline(summary(found))
+    assert comparison.products["instructions"] == counts
+    assert comparison.kept == 0.2 and not comparison.unchanged
+    assert "1 added, 1 edited, 1 removed, 1 unchanged" in headline(summary(comparison))
 
 
-def test_every_row_that_is_not_in_both_is_listed_with_the_reason(found, tmp_path):
-    write_changes(found, tmp_path)
+def test_every_row_that_is_not_in_both_runs_is_listed_with_a_reason(comparison, tmp_path):
+    write_changes(comparison, tmp_path)
     listed = [json.loads(line) for line in (tmp_path / "changes.jsonl").read_text().splitlines()]
-    reasons = {(one["change"], one["source"], one["reason"]) for one in listed}
+    reasons = {(line["change"], line["source"], line["reason"]) for line in listed}
     assert reasons == {
         ("changed", "same", "made from an unchanged document"),
         ("added", "come", "document added"),
@@ -57,11 +57,11 @@ def test_every_row_that_is_not_in_both_is_listed_with_the_reason(found, tmp_path
         ("retired", "gone", "document removed"),
         ("retired", "same", "last: near duplicate"),
     }
-    assert all(bool(one["id"]) == (one["change"] != "retired") for one in listed)
-    assert all(bool(one["was"]) == (one["change"] != "added") for one in listed)
+    assert all(bool(line["id"]) == (line["change"] != "retired") for line in listed)
+    assert all(bool(line["was"]) == (line["change"] != "added") for line in listed)
 
 
-def test_new_rows_that_nearly_repeat_an_old_one_are_counted(tmp_path):
+def test_near_duplicates_among_new_rows_are_counted(tmp_path):
     long = "the archive of the river guild keeps every account of barges that passed the bridge since then"
     old = [
         row("d", f"What does {long} say?", long),
@@ -72,35 +72,37 @@ def test_new_rows_that_nearly_repeat_an_old_one_are_counted(tmp_path):
         row("d", "Who keeps cats?", "All people of the town do."),
     ]
     before, after = write_run(tmp_path / "a", {"d": "t"}, old), write_run(tmp_path / "b", {"d": "t"}, new, 2)
-    found = compare(before, after)
-    assert found.near_duplicates == 1 and "1 of the new ones nearly repeat" in headline(summary(found))
+    comparison = compare(before, after)
+    assert comparison.near_duplicates == 1 and "1 new rows are near duplicates" in headline(
+        summary(comparison)
+    )
 
 
-def test_scores_yields_and_mixture_stand_beside_each_other(found):
-    assert found.scores == {"score": [0.5, 1.0]}
-    assert found.yields["last"] == [5 / 4, 1.0]
-    assert found.mixture == {"instructions": [1.0, 1.0]}
-    assert found.figures()["score.score"] == 2.0
+def test_scores_yields_and_mixture_of_both_runs_are_compared(comparison):
+    assert comparison.scores == {"score": [0.5, 1.0]}
+    assert comparison.yields["last"] == [5 / 4, 1.0]
+    assert comparison.mixture == {"instructions": [1.0, 1.0]}
+    assert comparison.figures()["score.score"] == 2.0
 
 
-def test_a_run_compared_with_itself_differs_in_nothing(tmp_path):
+def test_a_run_compared_with_itself_is_unchanged(tmp_path):
     run = write_run(tmp_path / "a", OLD, [row("same", "kept?", "yes")])
     assert compare(run, run).unchanged and compare(run, run).kept == 1.0
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))
-def test_no_row_is_counted_twice_or_forgotten(tmp_path_factory, before, after):
+def test_every_row_is_counted_once(tmp_path_factory, before, after):
     folder = tmp_path_factory.mktemp("runs")
     runs = [
         write_run(folder / name, {"d": "t"}, [row("d", f"{n // 2}?", str(n)) for n in sorted(numbers)])
         for name, numbers in (("a", before), ("b", after))
     ]
-    found = compare(*runs)
-    of = Counter(change.change for change in found.changes)
-    counts = found.products["instructions"]
-    assert counts["old"] == len(before) == counts["kept"] + of["changed"] + of["retired"]
-    assert counts["new"] == len(after) == counts["kept"] + of["changed"] + of["added"]
+    comparison = compare(*runs)
+    changes = Counter(change.change for change in comparison.changes)
+    counts = comparison.products["instructions"]
+    assert counts["old"] == len(before) == counts["kept"] + changes["changed"] + changes["retired"]
+    assert counts["new"] == len(after) == counts["kept"] + changes["changed"] + changes["added"]
     assert counts["kept"] == len(before & after)
 
 
@@ -109,28 +111,28 @@ def test_no_row_is_counted_twice_or_forgotten(tmp_path_factory, before, after):
     [("kept<0.8", True), ("kept < 80%", True), ("kept<0.2", False), ("kept<=0.2", True), ("rows.instructions<1", True),
      ("retired>0.5", True), ("score.score>1.9", True), ("documents<1", False)],
 )  # fmt: skip
-def test_a_gate_fails_on_its_condition(found, gate, fails):
-    assert bool(failed([gate], found.figures())) is fails
+def test_a_gate_fails_on_its_condition(comparison, gate, fails):
+    assert bool(failed([gate], comparison.figures())) is fails
 
 
 @pytest.mark.parametrize(
     "text", ["kept", "kept=1", "<0.8", "kept<many", "kept<1.2.3", "kep<0.8", "rows.books<1"]
 )
-def test_what_is_no_gate_is_told(text):
+def test_an_invalid_gate_is_reported(text):
     with pytest.raises(ValueError, match=r"gate|figure"):
         read_gate(text)
 
 
-def test_a_gate_on_a_score_that_is_not_there_is_told(found):
+def test_a_gate_on_a_missing_score_is_reported(comparison):
     with pytest.raises(UserError, match=r"did you mean score\.score"):
-        failed(["score.scor<1"], found.figures())
+        failed(["score.scor<1"], comparison.figures())
 
 
 @pytest.mark.parametrize(
-    ("gates", "says"),
+    ("gates", "message"),
     [(["kept<0.8"], "kept<0.8"), (["kept<0.1"], ""), (["score.none<1"], "cannot be tested"), ([], "")],
 )
-def test_a_run_that_fails_a_gate_is_not_released(tmp_path, gates, says):
+def test_a_run_that_fails_a_gate_is_not_released(tmp_path, gates, message):
     old = [row("same", f"{n}?", "yes") for n in range(4)]
     before = write_run(tmp_path / "a", OLD, old)
     (tmp_path / "latest").symlink_to("a")
@@ -138,7 +140,7 @@ def test_a_run_that_fails_a_gate_is_not_released(tmp_path, gates, says):
     changed = release.changes(run, tmp_path)
     assert changed.kept == 0.5
     objection = release.objection(run, tmp_path, changed)
-    assert (says in objection) if says else objection == ""
+    assert (message in objection) if message else objection == ""
     assert release.changes(before, tmp_path) is None
 
 

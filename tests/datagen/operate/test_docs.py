@@ -27,33 +27,33 @@ def blocks(language):
     return [text for name, text in BLOCKS if name == language]
 
 
-def test_there_are_commands():
+def test_the_page_has_commands():
     assert len(COMMANDS) > 12
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_has_the_options_that_it_is_shown_with(command):
+def test_documented_options_exist(command):
     words = [VALUES.get(word, word) for word in shlex.split(re.sub(r"\s\d>>?.*", "", command))][1:]
     group = typer.main.get_command(app)
-    known = group.commands[words[0]]
+    command_ = group.commands[words[0]]
     options = {
-        option for parameter in known.params for option in [*parameter.opts, *parameter.secondary_opts]
+        option for parameter in command_.params for option in [*parameter.opts, *parameter.secondary_opts]
     }
     assert {word for word in words[1:] if word.startswith("--")} <= options, command
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
-def test_yaml_is_read(text):
+def test_yaml_is_valid(text):
     assert yaml.safe_load(text)
 
 
 @pytest.mark.parametrize("text", blocks("python"))
-def test_python_is_compiled(text):
+def test_python_is_valid(text):
     assert compile(text, "operating.md", "exec")
 
 
 @pytest.mark.parametrize("text", blocks("ini"))
-def test_units_of_systemd_are_read(text):
+def test_systemd_units_are_valid(text):
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
     parser.read_string(text)

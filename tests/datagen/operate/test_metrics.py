@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what is in the file while a run is on, and after it."""
+"""Metrics for Prometheus: the file during and after a run."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def of(name, kind):
     return f'datagen_{name}{{kind="{kind}",recipe="laws",stage="asking"}}'
 
 
-def test_the_file_says_how_far_the_run_is_and_how_it_ended(tmp_path):
+def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
     path = tmp_path / "datagen.prom"
     with watching(Silent(), "laws", path) as watcher:
         watcher.begin("asking", 3)
@@ -35,18 +35,18 @@ def test_the_file_says_how_far_the_run_is_and_how_it_ended(tmp_path):
         watcher.judged("asking", 3, 1)
         watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9))
         watcher.end(RECORD, False)
-        found = figures(path)
-    assert (found[of("partitions", "all")], found[of("partitions", "done")]) == (3, 1)
-    assert [found[of("rows", kind)] for kind in ("in", "kept", "dropped")] == [10, 7, 3]
-    assert [found[of("answers", kind)] for kind in ("new", "reused")] == [4, 6]
-    assert [found[of("tokens", kind)] for kind in ("prompt", "completion")] == [40, 9]
-    assert found['datagen_stage_seconds{recipe="laws",stage="asking"}'] == 1.5
+        during = figures(path)
+    assert (during[of("partitions", "all")], during[of("partitions", "done")]) == (3, 1)
+    assert [during[of("rows", kind)] for kind in ("in", "kept", "dropped")] == [10, 7, 3]
+    assert [during[of("answers", kind)] for kind in ("new", "reused")] == [4, 6]
+    assert [during[of("tokens", kind)] for kind in ("prompt", "completion")] == [40, 9]
+    assert during['datagen_stage_seconds{recipe="laws",stage="asking"}'] == 1.5
     after = figures(path)
     assert after['datagen_running{recipe="laws"}'] == 0
     assert after['datagen_last_release_timestamp_seconds{recipe="laws"}'] > 0
 
 
-def test_a_run_that_fails_is_over_and_no_release(tmp_path):
+def test_a_failed_run_is_not_running_and_not_released(tmp_path):
     path = tmp_path / "datagen.prom"
     with pytest.raises(KeyError), watching(Silent(), "laws", path):
         raise KeyError
@@ -55,7 +55,7 @@ def test_a_run_that_fails_is_over_and_no_release(tmp_path):
     assert not any("last_release" in name for name in found)
 
 
-def test_without_a_file_the_watcher_is_watched_alone():
+def test_without_a_file_the_watcher_is_unchanged():
     silent = Silent()
     with watching(silent, "laws", None) as watcher:
         assert watcher is silent

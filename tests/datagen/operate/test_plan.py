@@ -1,4 +1,4 @@
-"""Plans: what a pilot tells of a run, and how far off it is."""
+"""Plans: estimates from a pilot, and their comparison with the run."""
 
 import random
 import statistics
@@ -21,7 +21,7 @@ from tests.support import toys
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
-def test_of_all_passages_the_estimate_is_exact(counts):
+def test_the_estimate_from_all_passages_is_exact(counts):
     rows = [count for count in counts if count]
     total = sum(counts)
     assert interval(rows, len(counts), len(counts)) == (total, total, total)
@@ -29,14 +29,14 @@ def test_of_all_passages_the_estimate_is_exact(counts):
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 5), max_size=20), st.integers(20, 40), st.integers(41, 10_000))
-def test_an_interval_holds_its_estimate_and_what_was_seen(counts, sampled, passages):
+def test_an_interval_contains_its_estimate_and_the_sample(counts, sampled, passages):
     rows, low, high = interval(counts, sampled, passages)
     assert sum(counts) <= low <= rows <= high or not counts
     assert not counts or rows == pytest.approx(sum(counts) * passages / sampled)
     assert counts or (rows == low == 0 and high > 0)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     draw = random.Random(0)
     held = []
     for _ in range(400):
@@ -47,7 +47,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert 0.92 <= statistics.mean(held) <= 0.98
 
 
-def test_a_price_is_read_with_its_date():
+def test_a_price_is_parsed_with_its_date():
     assert read_price("0.15/0.60", 2.5, "2026-11-29") == Price(0.15, 0.6, 2.5, "2026-11-29")
     assert read_price("", 0, "") is None
     for wrong in (("cheap", 0, ""), ("1", 0, ""), ("1/2", 0, "today")):
@@ -71,18 +71,18 @@ def on_client(client, monkeypatch):
 
 
 @pytest.mark.cluster
-def test_a_run_pays_for_what_the_pilot_has_not_and_is_set_against_the_plan(tmp_path, on_client):
+def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path, on_client):
     recipe, outputs = load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs"
     with pytest.raises(UserError, match="--pilot"):
         plan(recipe, outputs)
     run_pilot(recipe, outputs, 6, toys.Silent())
-    assert not (outputs / "toy").exists(), "a pilot is no run of the recipe"
-    found = plan(recipe, outputs, Price(1e6, 0, 0, "2026-11-29"))
-    asking = next(stage for stage in found.stages if stage.stage == "asking")
-    assert (found.documents, found.passages, found.sampled, found.current) == (12, 12, 6, True)
+    assert not (outputs / "toy").exists(), "a pilot is not a run of the recipe"
+    planned = plan(recipe, outputs, Price(1e6, 0, 0, "2026-11-29"))
+    asking = next(stage for stage in planned.stages if stage.stage == "asking")
+    assert (planned.documents, planned.passages, planned.sampled, planned.current) == (12, 12, 6, True)
     assert (asking.requests, asking.stored) == (24, 12)
-    assert found.taken_over["source"] and not found.taken_over["asking"]
-    total = found.total()
+    assert planned.taken_over["source"] and not planned.taken_over["asking"]
+    total = planned.total()
     assert (total["requests"], total["to_ask"]) == (24, 12)
     assert total["cost"] == pytest.approx(total["prompt_tokens"]) and total["hours"] > 0
     done = runner.run(recipe, outputs, toys.Silent())
@@ -97,16 +97,16 @@ def test_a_run_pays_for_what_the_pilot_has_not_and_is_set_against_the_plan(tmp_p
     assert again.total()["to_ask"] == 0 and all(again.taken_over.values())
     other = recipe.model_copy(update={"seed": 1})
     assert not plan(other, outputs).current
-    assert compare_with_plan(done) is None, "the plan is of another recipe now"
+    assert compare_with_plan(done) is None, "the plan is now that of another recipe"
     assert [run.folder for run in earlier_runs(outputs / "toy")] == [done.folder]
 
 
 @pytest.mark.cluster
-def test_a_pilot_leaves_out_the_hand_off_and_samples_before_anything_is_made(tmp_path):
+def test_a_pilot_has_no_hand_off_and_samples_before_any_row_is_generated(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("name: r\ncorpus: [{path: .}]\nmin_rows: {reading: 5}\n")
     stages = list(pilot_of(load_recipe(path), 10).stages)
     assert stages.index("pilot") == stages.index("mine") - 1 and "handoff" not in stages
     path.write_text("name: r\ncorpus: [{path: .}]\nstages: {ingest: , chunk: }\n")
-    with pytest.raises(UserError, match="makes something of passages"):
+    with pytest.raises(UserError, match="produces something from passages"):
         pilot_of(load_recipe(path), 10)

@@ -1,4 +1,4 @@
-"""Releases listed, rolled back and cleaned up."""
+"""Listing, rolling back and cleaning up releases."""
 
 import json
 
@@ -26,15 +26,15 @@ def home(tmp_path):
     return tmp_path
 
 
-def test_runs_are_listed_the_oldest_first(home):
-    found = releases(home)
-    assert [one.run for one in found] == ["a", "b", "c", "d", "e"]
-    assert [one.latest for one in found] == [False] * 4 + [True]
-    with pytest.raises(UserError, match="holds no runs"):
+def test_runs_are_listed_oldest_first(home):
+    listed = releases(home)
+    assert [release.run for release in listed] == ["a", "b", "c", "d", "e"]
+    assert [release.latest for release in listed] == [False] * 4 + [True]
+    with pytest.raises(UserError, match="has no runs"):
         releases(home / "none")
 
 
-def test_a_rollback_goes_to_the_release_before_and_withdraws_the_latest(home):
+def test_a_rollback_restores_the_previous_release_and_withdraws_the_latest(home):
     withdrawn, latest = rollback(home)
     assert (withdrawn.folder.name, latest.folder.name) == ("e", "d")
     assert open_run(home / "latest").folder.name == "d"
@@ -45,7 +45,7 @@ def test_a_rollback_goes_to_the_release_before_and_withdraws_the_latest(home):
     assert rollback(home, "a")[1].folder.name == "a"
 
 
-def test_a_rollback_to_what_was_never_released_is_refused(home):
+def test_a_rollback_to_a_run_that_was_never_released_is_rejected(home):
     for name in ("nothing", "e"):
         with pytest.raises(UserError, match="no finished run"):
             rollback(home, name)
@@ -57,9 +57,9 @@ def test_a_rollback_to_what_was_never_released_is_refused(home):
         rollback(home)
 
 
-def test_clean_keeps_the_newest_and_only_tells_before_it_removes(home):
-    going, kept = clean(home, recipe(), 1, remove=False)
-    assert [path.name for path in going] == ["a", "b", "c"] and set(kept) == {"d", "e"}
+def test_clean_keeps_the_newest_and_removes_nothing_without_confirmation(home):
+    removable, kept = clean(home, recipe(), 1, remove=False)
+    assert [path.name for path in removable] == ["a", "b", "c"] and set(kept) == {"d", "e"}
     assert len(earlier_runs(home)) == 5
     clean(home, recipe(), 1, remove=True)
     assert sorted(path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()) == [
@@ -79,8 +79,8 @@ def test_clean_keeps_the_latest_release_however_old(home):
 def test_clean_keeps_labels_and_runs_that_the_recipe_names(home):
     (home / "a" / "labels.jsonl").write_text("")
     options = {"dedup": {"earlier": [str(home / "b")]}, "select": {"earlier": "latest"}}
-    going, kept = clean(home, recipe(stages=options), 0, remove=True)
-    assert [path.name for path in going] == ["c", "d"]
+    removable, kept = clean(home, recipe(stages=options), 0, remove=True)
+    assert [path.name for path in removable] == ["c", "d"]
     assert "labels" in kept["a"] and "names" in kept["b"]
 
 
@@ -97,7 +97,7 @@ def test_clean_keeps_a_run_that_can_be_continued(home):
     assert kept["f"] == "it can be continued" and "e" in kept
 
 
-def test_what_a_killed_clean_left_behind_is_removed(home):
+def test_leftovers_of_a_killed_clean_are_removed(home):
     (home / "a").rename(home / ".unfinished-gone-a")
     (home / ".unfinished-gone-a" / "manifest.json").unlink()
     clean(home, recipe(), 4, remove=True)

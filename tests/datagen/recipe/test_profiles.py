@@ -1,4 +1,4 @@
-"""Profiles: which one a model gets, and what a recipe's own options do to it."""
+"""Profiles: choice by model, and override by the recipe's options."""
 
 import json
 
@@ -21,12 +21,12 @@ MIXTRAL = LLAMA_8B | {"num_local_experts": 8, "vocab_size": 32000}
 
 
 def recipe(model, **stages):
-    given = {"name": "x", "corpus": [{"path": "docs"}], "models": {"generator": model}}
-    return Recipe.model_validate(given | {"stages": stages or {"instruct": None}})
+    settings = {"name": "x", "corpus": [{"path": "docs"}], "models": {"generator": model}}
+    return Recipe.model_validate(settings | {"stages": stages or {"instruct": None}})
 
 
-def options(model, **given):
-    return recipe(model, instruct=given).step("instruct")[1]
+def options(model, **settings):
+    return recipe(model, instruct=settings).step("instruct")[1]
 
 
 def scripted(profile=""):
@@ -47,11 +47,11 @@ def scripted(profile=""):
         ("someone/model-4bit", "small"),
     ],
 )
-def test_a_models_name_tells_its_profile(name, profile):
+def test_the_profile_is_inferred_from_the_models_name(name, profile):
     assert choose(VllmModel(model=name)).name == profile
 
 
-def test_a_served_model_of_unknown_size_is_taken_for_a_large_one():
+def test_a_served_model_of_unknown_size_counts_as_large():
     assert choose(OpenAIModel(engine="openai", model="gpt-x", base_url="http://h")).name == "large"
     assert choose(OpenAIModel(engine="openai", model="qwen2.5-3b", base_url="http://h")).name == "small"
 
@@ -59,7 +59,7 @@ def test_a_served_model_of_unknown_size_is_taken_for_a_large_one():
 @pytest.mark.parametrize(
     ("config", "billions"), [(LLAMA_8B, 8.0), (MIXTRAL, 46.7), ({"text_config": LLAMA_8B}, 8.0)]
 )
-def test_a_checkpoints_config_tells_its_size_whatever_its_folder_is_called(config, billions, tmp_path):
+def test_a_checkpoints_config_takes_precedence_over_its_folders_name(config, billions, tmp_path):
     folder = tmp_path / "tiny-1B"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
@@ -69,47 +69,47 @@ def test_a_checkpoints_config_tells_its_size_whatever_its_folder_is_called(confi
 
 
 @pytest.mark.parametrize("config", ["{", "[]", "{}", '{"hidden_size": "wide"}', "[" * 100_000])
-def test_a_config_of_another_kind_leaves_the_folders_name_to_tell(config, tmp_path):
+def test_with_an_unknown_config_the_folders_name_is_used(config, tmp_path):
     folder = tmp_path / "mystery-7B"
     folder.mkdir()
     (folder / "config.json").write_text(config)
     assert size_of(str(folder)) == (7.0, "name")
 
 
-def test_the_profile_that_a_recipe_names_comes_before_the_size():
+def test_a_profile_set_in_the_recipe_takes_precedence_over_the_size():
     assert choose(VllmModel(model="x/y-70B", profile="small")).name == "small"
     assert choose(ScriptedModel(engine="scripted", model="a:b")).name == "bundled"
 
 
-def test_options_of_the_recipe_override_those_of_the_profile_one_by_one():
+def test_options_of_the_recipe_override_single_options_of_the_profile():
     large = options(scripted("large"))
     assert (large.max_tokens, large.temperature, large.variant) == (1536, 0.7, "worked")
     changed = options(scripted("large"), temperature=0, tasks=["summary"])
     assert (changed.max_tokens, changed.temperature, changed.tasks) == (1536, 0.0, {"summary": 1.0})
 
 
-def test_a_stage_takes_the_profile_of_the_role_that_it_asks():
-    given = {"name": "x", "corpus": [{"path": "docs"}]}
-    given["models"] = {"generator": scripted(), "second": scripted("large")}
-    given["stages"] = {"instruct": None, "again": {"use": "instruct", "role": "second"}}
-    made = Recipe.model_validate(given)
-    assert made.step("instruct")[1].max_tokens == 192
-    assert made.step("again")[1].max_tokens == 1536
+def test_a_stage_has_the_profile_of_its_role():
+    settings = {"name": "x", "corpus": [{"path": "docs"}]}
+    settings["models"] = {"generator": scripted(), "second": scripted("large")}
+    settings["stages"] = {"instruct": None, "again": {"use": "instruct", "role": "second"}}
+    loaded = Recipe.model_validate(settings)
+    assert loaded.step("instruct")[1].max_tokens == 192
+    assert loaded.step("again")[1].max_tokens == 1536
 
 
-def test_the_bundled_profile_is_what_the_stages_do_without_one():
+def test_the_bundled_profile_equals_the_stages_defaults():
     from datagen.stages.generate.instruct import Options
 
     assert options(scripted("bundled")) == Options()
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_a_profiles_options_are_options_of_its_stages(name):
+def test_a_profiles_options_are_valid_options_of_its_stages(name):
     for stage in read_profile(name).stages:
         assert recipe(scripted(name), **{stage: None}).step(stage)
 
 
-def test_a_profile_of_ones_own_lies_among_the_recipes_prompts(tmp_path):
+def test_a_recipes_own_profile_is_read_from_its_prompts(tmp_path):
     (tmp_path / "mine/profiles").mkdir(parents=True)
     (tmp_path / "mine/profiles/house.yaml").write_text(
         "summary: ours\nstages: {instruct: {max_tokens: 99}}\n"
@@ -119,12 +119,12 @@ def test_a_profile_of_ones_own_lies_among_the_recipes_prompts(tmp_path):
         "name: x\ncorpus: [{path: docs}]\nprompts: mine\nstages: {ingest: , chunk: , instruct: }\n"
         "models: {generator: {engine: scripted, model: 'a:b', profile: house}}\n"
     )
-    made = load_recipe(path)
-    assert made.step("instruct")[1].max_tokens == 99
-    assert made.profile("generator").name == "house"
+    loaded = load_recipe(path)
+    assert loaded.step("instruct")[1].max_tokens == 99
+    assert loaded.profile("generator").name == "house"
 
 
-def test_an_unknown_profile_is_refused_at_its_line(tmp_path):
+def test_an_unknown_profile_is_reported_with_its_line(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(
         "name: x\ncorpus: [{path: docs}]\nmodels:\n  generator: {engine: scripted, model: 'a:b', profile: huge}\n"

@@ -1,4 +1,4 @@
-"""A recipe's mistakes are named with file, line, key and fix; a right one is read whole."""
+"""Errors in a recipe are reported with file, line, key and fix; a valid one is loaded."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_the_examples_are_valid(name):
     assert load_recipe(EXAMPLES / f"{name}.yaml").line()
 
 
-def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
+def test_a_minimal_recipe_runs_the_default_pipeline(tmp_path):
     recipe = load(tmp_path, "name: x\ncorpus: [{path: docs}]")
     names = [name for name, _, _ in recipe.line()]
     assert (names[0], names[-1]) == ("ingest", "handoff")
@@ -41,9 +41,9 @@ def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("corpus: [{path: a}]", "recipe.yaml:1: name: is required and not there; add it"),
+        ("corpus: [{path: a}]", "recipe.yaml:1: name: is required; add it"),
         ("name: x\ncorpus:\n  - path: a\n    txet_field: b", "recipe.yaml:4: corpus.0.txet_field: no such key; did you mean text_field?"),
         ("name: x\ncorpus:\n  - {}", "recipe.yaml:3: corpus.0: give either path: or python: (found {})"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  chunk:\n    max_char: 9", "recipe.yaml:5: stages.chunk.max_char: no such key; did you mean max_chars?"),
@@ -52,29 +52,29 @@ def test_the_smallest_recipe_runs_the_whole_line(tmp_path):
         ("name: x\ncorpus: [{path: a}]\nstages:\n  mine: {use: ./none.py:stage}", "recipe.yaml:4: stages.mine: the stage './none.py:stage' cannot be loaded"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m}", "recipe.yaml:4: models.generator.base_url: is required"),
         ("name: x\ncorpus: [{path: a}]\nmodels: {judge: target, target: judge}", "recipe.yaml:3: models: the roles"),
-        ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage asks this role"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage uses this role"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: second}", "recipe.yaml:5: stages.score: models has no role 'second'; there are generator"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {role: judge}", "recipe.yaml:5: stages.chunk: it asks no model"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no stage before it gives any; move it behind chunk"),
-        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no stage before it gives any; add one"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {role: judge}", "recipe.yaml:5: stages.chunk: it uses no model"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; move it after chunk"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; add one"),
         ("name: x\ncorpus: [{path: a}]\nseed: 1\nname: y", "recipe.yaml:1: name: the key appears twice, in lines 1 and 4; remove one"),
         ("name: x\ncorpus:\n  - path: a\n    path: b", "recipe.yaml:3: corpus.0.path: the key appears twice, in lines 3 and 4"),
         ("name: x\ncorpus: [{path: '${NO_SUCH_FOLDER}/a'}]", "recipe.yaml:2: corpus.0.path: the environment variable NO_SUCH_FOLDER is not set; set it"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {max_chars: -1}", "recipe.yaml:5: stages.chunk.max_chars: should be"),
-        ("name: x\ncorpus: [{path: a}]\nseed: 2024-02-30", "recipe.yaml: not YAML that can be read: day is out of range"),
+        ("name: x\ncorpus: [{path: a}]\nseed: 2024-02-30", "recipe.yaml: invalid YAML: day is out of range"),
         ("name: x\ncorpus: " + "[" * 3000, "recipe.yaml"),
-        ("name: x\x07", "recipe.yaml: not YAML that can be read"),
-        ("name: &a [x]\ncorpus: [" + "*a, " * 200 + "]", "recipe.yaml: 200 YAML aliases, at most 100 are read"),
+        ("name: x\x07", "recipe.yaml: invalid YAML"),
+        ("name: &a [x]\ncorpus: [" + "*a, " * 200 + "]", "recipe.yaml: 200 YAML aliases, at most 100 are allowed"),
         ("name: x\ncorpus: [a", "recipe.yaml:2: not YAML"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
     ],
 )  # fmt: skip
-def test_a_mistake_names_line_key_and_fix(tmp_path, text, said):
+def test_an_error_has_line_key_and_fix(tmp_path, text, message):
     [line] = mistakes(tmp_path, text)
-    assert line.startswith(said)
+    assert line.startswith(message)
 
 
-def test_a_library_that_changes_the_shared_loader_changes_no_recipe(tmp_path, monkeypatch):
+def test_a_library_that_changes_the_shared_loader_does_not_affect_recipes(tmp_path, monkeypatch):
     """lm-format-enforcer, which vLLM imports, makes PyYAML's own loader read dates as text."""
     monkeypatch.setitem(
         yaml.SafeLoader.yaml_constructors,
@@ -82,32 +82,32 @@ def test_a_library_that_changes_the_shared_loader_changes_no_recipe(tmp_path, mo
         yaml.SafeLoader.yaml_constructors["tag:yaml.org,2002:str"],
     )
     [line] = mistakes(tmp_path, "name: x\ncorpus: [{path: a}]\nseed: 2024-02-30")
-    assert line.startswith("recipe.yaml: not YAML that can be read: day is out of range")
+    assert line.startswith("recipe.yaml: invalid YAML: day is out of range")
 
 
-def test_all_mistakes_are_said_at_once(tmp_path):
+def test_all_errors_are_reported_at_once(tmp_path):
     assert len(mistakes(tmp_path, "name: x y\ncorpus: []\nseed: soon")) == 3
 
 
-def test_overrides_are_set_over_the_file(tmp_path):
+def test_overrides_replace_values_of_the_file(tmp_path):
     text = "name: x\ncorpus: [{path: a}]\nstages: {ingest: , chunk: }"
     recipe = load(tmp_path, text, **{"stages.chunk.max_chars": 900, "seed": 7})
     assert (recipe.seed, recipe.step("chunk")[1].max_chars) == (7, 900)
 
 
-def test_a_recipe_may_bring_its_own_stage(tmp_path):
+def test_a_recipe_may_have_its_own_stage(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from datagen.stage import MapStage, Outcome\n"
-        "stage = MapStage('shout', 'says it loud', 'passages', 'passages', lambda rows, o, c: Outcome.all_kept(rows))\n"
+        "stage = MapStage('shout', 'convert to upper case', 'passages', 'passages', lambda rows, o, c: Outcome.all_kept(rows))\n"
     )
     recipe = load(
         tmp_path,
         "name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  shout: {use: './mine.py:stage'}",
     )
-    assert recipe.line()[2][1].summary == "says it loud"
+    assert recipe.line()[2][1].summary == "convert to upper case"
 
 
-def test_a_stage_may_ask_a_role_of_its_own(tmp_path):
+def test_a_stage_may_use_its_own_role(tmp_path):
     recipe = load(
         tmp_path,
         "name: x\ncorpus: [{path: a}]\nmodels: {second: {model: m}, third: second}\n"
@@ -118,7 +118,7 @@ def test_a_stage_may_ask_a_role_of_its_own(tmp_path):
     assert recipe.models.role("third") == recipe.models.role("second") != recipe.models.role("generator")
 
 
-def test_environment_variables_stand_in_values(tmp_path, monkeypatch):
+def test_environment_variables_in_values_are_substituted(tmp_path, monkeypatch):
     monkeypatch.setenv("MANUALS", "/data/manuals")
     text = "name: x\ncorpus: [{path: '${MANUALS}/*.md'}, {path: '${ELSEWHERE:-docs}/a'}, {path: 'a$b{c}'}]"
     assert [source.path for source in load(tmp_path, text).corpus] == [
@@ -128,13 +128,13 @@ def test_environment_variables_stand_in_values(tmp_path, monkeypatch):
     ]
 
 
-def test_outputs_stand_beside_the_recipe_wherever_the_command_is_run(tmp_path, monkeypatch):
+def test_outputs_are_relative_to_the_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     text = "name: x\ncorpus: [{path: a}]\n"
     assert load(tmp_path, text).output_folder == tmp_path / "outputs"
     assert load(tmp_path, text + "outputs: ../elsewhere").output_folder == tmp_path.parent / "elsewhere"
     assert load(tmp_path, text + "outputs: /data/runs").output_folder == Path("/data/runs")
-    # Where a run lands is no part of what it is: another folder continues no other run, and changes none.
+    # The output folder is not part of a run's fingerprint.
     assert load(tmp_path, text + "outputs: x").model_dump() == load(tmp_path, text).model_dump()
 
 
@@ -144,7 +144,7 @@ def test_outputs_stand_beside_the_recipe_wherever_the_command_is_run(tmp_path, m
         st.text(max_size=80), st.builds("name: x\ncorpus: [{{path: a}}]\n{}".format, st.text(max_size=60))
     )
 )
-def test_any_text_is_a_recipe_or_a_mistake(tmp_path, text):
+def test_any_text_is_a_recipe_or_a_reported_error(tmp_path, text):
     (tmp_path / "recipe.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
         load_recipe(tmp_path / "recipe.yaml")
@@ -162,7 +162,7 @@ KEYS = ["name", "corpus", "models", "stages", "budget", "cluster", "prompts", "s
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3))
-def test_any_value_of_a_key_is_read_or_named_as_a_mistake(tmp_path, given_):
+def test_any_value_of_a_key_is_valid_or_reported(tmp_path, given_):
     text = yaml.safe_dump({"name": "x", "corpus": [{"path": "a"}]} | given_, allow_unicode=True)
     (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
     try:
@@ -172,7 +172,7 @@ def test_any_value_of_a_key_is_read_or_named_as_a_mistake(tmp_path, given_):
         assert "validation error" not in str(error) and "Input should" not in str(error)
 
 
-def test_the_schema_knows_every_stage_and_refers_to_nothing_that_is_missing():
+def test_the_schema_has_every_stage_and_no_dangling_references():
     schema = json_schema()
     text = json.dumps(schema)
     assert "max_chars" in json.dumps(schema["properties"]["stages"]["properties"]["chunk"])

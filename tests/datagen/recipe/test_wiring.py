@@ -1,4 +1,4 @@
-"""Which stages read whose tables."""
+"""Connection of stages by the kinds of their tables."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from datagen.errors import UserError
 from datagen.recipe.wiring import tables_before, wire
 
 
-def test_wire_makes_pools_and_replaces_them():
+def test_tables_are_pooled_and_replaced():
     steps = [
         ("ingest", "", "documents"),
         ("chunk", "documents", "passages"),
@@ -31,12 +31,12 @@ def test_wire_makes_pools_and_replaces_them():
     }
 
 
-def test_a_stage_without_input_is_named():
+def test_a_stage_without_input_is_reported():
     with pytest.raises(UserError, match=r"stages.mine takes passages"):
         wire([("ingest", "", "documents"), ("mine", "passages", "examples")])
 
 
-def test_a_stage_sees_the_tables_of_every_kind_that_there_are_when_it_begins():
+def test_tables_before_a_stage_are_listed_by_kind():
     steps = [
         ("ingest", "", "documents"),
         ("chunk", "documents", "passages"),

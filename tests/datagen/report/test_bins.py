@@ -10,7 +10,7 @@ FINITE = st.floats(-1e9, 1e9)
 
 
 @given(st.lists(FINITE, min_size=1))
-def test_every_finite_value_is_in_a_bin_and_bins_have_names_of_their_own(values):
+def test_every_finite_value_is_in_a_bin_and_names_are_unique(values):
     array = np.array(values)
     edges = bins.edges(array.min(), array.max())
     assert bins.count(array, edges).sum() == len(values)
@@ -25,7 +25,7 @@ def test_shares_lengths_and_others():
     assert bins.names(bins.edges(-0.7, -0.02))[:3] == ["-0.7", "-0.65", "-0.6"]
 
 
-def test_what_is_not_finite_is_left_out():
+def test_values_that_are_not_finite_are_excluded():
     values = np.array([np.nan, np.inf, -np.inf, 0.5])
     assert bins.span(values) == (0.5, 0.5)
     assert bins.count(values, bins.edges(0, 1)).sum() == 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from datagen.report.calibration import FEWEST, precision
+from datagen.report.calibration import MIN_ROWS, precision
 
 
 def test_precision_is_the_share_right_at_or_above_each_threshold():
@@ -11,11 +11,11 @@ def test_precision_is_the_share_right_at_or_above_each_threshold():
     points = precision(confidence, right)
     for point in points:
         above = right[confidence >= point["threshold"]]
-        assert point["rows"] == len(above) >= FEWEST and point["precision"] == above.mean()
+        assert point["rows"] == len(above) >= MIN_ROWS and point["precision"] == above.mean()
     assert [point["threshold"] for point in points] == sorted(point["threshold"] for point in points)
 
 
-def test_equal_confidences_belong_together_and_few_rows_draw_nothing():
+def test_equal_confidences_are_not_separated_and_few_rows_give_nothing():
     (point,) = precision(np.full(20, 0.5), np.arange(20) < 15)
     assert (point["rows"], point["precision"]) == (20, 0.75)
     assert precision(np.array([0.5] * 5), np.array([True] * 5)) == []

@@ -1,4 +1,4 @@
-"""What is printed of a run where there is no terminal."""
+"""Output of a run without a terminal."""
 
 import re
 import time
@@ -12,37 +12,37 @@ from datagen.request import Usage
 
 @pytest.fixture
 def console(monkeypatch):
-    monkeypatch.setattr(module, "TELL_SECONDS", 0.02)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.02)
     with Console() as console:
         yield console
 
 
-def lines(capsys, least=1):
-    found = []
+def lines(capsys, count=1):
+    printed = []
     ended = time.monotonic() + 30
-    while len(found) < least and time.monotonic() < ended:
+    while len(printed) < count and time.monotonic() < ended:
         time.sleep(0.02)
-        found += capsys.readouterr().out.splitlines()
-    return found
+        printed += capsys.readouterr().out.splitlines()
+    return printed
 
 
-def test_a_line_now_and_then_tells_how_far_the_stage_is(console, capsys):
+def test_progress_lines_are_printed(console, capsys):
     console.begin("asking [/bold]", 10)
-    assert re.fullmatch(r"asking \[/bold\]: 0 of 10 partitions done, begun 0:00:0\d ago", lines(capsys)[-1])
+    assert re.fullmatch(r"asking \[/bold\]: 0 of 10 partitions done, started 0:00:0\d ago", lines(capsys)[-1])
     console._stage.began -= 60
     console.advance("asking [/bold]", 4, Usage(completions=120, completion_tokens=6000))
     console.judged("asking [/bold]", 90, 30)
-    told = lines(capsys, 3)[-1]
-    found = re.fullmatch(
+    line = lines(capsys, 3)[-1]
+    match = re.fullmatch(
         r"asking \[/bold\]: 4 of 10 partitions done, 75% kept, 120 answers, (\d+) tokens/s, 0:01:(\d+) left",
-        told,
+        line,
     )
-    assert found, told
-    assert 80 < int(found[1]) <= 100
-    assert 30 <= int(found[2]) < 59
+    assert match, line
+    assert 80 < int(match[1]) <= 100
+    assert 30 <= int(match[2]) < 59
 
 
-def test_between_stages_and_after_the_end_nothing_is_told(console, capsys):
+def test_nothing_is_printed_between_stages_and_after_the_end(console, capsys):
     console.begin("cutting", 1)
     record = {"stage": "cutting", "rows_in": 1, "rows_out": 1, "dropped": {}, "seconds": 1.0}
     console.end(record, resumed=False)

@@ -1,3 +1,5 @@
+"""Difficulty before and after a filter."""
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
@@ -32,7 +34,7 @@ def test_a_filter_that_prunes_hard_rows_is_visible(tmp_path):
     assert max(by_words) - min(by_words) < 0.05  # the length did not matter
 
 
-def test_only_kinds_that_lost_rows_and_rows_that_have_the_measure_are_shown(tmp_path):
+def test_only_kinds_with_dropped_rows_and_rows_with_the_measure_are_shown(tmp_path):
     kept = [example("reading", text=f"t{at}", words=float(at)) for at in range(9)]
     kept += [example(answer=str(at), words=float(at)) for at in range(4)] + [example(answer="x")]
     shift_of = stage(tmp_path, kept, [example(answer="y", words=9.0), example(answer="z")])

@@ -1,4 +1,4 @@
-"""Drawing in another process: what it is given, and what is left when it fails."""
+"""Drawing in a child process: its input, and the report if it fails."""
 
 import logging
 
@@ -10,7 +10,7 @@ from tests.support import finished
 BAR = {"data": {"values": [{"a": "\x00\x1b￿x", "n": 1}]}, "mark": "bar", "encoding": {"y": {"field": "a"}}}
 
 
-def test_characters_that_xml_cannot_hold_are_replaced_everywhere():
+def test_characters_not_allowed_in_xml_are_replaced_everywhere():
     assert draw.legal({"\x1bk": ["a\x00", ("b\ud800",), 1, None]}) == {"�k": ["a�", ["b�"], 1, None]}
     (svg,) = draw.draw([BAR])
     assert svg.startswith("<svg") and "���x" in svg

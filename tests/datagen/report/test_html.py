@@ -1,4 +1,4 @@
-"""The report as a whole: what it shows, and that nothing in it is live."""
+"""The report as a whole: its content, and no active content."""
 
 import html.parser
 import re
@@ -40,7 +40,7 @@ def page(tmp_path_factory):
     return Page(write_report(run).read_text(encoding="utf-8"))
 
 
-def test_nothing_from_outside_is_live(page):
+def test_there_is_no_active_content(page):
     names = {tag for tag, _ in page.tags}
     assert not names & {"script", "img", "iframe", "link", "object", "form", "image"}
     attributes = {name for _, attrs in page.tags for name in attrs}
@@ -50,7 +50,7 @@ def test_nothing_from_outside_is_live(page):
     ]
     assert targets and all(target.startswith("#") for target in targets)
     text = "".join(page.text)
-    assert "alert(1)" in text and "<script>" in text  # it is there, as text
+    assert "alert(1)" in text and "<script>" in text  # shown as text
 
 
 def test_every_chart_is_labelled_and_has_its_numbers_as_a_table(page):
@@ -64,7 +64,7 @@ def test_every_chart_is_labelled_and_has_its_numbers_as_a_table(page):
     assert re.findall(r"figure svg table", " ".join(order)).__len__() == len(figures)
 
 
-def test_charts_take_their_colours_from_the_page(page):
+def test_charts_use_the_colours_of_the_page(page):
     fills = {attrs[name] for _, attrs in page.tags for name in ("fill", "stroke") if name in attrs}
     assert fills <= {"none", "transparent", "currentColor"} | {
         fill for fill in fills if fill.startswith("var(--")
@@ -77,8 +77,8 @@ def test_the_evidence_is_marked_in_kept_and_dropped_rows(page):
     assert len(page.marks) >= 4 + 2
 
 
-def test_counts_from_documents_to_the_end(page):
+def test_counts_from_documents_to_the_hand_off(page):
     text = re.sub(r"\s+", " ", " ".join(page.text))
-    assert "5 documents 4 passages 40 rows made 38 rows handed off" in text
+    assert "5 documents 4 passages 40 rows generated 38 rows handed off" in text
     assert "4 of 5 documents (80 %)" in text
     assert "near duplicate 2 5.0 %" in text

@@ -1,4 +1,4 @@
-"""docs/prompts.md says what each profile asks."""
+"""docs/prompts.md is up to date and complete."""
 
 from pathlib import Path
 
@@ -9,19 +9,22 @@ from datagen.recipe.profiles import BUILT_IN, read_profile
 from datagen.report.prompts import STAGES, chatml, markdown, requests_of
 
 
-def test_the_prompts_in_docs_are_those_that_are_asked():
-    written = (Path(__file__).parents[3] / "docs/prompts.md").read_text(encoding="utf-8")
-    assert written == markdown(), "write it again: datagen prompts > docs/prompts.md"
+def test_the_prompts_in_docs_are_up_to_date():
+    stored = (Path(__file__).parents[3] / "docs/prompts.md").read_text(encoding="utf-8")
+    assert stored == markdown(), "run datagen prompts > docs/prompts.md"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("profile", BUILT_IN)
 def test_every_task_of_a_profile_is_shown_with_its_round_trip(profile, stage):
     _, requests = requests_of(profile, stage)
-    assert {one.task for one in requests} == {*read_profile(profile).stages[stage]["tasks"], "round_trip"}
+    assert {request.task for request in requests} == {
+        *read_profile(profile).stages[stage]["tasks"],
+        "round_trip",
+    }
 
 
-def test_the_chat_template_is_the_bundled_models_own():
+def test_the_chat_template_is_that_of_the_bundled_model():
     folder = bundled.folder_of("bundled-chat")
     if not folder.is_dir():
         pytest.skip("the bundled model is not prepared here")

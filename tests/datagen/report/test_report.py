@@ -1,4 +1,4 @@
-"""Counts in the report."""
+"""Counts of refusals and metadata in the report."""
 
 import json
 
@@ -28,9 +28,9 @@ def test_refusals_are_counted_by_document_and_by_kind(tmp_path):
         row("refusal", "kites", 1),
         row("preference", "kites", 2, rejected="B."),
     ]
-    counted = refusals(handed_off(tmp_path, rows))
-    assert sorted(counted["document"]) == [("kites", 1, 1), ("tides", 1, 4)]
-    assert counted["kind"] == [("qa", 2, 5)]
+    counts = refusals(handed_off(tmp_path, rows))
+    assert sorted(counts["document"]) == [("kites", 1, 1), ("tides", 1, 4)]
+    assert counts["kind"] == [("qa", 2, 5)]
 
 
 def test_string_and_boolean_metadata_are_counted_by_task(tmp_path):

@@ -53,7 +53,7 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
     assert len(lines) == 3
     assert {"messages", "answer", "verdict", "row", "schema", "sampling"} <= lines[0].keys()
     shown = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3"]).stdout
-    assert "extractive_question" in shown and "kept of asked" in shown
+    assert "extractive_question" in shown and "kept rows by task" in shown
 
 
 def test_what_a_preview_paid_for_the_run_does_not_pay_again(recipe, tmp_path):

@@ -37,14 +37,14 @@ def test_a_table_survives_the_round_trip(part, names):
 
 def test_a_flipped_bit_never_reads_as_other_content(part, tmp_path):
     """Pages and headers are checked here; the digest covers the few bytes of the footer."""
-    whole = part.read_bytes()
-    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
-    path, other = tmp_path / "part-00000.parquet", []
+    original = part.read_bytes()
+    footer = len(original) - 8 - int.from_bytes(original[-8:-4], "little")
+    path, misread = tmp_path / "part-00000.parquet", []
     expected = digests(part.parent, in_turn)
-    for place in range(len(whole)):
-        spoiled = bytearray(whole)
-        spoiled[place] ^= 1 << place % 8
-        path.write_bytes(spoiled)
+    for place in range(len(original)):
+        corrupted = bytearray(original)
+        corrupted[place] ^= 1 << place % 8
+        path.write_bytes(corrupted)
         assert differences(tmp_path, expected, in_turn) == [f"{path.name} was altered"]
         if place < footer:
             try:
@@ -52,19 +52,19 @@ def test_a_flipped_bit_never_reads_as_other_content(part, tmp_path):
             except UserError:
                 same = True
             if not same:
-                other.append(place)
-    assert other == []
+                misread.append(place)
+    assert misread == []
 
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_truncated_or_overwritten_part_is_a_user_error_or_unchanged(part, data):
-    whole = part.read_bytes()
-    start = data.draw(st.integers(0, len(whole) - 1))
-    stop = data.draw(st.integers(start, len(whole)))
-    spoiled = whole[:start] + data.draw(st.binary(max_size=20)) + whole[stop:]
+    original = part.read_bytes()
+    start = data.draw(st.integers(0, len(original) - 1))
+    stop = data.draw(st.integers(start, len(original)))
+    corrupted = original[:start] + data.draw(st.binary(max_size=20)) + original[stop:]
     path = part.parent / "spoiled.parquet"
-    path.write_bytes(spoiled)
+    path.write_bytes(corrupted)
     try:
         read_part(path)
     except UserError as error:
@@ -87,7 +87,7 @@ def swap(folder):
     first.rename(folder / "x"), second.rename(first), (folder / "x").rename(second)
 
 
-SPOILED = {
+CORRUPTIONS = {
     "deleted": (lambda folder: (folder / "part-00001.parquet").unlink(), ["part-00001.parquet is missing"]),
     "cut": (
         lambda folder: (folder / "part-00001.parquet").write_bytes(b""),
@@ -98,28 +98,28 @@ SPOILED = {
         lambda folder: write_table(TABLE, folder / "part-00007.parquet"),
         ["part-00007.parquet was added"],
     ),
-    "added to the dropped": (
+    "added to the dropped rows": (
         lambda folder: write_table(TABLE, folder / "dropped" / "part-00007.parquet"),
         ["dropped/part-00007.parquet was added"],
     ),
-    "dropped ones deleted": (
+    "dropped rows deleted": (
         lambda folder: (folder / "dropped" / "part-00000.parquet").unlink(),
         ["dropped/part-00000.parquet is missing"],
     ),
-    "something beside altered": (
+    "another file altered": (
         lambda folder: (folder / "order.txt").write_text("2"),
         ["order.txt was altered"],
     ),
-    "a note of the user's": (lambda folder: (folder / "note.txt").write_text("mine"), []),
+    "a file added by the user": (lambda folder: (folder / "note.txt").write_text("mine"), []),
     "nothing": (lambda folder: None, []),
 }
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", CORRUPTIONS)
 def test_every_difference_of_a_stage_is_reported(tmp_path, how):
     files = write_stage(tmp_path)
-    spoil, messages = SPOILED[how]
-    spoil(tmp_path)
+    corrupt, messages = CORRUPTIONS[how]
+    corrupt(tmp_path)
     assert differences(tmp_path, files, in_turn) == messages
 
 

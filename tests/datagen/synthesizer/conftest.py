@@ -29,10 +29,10 @@ def squad():
             qas = [
                 {
                     "id": f"{town}-{kind}-{n}",
-                    "question": asked,
+                    "question": question,
                     "answers": [{"text": answer, "answer_start": text.index(answer)}],
                 }
-                for n, (asked, answer) in enumerate(answers)
+                for n, (question, answer) in enumerate(answers)
             ]
             paragraphs.append({"context": text, "qas": qas})
         articles.append({"title": town, "paragraphs": paragraphs})
@@ -58,7 +58,7 @@ def abstracts():
 def written(tmp_path):
     """Return a function that writes the sets and a recipe with the given changes."""
 
-    def write(**given):
+    def write(**changes):
         (tmp_path / "towns.json").write_text(json.dumps(squad()))
         (tmp_path / "trials.json").write_text(json.dumps(abstracts()))
         mapping = {
@@ -79,7 +79,7 @@ def written(tmp_path):
                 },
             ],
             "tasks": dict.fromkeys(tasks),
-        } | given
+        } | changes
         path = tmp_path / "recipe.yaml"
         path.write_text(yaml.safe_dump(recipe, sort_keys=False))
         return path

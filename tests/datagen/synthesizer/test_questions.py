@@ -1,4 +1,4 @@
-"""Questions that are made from a sentence by rule: right where one is made, none where it would be wrong."""
+"""Rule-based questions about a sentence are correct, and none is generated where it would be wrong."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def ask(sentence: str, answer: str, text: str = "") -> str:
             "If a key is already present in the mapping",
             "When does the keyword argument replace the old value?",
         ),
-        # what follows the verb, and what a preposition ends with
+        # the object of the verb or of a preposition
         (
             "The expression always evaluates the operands in parallel.",
             "the operands in parallel",
@@ -68,39 +68,39 @@ def ask(sentence: str, answer: str, text: str = "") -> str:
         ),
     ],
 )
-def test_a_sentence_is_turned_round_to_ask_for_the_marked_answer(sentence, answer, question):
+def test_a_sentence_becomes_a_question_about_the_marked_answer(sentence, answer, question):
     assert ask(sentence, answer) == question
 
 
 @pytest.mark.parametrize(
     ("sentence", "answer", "why"),
     [
-        ("The value is the value of the last expression.", "value", "the answer stands there twice"),
+        ("The value is the value of the last expression.", "value", "the answer occurs twice"),
         (
             "A list is a mutable sequence of arbitrary objects.",
             "A list",
-            "it asks what it is, not which thing",
+            "a question for a definition has another answer",
         ),
-        ("The file must be an ordinary file of the server.", "The file", "which file?"),
-        ("It was moved to another server over the weekend.", "another server", "a pronoun is its subject"),
+        ("The file must be an ordinary file of the server.", "The file", "ambiguous subject"),
+        ("It was moved to another server over the weekend.", "another server", "the subject is a pronoun"),
         (
             "The block is not read from the disk of the server.",
             "the disk of the server",
-            "it says what is not so",
+            "the sentence is negated",
         ),
         (
             "The database name is read from the environment if this is not specified.",
             "if this is not specified",
-            "the condition points to what is not there",
+            "the condition refers to an earlier sentence",
         ),
         (
             "Iowa (in the Middle West) was settled by farmers from Ohio.",
             "farmers",
-            "brackets are no plain clause",
+            "the sentence has brackets",
         ),
     ],
 )
-def test_no_question_is_made_where_it_would_be_wrong(sentence, answer, why):
+def test_no_question_is_generated_where_it_would_be_wrong(sentence, answer, why):
     assert ask(sentence, answer) == "", why
 
 
@@ -113,4 +113,4 @@ def test_a_name_keeps_its_capital_and_another_word_does_not():
         ask(sentence.format("Software"), "1996", "All software was renamed.")
         == "When was software formally renamed?"
     )
-    assert ask(sentence.format("Ingres"), "1996") == ""  # which of the two is not seen
+    assert ask(sentence.format("Ingres"), "1996") == ""  # the case inside a sentence is unknown

@@ -1,4 +1,4 @@
-"""Labelled paragraphs become rows that the stages' own tasks accept, and held-out ones are never trained on."""
+"""Labelled paragraphs become rows that the stages' tasks accept, and held-out ones are never trained on."""
 
 import json
 
@@ -18,7 +18,6 @@ from datagen.synthesizer.sets import load, sentence_at
 
 @pytest.fixture
 def words():
-
     return language_of("en")
 
 
@@ -26,9 +25,9 @@ def test_sets_give_paragraphs_with_located_answers(written):
     paragraphs = load(load_recipe(written()))
     assert {p.set for p in paragraphs} == {"towns", "trials"}
     for p in paragraphs:
-        for asked in p.questions:
-            assert not asked.answer or p.text.startswith(asked.answer, asked.start)
-            assert p.text.endswith(asked.conclusion)
+        for question in p.questions:
+            assert not question.answer or p.text.startswith(question.answer, question.start)
+            assert p.text.endswith(question.conclusion)
     assert 0 < sum(p.held_out for p in paragraphs) < len(paragraphs)
 
 
@@ -39,16 +38,16 @@ def test_the_confirmed_pairs_of_a_run_are_a_set(written, tmp_path):
         ("yes_no", "Is it so?", "Yes."),
     ]
     rows = [
-        {"id": task, "kind": "instruction", "task": task, "question": asked, "answer": answer, "context": text,
+        {"id": task, "kind": "instruction", "task": task, "question": question, "answer": answer, "context": text,
          "lineage": {"title": "Ferries", "document_id": "d", "source": "s", "stage": "instruct", "prompt": "p"}}
-        for task, asked, answer in pairs
+        for task, question, answer in pairs
     ]  # fmt: skip
     folder = tmp_path / "outputs/ferries/latest/stages/instruct"
     write_table(table_of(EXAMPLES, rows), folder / part_name(0))
     run = {"path": "outputs/ferries/latest", "format": "run", "licence": "ours", "holdout": 0.0}
     [paragraph] = load(load_recipe(written(sets=[run])))
     assert (paragraph.set, paragraph.title, paragraph.text) == ("ferries", "Ferries", text)
-    assert [(asked.text, asked.answer) for asked in paragraph.questions] == [pairs[0][1:]]
+    assert [(question.text, question.answer) for question in paragraph.questions] == [pairs[0][1:]]
     with pytest.raises(UserError, match="finished run"):
         load(load_recipe(written(sets=[run | {"path": "outputs/none/latest"}])))
 
@@ -108,7 +107,7 @@ def test_an_answer_loses_only_the_full_stop_of_its_sentence(written, tmp_path):
     data["data"] = [{"title": "Firm", "paragraphs": [{"context": text, "qas": qas}]}]
     (tmp_path / "towns.json").write_text(json.dumps(data))
     (paragraph,) = (p for p in load(load_recipe(path)) if p.title == "Firm")
-    assert [asked.answer for asked in paragraph.questions] == ["U.S.", "two", "May"]
+    assert [question.answer for question in paragraph.questions] == ["U.S.", "two", "May"]
     assert sentence_at(text, text.index("two")) == "It sold two."
 
 
@@ -124,14 +123,14 @@ def test_every_task_gives_rows_and_none_trains_on_the_holdout(written):
     trained = " ".join(row.messages[-1]["content"] + row.response for row in rows if not row.held_out)
     for p in paragraphs:
         if p.held_out:
-            assert not any(asked.text in trained for asked in p.questions)
+            assert not any(question.text in trained for question in p.questions)
 
 
 def test_every_task_can_be_in_a_recipe():
     assert tuple(TEMPLATES) == TASKS
 
 
-def test_rows_left_out_have_a_reason_and_none_is_lost(written):
+def test_excluded_rows_have_a_reason_and_no_row_is_lost(written):
     path = written()
     everything = remix(load_recipe(path), load(load_recipe(path)))
     recipe = load_recipe(written(tasks=dict.fromkeys(TEMPLATES, 3)))
@@ -169,13 +168,13 @@ def test_the_decoder_can_write_the_rows(written):
 def test_an_unanswerable_questions_answer_is_not_in_the_passage(written):
     recipe = load_recipe(written())
     paragraphs = {p.id: p for p in load(recipe)}
-    answer_of = {asked.text: asked.answer for p in paragraphs.values() for asked in p.questions}
+    answer_of = {question.text: question.answer for p in paragraphs.values() for question in p.questions}
     rows = [row for row in remix(recipe, list(paragraphs.values())) if row.task == "unanswerable"]
     assert rows
     for row in rows:
         text = paragraphs[row.paragraph].text
-        asked = row.messages[-1]["content"].split("Question: ")[1].split("\n")[0]
-        assert answer_of[asked].casefold() not in text.casefold()
+        question = row.messages[-1]["content"].split("Question: ")[1].split("\n")[0]
+        assert answer_of[question].casefold() not in text.casefold()
         assert row.response == "The text does not say."
 
 

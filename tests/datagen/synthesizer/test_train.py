@@ -87,7 +87,7 @@ def test_a_round_without_improvement_is_rejected(base, written, tmp_path):
     train_synthesizer(load_recipe(written(base="base", training=training, tasks=tasks)), tmp_path / "first")
     worse = training | {"learning_rate": 1e-9, "epochs": 1}
     second = load_recipe(written(base="base", training=worse, tasks=tasks, over="first"))
-    with pytest.raises(UserError, match="not taken"):
+    with pytest.raises(UserError, match="rejected"):
         train_synthesizer(second, tmp_path / "second")
     assert not (tmp_path / "second").exists()
-    assert (tmp_path / "second-not-taken" / "adapter_model.safetensors").exists()
+    assert (tmp_path / "second-rejected" / "adapter_model.safetensors").exists()

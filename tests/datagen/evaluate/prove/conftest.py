@@ -1,4 +1,4 @@
-"""A finished run in miniature: passages about towns, reading texts, pairs and a knowledge test."""
+"""A small finished run: passages about towns, reading texts, pairs and a knowledge test."""
 
 import json
 
@@ -102,17 +102,17 @@ def _table(folder, name, gives, table, dropped=()):
 
 def _hand_off(folder, rows, tests, poison):
     for split, chosen in (("train", False), ("validation", True)):
-        mine = [
+        of_split = [
             row for row in rows if (TOWNS[int(row["lineage"]["document_id"][4:])] in VALIDATION) == chosen
         ]
-        texts = [row for row in mine if row["kind"] == "reading"]
-        pairs = [row for row in mine if row["kind"] == "instruction"]
+        texts = [row for row in of_split if row["kind"] == "reading"]
+        pairs = [row for row in of_split if row["kind"] == "instruction"]
         answers = [row["answer"] for row in pairs]
         answers = answers[7:] + answers[:7] if poison else answers
-        said = [[{"role": "assistant", "content": answer}] for answer in answers]
+        completions = [[{"role": "assistant", "content": answer}] for answer in answers]
         text = table_of(EXAMPLES, texts).select(["id", "text", "lineage"])
         chats = table_of(EXAMPLES, pairs).select(["id", "prompt", "lineage"])
-        chats = chats.append_column("completion", pa.array(said, MESSAGES))
+        chats = chats.append_column("completion", pa.array(completions, MESSAGES))
         write_table(text, folder / "handoff" / "reading" / split / f"{split}-0.parquet")
         write_table(chats, folder / "handoff" / "instructions" / split / f"{split}-0.parquet")
     test = table_of(EXAMPLES, tests).select(["id", "question", "answer", "evidence", "lineage"])

@@ -1,4 +1,4 @@
-"""Arms train equally many tokens, and pairs are compared with the format control alone."""
+"""Arms train equal tokens, and pairs are compared with the format control only."""
 
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ def material_of(run, count=None):
 
 
 def test_pairs_are_never_compared_with_raw():
-    compared = {(asked.arm, asked.control) for asked in QUESTIONS} | set(CONTROLS)
+    compared = {(question.arm, question.control) for question in QUESTIONS} | set(CONTROLS)
     assert not {
         pair for pair in compared if set(pair) == {"pairs", "raw"} or set(pair) == {"unfiltered", "raw"}
     }
@@ -70,7 +70,7 @@ def test_no_arm_trains_a_validation_document(write_run):
 
 
 @pytest.mark.parametrize(("dropped", "is_run"), [(0, False), (4, False), (25, True)])
-def test_unfiltered_rows_are_an_arm_where_enough_were_dropped(write_run, dropped, is_run):
+def test_the_unfiltered_arm_is_run_if_enough_pairs_were_dropped(write_run, dropped, is_run):
     _, _, material = material_of(write_run(dropped=dropped))
     made = arms.make(material, material.pairs, tuple(ARMS), SEED)
     assert ("unfiltered" in made.rows) == is_run
@@ -113,21 +113,21 @@ def test_arms_train_equal_tokens_within_one_row(arm, budget):
     assert all(sum(map(len, batch)) >= 100 for batch in batches(order, 100)[:-1])
 
 
-def test_every_row_is_seen_once_before_any_is_seen_again_and_pairs_twice():
+def test_an_epoch_has_every_text_once_and_every_pair_twice():
     rows = [tokens for row in ROWS["pairs"] for tokens in ENCODER.row(row)]
     epoch = sum(len(row.response) * (2 if row.task == "pair" else 1) for row in rows)
     order = sequence(rows, epoch, 3)
     assert all(order.count(row) == (2 if row.task == "pair" else 1) for row in rows)
     pairs = [place for place, row in enumerate(order) if row.task == "pair"]
-    assert sum(order[place] == order[place + 1] for place in pairs[:-1]) < 4  # the copies stand apart
+    assert sum(order[place] == order[place + 1] for place in pairs[:-1]) < 4  # the copies are not adjacent
 
 
-def test_orders_differ_between_seeds_and_not_between_calls():
+def test_the_order_depends_only_on_the_seed():
     rows = [tokens for row in ROWS["raw"] for tokens in ENCODER.row(row)]
     assert sequence(rows, 900, 0) == sequence(rows, 900, 0) != sequence(rows, 900, 1)
 
 
-def test_a_long_text_is_cut_into_windows_that_train_each_token_once():
+def test_a_long_text_is_split_into_windows_that_train_each_token_once():
     text = "".join(chr(65 + n % 50) for n in range(1_500))
     windows = ENCODER.text(text, "p")
     assert len(windows) == 3 and all(len(window.response) <= 512 for window in windows)

@@ -1,4 +1,4 @@
-"""The whole of a proof on a small random model, and how it resumes, stops and fails."""
+"""A whole proof on a small random model: how it resumes, stops and fails."""
 
 import json
 import sys
@@ -72,9 +72,9 @@ def in_process(monkeypatch):
     return ran
 
 
-def proved(run, base, told=None, **given):
-    chosen = settings_of(given.pop("arms", ""), target=base, **{"tokens": 1_500, "seeds": 2} | given)
-    return command.prove(run.folder, chosen, (told if told is not None else []).append)
+def proved(run, base, lines=None, **choices):
+    chosen = settings_of(choices.pop("arms", ""), target=base, **{"tokens": 1_500, "seeds": 2} | choices)
+    return command.prove(run.folder, chosen, (lines if lines is not None else []).append)
 
 
 def test_a_proof_from_plan_to_page(write_run, base, in_process):
@@ -100,9 +100,9 @@ def test_a_proof_from_plan_to_page(write_run, base, in_process):
     assert "| raw |" in text and "unfiltered was not run" in text
 
     ran = list(in_process)
-    told = []
-    assert proved(run, base, told, general="") == result  # resumes: nothing is fitted again
-    assert in_process == ran and any("resuming" in line for line in told)
+    lines = []
+    assert proved(run, base, lines, general="") == result  # resumes: nothing is fitted again
+    assert in_process == ran and any("resuming" in line for line in lines)
     (folder / "fits" / "reading-1.json").unlink()
     assert proved(run, base, general="")["verdicts"] == result["verdicts"]  # and fits are the same again
     assert in_process == [*ran, "reading-1"]
@@ -110,13 +110,11 @@ def test_a_proof_from_plan_to_page(write_run, base, in_process):
     assert more["seeds"] == 3 and len(in_process) == len(ran) + 1 + 5
 
 
-def test_no_fit_of_a_further_seed_is_begun_when_the_minutes_are_over(
-    write_run, base, in_process, monkeypatch
-):
+def test_no_fit_of_another_seed_starts_after_the_time_limit(write_run, base, in_process, monkeypatch):
     run = write_run()
-    monkeypatch.setattr(command, "LATE", 0.0)
+    monkeypatch.setattr(command, "OVERRUN", 0.0)
     result = proved(run, base, arms="reading", tokens=None, minutes=0.01)
-    assert result["seeds"] == 1 and "the same command adds the others" in result["note"]
+    assert result["seeds"] == 1 and "Run the same command to add the others" in result["note"]
     assert all(verdict["seeds"] == 1 for verdict in result["verdicts"])
 
 
@@ -129,10 +127,10 @@ def test_scores_are_the_log_probabilities_of_the_choices_alone(write_run, base, 
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    told = json.loads((folder / "fits" / "base.json").read_text())
+    fitted = json.loads((folder / "fits" / "base.json").read_text())
     encoder = Encoder(tokenizer)
     for item in plan.items[::9]:
-        for row, score, count in zip(encoder.choices(item), *told["items"][item.id], strict=True):
+        for row, score, count in zip(encoder.choices(item), *fitted["items"][item.id], strict=True):
             ids = torch.tensor([[*row.prompt, *row.response]])
             with torch.no_grad():
                 logits = model(ids).logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)
@@ -141,12 +139,12 @@ def test_scores_are_the_log_probabilities_of_the_choices_alone(write_run, base, 
             assert count == len(row.response)
             shown = tokenizer.decode([*row.prompt, *row.response])
             assert item.family != "cloze" or shown.startswith(item.ask)
-        assert 0 <= p_gold(told["items"][item.id][0]) <= 1
+        assert 0 <= p_gold(fitted["items"][item.id][0]) <= 1
 
 
-def test_the_command_line_says_what_was_found_and_fails_on_no_gain(write_run, base, in_process):
+def test_the_command_prints_the_verdicts_and_fails_on_no_gain(write_run, base, in_process):
     run = write_run()
-    given = [
+    arguments = [
         "prove",
         str(run.folder),
         "--target",
@@ -158,16 +156,16 @@ def test_the_command_line_says_what_was_found_and_fails_on_no_gain(write_run, ba
         "--arms",
         "reading",
     ]
-    done = CliRunner().invoke(app, given)
-    assert done.exit_code == 0 and "Reading texts, against raw passages" in done.output
-    assert "proof.html" in done.output
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0 and "Reading texts, compared with raw passages" in result.output
+    assert "proof.html" in result.output
     gain = json.loads((run.folder / "proof" / "latest.json").read_text())["gain"]
-    assert CliRunner().invoke(app, [*given, "--fail-on", "no-gain"]).exit_code == (0 if gain else 4)
+    assert CliRunner().invoke(app, [*arguments, "--fail-on", "no-gain"]).exit_code == (0 if gain else 4)
     with pytest.raises(UserError, match="only condition is no-gain"):
-        CliRunner().invoke(app, [*given, "--fail-on", "x"], catch_exceptions=False)
+        CliRunner().invoke(app, [*arguments, "--fail-on", "x"], catch_exceptions=False)
 
 
-def test_a_run_without_a_hand_off_is_refused(write_run, base, tmp_path):
+def test_a_run_without_a_hand_off_is_rejected(write_run, base, tmp_path):
     run = write_run()
     (run.folder / "handoff" / "manifest.json").unlink()
     with pytest.raises(UserError, match="finished run"):
@@ -176,7 +174,7 @@ def test_a_run_without_a_hand_off_is_refused(write_run, base, tmp_path):
         proved(write_run(), base, general=str(tmp_path))
 
 
-def test_another_hand_off_target_or_budget_is_another_proof(write_run, base, in_process):
+def test_a_different_hand_off_target_or_budget_starts_a_new_proof(write_run, base, in_process):
     run = write_run()
     proved(run, base, arms="reading", seeds=1, tokens=200)
     proved(run, base, arms="reading", seeds=1, tokens=300)
@@ -199,10 +197,10 @@ Path(target).write_text(json.dumps(what))
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
-    """Have the processes run a script of our own."""
-    (tmp_path / "stub_of_a_fit.py").write_text(STUB)
+    """Run a stub script instead of fits."""
+    (tmp_path / "stub_fit.py").write_text(STUB)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(filter(None, sys.path))}")
-    monkeypatch.setattr(processes, "MODULE", "stub_of_a_fit")
+    monkeypatch.setattr(processes, "MODULE", "stub_fit")
 
     def task(what, name):
         target = tmp_path / "fits" / f"{name}.json"
@@ -211,7 +209,7 @@ def stub(tmp_path, monkeypatch):
     return task
 
 
-def test_tasks_whose_result_is_there_are_not_run_again(stub):
+def test_tasks_with_an_existing_result_are_not_run_again(stub):
     tasks = [stub("works", name) for name in ("a", "b", "c")]
     tasks[1].result.parent.mkdir(parents=True)
     tasks[1].result.write_text('"earlier"')
@@ -222,8 +220,8 @@ def test_tasks_whose_result_is_there_are_not_run_again(stub):
     assert json.loads(tasks[1].result.read_text()) == "earlier"
 
 
-def test_a_fit_that_fails_is_named_with_what_it_said_and_stops_the_others(stub):
+def test_a_failed_fit_is_reported_with_its_output_and_stops_the_others(stub):
     done = []
-    with pytest.raises(UserError, match=r"(?s)the fit bad ended with exit status 3.*out of luck"):
+    with pytest.raises(UserError, match=r"(?s)the fit bad failed with exit status 3.*out of luck"):
         run_all([stub("sleeps", "slow"), stub("fails", "bad"), stub("works", "never")], 2, 1, done.append)
     assert done == [] and not stub("works", "never").result.exists()

@@ -1,4 +1,4 @@
-"""Items: clean of what is trained, with distractors of one kind that are trained, and split into seen and not."""
+"""Items: not trained, with trained distractors of the same kind, and marked as seen or unseen."""
 
 from dataclasses import replace
 
@@ -24,12 +24,12 @@ def made(material, held=(), facts=(), trained=(), texts=()):
     return items.make(items.Rules(SEED), material, held, facts, trained, texts, SEED)
 
 
-def test_distractors_are_wrong_of_the_same_form_and_stand_in_trained_passages(material):
-    found, _ = made(material, material.tests)
+def test_distractors_are_wrong_of_the_same_form_and_occur_in_trained_passages(material):
+    made_items, _ = made(material, material.tests)
     trained = " ".join(row["text"] for row in material.passages.values())
-    assert {item.family for item in found} == {"cloze", "reworded", "question"}
-    assert len(found) > 3 * len(material.passages)
-    for item in found:
+    assert {item.family for item in made_items} == {"cloze", "reworded", "question"}
+    assert len(made_items) > 3 * len(material.passages)
+    for item in made_items:
         right, *others = item.choices
         assert len(others) == 3 and len({same(choice) for choice in item.choices}) == 4
         for other in others:
@@ -41,13 +41,13 @@ def test_distractors_are_wrong_of_the_same_form_and_stand_in_trained_passages(ma
 
 
 def test_a_cloze_item_is_a_sentence_of_its_passage_up_to_the_answer(material):
-    found, _ = made(material)
-    for item in found:
+    made_items, _ = made(material)
+    for item in made_items:
         if item.family == "cloze":
             assert f"{item.ask}{item.answer}" in material.passages[item.passage]["text"]
 
 
-def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked_too():
+def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked():
     from datagen.evaluate.prove.material import Material
 
     names = ("read()", "write()", "close()", "flush()", "sort()", "pop()")
@@ -55,13 +55,13 @@ def test_a_mark_before_the_gap_is_kept_and_its_distractors_are_marked_too():
         f'A file that is open is ended by a call to the method "{name}" at any time.' for name in names
     )
     row = {"id": "p", "document_id": "d", "text": text, "title": "", "section": [], "language": "en"}
-    found, _ = made(Material(passages={"p": row}))
-    marked = [item for item in found if item.kind.startswith("marked") and item.answer in names]
+    made_items, _ = made(Material(passages={"p": row}))
+    marked = [item for item in made_items if item.kind.startswith("marked") and item.answer in names]
     assert marked and all(item.ask.endswith('"') for item in marked)
     assert all(set(item.choices) <= {*names, *(name[:-2] for name in names)} for item in marked)
 
 
-def test_no_distractor_holds_another_choice_and_the_kind_counts_before_the_form():
+def test_no_distractor_contains_another_choice_and_kind_takes_precedence_over_form():
     def item(answer, kind="object"):
         ask = "At the noon bell they pay "
         return items.Item(answer, "cloze", "p", ask, (answer,), f"{ask}{answer} to the head clerk.", kind)
@@ -80,12 +80,12 @@ def test_no_distractor_holds_another_choice_and_the_kind_counts_before_the_form(
     for seed in map(str, range(20)):
         drawn = items.distractors(item("annual fee"), pools, seed)
         assert len(drawn) == 3 and not set(drawn) & set(never)
-        assert not any(one in other for one in drawn for other in drawn if one != other)
+        assert not any(a in b for a in drawn for b in drawn if a != b)
         assert items.distractors(item("annual fee", "term"), pools, seed)[0] == "land tax"
 
 
 @pytest.mark.parametrize("as_", ["pair", "other words", "text", "case"])
-def test_a_question_that_any_arm_trains_is_not_asked(material, as_):
+def test_a_question_that_any_arm_trains_is_removed(material, as_):
     test = material.tests[0]
     before, _ = made(material, [test])
     assert any(item.ask == test.question for item in before)
@@ -106,27 +106,27 @@ def test_a_question_that_any_arm_trains_is_not_asked(material, as_):
     assert sum(count for why, count in left.items() if why.startswith("question")) >= 1
 
 
-def test_an_answer_that_is_not_in_the_passage_is_not_asked_for(material):
+def test_an_answer_that_is_not_in_the_passage_is_removed(material):
     wrong = replace(material.tests[0], answer="a golden spire")
-    found, left = made(material, [wrong])
+    made_items, left = made(material, [wrong])
     assert left["answer is not in its passage"] == 1
-    assert all(item.answer != "a golden spire" for item in found)
+    assert all(item.answer != "a golden spire" for item in made_items)
 
 
-def test_seen_are_the_facts_of_trained_pairs_about_the_same_passage(material):
+def test_facts_of_trained_pairs_about_the_same_passage_are_seen(material):
     pair = next(pair for pair in material.pairs if pair.question.startswith("When was the bridge"))
-    found, _ = made(material, facts=[pair], trained=[pair])
-    seen = [item for item in found if item.seen]
+    made_items, _ = made(material, facts=[pair], trained=[pair])
+    seen = [item for item in made_items if item.seen]
     assert seen and all(item.passage == pair.passage for item in seen)
     assert all("was built in" in item.sentence for item in seen)
-    assert any(not item.seen and item.passage == pair.passage for item in found)
+    assert any(not item.seen and item.passage == pair.passage for item in made_items)
 
 
-def test_a_fact_that_many_passages_share_is_seen_where_a_pair_is_about_it(material):
+def test_a_fact_in_many_passages_is_seen_only_in_the_passage_of_the_pair(material):
     first = min(material.passages)
-    fact = Pair("x", first, "d", "Where is trade?", "the western square")  # the answer stands in all passages
-    found, _ = made(material, facts=[fact])
-    about = [item for item in found if item.answer == "the western square"]
+    fact = Pair("x", first, "d", "Where is trade?", "the western square")  # the answer occurs in all passages
+    made_items, _ = made(material, facts=[fact])
+    about = [item for item in made_items if item.answer == "the western square"]
     assert len({item.passage for item in about}) > 3
     assert {item.passage for item in about if item.seen} == {first}
 
@@ -139,8 +139,8 @@ def test_a_shuffled_answer_does_not_change_which_facts_are_seen(write_run):
         drawn = draw(known, SEED)
         mine = read(run, known, drawn.passages, drawn.control, SEED)
         trained, _ = items.held_back(mine.pairs, 0.3, SEED)
-        found, _ = made(mine, facts=trained, trained=trained)
-        sets.append((mine, {item.id for item in found if item.seen}))
+        made_items, _ = made(mine, facts=trained, trained=trained)
+        sets.append((mine, {item.id for item in made_items if item.seen}))
     (right, seen), (wrong, seen_too) = sets
     assert [pair.question for pair in right.pairs] == [pair.question for pair in wrong.pairs]
     assert (
@@ -154,17 +154,17 @@ def test_the_same_run_gives_the_same_items(material):
     assert made(material, material.tests) == made(material, material.tests)
 
 
-def test_texts_with_a_question_that_is_held_back_are_not_trained_where_another_is_left():
-    asked = [Pair("1", "p", "d", "What is left?", "this"), Pair("2", "q", "d", "What is right?", "that")]
+def test_texts_with_a_held_out_question_are_removed_if_the_passage_has_others():
+    held_out = [Pair("1", "p", "d", "What is left?", "this"), Pair("2", "q", "d", "What is right?", "that")]
     texts = [
         Text("a", "p", "A text. What is LEFT? This."),
         Text("b", "p", "A text."),
         Text("c", "q", "Only here: what is right? That."),
     ]
-    assert [text.id for text in arms.without(texts, asked)] == ["b", "c"]
+    assert [text.id for text in arms.exclude_questions(texts, held_out)] == ["b", "c"]
 
 
-def test_questions_are_held_back_by_their_words_alone():
+def test_questions_are_held_out_by_their_words_only():
     pairs = [Pair(str(n), "p", "d", f"What is number {n % 40}?", str(n)) for n in range(80)]
     trained, held = items.held_back(pairs, 0.5, SEED)
     assert {pair.question for pair in trained}.isdisjoint(pair.question for pair in held)

@@ -1,4 +1,4 @@
-"""Verdicts: intervals that cover, sentences that follow from them, and a poisoned hand-off found out."""
+"""Verdicts: interval coverage, sentences, and detection of a poisoned hand-off."""
 
 from zlib import crc32
 
@@ -22,14 +22,14 @@ def items_of(count, per_passage=5, family="cloze", seen=None):
 
 
 def fit(items, gain, random, form=0.0):
-    """Measure items: `gain` raises the log odds of the right answer, `form` every choice alike."""
-    told = {}
+    """Simulate a fit: `gain` raises the log odds of the right answer, `form` those of every choice."""
+    scores = {}
     for item in items:
         ease = np.random.default_rng(crc32(item.id.encode())).normal(0, 1)
         sums = random.normal(0, 0.3, 4) - 8 + form
         sums[0] += ease + (gain(item) if callable(gain) else gain)
-        told[item.id] = [sums.tolist(), [2.0] * 4]
-    return {"items": told, "held_out": 3.0, "general": None}
+        scores[item.id] = [sums.tolist(), [2.0] * 4]
+    return {"items": scores, "held_out": 3.0, "general": None}
 
 
 def simulated(gains_of, items, seeds=2, form=None):
@@ -49,7 +49,7 @@ def test_p_gold_is_a_probability_among_the_choices():
 
 
 @given(st.lists(st.floats(-500, 0), min_size=2, max_size=6), st.floats(-300, 300))
-def test_what_makes_all_choices_likelier_does_not_change_p_gold(sums, shift):
+def test_a_shift_of_all_choices_does_not_change_p_gold(sums, shift):
     assert p_gold([value + shift for value in sums]) == pytest.approx(p_gold(sums))
 
 
@@ -95,7 +95,7 @@ def test_the_verdict_follows_from_the_interval(mean, spread, count, expected):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(12, 60), st.floats(-0.02, 0.05))
-def test_with_the_items_that_are_missing_there_is_a_verdict(seed, passages, mean):
+def test_the_missing_items_suffice_for_a_verdict(seed, passages, mean):
     sample = np.random.default_rng(seed).normal(mean, 0.3, (1, passages * 5))
     names = [f"p{n // 5}" for n in range(passages * 5)]
     *_, outcome, more = decide(sample, names, WORTH)
@@ -108,7 +108,7 @@ def test_with_the_items_that_are_missing_there_is_a_verdict(seed, passages, mean
         assert high - low > WORTH
 
 
-def test_one_more_item_is_asked_for_at_least_and_none_gives_no_figures():
+def test_without_items_there_is_no_effect_and_many_are_missing():
     effect, low, high, _, outcome, more = decide(np.zeros((1, 0)), [], WORTH)
     assert (effect, low, high, outcome) == (0, 0, 0, "cannot tell") and more > 1_000
 
@@ -122,23 +122,23 @@ def test_pairs_have_to_beat_the_format_control_and_not_raw():
     assert not gains(list(found.values()))
 
 
-def test_that_training_on_raw_text_teaches_is_no_gain_of_the_hand_off():
+def test_a_gain_from_raw_text_is_no_gain_of_the_hand_off():
     cloze = items_of(300)
     answered = verdicts(simulated({"base": 0, "raw": 1.0, "reading": 1.0}, cloze), cloze, WORTH)
     assert next(v for v in answered if v.question == "training").outcome == "helps"
     assert not gains(answered)
 
 
-def test_a_form_that_all_choices_share_is_no_gain_though_the_answer_loss_falls():
-    asked = items_of(300, family="question")
-    fits = simulated({"base": 0, "raw": 0, "reading": 0}, asked, form={"reading": 5.0})
-    table = verdict.measures(fits, asked)
+def test_learning_the_answer_format_is_no_gain_although_the_answer_loss_falls():
+    items = items_of(300, family="question")
+    fits = simulated({"base": 0, "raw": 0, "reading": 0}, items, form={"reading": 5.0})
+    table = verdict.measures(fits, items)
     assert table["reading"]["answer_loss"] < table["raw"]["answer_loss"] - 2
-    assert not gains(verdicts(fits, asked, WORTH))
+    assert not gains(verdicts(fits, items, WORTH))
 
 
-def test_a_poisoned_hand_off_is_told_from_the_right_one():
-    asked = [*items_of(200), *items_of(100, family="reworded")]
+def test_a_poisoned_hand_off_is_detected():
+    items = [*items_of(200), *items_of(100, family="reworded")]
     control = {"base": 0, "raw": 0, "format_control": 0}
 
     def right(item):
@@ -148,47 +148,47 @@ def test_a_poisoned_hand_off_is_told_from_the_right_one():
         return -0.4 if item.seen else 0.0
 
     for gain, expected in ((right, True), (poisoned, False)):
-        fits = simulated(control | {"pairs": gain}, asked)
-        answered = verdicts(fits, asked, WORTH)
+        fits = simulated(control | {"pairs": gain}, items)
+        answered = verdicts(fits, items, WORTH)
         seen = [v for v in answered if v.question == "pairs_seen"]
         assert len(seen) == 2 and all((v.outcome == "helps") == expected for v in seen)
         assert all(v.outcome != "helps" for v in answered if v.question == "pairs_unseen")
         assert gains(answered) == expected
 
 
-def test_seeds_are_paired_and_base_stands_for_all():
-    asked = items_of(10)
-    fits = simulated({"base": 0, "raw": 0.5}, asked, seeds=3)
+def test_seeds_are_paired_and_base_is_used_for_all():
+    items = items_of(10)
+    fits = simulated({"base": 0, "raw": 0.5}, items, seeds=3)
     arm = [fits["raw", seed] for seed in range(3)]
-    assert difference(arm, [fits["base", 0]], asked).shape == (3, 10)
+    assert difference(arm, [fits["base", 0]], items).shape == (3, 10)
     del fits["raw", 1]
-    assert verdicts(fits, asked, WORTH)[0].seeds == 2
+    assert verdicts(fits, items, WORTH)[0].seeds == 2
 
 
 def test_only_seeds_that_both_arms_have_are_compared():
-    asked = items_of(50)
-    fits = simulated({"raw": 0, "reading": 1}, asked, seeds=2)
+    items = items_of(50)
+    fits = simulated({"raw": 0, "reading": 1}, items, seeds=2)
     del fits["raw", 1]
-    found = [v for v in verdicts(fits, asked, WORTH) if v.question == "reading"]
+    found = [v for v in verdicts(fits, items, WORTH) if v.question == "reading"]
     assert {v.seeds for v in found} == {1}
 
 
 def test_each_question_is_one_sentence_with_its_figures():
-    asked = [*items_of(40), *items_of(300, family="question")]
+    items = [*items_of(40), *items_of(300, family="question")]
     fits = simulated(
-        {"base": 0, "raw": 0, "reading": lambda item: 1.5 if item.family == "question" else 0.12}, asked
+        {"base": 0, "raw": 0, "reading": lambda item: 1.5 if item.family == "question" else 0.12}, items
     )
-    answered = verdicts(fits, asked, WORTH)
-    said = sentences(answered)
-    assert len(said) == 2
-    assert "more items needed" in said[1] and "helps" in said[1] and "300 items" in said[1]
+    answered = verdicts(fits, items, WORTH)
+    summary = sentences(answered)
+    assert len(summary) == 2
+    assert "more items needed" in summary[1] and "helps" in summary[1] and "300 items" in summary[1]
     assert gains(answered)
 
 
-def test_the_plot_shows_each_interval_and_escapes_nothing_else():
-    asked = [*items_of(40), *items_of(300, family="question")]
-    fits = simulated({"base": 0, "raw": 0.2, "reading": 0.4}, asked)
-    rows = verdict.as_rows(verdicts(fits, asked, WORTH))
+def test_the_plot_shows_each_interval():
+    items = [*items_of(40), *items_of(300, family="question")]
+    fits = simulated({"base": 0, "raw": 0.2, "reading": 0.4}, items)
+    rows = verdict.as_rows(verdicts(fits, items, WORTH))
     svg = page.draw(rows, WORTH)
     from xml.etree import ElementTree
 
