@@ -1,4 +1,4 @@
-"""A case written by hand: its parts must fit to each other and to a rule that the passage holds."""
+"""Handwritten cases: the parts must fit each other and a rule in the passage."""
 
 import pytest
 
@@ -17,7 +17,7 @@ SOUND = {
 }
 
 
-def test_a_sound_case_is_answered_in_four_parts():
+def test_the_answer_to_a_sound_case_has_four_parts():
     pair = outcome_of("irac", SOUND, TEXT)
     assert SOUND["facts"] in pair["question"]
     parts = [pair["answer"].index(SOUND[part]) for part in ("issue", "evidence", "application", "conclusion")]
