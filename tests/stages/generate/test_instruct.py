@@ -139,7 +139,7 @@ def test_an_extractive_answer_is_verbatim_across_line_breaks():
         ("extractive_question", {"answer": ""}, "empty"),
         ("extractive_question", {"answer": "piece of program text that is executed as a unit. A name is bound in a block when"}, "too long"),
         ("closed_book_question", {"question": "What limit does the text name for a line?"}, "refers to the passage"),
-        ("closed_book_question", {"answer": "It is 79 columns."}, "opens in the middle"),
+        ("closed_book_question", {"answer": "It is 79 columns."}, "depends on earlier text"),
         ("closed_book_question", {"answer": "The limit is 80 columns."}, "number not in passage"),
         ("closed_book_question", {"answer": "The limit is what the editor shows."}, "answer of another kind"),
         ("closed_book_question", {"answer": "The limit was 79 inches wide then."}, "not supported by the passage"),

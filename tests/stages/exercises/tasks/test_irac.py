@@ -30,7 +30,7 @@ def test_the_answer_to_a_sound_case_has_four_parts():
     [
         ({"evidence": "The owner shall report."}, "evidence not in passage"),
         ({"facts": RULE.replace("48", "24")}, "copies the passage"),
-        ({"facts": "She owns a trawler that hit a pier."}, "opens in the middle"),
+        ({"facts": "She owns a trawler that hit a pier."}, "depends on earlier text"),
         ({"issue": "Anna was bound to report."}, "not a question"),
         ({"issue": "May a lawyer charge interest on unpaid invoices?"}, "parts do not fit together"),
         ({"application": "Anna should have told somebody about the pier, and her trawler was hit."}, "does not apply the rule to the facts"),

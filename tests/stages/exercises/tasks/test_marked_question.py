@@ -243,7 +243,7 @@ def test_agreement(reply, answer, same):
     ("question", "reason"),
     [
         ("When was Louis Vauquelin discovered?", "confuses who does what"),
-        ("When was beryllium oxide discovered by?", "preposition too many"),
+        ("When was beryllium oxide discovered by?", "superfluous preposition"),
         ("When could beryllium oxide be discovered?", "question is not true"),
         ("When was beryllium oxide discovered, which was in Paris?", "asks about two things"),
         ("When was beryllium oxide discovered?", None),
