@@ -186,8 +186,8 @@ def test_terms_that_two_passages_define_are_not_asked_for():
 
 def test_a_sentence_in_two_passages_is_not_asked_for():
     twin = "The keeper of a strong hive waits at the entrance of it until the evening."
-    found = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}")
-    questions = [finding.question for finding in found if finding.task == "where"]
+    everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}")
+    questions = [finding.question for finding in everything if finding.task == "where"]
     assert questions and not any(twin in question for question in questions)
 
 
@@ -199,8 +199,10 @@ def test_a_word_with_other_forms_in_other_passages_is_not_asked_for():
     ]
 
     def is_asked_for():
-        found = [finding for finding in findings_in(*texts) if finding.task in ("mention", "count")]
-        return any("umigation" in finding.question for finding in found)
+        findings_of_task = [
+            finding for finding in findings_in(*texts) if finding.task in ("mention", "count")
+        ]
+        return any("umigation" in finding.question for finding in findings_of_task)
 
     assert is_asked_for()
     texts[2] = "Nothing is fumigated here."

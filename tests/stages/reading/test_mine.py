@@ -451,8 +451,10 @@ def test_the_passage_is_asked_for_by_a_visible_heading_only_with_other_exercises
     assert mined(shown, tasks, section=["Moving a colony"]) == []
     more = f"{shown} The hives were moved to the valley due to the strong wind."
     for seed in range(5):
-        found = {exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)}
-        assert "writing" in found and "title" not in found and len(found) == 2
+        tasks_used = {
+            exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)
+        }
+        assert "writing" in tasks_used and "title" not in tasks_used and len(tasks_used) == 2
 
 
 def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
@@ -483,8 +485,10 @@ def test_copied_answers_come_last_and_are_rare():
     counts = Counter(exercise.task for exercise in exercises)
     assert counts["completion"] == 1 and counts["title"] + counts["writing"] <= 1 and counts["inference"] == 3
     crowded = Options(tasks=tasks, max_per_text=3)
-    found, _ = exercises_of(passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0)
-    assert {exercise.task for exercise in found} == {"inference"}
+    exercises, _ = exercises_of(
+        passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0
+    )
+    assert {exercise.task for exercise in exercises} == {"inference"}
 
 
 @pytest.mark.parametrize(
@@ -519,8 +523,8 @@ def test_templates_are_drawn_per_exercise_and_not_by_position():
     questions = {}
     for text in (" ".join(lines), " ".join(reversed(lines))):
         options = Options(tasks=("paraphrase",), max_per_task=8, max_per_text=8)
-        found, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
-        for exercise in found:
+        exercises, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
+        for exercise in exercises:
             questions.setdefault(exercise.answer, set()).add(exercise.question)
     assert len(questions) == 8 and all(len(asked) == 1 for asked in questions.values())
     openings = {next(iter(asked)).split("The keeper")[0] for asked in questions.values()}
@@ -809,5 +813,5 @@ def test_adaptllm_all_six_task_types_are_mined_from_a_suitable_text():
         rows = [passage(TEXT, number, title="Bees", section=["Drones and bees"]) for number in range(5)]
         domain = frozenset(["beekeepers", "generations", "colouring"])
         language = ENGLISH.only(tasks)
-        found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
-        assert all(found), name
+        exercises = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
+        assert all(exercises), name

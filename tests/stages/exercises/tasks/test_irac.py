@@ -43,7 +43,7 @@ def test_a_flaw_is_dropped_with_its_reason(change, reason):
     assert outcome_of("irac", SOUND | change, TEXT) == reason
 
 
-def test_a_passage_without_a_rule_is_not_asked():
+def test_a_passage_without_a_rule_gets_no_requests():
     rows = [passage("The harbor of Klow was dredged in spring by the crew of the barge.")]
     _, dropped, requests = ask(stage, rows, lambda _: "{}", tasks=["irac"])
     assert (requests, [row["reason"] for row in dropped]) == ([], ["nothing to quote"])

@@ -48,8 +48,8 @@ def test_a_form_is_drawn_by_its_share_and_each_item_shows_all_exercises(name, fo
         bound for row in rows if (bound := bind(row, exercises, style, 0)) != bind(row, exercises, without, 0)
     ]
     assert 20 <= len(changed) <= 65
-    said = [part.split("{")[0] for item in style[form] for part in item.values()]
-    assert all(any(words in bound for bound in changed) for words in said)
+    labels = [part.split("{")[0] for item in style[form] for part in item.values()]
+    assert all(any(words in bound for bound in changed) for words in labels)
     for bound in changed:
         assert all(bound.count(words) == 1 for one in exercises for words in (one.question, one.answer))
     assert bind(rows[0], exercises[:1], style, 0) == bind(rows[0], exercises[:1], without, 0)
