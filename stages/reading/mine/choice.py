@@ -77,10 +77,10 @@ def select(candidates: list[Candidate], options: Options, seed: int) -> list[Can
         if len(selected) == options.max_per_text:
             break
         unused = (candidate for candidate in queues[task] if used.isdisjoint(candidate.sentences))
-        if candidate := next(unused, None):
-            selected.append(candidate)
-            queues[task].remove(candidate)
-            used.update(candidate.sentences)
+        if first := next(unused, None):
+            selected.append(first)
+            queues[task].remove(first)
+            used.update(first.sentences)
     return selected
 
 
