@@ -17,13 +17,11 @@ apart: ``pip install datatrove[io,processing] spacy`` and ``pip install py-data-
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.memory import run_measured
 from datagen.schema import EXAMPLES, table_of
 from datagen.store.parquet import part_name, parts, read_part, write_table
 
@@ -133,51 +132,11 @@ def write_corpus(folder: Path, documents: int) -> None:
             file.writelines(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in rows)
 
 
-@dataclass
-class Memory:
-    """Samples the memory of a process and its children while they run."""
-
-    process: psutil.Process
-    peak: int = 0
-    _done: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        """Sample until told to stop."""
-        while not self._done.wait(0.1):
-            try:
-                family = [self.process, *self.process.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            self.peak = max(self.peak, sum(map(_pss, family)))
-
-    def stop(self) -> int:
-        """Stop; return the peak in MiB."""
-        self._done.set()
-        return self.peak // 2**20
-
-
-def _pss(process: psutil.Process) -> int:
-    """Memory of a process in bytes, shared pages divided among those that share them."""
-    try:
-        said = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-    except OSError:  # gone
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:"))
-
-
 def measure(command: Sequence[str], folder: Path) -> dict[str, Any]:
     """Run a tool; it writes the ids it kept to ``kept`` in the folder and prints its seconds last."""
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    memory = Memory(psutil.Process(child.pid))
-    watching = threading.Thread(target=memory.watch)
-    watching.start()
-    said, wrong = child.communicate()
-    peak = memory.stop()
-    watching.join()
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{said[-2000:]}\n{wrong[-4000:]}")
+    finished = run_measured(command)
     kept = np.array((folder / "kept").read_text().split(), np.int64)
-    return {"seconds": float(said.split()[-1]), "peak_mib": peak, "kept": kept}
+    return {"seconds": float(finished.output.split()[-1]), "peak_mib": finished.peak_mib, "kept": kept}
 
 
 def judge(kept: npt.NDArray[np.int64], documents: int) -> dict[str, float]:

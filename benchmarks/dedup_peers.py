@@ -8,12 +8,19 @@ to FOLDER/kept, and prints the seconds last.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 
-def datatrove(folder: Path, workers: int) -> Iterator[str]:
-    """Run its four steps as its example does, with its own defaults."""
+def datatrove_quality(folder: Path, workers: int) -> Iterator[str]:
+    """Run its quality filters before the near-duplicates."""
+    from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
+
+    return datatrove(folder, workers, (GopherRepetitionFilter(), GopherQualityFilter()))
+
+
+def datatrove(folder: Path, workers: int, before: Sequence[object] = ()) -> Iterator[str]:
+    """Run its four steps as its example does, with its own defaults, after these filters."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup import (
         MinhashDedupBuckets,
@@ -34,11 +41,11 @@ def datatrove(folder: Path, workers: int) -> Iterator[str]:
     work.mkdir()
     reader = JsonlReader(str(folder / "jsonl"))
     signatures, buckets, removed = (str(work / name) for name in ("signatures", "buckets", "removed"))
-    step(workers, reader, MinhashDedupSignature(signatures, config=config))
+    step(workers, reader, *before, MinhashDedupSignature(signatures, config=config))
     step(config.num_buckets, MinhashDedupBuckets(signatures, buckets, config=config))
     step(1, MinhashDedupCluster(buckets, removed, config=config))
     out = JsonlWriter(str(work / "out"), compression=None)
-    step(workers, reader, MinhashDedupFilter(removed), out)
+    step(workers, reader, *before, MinhashDedupFilter(removed), out)
     return (json.loads(line)["id"] for path in (work / "out").glob("*.jsonl") for line in path.open())
 
 
@@ -68,6 +75,7 @@ def main() -> None:
     """Run one of them."""
     peers: dict[str, Callable[[Path, int], Iterator[str]]] = {
         "datatrove": datatrove,
+        "datatrove_quality": datatrove_quality,
         "data_juicer": data_juicer,
     }
     peer, folder, workers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

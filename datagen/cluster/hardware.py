@@ -45,6 +45,22 @@ def memory() -> Memory:
     return Memory(now.total, now.available)
 
 
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # in the flags of x86 and the features of ARM
+
+
+def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """
+    Tell whether the processor multiplies matrices in bfloat16.
+
+    Others emulate it: on a processor with AVX2 alone, single precision is three to six times as fast.
+    """
+    for line in cpuinfo.read_text().splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return not BFLOAT16.isdisjoint(flags.split())
+    return False
+
+
 def gpus() -> list[str]:
     """List the NVIDIA GPUs by name, from the driver's files, without loading a CUDA library."""
     names = []

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from datagen.cluster.hardware import has_bfloat16
 from datagen.engines.engine import EngineDied
 from datagen.engines.identity import identify, resolve
 from datagen.engines.parent_watch import tie
@@ -53,11 +54,14 @@ def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
     return settings
 
 
-def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[str, Any]:
+def engine_arguments(
+    spec: VllmModel, model: str, cpu: bool, free: int, bfloat16: bool = True
+) -> dict[str, Any]:
     """
     Translate a model of the recipe to vLLM's ``EngineArgs``.
 
-    `model` is a path or a hub id, `free` the free memory in bytes (CPU engine only).
+    `model` is a path or a hub id. For the CPU engine, `free` is the free memory in bytes, and `bfloat16` whether
+    the processor computes in it: where it is emulated, single precision is faster.
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -72,21 +76,22 @@ def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[
         arguments["revision"] = spec.revision
     if cpu:
         arguments |= {
-            "dtype": "bfloat16",
+            "dtype": "bfloat16" if bfloat16 else "float32",
             "enforce_eager": True,  # compilation takes a minute without benefit on a CPU
             "block_size": 32,  # the minimum: a shared prefix misses the cache for at most 31 tokens, not 127
-            "kv_cache_memory_bytes": cache_bytes(free),
+            "kv_cache_memory_bytes": cache_bytes(free, 2 if bfloat16 else 4),
         }
     return arguments | spec.options
 
 
-def cache_bytes(free: int) -> int:
+def cache_bytes(free: int, width: int = 2) -> int:
     """
     Return the size of the KV cache: an eighth of the free memory, at least 2 GiB, at most half.
 
-    2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens.
+    2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens. With `width` 4 (bytes
+    per value; bfloat16 has 2), twice as much is taken.
     """
-    return min(max(free // 8, 2 * GIB), free // 2)
+    return min(max(free // 8, 2 * GIB) * width // 2, free // 2)
 
 
 def sampling_arguments(
@@ -286,7 +291,8 @@ class VllmEngine:
                 "'datagen[gpu]' on a machine with a GPU; or name a server with engine: openai"
             ) from error
         cpu = current_platform.is_cpu()
-        arguments = engine_arguments(self._spec, model, cpu, _free_memory() if cpu else 0)
+        free = _free_memory() if cpu else 0
+        arguments = engine_arguments(self._spec, model, cpu, free, has_bfloat16())
         if cpu and arguments["enforce_eager"]:  # otherwise the first request compiles the sampler
             os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         try:

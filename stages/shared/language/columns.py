@@ -10,8 +10,6 @@ All texts are split at once, at byte level. Non-ASCII texts are first rewritten 
 words; only these need Unicode tables.
 """
 
-import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -45,6 +43,8 @@ UPPER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
 # The first letter of a word: lower case, a capital that may start a sentence, or a capital within a sentence.
 SMALL, OPENING, NAME = range(3)
 INSIDE = (*b",;)",)  # a capital after one of these and a blank is inside a sentence
+LAST_LETTER = 0x3FFFF  # above all letters and digits
+CAPITAL, LETTER_OR_DIGIT, SPACE, CLAUSE, APOSTROPHE, JOINT = (1 << bit for bit in range(6))
 MARKED = {OPENING: "\x01", NAME: "\x02"}  # put before capitals of texts whose case is folded before splitting
 
 
@@ -167,17 +167,30 @@ def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArr
 
 def _marked(text: str) -> str:
     """Put `MARKED` before the capitals at the start of words."""
-    inside, opening = _marks()
-    return opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    traits = _traits()[np.minimum(codes, LAST_LETTER)]
+    at = np.flatnonzero(traits & CAPITAL)
+    padded = np.concatenate([np.zeros(3, np.uint8), traits])
+    before, second, third = (padded[at + back] for back in (2, 1, 0))  # the characters before, backwards
+    letters = second & LETTER_OR_DIGIT
+    after_clause = ((second & CLAUSE) != 0) & ((third & LETTER_OR_DIGIT) != 0)
+    inside = ((before & SPACE) != 0) & ((letters != 0) | after_clause)
+    inside |= ((before & APOSTROPHE) != 0) & (letters != 0)
+    starts_word = inside | ((before & (LETTER_OR_DIGIT | APOSTROPHE | JOINT)) == 0)
+    marks = np.where(inside, ord(MARKED[NAME]), ord(MARKED[OPENING]))[starts_word]
+    return np.insert(codes, at[starts_word], marks).tobytes().decode("utf-32-le", "surrogatepass")
 
 
 @cache
-def _marks() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return the patterns of positions for `MARKED`: capitals within a sentence, and other capitals."""
-    cases = (chr(code) for code in range(sys.maxunicode))
-    capital = f"(?=[{''.join(letter for letter in cases if letter.isupper() and letter.isalpha())}])"
-    inside = rf"(?:(?<=[^\W_] )|(?<=[^\W_][,;)] )|(?<=[^\W_]['’])){capital}"
-    return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
+def _traits() -> npt.NDArray[np.uint8]:
+    """Return the flags of each code point up to `LAST_LETTER`."""
+    traits = np.zeros(LAST_LETTER + 1, np.uint8)
+    characters = [chr(code) for code in range(LAST_LETTER)]
+    traits[[ord(c) for c in characters if c.isalnum()]] |= LETTER_OR_DIGIT
+    traits[[ord(c) for c in characters if c.isupper() and c.isalpha()]] |= CAPITAL
+    for flag, members in ((SPACE, " "), (CLAUSE, ",;)"), (APOSTROPHE, "'’"), (JOINT, f"_-{MARKED[NAME]}")):
+        traits[[*map(ord, members)]] |= flag
+    return traits
 
 
 def _parts(letters: npt.NDArray[np.uint8], symbols: bool) -> npt.NDArray[np.uint8]:

@@ -51,6 +51,8 @@ def test_options_override_defaults_and_a_gpu_uses_vllms_defaults():
     cpu = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert cpu["enforce_eager"] is False and cpu["max_num_seqs"] == 7 and cpu["revision"] == "abc"
     assert cpu["dtype"] == "bfloat16" and cpu["kv_cache_memory_bytes"] == 2 * GIB
+    emulated = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB, bfloat16=False)
+    assert emulated["dtype"] == "float32" and emulated["kv_cache_memory_bytes"] == 4 * GIB
     gpu = engine_arguments(spec, "org/m", cpu=False, free=0)
     assert not {"dtype", "kv_cache_memory_bytes"} & set(gpu)
     assert "revision" not in engine_arguments(VllmModel(revision="x"), "/cache/bundled", cpu=True, free=0)
@@ -59,6 +61,7 @@ def test_options_override_defaults_and_a_gpu_uses_vllms_defaults():
 @pytest.mark.parametrize(("free", "taken"), [(2, 1), (4, 2), (8, 2), (24, 3), (400, 50)])
 def test_the_cache_takes_an_eighth_but_never_more_than_half(free, taken):
     assert cache_bytes(free * GIB) == taken * GIB
+    assert cache_bytes(free * GIB, width=4) == min(2 * taken, free // 2) * GIB
 
 
 def test_sampling_parameters_are_passed_without_a_seed():

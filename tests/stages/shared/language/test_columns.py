@@ -1,0 +1,36 @@
+"""Words of a column: where capitals of non-ASCII texts get their marks."""
+
+import re
+import sys
+from functools import cache
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datagen.stages.shared.language.columns import MARKED, NAME, OPENING, SMALL, _marked, words
+
+TEXTS = st.text(st.sampled_from("abÄÉΩ𐐀Ⓐ7 ,;)'’-_.\n\x02漢"), max_size=12) | st.text(max_size=20)
+
+
+@cache
+def by_pattern() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Define the marks by regular expressions, which are too slow for a corpus."""
+    letters = map(chr, range(sys.maxunicode))
+    capital = f"(?=[{''.join(letter for letter in letters if letter.isupper() and letter.isalpha())}])"
+    inside = rf"(?:(?<=[^\W_] )|(?<=[^\W_][,;)] )|(?<=[^\W_]['’])){capital}"
+    return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_the_marks_are_those_of_the_regular_expressions(text):
+    inside, opening = by_pattern()
+    assert _marked(text) == opening.sub(MARKED[OPENING], inside.sub(MARKED[NAME], text))
+
+
+def test_a_capital_inside_a_sentence_is_a_name_in_any_alphabet():
+    cut = words(pa.array(["Die alte Ärztin. Über Österreich, Ungarn", "plain Ascii Text"]), cased=True)
+    assert cut.of(0) == ["die", "alte", "ärztin", "über", "österreich", "ungarn"]
+    assert cut.capitals is not None
+    assert cut.capitals.tolist()[:6] == [OPENING, SMALL, NAME, OPENING, NAME, NAME]
