@@ -1,8 +1,8 @@
 """
 Tasks written as data: a prompt, the fields of the answer, and named checks.
 
-A built-in one is a prompt file with these fields beside its templates, such as
-``prompts/instructions/how_to.yaml``; one of the recipe's own is written inline, or in a file that it names::
+A built-in declared task is a prompt file that has these fields next to its templates, such as
+``prompts/instructions/how_to.yaml``. A recipe declares its own tasks inline, or in a file that it names::
 
     stages:
       instruct:
@@ -12,7 +12,7 @@ A built-in one is a prompt file with these fields beside its templates, such as
             output: {question: question, answer: text}
             checks: [about 0.5, numbers, words 5-200]
 
-`Declaration` says what may be written, `stages.exercises.named_checks` which checks there are.
+`Declaration` lists the fields, `datagen.stages.exercises.named_checks` the checks.
 """
 
 import json
@@ -39,7 +39,7 @@ from datagen.stages.shared.render.exercises import fill
 
 KIND = re.compile(
     r"(?:(?P<many>numbered list|list) of (?:(?P<least>\d+)-(?P<most>\d+) )?)?"
-    r"(?P<one>question|sentence|phrase|text|quote)s?"
+    r"(?P<part>question|sentence|phrase|text|quote)s?"
 )
 CHOICE = re.compile(r"one of (?P<labels>\S.*)")
 PAGE = 8000  # characters
@@ -48,9 +48,9 @@ FIELDS: Mapping[str, Any] = {
     "sentence": Annotated[str, Line(400, SENTENCE_MARKS)],
     "phrase": Annotated[str, Line(120)],
     "text": Annotated[str, Text(PAGE)],
-    "quote": str,  # one of the passage's sentences: the decoder lets no other through
+    "quote": str,  # a sentence of the passage: the decoder allows no other
 }
-SAID = {
+PLACEHOLDERS = {
     "question": "a question",
     "sentence": "a sentence",
     "phrase": "a few words",
@@ -71,23 +71,23 @@ class Declaration(BaseModel):
 
     prompt: str | dict[Literal["system", "user"], str] = Field(
         "",
-        description="What the model is asked after the passage; or a prompt file; or system and user",
+        description="The instruction after the passage; or a prompt file; or the templates system and user",
     )
     output: dict[str, str] = Field(
-        description="Fields of the answer, name: kind. Kinds: question, sentence, phrase, text (to a page), "
-        "quote (a sentence of the passage; its field is named evidence), one of A, B, list of 2-5 sentences, "
-        "numbered list of texts. A field named reasoning goes into the row's column of that name"
+        description="Fields of the answer, as name: kind. Kinds: question, sentence, phrase, text (up to a "
+        "page), quote (a sentence of the passage; the field must be named evidence), one of A, B, list of "
+        "2-5 sentences, numbered list of texts. A field named reasoning fills the column reasoning"
     )
     question: str | tuple[str, ...] = Field(
-        "{question}", description="What the row asks: a template of the fields, or several to draw from"
+        "{question}", description="Question of the row: a template of the fields, or several to draw from"
     )
-    answer: str = Field("{answer}", description="What the row answers: a template of the fields")
+    answer: str = Field("{answer}", description="Answer of the row: a template of the fields")
     checks: tuple[str, ...] = Field(
         (), description="Named checks that a row must pass, such as about 0.5; docs/written.md lists them"
     )
-    shown: bool = Field(True, description="Whether the row shows the passage")
-    weight: float = Field(1.0, ge=0, description="Its weight among the tasks")
-    summary: str = Field("", description="What it makes, in a line")
+    shown: bool = Field(True, description="Whether the prompt of the row includes the passage")
+    weight: float = Field(1.0, ge=0, description="Weight among the tasks")
+    summary: str = Field("", description="What the task writes, in one line")
 
     @field_validator("output")
     @classmethod
@@ -109,8 +109,8 @@ class Declaration(BaseModel):
     @field_validator("checks")
     @classmethod
     def _checks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        for one in named:
-            parse_check(one)
+        for check in named:
+            parse_check(check)
         return named
 
     @model_validator(mode="after")
@@ -119,8 +119,8 @@ class Declaration(BaseModel):
             try:
                 template.format(**dict.fromkeys(self.output, ""))
             except (KeyError, IndexError, ValueError) as error:
-                known = ", ".join(f"{{{name}}}" for name in self.output)
-                raise ValueError(f"{template!r} cannot be filled ({error}); it may use {known}") from error
+                fields = ", ".join(f"{{{name}}}" for name in self.output)
+                raise ValueError(f"{template!r} cannot be filled ({error}); it may use {fields}") from error
         return self
 
     @property
@@ -130,29 +130,29 @@ class Declaration(BaseModel):
 
     @property
     def names_file(self) -> bool:
-        """Whether `prompt` is a prompt file's name and not the prompt."""
+        """Whether `prompt` names a prompt file."""
         return isinstance(self.prompt, str) and bool(re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+", self.prompt))
 
 
 def declared(name: str, declaration: Declaration) -> StructuredTask:
-    """Make the task that a declaration describes."""
+    """Build the task that a declaration describes."""
     return _declared(name, declaration.model_dump_json())
 
 
 def from_file(name: str, prompt: str) -> StructuredTask:
-    """Make a built-in task whose declaration stands in its prompt file."""
+    """Build a built-in task whose declaration is in its prompt file."""
     fields = {key: value for key, value in load(prompt).fields.items() if key in Declaration.model_fields}
     return declared(name, Declaration.model_validate(fields | {"prompt": prompt}))
 
 
 def read_file(text: str) -> Declaration:
     """
-    Read a declaration from YAML.
+    Parse a declaration in YAML.
 
     Raises
     ------
     ValueError
-        When it is not YAML or not a declaration.
+        If the text is not YAML or not a declaration.
     """
     try:
         fields = yaml.safe_load(text)
@@ -169,41 +169,46 @@ def _declared(name: str, text: str) -> StructuredTask:
 
     def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         output = parse(answer, schema).model_dump()
-        asked = instruction(prompt)
-        for field, value in output.items():
-            for part in value if isinstance(value, list) else [value]:
-                if not declaration.output[field].startswith("one of"):
-                    checks.clean(part, passage, asked)
-                if "question" in declaration.output[field]:
-                    checks.question(part, passage.words)
-        values = {field: _laid_out(value, declaration.output[field]) for field, value in output.items()}
+        _check_fields(output, declaration, passage, prompt)
+        values = {field: _as_text(value, declaration.output[field]) for field, value in output.items()}
         template = pick(declaration.questions, name, passage.row["id"])
-        said = Written(fill(template, **values), fill(declaration.answer, **values), passage)
+        written = Written(fill(template, **values), fill(declaration.answer, **values), passage)
         evidence = passage.text
         if "evidence" in output:
             evidence = checks.verbatim(output["evidence"], passage)
-        for one in ("language", *declaration.checks):
-            evidence = check_named(one, said) or evidence
+        for check in ("language", *declaration.checks):
+            evidence = check_named(check, written) or evidence
         pair: Pair = {
-            "question": said.question,
+            "question": written.question,
             "context": passage.text if declaration.shown else None,
-            "answer": said.answer,
+            "answer": written.answer,
             "evidence": evidence,
         }
         if reasoning := values.get("reasoning"):
-            for one in ("language", "grounded"):
-                check_named(one, replace(said, answer=reasoning))
+            for check in ("language", "grounded"):
+                check_named(check, replace(written, answer=reasoning))
             pair["reasoning"] = reasoning
         return pair
 
     return StructuredTask(
         name=name,
-        summary=declaration.summary or "a task of the recipe's own",
+        summary=declaration.summary or "a task declared in the recipe",
         prompt=_prompt(name, declaration),
         schema=schema,
         read=read,
         quotes=_quotable if "evidence" in declaration.output else None,
     )
+
+
+def _check_fields(output: dict[str, Any], declaration: Declaration, passage: Passage, prompt: Prompt) -> None:
+    """Reject an answer with a field that is not clean, or not a question where one is required."""
+    echoed = instruction(prompt)
+    for field, value in output.items():
+        for part in value if isinstance(value, list) else [value]:
+            if not declaration.output[field].startswith("one of"):
+                checks.clean(part, passage, echoed)
+            if "question" in declaration.output[field]:
+                checks.question(part, passage.words)
 
 
 def _quotable(passage: Passage) -> list[str]:
@@ -213,16 +218,16 @@ def _quotable(passage: Passage) -> list[str]:
 def _annotation(kind: str) -> Any:
     if choice := CHOICE.fullmatch(kind):
         return Literal[tuple(label.strip() for label in choice["labels"].split(","))]
-    found = KIND.fullmatch(kind)
-    assert found is not None
-    part = FIELDS[found["one"]]
-    if not found["many"]:
+    match = KIND.fullmatch(kind)
+    assert match is not None
+    part = FIELDS[match["part"]]
+    if not match["many"]:
         return part
-    size = Field(min_length=int(found["least"] or 1), max_length=int(found["most"] or 20))
+    size = Field(min_length=int(match["least"] or 1), max_length=int(match["most"] or 20))
     return Annotated[types.GenericAlias(list, part), size]
 
 
-def _laid_out(value: str | list[str], kind: str) -> str:
+def _as_text(value: str | list[str], kind: str) -> str:
     if isinstance(value, str):
         return value
     marks = (f"{number}." for number in range(1, len(value) + 1))
@@ -240,10 +245,10 @@ def _prompt(name: str, declaration: Declaration) -> Prompt | str:
 
 
 def _skeleton(declaration: Declaration) -> str:
-    """Show the form of the answer to a model that does not see the schema."""
-    shown: dict[str, Any] = {}
+    """Show the form of the answer to a model that does not receive the schema."""
+    skeleton: dict[str, Any] = {}
     for name, kind in declaration.output.items():
-        found = KIND.fullmatch(kind)
-        said = SAID[found["one"]] if found else kind
-        shown[name] = [said, "..."] if found and found["many"] else said
-    return json.dumps(shown, ensure_ascii=False)
+        match = KIND.fullmatch(kind)
+        placeholder = PLACEHOLDERS[match["part"]] if match else kind
+        skeleton[name] = [placeholder, "..."] if match and match["many"] else placeholder
+    return json.dumps(skeleton, ensure_ascii=False)

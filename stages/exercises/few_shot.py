@@ -1,12 +1,12 @@
 """
-Shots: earlier passages of a section, each with an exercise, in front of a request about a later one.
+Few-shot context: earlier passages of a section, each with an exercise, before a request about a later one.
 
-The model goes on with the kind and form of what it is shown (instruction pre-training, arXiv 2406.14491,
-section 3.2, chains texts into M-shot prompts). There, the texts of a chain have nothing to do with each
-other, and unchecked pairs are shown; here they are of one section, and only sound ones are.
+The model follows the kind and form of the examples (instruction pre-training, arXiv 2406.14491, section 3.2,
+chains texts into M-shot prompts). In the paper, the texts of a chain are unrelated and the pairs unchecked;
+here the texts come from one section, and only pairs that passed their checks are shown.
 
-A section's opening passages are asked first, without shots. Those after them are all shown the same
-opening passages, so that their requests share that prefix too.
+The opening passages of a section are asked first, without examples. All later passages are shown the same
+opening passages, so their requests share that prefix.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,24 +18,24 @@ from datagen.control_tokens import defuse
 from datagen.request import Answer, Message, Request
 from datagen.stages.shared.tokens import ruler
 
-TURN = 16  # tokens that chat templates put around a message, at most
+TURN = 16  # most tokens that a chat template adds to a message
 
 
 def later(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, list[str]]:
     """
-    Tell which passages are asked later, and which ones open their section.
+    Map each passage that is asked later to the opening passages of its section.
 
     Parameters
     ----------
     rows
         Passages: `id`, `document_id`, `section` and `index` are read.
     most
-        How many passages open a section; 0: nothing comes later.
+        Number of opening passages per section; 0: no passage is asked later.
 
     Returns
     -------
     dict
-        Id of each passage that is asked later -> ids of those that open its section, in their order.
+        Id of each later passage -> ids of the opening passages of its section, in order.
     """
     sections: dict[tuple[str, ...], list[str]] = {}
     for row in sorted(rows, key=lambda row: row["index"]):
@@ -43,17 +43,17 @@ def later(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, list[str]]:
     return {key: keys[:most] for keys in sections.values() for key in keys[most:] if most}
 
 
-def guard(tokenizer: str, most: int, folder: Path) -> Callable[[Sequence[Message]], bool]:
+def length_limit(tokenizer: str, most: int, folder: Path) -> Callable[[Sequence[Message]], bool]:
     """
-    Make the test that a prompt has at most so many tokens.
+    Return a predicate that accepts prompts of at most `most` tokens.
 
-    Without a tokenizer a byte counts as one: no token holds less, in any language.
+    Without a tokenizer a byte counts as a token: no token is shorter than a byte.
     """
     lengths = ruler(tokenizer, folder).lengths if tokenizer else _bytes
 
     def fits(messages: Sequence[Message]) -> bool:
-        said = [message["content"] for message in messages]
-        return sum(lengths(said)) + TURN * len(said) <= most
+        texts = [message["content"] for message in messages]
+        return sum(lengths(texts)) + TURN * len(texts) <= most
 
     return fits
 
@@ -62,29 +62,29 @@ def _bytes(texts: Sequence[str]) -> list[int]:
     return [len(text.encode("utf-8", "surrogatepass")) for text in texts]
 
 
-def put_before(
+def prepend(
     request: Request, earlier: Sequence[Sequence[Answer]], fits: Callable[[Sequence[Message]], bool]
 ) -> Request:
     """
-    Put earlier passages in front of a request: as turns of the chat, each with its exercise.
+    Prepend earlier passages to a request as chat turns, each with its exercise.
 
     Parameters
     ----------
     request
-        It asks about a passage without shots.
+        A request about a passage, without examples.
     earlier
-        The sound answers about each earlier passage, in the passages' order. One of each is shown: of the
-        task that is asked now if there is one.
+        The accepted answers about each earlier passage, in passage order. One answer per passage is shown:
+        one to the same task if there is one.
     fits
-        The test that messages are not too long. The nearest passages are shown; a request that has room
-        for none is left as it is.
+        Accepts messages that are short enough. The nearest passages are shown; a request without room for
+        any is returned unchanged.
     """
     own = request.messages
     turns: list[Message] = []
-    for sound in reversed([sound for sound in earlier if sound]):
-        shot = min(sound, key=lambda answer: answer.request.task != request.task)
-        asked = [message for message in shot.request.messages if message["role"] != "system"]
-        longer = [*asked, {"role": "assistant", "content": defuse(shot.text)}, *turns]
+    for accepted in reversed([answers for answers in earlier if answers]):
+        shot = min(accepted, key=lambda answer: answer.request.task != request.task)
+        question = [message for message in shot.request.messages if message["role"] != "system"]
+        longer = [*question, {"role": "assistant", "content": defuse(shot.text)}, *turns]
         if not fits([*own, *longer]):
             break
         turns = longer

@@ -1,4 +1,4 @@
-"""What a task makes of an answer."""
+"""The exercise that a task makes from an answer."""
 
 from typing import NotRequired, TypedDict
 
@@ -7,17 +7,17 @@ from datagen.schema import chat
 
 
 class Pair(TypedDict):
-    """A question with its answer, and the words of the passage that support it."""
+    """A question, its answer, and the text of the passage that supports it."""
 
     question: str
     context: str | None  # the passage that the answer must come from; None for a closed-book question
     answer: str
     evidence: str
-    reasoning: NotRequired[str]  # how the answer follows, where it is a part of its own
-    earlier: NotRequired[list[Message]]  # turns before the question, where it is the last of a conversation
+    reasoning: NotRequired[str]  # how the answer follows, where it is written separately
+    earlier: NotRequired[list[Message]]  # earlier turns of the conversation
 
 
 def prompt_of(pair: Pair, system: str = "") -> list[Message]:
-    """Write the messages before a pair's answer: a system message if any, the passage, all questions."""
-    asked = [*pair.get("earlier", []), {"role": "user", "content": pair["question"]}]
-    return [*chat(asked[0]["content"], pair["context"], system or None), *asked[1:]]
+    """Return the messages before the answer of a pair: a system message if any, the passage, all turns."""
+    turns = [*pair.get("earlier", []), {"role": "user", "content": pair["question"]}]
+    return [*chat(turns[0]["content"], pair["context"], system or None), *turns[1:]]

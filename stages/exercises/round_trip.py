@@ -1,10 +1,10 @@
 """
-The round trip: a pair is kept only if its question leads back to an answer, and only from its passage.
+Round-trip check: a pair is kept only if its question leads back to the answer, and only with its passage.
 
-The model that wrote the question is shown it again, without the answer, twice: with its own passage,
-where it must return the answer (the filter of Alberti et al. 2019, arXiv 1906.05416, and of PAQ, arXiv
-2102.07033), and with a neighbouring passage that does not hold the answer, where it must not: a question
-that is answered without its passage is answered from memory, or gives its answer away.
+The model that wrote the question answers it twice: with the question's own passage, where it must return the
+answer (the filter of Alberti et al. 2019, arXiv 1906.05416, and of PAQ, arXiv 2102.07033), and with a
+neighbouring passage that does not contain the answer, where it must not. A question that is answered without
+its passage is answered from memory, or gives its answer away.
 """
 
 from bisect import bisect
@@ -26,7 +26,7 @@ from datagen.stages.shared.passage import Passage
 TASK = "round_trip"
 OWN, OTHER = "own", "other"
 
-# Says which pair a returned answer bears out: pair, answer, passage, least agreement -> pair, or Reject.
+# Returns the pair that a returned answer confirms: pair, answer, passage, least agreement -> pair, or Reject.
 Confirm = Callable[[Pair, str, Passage, float], Pair]
 
 
@@ -38,7 +38,7 @@ class Neighbours:
 
     @cached_property
     def _ring(self) -> list[str]:
-        # Ids are hashes of content, so that their order is a drawn one that an added passage hardly changes.
+        # Ids are content hashes: their order is random, and an added passage hardly changes it.
         return sorted(self._passages)
 
     @cached_property
@@ -51,22 +51,24 @@ class Neighbours:
         return documents
 
     @cached_property
-    def _said(self) -> dict[str, str]:
+    def _lines(self) -> dict[str, str]:
         return {key: _line(passage.text) for key, passage in self._passages.items()}
 
     def of(self, passage: Passage, answer: str) -> Passage | None:
         """
-        Return the nearest passage that does not hold an answer; None where all of them hold it.
+        Return the nearest passage that does not contain an answer; None if all contain it.
 
-        That is the next one in the document, round to its beginning, and else one of another document.
+        That is the next such passage in the document, wrapping around at its end, or one of another document.
         """
         key = passage.row["id"]
         siblings = self._documents[passage.row["document_id"]]
         place, spot = siblings.index(key) + 1, bisect(self._ring, key)
         near = chain(siblings[place:], siblings[: place - 1])
         far = chain(self._ring[spot:], self._ring[: spot - 1])
-        found = (one for one in chain(near, far) if one != key and _line(answer) not in self._said[one])
-        return next((self._passages[one] for one in found), None)
+        for other in chain(near, far):
+            if other != key and _line(answer) not in self._lines[other]:
+                return self._passages[other]
+        return None
 
 
 def _line(text: str) -> str:
@@ -76,7 +78,7 @@ def _line(text: str) -> str:
 def ask(
     draft: Answer, pair: Pair, passage: Passage, neighbours: Neighbours, context: Context
 ) -> Iterator[Request]:
-    """Write the requests that show a draft's question with its own passage and with a neighbouring one."""
+    """Write the requests that ask a draft's question of its own passage and of a neighbouring one."""
     prompt = context.prompt(passage_qa.PROMPT)
     for which, shown in ((OWN, passage), (OTHER, neighbours.of(passage, pair["answer"]))):
         if shown is not None:
@@ -92,9 +94,9 @@ def ask(
 
 
 def returned(draft: Answer, trips: dict[str, Answer]) -> list[Answer]:
-    """List what came back for a draft: from its own passage, and from its neighbour if it has one."""
-    found = (trips.get(_about(draft, which)) for which in (OWN, OTHER))
-    return [answer for answer in found if answer is not None]
+    """List the returned answers to a draft: with its own passage, and with the neighbour if there is one."""
+    answers = (trips.get(_about(draft, which)) for which in (OWN, OTHER))
+    return [answer for answer in answers if answer is not None]
 
 
 def settle(
@@ -106,9 +108,14 @@ def settle(
     agreement: float,
 ) -> Pair:
     """
-    Give a pair the answer that comes back from its passage; refuse one that none does, or does without it.
+    Return the pair with the answer that its own passage returns.
 
-    `trip` is what `returned` gives; two answers are the same that agree by `agreement`, from 0 to 1.
+    `trip` is the result of `returned`; answers are equal if they agree by at least `agreement`, in [0, 1].
+
+    Raises
+    ------
+    Reject
+        If the own passage returns no matching answer, or another passage returns it too.
     """
     if not trip:
         raise Reject("no round trip", pair["question"])
@@ -125,22 +132,21 @@ def settle(
     return pair
 
 
-def agree(said: str, answer: str, question: str, words: Language) -> float:
+def agree(reply: str, answer: str, question: str, words: Language) -> float:
     """
-    Say how well what came back agrees with the marked answer, from 0 to 1.
+    Compute the agreement of a returned answer with the marked one, in [0, 1].
 
-    `matching.likeness`, and in both directions: a sentence that holds the answer somewhere is not the
-    answer. The latter is the Indel similarity of the words without stop words, which is their ROUGE-L F1.
+    The minimum of `matching.likeness` and the Indel similarity of the words without stop words, which equals
+    their ROUGE-L F1. The latter is symmetric: a sentence that contains the answer is not the answer.
     """
-    wanted, given = (
+    expected, returned_words = (
         matching.words(text, words.stop, language=words) or matching.words(text, language=words)
-        for text in (answer, said)
+        for text in (answer, reply)
     )
-    if wanted and wanted == given:
+    if expected and expected == returned_words:
         return 1.0
-    return min(
-        matching.likeness(said, answer, question, words.stop, language=words), fuzz.ratio(wanted, given) / 100
-    )
+    likeness = matching.likeness(reply, answer, question, words.stop, language=words)
+    return min(likeness, fuzz.ratio(expected, returned_words) / 100)
 
 
 def _about(draft: Answer, which: str) -> str:

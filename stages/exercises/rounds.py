@@ -1,7 +1,7 @@
 """
-Asking tasks of passages: which ones a passage draws, in which rounds they are asked, and what comes back.
+Rounds of requests: which tasks a passage draws, the two rounds of requests, and the pairs read from them.
 
-The stages instruct and comprehend share all of it but what they do with the pairs.
+Shared by the stages instruct and comprehend, which differ only in what they make of the pairs.
 """
 
 import re
@@ -39,49 +39,52 @@ from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 
-# A task's name, a written answer with those of its round trip, and its pair or why there is none.
+# The name of a task, an answer followed by those of its round trip, and the pair or the reason there is none.
 Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
 class Pool(Writing):
-    """Which tasks are asked of which passages: the options that instruct and comprehend share."""
+    """Which tasks are asked about which passages: the options that instruct and comprehend share."""
 
     tasks: dict[str, float | Declaration] = Field(
-        description="Tasks, each with its weight, or for one of your own what it is; a list: all the same"
+        description="Tasks, each with its weight or, for a task of your own, its declaration; a list gives "
+        "all the same weight"
     )
     variant: str = Field(
         "",
-        description="Prompts to prefer: the fields of NAME.VARIANT replace those of a task's prompt file "
-        "NAME; worked: with a worked example",
+        description="Prompt variant: the fields of the file NAME.VARIANT override those of a task's prompt "
+        "file NAME; worked: with a worked example",
     )
-    per_passage: int = Field(0, ge=0, description="Tasks asked of each passage, drawn by weight; 0: all")
-    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are asked, drawn by hash")
+    per_passage: int = Field(0, ge=0, description="Tasks per passage, drawn by weight; 0: all")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are used, drawn by hash")
     agreement: float = Field(
-        0.75, gt=0, le=1, description="Round trip: least agreement of an answer with the marked one"
+        0.75, gt=0, le=1, description="Round trip: least agreement of the returned with the marked answer"
     )
-    samples: int = Field(1, ge=1, description="Answers to each request; more than one needs a temperature")
-    shots: int = Field(0, ge=0, description="Opening passages of a section that the later ones are shown")
-    prompt_tokens: int = Field(2048, ge=128, description="Longest prompt with such shots, in tokens")
+    samples: int = Field(1, ge=1, description="Answers per request; more than one needs a temperature")
+    shots: int = Field(
+        0, ge=0, description="Opening passages of a section shown as few-shot examples to later passages"
+    )
+    prompt_tokens: int = Field(2048, ge=128, description="Longest few-shot prompt, in tokens")
     prompt_tokenizer: str = Field(
         "",
-        description="The generator's, to count these: a checkpoint's folder or a tokenizer.json; "
-        "left out, a byte counts as a token",
+        description="The generator's tokenizer, to measure few-shot prompts: a checkpoint folder or a "
+        "tokenizer.json; unset: a byte counts as a token",
     )
 
     @field_validator("tasks", mode="before")
     @classmethod
     def _weigh(cls, tasks: Any) -> Any:
-        """Give the tasks of a list the same weight."""
+        """Give all tasks of a list the same weight."""
         return dict.fromkeys(tasks, 1.0) if isinstance(tasks, list | tuple) else tasks
 
     @field_validator("tasks")
     @classmethod
-    def _known(cls, tasks: dict[str, float | Declaration]) -> dict[str, float | Declaration]:
-        weights = [_weight(given) for given in tasks.values()]
+    def _exist(cls, tasks: dict[str, float | Declaration]) -> dict[str, float | Declaration]:
+        weights = [_weight(value) for value in tasks.values()]
         if not weights or min(weights) < 0 or not max(weights):
-            raise ValueError("give at least one task, and no weight under 0")
-        for name, given in tasks.items():
-            if isinstance(given, Declaration):
+            raise ValueError("give at least one task, and no negative weight")
+        for name, value in tasks.items():
+            if isinstance(value, Declaration):
                 if name in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", name):
                     raise ValueError(f"a task of your own cannot be named {name!r}; give it another name")
             elif ":" not in name and not name.endswith(FILES) and name not in task_names():
@@ -89,52 +92,52 @@ class Pool(Writing):
         return tasks
 
     @model_validator(mode="after")
-    def _differ(self) -> "Pool":
+    def _samples_differ(self) -> "Pool":
         if self.samples > 1 and not self.temperature:
-            raise ValueError("several samples are all the same at temperature: 0; give another temperature")
+            raise ValueError("all samples are equal at temperature: 0; set a higher temperature")
         return self
 
     def lot(self, passage_id: str, seed: int) -> float:
-        """Draw the lot, in [0, 1), of a passage: it is asked if that is under the share."""
+        """Return the lot of a passage, in [0, 1): the passage is used if its lot is below the share."""
         return fraction(passage_id, str(seed))
 
     def sampled(self, passage_id: str, seed: int) -> bool:
-        """Tell whether a passage is asked."""
+        """Tell whether a passage is in the sample."""
         return self.lot(passage_id, seed) < self.share
 
     def draw(self, passage_id: str, seed: int) -> list[str]:
         """
-        Put the tasks into the order in which a passage draws them by weight, each once.
+        Return the tasks in the order in which a passage draws them by weight, without replacement.
 
         Efraimidis and Spirakis (2006): the largest of u^(1/weight), with u from the hash.
         """
         lots = {
             name: fraction(passage_id, name, str(seed)) ** (1 / weight)
-            for name, weight in ((name, _weight(given)) for name, given in self.tasks.items())
+            for name, weight in ((name, _weight(value)) for name, value in self.tasks.items())
             if weight > 0
         }
         return sorted(lots, key=lambda name: lots[name], reverse=True)
 
     def task(self, name: str, folder: Path) -> Task:
         """
-        Find one of the tasks: written inline, in a YAML file, or as code.
+        Load a task: declared inline, in a YAML file, or written as code.
 
         Raises
         ------
         UserError
-            When its file is missing or not a task.
+            If its file is missing or does not hold a task.
         """
-        given = self.tasks[name]
-        if isinstance(given, Declaration):
-            return declared(name, given)
+        value = self.tasks[name]
+        if isinstance(value, Declaration):
+            return declared(name, value)
         return _task_of_file(folder / name) if name.endswith(FILES) else find_task(name, folder)
 
 
 FILES = (".yaml", ".yml")
 
 
-def _weight(given: float | Declaration) -> float:
-    return given.weight if isinstance(given, Declaration) else given
+def _weight(task: float | Declaration) -> float:
+    return task.weight if isinstance(task, Declaration) else task
 
 
 @cache
@@ -146,7 +149,7 @@ def _task_of_file(path: Path) -> Task:
 
 
 def prompt_for(task: Task, options: Pool, context: Context) -> Prompt:
-    """Read the prompt of a task, with the fields of its variant over its own where there is one."""
+    """Load the prompt of a task, with the fields of its variant replacing its own if there is one."""
     if isinstance(task.prompt, Prompt):
         return task.prompt
     prompt, name = context.prompt(task.prompt), f"{task.prompt}.{options.variant}"
@@ -158,9 +161,9 @@ def prompt_for(task: Task, options: Pool, context: Context) -> Prompt:
 
 def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request]:
     """
-    Write the requests about each sampled passage, one passage after another: they share its prefix.
+    Write the requests about each sampled passage, passage by passage, because they share its prefix.
 
-    Those that are to be shown earlier passages wait for what is written about these: see `follow`.
+    Requests with few-shot examples depend on the answers about earlier passages: see `follow`.
     """
     later = _later(passages, options, context)
     for passage in _passages(passages, context):
@@ -170,21 +173,22 @@ def ask(passages: pa.Table, options: Pool, context: Context) -> Iterator[Request
 
 
 def drawn(passage: Passage, options: Pool, context: Context) -> list[Task]:
-    """List the tasks that a passage draws, of those that suit it; none when it is outside the sample."""
-    key, seed, found = passage.row["id"], context.seed, list[Task]()
+    """List the tasks that a passage draws, among those that suit it; none if it is outside the sample."""
+    key, seed, tasks = passage.row["id"], context.seed, list[Task]()
     for name in options.draw(key, seed) if options.sampled(key, seed) else ():
-        if len(found) == (options.per_passage or len(options.tasks)):
+        if len(tasks) == (options.per_passage or len(options.tasks)):
             break
         task = options.task(name, context.folder)
         if task.suits(passage):
-            found.append(task)
-    return found
+            tasks.append(task)
+    return tasks
 
 
 def _requests(passage: Passage, options: Pool, context: Context) -> Iterator[tuple[Task, list[Request]]]:
     for task in drawn(passage, options, context):
-        once = task.ask(passage, prompt_for(task, options, context), options)
-        yield task, [replace(request, sample=sample) for request in once for sample in range(options.samples)]
+        single = task.ask(passage, prompt_for(task, options, context), options)
+        samples = range(options.samples)
+        yield task, [replace(request, sample=sample) for request in single for sample in samples]
 
 
 def _passages(table: pa.Table, context: Context) -> list[Passage]:
@@ -199,33 +203,33 @@ def _later(table: pa.Table, options: Pool, context: Context) -> dict[str, list[s
 
 def follow(passages: pa.Table, answers: Answers, options: Pool, context: Context) -> Iterator[Request]:
     """
-    Write what depends on sound answers: their round trips, and the requests that are shown them.
+    Write the second round of requests: round trips, and requests with few-shot examples.
 
-    The latter are about the passages after the opening ones of their section, and of tasks that are
-    answered as structured output and need no round trip, for which there is no round left.
+    The latter are about the passages after the opening ones of their section, for structured tasks only:
+    other tasks need a round trip, and there is no third round.
     """
-    known = {passage.row["id"]: passage for passage in _passages(passages, context)}
-    neighbours = Neighbours(list(known.values()))
+    by_id = {passage.row["id"]: passage for passage in _passages(passages, context)}
+    neighbours = Neighbours(list(by_id.values()))
     tasks = find_tasks(options, context.folder)
     confirmed = {name: task for name, task in tasks.items() if isinstance(task, MarkedTask)}
-    for passage in known.values():
-        for draft, pair in _sound(passage, answers, confirmed, options, context):
+    for passage in by_id.values():
+        for draft, pair in _accepted(passage, answers, confirmed, options, context):
             yield from round_trip.ask(draft, pair, passage, neighbours, context)
     structured = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask)}
     later = _later(passages, options, context)
     opening = dict.fromkeys(chain.from_iterable(later.values()))
-    shown = {
-        key: [draft for draft, _ in _sound(known[key], answers, structured, options, context)]
+    examples = {
+        key: [draft for draft, _ in _accepted(by_id[key], answers, structured, options, context)]
         for key in opening
     }
-    fits = few_shot.guard(options.prompt_tokenizer, options.prompt_tokens, context.folder)
-    for key, before in later.items():
-        for task, requests in _requests(known[key], options, context):
+    fits = few_shot.length_limit(options.prompt_tokenizer, options.prompt_tokens, context.folder)
+    for key, earlier in later.items():
+        for task, requests in _requests(by_id[key], options, context):
             for request in requests if isinstance(task, StructuredTask) else ():
-                yield few_shot.put_before(request, [shown[one] for one in before], fits)
+                yield few_shot.prepend(request, [examples[earlier_key] for earlier_key in earlier], fits)
 
 
-def _sound(
+def _accepted(
     passage: Passage,
     answers: Answers,
     tasks: Mapping[str, StructuredTask | MarkedTask],
@@ -240,36 +244,37 @@ def _sound(
 
 
 def read_answers(
-    given: Sequence[Answer], passage: Passage, options: Pool, context: Context
+    answers: Sequence[Answer], passage: Passage, options: Pool, context: Context
 ) -> Iterator[Written]:
     """
-    Read what was written about a passage, each answer with the task that asked for it.
+    Read the answers about a passage, each with the task that asked for it.
 
-    Of confirmed pairs, a question comes once. What needs no model comes last.
+    Repeated questions among confirmed pairs are rejected. Tasks without a model come last.
 
     Yields
     ------
     task, answers, pair
-        The task's name, a written answer with those of its round trip, and its pair or why there is none.
+        The name of a task, an answer followed by those of its round trip, and the pair or the reason there is
+        none.
     """
-    tasks, asked = find_tasks(options, context.folder), set[str]()
+    tasks, questions = find_tasks(options, context.folder), set[str]()
     asking = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask | MarkedTask)}
-    trips = {answer.request.about: answer for answer in given if answer.request.task == round_trip.TASK}
-    for draft in given:
+    trips = {answer.request.about: answer for answer in answers if answer.request.task == round_trip.TASK}
+    for draft in answers:
         if draft.request.task == round_trip.TASK:
             continue
-        task, behind = asking[draft.request.task], [draft, *round_trip.returned(draft, trips)]
+        task, trip = asking[draft.request.task], round_trip.returned(draft, trips)
         try:
             pair = task.read(draft, passage, prompt_for(task, options, context))
             if isinstance(task, MarkedTask):
-                pair = round_trip.settle(pair, behind[1:], task.confirm, passage, context, options.agreement)
-                if (question := " ".join(words_of(pair["question"]))) in asked:
+                pair = round_trip.settle(pair, trip, task.confirm, passage, context, options.agreement)
+                if (question := " ".join(words_of(pair["question"]))) in questions:
                     raise Reject("repeated", pair["question"])
-                asked.add(question)
-        except Reject as why:
-            yield task.name, behind, why
+                questions.add(question)
+        except Reject as reason:
+            yield task.name, [draft, *trip], reason
         else:
-            yield task.name, behind, pair
+            yield task.name, [draft, *trip], pair
     if len(asking) < len(tasks):
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):
@@ -277,7 +282,7 @@ def read_answers(
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:
-    """Count by task how many answers were written and how many of them are sound, for a stage's figures."""
+    """Count answers (``written_``) and accepted answers (``sound_``) per task, for the stage's figures."""
     counts = Counter[str]()
     for task, _, pair in written:
         counts[f"written_{task}"] += 1
@@ -286,7 +291,7 @@ def yields(written: Iterable[Written]) -> Counter[str]:
 
 
 def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
-    """Say why there is no answer about a passage."""
+    """Return the reason why there is no answer about a passage."""
     if not options.sampled(passage.row["id"], context.seed):
         return Reject("outside the sample", f"share {options.share}")
     if drawn(passage, options, context):
@@ -295,5 +300,5 @@ def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
 
 
 def find_tasks(options: Pool, folder: Path) -> dict[str, Task]:
-    """Find the tasks of a pool by the names that they give their requests."""
+    """Map the tasks of a pool by the names in their requests."""
     return {task.name: task for task in (options.task(name, folder) for name in options.tasks)}

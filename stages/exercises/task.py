@@ -1,20 +1,20 @@
 """
-What a task is, and how tasks are found.
+Tasks, and how they are looked up.
 
-A task is one kind of thing to be asked of a model about one passage: a prompt, the schema that the
-answer is written in, and `read`, which checks the answer and makes it a question with its answer and
-the passage's words that support it. The stages instruct and comprehend both draw from the same tasks,
-and what was written once serves both: an equal request is never sent twice.
+A task is one kind of exercise that a model writes about a passage: a prompt, the schema of the answer, and
+`read`, which checks the answer and turns it into a question, its answer and the supporting text of the
+passage. The stages instruct and comprehend use the same tasks and share their completions: an equal request
+is never sent twice.
 
-There are three classes of task. A `StructuredTask` asks once and is answered as JSON. A `MarkedTask` asks for
-a question to each answer that rules mark in the passage, and a round trip confirms its pairs in requests that
-follow (`datagen.stages.exercises.round_trip`). A `MinedTask` makes its pair of the passage's own words and
-asks nothing. A structured task may also be shown earlier passages of the section with the exercises written
-about them (`datagen.stages.exercises.few_shot`).
+There are three classes of task. A `StructuredTask` sends one request and is answered as JSON. A `MarkedTask`
+asks for a question to each answer that rules mark in the passage; a second round of requests confirms its
+pairs (`datagen.stages.exercises.round_trip`). A `MinedTask` builds its pair from the passage without a model.
+A structured task can also be shown earlier passages of the section with their exercises
+(`datagen.stages.exercises.few_shot`).
 
-A task is found by name: a module of `datagen.stages.exercises.tasks` that holds ``task`` (adding the module
-is enough), an entry point of the group ``datagen.instruct``, or ``package.module:task`` or ``./file.py:task``
-in a recipe.
+A task is looked up by name: a module of `datagen.stages.exercises.tasks` that defines ``task`` (adding the
+module is enough), an entry point of the group ``datagen.instruct``, or ``package.module:task`` or
+``./file.py:task`` in a recipe.
 """
 
 import pkgutil
@@ -46,13 +46,13 @@ TASKS = f"{__package__}.tasks"  # one module per built-in task
 class Writing(Options):
     """How exercises are written: the options that a task's requests depend on."""
 
-    candidates: int = Field(12, ge=1, description="Answers marked in a passage, by the tasks that mark some")
+    candidates: int = Field(12, ge=1, description="Answers marked per passage, for tasks that mark answers")
     max_tokens: int = Field(192, ge=16, description="Longest answer, in tokens")
-    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
-    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens that are drawn from")
+    temperature: float = Field(0.0, ge=0, description="Sampling temperature; 0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling: probability mass that is sampled")
 
     def sampling(self) -> Sampling:
-        """How the tokens of an answer are drawn."""
+        """Return the sampling parameters of an answer."""
         return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p)
 
 
@@ -63,17 +63,17 @@ Quotes = Callable[[Passage], list[str]]
 @dataclass(frozen=True)
 class Task(ABC):
     """
-    One kind of thing that is asked about a passage.
+    One kind of exercise about a passage.
 
     Parameters
     ----------
     name
-        Its name in recipes and in the rows' ``task``.
+        Its name in recipes and in the column ``task``.
     summary
-        What it makes, in a line.
+        What it writes, in one line.
     prompt
-        The prompt file, or the prompt itself; its templates are given ``heading``, ``passage`` and the
-        file's own ``example``.
+        The prompt file, or the prompt itself; its templates receive ``heading``, ``passage`` and the
+        ``example`` of the file.
     """
 
     name: str
@@ -82,11 +82,11 @@ class Task(ABC):
 
     @abstractmethod
     def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
-        """Write the requests about a passage; none where it does not suit."""
+        """Write the requests about a passage; none if it does not suit."""
 
     @abstractmethod
     def suits(self, passage: Passage) -> bool:
-        """Tell whether there is something to ask about a passage."""
+        """Tell whether the task can be applied to a passage."""
 
     def write(
         self,
@@ -96,7 +96,7 @@ class Task(ABC):
         schema: type[BaseModel] | None = None,
         **values: Any,
     ) -> Request:
-        """Write one request; `values` go into the templates, but for ``about``."""
+        """Write one request; `values` fill the templates, except ``about``, which labels the request."""
         return prompt.ask(
             passage.row["id"],
             task=self.name,
@@ -112,17 +112,17 @@ class Task(ABC):
 @dataclass(frozen=True)
 class StructuredTask(Task):
     """
-    A task that is answered as JSON, in one request a passage.
+    A task that is answered as JSON, with one request per passage.
 
     Parameters
     ----------
     schema
-        What the answer is written in. Fields are decoded in their order.
+        The schema of the answer. Fields are decoded in their order.
     read
-        Checks an answer and makes it a pair; raises `datagen.request.Reject`.
+        Checks an answer and turns it into a pair; raises `datagen.request.Reject`.
     quotes
-        Where given: the sentences that the schema's field ``evidence`` may hold. The decoder lets no
-        other one through, and a passage without any is not asked.
+        If given: lists the sentences that the field ``evidence`` of the schema may hold. The decoder allows
+        no other value, and a passage without such sentences does not suit.
     """
 
     schema: type[BaseModel]
@@ -130,7 +130,7 @@ class StructuredTask(Task):
     quotes: Quotes | None = None
 
     def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
-        """Write the request about a passage; none where it has nothing to quote."""
+        """Write the request about a passage; none if it has nothing to quote."""
         if not self.suits(passage):
             return []
         request = self.write(passage, prompt, options.sampling(), self.schema)
@@ -140,29 +140,29 @@ class StructuredTask(Task):
         return [replace(request, schema=request.schema | {"properties": fields})]
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether the passage has a sentence to quote, where one is needed."""
+        """Tell whether the passage has a sentence to quote, if one is needed."""
         return self.quotes is None or bool(passage.once(self.quotes))
 
 
 @dataclass(frozen=True)
 class MarkedTask(Task):
     """
-    A task that has questions written for answers that rules mark in the passage.
+    A task that asks for questions to answers that rules mark in the passage.
 
-    Each is a request of its own, answered by one line; a round trip confirms the pair
+    Each answer is a separate request, answered with one line; a round trip confirms the pair
     (`datagen.stages.exercises.round_trip`).
 
     Parameters
     ----------
     candidates
-        The answers of a passage, at most so many. The templates are given ``sentence`` and ``answer``, too,
-        and ``about`` is the candidate. A passage without any is not asked.
+        Selects the answers of a passage, up to a number. The templates also receive ``sentence`` and
+        ``answer``, and ``about`` is the candidate. A passage without candidates does not suit.
     read
-        Checks a question and makes it a pair; raises `datagen.request.Reject`.
+        Checks a question and turns it into a pair; raises `datagen.request.Reject`.
     confirm
         Returns the pair that the returned answer supports.
     max_tokens
-        Longest question, in tokens, where the recipe allows a longer one.
+        Longest question, in tokens; caps the ``max_tokens`` of the recipe.
     """
 
     candidates: Callable[[Passage, int], list[Candidate]]
@@ -171,13 +171,20 @@ class MarkedTask(Task):
     max_tokens: int
 
     def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
-        """Write a request for each marked answer."""
+        """Write one request per marked answer."""
         sampling = replace(
             options.sampling(), max_tokens=min(options.max_tokens, self.max_tokens), stop=("\n",)
         )
         return [
-            self.write(passage, prompt, sampling, sentence=one.sentence, answer=one.answer, about=one.dump())
-            for one in self.candidates(passage, options.candidates)
+            self.write(
+                passage,
+                prompt,
+                sampling,
+                sentence=candidate.sentence,
+                answer=candidate.answer,
+                about=candidate.dump(),
+            )
+            for candidate in self.candidates(passage, options.candidates)
         ]
 
     def suits(self, passage: Passage) -> bool:
@@ -188,60 +195,60 @@ class MarkedTask(Task):
 @dataclass(frozen=True)
 class MinedTask(Task):
     """
-    A task whose pair is made of the passage's own words; no model is asked.
+    A task that builds its pair from the passage itself, without a model.
 
     Parameters
     ----------
     quotes
-        What of the passage the pair can be made of; a passage without any does not suit.
+        Lists the sentences that a pair can be built from; a passage without any does not suit.
     make
-        Makes the pair.
+        Builds the pair.
     """
 
     quotes: Quotes
     make: Callable[[Passage, Prompt], Pair]
 
     def ask(self, passage: Passage, prompt: Prompt, options: Writing) -> list[Request]:
-        """Ask nothing."""
+        """Return no requests."""
         return []
 
     def suits(self, passage: Passage) -> bool:
-        """Tell whether the passage has what the pair is made of."""
+        """Tell whether the passage has a sentence to build the pair from."""
         return bool(passage.once(self.quotes))
 
 
 @cache
 def find_task(use: str, folder: Path = Path()) -> Task:
     """
-    Find a task by its name, by ``package.module:name`` or by ``./file.py:name``.
+    Look up a task by its name, by ``package.module:name`` or by ``./file.py:name``.
 
     Raises
     ------
     UserError
-        When there is no such task.
+        If there is no such task.
     """
-    offered = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    installed = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     built_in = {name: f"{TASKS}.{name}:task" for name in _modules()}
-    task = load((offered | built_in).get(use, use), folder, "the task")
+    task = load((installed | built_in).get(use, use), folder, "the task")
     if not isinstance(task, Task):
         raise UserError(f"{use!r} is a {type(task).__name__}, not a task (see stages/exercises/task.py)")
     return task
 
 
 def task_names() -> list[str]:
-    """List the tasks that can be named without a path."""
+    """List the tasks that have a short name."""
     return sorted({*_modules(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
 def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> Any:
-    """Draw one of a prompt file's templates by the hash of the passage and what it is about."""
+    """Draw one of a prompt file's templates by the hash of the passage and of `draw`."""
     return pick(prompt.fields[field], field, passage.row["id"], *draw)
 
 
 def instruction(prompt: Prompt) -> str:
-    """Say what a prompt says besides the passage and its worked example, to tell its echo."""
-    shown = prompt.render(heading="", passage="", sentence="", answer="", example="")
-    return "\n".join(message["content"] for message in shown)
+    """Return the text of a prompt without passage and worked example, to detect answers that echo it."""
+    messages = prompt.render(heading="", passage="", sentence="", answer="", example="")
+    return "\n".join(message["content"] for message in messages)
 
 
 def _modules() -> list[str]:

@@ -1,12 +1,12 @@
 """
 Write instruction pairs: questions about a passage, each with an answer that the passage supports.
 
-Each sampled passage is asked its tasks (one module of this package each: `datagen.stages.exercises.task`
-says what a task is and how to add one). What comes back is checked, and a pair is kept only with the
-words of the passage that support it. Questions to marked answers are put to the model again, with their
-passage and with another: `datagen.stages.exercises.round_trip`.
+Each sampled passage draws tasks (`datagen.stages.exercises.task` describes tasks and how to add one). The
+answers are checked, and a pair is kept only with supporting text from the passage. The model answers
+questions to marked answers again, with their passage and with another one:
+`datagen.stages.exercises.round_trip`.
 
-A passage leaves one row for each answer, kept or dropped; or one dropped row when it was not asked.
+A passage gives one row per answer, kept or dropped, or one dropped row if it has no answers.
 """
 
 from collections import Counter
@@ -33,38 +33,38 @@ class Options(Pool):
     tasks: dict[str, float | Declaration] = Field(
         default_factory=lambda: dict(read_profile("bundled").stages["instruct"]["tasks"]),
         description="Tasks with their weights, or a list: names, package.module:task, ./file.py:task, "
-        "./file.yaml, or one of your own written here (docs/written.md). Left out: those of the profile",
+        "./file.yaml, or a declaration of your own (docs/written.md). Default: the tasks of the profile",
     )
     system: tuple[str, ...] = Field(
-        (), description="System messages of the rows, of which each row draws one; left out: none"
+        (), description="System messages, of which each row draws one; default: no system message"
     )
 
     @field_validator("system", mode="before")
     @classmethod
-    def _one_or_several(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Check what was written about each passage and make the sound pairs examples."""
-    built, figures = Builder("examples", context), Counter[str]()
+    """Check the answers about each passage and turn the sound pairs into examples."""
+    builder, figures = Builder("examples", context), Counter[str]()
     languages = Languages(context)
     for row in passages.to_pylist():
         passage = Passage(row, languages.of(row))
         written = list(read_answers(answers.of(row["id"]), passage, options, context))
         if not written:
-            built.drop(unasked(passage, options, context), {"kind": "instruction"}, row)
+            builder.drop(unasked(passage, options, context), {"kind": "instruction"}, row)
         figures.update(yields(written))
-        for task, behind, pair in written:
+        for task, drafts, pair in written:
             fields = {"kind": "instruction", "task": task}
             if isinstance(pair, Reject):
-                built.drop(pair, fields | {"answer": behind[0].completion.text}, row, *behind)
+                builder.drop(pair, fields | {"answer": drafts[0].completion.text}, row, *drafts)
             else:
                 system = pick(options.system, row["id"], pair["question"]) if options.system else ""
                 prompt = prompt_of(pair, system)
-                sure = mean_logprob(behind[:2])  # not of what another passage gave
-                built.keep(fields | pair | {"prompt": prompt, "logprob": sure}, row, *behind)
-    return replace(built.outcome(), figures=figures)
+                logprob = mean_logprob(drafts[:2])  # without the answer from another passage
+                builder.keep(fields | pair | {"prompt": prompt, "logprob": logprob}, row, *drafts)
+    return replace(builder.outcome(), figures=figures)
 
 
 stage = ModelStage(

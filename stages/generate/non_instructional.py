@@ -1,9 +1,9 @@
 """
-Make non-instructional pairs: the first half of a passage, and how a model goes on.
+Write non-instructional pairs: the first half of a passage, and a model's continuation.
 
-A base model that is tuned on such pairs learns to respond with no instruction in the data. So what reads like
-an instruction is looked for, counted and left out; and a continuation must not be the text's own second half,
-which the model may know by heart.
+A base model tuned on such pairs learns to respond without any instruction in the data. So text that reads
+like an instruction is detected, counted and dropped, and a continuation must not copy the second half of the
+passage, which the model may have memorised.
 
 Source: Xie et al., "Non-instructional Fine-tuning: Enabling Instruction-Following Capabilities in Pre-trained
 Language Models without Instruction-Following Data", 2024.
@@ -30,30 +30,31 @@ from datagen.stages.shared.segment.sentences import is_sentence, split_sentences
 from datagen.stages.shared.tokens import Ruler, ruler
 
 PROMPT = "instructions/second_half"
-GRAM = 5  # words that are compared at a time
+GRAM = 5  # words of an n-gram
 
 
 class Options(datagen.stage.Options):
-    """Where a passage is split, and what a continuation must be."""
+    """Where passages are split, and which continuations are kept."""
 
-    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are halved, drawn by hash")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are used, drawn by hash")
     split: Literal["token", "sentence"] = Field(
-        "sentence", description="At the middle token, or where a sentence of prose begins that is nearest"
+        "sentence", description="Split at the middle token, or at the start of the sentence nearest to it"
     )
     tokenizer: str = Field(
         "",
-        description="The target's: a checkpoint's folder or a tokenizer.json; left out, characters count",
+        description="The target's tokenizer: a checkpoint folder or a tokenizer.json; unset: the middle is "
+        "counted in characters",
     )
-    shortest: int = Field(200, ge=1, description="Characters of a half, at least")
+    shortest: int = Field(200, ge=1, description="Shortest half, in characters")
     max_tokens: int = Field(256, ge=16, description="Longest continuation, in the generator's tokens")
-    temperature: float = Field(0.7, ge=0, description="0: always the likeliest continuation")
+    temperature: float = Field(0.7, ge=0, description="Sampling temperature; 0: greedy")
     max_overlap: float = Field(
-        0.3, ge=0, le=1, description=f"Share of a continuation's {GRAM}-grams that one half holds, at most"
+        0.3, ge=0, le=1, description=f"Largest share of a continuation's {GRAM}-grams found in either half"
     )
 
 
 def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Show the model the first half of each sampled passage."""
+    """Ask the model to continue the first half of each sampled passage."""
     prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.folder)
     sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for row in passages.to_pylist():
@@ -65,7 +66,7 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
 
 
 def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -> int | Reject:
-    """Find where a passage is split, in code points, or say why it is not."""
+    """Return where to split a passage, in code points, or the reason not to."""
     text = row["text"]
     if fraction("non_instructional", row["id"], str(seed)) >= options.share:
         return Reject("outside the sample")
@@ -80,9 +81,9 @@ def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Check the continuations. A pair's lineage ends where the text was split."""
+    """Check the continuations. The lineage of a pair ends at the split."""
     prompt, measure = context.prompt(PROMPT), ruler(options.tokenizer, context.folder)
-    built, judged, instructional = Builder("examples", context), 0, 0
+    builder, judged, instructional = Builder("examples", context), 0, 0
     languages = Languages(context)
     for row in passages.to_pylist():
         fields = {"kind": "instruction", "task": "continuation"}
@@ -90,31 +91,31 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
             judged += 1
             at = int(answer.request.about)
             half, parent = row["text"][:at], row | {"end": row["start"] + at}
-            shown = Passage(row | {"text": half}, languages.of(row))
+            first_half = Passage(row | {"text": half}, languages.of(row))
             try:
-                goes_on = check(answer, shown, row["text"][at:], prompt, options)
-            except Reject as why:
-                instructional += why.reason == "reads like an instruction"
-                said = {"question": half, "answer": answer.completion.text}
-                built.drop(why, fields | said, parent, answer)
+                continuation = check(answer, first_half, row["text"][at:], prompt, options)
+            except Reject as rejection:
+                instructional += rejection.reason == "reads like an instruction"
+                pair = {"question": half, "answer": answer.completion.text}
+                builder.drop(rejection, fields | pair, parent, answer)
             else:
-                said = {"question": half, "answer": goes_on, "prompt": chat(half)}
-                built.keep(fields | said, parent, answer)
+                pair = {"question": half, "answer": continuation, "prompt": chat(half)}
+                builder.keep(fields | pair, parent, answer)
         if not answers.of(row["id"]):
-            why_not = split(row, options, measure, context.seed)
-            assert isinstance(why_not, Reject)
-            built.drop(why_not, fields, row)
-    return replace(built.outcome(), figures={"judged": judged, "instructional": instructional})
+            reason = split(row, options, measure, context.seed)
+            assert isinstance(reason, Reject)
+            builder.drop(reason, fields, row)
+    return replace(builder.outcome(), figures={"judged": judged, "instructional": instructional})
 
 
 def check(answer: Answer, half: Passage, rest: str, prompt: Prompt, options: Options) -> str:
     """
-    Return a continuation without a sentence that the token limit cut.
+    Return a continuation, without a last sentence that the token limit cut off.
 
     Raises
     ------
     Reject
-        When it is none, a copy, a loop or an echo of the prompt, or reads like an instruction.
+        If it is too short, a copy, a loop or an echo of the prompt, or reads like an instruction.
     """
     text = answer.completion.text.rstrip() if answer.completion.finish == "length" else answer.text
     if answer.completion.finish == "length":
@@ -123,8 +124,8 @@ def check(answer: Answer, half: Passage, rest: str, prompt: Prompt, options: Opt
     if not grams:
         raise Reject("too short", text)
     for pattern in prompt.fields["instructional"]:
-        if found := re.search(pattern, half.text) or re.search(pattern, text):
-            raise Reject("reads like an instruction", found[0])
+        if match := re.search(pattern, half.text) or re.search(pattern, text):
+            raise Reject("reads like an instruction", match[0])
     checks.clean(text, half, "\n".join(message["content"] for message in prompt.render(half="")))
     for reason, other in (("copies the second half", rest), ("repeats the first half", half.text)):
         copied = len(grams & _grams(other)) / len(grams)

@@ -1,9 +1,9 @@
 """
-Ask, without a model, what a document defines and where its headings are, answered along its tree.
+Ask for the definitions and headings of a document, answered with their path in its heading tree.
 
 Such pairs elicit the structure that texts with ``structure: true`` have shown (structure-aware supervised
-fine-tuning of StructTuning, arXiv 2407.16724): each answer tells the path through the headings. They are
-asked without the passage, so the title of the document must say something.
+fine-tuning of StructTuning, arXiv 2407.16724): each answer names the path through the headings. No model is
+used. The prompts do not include the passage, so the title of the document must be descriptive.
 """
 
 from collections import Counter, defaultdict
@@ -29,12 +29,11 @@ from datagen.stages.shared.segment.sentences import blocks
 
 SHORTEST, LONGEST = 50, 500  # characters of a definition
 
-
 NO_WORDINGS = "no wordings for its language"
 
 
 class Options(datagen.stage.Options):
-    """Nothing is set: pairs are in the language of their document."""
+    """No options: pairs are in the language of their document."""
 
 
 class Wording(BaseModel):
@@ -57,76 +56,77 @@ class Wordings(BaseModel):
 
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
-    """Make the pairs of each passage, document by document."""
+    """Write the pairs of each passage, document by document."""
     outcomes = [Builder("examples", context).outcome()]
-    for code, places_of in by_language(rows):
-        outcomes.append(_apply_in(code, rows.take(places_of), context))
+    for code, positions in by_language(rows):
+        outcomes.append(_apply_in(code, rows.take(positions), context))
     return Outcome.joined(outcomes)
 
 
 def _apply_in(code: str, rows: pa.Table, context: Context) -> Outcome:
     if not exists(f"outline_pairs/{code}", context.prompts):
-        foreign = Builder("examples", context)
+        unsupported = Builder("examples", context)
         for row in rows.to_pylist():
-            foreign.drop(Reject(NO_WORDINGS, code), {"kind": "instruction"}, row)
-        return foreign.outcome()
+            unsupported.drop(Reject(NO_WORDINGS, code), {"kind": "instruction"}, row)
+        return unsupported.outcome()
     prompt = context.prompt(f"outline_pairs/{code}")
-    known = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
-    language, words = read(context.prompt(known.mined)).only(["definition"]), Languages(context)
-    made = Builder("examples", context, prompt.name, prompt.hash)
+    templates = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
+    language, words = read(context.prompt(templates.mined)).only(["definition"]), Languages(context)
+    builder = Builder("examples", context, prompt.name, prompt.hash)
     documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.to_pylist():
         documents[row["document_id"]].append(row)
     for passages in documents.values():
-        found = places(passages)
-        tree = grow(found.values())
-        named = Counter(name for row in passages for name in set(headings(row)[-1:]))
+        place_of = places(passages)
+        tree = grow(place_of.values())
+        uses = Counter(name for row in passages for name in set(headings(row)[-1:]))
         for row in passages:
-            place, pairs = found[row["id"]], []
+            place, pairs = place_of[row["id"]], []
             if row["title"] and not language.vague.search(unnumbered(row["title"])):
                 pairs = list(define(row, language))
                 if not language.vague.search(unnumbered(place[-1])):
-                    pairs += locate(row, place, tree, named)
+                    pairs += locate(row, place, tree, uses)
             for task, values in pairs:
-                pair = _worded(getattr(known, task), row, place, values, str(context.seed))
+                pair = _phrase(getattr(templates, task), row, place, values, str(context.seed))
                 evidence = Passage(row, words.of(row)).find(values.get("definition") or values["name"])
-                made.keep({"kind": "instruction", "task": task, "evidence": evidence} | pair, row)
+                builder.keep({"kind": "instruction", "task": task, "evidence": evidence} | pair, row)
             if not pairs:
-                made.drop(Reject("nothing to walk to", " > ".join(place)), {"kind": "instruction"}, row)
-    return made.outcome()
+                reason = Reject("no definition or heading", " > ".join(place))
+                builder.drop(reason, {"kind": "instruction"}, row)
+    return builder.outcome()
 
 
-def _worded(
+def _phrase(
     wording: Wording, row: Mapping[str, Any], place: Place, values: Mapping[str, str], seed: str
 ) -> dict[str, Any]:
-    """Draw the wording of a pair."""
-    told = {**values, "title": row["title"], "path": " > ".join(place)}
-    drawn = (row["id"], *values.values(), seed)
-    question = fill(pick(wording.asks, "ask", *drawn), **told)
-    answer = fill(pick(wording.answers, "answer", *drawn), **told)
+    """Fill templates of a pair, drawn by hash."""
+    fields = {**values, "title": row["title"], "path": " > ".join(place)}
+    key = (row["id"], *values.values(), seed)
+    question = fill(pick(wording.asks, "ask", *key), **fields)
+    answer = fill(pick(wording.answers, "answer", *key), **fields)
     return {"question": question, "answer": answer, "prompt": chat(question)}
 
 
 def define(row: Mapping[str, Any], language: Language) -> Iterator[tuple[str, dict[str, str]]]:
-    """Find what a passage defines."""
+    """Ask for the definitions in a passage."""
     sentences = prose(row["text"], list(blocks(row["text"])), language, SHORTEST, LONGEST)
-    for found in miners.within_sentences(sentences, language, 0):
-        yield "define", {"term": found.values["term"], "definition": found.values["definition"]}
+    for match in miners.within_sentences(sentences, language, 0):
+        yield "define", {"term": match.values["term"], "definition": match.values["definition"]}
 
 
 def locate(
-    row: Mapping[str, Any], place: Place, tree: Node, named: Mapping[str, int]
+    row: Mapping[str, Any], place: Place, tree: Node, uses: Mapping[str, int]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Ask for a heading below the title that has neighbours, and is over one passage of the document only."""
-    name, drawn = place[-1], show(tree, place)
-    neighbours = drawn.count("\n") + 1 - len(place)
-    if place == headings(row) and named[name] == 1 and len(place) > 1 and neighbours > 1:
-        yield "locate", {"name": name, "tree": drawn}
+    """Ask for a heading below the title that has neighbours and belongs to one passage only."""
+    name, shown = place[-1], show(tree, place)
+    neighbours = shown.count("\n") + 1 - len(place)
+    if place == headings(row) and uses[name] == 1 and len(place) > 1 and neighbours > 1:
+        yield "locate", {"name": name, "tree": shown}
 
 
 stage = MapStage(
     name="outline_pairs",
-    summary="ask for definitions and headings, answered along the document's tree, with no model",
+    summary="ask for definitions and headings, answered with the heading tree, without a model",
     takes="passages",
     gives="examples",
     apply=apply,

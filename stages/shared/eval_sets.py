@@ -1,9 +1,8 @@
 """
-Test sets as a user gives them: JSON lines, JSON, CSV, Parquet, Arrow, or folders of such files.
+Evaluation sets as users have them: JSON Lines, JSON, CSV, Parquet, Arrow, or folders of such files.
 
-Where no fields are named, the texts of an item are all its strings but those that are no item: options to
-choose from, short gold answers, licence lines, and what describes the item (its id, source, subject). A
-list of tokens is one text.
+Unless fields are named, the texts of an item are all its strings except answer options, short gold answers,
+licence lines and metadata (id, source, subject). A list of tokens is one text.
 """
 
 import csv
@@ -21,9 +20,9 @@ from pydantic import Field
 import datagen.stage
 from datagen.errors import UserError
 
-# The last as `datasets` saves to disk, beside files that describe it.
+# `datasets` saves .arrow files to disk, together with files that describe the set.
 ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet", ".arrow")
-BESIDE = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json")
+DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json")
 
 OPTIONS = re.compile(
     r"""(?x) (?:(?:answer|mc\d?|multiple)[_ ]?)?
@@ -43,47 +42,53 @@ LICENCE = re.compile(
     r"|SPDX-License|copyright (?:\(c\)|©|\d{4}|by)|permission is hereby granted)|©\s?\d{4}",
     re.IGNORECASE,
 )
-LICENCE_LINE = 60  # words of a text with such a phrase, at most, for it to be a licence line
-LONG_ANSWER = 13  # words from which a gold answer is looked for
-TOKENS = 3  # words of a list, each a string of its own, from which it is a text
+LICENCE_LINE = 60  # most words of a licence line
+LONG_ANSWER = 13  # fewest words of a gold answer that counts as a text
+TOKENS = 3  # fewest single words in a list that is joined to one text
 
 
 class EvaluationSet(datagen.stage.Options):
-    """A test set."""
+    """An evaluation set."""
 
     path: str = Field(
         description="A .jsonl(.gz), .json, .csv, .parquet or .arrow file, or a folder; relative to the recipe"
     )
-    fields: list[str] = Field([], description="Fields that hold text; left out: all but options and licences")
+    fields: list[str] = Field(
+        [], description="Fields with the texts; default: all except options, short answers and metadata"
+    )
 
 
 def read_texts(
-    given: EvaluationSet, folder: Path, said: str = "decontaminate.against"
+    evaluation: EvaluationSet, folder: Path, setting: str = "decontaminate.against"
 ) -> Iterator[tuple[str, str]]:
     """
-    Go through the texts of a test set, each with the name of its item; `said` is where the set was given.
+    Yield the texts of an evaluation set, each with the name of its item.
+
+    `setting` is the setting of the recipe that names the set, for messages.
 
     Raises
     ------
     UserError
-        When the set is not there, cannot be read, or lacks a field that is asked for.
+        If the set is missing, cannot be read, or lacks a named field.
     """
-    for path in _files(folder / given.path, f"{said}: {given.path}"):
-        for number, item in enumerate(_records(path, said), 1):
-            if missing := [name for name in given.fields if name not in item]:
+    fields = evaluation.fields
+    for path in _files(folder / evaluation.path, f"{setting}: {evaluation.path}"):
+        for number, item in enumerate(_records(path, setting), 1):
+            if missing := [name for name in fields if name not in item]:
                 raise UserError(
-                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
+                    f"{setting}: item {number} of {path} has no field {missing[0]!r}; "
+                    f"it has {', '.join(item)}"
                 )
             name = f"{path.name}, item {item.get('id', number)}"
-            chosen = {field: item[field] for field in given.fields} if given.fields else item
+            values = {field: item[field] for field in fields} if fields else item
             options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
-            for key, text in _strings(chosen):
-                if given.fields or _is_item(key, text, options):
+            for key, text in _strings(values):
+                if fields or _is_item(key, text, options):
                     yield name, text
 
 
 def _is_item(key: str, text: str, options: set[str]) -> bool:
-    """Tell whether a text is what a model is asked: no option, short answer, licence or description."""
+    """Check whether a text is part of the task, not an option, a short answer, a licence or metadata."""
     if text.rstrip().endswith(("?", "？", "؟")):
         return True
     if OPTIONS.fullmatch(key) or ABOUT.fullmatch(key) or text in options:
@@ -94,17 +99,17 @@ def _is_item(key: str, text: str, options: set[str]) -> bool:
     return words > LICENCE_LINE or not LICENCE.search(text)
 
 
-def _files(path: Path, said: str) -> list[Path]:
+def _files(path: Path, setting: str) -> list[Path]:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in files if file.is_file() and file.name.endswith(ENDINGS)]
-    files = [file for file in files if file == path or file.name not in BESIDE]
+    files = [file for file in files if file == path or file.name not in DESCRIPTIONS]
     if not files:
-        wrong = "holds no" if path.is_dir() else "is no" if path.exists() else "is not there; it should be a"
-        raise UserError(f"{said} {wrong} {' or '.join(ENDINGS)} file ({path})")
+        problem = "holds no" if path.is_dir() else "is not a" if path.exists() else "does not exist; give a"
+        raise UserError(f"{setting} {problem} {' or '.join(ENDINGS)} file ({path})")
     return files
 
 
-def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
+def _records(path: Path, setting: str) -> Iterator[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
@@ -126,7 +131,7 @@ def _records(path: Path, said: str) -> Iterator[dict[str, Any]]:
                         item = json.loads(line)
                         yield item if isinstance(item, dict) else {"text": item}
     except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise UserError(f"{said}: {path} cannot be read: {error}") from error
+        raise UserError(f"{setting}: {path} cannot be read: {error}") from error
 
 
 def _in_json(value: Any) -> list[Any]:
@@ -151,7 +156,7 @@ def _holds_objects(parts: list[Any]) -> bool:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Go through the texts of an item, each with the name of its field or of the options that it is among."""
+    """Yield the texts of an item, each with the name of its field, or of the options that it belongs to."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, dict):

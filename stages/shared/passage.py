@@ -35,13 +35,13 @@ class Passage:
 
     def __init__(self, row: Mapping[str, Any], words: Language) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
-        self._found: dict[Callable[[Passage], Any], Any] = {}
+        self._results: dict[Callable[[Passage], Any], Any] = {}
 
     def once(self, find: Callable[["Passage"], T]) -> T:
         """Call a function of the passage, or return its cached result, which must not be modified."""
-        if find not in self._found:
-            self._found[find] = find(self)
-        return cast(T, self._found[find])
+        if find not in self._results:
+            self._results[find] = find(self)
+        return cast(T, self._results[find])
 
     @cached_property
     def heading(self) -> str:
@@ -63,7 +63,7 @@ class Passage:
     @cached_property
     def quotable(self) -> list[str]:
         """The self-contained sentences of moderate length, on one line, without editorial notes."""
-        return [line for line in dict.fromkeys(line for _, line in self.sentences) if self._understood(line)]
+        return [line for line in dict.fromkeys(line for _, line in self.sentences) if self._is_quotable(line)]
 
     @cached_property
     def units(self) -> list[frozenset[str]]:
@@ -103,10 +103,10 @@ class Passage:
         before, after = edges(quote, ascii_only=self.text.isascii())
         # The boundaries' character classes are large; compiling them case-insensitively takes 10 ms.
         quoted = r"\s+".join(parts)
-        found = re.search(f"{before}(?i:{quoted}){after}", self.text)
-        return found[0].rstrip() if found else None
+        match = re.search(f"{before}(?i:{quoted}){after}", self.text)
+        return match[0].rstrip() if match else None
 
-    def _understood(self, sentence: str) -> bool:
+    def _is_quotable(self, sentence: str) -> bool:
         words = words_of(sentence)
         return (
             SHORTEST <= len(words) <= LONGEST
@@ -141,6 +141,6 @@ def opening(words: Sequence[str], phrases: Collection[str]) -> str:
     return next((phrase for phrase in phrases if line.startswith(f"{phrase} ")), "")
 
 
-def overlap(some: Sequence[str], others: Collection[str]) -> float:
+def overlap(words: Sequence[str], others: Collection[str]) -> float:
     """Return the share of words that are among the others; 1 if there are no words."""
-    return sum(word in others for word in some) / len(some) if some else 1.0
+    return sum(word in others for word in words) / len(words) if words else 1.0

@@ -38,12 +38,12 @@ def best_first(rows: pa.Table, *ties: tuple[str, str]) -> npt.NDArray[np.int64]:
 
 def confidence(score: dict[str, float | None]) -> str:
     """Return the score by which a row was ranked, for the details of dropped rows."""
-    known = (f"{name} {score[name]:.3g}" for name in SCORES if score[name] is not None)
-    return next(known, "no score")
+    available = (f"{name} {score[name]:.3g}" for name in SCORES if score[name] is not None)
+    return next(available, "no score")
 
 
 def hardest(measured: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Order rows by difficulty below 1, hardest first, unmeasured last; also list the rows of 1 or more."""
     order = np.argsort(-measured, kind="stable")  # NaN last
-    of_use = ~(measured[order] >= 1)
-    return order[of_use], np.sort(order[~of_use])
+    below = ~(measured[order] >= 1)
+    return order[below], np.sort(order[~below])

@@ -1,9 +1,9 @@
 """
-Token targets: which texts of a corpus are taken, decided before its partitions are worked on.
+Token targets: select the texts of a corpus before its partitions are processed.
 
-With a target for the tokens of all texts together, each text draws a lot by hash, and texts are taken by
-their lots until the next would pass the target. The choice does not depend on partitions, and a higher target
-keeps the texts of a lower one.
+With a target for the tokens of all texts together, each text draws a lot by hash, and texts are taken in the
+order of their lots until the next would exceed the target. The selection does not depend on partitions, and a
+higher target keeps the texts of a lower one.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,17 +27,17 @@ LOTS = pa.schema([("lot", pa.float64()), ("length", pa.float64())])
 
 
 class TokenTarget(datagen.stage.Options):
-    """What stages that write reading texts share: a target of tokens, what counts them, and the domain."""
+    """Options of the stages that write reading texts: a token target, its tokenizer, and the domain."""
 
-    domain: str = Field("", description="What the corpus is about, such as law: kept in each row's metadata")
+    domain: str = Field("", description="Domain of the corpus, such as law; stored in each row's metadata")
 
     tokenizer: str = Field(
         "",
-        description="The target's tokenizer: bundled, a checkpoint's folder, a tokenizer.json or "
-        "tokenizer.model (relative to the recipe), or a hub's id",
+        description="The target's tokenizer: bundled, a checkpoint folder, a tokenizer.json or "
+        "tokenizer.model (relative to the recipe), or a Hub id",
     )
     max_total_tokens: int | None = Field(
-        None, ge=0, description="Tokens of all texts together, at most; the rest is left out, drawn by lot"
+        None, ge=0, description="Most tokens of all texts together; texts are drawn by hash up to this limit"
     )
 
     @model_validator(mode="after")
@@ -50,7 +50,7 @@ class TokenTarget(datagen.stage.Options):
 def survey(
     partitions: Partitions, look: Callable[[Reader], pa.Table], context: Context, name: str
 ) -> list[Path]:
-    """Write a table about each partition, on all workers; return the files in order of the partitions."""
+    """Write a table about each partition, on all workers; return the files in the order of partitions."""
     context.scratch.mkdir(parents=True, exist_ok=True)
     paths = [context.scratch / f"{name}-{number:05d}.parquet" for number in range(len(partitions))]
     context.each(partial(_note, look), list(zip(partitions.readers, paths, strict=True)))
@@ -63,17 +63,17 @@ def _note(look: Callable[[Reader], pa.Table], task: tuple[Reader, Path]) -> None
 
 
 def lot(name: str, seed: int) -> float:
-    """Draw the lot, in [0, 1), of a text."""
+    """Return the lot of a text, in [0, 1)."""
     return fraction("target", str(seed), name)
 
 
 def lots(drawn: Sequence[float], lengths: Sequence[float]) -> pa.Table:
-    """Make the table of the lots of some texts and of their lengths."""
+    """Build the table of the lots and lengths of texts."""
     return pa.table([pa.array(drawn, pa.float64()), pa.array(lengths, pa.float64())], schema=LOTS)
 
 
 class Taken(NamedTuple):
-    """The highest lot that is taken, -1 where not one fits, and the length of all that are."""
+    """The highest lot that is taken, -1 if no text fits, and the total length of the taken texts."""
 
     last: float
     length: float
@@ -83,21 +83,21 @@ def take_lots(
     partitions: Partitions, look: Callable[[Reader], pa.Table], target: float, context: Context
 ) -> Taken:
     """
-    Take texts by their lots until the next would pass the target.
+    Take texts in the order of their lots until the next would exceed the target.
 
     Parameters
     ----------
     partitions
-        All of them.
+        All partitions of the corpus.
     look
-        Gives the lots and lengths (`lots`) of a partition's texts.
+        Returns the lots and lengths (`lots`) of the texts of a partition.
     target
-        What the lengths add up to, at most.
+        The largest sum of the lengths.
     context
         The running stage.
     """
-    noted = [pq.read_table(path) for path in survey(partitions, look, context, "lots")]
-    table = pa.concat_tables([LOTS.empty_table(), *noted])
+    tables = [pq.read_table(path) for path in survey(partitions, look, context, "lots")]
+    table = pa.concat_tables([LOTS.empty_table(), *tables])
     drawn = table["lot"].to_numpy()
     order = np.argsort(drawn, kind="stable")
     lengths = np.cumsum(table["length"].to_numpy()[order])
@@ -109,5 +109,5 @@ OVER_TARGET = "over the token target"
 
 
 def over_target(drawn: float, last: float) -> Reject:
-    """Say of a text that the target was reached before its turn."""
-    return Reject(OVER_TARGET, f"drew {drawn:.4f}, and the last one taken {max(last, 0):.4f}")
+    """Return the reason for a text whose lot is above the last one taken."""
+    return Reject(OVER_TARGET, f"its lot is {drawn:.4f}, the last one taken {max(last, 0):.4f}")

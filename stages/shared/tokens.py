@@ -1,7 +1,7 @@
 """
-How long texts are in tokens of the model that will be trained on them: limits and accounts.
+Measure texts in tokens of the target model, for limits and accounts.
 
-Without a tokenizer, characters are counted, and the account says so.
+Without a tokenizer, characters are counted, and the account names this unit.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +17,9 @@ from datagen.stage import Outcome
 BATCH = 500  # texts whose tokens are in memory at once
 FILES = ("tokenizer.json", "tokenizer.model")  # of a checkpoint, in order of preference
 SENTENCEPIECE = (".model", ".spm")
-# What pieces that begin a word begin with: SentencePiece's mark, and a blank in byte-level vocabularies.
+# The prefix of pieces that start a word: SentencePiece's mark, and a blank in byte-level vocabularies.
 WORD, BLANK = "▁", "Ġ"
-ACCEPTED = "name bundled, a checkpoint's folder, a tokenizer.json, a tokenizer.model or a hub's id"
+ACCEPTED = "give bundled, a checkpoint folder, a tokenizer.json, a tokenizer.model or a Hub id"
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Ruler:
     unit
         tokens or characters.
     lengths
-        Gives the length of each text in that unit.
+        Returns the length of each text in that unit.
     starts
-        Gives the offsets, in code points, at which the tokens of a text begin.
+        Returns the offsets, in code points, at which the tokens of a text start.
     framing
-        Tokens that trainers add to a text: its end, and what the tokenizer puts in front.
+        Tokens that trainers add to a text: the end token, and those that the tokenizer puts first.
     """
 
     unit: str
@@ -45,7 +45,7 @@ class Ruler:
     framing: int = 0
 
     def middle(self, text: str) -> int:
-        """Give the offset, in code points, at which the middle token of a text begins."""
+        """Return the offset, in code points, at which the middle token of a text starts."""
         starts = self.starts(text)
         return starts[len(starts) // 2] if starts else 0
 
@@ -54,8 +54,8 @@ class Ruler:
         return [length + self.framing for length in self.lengths(texts)]
 
     def fits(self, text: str, longest: int) -> bool:
-        """Tell whether a text is at most so long."""
-        # A token has at least one byte, and so has a character: most texts need not be encoded.
+        """Check whether the length of a text is at most `longest`."""
+        # Tokens and characters have at least one byte each, so most texts need not be encoded.
         short = len(text.encode("utf-8", "surrogatepass")) <= longest
         return short or self.lengths([text])[0] <= longest
 
@@ -80,20 +80,20 @@ CHARACTERS = Ruler("characters", lambda texts: list(map(len, texts)), lambda tex
 
 def ruler(tokenizer: str, folder: Path) -> Ruler:
     """
-    Make the ruler of a tokenizer.
+    Load the ruler of a tokenizer.
 
     Parameters
     ----------
     tokenizer
-        ``bundled``, a checkpoint's folder, a ``tokenizer.json``, a SentencePiece model or a hub's id; ""
-        counts characters.
+        ``bundled``, a checkpoint folder, a ``tokenizer.json``, a SentencePiece model or a Hub id; "" counts
+        characters.
     folder
-        Where relative paths start.
+        The base of relative paths.
 
     Raises
     ------
     UserError
-        When there is no such tokenizer, it cannot be read, or the library that reads it is not installed.
+        If there is no such tokenizer, it cannot be read, or the library that reads it is not installed.
     """
     if not tokenizer:
         return CHARACTERS
@@ -105,12 +105,12 @@ def tokenizer_file(tokenizer: str, folder: Path) -> Path:
     """
     Find the file of a tokenizer: a ``tokenizer.json`` or a SentencePiece model.
 
-    A path takes precedence over a hub's id. Files of a hub are downloaded once, to its own cache.
+    A path takes precedence over a Hub id. Files of the Hub are downloaded once, to its cache.
 
     Raises
     ------
     UserError
-        When there is none.
+        If there is no such file.
     """
     if tokenizer in bundled.NAMES:
         return bundled.prepare(tokenizer) / FILES[0]
@@ -137,22 +137,22 @@ def _from_hub(name: str) -> Path:
             return Path(hf_hub_download(name, file))
         except EntryNotFoundError:
             continue
-        except Exception as error:  # of the HTTP client, which differs between versions of the library
+        except Exception as error:  # of the HTTP client, which depends on the version of the library
             reason = str(error).strip().partition("\n")[0]
             break
     raise UserError(
-        f"tokenizer: no folder and no tokenizer on the hub is called {name!r} ({reason}); {ACCEPTED}"
+        f"tokenizer: there is no folder and no tokenizer on the Hub named {name!r} ({reason}); {ACCEPTED}"
     )
 
 
 def words_of_vocabulary(tokenizer: str, folder: Path) -> frozenset[str]:
     """
-    List the pieces of a tokenizer that begin a word, without their mark and in lower case.
+    List the pieces of a tokenizer that start a word, without their prefix and in lower case.
 
     Raises
     ------
     UserError
-        As `ruler`; and when no piece of the vocabulary begins a word.
+        As `ruler`; also if no piece of the vocabulary starts a word.
     """
     path = tokenizer_file(tokenizer, folder)
     if path.suffix in SENTENCEPIECE:
@@ -166,13 +166,13 @@ def words_of_vocabulary(tokenizer: str, folder: Path) -> frozenset[str]:
         encoded = [[number] for piece, number in numbers.items() if piece.startswith(BLANK)]
         words |= {word.strip().lower() for word in tokens.decode_batch(encoded)}
     if not words - {""}:
-        raise UserError(f"tokenizer: no piece of {path} begins a word, so it cannot tell domain words")
+        raise UserError(f"tokenizer: no piece of {path} starts a word, so it cannot identify domain words")
     return frozenset(words - {""})
 
 
 @cache
 def _load(path: Path, changed: int) -> Ruler:
-    """Load a tokenizer, once for all partitions that a worker measures; again when the file has changed."""
+    """Load a tokenizer once per process, and again if the file changes."""
     if path.suffix in SENTENCEPIECE:
         return _of_sentencepiece(_sentencepiece(path))
     tokens = _tokenizers(path)
@@ -199,7 +199,7 @@ def _of_sentencepiece(model: Any) -> Ruler:
     def starts(text: str) -> list[int]:
         return [piece.begin for piece in model.encode(text, return_type="proto").pieces]
 
-    return Ruler("tokens", lengths, starts, framing=2)  # most such models have a token for the beginning
+    return Ruler("tokens", lengths, starts, framing=2)  # most such models add a token at the start
 
 
 def _sentencepiece(path: Path) -> Any:
@@ -218,10 +218,10 @@ def _tokenizers(path: Path) -> Any:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise UserError(
-            "the option tokenizer needs the package tokenizers, which comes with the extras cpu and gpu; "
-            "without it, leave the option out and limit texts by their characters"
+            "the option tokenizer needs the package tokenizers, which the extras cpu and gpu install; "
+            "without it, remove the option and limit texts by characters"
         ) from error
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # the library raises no narrower type
         raise UserError(f"tokenizer: {path} is not a tokenizer: {error}; {ACCEPTED}") from error

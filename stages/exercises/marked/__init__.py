@@ -1,1 +1,1 @@
-"""Answer candidates: spans of a passage that rules mark as answers."""
+"""Answer candidates: spans of a passage that rules mark as possible answers."""

@@ -1,10 +1,10 @@
 """
-Answers that a passage offers, found by rule, for questions that are written to a marked answer.
+Rule-based answer candidates of a passage, for questions written to a marked answer.
 
-Choosing what to ask about is the harder half of writing a question for a small model, and rules do it well:
-an answer that is taken from the passage stands there whatever the model writes. (PAQ, arXiv 2102.07033,
-chooses answers first, too.) `datagen.stages.exercises.marked.rules` finds what may be answers; here those are
-left out that no reader would give, and a few are chosen for each passage.
+For a small model, choosing what to ask about is the harder half of writing a question. Rules do it well, and
+an answer taken from the passage is in the passage whatever the model writes. (PAQ, arXiv 2102.07033, also
+selects answers first.) `datagen.stages.exercises.marked.rules` finds spans; this module discards those that
+no reader would give as an answer, and selects a few per passage.
 """
 
 import json
@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from datagen.schema import content_id
-from datagen.stages.exercises.marked.rules import INITIALS, LONGEST_WHOLE, MARKED, MOST, YEAR, Sentence, find
+from datagen.stages.exercises.marked.rules import find
+from datagen.stages.exercises.marked.sentence import INITIALS, LONGEST_WHOLE, MARKED, MOST, YEAR, Sentence
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, opening, phrase_in
 from datagen.stages.shared.segment.sentences import is_closed
 
-SHORTEST, LONGEST = 6, 80  # words of a sentence that is asked about
-LEFT = 3  # content words of the sentence that must be left to ask with
-LEFT_BY_WHOLE = 2
-SOUND = ("clause", "consequence", "action", "object", "subject", "definition", "quantity", "date")
-WHOLE = ("action", "consequence")  # take most of a sentence
+SHORTEST, LONGEST = 6, 80  # words of a sentence with candidates
+REMAINING = 3  # fewest content words of the sentence outside the answer, for the question to use
+REMAINING_BY_WHOLE = 2
+PREFERRED = ("clause", "consequence", "action", "object", "subject", "definition", "quantity", "date")
+WHOLE = ("action", "consequence")  # cover most of a sentence
 
 CODE = re.compile(r"[=<>{}\[\]|\\]|::|\.\.\.|https?:|www\.")
 LABEL = re.compile(r"\(?\w{1,2}\)|\W*")  # (a), 1)
@@ -35,16 +36,16 @@ TRIM = " \t,;:.—–"
 @dataclass(frozen=True)
 class Candidate:
     """
-    An answer with the sentence that holds it.
+    An answer with the sentence that contains it.
 
     Parameters
     ----------
     answer
-        A few words, as they stand in the sentence.
+        A few words, verbatim from the sentence.
     sentence
         A whole sentence of the passage, on one line.
     kind
-        Which rule found it: definition, term, date, quantity, name, clause, consequence, action, object,
+        The rule that found it: definition, term, date, quantity, name, clause, consequence, action, object,
         subject or phrase.
     """
 
@@ -53,73 +54,77 @@ class Candidate:
     kind: str
 
     def dump(self) -> str:
-        """Write it as the text that a request carries in ``about``."""
+        """Serialise the candidate for the ``about`` of a request."""
         return json.dumps(astuple(self), ensure_ascii=False)
 
     @classmethod
     def load(cls, text: str) -> "Candidate":
-        """Read what `dump` has written."""
+        """Parse the text that `dump` returns."""
         return cls(*json.loads(text))
 
 
 def candidates(passage: Passage, most: int) -> list[Candidate]:
     """
-    List answers that a passage offers, at most so many.
+    Select at most `most` answer candidates of a passage.
 
-    They are spread over its sentences and over the kinds: one for each sentence comes before a second
-    for any, what good questions are asked for (`SOUND`) before a bare term or phrase, and of equal ones
-    the hash decides. The same passage gives the same answers.
+    The selection is spread over sentences and kinds: every sentence gets one candidate before any gets a
+    second, the kinds that make good questions (`PREFERRED`) come before bare terms and phrases, and a hash
+    breaks ties. The result is deterministic.
     """
-    found = list(passage.once(offered))
-    lot = {one: content_id(passage.row["id"], one.sentence, one.answer) for one in found}
+    remaining = list(passage.once(offered))
+    lot = {
+        candidate: content_id(passage.row["id"], candidate.sentence, candidate.answer)
+        for candidate in remaining
+    }
     sentences: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
-    taken: list[Candidate] = []
+    selected: list[Candidate] = []
 
-    def price(one: Candidate) -> tuple[int, bool, int, str]:
-        return sentences[one.sentence], one.kind not in SOUND, kinds[one.kind], lot[one]
+    def cost(candidate: Candidate) -> tuple[int, bool, int, str]:
+        kind = candidate.kind
+        return sentences[candidate.sentence], kind not in PREFERRED, kinds[kind], lot[candidate]
 
-    while found and len(taken) < most:
-        best = min(found, key=price)
-        found.remove(best)
+    while remaining and len(selected) < most:
+        best = min(remaining, key=cost)
+        remaining.remove(best)
         if passage.find(best.answer) is not None:
-            taken.append(best)
+            selected.append(best)
             sentences[best.sentence] += 1
             kinds[best.kind] += 1
-            found = [one for one in found if not _same(one, best)]
-    return taken
+            remaining = [candidate for candidate in remaining if not _overlap(candidate, best)]
+    return selected
 
 
-def _same(one: Candidate, other: Candidate) -> bool:
-    """Tell whether an answer is part of the other in the same sentence, or the same in another one."""
-    some, others = f" {' '.join(words_of(one.answer))} ", f" {' '.join(words_of(other.answer))} "
-    if one.sentence != other.sentence or (one.kind in WHOLE) != (other.kind in WHOLE):
-        return some == others
-    return some in others or others in some
+def _overlap(left: Candidate, right: Candidate) -> bool:
+    """Tell whether answers to one sentence contain each other, or answers to two sentences are equal."""
+    words, others = f" {' '.join(words_of(left.answer))} ", f" {' '.join(words_of(right.answer))} "
+    if left.sentence != right.sentence or (left.kind in WHOLE) != (right.kind in WHOLE):
+        return words == others
+    return words in others or others in words
 
 
 def offered(passage: Passage) -> list[Candidate]:
-    """List all that the rules find in a passage, sentence by sentence."""
+    """List all candidates of a passage, sentence by sentence."""
     return list(_offered(passage))
 
 
 def _offered(passage: Passage) -> Iterator[Candidate]:
     words, seen = passage.words, set[tuple[str, str]]()
     for _, line in passage.sentences:
-        said = words_of(line)
-        if not SHORTEST <= len(said) <= LONGEST or CODE.search(line) or phrase_in(said, words.apparatus):
+        tokens = words_of(line)
+        if not SHORTEST <= len(tokens) <= LONGEST or CODE.search(line) or phrase_in(tokens, words.apparatus):
             continue
-        if NUMBERED.match(line) or said[0] in words.subjectless or opening(said, words.dangling):
+        if NUMBERED.match(line) or tokens[0] in words.subjectless or opening(tokens, words.dangling):
             continue
         for start, end, kind in find(Sentence(line, words)):
-            answer = _tidy(line[start:end])
+            answer = _trim(line[start:end])
             if (line, answer) not in seen and _askable(answer, kind, line, passage):
                 seen.add((line, answer))
                 yield Candidate(answer, line, kind)
 
 
-def _tidy(answer: str) -> str:
-    """Leave out what stands around an answer: blanks, stops, and one pair of quotes or stars."""
+def _trim(answer: str) -> str:
+    """Strip blanks, punctuation and one pair of quotes or asterisks around an answer."""
     answer = answer.strip(TRIM.replace(".", "") if INITIALS.search(answer[-4:]) else TRIM)
     marked = MARKED.fullmatch(answer)
     return marked[marked.lastindex or 1].strip() if marked else answer
@@ -127,21 +132,21 @@ def _tidy(answer: str) -> str:
 
 def _askable(answer: str, kind: str, line: str, passage: Passage) -> bool:
     """Tell whether a reader could give this answer to a question about the sentence."""
-    words, said, content = passage.words, words_of(answer), passage.words.content(answer)
+    words, tokens, content = passage.words, words_of(answer), passage.words.content(answer)
     longest = LONGEST_WHOLE if kind in WHOLE else MOST
-    if len(answer) < 2 or not 1 <= len(said) <= longest or not content or LABEL.fullmatch(answer):
+    if len(answer) < 2 or not 1 <= len(tokens) <= longest or not content or LABEL.fullmatch(answer):
         return False
     if CODE.search(answer) or MARKUP.search(answer) or not is_closed(answer):
         return False
-    if phrase_in(said, words.outside) or opening(said, words.dangling) or said[0] in words.pointing:
+    if phrase_in(tokens, words.outside) or opening(tokens, words.dangling) or tokens[0] in words.pointing:
         return False
-    if said[-1] in words.prepositions | words.relative | words.stop and answer[-1].islower():  # World War I
+    if tokens[-1] in words.prepositions | words.relative | words.stop and answer[-1].islower():  # World War I
         return False
-    if kind not in WHOLE and said[-1] in words.pointing:
+    if kind not in WHOLE and tokens[-1] in words.pointing:
         return False
-    if said[0] in words.negations | words.numbered or (YEAR.fullmatch(said[0]) and len(said) == 2):
+    if tokens[0] in words.negations | words.numbered or (YEAR.fullmatch(tokens[0]) and len(tokens) == 2):
         return False
-    if all(word in words.modals | words.verbs | words.vague | words.stop | words.months for word in said):
+    if all(word in words.modals | words.verbs | words.vague | words.stop | words.months for word in tokens):
         return False
-    left = {word for word in words.content(line) if word not in content}
-    return len(left) >= (LEFT_BY_WHOLE if kind in WHOLE else LEFT)
+    remaining = {word for word in words.content(line) if word not in content}
+    return len(remaining) >= (REMAINING_BY_WHOLE if kind in WHOLE else REMAINING)

@@ -1,4 +1,4 @@
-"""Closed-book question: question and answer stand alone, the passage only supports them."""
+"""Closed-book question: question and answer are understood without the passage, which supports them."""
 
 from typing import Annotated
 
@@ -21,10 +21,10 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a pair that needs no passage beside it and whose answer one of its sentences bears out."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
-    checks.clean(output.question, passage, asked)
-    checks.clean(output.answer, passage, asked)
+    """Accept a pair that stands alone and whose answer is supported by a sentence of the passage."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
+    checks.clean(output.question, passage, echoed)
+    checks.clean(output.answer, passage, echoed)
     checks.question(output.question, words)
     checks.stands_alone(output.question, words, asks=True)
     checks.stands_alone(output.answer, words)

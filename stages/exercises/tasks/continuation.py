@@ -1,7 +1,7 @@
 """
-Continuation: which sentence follows another one in the passage.
+Continuation: the sentence that follows another one in the passage.
 
-The passage itself holds the answer, so no model is asked.
+The passage provides the answer; no model is used.
 """
 
 from itertools import pairwise
@@ -17,37 +17,37 @@ from datagen.stages.shared.segment.sentences import is_sentence, split_sentences
 
 
 def followed(passage: Passage) -> list[str]:
-    """List the sentences that can be quoted, stand there once and have another one after them."""
+    """List the quotable sentences that occur once and are followed by another sentence."""
     return list(_next(passage))
 
 
 def make(passage: Passage, prompt: Prompt) -> Pair:
-    """Ask for the sentence after one that is drawn by hash."""
+    """Ask for the sentence that follows one drawn by hash."""
     after = _next(passage)
     quoted = pick(list(after), passage.row["id"])
     question = fill(draw_template(prompt, "questions", passage, quoted), sentence=quoted)
-    said = after[quoted]
-    return {"question": question, "context": passage.text, "answer": unwrap(said), "evidence": said}
+    following = after[quoted]
+    return {"question": question, "context": passage.text, "answer": unwrap(following), "evidence": following}
 
 
 def _next(passage: Passage) -> dict[str, str]:
-    """Map a sentence on one line to the one after it in its block, as that stands in the passage."""
-    text, known, words = passage.text, set(passage.quotable), passage.words
+    """Map each sentence, on one line, to the verbatim text of the next sentence in its block."""
+    text, quotable, words = passage.text, set(passage.quotable), passage.words
     spans = split_sentences(text)
     lines = [unwrap(text[start:end]) for start, end in spans]
-    found = {}
+    following = {}
     for (line, (_, before)), (other, (start, end)) in pairwise(zip(lines, spans, strict=True)):
         apart = "\n\n" in text[before:start]
-        if line not in known or lines.count(line) > 1 or apart or not is_sentence(other):
+        if line not in quotable or lines.count(line) > 1 or apart or not is_sentence(other):
             continue
         if not phrase_in(words_of(other), words.apparatus):
-            found[line] = text[start:end]
-    return found
+            following[line] = text[start:end]
+    return following
 
 
 task = MinedTask(
     name="continuation",
-    summary="the sentence of the passage that follows another one; asks no model",
+    summary="the sentence of the passage that follows another one; uses no model",
     prompt="reading/continuation",
     quotes=followed,
     make=make,

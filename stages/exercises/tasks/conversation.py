@@ -1,7 +1,7 @@
 """
-Conversation: two to four turns about the passage, each follow-up resting on the answer before it.
+Conversation: two to four turns about the passage, where each follow-up builds on the previous answer.
 
-The row trains the last answer; the turns before it are part of its prompt.
+The last answer is the training target; the earlier turns are part of the prompt.
 """
 
 from typing import Annotated
@@ -37,28 +37,28 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a conversation whose every turn is answered from the passage and adds to the ones before."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept a conversation whose turns are all answered from the passage and do not repeat each other."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     turns = [(QUESTION.read(t.question, "question"), ANSWER.read(t.answer, "answer")) for t in output.turns]
     checks.stands_alone(turns[0][0], words, asks=True)
     seen: set[str] = set()
-    for question, said in turns:
-        for text in (question, said):
-            checks.clean(text, passage, asked)
-            if (spoken := " ".join(words_of(text))) in seen:
+    for question, reply in turns:
+        for text in (question, reply):
+            checks.clean(text, passage, echoed)
+            if (normalised := " ".join(words_of(text))) in seen:
                 raise Reject("repetition loop", text)
-            seen.add(spoken)
+            seen.add(normalised)
         checks.question(question, words)
-        for one in CHECKS:
-            check_named(one, Written(question, said, passage))
+        for check in CHECKS:
+            check_named(check, Written(question, reply, passage))
     earlier: list[Message] = []
-    for question, said in turns[:-1]:
-        earlier += [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
-    question, said = turns[-1]
+    for question, reply in turns[:-1]:
+        earlier += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+    question, reply = turns[-1]
     return {
         "question": question,
         "context": passage.text,
-        "answer": said,
+        "answer": reply,
         "evidence": passage.text,
         "earlier": earlier,
     }

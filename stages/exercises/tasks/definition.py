@@ -1,4 +1,4 @@
-"""Definition: a term of the passage and what it means, from a sentence that defines it."""
+"""Definition: a term of the passage and its meaning, from a sentence that defines it."""
 
 from typing import Annotated
 
@@ -24,16 +24,16 @@ class Output(BaseModel):
 
 
 def defining(passage: Passage) -> list[str]:
-    """List the sentences that may define something."""
+    """List the sentences that may be definitions."""
     return [line for line in passage.quotable if phrase_in(words_of(line), passage.words.defining)]
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a term whose definition its sentence gives."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept a term whose definition is supported by its sentence."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
-    checks.clean(output.term, passage, asked)
-    checks.clean(output.definition, passage, asked)
+    checks.clean(output.term, passage, echoed)
+    checks.clean(output.definition, passage, echoed)
     checks.defined(output.term, evidence, words)
     checks.stands_alone(output.definition, words)
     question = fill(draw_template(prompt, "questions", passage, evidence), term=output.term)

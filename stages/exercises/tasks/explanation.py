@@ -1,8 +1,8 @@
 """
-Explanation: what the passage says, in everyday words for somebody new to its subject.
+Explanation: the passage in everyday words, for readers new to its subject.
 
-In other words than the passage's, so the checks see its subject, its numbers and its form, and not
-whether it is right: a task for a generator that is trusted, and one that the score stage should judge.
+Because the words differ from the passage, the checks cover subject, numbers and form, not correctness. Use
+this task with a generator that you trust, and score its rows with the score stage.
 """
 
 from typing import Annotated
@@ -25,9 +25,9 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep an explanation that keeps to the passage's subject and says it in other words."""
-    text, asked = " ".join(parse(answer, Output).explanation), instruction(prompt)
-    checks.clean(text, passage, asked)
+    """Accept an explanation that stays on the subject of the passage and uses other words."""
+    text, echoed = " ".join(parse(answer, Output).explanation), instruction(prompt)
+    checks.clean(text, passage, echoed)
     checks.finished(text)
     checks.sized(text, 15, 120)
     checks.about(text, passage, 0.5)

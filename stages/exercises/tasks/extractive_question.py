@@ -1,4 +1,4 @@
-"""Extractive question: the answer is a few words of the passage, as they stand there."""
+"""Extractive question: the answer is a few words of the passage, verbatim."""
 
 from typing import Annotated
 
@@ -23,17 +23,17 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a question whose answer stands in a sentence that the question is about."""
-    output, asked = parse(answer, Output), instruction(prompt)
-    checks.clean(output.question, passage, asked)
-    checks.clean(output.answer, passage, asked)
+    """Accept a question whose answer occurs in a sentence that the question is about."""
+    output, echoed = parse(answer, Output), instruction(prompt)
+    checks.clean(output.question, passage, echoed)
+    checks.clean(output.answer, passage, echoed)
     checks.question(output.question, passage.words)
-    found = " ".join(checks.verbatim(output.answer, passage, "answer").split())
-    checks.withholds(output.question, found, passage.words)
-    checks.of_a_kind(output.question, found, passage.words)
-    evidence = checks.located(output.question, found, passage)
-    claims.entailed(output.question, found, unwrap(evidence), passage.words)
-    return {"question": output.question, "context": passage.text, "answer": found, "evidence": evidence}
+    quoted = " ".join(checks.verbatim(output.answer, passage, "answer").split())
+    checks.withholds(output.question, quoted, passage.words)
+    checks.of_a_kind(output.question, quoted, passage.words)
+    evidence = checks.located(output.question, quoted, passage)
+    claims.entailed(output.question, quoted, unwrap(evidence), passage.words)
+    return {"question": output.question, "context": passage.text, "answer": quoted, "evidence": evidence}
 
 
 task = StructuredTask(

@@ -1,8 +1,8 @@
 """
 Inference: whether a statement follows from a sentence, contradicts it or is left open by it.
 
-The model writes one statement of each kind about one sentence, all three are checked against it, and the
-hash of the sentence says which is shown. So the labels are balanced whatever the model prefers.
+The model writes one statement of each kind about a sentence. All three are checked against the sentence, and
+its hash selects the one to show, so that the labels are balanced whatever the model prefers.
 """
 
 from typing import Annotated
@@ -34,12 +34,12 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep one of the three statements when each stands to the sentence as it should."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept one of the three statements if each has the intended relation to the sentence."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
     for label in LABELS:
         statement = getattr(output, label)
-        checks.clean(statement, passage, asked)
+        checks.clean(statement, passage, echoed)
         checks.finished(statement)
         checks.stands_alone(statement, words)
     if words_of(output.entailed) == words_of(evidence):

@@ -1,10 +1,10 @@
 """
 Issue, rule, application, conclusion: how a rule of law in the passage decides an invented case.
 
-The rule is a sentence of the passage that says what must, may or may not be. The checks see that the parts
-fit together: the issue is raised by the facts, the application joins rule and facts, the conclusion is
-about the issue. Whether the law is applied rightly no rule over words can tell: a task for a generator that
-is trusted, and one that the score stage should judge.
+The rule is a sentence of the passage that states an obligation, a permission or a prohibition. The checks
+verify that the parts fit together: the facts raise the issue, the application combines rule and facts, the
+conclusion is about the issue. They cannot verify that the law is applied correctly: use this task with a
+generator that you trust, and score its rows with the score stage.
 """
 
 from typing import Annotated
@@ -34,16 +34,16 @@ class Output(BaseModel):
 
 
 def binding(passage: Passage) -> list[str]:
-    """List the sentences that bind somebody."""
+    """List the sentences that state an obligation or a permission."""
     return [line for line in passage.quotable if phrase_in(words_of(line), passage.words.binding)]
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a case when its parts are joined to each other and to the rule."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept a case whose parts fit each other and the rule."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     rule = checks.verbatim(output.evidence, passage)
     for text in (output.facts, output.issue, output.application, output.conclusion):
-        checks.clean(text, passage, asked)
+        checks.clean(text, passage, echoed)
     checks.question(output.issue, words)
     for text in (output.facts, output.conclusion):
         checks.stands_alone(text, words)

@@ -1,9 +1,8 @@
 """
-Multiple choice: a question with four options, one of which is right.
+Multiple choice: a question with four options, one of which is correct.
 
-The right option is copied from the passage, and the sentence that holds it holds none of the others. The
-order of the options is drawn by hash, so that every letter is right equally often, whatever the model
-prefers.
+The correct option is copied from the passage, and its sentence contains none of the others. The options are
+ordered by hash, so that every letter is correct equally often, whatever the model prefers.
 """
 
 from typing import Annotated
@@ -32,10 +31,10 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a question when exactly one of its options answers it."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept a question if exactly one of its options answers it."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     for text in (output.question, output.answer, *output.wrong):
-        checks.clean(text, passage, asked)
+        checks.clean(text, passage, echoed)
     checks.question(output.question, words)
     right = " ".join(checks.verbatim(output.answer, passage, "answer").split())
     checks.withholds(output.question, right, words)
@@ -62,7 +61,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
 
 task = StructuredTask(
     name="multiple_choice",
-    summary="a question with four options, of which exactly one is right",
+    summary="a question with four options, exactly one of which is correct",
     prompt="instructions/multiple_choice",
     schema=Output,
     read=read,

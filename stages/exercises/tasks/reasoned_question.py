@@ -1,4 +1,4 @@
-"""A declared task: its prompt, fields and checks stand in ``prompts/instructions/reasoned_question.yaml``."""
+"""A declared task: its prompt, fields and checks are in ``prompts/instructions/reasoned_question.yaml``."""
 
 from datagen.stages.exercises.declared import from_file
 

@@ -21,9 +21,9 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a summary in the passage's words that is shorter than it and no copy of a part."""
-    text, asked = " ".join(parse(answer, Output).summary), instruction(prompt)
-    checks.clean(text, passage, asked)
+    """Accept a summary in the passage's words that is shorter than the passage and not copied from it."""
+    text, echoed = " ".join(parse(answer, Output).summary), instruction(prompt)
+    checks.clean(text, passage, echoed)
     checks.finished(text)
     checks.stands_alone(text, passage.words)
     checks.sized(text, 8, min(80, len(words_of(passage.text)) // 2))

@@ -20,11 +20,11 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep the list when each term stands in the passage, is no common word and comes once."""
-    output, asked = parse(answer, Output), instruction(prompt)
+    """Accept the list if each term occurs in the passage, is not a common word and is listed once."""
+    output, echoed = parse(answer, Output), instruction(prompt)
     terms = output.terms
     for term in terms:
-        checks.clean(term, passage, asked)
+        checks.clean(term, passage, echoed)
         checks.verbatim(term, passage, "term")
         if not passage.words.content(term):
             raise Reject("not a term", term)

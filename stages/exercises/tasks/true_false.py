@@ -1,9 +1,9 @@
 """
 True or false: a statement to be judged, with the reason.
 
-The model writes a true and a false statement about one sentence, both are checked against it, and a coin
-(the hash of the sentence) says which is shown. So the verdicts are balanced whatever the model prefers. A
-statement on "the method", which only its passage names, is shown with the passage.
+The model writes a true and a false statement about a sentence. Both are checked against the sentence, and its
+hash selects the one to show, so that the verdicts are balanced whatever the model prefers. A statement whose
+subject is only identified in the passage ("the method") is shown with the passage.
 """
 
 from typing import Annotated
@@ -31,12 +31,12 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep one of the two statements when the sentence bears out the one and contradicts the other."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept one of the two statements if the sentence supports the one and contradicts the other."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
     statements = output.true_statement, output.false_statement
     for statement in statements:
-        checks.clean(statement, passage, asked)
+        checks.clean(statement, passage, echoed)
         checks.finished(statement)
         checks.stands_alone(statement, words)
     if checks.verdict(output.true_statement, evidence, words) is not True:
@@ -44,15 +44,15 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     if checks.verdict(output.false_statement, evidence, words) is not False:
         raise Reject("not shown to be false", f"{output.false_statement} by: {output.evidence}")
     claims.consistent(output.false_statement, evidence, words)
-    shown = fraction(passage.row["id"], output.evidence) < 0.5
+    show_true = fraction(passage.row["id"], output.evidence) < 0.5
     return {
         "question": fill(
             draw_template(prompt, "questions", passage, evidence),
-            statement=output.true_statement if shown else output.false_statement,
+            statement=output.true_statement if show_true else output.false_statement,
         ),
         "context": None if claims.named(output.true_statement, words) else passage.text,
         "answer": fill(
-            draw_template(prompt, "answers_true" if shown else "answers_false", passage, evidence),
+            draw_template(prompt, "answers_true" if show_true else "answers_false", passage, evidence),
             statement=output.true_statement,
         ),
         "evidence": evidence,

@@ -23,10 +23,10 @@ class Output(BaseModel):
 
 
 def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
-    """Keep a question when its sentence decides it, and as the model says."""
-    output, asked, words = parse(answer, Output), instruction(prompt), passage.words
+    """Accept a question if its sentence decides it, and decides it as the model answered."""
+    output, echoed, words = parse(answer, Output), instruction(prompt), passage.words
     evidence = checks.verbatim(output.evidence, passage)
-    checks.clean(output.question, passage, asked)
+    checks.clean(output.question, passage, echoed)
     checks.question(output.question, words)
     opening = words_of(output.question)[:2]  # "What is", "In which", "Some are"
     if words.open_ended & set(opening) or (words.asking and not words.asking & set(opening[:1])):
@@ -37,8 +37,8 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         raise Reject("not decided by its evidence", f"{output.question} by: {output.evidence}")
     if verdict is not (output.answer == "yes"):
         raise Reject("contradicts its evidence", f"{output.question} {output.answer}, by: {output.evidence}")
-    said = prompt.fields["answers"][output.answer]
-    return {"question": output.question, "context": passage.text, "answer": said, "evidence": evidence}
+    reply = prompt.fields["answers"][output.answer]
+    return {"question": output.question, "context": passage.text, "answer": reply, "evidence": evidence}
 
 
 task = StructuredTask(

@@ -1,9 +1,9 @@
 """
-Turns that lead away from the topic: drawn from what is asked about other documents, or written.
+Distractors: user turns that leave the topic, drawn from the questions about other documents, or written.
 
-That a question is off topic is checked, not assumed: no passage of the topic may hold too many of its
-words or of those of the title that it comes from, and the material that the assistant is shown may not
-hold its answer. A turn that breaks a rule is near the topic on purpose, so that check is not for it.
+Questions are checked to be off topic: no passage of the topic may contain too many words of the question or
+of the title that it is about, and the material in the system message may not contain its answer. Turns that
+break a rule are close to the topic on purpose and are not checked.
 """
 
 import re
@@ -21,14 +21,14 @@ from datagen.stages.shared.language.matching import standing
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.phrases import say
 
-TRIES = 32  # questions about other documents that are looked at
-HELD = 0.6  # a text that holds this share of an answer's words may give it away
+TRIES = 32  # most questions about other documents that are tried
+HELD = 0.6  # least share of an answer's words with which a text may reveal it
 QUOTES = re.compile('["“”„«»]')
 SHORTEST, LONGEST = 4, 60  # words of a written turn
 
 
 class Distractors:
-    """The questions that a partition's pairs ask, each used once to lead away from another topic."""
+    """The questions of a partition's pairs, each used at most once as a distractor from another topic."""
 
     def __init__(self, rows: Sequence[Row], asking: Mapping[str, Any], options: Options) -> None:
         self._asking, self._options = asking, options
@@ -37,14 +37,14 @@ class Distractors:
 
     def draw(self, script: Script, after: int, rules: Sequence[Rule]) -> Distractor:
         """
-        Draw a distractor for a place in a dialogue.
+        Draw a distractor for a position in a dialogue.
 
-        Where no question of another topic is left, it is one that breaks a rule, if such are wanted.
+        If no unused question of another topic is left, draw a turn that breaks a rule, if that is enabled.
 
         Raises
         ------
         Reject
-            When there is none.
+            If there is no distractor.
         """
         place = (script.key, str(after))
         kind = pick(self._options.kinds, "kind", *place)
@@ -61,9 +61,9 @@ class Distractors:
         return Distractor(kind, text, after, row["answer"], topic_of(row), written=written)
 
     def _broken_rule(self, script: Script, after: int, rules: Sequence[Rule]) -> Distractor:
-        said = {distractor.text for distractor in script.distractors}
-        ways = [(say([[way]], topic=script.topic), rule) for rule in rules for way in rule.breaks]
-        text, rule = pick([way for way in ways if way[0] not in said], "rule", script.key, str(after))
+        used = {distractor.text for distractor in script.distractors}
+        turns = [(say([[phrase]], topic=script.topic), rule) for rule in rules for phrase in rule.breaks]
+        text, rule = pick([turn for turn in turns if turn[0] not in used], "rule", script.key, str(after))
         return Distractor("rule", text, after, declines=rule.declines)
 
     def _another_topic(self, script: Script, place: tuple[str, str]) -> Row | None:
@@ -82,36 +82,36 @@ class Distractors:
 
 
 def topic_of(row: Row) -> str:
-    """Give the title of a pair's document, as it can be put between quotation marks."""
+    """Return the title of a pair's document, without quotation marks."""
     return " ".join(QUOTES.sub("", row["lineage"].get("title") or "").split())
 
 
 def off_topic(text: str, script: Script, overlap: float, answer: str = "", subject: str = "") -> None:
-    """Refuse a question that the topic's passages may be about, by its words, its answer or its subject."""
+    """Reject a question that may be about the topic, judging by its words, its answer or its subject."""
     if subject and script.passages.most_held(subject, script.language) >= overlap:
-        raise Reject("distractor is on topic", f"a passage speaks of {subject}: {text}")
+        raise Reject("distractor is on topic", f"a passage mentions {subject}: {text}")
     if (held := script.passages.most_held(text, script.language)) >= overlap:
-        raise Reject("distractor is on topic", f"{held:.0%} of its words stand in a passage: {text}")
+        raise Reject("distractor is on topic", f"{held:.0%} of its words are in one passage: {text}")
     if answer and standing(answer, script.material, language=script.language) >= HELD:
-        raise Reject("distractor is on topic", f"the material holds its answer {answer}: {text}")
+        raise Reject("distractor is on topic", f"the material contains its answer {answer}: {text}")
 
 
 def write_in(script: Script, number: int, answer: Answer, overlap: float) -> Distractor:
     """
-    Put what the generator wrote in the place of a drawn distractor.
+    Return a drawn distractor with the text that the generator wrote.
 
     Raises
     ------
     Reject
-        When it is cut off, no turn of a user but an echo of the prompt, on topic, or was asked before.
+        If the text is cut off, an echo of the prompt, on topic, or a repeated question.
     """
     text = " ".join(answer.text.strip(' "').split())
     checks.sized(text, SHORTEST, LONGEST)
     drawn = script.distractors[number]
-    given = [script.topic, drawn.subject]
-    given += [row[name] for row in script.pairs for name in ("question", "answer")]
+    context = [script.topic, drawn.subject]
+    context += [row[name] for row in script.pairs for name in ("question", "answer")]
     prompt = "\n".join(message["content"] for message in answer.request.messages)
-    checks.clean(text, Passage({"text": "\n".join(given)}, script.language), prompt)
+    checks.clean(text, Passage({"text": "\n".join(context)}, script.language), prompt)
     checks.finished(text)
     if any(text.casefold() == row["question"].casefold() for row in script.pairs):
         raise Reject("asked before", text)

@@ -1,4 +1,4 @@
-"""A dialogue before it is written down: its turns on the topic, and what interrupts them."""
+"""The script of a dialogue: its turns on topic, and its distractors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 class Rule(BaseModel):
-    """A rule of the system message, what a user says to have it broken, and how that is declined."""
+    """A rule of the system message, user turns that ask to break it, and replies that decline them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,22 +26,22 @@ class Rule(BaseModel):
 @dataclass(frozen=True)
 class Distractor:
     """
-    A turn that leads away from the topic.
+    A user turn that leaves the topic.
 
     Parameters
     ----------
     kind, text
-        One of `KINDS`, and what the user says.
+        One of `KINDS`, and the text of the turn.
     after
-        So many turns on the topic stand before it.
+        The number of turns on topic before it.
     answer
-        What would answer it; "" where that is not known.
+        The answer to it; "" if unknown.
     subject
-        The topic it leads to; "" for a turn that breaks a rule.
+        The topic that it changes to; "" for a turn that breaks a rule.
     declines
-        Words of its own by which it is declined; empty for those of the other topics.
+        Specific phrases that decline it; empty for the general ones.
     written
-        Whether the generator is to write it, or has written it.
+        Whether the generator writes it.
     """
 
     kind: Kind
@@ -55,13 +55,13 @@ class Distractor:
 
 @dataclass
 class Script:
-    """A dialogue before it is written down."""
+    """The parts of a dialogue."""
 
     key: str
     topic: str
     system: str
-    pairs: Sequence[Row]  # the turns on the topic
-    passages: Postings  # all that is known of the topic
-    material: str  # what the system message shows of it
+    pairs: Sequence[Row]  # the turns on topic
+    passages: Postings  # all passages of the topic
+    material: str  # the passages in the system message
     language: Language
     distractors: list[Distractor] = field(default_factory=list)

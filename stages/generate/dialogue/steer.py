@@ -1,19 +1,19 @@
 """
-Make training rows of dialogues: distractors are declined, turns on the topic are answered.
+Turn dialogues into training rows: distractors are declined, turns on topic are answered.
 
-The target is put each distractor first, in its dialogue, and whether it answered after all is a label of the
-row (``answered``): the rate that CantTalkAboutThis (arXiv 2404.03820) measures. Three kinds of rows:
+First the target model receives each distractor in its dialogue. Whether it answers is a label of the row
+(``answered``): the rate that CantTalkAboutThis (arXiv 2404.03820) measures. There are three kinds of rows:
 
-* ``off_topic``, a refusal: the dialogue up to a distractor, declined and led back.
-* ``on_topic``, an instruction: the dialogue up to a turn on the topic, answered; as many as there are
-  distractors in a dialogue, the turns right behind them first, and one of a dialogue without any. A model
-  that is shown only refusals learns to refuse.
-* ``decline_over_answer``, a preference for the refusal over what the target answered.
+* ``off_topic``, a refusal: the dialogue up to a distractor, declined and redirected.
+* ``on_topic``, an instruction: the dialogue up to an answered turn on topic. A dialogue gives as many of
+  these as it has distractors, at least one, the turns directly after distractors first, because a model
+  trained on refusals only learns to refuse everything.
+* ``decline_over_answer``, a preference for the refusal over the answer of the target.
 
-The labels of all turns go with each row, in its ``metadata``. That the target answered is told by rule,
-without its being right: it says more than the question does, and shows none of the signs of a refusal.
-These are our own words, by which a target that was trained on such rows will decline, and those of others
-(in English: ``prompts/dialogues/declines.yaml``).
+The ``metadata`` of each row lists the labels of all turns. A rule decides whether the target answered,
+correctly or not: the reply adds to the question and has no sign of a refusal. The signs are our own phrases,
+with which a target trained on such rows will decline, and common ones (in English:
+``prompts/dialogues/declines.yaml``).
 """
 
 import json
@@ -37,16 +37,18 @@ Turns = Sequence[Mapping[str, Any]]
 
 
 class Options(datagen.stage.Options):
-    """How the target is tried."""
+    """How the target is tested."""
 
-    measured: float = Field(1.0, ge=0, le=1, description="Share of the distractors put to the target")
-    max_tokens: int = Field(64, ge=8, description="Most tokens of what it says; a cut-off reply counts")
-    declining: str = Field("dialogues/declines", description="Its `signs` and statements tell a refusal")
-    system: str = Field("dialogues/topics", description="Its rules are declined in words of their own")
+    measured: float = Field(1.0, ge=0, le=1, description="Share of the distractors that the target is given")
+    max_tokens: int = Field(64, ge=8, description="Longest reply of the target; a truncated reply counts")
+    declining: str = Field(
+        "dialogues/declines", description="Prompt file whose `signs` and statements identify refusals"
+    )
+    system: str = Field("dialogues/topics", description="Prompt file whose rules have their own refusals")
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Put each distractor to the target, with all that was said before it."""
+    """Give the target each distractor, with the dialogue before it."""
     prompt, seed = context.prompt(options.declining), str(context.seed)
     for row in rows.to_pylist():
         for place, turn in enumerate(row["turns"]):
@@ -71,13 +73,13 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     builder = Builder("examples", context, prompt.name, prompt.hash)
     for row in rows.to_pylist():
         turns = row["turns"]
-        said = {int(answer.request.about): answer for answer in answers.of(row["id"])}
+        replies = {int(answer.request.about): answer for answer in answers.of(row["id"])}
         for place in _on_topic(turns):
-            made = _example(turns, place, "instruction", "on_topic")
-            builder.keep(made | {"evidence": turns[place]["evidence"]}, row)
+            example = _example(turns, place, "instruction", "on_topic")
+            builder.keep(example | {"evidence": turns[place]["evidence"]}, row)
         for place, turn in enumerate(turns):
             if turn["label"] == "redirect":
-                _decline(builder, row, place, said.get(place - 1), signs, languages.of(row))
+                _decline(builder, row, place, replies.get(place - 1), signs, languages.of(row))
     return builder.outcome()
 
 
@@ -85,54 +87,54 @@ def _decline(
     builder: Builder,
     row: Mapping[str, Any],
     place: int,
-    said: Answer | None,
+    reply: Answer | None,
     signs: re.Pattern[str],
     language: Language,
 ) -> None:
-    """Write the refusal at a place, and the preference for it where the target answered."""
+    """Write the refusal at a position, and a preference for it if the target answered."""
     turns, distractor = row["turns"], row["turns"][place - 1]
-    answered, given = None, [said] if said else []
-    if said and said.completion.finish != "error":
-        answered = answers_after_all(said.completion.text, distractor["content"], signs, language)
+    answered, replies = None, [reply] if reply else []
+    if reply and reply.completion.finish != "error":
+        answered = answers_distractor(reply.completion.text, distractor["content"], signs, language)
     kind = distractor["distractor"]
-    made = _example(turns, place, "refusal", "off_topic", distractor=kind, answered=answered)
-    builder.keep(made | {"logprob": None}, row, *given)  # the target's is none of its words
-    if answered and said:
-        rejected = _example(turns, place, "preference", "decline_over_answer", distractor=kind)
-        rejected |= {"rejected": said.completion.text.strip(), "logprob": None}
-        if said.completion.finish == "length":
-            builder.drop(Reject("truncated", said.completion.text), rejected, row, *given)
+    example = _example(turns, place, "refusal", "off_topic", distractor=kind, answered=answered)
+    builder.keep(example | {"logprob": None}, row, *replies)  # the target did not write this answer
+    if answered and reply:
+        example = _example(turns, place, "preference", "decline_over_answer", distractor=kind)
+        example |= {"rejected": reply.completion.text.strip(), "logprob": None}
+        if reply.completion.finish == "length":
+            builder.drop(Reject("truncated", reply.completion.text), example, row, *replies)
         else:
-            builder.keep(rejected, row, *given)
+            builder.keep(example, row, *replies)
 
 
 def refusal_signs(declining: Prompt, system: Prompt) -> re.Pattern[str]:
-    """Compile what tells a refusal: the signs, and our own statements whatever topic they name."""
+    """Compile a pattern that detects refusals: the common signs, and our own statements with any topic."""
     ours = [*declining.fields["statements"], *(d for r in system.fields["rules"] for d in r["declines"])]
-    said = [".{1,90}".join(map(re.escape, FIELD.split(text.rstrip("."))[::2])) for text in ours]
-    return re.compile("|".join([*declining.fields["signs"], *said]), re.IGNORECASE)
+    statements = [".{1,90}".join(map(re.escape, FIELD.split(text.rstrip("."))[::2])) for text in ours]
+    return re.compile("|".join([*declining.fields["signs"], *statements]), re.IGNORECASE)
 
 
-def answers_after_all(text: str, question: str, signs: re.Pattern[str], language: Language) -> bool:
-    """Tell whether a reply answers a distractor, rightly or not: it attempts to, without a refusal's sign."""
+def answers_distractor(text: str, question: str, signs: re.Pattern[str], language: Language) -> bool:
+    """Tell whether a reply attempts to answer a distractor, correctly or not, without a sign of a refusal."""
     return attempts(text, question, language=language) and not signs.search(text)
 
 
 def _on_topic(turns: Turns) -> list[int]:
-    """Choose the answers on the topic that are trained on: as many as distractors, at least one."""
+    """Select the answers on topic to train on: as many as distractors, at least one."""
     places = [
         place
         for place, turn in enumerate(turns)
         if turn["label"] == "on_topic" and turn["role"] == "assistant"
     ]
-    behind = [place for place in places if turns[place - 2]["label"] == "redirect"]
-    others = [place for place in reversed(places) if place not in behind]
+    after_redirect = [place for place in places if turns[place - 2]["label"] == "redirect"]
+    others = [place for place in reversed(places) if place not in after_redirect]
     count = sum(turn["label"] == "distractor" for turn in turns)
-    return [*behind, *others][: max(1, count)]
+    return [*after_redirect, *others][: max(1, count)]
 
 
 def _example(turns: Turns, place: int, kind: str, task: str, **labels: Any) -> dict[str, Any]:
-    """Make the turn at a place the answer, and what stands before it the prompt."""
+    """Write a row whose answer is the turn at a position and whose prompt is the turns before it."""
     labels = {"turns": [turn["label"] for turn in turns[: place + 1]], **labels}
     return {
         "kind": kind,
@@ -150,7 +152,7 @@ def _messages(turns: Turns) -> list[dict[str, str]]:
 
 stage = ModelStage(
     name="steer",
-    summary="decline what leads off the topic, and answer what is on it",
+    summary="turn dialogues into rows that decline distractors and answer questions on topic",
     takes="dialogues",
     gives="examples",
     ask=ask,

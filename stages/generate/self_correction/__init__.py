@@ -1,23 +1,23 @@
 """
-Write preference pairs for correcting oneself in the middle of an answer, the earlier the better.
+Write preference pairs that prefer self-correction within an answer, the earlier the better.
 
-After Course-Correction (arXiv 2407.16637): an answer goes wrong, is cut at several places, and corrects
-itself at each; a correction is better than none, and an earlier one better than a later one. What goes wrong
-there is harmful text. Here it is a harmless policy of the recipe's own, such as never to quote a price: a
-file with the rule and the patterns by which a violation is found
-(`datagen.stages.generate.self_correction.policy`). There is no default, for no rule is everybody's.
+After Course-Correction (arXiv 2407.16637): an answer violates a policy, is cut at several positions, and
+corrects itself at each; a correction is better than none, and an earlier one better than a later one. The
+paper uses harmful text. Here the policy is a harmless rule that the recipe sets, such as never to quote a
+price: a file with the rule and the patterns that detect a violation
+(`datagen.stages.generate.self_correction.policy`). There is no default policy.
 
-The answer that breaks the rule (the draft) is made of the passage's own sentences, or written by the
-generator from them. Its ranks, best first: it leaves out what the rule forbids; it corrects itself after the
-sentence that breaks the rule; later; never. A pair is two ranks of one draft, and both sides share all
-that stands before the earlier correction. Three tasks:
+The answer that violates the policy (the draft) consists of sentences of the passage, or the generator writes
+it from them. Its ranks, best first: it omits what the rule forbids; it corrects itself directly after the
+violation; later; never. A pair is two ranks of one draft, and both sides share the text before the earlier
+correction. There are three tasks:
 
-* ``keeps_the_rule``: the chosen one stops in time.
-* ``corrects_earlier``: both break the rule, in the words that they share, and correct themselves.
-* ``corrects_at_all``: both break it, and the rejected one goes on to the end.
+* ``keeps_the_rule``: the chosen answer stops before the violation.
+* ``corrects_earlier``: both violate the rule, in the text that they share, and correct themselves.
+* ``corrects_at_all``: both violate it, and the rejected answer continues to the end.
 
-And as many drafts give a ``needs_no_correction``: an answer that breaks no rule is preferred whole to the
-same one corrected, so that correcting does not become a habit.
+An equal number of drafts give ``needs_no_correction``: an answer without a violation is preferred to the same
+answer with a correction, so that the model does not learn to correct itself without need.
 """
 
 import json
@@ -40,72 +40,73 @@ from datagen.stages.shared.render.phrases import say
 
 
 class Options(datagen.stage.Options):
-    """Which rule, how drafts are made and how many pairs each gives."""
+    """The policy, the drafts and the pairs."""
 
-    policy: str = Field(description="The rule: corrections/prices, or a file of your own")
+    policy: str = Field(description="Policy file: corrections/prices, or a file of your own")
     drafts: Literal["quoted", "written"] = Field(
-        "quoted", description="Sentences of the passage, or what the generator makes of them"
+        "quoted", description="Drafts are sentences of the passage, or written by the generator"
     )
-    sentences: int = Field(5, ge=3, description="Most sentences of a draft")
-    cuts: int = Field(2, ge=1, description="Places at which a draft is corrected, at most")
-    pairs: int = Field(4, ge=1, description="Pairs of a draft, at most; drawn where there are more")
-    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are looked at")
+    sentences: int = Field(5, ge=3, description="Most sentences per draft")
+    cuts: int = Field(2, ge=1, description="Most positions at which a draft is corrected")
+    pairs: int = Field(4, ge=1, description="Most pairs per draft, drawn by hash")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that are used, drawn by hash")
     max_tokens: int = Field(256, ge=32, description="Longest draft that the generator writes, in tokens")
-    wording: str = Field("corrections/words", description="What is asked, and words that correct")
-    writing: str = Field("corrections/draft", description="What the generator is asked")
+    wording: str = Field("corrections/words", description="Prompt file: questions and phrases of corrections")
+    writing: str = Field("corrections/draft", description="Prompt file: the request for a draft")
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask the generator for drafts, where it writes them."""
+    """Ask the generator for drafts, if it writes them."""
     if options.drafts == "quoted":
         return
     prompt = context.prompt(options.writing)
-    chosen = Chosen(rows, options, context)
-    for passage in [*chosen.breaking, *chosen.keeping]:
+    selection = Selection(rows, options, context)
+    for passage in [*selection.breaking, *selection.keeping]:
         yield prompt.ask(
             passage.row["id"],
             task="draft",
             sampling=Sampling(options.max_tokens),
             heading=passage.heading,
             passage=passage.text,
-            question=chosen.question(passage),
+            question=selection.question(passage),
             sentences=options.sentences,
         )
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Write the pairs of each draft; a passage that gives none is dropped with its reason."""
-    chosen = Chosen(rows, options, context)
+    """Write the pairs of each draft; a passage without pairs is dropped with its reason."""
+    selection = Selection(rows, options, context)
+    policy = selection.policy
     wording = context.prompt(options.wording)
     builder = Builder("examples", context, wording.name, wording.hash)
-    for passage, why in chosen.unused:
-        builder.drop(why, {"kind": "preference"}, passage.row)
-    for passage in [*chosen.breaking, *chosen.keeping]:
-        given = answers.of(passage.row["id"])
-        made: dict[str, Any] = {"kind": "preference", "question": chosen.question(passage)}
-        made |= {"context": passage.text, "logprob": None}  # a model's draft is no part of every answer
-        made["prompt"] = chat(made["question"], passage.text, chosen.policy.rule)
-        breaks = chosen.policy.broken_by(passage.text)
+    for passage, reason in selection.unused:
+        builder.drop(reason, {"kind": "preference"}, passage.row)
+    for passage in [*selection.breaking, *selection.keeping]:
+        completions = answers.of(passage.row["id"])
+        fields: dict[str, Any] = {"kind": "preference", "question": selection.question(passage)}
+        fields |= {"context": passage.text, "logprob": None}  # not every answer contains the whole draft
+        fields["prompt"] = chat(fields["question"], passage.text, policy.rule)
+        breaks = policy.broken_by(passage.text)
         try:
             if options.drafts == "quoted":
-                draft = quoted(passage, chosen.policy, options.sentences, breaks=breaks)
-            elif given:
-                draft = written(given[0], passage, chosen.policy, options.sentences, breaks=breaks)
+                draft = quoted(passage, policy, options.sentences, breaks=breaks)
+            elif completions:
+                draft = written(completions[0], passage, policy, options.sentences, breaks=breaks)
             else:
                 raise Reject("no draft", "no completion came back")
-            for pair in pairs(draft, chosen.policy, wording.fields, options):
-                builder.keep(made | pair, passage.row, *given)
-        except Reject as why:
-            builder.drop(why, made, passage.row, *given)
+            for pair in pairs(draft, policy, wording.fields, options):
+                builder.keep(fields | pair, passage.row, *completions)
+        except Reject as reason:
+            builder.drop(reason, fields, passage.row, *completions)
     return builder.outcome()
 
 
-class Chosen:
-    """The passages of a partition that break the policy, and as many that keep it."""
+class Selection:
+    """The passages of a partition that break the policy, and an equal number that keep it."""
 
     def __init__(self, rows: pa.Table, options: Options, context: Context) -> None:
         self.policy = load_policy(context, options.policy)
-        self._asks = context.prompt(options.wording).fields["questions"]
+        self._questions = context.prompt(options.wording).fields["questions"]
         self._seed, languages = str(context.seed), Languages(context)
         self.unused: list[tuple[Passage, Reject]] = []
         self.breaking: list[Passage] = []
@@ -121,15 +122,17 @@ class Chosen:
         self.keeping = self._draw(keeping, options)
 
     def _draw(self, keeping: list[Passage], options: Options) -> list[Passage]:
-        """Draw passages that keep the policy: one for each that breaks it and can be made a draft."""
-        wanted = sum(self._usable(passage, options, breaks=True) for passage in self.breaking)
+        """Draw passages that keep the policy: one per passage that breaks it and gives a draft."""
+        needed = sum(self._usable(passage, options, breaks=True) for passage in self.breaking)
         drawn: list[Passage] = []
-        for passage in sorted(keeping, key=lambda one: fraction("keeping", self._seed, one.row["id"])):
-            if len(drawn) < wanted and self._usable(passage, options, breaks=False):
+        for passage in sorted(
+            keeping, key=lambda passage: fraction("keeping", self._seed, passage.row["id"])
+        ):
+            if len(drawn) < needed and self._usable(passage, options, breaks=False):
                 drawn.append(passage)
             else:
-                why = Reject("keeps the policy", f"{len(drawn)} of {wanted} such passages are drawn")
-                self.unused.append((passage, why))
+                reason = Reject("keeps the policy", f"{len(drawn)} of {needed} such passages are drawn")
+                self.unused.append((passage, reason))
         return drawn
 
     def _usable(self, passage: Passage, options: Options, *, breaks: bool) -> bool:
@@ -140,17 +143,17 @@ class Chosen:
         return True
 
     def question(self, passage: Passage) -> str:
-        """Say what the user asks about a passage: by its section, or the title of its document."""
+        """Return the user's question about a passage, by its section or the title of its document."""
         names = [passage.row["title"], *(passage.row.get("section") or ())]
-        return say([self._asks], passage.row["id"], subject=names[-1])
+        return say([self._questions], passage.row["id"], subject=names[-1])
 
 
 def pairs(draft: Draft, policy: Policy, wording: Wording, options: Options) -> Iterator[dict[str, str]]:
     """
-    Pair the ranks of a draft, the better one chosen.
+    Pair the ranks of a draft, with the better one as the chosen answer.
 
-    A rank is the number of sentences before the correction; None stands for never. Of a draft that breaks
-    no rule, never is the best.
+    A rank is the number of sentences before the correction; None: never. For a draft without a violation,
+    never is the best rank.
     """
     places = draft.places(options.cuts)
     if draft.first is None:
@@ -168,7 +171,7 @@ def pairs(draft: Draft, policy: Policy, wording: Wording, options: Options) -> I
 def _pair(
     task: str, draft: Draft, policy: Policy, wording: Wording, better: int | None, worse: int | None
 ) -> dict[str, str]:
-    """Write two ranks of a draft, and after how many sentences each corrects itself (null: never)."""
+    """Write two ranks of a draft, labelled with the sentences before each correction (null: never)."""
     labels = {
         "policy": policy.name,
         "category": policy.category,
@@ -188,7 +191,7 @@ def _pair(
 
 stage = ModelStage(
     name="self_correction",
-    summary="pair answers that correct themselves early with those that do so late or never",
+    summary="pair answers that correct themselves early with answers that do so late or never",
     takes="passages",
     gives="examples",
     ask=ask,

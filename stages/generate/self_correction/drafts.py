@@ -1,4 +1,4 @@
-"""Answers that break a policy: their sentences, where they may be cut, and how they are corrected."""
+"""Drafts: answers that break a policy, with the positions of their cuts and their corrections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from datagen.stages.shared.passage import LONGEST, SHORTEST, Passage, phrase_in
 from datagen.stages.shared.render.phrases import say
 from datagen.stages.shared.segment.sentences import split_sentences, unwrap
 
-LEAD = 2  # sentences that a quoted draft may have before the one that breaks the policy
+LEAD = 2  # most sentences of a quoted draft before the violation
 
 Wording = Mapping[str, Sequence[str]]  # list -> its parts
 
@@ -20,14 +20,14 @@ Wording = Mapping[str, Sequence[str]]  # list -> its parts
 @dataclass(frozen=True)
 class Draft:
     """
-    An answer, cut into sentences.
+    An answer, split into sentences.
 
     Parameters
     ----------
     key
-        What the words of its corrections are drawn by.
+        Seeds the draw of the phrases of its corrections.
     first
-        Which sentence, from 1, breaks the policy first; None where none does.
+        The number of the first sentence that breaks the policy, from 1; None if there is none.
     """
 
     key: str
@@ -36,15 +36,15 @@ class Draft:
 
     def corrected(self, after: int | None, policy: Policy, wording: Wording, draw: str) -> str:
         """
-        Give the draft up to a sentence, and behind it what corrects it; None gives it whole.
+        Return the draft up to a sentence, followed by a correction; None returns the whole draft.
 
-        Before the sentence that breaks the policy there is nothing to correct: the rest is left out. Other
-        draws say it in other words.
+        Before the violation there is nothing to correct: the text announces the omission. `draw` varies the
+        phrases.
 
         Raises
         ------
         Reject
-            When the words of the correction break the policy themselves.
+            If the correction itself breaks the policy.
         """
         if after is None:
             return " ".join(self.sentences)
@@ -57,9 +57,9 @@ class Draft:
 
     def places(self, most: int) -> list[int]:
         """
-        Choose after which sentences it is corrected: evenly, right after the first violation among them.
+        Return the sentences after which to correct: evenly spaced, the first directly after the violation.
 
-        None stands behind the last sentence: a correction there comes too late to change anything.
+        The last sentence is excluded: a correction after it is too late.
         """
         first, last = self.first or 1, len(self.sentences) - 1
         count = min(most, last - first + 1)
@@ -69,12 +69,12 @@ class Draft:
 
 def quoted(passage: Passage, policy: Policy, most: int, *, breaks: bool) -> Draft:
     """
-    Make a draft of sentences that follow each other in a passage, one of which breaks the policy, or none.
+    Build a draft from consecutive sentences of a passage, with or without a violation.
 
     Raises
     ------
     Reject
-        When there are no such sentences, too few behind, or none that can open an answer.
+        If there are no such sentences, too few after the violation, or none that can start an answer.
     """
     for run in _runs(passage):
         broken = next((number for number, line in enumerate(run) if policy.broken_by(line)), None)
@@ -85,11 +85,11 @@ def quoted(passage: Passage, policy: Policy, most: int, *, breaks: bool) -> Draf
             lines = run[start : start + most]
             if lines[0] in passage.quotable and len(lines) > (1 if broken is None else broken - start + 1):
                 return _draft(passage, lines, policy)
-    raise Reject("no sentences to make a draft of", f"breaking the policy: {breaks}")
+    raise Reject("no sentences for a draft", f"breaking the policy: {breaks}")
 
 
 def _runs(passage: Passage) -> list[list[str]]:
-    """List the runs of whole sentences that nothing else stands between, without editors' notes."""
+    """List the runs of consecutive whole sentences, without editorial notes."""
     runs: list[list[str]] = [[]]
     end = 0
     for span, line in passage.sentences:
@@ -107,12 +107,12 @@ def _runs(passage: Passage) -> list[list[str]]:
 
 def written(answer: Answer, passage: Passage, policy: Policy, most: int, *, breaks: bool) -> Draft:
     """
-    Make a draft of what a model wrote.
+    Build a draft from a completion.
 
     Raises
     ------
     Reject
-        When it is cut off, in a loop, too short, or does not break the policy where it should.
+        If it is cut off, repetitive or too short, or breaks the policy when it should not, or the reverse.
     """
     text = answer.text
     checks.clean(text, passage, answer.request.messages[-1]["content"].replace(passage.text, ""))

@@ -1,4 +1,4 @@
-"""A rule that answers must keep, and the patterns by which a sentence that breaks it is found."""
+"""Policies: a rule for answers, and the patterns that detect a sentence that breaks it."""
 
 import re
 from functools import cached_property
@@ -12,19 +12,19 @@ from datagen.stage import Context
 
 class Policy(BaseModel):
     """
-    A policy file: ``prompts/corrections/prices.yaml`` is one.
+    A policy file, such as ``prompts/corrections/prices.yaml``.
 
-    One of safety is written like any other: its category named, its patterns those of the harmful text.
+    A safety policy has the same form: its patterns match harmful text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
     name: str
-    category: str = Field(description="What sort of rule it is: house rule, medical safety")
+    category: str = Field(description="The category of the rule, such as house rule or medical safety")
     rule: str = Field(description="The system message")
-    what: str = Field(description="What must not be said, as in: I named a price")
-    instead: tuple[str, ...] = Field(min_length=1, description="Where to go for it, in whole sentences")
-    broken: tuple[str, ...] = Field(min_length=1, description="Regular expressions, in any case of letters")
+    what: str = Field(description="What the answer must not contain, as in: I named a price")
+    instead: tuple[str, ...] = Field(min_length=1, description="Where to find it, in whole sentences")
+    broken: tuple[str, ...] = Field(min_length=1, description="Regular expressions, case-insensitive")
 
     @field_validator("broken")
     @classmethod
@@ -33,7 +33,7 @@ class Policy(BaseModel):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
         return patterns
 
     @cached_property
@@ -47,19 +47,19 @@ class Policy(BaseModel):
 
 def load_policy(context: Context, name: str) -> Policy:
     """
-    Read a policy file by its path in ``prompts/`` without the ending; the recipe's own come first.
+    Load a policy file by its path in ``prompts/`` without suffix; files of the recipe take precedence.
 
     Raises
     ------
     UserError
-        When it is no policy, or its own words break it.
+        If it is not a policy, or its own text breaks the policy.
     """
     fields: Any = context.prompt(name).fields
     try:
         policy = Policy.model_validate({"name": name.rpartition("/")[2], **fields})
     except (ValidationError, TypeError) as error:
-        raise UserError(f"{name}.yaml is no policy: {error}") from error
+        raise UserError(f"{name}.yaml is not a policy: {error}") from error
     for text in (policy.rule, policy.what, *policy.instead):
         if policy.broken_by(text):
-            raise UserError(f"{name}.yaml: broken: fits the policy's own words {text!r}; make it narrower")
+            raise UserError(f"{name}.yaml: broken: matches the policy's own text {text!r}; make it narrower")
     return policy

@@ -1,17 +1,18 @@
 """
-Bind several related passages into one long text, with exercises that need more than one of them.
+Combine related passages into long texts, with exercises that need more than one of the passages.
 
-Passages of one document, or of several that share rare words, are gathered until a length is reached that is
-drawn for each text, so that all lengths are equally frequent (`datagen.stages.reading.long_spans.related`).
-Exercises about single passages become exercises about the long text, by a hint that says where to look or by
-what only one of the passages says; others ask where something is said, in which order, how often
-(`datagen.stages.reading.long_spans.across`). The single exercises are mined; with `written`, those that
-earlier stages had a model write are used first. Each answer is checked to be the only one.
+Passages of one document, or of several documents that share rare words, are collected until a target length
+is reached; the target lengths alternate, so that all are equally frequent
+(`datagen.stages.reading.long_spans.related`). Exercises about single passages become exercises about the long
+text, by a hint that names the passage or by content that only one passage has; others ask where a statement
+is, for the order of the passages, or for counts (`datagen.stages.reading.long_spans.across`). Exercises about
+single passages are mined; with `written`, exercises that a model wrote in earlier stages come first. Each
+answer is checked to be unique.
 
-The metadata lists the exercises; `gold_spans` are the passages that hold the answer, and where they are.
+The metadata lists the exercises; `gold_spans` are the ids and offsets of the passages with the answer.
 
 Source: Kwan et al., "M4LE: A Multi-Ability Multi-Range Multi-Task Multi-Domain Long-Context Evaluation
-Benchmark", 2023: short tasks made long, for five abilities. There they test a model, here they train one.
+Benchmark", 2023, which turns short tasks into long ones for five abilities, for evaluation.
 """
 
 from collections import defaultdict
@@ -38,75 +39,80 @@ from datagen.stages.shared.token_budget import Reader, TokenTarget, lot, lots, o
 from datagen.stages.shared.tokens import Ruler, ruler
 
 BLANK = {"kind": "reading", "task": "long_span"}
-CHARACTERS = 4  # a token's worth, without a tokenizer
+CHARACTERS = 4  # per token, without a tokenizer
 NO_WORDINGS = "no wordings for its language"
 
 
 class Options(TokenTarget):
-    """How long texts are, and what is asked."""
+    """Lengths and exercises of long texts."""
 
     lengths: tuple[int, ...] = Field(
         (1000, 2000, 4000, 8000),
         min_length=1,
-        description="Tokens of a text with its exercises, at most; each drawn as often",
+        description="Target lengths of the texts with their exercises, in tokens; all equally frequent",
     )
     tokenizer: str = Field(
         "",
-        description="The target's: bundled, a checkpoint's folder, a tokenizer.json or tokenizer.model "
-        "(relative to the recipe), or a hub's id; left out, four characters are a token",
+        description="The target's tokenizer: bundled, a checkpoint folder, a tokenizer.json or "
+        "tokenizer.model (relative to the recipe), or a Hub id; unset: four characters count as a token",
     )
-    share: float = Field(1.0, ge=0, le=1, description="Share of the documents gathered, drawn by hash")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the documents that are used, drawn by hash")
     across_documents: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Share of the texts that go by rare words before the document; 0: none spans documents",
+        description="Share of the texts that prefer passages with shared rare words to passages of the same "
+        "document; 0: no text spans documents",
     )
     written: bool = Field(
-        False, description="Use the exercises about the passages that earlier stages had a model write"
+        False, description="Also use exercises about the passages that a model wrote in earlier stages"
     )
-    per_text: int = Field(6, ge=1, description="Exercises in a text")
-    per_task: int = Field(2, ge=1, description="Exercises of one task in a text")
+    per_text: int = Field(6, ge=1, description="Most exercises per text")
+    per_task: int = Field(2, ge=1, description="Most exercises of one task per text")
 
     def sampled(self, passage: Mapping[str, Any], seed: int) -> bool:
-        """Tell whether a passage's document is gathered."""
+        """Tell whether the document of a passage is in the sample."""
         return fraction("long_spans", passage["document_id"], str(seed)) < self.share
 
     def measured(self, measure: Ruler, texts: Sequence[str]) -> list[float]:
-        """Give the length of each text in tokens."""
+        """Return the length of each text in tokens."""
         unit = 1 if self.tokenizer else CHARACTERS
         return [length / unit for length in measure.lengths(texts)]
 
     @property
     def plan(self) -> Plan:
-        """What is gathered."""
+        """The target lengths, and the share of texts across documents."""
         return Plan(self.lengths, self.across_documents)
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[float]:
-    """Find up to which lot texts are taken."""
+    """Compute the last lot that is taken, for each partition."""
     last = 1.0
     if options.max_total_tokens is not None:
-        look = partial(_lots, options=options, context=context)
-        last = take_lots(partitions, look, options.max_total_tokens, context).last
+        read_lots = partial(_lots, options=options, context=context)
+        last = take_lots(partitions, read_lots, options.max_total_tokens, context).last
     yield from [last] * len(partitions)
 
 
 def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
-    made = {one.passages[0]["id"]: row["text"] for one, row in make(reader(None), options, context) if row}
-    lengths = ruler(options.tokenizer, context.folder).trained(list(made.values()))
-    return lots([lot(name, context.seed) for name in made], lengths)
+    texts = {
+        gathering.passages[0]["id"]: row["text"]
+        for gathering, row in _long_texts(reader(None), options, context)
+        if row
+    }
+    lengths = ruler(options.tokenizer, context.folder).trained(list(texts.values()))
+    return lots([lot(name, context.seed) for name in texts], lengths)
 
 
-class Made(NamedTuple):
-    """Passages that belong together, and their row; None where nothing can be asked."""
+class LongText(NamedTuple):
+    """Related passages, and the row of their text; None if there is no exercise across them."""
 
     gathering: Gathering
     row: dict[str, Any] | None
 
 
-class _Spoken(NamedTuple):
-    """What is asked in a language."""
+class _Resources(NamedTuple):
+    """The prompt files of a language."""
 
     prompt: Prompt
     wordings: Wordings
@@ -114,138 +120,141 @@ class _Spoken(NamedTuple):
     style: Mapping[str, Any]
 
 
-def _spoken(code: str, context: Context) -> _Spoken | None:
+def _resources(code: str, context: Context) -> _Resources | None:
     name = f"long_spans/{code}"
     if not exists(name, context.prompts):
         return None
     prompt = context.prompt(name)
-    known = wordings(prompt)
-    language = read(context.prompt(known.mined)).only(HINTED)
-    return _Spoken(prompt, known, language, context.prompt(known.layouts).fields)
+    templates = wordings(prompt)
+    language = read(context.prompt(templates.mined)).only(HINTED)
+    return _Resources(prompt, templates, language, context.prompt(templates.layouts).fields)
 
 
-def make(rows: pa.Table, options: Options, context: Context) -> Iterator[Made]:
-    """Gather the passages of a partition, language by language."""
+def _long_texts(rows: pa.Table, options: Options, context: Context) -> Iterator[LongText]:
+    """Write the long texts of a partition, language by language."""
     earlier = written_exercises(rows["id"], context) if options.written else {}
     for code, places in by_language(rows):
-        if spoken := _spoken(code, context):
-            yield from _made_in(spoken, rows.take(places), earlier, options, context)
+        if resources := _resources(code, context):
+            yield from _long_texts_in(resources, rows.take(places), earlier, options, context)
 
 
-def _made_in(
-    spoken: _Spoken, rows: pa.Table, earlier: Exercises, options: Options, context: Context
-) -> Iterator[Made]:
+def _long_texts_in(
+    resources: _Resources, rows: pa.Table, earlier: Exercises, options: Options, context: Context
+) -> Iterator[LongText]:
     seed, measure = context.seed, ruler(options.tokenizer, context.folder)
-    taken = [one for one in rows.to_pylist() if options.sampled(one, seed)]
-    lengths = options.measured(measure, [f"{name_of(one)}\n\n{one['text']}" for one in taken])
+    passages = [row for row in rows.to_pylist() if options.sampled(row, seed)]
+    lengths = options.measured(measure, [f"{name_of(row)}\n\n{row['text']}" for row in passages])
     languages = Languages(context)
-    for gathering in gather(taken, lengths, options.plan, [languages.of(row) for row in taken], seed):
-        found = findings(gathering, spoken.wordings, spoken.language, earlier, seed)
+    for gathering in gather(passages, lengths, options.plan, [languages.of(row) for row in passages], seed):
+        candidates = findings(gathering, resources.wordings, resources.language, earlier, seed)
         row = None
-        if said := _within(gathering, found, spoken, options, measure, seed):
-            traced = lineage(
-                gathering.passages[0], context.stage, (), (spoken.prompt.name, spoken.prompt.hash)
-            )
-            traced["parents"] = [one["id"] for one in gathering.passages]
-            row = BLANK | said | {"lineage": traced}
-        yield Made(gathering, row)
+        if columns := _write_within_limit(gathering, candidates, resources, options, measure, seed):
+            prompt = resources.prompt.name, resources.prompt.hash
+            origin = lineage(gathering.passages[0], context.stage, (), prompt)
+            origin["parents"] = [passage["id"] for passage in gathering.passages]
+            row = BLANK | columns | {"lineage": origin}
+        yield LongText(gathering, row)
 
 
-def _within(
+def _write_within_limit(
     gathering: Gathering,
-    found: list[Finding],
-    spoken: _Spoken,
+    candidates: list[Finding],
+    resources: _Resources,
     options: Options,
     measure: Ruler,
     seed: int,
 ) -> dict[str, Any] | None:
-    """Write a text with the exercises that its length has room for; None where it has room for none."""
-    shown = (f"{name}\n\n{one['text']}" for name, one in zip(*gathering[1::-1], strict=True))
-    room = gathering.limit - sum(options.measured(measure, list(shown)))
-    sizes = options.measured(measure, [f"{one.question}\n{one.answer}" for one in found])
-    small = [one for one, size in zip(found, sizes, strict=True) if size < room]
-    chosen = choose(small, options, seed)
-    while chosen:
-        said = write(gathering, chosen, spoken, options, seed)
-        if options.measured(measure, [said["text"]])[0] <= gathering.limit:
-            return said
-        chosen.remove(max(chosen, key=lambda one: len(one.question) + len(one.answer)))
+    """Write a text with the exercises that fit its length; None if none fits."""
+    parts = [
+        f"{name}\n\n{passage['text']}"
+        for name, passage in zip(gathering.names, gathering.passages, strict=True)
+    ]
+    room = gathering.limit - sum(options.measured(measure, parts))
+    sizes = options.measured(measure, [f"{finding.question}\n{finding.answer}" for finding in candidates])
+    fitting = [finding for finding, size in zip(candidates, sizes, strict=True) if size < room]
+    selected = _select(fitting, options, seed)
+    while selected:
+        columns = _write(gathering, selected, resources, options, seed)
+        if options.measured(measure, [columns["text"]])[0] <= gathering.limit:
+            return columns
+        selected.remove(max(selected, key=lambda finding: len(finding.question) + len(finding.answer)))
     return None
 
 
 def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Outcome:
-    """Keep the long texts of a partition whose lots are not over the last one taken."""
+    """Keep the long texts of a partition whose lots are at most `last`."""
     seed = context.seed
     dropped = Builder("examples", context)
     kept: list[dict[str, Any]] = []
     bound: list[str] = []
-    left = {one["id"]: one for one in rows.to_pylist()}
-    for gathering, row in make(rows, options, context):
-        passages = [left.pop(one["id"]) for one in gathering.passages]
-        drawn = lot(passages[0]["id"], seed)
-        if row and drawn <= last:
+    unused = {row["id"]: row for row in rows.to_pylist()}
+    for gathering, row in _long_texts(rows, options, context):
+        passages = [unused.pop(passage["id"]) for passage in gathering.passages]
+        own_lot = lot(passages[0]["id"], seed)
+        if row and own_lot <= last:
             kept.append(row | {"id": example_id(row)})
-            bound += [one["text"] for one in passages]
+            bound += [passage["text"] for passage in passages]
         else:
-            nothing = Reject("nothing to ask across passages", gathering.names[0])
-            for one in passages:
-                dropped.drop(over_target(drawn, last) if row else nothing, BLANK, one)
-    foreign = {code for code, _ in by_language(rows) if not exists(f"long_spans/{code}", context.prompts)}
-    for one in left.values():
-        why = Reject("nothing to gather with", one["title"] or "")
-        if (code := code_of(one)) in foreign:
-            why = Reject(NO_WORDINGS, code)
-        dropped.drop(why if options.sampled(one, seed) else Reject("outside the sample"), BLANK, one)
+            reason = Reject("no exercise across passages", gathering.names[0])
+            for passage in passages:
+                dropped.drop(over_target(own_lot, last) if row else reason, BLANK, passage)
+    unsupported = {code for code, _ in by_language(rows) if not exists(f"long_spans/{code}", context.prompts)}
+    for passage in unused.values():
+        reason = Reject("no related passages", passage["title"] or "")
+        if (code := code_of(passage)) in unsupported:
+            reason = Reject(NO_WORDINGS, code)
+        sampled = options.sampled(passage, seed)
+        dropped.drop(reason if sampled else Reject("outside the sample"), BLANK, passage)
     outcome = Outcome(table_of(EXAMPLES, kept), dropped.outcome().dropped)
     measure = ruler(options.tokenizer, context.folder)
     return measure.account(outcome, rows["text"].to_pylist(), bound)
 
 
-def choose(found: list[Finding], options: Options, seed: int) -> list[Finding]:
-    """Take turns among the tasks, in an order drawn by hash, within the limits."""
-    waiting: dict[str, list[Finding]] = defaultdict(list)
-    for one in sorted(found, key=lambda one: content_id(one.question, str(seed))):
-        waiting[one.task].append(one)
-    tasks = sorted(waiting, key=lambda task: content_id(task, waiting[task][0].question, str(seed)))
+def _select(candidates: list[Finding], options: Options, seed: int) -> list[Finding]:
+    """Select exercises round-robin over the tasks, in an order drawn by hash, within the limits."""
+    queues: dict[str, list[Finding]] = defaultdict(list)
+    for finding in sorted(candidates, key=lambda finding: content_id(finding.question, str(seed))):
+        queues[finding.task].append(finding)
+    tasks = sorted(queues, key=lambda task: content_id(task, queues[task][0].question, str(seed)))
     rounds = range(options.per_task)
-    turns = (one for turn in rounds for task in tasks for one in waiting[task][turn : turn + 1])
-    return sorted(islice(turns, options.per_text), key=lambda one: tasks.index(one.task))
+    turns = (finding for turn in rounds for task in tasks for finding in queues[task][turn : turn + 1])
+    return sorted(islice(turns, options.per_text), key=lambda finding: tasks.index(finding.task))
 
 
-def write(
-    gathering: Gathering, found: list[Finding], spoken: _Spoken, options: Options, seed: int
+def _write(
+    gathering: Gathering, selected: list[Finding], resources: _Resources, options: Options, seed: int
 ) -> dict[str, Any]:
-    """Write the passages, each below its name, and the exercises; say where the answers stand."""
-    drawn = [content_id(part, gathering.passages[0]["id"], str(seed)) for part in ("head", "layout")]
-    heads = spoken.wordings.heads
-    head = heads[int(drawn[0], 16) % len(heads)]
-    shown = [
-        f"{fill(head, name=name, number=number)}\n\n{one['text']}"
-        for number, (name, one) in enumerate(zip(gathering.names, gathering.passages, strict=True), 1)
+    """Write the passages, each below its name, and the exercises; list the offsets of the answers."""
+    draws = [content_id(part, gathering.passages[0]["id"], str(seed)) for part in ("head", "layout")]
+    heads = resources.wordings.heads
+    head = heads[int(draws[0], 16) % len(heads)]
+    parts = [
+        f"{fill(head, name=name, number=number)}\n\n{passage['text']}"
+        for number, (name, passage) in enumerate(zip(gathering.names, gathering.passages, strict=True), 1)
     ]
-    reading = "\n\n".join(shown)
-    exercises = [Exercise(one.task, one.question, one.answer) for one in found]
-    text = lay_out(reading, exercises, spoken.style, int(drawn[1][:8], 16))
-    ends = [text.index(reading) + end for end in accumulate(len(part) + 2 for part in shown)]
+    reading = "\n\n".join(parts)
+    exercises = [Exercise(finding.task, finding.question, finding.answer) for finding in selected]
+    text = lay_out(reading, exercises, resources.style, int(draws[1][:8], 16))
+    ends = [text.index(reading) + end for end in accumulate(len(part) + 2 for part in parts)]
     spans = [
-        (one["id"], end - 2 - len(one["text"]), end - 2)
-        for one, end in zip(gathering.passages, ends, strict=True)
+        (passage["id"], end - 2 - len(passage["text"]), end - 2)
+        for passage, end in zip(gathering.passages, ends, strict=True)
     ]
     entries = [
         entry(
             exercise,
-            [spans[number] for number in one.gold],
-            ability=ABILITIES[one.task],
-            prompt=spoken.prompt.name,
+            [spans[number] for number in finding.gold],
+            ability=ABILITIES[finding.task],
+            prompt=resources.prompt.name,
         )
-        for exercise, one in zip(exercises, found, strict=True)
+        for exercise, finding in zip(exercises, selected, strict=True)
     ]
     return {"text": text, "metadata": metadata(entries, options.domain)}
 
 
 stage = WholeStage(
     name="long_spans",
-    summary="bind related passages into long texts with exercises that need several, with no model",
+    summary="combine related passages into long texts with exercises that need several, without a model",
     takes="passages",
     gives="examples",
     run=run,

@@ -1,16 +1,16 @@
 """
-Exercises about several passages, made from what single ones say, and by counting and comparing.
+Exercises across several passages, built from exercises about single ones, and by counting and comparing.
 
 =========  ====================  ============================================================
-task       ability (M4LE)        asked
+task       ability (M4LE)        question
 =========  ====================  ============================================================
-hinted     explicit single       an exercise about a passage that is named
-where      semantic single       which passage holds a sentence
-both       explicit multiple     an exercise about each of two passages that are named
-terms      semantic multiple     what two terms mean that two passages define
-mention    semantic multiple     which passages hold a word
-order      global                in which order the passages stand
-count      global                how many passages hold a word
+hinted     explicit single       an exercise about a named passage
+where      semantic single       which passage contains a sentence
+both       explicit multiple     an exercise about each of two named passages
+terms      semantic multiple     the meaning of two terms that two passages define
+mention    semantic multiple     which passages contain a word
+order      global                the order of the passages
+count      global                how many passages contain a word
 =========  ====================  ============================================================
 """
 
@@ -46,13 +46,12 @@ ABILITIES = {
     "order": "global",
     "count": "global",
 }
-# Exercises that make sense with the name of their passage in front. What a sentence that is asked for needs
-# around it stands in the question.
+# Tasks whose questions make sense with the name of their passage prepended, because they quote their context.
 HINTED = ("definition", "cause", "effect", "condition", "consequence", "enumeration", "entry", "completion")
-ORDERED = 4  # names that are put in order, at most
-STEM = 6  # letters; what begins alike may be a form of the word
-MOST = 0.7  # share of the passages that hold a word that is asked for, at most
-SHORTEST, LONGEST = 60, 300  # characters of a sentence that is looked for
+ORDERED = 4  # most names to put in order
+STEM = 6  # letters; words with the same first letters may be forms of one word
+MOST = 0.7  # largest share of the passages that contain the word of a question
+SHORTEST, LONGEST = 60, 300  # characters of a sentence to locate
 MINING = Mining(tasks=HINTED, max_per_task=2)
 
 
@@ -75,7 +74,7 @@ class Wordings(BaseModel):
 
 
 class Finding(NamedTuple):
-    """An exercise, and the passages that hold its answer, by number."""
+    """An exercise, and the numbers of the passages with its answer."""
 
     task: str
     question: str
@@ -85,39 +84,39 @@ class Finding(NamedTuple):
 
 def wordings(prompt: Prompt) -> Wordings:
     """
-    Check the fields of a file of wordings.
+    Validate the fields of a file of wordings.
 
     Raises
     ------
     UserError
-        When a list is missing or there is one too many.
+        If a field is missing or unknown.
     """
     return prompt.checked(Wordings, "compare prompts/long_spans/en.yaml")
 
 
 def findings(
-    gathering: Gathering, known: Wordings, language: Language, earlier: Exercises, seed: int
+    gathering: Gathering, templates: Wordings, language: Language, earlier: Exercises, seed: int
 ) -> list[Finding]:
     """
-    List what can be asked about gathered passages.
+    List the exercises across the passages of a long text.
 
-    `earlier` are exercises that were written about them; each stands in front of the mined ones.
+    `earlier` are exercises that a model wrote about single passages; they come before the mined ones.
     """
     defining = language.only(["definition"])
-    sides = [
-        _Side(row, name, language, defining, earlier.get(row["id"], []), seed)
+    sources = [
+        _Source(row, name, language, defining, earlier.get(row["id"], []), seed)
         for row, name in zip(gathering.passages, gathering.names, strict=True)
     ]
     draw = _Draw(gathering.passages[0]["id"], seed)
-    found = [
-        *_hinted(sides, known, draw),
-        *_where(sides, known, draw),
-        *_both(sides, known, draw),
-        *_terms(sides, known, draw),
-        *_words(sides, known, draw),
-        *_order(sides, known, draw),
+    candidates = [
+        *_hinted(sources, templates, draw),
+        *_where(sources, templates, draw),
+        *_both(sources, templates, draw),
+        *_terms(sources, templates, draw),
+        *_words(sources, templates, draw),
+        *_order(sources, templates, draw),
     ]
-    return [one for one in found if one.question.strip() and one.answer.strip()]
+    return [finding for finding in candidates if finding.question.strip() and finding.answer.strip()]
 
 
 class _Draw:
@@ -133,8 +132,8 @@ class _Draw:
         return sorted(items, key=lambda item: content_id(*self._parts, *about, str(item)))
 
 
-class _Side:
-    """One of the passages: its sentences, its exercises, the terms it defines, the words it holds."""
+class _Source:
+    """One of the passages: its sentences, exercises, defined terms and words."""
 
     def __init__(
         self,
@@ -151,93 +150,96 @@ class _Side:
         )
         self.facts: list[Exercise] = [*earlier, *exercises_of(row, language, frozenset(), MINING, seed)[0]]
         defined = miners.within_sentences(self.sentences, defining, seed)
-        self.terms = {found.values["term"]: found.values["definition"] for found in defined}
+        self.terms = {match.values["term"]: match.values["definition"] for match in defined}
         self.line = " ".join(self.text.casefold().split())
         words = {word.lower() for word in language.keyword.findall(self.text)}
         self.words = words - language.general
         self.stems = {word[:STEM] for word in ANSWERS(f"{name} {self.text}")}
 
 
-def _hinted(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    for number, side in enumerate(sides):
-        if _is_alone(side.name, sides):
-            for fact in side.facts:
-                template = draw.of(known.hinted, "hinted", fact.question)
-                asked = fill(template, name=side.name, question=fact.question)
-                yield Finding("hinted", asked, fact.answer, (number,))
+def _hinted(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
+    for number, source in enumerate(sources):
+        if _is_unique(source.name, sources):
+            for fact in source.facts:
+                template = draw.of(templates.hinted, "hinted", fact.question)
+                question = fill(template, name=source.name, question=fact.question)
+                yield Finding("hinted", question, fact.answer, (number,))
 
 
-def _where(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    for number, side in enumerate(sides):
-        for sentence in side.sentences:
-            said = " ".join(sentence.text.casefold().split())
-            if sentence.clear and sum(said in other.line for other in sides) == 1:
-                template = draw.of(known.where, "where", sentence.text)
-                yield Finding("where", fill(template, sentence=sentence.text), side.name, (number,))
+def _where(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
+    for number, source in enumerate(sources):
+        for sentence in source.sentences:
+            line = " ".join(sentence.text.casefold().split())
+            if sentence.clear and sum(line in other.line for other in sources) == 1:
+                template = draw.of(templates.where, "where", sentence.text)
+                yield Finding("where", fill(template, sentence=sentence.text), source.name, (number,))
 
 
-def _both(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    """Ask the same kind of thing of two passages that follow each other among those with such an exercise."""
+def _both(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
+    """Combine two exercises of one task about two passages, which are adjacent among those with the task."""
     by_task: dict[str, list[tuple[int, Exercise]]] = defaultdict(list)
-    for number, side in enumerate(sides):
-        for fact in side.facts:
+    for number, source in enumerate(sources):
+        for fact in source.facts:
             if not by_task[fact.task] or by_task[fact.task][-1][0] != number:
                 by_task[fact.task].append((number, fact))
     for facts in by_task.values():
-        for (one, first), (other, second) in zip(facts[::2], facts[1::2], strict=False):
-            names = {"first": sides[one].name, "second": sides[other].name}
-            if first.answer != second.answer and all(_is_alone(name, sides) for name in names.values()):
-                template = draw.of(known.both, "both", first.question)
-                asked = fill(template, **names, question=first.question, other=second.question)
-                answer = fill(known.both_answers, first=first.answer, second=second.answer)
-                yield Finding("both", asked, answer, (one, other))
+        for (left, first), (right, second) in zip(facts[::2], facts[1::2], strict=False):
+            names = {"first": sources[left].name, "second": sources[right].name}
+            if first.answer != second.answer and all(_is_unique(name, sources) for name in names.values()):
+                template = draw.of(templates.both, "both", first.question)
+                question = fill(template, **names, question=first.question, other=second.question)
+                answer = fill(templates.both_answers, first=first.answer, second=second.answer)
+                yield Finding("both", question, answer, (left, right))
 
 
-def _is_alone(name: str, sides: list[_Side]) -> bool:
-    """Tell whether no longer name begins or goes on with this one."""
-    return sum(name in side.name for side in sides) == 1
+def _is_unique(name: str, sources: list[_Source]) -> bool:
+    """Tell whether a name is not part of another name."""
+    return sum(name in source.name for source in sources) == 1
 
 
-def _terms(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    """Ask for two terms, each of which one passage alone defines and no other one quotes."""
+def _terms(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
+    """Ask for two terms that are defined in different passages, and neither defined nor quoted in others."""
     defined = []
-    for number, side in enumerate(sides):
-        for term, definition in side.terms.items():
+    for number, source in enumerate(sources):
+        for term, definition in source.terms.items():
             quoted = re.compile(rf"[“\"*]{re.escape(term)},?[”\"*]", re.IGNORECASE)
-            others = [other for other in sides if other is not side]
-            if not any(quoted.search(o.text) or term in o.terms for o in others):
+            others = [other for other in sources if other is not source]
+            if not any(quoted.search(other.text) or term in other.terms for other in others):
                 defined.append((number, term, definition))
-    for (one, first, said), (other, second, also) in combinations(defined[:ORDERED], 2):
-        if one != other:
-            asked = fill(draw.of(known.terms, "terms", first), first=first, second=second)
-            yield Finding("terms", asked, fill(known.both_answers, first=said, second=also), (one, other))
+    for (left, first, meaning), (right, second, other_meaning) in combinations(defined[:ORDERED], 2):
+        if left != right:
+            question = fill(draw.of(templates.terms, "terms", first), first=first, second=second)
+            answer = fill(templates.both_answers, first=meaning, second=other_meaning)
+            yield Finding("terms", question, answer, (left, right))
 
 
-def _words(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
+def _words(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
     """
-    Ask which passages hold a word, or how many: some but not most of them, the others no form of it.
+    Ask which passages contain a word, or how many: not most of them, and the others contain no form of it.
 
-    One of each is found for every number of passages, so that no number is the usual answer.
+    There is one question of each task for every count, so that no count is the usual answer.
     """
     holders: dict[str, list[int]] = defaultdict(list)
-    for number, side in enumerate(sides):
-        for word in side.words:
+    for number, source in enumerate(sources):
+        for word in source.words:
             holders[word].append(number)
     by_count: dict[int, list[str]] = defaultdict(list)
-    for word in sorted(holders, key=lambda word: (-len(word), word)):  # long ones are seldom everyday words
-        held = len(holders[word])
-        if held <= MOST * len(sides) and sum(word[:STEM] in side.stems for side in sides) == held:
-            by_count[held].append(word)
-    for held, words in by_count.items():
-        tasks = ("count", "mention")[: min(held, 2)]  # a word in one passage is only counted
-        for task, word in zip(tasks, draw.shuffled(words[:ORDERED], str(held)), strict=False):
-            names = "\n".join(sides[number].name for number in holders[word])
-            asked = fill(draw.of(getattr(known, task), task, word), word=word, all=len(sides))
-            yield Finding(task, asked, names if task == "mention" else str(held), tuple(holders[word]))
+    for word in sorted(holders, key=lambda word: (-len(word), word)):  # long words are rarely everyday words
+        count = len(holders[word])
+        if count <= MOST * len(sources) and sum(word[:STEM] in source.stems for source in sources) == count:
+            by_count[count].append(word)
+    for count, words in by_count.items():
+        tasks = ("count", "mention")[: min(count, 2)]  # for a word in one passage, only the count
+        for task, word in zip(tasks, draw.shuffled(words[:ORDERED], str(count)), strict=False):
+            names = "\n".join(sources[number].name for number in holders[word])
+            question = fill(draw.of(getattr(templates, task), task, word), word=word, all=len(sources))
+            answer = names if task == "mention" else str(count)
+            yield Finding(task, question, answer, tuple(holders[word]))
 
 
-def _order(sides: list[_Side], known: Wordings, draw: _Draw) -> Iterator[Finding]:
-    shuffled = draw.shuffled(range(len(sides)), "order")[:ORDERED]
-    names = "\n".join(f"- {sides[number].name}" for number in shuffled)
-    answer = "\n".join(sides[number].name for number in sorted(shuffled))
-    yield Finding("order", fill(draw.of(known.order, "order"), names=names), answer, tuple(sorted(shuffled)))
+def _order(sources: list[_Source], templates: Wordings, draw: _Draw) -> Iterator[Finding]:
+    shuffled = draw.shuffled(range(len(sources)), "order")[:ORDERED]
+    names = "\n".join(f"- {sources[number].name}" for number in shuffled)
+    question = fill(draw.of(templates.order, "order"), names=names)
+    answer = "\n".join(sources[number].name for number in sorted(shuffled))
+    yield Finding("order", question, answer, tuple(sorted(shuffled)))

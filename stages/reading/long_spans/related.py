@@ -1,4 +1,4 @@
-"""Which passages stand together in a long text: those of a document, or those that share rare words."""
+"""Group passages into long texts: passages of one document, or passages that share rare words."""
 
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -10,23 +10,23 @@ from datagen.schema import fraction
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
 
-FULL = 0.75  # of its length that the passages of a text reach
-ROOM = 0.85  # of its length that they have; the rest is for exercises
+FULL = 0.75  # least share of the target length that the passages fill
+ROOM = 0.85  # largest share of the target length for passages; the rest is for exercises
 FEWEST = 2  # passages in a text
-TRIES = 50  # texts in a row that do not reach a length, after which it is given up
+TRIES = 50  # consecutive failures after which a target length is given up
 
 Passage = Mapping[str, Any]  # a row of passages
 
 
 class Plan(NamedTuple):
-    """How long texts are, and the share of them that begins with rare words; 0: none spans documents."""
+    """Target lengths, and the share of texts that prefer shared rare words; 0: no text spans documents."""
 
     lengths: Sequence[int]
     across_documents: float
 
 
 class Gathering(NamedTuple):
-    """Passages of a long text in their order, their names, all different, and the text's longest length."""
+    """The passages of a long text in corpus order, their distinct names, and the length limit of the text."""
 
     passages: list[Passage]
     names: list[str]
@@ -41,94 +41,96 @@ def gather(
     seed: int,
 ) -> Iterator[Gathering]:
     """
-    Gather passages, each into one text at most.
+    Group passages into long texts, each passage into at most one.
 
-    A passage that is drawn by hash begins a text; others join it, the related ones first and then, so that
-    long texts are as frequent as short ones, those that follow it in the corpus: they are there to be
-    passed over. All stand in the corpus's order. The lengths take turns.
+    A passage drawn by hash starts a text. Related passages join it first, then, as distractors, the passages
+    that follow it in the corpus, so that long texts are as frequent as short ones. The passages of a text are
+    in corpus order. The target lengths alternate.
 
     Parameters
     ----------
     passages
-        Rows of passages in the corpus's order.
+        Rows of passages in corpus order.
     lengths
-        Tokens of each.
+        Tokens of each passage.
     plan
-        What is gathered.
+        The target lengths, and the share of texts across documents.
     languages
-        What is known of the language of each.
+        Language rules of each passage.
     seed
-        The recipe's seed.
+        The seed of the recipe.
     """
-    kin = _Kin(passages, languages)
-    names = [name_of(one) for one in passages]
+    relations = _Relations(passages, languages)
+    names = [name_of(passage) for passage in passages]
     free = [number for number, name in enumerate(names) if name]
-    wanted = deque(plan.lengths)  # the next one first
-    failed = 0
+    targets = deque(plan.lengths)  # the next one first
+    failures = 0
     for first in sorted(free, key=lambda n: fraction("begins", passages[n]["id"], str(seed))):
-        if not _holds(free, first) or not wanted:
+        if not _contains(free, first) or not targets:
             continue
-        drawn = fraction("across", passages[first]["id"], str(seed))
-        others: Iterator[int] = kin.within(first)
+        across = fraction("across", passages[first]["id"], str(seed)) < plan.across_documents
+        others: Iterator[int] = relations.same_document(first)
         if plan.across_documents:
-            near = kin.sharing(first)
-            related = chain(near, others) if drawn < plan.across_documents else chain(others, near)
+            near = relations.sharing_words(first)
+            related = chain(near, others) if across else chain(others, near)
             others = chain(related, _following(first, free))
-        chosen, taken, size = [first], {names[first]}, lengths[first]
-        least, most = FULL * wanted[0], ROOM * wanted[0]
+        least, most = FULL * targets[0], ROOM * targets[0]
+        members, size = [first], lengths[first]
+        used_names = {names[first]}
         for other in others:
-            if size >= least and len(chosen) >= FEWEST:
+            if size >= least and len(members) >= FEWEST:
                 break
-            if names[other] not in taken and size + lengths[other] <= most and _holds(free, other):
-                chosen.append(other)
-                taken.add(names[other])
+            if names[other] not in used_names and size + lengths[other] <= most and _contains(free, other):
+                members.append(other)
+                used_names.add(names[other])
                 size += lengths[other]
-        if least <= size <= most and len(chosen) >= FEWEST:
-            chosen.sort()
-            for number in chosen:
+        if least <= size <= most and len(members) >= FEWEST:
+            members.sort()
+            for number in members:
                 del free[bisect_left(free, number)]
-            limit = wanted[0]
-            wanted.rotate(-1)
-            failed = 0
-            yield Gathering([passages[n] for n in chosen], [names[n] for n in chosen], limit)
-        elif len(chosen) > 1 and (failed := failed + 1) == TRIES:
-            wanted.popleft()
-            failed = 0
+            limit = targets[0]
+            targets.rotate(-1)
+            failures = 0
+            yield Gathering([passages[n] for n in members], [names[n] for n in members], limit)
+        elif len(members) > 1 and (failures := failures + 1) == TRIES:
+            targets.popleft()
+            failures = 0
 
 
-def _holds(free: list[int], number: int) -> bool:
-    at = bisect_left(free, number)
-    return at < len(free) and free[at] == number
+def _contains(numbers: list[int], number: int) -> bool:
+    """Tell whether sorted numbers contain a number."""
+    at = bisect_left(numbers, number)
+    return at < len(numbers) and numbers[at] == number
 
 
 def _following(first: int, free: list[int]) -> Iterator[int]:
-    """Go on in the corpus from a passage, and from its end to its beginning."""
+    """List the passages that follow in the corpus, wrapping around at its end."""
     start = bisect_left(free, first)
     return (free[(start + step) % len(free)] for step in range(1, len(free)))
 
 
 def name_of(passage: Passage) -> str:
-    """Join the title and the headings above a passage, each once."""
+    """Join the title and the headings of a passage, without duplicates."""
     names = [passage["title"] or "", *(passage["section"] or ())]
     return " > ".join(name for name in dict.fromkeys(names) if name.strip())
 
 
-class _Kin:
-    """Who is related to whom."""
+class _Relations:
+    """Which passages share a document or rare words."""
 
     def __init__(self, passages: Sequence[Passage], languages: Sequence[Language]) -> None:
-        self._texts = [one["text"] for one in passages]
+        self._texts = [passage["text"] for passage in passages]
         self._number = {text: number for number, text in enumerate(self._texts)}
         self._postings = Postings(dict(zip(self._texts, languages, strict=True)))
-        self._document: dict[str, list[int]] = defaultdict(list)
-        for number, one in enumerate(passages):
-            self._document[one["document_id"]].append(number)
-        self._documents = [one["document_id"] for one in passages]
+        self._documents = [passage["document_id"] for passage in passages]
+        self._members: dict[str, list[int]] = defaultdict(list)
+        for number, document in enumerate(self._documents):
+            self._members[document].append(number)
 
-    def within(self, first: int) -> Iterator[int]:
+    def same_document(self, first: int) -> Iterator[int]:
         """List the passages of the same document, the nearest first."""
-        return iter(sorted(self._document[self._documents[first]], key=lambda n: (abs(n - first), n)))
+        return iter(sorted(self._members[self._documents[first]], key=lambda n: (abs(n - first), n)))
 
-    def sharing(self, first: int) -> Iterator[int]:
-        """List the passages that share rare words with one, the nearest first."""
+    def sharing_words(self, first: int) -> Iterator[int]:
+        """List the passages that share rare words, the most similar first."""
         return (self._number[text] for text in self._postings.related(self._texts[first]))

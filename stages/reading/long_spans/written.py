@@ -1,4 +1,4 @@
-"""The exercises that earlier stages had a model write about passages: short tasks to be made long."""
+"""Exercises that a model wrote about single passages in earlier stages."""
 
 import json
 from collections import defaultdict
@@ -19,24 +19,24 @@ Exercises: TypeAlias = Mapping[str, list[Exercise]]  # id of a passage -> exerci
 
 def written_exercises(passages: pa.ChunkedArray, context: Context) -> Exercises:
     """
-    Read the sound exercises about some passages: instruction pairs, and those that reading texts list.
+    Read the sound exercises about some passages: instruction pairs, and the exercises in reading texts.
 
     Parameters
     ----------
     passages
         Ids of passages.
     context
-        The running stage; its tables hold the examples made so far.
+        The running stage; its tables hold the examples of earlier stages.
     """
-    found: dict[str, dict[str, Exercise]] = defaultdict(dict)
+    by_passage: dict[str, dict[str, Exercise]] = defaultdict(dict)
     for path in (path for folder in context.tables.get("examples", ()) for path in parts(folder)):
         rows = pq.read_table(path, columns=COLUMNS)
         about = pc.struct_field(rows["lineage"], "passage_id")
         written = pc.greater(pc.binary_length(pc.struct_field(rows["lineage"], "model")), 0)
         for row in rows.filter(pc.and_(pc.is_in(about, passages.combine_chunks()), written)).to_pylist():
             for exercise in _exercises(row):
-                found[row["lineage"]["passage_id"]].setdefault(exercise.question, exercise)
-    return {name: list(exercises.values()) for name, exercises in found.items()}
+                by_passage[row["lineage"]["passage_id"]].setdefault(exercise.question, exercise)
+    return {name: list(exercises.values()) for name, exercises in by_passage.items()}
 
 
 def _exercises(row: Mapping[str, str | None]) -> list[Exercise]:
@@ -45,4 +45,4 @@ def _exercises(row: Mapping[str, str | None]) -> list[Exercise]:
     if row["kind"] != "reading":
         return []
     listed = json.loads(row["metadata"] or "{}").get("exercises", [])
-    return [Exercise(one["task"], one["question"], one["answer"]) for one in listed]
+    return [Exercise(entry["task"], entry["question"], entry["answer"]) for entry in listed]

@@ -1,4 +1,4 @@
-"""The exercises of a passage: what is found is chosen from, and put into words."""
+"""The exercises of a passage: selected from the mined candidates, and phrased by templates."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from datagen.stages.reading.mine.prose import prose
 from datagen.stages.shared.render.exercises import Exercise
 from datagen.stages.shared.segment.sentences import blocks
 
-# Tasks answered with what stands next to the question's words, or with the passage; how many a text has.
+# Tasks whose answers can be copied from next to the question's words, or are the passage -> most per text.
 COPIED = {"title": 1, "writing": 1, "completion": 1, "heading": 2}
 
 
@@ -21,85 +21,87 @@ def exercises_of(
     passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
 ) -> tuple[list[Exercise], int]:
     """
-    Make the exercises of one passage.
+    Write the exercises of a passage.
 
     Returns
     -------
     exercises
-        Those of one task stand together, the tasks in an order drawn by hash.
-    seen
-        Sentences of prose that were looked at.
+        Grouped by task, the tasks in an order drawn by hash.
+    sentences
+        The number of sentences that were searched.
     """
-    drawn = int(content_id(passage["id"], str(seed))[:8], 16)
+    passage_seed = int(content_id(passage["id"], str(seed))[:8], 16)
     text = passage["text"]
     spans = list(blocks(text))
     sentences = prose(text, spans, language, options.shortest, options.longest)
-    found = [
+    mined = [
         *structure.enumerations(text, spans, language, options.longest),
         *structure.definitions(text, spans, language, options.longest),
         *structure.entries(text),
     ]
     if sentences:
-        found += structure.headings(sentences, language)
-        found += miners.within_sentences(sentences, language, drawn)
-        found += miners.between_sentences(sentences, language, drawn)
-        found += miners.keywords(sentences, language, domain)
-        found += miners.completions(sentences)
-        if any(one.task == "inference" for one in found):
-            found += miners.unrelated(sentences, language)
-    found += structure.titles(passage, sentences, language, not found, drawn)
-    chosen = choose([one for one in found if one.task in language.templates], options, drawn)
-    chosen.sort(key=lambda one: miners.draw(drawn, "order", one.task))
-    where = {sentence.number: sentence.span for sentence in sentences}
-    return [_exercise(one, language, where, drawn) for one in chosen], len(sentences)
+        mined += structure.headings(sentences, language)
+        mined += miners.within_sentences(sentences, language, passage_seed)
+        mined += miners.between_sentences(sentences, language, passage_seed)
+        mined += miners.keywords(sentences, language, domain)
+        mined += miners.completions(sentences)
+        if any(candidate.task == "inference" for candidate in mined):
+            mined += miners.unrelated(sentences, language)
+    mined += structure.titles(passage, sentences, language, not mined, passage_seed)
+    candidates = [candidate for candidate in mined if candidate.task in language.templates]
+    selected = select(candidates, options, passage_seed)
+    selected.sort(key=lambda candidate: miners.draw(passage_seed, "order", candidate.task))
+    span_of = {sentence.number: sentence.span for sentence in sentences}
+    exercises = [_exercise(candidate, language, span_of, passage_seed) for candidate in selected]
+    return exercises, len(sentences)
 
 
-def choose(found: list[Candidate], options: Options, drawn: int) -> list[Candidate]:
+def select(candidates: list[Candidate], options: Options, seed: int) -> list[Candidate]:
     """
-    Take turns among the tasks, the rarest first, so that no sentence is used twice and the limits hold.
+    Select candidates round-robin over the tasks, the rarest task first, within the limits.
 
-    Tasks whose answer can be copied from next to what is asked come last, and
-    seldom.
-    Inferences take turns among their labels as well, so that none is the usual answer.
+    No sentence is used twice. Tasks whose answer can be copied from next to the question's words come last,
+    and are limited further. Inferences alternate their labels, so that no label is the usual answer.
     """
-    waiting: dict[str, list[Candidate]] = defaultdict(list)
-    for one in sorted(found, key=lambda one: miners.draw(drawn, next(iter(one.values.values())))):
-        waiting[one.task].append(one)
-    if "inference" in waiting:
-        waiting["inference"] = _in_turn(waiting["inference"], drawn)
-    rarest = sorted(waiting, key=lambda task: (len(waiting[task]), miners.draw(drawn, task)))
+    queues: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in sorted(candidates, key=lambda c: miners.draw(seed, next(iter(c.values.values())))):
+        queues[candidate.task].append(candidate)
+    if "inference" in queues:
+        queues["inference"] = _alternate_labels(queues["inference"], seed)
+    rarest = sorted(queues, key=lambda task: (len(queues[task]), miners.draw(seed, task)))
     turns = [task for _ in range(options.max_per_task) for task in rarest if task not in COPIED]
     turns += [task for turn in range(options.max_per_task) for task in rarest if turn < COPIED.get(task, 0)]
-    chosen: list[Candidate] = []
+    selected: list[Candidate] = []
     used: set[int] = set()
     for task in turns:
-        if len(chosen) == options.max_per_text:
+        if len(selected) == options.max_per_text:
             break
-        free = next((one for one in waiting[task] if used.isdisjoint(one.sentences)), None)
-        if free:
-            chosen.append(free)
-            waiting[task].remove(free)
-            used.update(free.sentences)
-    return chosen
+        unused = (candidate for candidate in queues[task] if used.isdisjoint(candidate.sentences))
+        if first := next(unused, None):
+            selected.append(first)
+            queues[task].remove(first)
+            used.update(first.sentences)
+    return selected
 
 
-def _in_turn(competing: list[Candidate], drawn: int) -> list[Candidate]:
-    """Let labels take turns."""
+def _alternate_labels(inferences: list[Candidate], seed: int) -> list[Candidate]:
+    """Reorder inferences so that their labels alternate."""
     turns: Counter[str] = Counter()
     keys = []
-    for one in competing:
-        label = one.values["label"]
+    for inference in inferences:
+        label = inference.values["label"]
         turns[label] += 1
-        keys.append((turns[label], miners.draw(drawn, label)))
-    return [competing[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
+        keys.append((turns[label], miners.draw(seed, label)))
+    return [inferences[n] for n in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def _exercise(
-    one: Candidate, language: Language, where: Mapping[int, tuple[int, int]], drawn: int
+    candidate: Candidate, language: Language, span_of: Mapping[int, tuple[int, int]], seed: int
 ) -> Exercise:
-    templates, values = language.templates[one.task], Values(one.values)
-    if one.task == "keywords" and one.values["words"].count(language.comma) + 1 < miners.KEYWORDS:
+    task, values = candidate.task, Values(candidate.values)
+    templates = language.templates[task]
+    if task == "keywords" and values["words"].count(language.comma) + 1 < miners.KEYWORDS:
         templates = tuple(template for template in templates if "{words}" in template.ask)
-    template = templates[miners.draw(drawn, "template", one.task, *one.values.values()) % len(templates)]
-    spans = one.spans or tuple(where[number] for number in one.sentences)
-    return Exercise(one.task, filled(template.ask, values), filled(template.answer, values), spans)
+    template = templates[miners.draw(seed, "template", task, *values.values()) % len(templates)]
+    spans = candidate.spans or tuple(span_of[number] for number in candidate.sentences)
+    return Exercise(task, filled(template.ask, values), filled(template.answer, values), spans)

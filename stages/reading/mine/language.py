@@ -1,4 +1,4 @@
-"""What is mined in a language: a file such as ``prompts/mined/en.yaml``, checked and compiled."""
+"""The mining patterns and templates of a language: a file such as ``prompts/mined/en.yaml``."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 
-# The value that a task asks about: it must mean something by itself.
+# The value that the question of a task is about: it must stand alone.
 ASKED = {
     "cause": "effect",
     "effect": "cause",
@@ -31,17 +31,17 @@ class Part(BaseModel):
 
 class Pattern(Part):
     """
-    A pattern and what a match of it can feed; one match feeds one exercise.
+    A pattern, and the tasks that a match can feed; each match feeds one exercise.
 
-    A value may name any group of the pattern: {cause} as it stands, {Cause} with a capital first letter,
-    {cause_} with a small one.
+    A value can refer to any group of the pattern: {cause} verbatim, {Cause} with a capital first letter,
+    {cause_} with a lower-case one.
     """
 
-    match: re.Pattern[str] = Field(description="From the start of a sentence; groups are values")
+    match: re.Pattern[str] = Field(description="Matched at the start of a sentence; groups are values")
     cues: tuple[str, ...] = Field(
-        min_length=1, description="The sentence holds one of these; saves the search elsewhere"
+        min_length=1, description="A matching sentence contains one of these; speeds up the search"
     )
-    pointing: bool = Field(False, description="Looked for in sentences that point to others, too")
+    pointing: bool = Field(False, description="Whether sentences that refer to others are searched too")
     feeds: tuple[dict[str, str], ...] = Field(description="task, and further values of its templates")
 
     @model_validator(mode="after")
@@ -52,14 +52,14 @@ class Pattern(Part):
 
 
 class Template(Part):
-    """What is asked and what is answered."""
+    """A question and its answer."""
 
     ask: str
     answer: str
 
 
 def _ungroup(groups: Any) -> Any:
-    """Take wordings that share an answer as a template each."""
+    """Expand groups of questions that share an answer into templates."""
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         return groups
     if any(group.keys() != {"answer", "asks"} for group in groups):
@@ -72,31 +72,29 @@ def _split(words: Any) -> Any:
 
 
 class Language(Part):
-    """Everything that the miners know of a language."""
+    """The patterns and templates of a language."""
 
-    layouts: str = Field(description="The file with the words around passage and exercises")
-    pointing: re.Pattern[str] = Field(description="Openings of sentences that mean nothing by themselves")
-    remains: tuple[str, ...] = Field(
-        description="What notes and markup leave: a sentence with one is not used"
-    )
-    glued: re.Pattern[str] = Field(description="A heading that ran into a sentence: it is not used either")
-    nominal: re.Pattern[str] = Field(description="Openings of noun phrases, which may be no sentences")
-    verb: re.Pattern[str] = Field(description="Found anywhere: what opens a paragraph or item is a sentence")
-    vague: re.Pattern[str] = Field(description="Headings that say nothing about what stands below")
+    layouts: str = Field(description="The file with the layouts of texts")
+    pointing: re.Pattern[str] = Field(description="Openings of sentences that depend on others")
+    remains: tuple[str, ...] = Field(description="Residue of notes and markup; sentences with it are skipped")
+    glued: re.Pattern[str] = Field(description="A heading merged into a sentence, which is not used")
+    nominal: re.Pattern[str] = Field(description="Openings of noun phrases that may not be sentences")
+    verb: re.Pattern[str] = Field(description="A verb: makes the opening of a paragraph or item a sentence")
+    vague: re.Pattern[str] = Field(description="Headings that do not describe their text")
     keyword: re.Pattern[str] = Field(description="A word that can be a keyword")
-    comma: str = Field(", ", description="Between two keywords")
+    comma: str = Field(", ", description="Separator of keywords")
     unrelated: dict[str, str] = Field(
         description="Values of inference for two sentences, neither of which decides the other"
     )
-    sentences: tuple[Pattern, ...] = Field(description="Found in one sentence")
+    sentences: tuple[Pattern, ...] = Field(description="Patterns within one sentence")
     pairs: tuple[Pattern, ...] = Field(
-        description="Found at the opening of a sentence; {first} is the sentence before, {second} the rest"
+        description="Patterns at the start of a sentence; {first} is the previous sentence, {second} the rest"
     )
     templates: dict[str, Annotated[tuple[Template, ...], BeforeValidator(_ungroup)]] = Field(
-        description="Task -> groups of wordings with a common answer"
+        description="Task -> groups of questions with a common answer"
     )
     general: Annotated[frozenset[str], BeforeValidator(_split)] = Field(
-        description="The general vocabulary: words that mark no domain, in lower case"
+        description="The general vocabulary: words that are not domain words, in lower case"
     )
 
     @cached_property
@@ -106,53 +104,53 @@ class Language(Part):
 
     @cached_property
     def definitional(self) -> tuple[Pattern, ...]:
-        """The patterns in `sentences` that find a definition and the term that it defines."""
+        """The patterns in `sentences` that find a definition and its term."""
         feeding = (pattern for pattern in self.sentences if "term" in pattern.match.groupindex)
         return tuple(p for p in feeding if any(feed["task"] == "definition" for feed in p.feeds))
 
     def only(self, tasks: Collection[str]) -> "Language":
-        """Leave out the other tasks, so that each match feeds one that is wanted."""
+        """Restrict the language to some tasks, so that each match feeds one of them."""
         parts = {name: getattr(self, name) for name in Language.model_fields} | {
             "sentences": _feeding(self.sentences, tasks),
             "pairs": _feeding(self.pairs, tasks),
-            "templates": {task: known for task, known in self.templates.items() if task in tasks},
+            "templates": {name: group for name, group in self.templates.items() if name in tasks},
         }
         return Language.model_construct(**parts)
 
 
 def read(prompt: Prompt) -> Language:
     """
-    Check and compile the fields of a file.
+    Validate and compile the fields of a file.
 
     Raises
     ------
     UserError
-        When a key is missing or unknown, a pattern cannot be compiled, or a task that is fed has no template.
+        If a key is missing or unknown, a pattern cannot be compiled, or a task of a pattern has no template.
     """
     language = prompt.checked(Language, "compare prompts/mined/en.yaml")
     patterns = (*language.sentences, *language.pairs)
     fed = {feed["task"] for pattern in patterns for feed in pattern.feeds}
-    if bare := sorted(task for task in fed if not language.templates.get(task)):
+    if missing := sorted(task for task in fed if not language.templates.get(task)):
         raise UserError(
-            f"prompts/{prompt.name}.yaml: no templates for {', '.join(bare)}; add them under templates:"
+            f"prompts/{prompt.name}.yaml: no templates for {', '.join(missing)}; add them under templates:"
         )
     for pattern in patterns:
         for feed in pattern.feeds:
-            if unknown := _unfilled(pattern, feed, language):
+            if undefined := _undefined(pattern, feed, language):
                 raise UserError(
-                    f"prompts/{prompt.name}.yaml: templates of {feed['task']} use {unknown}, "
-                    f"which the pattern with the cue {pattern.cues[0]!r} does not give"
+                    f"prompts/{prompt.name}.yaml: templates of {feed['task']} use {undefined}, "
+                    f"which the pattern with the cue {pattern.cues[0]!r} does not define"
                 )
     return language
 
 
-def _unfilled(pattern: Pattern, feed: Mapping[str, str], language: Language) -> str:
-    """Name what a template would ask for in vain when a match of the pattern feeds it; "" where nothing."""
-    given = Values(dict.fromkeys(("sentence", "first", "second", *pattern.match.groupindex), ""))
+def _undefined(pattern: Pattern, feed: Mapping[str, str], language: Language) -> str:
+    """Return a value that a template uses and a match of the pattern does not define; "" if there is none."""
+    values = Values(dict.fromkeys(("sentence", "first", "second", *pattern.match.groupindex), ""))
     try:
-        given.update({name: filled(template, given) for name, template in feed.items()})
+        values.update({name: filled(template, values) for name, template in feed.items()})
         for template in language.templates[feed["task"]]:
-            filled(template.ask + template.answer, given)
+            filled(template.ask + template.answer, values)
     except KeyError as error:
         return str(error.args[0])
     return ""
@@ -164,15 +162,15 @@ def _feeding(patterns: Iterable[Pattern], tasks: Collection[str]) -> tuple[Patte
 
 
 def capital(text: str) -> str:
-    """Write the first letter large."""
+    """Capitalise the first letter."""
     return text[:1].upper() + text[1:]
 
 
 class Values(dict[str, str]):
-    """The values of a template, each also with a capital first letter ({Name}) and a small one ({name_})."""
+    """Template values, each also with its first letter in upper case ({Name}) or lower case ({name_})."""
 
     def __missing__(self, name: str) -> str:
-        """Write the form that is asked for."""
+        """Return the requested form of a value."""
         if name.endswith("_"):
             text = self[name[:-1]]
             return text[:1].lower() + text[1:]
@@ -182,5 +180,5 @@ class Values(dict[str, str]):
 
 
 def filled(template: str, values: Values) -> str:
-    """Fill a template of the file, which `read` has checked; what a value holds is never read as one."""
+    """Fill a template that `read` has validated; values are not parsed as templates."""
     return template.format_map(values)

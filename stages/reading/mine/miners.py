@@ -1,8 +1,8 @@
 """
-Finding exercises in the sentences of a passage, one miner a kind of finding.
+Mine exercises from the sentences of a passage.
 
-Each miner yields candidates: a task it can feed, the values that fill that task's templates, and the
-sentences it is made of, so that no sentence is asked about twice.
+Each miner yields candidates: a task, the values for its templates, and the sentences that it uses, so that no
+sentence is used twice.
 """
 
 from bisect import bisect_right
@@ -16,17 +16,17 @@ from datagen.stages.reading.mine.language import ASKED, Language, Pattern, Value
 from datagen.stages.reading.mine.prose import Sentence
 from datagen.stages.shared.segment.sentences import is_closed
 
-KEYWORDS = 3  # of a sentence that is asked about
-FEWEST = 2  # of a sentence that is asked for, where no other one has both; AdaptLLM wants 3
-ALIKE = 6  # letters
+KEYWORDS = 3  # keywords of a question
+FEWEST = 2  # keywords of a sentence to find, if no other sentence has them all; AdaptLLM requires 3
+ALIKE = 6  # letters; words with the same first letters count as forms of one word
 
 
 class Candidate(NamedTuple):
     """
-    An exercise that could be made: its task, and the values of its templates.
+    A possible exercise: its task, and the values of its templates.
 
-    `sentences` are the numbers of those that it uses up; `spans`, where the passage has what it is made of,
-    are those of the sentences if left out, or of all of the passage.
+    `sentences` are the numbers of the sentences that it uses; `spans` are their offsets in the passage. Empty
+    `spans` stand for those of the sentences, or for the whole passage.
     """
 
     task: str
@@ -37,9 +37,9 @@ class Candidate(NamedTuple):
 
 def draw(seed: int, *texts: str) -> int:
     """
-    Draw a number by the hash of texts, to choose with.
+    Draw a number from the hash of texts.
 
-    Quick, for the many that are not chosen: a checksum, begun with a number that is itself a hash.
+    A checksum seeded with a hash: fast, because most draws are for candidates that are not selected.
     """
     for text in texts:
         seed = crc32(text.encode("utf-8", "surrogatepass"), seed)
@@ -47,35 +47,35 @@ def draw(seed: int, *texts: str) -> int:
 
 
 def within_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
-    """Find definitions, causes and what else the language's patterns find inside one sentence."""
-    holding = _holding(language.cues, [sentence.text for sentence in sentences])
-    for pattern in sorted(holding):
-        looked_for = language.sentences[pattern]
-        for number in sorted(holding[pattern]):
+    """Find definitions, causes and other matches of the language's patterns within single sentences."""
+    by_pattern = _with_cues(language.cues, [sentence.text for sentence in sentences])
+    for index in sorted(by_pattern):
+        pattern = language.sentences[index]
+        for number in sorted(by_pattern[index]):
             sentence = sentences[number]
-            if not (sentence.clear or looked_for.pointing):
+            if not (sentence.clear or pattern.pointing):
                 continue
-            if match := looked_for.match.match(sentence.text):
+            if match := pattern.match.match(sentence.text):
                 values = {"sentence": sentence.text, **match.groupdict("")}
-                yield from _candidate(looked_for, values, language, seed, sentence)
+                yield from _candidate(pattern, values, language, seed, sentence)
 
 
-def _holding(cues: Sequence[tuple[str, int]], texts: list[str]) -> dict[int, set[int]]:
-    """Find which texts hold a cue of which pattern; all texts are searched at once."""
-    whole = "\n".join(texts)
+def _with_cues(cues: Sequence[tuple[str, int]], texts: list[str]) -> dict[int, set[int]]:
+    """Map each pattern to the texts that contain one of its cues; all texts are searched at once."""
+    joined = "\n".join(texts)
     ends = list(accumulate(len(text) + 1 for text in texts))
-    found: dict[int, set[int]] = {}
+    by_pattern: dict[int, set[int]] = {}
     for cue, pattern in cues:
-        at = whole.find(cue)
+        at = joined.find(cue)
         while at >= 0:
             number = bisect_right(ends, at)
-            found.setdefault(pattern, set()).add(number)
-            at = whole.find(cue, ends[number])
-    return found
+            by_pattern.setdefault(pattern, set()).add(number)
+            at = joined.find(cue, ends[number])
+    return by_pattern
 
 
 def between_sentences(sentences: list[Sentence], language: Language, seed: int) -> Iterator[Candidate]:
-    """Find two sentences in a row whose relation is told by how the second opens."""
+    """Find consecutive sentences whose relation is marked by the opening of the second."""
     joining = tuple(cue for pattern in language.pairs for cue in pattern.cues)
     for first, second in _neighbours(sentences):
         if not second.text.startswith(joining):
@@ -83,7 +83,7 @@ def between_sentences(sentences: list[Sentence], language: Language, seed: int) 
         for pattern in language.pairs:
             if second.text.startswith(pattern.cues) and (match := pattern.match.match(second.text)):
                 rest = second.text[match.end() :]
-                if not capital(rest).startswith(joining):  # "But, for example, ...": which of the two?
+                if not capital(rest).startswith(joining):  # "But, for example, ..." is ambiguous
                     values = {"first": first.text, "second": rest}
                     yield from _candidate(pattern, values, language, seed, first, second)
                 break
@@ -99,9 +99,9 @@ def completions(sentences: list[Sentence]) -> Iterator[Candidate]:
 
 def unrelated(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
     """
-    Ask whether the first clear sentence decides the last one: it does not, unless they are neighbours.
+    Ask whether the first clear sentence decides the last one: it does not, unless they are adjacent.
 
-    There are many such pairs. To keep the answers even, one is made where other inferences were found.
+    There are many such pairs. To balance the labels, one is used if there are other inferences.
     """
     clear = [sentence for sentence in sentences if sentence.clear]
     if len(clear) > 1:
@@ -113,20 +113,20 @@ def unrelated(sentences: list[Sentence], language: Language) -> Iterator[Candida
 
 def keywords(sentences: list[Sentence], language: Language, domain: frozenset[str]) -> Iterator[Candidate]:
     """
-    Ask for the one sentence that has these domain words (word-to-text), or for the three words of a sentence.
+    Ask for the one sentence with some domain words (word-to-text), or for three domain words of a sentence.
 
-    The words are those that the passage uses most among the domain words of the sentence.
+    The words are the domain words of the sentence that are most frequent in the passage.
     """
     words = [_keywords(sentence.text, language, domain) for sentence in sentences]
-    if all(len(found) < FEWEST for found in words):
+    if all(len(spellings) < FEWEST for spellings in words):
         return
-    count = Counter(word for found in words for word in found)
-    for sentence, found in zip(sentences, words, strict=True):
-        if len(found) < FEWEST or not sentence.clear:
+    count = Counter(word for spellings in words for word in spellings)
+    for sentence, spellings in zip(sentences, words, strict=True):
+        if len(spellings) < FEWEST or not sentence.clear:
             continue
-        best = set(sorted(found, key=lambda word: (-count[word], -len(word), word))[:KEYWORDS])
+        best = set(sorted(spellings, key=lambda word: (-count[word], -len(word), word))[:KEYWORDS])
         if sum(best <= other.keys() for other in words) == 1:
-            shown = [spelling for word, spelling in found.items() if word in best]
+            shown = [spelling for word, spelling in spellings.items() if word in best]
             values = {"words": language.comma.join(shown), "sentence": sentence.text}
             yield Candidate("keywords", values, (sentence.number,))
 
@@ -139,37 +139,38 @@ def _neighbours(sentences: list[Sentence]) -> Iterator[tuple[Sentence, Sentence]
 
 def _keywords(text: str, language: Language, domain: frozenset[str]) -> dict[str, str]:
     """
-    Map the domain's words, in lower case, to their spelling, in the order of the text.
+    Map the domain words of a text, in lower case, to their spelling, in order.
 
-    Of words that begin alike (attribute, attributes) the first one counts; a sentence's first word does
-    not, since its capital may be the sentence's.
+    Of words with the same first letters (attribute, attributes) only the first counts. The first word of a
+    sentence is skipped, because its capital may only mark the start of the sentence.
     """
-    found: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for spelling in language.keyword.findall(text, 1):
         word = spelling.lower()
-        if word in domain and not any(other[:ALIKE] == word[:ALIKE] for other in found):
-            found[word] = spelling
-    return found
+        if word in domain and not any(other[:ALIKE] == word[:ALIKE] for other in spellings):
+            spellings[word] = spelling
+    return spellings
 
 
 def _candidate(
     pattern: Pattern, groups: dict[str, str], language: Language, seed: int, *used: Sentence
 ) -> Iterator[Candidate]:
-    """Choose by hash one of the exercises that a match can feed: one whose question can be understood."""
-    known = Values(groups)
+    """Draw by hash one of the exercises that a match can feed and whose question can be understood."""
+    group_values = Values(groups)
     first = draw(seed, used[0].text)
     for turn in range(len(pattern.feeds)):
         feed = pattern.feeds[(first + turn) % len(pattern.feeds)]
-        values = groups | {name: filled(template, known) for name, template in feed.items()}
+        values = groups | {name: filled(template, group_values) for name, template in feed.items()}
         if _is_clear(values, feed["task"], language):
             yield Candidate(feed["task"], values, tuple(sentence.number for sentence in used))
             return
 
 
 def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
-    """Tell whether what is asked about is whole, stands alone and gives no answer away."""
-    asked = values.get(ASKED.get(task, ""), "")
-    if task == "term" and values["term"].casefold() in asked.casefold():
+    """Tell whether the subject of the question is complete, stands alone and does not reveal the answer."""
+    subject = values.get(ASKED.get(task, ""), "")
+    if task == "term" and values["term"].casefold() in subject.casefold():
         return False
-    bare = task in ("cause", "effect") and language.nominal.match(asked) and not language.verb.search(asked)
-    return not (bare or language.pointing.match(capital(asked))) and all(map(is_closed, values.values()))
+    if task in ("cause", "effect") and language.nominal.match(subject) and not language.verb.search(subject):
+        return False
+    return not language.pointing.match(capital(subject)) and all(map(is_closed, values.values()))

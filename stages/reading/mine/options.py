@@ -1,4 +1,4 @@
-"""What a recipe may set for mining."""
+"""The options of mining."""
 
 from typing import Literal, get_args
 
@@ -28,49 +28,48 @@ Task = Literal[
 
 
 class Options(TokenTarget):
-    """What may be set for mining."""
+    """The options of the stage mine."""
 
     language: str = Field(
         "",
-        description="Names the file of patterns and templates: mined/LANGUAGE in prompts/; left out: each "
-        "document's own language",
+        description="Language of all documents, for the file prompts/mined/LANGUAGE; unset: the detected "
+        "language of each document",
     )
     layouts: str = Field(
-        "", description="File of layouts that bind passage and exercises; left out: the language's own"
+        "", description="File with the layouts of the texts; unset: the layouts of the language"
     )
     tasks: tuple[Task, ...] = Field(
         get_args(Task),
         min_length=1,
-        description="Exercises to look for; where they compete for a sentence, the rarer one wins",
+        description="Exercises to mine; if several match a sentence, the rarest task is used",
     )
     structure: bool = Field(
         False,
-        description="Open each text with its place in its document's tree of headings; ask for no title",
+        description="Start each text with its position in the document's heading tree; disables the tasks "
+        "title and writing",
     )
-    max_per_task: int = Field(3, ge=1, description="Exercises of one task in a text")
-    max_per_text: int = Field(6, ge=1, description="Exercises in a text")
-    shortest: int = Field(50, ge=1, description="Characters of a sentence that is asked about, at least")
-    longest: int = Field(500, ge=1, description="Characters of a sentence that is asked about, at most")
+    max_per_task: int = Field(3, ge=1, description="Most exercises of one task per text")
+    max_per_text: int = Field(6, ge=1, description="Most exercises per text")
+    shortest: int = Field(50, ge=1, description="Shortest sentence for an exercise, in characters")
+    longest: int = Field(500, ge=1, description="Longest sentence for an exercise, in characters")
     vocabulary: int = Field(
-        32_000, ge=1, description="Pieces of the vocabulary trained on the corpus, which gives domain words"
+        32_000, ge=1, description="Size of the vocabulary trained on the corpus to find domain words"
     )
     general: str = Field(
         "",
-        description="General vocabulary, whose words are no domain words: a tokenizer as in tokenizer; left "
-        "out: the language's list",
+        description="General vocabulary, whose words are not domain words: a tokenizer, as for tokenizer; "
+        "unset: the word list of the language",
     )
-    domain_words: int = Field(
-        3, ge=1, description="Times that a domain word must occur in the corpus, at least"
-    )
-    max_chars: int = Field(8000, ge=1, description="Characters of a text, where no tokenizer is given")
-    max_tokens: int = Field(2048, ge=1, description="Tokens of a text, where a tokenizer is given")
+    domain_words: int = Field(3, ge=1, description="Fewest occurrences of a domain word in the corpus")
+    max_chars: int = Field(8000, ge=1, description="Longest text in characters, without a tokenizer")
+    max_tokens: int = Field(2048, ge=1, description="Longest text in tokens, with a tokenizer")
 
     @property
     def asked(self) -> list[str]:
-        """The tasks, without those whose answer the tree of headings gives away."""
+        """The tasks, without those whose answer the heading tree reveals."""
         return [task for task in self.tasks if not (self.structure and task in ("title", "writing"))]
 
     @property
     def bound(self) -> int:
-        """The bound of a text, in the ruler's unit."""
+        """The longest text, in the unit of the ruler."""
         return self.max_tokens if self.tokenizer else self.max_chars

@@ -2,9 +2,9 @@
 Domain words: whole-word pieces of a vocabulary trained on the corpus that a general vocabulary lacks.
 
 AdaptLLM trains a SentencePiece vocabulary on the corpus, removes the pieces of a general model and keeps
-those that begin a word and have ten letters or more. SentencePiece does not merge across blanks, so a table
-of runs between blanks with their frequencies trains the same vocabulary as the text; it is much smaller,
-and partitions are counted in parallel (docs/decisions/0011-domain-words.md).
+those that start a word and have at least ten letters. SentencePiece does not merge across blanks, so a table
+of runs between blanks with their frequencies trains the same vocabulary as the text. The table is much
+smaller, and partitions are counted in parallel (docs/decisions/0011-domain-words.md).
 """
 
 import io
@@ -24,11 +24,11 @@ from datagen.schema import content_id
 from datagen.stages.reading.mine.language import Language
 from datagen.store.parquet import write_table
 
-LETTERS = 10  # of a domain word, at least (AdaptLLM)
-LARGEST = 2_000_000  # runs counted at once; beyond that, runs seen once so far are dropped
+LETTERS = 10  # fewest letters of a domain word (AdaptLLM)
+LARGEST = 2_000_000  # runs in the table; above it, runs with a count of one so far are dropped
 TRAINED = 500_000  # most frequent runs that the vocabulary is trained on: 5 GB of text have fewer
-LONGEST = 200  # characters of a run; longer ones are no words
-MARK = "▁"  # begins a piece that begins a word
+LONGEST = 200  # characters of a run; longer ones are not words
+MARK = "▁"  # the start of a piece that starts a word
 COUNTS = pa.schema([("run", pa.string()), ("times", pa.int64())])
 
 
@@ -38,7 +38,7 @@ def count_runs(texts: pa.ChunkedArray) -> pa.Table:
 
     Returns
     -------
-    Columns `COUNTS`, a row per different run.
+    Columns `COUNTS`, one row per distinct run.
     """
     runs = pc.value_counts(pc.list_flatten(pc.utf8_split_whitespace(texts.combine_chunks())))
     counts = pa.table([runs.field("values"), runs.field("counts")], schema=COUNTS)
@@ -47,7 +47,7 @@ def count_runs(texts: pa.ChunkedArray) -> pa.Table:
 
 
 def total(parts: Iterable[pa.Table]) -> pa.Table:
-    """Add up the counts of partitions; the most frequent runs come first."""
+    """Sum the counts of partitions; the most frequent runs come first."""
     counts = COUNTS.empty_table()
     for part in parts:
         joined = pa.concat_tables([counts, part.select(COUNTS.names)])
@@ -61,44 +61,44 @@ def domain_words(
     counts: pa.Table, language: Language, general: frozenset[str], size: int, least: int
 ) -> list[str]:
     """
-    Find the words of the domain.
+    Find the domain words.
 
     Parameters
     ----------
     counts
         Runs of the corpus, from `total`.
     language
-        Its `keyword` tells what can be a word.
+        Its `keyword` matches words.
     general
         Words of the general vocabulary, in lower case.
     size
-        Pieces of the vocabulary trained on the corpus.
+        Size of the vocabulary trained on the corpus.
     least
-        Occurrences of a word in the corpus. A piece may also be the common opening of several words.
+        Fewest occurrences as a whole word in the corpus; a piece can also be the common start of words.
 
     Returns
     -------
-    The words in lower case, in order.
+    The words in lower case, sorted.
     """
     pieces = {piece[1:].lower() for piece in train(counts, size) if piece.startswith(MARK)}
-    whole = {word for word in pieces - general if len(word) >= LETTERS}
-    times = _occurrences(counts, language, whole)
-    return sorted(word for word in whole if times.get(word, 0) >= least)
+    candidates = {word for word in pieces - general if len(word) >= LETTERS}
+    count = _occurrences(counts, language, candidates)
+    return sorted(word for word in candidates if count.get(word, 0) >= least)
 
 
 def train(counts: pa.Table, size: int) -> list[str]:
     """
-    Train a SentencePiece vocabulary (BPE) of at most `size` pieces; a corpus with fewer merges has fewer.
+    Train a SentencePiece vocabulary (BPE) of at most `size` pieces; fewer if the corpus has fewer merges.
 
     Training is deterministic: one thread, and no sampling.
     """
-    most = counts.slice(0, TRAINED)
-    if not len(most):
+    frequent = counts.slice(0, TRAINED)
+    if not len(frequent):
         return []
     model = io.BytesIO()
-    characters = set().union(*map(set, most["run"].to_pylist()))
+    characters = set().union(*map(set, frequent["run"].to_pylist()))
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=_rows(most),
+        sentence_iterator=_tsv_lines(frequent),
         input_format="tsv",
         model_writer=model,
         model_type="bpe",
@@ -113,16 +113,16 @@ def train(counts: pa.Table, size: int) -> list[str]:
 
 def cached(counts: pa.Table, settings: Sequence[str], find: Callable[[], list[str]]) -> list[str]:
     """
-    Find domain words once per corpus and settings, and keep them in the cache folder.
+    Find domain words, or read them from the cache folder if they are known for this corpus and settings.
 
     Parameters
     ----------
     counts
         Runs of the corpus, from `total`.
     settings
-        All else that determines the words.
+        Everything else that determines the words.
     find
-        Finds them.
+        Computes the words.
     """
     runs = content_id(*counts["run"].to_pylist(), *map(str, counts["times"].to_pylist()))
     name = content_id(runs, datagen.__version__, sentencepiece.__version__, *settings)
@@ -131,22 +131,22 @@ def cached(counts: pa.Table, settings: Sequence[str], find: Callable[[], list[st
         kept: list[str] = pq.read_table(path)["word"].to_pylist()
         return kept
     words = find()
-    with suppress(OSError):  # a cache folder that cannot be written costs time only
+    with suppress(OSError):  # without a writable cache folder the words are computed in every run
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(pa.table({"word": pa.array(words, pa.string())}), path)
     return words
 
 
-def _rows(counts: pa.Table) -> Iterator[str]:
+def _tsv_lines(counts: pa.Table) -> Iterator[str]:
     for run, times in zip(counts["run"].to_pylist(), counts["times"].to_pylist(), strict=True):
         yield f"{run}\t{times}"
 
 
 def _occurrences(counts: pa.Table, language: Language, words: Collection[str]) -> Counter[str]:
-    """Count how often words stand in the corpus by themselves, as the language's `keyword` finds them."""
-    times: Counter[str] = Counter()
+    """Count the occurrences of words as whole words of the corpus, by the `keyword` of the language."""
+    total_of: Counter[str] = Counter()
     runs = counts["run"].to_pylist()
-    often = counts["times"].to_numpy()
+    frequencies = counts["times"].to_numpy()
     ends = np.cumsum([len(run) + 1 for run in runs])
     matches = [
         (match.start(), word)
@@ -154,6 +154,6 @@ def _occurrences(counts: pa.Table, language: Language, words: Collection[str]) -
         if (word := match[0].lower()) in words
     ]
     places = np.searchsorted(ends, [start for start, _ in matches], side="right")
-    for (_, word), number in zip(matches, often[places].tolist(), strict=True):
-        times[word] += number
-    return times
+    for (_, word), frequency in zip(matches, frequencies[places].tolist(), strict=True):
+        total_of[word] += frequency
+    return total_of

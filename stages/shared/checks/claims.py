@@ -1,82 +1,76 @@
 """
 A question and its answer as a claim, compared with the sentence that should entail it.
 
-A round trip confirms what a question asks for, not that the question is true: asked "Where was Louis
-Vauquelin discovered?", a passage on beryllium gives a place. Question and answer together say something of
-their sentence: who did what to whom, whether it is denied, how far the answer's clause goes. Each check looks
-at one of these by rules over words and raises `datagen.request.Reject`. A language without the lists has no
-such checks.
+A round trip confirms which answer a question leads to, not that its premise is true: asked "Where was Louis
+Vauquelin discovered?", a passage on beryllium gives a place. Each check compares one property of the claim
+and the sentence (who did what to whom, negation, the extent of the answer's clause) by rules over words, and
+raises `datagen.request.Reject`. Languages without the word lists have no such checks.
 """
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from datagen.request import Reject
+from datagen.stages.shared.checks.roles import same_roles
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import opening, phrase_in
 
-SUBJECT = 3  # words of a subject that may be known to its passage's readers only
+SUBJECT = 3  # most words of a subject that only readers of the passage may know
 NEAR = 4  # words between a kind of thing and its name: "function "ord()"", "types (such as "range")"
-SENTENCE_PAUSE = re.compile(r"[,;:()\[\]—–]")
-CALLED = ("function", "method", "call")  # what a name with brackets is
+CALLED = ("function", "method", "call")  # kinds of a name with parentheses
 SECOND = re.compile(r"(?P<pause>[,;])? (?P<joint>\w+)(?= (?P<next>[\w'-]+)(?: (?P<then>\S+))?)")
 UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")
 NAME = re.compile(r"(?<!^)\b[A-Z]|[\"'`“‘*_\d]")  # a name inside a statement, a quotation, a number
 
 
-@dataclass(frozen=True)
-class _Roles:
-    """Who does something to whom in one clause: stems of their content words; empty where it is not said."""
-
-    verb: str
-    agent: frozenset[str]
-    patient: frozenset[str]
-
-
 def entailed(question: str, answer: str, evidence: str, words: Language) -> None:
     """
-    Refuse a question that its sentence does not make true with its answer.
+    Reject a question and answer that the sentence does not entail.
 
-    That is one that confuses who did what, leaves out a negation of the sentence, or has a preposition too
-    many, and an answer that is cut out of a clause or gives a reason for a time.
+    The question confuses who did what, omits a negation of the sentence, or has a superfluous preposition;
+    or the answer is cut from a clause, or is a reason where the question asks for a time.
     """
     _no_stray_preposition(question, words)
     _whole_clause(answer, evidence, words)
     _no_reason_for_a_time(question, answer, words)
     _same_negation(question, answer, evidence, words)
-    _same_roles(question, answer, evidence, words)
+    same_roles(question, answer, evidence, words)
 
 
 def turned(question: str, answer: str, evidence: str, words: Language) -> None:
     """
-    Refuse a question that was not made of its sentence by putting an answer's place first.
+    Reject a question that is not a transformation of its sentence.
 
-    For questions in the sentence's own words: they bring no modal or form of "be" that it does not have,
-    change no active verb to passive or back, and call an answer what it is called there.
+    For questions in the words of the sentence: they must not add a modal verb or a form of "be", must keep
+    the voice of each verb, and must name the answer by the kind that the sentence gives.
     """
-    said, given = words_of(question), words_of(evidence)
-    if added := [word for word in said if word in words.modals - words.being and word not in given]:
+    question_words, evidence_words = words_of(question), words_of(evidence)
+    if added := [
+        word for word in question_words if word in words.modals - words.being and word not in evidence_words
+    ]:
         raise Reject("question is not true", f"{added[0]!r} is not in: {evidence}, but in: {question}")
-    _same_number(said, given, question, evidence, words)
-    _same_voice(said, given, question, evidence, words)
-    _named_so(said, answer, given, question, evidence, words)
+    _same_number(question_words, evidence_words, question, evidence, words)
+    _same_voice(question_words, evidence_words, question, evidence, words)
+    _same_kind(question_words, answer, evidence_words, question, evidence, words)
 
 
 def worth_asking(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Refuse a question that nobody would ask: for an example, for whatever must, or about two things."""
-    said = words_of(question)
-    if phrase := phrase_in(said, words.unspecific):
+    """Reject a question that nobody would ask: unspecific, for the subject of an obligation, or double."""
+    question_words = words_of(question)
+    if phrase := phrase_in(question_words, words.unspecific):
         raise Reject("question nobody would ask", f"{phrase!r} in: {question}")
     small = words.verbs | words.modals | words.support
-    after = next((place + 1 for place, word in enumerate(said) if word in small), 0)
-    if after and after < len(said) and said[after] in words.adrift:
-        raise Reject("question nobody would ask", f"{said[after]!r} in: {question}")
+    after = next((place + 1 for place, word in enumerate(question_words) if word in small), 0)
+    if after and after < len(question_words) and question_words[after] in words.adrift:
+        raise Reject("question nobody would ask", f"{question_words[after]!r} in: {question}")
     subject = words_of(answer)
-    if len(said) > 1 and said[1] in words.obliging and _follows(subject, said[1], words_of(evidence)):
-        raise Reject("question nobody would ask", f"for the subject of {said[1]!r}: {question}")
+    if (
+        len(question_words) > 1
+        and question_words[1] in words.obliging
+        and _follows(subject, question_words[1], words_of(evidence))
+    ):
+        raise Reject("question nobody would ask", f"for the subject of {question_words[1]!r}: {question}")
     for pause in re.finditer(r"(?:[,;]| [-–—]+) ", question):
         rest = words_of(question[pause.end() :])
         if not words.open_ended & set(words_of(question[: pause.start()])):
@@ -85,49 +79,49 @@ def worth_asking(question: str, answer: str, evidence: str, words: Language) -> 
             raise Reject("asks about two things", question)
     if UNENDED.search(question):
         raise Reject("unfinished sentence", question)
-    pairs = list(zip(said, said[1:], said[2:], strict=False))
-    if len(set(pairs)) < len(pairs):
+    trigrams = list(zip(question_words, question_words[1:], question_words[2:], strict=False))
+    if len(set(trigrams)) < len(trigrams):
         raise Reject("repetition loop", question)
-    pronouns = words.pointing & set(said[-1:])
+    pronouns = words.pointing & set(question_words[-1:])
     if pronouns & set(subject):
-        raise Reject("refers to the passage", f"{said[-1]!r} in: {question}")
+        raise Reject("refers to the passage", f"{question_words[-1]!r} in: {question}")
 
 
 def named(statement: str, words: Language) -> bool:
-    """Tell whether a statement names its subject: "the method" means something in its passage only."""
-    said = words_of(statement)
+    """Check whether a statement names its subject; "the method" is only clear within the passage."""
+    tokens = words_of(statement)
     ends = words.verbs | words.modals | words.support | words.actions | words.prepositions | words.relative
-    if not said or said[0] not in words.definite:
+    if not tokens or tokens[0] not in words.definite:
         return True
-    end = next((place for place, word in enumerate(said) if word in ends), SUBJECT)
+    end = next((place for place, word in enumerate(tokens) if word in ends), SUBJECT)
     subject = statement.split()[1 : end + 1]
     return end > SUBJECT or bool(NAME.search(" ".join(subject)))
 
 
 def consistent(statement: str, evidence: str, words: Language) -> None:
     """
-    Refuse a statement that denies one half of its sentence and keeps the other.
+    Reject a statement that negates one half of its sentence and keeps the other.
 
-    A negation that the sentence does not have is followed by a second clause that still holds: "Neon does not
+    A negation that is not in the sentence is followed by a second clause that still holds: "Neon does not
     occur in air, and comprises 0.0018% of it".
     """
-    said, given = words.spelled(statement), words.spelled(evidence)
-    added = [word for word in said if word in words.negations]
-    if len(added) <= sum(word in words.negations for word in given):
+    claimed, evidence_words = words.spelled(statement), words.spelled(evidence)
+    added = [word for word in claimed if word in words.negations]
+    if len(added) <= sum(word in words.negations for word in evidence_words):
         return
     denying = "|".join(map(re.escape, [*words.negations, *words.spellings]))
     denied = re.search(rf"\b(?:{denying})\b", statement, re.IGNORECASE)
     rest = statement[denied.end() :] if denied else ""
     for joint in SECOND.finditer(rest):
-        verb = _verb(joint["next"], joint["then"], words)
+        verb = _is_verb(joint["next"], joint["then"], words)
         if joint["joint"] in words.coordinating and (joint["pause"] or verb):
             raise Reject("contradicts itself", statement)
         if joint["pause"] and joint["joint"] in words.relative:
             raise Reject("contradicts itself", statement)
 
 
-def _verb(word: str, after: str | None, words: Language) -> bool:
-    """Tell whether a word is a verb: one of the lists, or by its ending and the word after it."""
+def _is_verb(word: str, after: str | None, words: Language) -> bool:
+    """Check whether a word is a verb, by the lists or by its ending and the word after it."""
     if word in words.verbs | words.modals | words.actions | words.support:
         return True
     opens = (after or "") in words.articles | words.prepositions or (after or "")[:1].isdigit()
@@ -135,21 +129,21 @@ def _verb(word: str, after: str | None, words: Language) -> bool:
 
 
 def _no_stray_preposition(question: str, words: Language) -> None:
-    said = words_of(question)
-    if said and said[-1] in words.stranded.get(said[0], ()):
-        raise Reject("preposition too many", question)
+    question_words = words_of(question)
+    if question_words and question_words[-1] in words.stranded.get(question_words[0], ()):
+        raise Reject("superfluous preposition", question)
     stray = frozenset[str]().union(*words.stranded.values()) - {"as"}  # "referred to as"
-    if len(said) > 1 and said[-2] in words.prepositions and said[-1] in stray:
-        raise Reject("preposition too many", question)
+    if len(question_words) > 1 and question_words[-2] in words.prepositions and question_words[-1] in stray:
+        raise Reject("superfluous preposition", question)
 
 
 def _whole_clause(answer: str, evidence: str, words: Language) -> None:
-    """Refuse an answer that opens a clause and stops before its verb: "Once the appropriate metaclass"."""
-    said = words_of(answer)
-    if not opening(said, (*words.connectives, *words.subordinate)):
+    """Reject an answer that is a clause without its verb: "Once the appropriate metaclass"."""
+    tokens = words_of(answer)
+    if not opening(tokens, (*words.connectives, *words.subordinate)):
         return
     verbs = words.verbs | words.modals | words.support
-    if not verbs & set(said) and any(_follows(said, verb, words_of(evidence)) for verb in verbs):
+    if not verbs & set(tokens) and any(_follows(tokens, verb, words_of(evidence)) for verb in verbs):
         raise Reject("answer is cut from a clause", f"{answer}, by: {evidence}")
 
 
@@ -159,133 +153,90 @@ def _no_reason_for_a_time(question: str, answer: str, words: Language) -> None:
 
 
 def _same_negation(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Refuse a question on what the sentence denies, asked without the denial."""
-    said, given = words.spelled(f"{question} {answer}"), words.spelled(QUOTED.sub(" ", evidence))
-    if words.negations & set(said):
+    """Reject a question that omits a negation of its sentence."""
+    claimed, evidence_words = words.spelled(f"{question} {answer}"), words.spelled(QUOTED.sub(" ", evidence))
+    if words.negations & set(claimed):
         return
-    asked = {words.stem(word) for word in said if word not in words.stop}
+    stems = {words.stem(word) for word in claimed if word not in words.stop}
     small = words.stop | words.modals | words.verbs
-    for place, word in enumerate(given):
+    for place, word in enumerate(evidence_words):
         if word in words.negations:
-            denied = next((later for later in given[place + 1 :] if later not in small), "")
-            if words.stem(denied) in asked and set(given[max(0, place - 2) : place]) & set(said):
-                raise Reject("question is not true", f"{word!r} is left out of: {evidence}, in: {question}")
+            denied = next((later for later in evidence_words[place + 1 :] if later not in small), "")
+            if words.stem(denied) in stems and set(evidence_words[max(0, place - 2) : place]) & set(claimed):
+                raise Reject("question is not true", f"{word!r} of: {evidence}, is missing in: {question}")
 
 
-def _same_roles(question: str, answer: str, evidence: str, words: Language) -> None:
-    """Refuse a question whose doer is the one that it is done to in the sentence, or the other way round."""
-    for known in _passives(evidence, words):
-        claimed = _claimed(question, answer, known.verb, words)
-        if claimed is None:
-            continue
-        for mine, right, wrong in (
-            (claimed.agent, known.agent, known.patient),
-            (claimed.patient, known.patient, known.agent),
-        ):
-            if mine & wrong and not mine & right:
-                raise Reject("confuses who does what", f"{question} {answer}, by: {evidence}")
+def _same_number(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject a form of "be" that is not in the sentence."""
+    forms = [word for word in question_words[:3] if word in words.being]
+    if forms and forms[0] not in evidence_words:
+        raise Reject("question is not true", f"{forms[0]!r} is not in: {evidence}, but in: {question}")
 
 
-def _passives(evidence: str, words: Language) -> Iterator[_Roles]:
-    """Find who does what in the passive clauses of a sentence that name the doer: "X was found by Y"."""
-    for clause in SENTENCE_PAUSE.split(evidence):
-        said = words_of(clause)
-        be = next((place for place, word in enumerate(said) if word in words.being), None)
-        by = next((place for place, word in enumerate(said) if word in words.agent), None)
-        if be is None or by is None or not be < by - 1 < len(said) - 1:
-            continue
-        verb = next((word for word in said[be + 1 : by] if word not in words.stop | words.being), "")
-        ends = words.prepositions - {"of"} | words.relative
-        end = next((place for place in range(by + 1, len(said)) if said[place] in ends), len(said))
-        patient, agent = _content(said[:be], words), _content(said[by + 1 : end], words)
-        if verb and agent:
-            yield _Roles(words.stem(verb), agent, patient)
-
-
-def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles | None:
-    """Say who does what in a question with its answer, where it uses the verb; None where it does not."""
-    said = words_of(question)
-    place = next((at for at, word in enumerate(said) if _alike(words.stem(word), verb)), None)
-    if not place:
-        return None
-    nothing: frozenset[str] = frozenset()
-    filled = _content(words_of(answer), words)
-    before, after = said[:place], said[place + 1 :]
-    if (words.relative - words.support) & set(before[2:]):
-        return None  # of a clause inside the question, whose roles are its own
-    passive = next((at for at, word in enumerate(before) if word in words.being), None)
-    if passive is not None:
-        subject = _content(before[passive + 1 :], words)
-        by = next((at for at, word in enumerate(after) if word in words.agent), None)
-        named_agent = _content(after[by + 1 :], words) if by is not None else nothing
-        ends_with_by = by is not None and not after[by + 1 :]
-        asks_subject = not subject
-        return _Roles(verb, filled if ends_with_by else named_agent, filled if asks_subject else subject)
-    support = next((at for at, word in enumerate(before) if word in words.support), None)
+def _same_voice(
+    question_words: list[str], evidence_words: list[str], question: str, evidence: str, words: Language
+) -> None:
+    """Reject a verb that is active in the question and passive in its sentence, or the reverse."""
+    support = next((place for place, word in enumerate(question_words[:4]) if word in words.support), None)
     if support is not None:
-        return _Roles(verb, _content(before[support + 1 :], words), nothing)
-    ends = words.prepositions - {"of"}
-    end = next((at for at, word in enumerate(after) if word in ends), len(after))
-    return _Roles(verb, filled, _content(after[:end], words))
-
-
-def _alike(one: str, other: str) -> bool:
-    """Tell whether two stems may be of one verb: "discov" of "discover", "eat" of "eaten"."""
-    shorter, longer = sorted((one, other), key=len)
-    return one == other or (len(shorter) >= 3 and longer.startswith(shorter))
-
-
-def _same_number(said: list[str], given: list[str], question: str, evidence: str, words: Language) -> None:
-    """Refuse a form of "be" that the sentence does not have, unless a comma there stands for it."""
-    mine = [word for word in said[:3] if word in words.being]
-    if mine and mine[0] not in given:
-        raise Reject("question is not true", f"{mine[0]!r} is not in: {evidence}, but in: {question}")
-
-
-def _same_voice(said: list[str], given: list[str], question: str, evidence: str, words: Language) -> None:
-    """Refuse a verb that is active in the question and passive in its sentence, or the other way round."""
-    support = next((place for place, word in enumerate(said[:4]) if word in words.support), None)
-    if support is not None:
-        later = [word for word in said[support + 1 :] if word not in words.stop]
+        later = [word for word in question_words[support + 1 :] if word not in words.stop]
         for word in later:
-            forms = [place for place, one in enumerate(given) if words.stem(one) == words.stem(word)]
-            passive = [place for place in forms if words.being & set(given[max(0, place - 2) : place])]
-            if forms and word not in given and len(passive) == len(forms) and given[forms[0]].endswith("ed"):
+            forms = [
+                place for place, form in enumerate(evidence_words) if words.stem(form) == words.stem(word)
+            ]
+            passive = [
+                place for place in forms if words.being & set(evidence_words[max(0, place - 2) : place])
+            ]
+            if (
+                forms
+                and word not in evidence_words
+                and len(passive) == len(forms)
+                and evidence_words[forms[0]].endswith("ed")
+            ):
                 raise Reject(
                     "question is not true", f"{word!r} is passive in: {evidence}, not in: {question}"
                 )
-    elif words.being & set(said[:4]):
-        for word in said[2:]:
+    elif words.being & set(question_words[:4]):
+        for word in question_words[2:]:
             stem = words.stem(word)
-            if word.endswith("ed") and word not in given and stem in map(words.stem, given):
+            if word.endswith("ed") and word not in evidence_words and stem in map(words.stem, evidence_words):
                 raise Reject("question is not true", f"{word!r} is not in: {evidence}, but in: {question}")
 
 
-def _named_so(
-    said: list[str], answer: str, given: list[str], question: str, evidence: str, words: Language
+def _same_kind(
+    question_words: list[str],
+    answer: str,
+    evidence_words: list[str],
+    question: str,
+    evidence: str,
+    words: Language,
 ) -> None:
-    """Refuse "Which class ...?" where the sentence calls the answer no class."""
-    if len(said) < 3 or said[0] != "which" or said[1] in words.verbs | words.modals | words.prepositions:
+    """Reject "Which class ...?" if the sentence does not call the answer a class."""
+    if (
+        len(question_words) < 3
+        or question_words[0] != "which"
+        or question_words[1] in words.verbs | words.modals | words.prepositions
+    ):
         return
-    kind, name = words.stem(said[1]), words_of(answer)
-    if kind in map(words.stem, name) or (answer.endswith("()") and said[1] in CALLED):
+    kind, name = words.stem(question_words[1]), words_of(answer)
+    if kind in map(words.stem, name) or (answer.endswith("()") and question_words[1] in CALLED):
         return
-    for place in range(len(given) - len(name) + 1):
-        if given[place : place + len(name)] == name:
+    for place in range(len(evidence_words) - len(name) + 1):
+        if evidence_words[place : place + len(name)] == name:
             around = [
-                *given[max(0, place - NEAR) : place],
-                *given[place + len(name) : place + len(name) + NEAR],
+                *evidence_words[max(0, place - NEAR) : place],
+                *evidence_words[place + len(name) : place + len(name) + NEAR],
             ]
             if kind in map(words.stem, around):
                 return
-    raise Reject("answer of another kind", f"no {said[1]}: {question} {answer}, by: {evidence}")
+    raise Reject("answer of another kind", f"not a {question_words[1]}: {question} {answer}, by: {evidence}")
 
 
-def _content(said: Collection[str], words: Language) -> frozenset[str]:
-    return frozenset(words.content(" ".join(said)))
-
-
-def _follows(said: list[str], word: str, given: list[str]) -> bool:
-    """Tell whether a word follows right after others in a sentence."""
-    row = [*said, word]
-    return any(given[place : place + len(row)] == row for place in range(len(given) - len(row) + 1))
+def _follows(tokens: list[str], word: str, evidence_words: list[str]) -> bool:
+    """Check whether a word follows directly after others in a sentence."""
+    run = [*tokens, word]
+    return any(
+        evidence_words[place : place + len(run)] == run for place in range(len(evidence_words) - len(run) + 1)
+    )

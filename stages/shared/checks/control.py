@@ -6,24 +6,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TEXTS = (
-    "question",
-    "context",
-    "answer",
-    "rejected",
-    "text",
-)  # besides the messages of its prompt
+TEXTS = ("question", "context", "answer", "rejected", "text")  # in addition to the prompt's messages
 
 
 def control_tokens_in(rows: pa.Table, tokens: re.Pattern[str]) -> pa.Array:
     """Return the context of each example's first control token; null if it has none."""
-    seen: list[str | None] = [None] * len(rows)
+    contexts: list[str | None] = [None] * len(rows)
     for texts, of in _texts(rows):
         hits = pc.fill_null(pc.match_substring_regex(texts, tokens.pattern), False)
         for place in np.flatnonzero(hits.to_numpy(zero_copy_only=False)):
             row = int(of[place])
-            seen[row] = seen[row] or _around(tokens, texts[int(place)].as_py())
-    return pa.array(seen, pa.string())
+            contexts[row] = contexts[row] or _around(tokens, texts[int(place)].as_py())
+    return pa.array(contexts, pa.string())
 
 
 def _texts(rows: pa.Table) -> list[tuple[pa.Array, np.ndarray]]:

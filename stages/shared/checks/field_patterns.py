@@ -68,12 +68,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Text:
-    """Annotates a text field that may hold paragraphs, of fewer than so many characters."""
+    """
+    Annotates a text field that may hold paragraphs.
+
+    Parameters
+    ----------
+    most
+        Length limit in characters (exclusive).
+    """
 
     most: int
 
     def read(self, text: str, name: str) -> str:
-        """Return a field's text without blanks around it; refuse none, and one that is too long."""
+        """Return a field's text without surrounding blanks; reject an empty or overlong one."""
         if not text.strip(" .-_*\t\r\n"):
             raise Reject("empty", name)
         if len(text) >= self.most:

@@ -8,7 +8,7 @@ Like those of `datagen.stages.shared.checks` they are rules over words, and each
 from collections.abc import Sequence
 
 from datagen.request import Reject
-from datagen.stages.shared.checks import verdict
+from datagen.stages.shared.checks.entailment import verdict
 from datagen.stages.shared.checks.field_patterns import STATEMENT
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Language
@@ -23,24 +23,24 @@ def stated(passage: Passage) -> list[str]:
 
 def one_right(right: str, wrong: Sequence[str], evidence: str, words: Language) -> None:
     """
-    Reject options of which more than one may be right.
+    Reject options if more than one may be correct.
 
     Options are compared by their words without stop words and articles, with numbers as digits. A wrong
-    option that contains the right one, or is contained in it or in the evidence, may be right too.
+    option that contains the correct one, or is contained in it or in the evidence, may be correct too.
     """
     longest = 2 * len(words_of(right)) + 3
     if too_long := next((option for option in wrong if len(words_of(option)) > longest), ""):
-        raise Reject("option of another kind", f"{too_long}, beside: {right}")
+        raise Reject("option of another kind", f"{too_long}, next to: {right}")
     evidence_line = f" {' '.join(_normal(evidence, words))} "
     answer, seen = _normal(right, words), set[tuple[str, ...]]()
     for option in wrong:
-        given = _normal(option, words)
-        line, other = f" {' '.join(given)} ", f" {' '.join(answer)} "
+        normal = _normal(option, words)
+        line, other = f" {' '.join(normal)} ", f" {' '.join(answer)} "
         if line in other or other in line or line in evidence_line:
             raise Reject("more than one right option", f"{right}; {option}, by: {evidence}")
-        if given in seen:
+        if normal in seen:
             raise Reject("repeated option", "; ".join((right, *wrong)))
-        seen.add(given)
+        seen.add(normal)
 
 
 def _normal(text: str, words: Language) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def left_open(claim: str, evidence: str, passage: Passage, least: int = 2) -> No
     Reject a claim that the evidence may decide, or that is about another subject.
 
     The claim must share a content word with the evidence, have at least `least` content words that do not
-    occur in the passage, and not be negated, because the evidence may state what it denies.
+    occur in the passage, and not be negated, because the evidence may state what it negates.
     """
     words = passage.words
     content = words.content(claim)

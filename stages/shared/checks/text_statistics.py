@@ -54,16 +54,14 @@ def lexical_diversity(texts: pa.Array, window: int = 50) -> np.ndarray:
     starts = np.cumsum(lengths) - lengths
     row = np.repeat(np.arange(len(texts)), lengths)
     numbers = codes - codes.min(initial=0)
-    order = np.argsort(
-        row * (numbers.max(initial=0) + 1) + numbers, kind="stable"
-    )  # equal words are adjacent
+    keys = row * (numbers.max(initial=0) + 1) + numbers
+    order = np.argsort(keys, kind="stable")  # equal words of a text are adjacent
     before = np.full(len(codes), -1)  # position of the word's previous occurrence in its text
     again = (codes[order[1:]] == codes[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
     place = np.arange(len(codes)) - starts[row]
     before[order[1:][again]] = place[order[:-1][again]]
     size = np.minimum(window, lengths)[row]
-    # The windows in which this is the word's first occurrence start after the previous one and contain this
-    # one.
+    # A word is its first occurrence in the windows that start after the previous occurrence and contain it.
     first, last = np.maximum(before, place - size) + 1, np.minimum(place, lengths[row] - size)
     types = np.bincount(row, np.maximum(last - first + 1, 0), len(texts))
     width = np.minimum(window, lengths)

@@ -40,13 +40,12 @@ LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
 UPPER = np.zeros(256, bool)
 UPPER[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
 
-# How a word begins: in lower case, with a capital that a sentence may have caused, or with one inside a
-# sentence.
+# The first letter of a word: lower case, a capital that may start a sentence, or a capital within a sentence.
 SMALL, OPENING, NAME = range(3)
 INSIDE = (*b",;)",)  # a capital after one of these and a blank is inside a sentence
-LAST_LETTER = 0x3FFFF  # letters and digits are below; this one is none
+LAST_LETTER = 0x3FFFF  # above all letters and digits
 CAPITAL, LETTER_OR_DIGIT, SPACE, CLAUSE, APOSTROPHE, JOINT = (1 << bit for bit in range(6))
-MARKED = {OPENING: "\x01", NAME: "\x02"}  # before a capital of a text whose case is folded before it is cut
+MARKED = {OPENING: "\x01", NAME: "\x02"}  # put before capitals of texts whose case is folded before splitting
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Words:
         return result
 
     def take(self, texts: Sequence[int] | Numbers) -> "Words":
-        """Keep some of the texts, in the order given."""
+        """Select some of the texts, in the given order."""
         which = np.array(texts, np.int64)
         lengths = self.lengths[which]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -113,7 +112,7 @@ def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True, cased: bool =
     """Split a column of texts into words, with or without symbols; `cased` adds `capitals`."""
     column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     plain = _in_plain(pc.fill_null(column.cast(pa.string()), ""), symbols, cased)
-    plain = pc.binary_join_element_wise(plain, "", " ")  # a blank after each
+    plain = pc.binary_join_element_wise(plain, "", " ")  # a blank after each text
     ends = np.frombuffer(plain.buffers()[1], np.int32)[plain.offset :][: len(plain) + 1]
     letters = np.frombuffer(plain.buffers()[2] or b"", np.uint8)[: ends[-1]]
     part = _parts(letters, symbols)
@@ -130,24 +129,26 @@ def words(texts: pa.Array | pa.ChunkedArray, symbols: bool = True, cased: bool =
 
 def _capitals(letters: npt.NDArray[np.uint8], starts: Numbers, firsts: Numbers) -> npt.NDArray[np.uint8]:
     """
-    Tell how each word begins.
+    Classify the first letter of each word.
 
     Parameters
     ----------
     letters
         The bytes of all texts.
     starts
-        Where the words begin in them.
+        Positions of the words in them.
     firsts
-        Numbers of the words that texts begin with.
+        Indices of the first word of each text.
     """
     upper = UPPER[letters[starts]]
-    one, two = (letters[np.maximum(starts - back, 0)] for back in (1, 2))
-    inside = (one == ord(" ")) & (LETTER[two] | np.isin(two, [*b"0123456789", *INSIDE]))
+    before, second_before = (letters[np.maximum(starts - back, 0)] for back in (1, 2))
+    inside = (before == ord(" ")) & (
+        LETTER[second_before] | np.isin(second_before, [*b"0123456789", *INSIDE])
+    )
     inside[firsts[firsts < len(starts)]] = False
     result = np.where(upper & inside, NAME, np.where(upper, OPENING, SMALL)).astype(np.uint8)
     for level, mark in MARKED.items():
-        result[one == ord(mark)] = level
+        result[before == ord(mark)] = level
     return result
 
 
@@ -165,7 +166,7 @@ def _in_plain(texts: pa.StringArray, symbols: bool, cased: bool) -> pa.StringArr
 
 
 def _marked(text: str) -> str:
-    """Put `MARKED` before the capitals that words begin with."""
+    """Put `MARKED` before the capitals at the start of words."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     traits = _traits()[np.minimum(codes, LAST_LETTER)]
     at = np.flatnonzero(traits & CAPITAL)
@@ -175,14 +176,14 @@ def _marked(text: str) -> str:
     after_clause = ((second & CLAUSE) != 0) & ((third & LETTER_OR_DIGIT) != 0)
     inside = ((before & SPACE) != 0) & ((letters != 0) | after_clause)
     inside |= ((before & APOSTROPHE) != 0) & (letters != 0)
-    begins = inside | ((before & (LETTER_OR_DIGIT | APOSTROPHE | JOINT)) == 0)
-    marks = np.where(inside, ord(MARKED[NAME]), ord(MARKED[OPENING]))[begins]
-    return np.insert(codes, at[begins], marks).tobytes().decode("utf-32-le", "surrogatepass")
+    starts_word = inside | ((before & (LETTER_OR_DIGIT | APOSTROPHE | JOINT)) == 0)
+    marks = np.where(inside, ord(MARKED[NAME]), ord(MARKED[OPENING]))[starts_word]
+    return np.insert(codes, at[starts_word], marks).tobytes().decode("utf-32-le", "surrogatepass")
 
 
 @cache
 def _traits() -> npt.NDArray[np.uint8]:
-    """Return what matters about each code point up to `LAST_LETTER`, as flags."""
+    """Return the flags of each code point up to `LAST_LETTER`."""
     traits = np.zeros(LAST_LETTER + 1, np.uint8)
     characters = [chr(code) for code in range(LAST_LETTER)]
     traits[[ord(c) for c in characters if c.isalnum()]] |= LETTER_OR_DIGIT

@@ -53,8 +53,8 @@ def essence(answer: str, question: str = "", stop: Collection[str] = (), *, lang
     all_words = words(answer, language=language)
     if len(all_words) <= SENTENCE:
         return all_words
-    asked = set(words(question, language=language))
-    return [word for word in words(answer, stop, language=language) if word not in asked]
+    question_words = set(words(question, language=language))
+    return [word for word in words(answer, stop, language=language) if word not in question_words]
 
 
 def likeness(
@@ -77,19 +77,24 @@ def likeness(
     Substring matching, as in the code of R-Tuning, finds "no" in "north" and matches any answer with an empty
     reference; here an empty reference or answer gives 0.
     """
-    wanted = essence(reference, question, stop, language=language)
+    expected = essence(reference, question, stop, language=language)
     whole_reference = words(reference, language=language)
-    given = words(answer, stop if len(wanted) < len(whole_reference) else (), language=language)
+    answer_words = words(answer, stop if len(expected) < len(whole_reference) else (), language=language)
     if not whole_reference:  # only symbols, such as an operator
-        given, wanted = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
-    if not given or not wanted:
+        answer_words, expected = _SIGN.findall(answer.casefold()), _SIGN.findall(reference.casefold())
+    if not answer_words or not expected:
         return 0.0
-    given, asked = _as_in(given, wanted), _as_in(words(question, language=language), wanted)
-    whole = len(wanted) > len(given) or (asked and fuzz.partial_ratio(wanted, asked) == 100)
-    score = (fuzz.ratio if whole else fuzz.partial_ratio)(wanted, given) / 100
-    if missing := _numbers(wanted) - _numbers(given):
-        other = _numbers(given) - _numbers(wanted) - _numbers(asked)
-        score = 0.0 if other or missing == set(wanted) else min(score, DOUBTFUL)
+    answer_words, question_words = (
+        _align(answer_words, expected),
+        _align(words(question, language=language), expected),
+    )
+    whole = len(expected) > len(answer_words) or (
+        question_words and fuzz.partial_ratio(expected, question_words) == 100
+    )
+    score = (fuzz.ratio if whole else fuzz.partial_ratio)(expected, answer_words) / 100
+    if missing := _numbers(expected) - _numbers(answer_words):
+        other = _numbers(answer_words) - _numbers(expected) - _numbers(question_words)
+        score = 0.0 if other or missing == set(expected) else min(score, DOUBTFUL)
     if bool(language.denying.search(answer)) != bool(language.denying.search(reference)):
         score = min(score, DOUBTFUL)
     return score
@@ -106,9 +111,11 @@ def gist(
     """
     if abstains(answer, language=language):
         return ()
-    asked = set(words(question, language=language))
-    given = words(answer, language=language)
-    return tuple(word for word in words(answer, stop, language=language) if word not in asked) or tuple(given)
+    question_words = set(words(question, language=language))
+    answer_words = words(answer, language=language)
+    return tuple(
+        word for word in words(answer, stop, language=language) if word not in question_words
+    ) or tuple(answer_words)
 
 
 @dataclass(frozen=True)
@@ -167,14 +174,14 @@ def standing(phrase: str, text: str, *, language: Language) -> float:
     Word order, numbers and negation are ignored: the measure decides whether a text does *not* contain an
     answer, so it errs towards containment. A phrase without words gives 1.
     """
-    in_text, wanted = words(text, language=language), words(phrase, language=language)
-    if not wanted:  # only symbols
-        in_text, wanted = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
-    if not wanted:
+    in_text, expected = words(text, language=language), words(phrase, language=language)
+    if not expected:  # only symbols
+        in_text, expected = _SIGN.findall(text.casefold()), _SIGN.findall(phrase.casefold())
+    if not expected:
         return 1.0
-    present = set(_as_in(in_text, wanted))
-    total = sum(len(word) for word in wanted)
-    return sum(len(word) for word in wanted if word in present) / total
+    present = set(_align(in_text, expected))
+    total = sum(len(word) for word in expected)
+    return sum(len(word) for word in expected if word in present) / total
 
 
 def abstains(answer: str, *, language: Language) -> bool:
@@ -190,36 +197,36 @@ def attempts(answer: str, question: str, *, language: Language) -> bool:
     that starts with a word such as "text", which the question does not contain, refers to a text that was not
     shown.
     """
-    given, asked = words(answer, language=language), {*words(question, language=language)}
-    if abstains(answer, language=language) or language.shown.intersection(given[:1]) - asked:
+    answer_words, question_words = words(answer, language=language), {*words(question, language=language)}
+    if abstains(answer, language=language) or language.shown.intersection(answer_words[:1]) - question_words:
         return False
-    fresh = sum(word not in asked | language.exercise for word in given)
-    return fresh > 0 and fresh >= FRESH * len(given)
+    fresh = sum(word not in question_words | language.exercise for word in answer_words)
+    return fresh > 0 and fresh >= FRESH * len(answer_words)
 
 
-def _as_in(given: list[str], wanted: Sequence[str]) -> list[str]:
+def _align(answer_words: list[str], expected: Sequence[str]) -> list[str]:
     """Replace each word by the matching word of the reference."""
-    known = set(wanted)
-    fuzzy = [word for word in known if _may_differ(word)]
+    expected_words = set(expected)
+    fuzzy = [word for word in expected_words if _may_differ(word)]
     if not fuzzy:
-        return given
-    fresh = sorted({word for word in given if word not in known and _may_differ(word)})
-    if not fresh:
-        return given
+        return answer_words
+    unmatched = sorted({word for word in answer_words if word not in expected_words and _may_differ(word)})
+    if not unmatched:
+        return answer_words
     scores = process.cdist(
-        fresh, fuzzy, scorer=Levenshtein.normalized_similarity, score_cutoff=WORD_LIKENESS, workers=1
+        unmatched, fuzzy, scorer=Levenshtein.normalized_similarity, score_cutoff=WORD_LIKENESS, workers=1
     )
     same = {
         word: fuzzy[column]
-        for word, column, score in zip(fresh, scores.argmax(axis=1), scores.max(axis=1), strict=True)
+        for word, column, score in zip(unmatched, scores.argmax(axis=1), scores.max(axis=1), strict=True)
         if score >= WORD_LIKENESS and word[0] == fuzzy[column][0]
     }
-    return [same.get(word, word) for word in given]
+    return [same.get(word, word) for word in answer_words]
 
 
 def _may_differ(word: str) -> bool:
     return len(word) >= 8 and not any(sign.isdigit() for sign in word)
 
 
-def _numbers(found: Sequence[str]) -> set[str]:
-    return {word for word in found if any(sign.isdigit() for sign in word)}
+def _numbers(tokens: Sequence[str]) -> set[str]:
+    return {word for word in tokens if any(sign.isdigit() for sign in word)}

@@ -171,7 +171,7 @@ class Language(BaseModel):
         """List the stems of the words that are not stop words, in order."""
         return [self.stem(word) for word in words_of(text) if word not in self.stop]
 
-    def said(self, text: str) -> list[str]:
+    def stems(self, text: str) -> list[str]:
         """List the stems of all words except auxiliaries; these decide whether a sentence is true."""
         return [self.stem(word) for word in self.spelled(text) if word not in self.auxiliary]
 

@@ -1,1 +1,1 @@
-"""Turning passages and exercises into training text."""
+"""Rendering of passages and exercises as training text."""

@@ -1,4 +1,4 @@
-"""Sentences put together from lists of parts, so that rows which say the same do not say it alike."""
+"""Sentences composed from lists of parts, so that rows with the same meaning vary in wording."""
 
 import re
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 def say(parts: Sequence[Sequence[str]], *draw: str, **values: str) -> str:
     """
-    Put a text together: one of each list of parts, drawn by hash, its fields ``{{ name }}`` filled in.
+    Compose a text from one part of each list, drawn by hash, with its fields ``{{ name }}`` filled in.
 
-    A part that names a value which is empty is left out of the draw; each list needs one that can stay.
+    Parts with an empty value are excluded from the draw; each list needs one part that remains.
     """
-    known = {name for name, value in values.items() if value}
-    chosen = []
+    available = {name for name, value in values.items() if value}
+    drawn = []
     for number, texts in enumerate(parts):
-        usable = [text for text in texts if known.issuperset(FIELD.findall(text))]
-        chosen.append(pick(usable, str(number), *draw))
-    filled = FIELD.sub(lambda field: defuse(values[field[1]]), " ".join(chosen))
+        usable = [text for text in texts if available.issuperset(FIELD.findall(text))]
+        drawn.append(pick(usable, str(number), *draw))
+    filled = FIELD.sub(lambda field: defuse(values[field[1]]), " ".join(drawn))
     text = " ".join(filled.split())
     return text[:1].upper() + text[1:]

@@ -1,10 +1,10 @@
 """
-What a text is built of: headings, paragraphs, list items, code and tables, each a span.
+Split a text into blocks: headings, paragraphs, list items, code and tables, each a span.
 
-One reading serves Markdown, plain text that is broken by a margin, and plain text with a paragraph a line.
-Headings are Markdown's (``# Title``) and underlined ones, as in reStructuredText and Python's own manual,
-whose marks tell their levels; in a text with neither, those of `plain_headings`. A blank line ends a block;
-so does a line too long to have been wrapped at a margin, and the mark of a list item.
+One parser handles Markdown, hard-wrapped plain text, and plain text with one paragraph per line. Headings are
+those of Markdown (``# Title``) and underlined ones, as in reStructuredText, whose underline characters define
+the levels; in a text with neither, those of `plain_headings`. A block ends at a blank line, after a line too
+long to be hard-wrapped, and before the marker of a list item.
 """
 
 import re
@@ -18,33 +18,33 @@ ATX = re.compile(r"(#{1,6})[ \t]+(?=\S)")
 RULE = re.compile(r"([=\-~^\"'*+#`:._<>])\1{2,}$")
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 CLOSING = re.compile(r"[ \t]*(?:`{3,}|~{3,})\s*$")
-MAX_FENCES = 50  # looked at for the one that closes
+MAX_FENCES = 50  # most closing fences to try
 ITEM = re.compile(
     r"[ \t]*(?:[-*+•‣◦▪·]|\d{1,3}[.)]|[“\"]?\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\))[ \t]+\S"
 )
 ROW = re.compile(r"[ \t]*(?:\||\+[-=]{2,}[-=+]*\+$)")
-MARGIN = 110  # characters; a longer line is a paragraph of its own
-MAX_HEADING = 120  # characters; what is longer and underlined is a paragraph above a rule
+MARGIN = 110  # characters; a longer line is a paragraph
+MAX_HEADING = 120  # characters; a longer underlined line is a paragraph above a rule
 MARKUP = re.compile(r"[`*]+|\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """
-    A stretch of a text that belongs together.
+    A block of a text.
 
     Parameters
     ----------
     start, end
-        Its span in code points, from the beginning of its first line's words to the end of its last line.
+        Its span in code points, without blanks at its ends.
     kind
         heading, text, item, code or table.
     indent
         Blanks before its first line.
     level
-        Of a heading: 1 for the highest.
+        Level of a heading, 1 for the highest.
     title
-        Of a heading: its words without marks.
+        Text of a heading, without markup.
     """
 
     start: int
@@ -62,10 +62,10 @@ def blocks(text: str) -> list[Block]:
     Returns
     -------
     list of Block
-        In order and disjoint; together they hold every character that is not blank.
+        In order and disjoint; together they cover every non-blank character.
     """
     lines = _Lines(text)
-    found: list[Block] = []
+    result: list[Block] = []
     at = 0
     while at < len(lines.lines):
         line = lines.lines[at]
@@ -76,31 +76,31 @@ def blocks(text: str) -> list[Block]:
         last = at + size - 1
         indent = len(line) - len(line.lstrip())
         end = lines.starts[last] + len(lines.lines[last].rstrip())
-        found.append(Block(lines.starts[at] + indent, end, kind, indent, level, title))
+        result.append(Block(lines.starts[at] + indent, end, kind, indent, level, title))
         at += size
-    return found
+    return result
 
 
 def first_heading(text: str) -> str:
-    """Return the heading that a text opens with; "" where it opens with something else."""
+    """Return the heading that a text starts with; "" if there is none."""
     opening = next(iter(blocks(text[: 4 * MAX_HEADING])), None)
     return opening.title if opening else ""
 
 
 class _Lines:
-    """The lines of a text, and what is known of its marks."""
+    """The lines of a text, with the heading marks and fences that it uses."""
 
     def __init__(self, text: str) -> None:
         self.lines = text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
-        # Marks of underlined headings, highest first: Markdown's two, or as they come.
+        # Underline characters, highest level first: the two of Markdown, or in order of occurrence.
         self.underlines = ["=", "-"] if any(ATX.match(line) for line in self.lines) else []
         marked = self.underlines or any(RULE.match(line.rstrip()) for line in self.lines)
         self.plain = {} if marked else plain_headings(self.lines)
         self.closing = [at for at, line in enumerate(self.lines) if CLOSING.match(line)]
 
     def measure(self, at: int) -> tuple[int, str, int, str]:
-        """Tell how many lines the block takes that begins here; its kind; a heading's level and title."""
+        """Return the number of lines of the block that starts here, its kind, and its level and title."""
         line = self.lines[at]
         if size := self._fenced(at):
             return size, "code", 0, ""
@@ -119,7 +119,7 @@ class _Lines:
         return self._paragraph(at), "item" if ITEM.match(line) else "text", 0, ""
 
     def _fenced(self, at: int) -> int:
-        """Count the lines from a fence to the one that closes it; 0 where there is none."""
+        """Count the lines from a fence to its closing fence; 0 if there is none."""
         fence = FENCE.match(self.lines[at])
         if not fence:
             return 0
@@ -135,7 +135,7 @@ class _Lines:
         return size
 
     def _underlined(self, at: int, size: int) -> str:
-        """Return the mark of a heading: title, rule, or rule, title, rule; "" where there is none."""
+        """Return the mark of a heading (title and rule, or rule, title and rule); "" if there is none."""
         part = [line.rstrip() for line in self.lines[at : at + size]]
         if len(part) < size or (at and self.lines[at - 1].strip()):
             return ""
@@ -162,6 +162,6 @@ class _Lines:
 
 
 def plain(heading: str) -> str:
-    """Write a heading without its marks, cut where no heading is that long."""
+    """Remove the markup of a heading, and truncate overlong text."""
     words = heading[: 4 * MAX_HEADING].rstrip("# \t")
     return " ".join(MARKUP.sub(lambda match: match[1] or "", words).split())

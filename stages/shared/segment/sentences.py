@@ -1,11 +1,10 @@
 """
-Where the sentences of a text are.
+Split a text into sentences.
 
-A splitter for bulk work. Lines are grouped into blocks first: a hard-wrapped paragraph is one block; a
-list item, a heading, a table row are blocks of their own. Then terminators end sentences inside a block,
-unless the word before them is an abbreviation or an initial. There is no model and no language setting:
-the rules hold for scripts with and without letter case, and the abbreviations of several languages are
-one set.
+A fast splitter. Lines are grouped into blocks first: a hard-wrapped paragraph is one block, as is each list
+item, heading and table row. Within a block, terminators end sentences unless the word before them is an
+abbreviation or an initial. There is no model and no language setting: the rules apply to scripts with and
+without letter case, and the abbreviations of all languages form one set.
 """
 
 import re
@@ -16,9 +15,9 @@ from functools import cache, lru_cache
 from datagen.stages.shared.language.rules import abbreviations
 from datagen.stages.shared.language.scripts import SEAMLESS, characters
 
-# Marks that end a sentence before a blank, and marks of scripts that put no blank after them.
-# A small letter after the blank says that it does not, unless it begins an identifier: "config_file is read".
-# One class of all marks comes first: it is found fast.
+# Terminators before a blank, and terminators of scripts without a blank after them. If a lower-case letter
+# follows the blank, the sentence continues, unless it starts an identifier: "config_file is read". The class
+# of all terminators comes first, because it is fast to find.
 IDENTIFIER = r"[a-z][a-z0-9.]*(?:_\w|[A-Z]\w|\(\))"
 END = re.compile(
     r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])[.!?…؟۔।]*[\"'”’»)\]]*(?=\s)"
@@ -32,13 +31,13 @@ DOTTED = re.compile(
     r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}"
 )  # U.S, e.g, z.B: with its last full stop, an abbreviation
 
-# The mark of a list item, with the blank after it: "- ", "2. ", "(a)(1) ", "iv) ", "§ 12. ".
+# The marker of a list item, with the blank after it: "- ", "2. ", "(a)(1) ", "iv) ", "§ 12. ".
 ITEM = re.compile(
     r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])+)[ \t]+"
 )
-# The mark of a list item inside a line, as statutes have it: "“(d) ".
+# The marker of a list item inside a line, as in statutes: "“(d) ".
 INNER_MARK = re.compile(r"[“\"'‘]*\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\)[ \t]")
-# What opens with a number is a heading or an item up to the number's full stop: "SEC. 203.", "follows: 1.".
+# A heading or item that ends with its number's full stop: "SEC. 203.", "follows: 1.".
 HEADING_NUMBER = re.compile(
     r"(?:[“\"'‘#* ]*(?:§+|SEC(?:TION)?S?\.?|Secs?\.?|ART(?:ICLE)?\.?|Art\.?|CHAPTER|PART|Table|Figure"
     r"|Example)\s*|#+\s+|[^\n]*:\s+|)(?:\d{1,5}(?:[–.-]\d+)*[A-Za-z]{0,2}|[IVXLC]{1,6})"
@@ -50,8 +49,8 @@ INITIAL = re.compile(r"[^\W\d_]\.")
 CAPITALS = re.compile(r"[A-Z]{2}")
 ALONE = re.compile(r"\||>>>|\W+\Z")  # table rows, an interpreter's prompt, rules under headings
 FIRST_WORD = re.compile(r"\S+")
-MIN_WRAP = 30  # characters; a shorter line was not broken by a margin
-LOOK_BACK = 24  # characters in which an abbreviation is looked for
+MIN_WRAP = 30  # characters; a shorter line was not hard-wrapped
+LOOK_BACK = 24  # characters that are searched for an abbreviation
 
 IDENTIFIERS = re.compile(IDENTIFIER)
 LINE_BREAK = re.compile(r"\s*\n\s*")
@@ -62,9 +61,9 @@ CLOSED = re.compile(r"[.!?…؟۔।。！？｡][\"'”’»)\]」』）】]*\Z
 CODE = ("::=", ">>>", "{", "}", "|", "\\")
 ASSIGNMENT = re.compile(r"\S+ [-+*/%&^|:]?= ")
 NO_LETTER = re.compile(r"[^\w\s]|[\d_]")
-# What NO_LETTER does not match, of ASCII.
+# The ASCII characters that NO_LETTER does not match.
 LETTERS = (string.ascii_letters + string.whitespace + "\x1c\x1d\x1e\x1f").encode()
-MAX_NO_LETTERS = 0.2  # of a sentence's characters, besides its terminator and one more
+MAX_NO_LETTERS = 0.2  # largest share of other characters, plus two, in a sentence
 PAIRS = tuple(zip("([“«「『（", ")]”»」』）", strict=True))
 ASCII_PAIRS = PAIRS[:2]
 
@@ -73,8 +72,8 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """
     Find the sentences of a text.
 
-    Headings, list items, code and table rows come back too, as spans of their own, so that every
-    character that is not blank lies in exactly one span. `is_sentence` tells which are prose.
+    Headings, list items, code and table rows are spans too, so that every non-blank character is in exactly
+    one span. `is_sentence` checks which spans are prose.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
 
 
 def split_block(text: str, start: int, stop: int) -> list[tuple[int, int]]:
-    """Find the sentences of one block; a list item's mark belongs to its first one."""
+    """Find the sentences of one block; the marker of a list item belongs to its first sentence."""
     spans = []
     mark = ITEM.match(text, start, stop)
     for match in END.finditer(text, mark.end() if mark else start, stop):
@@ -97,10 +96,10 @@ def split_block(text: str, start: int, stop: int) -> list[tuple[int, int]]:
 
 def blocks(text: str) -> Iterator[tuple[int, int]]:
     """
-    Find the stretches that a sentence does not cross: paragraphs, list items, headings, lines of code.
+    Find the blocks that contain sentences: paragraphs, list items, headings, lines of code.
 
-    A line goes on in the next one if it was broken by a margin: the next line's first word would
-    not have fitted into the widest line of the paragraph.
+    A line continues in the next one if it is hard-wrapped: the first word of the next line would not have fit
+    into the widest line of the paragraph.
     """
     offset = 0
     paragraph: list[tuple[int, str]] = []
@@ -117,10 +116,10 @@ def blocks(text: str) -> Iterator[tuple[int, int]]:
 
 def is_sentence(text: str) -> bool:
     """
-    Tell whether an unwrapped span is a whole sentence of prose.
+    Check whether a span on one line is a whole sentence of prose.
 
-    It opens with a capital, a quote or a letter of a script without case, ends in a terminator, closes
-    the brackets and quotes it opens, and is neither code nor largely figures and symbols.
+    It starts with a capital, a quotation mark or a letter of a script without case, ends with a terminator,
+    has balanced brackets and quotes, and is neither code nor mostly digits and symbols.
     """
     opening = OPENING.match(text)
     if not opening or not CLOSED.search(text, len(text) - 4) or (opening[2].islower() and not opening[1]):
@@ -138,7 +137,7 @@ def _no_letters(text: str) -> int:
 
 
 def is_closed(text: str) -> bool:
-    """Tell whether a text closes the brackets and quotes that it opens."""
+    """Check whether the brackets and quotes of a text are balanced."""
     pairs = ASCII_PAIRS if text.isascii() else PAIRS
     for left, right in pairs:
         if text.count(left) != text.count(right):
@@ -147,7 +146,7 @@ def is_closed(text: str) -> bool:
 
 
 def unwrap(text: str) -> str:
-    """Write a span of a text on one line: a run of blanks becomes one blank, or none between CJK lines."""
+    """Join the lines of a span: white space becomes one blank, or nothing between CJK lines."""
     return " ".join(LINE_BREAK.sub(_joint, text.strip()).split() if "\n" in text else text.split())
 
 
@@ -177,14 +176,14 @@ def _wrapped(line: str, following: str, width: int) -> bool:
 
 
 def _ends(text: str, match: re.Match[str], start: int) -> bool:
-    """Tell whether a mark inside a block ends the sentence that began at `start`."""
+    """Check whether a terminator within a block ends the sentence that started at `start`."""
     mark, end = match.span()
     at = opened = _past_blanks(text, end)
     while text[at : at + 1] in OPENERS:
         at += 1
     following = text[at : at + 1]
     if at > opened and not following.isupper() and INNER_MARK.match(text, opened):
-        following = ""  # the item's text tells nothing
+        following = ""  # the text of the item is not evidence
     if text[mark] in WIDE_STOPS:
         return end - mark == 1 or not following.isalpha() or at > end
     if following.islower() and not IDENTIFIERS.match(text, at):
@@ -218,21 +217,21 @@ def _past_blanks(text: str, at: int) -> int:
 @cache
 def _abbreviations() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """
-    Compile the abbreviations that stand before a name, and those that stand before a number.
+    Compile the abbreviations before names, and those before numbers.
 
-    One that may end a sentence too ("etc.", "Inc.") needs no entry: a small letter after it says that
-    it does not.
+    Abbreviations that can end a sentence ("etc.", "Inc.") need no entry: if the sentence continues, a
+    lower-case letter follows.
     """
-    known = abbreviations()
+    listed = abbreviations()
     return (
-        re.compile("|".join(known.before_names), re.IGNORECASE),
-        re.compile("|".join(known.before_numbers), re.IGNORECASE),
+        re.compile("|".join(listed.before_names), re.IGNORECASE),
+        re.compile("|".join(listed.before_numbers), re.IGNORECASE),
     )
 
 
 @lru_cache(maxsize=1 << 16)
 def _abbreviation(word: str) -> str:
-    """Tell what a word with a full stop stands before if it is an abbreviation: "number", "name"; else ""."""
+    """Return what an abbreviation precedes: "number" or "name"; "" for other words with a full stop."""
     before_names, before_numbers = _abbreviations()
     if word.casefold() in BEFORE_NUMBERS or before_numbers.fullmatch(word):
         return "number"
@@ -247,7 +246,7 @@ def _abbreviation(word: str) -> str:
 
 
 def _joint(match: re.Match[str]) -> str:
-    """What a line break stands for: nothing between CJK characters and after a hyphen, else a blank."""
+    """Return the replacement of a line break: "" between CJK characters and after hyphens, else a blank."""
     before, after = match.string[match.start() - 1], match.string[match.end()]
     if CJK.match(before) and CJK.match(after):
         return ""

@@ -1,1 +1,1 @@
-"""Comparing texts: n-grams, an inverted index, vectors."""
+"""Comparison of texts: n-grams, near duplicates, an inverted index, vectors."""

@@ -1,18 +1,18 @@
 """
-Whether two texts say the same, measured on all their words and not on a sketch of them.
+Verify whether two texts are near duplicates, on all their words instead of a sketch.
 
-Long texts are alike by the Jaccard similarity of their 5-word shingles, as public tools measure it
-(datatrove, text-dedup). A short text has too few shingles: two short texts are alike when one is the other
-with words added, by the share of words in common (ROUGE-L F1, which is the Indel similarity over words).
+Long texts are compared by the Jaccard similarity of their 5-word shingles, as in public tools (datatrove,
+text-dedup). Short texts have too few shingles: they are similar if one is the other with words added, by the
+share of words in common (ROUGE-L F1, which equals the Indel similarity over words).
 
-However alike they are, two texts are not duplicates when they differ in
+Texts are not duplicates, however similar, if they differ in
 
-* what tells: numbers, negations, qualifiers, units, signs, flags
+* critical words: numbers, negations, qualifiers, units, signs, flags
   (`datagen.stages.shared.similarity.meaning`);
-* names: words with a capital inside a sentence, in either of the two, must occur in both in the same order;
-  and where each has a capitalised first word that the other does not have, these may be names, too;
-* the subject of long texts: each repeats a word that the other does not have. The rules for two proceedings
-  may differ in nothing but their names.
+* names: words with a capital inside a sentence, in either text, must occur in both in the same order; if each
+  text has a capitalised first word that the other does not contain, these may be names too;
+* the subject of long texts: each repeats a word that the other does not contain. The rules for two procedures
+  may only differ in their names.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from datagen.stages.shared.similarity.meaning import STRICT_BELOW, digests, is_c
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest, ngrams
 
 SHINGLE = 5  # words
-BITS = np.uint64(44)  # of a shingle's hash, where it shares a number with a count of up to 2**20
+BITS = np.uint64(44)  # bits kept of a hash, below an index of up to 2**20
 
 Similarities = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -44,24 +44,24 @@ class Lists:
     values
         The hashes, text after text.
     lengths
-        How many each text has.
+        Number of hashes of each text.
     """
 
     values: Hashes
     lengths: Numbers
 
     def owners(self) -> Numbers:
-        """Give the text of every hash."""
+        """Return for every hash the index of its text."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     @cached_property
     def ends(self) -> Numbers:
-        """Where each list ends in `values`."""
+        """The end of each list in `values`."""
         return np.cumsum(self.lengths)
 
     @cached_property
     def sums(self) -> Hashes:
-        """Sum of each list: equal for equal lists."""
+        """The sum of each list; equal for equal lists."""
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(self.values)])
         result: Hashes = sums[self.ends] - sums[self.ends - self.lengths]
         return result
@@ -71,7 +71,7 @@ class Lists:
         return self.values[end - self.lengths[text] : end]
 
     def take(self, texts: Numbers) -> "Lists":
-        """Keep some of the lists, in the order given."""
+        """Select some of the lists, in the given order."""
         lengths = self.lengths[texts]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         places = np.repeat(self.ends[texts] - lengths, lengths) + within
@@ -88,9 +88,9 @@ class Texts:
     words
         Their words.
     names, openers
-        Those with a capital inside a sentence, and the others with a capital.
+        The words with a capital inside a sentence, and the other capitalised words.
     telling, strict
-        Hash of what tells in each text, for pairs of long and of short texts
+        Hash of the critical words of each text, for pairs of long and of short texts
         (`datagen.stages.shared.similarity.meaning.digests`).
     """
 
@@ -102,9 +102,9 @@ class Texts:
 
     @classmethod
     def of(cls, cut: Words, written: Hashes) -> "Texts":
-        """Take texts by their words with capitals, and what is compared as it is written."""
+        """Hash texts, from their words with `capitals` and the hash of their verbatim parts."""
         if cut.capitals is None:
-            raise ValueError("cut the words with cased=True")
+            raise ValueError("split the words with cased=True")
         opening = cut.capitals == OPENING
         opening[opening] = ~is_common(cut.hashes[opening])
         names, openers = (_some(cut, which) for which in (cut.capitals == NAME, opening))
@@ -112,7 +112,7 @@ class Texts:
 
     @property
     def lengths(self) -> Numbers:
-        """Words of each text."""
+        """The number of words of each text."""
         return self.words.lengths
 
 
@@ -131,16 +131,16 @@ def compare(
     texts
         The texts.
     left, right
-        The pairs, as positions in `texts`.
+        The pairs, as indices of `texts`.
     long_from
-        Words from which a text is long; a pair is when both are.
+        Fewest words of a long text; a pair is long if both texts are.
     least_long, least_short
-        Similarity below which a pair is not alike.
+        Least similarity of near duplicates.
 
     Returns
     -------
     similarity, long
-        0 for a pair that is not alike; and whether it was measured as long texts.
+        The similarity, 0 for a pair that is not a near duplicate; and whether it was compared as long texts.
     """
     shorter = np.minimum(texts.lengths[left], texts.lengths[right])
     long = shorter >= long_from
@@ -161,66 +161,67 @@ def compare(
 
 
 def _jaccard(words: Lists, left: Numbers, right: Numbers, least: float) -> Similarities:
-    """Jaccard similarity of the sets of shingles of pairs of long texts; 0 below `least`."""
-    some, one, other = _of(words, left, right)
-    shingles, starts = ngrams(some.values, some.lengths, SHINGLE)
-    sets = _sets(some.owners()[starts], shingles)
-    shared = _shared(sets, one, sets, other)
-    sizes = _sizes(sets, len(some.lengths))
-    result: Similarities = shared / np.maximum(sizes[one] + sizes[other] - shared, 1)
+    """Return the Jaccard similarity of the shingles of pairs of long texts; 0 below `least`."""
+    members, first, second = _members(words, left, right)
+    shingles, starts = ngrams(members.values, members.lengths, SHINGLE)
+    sets = _sets(members.owners()[starts], shingles)
+    shared = _shared(sets, first, sets, second)
+    sizes = _sizes(sets, len(members.lengths))
+    result: Similarities = shared / np.maximum(sizes[first] + sizes[second] - shared, 1)
     result[result < least] = 0
     return result
 
 
 def _other_subject(words: Lists, left: Numbers, right: Numbers) -> Mask:
-    """Find the pairs of which each text has a word twice or more that the other does not have."""
-    some, one, other = _of(words, left, right)
-    said, times = np.unique(_numbered(some.owners(), some.values), return_counts=True)
-    return _each_has_own(said[times > 1], said, one, other, len(some.lengths))
+    """Find the pairs in which each text repeats a word that the other does not contain."""
+    members, first, second = _members(words, left, right)
+    distinct, counts = np.unique(_numbered(members.owners(), members.values), return_counts=True)
+    return _each_has_own(distinct[counts > 1], distinct, first, second, len(members.lengths))
 
 
 def _other_names(texts: Texts, left: Numbers, right: Numbers) -> Mask:
-    """Find the pairs that differ in their names, or in the order of these."""
-    some, one, other = _of(texts.words, left, right)
-    numbers = np.unique(np.concatenate([left, right]))
-    said = _sets(some.owners(), some.values)
+    """Find the pairs that differ in their names, or in the order of their names."""
+    members, first, second = _members(texts.words, left, right)
+    indices = np.unique(np.concatenate([left, right]))
+    distinct = _sets(members.owners(), members.values)
     names, openers = (
-        _sets(of.owners(), of.values) for of in (texts.names.take(numbers), texts.openers.take(numbers))
+        _sets(lists.owners(), lists.values)
+        for lists in (texts.names.take(indices), texts.openers.take(indices))
     )
-    differ = _each_has_own(openers, said, one, other, len(numbers))
-    wanted = np.unique(np.concatenate([_of_pairs(names, one), _of_pairs(names, other)]))
-    if len(wanted):
-        sequences = [_sequences(some.take(side), wanted) for side in (one, other)]
+    differ = _each_has_own(openers, distinct, first, second, len(indices))
+    names_of_pairs = np.unique(np.concatenate([_of_pairs(names, first), _of_pairs(names, second)]))
+    if len(names_of_pairs):
+        sequences = [_sequences(members.take(side), names_of_pairs) for side in (first, second)]
         differ |= sequences[0] != sequences[1]
     return differ
 
 
-def _sequences(words: Lists, wanted: Hashes) -> Hashes:
-    """Hash of each text of a list of pairs the words that are wanted of it, in their order."""
+def _sequences(words: Lists, names: Hashes) -> Hashes:
+    """Hash, for each text in a list of pairs, the names of its pair in the order of the text."""
     owners = words.owners()
     keys = _numbered(owners, words.values)
-    at = np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)
-    kept = wanted[at] == keys
+    at = np.searchsorted(names, keys).clip(max=len(names) - 1)
+    kept = names[at] == keys
     result: Hashes = digest(words.values[kept], np.bincount(owners[kept], minlength=len(words.lengths)))
     return result
 
 
-def _each_has_own(some: Hashes, said: Hashes, one: Numbers, other: Numbers, count: int) -> Mask:
-    """Find the pairs of which each text has one of some words that the other does not have at all."""
-    sizes = _sizes(some, count)
-    own: Mask = sizes[one] > _shared(some, one, said, other)
-    return own & (sizes[other] > _shared(some, other, said, one))
+def _each_has_own(subset: Hashes, words: Hashes, first: Numbers, second: Numbers, count: int) -> Mask:
+    """Find the pairs in which each text has a word of `subset` that the other does not contain."""
+    sizes = _sizes(subset, count)
+    own: Mask = sizes[first] > _shared(subset, first, words, second)
+    return own & (sizes[second] > _shared(subset, second, words, first))
 
 
-def _of(words: Lists, left: Numbers, right: Numbers) -> tuple[Lists, Numbers, Numbers]:
-    """Take the texts of some pairs; give them and the pairs as positions among them."""
-    numbers, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-    one, other = places.reshape(2, -1)
-    return words.take(numbers), one, other
+def _members(words: Lists, left: Numbers, right: Numbers) -> tuple[Lists, Numbers, Numbers]:
+    """Select the texts of some pairs; return them and the pairs as indices of the selection."""
+    indices, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    first, second = places.reshape(2, -1)
+    return words.take(indices), first, second
 
 
 def _sets(owners: Numbers, hashes: Hashes) -> Hashes:
-    """Make a set of the hashes of each text."""
+    """Return the set of hashes of each text."""
     members = np.sort(_numbered(owners, hashes))
     result: Hashes = members[np.concatenate([[True], members[1:] != members[:-1]])[: len(members)]]
     return result
@@ -228,10 +229,10 @@ def _sets(owners: Numbers, hashes: Hashes) -> Hashes:
 
 def _numbered(owners: Numbers, hashes: Hashes) -> Hashes:
     """
-    Put the number of the text that it is of before each hash, of which 44 bits are kept.
+    Prefix each hash, reduced to 44 bits, with the index of its text.
 
-    A sort of plain numbers then makes sets, and another finds what two sets share. Two different members of a
-    pair of sets are taken for the same one in one of 10**9 pairs.
+    Sorting plain numbers then builds sets, and a second sort finds the intersection of two sets. Different
+    members of a pair of sets collide in one of 10**9 pairs.
     """
     return (owners.astype(np.uint64) << BITS) | (hashes >> (np.uint64(64) - BITS))
 
@@ -240,32 +241,31 @@ def _sizes(sets: Hashes, count: int) -> Numbers:
     return np.bincount((sets >> BITS).astype(np.int64), minlength=count)
 
 
-def _shared(ours: Hashes, one: Numbers, theirs: Hashes, other: Numbers) -> Numbers:
-    """Count for each pair what set `one` of ours shares with set `other` of theirs."""
-    both = np.concatenate([_of_pairs(ours, one), _of_pairs(theirs, other)])
+def _shared(sets: Hashes, first: Numbers, other_sets: Hashes, second: Numbers) -> Numbers:
+    """Return the size of the intersection of each pair: of `sets` at `first` and `other_sets` at `second`."""
+    both = np.concatenate([_of_pairs(sets, first), _of_pairs(other_sets, second)])
     both.sort()
-    return _sizes(both[1:][both[1:] == both[:-1]], len(one))
+    return _sizes(both[1:][both[1:] == both[:-1]], len(first))
 
 
 def _of_pairs(sets: Hashes, which: Numbers) -> Hashes:
-    """List the members of a set for each pair, with the number of the pair before them."""
+    """List the members of one set per pair, prefixed with the index of the pair."""
     sizes = _sizes(sets, int(which.max(initial=0)) + 1)
-    wanted = sizes[which]
-    within = np.arange(wanted.sum()) - np.repeat(np.cumsum(wanted) - wanted, wanted)
-    members = sets[np.repeat((np.cumsum(sizes) - sizes)[which], wanted) + within]
-    return _numbered(np.repeat(np.arange(len(which)), wanted), members << (np.uint64(64) - BITS))
+    counts = sizes[which]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    members = sets[np.repeat((np.cumsum(sizes) - sizes)[which], counts) + within]
+    return _numbered(np.repeat(np.arange(len(which)), counts), members << (np.uint64(64) - BITS))
 
 
 def _added(words: Lists, left: Numbers, right: Numbers, least: float) -> Similarities:
-    """ROUGE-L F1 of pairs of which one text is the other with words added; 0 of the others."""
-    together = words.lengths[left] + words.lengths[right]
+    """Return the ROUGE-L F1 of pairs in which one text is the other with words added; 0 for other pairs."""
+    total = words.lengths[left] + words.lengths[right]
     added = abs(words.lengths[left] - words.lengths[right])
-    likely = 1 - added / np.maximum(together, 1)  # their similarity, if nothing else differs
-    likely[likely < least] = 0
-    likely[(added == 0) & (words.sums[left] != words.sums[right])] = 0
-    pairs = np.flatnonzero((likely > 0) & (together > 0))
-    cut = [[words[text].tolist() for text in side[pairs]] for side in (left, right)]
-    edits = process.cpdist(*cut, scorer=Indel.distance)
-    likely[pairs[edits != added[pairs]]] = 0
-    result: Similarities = likely
-    return result
+    similarity: Similarities = 1 - added / np.maximum(total, 1)  # if nothing else differs
+    similarity[similarity < least] = 0
+    similarity[(added == 0) & (words.sums[left] != words.sums[right])] = 0
+    pairs = np.flatnonzero((similarity > 0) & (total > 0))
+    sequences = [[words[text].tolist() for text in side[pairs]] for side in (left, right)]
+    edits = process.cpdist(*sequences, scorer=Indel.distance)
+    similarity[pairs[edits != added[pairs]]] = 0
+    return similarity

@@ -1,21 +1,21 @@
-"""An inverted index of passages: which fit a question as well, and which share rare words."""
+"""An inverted index of passages, to find those that fit a question and those that share rare words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from datagen.stages.shared.language.rules import Language
 
-RARE = 12  # passages that a word stands in at most, for it to relate them
+RARE = 12  # most passages with a word that relates them
 
 
 class Postings:
     """
-    The passages that each content word stands in.
+    The passages that contain each content word.
 
     Parameters
     ----------
     passages
-        Their texts, each with what is known of its language.
+        Their texts, each with the rules of its language.
     """
 
     def __init__(self, passages: Mapping[str, Language]) -> None:
@@ -31,8 +31,8 @@ class Postings:
         """
         Count the other passages that a question fits as well as its own.
 
-        They hold each of its content words that its own passage holds. A question without such words fits
-        them all.
+        They contain all of the question's content words that its own passage contains. A question without
+        such words fits all passages.
         """
         own = self._number[passage]
         fitting = set(self._number.values())
@@ -43,19 +43,19 @@ class Postings:
 
     def most_held(self, text: str, language: Language) -> float:
         """
-        Give the share of a text's content words that the passage which holds most of them holds.
+        Return the largest share of a text's content words in one passage.
 
-        A text without such words gives 1: nothing tells it from any passage.
+        1 for a text without content words, which cannot be distinguished from any passage.
         """
-        wanted = set(language.content(text))
-        held = Counter(number for word in wanted for number in self._holding.get(word, ()))
-        return max(held.values(), default=0) / len(wanted) if wanted else 1.0
+        content = set(language.content(text))
+        held = Counter(number for word in content for number in self._holding.get(word, ()))
+        return max(held.values(), default=0) / len(content) if content else 1.0
 
     def related(self, passage: str) -> list[str]:
         """
-        List the passages that share rare words with one of them, the nearest first.
+        List the passages that share rare words with a passage, the most similar first.
 
-        A word weighs the less the more passages it stands in, and nothing from `RARE` on.
+        The weight of a word decreases with the number of passages that contain it; above `RARE` it is 0.
         """
         own = self._number[passage]
         weight: dict[int, float] = defaultdict(float)

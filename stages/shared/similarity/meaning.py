@@ -1,17 +1,16 @@
 """
-What two texts must share to say the same: numbers, negations, qualifiers, units, signs and flags, in order.
+Critical words, which duplicates must share in order: numbers, negations, qualifiers, units, signs and flags.
 
-"At most 500 mg daily" and "at most 250 mg daily" share nearly all their words. So the words that tell are
-hashed in their order, and only texts with the same hash are compared further. Numerals compare equal to
-digits. A flag (`-c`), a sign before a number and a unit that its case changes (mW, MW) are compared as they
-are written.
+"At most 500 mg daily" and "at most 250 mg daily" share nearly all words. So the critical words of each text
+are hashed in order, and only texts with equal hashes are compared further. Numerals equal digits. Flags
+(`-c`), signs before numbers and case-sensitive units (mW, MW) are compared verbatim.
 
-Which words tell is data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``. They hold
-for each text, whatever its language. A listed word of up to three Latin letters counts only in short texts,
-behind a number, and in natural language. A short text in a language with stop words is strict: every word
-tells but the few that change nothing.
+The words are data: ``prompts/meaning/telling.yaml`` and the lists of ``prompts/languages``, applied to every
+text whatever its language. Listed words of up to three Latin letters only count in short texts, after a
+number, and in natural language. Short texts in a language with stop words are strict: every word is critical
+except the few that do not change the meaning.
 
-Names are compared by pairs (`datagen.stages.shared.similarity.alike`).
+Names are compared pairwise (`datagen.stages.shared.similarity.alike`).
 """
 
 import re
@@ -31,11 +30,11 @@ from datagen.stages.shared.language.words import compatible
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, digest
 
 STRICT_BELOW = 30  # words of the shorter of two texts
-MARGIN = 1.5  # a text of up to so many times as many words may be compared with a strict one
-NATURAL = 0.1  # share of frequent words from which a text is in a natural language
+MARGIN = 1.5  # a text of up to `MARGIN` times as many words can be compared with a strict one
+NATURAL = 0.1  # least share of frequent words in natural language
 SHORT = re.compile(r"[a-z\u00c0-\u024f]{1,3}")
 
-UNTOLD = frozenset(("more",))  # its opposites tell, and so does "than"
+EXCLUDED = frozenset(("more",))  # its opposites and "than" are listed
 
 OF_NUMBERS = np.zeros(256, bool)
 OF_NUMBERS[[*b"0123456789"]] = True
@@ -45,7 +44,7 @@ OF_SYMBOLS = np.ones(256, bool)
 OF_SYMBOLS[[*b"0123456789_abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = False
 FOREIGN = r"^[\p{Sm}\p{Sc}\p{So}]|\pN"  # signs and digits beyond ASCII
 
-# What is compared as it is written: flags, signed numbers, and units whose case counts.
+# Compared verbatim: flags, signed numbers, and case-sensitive units.
 AS_WRITTEN = (
     r"(?:^|[\s(\[`'\"=,|])(--?[A-Za-z][\w-]*|[-−+±]\d[\d.,]*)"
     r"|\d\s?([mMkKGTuµ]?(?:Wh?|Hz|bit|[bB]ps|[bB]|V|A|J|Pa|[mM]ol))\b"
@@ -54,7 +53,7 @@ WRITTEN = re.compile(AS_WRITTEN)
 
 
 class Lists(BaseModel):
-    """``prompts/meaning/telling.yaml``: words by language, numerals by number."""
+    """The file ``prompts/meaning/telling.yaml``: words by language, numerals by number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,13 +74,13 @@ class Lexicon:
     Parameters
     ----------
     telling, same_as
-        Those that tell, and the hash by which each is compared: that of the digits for a numeral.
+        The critical words, and the hash by which each is compared: that of the digits for a numeral.
     short
-        Which of them count in natural language only.
+        Whether each critical word only counts in natural language.
     common
         The most frequent words of languages.
     stop, plain
-        Stop words of the languages that have any, and the words that change nothing in these.
+        Stop words of the languages that have any, and the words that do not change the meaning in them.
     """
 
     telling: Hashes
@@ -107,8 +106,7 @@ def listed_negations() -> frozenset[str]:
 @cache
 def numerals() -> dict[str, str]:
     """Map numbers written as words to digits, in all languages."""
-    given = lists().numerals
-    digits = {_folded(word): number for number, words in given.items() for word in words}
+    digits = {_folded(word): number for number, words in lists().numerals.items() for word in words}
     for language in built_in_languages():
         digits |= {_folded(word): sign for word, sign in language.written_out.items() if sign.isdigit()}
     return digits
@@ -116,28 +114,28 @@ def numerals() -> dict[str, str]:
 
 @cache
 def telling_words() -> frozenset[str]:
-    """Join the words that tell, in all languages."""
-    given, languages = lists(), built_in_languages()
+    """Join the critical words of all languages."""
+    listed, languages = lists(), built_in_languages()
     return frozenset(
         _folded(word)
-        for some in (
-            *given.negations.values(),
-            *given.qualifiers.values(),
-            *given.parts_of_names.values(),
-            *given.numerals.values(),
-            given.units,
+        for words in (
+            *listed.negations.values(),
+            *listed.qualifiers.values(),
+            *listed.parts_of_names.values(),
+            *listed.numerals.values(),
+            listed.units,
             *(language.negations | language.numerals for language in languages),
             *(pair for language in languages for pair in language.opposites),
         )
-        for word in some
-        if " " not in word and word not in UNTOLD
+        for word in words
+        if " " not in word and word not in EXCLUDED
     )
 
 
 @cache
 def lexicon() -> Lexicon:
     """Hash the lists."""
-    given, languages = lists(), built_in_languages()
+    listed, languages = lists(), built_in_languages()
     digits = numerals()
     words = sorted(telling_words())
     hashes, same_as = _hash(words), _hash([digits.get(word, word) for word in words])
@@ -148,9 +146,9 @@ def lexicon() -> Lexicon:
         hashes[order],
         same_as[order],
         short[order],
-        _hash(sorted({*stop, *(word for some in given.common.values() for word in some)})),
+        _hash(sorted({*stop, *(word for words in listed.common.values() for word in words)})),
         np.sort(_hash(sorted(stop))),
-        np.sort(_hash(sorted({word for some in given.plain.values() for word in some}))),
+        np.sort(_hash(sorted({word for words in listed.plain.values() for word in words}))),
     )
 
 
@@ -160,48 +158,48 @@ def _hash(words: list[str]) -> Hashes:
 
 
 def _folded(word: str) -> str:
-    """Fold a word as the words of a column are."""
+    """Fold a word like the words of a column."""
     return compatible(word).casefold()
 
 
 def digests(cut: Words, written: Hashes) -> tuple[Hashes, Hashes]:
     """
-    Hash what tells in each text, in its order.
+    Hash the critical words of each text, in order.
 
     Parameters
     ----------
     cut
         The words of the texts.
     written
-        Hash of what is compared as it is written, for each text (`as_written`).
+        Hash of the verbatim parts of each text (`as_written`).
 
     Returns
     -------
     loose, strict
-        For pairs of texts; the second for those of which one has less than `STRICT_BELOW` words. Of a text
-        that is too long for such a pair both are the same.
+        The second is for pairs in which one text has less than `STRICT_BELOW` words. Both are equal for a
+        text that is too long for such a pair.
     """
-    known, hashes, owners = lexicon(), cut.hashes, cut.owners()
+    lists_of_words, hashes, owners = lexicon(), cut.hashes, cut.owners()
     values = hashes.copy()
-    at = pc.index_in(pa.array(hashes), value_set=pa.array(known.telling)).fill_null(-1).to_numpy()
+    at = pc.index_in(pa.array(hashes), value_set=pa.array(lists_of_words.telling)).fill_null(-1).to_numpy()
     listed = at >= 0
-    values[listed] = known.same_as[at[listed]]
+    values[listed] = lists_of_words.same_as[at[listed]]
     small = cut.lengths < STRICT_BELOW * MARGIN
-    natural = small | (_shares(hashes, known.common, cut.lengths) >= NATURAL)
+    natural = small | (_shares(hashes, lists_of_words.common, cut.lengths) >= NATURAL)
     numeric, sign, symbol = _kinds(cut.words)
-    measures = np.zeros(len(hashes), bool)  # the words behind a number
+    measures = np.zeros(len(hashes), bool)  # words after a number
     measures[1:] = numeric[:-1] & (owners[1:] == owners[:-1])
-    listed[listed] = natural[owners[listed]] | measures[listed] | ~known.short[at[listed]]
+    listed[listed] = natural[owners[listed]] | measures[listed] | ~lists_of_words.short[at[listed]]
     loose = _digest(values, listed | numeric | sign, cut.lengths, written)
-    spoken = small & (_shares(hashes, known.stop, cut.lengths) >= 2 * NATURAL)
-    added = ~_among(hashes, known.plain)
-    tells = np.where(spoken[owners], added, listed | numeric | sign | symbol)
-    strict = np.where(small, _digest(values, tells, cut.lengths, written), loose)
+    has_stop_words = small & (_shares(hashes, lists_of_words.stop, cut.lengths) >= 2 * NATURAL)
+    meaningful = ~_among(hashes, lists_of_words.plain)
+    critical = np.where(has_stop_words[owners], meaningful, listed | numeric | sign | symbol)
+    strict = np.where(small, _digest(values, critical, cut.lengths, written), loose)
     return loose, strict
 
 
 def is_common(hashes: Hashes) -> npt.NDArray[np.bool_]:
-    """Find the words that are among the most frequent of a language."""
+    """Return which words are among the most frequent of a language."""
     return _among(hashes, lexicon().common)
 
 
@@ -212,7 +210,7 @@ def _digest(values: Hashes, telling: npt.NDArray[np.bool_], lengths: Numbers, wr
 
 
 def _shares(hashes: Hashes, of: Hashes, lengths: Numbers) -> npt.NDArray[np.float64]:
-    """Give the share of each text's words that are in a list."""
+    """Return the share of each text's words that are in a list."""
     owners = np.repeat(np.arange(len(lengths)), lengths)
     held = np.bincount(owners[_among(hashes, of)], minlength=len(lengths))
     result: npt.NDArray[np.float64] = held / np.maximum(lengths, 1)
@@ -220,14 +218,13 @@ def _shares(hashes: Hashes, of: Hashes, lengths: Numbers) -> npt.NDArray[np.floa
 
 
 def _among(hashes: Hashes, of: Hashes) -> npt.NDArray[np.bool_]:
-    result: npt.NDArray[np.bool_] = pc.is_in(pa.array(hashes), value_set=pa.array(of)).to_numpy(
-        zero_copy_only=False
-    )
+    among = pc.is_in(pa.array(hashes), value_set=pa.array(of))
+    result: npt.NDArray[np.bool_] = among.to_numpy(zero_copy_only=False)
     return result
 
 
 def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
-    """Tell of each word whether it has a digit, is a sign that counts, and is a symbol."""
+    """Return for each word whether it has a digit, is a sign, and is a symbol."""
     if not len(words):
         return (np.zeros(0, bool),) * 3
     ends = np.frombuffer(words.buffers()[1], np.int32)[words.offset :][: len(words) + 1]
@@ -238,19 +235,17 @@ def _kinds(words: pa.StringArray) -> tuple[npt.NDArray[np.bool_], ...]:
     foreign = np.flatnonzero(np.add.reduceat(inner > 127, starts - starts[0]) > 0)
     sign, symbol = OF_SIGNS[letters[starts]], OF_SYMBOLS[letters[starts]]
     if len(foreign):
-        found = pc.match_substring_regex(words.take(pa.array(foreign)), FOREIGN).to_numpy(
-            zero_copy_only=False
-        )
-        sign[foreign] |= found
+        matching = pc.match_substring_regex(words.take(pa.array(foreign)), FOREIGN)
+        sign[foreign] |= matching.to_numpy(zero_copy_only=False)
     return numeric, sign, symbol
 
 
 def as_written(texts: pa.Array) -> Hashes:
-    """Hash the flags, signed numbers and units of each text as they are written; 0 where there are none."""
+    """Hash the flags, signed numbers and units of each text verbatim; 0 if there are none."""
     has = pc.fill_null(pc.match_substring_regex(texts, AS_WRITTEN), False).to_numpy(zero_copy_only=False)
     result = np.zeros(len(texts), np.uint64)
     if has.any():
-        said = texts.filter(pa.array(has)).to_pylist()
-        written = pa.array([" ".join(map("".join, WRITTEN.findall(text))) for text in said], pa.string())
+        matching = texts.filter(pa.array(has)).to_pylist()
+        written = pa.array([" ".join(map("".join, WRITTEN.findall(text))) for text in matching], pa.string())
         result[has] = Words(written, np.ones(len(written), np.int64)).hashes
     return result

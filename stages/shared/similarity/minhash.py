@@ -1,9 +1,9 @@
 """
-Pairs of sets that are likely alike, found without comparing all: MinHash signatures in LSH bands.
+Candidate pairs of similar sets, without comparing all pairs: MinHash signatures in LSH bands.
 
 Broder, "On the resemblance and containment of documents" (1997); banding as in Leskovec, Rajaraman and
-Ullman, *Mining of Massive Datasets*, section 3.4. The signatures are `rensa`'s (Fast Similarity Sketching,
-arXiv 1704.04370). What comes out are candidates: whoever uses them verifies each.
+Ullman, *Mining of Massive Datasets*, section 3.4. The signatures are those of `rensa` (Fast Similarity
+Sketching, arXiv 1704.04370). Callers verify each candidate.
 """
 
 from functools import cache
@@ -16,23 +16,24 @@ from datagen.stages.shared.similarity.ngrams import FACTOR, Hashes, Numbers, mix
 
 Signatures = npt.NDArray[np.uint32]
 
-# What a missed pair weighs against a false one (0 to 1). Candidates are verified, so that a false one costs
-# a comparison and a missed one stays in the data. Public tools, which mostly do not verify, use 0.5.
+# Weight of a missed pair relative to a false candidate, from 0 to 1. Candidates are verified, so a false one
+# only costs a comparison, but a missed one stays in the data. Public tools, which mostly do not verify, use
+# 0.5.
 MISSED = 0.9
 
 
 def found(similarity: float, bands: int, rows: int) -> float:
-    """Probability that two sets of this Jaccard similarity share a band: 1 - (1 - s**rows)**bands."""
+    """Return the probability that sets with a Jaccard similarity share a band: 1 - (1 - s**rows)**bands."""
     return float(1 - (1 - similarity**rows) ** bands)
 
 
 @cache
 def bands_and_rows(threshold: float, permutations: int, missed: float = MISSED) -> tuple[int, int]:
     """
-    Choose the bands and rows that err least about a threshold.
+    Choose the bands and rows with the least error for a threshold.
 
-    The error is the area under the curve of `found` below the threshold (false candidates) and over it
-    above (missed pairs), weighted with 1 - `missed` and `missed`.
+    The error is the area under the curve of `found` below the threshold (false candidates) plus the area
+    above the curve beyond the threshold (missed pairs), weighted by 1 - `missed` and `missed`.
     """
     grid = (np.arange(1000) + 0.5) / 1000
     above = grid >= threshold
@@ -48,16 +49,16 @@ def bands_and_rows(threshold: float, permutations: int, missed: float = MISSED) 
 
 def signatures(hashes: Hashes, lengths: Numbers, permutations: int) -> Signatures:
     """
-    Sketch sets of hashes.
+    Compute the signatures of sets of hashes.
 
     Parameters
     ----------
     hashes
         The members of all sets, set after set.
     lengths
-        Members of each set, counted with repetitions.
+        Number of members of each set, with repetitions.
     permutations
-        Numbers in a signature.
+        Size of a signature.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def signatures(hashes: Hashes, lengths: Numbers, permutations: int) -> Signature
 
 
 def band_keys(sketches: Signatures, scopes: Hashes, bands: int, rows: int) -> list[Hashes]:
-    """Hash each band of each signature. Sets of different scopes share no key."""
+    """Hash each band of each signature; sets of different scopes share no key."""
     keys = []
     for band in range(bands):
         key = scopes + np.uint64(band)
@@ -80,7 +81,7 @@ def band_keys(sketches: Signatures, scopes: Hashes, bands: int, rows: int) -> li
 
 
 def repeated(key: Hashes) -> Numbers:
-    """Find the positions whose key another one has too."""
+    """Return the positions whose key occurs more than once."""
     order = np.argsort(key)
     same = key[order][1:] == key[order][:-1]
     shared = np.zeros(len(key), bool)
@@ -92,25 +93,25 @@ def repeated(key: Hashes) -> Numbers:
 
 def in_buckets(key: Hashes, next_key: Hashes, rank: Numbers, neighbours: int) -> tuple[Numbers, Numbers]:
     """
-    Pair the sets of a band's buckets.
+    Pair the sets in the buckets of a band.
 
-    A bucket's sets are ordered by how they agree in the next band too, as in an LSH forest, and each is
-    paired with so many that follow it, and with the best set of the bucket. So a bucket of a million is
-    a million pairs and not 10**12, and those most alike are among them.
+    The sets of a bucket are ordered by their key in the next band, as in an LSH forest, and each is paired
+    with `neighbours` following sets and with the best set of the bucket. So the number of pairs is linear in
+    the size of a bucket, and includes the most similar ones.
 
     Parameters
     ----------
     key, next_key
         Key of each set in this band and in the next.
     rank
-        0 for the best set; where two sets agree in both bands, the better comes first.
+        0 for the best set; of sets with equal keys, the better comes first.
     neighbours
-        How many following sets of a bucket each is paired with.
+        Number of following sets that each set is paired with.
 
     Returns
     -------
     left, right
-        Positions; a pair may come more than once.
+        Positions; pairs can be repeated.
     """
     if not len(key):
         return np.empty(0, np.int64), np.empty(0, np.int64)

@@ -1,9 +1,9 @@
 """
-The search for near duplicates, on all workers: sketch, find what is equal, find what is alike.
+Search for near duplicates on all workers: sketch rows, find equal rows, find similar rows.
 
 Candidates come from MinHash (`datagen.stages.shared.similarity.minhash`); short questions are all compared
-with each other while there are not too many. Each candidate is verified on all its words
-(`datagen.stages.shared.similarity.alike`). What is between two steps is kept in files.
+with each other if there are not too many. Each candidate is verified on all its words
+(`datagen.stages.shared.similarity.alike`). Intermediate results are files.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from datagen.stages.shared.similarity import pairs
 from datagen.stages.shared.similarity.criteria import Criteria
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
 from datagen.stages.shared.similarity.pairs import Likenesses, Work
-from datagen.stages.shared.similarity.sketch import sketch
+from datagen.stages.shared.similarity.sketching import sketch
 
 
 def sketch_all(partitions: Partitions, folder: Path, criteria: Criteria, context: Context) -> list[Path]:
@@ -29,24 +29,24 @@ def sketch_all(partitions: Partitions, folder: Path, criteria: Criteria, context
 
 
 def find_equal(work: Work, context: Context) -> tuple[tuple[Numbers, Numbers], tuple[Numbers, Hashes]]:
-    """Find the rows that are equal in normal form, and of the others those that ask the same."""
+    """Find the rows that are equal in normal form, and among the others those with the same question."""
     shares = -(-len(work.sketches) // pairs.SHARE) or 1
-    rows, copied = _together(context.each(partial(pairs.find_copies, work, shares), range(shares)))
-    pairs.note_copies(work, rows)
-    asked, questions = _together(context.each(partial(pairs.find_questions, work, shares), range(shares)))
-    return (rows, copied), (asked, questions)
+    copies, originals = _concatenate(context.each(partial(pairs.find_copies, work, shares), range(shares)))
+    pairs.write_copies(work, copies)
+    rows, questions = _concatenate(context.each(partial(pairs.find_questions, work, shares), range(shares)))
+    return (copies, originals), (rows, questions)
 
 
-def _together(found: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
+def _concatenate(results: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.concatenate(column) for column in zip(*results, strict=True))
 
 
 def find_alike(work: Work, context: Context) -> Likenesses:
-    """Pair what is likely alike, by bands and, of the short questions, all with all; verify each pair."""
+    """Find candidates by bands, and among the short questions by comparing all; verify each pair."""
     shares = -(-len(work.sketches) // pairs.SHARE) or 1
     tasks = [(band, share, shares) for band, share in product(range(work.criteria.shape[0]), range(shares))]
     files = context.each(partial(pairs.pair_in_band, work), tasks)
-    short = range(0, pairs.note_short(work), pairs.TILE)
+    short = range(0, pairs.write_short(work), pairs.TILE)
     files += context.each(partial(pairs.pair_short, work), short)
     ranges = [(low, high, files) for low, high in pairs.ranges(files)]
-    return Likenesses.together(context.each(partial(pairs.verify, work), ranges))
+    return Likenesses.concatenate(context.each(partial(pairs.verify, work), ranges))

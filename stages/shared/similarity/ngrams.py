@@ -1,4 +1,4 @@
-"""Runs of words hashed to 64 bits, a column of texts at a time: what dedup and decontaminate compare."""
+"""64-bit hashes of word n-grams for a column of texts, for dedup and decontaminate."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,24 +6,24 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
-BLOCK = 2**17  # values hashed at once: what fits a processor's cache
+BLOCK = 2**17  # values hashed at once, which fit a processor's cache
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, odd: mixes all bits upwards
-OTHER = np.uint64(0xD1B54A32D192ED03)  # another such, for a second hash that is independent of the first
+OTHER = np.uint64(0xD1B54A32D192ED03)  # a second factor, for an independent hash
 
 
 def ngrams(hashes: Hashes, lengths: Numbers, n: int, salt: int = 0) -> tuple[Hashes, Numbers]:
     """
-    Hash every run of n words that lies within one text.
+    Hash all n-grams of words within texts.
 
     Parameters
     ----------
     hashes, lengths
-        Hashes of the words of all texts, and how many each text has.
+        Hashes of the words of all texts, and the number of words of each text.
     n
-        Words in a run.
+        Words per n-gram.
     salt
-        Another salt gives other hashes, so that n-grams of different fields can share a set.
+        Different salts give different hashes, so that n-grams of several fields can share a set.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def ngrams(hashes: Hashes, lengths: Numbers, n: int, salt: int = 0) -> tuple[Has
         runs += hashes[step : step + count] * power
     within = np.ones(count, bool)
     ends = np.cumsum(lengths)[:-1]
-    for step in range(1, n):  # a run that begins so many words before the end of a text
+    for step in range(1, n):  # n-grams that start `step` words before the end of a text
         places = ends - step
         within[places[(places >= 0) & (places < count)]] = False
     starts = np.flatnonzero(within)
@@ -45,10 +45,10 @@ def ngrams(hashes: Hashes, lengths: Numbers, n: int, salt: int = 0) -> tuple[Has
 
 def digest(values: npt.NDArray[np.unsignedinteger], lengths: Numbers, factor: np.uint64 = FACTOR) -> Hashes:
     """
-    Hash each run of values, in their order, to 64 bits.
+    Hash each run of values, in order, to 64 bits.
 
-    A polynomial in `factor` modulo 2**64, its bits mixed. Runs that differ only in their zeros at the
-    end are told apart by their lengths.
+    A polynomial in `factor` modulo 2**64, with its bits mixed. The length of the run is included, so runs
+    that differ only in trailing zeros have different hashes.
     """
     ends = np.cumsum(lengths)
     powers = _powers(int(lengths.max(initial=0)), factor)
@@ -57,10 +57,10 @@ def digest(values: npt.NDArray[np.unsignedinteger], lengths: Numbers, factor: np
     for low, high in zip([0, *cuts], [*cuts, len(lengths)], strict=True):
         filled = low + np.flatnonzero(lengths[low:high])
         if len(filled):
-            some = lengths[filled]
-            starts = np.cumsum(some) - some
-            begin = ends[filled[0]] - some[0]
-            place = np.arange(starts[-1] + some[-1]) - np.repeat(starts, some)
+            sizes = lengths[filled]
+            starts = np.cumsum(sizes) - sizes
+            begin = ends[filled[0]] - sizes[0]
+            place = np.arange(starts[-1] + sizes[-1]) - np.repeat(starts, sizes)
             terms = values[begin : begin + len(place)] * powers[place]
             sums[filled] += np.add.reduceat(terms, starts)
     return mix(sums)

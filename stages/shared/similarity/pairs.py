@@ -1,12 +1,11 @@
 """
-The pairs of rows that are likely alike, found in parts, and verified.
+Find and verify candidate pairs of near duplicates, in tasks for workers.
 
-Each function here is a task for a worker: it opens the sketches of all partitions, which are mapped and
-not read, takes what its part of the work needs, and leaves its pairs in a file or returns few. A part
-is a *share* of the keys (all rows whose key leaves the same remainder), a band, or a range of pairs, so
-that no task holds all rows.
+Each function is a task: it maps the sketches of all partitions into memory, reads the part that it needs,
+and writes its pairs to a file or returns a few. A part is a *share* of the keys (the rows whose keys have
+the same remainder), a band, or a range of pairs, so that no task holds all rows.
 
-A pair of rows is written as one number, the lower row times the number of rows plus the higher.
+A pair of rows is stored as one number: the lower row times the number of rows plus the higher row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,28 +23,28 @@ from datagen.stages.shared.similarity.minhash import in_buckets, repeated
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
 from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Sketches
 
-SHARE = 4_000_000  # keys looked at by one task
+SHARE = 4_000_000  # keys per task
 BLOCK = 20_000  # pairs verified at once
-RANGE = 200_000  # pairs verified by one task, about
-TILE = 1_000  # short texts compared with those that follow them, by one task
+RANGE = 200_000  # approximate number of pairs verified per task
+TILE = 1_000  # short texts per task, each compared with those after it
 LETTERS = 0xD800  # code points below the surrogates
 
 
 @dataclass(frozen=True)
 class Work:
     """
-    What all tasks know.
+    The parameters shared by all tasks.
 
     Parameters
     ----------
     paths
         The sketches, those of earlier releases first.
     earlier
-        How many rows are of earlier releases: they stay.
+        Number of rows of earlier releases, which are never dropped.
     folder
-        Where files of pairs go.
+        Folder for files of pairs.
     criteria
-        When rows are alike.
+        Criteria of near duplicates.
     """
 
     paths: tuple[Path, ...]
@@ -61,9 +60,9 @@ class Work:
 
 def order_by_quality(sketches: Sketches, rows: Numbers, earlier: int, *before: Numbers) -> Numbers:
     """
-    Order rows from the best: by scores, then by `before`, then by length, then by a draw with their ids.
+    Order rows best first: by scores, then by `before`, by length, and by a hash of their ids.
 
-    Those of earlier releases come first. A row without a score comes after those that have one.
+    Rows of earlier releases come first. Rows without a score come after rows with one.
     """
     scores = [-sketches.take(name, rows) for name in reversed(SCORES)]
     ties = (sketches.take("tie", rows), -sketches.take("length", rows))
@@ -72,7 +71,7 @@ def order_by_quality(sketches: Sketches, rows: Numbers, earlier: int, *before: N
 
 
 def find_copies(work: Work, shares: int, share: int) -> tuple[Numbers, Numbers]:
-    """Find the rows that are equal to a better one in normal form; return them, and the best one of each."""
+    """Find the rows that equal a better row in normal form; return them and the best row of each."""
     sketches = work.sketches
     rows, key, check = _share(sketches, ("key", "check"), share, shares)
     again = repeated(key)
@@ -88,7 +87,7 @@ def find_copies(work: Work, shares: int, share: int) -> tuple[Numbers, Numbers]:
 
 
 def find_questions(work: Work, shares: int, share: int) -> tuple[Numbers, Hashes]:
-    """Find the rows that ask what another one asks, with other answers; return them, and their questions."""
+    """Find the rows with the same question as another row; return them and the hashes of the questions."""
     sketches = work.sketches
     rows, asked = _share(sketches, ("asked",), share, shares)
     single = (asked > 0) & ~_are_copies(work, rows)
@@ -98,26 +97,29 @@ def find_questions(work: Work, shares: int, share: int) -> tuple[Numbers, Hashes
 
 
 def _in_band(sketches: Sketches, band: int, bands: int, share: int, shares: int) -> list[np.ndarray]:
-    """Read the rows of a share with their keys in a band and the next; those near the limit come twice."""
-    found = [
+    """Read the rows of a share with their keys in a band and the next; rows near the limit come twice."""
+    band_columns, near_columns = (
         _share(sketches, (f"{kind} {band}", f"{kind} {(band + 1) % bands}"), share, shares)
         for kind in ("band", "near")
+    )
+    sketched = near_columns[1] > 0
+    return [
+        np.concatenate([column, near[sketched]])
+        for column, near in zip(band_columns, near_columns, strict=True)
     ]
-    sketched = found[1][1] > 0
-    return [np.concatenate([one, other[sketched]]) for one, other in zip(*found, strict=True)]
 
 
 def _share(sketches: Sketches, names: Sequence[str], share: int, shares: int) -> list[np.ndarray]:
-    """Read some columns of the rows whose first column belongs to this share, and their numbers."""
-    found: list[list[np.ndarray]] = [[np.empty(0, np.int64), *(np.empty(0, np.uint64) for _ in names)]]
+    """Read the rows whose first column is in this share: their numbers, then the columns."""
+    parts: list[list[np.ndarray]] = [[np.empty(0, np.int64), *(np.empty(0, np.uint64) for _ in names)]]
     for start, columns in sketches.parts(*names):
-        mine = np.flatnonzero(columns[0] % np.uint64(shares) == share)
-        found.append([start + mine, *(column[mine] for column in columns)])
-    return [np.concatenate(column) for column in zip(*found, strict=True)]
+        selected = np.flatnonzero(columns[0] % np.uint64(shares) == share)
+        parts.append([start + selected, *(column[selected] for column in columns)])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def note_copies(work: Work, copies: Numbers) -> None:
-    """Leave word which rows need not be looked at again."""
+def write_copies(work: Work, copies: Numbers) -> None:
+    """Write the rows that the following tasks skip."""
     np.save(work.folder / "copies.npy", np.sort(copies))
 
 
@@ -128,7 +130,7 @@ def _are_copies(work: Work, rows: Numbers) -> Mask:
 
 
 def pair_in_band(work: Work, task: tuple[int, int, int]) -> Path:
-    """Pair the rows that share a bucket of a band."""
+    """Pair the rows in the buckets of a band; return the file of the pairs."""
     band, share, shares = task
     sketches = work.sketches
     bands, _ = work.criteria.shape
@@ -141,22 +143,22 @@ def pair_in_band(work: Work, task: tuple[int, int, int]) -> Path:
     rank = np.empty(len(rows), np.int64)
     rank[order] = np.arange(len(rows))
     left, right = in_buckets(key[again], following[again], rank, work.criteria.neighbours)
-    return _leave(work, sketches, rows[left], rows[right], f"band-{band}-{share}")
+    return _write_pairs(work, sketches, rows[left], rows[right], f"band-{band}-{share}")
 
 
-def note_short(work: Work) -> int:
+def write_short(work: Work) -> int:
     """
-    Order the short questions for comparing all with all; return how many there are.
+    Write the short questions in the order in which `pair_short` compares them; return their number.
 
-    Only questions of one scope that say the same of what tells can be alike
+    Only questions of one scope with the same critical words can be duplicates
     (`datagen.stages.shared.similarity.alike`).
     """
     sketches = work.sketches
-    found = []
+    parts = []
     for start, (short, scope, telling) in sketches.parts("short", "scope", "telling question"):
-        mine = np.flatnonzero(short)
-        found.append((start + mine, scope[mine], telling[mine]))
-    rows, scope, telling = (np.concatenate(column) for column in zip(*found, strict=True))
+        selected = np.flatnonzero(short)
+        parts.append((start + selected, scope[selected], telling[selected]))
+    rows, scope, telling = (np.concatenate(column) for column in zip(*parts, strict=True))
     single = ~_are_copies(work, rows)
     rows, scope, telling = rows[single], scope[single], telling[single]
     if not 1 < len(rows) <= work.criteria.all_pairs:
@@ -170,27 +172,27 @@ def note_short(work: Work) -> int:
         rows=rows[order],
         group=group.reshape(-1)[order],
         lengths=texts.lengths[order],
-        letters=(letters % LETTERS).astype(np.uint32),  # a word a letter; what is found is verified
+        letters=(letters % LETTERS).astype(np.uint32),  # one letter per word; matches are verified
     )
     return len(rows)
 
 
 def pair_short(work: Work, tile: int) -> Path:
-    """Pair a tile of short questions with those that follow, by ROUGE-L over words."""
-    noted = np.load(work.folder / "short.npz")
-    rows, group, lengths = noted["rows"], noted["group"], noted["lengths"]
+    """Pair a tile of short questions with those after it, by ROUGE-L over words."""
+    stored = np.load(work.folder / "short.npz")
+    rows, group, lengths = stored["rows"], stored["group"], stored["lengths"]
     ends = np.cumsum(lengths)
-    said = noted["letters"].tobytes().decode("utf-32-le")
+    letters = stored["letters"].tobytes().decode("utf-32-le")
     stop = min(tile + TILE, len(rows))
     least = work.criteria.short_threshold
     pairs = [(np.empty(0, np.int64), np.empty(0, np.int64))]
-    for one in np.unique(group[tile:stop]):
-        mine = np.flatnonzero(group == one)
-        begin, end = max(tile, mine[0]), min(stop, mine[-1] + 1)
-        # ROUGE-L F1 is at most 2 min / (m + n): those that are too long come last.
+    for number in np.unique(group[tile:stop]):
+        members = np.flatnonzero(group == number)
+        begin, end = max(tile, members[0]), min(stop, members[-1] + 1)
+        # ROUGE-L F1 is at most 2 min / (m + n), and texts are sorted by length: those too long come last.
         longest = lengths[end - 1] * (2 - least) / least
-        last = mine[0] + np.searchsorted(lengths[mine], longest, side="right")
-        texts = [said[e - n : e] for e, n in zip(ends[begin:last], lengths[begin:last], strict=True)]
+        last = members[0] + np.searchsorted(lengths[members], longest, side="right")
+        texts = [letters[e - n : e] for e, n in zip(ends[begin:last], lengths[begin:last], strict=True)]
         for start in range(0, len(texts), 10 * TILE):
             scores = process.cdist(
                 texts[: end - begin],
@@ -202,21 +204,21 @@ def pair_short(work: Work, tile: int) -> Path:
             left, right = np.nonzero(scores)
             pairs.append((begin + left, begin + start + right))
     left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return _leave(work, work.sketches, rows[left], rows[right], f"short-{tile}")
+    return _write_pairs(work, work.sketches, rows[left], rows[right], f"short-{tile}")
 
 
-def _leave(work: Work, sketches: Sketches, left: Numbers, right: Numbers, name: str) -> Path:
-    """Write pairs down, each once; two rows of earlier releases are none."""
+def _write_pairs(work: Work, sketches: Sketches, left: Numbers, right: Numbers, name: str) -> Path:
+    """Write distinct pairs, without those of two rows of earlier releases."""
     lower, higher = np.minimum(left, right), np.maximum(left, right)
-    ours = (higher >= work.earlier) & (lower < higher)
+    kept = (higher >= work.earlier) & (lower < higher)
     path = work.folder / f"pairs-{name}.npy"
-    np.save(path, np.unique(lower[ours] * len(sketches) + higher[ours]))
+    np.save(path, np.unique(lower[kept] * len(sketches) + higher[kept]))
     return path
 
 
-def ranges(found: Sequence[Path]) -> list[tuple[int, int]]:
+def ranges(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """Cut the pairs of all files into ranges of about the same size."""
-    files = [np.load(path, mmap_mode="r") for path in found]
+    files = [np.load(path, mmap_mode="r") for path in paths]
     total = sum(map(len, files))
     sample = np.sort(np.concatenate([file[:: max(1, total // 100_000)] for file in files]))
     if not len(sample):
@@ -228,37 +230,37 @@ def ranges(found: Sequence[Path]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Likenesses:
-    """Pairs that were found alike: two rows, how much, in which field, and whether the answers differ."""
+    """Verified pairs: two rows, their similarity, its field, and whether the answers differ."""
 
     left: Numbers
     right: Numbers
     similarity: np.ndarray
-    measure: np.ndarray  # twice the number of the field in which they are least alike, and one if it is long
+    measure: np.ndarray  # twice the index of the least similar field, plus one if it is long
     conflict: Mask
 
     @classmethod
-    def together(cls, some: Sequence["Likenesses"]) -> "Likenesses":
-        """Put several into one."""
-        parts = [[one.left, one.right, one.similarity, one.measure, one.conflict] for one in some]
-        parts.append([np.empty(0, kind) for kind in (np.int64, np.int64, float, np.int64, bool)])
-        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    def concatenate(cls, parts: Sequence["Likenesses"]) -> "Likenesses":
+        """Concatenate the pairs of several tasks."""
+        rows = [[part.left, part.right, part.similarity, part.measure, part.conflict] for part in parts]
+        rows.append([np.empty(0, kind) for kind in (np.int64, np.int64, float, np.int64, bool)])
+        return cls(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def verify(work: Work, task: tuple[int, int, Sequence[Path]]) -> Likenesses:
     """Compare the pairs of a range, field by field, on all their words."""
-    low, high, found = task
-    files = [np.load(path, mmap_mode="r") for path in found]
+    low, high, paths = task
+    files = [np.load(path, mmap_mode="r") for path in paths]
     pairs = np.unique(np.concatenate([file[slice(*np.searchsorted(file, [low, high]))] for file in files]))
     sketches = work.sketches
     left, right = pairs // len(sketches), pairs % len(sketches)
     blocks = (slice(start, start + BLOCK) for start in range(0, len(pairs), BLOCK))
-    return Likenesses.together(
-        [one for block in blocks for one in _verify(sketches, left[block], right[block], work.criteria)]
+    return Likenesses.concatenate(
+        [part for block in blocks for part in _verify(sketches, left[block], right[block], work.criteria)]
     )
 
 
 def _verify(sketches: Sketches, left: Numbers, right: Numbers, criteria: Criteria) -> Iterator[Likenesses]:
-    """Yield the pairs that are alike in all fields, and those that are in all but their answers."""
+    """Yield the pairs that are similar in all fields, and those that are similar except in their answers."""
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
     first, second = places.reshape(2, -1)
     least, measure = np.full(len(left), 2.0), np.zeros(len(left), np.int64)
@@ -271,25 +273,26 @@ def _verify(sketches: Sketches, left: Numbers, right: Numbers, criteria: Criteri
             criteria.threshold,
             criteria.short_threshold,
         )
-        unlike = similarity == 0
+        different = similarity == 0
         if name == "answer":
-            clash = unlike & (sketches.take("asked", rows)[first] > 0)
-            yield _some(rows, first, second, least, measure, clash, True)
+            conflict = different & (sketches.take("asked", rows)[first] > 0)
+            yield _select(rows, first, second, least, measure, conflict, True)
         lower = similarity < least
         measure[lower] = (2 * number + long)[lower]
         least = np.minimum(least, similarity)
-        first, second, least, measure = first[~unlike], second[~unlike], least[~unlike], measure[~unlike]
-    yield _some(rows, first, second, least, measure, np.ones(len(first), bool), False)
+        similar = ~different
+        first, second, least, measure = first[similar], second[similar], least[similar], measure[similar]
+    yield _select(rows, first, second, least, measure, np.ones(len(first), bool), False)
 
 
-def _some(
+def _select(
     rows: Numbers,
     first: Numbers,
     second: Numbers,
     least: np.ndarray,
     measure: Numbers,
     which: Mask,
-    clash: bool,
+    conflict: bool,
 ) -> Likenesses:
     pairs = rows[first[which]], rows[second[which]]
-    return Likenesses(*pairs, least[which], measure[which], np.full(int(which.sum()), clash))
+    return Likenesses(*pairs, least[which], measure[which], np.full(int(which.sum()), conflict))

@@ -1,9 +1,9 @@
 """
-Texts without what changes nothing: the marks of Markdown, and letters of another alphabet that look alike.
+Normalise texts before comparison: remove Markdown markup, and replace look-alike letters of other alphabets.
 
-Emphasis, headings, bullets, quotes and links go; an operator such as ``2 ** 3`` and a name such as
-``__init__`` stay. A Cyrillic letter inside a Latin word is written as the Latin one it looks like, and so
-is a whole word of such letters in a text that is mostly Latin.
+The markup of emphasis, headings, bullets, quotes and links is removed; operators such as ``2 ** 3`` and names
+such as ``__init__`` are kept. A Cyrillic letter within a Latin word is replaced by the Latin letter that it
+looks like, as is a whole word of such letters in a text that is mostly Latin.
 """
 
 import re
@@ -11,7 +11,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Written for Arrow's engine, which is RE2. Applied in this order.
+# For RE2, the regular expression engine of Arrow; applied in this order.
 MARKDOWN = (
     (r"!?\[([^\]\n]+)\]\((?:https?:|mailto:|[/#.])[^)\s]*\)", r"\1"),
     (r"(?m)^[ \t]{0,3}#{1,6}[ \t]+", ""),
@@ -36,25 +36,25 @@ OF_CYRILLIC, OF_LATIN = re.compile(r"[\u0400-\u04ff]"), re.compile(r"[A-Za-z]")
 
 
 def plain(texts: pa.Array | pa.ChunkedArray) -> pa.StringArray:
-    """Leave out of a column of texts what changes nothing; null stays null."""
+    """Remove markup and look-alike letters from a column of texts; null stays null."""
     column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     column = column.cast(pa.string())
     marked = pc.fill_null(pc.match_substring_regex(column, MARKS), False)
     if pc.any(marked).as_py():
-        some = column.filter(marked)
+        unmarked = column.filter(marked)
         for pattern, by in MARKDOWN:
-            some = pc.replace_substring_regex(some, pattern, by)
-        column = pc.replace_with_mask(column, marked, some)
+            unmarked = pc.replace_substring_regex(unmarked, pattern, by)
+        column = pc.replace_with_mask(column, marked, unmarked)
     mixed = pc.fill_null(pc.match_substring_regex(column, ALIKE), False)
     mixed = pc.and_(mixed, pc.fill_null(pc.match_substring_regex(column, "[A-Za-z]"), False))
     if pc.any(mixed).as_py():
-        some = pa.array(map(in_one_alphabet, column.filter(mixed).to_pylist()), pa.string())
-        column = pc.replace_with_mask(column, mixed, some)
+        latin = pa.array(map(in_one_alphabet, column.filter(mixed).to_pylist()), pa.string())
+        column = pc.replace_with_mask(column, mixed, latin)
     return column
 
 
 def in_one_alphabet(text: str) -> str:
-    """Write the Cyrillic and Greek letters of a text that look like Latin ones as those."""
+    """Replace the Cyrillic and Greek letters of a text that look like Latin letters."""
     text = MIXED.sub(lambda word: word[0].translate(LETTERS), text)
     if len(OF_LATIN.findall(text)) > 4 * len(OF_CYRILLIC.findall(text)):
         text = ALONE.sub(lambda word: word[0].translate(LETTERS), text)

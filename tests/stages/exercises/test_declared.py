@@ -1,9 +1,9 @@
-"""Tasks as data: written inline in a recipe, in a file, and what is refused of them before anything is asked."""
+"""Declared tasks: inline in a recipe or in a file; mistakes are reported before any request is sent."""
 
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -36,23 +36,23 @@ DUTY = {"prompt": "Name one duty.", "output": {"question": "question", "answer":
 GOOD = {"question": "Who must pay the rent of a lease?", "answer": "The tenant must pay the rent."}
 
 
-def through(task, said, **fields):
-    text = said if isinstance(said, str) else json.dumps(said)
+def through(task, reply, **fields):
+    text = reply if isinstance(reply, str) else json.dumps(reply)
     kept, dropped, requests = ask(stage, [passage(TEXT)], lambda _: text, tasks={"duty": task | fields})
     assert len(kept) + len(dropped) == len(requests) == 1
     return (kept or [dropped[0]["reason"]])[0], requests[0]
 
 
-def test_a_task_of_ten_lines_in_a_recipe_asks_checks_and_keeps(tmp_path):
+def test_a_task_declared_in_a_recipe_writes_requests_and_checks_answers(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(RECIPE)
     options = load_recipe(path).step("instruct")[1]
-    said = {
+    reply = {
         "question": GOOD["question"],
         "holder": "The tenant",
         "reason": "The rent is due on the first day.",
     }
-    kept, _, requests = ask(stage, [passage(TEXT)], lambda _: json.dumps(said), **options.model_dump())
+    kept, _, requests = ask(stage, [passage(TEXT)], lambda _: json.dumps(reply), **options.model_dump())
     assert kept[0]["answer"] == "The tenant. The rent is due on the first day."
     prompt = requests[0].messages[-1]["content"]
     assert TEXT.strip() in prompt and "Name one duty" in prompt
@@ -60,7 +60,7 @@ def test_a_task_of_ten_lines_in_a_recipe_asks_checks_and_keeps(tmp_path):
     assert list(requests[0].schema["properties"]) == ["question", "holder", "reason"]
 
 
-def test_a_task_may_lie_in_a_file_beside_the_recipe(tmp_path):
+def test_a_task_can_be_declared_in_a_file_next_to_the_recipe(tmp_path):
     (tmp_path / "duty.yaml").write_text(
         "prompt: Name one duty.\noutput: {question: question, answer: text}\n"
     )
@@ -73,7 +73,7 @@ def test_a_task_may_lie_in_a_file_beside_the_recipe(tmp_path):
         Options(tasks=["./bad.yaml"]).task("./bad.yaml", tmp_path)
 
 
-def test_a_prompt_may_be_whole_templates_and_the_passage_may_stay_hidden():
+def test_a_prompt_can_be_two_templates_and_the_passage_can_be_hidden():
     row, request = through(
         DUTY, GOOD, prompt={"system": "Be brief.", "user": "Read: {{ passage }}"}, shown=False
     )
@@ -102,12 +102,12 @@ def test_a_prompt_may_be_whole_templates_and_the_passage_may_stay_hidden():
         ([], {"answer": "Der Pächter muss den Zins an jedem ersten Tag des Monats bezahlen."}, "another language"),
     ],
 )  # fmt: skip
-def test_each_named_check_drops_what_it_is_for(checks, change, reason):
+def test_each_named_check_drops_with_its_reason(checks, change, reason):
     assert through(DUTY, GOOD | change, checks=checks)[0] == reason
     assert isinstance(through(DUTY, GOOD)[0], dict)
 
 
-def test_a_quote_is_one_of_the_passages_sentences_and_becomes_the_evidence():
+def test_a_quote_is_a_sentence_of_the_passage_and_becomes_the_evidence():
     task = {"prompt": "Ask.", "output": {"evidence": "quote", "question": "question", "answer": "text"}}
     row, request = through(task, GOOD | {"evidence": STANDARD})
     assert row["evidence"] == STANDARD
@@ -115,7 +115,7 @@ def test_a_quote_is_one_of_the_passages_sentences_and_becomes_the_evidence():
     assert through(task, GOOD | {"evidence": "Rent is theft."})[0] == "evidence not in passage"
 
 
-def test_labels_and_lists_have_their_bounds():
+def test_labels_and_list_lengths_are_enforced():
     task = {
         "prompt": "Ask.",
         "output": {"verdict": "one of yes, no", "reasons": "list of 2-3 phrases"},
@@ -129,7 +129,7 @@ def test_labels_and_lists_have_their_bounds():
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("change", "message"),
     [
         ({"output": {}}, "at least one field"),
         ({"output": {"answer": "novel"}}, "there is no kind 'novel'"),
@@ -144,13 +144,13 @@ def test_labels_and_lists_have_their_bounds():
         ({"sampling": 1}, "Extra inputs"),
     ],
 )  # fmt: skip
-def test_a_mistaken_declaration_is_refused_before_anything_is_asked(change, why):
-    with pytest.raises(ValidationError, match=why):
+def test_an_invalid_declaration_is_reported_before_any_request(change, message):
+    with pytest.raises(ValidationError, match=message):
         Options(tasks={"duty": DUTY | change})
 
 
 @pytest.mark.parametrize("name", ["summary", "round_trip", "a b"])
-def test_a_task_of_ones_own_takes_no_name_that_means_something_else(name):
+def test_a_declared_task_cannot_use_a_reserved_name(name):
     with pytest.raises(ValidationError, match="give it another name"):
         Options(tasks={name: DUTY})
 
@@ -161,7 +161,7 @@ def test_every_check_can_be_named_without_numbers():
 
 
 @given(st.text())
-def test_no_text_breaks_the_reading_of_a_check(text):
+def test_any_text_is_parsed_as_a_check_or_reported(text):
     try:
         name, _ = parse_check(text)
     except ValueError:
@@ -169,17 +169,18 @@ def test_no_text_breaks_the_reading_of_a_check(text):
     assert name in CHECKS
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
-def test_any_json_from_a_model_is_read_or_refused(value):
+def test_any_other_json_from_a_model_is_dropped_with_a_reason(value):
     row, _ = through(DUTY, json.dumps(value))
     assert isinstance(row, str)
 
 
-def test_equal_declarations_make_one_task():
-    one = Declaration.model_validate(DUTY)
-    assert declared("duty", one) is declared("duty", Declaration.model_validate(DUTY))
+def test_equal_declarations_share_one_task():
+    first, second = Declaration.model_validate(DUTY), Declaration.model_validate(DUTY)
+    assert declared("duty", first) is declared("duty", second)

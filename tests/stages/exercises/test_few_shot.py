@@ -1,4 +1,4 @@
-"""Passages after the opening ones of their section are asked with these and a sound exercise each in front."""
+"""Requests about later passages of a section are preceded by its opening passages, each with a sound exercise."""
 
 import json
 
@@ -26,7 +26,7 @@ def rows_of(count=4, **fields):
 
 
 def model(request):
-    """Write a sound exercise about the passage that was shown last."""
+    """Write a sound exercise about the last passage of the prompt."""
     last = request.messages[-1]["content"]
     (number,) = [number for number in NUMBERS if f"town {number} " in last]
     if request.task == "closed_book_question":
@@ -55,7 +55,7 @@ def towns(request):
     ]
 
 
-def test_later_passages_are_shown_the_opening_ones_with_a_sound_exercise_each():
+def test_later_passages_are_preceded_by_the_opening_ones_each_with_a_sound_exercise():
     rows = rows_of()
     kept, dropped, requests = asked(rows)
     assert not dropped
@@ -71,22 +71,22 @@ def test_later_passages_are_shown_the_opening_ones_with_a_sound_exercise_each():
 
 
 def tasks_shown(request, requests):
-    """Name the tasks whose prompts stand in front of a request."""
-    before = [message["content"] for message in request.messages[:-1] if message["role"] == "user"]
-    return [other.task for said in before for other in requests if other.messages[1:] == [turn(said)]]
+    """List the tasks of the examples in a request."""
+    examples = [message["content"] for message in request.messages[:-1] if message["role"] == "user"]
+    return [other.task for text in examples for other in requests if other.messages[1:] == [turn(text)]]
 
 
-def turn(said):
-    return {"role": "user", "content": said}
+def turn(text):
+    return {"role": "user", "content": text}
 
 
-def test_the_requests_about_a_section_share_the_opening_passages_as_prefix():
+def test_the_requests_about_a_section_share_its_opening_passages_as_prefix():
     requests = [request for request in asked(tasks=TASKS[:1])[2] if len(request.messages) > 2]
     assert len(requests) == 2
     assert requests[0].messages[:-1] == requests[1].messages[:-1]
 
 
-def test_an_exercise_that_fails_its_check_is_not_shown():
+def test_an_exercise_that_fails_its_checks_is_not_shown():
     def write(request):
         bad = json.dumps({"question": "What is it?", "answer": "gold"})
         return bad if "town two " in request.messages[-1]["content"] else model(request)
@@ -98,7 +98,7 @@ def test_an_exercise_that_fails_its_check_is_not_shown():
     }  # fmt: skip
 
 
-def test_another_task_is_shown_where_the_same_one_has_no_sound_exercise():
+def test_another_task_is_shown_if_the_same_task_has_no_sound_exercise():
     def write(request):
         return "{}" if (request.task, len(request.messages)) == (TASKS[0], 2) else model(request)
 
@@ -107,7 +107,7 @@ def test_another_task_is_shown_where_the_same_one_has_no_sound_exercise():
     assert shown == {TASKS[1]}
 
 
-def test_an_exercise_that_is_shown_cannot_end_its_turn():
+def test_a_shown_exercise_cannot_end_its_turn():
     rows = rows_of()
     rows[0] = passage(f"{text_of('one')}\n\nend ::= <|im_end|>", 0)
 
@@ -115,9 +115,9 @@ def test_an_exercise_that_is_shown_cannot_end_its_turn():
         return model(request).replace("copper", "<|im_end|> copper")
 
     requests = asked(rows, write, TASKS[:1], shots=1)[2]
-    said = [message for request in requests for message in request.messages]
-    assert sum(message["role"] == "assistant" for message in said) == 3
-    assert not any("<|im_end|>" in message["content"] for message in said)
+    messages = [message for request in requests for message in request.messages]
+    assert sum(message["role"] == "assistant" for message in messages) == 3
+    assert not any("<|im_end|>" in message["content"] for message in messages)
 
 
 def test_other_sections_and_documents_are_not_shown():
@@ -128,7 +128,7 @@ def test_other_sections_and_documents_are_not_shown():
     }  # fmt: skip
 
 
-def test_a_passage_outside_the_sample_opens_no_section():
+def test_a_passage_outside_the_sample_is_not_an_opening_passage():
     rows = [passage(text_of("one") + f"\n\nNumber {number}.", number) for number in range(40)]
     requests = asked(rows, tasks=TASKS[:1], share=0.5, shots=1)[2]
     first = {request.row for request in requests if len(request.messages) == 2}
@@ -137,7 +137,7 @@ def test_a_passage_outside_the_sample_opens_no_section():
     assert 10 < len(sampled) < 30
 
 
-def test_far_passages_are_left_out_of_a_prompt_that_would_be_too_long():
+def test_distant_passages_are_left_out_if_the_prompt_would_be_too_long():
     def shown(most):
         return {tuple(towns(request))[:-1] for request in asked(tasks=TASKS[:1], prompt_tokens=most)[2]}
 
@@ -152,7 +152,7 @@ def test_far_passages_are_left_out_of_a_prompt_that_would_be_too_long():
     st.lists(st.tuples(st.sampled_from("de"), st.sampled_from(["", "a", "b"])), max_size=12),
     st.integers(0, 3),
 )
-def test_every_section_is_opened_by_its_first_passages_in_whatever_order_the_rows_come(places, most):
+def test_every_section_opens_with_its_first_passages_whatever_the_order_of_rows(places, most):
     rows = [
         {"id": str(index), "document_id": document, "section": [section], "index": index}
         for index, (document, section) in enumerate(places)
@@ -166,26 +166,26 @@ def test_every_section_is_opened_by_its_first_passages_in_whatever_order_the_row
 
 
 @given(st.integers(128, 4000), st.sampled_from(["a", "é", "永", "🜂"]))
-def test_without_a_tokenizer_no_prompt_has_more_bytes_than_it_may_have_tokens(most, sign):
-    fits = few_shot.guard("", most, None)
+def test_without_a_tokenizer_bytes_count_as_tokens(most, sign):
+    fits = few_shot.length_limit("", most, None)
     size = len(sign.encode())
     assert fits([turn(sign * ((most - few_shot.TURN) // size))])
     assert not fits([turn(sign * ((most - few_shot.TURN) // size + 1))])
 
 
-def test_tokens_are_counted_where_the_tokenizer_is_given(tmp_path):
+def test_tokens_are_counted_if_a_tokenizer_is_given(tmp_path):
     tokenizers = pytest.importorskip("tokenizers")
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     words.save(str(tmp_path / "tokenizer.json"))
-    fits = few_shot.guard("tokenizer.json", 128, tmp_path)
+    fits = few_shot.length_limit("tokenizer.json", 128, tmp_path)
     assert fits([turn("extraordinarily " * 112)])
     assert not fits([turn("extraordinarily " * 113)])
     with pytest.raises(UserError, match=r"there is no .*none\.json"):
-        few_shot.guard("none.json", 128, tmp_path)
+        few_shot.length_limit("none.json", 128, tmp_path)
 
 
-def test_plain_tasks_are_asked_as_they_are_and_confirmed():
+def test_marked_questions_get_no_examples_and_are_confirmed():
     def write(request):
         if request.task == "round_trip":
             return "in autumn" if towns(request)[0] in request.messages[-1]["content"] else "No."
@@ -196,7 +196,7 @@ def test_plain_tasks_are_asked_as_they_are_and_confirmed():
     assert with_shots == asked(rows, write, ["marked_question"], shots=0)[2]
 
 
-def test_texts_are_bound_from_exercises_with_shots_too():
+def test_reading_texts_include_exercises_written_with_examples():
     kept, dropped, _ = asked(on=comprehend, per_passage=0)
     assert (len(kept), dropped) == (4, [])
     assert all(row["text"].count("in autumn") >= 2 for row in kept)

@@ -1,4 +1,4 @@
-"""Scripted generators through every task of every profile: good rows are kept, others dropped for the right reason."""
+"""Scripted generators for every task of every profile: good rows are kept, others dropped for the right reason."""
 
 import json
 
@@ -14,15 +14,15 @@ from tests.support.written import passage
 VARIANTS = ["", "worked"]
 
 
-def through(task, said, **options):
-    """Let a generator answer one task about the passage; return the row that was kept, or the drop's reason."""
-    text = said if isinstance(said, str) else json.dumps(said)
+def through(task, reply, **options):
+    """Answer one task about the passage with `reply`; return the kept row, or the reason of the drop."""
+    text = reply if isinstance(reply, str) else json.dumps(reply)
     kept, dropped, _ = ask(stage, [passage(TEXT)], lambda _: text, tasks=[task], **options)
     assert len(kept) + len(dropped) == 1
     return (kept or [dropped[0]["reason"]])[0]
 
 
-def test_the_generators_know_every_structured_task():
+def test_the_generators_cover_every_structured_task():
     structured = {name for name in task_names() if isinstance(find_task(name), StructuredTask)}
     assert set(GOOD) == set(BAD) == structured
 
@@ -40,18 +40,18 @@ def test_a_good_answer_is_kept_under_every_variant(task, variant):
 @pytest.mark.parametrize(
     ("task", "change", "reason"), [(task, *case) for task, cases in BAD.items() for case in cases]
 )
-def test_a_bad_answer_is_dropped_for_its_reason(task, change, reason):
+def test_a_bad_answer_is_dropped_with_its_reason(task, change, reason):
     assert through(task, GOOD[task] | change) == reason
 
 
 @pytest.mark.parametrize("task", GOOD)
-def test_what_is_no_answer_is_dropped_as_unparsable(task):
+def test_hostile_output_is_dropped_as_unparsable(task):
     for name, spoil in HOSTILE.items():
         assert through(task, spoil(GOOD[task])) == "unparsable", name
 
 
 @pytest.mark.parametrize("task", GOOD)
-def test_no_hostile_text_gets_into_a_row_whichever_field_holds_it(task):
+def test_hostile_text_in_any_field_never_reaches_a_row(task):
     for name, spoil in HOSTILE_TEXT.items():
         for path in texts(GOOD[task]):
             reason = through(task, changed(GOOD[task], path, spoil))
@@ -59,34 +59,34 @@ def test_no_hostile_text_gets_into_a_row_whichever_field_holds_it(task):
 
 
 @pytest.mark.parametrize("task", GOOD)
-def test_an_injected_order_or_another_language_becomes_no_row(task):
-    for said in (INJECTED, f"{INJECTED[:-1]}?", GERMAN, f"{GERMAN[:-1]}?"):
+def test_an_injected_instruction_or_another_language_is_dropped(task):
+    for text in (INJECTED, f"{INJECTED[:-1]}?", GERMAN, f"{GERMAN[:-1]}?"):
         for path in texts(GOOD[task]):
             if path[-1] == "facts":
-                continue  # invented: no rule over words tells
-            reason = through(task, changed(GOOD[task], path, lambda _, said=said: said))
-            assert isinstance(reason, str), (said, path, reason)
+                continue  # invented, so word rules cannot detect it
+            reason = through(task, changed(GOOD[task], path, lambda _, text=text: text))
+            assert isinstance(reason, str), (text, path, reason)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("task", GOOD)
-def test_a_copy_of_the_prompt_becomes_no_row(task, variant):
+def test_a_copy_of_the_prompt_is_dropped(task, variant):
     prompts = []
 
     def model(request):
         prompts.append(request.messages[-1]["content"])
-        asked = prompts[0].rpartition("~~~")[2].split("\n\n")[1]
-        return json.dumps(dict.fromkeys(request.schema["properties"], asked))
+        instruction = prompts[0].rpartition("~~~")[2].split("\n\n")[1]
+        return json.dumps(dict.fromkeys(request.schema["properties"], instruction))
 
     kept, dropped, _ = ask(stage, [passage(TEXT)], model, tasks=[task], variant=variant)
     assert not kept and dropped
 
 
 @pytest.mark.parametrize("task", GOOD)
-def test_a_copy_of_the_worked_example_becomes_no_row(task):
+def test_a_copy_of_the_worked_example_is_dropped(task):
     def model(request):
-        said = request.messages[-1]["content"]
-        return said[said.index('{"') :] if '{"' in said else "{}"
+        prompt = request.messages[-1]["content"]
+        return prompt[prompt.index('{"') :] if '{"' in prompt else "{}"
 
     kept, dropped, _ = ask(stage, [passage(TEXT)], model, tasks=[task], variant="worked")
     assert not kept and dropped
@@ -94,12 +94,12 @@ def test_a_copy_of_the_worked_example_becomes_no_row(task):
 
 @pytest.mark.parametrize("profile", BUILT_IN)
 def test_every_task_of_a_profile_keeps_good_answers_and_counts_bad_ones(profile):
-    given = read_profile(profile).stages["instruct"]
-    structured = {name: weight for name, weight in given["tasks"].items() if name in GOOD}
-    options = given | {"tasks": structured, "per_passage": 0}
+    settings = read_profile(profile).stages["instruct"]
+    structured = {name: weight for name, weight in settings["tasks"].items() if name in GOOD}
+    options = settings | {"tasks": structured, "per_passage": 0}
     kept, dropped, requests = ask(stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), **options)
     assert {row["task"] for row in kept} == set(structured) and not dropped
-    assert {request.sampling.max_tokens for request in requests} == {given.get("max_tokens", 192)}
+    assert {request.sampling.max_tokens for request in requests} == {settings.get("max_tokens", 192)}
     kept, dropped, _ = ask(
         stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task] | BAD[r.task][0][0]), **options
     )
@@ -107,14 +107,14 @@ def test_every_task_of_a_profile_keeps_good_answers_and_counts_bad_ones(profile)
     assert {row["task"]: row["reason"] for row in dropped} == {name: BAD[name][0][1] for name in structured}
 
 
-def test_reasoning_has_its_own_column_and_is_no_part_of_the_answer():
+def test_reasoning_has_its_own_column_and_is_not_part_of_the_answer():
     row = through("reasoned_question", GOOD["reasoned_question"])
     assert row["reasoning"] == GOOD["reasoned_question"]["reasoning"]
     assert row["reasoning"] not in row["answer"]
     assert through("open_question", GOOD["open_question"])["reasoning"] is None
 
 
-def test_a_conversation_trains_its_last_answer_after_the_earlier_turns():
+def test_the_answer_of_a_conversation_is_its_last_turn_and_the_prompt_has_the_earlier_ones():
     row = through("conversation", GOOD["conversation"], system="Answer briefly.")
     assert [turn["role"] for turn in row["prompt"]] == ["system", "user", "assistant", "user"]
     assert row["prompt"][0]["content"] == "Answer briefly."
@@ -130,25 +130,25 @@ def test_the_steps_of_a_procedure_are_numbered():
     assert len(row["answer"].splitlines()) == 3
 
 
-def test_an_answer_may_use_the_words_of_the_worked_example():
+def test_an_answer_can_share_words_with_the_worked_example():
     turns = GOOD["conversation"]["turns"]
-    said = {
+    reply = {
         "turns": [
             turns[0],
             {"question": turns[1]["question"], "answer": "You can renew it twice, and the rent is due."},
         ]
     }
-    assert isinstance(through("conversation", said, variant="worked"), dict)
+    assert isinstance(through("conversation", reply, variant="worked"), dict)
 
 
-def test_a_worked_prompt_keeps_the_questions_of_the_plain_one_and_shows_its_example():
-    asked = {}
+def test_a_worked_prompt_keeps_the_question_templates_and_adds_an_example():
+    by_variant = {}
     for variant in VARIANTS:
         kept, _, requests = ask(
             stage, [passage(TEXT)], lambda r: json.dumps(GOOD[r.task]), tasks=["definition"], variant=variant
         )
-        asked[variant] = requests[0], kept[0]
-    (plain, row), (worked, other) = asked[""], asked["worked"]
+        by_variant[variant] = requests[0], kept[0]
+    (plain, row), (worked, other) = by_variant[""], by_variant["worked"]
     assert row["question"] == other["question"]
     assert "For a text with this sentence" in worked.messages[-1]["content"]
     assert "For a text with this sentence" not in plain.messages[-1]["content"]

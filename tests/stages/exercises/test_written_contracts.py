@@ -1,8 +1,8 @@
 """
-What written exercises must hold before the methods may be claimed, bullet by bullet.
+Properties of the published methods that generated exercises must have.
 
 TransformLLM (arXiv 2410.21479), Bonito (arXiv 2402.18334) and instruction pre-training (arXiv 2406.14491).
-What one task must hold stands with that task's tests in instruct/; the shots in instruct/test_shots.py.
+Properties of single tasks are tested in tasks/, few-shot context in test_few_shot.py.
 """
 
 import json
@@ -38,7 +38,7 @@ WHO = Identity("planted", "1")
 
 
 def converter(request):
-    """Write the sound pair of the passage that is shown, whatever its field of knowledge."""
+    """Write the sound pair of the passage in the prompt, whatever its domain."""
     question, answer = next(pair for text, pair in PAIRS.items() if text in request.messages[-1]["content"])
     return json.dumps({"question": question, "answer": answer})
 
@@ -48,7 +48,7 @@ def written(write=converter, rows=ROWS, on=comprehend, tasks=("extractive_questi
 
 
 def by_task(request):
-    """Write what is asked for, but no summary."""
+    """Answer every task except summary."""
     return converter(request) if request.task == "extractive_question" else "{}"
 
 
@@ -59,7 +59,7 @@ class TestTransformLLM:
 
     @pytest.mark.parametrize("stage", [comprehend, instruct])
     def test_converter_and_target_are_separate(self, stage):
-        """Neither stage has a part for the target: another one changes no request."""
+        """Neither stage uses the target model: replacing it changes no request."""
         asked = [
             written(on=stage, recipe={"models": {"target": {"model": target}}})[2]
             for target in ("small", "large")
@@ -67,11 +67,11 @@ class TestTransformLLM:
         assert stage.role == "generator"
         assert asked[0] == asked[1] == written(on=stage)[2]
 
-    def test_there_is_one_plain_text_a_passage_with_a_complete_exercise(self):
+    def test_each_passage_becomes_one_plain_text_with_a_complete_exercise(self):
         kept = written()[0]
-        assert KINDS["reading"] != KINDS["instruction"]  # a family of files of its own
+        assert KINDS["reading"] != KINDS["instruction"]  # stored in separate files
         for row in kept:
-            (source,) = [one for one in ROWS if one["id"] == row["lineage"]["passage_id"]]
+            (source,) = [passage for passage in ROWS if passage["id"] == row["lineage"]["passage_id"]]
             question, answer = PAIRS[source["text"]]
             assert (row["kind"], row["prompt"], row["question"], row["answer"]) == (
                 "reading",
@@ -91,28 +91,28 @@ class TestTransformLLM:
             max_size=3,
         )
     )
-    def test_what_is_not_parsed_is_counted_with_its_reason(self, said):
+    def test_unparsable_answers_are_counted_with_their_reason(self, replies):
         def write(request):
-            which = said[[row["id"] for row in ROWS].index(request.row)]
-            if which == "engine":
+            reply = replies[[row["id"] for row in ROWS].index(request.row)]
+            if reply == "engine":
                 return {"text": "", "finish": "error", "error": "died"}
-            return converter(request) if which == "sound" else which
+            return converter(request) if reply == "sound" else reply
 
         kept, dropped, _ = written(write)
         exercises = Counter(row["reason"] for row in dropped if row["task"] == "extractive_question")
         texts = Counter(row["reason"] for row in dropped if row["task"] == "comprehension")
         failed = {
-            "engine error": said.count("engine"),
-            "unparsable": 3 - said.count("sound") - said.count("engine"),
+            "engine error": replies.count("engine"),
+            "unparsable": 3 - replies.count("sound") - replies.count("engine"),
         }
         assert exercises == +Counter(failed)
-        assert len(kept) == said.count("sound")
+        assert len(kept) == replies.count("sound")
         assert texts == +Counter({"no sound exercise": 3 - len(kept)})
 
-    def test_each_text_tells_where_it_is_from(self):
+    def test_each_text_records_its_lineage(self):
         for row in written()[0]:
             lineage = row["lineage"]
-            (source,) = [one for one in ROWS if one["id"] == lineage["passage_id"]]
+            (source,) = [passage for passage in ROWS if passage["id"] == lineage["passage_id"]]
             assert (lineage["document_id"], lineage["start"]) == (source["document_id"], source["start"])
             assert (lineage["end"], lineage["model"], lineage["revision"]) == (source["end"], "planted", "1")
             assert lineage["prompt"] == "instructions/extractive_question"
@@ -121,18 +121,18 @@ class TestTransformLLM:
 
     @settings(max_examples=10, deadline=None)
     @given(st.permutations(range(3)), st.integers(0, 99))
-    def test_input_and_seed_decide_every_byte_and_the_order_of_passages_nothing(self, order, seed):
+    def test_input_and_seed_determine_every_byte_and_the_order_of_passages_does_not_matter(self, order, seed):
         first = written(recipe={"seed": seed})[0]
         again = written(rows=[ROWS[place] for place in order], recipe={"seed": seed})[0]
         assert sorted(first, key=str) == sorted(again, key=str)
 
-    def test_an_answer_that_its_passage_does_not_bear_out_is_refused_and_counted(self):
+    def test_an_answer_that_the_passage_does_not_support_is_dropped_and_counted(self):
         def write(request):
             return json.dumps(json.loads(converter(request)) | {"answer": "a green bicycle"})
 
         assert {row["reason"] for row in written(write)[1]} == {"answer not in passage", "no sound exercise"}
 
-    def test_the_pool_has_weights_a_seed_and_a_number_a_passage(self):
+    def test_the_pool_draws_tasks_by_weight_seed_and_number_per_passage(self):
         rows = [passage(f"{LAW} Number {number}.", number) for number in range(200)]
         options = {"tasks": {"extractive_question": 3, "closed_book_question": 1}, "per_passage": 1}
 
@@ -153,7 +153,7 @@ class TestBonito:
             written(tasks=["sentiment"])
 
     @pytest.mark.parametrize(
-        "said",
+        "reply",
         [
             "{pair}{pair}",
             "A draft: {pair}\nBetter: {pair}",
@@ -164,12 +164,12 @@ class TestBonito:
             '{{"question": "{pair}"}}',
         ],
     )
-    def test_only_what_is_exactly_one_pair_is_parsed(self, said):
-        dropped = written(lambda request: said.format(pair=converter(request)), on=instruct)[1]
+    def test_a_reply_without_exactly_one_pair_is_unparsable(self, reply):
+        dropped = written(lambda request: reply.format(pair=converter(request)), on=instruct)[1]
         assert [row["reason"] for row in dropped] == ["unparsable"] * 3
 
     @pytest.mark.parametrize(
-        "said",
+        "reply",
         [
             "Here it is: {pair}",
             "{pair} I hope this helps.",
@@ -178,8 +178,8 @@ class TestBonito:
             "<think>\nFirst {pair}\n</think>\n{pair}",
         ],
     )
-    def test_the_only_pair_is_parsed_from_a_fence_from_among_words_and_from_behind_reasoning(self, said):
-        kept = written(lambda request: said.format(pair=converter(request)), on=instruct)[0]
+    def test_the_only_pair_is_parsed_from_a_fence_from_prose_and_after_reasoning(self, reply):
+        kept = written(lambda request: reply.format(pair=converter(request)), on=instruct)[0]
         assert len(kept) == 3
 
     @pytest.mark.parametrize("stage", [instruct, comprehend])
@@ -195,13 +195,13 @@ class TestBonito:
             "sound_summary": 0,
         }
 
-    def test_every_answer_leaves_a_row_with_its_task(self):
+    def test_every_answer_becomes_a_kept_or_dropped_row_with_its_task(self):
         kept, dropped, requests = written(by_task, on=instruct, tasks=["extractive_question", "summary"])
         assert Counter(row["task"] for row in kept) == {"extractive_question": 3}
         assert Counter((row["task"], row["reason"]) for row in dropped) == {("summary", "unparsable"): 3}
         assert len(kept) + len(dropped) == len(requests)
 
-    def test_three_samples_are_three_rows_and_each_knows_its_request(self):
+    def test_three_samples_become_three_rows_each_with_its_own_request(self):
         answers = ["the harbor master", "harbor master", "the harbor master within 48 hours"]
 
         def write(request):
@@ -218,7 +218,7 @@ class TestBonito:
             (0.5, 0.95)
         }
 
-    def test_the_context_stands_in_every_row_that_needs_it(self):
+    def test_every_row_that_needs_the_context_has_it(self):
         kept = written(on=instruct)[0]
         assert len(kept) == 3
         for row in kept:
@@ -229,27 +229,27 @@ class TestBonito:
 
     @settings(max_examples=20, deadline=None)
     @given(st.permutations(range(3)))
-    def test_answers_find_their_rows_in_whatever_order_they_come(self, order):
+    def test_answers_are_matched_to_their_rows_in_any_order(self, order):
         table, where = table_of(TABLES["passages"], ROWS), context("instruct")
         options = instruct.options.model_validate({"tasks": ["extractive_question"]})
         requests = list(instruct.ask(table, options, where))
-        come = Answers(
+        answers = Answers(
             Answer(requests[place], Completion(str(place), converter(requests[place]), "stop", "m", "r"))
             for place in order
         )
-        kept: pa.Table = instruct.read(table, come, options, where).kept
+        kept: pa.Table = instruct.read(table, answers, options, where).kept
         assert [(row["question"], row["answer"]) for row in kept.to_pylist()] == list(PAIRS.values())
 
 
 class TestInstructionPreTraining:
-    def test_a_passage_gets_several_exercises_each_question_once(self):
+    def test_a_passage_gets_several_exercises_without_repeated_questions(self):
         kept, dropped, _ = written(tasks=["extractive_question", "closed_book_question"])
         assert all(
             row["text"].count(PAIRS[text][0]) == 1 for row in kept for text in PAIRS if text in row["text"]
         )
         assert {row["reason"] for row in dropped} <= {"repeated", "answer repeats the question"}
 
-    def test_the_form_of_a_text_varies_over_the_set(self):
+    def test_the_form_of_the_texts_varies(self):
         rows = [passage(f"{LAW}\n\nNumber {number}.", number) for number in range(80)]
         kept = written(rows=rows)[0]
         around = {row["text"].replace(f"Number {number}.", "") for number, row in enumerate(kept)}
@@ -257,7 +257,7 @@ class TestInstructionPreTraining:
         last = sum(row["text"].rstrip().endswith(rows[number]["text"]) for number, row in enumerate(kept))
         assert 0 < last < 20  # exercises before the passage
 
-    def test_a_passage_without_an_exercise_is_not_lost(self):
+    def test_a_passage_without_an_exercise_is_counted(self):
         kept, dropped, _ = written(lambda request: "{}")
         assert kept == []
         lost = [row for row in dropped if row["task"] == "comprehension"]

@@ -177,8 +177,8 @@ def test_without_sets_everything_stays(recipe):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("absent.jsonl", "absent.jsonl is not there"),
-        ("notes.txt", "notes.txt is no .jsonl"),
+        ("absent.jsonl", "absent.jsonl does not exist"),
+        ("notes.txt", "notes.txt is not a .jsonl"),
         ("empty", "empty holds no .jsonl"),
         ("hollow.jsonl", "hollow.jsonl holds no text"),
         ("broken.jsonl", "broken.jsonl cannot be read"),

@@ -1,4 +1,4 @@
-"""Non-instructional pairs: what the contract asks, with planted continuations."""
+"""Non-instructional pairs: the properties of the method, with planted continuations."""
 
 import pyarrow as pa
 import pytest
@@ -20,11 +20,12 @@ def passage(text=TEXT, **fields):
     return row | {"id": content_id(text), "start": 100, "end": 100 + len(text)} | fields
 
 
-def halves(said, *rows, **options):
-    return ask(stage, list(rows) or [passage()], lambda request: said, **{"shortest": 20} | options)
+def halves(continuation, *rows, **options):
+    options = {"shortest": 20} | options
+    return ask(stage, list(rows) or [passage()], lambda request: continuation, **options)
 
 
-def test_noninstructional_the_split_is_at_the_stated_offset_and_the_prefix_is_verbatim():
+def test_noninstructional_the_split_is_at_the_recorded_offset_and_the_prefix_is_verbatim():
     (row,), dropped, (request,) = halves(NEW)
     assert not dropped and request.messages[-1]["content"] == FIRST
     assert (row["kind"], row["task"], row["question"], row["answer"]) == (
@@ -52,7 +53,7 @@ def test_noninstructional_the_split_rule_is_an_option(tmp_path, split, ends):
     assert request.messages[-1]["content"].endswith(ends)
 
 
-def test_a_passage_is_split_where_prose_goes_on_and_not_inside_a_table():
+def test_a_passage_is_split_before_prose_and_not_inside_a_table():
     table = "\n".join(f"| queen {number} | the year in which she was born |" for number in range(8))
     _, _, (request,) = halves(NEW, passage(f"{FIRST}\n\n{table}\n\n{SECOND}"))
     assert request.messages[-1]["content"] in (FIRST, f"{FIRST}\n\n{table}")
@@ -66,7 +67,7 @@ def test_noninstructional_tokens_and_temperature_are_options():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("continuation", "reason"),
     [
         (SECOND, "copies the second half"),
         (f"As a rule. {SECOND}", "copies the second half"),
@@ -83,28 +84,28 @@ def test_noninstructional_tokens_and_temperature_are_options():
         ("She flies to the tree. She flies to the tree. She flies to the tree.", "repetition loop"),
     ],
 )
-def test_noninstructional_a_copy_and_an_instruction_are_not_kept(said, reason):
-    kept, (row,), _ = halves(said)
+def test_noninstructional_copies_and_instructions_are_dropped(continuation, reason):
+    kept, (row,), _ = halves(continuation)
     assert not kept and row["reason"] == reason
 
 
-def test_noninstructional_the_ceiling_of_copied_words_is_an_option():
+def test_noninstructional_the_limit_of_copied_words_is_an_option():
     half_copied = f"{NEW} She comes back within the hour, as a rule."
     assert not halves(half_copied, max_overlap=0.1)[0]
     assert halves(half_copied, max_overlap=0.5)[0]
 
 
-def test_noninstructional_the_audit_counts_what_is_instructional():
+def test_noninstructional_the_audit_counts_instructional_pairs():
     rows = [passage(f"{TEXT} {number}") for number in range(4)]
     table = pa.Table.from_pylist([*rows, passage("Bees.")])
     options, where = Options(shortest=20), context("non_instructional")
     requests = list(stage.ask(table, options, where))
-    asked = {rows[0]["id"]: "Sure, this is how it goes on from here."}
-    outcome = stage.read(table, answers_to(requests, lambda r: asked.get(r.row, NEW), WHO), options, where)
+    replies = {rows[0]["id"]: "Sure, this is how it goes on from here."}
+    outcome = stage.read(table, answers_to(requests, lambda r: replies.get(r.row, NEW), WHO), options, where)
     assert outcome.figures == {"judged": 4, "instructional": 1}
 
 
-def test_a_continuation_that_is_cut_ends_with_its_last_whole_sentence():
+def test_a_truncated_continuation_ends_with_its_last_whole_sentence():
     table = pa.Table.from_pylist([passage()])
     (request,) = stage.ask(table, Options(shortest=20), context("non_instructional"))
     cut = Completion(request.key(WHO), f"{NEW} And then the", "length", *("m", "1"))
@@ -114,7 +115,7 @@ def test_a_continuation_that_is_cut_ends_with_its_last_whole_sentence():
     assert outcome.kept["answer"].to_pylist() == [NEW]
 
 
-def test_passages_that_cannot_be_halved_or_are_not_drawn_are_told():
+def test_passages_that_cannot_be_split_or_are_not_sampled_are_dropped():
     _, dropped, _ = halves(NEW, passage("Bees sleep. Queens too."))
     assert [row["reason"] for row in dropped] == ["too short to halve"]
     _, dropped, _ = halves(NEW, share=0)

@@ -1,4 +1,4 @@
-"""Pairs under a rule that no sum of money is named, from passages in which the violations are planted."""
+"""Pairs for a policy against sums of money, from passages with planted violations."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def sentence(ware, number, price=False):
 
 
 def passage(number, prices=(2,), sentences=5, **fields):
-    """A passage of sentences, those counted in `prices` with one."""
+    """Return a passage of sentences; those numbered in `prices` have a price."""
     ware = WARES[number % len(WARES)]
     text = " ".join(sentence(ware, place, place in prices) for place in range(1, sentences + 1))
     row = {"id": f"p{number}", "document_id": f"d{number}", "source": "wares.txt", "title": ware}
@@ -46,13 +46,13 @@ def made(rows, model=None, **options):
 
 
 def placed(row):
-    """After how many sentences each side corrects itself; never is behind all."""
+    """Return the number of sentences before the correction of each side; never counts as after all."""
     labels = json.loads(row["metadata"])
     places = labels["chosen_corrects_after"], labels["rejected_corrects_after"]
     return [labels["sentences"] + 1 if place is None else place for place in places]
 
 
-def test_all_ranks_of_a_draft_are_paired_the_earlier_correction_chosen():
+def test_all_ranks_of_a_draft_are_paired_and_the_earlier_correction_is_chosen():
     kept, dropped, requests = made([passage(0, prices=(2, 4))], cuts=3, pairs=99)
     assert not dropped and not requests
     assert Counter(row["task"] for row in kept) == {
@@ -82,17 +82,17 @@ drafts = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(drafts, st.integers(1, 6), st.integers(1, 20))
-def test_the_earlier_correction_is_always_chosen_and_both_share_what_stands_before_it(draft, cuts, most):
-    found = list(pairs(draft, POLICY, WORDING, Options(cuts=cuts, pairs=most, **PRICES)))
-    assert 0 < len(found) <= most
-    for pair in found:
+def test_the_earlier_correction_is_always_chosen_and_both_share_the_text_before_it(draft, cuts, most):
+    written = list(pairs(draft, POLICY, WORDING, Options(cuts=cuts, pairs=most, **PRICES)))
+    assert 0 < len(written) <= most
+    for pair in written:
         earlier, later = placed(pair)
         assert earlier < later
         shared = " ".join(draft.sentences[:earlier])
         assert pair["answer"].startswith(shared) and pair["rejected"].startswith(shared)
         rest = pair["answer"][len(shared) :]
         assert rest and not pair["rejected"].endswith(rest)
-        assert not POLICY.broken_by(rest)  # what corrects an answer breaks no rule itself
+        assert not POLICY.broken_by(rest)  # a correction does not break the rule itself
         in_words_shared = POLICY.broken_by(shared)
         assert in_words_shared == (pair["task"] != "keeps_the_rule")
         assert POLICY.broken_by(pair["rejected"])
@@ -101,15 +101,15 @@ def test_the_earlier_correction_is_always_chosen_and_both_share_what_stands_befo
 
 @settings(max_examples=40, deadline=None)
 @given(drafts, st.integers(1, 6))
-def test_the_order_of_ranks_has_no_circle(draft, cuts):
-    """Every pair agrees with one order of the texts: who is better is never told two ways."""
+def test_the_order_of_ranks_has_no_cycle(draft, cuts):
+    """All pairs are consistent with one order of the texts."""
     rank = {}
     for pair in pairs(draft, POLICY, WORDING, Options(cuts=cuts, pairs=99, **PRICES)):
         for text, place in zip((pair["answer"], pair["rejected"]), placed(pair), strict=True):
             assert rank.setdefault(text, place) == place
 
 
-def test_the_rule_is_the_system_message_and_the_passage_is_shown():
+def test_the_rule_is_the_system_message_and_the_prompt_contains_the_passage():
     kept, _, _ = made([passage(0)])
     for row in kept:
         system, user = row["prompt"]
@@ -119,7 +119,7 @@ def test_the_rule_is_the_system_message_and_the_passage_is_shown():
         assert row["lineage"]["prompt"] == "corrections/words"
 
 
-def test_position_category_and_reason_reach_the_hand_off():
+def test_position_category_and_reason_are_in_the_handoff():
     kept, _, _ = made([passage(0)])
     rows = pa.Table.from_pylist([row | {"split": "train"} for row in kept])
     for row in of_split("preference", "train")[0].table(rows).to_pylist():
@@ -132,16 +132,17 @@ def test_position_category_and_reason_reach_the_hand_off():
         assert labels["chosen_corrects_after"] is not None
 
 
-def test_the_pairs_of_a_draft_are_no_duplicates_and_pass_the_filters():
+def test_the_pairs_of_a_draft_are_not_duplicates_and_pass_the_filters():
     kept, _, _ = made([passage(number, prices=(2,)) for number in range(5)], cuts=3, pairs=99)
-    left, dropped = put_through(dedup, kept)
+    unique, dropped = put_through(dedup, kept)
     assert {row["reason"] for row in dropped} <= {"near duplicate"}
-    assert {row["task"] for row in left} == {row["task"] for row in kept} and len(left) >= 0.8 * len(kept)
+    assert {row["task"] for row in unique} == {row["task"] for row in kept}
+    assert len(unique) >= 0.8 * len(kept)
     rows, columns = measured(kept)
     assert not put_through(curate, rows, columns=columns)[1]
 
 
-def test_as_many_answers_need_no_correction():
+def test_an_equal_number_of_answers_need_no_correction():
     rows = [passage(number, prices=(2,) if number < 4 else ()) for number in range(20)]
     kept, dropped, _ = made(rows, pairs=1)
     tasks = Counter(row["task"] for row in kept)
@@ -154,34 +155,34 @@ def test_as_many_answers_need_no_correction():
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("row", "reason"),
     [
-        (passage(0, prices=(5,)), "no sentences to make a draft of"),  # nothing behind it to be cut off
-        (passage(0, text="| lantern | $4 |\n| anchor | $9 |\n"), "no sentences to make a draft of"),
+        (passage(0, prices=(5,)), "no sentences for a draft"),  # no sentence after the violation
+        (passage(0, text="| lantern | $4 |\n| anchor | $9 |\n"), "no sentences for a draft"),
         (passage(0, prices=()), "keeps the policy"),
         (passage(0, title=""), "nothing to ask about"),
     ],
 )
-def test_a_passage_without_a_draft_is_dropped_with_its_reason(given, reason):
-    kept, dropped, _ = made([given])
+def test_a_passage_without_a_draft_is_dropped_with_its_reason(row, reason):
+    kept, dropped, _ = made([row])
     assert not kept and [row["reason"] for row in dropped] == [reason]
 
 
-def test_sentences_that_something_stands_between_are_no_answer():
+def test_sentences_that_are_not_adjacent_are_not_a_draft():
     text = (
         f"{sentence('Ropes', 1)}\n\n| grade | price |\n|---|---|\n\n{sentence('Ropes', 2, True)} It is low."
     )
     kept, dropped, _ = made([passage(0, text=text)])
-    assert not kept and dropped[0]["reason"] == "no sentences to make a draft of"
+    assert not kept and dropped[0]["reason"] == "no sentences for a draft"
 
 
-def test_the_generator_writes_drafts_where_it_is_asked_to():
-    said = " ".join(sentence("Lanterns", place, place == 2) for place in (1, 2, 3)) + " They are sturdy."
+def test_the_generator_writes_drafts_if_enabled():
+    draft = " ".join(sentence("Lanterns", place, place == 2) for place in (1, 2, 3)) + " They are sturdy."
     rows = [passage(0), passage(1, prices=())]
 
     def generator(request):
-        assert "Never quote" not in str(request.messages)  # it knows nothing of the rule
-        return said if "lanterns" in request.messages[-1]["content"] else "The guild keeps some. They rest."
+        assert "Never quote" not in str(request.messages)  # the generator does not see the rule
+        return draft if "lanterns" in request.messages[-1]["content"] else "The guild keeps some. They rest."
 
     kept, _, requests = made(rows, generator, drafts="written")
     assert len(requests) == 2
@@ -193,7 +194,7 @@ def test_the_generator_writes_drafts_where_it_is_asked_to():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("draft", "reason"),
     [
         ("The guild keeps lanterns. They rest upstairs.", "draft keeps the policy"),
         ("The guild keeps lanterns. Each is sold at 5 dollars.", "draft too short to be cut"),
@@ -202,12 +203,12 @@ def test_the_generator_writes_drafts_where_it_is_asked_to():
         ({"finish": "error", "error": "gone"}, "engine error"),
     ],
 )
-def test_a_written_draft_that_does_not_serve_is_dropped(said, reason):
-    kept, dropped, _ = made([passage(0)], lambda request: said, drafts="written")
+def test_an_unusable_written_draft_is_dropped(draft, reason):
+    kept, dropped, _ = made([passage(0)], lambda request: draft, drafts="written")
     assert not kept and [row["reason"] for row in dropped] == [reason]
 
 
-def test_a_policy_that_is_none_is_an_error_of_the_user(tmp_path):
+def test_an_invalid_policy_is_reported(tmp_path):
     own = {"file": tmp_path / "recipe.yaml", "prompts": "own"}
     folder = tmp_path / "own"
     folder.mkdir()
@@ -218,10 +219,10 @@ def test_a_policy_that_is_none_is_an_error_of_the_user(tmp_path):
         "category: x\nrule: Never say 5 dollars.\nwhat: a price\ninstead: [Ask.]\nbroken: ['\\d dollars']\n"
     )
     (folder / "self.yaml").write_text(text)
-    with pytest.raises(UserError, match="own words"):
+    with pytest.raises(UserError, match="own text"):
         load_policy(context(**own), "self")
     (folder / "regex.yaml").write_text(text.replace("\\d dollars", "("))
-    with pytest.raises(UserError, match="no regular expression"):
+    with pytest.raises(UserError, match="not a regular expression"):
         load_policy(context(**own), "regex")
 
 
@@ -233,10 +234,10 @@ def test_a_policy_that_is_none_is_an_error_of_the_user(tmp_path):
         ("periods", ["within 30 days", "five business days", "a 2-year period"], ["days go by", "section 30"]),
     ],
 )  # fmt: skip
-def test_the_policies_that_come_with_it_find_what_breaks_them(policy, breaks, keeps):
-    known = load_policy(context(), f"corrections/{policy}")
-    assert all(known.broken_by(text) for text in breaks)
-    assert not any(known.broken_by(text) for text in keeps)
+def test_the_bundled_policies_detect_violations(policy, breaks, keeps):
+    loaded = load_policy(context(), f"corrections/{policy}")
+    assert all(loaded.broken_by(text) for text in breaks)
+    assert not any(loaded.broken_by(text) for text in keeps)
 
 
 @pytest.fixture(scope="module")
@@ -247,25 +248,23 @@ def many():
     return made(rows, pairs=1)[0]
 
 
-def test_corrections_are_worded_in_many_ways_and_give_their_reason(many):
-    said = []
+def test_corrections_vary_and_name_their_reason(many):
+    corrections = []
     for row in many:
         after = placed(row)[0]
         prefix = " ".join(re.split(r"(?<=\.) ", row["answer"])[:after])
-        said.append(row["answer"][len(prefix) :].strip())
-    assert len(said) >= 50 and len(set(said)) > 0.9 * len(said)
-    openings = [re.split(r"(?<=\.)\s", text)[0] for text in said]
-    alike = sum(
-        len(openings[at : at + 10]) - len(set(openings[at : at + 10])) for at in range(0, len(said), 10)
-    )
-    assert alike <= 1  # in six readings of ten
-    for text in said:
-        assert "a sum of money" in text.casefold()  # why
+        corrections.append(row["answer"][len(prefix) :].strip())
+    assert len(corrections) >= 50 and len(set(corrections)) > 0.9 * len(corrections)
+    openings = [re.split(r"(?<=\.)\s", text)[0] for text in corrections]
+    groups = [openings[at : at + 10] for at in range(0, len(openings), 10)]
+    assert sum(len(group) - len(set(group)) for group in groups) <= 1
+    for text in corrections:
+        assert "a sum of money" in text.casefold()  # the reason
         assert not re.search(r"sorry|apolog|regret", text, re.IGNORECASE)
         assert text[0].isupper() and text.endswith(".") and "{" not in text and "  " not in text
 
 
-def test_a_share_is_drawn_by_the_passage():
+def test_the_share_is_drawn_by_passage():
     rows = [passage(number) for number in range(40)]
     kept, dropped, _ = made(rows, share=0.5)
     half = {row["lineage"]["passage_id"] for row in kept}
@@ -275,14 +274,14 @@ def test_a_share_is_drawn_by_the_passage():
     assert {row["reason"] for row in dropped} == {"not drawn"}
 
 
-def test_cuts_stand_apart_and_before_the_end():
+def test_cuts_are_distinct_and_before_the_end():
     draft = Draft("k", [sentence("Ropes", place, place == 2) for place in range(1, 10)], 2)
     for most in range(1, 12):
         places = draft.places(most)
         assert places[0] == 2 and places[-1] <= 8
-        assert all(one < other for one, other in pairwise(places))
+        assert all(first < second for first, second in pairwise(places))
     assert draft.places(3) == [2, 5, 8]
 
 
-def test_the_schema_of_a_passage_is_enough():
+def test_the_columns_of_passages_are_sufficient():
     assert len(made(table_of(PASSAGES, [passage(0)]))[0]) > 0

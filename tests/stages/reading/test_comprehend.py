@@ -1,4 +1,4 @@
-"""Exercises written by hand: the sound ones are bound after their passage, every failed one is a row of its own."""
+"""Handwritten exercises: sound ones follow their passage in a text, failed ones become dropped rows."""
 
 import json
 from collections import Counter
@@ -60,7 +60,7 @@ def comprehend(answers, rows=None, **options):
     return ask(stage, rows or [passage()], writer(answers), **{"tasks": TASKS, "per_passage": 0} | options)
 
 
-def test_the_account_holds_what_went_in_and_what_came_out():
+def test_the_account_counts_input_and_output():
     rows = pa.Table.from_pylist([passage(), passage("Nothing.")])
     options, where = Options(tasks=TASKS, per_passage=0), context("comprehend")
     requests = list(stage.ask(rows, options, where))
@@ -77,32 +77,34 @@ def test_the_account_holds_what_went_in_and_what_came_out():
     )
 
 
-def spare(rows, folder, size=None, answers=SOUND, **options):
-    """Put partitions of passages through the stage; return the rows, the requests and the figures."""
+def run_partitions(rows, folder, size=None, answers=SOUND, **options):
+    """Run the stage on partitions of passages; return the rows, the requests and the figures."""
     tables = [
         pa.Table.from_pylist(rows[start : start + (size or 40)]) for start in range(0, len(rows), size or 40)
     ]
     readers = [lambda names, table=table: table.select(names) for table in tables]
-    told = replace(context("comprehend"), output=folder)
-    chosen = stage.prepare(Partitions(readers), Options(tasks=TASKS, per_passage=0, **options), told)
+    where = replace(context("comprehend"), output=folder)
+    prepared = stage.prepare(Partitions(readers), Options(tasks=TASKS, per_passage=0, **options), where)
     kept, dropped, requests, figures = [], [], [], Counter()
     for table in tables:
-        asked = list(stage.ask(table, chosen, told))
-        outcome = stage.read(table, answers_to(asked, writer(answers), WHO), chosen, told)
+        batch = list(stage.ask(table, prepared, where))
+        outcome = stage.read(table, answers_to(batch, writer(answers), WHO), prepared, where)
         kept, dropped = kept + outcome.kept.to_pylist(), dropped + outcome.dropped.to_pylist()
-        requests += asked
+        requests += batch
         figures.update(outcome.figures)
     return kept, dropped, requests, figures
 
 
-def test_transformllm_at_the_target_of_tokens_no_model_is_asked_any_more(blanks, tmp_path):
+def test_transformllm_no_request_is_sent_beyond_the_token_target(blanks, tmp_path):
     rows = [passage(f"{TEXT}\nNumber {number}." + " Bees sleep." * number) for number in range(40)]
     length = {row["id"]: len(row["text"].split()) for row in rows}
     target = sum(length.values()) // 2
     settings = {"tokenizer": blanks, "expected": 1.5}
     chosen = []
     for size in (40, 7, 1):
-        kept, dropped, requests, figures = spare(rows, tmp_path, size, max_total_tokens=target, **settings)
+        kept, dropped, requests, figures = run_partitions(
+            rows, tmp_path, size, max_total_tokens=target, **settings
+        )
         asked = {request.row for request in requests}
         expected = 1.5 * sum(length[row] + 1 for row in asked)  # each with its end token
         assert target - 1.5 * (max(length.values()) + 1) < expected <= target
@@ -115,24 +117,24 @@ def test_transformllm_at_the_target_of_tokens_no_model_is_asked_any_more(blanks,
         assert target / 2 < figures["text_tokens"] + len(kept) <= target
         chosen.append((asked, {row["text"] for row in kept}))
     assert chosen[0] == chosen[1] == chosen[2]
-    more = spare(rows, tmp_path, max_total_tokens=target * 3 // 2, **settings)[2]
+    more = run_partitions(rows, tmp_path, max_total_tokens=target * 3 // 2, **settings)[2]
     assert chosen[0][0] < {request.row for request in more}
-    assert not spare(rows, tmp_path, max_total_tokens=0, **settings)[2]
-    every = spare(rows, tmp_path, max_total_tokens=10**6, **settings)
+    assert not run_partitions(rows, tmp_path, max_total_tokens=0, **settings)[2]
+    every = run_partitions(rows, tmp_path, max_total_tokens=10**6, **settings)
     assert len(every[0]) == len(rows) and not every[1]
 
 
 @pytest.mark.parametrize("longest", [1, 10, 100, 1000])
 @pytest.mark.parametrize("target", [0, 1, 60, 600, 6000])
-def test_the_target_of_tokens_is_a_bound_however_long_the_exercises_are(blanks, tmp_path, target, longest):
+def test_the_token_target_is_an_upper_bound_for_exercises_of_any_length(blanks, tmp_path, target, longest):
     long = {"terms": {"terms": ["block", "target list", "unit"]}, "definition": DEFINE}
     long["extractive_question"] = EXTRACT | {"question": "What " * longest + EXTRACT["question"]}
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(20)]
     options = {"tokenizer": blanks, "max_total_tokens": target, "raw_without_exercises": longest > 10}
-    kept, dropped, requests, _ = spare(rows, tmp_path, 7, answers=long, **options)
+    kept, dropped, requests, _ = run_partitions(rows, tmp_path, 7, answers=long, **options)
     assert sum(len(row["text"].split()) + 1 for row in kept) <= target
     passages = [row for row in [*kept, *dropped] if row["task"] == "comprehension"]
-    assert len(passages) == len(rows)  # each leaves a text or a reason
+    assert len(passages) == len(rows)  # each has a text or a reason
     exercises = [e for row in kept for e in exercises_in(row)]
     assert len(exercises) + sum(row["task"] != "comprehension" for row in dropped) == len(requests)
 
@@ -146,26 +148,27 @@ def test_each_text_lists_its_exercises_with_their_requests_and_spans():
     listed = exercises_in(row)
     assert json.loads(row["metadata"])["domain"] == "python"
     asked = {request.task: request for request in requests}
-    assert {one["task"] for one in listed} == set(SOUND) and len(listed) == 3
-    for one in listed:
-        request = asked[one["task"]]
-        assert one["question"] in row["text"] and one["answer"] in row["text"]
-        assert (one["prompt"], one["prompt_hash"]) == (request.prompt, request.prompt_hash)
-        assert one["request"] == request.key(WHO) and one["sampling"]["max_tokens"] == 192
-        assert (one["model"], one["revision"], one["seed"]) == (WHO.name, WHO.revision, 0)
-        (span,) = one["gold_spans"]
+    assert {entry["task"] for entry in listed} == set(SOUND) and len(listed) == 3
+    spans = {}
+    for entry in listed:
+        request = asked[entry["task"]]
+        assert entry["question"] in row["text"] and entry["answer"] in row["text"]
+        assert (entry["prompt"], entry["prompt_hash"]) == (request.prompt, request.prompt_hash)
+        assert entry["request"] == request.key(WHO) and entry["sampling"]["max_tokens"] == 192
+        assert (entry["model"], entry["revision"], entry["seed"]) == (WHO.name, WHO.revision, 0)
+        (span,) = entry["gold_spans"]
         assert span["id"] == passage()["id"]
-    spans = {one["task"]: row["text"][slice(*list(one["gold_spans"][0].values())[1:])] for one in listed}
+        spans[entry["task"]] = row["text"][span["start"] : span["end"]]
     assert DEFINE["evidence"] in spans["definition"] and EXTRACT["answer"] in spans["extractive_question"]
     assert all(span in TEXT for span in spans.values())
 
 
-def test_transformllm_texts_may_leave_their_passage_out():
+def test_transformllm_texts_can_omit_their_passage():
     (row,), *_ = comprehend(SOUND, keep_raw=False)
     assert (
         TEXT not in row["text"] and EXTRACT["answer"] in row["text"] and DEFINE["definition"] in row["text"]
     )
-    assert all(one["gold_spans"] == [] for one in exercises_in(row))
+    assert all(entry["gold_spans"] == [] for entry in exercises_in(row))
     with pytest.raises(ValueError, match="raw_without_exercises"):
         Options(keep_raw=False, raw_without_exercises=True)
 
@@ -194,7 +197,7 @@ def test_transformllm_the_same_input_seed_and_answers_give_the_same_bytes(tmp_pa
     assert written[0] == written[1] and len(outcome.kept) == 12
 
 
-def test_instruction_pretraining_passages_without_pairs_stay_as_raw_text():
+def test_instruction_pretraining_passages_without_pairs_are_kept_as_raw_text():
     bad = {task: {"question": "What?", "answer": ""} for task in TASKS}
     kept, dropped, _ = comprehend(bad, raw_without_exercises=True)
     assert [row["text"] for row in kept] == [TEXT] and exercises_in(kept[0]) == []
@@ -209,12 +212,12 @@ def test_a_target_needs_a_tokenizer_and_no_share(options):
         Options(max_total_tokens=1, **options)
 
 
-def test_structtuning_texts_open_with_their_place():
+def test_structtuning_texts_start_with_their_position_in_the_heading_tree():
     (row,), *_ = comprehend(SOUND, [passage() | {"section": ["Names", "Binding"]}], structure=True)
     assert "─ Binding ◀" in row["text"].partition(TEXT)[0]
 
 
-def test_sound_exercises_are_bound_after_their_passage():
+def test_sound_exercises_follow_their_passage():
     kept, dropped, requests = comprehend(SOUND)
     assert not dropped
     (row,) = kept
@@ -238,7 +241,7 @@ def test_sound_exercises_are_bound_after_their_passage():
     assert alone["text"] == bind(passage(), exercises, style, 0)
 
 
-def test_failed_exercises_are_rows_of_their_own_and_the_others_go_on():
+def test_failed_exercises_are_dropped_and_the_others_are_kept():
     kept, dropped, _ = comprehend(SOUND | {"definition": DEFINE | {"term": "unit"}})
     assert [(row["task"], row["reason"]) for row in dropped] == [
         ("definition", "evidence does not define the term")
@@ -248,7 +251,7 @@ def test_failed_exercises_are_rows_of_their_own_and_the_others_go_on():
     assert not set(dropped[0]["lineage"]["requests"]) & set(kept[0]["lineage"]["requests"])
 
 
-def test_a_passage_without_a_sound_exercise_says_why():
+def test_a_passage_without_a_sound_exercise_is_dropped_with_the_reasons():
     bad = {task: {"question": "What?", "answer": ""} for task in TASKS}
     kept, dropped, _ = comprehend(bad)
     assert kept == []
@@ -260,7 +263,7 @@ def test_a_passage_without_a_sound_exercise_says_why():
     assert all(row["kind"] == "reading" for row in dropped)
 
 
-def test_each_passage_leaves_one_text_or_one_reason():
+def test_each_passage_has_one_text_or_one_reason():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(40)] + [passage("x ::= y")]
     kept, dropped, _ = comprehend(SOUND | {"terms": {"terms": ["block"]}}, rows, tasks=TASKS[:2], share=0.6)
     without = [row for row in dropped if row["task"] == "comprehension"]
@@ -273,13 +276,13 @@ def test_each_passage_leaves_one_text_or_one_reason():
     assert 10 < len(kept) < 35
 
 
-def test_the_same_question_is_asked_once_in_a_text():
+def test_a_question_occurs_once_in_a_text():
     kept, dropped, _ = comprehend(SOUND, tasks=["extractive_question"], samples=2, temperature=0.5)
     assert kept[0]["text"].count(EXTRACT["question"]) == 1
     assert [row["reason"] for row in dropped] == ["repeated"]
 
 
-def test_so_many_exercises_are_drawn_for_each_passage():
+def test_the_set_number_of_exercises_is_drawn_for_each_passage():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(30)]
     requests = comprehend(SOUND, rows, per_passage=2)[2]
     asked = {}
@@ -289,13 +292,13 @@ def test_so_many_exercises_are_drawn_for_each_passage():
     assert len({tuple(tasks) for tasks in asked.values()}) == 6  # every order of every pair
 
 
-def test_another_exercise_is_drawn_where_one_has_nothing_to_quote():
+def test_another_exercise_is_drawn_if_one_has_nothing_to_quote():
     text = TEXT.partition("Names in")[2].join(["Names in", ""])
     requests = comprehend(SOUND, [passage(text)], per_passage=2)[2]
     assert sorted(request.task for request in requests) == ["extractive_question", "terms"]
 
 
-def test_a_request_that_instruct_makes_too_has_the_same_key():
+def test_comprehend_and_instruct_write_equal_requests():
     ours = comprehend(SOUND, tasks=["definition"])[2]
     theirs = ask(instruct, [passage()], writer(SOUND), tasks=["definition"])[2]
     assert ours == theirs

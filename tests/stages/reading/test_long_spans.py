@@ -1,4 +1,4 @@
-"""Long texts of several passages: what the contract of M4LE asks, on a planted corpus."""
+"""Long texts of several passages: the properties of M4LE, on a planted corpus."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SYLLABLES = ["ba", "ke", "li", "mo", "nu", "pa", "ri", "so", "te", "vu"]
 
 
 def word(number):
-    """Write a number as a word that no language has."""
+    """Write a number as a word of no language."""
     return "".join(SYLLABLES[int(digit)] for digit in f"{number * 7919 % 99991:05d}")
 
 
@@ -68,14 +68,14 @@ def listed(row):
 
 
 def gathered(rows, **options):
-    table, chosen = table_of(TABLES["passages"], rows), Options.model_validate(options)
+    table, settings = table_of(TABLES["passages"], rows), Options.model_validate(options)
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(context("long_spans"), output=Path(folder))
-        (last,) = stage.run(Partitions([lambda names: table]), chosen, told)
-        outcome = stage.apply(table, last, chosen, told)
+        where = replace(context("long_spans"), output=Path(folder))
+        (last,) = stage.run(Partitions([lambda names: table]), settings, where)
+        outcome = stage.apply(table, last, settings, where)
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
-    assert sorted(parents) == sorted(row["id"] for row in rows)  # each in one text at most
+    assert sorted(parents) == sorted(row["id"] for row in rows)  # each in at most one text
     return kept, dropped, outcome.figures
 
 
@@ -85,31 +85,35 @@ BY_ID = {row["id"]: row for row in ROWS}
 
 
 @pytest.fixture(scope="module")
-def made():
+def long_texts():
     kept, dropped, figures = gathered(ROWS, **LENGTHS)
     assert len(kept) > 10
-    assert {row["reason"] for row in dropped} <= {"nothing to gather with"}
+    assert {row["reason"] for row in dropped} <= {"no related passages"}
     return kept, figures
 
 
-def test_m4le_each_gold_span_is_found_at_its_recorded_offsets(made):
-    for row in made[0]:
-        for one in listed(row):
-            assert one["gold_spans"] and one["question"] in row["text"] and one["answer"] in row["text"]
-            for span in one["gold_spans"]:
+def test_m4le_each_gold_span_is_at_its_recorded_offsets(long_texts):
+    for row in long_texts[0]:
+        for exercise in listed(row):
+            assert (
+                exercise["gold_spans"]
+                and exercise["question"] in row["text"]
+                and exercise["answer"] in row["text"]
+            )
+            for span in exercise["gold_spans"]:
                 assert row["text"][span["start"] : span["end"]] == BY_ID[span["id"]]["text"]
 
 
-def test_m4le_lengths_are_evenly_bucketed(made):
-    sizes = [len(row["text"]) / 4 for row in made[0]]  # names and exercises among it
+def test_m4le_lengths_are_evenly_bucketed(long_texts):
+    sizes = [len(row["text"]) / 4 for row in long_texts[0]]  # including names and exercises
     buckets = Counter(min(length for length in LENGTHS["lengths"] if size <= length) for size in sizes)
     assert set(buckets) == set(LENGTHS["lengths"])
     assert max(buckets.values()) - min(buckets.values()) <= 2
     assert all(0.75 * bucket <= size for size in sizes for bucket in [min(b for b in buckets if size <= b)])
 
 
-def test_m4le_all_five_abilities_are_asked_for(made):
-    asked = {one["ability"] for row in made[0] for one in listed(row)}
+def test_m4le_all_five_abilities_are_asked_for(long_texts):
+    asked = {exercise["ability"] for row in long_texts[0] for exercise in listed(row)}
     assert asked == {
         "explicit single",
         "semantic single",
@@ -117,52 +121,53 @@ def test_m4le_all_five_abilities_are_asked_for(made):
         "semantic multiple",
         "global",
     }
-    assert {one["task"] for row in made[0] for one in listed(row)} == set(ABILITIES)
-    for row in made[0]:
-        for one in listed(row):
-            several = one["task"] in ("both", "terms", "mention", "order")
-            assert len({span["id"] for span in one["gold_spans"]}) > several
+    assert {exercise["task"] for row in long_texts[0] for exercise in listed(row)} == set(ABILITIES)
+    for row in long_texts[0]:
+        for exercise in listed(row):
+            several = exercise["task"] in ("both", "terms", "mention", "order")
+            assert len({span["id"] for span in exercise["gold_spans"]}) > several
 
 
-def test_m4le_distractors_never_answer_the_question(made):
-    for row in made[0]:
+def test_m4le_distractors_never_answer_the_question(long_texts):
+    for row in long_texts[0]:
         inside = {parent: BY_ID[parent] for parent in row["lineage"]["parents"]}
-        for one in listed(row):
-            gold = [inside[span["id"]] for span in one["gold_spans"]]
+        for exercise in listed(row):
+            gold = [inside[span["id"]] for span in exercise["gold_spans"]]
             others = [other for other in inside.values() if other not in gold]
-            match one["task"]:
+            match exercise["task"]:
                 case "where":
-                    assert one["answer"] == gold[0]["title"]
-                    lines = {
-                        said.strip() for each in inside.values() for said in SENTENCE.findall(each["text"])
-                    }
-                    (quoted,) = (line for line in lines if line in one["question"])
+                    assert exercise["answer"] == gold[0]["title"]
+                    texts = [passage["text"] for passage in inside.values()]
+                    lines = {line.strip() for text in texts for line in SENTENCE.findall(text)}
+                    (quoted,) = (line for line in lines if line in exercise["question"])
                     assert quoted in gold[0]["text"]
                     assert not any(quoted in other["text"] for other in others)
                 case "mention" | "count":
-                    (held,) = re.findall(r"“(\w+)”|Index entry: (\w+)", one["question"])
-                    held = "".join(held)
-                    assert all(re.search(rf"\b{held}\b", g["text"], re.IGNORECASE) for g in gold)
-                    form = re.compile(rf"\b{held[:6]}", re.IGNORECASE)
+                    (groups,) = re.findall(r"“(\w+)”|Index entry: (\w+)", exercise["question"])
+                    mentioned = "".join(groups)
+                    assert all(re.search(rf"\b{mentioned}\b", g["text"], re.IGNORECASE) for g in gold)
+                    form = re.compile(rf"\b{mentioned[:6]}", re.IGNORECASE)
                     assert not any(form.search(f"{other['title']} {other['text']}") for other in others)
                     names = "\n".join(g["title"] for g in gold)
-                    assert one["answer"] == (names if one["task"] == "mention" else str(len(gold)))
+                    assert exercise["answer"] == (names if exercise["task"] == "mention" else str(len(gold)))
                 case "order":
-                    assert one["answer"].split("\n") == [g["title"] for g in gold]
+                    assert exercise["answer"].split("\n") == [g["title"] for g in gold]
                     assert row["text"].index(gold[0]["text"]) < row["text"].index(gold[1]["text"])
                 case "hinted":
-                    assert gold[0]["title"] in one["question"]
-                    assert not any(other["title"] in one["question"] for other in others)
+                    assert gold[0]["title"] in exercise["question"]
+                    assert not any(other["title"] in exercise["question"] for other in others)
                 case "both" | "terms":
-                    first, second = re.fullmatch(r"1\. (.*)\n2\. (.*)", one["answer"], re.DOTALL).groups()
+                    first, second = re.fullmatch(
+                        r"1\. (.*)\n2\. (.*)", exercise["answer"], re.DOTALL
+                    ).groups()
                     assert first != second
 
 
-def two(first, second, *others):
-    rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate((first, second, *others))]
-    known = wordings(load("long_spans/en"))
-    language = read(load(known.mined)).only(HINTED)
-    return findings(Gathering(rows, [row["title"] for row in rows]), known, language, {}, 0)
+def findings_in(*texts):
+    rows = [passage(n, text, title=f"Part {word(n)}") for n, text in enumerate(texts)]
+    templates = wordings(load("long_spans/en"))
+    language = read(load(templates.mined)).only(HINTED)
+    return findings(Gathering(rows, [row["title"] for row in rows]), templates, language, {}, 0)
 
 
 SWARM = "The term “swarm” means a cluster of bees that left its hive together with a queen."
@@ -170,31 +175,41 @@ BROOD = "The term “brood” includes eggs, larvae and pupae of any age in a hi
 
 
 def test_terms_that_two_passages_define_are_not_asked_for():
-    assert any(one.task == "terms" for one in two(SWARM, BROOD))
-    assert not any(one.task == "terms" for one in two(SWARM, BROOD, f"Elsewhere. {SWARM}"))
+    def tasks(*texts):
+        return {finding.task for finding in findings_in(*texts)}
+
+    assert "terms" in tasks(SWARM, BROOD)
+    assert "terms" not in tasks(SWARM, BROOD, f"Elsewhere. {SWARM}")
     quoted = "In this part a “swarm” may also be any cluster that the keeper marks."
-    assert not any(one.task == "terms" for one in two(SWARM, BROOD, quoted))
+    assert "terms" not in tasks(SWARM, BROOD, quoted)
 
 
-def test_a_sentence_that_stands_in_two_passages_is_not_looked_for():
+def test_a_sentence_in_two_passages_is_not_asked_for():
     twin = "The keeper of a strong hive waits at the entrance of it until the evening."
-    asked = [one for one in two(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}") if one.task == "where"]
-    assert asked and not any(twin in one.question for one in asked)
+    everything = findings_in(f"{twin} {SWARM}", f"{BROOD}\n\n{twin.upper()}")
+    questions = [finding.question for finding in everything if finding.task == "where"]
+    assert questions and not any(twin in question for question in questions)
 
 
-def test_a_word_whose_other_forms_stand_elsewhere_is_not_asked_for():
+def test_a_word_with_other_forms_in_other_passages_is_not_asked_for():
     texts = [
         "Fumigation of hives is a duty.",
         "The fumigation is done in May.",
         "Nothing is to be done here.",
     ]
-    words = {"mention", "count"}
-    assert any("umigation" in one.question for one in two(*texts) if one.task in words)
+
+    def is_asked_for():
+        findings_of_task = [
+            finding for finding in findings_in(*texts) if finding.task in ("mention", "count")
+        ]
+        return any("umigation" in finding.question for finding in findings_of_task)
+
+    assert is_asked_for()
     texts[2] = "Nothing is fumigated here."
-    assert not any("umigation" in one.question for one in two(*texts) if one.task in words)
+    assert not is_asked_for()
 
 
-def test_related_passages_share_rare_words_the_nearest_first():
+def test_related_passages_share_rare_words_the_most_similar_first():
     texts = ["varroa thymol hive", "varroa thymol bees", "varroa hive bees", "nothing at all"]
     commons = [f"hive bees {word(n)}" for n in range(20)]
     postings = Postings(dict.fromkeys([*texts, *commons], Language()))
@@ -206,22 +221,22 @@ def test_passages_of_a_document_or_with_a_rare_word_come_before_others():
     shares = {}
     for across in (1e-9, 1):
         kept, _, _ = gathered(ROWS, lengths=[400], across_documents=across)
-        first = [[BY_ID[one] for one in row["lineage"]["parents"]] for row in kept]
-        same = [len({row["document_id"] for row in text}) < len(text) for text in first]
-        alike = [len({row["index"] // 3 for row in text}) < len(text) for text in first]
+        texts = [[BY_ID[parent] for parent in row["lineage"]["parents"]] for row in kept]
+        same = [len({row["document_id"] for row in text}) < len(text) for text in texts]
+        alike = [len({row["index"] // 3 for row in text}) < len(text) for text in texts]
         shares[across] = sum(same) / len(same), sum(alike) / len(alike)
     assert shares[1e-9][0] > 0.7 and shares[1][1] > 0.7
 
 
-def test_no_text_spans_documents_where_the_option_says_so():
+def test_no_text_spans_documents_if_the_option_is_zero():
     kept, _, _ = gathered(ROWS, lengths=[300, 400], across_documents=0)
     assert len(kept) > 20
     for row in kept:
-        assert len({BY_ID[one]["document_id"] for one in row["lineage"]["parents"]}) == 1
+        assert len({BY_ID[parent]["document_id"] for parent in row["lineage"]["parents"]}) == 1
 
 
-def test_passages_stand_verbatim_below_their_names_and_the_account_holds(made):
-    kept, figures = made
+def test_passages_are_verbatim_and_the_account_balances(long_texts):
+    kept, figures = long_texts
     for row in kept:
         for parent in row["lineage"]["parents"]:
             assert row["text"].count(BY_ID[parent]["text"]) == 1
@@ -236,7 +251,7 @@ def test_passages_stand_verbatim_below_their_names_and_the_account_holds(made):
     assert kept == gathered(ROWS, **LENGTHS)[0]
 
 
-def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
+def test_texts_are_drawn_until_the_token_target_is_reached(blanks):
     options = LENGTHS | {"tokenizer": blanks}
     every, none, figures = gathered(ROWS, **options)
     target = figures["text_tokens"] // 2
@@ -252,28 +267,28 @@ def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
         Options(max_total_tokens=1)
 
 
-def test_a_share_leaves_whole_documents_out():
-    _, dropped, _ = gathered(ROWS, share=0.5, **LENGTHS)
-    out = {row["lineage"]["document_id"] for row in dropped if row["reason"] == "outside the sample"}
-    left = {row["document_id"] for row in ROWS if row["document_id"] not in out}
-    assert 10 < len(out) < 30 and out.isdisjoint(left)
+def test_a_share_drops_whole_documents():
+    kept, dropped, _ = gathered(ROWS, share=0.5, **LENGTHS)
+    outside = {row["lineage"]["document_id"] for row in dropped if row["reason"] == "outside the sample"}
+    used = {BY_ID[parent]["document_id"] for row in kept for parent in row["lineage"]["parents"]}
+    assert 10 < len(outside) < 30 and outside.isdisjoint(used)
 
 
-def test_few_passages_are_not_gathered():
+def test_too_few_passages_are_dropped():
     _, dropped, _ = gathered(ROWS[:2])
-    assert [row["reason"] for row in dropped] == ["nothing to gather with"] * 2
+    assert [row["reason"] for row in dropped] == ["no related passages"] * 2
 
 
-def test_another_language_is_another_file():
+def test_each_language_has_its_own_file():
     german = [row | {"language": "de"} for row in ROWS]
     kept, _, _ = gathered(german, **LENGTHS)
-    assert kept and not any(" texts " in one["question"] for row in kept for one in listed(row))
+    assert kept and not any(" texts " in exercise["question"] for row in kept for exercise in listed(row))
     assert {row["lineage"]["prompt"] for row in kept} == {"long_spans/de"}
     english, german = load("long_spans/en").fields, load("long_spans/de").fields
     assert english.keys() == german.keys()
 
 
-def test_each_text_is_of_one_language_and_others_say_that_they_have_no_wordings():
+def test_each_text_has_one_language_and_unsupported_languages_are_dropped():
     codes = ["en", "de", "tlh"]
     rows = [row | {"language": codes[number % 3]} for number, row in enumerate(ROWS)]
     kept, dropped, _ = gathered(rows, **LENGTHS)
@@ -286,7 +301,7 @@ def test_each_text_is_of_one_language_and_others_say_that_they_have_no_wordings(
     assert {(row["reason"], row["detail"]) for row in foreign} == {("no wordings for its language", "tlh")}
 
 
-def test_a_text_with_its_names_and_exercises_is_not_longer_than_its_length(blanks):
+def test_a_text_with_names_and_exercises_is_within_its_target_length(blanks):
     for options, length in (
         ({}, lambda text: len(text) / 4),
         ({"tokenizer": blanks}, lambda t: len(t.split())),
@@ -298,35 +313,35 @@ def test_a_text_with_its_names_and_exercises_is_not_longer_than_its_length(blank
             assert any(0.75 * bucket <= size <= bucket for size in sizes)
 
 
-SAID = re.compile(r"\b(?:ba|ke|li|mo|nu|pa|ri|so|te|vu){5}")  # what `word` writes
+WORDS = re.compile(r"\b(?:ba|ke|li|mo|nu|pa|ri|so|te|vu){5}")  # what `word` writes
 
 
-def test_m4le_each_answer_is_that_of_its_question(made):
-    """Each sentence of a planted passage has its words: an answer swapped with another's has others."""
+def test_m4le_each_answer_belongs_to_its_question(long_texts):
+    """Each planted passage has its own words, so a swapped answer would have the words of another."""
     counted = Counter()
-    for row in made[0]:
-        for one in listed(row):
-            sides = [BY_ID[span["id"]] for span in one["gold_spans"]]
-            names = [side["title"].removeprefix("Hive ") for side in sides]
-            own = [{word(side["index"]), word(side["index"] // 3)} for side in sides]
-            if one["task"] == "hinted":
-                assert names[0] in one["question"] and set(SAID.findall(one["answer"])) <= own[0]
-            elif one["task"] in ("both", "terms"):
-                answers = re.fullmatch(r"1\. (.*)\n2\. (.*)", one["answer"], re.DOTALL).groups()
+    for row in long_texts[0]:
+        for exercise in listed(row):
+            sources = [BY_ID[span["id"]] for span in exercise["gold_spans"]]
+            names = [source["title"].removeprefix("Hive ") for source in sources]
+            own = [{word(source["index"]), word(source["index"] // 3)} for source in sources]
+            if exercise["task"] == "hinted":
+                assert names[0] in exercise["question"] and set(WORDS.findall(exercise["answer"])) <= own[0]
+            elif exercise["task"] in ("both", "terms"):
+                answers = re.fullmatch(r"1\. (.*)\n2\. (.*)", exercise["answer"], re.DOTALL).groups()
                 for answer, words in zip(answers, own, strict=True):
-                    assert set(SAID.findall(answer)) <= words
-                asked = [one["question"].index(name) for name in names]
+                    assert set(WORDS.findall(answer)) <= words
+                asked = [exercise["question"].index(name) for name in names]
                 assert asked == sorted(asked)
             else:
                 continue
-            counted[one["task"]] += bool(SAID.search(one["answer"]))
+            counted[exercise["task"]] += bool(WORDS.search(exercise["answer"]))
     assert min(counted[task] for task in ("hinted", "both", "terms")) > 3
 
 
-def test_m4le_exercises_that_a_model_wrote_are_made_long(tmp_path):
+def test_m4le_exercises_that_a_model_wrote_are_used(tmp_path):
     def example(kind, number, model="m", **fields):
-        traced = {"passage_id": ROWS[number]["id"], "model": model, "requests": [], "parents": []}
-        return {"id": f"{kind}{number}", "kind": kind, "lineage": traced} | fields
+        origin = {"passage_id": ROWS[number]["id"], "model": model, "requests": [], "parents": []}
+        return {"id": f"{kind}{number}", "kind": kind, "lineage": origin} | fields
 
     metadata = {"exercises": [{"task": "qa", "question": "What is listed?", "answer": "This one."}]}
     rows = [example("reading", n, task="t", metadata=json.dumps(metadata)) for n in range(80, 120)]
@@ -338,27 +353,29 @@ def test_m4le_exercises_that_a_model_wrote_are_made_long(tmp_path):
     folder = tmp_path / "instruct"
     folder.mkdir()
     write_table(table_of(TABLES["examples"], rows), folder / "part-00000.parquet")
-    told = replace(context("long_spans"), output=tmp_path, tables={"examples": [folder]})
+    where = replace(context("long_spans"), output=tmp_path, tables={"examples": [folder]})
     table = table_of(TABLES["passages"], ROWS)
-    for wanted in (False, True):
-        outcome = stage.apply(table, 1.0, Options(written=wanted, per_task=3, **LENGTHS), told)
-        entries = [one for row in outcome.kept.to_pylist() for one in listed(row)]
-        found = [one for one in entries if one["task"] == "hinted" and "Who is asked" in one["question"]]
-        assert bool(found) == wanted
-        assert not any("Who mined" in one["question"] or "refuses" in one["question"] for one in entries)
-        assert any("What is listed?" in one["question"] for one in entries) == wanted
-        for one in found:
-            (span,) = one["gold_spans"]
+    for enabled in (False, True):
+        outcome = stage.apply(table, 1.0, Options(written=enabled, per_task=3, **LENGTHS), where)
+        exercises = [exercise for row in outcome.kept.to_pylist() for exercise in listed(row)]
+        questions = [exercise["question"] for exercise in exercises]
+        assert not any("Who mined" in question or "refuses" in question for question in questions)
+        assert any("What is listed?" in question for question in questions) == enabled
+        hinted = [exercise for exercise in exercises if exercise["task"] == "hinted"]
+        written = [exercise for exercise in hinted if "Who is asked" in exercise["question"]]
+        assert bool(written) == enabled
+        for exercise in written:
+            (span,) = exercise["gold_spans"]
             name = BY_ID[span["id"]]["title"].removeprefix("Hive ")
-            assert one["question"].count(name) == 2 and one["answer"] == f"Keeper {name}."
+            assert exercise["question"].count(name) == 2 and exercise["answer"] == f"Keeper {name}."
 
 
-@pytest.mark.parametrize(("change", "said"), [({"count": None}, "count"), ({"sum": []}, "sum")])
-def test_a_wrong_file_of_wordings_is_told(tmp_path, change, said):
+@pytest.mark.parametrize(("change", "message"), [({"count": None}, "count"), ({"sum": []}, "sum")])
+def test_an_invalid_file_of_wordings_is_reported(tmp_path, change, message):
     (tmp_path / "long_spans").mkdir()
     fields = load("long_spans/en").fields | change
     (tmp_path / "long_spans" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         stage.apply(
             table_of(TABLES["passages"], [row | {"language": "xx"} for row in ROWS[:3]]),
             1.0,

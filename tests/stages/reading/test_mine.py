@@ -1,4 +1,4 @@
-"""Mining exercises from planted sentences."""
+"""Exercises mined from planted sentences."""
 
 import re
 import tempfile
@@ -18,7 +18,7 @@ from datagen.errors import UserError
 from datagen.prompt import load
 from datagen.schema import TABLES, table_of
 from datagen.stage import Partitions
-from datagen.stages.reading.mine import Known, Options, exercises_of, stage
+from datagen.stages.reading.mine import FirstPass, Options, exercises_of, stage
 from datagen.stages.reading.mine.language import read
 from datagen.stages.shared.render.exercises import bind
 from tests.support.rows import context
@@ -49,12 +49,13 @@ def run(*rows, where=None, size=None, **options):
         for start in range(0, len(rows), size or len(rows))
     ]
     readers = [lambda names, table=table: table if names is None else table.select(names) for table in tables]
-    chosen = Options.model_validate(options)
+    settings = Options.model_validate(options)
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(where or context("mine"), output=Path(folder))
-        known = list(stage.run(Partitions(readers), chosen, told))
-        assert len(known) == len(tables)
-        outcomes = [stage.apply(table, one, chosen, told) for table, one in zip(tables, known, strict=True)]
+        where = replace(where or context("mine"), output=Path(folder))
+        shared = stage.run(Partitions(readers), settings, where)
+        outcomes = [
+            stage.apply(table, first, settings, where) for table, first in zip(tables, shared, strict=True)
+        ]
     kept = [row for outcome in outcomes for row in outcome.kept.to_pylist()]
     dropped = [row for outcome in outcomes for row in outcome.dropped.to_pylist()]
     parents = [parent for row in [*kept, *dropped] for parent in row["lineage"]["parents"]]
@@ -86,7 +87,7 @@ def mined(text, tasks, seed=0, domain=(), language=ENGLISH, **fields):
         (f"{FIRST}, so {REST}.", f"T{REST[1:]}.", f"{FIRST}."),
     ],
 )
-def test_a_cause_inside_a_sentence_is_asked_for(sentence, asked, answer):
+def test_a_cause_within_a_sentence_is_asked_for(sentence, asked, answer):
     (exercise,) = mined(sentence, ["cause"])
     assert exercise.task == "cause" and asked in exercise.question
     assert exercise.answer.endswith(answer)
@@ -105,11 +106,11 @@ def test_a_cause_inside_a_sentence_is_asked_for(sentence, asked, answer):
         f"{FIRST} (the old ones because {REST}).",
     ],
 )
-def test_what_only_looks_like_a_cause_is_left(sentence):
+def test_a_false_cause_is_not_asked_for(sentence):
     assert mined(sentence, ["cause", "effect"]) == []
 
 
-def test_the_effect_of_what_is_no_sentence_is_not_asked_for():
+def test_the_effect_of_a_fragment_is_not_asked_for():
     assert mined(f"A mark of coloured paint on the back of a queen, so {REST}.", ["effect"]) == []
     assert mined(f"A mark of coloured paint is on the back of a queen, so {REST}.", ["effect"])
 
@@ -124,7 +125,7 @@ def test_the_effect_of_what_is_no_sentence_is_not_asked_for():
         ("The box in which the queen lays her eggs is called the *brood chamber*.", "brood chamber"),
     ],
 )
-def test_a_definition_is_asked_for_by_its_term_and_given_whole(sentence, term):
+def test_a_definition_is_asked_for_by_its_term_and_answered_with_the_sentence(sentence, term):
     (exercise,) = mined(sentence, ["definition"])
     assert re.search(rf"(“|: ){term}", exercise.question)
     assert exercise.answer == sentence
@@ -138,7 +139,7 @@ def test_a_definition_is_asked_for_by_its_term_and_given_whole(sentence, term):
         "A person who is a keeper of bees that are used for pollination may be paid in May.",
     ],
 )
-def test_what_only_looks_like_a_definition_is_left(sentence):
+def test_a_false_definition_is_not_asked_for(sentence):
     assert mined(sentence, ["definition"]) == []
 
 
@@ -151,16 +152,16 @@ def test_what_only_looks_like_a_definition_is_left(sentence):
         ("For example, ", "example"),
     ],
 )
-def test_a_connective_tells_the_relation_of_two_sentences(connective, relation):
+def test_a_connective_marks_the_relation_of_two_sentences(connective, relation):
     names = {
         "consequence": ["therefore", "follows"],
         "contrast": ["however"],
         "addition": ["moreover", "adds"],
     }
-    said = [*names.get(relation, []), relation]
+    expected = [*names.get(relation, []), relation]
     for seed in range(12):
         (exercise,) = mined(f"{FIRST}. {connective}{REST}.", ["relation"], seed=seed)
-        assert any(word in exercise.answer.lower() for word in said)
+        assert any(word in exercise.answer.lower() for word in expected)
         assert REST[1:] in exercise.question and FIRST in exercise.question
         assert connective.strip() + " " + REST not in exercise.question
 
@@ -171,11 +172,11 @@ def test_a_connective_tells_the_relation_of_two_sentences(connective, relation):
         f"{FIRST}.\n\nHowever, {REST}.",  # another paragraph
         f"This often happens in the warm weeks of the early summer. However, {REST}.",  # what happens?
         f"{FIRST}. In addition to this rule, {REST}.",
-        f"{FIRST}. But, for example, {REST}.",  # which of the two?
+        f"{FIRST}. But, for example, {REST}.",  # ambiguous
         f"- {FIRST}.\n- However, {REST}.",
     ],
 )
-def test_a_connective_without_its_first_sentence_is_left(text):
+def test_a_connective_without_a_usable_first_sentence_is_not_used(text):
     assert mined(text, ["relation"]) == []
 
 
@@ -186,14 +187,14 @@ def test_a_restatement_is_a_paraphrase():
     assert FIRST in inside.question and inside.answer == f"T{REST[1:]}."
 
 
-def test_completion_asks_for_the_next_sentence_of_the_paragraph_unwrapped():
+def test_completion_asks_for_the_next_sentence_of_the_paragraph_on_one_line():
     text = textwrap.fill(f"{FIRST}. The keeper waits at the entrance until she has returned to her bees.", 60)
     (exercise,) = mined(text, ["completion"])
     assert f"{FIRST}." in exercise.question
     assert exercise.answer == "The keeper waits at the entrance until she has returned to her bees."
 
 
-def test_a_sentence_that_stands_twice_has_no_single_continuation():
+def test_a_sentence_that_occurs_twice_has_no_unique_continuation():
     text = f"{FIRST}. The keeper waits at the entrance of the hive until evening.\n\n{FIRST}. Then nobody waits for her at all."
     assert mined(text, ["completion"]) == []
 
@@ -201,7 +202,7 @@ def test_a_sentence_that_stands_twice_has_no_single_continuation():
 POLLEN = ("pollination", "orchards", "neighbouring", "colonies")
 
 
-def test_keywords_lead_to_one_sentence_only():
+def test_keywords_identify_exactly_one_sentence():
     twin = "Pollination of orchards depends on neighbouring colonies."
     words = "orchards, neighbouring, colonies"  # not the first word: its capital may be the sentence's
     for seed in range(30):
@@ -213,14 +214,14 @@ def test_keywords_lead_to_one_sentence_only():
     assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:2]) == []
 
 
-def test_of_two_keywords_the_sentence_is_asked_for_and_never_three_words_of_it():
+def test_two_keywords_ask_for_the_sentence_and_the_reverse_is_never_asked():
     twin = "Pollination of orchards depends on neighbouring colonies."
     for seed in range(30):
         (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3], seed=seed)
         assert exercise.answer == twin and "orchards, neighbouring" in exercise.question
 
 
-def test_the_words_of_the_domain_come_from_all_partitions():
+def test_domain_words_come_from_all_partitions():
     line = "The apiarist will disinfect the broodcombs of a hive, the honeycombs and the propagation boxes."
     rows = [passage(line, number) for number in range(3)]
     kept, _ = run(*rows, size=1, tasks=["keywords"])
@@ -242,7 +243,7 @@ def test_the_words_of_the_domain_come_from_all_partitions():
             "A colony in a strong hive can be moved at any time of the year. It is hard.",
             True,
         ),
-        # The passage shows it.
+        # The passage shows the title.
         ("Moving a colony", "Moving a colony\n\nA colony in a strong hive can be moved.", False),
         ("4.2. Moving a colony", "§ 4a. Moving a colony —\n\nA colony in a strong hive can be moved.", False),
         ("Moving a colony", "A colony in a strong hive can be moved.\n## 4.2 moving a colony\n", False),
@@ -253,10 +254,10 @@ def test_the_words_of_the_domain_come_from_all_partitions():
         ),  # about something else
         ("moving-colony", "Moving a colony is hard. A colony may die when it is moved.", False),  # a key
         ("Moving a colony", "Moving a colony: see there.", False),  # hardly any text
-        ("Notes", "Notes\n\nThe notes of this chapter are short. They are few.", False),  # says nothing
+        ("Notes", "Notes\n\nThe notes of this chapter are short. They are few.", False),  # vague
     ],
 )
-def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
+def test_a_title_is_asked_for_only_if_the_text_is_about_it(title, text, asked):
     exercises = mined(text, ["title"], title="Bees", section=["Summer", title])
     assert [exercise.answer for exercise in exercises] == ["Moving a colony"] * asked
 
@@ -268,7 +269,7 @@ def test_a_title_is_asked_for_where_the_text_is_about_it(title, text, asked):
         (f"Unless the drones gather early, {REST}.", "Unless the drones gather early.", f"T{REST[1:]}."),
     ],
 )
-def test_a_condition_is_asked_for_and_so_is_what_follows(sentence, condition, consequence):
+def test_a_condition_and_its_consequence_are_asked_for(sentence, condition, consequence):
     (exercise,) = mined(sentence, ["condition"])
     assert consequence in exercise.question and exercise.answer == condition
     if condition.startswith("If"):
@@ -284,7 +285,7 @@ def test_a_condition_is_asked_for_and_so_is_what_follows(sentence, condition, co
         f"If so, {REST}.",
     ],
 )
-def test_what_only_looks_like_a_condition_is_left(sentence):
+def test_a_false_condition_is_not_asked_for(sentence):
     assert mined(sentence, ["condition", "consequence"]) == []
 
 
@@ -309,7 +310,7 @@ MODALS = [
 
 
 @pytest.mark.parametrize(("sentence", "same"), MODALS)
-def test_a_modal_verb_is_said_another_way(sentence, same):
+def test_a_modal_verb_is_paraphrased(sentence, same):
     (exercise,) = mined(sentence, ["paraphrase"])
     assert sentence in exercise.question and exercise.answer.startswith(same)
 
@@ -320,33 +321,33 @@ OPPOSITES = ("cannot open", "need not feed", "shall not be marked", "can gather 
 @pytest.mark.parametrize(
     ("sentence", "same", "opposite"), [(*modal, o) for modal, o in zip(MODALS, OPPOSITES, strict=True)]
 )
-def test_an_inference_is_true_by_its_words_and_false_by_a_negation(sentence, same, opposite):
+def test_an_inference_is_entailed_by_its_words_and_contradicted_by_a_negation(sentence, same, opposite):
     seen = set()
     for seed in range(30):
         (exercise,) = mined(sentence, ["inference"], seed=seed)
-        told = exercise.answer.lower()
-        assert told in {"yes", "entailment"} if same in exercise.question else told in {"no", "contradiction"}
+        label = exercise.answer.lower()
+        assert label in ({"yes", "entailment"} if same in exercise.question else {"no", "contradiction"})
         assert (same in exercise.question) != (opposite in exercise.question)
-        seen.add(told in {"yes", "entailment"})
+        seen.add(label in {"yes", "entailment"})
     assert seen == {True, False}
 
 
-def test_however_is_no_contradiction():
+def test_however_does_not_mark_a_contradiction():
     for seed in range(20):
         assert mined(f"{FIRST}. However, {REST}.", ["inference"], seed=seed) == []
 
 
-def test_labels_of_inferences_take_turns():
+def test_labels_of_inferences_alternate():
     lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
     text = " ".join([*lines, f"{FIRST}.", f"The keepers of town agreed that {REST}."])
-    language, told = ENGLISH.only(["inference"]), Counter()
+    language, answers = ENGLISH.only(["inference"]), Counter()
     for seed in range(200):
         (first,), _ = exercises_of(passage(text), language, frozenset(), Options(max_per_task=1), seed)
-        told[first.answer[:3].lower()] += 1
-    known = {"yes": "yes", "ent": "yes", "no": "no", "con": "no", "may": "maybe", "neu": "maybe"}
+        answers[first.answer[:3].lower()] += 1
+    labels = {"yes": "yes", "ent": "yes", "no": "no", "con": "no", "may": "maybe", "neu": "maybe"}
     shares = Counter()
-    for start, count in told.items():
-        shares[known[start]] += count
+    for start, count in answers.items():
+        shares[labels[start]] += count
     assert len(shares) == 3 and min(shares.values()) > 15 and max(shares.values()) < 120
     assert (
         mined(f"{FIRST}. {REST.capitalize()}. Drones were seen at the lake near town.", ["inference"]) == []
@@ -370,10 +371,10 @@ def test_an_enumeration_is_asked_for_whole(after):
     [
         "For the purposes of this section:\n(1) The term “hive” means:\n(A) A box of wood.\n(B) A basket;\nand so on",
         "The keeper of a hive shall—\n(1) feed the bees in winter.\nThe rent is due in May.",  # one item
-        "This list shall hold—\n(1) the bees; and\n(2) the queen.",  # which list?
+        "This list shall hold—\n(1) the bees; and\n(2) the queen.",  # a reference to another list
     ],
 )
-def test_a_list_that_is_cut_or_means_nothing_is_left(text):
+def test_a_truncated_or_ambiguous_list_is_not_asked_for(text):
     assert mined(text, ["enumeration"]) == []
 
 
@@ -405,7 +406,7 @@ def test_a_heading_of_a_paragraph_and_its_sentence_ask_for_each_other():
         ("| `drone` `int4` The number of male bees that live in the hive. |", "`drone`", None),
     ],
 )
-def test_a_table_and_a_list_of_terms_say_what_their_entries_are(text, entry, description):
+def test_entries_of_tables_and_lists_of_terms_are_asked_for(text, entry, description):
     description = description or text.strip("| ").rsplit("| ", 1)[-1].removeprefix("`drone` `int4` ")
     for seed in range(8):
         (exercise,) = mined(text, ["entry"], seed=seed)
@@ -420,7 +421,7 @@ def test_a_sentence_about_the_text_is_its_summary():
         assert exercise.answer in (sentence, "How colonies are moved from one meadow to another.")
 
 
-def test_a_term_is_not_given_away_by_its_meaning():
+def test_a_meaning_that_contains_its_term_is_not_used():
     assert mined("The term “hive” means any hive in which bees are kept by a keeper.", ["term"]) == []
     (exercise,) = mined("The term “apiary” means any place where bees are kept for honey.", ["term"])
     assert exercise.answer == "Apiary" and "apiary" not in exercise.question.lower()
@@ -444,14 +445,16 @@ def test_the_passage_can_be_the_answer_to_its_heading():
     assert asked["title"] > asked["writing"] > 0
 
 
-def test_the_passage_is_asked_for_by_a_heading_that_it_shows_but_not_that_alone():
+def test_the_passage_is_asked_for_by_a_visible_heading_only_with_other_exercises():
     shown = "Moving a colony\n\nA colony in a strong hive can be moved at any time of the year."
     tasks = ["title", "writing", "cause"]
     assert mined(shown, tasks, section=["Moving a colony"]) == []
     more = f"{shown} The hives were moved to the valley due to the strong wind."
     for seed in range(5):
-        found = {exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)}
-        assert "writing" in found and "title" not in found and len(found) == 2
+        tasks_used = {
+            exercise.task for exercise in mined(more, tasks, section=["Moving a colony"], seed=seed)
+        }
+        assert "writing" in tasks_used and "title" not in tasks_used and len(tasks_used) == 2
 
 
 def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
@@ -460,19 +463,19 @@ def test_a_long_heading_that_the_passage_quotes_is_not_asked_for():
     assert len(mined(text, ["title"], section=["Replacing words of a heading"])) == 1
 
 
-def test_a_passage_under_a_heading_that_says_nothing_is_not_headed_by_the_document():
+def test_a_passage_that_shows_a_vague_heading_is_not_asked_for_by_the_document_title():
     text = "Notes\n=====\n\nThe bees of a strong hive are well kept through a long winter."
     assert mined(text, ["title"], title="Bees in winter", section=["Notes"]) == []
     below = text.partition("=\n\n")[2]
     assert mined(below, ["title"], title="Bees in winter", section=["Notes"])[0].answer == "Bees in winter"
 
 
-def test_a_heading_inside_another_one_that_is_shown_is_not_asked_for():
+def test_a_heading_inside_another_visible_heading_is_not_asked_for():
     text = "A colony in a strong hive can be moved at any time of the year. It is hard."
     assert mined(text, ["title"], title="On moving a colony in May", section=["moving a colony"]) == []
 
 
-def test_copied_answers_come_last_and_seldom():
+def test_copied_answers_come_last_and_are_rare():
     facts = [
         f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
     ]
@@ -482,8 +485,10 @@ def test_copied_answers_come_last_and_seldom():
     counts = Counter(exercise.task for exercise in exercises)
     assert counts["completion"] == 1 and counts["title"] + counts["writing"] <= 1 and counts["inference"] == 3
     crowded = Options(tasks=tasks, max_per_text=3)
-    found, _ = exercises_of(passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0)
-    assert {exercise.task for exercise in found} == {"inference"}
+    exercises, _ = exercises_of(
+        passage(" ".join(plain + facts)), ENGLISH.only(tasks), frozenset(), crowded, 0
+    )
+    assert {exercise.task for exercise in exercises} == {"inference"}
 
 
 @pytest.mark.parametrize(
@@ -499,7 +504,7 @@ def test_copied_answers_come_last_and_seldom():
         ),
     ],
 )
-def test_a_list_may_define_a_term_in_an_item_or_as_a_whole(text, answer):
+def test_a_list_can_define_a_term_in_an_item_or_as_a_whole(text, answer):
     (exercise,) = mined(text, ["definition", "enumeration"])
     assert exercise.task == "definition" and "swarm" in exercise.question and exercise.answer == answer
 
@@ -513,16 +518,16 @@ def test_one_match_feeds_one_exercise():
     assert len(exercises) == 10 and len({exercise.task for exercise in exercises}) > 1
 
 
-def test_templates_are_drawn_for_each_exercise_and_not_by_its_place():
+def test_templates_are_drawn_per_exercise_and_not_by_position():
     lines = [f"The keeper of hive {name} must feed the bees of the hive early." for name in "ABCDEFGH"]
-    where = {}
+    questions = {}
     for text in (" ".join(lines), " ".join(reversed(lines))):
         options = Options(tasks=("paraphrase",), max_per_task=8, max_per_text=8)
-        found, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
-        for exercise in found:
-            where.setdefault(exercise.answer, set()).add(exercise.question)
-    assert len(where) == 8 and all(len(asked) == 1 for asked in where.values())
-    openings = {next(iter(asked)).split("The keeper")[0] for asked in where.values()}
+        exercises, _ = exercises_of(passage(text), ENGLISH.only(options.tasks), frozenset(), options, 0)
+        for exercise in exercises:
+            questions.setdefault(exercise.answer, set()).add(exercise.question)
+    assert len(questions) == 8 and all(len(asked) == 1 for asked in questions.values())
+    openings = {next(iter(asked)).split("The keeper")[0] for asked in questions.values()}
     assert len(openings) > 3
 
 
@@ -543,7 +548,7 @@ Waiting for queens
 """
 
 
-def test_a_text_holds_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
+def test_a_text_contains_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
     kept, dropped = run(passage(TEXT, title="Bees", section=["Waiting for queens"]))
     assert not dropped
     (row,) = kept
@@ -559,7 +564,7 @@ def test_a_text_holds_its_passage_verbatim_and_a_sentence_feeds_one_exercise():
     assert not any("hive.open" in e.question + e.answer or "|" in e.question + e.answer for e in exercises)
 
 
-def test_nothing_to_mine_is_said():
+def test_a_passage_without_prose_is_dropped():
     bare = "list ::= item ('|' item)*\n\n- first\n- second\n"
     kept, dropped = run(passage(bare), passage(TEXT, 1))
     assert len(kept) == 1
@@ -568,7 +573,7 @@ def test_nothing_to_mine_is_said():
     ]
 
 
-def test_a_text_is_as_long_as_the_bound_allows():
+def test_a_text_is_as_long_as_the_limit_allows():
     whole = run(passage(TEXT))[0][0]["text"]
     (shorter,) = run(passage(TEXT), max_chars=len(whole) - 1)[0]
     assert TEXT in shorter["text"] and len(TEXT) < len(shorter["text"]) < len(whole)
@@ -579,7 +584,7 @@ def test_a_text_is_as_long_as_the_bound_allows():
     )
 
 
-def test_the_bound_counts_tokens_of_the_target(blanks):
+def test_the_limit_counts_tokens_of_the_target(blanks):
     free = run(passage(TEXT))[0][0]["text"]
     size = len(free.split())
     assert run(passage(TEXT), tokenizer=blanks, max_tokens=size)[0][0]["text"] == free
@@ -587,7 +592,7 @@ def test_the_bound_counts_tokens_of_the_target(blanks):
     assert len(shorter["text"].split()) < size
 
 
-def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
+def test_texts_are_drawn_until_the_token_target_is_reached(blanks):
     rows = [passage(f"{TEXT}\n\nHive {number}.", number) for number in range(30)]
     every = {row["lineage"]["passage_id"]: row["text"] for row in run(*rows)[0]}
     target = sum(len(text.split()) for text in every.values()) // 3
@@ -611,16 +616,16 @@ def test_texts_are_taken_by_lot_until_the_target_of_tokens_is_reached(blanks):
         Options(max_total_tokens=1)
 
 
-def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
+def test_the_account_counts_tokens_of_passages_and_texts(blanks):
     rows = [passage(TEXT), passage("one two three", 1)]
     table = table_of(TABLES["passages"], rows)
-    words = Known(Path(blanks) / "words.parquet")
-    pq.write_table(pa.table({"language": ["en"], "word": ["colony"]}), words.words)
+    first = FirstPass(Path(blanks) / "words.parquet")
+    pq.write_table(pa.table({"language": ["en"], "word": ["colony"]}), first.words)
     for options, unit, length in (
         (Options(tokenizer=blanks), "tokens", lambda text: len(text.split())),
         (Options(), "characters", len),
     ):
-        outcome = stage.apply(table, words, options, context("mine"))
+        outcome = stage.apply(table, first, options, context("mine"))
         (text,) = outcome.kept["text"].to_pylist()
         assert outcome.figures == {
             f"passage_{unit}": length(TEXT) + length("one two three"),
@@ -629,12 +634,12 @@ def test_the_account_holds_raw_tokens_and_those_of_texts(blanks):
         }
 
 
-def test_a_tokenizer_that_is_not_there_is_told(tmp_path):
+def test_a_missing_tokenizer_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"tokenizer\.json"):
         run(passage(TEXT), tokenizer=str(tmp_path))
 
 
-def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
+def test_structtuning_texts_start_with_their_position_and_no_title_is_asked_for():
     rows = [
         passage(f"{TEXT}\n\nHive {number}.", number, title="Bees", section=["Summer", f"Hive {number}"])
         for number in range(20)
@@ -648,7 +653,7 @@ def test_structtuning_texts_open_with_their_place_and_no_title_is_asked_for():
     assert not Options(structure=True).asked.count("title") and "title" in Options().asked
 
 
-def test_limits_and_tasks_hold():
+def test_limits_and_tasks_are_respected():
     facts = [
         f"The keeper of hive {name} must gather {name} kilograms of honey in May." for name in "ABCDEFGH"
     ]
@@ -660,7 +665,7 @@ def test_limits_and_tasks_hold():
     assert {e.task for e in mined(TEXT, ["definition"])} == {"definition"}
 
 
-def test_the_seed_draws_other_templates_and_nothing_else_does():
+def test_templates_depend_on_the_seed_only():
     rows = [passage(TEXT, number) for number in range(3)]
     texts = [row["text"] for row in run(*rows)[0]]
     assert texts == [row["text"] for row in run(*rows)[0]]
@@ -697,7 +702,7 @@ def test_the_seed_draws_other_templates_and_nothing_else_does():
         ),
     ],
 )
-def test_another_language_is_another_file(task, text, asked, answer):
+def test_german_passages_use_the_german_file(task, text, asked, answer):
     domain = ["blütenstaub", "propolis", "bienenstocks"]
     (exercise,) = mined(text, [task], language=GERMAN, domain=domain)
     if task == "keywords":
@@ -706,7 +711,7 @@ def test_another_language_is_another_file(task, text, asked, answer):
     assert asked in exercise.question and exercise.answer == answer
 
 
-def test_a_text_of_another_language_has_no_word_of_english_around_it():
+def test_a_german_text_has_no_english_layout():
     text = "Der Imker stellt die Beute an die Hecke, weil der Wind dort schwächer weht."
     style = load("reading/layouts").fields
     english = [
@@ -721,7 +726,7 @@ def test_a_text_of_another_language_has_no_word_of_english_around_it():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"pointing": "("}, "pointing"),
         ({"patterns": []}, "patterns"),
@@ -729,25 +734,25 @@ def test_a_text_of_another_language_has_no_word_of_english_around_it():
         ({"templates": ENGLISH_FILE["templates"] | {"cause": [{"answer": "{x}", "asks": ["?"]}]}}, "use x"),
     ],
 )
-def test_a_wrong_language_file_is_told(tmp_path, change, said):
+def test_an_invalid_language_file_is_reported(tmp_path, change, message):
     fields = load("mined/en").fields | change
     (tmp_path / "mined").mkdir()
     (tmp_path / "mined" / "xx.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         run(passage(TEXT), where=context("mine", prompts=str(tmp_path)), language="xx")
 
 
-def test_a_language_without_a_file_is_told():
+def test_a_language_without_a_file_is_reported():
     with pytest.raises(UserError, match="mined/tlh"):
         run(passage(TEXT), language="tlh")
 
 
-def test_there_are_a_few_hundred_templates_and_all_tasks_in_each_language():
+def test_each_language_has_templates_for_all_tasks():
     tasks = set(Options().tasks)
-    for language, least, each in ((ENGLISH, 250, 10), (GERMAN, 60, 5)):
-        counts = {task: len(found) for task, found in language.templates.items()}
-        assert counts.keys() == tasks and sum(counts.values()) >= least and min(counts.values()) >= each
-        asks = [template.ask for found in language.templates.values() for template in found]
+    for language, least, per_task in ((ENGLISH, 250, 10), (GERMAN, 60, 5)):
+        counts = {task: len(group) for task, group in language.templates.items()}
+        assert counts.keys() == tasks and sum(counts.values()) >= least and min(counts.values()) >= per_task
+        asks = [template.ask for group in language.templates.values() for template in group]
         assert len(set(asks)) == len(asks)
         fed = {feed["task"] for pattern in (*language.sentences, *language.pairs) for feed in pattern.feeds}
         assert tasks - fed == {
@@ -782,7 +787,7 @@ PIECES = [
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
-def test_answers_come_whole_from_any_passage(text):
+def test_answers_from_any_passage_are_complete(text):
     exercises, _ = exercises_of(
         passage(text, title="Bees in “June"), ENGLISH, frozenset(POLLEN), Options(), 0
     )
@@ -802,11 +807,11 @@ ADAPTLLM = {
 }
 
 
-def test_adaptllm_all_six_task_types_are_found_in_a_text_that_has_them():
+def test_adaptllm_all_six_task_types_are_mined_from_a_suitable_text():
     assert set().union(*ADAPTLLM.values()) == set(Options().tasks)
     for name, tasks in ADAPTLLM.items():
         rows = [passage(TEXT, number, title="Bees", section=["Drones and bees"]) for number in range(5)]
         domain = frozenset(["beekeepers", "generations", "colouring"])
         language = ENGLISH.only(tasks)
-        found = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
-        assert all(found), name
+        exercises = [exercises_of(row, language, domain, Options(tasks=tuple(tasks)), 0)[0] for row in rows]
+        assert all(exercises), name

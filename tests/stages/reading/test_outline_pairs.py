@@ -1,4 +1,4 @@
-"""Pairs whose answers walk the document's tree."""
+"""Pairs whose answers show a path in the heading tree of the document."""
 
 import pytest
 import yaml
@@ -35,7 +35,7 @@ BOOK = [
 ]
 
 
-def walk(rows, **options):
+def run(rows, **options):
     outcome = stage.apply(table_of(TABLES["passages"], rows), Options(**options), context("outline_pairs"))
     kept, dropped = outcome.kept.to_pylist(), outcome.dropped.to_pylist()
     assert {p for row in [*kept, *dropped] for p in row["lineage"]["parents"]} == {row["id"] for row in rows}
@@ -44,24 +44,24 @@ def walk(rows, **options):
 
 @pytest.mark.parametrize(("language", "other"), [("en", "Hinweise"), ("de", "Notes")])
 def test_structtuning_answers_of_pairs_reveal_the_structure(language, other):
-    kept, _ = walk([row | {"language": language} for row in BOOK])
+    kept, _ = run([row | {"language": language} for row in BOOK])
     located = [row for row in kept if row["task"] == "locate"]
-    assert len(located) == 3  # two passages stand under Hives, and one heading says nothing
+    assert len(located) == 3  # two passages are under Hives, and one heading is vague
     for row, name in zip(located, ("Flights", "Winter", other), strict=True):
         assert f"─ {name} ◀" in row["answer"] and name in row["question"]
         assert (row["kind"], row["context"]) == ("instruction", None)
         assert row["prompt"] == [{"role": "user", "content": row["question"]}]
 
 
-def test_structtuning_a_definition_is_told_with_the_way_to_it():
-    (row,) = (row for row in walk(BOOK)[0] if row["task"] == "define")
+def test_structtuning_a_definition_is_answered_with_its_path():
+    (row,) = (row for row in run(BOOK)[0] if row["task"] == "define")
     assert "swarm" in row["question"] and "Keeping Bees" in row["question"]
     assert "Keeping Bees > Summer > Flights" in row["answer"] and SWARM in row["answer"]
     assert row["evidence"] == SWARM and SWARM in BOOK[1]["text"]
 
 
-def test_structtuning_an_answer_shows_the_tree_of_its_document_and_its_place():
-    (flights,) = (row for row in walk(BOOK)[0] if "“Flights”" in row["question"])
+def test_structtuning_an_answer_shows_the_heading_tree_and_its_position():
+    (flights,) = (row for row in run(BOOK)[0] if "“Flights”" in row["question"])
     tree = [
         "└─ Keeping Bees",
         "   ├─ Summer",
@@ -74,22 +74,22 @@ def test_structtuning_an_answer_shows_the_tree_of_its_document_and_its_place():
     assert flights["answer"].endswith("\n".join(tree))
 
 
-def test_each_document_is_asked_about_in_its_language():
+def test_each_document_gets_questions_in_its_language():
     german = [row | {"language": "de", "document_id": "e", "id": f"de {row['id']}"} for row in BOOK]
     klingon = [row | {"language": "tlh", "document_id": "k", "id": f"tlh {row['id']}"} for row in BOOK]
-    kept, dropped = walk([*BOOK, *german, *klingon])
+    kept, dropped = run([*BOOK, *german, *klingon])
     prompts = {row["lineage"]["document_id"]: row["lineage"]["prompt"] for row in kept}
     assert prompts == {"d": "outline_pairs/en", "e": "outline_pairs/de"}
-    told = [(row["reason"], row["detail"]) for row in dropped if row["lineage"]["document_id"] == "k"]
-    assert told == [("no wordings for its language", "tlh")] * len(BOOK)
+    reasons = [(row["reason"], row["detail"]) for row in dropped if row["lineage"]["document_id"] == "k"]
+    assert reasons == [("no wordings for its language", "tlh")] * len(BOOK)
 
 
-def test_a_document_whose_title_says_nothing_is_not_asked_about():
-    kept, dropped = walk([row | {"title": "Definitions"} for row in BOOK])
-    assert not kept and {row["reason"] for row in dropped} == {"nothing to walk to"}
+def test_a_document_with_a_vague_title_has_no_pairs():
+    kept, dropped = run([row | {"title": "Definitions"} for row in BOOK])
+    assert not kept and {row["reason"] for row in dropped} == {"no definition or heading"}
 
 
-def test_a_wrong_file_of_wordings_is_told(tmp_path):
+def test_an_invalid_file_of_wordings_is_reported(tmp_path):
     (tmp_path / "outline_pairs").mkdir()
     (tmp_path / "outline_pairs" / "en.yaml").write_text(
         yaml.safe_dump({"mined": "mined/en"}), encoding="utf-8"

@@ -46,40 +46,40 @@ def trained_on_text(texts, size):
 
 
 def whole(pieces):
-    """List what AdaptLLM keeps of a vocabulary: pieces that begin a word, of ten letters and more."""
+    """List the pieces that AdaptLLM keeps of a vocabulary: starts of words with at least ten letters."""
     return {piece[1:].lower() for piece in pieces if piece.startswith("▁") and len(piece) > 10}
 
 
 def test_adaptllm_domain_words_are_whole_word_pieces_that_the_general_vocabulary_lacks():
-    found = set(words(TEXTS, least=3))
+    learnt = set(words(TEXTS, least=3))
     domain = whole(trained_on_text(TEXTS, SIZE))
     counted = Counter(word.lower() for text in TEXTS for word in re.findall(r"\b[A-Za-z]{10,}\b", text))
-    assert {"annotations", "asynchronous", "breakpoint"} <= found and len(found) > 30
-    assert found <= domain - ENGLISH.general
-    # Words that are frequent enough to be counted and no pieces of their own: counting would take them.
+    assert {"annotations", "asynchronous", "breakpoint"} <= learnt and len(learnt) > 30
+    assert learnt <= domain - ENGLISH.general
+    # Words that are frequent enough but not pieces: a word count would include them.
     rare = {word for word, times in counted.items() if times >= 3} - domain - ENGLISH.general
-    assert rare and not rare & found
+    assert rare and not rare & learnt
     general = {word for word in domain & ENGLISH.general if counted[word] >= 3}
-    assert general and not general & found
-    # Pieces that only open longer words are no words of the corpus.
-    assert all(counted[word] >= 3 for word in found)
+    assert general and not general & learnt
+    # Pieces that only start longer words are not words of the corpus.
+    assert all(counted[word] >= 3 for word in learnt)
 
 
-def test_runs_with_their_frequencies_train_the_vocabulary_of_the_text():
+def test_runs_with_frequencies_train_the_same_vocabulary_as_the_text():
     assert set(train(counts(TEXTS), SIZE)) == trained_on_text(TEXTS, SIZE)
 
 
-def test_domain_words_do_not_depend_on_how_the_corpus_is_partitioned():
+def test_domain_words_do_not_depend_on_partitions():
     halves = TEXTS[::2], TEXTS[1::2]
     assert words(TEXTS) == words(*halves) == words(*reversed(halves)) == words(*([text] for text in TEXTS))
 
 
-def test_a_smaller_vocabulary_keeps_more_frequent_words_only():
+def test_a_smaller_vocabulary_keeps_only_more_frequent_words():
     few, many = words(TEXTS, size=1500, least=3), words(TEXTS, size=20_000, least=3)
     assert 0 < len(few) < len(many) and set(few) < set(many)
 
 
-def test_a_word_must_occur_often_enough_by_itself():
+def test_a_word_must_occur_often_enough_as_a_whole_word():
     texts = ["Fumigants against varroosis, fumigants.", "(Fumigants) broodcombing, without information"]
     assert words(texts) == words(texts, least=1)
     assert words(texts, least=3) == []
@@ -88,14 +88,14 @@ def test_a_word_must_occur_often_enough_by_itself():
     assert words(["broodcombing broodcombed broodcombs"] * 5) == ["broodcombed", "broodcombing", "broodcombs"]
 
 
-def test_a_vocabulary_of_another_model_can_be_the_general_one():
+def test_the_vocabulary_of_another_model_can_be_the_general_one():
     texts = ["The apiarist fumigates broodcombs of neighbouring apiculturists."] * 9
-    found = words(texts)
-    assert {"broodcombs", "neighbouring", "apiculturists"} <= set(found)
-    assert set(words(texts, general=frozenset(["broodcombs"]))) == set(found) - {"broodcombs"}
+    learnt = words(texts)
+    assert {"broodcombs", "neighbouring", "apiculturists"} <= set(learnt)
+    assert set(words(texts, general=frozenset(["broodcombs"]))) == set(learnt) - {"broodcombs"}
 
 
-def test_domain_words_are_found_once_per_corpus_and_settings(tmp_path, monkeypatch):
+def test_domain_words_are_cached_per_corpus_and_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path))
     calls = []
 
@@ -113,13 +113,13 @@ def test_domain_words_are_found_once_per_corpus_and_settings(tmp_path, monkeypat
     assert cached(first, ("a",), find) == ["broodcombs"] and len(calls) == 4
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_ignored(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "file"))
     assert cached(counts(["hive"]), (), lambda: ["hives"]) == ["hives"]
 
 
-def test_rare_runs_are_dropped_where_there_are_too_many(monkeypatch):
+def test_rare_runs_are_dropped_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr("datagen.stages.reading.mine.vocabulary.LARGEST", 3)
     kept = counts(["a b c d", "b"], ["b a e"])
     assert dict(zip(kept["run"].to_pylist(), kept["times"].to_pylist(), strict=True)) == {
@@ -133,7 +133,7 @@ def test_rare_runs_are_dropped_where_there_are_too_many(monkeypatch):
 @given(
     st.lists(st.text(max_size=40) | st.sampled_from(["a" * 500, "\t", "日本語のテキスト", " x"]), max_size=8)
 )
-def test_any_text_trains_or_gives_nothing(texts):
+def test_any_text_can_be_trained_on(texts):
     assert isinstance(words(texts, size=50), list)
 
 

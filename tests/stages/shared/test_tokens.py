@@ -1,4 +1,4 @@
-"""Tokenizers by name: what is accepted, and what their tokens measure."""
+"""Tokenizers by name: accepted names, and the lengths that they measure."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def model():
 
 @pytest.fixture
 def checkpoint(model, tmp_path):
-    """Write a checkpoint that has no tokenizer.json."""
+    """Write a checkpoint without a tokenizer.json."""
     folder = tmp_path / "target"
     folder.mkdir()
     (folder / "tokenizer.model").write_bytes(model)
@@ -49,7 +49,7 @@ def checkpoint(model, tmp_path):
 
 
 @pytest.mark.parametrize("named", ["target", "target/tokenizer.model"])
-def test_a_target_with_only_a_sentencepiece_model_is_measured(checkpoint, model, named):
+def test_a_checkpoint_with_only_a_sentencepiece_model_is_supported(checkpoint, model, named):
     measure = ruler(named, checkpoint.parent)
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model).encode(TEXT, out_type=str)
     assert measure.unit == "tokens" and measure.lengths([TEXT, ""]) == [len(pieces), 0]
@@ -59,19 +59,19 @@ def test_a_target_with_only_a_sentencepiece_model_is_measured(checkpoint, model,
     assert TEXT[:middle].strip() == before and measure.middle("") == 0
 
 
-def test_a_hand_off_counts_with_it_too(checkpoint):
-    told = context("handoff", checkpoint.parent)
-    tokenizer = handoff_ruler(str(checkpoint), None, told).tokenizer
+def test_the_handoff_counts_with_a_sentencepiece_model(checkpoint):
+    where = context("handoff", checkpoint.parent)
+    tokenizer = handoff_ruler(str(checkpoint), None, where).tokenizer
     (tokens,) = tokenizer.of_texts([TEXT])
     assert tokens >= ruler(str(checkpoint), Path()).lengths([TEXT])[0]
 
 
-def test_a_tokenizer_json_comes_first(checkpoint, blanks):
+def test_a_tokenizer_json_takes_precedence(checkpoint, blanks):
     (checkpoint / "tokenizer.json").write_bytes((Path(blanks) / "tokenizer.json").read_bytes())
     assert ruler(str(checkpoint), Path()).lengths([TEXT]) == [len(TEXT.split())]
 
 
-def test_a_tokenizer_that_has_changed_is_read_again(checkpoint, blanks):
+def test_a_changed_tokenizer_is_loaded_again(checkpoint, blanks):
     file = checkpoint / "tokenizer.json"
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, "[UNK]"))
     tokenizer.save(str(file))
@@ -81,7 +81,7 @@ def test_a_tokenizer_that_has_changed_is_read_again(checkpoint, blanks):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("tokenizer.model", b"no model", "not a SentencePiece model"),
         ("tokenizer.model", b"", "not a SentencePiece model"),
@@ -89,20 +89,20 @@ def test_a_tokenizer_that_has_changed_is_read_again(checkpoint, blanks):
         ("weights.bin", b"", "neither tokenizer.json nor tokenizer.model"),
     ],
 )
-def test_what_is_no_tokenizer_is_an_error_that_says_what_to_name(tmp_path, name, content, said):
+def test_an_invalid_tokenizer_is_reported_with_the_accepted_ones(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=said) as told:
+    with pytest.raises(UserError, match=message) as caught:
         ruler(str(tmp_path), Path())
-    assert "bundled" in str(told.value)
+    assert "bundled" in str(caught.value)
 
 
-def test_a_missing_path_is_not_looked_for_on_the_hub(tmp_path):
+def test_a_missing_path_is_not_looked_up_on_the_hub(tmp_path):
     for name in ("./target", "target/tokenizer.json", str(tmp_path / "target")):
         with pytest.raises(UserError, match="there is no"):
             ruler(name, tmp_path)
 
 
-def test_a_hub_id_is_looked_up_and_its_failure_told(monkeypatch, model, tmp_path):
+def test_a_hub_id_is_looked_up_and_a_failure_is_reported(monkeypatch, model, tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(model)
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -125,12 +125,12 @@ def test_the_bundled_model_can_be_named(monkeypatch, blanks):
     assert Options(tokenizer="bundled", max_total_tokens=5).tokenizer == "bundled"
 
 
-def test_the_words_of_a_vocabulary_are_its_pieces_that_begin_a_word(checkpoint, tmp_path, blanks):
+def test_the_words_of_a_vocabulary_are_the_pieces_that_start_a_word(checkpoint, tmp_path, blanks):
     assert {"the", "keeper", "bees"} <= words_of_vocabulary(str(checkpoint), Path())
     vocabulary = {"[UNK]": 0, "Ġhive": 1, "bees": 2, "ĠfrÃ¼h": 3, "▁Keeper": 4}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
     tokenizer.save(str(tmp_path / "bytes.json"))
     assert words_of_vocabulary("bytes.json", tmp_path) == {"hive", "früh", "keeper"}
-    with pytest.raises(UserError, match="begins a word"):
+    with pytest.raises(UserError, match="starts a word"):
         words_of_vocabulary(blanks, Path())

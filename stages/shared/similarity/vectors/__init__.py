@@ -1,20 +1,20 @@
 """
-Texts as vectors, such that texts on the same matters are near each other: what select and dedup compare by.
+Text embeddings, for select and dedup: texts about the same subject have similar vectors.
 
-Without a network, either
+No network is needed. The vectors come from
 
-* no model: words, pairs of words and runs of letters, by TF-IDF
-  (`datagen.stages.shared.similarity.vectors.tfidf`). It sees shared wording in any script, and no synonyms;
-  or
+* no model: TF-IDF of words, pairs of words and letter n-grams
+  (`datagen.stages.shared.similarity.vectors.tfidf`), which captures shared wording in any script, but not
+  synonyms; or
 * a checkpoint (`datagen.stages.shared.similarity.vectors.hidden_states`): ``encoder`` or a folder with a
-  sentence encoder; or a language model, in a folder or ``bundled``, which was not trained to place texts.
+  sentence encoder; or a language model, in a folder or ``bundled``, which was not trained for embeddings.
 
-All but an encoder learn a little from all texts first (how common each run is; where the middle of all
-vectors lies), so vectors are compared only with those of the same `Embedder`.
+All except an encoder are fitted to the texts first (the frequency of each n-gram; the mean of all vectors),
+so only vectors of the same `Embedder` are comparable.
 
 Coordinates are multiples of 2**-11. The product of two vectors is then a multiple of 2**-22 below 4, which
-float32 holds exactly: it is the same in whatever order and in whatever blocks it is summed, on every machine,
-and what is decided by it does not depend on the order of rows or on partitions.
+float32 represents exactly: the sum is the same in any order, in any blocks and on every machine, so results
+do not depend on the order of rows or on partitions.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,20 +38,20 @@ Vectors = npt.NDArray[np.float32]
 Texts: TypeAlias = pa.Array | pa.ChunkedArray
 Column = Callable[[], Texts]  # reads the texts of a partition
 
-STEPS = 2**11  # of a coordinate, from 0 to 1
+STEPS = 2**11  # grid steps per unit of a coordinate
 
 
 @dataclass(frozen=True)
 class Embedder:
     """
-    Makes vectors of texts; small enough to be sent to workers.
+    Embeds texts; small enough to be sent to workers.
 
     Parameters
     ----------
     checkpoint
-        Folder of the model; "": none, runs of words and letters.
+        Folder of the model; "": TF-IDF without a model.
     learnt
-        File of what was learnt from all texts (`learn`).
+        File of the parameters fitted to all texts (`learn`).
     """
 
     checkpoint: str
@@ -59,11 +59,11 @@ class Embedder:
 
     def embed(self, texts: Texts) -> Vectors:
         """
-        Make a vector of each text of a column.
+        Embed each text of a column.
 
         Returns
         -------
-        Float32, one row a text, of length 1 (to 0.2 %); a null or a text without a word gives zeros.
+        Float32, one row per text, of length 1 (to 0.2 %); zeros for null and for texts without words.
         """
         learnt = _load(self.learnt, self.learnt.stat().st_mtime_ns)
         if self.checkpoint:
@@ -78,23 +78,23 @@ def learn(
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn,
 ) -> Embedder:
     """
-    Look at all texts once and give what embeds them.
+    Fit an embedder to all texts.
 
     Parameters
     ----------
     model
-        "" (none), ``encoder``, ``bundled``, ``bundled-chat`` or a checkpoint's folder.
+        "" (none), ``encoder``, ``bundled``, ``bundled-chat`` or the folder of a checkpoint.
     columns
-        Functions that read the texts, a partition each.
+        Functions that read the texts of one partition each.
     path
-        Where what is learnt is written, as NumPy's .npy.
+        File for the fitted parameters, in NumPy's .npy format.
     each
-        Calls a function for each item: `datagen.stage.Context.each`, for all workers.
+        Calls a function for each item: `datagen.stage.Context.each` uses all workers.
 
     Raises
     ------
     UserError
-        When the model is not installed and not a folder with a checkpoint.
+        If the model is neither installed nor a folder with a checkpoint.
     """
     if not model:
         counts = each(partial(_of_column, tfidf.count), columns)
@@ -103,8 +103,8 @@ def learn(
     folder = str(encoder.bundled()) if model == encoder.NAME else resolve(VllmModel(model=model))
     if not Path(folder).is_dir():
         raise UserError(
-            f"{model!r} is not on this machine, and for embeddings nothing is downloaded. "
-            "Name a folder with a checkpoint, encoder or bundled"
+            f"{model!r} is not on this machine, and models for embeddings are not downloaded. "
+            "Give a folder with a checkpoint, encoder or bundled"
         )
     if (middle := hidden_states.middle_of_encoder(folder)) is not None:
         np.save(path, middle)
@@ -116,12 +116,14 @@ def learn(
 
 def text_of(rows: pa.Table) -> pa.ChunkedArray:
     """
-    Write what a row is compared by: its text, or its question and answer; of a refusal the question alone.
+    Return the text by which each row is compared.
+
+    That is its text, or its question and answer; for a refusal, only the question.
 
     Parameters
     ----------
     rows
-        Examples or passages: of ``kind``, ``question``, ``answer`` and ``text`` the columns that there are.
+        Examples or passages, with any of the columns ``kind``, ``question``, ``answer`` and ``text``.
     """
     columns = {name: rows[name] for name in rows.column_names if name in ("question", "answer", "text")}
     column = {name: pc.fill_null(values, "") for name, values in columns.items()}
@@ -142,7 +144,7 @@ def _load(path: Path, _written: int) -> npt.NDArray[np.float32]:
 
 
 def _on_grid(vectors: npt.NDArray[np.floating]) -> Vectors:
-    """Bring vectors to length 1 and their coordinates to the grid."""
+    """Normalise vectors to length 1 and round their coordinates to the grid."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.where(lengths > 0, lengths, 1)
     result: Vectors = (np.rint(unit * STEPS) / STEPS).astype(np.float32)

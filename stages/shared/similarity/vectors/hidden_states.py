@@ -1,13 +1,12 @@
 """
 Vectors from a checkpoint: its last hidden states, pooled over the tokens of a text.
 
-A sentence encoder says how it pools (`datagen.stages.shared.similarity.vectors.encoder`). The states of a
-language model that was not trained for it all point one way. So their mean over a sample of all texts is
-taken off before vectors are compared (the first step of Mu and Viswanath, All-but-the-Top, arXiv
-1702.01417).
+A sentence encoder defines its pooling (`datagen.stages.shared.similarity.vectors.encoder`). The hidden states
+of other language models share a dominant direction, so their mean over a sample of all texts is subtracted
+(the first step of Mu and Viswanath, All-but-the-Top, arXiv 1702.01417).
 
-Texts are read in batches of like length. Which texts share a batch changes the last bits of a state; the grid
-of `datagen.stages.shared.similarity.vectors` hides that for nearly all coordinates, not for each.
+Texts are processed in batches of similar length. The composition of a batch changes the last bits of a state;
+the grid of `datagen.stages.shared.similarity.vectors` hides this for nearly all coordinates, but not for all.
 """
 
 import json
@@ -23,29 +22,29 @@ from datagen.schema import fraction
 from datagen.stages.shared.load_once import load_once
 from datagen.stages.shared.similarity.vectors import encoder
 
-TOKENS = 512  # of a text that are read
-BATCH = 8192  # tokens in one, padding included
-SAMPLE = 64  # texts of a partition that the mean is learnt from, at most
+TOKENS = 512  # most tokens of a text that are read
+BATCH = 8192  # tokens per batch, including padding
+SAMPLE = 64  # most texts per partition for the mean
 
 Means = npt.NDArray[np.float64]
 
 
 def add_up(texts: pa.Array | pa.ChunkedArray, folder: str) -> Means:
-    """Add up the vectors of some texts of a partition, drawn by hash; at the end stands how many."""
+    """Sum the vectors of some texts of a partition, drawn by hash; the last entry is their number."""
     drawn = sorted({text for text in texts.to_pylist() if text}, key=lambda text: fraction("middle", text))
     vectors = _pooled(drawn[:SAMPLE], folder)
     return np.append(vectors.sum(axis=0), len(vectors))
 
 
 def middle(sums: Sequence[Means]) -> npt.NDArray[np.float32]:
-    """Take the mean of what was added up."""
+    """Compute the mean vector from the sums of all partitions (`add_up`)."""
     total = np.sum(sums, axis=0)
     result: npt.NDArray[np.float32] = (total[:-1] / max(total[-1], 1)).astype(np.float32)
     return result
 
 
 def middle_of_encoder(folder: str) -> npt.NDArray[np.float32] | None:
-    """Give what is taken off an encoder's vectors: zeros; None for a checkpoint that is no encoder."""
+    """Return the mean to subtract from an encoder's vectors: zeros; None for other checkpoints."""
     if encoder.read(Path(folder), TOKENS) is None:
         return None
     width = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["hidden_size"]
@@ -56,57 +55,57 @@ def embed(
     texts: pa.Array | pa.ChunkedArray, mean: npt.NDArray[np.float32], folder: str
 ) -> npt.NDArray[np.float64]:
     """
-    Give the mean state of each text, less that of all texts.
+    Compute the pooled state of each text, minus the mean of all texts.
 
     Parameters
     ----------
     texts
-        A column. Of a text the first `TOKENS` tokens are read; one without any gives zeros.
+        A column. The first `TOKENS` tokens of each text are read; an empty text gives zeros.
     mean
-        What was learnt (`middle`).
+        The mean vector (`middle`).
     folder
-        The checkpoint, as transformers writes it.
+        The checkpoint, in the format of transformers.
 
     Returns
     -------
-    One row a text, as wide as the model, of any length.
+    One row per text, as wide as the model, not normalised.
     """
-    said = [text or "" for text in texts.to_pylist()]
-    filled = np.array([bool(text.strip()) for text in said], bool)
-    distinct = sorted({text for text, is_filled in zip(said, filled, strict=True) if is_filled})
+    column = [text or "" for text in texts.to_pylist()]
+    filled = np.array([bool(text.strip()) for text in column], bool)
+    distinct = sorted({text for text, is_filled in zip(column, filled, strict=True) if is_filled})
     place = {text: number for number, text in enumerate(distinct)}
-    vectors = np.zeros((len(said), len(mean)))
-    vectors[filled] = (_pooled(distinct, folder) - mean)[[place[text] for text in said if text.strip()]]
+    vectors = np.zeros((len(column), len(mean)))
+    vectors[filled] = (_pooled(distinct, folder) - mean)[[place[text] for text in column if text.strip()]]
     return vectors
 
 
 def _pooled(texts: Sequence[str], folder: str) -> npt.NDArray[np.float64]:
-    """Average the last hidden states of each text."""
+    """Pool the last hidden states of each text."""
     import torch
 
     tokenizer, model = _load(folder)
     vectors = np.zeros((len(texts), model.config.hidden_size))
     if not texts:
         return vectors
-    how = encoder.read(Path(folder), TOKENS) or encoder.Encoder("mean", TOKENS)
-    tokens = tokenizer(list(texts), truncation=True, max_length=how.tokens)["input_ids"]
+    settings = encoder.read(Path(folder), TOKENS) or encoder.Encoder("mean", TOKENS)
+    tokens = tokenizer(list(texts), truncation=True, max_length=settings.tokens)["input_ids"]
     order = sorted(range(len(texts)), key=lambda text: len(tokens[text]), reverse=True)
     while order:
         size = max(BATCH // max(len(tokens[order[0]]), 1), 1)
         batch, order = order[:size], order[size:]
-        read = tokenizer.pad({"input_ids": [tokens[text] for text in batch]}, return_tensors="pt")
-        read = {name: read[name].to(model.device) for name in ("input_ids", "attention_mask")}
+        padded = tokenizer.pad({"input_ids": [tokens[text] for text in batch]}, return_tensors="pt")
+        inputs = {name: padded[name].to(model.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
-            states = model(**read).last_hidden_state.float()
-        mask = read["attention_mask"].unsqueeze(-1)
+            states = model(**inputs).last_hidden_state.float()
+        mask = inputs["attention_mask"].unsqueeze(-1)
         mean = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        vectors[batch] = (states[:, 0] if how.pooling == "cls" else mean).cpu().numpy()
+        vectors[batch] = (states[:, 0] if settings.pooling == "cls" else mean).cpu().numpy()
     return vectors
 
 
 @load_once
 def _load(folder: str) -> tuple[Any, Any]:
-    """Load tokenizer and model from files alone, onto a GPU where there is one."""
+    """Load tokenizer and model from local files, onto a GPU if there is one."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 

@@ -1,14 +1,13 @@
 """
-Vectors without a model: the words, pairs of words and runs of letters of a text, weighed by TF-IDF.
+Vectors without a model: TF-IDF of the words, pairs of words and letter n-grams of a text.
 
-Words are those of `datagen.stages.shared.similarity.ngrams`: folded, and sign by sign in scripts without
-blanks, where pairs of them take the part of words. Runs of four letters, the ends of a word among them, bring
-inflected forms together.
+Words are folded; in scripts without blanks each cluster is a word, and pairs of them correspond to words.
+Letter n-grams of four letters, including word boundaries, relate inflected forms.
 
-Each run is hashed, and its weight is added to four coordinates with signs that its hash says: a sparse random
-projection as in Kane and Nelson (Sparser Johnson-Lindenstrauss Transforms, arXiv 1012.1577). The product of
-two unit vectors differs from that of the whole TF-IDF vectors by about 1 / sqrt(512) = 0.04, and less for
-near ones.
+Each n-gram is hashed, and its weight is added to four coordinates with signs given by its hash: a sparse
+random projection as in Kane and Nelson (Sparser Johnson-Lindenstrauss Transforms, arXiv 1012.1577). The
+product of two unit vectors differs from that of the full TF-IDF vectors by about 1 / sqrt(512) = 0.04, less
+for similar ones.
 """
 
 from collections.abc import Iterator
@@ -23,18 +22,18 @@ from datagen.stages.shared.language.columns import Words, words
 from datagen.stages.shared.similarity.ngrams import FACTOR, Hashes, Numbers, mix, ngrams
 
 DIMENSIONS = 512
-PLACES = 4  # coordinates that a run adds to
-LETTERS = 4  # in a run of letters
-BUCKETS = 2**18  # runs are counted by this part of their hash
+PLACES = 4  # coordinates per n-gram
+LETTERS = 4  # letters of a letter n-gram
+BUCKETS = 2**18  # n-grams are counted by this part of their hash
 
-BLOCK = 2**17  # words worked on at once
-HASH_BITS = 40  # of a run, beside the number of its text
+BLOCK = 2**17  # words processed at once
+HASH_BITS = 40  # bits kept of an n-gram's hash, below the index of its text
 
 Counts = npt.NDArray[np.int64]
 
 
 def count(texts: pa.Array | pa.ChunkedArray) -> Counts:
-    """Count in how many texts the runs of each bucket stand; at the end, `BUCKETS` + 1, the texts."""
+    """Count the texts with an n-gram of each bucket; the last entry, `BUCKETS`, is the number of texts."""
     counts = np.zeros(BUCKETS + 1, np.int64)
     for block in _blocks(texts):
         _, runs, _ = _runs(block)
@@ -44,27 +43,26 @@ def count(texts: pa.Array | pa.ChunkedArray) -> Counts:
 
 
 def weights(counts: Counts) -> npt.NDArray[np.float32]:
-    """Weigh each bucket by 1 + ln((1 + texts) / (1 + texts with it)), the smoothed IDF; added-up counts."""
-    result: npt.NDArray[np.float32] = (
-        (1 + np.log((1 + counts[-1]) / (1.0 + counts[:-1]))).clip(min=0).astype(np.float32)
-    )
+    """Return the smoothed IDF of each bucket: 1 + ln((1 + texts) / (1 + texts with it))."""
+    idf = 1 + np.log((1 + counts[-1]) / (1.0 + counts[:-1]))
+    result: npt.NDArray[np.float32] = idf.clip(min=0).astype(np.float32)
     return result
 
 
 def embed(texts: pa.Array | pa.ChunkedArray, weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """
-    Add up the runs of each text.
+    Sum the projected n-grams of each text.
 
     Parameters
     ----------
     texts
         A column.
     weight
-        Of each bucket (`weights`). A run that a text holds t times weighs 1 + ln t times as much.
+        Weight of each bucket (`weights`), multiplied by 1 + ln t for an n-gram that occurs t times in a text.
 
     Returns
     -------
-    One row of `DIMENSIONS` a text, of any length.
+    One row of `DIMENSIONS` per text, not normalised.
     """
     vectors = [np.zeros((0, DIMENSIONS))]
     for block in _blocks(texts):
@@ -83,7 +81,7 @@ def embed(texts: pa.Array | pa.ChunkedArray, weight: npt.NDArray[np.float32]) ->
 
 
 def _blocks(texts: pa.Array | pa.ChunkedArray) -> Iterator[Words]:
-    """Cut a column into words, some texts at a time."""
+    """Split a column into words, and yield them in blocks of texts."""
     cut = words(texts)
     ends = np.cumsum(cut.lengths)
     marks = np.arange(BLOCK, (ends[-1] if len(ends) else 0) + BLOCK, BLOCK)
@@ -94,7 +92,7 @@ def _blocks(texts: pa.Array | pa.ChunkedArray) -> Iterator[Words]:
 
 
 def _runs(block: Words) -> tuple[Numbers, Hashes, Numbers]:
-    """List the different runs of each text: number of the text, hash of `HASH_BITS`, how often it stands."""
+    """List the distinct n-grams of each text: index of the text, hash of `HASH_BITS`, count."""
     owner = block.owners()
     pairs, starts = ngrams(block.hashes, block.lengths, 2)
     letters, of_word = _letters(block.words)
@@ -104,12 +102,12 @@ def _runs(block: Words) -> tuple[Numbers, Hashes, Numbers]:
     keys = np.sort((owners.astype(np.uint64) << shift) | (hashes >> np.uint64(64 - HASH_BITS)))
     first = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
     times = np.diff(first, append=len(keys))
-    found = keys[first]
-    return (found >> shift).astype(np.int64), found & np.uint64(2**HASH_BITS - 1), times
+    distinct = keys[first]
+    return (distinct >> shift).astype(np.int64), distinct & np.uint64(2**HASH_BITS - 1), times
 
 
 def _letters(of_words: pa.StringArray) -> tuple[Hashes, Numbers]:
-    """Hash the runs of letters within each word, a blank at either end: hash, and number of its word."""
+    """Hash the letter n-grams of each word, with a blank at either end: hash, and index of the word."""
     if not len(of_words):
         return np.empty(0, np.uint64), np.empty(0, np.int64)
     padded = "".join(pc.binary_join_element_wise(" ", of_words, " ", "").to_pylist())

@@ -1,4 +1,4 @@
-"""Sentences with planted answers: the rules find them, and leave alone what nobody could ask for."""
+"""Sentences with planted answers: the rules mark them, and mark nothing that nobody would ask for."""
 
 import pytest
 from hypothesis import given, settings
@@ -8,16 +8,16 @@ from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candida
 from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.passage import Passage
 
-KNOWN = language_of("en")
+ENGLISH = language_of("en")
 
 
-def found(text, most=99):
-    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, KNOWN)
+def candidates_in(text, most=99):
+    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, ENGLISH)
     return candidates(passage, most)
 
 
 def answers(text, kind=None):
-    return {one.answer for one in found(text) if kind in (None, one.kind)}
+    return {candidate.answer for candidate in candidates_in(text) if kind in (None, candidate.kind)}
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def answers(text, kind=None):
         ("phrase", "the shared library file", "For a module in an extension it is the pathname of the shared library file."),
     ],
 )  # fmt: skip
-def test_an_answer_is_found_with_its_kind(kind, answer, text):
+def test_an_answer_is_marked_with_its_kind(kind, answer, text):
     assert answer in answers(text, kind)
 
 
 @pytest.mark.parametrize(
-    ("none", "text"),
+    ("unsuitable", "text"),
     [
         ("4", "The authority described in section 4 covers the sale of any property of the agency."),
         ("204", "Such provisions of sections 202 through 204 are carried out by agencies of the state."),
@@ -72,8 +72,8 @@ def test_an_answer_is_found_with_its_kind(kind, answer, text):
         ("August", "The assembly of the villages met in August and again in the winter of that year."),
     ],
 )
-def test_what_nobody_could_ask_for_is_no_answer(none, text):
-    assert none not in answers(text)
+def test_an_answer_that_nobody_would_ask_for_is_not_marked(unsuitable, text):
+    assert unsuitable not in answers(text)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_what_nobody_could_ask_for_is_no_answer(none, text):
         "x = f(1) if the value of the name is bound in 1912 by the Treaty of Versailles.",
     ],
 )
-def test_a_sentence_that_nothing_should_be_asked_about_gives_none(text):
-    assert found(text) == []
+def test_an_unsuitable_sentence_has_no_candidates(text):
+    assert candidates_in(text) == []
 
 
-def test_a_note_of_the_us_code_gives_none_where_its_list_is_enabled():
+def test_a_us_code_note_has_no_candidates_if_its_word_list_is_enabled():
     text = "Pub. L. 109–163 substituted “Navy Reserve” for “Naval Reserve” in the heading and text."
     row = {"id": "p", "title": "", "section": "", "text": text}
     assert list(offered(Passage(row, language_of("en", None, ("us-code",))))) == []
@@ -104,41 +104,40 @@ spring carries the mark of a heron, because herons return to Ruritania in March 
 """
 
 
-def test_the_first_ones_are_spread_over_sentences_and_kinds():
-    first = found(TEXT, 3)
-    assert len({one.sentence for one in first}) == len({one.kind for one in first}) == 3
-    assert found(TEXT, 3) == first == found(TEXT)[:3]
-    assert len(found(TEXT, 4)) == 4
+def test_the_first_candidates_are_spread_over_sentences_and_kinds():
+    first = candidates_in(TEXT, 3)
+    assert len({candidate.sentence for candidate in first}) == 3
+    assert len({candidate.kind for candidate in first}) == 3
+    assert candidates_in(TEXT, 3) == first == candidates_in(TEXT)[:3]
+    assert len(candidates_in(TEXT, 4)) == 4
 
 
-def test_what_says_what_a_thing_is_is_nothing_that_it_does():
+def test_a_verb_of_state_is_not_an_action():
     assert not answers("The first object of each item becomes a key in the new dictionary.", "action")
 
 
-def test_what_good_questions_are_asked_for_comes_before_a_bare_name():
+def test_kinds_that_make_good_questions_come_before_a_bare_name():
     text = "If Rhineland is lost to the Allies of Ruritania, the treaty of the two rivers ends at once."
-    assert {one.kind for one in found(text, 2)} == {"consequence", "clause"}
+    assert {candidate.kind for candidate in candidates_in(text, 2)} == {"consequence", "clause"}
 
 
-def test_the_mark_of_a_list_is_no_part_of_a_sentence():
-    item = next(one for one in found(TEXT) if one.answer == "seven years")
+def test_a_list_marker_is_not_part_of_the_sentence():
+    item = next(candidate for candidate in candidates_in(TEXT) if candidate.answer == "seven years")
     assert item.sentence.startswith("The clerks")
 
 
-def test_no_answer_is_part_of_another_one_of_its_sentence():
+def test_no_answer_contains_another_answer_of_its_sentence():
     by_sentence = {}
-    for one in found(TEXT):
-        if one.kind not in WHOLE:
-            by_sentence.setdefault(one.sentence, []).append(one.answer)
-    for said in by_sentence.values():
-        assert not [
-            (one, other) for one in said for other in said if one != other and f" {one} " in f" {other} "
-        ]
+    for candidate in candidates_in(TEXT):
+        if candidate.kind not in WHOLE:
+            by_sentence.setdefault(candidate.sentence, []).append(f" {candidate.answer} ")
+    for spans in by_sentence.values():
+        assert not [(inner, outer) for inner in spans for outer in spans if inner != outer and inner in outer]
 
 
-def test_a_candidate_survives_its_text():
-    one = Candidate('a "b"', "Ünï [code].", "term")
-    assert Candidate.load(one.dump()) == one
+def test_a_candidate_round_trips_through_its_dump():
+    candidate = Candidate('a "b"', "Ünï [code].", "term")
+    assert Candidate.load(candidate.dump()) == candidate
 
 
 PIECES = st.sampled_from(
@@ -149,13 +148,13 @@ PIECES = st.sampled_from(
 
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=60).map("".join)))
 @settings(max_examples=150, deadline=None)
-def test_every_answer_stands_in_its_sentence_and_that_in_the_passage(text):
-    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, KNOWN)
-    taken = candidates(passage, 5)
-    assert len(taken) == len(set(taken)) <= 5
+def test_every_answer_occurs_in_its_sentence_and_every_sentence_in_the_passage(text):
+    passage = Passage({"id": "p", "title": "", "section": [], "text": text}, ENGLISH)
+    selected = candidates(passage, 5)
+    assert len(selected) == len(set(selected)) <= 5
     lines = {line for _, line in passage.sentences}
-    for one in taken:
-        assert one.answer in one.sentence
-        assert one.sentence in lines
-        assert passage.find(one.answer) is not None
-        assert "\n" not in one.sentence
+    for candidate in selected:
+        assert candidate.answer in candidate.sentence
+        assert candidate.sentence in lines
+        assert passage.find(candidate.answer) is not None
+        assert "\n" not in candidate.sentence

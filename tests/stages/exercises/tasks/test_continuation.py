@@ -1,4 +1,4 @@
-"""The passage's own next sentence: right whatever a model would say, and none is asked."""
+"""Continuation: the answer is the next sentence of the passage, and no model is used."""
 
 from datagen.stages.generate.instruct import stage
 from tests.support.asked import ask
@@ -16,30 +16,30 @@ The archive of Borduria keeps 300 maps of the river.
 """
 
 
-def unasked(request):
+def no_model(request):
     raise AssertionError(request.task)
 
 
-def test_the_sentence_after_one_in_its_block_is_the_answer():
-    kept, dropped, requests = ask(stage, [passage(TEXT)], unasked, tasks=["continuation"])
+def test_the_answer_is_the_next_sentence_of_the_block():
+    kept, dropped, requests = ask(stage, [passage(TEXT)], no_model, tasks=["continuation"])
     (pair,) = kept
     assert FIRST in pair["question"]
     assert (pair["answer"], pair["evidence"], pair["context"]) == (SECOND, SECOND, TEXT)
     assert (dropped, requests, pair["lineage"]["requests"]) == ([], [], [])
 
 
-def test_a_passage_whose_sentences_stand_apart_has_none():
+def test_a_passage_with_one_sentence_per_block_has_no_continuation():
     apart = TEXT.replace(SECOND, "")
-    kept, dropped, _ = ask(stage, [passage(apart)], unasked, tasks=["continuation"])
+    kept, dropped, _ = ask(stage, [passage(apart)], no_model, tasks=["continuation"])
     assert (kept, [row["reason"] for row in dropped]) == ([], ["nothing to quote"])
 
 
-def test_a_sentence_that_only_points_elsewhere_is_no_answer():
+def test_a_cross_reference_is_not_an_answer():
     pointing = TEXT.replace(SECOND, "See the chapter on furnaces for details.")
-    assert ask(stage, [passage(pointing)], unasked, tasks=["continuation"])[0] == []
+    assert ask(stage, [passage(pointing)], no_model, tasks=["continuation"])[0] == []
 
 
-def test_it_is_drawn_like_the_other_tasks_and_only_within_the_sample():
+def test_continuation_is_drawn_like_other_tasks_and_only_within_the_sample():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(60)]
     options = {"tasks": ["continuation", "summary"], "per_passage": 1, "share": 0.5}
     kept, dropped, requests = ask(stage, rows, lambda _: '{"summary": ["No."]}', **options)

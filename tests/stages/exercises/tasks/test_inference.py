@@ -1,4 +1,4 @@
-"""Inference written by hand: each of three statements must stand to its sentence as it should; one is shown."""
+"""Handwritten inference answers: each of three statements must have its relation to the sentence; one is shown."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ SOUND = {
 FORMS = load("instructions/inference").fields["forms"]
 
 
-def test_a_sound_answer_shows_premise_and_one_statement():
+def test_a_sound_answer_shows_the_premise_and_one_statement():
     pair = outcome_of("inference", SOUND, TEXT)
     assert MAPS in pair["question"]
     assert sum(SOUND[label] in pair["question"] for label in ("entailed", "contradicted", "open")) == 1
@@ -43,7 +43,7 @@ def test_a_sound_answer_shows_premise_and_one_statement():
         ({"open": "The maps of the river stand in the cellar of the archive."}, "not shown to be left open"),
         ({"open": "The archive of Borduria never lends maps to schools."}, "not shown to be left open"),
         ({"open": "Bees make honey from flowers."}, "not about its evidence"),
-        ({"open": "It lends maps to schools."}, "opens in the middle"),
+        ({"open": "It lends maps to schools."}, "depends on earlier text"),
         ({"contradicted": "The text says that the archive keeps 500 maps."}, "refers to the passage"),
         ({"evidence": "The archive keeps maps."}, "evidence not in passage"),
     ],
@@ -52,7 +52,7 @@ def test_a_flaw_is_dropped_with_its_reason(change, reason):
     assert outcome_of("inference", SOUND | change, TEXT) == reason
 
 
-def test_the_three_labels_are_balanced_and_each_goes_with_its_statement():
+def test_the_three_labels_are_balanced_and_match_their_statements():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(240)]
     kept, dropped, _ = ask(stage, rows, lambda _: json.dumps(SOUND), tasks=["inference"])
     assert not dropped

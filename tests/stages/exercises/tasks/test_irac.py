@@ -1,4 +1,4 @@
-"""A case written by hand: its parts must fit to each other and to a rule that the passage holds."""
+"""Handwritten cases: the parts must fit each other and a rule in the passage."""
 
 import pytest
 
@@ -17,7 +17,7 @@ SOUND = {
 }
 
 
-def test_a_sound_case_is_answered_in_four_parts():
+def test_the_answer_to_a_sound_case_has_four_parts():
     pair = outcome_of("irac", SOUND, TEXT)
     assert SOUND["facts"] in pair["question"]
     parts = [pair["answer"].index(SOUND[part]) for part in ("issue", "evidence", "application", "conclusion")]
@@ -30,7 +30,7 @@ def test_a_sound_case_is_answered_in_four_parts():
     [
         ({"evidence": "The owner shall report."}, "evidence not in passage"),
         ({"facts": RULE.replace("48", "24")}, "copies the passage"),
-        ({"facts": "She owns a trawler that hit a pier."}, "opens in the middle"),
+        ({"facts": "She owns a trawler that hit a pier."}, "depends on earlier text"),
         ({"issue": "Anna was bound to report."}, "not a question"),
         ({"issue": "May a lawyer charge interest on unpaid invoices?"}, "parts do not fit together"),
         ({"application": "Anna should have told somebody about the pier, and her trawler was hit."}, "does not apply the rule to the facts"),
@@ -43,7 +43,7 @@ def test_a_flaw_is_dropped_with_its_reason(change, reason):
     assert outcome_of("irac", SOUND | change, TEXT) == reason
 
 
-def test_a_passage_without_a_rule_is_not_asked():
+def test_a_passage_without_a_rule_gets_no_requests():
     rows = [passage("The harbor of Klow was dredged in spring by the crew of the barge.")]
     _, dropped, requests = ask(stage, rows, lambda _: "{}", tasks=["irac"])
     assert (requests, [row["reason"] for row in dropped]) == ([], ["nothing to quote"])

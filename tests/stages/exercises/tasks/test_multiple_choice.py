@@ -1,4 +1,4 @@
-"""Multiple choice written by hand: exactly one option is right, and every letter equally often."""
+"""Handwritten multiple choice: exactly one option is correct, and every letter is correct equally often."""
 
 import json
 from collections import Counter
@@ -33,7 +33,7 @@ FORMS = load("instructions/multiple_choice").fields["forms"]
 WORDS = language_of("en")
 
 
-def test_a_sound_question_shows_its_options_and_names_the_right_one():
+def test_a_sound_question_shows_its_options_and_the_answer_names_the_correct_one():
     pair = outcome_of("multiple_choice", SOUND, TEXT)
     assert SOUND["question"] in pair["question"]
     assert all(pair["question"].count(option) == 1 for option in (SOUND["answer"], *SOUND["wrong"]))
@@ -64,7 +64,7 @@ def test_a_flaw_is_dropped_with_its_reason(change, reason):
 
 
 @given(st.text("abcdefg ", min_size=1, max_size=20), st.sampled_from(["", "the ", "The  ", "An "]))
-def test_the_right_option_in_another_spelling_is_never_a_wrong_one(right, article):
+def test_the_correct_option_in_another_spelling_is_never_a_wrong_option(right, article):
     with pytest.raises(Reject):
         multi_part_checks.one_right(right, ["x9", article + right.upper(), "y9"], "z9", WORDS)
 
@@ -74,7 +74,7 @@ def model(_):
 
 
 def place_of(pair):
-    """Say which of the options shown is the one that the answer names."""
+    """Return the position of the correct option among those shown."""
     options = pair["question"].splitlines()[-4:]
     return next(place for place, option in enumerate(options) if SOUND["answer"] in option)
 
@@ -82,7 +82,7 @@ def place_of(pair):
 @pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.uuids())
-def test_every_letter_is_right_equally_often_whatever_the_set(drawn):
+def test_every_letter_is_correct_equally_often_for_any_set_of_passages(drawn):
     rows = [passage(f"{TEXT}\nNumber {number} of {drawn}.") for number in range(200)]
     kept, dropped, _ = ask(stage, rows, model, tasks=["multiple_choice"])
     assert not dropped
@@ -90,7 +90,7 @@ def test_every_letter_is_right_equally_often_whatever_the_set(drawn):
     assert sum((places[place] - 50) ** 2 / 50 for place in range(4)) < 24.7  # chi-squared, p = 0.00002
 
 
-def test_the_answer_names_the_mark_of_the_right_option():
+def test_the_answer_names_the_mark_of_the_correct_option():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(100)]
     kept = ask(stage, rows, model, tasks=["multiple_choice"])[0]
     seen = set()

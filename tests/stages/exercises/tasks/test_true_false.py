@@ -1,4 +1,4 @@
-"""True or false: the statement names its subject or is shown with its passage, and does not contradict itself."""
+"""True or false: a statement names its subject or is shown with its passage, and does not contradict itself."""
 
 import pytest
 
@@ -13,16 +13,16 @@ before noon and leaves by the northern gate.
 def written(subject, **change):
     text = TEXT.format(subject=subject)
     true = f"{subject} is opened by the registrar on the first day of each month."
-    said = {
+    answer = {
         "evidence": true,
         "true_statement": true,
         "false_statement": true.replace("is opened", "is not opened"),
     }
-    return outcome_of("true_false", said | change, text), text
+    return outcome_of("true_false", answer | change, text), text
 
 
 @pytest.mark.parametrize("subject", ["The vault", "The new room", "The register"])
-def test_a_subject_that_only_the_passage_tells_brings_the_passage(subject):
+def test_a_subject_that_only_the_passage_identifies_is_shown_with_the_passage(subject):
     row, text = written(subject)
     assert row["context"] == text
     assert row["prompt"][-1]["content"].startswith(text)
@@ -34,11 +34,11 @@ def test_a_subject_with_a_name_stands_alone(subject):
     assert row["context"] is None
 
 
-def test_a_denial_with_a_second_half_that_still_holds_is_dropped():
+def test_a_negation_whose_second_half_still_holds_is_dropped():
     sentence = "The Marlow Archive is opened on Mondays, and holds 12 ledgers of the guild."
-    said = {
+    answer = {
         "evidence": sentence,
         "true_statement": sentence,
         "false_statement": "The Marlow Archive is not opened on Mondays, and holds 12 ledgers of the guild.",
     }
-    assert outcome_of("true_false", said, f"{sentence} It is a quiet place.") == "contradicts itself"
+    assert outcome_of("true_false", answer, f"{sentence} It is a quiet place.") == "contradicts itself"

@@ -35,10 +35,10 @@ def passage(text=TEXT, title="Compound statements", words=WORDS):
     return Passage({"id": "p", "title": title, "section": [], "text": text}, words)
 
 
-def refused(check, *given, **options):
-    """Say why a check refuses; None when it does not."""
+def rejection(check, *arguments, **options):
+    """Return the reason of a check's rejection; None if it passes."""
     try:
-        check(*given, **options)
+        check(*arguments, **options)
     except Reject as why:
         return why.reason
     return None
@@ -55,23 +55,23 @@ class TestQuotes:
             ("the “else” clause’s suite", 'the "else" clause\'s suite'),
         ],
     )
-    def test_are_found_as_they_stand(self, quote, stands):
+    def test_quotes_are_returned_verbatim(self, quote, stands):
         assert checks.verbatim(quote, passage()) == stands
 
     @pytest.mark.parametrize(
         "quote", ["elements of the sequence", "terminate", "break the loop", "equence", "..."]
     )
-    def test_that_do_not_stand_in_the_passage_are_refused(self, quote):
-        assert refused(checks.verbatim, quote, passage()) == "evidence not in passage"
-        assert refused(checks.verbatim, quote, passage(), "answer") == "answer not in passage"
+    def test_quotes_that_are_not_in_the_passage_are_rejected(self, quote):
+        assert rejection(checks.verbatim, quote, passage()) == "evidence not in passage"
+        assert rejection(checks.verbatim, quote, passage(), "answer") == "answer not in passage"
 
-    def test_need_no_blanks_in_scripts_without_them(self):
+    def test_quotes_need_no_blanks_in_scripts_without_blanks(self):
         text = "长城是中国古代的\n伟大工程。它长约两万公里。"
         assert checks.verbatim("中国古代的伟大工程", passage(text)) == "中国古代的\n伟大工程"
         assert checks.verbatim("古代", passage(text)) == "古代"
 
     @given(st.text(alphabet="ab \"'-日本.(\n", max_size=60), st.integers(0, 60), st.integers(1, 30))
-    def test_any_run_of_whole_words_is_found(self, text, start, length):
+    def test_any_run_of_whole_words_is_a_quote(self, text, start, length):
         words = text.split()
         quote = " ".join(words[start : start + length])
         assert not quote or passage(text).find(quote) is not None
@@ -80,12 +80,12 @@ class TestQuotes:
 class TestClean:
     PROMPT = "Write one question about the text and answer it in one sentence."
 
-    def refused(self, text):
-        return refused(checks.clean, text, passage(), self.PROMPT)
+    def rejection(self, text):
+        return rejection(checks.clean, text, passage(), self.PROMPT)
 
     @pytest.mark.parametrize("text", ["", "  ", "...", "-"])
     def test_empty(self, text):
-        assert self.refused(text) == "empty"
+        assert self.rejection(text) == "empty"
 
     @pytest.mark.parametrize(
         "text",
@@ -103,11 +103,11 @@ class TestClean:
         ],
     )
     def test_template_leftover(self, text):
-        assert self.refused(text) in ("template leftover", "prompt echo")
+        assert self.rejection(text) in ("template leftover", "prompt echo")
 
-    def test_braces_that_the_passage_is_about_are_none(self):
+    def test_braces_in_the_passage_are_not_leftovers(self):
         about_braces = passage("A replacement field is written in {{ and }} pairs. Note: <b> is text.")
-        assert refused(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) is None
+        assert rejection(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) is None
 
     @pytest.mark.parametrize(
         "text",
@@ -118,11 +118,11 @@ class TestClean:
         ],
     )
     def test_prompt_echo(self, text):
-        assert self.refused(text) == "prompt echo"
+        assert self.rejection(text) == "prompt echo"
 
-    def test_words_that_prompt_and_passage_share_are_no_echo(self):
+    def test_words_shared_by_prompt_and_passage_are_not_an_echo(self):
         text = passage("To answer it in one sentence is hard for anybody who reads the law.")
-        assert refused(checks.clean, "To answer it in one sentence is hard.", text, self.PROMPT) is None
+        assert rejection(checks.clean, "To answer it in one sentence is hard.", text, self.PROMPT) is None
 
     @pytest.mark.parametrize(
         "text",
@@ -134,7 +134,7 @@ class TestClean:
         ],
     )
     def test_repetition_loop(self, text):
-        assert self.refused(text) == "repetition loop"
+        assert self.rejection(text) == "repetition loop"
 
     @pytest.mark.parametrize(
         "text",
@@ -147,23 +147,23 @@ class TestClean:
         ],
     )
     def test_sound_texts_pass(self, text):
-        assert self.refused(text) is None
+        assert self.rejection(text) is None
 
 
 class TestQuestions:
     @pytest.mark.parametrize(
         "text", ["What ends the loop?", "长城有多长？", "¿Qué termina el bucle?", "Who said “when?”"]
     )
-    def test_end_with_a_mark_of_their_script(self, text):
-        assert refused(checks.question, text, Language()) is None
+    def test_questions_end_with_a_question_mark_of_their_script(self, text):
+        assert rejection(checks.question, text, Language()) is None
 
     @pytest.mark.parametrize("text", ["What is that values differ?", 'What happens if set to "True"?'])
-    def test_that_have_lost_a_word_are_none(self, text):
-        assert refused(checks.question, text, WORDS) == "not a question"
+    def test_malformed_questions_are_rejected(self, text):
+        assert rejection(checks.question, text, WORDS) == "not a question"
 
     @pytest.mark.parametrize("text", ["What ends the loop", "The loop?", "It ends."])
-    def test_without_a_mark_or_a_word_that_asks_are_none(self, text):
-        assert refused(checks.question, text, WORDS) == "not a question"
+    def test_questions_need_a_question_mark_and_a_question_word(self, text):
+        assert rejection(checks.question, text, WORDS) == "not a question"
 
     @pytest.mark.parametrize(
         ("asked", "answer", "reason"),
@@ -179,8 +179,8 @@ class TestQuestions:
             ("Which operator compares?", "==", None),
         ],
     )
-    def test_do_not_hold_their_answer(self, asked, answer, reason):
-        assert refused(checks.withholds, asked, answer, WORDS) == reason
+    def test_questions_do_not_contain_their_answer(self, asked, answer, reason):
+        assert rejection(checks.withholds, asked, answer, WORDS) == reason
 
     @pytest.mark.parametrize(
         ("asked", "answer", "reason"),
@@ -195,13 +195,13 @@ class TestQuestions:
             ("What happens if the loop ends?", "if there is an else clause, it is run", None),
         ],
     )
-    def test_are_answered_with_what_they_ask_for(self, asked, answer, reason):
-        assert refused(checks.of_a_kind, asked, answer, WORDS) == reason
+    def test_answers_are_of_the_kind_that_the_question_asks_for(self, asked, answer, reason):
+        assert rejection(checks.of_a_kind, asked, answer, WORDS) == reason
 
     @pytest.mark.parametrize(
         "text", ["What may be empty?", "When is the exception suppressed?", "What does it do?"]
     )
-    def test_a_question_that_many_things_would_answer(self, text):
+    def test_unspecific_questions_are_rejected(self, text):
         with pytest.raises(Reject, match="nothing in particular"):
             checks.particular(text, WORDS)
 
@@ -214,8 +214,8 @@ class TestQuestions:
             "What may an empty list hold?",
         ],
     )
-    def test_a_question_about_one_thing(self, text):
-        assert refused(checks.particular, text, WORDS) is None
+    def test_specific_questions_pass(self, text):
+        assert rejection(checks.particular, text, WORDS) is None
 
 
 class TestStandsAlone:
@@ -232,24 +232,24 @@ class TestStandsAlone:
             "What is skipped by one of these patterns?",
         ],
     )
-    def test_questions_that_point_elsewhere(self, text):
-        assert refused(checks.stands_alone, text, WORDS, asks=True) == "refers to the passage"
+    def test_questions_that_refer_elsewhere_are_rejected(self, text):
+        assert rejection(checks.stands_alone, text, WORDS, asks=True) == "refers to the passage"
 
     @pytest.mark.parametrize(
         "text", ["It terminates the loop.", "However, the loop ends.", "For example, a list."]
     )
-    def test_answers_that_open_in_the_middle(self, text):
-        assert refused(checks.stands_alone, text, WORDS) == "opens in the middle"
+    def test_answers_that_depend_on_earlier_text_are_rejected(self, text):
+        assert rejection(checks.stands_alone, text, WORDS) == "depends on earlier text"
 
     @pytest.mark.parametrize(
         "text", ["What is a list and how is it created?", "What does the break statement do to its loop?"]
     )
-    def test_a_pronoun_with_something_to_stand_for(self, text):
-        assert refused(checks.stands_alone, text, WORDS, asks=True) is None
+    def test_a_pronoun_with_an_antecedent_passes(self, text):
+        assert rejection(checks.stands_alone, text, WORDS, asks=True) is None
 
 
 class TestEvidence:
-    def test_is_the_sentence_that_holds_the_answer_and_fits_the_question(self):
+    def test_evidence_is_the_sentence_with_the_answer_that_fits_the_question(self):
         sentence = checks.located("What does a break statement terminate?", "the loop", passage())
         assert sentence.startswith(
             'A "break" statement executed in the first suite terminates the loop\nwithout'
@@ -271,72 +271,72 @@ class TestEvidence:
             ("What is the grammar of the statement?", "starred_list", "answer not in a sentence"),
         ],
     )
-    def test_refuses_an_answer_to_another_question(self, asked, answer, reason):
-        assert refused(checks.located, asked, answer, passage()) == reason
+    def test_an_answer_to_another_question_is_rejected(self, asked, answer, reason):
+        assert rejection(checks.located, asked, answer, passage()) == reason
 
-    def test_bears_out_what_an_answer_adds(self):
+    def test_evidence_supports_what_an_answer_adds(self):
         asked = "What happens to names in the target list when the loop is finished?"
         sentence = checks.supported(asked, "They are not deleted.", passage())
         assert sentence == "Names in the target list are not deleted when the loop is finished."
         assert (
-            refused(checks.supported, asked, "They are freed at once.", passage())
+            rejection(checks.supported, asked, "They are freed at once.", passage())
             == "not supported by the passage"
         )
 
-    def test_must_hold_every_number(self):
+    def test_evidence_contains_every_number(self):
         asked, text = (
             "When was the break statement added?",
             "The break statement was added in 1991 to the language.",
         )
         assert checks.supported(asked, "It was added in 1991.", passage(text))
         assert (
-            refused(checks.supported, asked, "It was added to the language in 1992.", passage(text))
+            rejection(checks.supported, asked, "It was added to the language in 1992.", passage(text))
             is not None
         )
 
-    def test_no_sentence_no_evidence(self):
-        assert refused(checks.supported, "What is it?", "a loop", passage("for_stmt ::= x")) is not None
+    def test_a_passage_without_sentences_has_no_evidence(self):
+        assert rejection(checks.supported, "What is it?", "a loop", passage("for_stmt ::= x")) is not None
 
 
 class TestProse:
     def test_unfinished_sentence(self):
-        assert refused(checks.finished, "The loop is") == "unfinished sentence"
-        assert refused(checks.finished, "It is called “the loop.”") is None
-        assert refused(checks.finished, "循环结束。") is None
+        assert rejection(checks.finished, "The loop is") == "unfinished sentence"
+        assert rejection(checks.finished, "It is called “the loop.”") is None
+        assert rejection(checks.finished, "循环结束。") is None
 
     def test_sizes_count_words(self):
-        assert refused(checks.sized, "one two", 3, 9) == "too short"
-        assert refused(checks.sized, "one two", 1, 1) == "too long"
-        assert refused(checks.sized, "长城很长", 3, 9) is None
+        assert rejection(checks.sized, "one two", 3, 9) == "too short"
+        assert rejection(checks.sized, "one two", 1, 1) == "too long"
+        assert rejection(checks.sized, "长城很长", 3, 9) is None
 
-    def test_not_about_the_passage(self):
+    def test_text_that_is_not_about_the_passage_is_rejected(self):
         assert (
-            refused(checks.about, "How do bees make honey from flowers?", passage())
+            rejection(checks.about, "How do bees make honey from flowers?", passage())
             == "not about the passage"
         )
-        assert refused(checks.about, "How is iteration over a sequence done?", passage()) is None
+        assert rejection(checks.about, "How is iteration over a sequence done?", passage()) is None
 
-    def test_copies(self):
+    def test_copies_are_rejected(self):
         copy = "Names in the target list are not deleted when the loop is finished."
-        assert refused(checks.original, copy, passage()) == "copies the passage"
+        assert rejection(checks.original, copy, passage()) == "copies the passage"
         assert (
-            refused(checks.original, "Compound statements.", passage()) == "copies the passage"
+            rejection(checks.original, "Compound statements.", passage()) == "copies the passage"
         )  # its heading
         own = "A for statement walks over a sequence, and its names survive the loop."
-        assert refused(checks.original, own, passage()) is None
+        assert rejection(checks.original, own, passage()) is None
 
-    def test_the_passages_words_in_another_order_are_not_what_it_says(self):
+    def test_the_words_of_the_passage_in_another_order_are_rejected(self):
         salad = "The target list is a string that terminates expression names with a break tuple."
-        assert refused(checks.about, salad, passage(), 0.7) is None
-        assert refused(checks.related, salad, passage()) == "not what the passage says"
+        assert rejection(checks.about, salad, passage(), 0.7) is None
+        assert rejection(checks.related, salad, passage()) == "not what the passage says"
         own = "The for statement iterates over a sequence. A break statement terminates the loop without the else clause."
-        assert refused(checks.related, own, passage()) is None
+        assert rejection(checks.related, own, passage()) is None
 
-    def test_a_number_of_its_own(self):
+    def test_a_number_that_is_not_in_the_source_is_rejected(self):
         assert (
-            refused(checks.numbers, "Since 3.12 it is so.", "It was so in 3.11.") == "number not in passage"
+            rejection(checks.numbers, "Since 3.12 it is so.", "It was so in 3.11.") == "number not in passage"
         )
-        assert refused(checks.numbers, "Since 3.11 it is so.", "It was so in 3.11.") is None
+        assert rejection(checks.numbers, "Since 3.11 it is so.", "It was so in 3.11.") is None
 
     @pytest.mark.parametrize(
         ("term", "evidence", "defined"),
@@ -350,7 +350,7 @@ class TestProse:
         ],
     )
     def test_a_definition_follows_its_term(self, term, evidence, defined):
-        assert (refused(checks.defined, term, evidence, WORDS) is None) == defined
+        assert (rejection(checks.defined, term, evidence, WORDS) is None) == defined
 
 
 class TestVerdict:
@@ -384,7 +384,7 @@ class TestVerdict:
             ("", EVIDENCE, None),
         ],
     )
-    def test_is_told_by_what_turns_a_sentence_round(self, claim, evidence, verdict):
+    def test_the_verdict_depends_on_what_reverses_a_sentence(self, claim, evidence, verdict):
         assert checks.verdict(claim, evidence, WORDS) is verdict
 
     @given(
@@ -395,11 +395,11 @@ class TestVerdict:
             min_size=1,
         )
     )
-    def test_a_sentence_bears_itself_out(self, words):
+    def test_a_sentence_supports_itself(self, words):
         sentence = " ".join(words)
         assert checks.verdict(sentence, sentence, WORDS) is not False
 
-    def test_only_words_that_are_known_decide(self):
+    def test_only_listed_words_decide(self):
         assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Language()) is None
 
 

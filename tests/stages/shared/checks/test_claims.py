@@ -1,4 +1,4 @@
-"""A question with its answer against its sentence: planted pairs of each fault, and sound ones beside them."""
+"""Questions and answers against their sentence: planted pairs with each fault, and sound ones."""
 
 import pytest
 
@@ -56,13 +56,13 @@ def verdict(check, *given):
         ("When was the canal nationalised by Gamal Nasser?", "in July 1956", CANAL, ""),
         ("Who was the novel translated by?", "Ines Duarte", NOVEL, ""),
         ("When are the leaves eaten?", "in June", LEAVES, ""),
-        # A preposition too many.
-        ("When was vanadium discovered by?", "in 1801", VANADIUM, "preposition too many"),
-        ("When was the canal nationalised in?", "July 1956", CANAL, "preposition too many"),
+        # A superfluous preposition.
+        ("When was vanadium discovered by?", "in 1801", VANADIUM, "superfluous preposition"),
+        ("When was the canal nationalised in?", "July 1956", CANAL, "superfluous preposition"),
         ("Why was the tower closed for?", "because its stairs had rotted", TOWER, ""),
-        ("Why was the tower closed by?", "because its stairs had rotted", TOWER, "preposition too many"),
-        ("Where was vanadium discovered in?", "Mexico City", VANADIUM, "preposition too many"),
-        ("What is the argument interpreted as in?", "slice notation", FORMAT, "preposition too many"),
+        ("Why was the tower closed by?", "because its stairs had rotted", TOWER, "superfluous preposition"),
+        ("Where was vanadium discovered in?", "Mexico City", VANADIUM, "superfluous preposition"),
+        ("What is the argument interpreted as in?", "slice notation", FORMAT, "superfluous preposition"),
         ("What is vanadium referred to as?", "del Rio's metal", VANADIUM, ""),
         ("What was the name of the man that discovered vanadium?", "Andres Manuel del Rio", VANADIUM, ""),
         # A clause that stops before its verb; a reason where a time is asked for.
@@ -78,7 +78,7 @@ def verdict(check, *given):
         ("When may barges of the guild not pass the lock?", "at night", BARGE, ""),
     ],
 )  # fmt: skip
-def test_what_a_question_claims_is_what_its_sentence_says(question, answer, evidence, reason):
+def test_a_question_is_entailed_by_its_sentence(question, answer, evidence, reason):
     assert verdict(claims.entailed, question, answer, evidence) == reason
 
 
@@ -101,7 +101,7 @@ def test_what_a_question_claims_is_what_its_sentence_says(question, answer, evid
         ("Where do ASCII characters have code points?", "in the range U+0000-U+007F", FORMAT, ""),
     ],
 )
-def test_a_turned_sentence_keeps_its_verb_number_voice_and_kinds(question, answer, evidence, reason):
+def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, answer, evidence, reason):
     assert verdict(claims.turned, question, answer, evidence) == reason
 
 
@@ -125,7 +125,7 @@ def test_a_turned_sentence_keeps_its_verb_number_voice_and_kinds(question, answe
         ("What must a tenant pay?", "rent", "A tenant must pay rent.", ""),
     ],
 )  # fmt: skip
-def test_questions_that_nobody_would_ask_are_refused(question, answer, evidence, reason):
+def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence, reason):
     assert verdict(claims.worth_asking, question, answer, evidence) == reason
 
 
@@ -142,7 +142,7 @@ def test_questions_that_nobody_would_ask_are_refused(question, answer, evidence,
         ("The library is open on 3 Mondays, and lends books then.", "The library is open on 2 Mondays, and lends books then.", ""),
     ],
 )  # fmt: skip
-def test_a_statement_does_not_deny_one_half_of_its_sentence_and_keep_the_other(statement, evidence, reason):
+def test_a_statement_that_negates_one_half_of_its_sentence_is_rejected(statement, evidence, reason):
     assert verdict(claims.consistent, statement, evidence) == reason
 
 
@@ -160,11 +160,11 @@ def test_a_statement_does_not_deny_one_half_of_its_sentence_and_keep_the_other(s
         ("The annual meeting of members elects the board.", False),
     ],
 )
-def test_a_statement_names_its_subject_or_is_told_to_need_its_passage(statement, named):
+def test_whether_a_statement_names_its_subject(statement, named):
     assert claims.named(statement, EN) is named
 
 
-def test_a_language_without_lists_has_no_such_rules():
+def test_a_language_without_lists_has_no_rules():
     pair = "Where was Andres Manuel del Rio discovered by?", "Once the Mexico City", VANADIUM
     for check in (claims.entailed, claims.turned, claims.worth_asking):
         check(*pair, UNKNOWN)

@@ -99,9 +99,9 @@ def test_a_finnish_question_gives_no_refusal_in_another_language(finished):
 
 
 def test_skipped_rules_are_reported(finished):
-    known = {language.code: language for language in languages(finished)}
-    assert known["fi"].documents == 1 and len(known["fi"].skipped) == 2
-    assert not known["de"].skipped
+    by_code = {language.code: language for language in languages(finished)}
+    assert by_code["fi"].documents == 1 and len(by_code["fi"].skipped) == 2
+    assert not by_code["de"].skipped
     (warning,) = warnings(finished)
     assert "language fi: 1 documents" in warning and "prompts/languages/fi.yaml" in warning
     assert "prompts/languages/fi.yaml" in (finished.folder / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""Binding a passage and its exercises into one text."""
+"""A passage and its exercises as one text."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ def passage(text="Bees sleep.", **fields):
     identifier=st.text(),
     seed=st.integers(),
 )
-def test_any_passage_stands_verbatim_and_every_exercise_whole(text, number, identifier, seed):
+def test_any_passage_is_verbatim_and_every_exercise_complete(text, number, identifier, seed):
     exercises = [Exercise("t", f"question {{{index}}}?", f"{{answer}} {index}") for index in range(number)]
     bound = bind(passage(text, id=identifier), exercises, STYLE, seed)
     assert text in bound
@@ -39,7 +39,7 @@ def test_any_passage_stands_verbatim_and_every_exercise_whole(text, number, iden
 
 @pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
 @pytest.mark.parametrize("form", ["lists", "shots", "dialogues"])
-def test_a_form_is_drawn_by_its_share_and_each_of_its_items_shows_all(name, form):
+def test_a_form_is_drawn_by_its_share_and_each_item_shows_all_exercises(name, form):
     style = load(name).fields
     without = {key: value for key, value in style.items() if key != form}
     exercises = [Exercise("t", f"What is it ({letter})?", f"This is {letter}.") for letter in "XYZ"]
@@ -48,15 +48,15 @@ def test_a_form_is_drawn_by_its_share_and_each_of_its_items_shows_all(name, form
         bound for row in rows if (bound := bind(row, exercises, style, 0)) != bind(row, exercises, without, 0)
     ]
     assert 20 <= len(changed) <= 65
-    said = [part.split("{")[0] for item in style[form] for part in item.values()]
-    assert all(any(words in bound for bound in changed) for words in said)
+    labels = [part.split("{")[0] for item in style[form] for part in item.values()]
+    assert all(any(words in bound for bound in changed) for words in labels)
     for bound in changed:
         assert all(bound.count(words) == 1 for one in exercises for words in (one.question, one.answer))
     assert bind(rows[0], exercises[:1], style, 0) == bind(rows[0], exercises[:1], without, 0)
 
 
 @pytest.mark.parametrize("name", ["reading/layouts", "reading/layouts.de"])
-def test_most_texts_begin_with_the_passage_and_some_list_or_preview(name):
+def test_most_texts_start_with_the_passage_and_some_with_the_exercises(name):
     style = load(name).fields
     exercises = [Exercise("t", f"What is it ({letter})?", f"This is {letter}.") for letter in "XYZ"]
     previewed = listed = 0
@@ -71,13 +71,13 @@ def test_most_texts_begin_with_the_passage_and_some_list_or_preview(name):
     assert 5 <= previewed <= 45 and 20 <= listed <= 70
 
 
-def test_only_a_number_in_front_of_a_heading_is_left_out():
+def test_only_the_number_of_a_heading_is_removed():
     assert unnumbered("4.2. Value Expressions") == "Value Expressions"
     assert unnumbered("§ 7. Appeal") == "Appeal"
     assert unnumbered("Recordings from before 1972 in use") == "Recordings from before 1972 in use"
 
 
-def test_an_exercise_that_the_passage_answers_stands_in_front_of_it():
+def test_an_exercise_that_the_passage_answers_precedes_it():
     writing = Exercise("writing", "Write about bees.", "Bees sleep.")
     assert bind(passage(), [writing], PLAIN, 0) == "Write about bees.\n\nBees sleep."
     text = bind(passage(), [*ONE, writing], PLAIN | {"previews": ["Before:"]}, 0)
@@ -90,13 +90,13 @@ def test_renderings_differ_between_texts_and_not_between_runs():
     assert bind(passage(), ONE, STYLE, 0) != bind(passage(), ONE, STYLE, 4)
 
 
-def test_the_source_line_holds_title_and_section_once_each():
+def test_the_source_line_has_title_and_section_without_duplicates():
     row = passage(section=["Bees", "Winter", "Sleep"])
     assert bind(row, ONE, PLAIN, 0) == "<Bees > Winter > Sleep>\n\nBees sleep.\n\n1: Is it so? = Yes"
     assert bind(passage(title=None, section=None), ONE, PLAIN, 0) == "Bees sleep.\n\n1: Is it so? = Yes"
 
 
-def test_the_source_line_gives_no_answer_away_and_does_not_repeat_the_first_line():
+def test_the_source_line_contains_no_answer_and_does_not_repeat_the_first_line():
     asked = [Exercise("title", "What is the heading?", "Sleep")]
     assert bind(passage("Z", section=["3. Winter", "3.1. Sleep"]), asked, PLAIN, 0).startswith(
         "<Bees > 3. Winter>\n"
@@ -112,7 +112,7 @@ def test_every_layout_shows_question_and_answer():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"layouts": ["{question} {reply}"]}, "reply"),
         ({"layouts": ["{question"]}, "cannot be filled"),
@@ -123,7 +123,7 @@ def test_every_layout_shows_question_and_answer():
         ({"dialogues": [{"opening": "x", "question": "{a}", "answer": ""}]}, "a"),
     ],
 )
-def test_a_wrong_layout_is_told(change, said):
-    with pytest.raises(UserError, match=said):
+def test_an_invalid_layout_is_reported(change, message):
+    with pytest.raises(UserError, match=message):
         for number in range(60):  # a few texts list their questions
             bind(passage(id=str(number)), ONE * 2, PLAIN | change, 0)

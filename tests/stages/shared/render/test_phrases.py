@@ -1,4 +1,4 @@
-"""Sentences put together from parts."""
+"""Sentences composed from parts."""
 
 from datagen.stages.shared.render.phrases import say
 
@@ -6,14 +6,14 @@ PARTS = [["so,", "now,"], ["{{ what }} is it.", "that is it."], ["Ask {{ whom }}
 
 
 def test_a_part_without_its_value_is_not_drawn():
-    said = {say(PARTS, str(number), what="", whom="") for number in range(40)}
-    assert said == {"So, that is it.", "Now, that is it."}
+    texts = {say(PARTS, str(number), what="", whom="") for number in range(40)}
+    assert texts == {"So, that is it.", "Now, that is it."}
 
 
 def test_all_parts_are_drawn_and_the_draw_is_repeatable():
-    said = [say(PARTS, str(number), what="rain", whom="her") for number in range(200)]
-    assert len(set(said)) == 8
-    assert said == [say(PARTS, str(number), what="rain", whom="her") for number in range(200)]
+    texts = [say(PARTS, str(number), what="rain", whom="her") for number in range(200)]
+    assert len(set(texts)) == 8
+    assert texts == [say(PARTS, str(number), what="rain", whom="her") for number in range(200)]
 
 
 def test_a_value_cannot_end_a_turn():

@@ -1,4 +1,4 @@
-"""Headings of plain text are found where the whole document shows them, and lists are none."""
+"""Headings of plain text are found if the whole document supports them; lists are not headings."""
 
 import pytest
 
@@ -33,8 +33,8 @@ def test_capitals_above_numbers():
 
 
 def test_chapters():
-    found = headings("Chapter 1", "", "CHAPTER II. Of bells", "", "Appendix A: Tables", "")
-    assert [level for level, _ in found] == [1, 1, 1]
+    result = headings("Chapter 1", "", "CHAPTER II. Of bells", "", "Appendix A: Tables", "")
+    assert [level for level, _ in result] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_chapters():
         ("1 Lamps\nare lit", "", "2 Bells\nare rung", "", "3 Logs\nare kept", ""),  # not alone
     ],
 )
-def test_what_is_no_heading(parts):
+def test_other_lines_are_not_headings(parts):
     assert headings(*parts) == []
 
 
-def test_marked_headings_leave_no_room_for_others():
+def test_plain_headings_are_ignored_next_to_marked_ones():
     assert headings("# Title", "", "LAMPS", "", "BELLS", "", "LOGS", "") == [(1, "Title")]

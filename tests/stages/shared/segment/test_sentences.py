@@ -1,4 +1,4 @@
-"""Sentence splitting on the cases that a full stop alone gets wrong, and on any text."""
+"""Sentence splitting on cases that need more than a full stop, and on any text."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -32,11 +32,11 @@ def cut(text):
         ("هل هذا صحيح؟ نعم.", ["هل هذا صحيح؟", "نعم."]),
     ],
 )
-def test_sentences_end_where_a_reader_ends_them(text, sentences):
+def test_sentences_end_where_readers_expect(text, sentences):
     assert cut(text) == sentences
 
 
-def test_a_wrapped_paragraph_is_read_on_and_headings_items_code_and_tables_are_not():
+def test_wrapped_paragraphs_are_joined_but_not_headings_items_code_and_tables():
     text = """\
 Keeping bees in the north
 *************************
@@ -56,22 +56,22 @@ towards a hedge.
 | ----- | ------------------------------------------------ |
 | May   | 4 and sometimes 5 in a year with an early spring |
 """
-    found = cut(text)
-    assert found[:3] == [
+    spans = cut(text)
+    assert spans[:3] == [
         "Keeping bees in the north",
         "*************************",
         "A hive that stands in the wind loses warmth, and a colony that is cold eats more than it brings home.",
     ]
-    assert "It should face south, e.g. towards a hedge." in found
-    assert "1. Lift the lid slowly and look at the frames one after another before you decide." in found
-    assert "2. Close it again." in found
-    assert "frame.turn()" in found
-    assert sum(line.startswith("|") for line in found) == 3
-    prose = [sentence for sentence in found if is_sentence(sentence)]
-    assert prose == [found[2], "It should face south, e.g. towards a hedge."]
+    assert "It should face south, e.g. towards a hedge." in spans
+    assert "1. Lift the lid slowly and look at the frames one after another before you decide." in spans
+    assert "2. Close it again." in spans
+    assert "frame.turn()" in spans
+    assert sum(line.startswith("|") for line in spans) == 3
+    prose = [sentence for sentence in spans if is_sentence(sentence)]
+    assert prose == [spans[2], "It should face south, e.g. towards a hedge."]
 
 
-def test_long_lines_are_paragraphs_of_their_own():
+def test_long_lines_are_separate_paragraphs():
     heading, body = (
         "§ 12. Notice of sale to the register",
         "The seller shall tell the register within ten days of it.",
@@ -97,11 +97,11 @@ def test_long_lines_are_paragraphs_of_their_own():
         ("", False),
     ],
 )
-def test_prose_is_told_from_other_spans(text, verdict):
+def test_prose_is_distinguished_from_other_spans(text, verdict):
     assert is_sentence(text) is verdict
 
 
-def test_unwrapping_knows_hyphens_and_scripts_without_blanks():
+def test_unwrapping_handles_hyphens_and_scripts_without_blanks():
     assert unwrap("an implementation-\n   dependent   length") == "an implementation-dependent length"
     assert unwrap("他们在北方\n养蜜蜂。") == "他们在北方养蜜蜂。"
     assert unwrap(" a\n b ") == "a b"
@@ -113,7 +113,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.one_of(st.text(), st.lists(WORDS, max_size=40).map(" ".join)))
-def test_every_character_lies_in_exactly_one_span(text):
+def test_every_character_is_in_exactly_one_span(text):
     spans = split_sentences(text)
     assert all(start < end for start, end in spans)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))

@@ -31,11 +31,11 @@ def is_within(short, long):
 
 
 def say_the_same(left, right):
-    """Compare what tells, in its order; a name that opens both texts could be a word like any other."""
-    told = [[word for word in text if word in ("7", "not")] for text in (left, right)]
+    """Compare the critical words in order; a name that starts both texts may be an ordinary word."""
+    critical = [[word for word in text if word in ("7", "not")] for text in (left, right)]
     named = any("Name" in text[1:] for text in (left, right))
     names = [[word for word in text if word == "Name"] for text in (left, right)]
-    return told[0] == told[1] and (not named or names[0] == names[1])
+    return critical[0] == critical[1] and (not named or names[0] == names[1])
 
 
 @settings(deadline=None)
@@ -65,7 +65,7 @@ def test_long_texts(left, right):
 
 @settings(deadline=None)
 @given(CUT, CUT, st.floats(0, 1))
-def test_below_the_least_nothing_is_alike(left, right, least):
+def test_pairs_below_the_threshold_have_similarity_zero(left, right, least):
     free, _ = measure(left, right, long_from=100)
     bound, _ = measure(left, right, 100, least)
     assert bound == (free if free >= least else 0)

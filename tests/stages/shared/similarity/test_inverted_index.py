@@ -1,4 +1,4 @@
-"""Questions that name what they ask about lead to one passage; vague ones to several."""
+"""Specific questions fit one passage, vague ones several."""
 
 from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.similarity.inverted_index import Postings
@@ -8,7 +8,7 @@ FERRY = "The ferry to Skarholm leaves at noon. If no ticket is shown, the crossi
 TRAIN = "The train to Harwick leaves at dawn. If no ticket is shown, a fine is due."
 
 
-def test_a_question_fits_the_passages_that_hold_all_its_words():
+def test_a_question_fits_the_passages_with_all_its_words():
     passages = Postings(dict.fromkeys([FERRY, TRAIN, FERRY], LANGUAGE))
     assert passages.fits_others("What happens if no ticket is shown?", FERRY) == 1
     assert passages.fits_others("When does the ferry leave?", FERRY) == 0
@@ -17,7 +17,7 @@ def test_a_question_fits_the_passages_that_hold_all_its_words():
     assert Postings({FERRY: LANGUAGE}).fits_others("What is it?", FERRY) == 0
 
 
-def test_a_text_is_held_by_the_passage_with_most_of_its_words():
+def test_the_share_of_a_text_is_that_of_its_best_passage():
     passages = Postings(dict.fromkeys([FERRY, TRAIN], LANGUAGE))
     assert passages.most_held("When does the ferry to Skarholm leave?", LANGUAGE) == 1
     assert passages.most_held("ferry, Harwick", LANGUAGE) == 0.5  # no passage holds both

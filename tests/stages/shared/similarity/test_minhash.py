@@ -1,4 +1,4 @@
-"""Bands and rows as published, and buckets that stay small."""
+"""Bands and rows as published, and buckets with few pairs."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_published_probabilities(shape, at_70, at_80):
     assert found(0.8, *shape) == pytest.approx(at_80, abs=0.001)
 
 
-def test_signatures_estimate_jaccard_whatever_the_order_and_repetitions():
+def test_signatures_estimate_jaccard_independent_of_order_and_repetitions():
     members = np.arange(1, 301, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     one, other = members[:200], members[50:250]  # 150 of 250 shared
     sets = np.concatenate([one, other, one[::-1], one[:10]])
@@ -45,7 +45,7 @@ def test_signatures_estimate_jaccard_whatever_the_order_and_repetitions():
     assert (sketches[0] == sketches[2]).all()
 
 
-def test_a_bucket_of_many_gives_few_pairs_and_each_the_best():
+def test_a_large_bucket_gives_few_pairs_and_pairs_each_set_with_the_best():
     rank = np.random.default_rng(0).permutation(2000)
     left, right = in_buckets(np.zeros(2000, np.uint64), np.zeros(2000, np.uint64), rank, neighbours=8)
     assert len(left) < 2000 * 10
@@ -54,19 +54,19 @@ def test_a_bucket_of_many_gives_few_pairs_and_each_the_best():
     assert (left != right).all()
 
 
-def test_those_of_a_bucket_that_agree_in_the_next_band_are_paired():
+def test_sets_of_a_bucket_that_agree_in_the_next_band_are_paired():
     following = np.tile(np.arange(50, dtype=np.uint64), 2)
     left, right = in_buckets(np.zeros(100, np.uint64), following, np.arange(100), neighbours=1)
     assert {(n, n + 50) for n in range(50)} <= set(zip(left.tolist(), right.tolist(), strict=True))
 
 
-def test_scopes_are_kept_apart():
+def test_scopes_are_separate():
     scopes = np.array([1, 2, 1, 2, 3, 1], np.uint64)
     for key in band_keys(np.zeros((6, 8), np.uint32), scopes, 2, 4):
         assert len(np.unique(key)) == 3 and len({*key[[0, 2, 5]]}) == len({*key[[1, 3]]}) == 1
 
 
-def test_swapped_numbers_are_another_band():
+def test_permuted_numbers_give_another_key():
     sketches = np.array([[1, 2, 3, 4], [2, 1, 3, 4], [3, 4, 1, 2]], np.uint32)
     one, other = band_keys(sketches, np.zeros(3, np.uint64), 2, 2)
     assert len({*one}) == 3 and other[0] == other[1]

@@ -1,4 +1,4 @@
-"""What counts as a word, and what as a run of words."""
+"""Words of columns, and their n-grams."""
 
 import pyarrow as pa
 import pytest
@@ -38,7 +38,7 @@ def test_words(text, cut, bare):
 
 @pytest.mark.parametrize("symbols", [True, False])
 @given(st.text("abZ9 -!:=<>_()[].,\n", max_size=20))
-def test_one_sign_beyond_ascii_changes_no_other_word(symbols, text):
+def test_a_non_ascii_character_does_not_change_other_words(symbols, text):
     plain, marked = words(pa.array([f"{text} e", f"{text} é"]), symbols).texts()
     assert plain == marked.replace("é", "e")
 
@@ -48,7 +48,7 @@ TEXTS = st.lists(st.lists(st.sampled_from(["ab", "cd", "ef", "是"]), max_size=7
 
 @settings(deadline=None)
 @given(TEXTS, st.integers(1, 5), st.integers(0, 3))
-def test_ngrams_are_runs_within_one_text(texts, n, salt):
+def test_ngrams_do_not_cross_texts(texts, n, salt):
     cut = words(pa.array([" ".join(text) for text in texts], pa.string()))
     hashes, starts = ngrams(cut.hashes, cut.lengths, n, salt)
     runs = [tuple(text[place : place + n]) for text in texts for place in range(len(text) - n + 1)]

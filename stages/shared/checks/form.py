@@ -1,0 +1,160 @@
+"""Checks of the form of a text, a question, and a question with its answer."""
+
+import re
+
+from datagen.control_tokens import control_tokens
+from datagen.request import Reject
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import NUMBER, words_of
+from datagen.stages.shared.passage import Passage, opening, phrase_in
+
+CLOSING = " \"'”’»)]*_」』）】`"
+# Leftovers of templates and markup; not if the passage contains the same text.
+LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
+NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
+SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
+ECHO = 5  # consecutive words that a field must not share with the prompt
+LOOP = 0.25  # maximum share of repeated trigrams
+
+
+def sized(text: str, least: int, most: int) -> None:
+    """Reject a text with fewer or more words."""
+    count = len(words_of(text))
+    if count < least:
+        raise Reject("too short", text)
+    if count > most:
+        raise Reject("too long", text)
+
+
+def clean(text: str, passage: Passage, instruction: str) -> None:
+    """
+    Reject a text that is empty, a template leftover, an echo, a loop, or contains a control token.
+
+    An echo repeats `instruction`, the prompt without the passage.
+    """
+    words = words_of(text)
+    if not text.strip(" \t\n.-_*"):
+        raise Reject("empty", text)
+    _no_control_token(text, passage)
+    if " ".join(word for word in words if word not in passage.words.stop) in passage.words.placeholders:
+        raise Reject("template leftover", text)
+    _no_leftover(text, passage)
+    _no_echo(words, passage, words_of(instruction))
+    _no_loop(text, passage.words)
+
+
+def _no_control_token(text: str, passage: Passage) -> None:
+    for match in control_tokens().finditer(text):
+        if match[0] not in passage.text:
+            raise Reject("control token", f"{match[0]} in: {text}")
+
+
+def _no_leftover(text: str, passage: Passage) -> None:
+    for match in LEFTOVER.finditer(text):
+        if match[0] not in passage.text:
+            raise Reject("template leftover", f"{match[0]} in: {text}")
+    label = re.match(r"\W*(\w+)(?: \d+)?\W?\s*[:：]", text)
+    if label and label[1].casefold() in passage.words.labels and label[0] not in passage.text:
+        raise Reject("template leftover", f"{label[0]} in: {text}")
+
+
+def _no_echo(words: list[str], passage: Passage, instruction: list[str]) -> None:
+    prompt_line, passage_line = f" {' '.join(instruction)} ", f" {' '.join(words_of(passage.text))} "
+    size = min(ECHO, len(words))
+    if size < 2:
+        return
+    for start in range(len(words) - size + 1):
+        run = f" {' '.join(words[start : start + size])} "
+        if run in prompt_line and run not in passage_line:
+            raise Reject("prompt echo", run.strip())
+
+
+def _no_loop(text: str, words: Language) -> None:
+    text_words = words_of(text)
+    trigrams = list(zip(text_words, text_words[1:], text_words[2:], strict=False))
+    if len(text_words) >= 6 and 1 - len(set(trigrams)) / len(trigrams) > LOOP:
+        raise Reject("repetition loop", text)
+    if any(len(set(run)) == 1 for run in trigrams):
+        raise Reject("repetition loop", text)
+    contents = [frozenset(words.content(sentence)) for sentence in sentences(text)]
+    if len(set(contents)) < len(contents):
+        raise Reject("repetition loop", text)
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text after the marks that end sentences."""
+    return re.split(SENTENCE_END, text)
+
+
+def question(text: str, words: Language) -> None:
+    """Reject a text without a final question mark or a question word, or with a malformed beginning."""
+    if not text.rstrip(CLOSING).endswith(tuple(QUESTION_MARKS)):
+        raise Reject("not a question", text)
+    text_words = words_of(text)
+    if (words.asking and not words.asking & set(text_words)) or opening(text_words, words.malformed):
+        raise Reject("not a question", text)
+
+
+def particular(asked: str, words: Language, least: int = 3) -> None:
+    """
+    Reject a question with many possible answers: "What may be empty?".
+
+    Such a question has fewer than `least` content words, and neither a name, a quotation nor a number.
+    """
+    if len(set(words.content(asked))) < least and not NAMED.search(asked):
+        raise Reject("asks for nothing in particular", asked)
+
+
+def finished(text: str) -> None:
+    """Reject prose that ends before its sentence does."""
+    if not text.rstrip(CLOSING).endswith(tuple(SENTENCE_MARKS + QUESTION_MARKS)):
+        raise Reject("unfinished sentence", text)
+
+
+def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
+    """
+    Reject a text that is not self-contained.
+
+    With `asks` it is a question, in which a pronoun needs an antecedent.
+    """
+    text_words = words_of(text)
+    if phrase := phrase_in(text_words, words.outside):
+        raise Reject("refers to the passage", f"{phrase!r} in: {text}")
+    if not asks and (phrase := opening(text_words, words.dangling)):
+        raise Reject("depends on earlier text", f"{phrase!r} in: {text}")
+    if asks:
+        small = words.asking | words.modals | words.verbs
+        for position, word in enumerate(text_words):
+            # "What is a list and how is it made?" contains the pronoun's antecedent.
+            before = " ".join(earlier for earlier in text_words[:position] if earlier not in small)
+            if word in words.demonstrative or (word in words.pointing and not words.content(before)):
+                raise Reject("refers to the passage", f"{word!r} in: {text}")
+
+
+def withholds(asked: str, answer: str, words: Language) -> None:
+    """Reject a question that contains its answer, and an answer that only repeats the question."""
+    answer_words = words_of(answer)
+    if answer_words and phrase_in(words_of(asked), [" ".join(answer_words)]):
+        raise Reject("question gives its answer away", f"{answer} in: {asked}")
+    question_content, answer_content = set(words.content(asked)), words.content(answer)
+    if answer_content and question_content.issuperset(answer_content):
+        raise Reject("answer repeats the question", f"{asked} {answer}")
+
+
+def of_a_kind(asked: str, answer: str, words: Language) -> None:
+    """
+    Reject an answer of the wrong type for its question.
+
+    Such answers lack the number that the question asks for, answer who, where or why with a bare number, or
+    what or who with a condition or a reason.
+    """
+    question, answer_words = words_of(asked), words_of(answer)
+    numeric = [bool(NUMBER.search(word)) or word in words.numerals for word in answer_words]
+    if (phrase := phrase_in(question, words.counting)) and not any(numeric):
+        raise Reject("answer of another kind", f"{phrase!r}: {asked} {answer}")
+    if question and question[0] in words.naming and numeric and all(numeric):
+        raise Reject("answer of another kind", f"{question[0]!r}: {asked} {answer}")
+    condition, happens = opening(answer_words, words.connectives), phrase_in(question, words.happening)
+    if condition and opening(question, words.things) and not happens:
+        raise Reject("answer of another kind", f"{condition!r}: {asked} {answer}")
