@@ -68,7 +68,7 @@ def test_a_certainly_better_answer_replaces_the_original_which_is_kept():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "replies",
     [
         model(better=0.8),  # not above the margin
         model(better=0.5),  # a tie
@@ -80,9 +80,9 @@ def test_a_certainly_better_answer_replaces_the_original_which_is_kept():
         model(own="with whale oil"),  # the same answer
     ],
 )
-def test_anything_else_keeps_the_answer(said):
+def test_anything_else_keeps_the_answer(replies):
     before = row(logprob=-3.0)
-    after, _ = corrected(before, said)
+    after, _ = corrected(before, replies)
     assert {name: after[name] for name in EXAMPLES.names} == table_of(EXAMPLES, [before]).to_pylist()[0]
     assert (after["action"], after["original_answer"]) == ("keep", None)
 

@@ -71,10 +71,10 @@ def test_existing_columns_are_unchanged():
 
 
 @pytest.mark.parametrize(
-    "said", [{"finish": "error", "error": "gone"}, {"choices": ()}, {"choices": (-math.inf, -math.inf)}]
+    "reply", [{"finish": "error", "error": "gone"}, {"choices": ()}, {"choices": (-math.inf, -math.inf)}]
 )
-def test_a_missing_probability_yields_null(said):
-    (scored,), dropped, _ = ask(stage, [row()], lambda request: said)
+def test_a_missing_probability_yields_null(reply):
+    (scored,), dropped, _ = ask(stage, [row()], lambda request: reply)
     assert scored["p_true"] is None and not dropped
 
 

@@ -25,8 +25,8 @@ def model(request):
     return "whale oil" if request.task == "solve" else "What was the beacon on the mole lit with until 1931?"
 
 
-def scores(given, said=model, **options):
-    (kept,), dropped, requests = ask(stage, [given], said, **options)
+def scores(example_row, model=model, **options):
+    (kept,), dropped, requests = ask(stage, [example_row], model, **options)
     assert not dropped
     return kept, requests
 
@@ -50,9 +50,9 @@ def test_prompts_do_not_contain_the_text_to_regenerate():
     assert "How did they" not in str(regenerate.messages)
 
 
-@pytest.mark.parametrize("said", [{"text": "", "finish": "error"}, {"text": "whale", "finish": "length"}])
-def test_a_failed_completion_has_no_score(said):
-    assert scores(row(), lambda request: said)[0]["solve"] is None
+@pytest.mark.parametrize("reply", [{"text": "", "finish": "error"}, {"text": "whale", "finish": "length"}])
+def test_a_failed_completion_has_no_score(reply):
+    assert scores(row(), lambda request: reply)[0]["solve"] is None
 
 
 def test_a_row_without_a_passage_is_not_asked_about():
@@ -70,8 +70,8 @@ def ask(row, context):
     messages = [{"role": "user", "content": "Spell it: " + row["answer"]}]
     return Request(row=row["id"], messages=messages, prompt="own", prompt_hash="0", task="any")
 
-spelling = Validator("spelling", ask, lambda row, said: float(said == row["answer"]))
-answer = Validator("answer", ask, lambda row, said: 1.0)
+spelling = Validator("spelling", ask, lambda row, completion: float(completion == row["answer"]))
+answer = Validator("answer", ask, lambda row, completion: 1.0)
 text = "a text"
 """
 

@@ -192,16 +192,16 @@ def test_a_recipe_cannot_set_confidence_limits_for_refusals(column, name):
 
 
 @pytest.mark.parametrize(
-    "wrong, said",
+    "wrong, message",
     [({"instructions": 0.5}, "'instructions' is not a kind"), ({"instruction": "half"}, None)]
     + [({"instruction": text}, "a share of the rows") for text in ("50 %", "-1%", "")],
 )
-def test_a_misspelt_limit_is_an_error(wrong, said):
-    if said is None:  # the name of a column, which no table has
+def test_a_misspelt_limit_is_an_error(wrong, message):
+    if message is None:  # the name of a column, which no table has
         with pytest.raises(UserError, match="no numeric column 'half'"):
             curate([row("It checks.", p_true=0.5)], min={"p_true": wrong})
     else:
-        with pytest.raises(ValidationError, match=said):
+        with pytest.raises(ValidationError, match=message):
             Options.model_validate({"min": {"p_true": wrong}})
 
 

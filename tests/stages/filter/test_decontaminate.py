@@ -133,15 +133,15 @@ def test_many_rows_of_one_document_do_not_make_boilerplate(recipe):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "item",
     [
         "在颁发任何许可证之前，该机构应在登记册中公布其理由，并等待三十天。",
         "قبل إصدار أي تصريح يجب على الوكالة أن تنشر أسبابها في السجل وأن تنتظر ثلاثين يوما لتعليقات الجمهور.",
     ],
 )
-def test_other_scripts(tmp_path, recipe, said):
-    (tmp_path / "test.jsonl").write_text(json.dumps({"q": said}), encoding="utf-8")
-    rows = [example("reading", text=f"( {said} )", id="a"), example("reading", text=said[::-1], id="b")]
+def test_other_scripts(tmp_path, recipe, item):
+    (tmp_path / "test.jsonl").write_text(json.dumps({"q": item}), encoding="utf-8")
+    rows = [example("reading", text=f"( {item} )", id="a"), example("reading", text=item[::-1], id="b")]
     assert list(leaks(rows, recipe)) == ["a"]
 
 
@@ -177,7 +177,7 @@ def test_without_test_sets_every_row_is_kept(recipe):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("absent.jsonl", "absent.jsonl is not there"),
         ("notes.txt", "notes.txt is no .jsonl"),
@@ -187,14 +187,14 @@ def test_without_test_sets_every_row_is_kept(recipe):
         ({"path": "test.jsonl", "fields": ["prompt"]}, "has no field 'prompt'; it has id, question, choices"),
     ],
 )
-def test_user_errors_are_reported(tmp_path, recipe, given, said):
+def test_user_errors_are_reported(tmp_path, recipe, given, message):
     (tmp_path / "notes.txt").write_text(TEST)
     (tmp_path / "empty").mkdir()
     (tmp_path / "hollow.jsonl").write_text('{"n": 1}\n')
     (tmp_path / "broken.jsonl").write_text('{"q": \n')
     with pytest.raises(UserError, match="against") as error:
         leaks([example("reading", text=TEST)], recipe, against=[given])
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 LEASE = (
@@ -332,24 +332,24 @@ REWORDED = {
 
 
 @pytest.mark.parametrize(
-    ("said", "leaked"),
+    ("wording", "leaked"),
     [
         ("Through the old town of Bern, which is the river that flows?", True),
         ("Through the old town of Basel, which is the river that flows?", False),  # another town
         ("Which herons nest on the island of the lake when the ice breaks in Bern?", False),
     ],
 )
-def test_a_reworded_item_leaks_if_anchor_terms_match(recipe, said, leaked):
+def test_a_reworded_item_leaks_if_anchor_terms_match(recipe, wording, leaked):
     rows = [
-        example(question=said, answer="-", id="question"),
-        example("reading", text=f"{FILLER}\n\nPrompt: {said}\nReply: none", id="line"),
+        example(question=wording, answer="-", id="question"),
+        example("reading", text=f"{FILLER}\n\nPrompt: {wording}\nReply: none", id="line"),
         example(question="What do herons eat in winter on the island?", answer="Fish.", id="other"),
     ]
     assert not leaks(rows, recipe, similar=1)
     details = leaks(rows, recipe, size=2, **REWORDED)
     assert set(details) == ({"question", "line"} if leaked else set())
     for detail in details.values():
-        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and said in detail
+        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and wording in detail
 
 
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")

@@ -26,12 +26,12 @@ from datagen.schema import EXAMPLES, fraction, table_of
 from datagen.stage import Outcome, SourceStage
 
 def read(part, options, context):
-    """Rows of which the answer is right as often as the score says."""
+    """Rows whose answers are right with the probability given by the score."""
     rows = []
     for number in range(part, 1200, 3):
         score = fraction("score", str(number)) ** 0.3
-        said = "right" if fraction("truth", str(number)) < score else "wrong"
-        row = {"id": str(number), "kind": "instruction", "task": "qa", "question": f"{number}?", "answer": said}
+        answer = "right" if fraction("truth", str(number)) < score else "wrong"
+        row = {"id": str(number), "kind": "instruction", "task": "qa", "question": f"{number}?", "answer": answer}
         rows.append(row | {"p_true": score})
     yield Outcome.all_kept(table_of(pa.schema([*EXAMPLES, ("p_true", pa.float64())]), rows))
 

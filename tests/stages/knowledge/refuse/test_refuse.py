@@ -65,9 +65,9 @@ def test_the_refusal_is_preferred_to_the_guess():
     assert pair["prompt"] == refusal["prompt"]
 
 
-@pytest.mark.parametrize("said", ["I don't know.", "", "The river Amstel", "I'm sorry, I cannot say."])
-def test_an_answer_that_is_not_a_guess_is_not_rejected(said):
-    kept, dropped, _ = ask(stage, [probe(0, "unknown", answers=[said, "7 miles"])], judge)
+@pytest.mark.parametrize("guess", ["I don't know.", "", "The river Amstel", "I'm sorry, I cannot say."])
+def test_an_answer_that_is_not_a_guess_is_not_rejected(guess):
+    kept, dropped, _ = ask(stage, [probe(0, "unknown", answers=[guess, "7 miles"])], judge)
     assert kinds(kept) == {("refusal", "does_not_know"): 1}
     assert [(row["reason"], row["kind"]) for row in dropped] == [("no wrong answer to reject", "preference")]
 
@@ -155,11 +155,11 @@ def test_a_doubtful_passage_is_dropped():
     assert len(ask(stage, rows, unsure, known_question=0, found_in_context=0, sure=0.5)[0]) == 2
 
 
-@pytest.mark.parametrize("said", ["A", "107 miles", "The text does not say how long it is.", ""])
-def test_any_other_completion_of_the_judge_is_no_evidence(said):
+@pytest.mark.parametrize("reply", ["A", "107 miles", "The text does not say how long it is.", ""])
+def test_any_other_completion_of_the_judge_is_no_evidence(reply):
     rows = [probe(number, "known", near=9 - number) for number in range(10)]
     for sure in (0, 0.6):
-        kept, dropped, _ = ask(stage, rows, lambda request: said, known_question=0, sure=sure)
+        kept, dropped, _ = ask(stage, rows, lambda request: reply, known_question=0, sure=sure)
         assert not kept and {row["reason"] for row in dropped} == {"context may answer it"}
 
 
@@ -204,7 +204,7 @@ SEVERAL = {
 
 def put(form, name, **options):
     """The closed-book rows of a form, for a target with this share of right answers."""
-    right = ["100" in said for said in SEVERAL[name]]
+    right = ["100" in sample for sample in SEVERAL[name]]
     row = probe(0, "known") | knowledge(SEVERAL[name], right)
     kept, _, _ = ask(stage, [row], judge, form=form, decline_over_guess=0, **options)
     return {made["task"]: (made["kind"], made["answer"]) for made in kept}
@@ -226,15 +226,15 @@ def test_the_form_absolute_answers_above_a_share_of_right_samples():
 
 
 @pytest.mark.parametrize(
-    "name, said", [("once", "25%"), ("often", "75%"), ("always", "100%"), ("never", None)]
+    "name, percent", [("once", "25%"), ("often", "75%"), ("always", "100%"), ("never", None)]
 )
-def test_the_form_numeric_states_the_expected_accuracy(name, said):
+def test_the_form_numeric_states_the_expected_accuracy(name, percent):
     made = put("numeric", name)
-    if said is None:
+    if percent is None:
         assert made.keys() == {"does_not_know"} and "100" not in made["does_not_know"][1]
     else:
         kind, answer = made["hedged_answer"]
-        assert kind == "instruction" and said in answer and answer.endswith("100 miles.")
+        assert kind == "instruction" and percent in answer and answer.endswith("100 miles.")
 
 
 def test_the_form_verbal_has_five_steps():
