@@ -24,7 +24,7 @@ from datagen.recipe.sections import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices
-from datagen.stages.knowledge.probe.knowledge import said
+from datagen.stages.knowledge.probe.knowledge import text_of
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
 from datagen.stages.shared.language.rules import Language, language_of
@@ -188,7 +188,7 @@ def _judge(question: Question, answers: Sequence[Answer], sure: Answer) -> Judge
             right, declined = question.lettered.letters[best] == question.lettered.right, False
             confidence = probabilities[best]
         else:
-            text = said(answers[0])
+            text = text_of(answers[0])
             right = any(
                 likeness(text, answer, question.text, language=question.language) >= RIGHT
                 for answer in question.right

@@ -1,14 +1,15 @@
 """
-How well what a model says again agrees with an answer: a choice of measures.
+Measures of how well another sample of a model agrees with an answer.
 
-* ``lexical``: by their words (`datagen.stages.shared.language.matching`), numbers and negation minded. Needs
-no model.
-* ``embedding``: the cosine of mean-pooled embeddings, as SemScore (arXiv 2401.17072). It sees a paraphrase
-  and does not see a contradiction.
-* ``nli``: one less the probability of a contradiction, in both directions, as BSDetector (arXiv 2308.16175).
-* a function of yours, ``package.module:function`` or ``./file.py:function``, called with a list of `Pair`.
+* ``lexical``: by words (`datagen.stages.shared.language.matching`), with attention to numbers and negation.
+  Needs no model.
+* ``embedding``: the cosine of mean-pooled embeddings, as in SemScore (arXiv 2401.17072). It recognises
+  paraphrases but misses contradictions.
+* ``nli``: one minus the probability of a contradiction, averaged over both directions, as in BSDetector
+  (arXiv 2308.16175).
+* a function of your own, ``package.module:function`` or ``./file.py:function``, called with a list of `Pair`.
 
-A measure gives a number from 0 to 1 a pair. It is called once a partition.
+A measure returns a number from 0 to 1 per pair. It is called once per partition.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +25,12 @@ from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import UNKNOWN, Language
 from datagen.stages.shared.similarity.vectors import encoder
 
-BATCH = 32  # pairs that a model reads at once
+BATCH = 32  # pairs per forward pass
 NEURAL = ("embedding", "nli")
 
 
 class Pair(NamedTuple):
-    """An answer, and what was said again to the same question."""
+    """An answer, and another sample (`said`) for the same question."""
 
     question: str
     answer: str
@@ -47,15 +48,18 @@ def agree(measure: Measure, pairs: Sequence[Pair]) -> np.ndarray:
     Raises
     ------
     UserError
-        When the measure, which may be the user's, does not give a number from 0 to 1 for each.
+        When the measure, which may be the user's, does not return a number from 0 to 1 per pair.
     """
-    given = np.asarray(measure(pairs) if pairs else [], np.float64)
-    if given.shape != (len(pairs),) or not np.all((given >= 0) & (given <= 1)):
-        seen = f"{given.size} values" + (f" from {given.min():g} to {given.max():g}" if given.size else "")
-        raise UserError(
-            f"agreement: {len(pairs)} pairs gave {seen}; a measure gives each a number from 0 to 1"
+    values = np.asarray(measure(pairs) if pairs else [], np.float64)
+    if values.shape != (len(pairs),) or not np.all((values >= 0) & (values <= 1)):
+        returned = f"{values.size} values" + (
+            f" from {values.min():g} to {values.max():g}" if values.size else ""
         )
-    return given
+        raise UserError(
+            f"agreement: for {len(pairs)} pairs the measure returned {returned}; "
+            "it must return a number from 0 to 1 for each"
+        )
+    return values
 
 
 def find(name: str, model: str, folder: Path) -> Measure:
@@ -65,13 +69,13 @@ def find(name: str, model: str, folder: Path) -> Measure:
     Parameters
     ----------
     name, model, folder
-        The measure, and the model of one that has one: ``encoder``, a hub's id, or a path, which starts
-        from the folder, as that of a file of one's own does.
+        The measure; the model of ``embedding`` or ``nli``: ``encoder``, a hub id, or a path; and the folder
+        that relative paths of models and functions start from.
 
     Raises
     ------
     UserError
-        When there is none.
+        When there is no such measure.
     """
     if name == "lexical":
         return lexical
@@ -79,37 +83,37 @@ def find(name: str, model: str, folder: Path) -> Measure:
         place = encoder.bundled() if model == encoder.NAME else folder / model
         return partial(nli if name == "nli" else embedding, model=str(place if place.is_dir() else model))
     try:
-        result: Measure = load(name, folder)
-        return result
+        measure: Measure = load(name, folder)
+        return measure
     except UserError as error:
-        advice = f"Write lexical, {', '.join(NEURAL)} or package.module:function"
+        advice = f"Use lexical, {', '.join(NEURAL)} or package.module:function"
         raise UserError(f"agreement: {error}. {advice}") from error
 
 
 def same(pair: Pair) -> bool:
-    """Tell whether the two have the same words."""
-    answer, said = (matching.words(text, language=pair.language) for text in (pair.answer, pair.said))
-    return answer == said
+    """Test whether both texts have the same words."""
+    answer, sample = (matching.words(text, language=pair.language) for text in (pair.answer, pair.said))
+    return answer == sample
 
 
 def lexical(pairs: Sequence[Pair]) -> list[float]:
-    """Measure the likeness of the words, in both directions: each answer is once the reference."""
+    """Measure the similarity of the words, averaged over both directions."""
     return [
         sum(
-            matching.likeness(some, other, question, language.stop, language=language)
-            for some, other in ((said, answer), (answer, said))
+            matching.likeness(text, reference, question, language.stop, language=language)
+            for text, reference in ((sample, answer), (answer, sample))
         )
         / 2
-        for question, answer, said, language in pairs
+        for question, answer, sample, language in pairs
     ]
 
 
 def nli(pairs: Sequence[Pair], model: str) -> list[float]:
     """
-    Measure 1 - (p(contradiction | answer, said) + p(contradiction | said, answer)) / 2.
+    Measure 1 - (p(contradiction | answer, sample) + p(contradiction | sample, answer)) / 2.
 
-    The question stands before each, since a name does not contradict another by itself. Which of the
-    model's labels is the contradiction is read from its configuration, not from a position.
+    The question precedes both texts, since two names alone do not contradict each other. The contradiction
+    label is read from the model's configuration, not assumed from its position.
     """
     import torch
 
@@ -117,41 +121,44 @@ def nli(pairs: Sequence[Pair], model: str) -> list[float]:
     labels = {str(label).lower(): int(place) for place, label in network.config.id2label.items()}
     place = next((place for label, place in labels.items() if "contradict" in label), None)
     if place is None:
-        raise UserError(f"agreement: {model} has no label for a contradiction; it has {', '.join(labels)}")
-    sides = [[f"{question} {text}" for text in (answer, said)] for question, answer, said, _ in pairs]
+        raise UserError(f"agreement: {model} has no contradiction label; its labels are {', '.join(labels)}")
+    sides = [[f"{question} {text}" for text in (answer, sample)] for question, answer, sample, _ in pairs]
     directions = [*sides, *(side[::-1] for side in sides)]
-    found = np.empty(len(directions))
+    contradictions = np.empty(len(directions))
     for start in range(0, len(directions), BATCH):
         premises, claims = zip(*directions[start : start + BATCH], strict=True)
+        batch = tokenizer(list(premises), list(claims), padding=True, truncation=True, return_tensors="pt")
         with torch.inference_mode():
-            said = tokenizer(list(premises), list(claims), padding=True, truncation=True, return_tensors="pt")
-            found[start : start + BATCH] = network(**said).logits.float().softmax(-1)[:, place].numpy()
-    result: list[float] = np.clip(1 - found.reshape(2, -1).mean(axis=0), 0, 1).tolist()
-    return result
+            probabilities = network(**batch).logits.float().softmax(-1)[:, place].numpy()
+        contradictions[start : start + BATCH] = probabilities
+    agreements: list[float] = np.clip(1 - contradictions.reshape(2, -1).mean(axis=0), 0, 1).tolist()
+    return agreements
 
 
 def embedding(pairs: Sequence[Pair], model: str) -> list[float]:
-    """Measure the cosine of the mean of each text's last hidden states; below 0 it is 0."""
+    """Measure the cosine of the mean last hidden states of both texts, at least 0."""
     import torch
 
     tokenizer, network = _load(model, "AutoModel")
     texts = [text for pair in pairs for text in (pair.answer, pair.said)]
-    found = []
+    vectors = []
     for start in range(0, len(texts), BATCH):
         with torch.inference_mode():
-            read = tokenizer(texts[start : start + BATCH], padding=True, truncation=True, return_tensors="pt")
-            mask = read["attention_mask"][..., None].float()
-            states = network(**read).last_hidden_state.float()
+            batch = tokenizer(
+                texts[start : start + BATCH], padding=True, truncation=True, return_tensors="pt"
+            )
+            mask = batch["attention_mask"][..., None].float()
+            states = network(**batch).last_hidden_state.float()
             mean = (states * mask).sum(1) / mask.sum(1)
-            found.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
-    one, other = np.concatenate(found).reshape(len(pairs), 2, -1).transpose(1, 0, 2)
-    result: list[float] = np.clip((one * other).sum(axis=1), 0, 1).tolist()
-    return result
+            vectors.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
+    answers, samples = np.concatenate(vectors).reshape(len(pairs), 2, -1).transpose(1, 0, 2)
+    cosines: list[float] = np.clip((answers * samples).sum(axis=1), 0, 1).tolist()
+    return cosines
 
 
 @cache
 def _load(model: str, kind: str) -> tuple[Any, Any]:
-    """Load a model with its tokenizer, once a process."""
+    """Load a model and its tokenizer, once per process."""
     try:
         import transformers
 
@@ -160,4 +167,4 @@ def _load(model: str, kind: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise UserError(f"agreement: {error}. Install it with pip install 'datagen[cpu]'") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"agreement: the model {model!r} cannot be loaded: {error}") from error
+        raise UserError(f"agreement: cannot load the model {model!r}: {error}") from error

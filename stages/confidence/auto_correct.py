@@ -1,23 +1,23 @@
 """
-Put a better answer in a row's place where the model is sure of it, and leave every other row as it is.
+Replace an answer with a better one where the model is certain of it, and leave every other row unchanged.
 
-The target, which will be trained on the rows, proposes and judges; no stronger model is needed. Modes:
+The target, which will be trained on the rows, both proposes and judges; no stronger model is needed. Modes:
 
-* ``better``: after arXiv 2403.12776. The target answers each question itself and is asked
-  which of the two answers is the better one. Its own comes into the row if that is surer than `margin`.
-* ``own``: the target's own answer, where it surely says what the reference says; else
-  the reference in the target's words, where that surely does; else the reference.
+* ``better``: after arXiv 2403.12776. The target answers each question and is asked which of the two answers
+  is better. Its own answer replaces the row's if the certainty exceeds `margin`.
+* ``own``: the target's own answer if it certainly says what the reference says; else the reference
+  paraphrased by the target, if that certainly does; else the reference.
 
-How sure it is comes from the probabilities of the letters that the answers stand behind, in both orders. An
-answer that failed, a tie, a verdict that is none and an unsure one change nothing; nor does a proposal
-that a validator of the recipe refuses.
+Certainty is the probability of the letters that denote the answers, averaged over both orders. A failed
+answer, a tie, and an invalid or uncertain verdict change nothing; nor does a proposal that one of the
+recipe's validators rejects.
 
-Columns: ``action`` (keep or correct), ``correction`` (how sure the change is; null where none was judged),
-``original_answer`` (where it was changed), ``response_source`` (self, gold_paraphrase or gold). A changed row
-loses the scores of the answer that went, so this stage stands before those that measure and score.
-Dropping is for `datagen.stages.filter.curate`.
+Columns: ``action`` (keep or correct), ``correction`` (certainty of the change; null where none was judged),
+``original_answer`` (of changed rows), ``response_source`` (self, gold_paraphrase or gold). A changed row
+loses the scores of its old answer, so this stage belongs before those that measure and score.
+Dropping rows is up to `datagen.stages.filter.curate`.
 
-Another model judges what the target proposes where `propose` and then `by_judge` stand in the recipe.
+To have another model judge the target's proposals, use `propose` and then `by_judge` in the recipe.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,9 +38,9 @@ from datagen.stages.shared import judge
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import code_of, language_of
 
-SELF, PARAPHRASE, GOLD = "self", "gold_paraphrase", "gold"  # where a row's answer is from
-VERDICT = "verdict"  # the task of the questions to the judge
-PASSES = 0.5  # what a validator says of a proposal that may come into its row, at least
+SELF, PARAPHRASE, GOLD = "self", "gold_paraphrase", "gold"  # sources of a row's answer
+VERDICT = "verdict"  # task of the requests to the judge
+PASSES = 0.5  # minimum value of a validator for an accepted proposal
 
 COLUMNS = pa.schema(
     [
@@ -58,28 +58,32 @@ class Options(datagen.stage.Options):
     """What is proposed, and when a row changes."""
 
     mode: Literal["better", "own"] = Field(
-        "better", description="Whether the other answer must be better, or as good"
+        "better", description="Whether the proposed answer must be better than the reference, or equivalent"
     )
     margin: float = Field(
-        0.8, ge=0.5, le=1, description="A row changes when its change is surer; 1: none does"
+        0.8, ge=0.5, le=1, description="Certainty that a change must exceed; 1: no row changes"
     )
-    paraphrase: bool = Field(True, description="In mode own: try the reference in the target's words, too")
+    paraphrase: bool = Field(True, description="In mode own: also propose a paraphrase of the reference")
     validators: list[Named] = Field(
         [],
-        description="Functions of texts (question, original, passage, and the proposed answer) that give 1 "
-        "for a proposal that may come into its row",
+        description="Functions of texts (question, original, passage, and the proposed answer) that return 1 "
+        "for an acceptable proposal",
     )
-    max_tokens: int = Field(256, ge=16, description="Longest proposal, in tokens")
+    max_tokens: int = Field(256, ge=16, description="Maximum length of a proposal, in tokens")
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Have each question answered, unless that was proposed; in mode own also the reference put anew."""
-    wanted = {} if "proposal" in rows.column_names else {SELF: "corrections/answer"}
+    """
+    Request an answer to each question, unless it has a proposal.
+
+    In mode own also request a paraphrase of the reference.
+    """
+    prompts = {} if "proposal" in rows.column_names else {SELF: "corrections/answer"}
     if options.mode == "own" and options.paraphrase:
-        wanted[PARAPHRASE] = "corrections/paraphrase"
+        prompts[PARAPHRASE] = "corrections/paraphrase"
     for row in rows.select(["id", "question", "context", "answer"]).to_pylist():
         if row["question"] and row["answer"]:
-            for source, prompt in wanted.items():
+            for source, prompt in prompts.items():
                 yield context.prompt(prompt).ask(
                     row["id"],
                     task=source,
@@ -91,7 +95,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def ask_judge(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Ask about each proposal that is another answer than the row has."""
+    """Ask about each proposal that differs from the row's answer."""
     for row in rows.to_pylist():
         for source, proposal in _proposals(row, answers.of(row["id"])).items():
             if not _same(proposal, row):
@@ -101,7 +105,7 @@ def ask_judge(rows: pa.Table, answers: Answers, options: Options, context: Conte
 def _question(row: Row, source: str, proposal: str, options: Options, context: Context) -> Iterator[Request]:
     texts = {"question": row["question"], "answer": row["answer"], "given": proposal}
     prompt = context.prompt("judges/better" if options.mode == "better" else "judges/same_answer")
-    if options.mode == "better":  # the letters stand for the answers themselves
+    if options.mode == "better":  # the letters denote the answers themselves
         prompt = replace(prompt, fields=prompt.fields | {"options": [proposal, row["answer"]]})
     texts["passage"] = row["context"] or row["evidence"] or ""
     draw = (str(context.seed), source, row["question"], row["answer"])
@@ -110,69 +114,73 @@ def _question(row: Row, source: str, proposal: str, options: Options, context: C
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Change the rows that a proposal may come into; every row stays."""
+    """Change the rows that have an accepted proposal; no row is dropped."""
     before = rows.to_pylist()
     changes = [_change(row, answers.of(row["id"]), options) for row in before]
-    sound = _validated(before, changes, options, context)
-    own = [name for name in rows.column_names if name not in COLUMNS.names]
+    accepted = _validated(before, changes, options, context)
     after = [
-        _changed(row, change, answers.of(row["id"]), context) if passed else row | change.told(row)
-        for row, change, passed in zip(before, changes, sound, strict=True)
+        _changed(row, change, answers.of(row["id"]), context) if passed else row | change.unapplied(row)
+        for row, change, passed in zip(before, changes, accepted, strict=True)
     ]
-    schema = pa.schema([*(rows.schema.field(name) for name in own), *COLUMNS])
+    kept = [field for field in rows.schema if field.name not in COLUMNS.names]
+    schema = pa.schema([*kept, *COLUMNS])
     return Outcome.all_kept(pa.Table.from_pylist(after, schema=schema))
 
 
 @dataclass(frozen=True)
 class Change:
-    """What may come into a row: where it is from, its text, and how sure it is; no text: nothing."""
+    """A proposed answer: its source, its text (None: no change), and the certainty."""
 
     source: str = GOLD
     text: str | None = None
-    sure: float | None = None
+    certainty: float | None = None
 
-    def told(self, row: Row) -> Row:
-        """Say in a row's columns that it stays as it is."""
-        kept = {"action": "keep", "original_answer": row.get("original_answer")}
-        return kept | {"correction": self.sure, "response_source": GOLD if self.text else self.source}
+    def unapplied(self, row: Row) -> Row:
+        """Return the columns of a row that keeps its answer."""
+        columns = {"action": "keep", "original_answer": row.get("original_answer")}
+        return columns | {
+            "correction": self.certainty,
+            "response_source": GOLD if self.text else self.source,
+        }
 
 
-def _change(row: Row, given: Sequence[Answer], options: Options) -> Change:
-    """Choose the first proposal that is sure enough; the reference where none is."""
-    surest = None
-    for source, proposal in _proposals(row, given).items():
+def _change(row: Row, answers: Sequence[Answer], options: Options) -> Change:
+    """Choose the first proposal with sufficient certainty; the reference if there is none."""
+    highest = None
+    for source, proposal in _proposals(row, answers).items():
         if _same(proposal, row):
             return Change(source)
-        verdicts = (one for one in given if one.request.task == VERDICT and one.request.about == source)
-        sure = judge.probability(verdicts)
-        if sure is not None and sure > options.margin:
-            return Change(source, proposal, sure)
-        surest = max((one for one in (surest, sure) if one is not None), default=None)
-    return Change(sure=surest)
+        certainty = judge.probability(
+            answer for answer in answers if answer.request.task == VERDICT and answer.request.about == source
+        )
+        if certainty is not None and certainty > options.margin:
+            return Change(source, proposal, certainty)
+        highest = max((value for value in (highest, certainty) if value is not None), default=None)
+    return Change(certainty=highest)
 
 
-def _proposals(row: Row, given: Sequence[Answer]) -> dict[str, str]:
-    """Take what was proposed for a row: where it is from -> text. What failed or was cut off is left out."""
-    found = {SELF: row["proposal"]} if row.get("proposal") else {}
-    for answer in given:
+def _proposals(row: Row, answers: Sequence[Answer]) -> dict[str, str]:
+    """Collect the proposals for a row: source -> text. Failed and truncated ones are excluded."""
+    proposals = {SELF: row["proposal"]} if row.get("proposal") else {}
+    for answer in answers:
         if answer.request.task != VERDICT:
             with suppress(Reject):
-                found[answer.request.task] = answer.text
-    return {source: found[source] for source in (SELF, PARAPHRASE) if found.get(source)}
+                proposals[answer.request.task] = answer.text
+    return {source: proposals[source] for source in (SELF, PARAPHRASE) if proposals.get(source)}
 
 
-def _same(one: str, row: Row) -> bool:
-    other, language = row["answer"], language_of(code_of(row))
-    return one.split() == other.split() or (
-        bool(words := matching.words(one, language=language))
-        and words == matching.words(other, language=language)
+def _same(proposal: str, row: Row) -> bool:
+    answer, language = row["answer"], language_of(code_of(row))
+    return proposal.split() == answer.split() or (
+        bool(words := matching.words(proposal, language=language))
+        and words == matching.words(answer, language=language)
     )
 
 
 def _validated(
     rows: Sequence[Row], changes: Sequence[Change], options: Options, context: Context
 ) -> list[bool]:
-    """Tell of each row whether it changes: there is a text to change to, and no validator refuses it."""
+    """Return whether each row changes: it has a proposal, and no validator rejects it."""
     passed = np.array([change.text is not None for change in changes], bool)
     texts = {
         "question": [row["question"] for row in rows],
@@ -183,22 +191,20 @@ def _validated(
     places = np.flatnonzero(passed)
     proposed = {name: pa.array(column, pa.string()).take(places) for name, column in texts.items()}
     for validator in options.validators if len(places) else ():
-        found = call(validator, proposed | {"said": proposed["answer"]}, context.folder)
-        passed[places] &= found.fill_null(0).to_numpy() >= PASSES
-    result: list[bool] = passed.tolist()
-    return result
+        values = call(validator, proposed | {"said": proposed["answer"]}, context.folder)
+        passed[places] &= values.fill_null(0).to_numpy() >= PASSES
+    return [bool(value) for value in passed]
 
 
-def _changed(row: Row, change: Change, given: Sequence[Answer], context: Context) -> Row:
-    """Put the change into its row; the scores of the answer that went go with it."""
-    behind = [one for one in given if change.source in (one.request.task, one.request.about)]
-    traced = lineage(row, context.stage, behind) | {"parents": row["lineage"]["parents"]}
+def _changed(row: Row, change: Change, answers: Sequence[Answer], context: Context) -> Row:
+    """Apply the change to its row; the scores of the old answer are removed."""
+    used = [answer for answer in answers if change.source in (answer.request.task, answer.request.about)]
     return {name: row[name] for name in EXAMPLES.names} | {
         "answer": change.text,
-        "logprob": mean_logprob(behind[:1]),
-        "lineage": traced,
+        "logprob": mean_logprob(used[:1]),
+        "lineage": lineage(row, context.stage, used) | {"parents": row["lineage"]["parents"]},
         "action": "correct",
-        "correction": change.sure,
+        "correction": change.certainty,
         "original_answer": row.get("original_answer") or row["answer"],
         "response_source": change.source,
     }
@@ -208,8 +214,8 @@ def read_proposals(rows: pa.Table, answers: Answers, options: Options, context: 
     """Add the target's own answers as a column; null where it failed."""
     after = [
         row
-        | {"proposal": _proposals({}, given := answers.of(row["id"])).get(SELF)}
-        | {"lineage": row["lineage"] | {"requests": lineage(row, context.stage, given)["requests"]}}
+        | {"proposal": _proposals({}, row_answers := answers.of(row["id"])).get(SELF)}
+        | {"lineage": row["lineage"] | {"requests": lineage(row, context.stage, row_answers)["requests"]}}
         for row in rows.to_pylist()
     ]
     return Outcome.all_kept(
@@ -219,7 +225,7 @@ def read_proposals(rows: pa.Table, answers: Answers, options: Options, context: 
 
 stage = ModelStage(
     name="auto_correct",
-    summary="put a better answer in a row's place where the target is sure of it",
+    summary="replace an answer with a better one where the target is certain of it",
     takes="examples",
     gives="examples",
     ask=ask,
@@ -230,7 +236,7 @@ stage = ModelStage(
     kinds=("instruction",),
 )
 by_judge = replace(
-    stage, summary="put a proposed answer in a row's place where the judge is sure", role="judge"
+    stage, summary="replace an answer with the proposed one where the judge is certain", role="judge"
 )
 propose = replace(
     stage, name="propose", summary="have the target answer each question", follow=None, read=read_proposals

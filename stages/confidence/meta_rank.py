@@ -1,31 +1,31 @@
 """
-Tell whether an answer can be relied on by comparing it with answers that are known to be right or wrong.
+Judge an answer by comparing it with answers that are known to be right or wrong.
 
-The judge is shown a row and one of a few reference pairs, known to be right or wrong, each answer with its
-own question and passage, and says which is the better one (after arXiv 2402.12146, whose rounds of
-filtering are not included). Comparing asks less of a weak model than judging, and five references are
-enough. The row and the reference change places, and the letters' probabilities are averaged.
+The judge sees a row and one of a few reference pairs, known to be right or wrong, each answer with its own
+question and passage, and chooses the better one (after arXiv 2402.12146, without its rounds of filtering).
+Comparing is easier for a weak model than judging, and five references suffice. Row and reference swap
+places, and the letters' probabilities are averaged.
 
-``meta_rank``: to be better than a right reference counts for a row by its probability, to be worse than a
-wrong one counts against it; the mean over the references, from -1 to 1. Above 0 the paper accepts.
-(The paper's weights are not published; these are the plainest that keep its border at 0.)
+``meta_rank``: the probability of being better than a right reference counts for a row, that of being worse
+than a wrong one against it; the mean over the references, from -1 to 1. The paper accepts rows above 0.
+(The paper's weights are not published; these are the simplest that keep its threshold at 0.)
 
-The references are a file of labels, as `datagen label` writes them: JSON lines with ``question``, ``answer``,
-``verdict`` (right, wrong or skip) and, where there is one, ``context``, the passage. They are part of every
-request, so that another file asks again.
+The references are a label file, as written by `datagen label`: JSON lines with ``question``, ``answer``,
+``verdict`` (right, wrong or skip) and optionally ``context``, the passage. They are part of every request,
+so a changed file repeats the requests.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datagen.errors import UserError
 from datagen.prompt import PromptSource
-from datagen.request import Answers, Request
+from datagen.request import Answer, Answers, Request
 from datagen.schema import content_id
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
@@ -33,23 +33,25 @@ from datagen.stages.shared import judge
 
 
 class Options(Undecided):
-    """What rows are compared with."""
+    """The references, and how rows are compared with them."""
 
     references: str = Field(description="A .jsonl file of labelled pairs, relative to the recipe")
     compared: int = Field(
         5,
         ge=2,
-        description="References that each row is compared with, right and wrong in turn, drawn by hash",
+        description="References per row, alternately right and wrong, sampled by hash",
     )
-    orders: int = Field(2, ge=1, le=2, description="Orders of row and reference asked; 2 cancels a bias")
+    orders: int = Field(
+        2, ge=1, le=2, description="Orders of row and reference asked; 2 cancel position bias"
+    )
     prompt: PromptSource = Field(
         "judges/better_answer",
-        description="What the judge is asked; its first option: the row. A file, or the prompt itself",
+        description="Prompt of the judge, whose first option is the row; a file or the prompt itself",
     )
 
 
 class Reference(BaseModel):
-    """A pair that is known to be right or wrong. A label that is neither, or of no pair, is no reference."""
+    """A labelled pair. Only pairs that are right or wrong serve as references."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,58 +62,58 @@ class Reference(BaseModel):
 
     @property
     def id(self) -> str:
-        """The hash of what it says."""
+        """The hash of its content."""
         return content_id(self.verdict, self.question, self.answer, self.context)
 
 
 def references(options: Options, context: Context) -> list[Reference]:
     """
-    Choose the references: right and wrong ones in turn, by hash, as many as are compared.
+    Choose the references: alternately right and wrong ones, sampled by hash.
 
     Raises
     ------
     UserError
-        When the file cannot be read, or lacks right or wrong ones.
+        When the file cannot be read, or has no right or no wrong pairs.
     """
     path, seed = context.folder / options.references, str(context.seed)
-    known = sorted(_read(path), key=lambda one: content_id("reference", seed, one.id))
-    right, wrong = ([one for one in known if one.verdict == side] for side in ("right", "wrong"))
+    labels = sorted(_read(path), key=lambda label: content_id("reference", seed, label.id))
+    right, wrong = ([label for label in labels if label.verdict == side] for side in ("right", "wrong"))
     if not (right and wrong):
         raise UserError(
-            f"meta_rank.references: of {len(known)} pairs in {path}, {len(right)} are right and {len(wrong)} "
-            "wrong; it takes both, since a row is measured between them"
+            f"meta_rank.references: of {len(labels)} pairs in {path}, {len(right)} are right and "
+            f"{len(wrong)} wrong; at least one of each is required"
         )
-    in_turn = chain.from_iterable(zip_longest(right, wrong))
-    return [one for one in in_turn if one is not None][: options.compared]
+    alternating = chain.from_iterable(zip_longest(right, wrong))
+    return [label for label in alternating if label is not None][: options.compared]
 
 
 def _read(path: Path) -> list[Reference]:
-    """Read the labels of pairs; of two on one pair the later counts."""
+    """Read the labelled pairs; the last label of a pair counts."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"meta_rank.references: {path} cannot be read: {error}") from error
-    known: dict[tuple[str, str], Reference] = {}
+        raise UserError(f"meta_rank.references: cannot read {path}: {error}") from error
+    labels: dict[tuple[str, str], Reference] = {}
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
                 label = Reference.model_validate_json(line)
                 if label.question and label.answer:
-                    known[label.question, label.answer] = label
+                    labels[label.question, label.answer] = label
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "a pair"
-            raise UserError(f"meta_rank.references: {path}:{number}: {where}: {first['msg']}") from None
-    return list(known.values())
+            field = ".".join(map(str, first["loc"])) or "a pair"
+            raise UserError(f"meta_rank.references: {path}:{number}: {field}: {first['msg']}") from None
+    return list(labels.values())
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask about each row and each reference, in both orders."""
+    """Compare each row with each reference, in both orders."""
     prompt, seed = context.prompt(options.prompt), str(context.seed)
-    known = references(options, context)
+    chosen = references(options, context)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
         judged = row | {"context": row["context"] or row["evidence"]}
-        for reference in known:
+        for reference in chosen:
             yield from judge.ask(
                 prompt,
                 row["id"],
@@ -124,28 +126,28 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Add the column; every row stays."""
-    known = references(options, context)
-    return scored(rows, {"meta_rank": [_reliability(row, answers, known) for row in rows["id"].to_pylist()]})
+    """Add the score column; no row is dropped."""
+    chosen = references(options, context)
+    return scored(rows, {"meta_rank": [_reliability(row, answers, chosen) for row in rows["id"].to_pylist()]})
 
 
-def _reliability(row: str, answers: Answers, known: Sequence[Reference]) -> float | None:
-    """Add up how a row compares; None where a comparison failed."""
-    told: dict[str, list[Any]] = {}
+def _reliability(row: str, answers: Answers, chosen: Sequence[Reference]) -> float | None:
+    """Average a row's comparisons; None if one failed."""
+    by_reference: dict[str, list[Answer]] = {}
     for answer in answers.of(row):
-        told.setdefault(answer.request.about, []).append(answer)
+        by_reference.setdefault(answer.request.about, []).append(answer)
     total = 0.0
-    for reference in known:
-        better = judge.probability(told.get(reference.id, []))
+    for reference in chosen:
+        better = judge.probability(by_reference.get(reference.id, []))
         if better is None:
             return None
         total += better if reference.verdict == "right" else better - 1
-    return total / len(known)
+    return total / len(chosen)
 
 
 stage = ModelStage(
     name="meta_rank",
-    summary="have the judge compare each answer with some that are known to be right or wrong",
+    summary="have the judge compare each answer with answers known to be right or wrong",
     takes="examples",
     gives="examples",
     ask=ask,

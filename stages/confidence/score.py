@@ -1,21 +1,20 @@
 """
-Scores: how far a row can be trusted, how hard it is; each a column, and none of them decides.
+Scores: how reliable a row is and how hard it is. Each is a column; none of them drops a row.
 
-What is done with a number is for `datagen.stages.filter.curate` and `select`, whose thresholds change without
-a model call. Each stage here asks one role for columns of its own; null where there was nothing to ask, the
-engine failed, or the recipe's `only_if` left the row out (`datagen.stages.confidence.score_columns`):
+Dropping is up to `datagen.stages.filter.curate` and `select`, whose thresholds change without a model call.
+Each stage here queries one role for its own columns; a score is null where there was nothing to ask, the
+engine failed, or the recipe's `only_if` excluded the row (`datagen.stages.confidence.score_columns`):
 
 * `score` (this module, judge): ``p_true``. Cheap: two tokens per row.
 * `consistency` (generator): ``consistency``, ``reflection`` and ``bsdetector``.
 * `meta_rank` (judge): ``meta_rank``, against pairs that you have judged.
-* `difficulty` (target): ``ifd``, ``ifd_ppl``, ``v_info`` and the losses behind them.
+* `difficulty` (target): ``ifd``, ``ifd_ppl``, ``v_info`` and the underlying losses.
 
-``logprob``, the sequence confidence, comes for nothing with a row from the stage that wrote it.
+``logprob``, the sequence confidence, comes free from the stage that generates the row.
 
-``p_true`` is P(true) of Kadavath et al. (arXiv 2207.05221): the judge is shown passage, question and
-answer, and the probability of the letter behind "it is right" is read from its first token, averaged
-over both orders of the options. A row is asked about that has a passage, or at least its words of evidence,
-to be judged by.
+``p_true`` is P(true) of Kadavath et al. (arXiv 2207.05221): the judge sees passage, question and answer,
+and the probability of the letter for "it is right" is read from its first token, averaged over both orders
+of the options. Only rows that have a passage, or at least evidence, are judged.
 """
 
 from collections.abc import Iterator
@@ -31,12 +30,12 @@ from datagen.stages.shared import judge
 
 
 class Options(Undecided):
-    """How the judge is asked."""
+    """How the judge is queried."""
 
-    orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
+    orders: int = Field(2, ge=1, le=2, description="Orders of the options asked; 2 cancel position bias")
     prompt: PromptSource = Field(
         "judges/p_true",
-        description="What the judge is asked; its first option: it is right. A file, or the prompt itself",
+        description="Prompt of the judge, whose first option is: it is right; a file or the prompt itself",
     )
 
 
@@ -58,9 +57,9 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Add the column; every row stays."""
-    believed = [judge.probability(answers.of(row)) for row in rows["id"].to_pylist()]
-    return scored(rows, {"p_true": believed})
+    """Add the score column; no row is dropped."""
+    probabilities = [judge.probability(answers.of(row)) for row in rows["id"].to_pylist()]
+    return scored(rows, {"p_true": probabilities})
 
 
 stage = ModelStage(

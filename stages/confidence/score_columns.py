@@ -1,9 +1,8 @@
 """
-The table as a score sees it: which rows a model is asked about, and where their scores go.
+Which rows a scoring stage asks a model about, and how their scores become columns.
 
-The cheap score comes first: most rows are settled by one that costs nothing or a token, and `only_if` asks a
-model about the others alone. The rows that it leaves out have no score of that name; nothing is decided
-about them here.
+Cheap scores come first: most rows are decided by one that costs nothing or a token, and `only_if` restricts
+a model to the others. The rows that it excludes have a null score; they are not dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +18,18 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.stage import Outcome
 
-KINDS = ("instruction",)  # a refusal's evidence is the probe, and a reading text has no answer
+KINDS = ("instruction",)  # a refusal is supported by the probe, and a reading text has no answer
 
 Band = tuple[float | None, float | None]
 
 
 class Undecided(datagen.stage.Options):
-    """The option that all stages have that ask a model for a score."""
+    """The option shared by all stages that ask a model for a score."""
 
     only_if: dict[str, Band] = Field(
         {},
-        description="Ask only about rows whose other scores lie in bounds, such as {logprob: [-2, -0.1]}; "
-        "null: no bound. A row that lacks the score is asked about",
+        description="Score only rows whose other scores lie within bounds, such as {logprob: [-2, -0.1]}; "
+        "null: no bound. Rows without the other score are scored",
     )
 
     @field_validator("only_if")
@@ -38,15 +37,15 @@ class Undecided(datagen.stage.Options):
     def _ordered(cls, bands: dict[str, Band]) -> dict[str, Band]:
         for name, (low, high) in bands.items():
             if low is not None and high is not None and low > high:
-                raise ValueError(f"{name}: [{low:g}, {high:g}] holds nothing; write the lower bound first")
+                raise ValueError(f"{name}: [{low:g}, {high:g}] is empty; write the lower bound first")
         return bands
 
 
 def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[dict[str, Any]]:
     """
-    Take the rows to ask about: those that lie within every band, bounds included, or have no such score.
+    Select the rows to score: those within every band, bounds included, or without that score.
 
-    `columns` are what is taken of each row.
+    `columns` are the fields to return of each row.
 
     Raises
     ------
@@ -57,33 +56,32 @@ def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[dict[st
     for name, (low, high) in options.only_if.items():
         if name not in rows.column_names or not _is_number(rows[name].type):
             raise UserError(
-                f"only_if: there is no score {name!r}. Put the stage that gives it before this one; "
-                f"there are {', '.join(one for one in rows.column_names if _is_number(rows[one].type))}"
+                f"only_if: there is no score {name!r}. Put the stage that computes it before this one; "
+                f"there are {', '.join(field.name for field in rows.schema if _is_number(field.type))}"
             )
         for bound, beyond in ((low, pc.less), (high, pc.greater)):
             if bound is not None:
                 chosen = pc.and_not(chosen, pc.fill_null(beyond(rows[name], bound), False))
-    result: list[dict[str, Any]] = rows.select(columns).filter(chosen).to_pylist()
-    return result
+    selected: list[dict[str, Any]] = rows.select(columns).filter(chosen).to_pylist()
+    return selected
 
 
 def scored(rows: pa.Table, scores: Mapping[str, Sequence[float | None] | npt.NDArray[np.float64]]) -> Outcome:
     """
-    Add a column a score; every row stays. What is not finite is null: no score.
+    Add a column per score; no row is dropped. Values that are not finite become null.
 
     Raises
     ------
     UserError
-        When a score of that name is there already, which another model may have given.
+        When the table already has a score of that name, possibly from another model.
     """
     for name, values in scores.items():
         if name in rows.column_names:
-            raise UserError(f"the rows have a score {name} already; leave out one of the stages that give it")
-        given = pa.array(values, pa.float64())
-        rows = rows.append_column(name, pc.if_else(pc.is_finite(given), given, None))
+            raise UserError(f"the rows already have a score {name}; remove one of the stages that compute it")
+        column = pa.array(values, pa.float64())
+        rows = rows.append_column(name, pc.if_else(pc.is_finite(column), column, None))
     return Outcome.all_kept(rows)
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    result: bool = pa.types.is_floating(kind) or pa.types.is_integer(kind)
-    return result
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))

@@ -1,15 +1,15 @@
 """
-Validate each example by doing it again: one column a validator, which decides nothing.
+Validate each example by regenerating part of it: one column per validator. No row is dropped.
 
-A validator asks a model for something that a right row determines, and compares what comes back with the
-row. It needs no gold answer. Validators tend to prune what is hard; the report's histograms show whether
-the limits that `datagen.stages.filter.curate` sets on their columns do.
+A validator asks a model for something that a right row determines, and compares the completion with the
+row. It needs no gold answer. Validators tend to remove hard rows; the report's histograms show whether the
+limits that `datagen.stages.filter.curate` sets on their columns do.
 
-* ``solve``: the question is answered again from its passage. How well that agrees with the answer.
-* ``regenerate``: a question is written again for the answer. How much of its words the two questions share.
+* ``solve``: answers the question again from its passage. The score is the agreement with the answer.
+* ``regenerate``: generates a question for the answer. The score is the word overlap of both questions.
 
-One of your own is named as ``package.module:name`` or ``./file.py:name``. A validator that needs no model,
-such as one that runs the answer's code, is a function of the stage measure.
+Name a validator of your own as ``package.module:name`` or ``./file.py:name``. A validator that needs no
+model, such as one that runs the code in an answer, is a function of the measure stage.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,16 +37,16 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Validator:
     """
-    One way to do a row again.
+    A way to regenerate part of a row.
 
     Parameters
     ----------
     name
         Its column.
     ask
-        Writes the request about a row; None for a row that it cannot judge.
+        Creates the request for a row; None for a row that it cannot validate.
     score
-        Says from 0 to 1 how well what came back agrees with the row.
+        Returns from 0 to 1 how well the completion agrees with the row.
     """
 
     name: str
@@ -62,7 +62,7 @@ def _solve(row: Row, context: Context) -> Request | None:
     )
 
 
-def _question(row: Row, context: Context) -> Request | None:
+def _regenerate(row: Row, context: Context) -> Request | None:
     if not (passage := row["context"] or row["evidence"]):
         return None
     return context.prompt("instructions/marked_question").ask(
@@ -76,25 +76,26 @@ def _question(row: Row, context: Context) -> Request | None:
     )
 
 
-def _shared(row: Row, said: str) -> float:
-    """Indel similarity of the words, which is their ROUGE-L F1."""
+def _question_overlap(row: Row, completion: str) -> float:
+    """Indel similarity of the words, which equals their ROUGE-L F1."""
     language = language_of(code_of(row))
-    return fuzz.ratio(*(matching.words(text, language=language) for text in (said, row["question"]))) / 100
+    texts = (completion, row["question"])
+    return fuzz.ratio(*(matching.words(text, language=language) for text in texts)) / 100
 
 
-def _alike(row: Row, said: str) -> float:
+def _answer_agreement(row: Row, completion: str) -> float:
     language = language_of(code_of(row))
-    return matching.likeness(said, row["answer"], row["question"], language=language)
+    return matching.likeness(completion, row["answer"], row["question"], language=language)
 
 
 BUILT_IN = {
-    "solve": Validator("solve", _solve, _alike),
-    "regenerate": Validator("regenerate", _question, _shared),
+    "solve": Validator("solve", _solve, _answer_agreement),
+    "regenerate": Validator("regenerate", _regenerate, _question_overlap),
 }
 
 
 class Options(datagen.stage.Options):
-    """How rows are done again."""
+    """How rows are validated."""
 
     validators: list[str] = Field(
         ["solve"],
@@ -104,8 +105,8 @@ class Options(datagen.stage.Options):
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Write each validator's request about each row."""
-    validators = _found(options, context.folder)
+    """Create each validator's request for each row."""
+    validators = _load(options, context.folder)
     for row in rows.to_pylist():
         if row["question"] and row["answer"]:
             for validator in validators:
@@ -114,15 +115,15 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Add a column a validator; every row stays. Null where nothing was asked or the engine failed."""
-    for validator in _found(options, context.folder):
+    """Add a column per validator; no row is dropped. Null where nothing was asked or the engine failed."""
+    for validator in _load(options, context.folder):
         scores = [_score(validator, row, answers.of(row["id"])) for row in rows.to_pylist()]
         rows = rows.append_column(validator.name, pa.array(scores, pa.float64()))
     return Outcome.all_kept(rows)
 
 
-def _score(validator: Validator, row: Row, given: list[Answer]) -> float | None:
-    for answer in given:
+def _score(validator: Validator, row: Row, answers: list[Answer]) -> float | None:
+    for answer in answers:
         if answer.request.task == validator.name:
             try:
                 return validator.score(row, answer.text)
@@ -131,33 +132,31 @@ def _score(validator: Validator, row: Row, given: list[Answer]) -> float | None:
     return None
 
 
-def _found(options: Options, folder: Path) -> list[Validator]:
+def _load(options: Options, folder: Path) -> list[Validator]:
     """
-    Find the validators.
+    Load the validators.
 
     Raises
     ------
     UserError
-        When one is none, or would take another column's name.
+        When one is not a `Validator`, or its column name is taken.
     """
-    found = [BUILT_IN[use] if use in BUILT_IN else load(use, folder) for use in options.validators]
-    for use, validator in zip(options.validators, found, strict=True):
+    validators = [BUILT_IN[use] if use in BUILT_IN else load(use, folder) for use in options.validators]
+    for use, validator in zip(options.validators, validators, strict=True):
         if not isinstance(validator, Validator):
             raise UserError(
                 f"{use!r} is a {type(validator).__name__}, not a validator "
                 "(see stages/confidence/validate.py)"
             )
-    names = [validator.name for validator in found]
+    names = [validator.name for validator in validators]
     if taken := [name for name in names if name in EXAMPLES.names or names.count(name) > 1]:
-        raise UserError(
-            f"validators: there is a column {taken[0]!r} already; give the validator another name"
-        )
-    return found
+        raise UserError(f"validators: the column {taken[0]!r} already exists; rename the validator")
+    return validators
 
 
 stage = ModelStage(
     name="validate",
-    summary="do each example again and say how well the two agree",
+    summary="regenerate part of each example and measure the agreement",
     takes="examples",
     gives="examples",
     ask=ask,

@@ -1,16 +1,16 @@
 """
-Keep or drop each example by its columns; no model is asked and no text is judged.
+Keep or drop each example by its columns. No model is called and no text is analysed.
 
-What is compared was measured before: by `datagen.stages.confidence.measure` without a model, by the stages
-that score with one. So new thresholds re-decide a run without one model call. A row is dropped for the first
-that holds of it:
+The columns come from earlier stages: `datagen.stages.confidence.measure`, which needs no model, and the
+scoring stages. So changing a threshold re-filters a run without a model call. A row is dropped for the first
+of these that applies:
 
-* its **flaw**: what no row may be, whoever made it;
-* a **limit**: a number under the least or over the most that its kind allows.
+* its **flaw**, which no row may have, whatever its source;
+* a **limit**: a number below the minimum or above the maximum for its kind.
 
-Any column of numbers can have limits, named by kind or by ``kind/task``; the narrower one wins, and without
-one there is no limit. A row without the number passes. Refusals, and preferences for them, have no limits
-of confidence at all: a refusal is unlikely text by construction, and its evidence is the probe.
+Any numeric column can have limits, by kind or by ``kind/task``; the narrower one takes precedence, and there
+is no limit by default. A row without the number passes. Refusals, and preferences for them, have no
+confidence limits: a refusal is unlikely text by construction, and the probe supports it.
 """
 
 import re
@@ -31,7 +31,7 @@ from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate import promised
 from datagen.stages.shared.checks import text_statistics
 
-EXEMPT = ("refusal", "preference")  # from every limit of confidence
+EXEMPT = ("refusal", "preference")  # from all confidence limits
 CONFIDENCE = (
     *("logprob", "p_true", "confidence", "grounding", "consistency", "reflection", "bsdetector", "meta_rank"),
     *("ifd", "ifd_ppl", "v_info"),
@@ -42,7 +42,7 @@ SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 
 def _share_or_column(limit: str) -> str:
     if not (SHARE.fullmatch(limit) or limit.isidentifier()):
-        raise ValueError("write a number, a share of the rows such as 50%, or the name of a column")
+        raise ValueError("use a number, a share of the rows such as 50%, or the name of a column")
     return limit
 
 
@@ -62,9 +62,9 @@ DEFAULTS: dict[str, dict[str, Limits]] = {
 }
 
 HELD_BACK = "held back"
-LEARNT = "confidence"  # without labels no row has it: then not a row passes for want of it, but none
+LEARNT = "confidence"  # missing without labels: then its limit holds rows back instead of passing them
 
-# What is said of a row beyond a limit, where it is not that its column is too low or too high.
+# Drop reasons other than "COLUMN too low" and "COLUMN too high".
 REASONS = {
     ("min", "words"): "too short",
     ("max", "words"): "too long",
@@ -77,94 +77,96 @@ class Options(datagen.stage.Options):
     """
     Column -> kind or kind/task -> limit.
 
-    A limit is a number; a share of the rows of that kind: ``50%`` as the least keeps the upper half, as the
-    most the lower; or a column that has the limit of each row, as ``threshold`` of the stage calibrate. The
-    columns that are given here take the place of their defaults; `{}` leaves a column without limits.
+    A limit is a number; a share of the rows of that kind (``50%`` as the minimum keeps the upper half, as the
+    maximum the lower); or a column with the limit of each row, such as ``threshold`` of the stage calibrate.
+    Columns named here replace their defaults; `{}` removes the limits of a column.
     """
 
     min: dict[str, Limits] = Field(
         DEFAULTS["min"],
         validate_default=True,
-        description="Least numbers, such as {p_true: {instruction: 0.5, instruction/summary: 50%}}",
+        description="Minimums, such as {p_true: {instruction: 0.5, instruction/summary: 50%}}",
     )
     max: dict[str, Limits] = Field(
         DEFAULTS["max"],
         validate_default=True,
-        description="Most, such as {leakage: {instruction/extractive_question: 0.9}}",
+        description="Maximums, such as {leakage: {instruction/extractive_question: 0.9}}",
     )
 
     unknown: Literal["hold_back", "stop"] = Field(
-        "hold_back", description="What becomes of rows whose named limit is not known; stop: of the run"
+        "hold_back",
+        description="What to do if the limit of a row is unknown: drop the row, or stop the run",
     )
 
     @field_validator("min", "max", mode="before")
     @classmethod
-    def _besides_defaults(cls, given: Any, info: ValidationInfo) -> Any:
-        return DEFAULTS[str(info.field_name)] | given if isinstance(given, dict) else given
+    def _with_defaults(cls, limits: Any, info: ValidationInfo) -> Any:
+        return DEFAULTS[str(info.field_name)] | limits if isinstance(limits, dict) else limits
 
     @field_validator("min", "max")
     @classmethod
-    def _known_kinds(cls, given: dict[str, Limits]) -> dict[str, Limits]:
-        for column, limits in given.items():
+    def _known_kinds(cls, columns: dict[str, Limits]) -> dict[str, Limits]:
+        for column, limits in columns.items():
             for name in limits:
                 kind = name.partition("/")[0]
                 if kind not in KINDS:
-                    raise ValueError(f"{name!r} is no kind: write one of {', '.join(KINDS)}, or kind/task")
+                    raise ValueError(f"{name!r} is not a kind: use one of {', '.join(KINDS)}, or kind/task")
                 if kind in EXEMPT and column in CONFIDENCE:
                     raise ValueError(
-                        f"no limit of {column} for {name}: the truest refusal is unlikely text. Leave "
-                        "the key out; the shares of the stage refuse say how many there are"
+                        f"{column} cannot limit {name}: even correct refusals are unlikely text. Remove "
+                        "the key; the shares of the stage refuse control the number of refusals"
                     )
-        return given
+        return columns
 
 
-Known = dict[str, dict[str, Limits]]  # side -> column -> limits, without shares
+Resolved = dict[str, dict[str, Limits]]  # side -> column -> limits, without shares
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Known]:
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Resolved]:
     """
-    Find the numbers that shares stand for, with all rows in view; all partitions have the same limits.
+    Convert shares to numbers over all rows; all partitions have the same limits.
 
     Raises
     ------
     UserError
-        When a limit is not known and the recipe says to stop then.
+        When a limit is unknown and the recipe sets ``unknown: stop``.
     """
-    known: Known = {
+    resolved: Resolved = {
         side: {column: dict(limits) for column, limits in getattr(options, side).items() if limits}
         for side in DEFAULTS
     }
     shares = [
-        (side, column, name, float(found[1]) / 100)
-        for side, columns in known.items()
+        (side, column, name, float(match[1]) / 100)
+        for side, columns in resolved.items()
         for column, limits in columns.items()
         for name, limit in limits.items()
-        if isinstance(limit, str) and (found := SHARE.fullmatch(limit))
+        if isinstance(limit, str) and (match := SHARE.fullmatch(limit))
     ]
-    seen: list[list[Scores]] = [[] for _ in shares]
+    values: list[list[Scores]] = [[] for _ in shares]
     if shares:
         for table in partitions.columns(["kind", "task", *{column for _, column, _, _ in shares}]):
-            for values, (_, column, name, _) in zip(seen, shares, strict=True):
+            for parts, (_, column, name, _) in zip(values, shares, strict=True):
                 numbers = _numbers(table, column)
-                values.append(numbers[_of(table, name) & ~np.isnan(numbers)])
-    for values, (side, column, name, share) in zip(seen, shares, strict=True):
-        pool = np.concatenate([np.zeros(0), *values])
-        method: Any = "higher" if side == "min" else "lower"  # a number that a row has, and that row stays
-        known[side][column][name] = float(np.quantile(pool, share, method=method)) if len(pool) else np.nan
-    _tell(partitions, known, options, context)
-    yield from [known] * len(partitions)
+                parts.append(numbers[_of(table, name) & ~np.isnan(numbers)])
+    for parts, (side, column, name, share) in zip(values, shares, strict=True):
+        pool = np.concatenate([np.zeros(0), *parts])
+        # The value of an actual row, which is kept.
+        method: Literal["higher", "lower"] = "higher" if side == "min" else "lower"
+        resolved[side][column][name] = float(np.quantile(pool, share, method=method)) if len(pool) else np.nan
+    _report_unknown(partitions, resolved, options, context)
+    yield from [resolved] * len(partitions)
 
 
-def _tell(partitions: Partitions, known: Known, options: Options, context: Context) -> None:
-    """Say how many rows are held back because a limit is not known, and what is missing for it."""
-    named = {"kind", "task", "flaw", *(name for columns in known.values() for name in _columns(columns))}
+def _report_unknown(partitions: Partitions, resolved: Resolved, options: Options, context: Context) -> None:
+    """Report how many rows are held back because a limit is unknown, and what is missing for it."""
+    named = {"kind", "task", "flaw", *(name for columns in resolved.values() for name in _columns(columns))}
     held: Counter[str] = Counter()
     if any(
-        _may_be_unknown(column, limits) for columns in known.values() for column, limits in columns.items()
+        _may_be_unknown(column, limits) for columns in resolved.values() for column, limits in columns.items()
     ):
         for table in partitions.columns(sorted(named)):
             if "flaw" in table.column_names:
-                broken = _broken(table, known)
+                broken = _broken(table, resolved)
                 held.update({column: len(places) for _, column, places, limits in broken if limits is None})
     advice = promised.missing(context)
     lines = [
@@ -175,8 +177,8 @@ def _tell(partitions: Partitions, known: Known, options: Options, context: Conte
     ]
     if lines and options.unknown == "stop":
         raise UserError(
-            f"{context.stage}: {'; '.join(lines)}. The recipe says to stop then; without `unknown: stop` "
-            "such rows are dropped and the run goes on"
+            f"{context.stage}: {'; '.join(lines)}. The recipe sets `unknown: stop`; without it, such rows "
+            "are dropped and the run continues"
         )
     context.notice(lines)
 
@@ -186,31 +188,31 @@ def _may_be_unknown(column: str, limits: Limits) -> bool:
 
 
 def _columns(limits: dict[str, Limits]) -> set[str]:
-    """Name the columns that limits are about, and those that hold limits."""
-    named = (limit for each in limits.values() for limit in each.values() if isinstance(limit, str))
+    """List the columns that have limits, and those that contain limits."""
+    named = (limit for by_kind in limits.values() for limit in by_kind.values() if isinstance(limit, str))
     return {*limits, *named}
 
 
-def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> Outcome:
+def apply(rows: pa.Table, resolved: Resolved, options: Options, context: Context) -> Outcome:
     """
     Drop each row for its flaw, or for the first limit that it breaks.
 
     Raises
     ------
     UserError
-        When what is compared was not measured.
+        When a compared column is missing.
     """
     if not len(rows):
         return Outcome.all_kept(rows)
     if "flaw" not in rows.column_names:
-        raise UserError("curate compares what the stage measure measures; put measure before it")
+        raise UserError("curate needs the columns of the stage measure; put measure before it")
     reasons, details = (np.array(rows[name].to_pylist(), object) for name in ("flaw", "flaw_detail"))
-    for side, column, places, limits in _broken(rows, known):
+    for side, column, places, limits in _broken(rows, resolved):
         if limits is None:
             reasons[places], details[places] = HELD_BACK, f"no limit of {column} is known for this row"
         else:
-            too = "low" if side == "min" else "high"
-            reasons[places] = REASONS.get((side, column), f"{column} too {too}")
+            direction = "low" if side == "min" else "high"
+            reasons[places] = REASONS.get((side, column), f"{column} too {direction}")
             details[places] = _details(rows, places, side, column, _numbers(rows, column), limits)
     return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
 
@@ -218,84 +220,83 @@ def apply(rows: pa.Table, known: Known, options: Options, context: Context) -> O
 Broken = tuple[str, str, npt.NDArray[np.int64], Scores | None]
 
 
-def _broken(rows: pa.Table, known: Known) -> Iterator[Broken]:
+def _broken(rows: pa.Table, resolved: Resolved) -> Iterator[Broken]:
     """
-    Go through the limits in their order.
+    Iterate over the limits in order.
 
     Yields
     ------
-    Side, column, places of the rows that break this limit and none before it, and the limit of each row; None
-    for rows whose limit is not known.
+    Side, column, places of the rows that break this limit but no earlier one, and the limit of each row; None
+    for rows whose limit is unknown.
     """
     sound = pc.is_null(rows["flaw"]).to_numpy().copy()
-    for side, columns in known.items():
+    for side, columns in resolved.items():
         for column, limits in columns.items():
-            numbers, (bounds, named) = _numbers(rows, column), _bounds(rows, limits)
-            unknown = named & (np.isnan(bounds) | (np.isnan(numbers) if column == LEARNT else False))
+            numbers, (bounds, limited) = _numbers(rows, column), _bounds(rows, limits)
+            unknown = limited & (np.isnan(bounds) | (np.isnan(numbers) if column == LEARNT else False))
             beyond = (numbers < bounds if side == "min" else numbers > bounds) & ~unknown
-            for places, of in ((unknown, None), (beyond, bounds)):
-                yield side, column, np.flatnonzero(places & sound), of
-                sound &= ~places
+            for mask, row_limits in ((unknown, None), (beyond, bounds)):
+                yield side, column, np.flatnonzero(mask & sound), row_limits
+                sound &= ~mask
 
 
 def _numbers(rows: pa.Table, column: str) -> Scores:
-    """Give a column of numbers, nan for null."""
+    """Return a numeric column, nan for null."""
     kinds = {name: rows.schema.field(name).type for name in rows.column_names}
     if column not in kinds or not (pa.types.is_floating(kinds[column]) or pa.types.is_integer(kinds[column])):
         numbers = (name for name, kind in kinds.items() if pa.types.is_floating(kind))
         raise UserError(
-            f"curate: there is no column of numbers {column!r}; there are {', '.join(numbers)}. "
-            "Put the stage that gives it before curate, or leave the limit out"
+            f"curate: there is no numeric column {column!r}; there are {', '.join(numbers)}. "
+            "Put the stage that computes it before curate, or remove the limit"
         )
-    result: Scores = pc.cast(rows[column], pa.float64()).to_numpy()
-    return result
+    return np.asarray(pc.cast(rows[column], pa.float64()).to_numpy())
 
 
 def _of(rows: pa.Table, name: str) -> npt.NDArray[np.bool_]:
-    """Tell which rows are of a kind, or a kind/task."""
+    """Return which rows are of a kind, or a kind/task."""
     kind, _, task = name.partition("/")
-    mine = pc.equal(rows["kind"], kind)
-    result: npt.NDArray[np.bool_] = pc.fill_null(
-        pc.and_(mine, pc.equal(rows["task"], task)) if task else mine, False
-    ).to_numpy()
-    return result
+    members = pc.equal(rows["kind"], kind)
+    if task:
+        members = pc.and_(members, pc.equal(rows["task"], task))
+    return np.asarray(pc.fill_null(members, False).to_numpy())
 
 
 def _bounds(rows: pa.Table, limits: Limits) -> tuple[Scores, npt.NDArray[np.bool_]]:
-    """Give each row its limit, nan where it has or is known none; and tell which rows should have one."""
-    found, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
+    """Return each row's limit, nan where there is none or it is unknown, and which rows should have one."""
+    bounds, limited = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
     for name in sorted(limits, key=lambda name: "/" in name):
-        mine, limit = _of(rows, name), limits[name]
-        found[mine] = _numbers(rows, limit)[mine] if isinstance(limit, str) else limit
-        named |= mine
-    return found, named
+        members, limit = _of(rows, name), limits[name]
+        bounds[members] = _numbers(rows, limit)[members] if isinstance(limit, str) else limit
+        limited |= members
+    return bounds, limited
 
 
 def _details(
     rows: pa.Table, places: npt.NDArray[np.int64], side: str, column: str, numbers: Scores, bounds: Scores
 ) -> list[str]:
-    """Say what is seen in the rows beyond a limit."""
-    seen = numbers[places].tolist()
-    pairs = list(zip(seen, bounds[places].tolist(), strict=True))
+    """Describe how each row breaks a limit."""
+    values = numbers[places].tolist()
+    pairs = list(zip(values, bounds[places].tolist(), strict=True))
     if column == "words":
-        than = "fewer" if side == "min" else "more"
-        return [f"{number:g} words, {than} than {limit:g}" for number, limit in pairs]
+        comparison = "fewer" if side == "min" else "more"
+        return [f"{number:g} words, {comparison} than {limit:g}" for number, limit in pairs]
     if (side, column) == ("max", "loop"):
         broken = rows.select(["kind", "answer", "text"]).take(places)
-        said = pc.if_else(pc.equal(broken["kind"], "reading"), broken["text"], broken["answer"]).to_pylist()
-        return [f"{number:g} words in: {text[-160:]}" for number, text in zip(seen, said, strict=True)]
+        texts = pc.if_else(pc.equal(broken["kind"], "reading"), broken["text"], broken["answer"]).to_pylist()
+        return [f"{number:g} words in: {text[-160:]}" for number, text in zip(values, texts, strict=True)]
     if (side, column) == ("min", "script"):
-        main = text_statistics.script_counts(rows["answer"].take(places)).argmax(axis=1).tolist()
+        scripts = text_statistics.script_counts(rows["answer"].take(places)).argmax(axis=1).tolist()
         return [
-            f"{text_statistics.SCRIPTS[at]}: {share:.0%} there" for at, share in zip(main, seen, strict=True)
+            f"{text_statistics.SCRIPTS[script]}: {share:.0%} of the passage or question"
+            for script, share in zip(scripts, values, strict=True)
         ]
-    beyond = "under" if side == "min" else "over"
-    return [f"{number:.2f} {beyond} {limit:g}" for number, limit in pairs]
+    comparison = "under" if side == "min" else "over"
+    return [f"{number:.2f} {comparison} {limit:g}" for number, limit in pairs]
 
 
 stage = WholeStage(
     name="curate",
-    summary="drop what no example may be, and what its scores speak against",
+    summary="drop examples that have a flaw or break a limit",
     takes="examples",
     gives="examples",
     run=run,

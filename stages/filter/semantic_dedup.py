@@ -1,15 +1,14 @@
 """
-Drop rows that say in other words what a better row says (SemDeDup).
+Drop rows that repeat a better row in other words (SemDeDup).
 
-Texts become vectors (`datagen.stages.shared.similarity.vectors`), vectors are put into clusters, and within a
-cluster a row goes when its cosine with a row that stays is at least `similarity`. Rows are taken best first:
-by their scores, then by a draw, so what goes is near what stays, and no chain falls to its first row. Near is
-not the same: a pair goes only if both say the same names, numbers, signs and negations
+Texts are embedded (`datagen.stages.shared.similarity.vectors`) and clustered, and within a cluster a row is
+dropped if its cosine with a kept row is at least `similarity`. Rows are processed best first, by their scores
+and then in random order, so every dropped row is near a kept one and chains do not collapse to their first
+row. Near rows need not be duplicates: a pair must also share the same names, numbers, signs and negations
 (`datagen.stages.shared.language.anchor_terms`). Rows of different kinds are not compared.
 
-Vectors are made, clusters assigned and compared on all workers; what is between two steps stands in files.
-Two alike rows that fall into different clusters are not found: that is the price of not comparing all with
-all, and the smaller the clusters, the higher.
+All workers embed, cluster and compare; intermediate results are files. Similar rows in different clusters
+are not found: this is the cost of not comparing all pairs, and it grows as clusters get smaller.
 
 Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication", arXiv
 2303.09540. It keeps the row farthest from the centre of its cluster; here the better row is kept.
@@ -37,27 +36,29 @@ from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, encoder, learn, text_of
 
 COMPARED = ("id", "kind", "question", "answer", "text")
-SAMPLE = 50_000  # rows that clusters are learnt from
-ROUNDS = 20  # of k-means
+SAMPLE = 50_000  # rows that clusters are learned from
+ROUNDS = 20  # maximum iterations of k-means
 BLOCK = 1024  # rows compared at once
 
 
 class Options(datagen.stage.Options):
-    """How near rows must be, and by which vectors."""
+    """The embedding, and the similarity that makes rows duplicates."""
 
     model: str = Field(
         encoder.NAME,
-        description="encoder, bundled, or the folder of a checkpoint; '': words and letters, no synonyms",
+        description="encoder, bundled, or a checkpoint folder; '': words and letters, without synonyms",
     )
     similarity: float = Field(
-        0.85, gt=0, le=1, description="Cosine from which rows say the same; for bundled, 0.95"
+        0.85, gt=0, le=1, description="Minimum cosine of duplicates; for bundled, use 0.95"
     )
-    cluster: int = Field(2000, ge=2, description="Rows of a cluster, about: all are compared with all")
+    cluster: int = Field(
+        2000, ge=2, description="Approximate rows per cluster, all of which are compared pairwise"
+    )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of a partition the rows that go: where they stand, the ids of those that stay for them, how near."""
+    """The dropped rows of a partition: their places, the ids of the rows kept instead, and the cosines."""
 
     rows: Numbers
     stays: list[str]
@@ -65,7 +66,7 @@ class Verdict:
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
-    """Embed all rows, put them into clusters, and compare within the clusters."""
+    """Embed all rows, cluster them, and compare within the clusters."""
     if not len(partitions):
         return
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -79,8 +80,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     rows = context.each(write, list(zip(partitions.readers, folders, strict=True)))
     centres = learn_centres(folders, sum(rows), options.cluster)
     clusters = sorted(set().union(*context.each(partial(assign, centres=centres), folders)))
-    found = context.each(partial(compare, folders=folders, least=options.similarity), clusters)
-    yield from _by_partition(found, folders)
+    duplicates = context.each(partial(compare, folders=folders, threshold=options.similarity), clusters)
+    yield from _by_partition(duplicates, folders)
 
 
 def _texts(reader: Reader) -> pa.ChunkedArray:
@@ -88,29 +89,29 @@ def _texts(reader: Reader) -> pa.ChunkedArray:
 
 
 def embed(task: tuple[Reader, Path], embedder: Embedder, seed: str) -> int:
-    """Write down a partition's vectors and what decides which row is the better one; count its rows."""
+    """Write a partition's vectors and the columns that rank its rows; return the number of rows."""
     reader, folder = task
     table = reader([*COMPARED, *SCORES])
     texts = text_of(table)
     folder.mkdir()
     np.save(folder / "vectors.npy", embedder.embed(texts))
     ids = table["id"].to_pylist()
-    brief = {
+    columns = {
         "id": table["id"],
         "kind": table["kind"] if "kind" in table.column_names else pa.array([""] * len(table), pa.string()),
-        "says": [content_id(*sorted(said)) for said in subjects(texts)],
+        "terms": [content_id(*sorted(terms)) for terms in subjects(texts)],
         "draw": pa.array([fraction("semantic", seed, row) for row in ids], pa.float64()),
         **scores(table),
     }
-    pq.write_table(pa.table(brief), folder / "rows.parquet")
+    pq.write_table(pa.table(columns), folder / "rows.parquet")
     return len(table)
 
 
 def learn_centres(folders: Sequence[Path], rows: int, size: int) -> Vectors:
     """
-    Find as many centres as there are clusters of a size, by spherical k-means over a sample.
+    Learn the centres of clusters of about `size` rows, by spherical k-means over a sample.
 
-    The sample and what it begins with are drawn by the rows' ids, so the order of rows changes nothing.
+    The sample and the initial centres are drawn by row id, so the order of rows does not matter.
     """
     share = SAMPLE / max(rows, 1)
     draws, vectors = [], []
@@ -130,8 +131,7 @@ def learn_centres(folders: Sequence[Path], rows: int, size: int) -> Vectors:
         np.add.at(sums, nearest, sample)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), centres)
-    result: Vectors = centres
-    return result
+    return np.asarray(centres)
 
 
 def _nearest(vectors: Vectors, centres: Vectors) -> Numbers:
@@ -140,99 +140,100 @@ def _nearest(vectors: Vectors, centres: Vectors) -> Numbers:
 
 
 def assign(folder: Path, centres: Vectors) -> set[tuple[str, int]]:
-    """Write down of which cluster each row of a partition is; list the clusters, each kind's apart."""
+    """Write the cluster of each row of a partition; return the clusters, separately for each kind."""
     nearest = _nearest(np.load(folder / "vectors.npy", mmap_mode="r"), centres)
     np.save(folder / "clusters.npy", nearest)
     kinds = pq.read_table(folder / "rows.parquet", columns=["kind"])["kind"].to_pylist()
     return set(zip(kinds, nearest.tolist(), strict=True))
 
 
-Found = tuple[Numbers, Numbers, np.ndarray]  # rows that go and rows that stay: partition and place; cosines
+# Partition and place of each dropped row and of the row kept instead, and their cosines.
+Duplicates = tuple[Numbers, Numbers, np.ndarray]
 
 
-def compare(cluster: tuple[str, int], folders: Sequence[Path], least: float) -> Found:
-    """Find the rows of a cluster that go."""
+def compare(cluster: tuple[str, int], folders: Sequence[Path], threshold: float) -> Duplicates:
+    """Find the duplicates in a cluster."""
     kind, number = cluster
     rows, vectors, places = [], [], []
     for part, folder in enumerate(folders):
         inside = np.flatnonzero(np.load(folder / "clusters.npy") == number)
         if len(inside):
             table = pq.read_table(folder / "rows.parquet").take(inside)
-            mine = pc.equal(table["kind"], kind).to_numpy(zero_copy_only=False)
-            rows.append(table.filter(mine))
-            vectors.append(np.load(folder / "vectors.npy", mmap_mode="r")[inside[mine]])
-            places.append(np.stack([np.full(mine.sum(), part), inside[mine]], axis=1))
+            same_kind = pc.equal(table["kind"], kind).to_numpy(zero_copy_only=False)
+            rows.append(table.filter(same_kind))
+            vectors.append(np.load(folder / "vectors.npy", mmap_mode="r")[inside[same_kind]])
+            places.append(np.stack([np.full(same_kind.sum(), part), inside[same_kind]], axis=1))
     table, place = pa.concat_tables(rows), np.concatenate(places)
     order = best_first(table, ("draw", "ascending"))
-    _, says = np.unique(table["says"].take(order).to_pylist(), return_inverse=True)
-    goes, stays, cosine = greedy(np.concatenate(vectors)[order], says, least)
-    return place[order[goes]], place[order[stays]], cosine
+    _, term_sets = np.unique(table["terms"].take(order).to_pylist(), return_inverse=True)
+    dropped, kept, cosine = greedy(np.concatenate(vectors)[order], term_sets, threshold)
+    return place[order[dropped]], place[order[kept]], cosine
 
 
-def greedy(vectors: Vectors, says: Numbers, least: float) -> tuple[Numbers, Numbers, np.ndarray]:
+def greedy(vectors: Vectors, term_sets: Numbers, threshold: float) -> tuple[Numbers, Numbers, np.ndarray]:
     """
-    Go through rows from the best; each goes that is near one that stays and says the same of the same.
+    Process rows from the best; drop each that is near a kept row with the same anchor terms.
 
     Parameters
     ----------
     vectors
-        The rows, best first; float32 of length 1. One of zeros is near nothing.
-    says
-        Numbers of what they speak of: only rows with the same one are compared.
-    least
-        Cosine from which two rows are near.
+        The rows, best first; float32 of length 1. A zero vector is near nothing.
+    term_sets
+        Number of each row's set of anchor terms: only rows with the same set are compared.
+    threshold
+        Minimum cosine of duplicates.
 
     Returns
     -------
-    The rows that go, for each the nearest one that stays, and their cosine.
+    The dropped rows, the nearest kept row of each, and their cosine.
     """
     kept = np.empty(0, np.int64)
-    gone: list[tuple[int, int, float]] = []
+    dropped: list[tuple[int, int, float]] = []
     for start in range(0, len(vectors), BLOCK):
-        here = np.arange(start, min(start + BLOCK, len(vectors)))
-        others = np.concatenate([kept, here])
-        near = vectors[here] @ vectors[others].T
-        near[says[here][:, None] != says[others]] = 0
-        stays = np.concatenate([np.ones(len(kept), bool), np.zeros(len(here), bool)])
+        block = np.arange(start, min(start + BLOCK, len(vectors)))
+        others = np.concatenate([kept, block])
+        near = vectors[block] @ vectors[others].T
+        near[term_sets[block][:, None] != term_sets[others]] = 0
+        stays = np.concatenate([np.ones(len(kept), bool), np.zeros(len(block), bool)])
         for row, cosines in enumerate(near):
-            met = np.flatnonzero((cosines >= least) & stays)
+            met = np.flatnonzero((cosines >= threshold) & stays)
             if len(met):
                 nearest = met[cosines[met].argmax()]
-                gone.append((int(here[row]), int(others[nearest]), float(cosines[nearest])))
+                dropped.append((int(block[row]), int(others[nearest]), float(cosines[nearest])))
             else:
                 stays[len(kept) + row] = True
         kept = others[stays]
-    told = np.array(gone, float).reshape(-1, 3)
-    return told[:, 0].astype(np.int64), told[:, 1].astype(np.int64), told[:, 2]
+    columns = np.array(dropped, float).reshape(-1, 3)
+    return columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), columns[:, 2]
 
 
-def _by_partition(found: Sequence[Found], folders: Sequence[Path]) -> Iterator[Verdict]:
-    goes, stays = (np.concatenate([of[side] for of in found]).reshape(-1, 2) for side in (0, 1))
-    cosine = np.concatenate([of[2] for of in found])
-    names = np.empty(len(stays), object)
-    for part, folder in enumerate(folders):
-        here = stays[:, 0] == part
-        if here.any():
+def _by_partition(duplicates: Sequence[Duplicates], folders: Sequence[Path]) -> Iterator[Verdict]:
+    dropped, kept = (np.concatenate([part[side] for part in duplicates]).reshape(-1, 2) for side in (0, 1))
+    cosine = np.concatenate([part[2] for part in duplicates])
+    kept_ids = np.empty(len(kept), object)
+    for number, folder in enumerate(folders):
+        in_part = kept[:, 0] == number
+        if in_part.any():
             ids = pq.read_table(folder / "rows.parquet", columns=["id"])["id"]
-            names[here] = ids.take(stays[here, 1]).to_pylist()
-    for part in range(len(folders)):
-        here = goes[:, 0] == part
-        yield Verdict(goes[here, 1], names[here].tolist(), cosine[here])
+            kept_ids[in_part] = ids.take(kept[in_part, 1]).to_pylist()
+    for number in range(len(folders)):
+        in_part = dropped[:, 0] == number
+        yield Verdict(dropped[in_part, 1], kept_ids[in_part].tolist(), cosine[in_part])
 
 
 def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
-    """Take the rows out that go, and say of each for which one."""
-    said = np.full((2, len(rows)), None, object)
-    said[0, verdict.rows] = "semantic duplicate"
-    by = f"vectors of {options.model}" if options.model else "vectors of words and letters"
-    for row, stays, cosine in zip(verdict.rows.tolist(), verdict.stays, verdict.cosine.tolist(), strict=True):
-        said[1, row] = f"of {stays}: cosine {cosine:.3f} of {by}"
-    return Outcome.split(rows, pa.array(said[0], pa.string()), pa.array(said[1], pa.string()))
+    """Drop the duplicates, naming the row kept instead of each."""
+    reasons, details = np.full((2, len(rows)), None, object)
+    reasons[verdict.rows] = "semantic duplicate"
+    source = f"vectors of {options.model}" if options.model else "vectors of words and letters"
+    for row, kept, cosine in zip(verdict.rows.tolist(), verdict.stays, verdict.cosine.tolist(), strict=True):
+        details[row] = f"of {kept}: cosine {cosine:.3f} of {source}"
+    return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
 
 
 stage = WholeStage(
     name="semantic_dedup",
-    summary="drop what a better row says already in other words",
+    summary="drop rows that repeat a better row in other words",
     takes="examples",
     gives="examples",
     run=run,

@@ -2,8 +2,8 @@
 Open-book and closed-book forms of a pair.
 
 A row with its passage in the prompt trains extraction; without it, the fact. `mix` decides which pairs lose
-their passage and which are handed off in both forms. The second form of a pair is written by the hand-off:
-every row that a stage takes comes out of it once, so the pair stays one row of the pipeline's tables.
+their passage and which are handed off in both forms. The second form is created by the hand-off, so that a
+pair stays one row of the pipeline's tables: every stage returns each row exactly once.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ import pyarrow.compute as pc
 
 from datagen.schema import LINEAGE, chat, content_id, fraction
 
-BOTH = "both_forms"  # column of `mix`: whether the row is handed off without its passage, too
+BOTH = "both_forms"  # column of `mix`: whether the row is also handed off without its passage
 
 
 def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
-    """Take the passage out of the prompt and context of some rows."""
+    """Remove the passage from the prompt and context of the rows flagged in `closed`."""
     if not any(closed):
         return rows
     prompts, contexts = rows["prompt"].to_pylist(), rows["context"].to_pylist()
-    for place, (question, drop) in enumerate(zip(rows["question"].to_pylist(), closed, strict=True)):
-        if drop:
+    for place, (question, remove) in enumerate(zip(rows["question"].to_pylist(), closed, strict=True)):
+        if remove:
             first = prompts[place][0]
             system = first["content"] if first["role"] == "system" else None
             prompts[place], contexts[place] = chat(question, system=system), None
@@ -31,9 +31,10 @@ def without_passage(rows: pa.Table, closed: Sequence[bool]) -> pa.Table:
 
 
 def closed_forms(rows: pa.Table) -> pa.Table:
-    """Write rows without their passage, as rows of their own with the open-book row as parent."""
+    """Create closed-book copies of rows, with the open-book row as parent."""
     ids = rows["id"].to_pylist()
-    lineage = [(known or {}) | {"parents": [id_]} for known, id_ in zip(_lineage(rows), ids, strict=True)]
+    origins: list[dict[str, object] | None] = rows["lineage"].cast(LINEAGE).to_pylist()
+    lineage = [(origin or {}) | {"parents": [id_]} for origin, id_ in zip(origins, ids, strict=True)]
     closed = without_passage(rows, [True] * len(rows))
     closed = _replaced(closed, "id", [content_id("closed form", id_) for id_ in ids])
     return _replaced(closed, "lineage", lineage)
@@ -48,12 +49,12 @@ def with_closed_forms(rows: pa.Table, seed: str) -> tuple[pa.Table, np.ndarray]:
     rows
         A partition; without the column of `mix` nothing is added.
     seed
-        Draws where the added rows stand, by the same draw that orders the others.
+        Seed of the draw that orders rows, including the added ones.
 
     Returns
     -------
     rows, places
-        All rows, and where each of the given ones is among them.
+        All rows, and the place of each original row among them.
     """
     if BOTH not in rows.column_names:
         return rows, np.arange(len(rows))
@@ -61,16 +62,11 @@ def with_closed_forms(rows: pa.Table, seed: str) -> tuple[pa.Table, np.ndarray]:
     if not len(marked):
         return rows, np.arange(len(rows))
     added = closed_forms(marked)
-    everything = pa.concat_tables([rows, added])
-    order = pc.fill_null(everything["order"], 0).to_numpy()
-    draws = np.array([fraction("order", seed, id_) for id_ in everything["id"].to_pylist()])
+    combined = pa.concat_tables([rows, added])
+    order = pc.fill_null(combined["order"], 0).to_numpy()
+    draws = np.array([fraction("order", seed, id_) for id_ in combined["id"].to_pylist()])
     sequence = np.lexsort([draws, order])
-    return everything.take(pa.array(sequence)), np.argsort(sequence)[: len(rows)]
-
-
-def _lineage(rows: pa.Table) -> list[dict[str, object] | None]:
-    found: list[dict[str, object] | None] = rows["lineage"].cast(LINEAGE).to_pylist()
-    return found
+    return combined.take(pa.array(sequence)), np.argsort(sequence)[: len(rows)]
 
 
 def _replaced(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:

@@ -26,13 +26,13 @@ def loadable(folder: Path) -> Iterator[Path]:
         yield folder
         return
     log.warning(
-        f"{str(folder.parent)!r} contains characters that the library datasets interprets as a pattern: move "
+        f"{str(folder.parent)!r} contains characters that the datasets library interprets as a pattern: move "
         "the hand-off to a folder with another name before training"
     )
     with tempfile.TemporaryDirectory(prefix="datagen-handoff-") as temporary:
-        place = Path(temporary) / folder.name
-        shutil.copytree(folder, place, copy_function=_link_or_copy)
-        yield place
+        copy = Path(temporary) / folder.name
+        shutil.copytree(folder, copy, copy_function=_link_or_copy)
+        yield copy
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -1,10 +1,10 @@
 """
-Read the user's general data, to be mixed with the domain's data against catastrophic forgetting.
+Read the user's general data, to mix with the domain data against catastrophic forgetting.
 
-JSON lines and Parquet, each row in a format that trainers know: ``text``; ``messages`` or ``conversations``;
-``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows are examples of the task
-``general``, by which `mix` selects them. Put the stage directly before `mix`, so that they are neither scored
-nor filtered.
+Reads JSON lines and Parquet, with rows in a format that trainers know: ``text``; ``messages`` or
+``conversations``; ``prompt`` and ``completion``; ``instruction``, ``input`` and ``output``. Rows become
+examples of the task ``general``, by which `mix` selects them. Put the stage directly before `mix`, so that
+they are neither scored nor filtered.
 """
 
 import gzip
@@ -51,7 +51,7 @@ def plan(options: Options, context: Context) -> list[Path]:
 
 
 def read(file: Path, options: Options, context: Context) -> Iterator[Outcome]:
-    """Read a file in batches of some thousand rows."""
+    """Read a file in batches of `ROWS` rows."""
     seed, records = str(context.seed), enumerate(_records(file))
     while batch := list(islice(records, ROWS)):
         builder = Builder("examples", context)
@@ -65,8 +65,8 @@ def read(file: Path, options: Options, context: Context) -> Iterator[Outcome]:
                 continue
             try:
                 row = example(record)
-            except Reject as why:
-                builder.drop(why, {"kind": "", "task": TASK, "id": origin["document_id"]}, origin)
+            except Reject as reason:
+                builder.drop(reason, {"kind": "", "task": TASK, "id": origin["document_id"]}, origin)
             else:
                 builder.keep(
                     row | {"task": TASK, "id": content_id(origin["document_id"], repr(record))}, origin

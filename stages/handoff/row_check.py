@@ -55,12 +55,12 @@ def check(rows: pa.Table, ruler: Ruler) -> Checked:
     findings.add(pc.is_valid(missing), "incomplete", missing)
     _check_turns(rows, findings)
     findings.add(_same(rows["answer"], rows["rejected"]), "no preference", "chosen and rejected are the same")
-    around = control_tokens_in(rows, ruler.control)
-    findings.add(pc.is_valid(around), "control tokens", around)
+    tokens_found = control_tokens_in(rows, ruler.control)
+    findings.add(pc.is_valid(tokens_found), "control tokens", tokens_found)
     tokens, trained = np.full(len(rows), -1, np.int64), np.full(len(rows), -1, np.int64)
     if tokenizer := ruler.tokenizer:
-        good = np.flatnonzero([reason is None for reason in findings.reasons])
-        _count(rows.take(good), good, tokenizer, findings, tokens, trained)
+        valid = np.flatnonzero([reason is None for reason in findings.reasons])
+        _count(rows.take(valid), valid, tokenizer, findings, tokens, trained)
         longest = ruler.longest or np.iinfo(np.int64).max
         for place in np.flatnonzero(tokens > longest):
             findings.set(place, "too long", f"{tokens[place]} tokens; at most {longest}")
@@ -105,27 +105,27 @@ def _has_turns(prompts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.greater(pc.list_value_length(prompts), 0)
 
 
-def _same(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.equal(pc.utf8_trim_whitespace(one), pc.utf8_trim_whitespace(other))
+def _same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.equal(pc.utf8_trim_whitespace(left), pc.utf8_trim_whitespace(right))
 
 
 def _check_turns(rows: pa.Table, findings: _Findings) -> None:
     """Require an optional system message, then user and assistant alternating, the user last; none blank."""
     prompts = rows["prompt"].combine_chunks()
     turns = pc.list_flatten(prompts)
-    of = pc.list_parent_indices(prompts).to_numpy()
+    row_of = pc.list_parent_indices(prompts).to_numpy()
     roles = pc.fill_null(pc.struct_field(turns, "role"), "none").to_numpy(zero_copy_only=False)
-    seen = pc.fill_null(pc.match_substring_regex(pc.struct_field(turns, "content"), VISIBLE), False)
-    first = np.searchsorted(of, of, side="left")
-    last = np.searchsorted(of, of, side="right") - 1
-    place = np.arange(len(of))
+    visible = pc.fill_null(pc.match_substring_regex(pc.struct_field(turns, "content"), VISIBLE), False)
+    first = np.searchsorted(row_of, row_of, side="left")
+    last = np.searchsorted(row_of, row_of, side="right") - 1
+    place = np.arange(len(row_of))
     position = place - first - (roles[first] == "system")
     expected = np.where(position < 0, "system", np.where(position % 2, "assistant", "user"))
     wrong = (roles != expected) | ((place == last) & (roles != "user"))
-    for row in np.unique(of[wrong]):
-        findings.set(row, "roles out of order", ", ".join(map(str, roles[of == row])) + ", assistant")
-    for turn in np.flatnonzero(~seen.to_numpy(zero_copy_only=False)):
-        findings.set(of[turn], "blank turn", f"message {turn - first[turn] + 1}, by {roles[turn]}")
+    for row in np.unique(row_of[wrong]):
+        findings.set(row, "roles out of order", ", ".join(map(str, roles[row_of == row])) + ", assistant")
+    for turn in np.flatnonzero(~visible.to_numpy(zero_copy_only=False)):
+        findings.set(row_of[turn], "blank turn", f"message {turn - first[turn] + 1}, by {roles[turn]}")
 
 
 def _count(
@@ -147,9 +147,9 @@ def _count(
         counts, ends, problems = tokenizer.of_chats(
             [prompts[number] for number in pairs], [answers[number] for number in pairs]
         )
-        at = places[chats[pairs]]
-        for place, problem in zip(at, problems, strict=True):
+        targets = places[chats[pairs]]
+        for place, problem in zip(targets, problems, strict=True):
             if problem:
                 findings.set(place, "chat template", problem)
-        tokens[at] = np.maximum(tokens[at], counts)
-        trained[at] = ends if side == "answer" else np.minimum(trained[at], ends)
+        tokens[targets] = np.maximum(tokens[targets], counts)
+        trained[targets] = ends if side == "answer" else np.minimum(trained[targets], ends)

@@ -20,7 +20,7 @@ from datagen.stages.shared.load_once import load_once
 Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
 
-UNBOUNDED = 10**9  # tokenizers without a maximum length state 10**30
+UNBOUNDED = 10**9  # tokenizers without a maximum length report 10**30
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Tokenizer:
 
     @property
     def longest(self) -> int | None:
-        """The maximum length that the tokenizer states, if any."""
+        """The tokenizer's maximum length, if it has one."""
         stated: int = self._tokenizer.model_max_length
         return stated if stated < UNBOUNDED else None
 

@@ -1,17 +1,16 @@
 """
-Settle the border: drop a question that the target does not know where it knows the same in other words.
+Drop questions that the target does not know if it knows the same question in other words.
 
-To refuse the one and answer the other is contradictory supervision, and makes models refuse too much
-(CRaFT, AAAI 2025, on R-Tuning, arXiv 2311.09677). The answer wins: the unknown question goes when one alike
-was answered correctly even once. Questions are alike as in `datagen.stages.shared.similarity.alike`, over
-all partitions and on all workers, but for stop words and endings: one is the other with words added, and a
-replaced name makes it another question. No row goes because of one that goes itself, so order and chains
-change nothing.
+Refusing one and answering the other is contradictory supervision, and makes models refuse too much (CRaFT,
+AAAI 2025, on R-Tuning, arXiv 2311.09677). The answer takes precedence: an unknown question is dropped if a
+similar one was answered correctly at least once. Questions are compared as in
+`datagen.stages.shared.similarity.alike`, over all partitions and on all workers, without stop words and
+endings: similar questions differ by added words, while a replaced name makes another question. No row is
+dropped because of a row that is itself dropped, so order and chains do not matter.
 
-With ``by: entropy`` the labels are set without regard to whether answers are correct: the half of the
-questions whose samples agree most is known, the other unknown (the unsupervised form of R-Tuning). What the
-target knows but can be misled about stays known: it is corrected and never refused (WACK, arXiv
-2410.22071).
+With ``by: entropy`` labels do not depend on correctness: the half of the questions whose samples agree most
+is known, the other half unknown (the unsupervised form of R-Tuning). Questions that the target knows but can
+be misled about stay known: they call for correction, not refusal (WACK, arXiv 2410.22071).
 """
 
 import shutil
@@ -42,60 +41,61 @@ JUDGED = ["id", "label", "accuracy", "entropy", "misled"]
 
 
 class Options(datagen.stage.Options):
-    """How alike questions must be, and by what they are told apart."""
+    """When questions count as the same, and how they are labelled."""
 
-    alike: float = Field(0.75, gt=0.5, le=1, description="ROUGE-L from which two questions ask the same")
+    alike: float = Field(0.75, gt=0.5, le=1, description="Minimum ROUGE-L of questions that ask the same")
     by: Literal["answers", "entropy"] = Field(
-        "answers", description="Labels by right answers, or by entropy: the half that agrees most is known"
+        "answers",
+        description="Label by right answers, or by entropy: the half whose samples agree most is known",
     )
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What becomes of a partition: its labels, and for each row that goes the one that it goes for."""
+class Resolved:
+    """The labels of a partition, and its dropped rows: row -> id of the known question."""
 
     labels: list[str]
-    gone: dict[int, str]
+    dropped: dict[int, str]
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Settled]:
-    """Find the questions that are alike, and decide which unknown ones go."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Resolved]:
+    """Find the questions that are alike, and decide which unknown ones to drop."""
     if not len(partitions):
         return
     parts = [table.select(JUDGED) for table in partitions.columns(JUDGED)]
-    known = pa.concat_tables(parts)
+    probes = pa.concat_tables(parts)
     if options.by == "entropy":
-        known = known.set_column(1, "label", [_by_entropy(known)])
-    gone = _gone(known, partitions, options, context)
-    report(known, len(gone), context)
+        probes = probes.set_column(1, "label", [_by_entropy(probes)])
+    dropped = _contradictions(probes, partitions, options, context)
+    report(probes, len(dropped), context)
     start = 0
     for part in parts:
-        mine = {row - start: name for row, name in gone.items() if start <= row < start + len(part)}
-        yield Settled(known["label"].slice(start, len(part)).to_pylist(), mine)
+        in_part = {row - start: name for row, name in dropped.items() if start <= row < start + len(part)}
+        yield Resolved(probes["label"].slice(start, len(part)).to_pylist(), in_part)
         start += len(part)
 
 
-def report(known: pa.Table, gone: int, context: Context) -> None:
-    """Write down how much the target knows."""
-    labels = Counter(known["label"].to_pylist())
-    shares = {label: round(count / len(known), 4) for label, count in labels.most_common()}
-    misled = Counter(known["misled"].to_pylist())
-    said = {"questions": len(known), "labels": dict(labels.most_common()), "shares": shares}
-    said |= {"misled": misled[True], "not misled": misled[False], "known in other words": gone}
-    write_json(said, context.output / "report.json")
+def report(probes: pa.Table, dropped: int, context: Context) -> None:
+    """Write how much the target knows to ``report.json``."""
+    labels = Counter(probes["label"].to_pylist())
+    shares = {label: round(count / len(probes), 4) for label, count in labels.most_common()}
+    misled = Counter(probes["misled"].to_pylist())
+    figures = {"questions": len(probes), "labels": dict(labels.most_common()), "shares": shares}
+    figures |= {"misled": misled[True], "not misled": misled[False], "known in other words": dropped}
+    write_json(figures, context.output / "report.json")
 
 
-def apply(rows: pa.Table, settled: Settled, options: Options, context: Context) -> Outcome:
+def apply(rows: pa.Table, resolved: Resolved, options: Options, context: Context) -> Outcome:
     """Label the rows, and drop the unknown ones that are known in other words."""
     place = rows.schema.get_field_index("label")
-    labelled = rows.set_column(place, "label", pa.array(settled.labels, pa.string()))
-    reasons = ["known in other words" if row in settled.gone else None for row in range(len(rows))]
-    details = [f"as {settled.gone[row]}" if row in settled.gone else None for row in range(len(rows))]
-    return Outcome.split(labelled, reasons, details)
+    labelled = rows.set_column(place, "label", pa.array(resolved.labels, pa.string()))
+    known_as = [resolved.dropped.get(row) for row in range(len(rows))]
+    reasons = [None if name is None else "known in other words" for name in known_as]
+    return Outcome.split(labelled, reasons, [None if name is None else f"as {name}" for name in known_as])
 
 
 def _by_entropy(rows: pa.Table) -> pa.Array:
-    """Label the lower half known, and what the target was misled about; ties are ordered by a draw."""
+    """Label the lower half, and questions with a misled answer, as known; ties are broken by a draw."""
     draws = np.array([fraction("entropy", name) for name in rows["id"].to_pylist()])
     entropy = rows["entropy"].to_numpy()
     labels = np.full(len(rows), "unknown", object)
@@ -104,41 +104,43 @@ def _by_entropy(rows: pa.Table) -> pa.Array:
     return pa.array(labels, pa.string())
 
 
-def _gone(known: pa.Table, partitions: Partitions, options: Options, context: Context) -> dict[int, str]:
-    """Say which unknown questions go, each with the id of one that is answered."""
-    one, other = _alike(partitions, options, context)
-    unknown = pc.equal(known["label"], "unknown").to_numpy()
-    answered = pc.equal(known["label"], "known").to_numpy()
+def _contradictions(
+    probes: pa.Table, partitions: Partitions, options: Options, context: Context
+) -> dict[int, str]:
+    """Find the unknown questions to drop, each with the id of a similar answered one."""
+    left, right = _alike(partitions, options, context)
+    unknown = pc.equal(probes["label"], "unknown").to_numpy()
+    answered = pc.equal(probes["label"], "known").to_numpy()
     if options.by == "answers":
-        answered |= ~unknown & (known["accuracy"].to_numpy() > 0)
+        answered |= ~unknown & (probes["accuracy"].to_numpy() > 0)
     pairs = [
-        (int(row), str(known["id"][int(mate)]))
-        for row, mate in zip(np.concatenate([one, other]), np.concatenate([other, one]), strict=True)
-        if unknown[row] and answered[mate]
+        (int(row), str(probes["id"][int(match)]))
+        for row, match in zip(np.concatenate([left, right]), np.concatenate([right, left]), strict=True)
+        if unknown[row] and answered[match]
     ]
-    return dict(sorted(pairs, reverse=True))  # of several mates the first by id
+    return dict(sorted(pairs, reverse=True))  # of several matches the first by id
 
 
 def _alike(partitions: Partitions, options: Options, context: Context) -> tuple[Numbers, Numbers]:
-    """Pair the rows whose questions are alike; equal ones too."""
+    """Return pairs of rows whose questions are alike, including equal ones."""
     shutil.rmtree(context.scratch, ignore_errors=True)
     context.scratch.mkdir(parents=True)
-    how = Criteria(short_threshold=options.alike)
-    asked = Partitions([partial(_questions, Languages(context), reader) for reader in partitions.readers])
-    paths = near_duplicates.sketch_all(asked, context.scratch, how, context)
-    work = Work(tuple(paths), 0, context.scratch, how)
+    criteria = Criteria(short_threshold=options.alike)
+    questions = Partitions([partial(_questions, Languages(context), reader) for reader in partitions.readers])
+    paths = near_duplicates.sketch_all(questions, context.scratch, criteria, context)
+    work = Work(tuple(paths), 0, context.scratch, criteria)
     (copies, best), _ = near_duplicates.find_equal(work, context)
-    found = near_duplicates.find_alike(work, context)
+    pairs = near_duplicates.find_alike(work, context)
     groups = np.arange(len(Sketches(paths)))
     groups[copies] = best
-    return _spread(groups, found.left, found.right)
+    return _spread(groups, pairs.left, pairs.right)
 
 
 def _spread(groups: Numbers, left: Numbers, right: Numbers) -> tuple[Numbers, Numbers]:
     """
-    Turn pairs of groups into pairs of their rows.
+    Expand pairs of groups into pairs of their rows.
 
-    `groups` says for every row which row it is a copy of; the rows of a group are pairs, too.
+    `groups` holds for every row the row that it copies; the rows of a group are also pairs.
     """
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups, minlength=len(groups))
@@ -148,26 +150,26 @@ def _spread(groups: Numbers, left: Numbers, right: Numbers) -> tuple[Numbers, Nu
     counts = sizes[left] * sizes[right]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     wide = np.repeat(sizes[right], counts)
-    one = order[np.repeat(starts[left], counts) + within // np.maximum(wide, 1)]
-    other = order[np.repeat(starts[right], counts) + within % np.maximum(wide, 1)]
-    return one[one != other], other[one != other]
+    lefts = order[np.repeat(starts[left], counts) + within // np.maximum(wide, 1)]
+    rights = order[np.repeat(starts[right], counts) + within % np.maximum(wide, 1)]
+    return lefts[lefts != rights], rights[lefts != rights]
 
 
 def _questions(languages: Languages, reader: Reader, names: Sequence[str] | None) -> pa.Table:
-    """Read a partition such that its questions alone are compared, as those of refusals are by dedup."""
+    """Read a partition as refusals, of which only the questions are compared."""
     rows = reader(["id", "question", "lineage"])
-    asked = [_essentials(row["question"] or "", languages.of(row)) for row in rows.to_pylist()]
+    questions = [_essentials(row["question"] or "", languages.of(row)) for row in rows.to_pylist()]
     place = rows.schema.get_field_index("question")
-    rows = rows.set_column(place, "question", pa.array(asked, pa.string()))
+    rows = rows.set_column(place, "question", pa.array(questions, pa.string()))
     return rows.append_column("kind", pa.array(["refusal"] * len(rows), pa.string()))
 
 
 def _essentials(question: str, language: Language) -> str:
-    """Leave out the stop words of a question but those that say what it asks for, and cut off endings."""
-    telling = (language.open_ended - language.auxiliary) | language.negations
-    said = words_of(question)
-    left = [language.stem(word) for word in said if word not in language.stop or word in telling]
-    return " ".join(left or said)
+    """Stem a question and remove its stop words, except question words and negations."""
+    significant = (language.open_ended - language.auxiliary) | language.negations
+    words = words_of(question)
+    kept = [language.stem(word) for word in words if word not in language.stop or word in significant]
+    return " ".join(kept or words)
 
 
 stage = WholeStage(

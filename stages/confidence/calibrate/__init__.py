@@ -1,29 +1,29 @@
 """
-Give each row the probability that it is right, and each kind the threshold that keeps what was promised.
+Compute each row's probability of being right, and the threshold per kind that guarantees a precision.
 
-Both come from labels: verdicts of people (`datagen label`), planted truths, gold answers. A third of them
-teach how the scores combine (`datagen.stages.confidence.calibrate.combination`); the others, drawn at random,
-say above which confidence the share of right rows is at least the recipe's target
-(`datagen.stages.confidence.calibrate.promises`). Columns:
+Both are learned from labels: verdicts of people (`datagen label`), planted facts, gold answers. A third of
+the labels trains the combination of scores (`datagen.stages.confidence.calibrate.combination`). The others
+are a random sample; they determine the confidence above which the share of right rows is at least the
+recipe's target (`datagen.stages.confidence.calibrate.promises`). Columns:
 
 * ``confidence``: the probability, for every row of a kind or task that has a target and enough labels;
-* ``threshold``: the confidence from which rows of this one's kind or task are under the promise. Null
-  where the labels cannot carry one, and in rows that came after those that a promise is about.
+* ``threshold``: the least confidence that the promise for the row's kind or task covers. Null where the
+  labels support no promise, and for rows added after the promise was made.
 
-Nothing is dropped here. The promise is about the rows that this stage sees: it stands behind all stages
-that drop rows for another reason. Beside the table stand ``report.json``, with the curves of each score,
-what is promised, and where nothing is, how many rows must be judged for it; ``sample.parquet``, the judged
-rows; and ``population.parquet`` (`datagen.stages.confidence.calibrate.population`). Without labels the rows
-pass through and the report says so.
+No row is dropped here. The promise covers the rows that this stage reads, so the stage belongs after all
+stages that drop rows for other reasons. It also writes ``report.json`` (the curves of each score, the
+promises, and, where one is missing, the number of rows to judge for it), ``sample.parquet`` (the judged
+rows) and ``population.parquet`` (`datagen.stages.confidence.calibrate.population`). Without labels, rows
+pass through unchanged and the report notes it.
 
-Labelled rows, and a number for each row, are all that memory holds besides a partition; scores are read
-twice, and all workers do it.
+Memory holds the labelled rows, one number per row, and one partition. Scores are read twice, by all
+workers.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
@@ -35,10 +35,10 @@ from datagen.schema import KINDS, content_id
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate import population, report
 from datagen.stages.confidence.calibrate.combination import Combination, Way, combine
-from datagen.stages.confidence.calibrate.counts import Rows, add_up, count
+from datagen.stages.confidence.calibrate.counts import add_up, count
 from datagen.stages.confidence.calibrate.curves import Floats
-from datagen.stages.confidence.calibrate.known import Known, promise_for
-from datagen.stages.confidence.calibrate.labelled import Labelled, Reader, gather, join, later_than, numbers
+from datagen.stages.confidence.calibrate.group_data import GroupData, promise_for
+from datagen.stages.confidence.calibrate.labelled import Labelled, gather, join, later_than, numbers
 from datagen.stages.confidence.calibrate.lost import lost
 from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.calibrate.promises import FEWEST
@@ -52,84 +52,88 @@ Precision = Annotated[float, Field(ge=0.5, lt=1)]
 
 
 class Options(datagen.stage.Options):
-    """What was judged, and what is to be promised."""
+    """Label files, and the precision to promise."""
 
     labels: list[str] = Field(
-        [], description="Files of labels, as `datagen label` writes them; relative to the recipe"
+        [], description="Label files, as written by `datagen label`; paths are relative to the recipe"
     )
     promise: dict[str, Precision] = Field(
         {"instruction": 0.9},
-        description="Least share of right rows among those kept, by kind or kind/task",
+        description="Minimum share of right rows among the rows kept, by kind or kind/task",
     )
     sure: float = Field(
         0.9,
         ge=0.75,
         lt=1,
-        description="Probability, over the draw of the labels, with which each promise is kept",
+        description="Probability, over the random sample of labels, that each promise holds",
     )
     scores: list[str] = Field(
-        [], description="Columns that confidence is made of; left out: all columns of numbers"
+        [], description="Score columns that confidence combines; default: all numeric columns"
     )
-    combine: Way = Field("logistic", description="isotonic bends to any shape and needs some hundred labels")
+    combine: Way = Field(
+        "logistic", description="isotonic fits any monotone shape but needs a few hundred labels"
+    )
 
     @field_validator("promise")
     @classmethod
     def _known_kinds(cls, promise: dict[str, float]) -> dict[str, float]:
         for name in promise:
             if name.partition("/")[0] not in KINDS:
-                raise ValueError(f"{name!r} is no kind: write one of {', '.join(KINDS)}, or kind/task")
+                raise ValueError(f"{name!r} is not a kind: use one of {', '.join(KINDS)}, or kind/task")
         return promise
 
 
 @dataclass(frozen=True)
 class Group:
-    """What was learnt of a kind or task, None from too few labels; what is promised, and of which rows."""
+    """Combination (None: too few labels), threshold and promised rows of a kind or task."""
 
     fit: Combination | None = None
     threshold: float | None = None
-    only: Population | None = None  # the rows that the promise is about; None: all
+    only: Population | None = None  # the rows that the promise covers; None: all
 
 
 Groups = dict[str, Group]
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Groups]:
-    """Learn from the judged rows, count all rows by their confidence, and see what can be promised."""
+    """Learn from the judged rows, count all rows by confidence, and test what can be promised."""
     names, scores, seed = list(options.promise), _scores(partitions, options), str(context.seed)
     labels = file.labels_in([context.folder / path for path in options.labels])
     verdicts = {key: label["verdict"] for key, label in labels.items()}
     earlier = population.before(context)
     before = [earlier.get(name) for name in names]
-    seen = partial(gather, verdicts=verdicts, scores=scores, groups=names, seed=seed, before=before)
-    found = join([Labelled.none(len(scores)), *context.each(seen, partitions.readers)])
-    gone = lost(labels, found.key.tolist(), context)
-    judged = [found.of(number) for number in range(len(names))]
+    find_judged = partial(gather, verdicts=verdicts, scores=scores, groups=names, seed=seed, before=before)
+    matched = join([Labelled.none(len(scores)), *context.each(find_judged, partitions.readers)])
+    unmatched = lost(labels, matched.key.tolist(), context)
+    judged = [matched.of(number) for number in range(len(names))]
     fits = [_learn(rows.teaching, scores, options) for rows in judged]
-    deepest = [max(rows.checking.draw, default=0.0) for rows in judged]
-    given = (list(zip(names, fits, strict=True)), deepest, verdicts, seed, before)
-    rows = add_up(context.each(partial(_count, given=given), partitions.readers), len(names))
-    facts = zip(judged, fits, rows, before, strict=True)
-    known = {name: Known(*each) for name, each in zip(names, facts, strict=True)}
+    count_rows = partial(
+        count,
+        fits=list(zip(names, fits, strict=True)),
+        deepest=[max(rows.checking.draw, default=0.0) for rows in judged],
+        verdicts=verdicts,
+        seed=seed,
+        before=before,
+    )
+    counts = add_up(context.each(count_rows, partitions.readers), len(names))
+    facts = zip(judged, fits, counts, before, strict=True)
+    data = {name: GroupData(*fields) for name, fields in zip(names, facts, strict=True)}
     promises = {
-        name: promise_for(one, gone.of(name), options.promise[name], options.sure, options.combine)
-        for name, one in known.items()
+        name: promise_for(group, unmatched.of(name), options.promise[name], options.sure, options.combine)
+        for name, group in data.items()
     }
-    report.write(known, promises, gone, len(labels), context)
+    report.write(data, promises, unmatched, len(labels), context)
     groups = {
-        name: Group(one.fit, promises[name].threshold, one.before if promises[name].release else None)
-        for name, one in known.items()
+        name: Group(group.fit, promises[name].threshold, group.before if promises[name].release else None)
+        for name, group in data.items()
     }
     yield from [groups] * len(partitions)
 
 
 def digest(options: Options, context: Context) -> str:
-    """Hash what earlier runs promised, which this one goes by."""
-    paths = {known.path for known in population.before(context).values()}
+    """Hash the promises of earlier runs, on which this run depends."""
+    paths = {promised.path for promised in population.before(context).values()}
     return content_id(*(digests.digest(path) for path in sorted(paths)))
-
-
-def _count(reader: Reader, given: tuple[Any, ...]) -> list[Rows]:
-    return count(reader, *given)
 
 
 def _learn(rows: Labelled, scores: Sequence[str], options: Options) -> Combination | None:
@@ -139,54 +143,54 @@ def _learn(rows: Labelled, scores: Sequence[str], options: Options) -> Combinati
 
 
 def confidences(rows: pa.Table, groups: Groups) -> Floats:
-    """Give each row's probability of being right; nan where nothing was learnt of its kind or task."""
-    group, given = group_of(rows, list(groups)), np.full(len(rows), np.nan)
-    for number, one in enumerate(groups.values()):
-        if one.fit is not None:
-            mine = group == number
-            given[mine] = one.fit(numbers(rows.filter(pa.array(mine)), one.fit.scores))
-    return given
+    """Return each row's probability of being right; nan where its kind or task has too few labels."""
+    group_numbers, probabilities = group_of(rows, list(groups)), np.full(len(rows), np.nan)
+    for number, group in enumerate(groups.values()):
+        if group.fit is not None:
+            members = group_numbers == number
+            probabilities[members] = group.fit(numbers(rows.filter(pa.array(members)), group.fit.scores))
+    return probabilities
 
 
 def thresholds(rows: pa.Table, groups: Groups, seed: str) -> Floats:
-    """Give each row the confidence from which it is under a promise; nan where there is none about it."""
-    group = group_of(rows, list(groups))
-    given = np.array([*(one.threshold for one in groups.values()), None], np.float64)[
-        group
-    ]  # the last: of none
-    only = [one.only for one in groups.values()]
+    """Return the least confidence that a promise covers, per row; nan where no promise covers the row."""
+    group_numbers = group_of(rows, list(groups))
+    by_group = np.array([*(group.threshold for group in groups.values()), None], np.float64)
+    thresholds = by_group[group_numbers]  # -1, no group, selects the last
+    only = [group.only for group in groups.values()]
     if any(only):
-        later = later_than(only, group, drawn(rows["id"].to_pylist(), seed))
-        given[later & np.isin(group, [number for number, one in enumerate(only) if one])] = np.nan
-    return given
+        later = later_than(only, group_numbers, drawn(rows["id"].to_pylist(), seed))
+        restricted = [number for number, population in enumerate(only) if population]
+        thresholds[later & np.isin(group_numbers, restricted)] = np.nan
+    return thresholds
 
 
 def _scores(partitions: Partitions, options: Options) -> list[str]:
-    """The columns that confidence is made of."""
+    """List the score columns that confidence combines."""
     if not len(partitions):
         return []
     schema = next(iter(partitions)).schema
     if missing := [name for name in options.scores if name not in schema.names]:
         raise UserError(
-            f"calibrate.scores: there is no column {missing[0]}; there are "
-            f"{', '.join(part.name for part in schema if pa.types.is_floating(part.type))}"
+            f"calibrate.scores: no column {missing[0]}; the numeric columns are "
+            f"{', '.join(field.name for field in schema if pa.types.is_floating(field.type))}"
         )
-    every = [part.name for part in schema if pa.types.is_floating(part.type) and part.name not in COLUMNS]
-    return options.scores or every
+    numeric = [field.name for field in schema if pa.types.is_floating(field.type)]
+    return options.scores or [name for name in numeric if name not in COLUMNS]
 
 
 def apply(rows: pa.Table, groups: Groups, options: Options, context: Context) -> Outcome:
-    """Add both columns; every row stays."""
-    given = confidences(rows, groups), thresholds(rows, groups, str(context.seed))
+    """Add both columns; no row is dropped."""
+    columns = confidences(rows, groups), thresholds(rows, groups, str(context.seed))
     rows = rows.drop_columns([name for name in COLUMNS if name in rows.column_names])
-    for name, values in zip(COLUMNS, given, strict=True):
+    for name, values in zip(COLUMNS, columns, strict=True):
         rows = rows.append_column(name, pa.array(values, pa.float64(), from_pandas=True))
     return Outcome.all_kept(rows)
 
 
 stage = WholeStage(
     name="calibrate",
-    summary="learn from labels how sure to be of each row, and above what precision is promised",
+    summary="learn each row's probability of being right from labels, and the thresholds that keep promises",
     takes="examples",
     gives="examples",
     run=run,

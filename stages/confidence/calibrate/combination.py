@@ -1,12 +1,11 @@
 """
-Many scores into one probability that a row is right, learnt from labelled rows.
+Combine scores into one probability that a row is right, learned from labelled rows.
 
-A logistic regression over the scores, each as its rank among those of the labelled rows: what a score's unit
-is, and how long its tail, says nothing. There are many scores and few labels, so the ridge is strong, and the
-log odds that come of it are too cautious; Platt's line through those that held-out rows got mends that. A
-score that a row lacks adds nothing, and that it lacks it is a feature of its own: a closed-book row, which no
-judge was asked about, is as likely right as the labels of such rows say. Nothing is imputed, and every row
-gets a probability.
+The model is a logistic regression over the scores, each replaced by its rank among the labelled rows, so
+that units and tails do not matter. There are many scores and few labels, so the ridge is strong and shrinks
+the log odds; Platt scaling on held-out rows corrects for that. A missing score contributes nothing, and its
+absence is a feature: a closed-book row, which no judge scored, gets the probability that labels of such rows
+support. Nothing is imputed, and every row gets a probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +17,8 @@ import numpy as np
 
 from datagen.stages.confidence.calibrate.curves import Bools, Floats, ranks
 
-RIDGE = 10.0  # on the weights, which are of features of variance 1
-FLATTEST = 0.1  # slope of Platt's line: the order of the rows is kept where held-out rows deny it
+RIDGE = 10.0  # on the weights of features with variance 1
+FLATTEST = 0.1  # least slope of Platt scaling: rows keep their order even where held-out rows contradict it
 FOLDS = 5
 
 Way = Literal["logistic", "isotonic"]
@@ -35,13 +34,13 @@ class Combination:
     Parameters
     ----------
     scores
-        The columns, in their order.
+        Names of the columns.
     marks
-        Of each score, values in their order and the rank that each stands for.
+        Per score, its sorted values and the rank of each.
     weights
-        Of each score, of the lack of each, and a constant.
+        One per score, one per missing score, and a constant.
     curve
-        Makes their sum, which is a log odds, a probability.
+        Maps the weighted sum, which is a log odds, to a probability.
     """
 
     scores: tuple[str, ...]
@@ -51,12 +50,12 @@ class Combination:
 
     def __call__(self, values: Floats) -> Floats:
         """
-        Give each row's probability.
+        Return each row's probability.
 
         Parameters
         ----------
         values
-            Rows by scores; nan where a row has no such score.
+            Rows by scores; nan where a row lacks the score.
         """
         return self.curve(_features(values, self.marks) @ self.weights)
 
@@ -70,19 +69,19 @@ def combine(scores: Sequence[str], values: Floats, right: Bools, way: Way = "log
     scores
         Names of the columns.
     values
-        Rows by scores, nan for null. Rows in an order that says nothing of them: folds are cut from it.
+        Rows by scores, nan for null. The order of the rows must be random: folds follow it.
     right
         Whether each row is right.
     way
-        ``logistic``: the log odds go through Platt's line, which needs few labels. ``isotonic``: through a
-        monotone step function, which bends to any shape and needs some hundred (Zadrozny and Elkan, KDD
-        2002). Both are fit on the log odds that each fold got from the others.
+        ``logistic``: Platt scaling, which needs few labels. ``isotonic``: a monotone step function, which
+        fits any shape and needs a few hundred (Zadrozny and Elkan, KDD 2002). Both are fit on the log odds
+        that each fold gets from a model of the other folds.
     """
     return Combination(tuple(scores), *_fit(values, right), _curve(_held_out_odds(values, right), right, way))
 
 
 def held_out(values: Floats, right: Bools, way: Way = "logistic") -> Floats:
-    """Give each labelled row the probability that it gets from a regression on the other folds."""
+    """Return the probability that each labelled row gets from a regression on the other folds."""
     odds = _held_out_odds(values, right)
     return _curve(odds, right, way)(odds)
 
@@ -104,21 +103,21 @@ def _line(slope: float, constant: float, odds: Floats) -> Floats:
 
 
 def _held_out_odds(values: Floats, right: Bools) -> Floats:
-    """Give each labelled row the log odds that it gets from a regression on the other folds."""
+    """Return the log odds that each labelled row gets from a regression on the other folds."""
     odds = np.zeros(len(right))
     for fold in range(FOLDS):
-        mine = np.arange(len(right)) % FOLDS == fold
-        if mine.any() and not mine.all():
-            marks, weights = _fit(values[~mine], right[~mine])
-            odds[mine] = _features(values[mine], marks) @ weights
+        in_fold = np.arange(len(right)) % FOLDS == fold
+        if in_fold.any() and not in_fold.all():
+            marks, weights = _fit(values[~in_fold], right[~in_fold])
+            odds[in_fold] = _features(values[in_fold], marks) @ weights
     return odds
 
 
 def isotonic(scores: Floats, right: Bools) -> tuple[Floats, Floats]:
     """
-    Fit the non-decreasing function of a score that is nearest to being right in the least squares.
+    Fit the non-decreasing function of a score that predicts right rows best by least squares.
 
-    Pool adjacent violators; rows of one score are one point. Returns the scores in their order and the
+    Pool adjacent violators; rows with equal scores are one point. Returns the sorted scores and the
     function's values there, for `numpy.interp`.
     """
     points, group, weights = np.unique(scores, return_inverse=True, return_counts=True)
@@ -140,7 +139,7 @@ def _fit(values: Floats, right: Bools) -> tuple[Marks, Floats]:
 
 
 def _marks(values: Floats) -> tuple[Floats, Floats]:
-    """Give a score's values in their order with their ranks, of mean 0 and variance 1 if all differ."""
+    """Return a score's sorted values and their ranks, scaled to mean 0 and variance 1 if all differ."""
     points, first = np.unique(values, return_index=True)
     if not len(points):
         return np.zeros(1), np.zeros(1)
@@ -156,21 +155,21 @@ def _features(values: Floats, marks: Marks) -> Floats:
 
 def _logistic(features: Floats, right: Bools, size: float) -> Floats:
     """
-    Fit a logistic regression with a ridge of some size on all weights but the last, by Newton's method.
+    Fit a logistic regression by Newton's method, with a ridge of a given size on all weights except the last.
 
-    What is fit are Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), which stay finite where all rows are
-    right (Platt, Probabilistic outputs for support vector machines, 1999, section 2.2).
+    The targets are Platt's, (n + 1) / (n + 2) and 1 / (n + 2), which keep the weights finite where all rows
+    are right (Platt, Probabilistic outputs for support vector machines, 1999, section 2.2).
     """
-    good = int(right.sum())
-    target = np.where(right, (good + 1) / (good + 2), 1 / (len(right) - good + 2))
+    right_count = int(right.sum())
+    target = np.where(right, (right_count + 1) / (right_count + 2), 1 / (len(right) - right_count + 2))
     ridge = np.full(features.shape[1], size)
     ridge[-1] = 1e-6
     weights = np.zeros(features.shape[1])
     for _ in range(100):
-        given = _probability(features @ weights)
-        slope = features.T @ (given - target) + ridge * weights
-        bend = (features.T * (given * (1 - given))) @ features + np.diag(ridge)
-        step = np.linalg.solve(bend, slope)
+        predicted = _probability(features @ weights)
+        gradient = features.T @ (predicted - target) + ridge * weights
+        hessian = (features.T * (predicted * (1 - predicted))) @ features + np.diag(ridge)
+        step = np.linalg.solve(hessian, gradient)
         weights -= step / max(1.0, float(np.abs(step).max()))  # no step is longer than 1
         if np.abs(step).max() < 1e-9:
             break

@@ -1,4 +1,4 @@
-"""All rows of a run, counted by what calibrate must know of those that nobody judged."""
+"""Counts over all rows of a run, judged or not, that calibrate needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ import numpy as np
 
 from datagen.stages.confidence.calibrate.combination import Combination
 from datagen.stages.confidence.calibrate.curves import Bools, Floats
-from datagen.stages.confidence.calibrate.labelled import Reader, later_than, numbers
+from datagen.stages.confidence.calibrate.labelled import later_than, numbers
 from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.calibrate.promises import BINS, Counted, bin_of
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import drawn, group_of, split
+from datagen.stages.shared.similarity.sketch import Reader
 
 
 @dataclass(frozen=True)
 class Gaps:
     """
-    Rows that the random sample of a group goes past and that have no verdict, in the order of their draws.
+    Rows without a verdict that precede the last judged row of a group's random sample, in draw order.
 
     Parameters
     ----------
@@ -38,12 +39,11 @@ class Rows:
     Parameters
     ----------
     bins
-        How many there are in each bin of confidence: those under an earlier promise, and those that came
-        later.
+        Rows per bin of confidence: rows that an earlier promise covers, and rows added later.
     gaps
-        Those that the sample lacks.
+        Rows missing from the sample.
     numbers
-        By which all of them are recognised in a later run.
+        Draws that identify all rows in a later run.
     """
 
     bins: Counted
@@ -65,17 +65,17 @@ def count(
     Parameters
     ----------
     reader
-        Reads columns of it.
+        Reads columns of the partition.
     fits
-        Groups, and how confidence is learnt from scores there.
+        Groups, and the combination that computes confidence in each.
     deepest
-        Of each group, the draw up to which checking rows have been judged.
+        Per group, the draw of the last judged checking row.
     verdicts
         Key of a label -> verdict.
     seed
-        The recipe's.
+        Seed of the recipe.
     before
-        Of each group, the rows that an earlier run promised something about.
+        Per group, the rows that an earlier promise covers.
     """
     content = file.by_content(verdicts)
     scores = {name for _, fit in fits if fit for name in fit.scores}
@@ -83,33 +83,35 @@ def count(
     group, lots = group_of(rows, [name for name, _ in fits]), drawn(rows["id"].to_pylist(), seed)
     later, (checks, draw) = later_than(before, group, lots), split(lots)
     judged = np.array([key is not None for key in file.keys_of(rows, verdicts, content)], np.bool_)
-    found = []
+    counts = []
     for number, (_, fit) in enumerate(fits):
-        mine = group == number
-        sure = np.full(len(rows), np.nan)
+        members = group == number
+        confidence = np.full(len(rows), np.nan)
         if fit is not None:
-            sure[mine] = fit(numbers(rows.filter(mine), fit.scores))
-            place = later[mine] * BINS + bin_of(sure[mine])
+            confidence[members] = fit(numbers(rows.filter(members), fit.scores))
+            place = later[members] * BINS + bin_of(confidence[members])
             bins = np.bincount(place, minlength=2 * BINS).reshape(2, BINS)
         else:
             bins = np.zeros((2, BINS), np.int64)
-        gap = mine & checks & ~judged & (draw < deepest[number])
-        found.append(Rows(bins, Gaps(draw[gap], sure[gap], later[gap]), lots[mine]))
-    return found
+        gap = members & checks & ~judged & (draw < deepest[number])
+        counts.append(Rows(bins, Gaps(draw[gap], confidence[gap], later[gap]), lots[members]))
+    return counts
 
 
 def add_up(parts: Sequence[Sequence[Rows]], groups: int) -> list[Rows]:
-    """Put the counts of all partitions together."""
-    none = Rows(np.zeros((2, BINS), np.int64), Gaps(np.empty(0), np.empty(0), np.empty(0, bool)), np.empty(0))
-    joined = []
-    for each in zip(*parts, strict=True) if parts else [()] * groups:
-        each = (none, *each)
-        draw = np.concatenate([rows.gaps.draw for rows in each])
+    """Merge the counts of all partitions."""
+    empty = Rows(
+        np.zeros((2, BINS), np.int64), Gaps(np.empty(0), np.empty(0), np.empty(0, bool)), np.empty(0)
+    )
+    merged = []
+    for group in zip(*parts, strict=True) if parts else [()] * groups:
+        counts = (empty, *group)
+        draw = np.concatenate([rows.gaps.draw for rows in counts])
         order = np.argsort(draw, kind="stable")
         columns = (
-            np.concatenate([getattr(rows.gaps, name) for rows in each]) for name in ("confidence", "later")
+            np.concatenate([getattr(rows.gaps, name) for rows in counts]) for name in ("confidence", "later")
         )
         gaps = Gaps(draw[order], *(column[order] for column in columns))
-        numbers_ = np.concatenate([rows.numbers for rows in each])
-        joined.append(Rows(sum(rows.bins for rows in each), gaps, numbers_))
-    return joined
+        draws = np.concatenate([rows.numbers for rows in counts])
+        merged.append(Rows(sum(rows.bins for rows in counts), gaps, draws))
+    return merged

@@ -1,11 +1,11 @@
 """
-What a promise says of the rows that are handed off.
+What a promise says about the rows that are handed off.
 
-A promise is about the rows that calibrate saw. Where the stages behind it drop nothing but rows that are
-not under it, these are the rows that are handed off. Where they drop others, such as duplicates, right and
-wrong ones need not go alike: then the judged rows that are left are a random sample of the rows that are
-left, and must show the promise anew. The threshold was chosen from the same verdicts, one of so many, so
-the bound holds for each of these at once (Bonferroni).
+A promise covers the rows that calibrate read. If later stages drop only rows below its threshold, these are
+the rows that are handed off. If they drop others, such as duplicates, right and wrong rows may be dropped at
+different rates. Then the remaining judged rows are a random sample of the remaining rows, and must show the
+promised precision again. The threshold is one of several candidates chosen from the same verdicts, so the
+bound must hold for all of them at once (Bonferroni).
 """
 
 from collections.abc import Iterable
@@ -23,28 +23,29 @@ from datagen.stages.confidence.calibrate.report import SAMPLE
 from datagen.stages.confidence.labels.draw import group_of
 from datagen.store.parquet import read_part
 
-POPULATIONS = 2  # that a promise may have been about: all rows, or those of an earlier promise
+POPULATIONS = 2  # that a promise can cover: all rows, or those of an earlier promise
 
 
 @dataclass(frozen=True)
 class Stated:
     """
-    What is promised about the rows of a kind or task that are handed off.
+    The promise about the rows of a kind or task that are handed off.
 
     Parameters
     ----------
     group, target, sure
-        The kind or task, the least share of right rows, and how surely.
+        The kind or task, the minimum share of right rows, and the probability that it holds.
     rows, others
-        How many rows are handed off under the promise, and how many beside it.
+        Number of rows handed off that the promise covers, and of the other rows.
     judged, right, bound
-        Randomly drawn ones of the former that were judged, how many of them are right, and what that shows.
+        Number of covered rows that were drawn at random and judged, number of right ones, and the precision
+        that they show.
     doubt
         The probability that the promise is broken, given the verdicts.
     release
         The run whose rows were judged.
     why
-        Where nothing is promised: the reason. Empty where something is.
+        Reason why nothing is promised; empty if something is.
     """
 
     group: str
@@ -62,20 +63,20 @@ class Stated:
 
 def stated(tables: Iterable[pa.Table], context: Context) -> list[dict[str, Any]]:
     """
-    Say what is promised about the rows that are handed off; nothing where the line does not calibrate.
+    State the promises about the rows that are handed off; none where the pipeline does not calibrate.
 
     Parameters
     ----------
     tables
-        The rows, with id, kind, task and, where there are any, confidence and threshold.
+        The rows, with id, kind, task and, if present, confidence and threshold.
     context
-        Of the stage that hands them off.
+        Context of the stage that hands them off.
     """
     stage, promises = promised.before(context)
     if not promises:
         return []
     names = list(promises)
-    under: dict[str, list[str]] = {name: [] for name in names}
+    covered: dict[str, list[str]] = {name: [] for name in names}
     counts = np.zeros(len(names) + 1, np.int64)
     for table in tables:
         group = group_of(table, names)
@@ -83,10 +84,10 @@ def stated(tables: Iterable[pa.Table], context: Context) -> list[dict[str, Any]]
         if {"confidence", "threshold"} <= {*table.column_names}:
             kept = pc.fill_null(pc.greater_equal(table["confidence"], table["threshold"]), False).to_numpy()
             for number, name in enumerate(names):
-                under[name] += table["id"].filter(pa.array(kept & (group == number))).to_pylist()
+                covered[name] += table["id"].filter(pa.array(kept & (group == number))).to_pylist()
     sample = read_part(context.run_folder / "stages" / stage / SAMPLE)
     return [
-        asdict(_stated(name, promises[name]["promise"], under[name], int(counts[number]), sample, context))
+        asdict(_stated(name, promises[name]["promise"], covered[name], int(counts[number]), sample, context))
         for number, name in enumerate(names)
     ]
 
@@ -102,21 +103,21 @@ def _stated(
         shown = (promise["above"], promise["right"], promise["bound"], promise["doubt"])
         return Stated(group, target, sure, len(ids), rows - len(ids), *shown, release)
     floor = promise["threshold"]
-    mine = pc.and_(pc.equal(sample["group"], group), pc.greater_equal(sample["confidence"], floor))
+    covered_sample = pc.and_(pc.equal(sample["group"], group), pc.greater_equal(sample["confidence"], floor))
     if promise["release"]:
-        mine = pc.and_(mine, pc.invert(sample["later"]))
-    here = pc.or_(pc.is_in(sample["id"], pa.array(ids, pa.string())), pc.equal(sample["id"], ""))
-    right = sample["right"].filter(pc.and_(mine, here)).to_numpy()
-    error, among = (1 - sure) / (STEPS * POPULATIONS), max(len(ids), len(right))
-    bound = evidence.lower_bound(right, among, error)
-    if evidence.shows(right, among, target, error):
+        covered_sample = pc.and_(covered_sample, pc.invert(sample["later"]))
+    handed_off = pc.or_(pc.is_in(sample["id"], pa.array(ids, pa.string())), pc.equal(sample["id"], ""))
+    right = sample["right"].filter(pc.and_(covered_sample, handed_off)).to_numpy()
+    error, population = (1 - sure) / (STEPS * POPULATIONS), max(len(ids), len(right))
+    bound = evidence.lower_bound(right, population, error)
+    if evidence.shows(right, population, target, error):
         doubt = evidence.doubt(int(right.sum()), len(right), target)
         shown = (len(right), int(right.sum()), bound, doubt)
         return Stated(group, target, sure, len(ids), rows - len(ids), *shown, release)
-    gone = promise["rows"] - len(ids)
+    dropped = promise["rows"] - len(ids)
     why = (
-        f"of {promise['rows']:,} rows under the promise {gone:,} were dropped after it was made, and the "
-        f"{len(right):,} judged ones that are left, {right.sum():,} of them right, show {bound:.0%}; put "
-        "calibrate behind all other stages that drop rows"
+        f"later stages dropped {dropped:,} of the {promise['rows']:,} rows that the promise covers; the "
+        f"{len(right):,} judged rows that remain, {right.sum():,} of them right, show only {bound:.0%}. Move "
+        "calibrate after all other stages that drop rows"
     )
     return Stated(group, target, sure, others=rows, why=why)

@@ -1,6 +1,6 @@
-"""The judged rows of a run, found on all workers, and told apart: those that teach and those that check."""
+"""The judged rows of a run: collected by all workers, and divided into training rows and checking rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -14,15 +14,15 @@ from datagen.stages.confidence.calibrate.curves import Bools, Floats
 from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import drawn, group_of, split
+from datagen.stages.shared.similarity.sketch import Reader
 
-Reader = Callable[[Sequence[str] | None], pa.Table]
 Strings = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
 class Labelled:
     """
-    Judged rows, in the order of their draws.
+    Judged rows in draw order.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class Labelled:
     group
         Number of each row's group; -1 for none.
     verdict
-        What was said of each: a word of `file.VERDICTS`.
+        Each row's verdict, one of `file.VERDICTS`.
     checks
-        Whether it is of the half that checks.
+        Whether the row checks promises (rather than trains the combination).
     draw
         Its draw.
     later
-        Whether it is none of the rows that an earlier run promised something about.
+        Whether no earlier promise covers it.
     """
 
     values: Floats
@@ -53,7 +53,7 @@ class Labelled:
 
     @classmethod
     def none(cls, scores: int) -> "Labelled":
-        """Make a table without rows."""
+        """Create an empty table."""
         text, flag = np.empty(0, np.str_), np.empty(0, np.bool_)
         return cls(np.empty((0, scores)), text, text, np.empty(0, np.int64), text, flag, np.empty(0), flag)
 
@@ -62,16 +62,15 @@ class Labelled:
 
     @cached_property
     def right(self) -> Bools:
-        """Whether each row is right; one that could not be judged is not known to be."""
-        result: Bools = self.verdict == file.RIGHT
-        return result
+        """Whether each row is right; False for rows that could not be judged."""
+        return np.asarray(self.verdict == file.RIGHT)
 
-    def pick(self, mine: Bools) -> "Labelled":
-        """Choose rows."""
-        return replace(self, **{part.name: getattr(self, part.name)[mine] for part in fields(self)})
+    def pick(self, mask: Bools) -> "Labelled":
+        """Select rows by a mask."""
+        return replace(self, **{field.name: getattr(self, field.name)[mask] for field in fields(self)})
 
     def of(self, group: int) -> "Labelled":
-        """Choose the rows of a group."""
+        """Select the rows of a group."""
         return self.pick(self.group == group)
 
     @property
@@ -86,17 +85,17 @@ class Labelled:
 
     @property
     def checking(self) -> "Labelled":
-        """The random sample without its rows that have no verdict; those that cannot be judged are in it."""
+        """The judged rows of the random sample, including those that cannot be judged."""
         return self.pick(self.checks)
 
 
 def later_than(before: Sequence[Population | None], group: npt.NDArray[np.int64], numbers: Floats) -> Bools:
-    """Tell which rows are none of those that an earlier run promised something about, by group and draw."""
+    """Return which rows no earlier promise covers, given each row's group and draw."""
     later = np.ones(len(group), np.bool_)
     for number, population in enumerate(before):
         if population is not None:
-            mine = group == number
-            later[mine] = ~population.holds(numbers[mine])
+            members = group == number
+            later[members] = ~population.holds(numbers[members])
     return later
 
 
@@ -108,32 +107,39 @@ def gather(
     seed: str,
     before: Sequence[Population | None],
 ) -> Labelled:
-    """Find the judged rows of a partition."""
+    """Collect the judged rows of a partition."""
     content = file.by_content(verdicts)
     rows = reader(["id", "kind", "task", *(file.CONTENT if content else ()), *scores])
     keys = np.array(file.keys_of(rows, verdicts, content), object)
-    mine = np.array([key is not None for key in keys], np.bool_)
-    rows, keys = rows.filter(pa.array(mine)), keys[mine]
+    judged = np.array([key is not None for key in keys], np.bool_)
+    rows, keys = rows.filter(pa.array(judged)), keys[judged]
     group, ids = group_of(rows, groups), rows["id"].to_pylist()
     lots = drawn(ids, seed)
     checks, draw = split(lots)
-    given = np.array([verdicts[key] for key in keys], np.str_)
-    later = later_than(before, group, lots)
-    names = np.array(ids, np.str_), np.array(list(keys), np.str_)
-    return Labelled(numbers(rows, scores), *names, group, given, checks, draw, later)
+    return Labelled(
+        values=numbers(rows, scores),
+        id=np.array(ids, np.str_),
+        key=np.array(list(keys), np.str_),
+        group=group,
+        verdict=np.array([verdicts[key] for key in keys], np.str_),
+        checks=checks,
+        draw=draw,
+        later=later_than(before, group, lots),
+    )
 
 
-def join(found: Sequence[Labelled]) -> Labelled:
-    """Put the judged rows of all partitions together, in the order of their draws."""
+def join(parts: Sequence[Labelled]) -> Labelled:
+    """Merge the judged rows of all partitions, in draw order."""
     columns: dict[str, Any] = {
-        part.name: np.concatenate([getattr(each, part.name) for each in found]) for part in fields(Labelled)
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Labelled)
     }
     order = np.argsort(columns["draw"], kind="stable")
     return Labelled(**{name: column[order] for name, column in columns.items()})
 
 
 def numbers(rows: pa.Table, scores: Sequence[str]) -> Floats:
-    """Give rows by scores, nan for null."""
+    """Return scores as an array of rows by scores, nan for null."""
     columns = [pc.cast(rows[name].combine_chunks(), pa.float64()) for name in scores]
     arrays = [pc.fill_null(column, np.nan).to_numpy(zero_copy_only=False) for column in columns]
     return np.column_stack(arrays) if arrays else np.empty((len(rows), 0))

@@ -1,12 +1,12 @@
 """
-The rows that something was promised about, kept for later runs.
+The rows that a promise covers, recorded for later runs.
 
-A refresh brings rows that nobody was asked about. So that they do not end the sample of the rows before
-them, a run writes down which rows its promise was about: their draws, by which a row is recognised, in
-``population.parquet`` beside its table. The next run of the recipe finds the file in the folder of the
-newest run before it. What is promised there about the old rows stays promised; the new ones are under the
-promise once the rows that the sample lacks of them are judged. A run whose folder has gone takes nothing
-with it but this: then all rows are new ones together, and those without a verdict count as wrong.
+A refresh adds rows that nobody has judged. So that they do not invalidate the sample of the existing rows,
+a run records which rows its promise covers in ``population.parquet`` beside its table: their draws, which
+identify the rows. The next run of the recipe finds the file in the folder of the newest earlier run. The
+promise about the old rows remains; new rows are covered once those missing from the sample are judged. If
+the folder of an earlier run is deleted, only this record is lost: then all rows count as new, and those
+without a verdict count as wrong.
 """
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ from datagen.stage import Context
 from datagen.stages.confidence.calibrate.curves import Bools, Floats
 from datagen.store.parquet import read_part, write_table
 
-FILE = "population.parquet"  # group, release, draw: a row for each row that a promise is about
+FILE = "population.parquet"  # group, release, draw: one row per row that a promise covers
 
 
 @dataclass(frozen=True)
 class Population:
     """
-    The rows of a kind or task that an earlier run promised something about.
+    The rows of a kind or task that an earlier promise covers.
 
     Parameters
     ----------
     path, group
         The file, and the kind or task.
     release
-        The run that first promised it.
+        The run that made the promise.
     """
 
     path: Path
@@ -43,30 +43,28 @@ class Population:
     release: str
 
     def holds(self, drawn: Floats) -> Bools:
-        """Tell which rows are among them, by their draws."""
-        known = self.draws
-        place = np.minimum(np.searchsorted(known, drawn), len(known) - 1)
-        result: Bools = known[place] == drawn
-        return result
+        """Return which rows the promise covers, by their draws."""
+        draws = self.draws
+        place = np.minimum(np.searchsorted(draws, drawn), len(draws) - 1)
+        return np.asarray(draws[place] == drawn)
 
     @property
     def draws(self) -> Floats:
-        """Their draws in order; at least one."""
+        """Their draws, sorted; at least one."""
         return _draws(self.path, self.group)
 
 
 @lru_cache(maxsize=8)
 def _draws(path: Path, group: str) -> Floats:
     rows = read_part(path)
-    mine = rows["draw"].filter(pc.equal(rows["group"], group))
-    return np.sort(mine.to_numpy())
+    return np.sort(rows["draw"].filter(pc.equal(rows["group"], group)).to_numpy())
 
 
 def before(context: Context) -> dict[str, Population]:
-    """Find which rows the newest earlier run of this recipe promised something about, by kind or task."""
+    """Find the rows that the newest earlier run of this recipe promised a precision for, by kind or task."""
     runs = sorted(context.run_folder.parent.glob(f"*/stages/{context.stage}/{FILE}"))
-    mine = context.run_folder.name
-    earlier = [path for path in runs if path.parents[2].name < mine and not path.parents[2].is_symlink()]
+    this_run = context.run_folder.name
+    earlier = [path for path in runs if path.parents[2].name < this_run and not path.parents[2].is_symlink()]
     if not earlier:
         return {}
     rows = read_part(earlier[-1], ["group", "release"]).group_by(["group", "release"]).aggregate([])
@@ -74,7 +72,7 @@ def before(context: Context) -> dict[str, Population]:
 
 
 def write(promised: Mapping[str, tuple[str, Floats]], folder: Path) -> None:
-    """Write for later runs: kind or task -> the run that first promised it, and the draws of its rows."""
+    """Record for later runs: kind or task -> the run that made the promise, and the draws of its rows."""
     tables = [
         pa.table({"group": [group] * len(draws), "release": [release] * len(draws), "draw": np.sort(draws)})
         for group, (release, draws) in promised.items()

@@ -1,4 +1,4 @@
-"""What calibrate has promised, for the stages after it."""
+"""The promises of calibrate, for later stages."""
 
 import json
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from datagen.recipe.registry import find_stage
 from datagen.stage import Context, WholeStage
 
-Promises = dict[str, dict[str, Any]]  # kind or task -> what `report.json` says of it
+Promises = dict[str, dict[str, Any]]  # kind or task -> its entry in `report.json`
 
 
 def before(context: Context) -> tuple[str, Promises]:
     """
-    Read what was promised by the last calibrate before a stage.
+    Read the promises of the last calibrate stage before this one.
 
     Returns
     -------
-    Name of that stage, empty where there is none; and kind or task -> what its ``report.json`` says.
+    Name of that stage, empty if there is none; and kind or task -> its entry in ``report.json``.
     """
     stages = context.recipe.get("stages", {})
     names = list(stages)
@@ -29,14 +29,14 @@ def before(context: Context) -> tuple[str, Promises]:
 
 
 def missing(context: Context) -> str:
-    """Say in a few words how many verdicts are missing for each promise that is not made of all rows."""
+    """Summarise how many verdicts each promise needs that does not cover all rows."""
     _, promises = before(context)
-    open_ = {
-        name: found["promise"]["missing"]
-        for name, found in promises.items()
-        if found["promise"]["threshold"] is None or found["promise"]["later"]
+    missing = {
+        name: entry["promise"]["missing"]
+        for name, entry in promises.items()
+        if entry["promise"]["threshold"] is None or entry["promise"]["later"]
     }
     return "; ".join(
-        f"{name}: {rows:,} rows need a verdict" if rows else f"{name}: more verdicts would not do"
-        for name, rows in open_.items()
+        f"{name}: {rows:,} rows need a verdict" if rows else f"{name}: more verdicts would not help"
+        for name, rows in missing.items()
     )

@@ -1,19 +1,17 @@
 """
-The threshold above which the share of right rows is at least what was promised, with stated confidence.
+The threshold above which the share of right rows is at least the target, with stated confidence.
 
-Three things make the promise hold, and leaving one out breaks it:
+The promise holds for three reasons, all necessary:
 
-* The rows that are judged for it are drawn at random from all rows
-  (`datagen.stages.confidence.labels.draw`), so those of them above a threshold are a random sample of all
-  rows above it, in random order. The bound on their precision holds at all times together
-  (`datagen.stages.confidence.calibrate.evidence`): judging on until it passes, or cutting the file where it
-  passed, gains nothing.
-* They took no part in learning the confidence.
-* Of many thresholds the best looking one is not named beforehand: with enough of them, one looks good by
-  luck. They are tested one after another in a sequence that other labels fix, and the first that fails
-  ends it. So a wrong one is chosen only if the first wrong one of the sequence passes: fixed-sequence
-  testing, with a start learnt from the other labels (Angelopoulos et al., Learn then Test, arXiv
-  2110.01052).
+* The rows judged for it are drawn at random from all rows (`datagen.stages.confidence.labels.draw`), so
+  those above a threshold are a random sample of all rows above it, in random order. The bound on their
+  precision holds at all times together (`datagen.stages.confidence.calibrate.evidence`): judging more rows
+  until it passes, or truncating the file where it passed, gains nothing.
+* These rows were not used to learn the confidence.
+* The best-looking of many thresholds is not picked: with enough of them, one looks good by luck. They are
+  tested one after another in an order that other labels determine, and the first failure ends the test. A
+  wrong threshold is chosen only if the first wrong one of the sequence passes: fixed-sequence testing, with
+  a start learned from the other labels (Angelopoulos et al., Learn then Test, arXiv 2110.01052).
 """
 
 from collections.abc import Sequence
@@ -28,28 +26,28 @@ from datagen.stages.confidence.calibrate.curves import Bools, Floats
 from datagen.stages.confidence.calibrate.evidence import UNLIMITED
 
 BINS = 10_000  # of confidence, in which all rows are counted
-STEPS = 20  # thresholds among which a promise is sought: those that keep 5 %, 10 %, ... of the rows
-FIRST = 0.9  # of the error: for the first promise, which a later run repeats. The rest is kept for new rows
-FEWEST = 10  # rows to learn a confidence from
-POWER = 0.8  # with which labels that are asked for shall show what is there
-GUESSED = 5  # rows that the mean confidence counts for, beside how many are right
-SUREST = 0.98  # precision that is expected anywhere: confidences of few rows say more than they know
-MOST_LABELS = 20_000  # more are no advice
+STEPS = 20  # candidate thresholds: those that keep 5%, 10%, ... of the rows
+FIRST = 0.9  # share of the error for the first promise, which later runs repeat; the rest is for new rows
+FEWEST = 10  # rows needed to learn a confidence
+POWER = 0.8  # probability that the advised number of labels shows the target
+GUESSED = 5  # pseudo-observations that the mean confidence counts for
+SUREST = 0.98  # highest precision expected anywhere: confidences learned from few rows are too high
+MOST_LABELS = 20_000  # asking for more is not useful advice
 
 
-Judged = tuple[Floats, Bools]  # confidence of some rows, and whether they are right
+Judged = tuple[Floats, Bools]  # confidence of each row, and whether it is right
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Of the judged rows at or above each of some thresholds: how many there are, and how many are right."""
+    """Number of judged rows at or above each threshold, and number of right ones among them."""
 
     rows: Sequence[int]
     right: Sequence[int]
 
     @classmethod
     def of(cls, thresholds: Floats, confidence: Floats, right: Bools) -> "Counts":
-        """Count."""
+        """Count rows at or above each threshold."""
         above = confidence >= thresholds[:, None]
         return cls(above.sum(1).tolist(), (above & right).sum(1).tolist())
 
@@ -58,23 +56,22 @@ def choose(
     start: int, judged: Sequence[Bools], rows: Sequence[int], target: float, error: float
 ) -> int | None:
     """
-    Choose a threshold: the laxest that passes before the first that fails.
+    Choose the lowest threshold that passes before the first failure.
 
     Parameters
     ----------
     start
-        Where the sequence begins.
+        Index of the first threshold to test.
     judged
-        Of each threshold, the strictest first, whether the randomly drawn rows above it are right, in the
-        order of their draws.
+        Per threshold, the highest first, whether the randomly drawn rows above it are right, in draw order.
     rows
-        Of each threshold, how many of all rows are above it.
+        Per threshold, the number of all rows above it.
     target, error
-        The promised precision, and the probability with which the promise may be broken.
+        The promised precision, and the permitted probability of breaking the promise.
 
     Returns
     -------
-    Its number, None where even the first fails.
+    Index of the threshold; None if the first one fails.
     """
     passed = None
     for number in range(start, len(judged)):
@@ -84,57 +81,59 @@ def choose(
     return passed
 
 
-def begin(learnt: Judged, thresholds: Floats, judged: Floats, target: float, error: float) -> int:
+def begin(training: Judged, thresholds: Floats, judged: Floats, target: float, error: float) -> int:
     """
-    Say at which threshold to begin: the strictest that is about as likely to pass as any, by other rows.
+    Choose the threshold to test first: the highest that is about as likely to pass as any other.
 
-    A sequence that begins too lax ends at once; one that begins strict comes to the lax ones.
+    A sequence that starts too low ends at once; one that starts high reaches the lower ones.
 
     Parameters
     ----------
-    learnt
-        The rows that the confidence was learnt from, each with the confidence that it gets from the others.
+    training
+        The rows that the confidence was learned from, each with its held-out confidence.
     thresholds, judged
-        Named beforehand, the strictest first, and how many of the rows that check are expected above each.
+        The thresholds, fixed in advance, the highest first, and the expected number of checking rows above
+        each.
     target, error
-        The promised precision, and the probability with which the promise may be broken.
+        The precision to promise, and the permitted probability of breaking the promise.
     """
+    confidence, right = training
     powers = []
     for threshold, rows in zip(thresholds, judged, strict=True):
-        above = learnt[0] >= threshold
-        guess = (learnt[0][above].sum() + threshold) / (above.sum() + 1)
-        expected = (learnt[1][above].sum() + GUESSED * guess) / (above.sum() + GUESSED)
+        above = confidence >= threshold
+        guess = (confidence[above].sum() + threshold) / (above.sum() + 1)
+        expected = (right[above].sum() + GUESSED * guess) / (above.sum() + GUESSED)
         powers.append(_power(max(1, round(rows)), min(expected, SUREST), target, error))
     return int(np.argmax(np.array(powers) >= 0.95 * max(powers)))
 
 
 def labels_needed(right: int, rows: int, kept: float, target: float, error: float) -> int | None:
     """
-    Say how many randomly drawn rows must be judged for a threshold to pass in four of five draws.
+    Estimate how many randomly drawn rows must be judged for a threshold to pass in four of five samples.
 
-    The share of right rows above it is taken as (right + 1) / (rows + 2), which trusts few labels less. Where
-    they are too few to tell whether it is above the target: twice as many.
+    The share of right rows above it is estimated as (right + 1) / (rows + 2), which trusts few labels less.
+    If they are too few to show whether it exceeds the target, the answer is twice as many.
 
     Parameters
     ----------
     right, rows
-        The judged rows above the threshold.
+        The judged rows above the threshold: the right ones, and all.
     kept
-        The share of all rows that is above it.
+        Share of all rows above it.
     target, error
-        The precision to promise, and the probability with which the promise may be broken.
+        The precision to promise, and the permitted probability of breaking the promise.
 
     Returns
     -------
-    None where no number would do, because what is above the threshold does not look better than the target.
+    None if no number suffices, because the precision above the threshold does not seem to exceed the target.
     """
     if right + 1 <= target * (rows + 1):
         return None
     share = (right + 1) / (rows + 2)
-    least = evidence.fewest(target, error)
+    minimum = evidence.fewest(target, error)
     if share <= target:
-        return ceil(2 * max(rows, least) / kept)
-    few, many = 0, least
+        return ceil(2 * max(rows, minimum) / kept)
+    few, many = 0, minimum
     while _power(many, share, target, error) < POWER:
         few, many = many, 2 * many
         if many > MOST_LABELS:
@@ -146,42 +145,41 @@ def labels_needed(right: int, rows: int, kept: float, target: float, error: floa
 
 
 def _power(rows: int, share: float, target: float, error: float) -> float:
-    """Give the probability that so many rows, of which such a share is right, show the target."""
-    many = evidence.enough(rows, target, error)
-    return evidence.tail(many, rows, share) if many <= rows else 0.0
+    """Return the probability that `rows` rows, right with probability `share`, show the target."""
+    required = evidence.enough(rows, target, error)
+    return evidence.tail(required, rows, share) if required <= rows else 0.0
 
 
 @dataclass(frozen=True)
 class Promise:
     """
-    What is promised for a kind or task, or why nothing is.
+    The promise for a kind or task, or the reason why there is none.
 
     Parameters
     ----------
     target, sure
-        Least precision of what is kept, and the probability with which it is, over the draw of the rows that
-        are judged and at all times together.
+        Minimum precision of the kept rows, and the probability that it holds, over the random sample and at
+        all times together.
     judged
-        Randomly drawn rows that were judged.
+        Number of randomly drawn rows that were judged.
     threshold, kept, rows
-        Least confidence, the share of all rows that has it, and how many these are.
+        Minimum confidence, and the share and number of all rows that reach it.
     above, right, bound
-        The judged ones of these, how many are right, and the precision that they show with confidence
-        `sure`. A row that was left out or could not be judged counts as judged and not right.
+        Number of judged rows among these, number of right ones, and the precision that they show with
+        confidence `sure`. A row that was left out or could not be judged counts as wrong.
     doubt
-        Given that the promise was made: the probability that it is broken, by these verdicts and a prior
-        that takes every precision as equally likely.
+        Given the promise: the posterior probability that it is broken, under a uniform prior.
     needed
-        Where nothing is promised: how many randomly drawn rows must be judged for it, if things are as
-        they look. None where no number would do.
+        Without a promise: the estimated number of randomly drawn rows to judge for it. None if no number
+        suffices.
     missing
-        Rows that wait for a verdict: where nothing is promised, those of `needed` that have none; where rows
-        that came later are not under the promise, those among them that the sample lacks.
+        Rows that need a verdict. Without a promise: those of `needed` that have none. If rows added later are
+        not covered: those of them that the sample lacks.
     release, later
-        The run in which the rows under the promise were first promised something, empty for this one; and
-        how many rows came later, about which nothing is promised.
+        The run that made the promise, empty for this one; and the number of rows added since, which it does
+        not cover.
     why
-        Where nothing is promised: the reason.
+        Without a promise: the reason.
     """
 
     target: float
@@ -202,7 +200,7 @@ class Promise:
 
     @classmethod
     def impossible(cls, target: float, sure: float, judged: int) -> "Promise":
-        """Say that there are no scores, or too few labels to learn from."""
+        """State that there are no scores, or too few labels to learn from."""
         needed = max(FEWEST, evidence.fewest(target, (1 - sure) * FIRST))
         return cls(
             target,
@@ -214,26 +212,26 @@ class Promise:
         )
 
 
-Counted = npt.NDArray[np.int64]  # how many of all rows are in each bin of confidence
+Counted = npt.NDArray[np.int64]  # number of rows in each bin of confidence
 
 
 def bin_of(confidence: Floats) -> Counted:
-    """Tell in which bin each confidence is."""
+    """Return the bin of each confidence."""
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
 def steps(rows: Counted) -> tuple[Floats, Floats]:
     """
-    Name the thresholds before any verdict is looked at, the strictest first.
+    Fix the thresholds before looking at any verdict, the highest first.
 
     Parameters
     ----------
     rows
-        How many of all rows are in each bin of confidence.
+        Number of rows in each bin of confidence.
 
     Returns
     -------
-    The thresholds, and the share of the rows that is at or above each.
+    The thresholds, and the share of the rows at or above each.
     """
     above = np.cumsum(rows[::-1])  # of the last bin, the last two, ...
     if not above[-1]:
@@ -247,61 +245,69 @@ def promise(
     sure: float,
     thresholds: Floats,
     kept: Floats,
-    learnt: Judged,
+    training: Judged,
     judged: Judged,
     rows: int = UNLIMITED,
     share: float = 1.0,
 ) -> Promise:
     """
-    Find the threshold for a promise, or say what is missing.
+    Find the threshold for a promise, or report what is missing.
 
     Parameters
     ----------
     target, sure
-        The precision to promise, and with which probability.
+        The precision to promise, and the probability that it holds.
     thresholds, kept
-        Named beforehand, the strictest first, and the share of all rows that is at or above each.
-    learnt
-        The rows that the confidence was learnt from, each with the confidence that it gets from the others.
+        The thresholds, fixed in advance, the highest first, and the share of all rows at or above each.
+    training
+        The rows that the confidence was learned from, each with its held-out confidence.
     judged
-        The randomly drawn rows, in the order of their draws.
+        The randomly drawn rows, in draw order.
     rows
-        How many rows there are in all.
+        Number of all rows.
     share
-        The share of the error, 1 - `sure`, that this test may use.
+        Share of the error, 1 - `sure`, that this test may use.
     """
     none = Promise(target, sure, len(judged[0]))
     if not len(thresholds):
         return replace(none, why="there are no rows")
     error = (1 - sure) * share
-    before, counts = (Counts.of(thresholds, *part) for part in (learnt, judged))
+    counts = Counts.of(thresholds, *judged)
     above = [judged[1][judged[0] >= threshold] for threshold in thresholds]
     sizes = np.round(kept * rows).astype(int).tolist()
-    start = begin(learnt, thresholds, kept * none.judged, target, error)
+    start = begin(training, thresholds, kept * none.judged, target, error)
     passed = choose(start, above, sizes, target, error)
-    if passed is not None:
-        count, right = counts.rows[passed], counts.right[passed]
-        return replace(
-            none,
-            threshold=float(thresholds[passed]),
-            kept=float(kept[passed]),
-            rows=sizes[passed],
-            above=count,
-            right=right,
-            bound=evidence.lower_bound(above[passed], max(sizes[passed], count), error),
-            doubt=evidence.doubt(right, count, target),
-        )
-    count, right = (np.add(getattr(before, name), getattr(counts, name)) for name in ("rows", "right"))
-    best = _fastest(right, count, kept, target)
-    needed = labels_needed(int(right[best]), int(count[best]), kept[best], target, error)
-    looks = f"of the surest {kept[best]:.0%} of the rows, {right[best]} of {count[best]} labels are right"
-    hope = "more labels may show it" if needed else "no number of labels shows a precision that is not there"
+    if passed is None:
+        return _unmet(none, Counts.of(thresholds, *training), counts, kept, error)
+    count, right = counts.rows[passed], counts.right[passed]
+    return replace(
+        none,
+        threshold=float(thresholds[passed]),
+        kept=float(kept[passed]),
+        rows=sizes[passed],
+        above=count,
+        right=right,
+        bound=evidence.lower_bound(above[passed], max(sizes[passed], count), error),
+        doubt=evidence.doubt(right, count, target),
+    )
+
+
+def _unmet(none: Promise, training: Counts, judged: Counts, kept: Floats, error: float) -> Promise:
+    """Report why no threshold passes, and how many labels may change that."""
+    rows, right = np.add(training.rows, judged.rows), np.add(training.right, judged.right)
+    best = _fastest(right, rows, kept, none.target)
+    needed = labels_needed(int(right[best]), int(rows[best]), kept[best], none.target, error)
+    observed = (
+        f"of the {kept[best]:.0%} of the rows with the highest confidence, {right[best]} of {rows[best]} "
+        "labels are right"
+    )
+    advice = "more labels may show it" if needed else "the precision is too low for any number of labels"
     missing = max(needed - none.judged, 1) if needed else None
-    return replace(none, needed=needed, missing=missing, why=f"{looks}: {hope}")
+    return replace(none, needed=needed, missing=missing, why=f"{observed}: {advice}")
 
 
 def _fastest(right: Counted, rows: Counted, kept: Floats, target: float) -> int:
-    """Say above which threshold labels would show the target soonest, as things look."""
+    """Choose the threshold at which the fewest further labels are expected to show the target."""
     share = (right + 1) / (rows + 2)
-    evidence_a_row = share * np.log(share / target) + (1 - share) * np.log((1 - share) / (1 - target))
-    return int(np.argmax(np.where(share > target, kept * evidence_a_row, -share)))
+    evidence_per_row = share * np.log(share / target) + (1 - share) * np.log((1 - share) / (1 - target))
+    return int(np.argmax(np.where(share > target, kept * evidence_per_row, -share)))

@@ -1,4 +1,4 @@
-"""What calibrate leaves beside its table: ``report.json``, the judged rows, and what later runs must know."""
+"""The files that calibrate writes beside its table: the report, the judged rows and the promised rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -11,15 +11,15 @@ import pyarrow as pa
 from datagen.stage import Context
 from datagen.stages.confidence.calibrate import population
 from datagen.stages.confidence.calibrate.curves import BINS, Bools, Floats, aurc, auroc, reliability, risks
-from datagen.stages.confidence.calibrate.known import Known
+from datagen.stages.confidence.calibrate.group_data import GroupData
 from datagen.stages.confidence.calibrate.lost import Lost
 from datagen.stages.confidence.calibrate.promises import Promise
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import LEARN
 from datagen.store.parquet import write_json, write_table
 
-COVERAGES = 10  # points of the risk-coverage curve that are shown
-SAMPLE = "sample.parquet"  # of each group, the random sample in the order of its draws
+COVERAGES = 10  # points of the risk-coverage curve to report
+SAMPLE = "sample.parquet"  # the random sample of each group, in draw order
 SAMPLED = pa.schema(
     [
         *(("group", pa.string()), ("id", pa.string()), ("right", pa.bool_())),
@@ -29,93 +29,98 @@ SAMPLED = pa.schema(
 
 
 def write(
-    known: Mapping[str, Known], promises: Mapping[str, Promise], gone: Lost, labels: int, context: Context
+    data: Mapping[str, GroupData],
+    promises: Mapping[str, Promise],
+    unmatched: Lost,
+    labels: int,
+    context: Context,
 ) -> None:
-    """Write all of it; `labels` is the number of labels that there are."""
-    described = {name: describe(one, promises[name], gone) for name, one in known.items()}
-    write_json(described, context.output / "report.json")
-    tables = [_sampled(name, one) for name, one in known.items()]
+    """Write all files; `labels` is the total number of labels."""
+    entries = {name: describe(group, promises[name], unmatched) for name, group in data.items()}
+    write_json(entries, context.output / "report.json")
+    tables = [_sampled(name, group) for name, group in data.items()]
     write_table(pa.concat_tables([SAMPLED.empty_table(), *tables]), context.output / SAMPLE)
-    population.write(dict(_promised(known, promises, context)), context.output)
-    context.notice(_notices(known, promises, gone, context) if labels else [])
+    population.write(dict(_promised(data, promises, context)), context.output)
+    context.notice(_notices(promises, unmatched) if labels else [])
 
 
-def _sampled(name: str, known: Known) -> pa.Table:
-    columns = {part: getattr(known.sample, part) for part in SAMPLED.names[1:]}
-    return pa.table({"group": [name] * len(known.sample.id)} | columns, schema=SAMPLED)
+def _sampled(name: str, data: GroupData) -> pa.Table:
+    columns = {part: getattr(data.sample, part) for part in SAMPLED.names[1:]}
+    return pa.table({"group": [name] * len(data.sample.id)} | columns, schema=SAMPLED)
 
 
 def _promised(
-    known: Mapping[str, Known], promises: Mapping[str, Promise], context: Context
+    data: Mapping[str, GroupData], promises: Mapping[str, Promise], context: Context
 ) -> Iterator[tuple[str, tuple[str, Floats]]]:
-    """Of which rows a later run must know; those of an earlier promise where none is made anew."""
-    for name, one in known.items():
-        found = promises[name]
-        if found.threshold is not None and not found.release:
-            yield name, (context.run_folder.name, one.rows.numbers)
-        elif one.before is not None:
-            yield name, (one.before.release, one.before.draws)
+    """Select the rows to record for later runs; those of an earlier promise where there is no new one."""
+    for name, group in data.items():
+        promise = promises[name]
+        if promise.threshold is not None and not promise.release:
+            yield name, (context.run_folder.name, group.rows.numbers)
+        elif group.before is not None:
+            yield name, (group.before.release, group.before.draws)
 
 
-def _notices(
-    known: Mapping[str, Known], promises: Mapping[str, Promise], gone: Lost, context: Context
-) -> Iterator[str]:
-    if lost := sum(gone.counts.values()):
-        said = ", ".join(f"{count:,} {verdict}" for verdict, count in gone.counts.items() if count)
-        yield f"{lost:,} verdicts match no row ({said})"
-    for name, found in promises.items():
-        if found.threshold is None:
-            yield f"{name}: nothing is promised: {found.why}{asked(found)}"
-        elif found.later:
+def _notices(promises: Mapping[str, Promise], unmatched: Lost) -> Iterator[str]:
+    if lost := sum(unmatched.counts.values()):
+        counts = ", ".join(f"{count:,} {verdict}" for verdict, count in unmatched.counts.items() if count)
+        yield f"{lost:,} verdicts match no row ({counts})"
+    for name, promise in promises.items():
+        if promise.threshold is None:
+            yield f"{name}: nothing is promised: {promise.why}{advice(promise)}"
+        elif promise.later:
             yield (
-                f"{name}: {found.later:,} rows came after {found.release} and are not under its promise"
-                f"{asked(found)}"
+                f"{name}: the promise of {promise.release} does not cover {promise.later:,} rows added since"
+                f"{advice(promise)}"
             )
 
 
-def asked(promise: Promise) -> str:
-    """Say how many verdicts are missing, and with how many rows the command asks for them."""
+def advice(promise: Promise) -> str:
+    """Report how many verdicts are missing, and the command that collects them."""
     if not promise.missing:
         return ""
     rows = "" if promise.needed is None else f" --rows {ceil(promise.needed / (1 - LEARN))}"
     return f"; {promise.missing:,} rows need a verdict: datagen label{rows}"
 
 
-def describe(known: Known, promise: Promise, gone: Lost) -> dict[str, Any]:
+def describe(data: GroupData, promise: Promise, unmatched: Lost) -> dict[str, Any]:
     """
-    Tell of a kind or task how many labels there are, what is promised, and the curves.
+    Describe the labels, the promise and the curves of a kind or task.
 
-    Confidence and each score that it is made of are measured on the checking rows, which confidence was not
-    learnt from.
+    Confidence and each score that it combines are measured on the checking rows, which confidence was not
+    learned from.
     """
-    rows, fit = known.judged, known.fit
+    rows, fit = data.judged, data.fit
     labels: dict[str, Any] = {verdict: int((rows.verdict == verdict).sum()) for verdict in file.VERDICTS}
     labels |= {"learn": len(rows.teaching), "check": len(rows.checking)}
-    labels |= {"without verdict": len(known.rows.gaps.draw), "no row": gone.counts, "dropped": gone.dropped}
+    labels |= {"without verdict": len(data.rows.gaps.draw)}
+    labels |= {"no row": unmatched.counts, "dropped": unmatched.dropped}
     scores = {}
     if fit is not None:
-        shown = rows.checking.judged
-        columns = {"confidence": fit(shown.values), **dict(zip(fit.scores, shown.values.T, strict=True))}
-        scores = {name: curve(values, shown.right) for name, values in columns.items()}
+        checking = rows.checking.judged
+        columns = {"confidence": fit(checking.values)}
+        columns |= dict(zip(fit.scores, checking.values.T, strict=True))
+        scores = {name: curve(values, checking.right) for name, values in columns.items()}
     return {"labels": labels, "promise": asdict(promise), "scores": scores}
 
 
 def curve(values: Floats, right: Bools) -> dict[str, Any]:
     """
-    Measure one score on judged rows; those that lack it are counted and left out.
+    Measure one score on judged rows; rows that lack it are counted and excluded.
 
-    AUROC, the area under the risk-coverage curve and the curve at each tenth of the rows; for a
-    score in [0, 1] the ECE and its reliability diagram.
+    AUROC, the area under the risk-coverage curve and the curve at each tenth of the rows; for a score in
+    [0, 1] also the ECE and its reliability diagram.
     """
-    known = ~np.isnan(values)
-    values, right = values[known], right[known]
-    found: dict[str, Any] = {"rows": len(values), "null": int((~known).sum()), "auroc": auroc(values, right)}
+    valid = ~np.isnan(values)
+    values, right = values[valid], right[valid]
+    measures: dict[str, Any] = {"rows": len(values), "null": int((~valid).sum())}
+    measures["auroc"] = auroc(values, right)
     if not len(values):
-        return found
+        return measures
     risk = risks(values, right)
-    shown = np.ceil(len(risk) * np.arange(1, COVERAGES + 1) / COVERAGES).astype(int) - 1
-    found |= {"aurc": aurc(values, right), "risks": risk[shown].tolist()}
+    points = np.ceil(len(risk) * np.arange(1, COVERAGES + 1) / COVERAGES).astype(int) - 1
+    measures |= {"aurc": aurc(values, right), "risks": risk[points].tolist()}
     if values.min() >= 0 and values.max() <= 1:
         diagram = reliability(values, right)
-        found |= {"ece": diagram.error, "bins": BINS, "reliability": diagram.table()}
-    return found
+        measures |= {"ece": diagram.error, "bins": BINS, "reliability": diagram.table()}
+    return measures

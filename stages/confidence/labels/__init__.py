@@ -1,6 +1,6 @@
 """
-Verdicts on rows: what a person, or a source of truth, says of them.
+Verdicts on rows by people or other sources of truth.
 
-`draw` chooses the rows that are to be judged, `terminal` and `page` show them, `file` keeps the verdicts as
-JSON lines. `datagen.stages.confidence.calibrate` learns from them how sure it may be.
+`draw` samples the rows to judge, `terminal` and `page` show them, and `file` stores the verdicts as JSON
+lines. `datagen.stages.confidence.calibrate` learns from them.
 """

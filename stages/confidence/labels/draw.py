@@ -1,19 +1,18 @@
 """
-Which rows are to be judged.
+The rows to judge.
 
-A third of all rows, by a draw that is the hash of their ids, may be judged to *learn* from, the others to
-*check* a promise: a combination of scores is learnt from few labels, a promise is not checked by few. The
-two are drawn in different ways, each after its purpose:
+A third of all rows, selected by the hash of their ids, can be judged to *learn* the combination of scores;
+the others *check* promises, which takes more labels. The two are sampled differently:
 
-* To check, rows are taken in the order of their draws, without choice: a random sample. That alone makes
-  the exact binomial bound hold above any threshold, and it is why nobody may pick which rows of these to
+* Checking rows are judged in the order of their draws, without choice: a random sample. This alone makes
+  the exact binomial bound valid above any threshold, and it is why nobody may choose which of these rows to
   judge.
-* To learn, the same number is taken from each fifth of a score, so that all of its range is seen.
+* Learning rows are taken equally from each fifth of a score, so that its whole range is covered.
 
-Coin and draw depend on the row and the recipe's seed only. So the stage that reads the labels knows what
-the sample was, whoever gave the verdicts and wherever they are kept: the checking rows up to the last one
-that has a verdict. One of them without a verdict counts as wrong. A refresh keeps the verdicts on rows that
-stay, and asks first for those on the new ones that the sample has gone past.
+Split and draw depend only on the row and the recipe's seed. So the stage that reads the labels knows the
+sample, whoever gave the verdicts and wherever they are stored: the checking rows up to the last one that has
+a verdict. Rows without a verdict among them count as wrong. A refresh keeps the verdicts on unchanged rows,
+and first asks for those on new rows that precede the end of the sample.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,77 +28,81 @@ from datagen.schema import fraction
 
 LEARN = 1 / 3  # of the rows
 STRATA = 5
-WIDE = 20  # rows from which one to learn from is chosen
+WIDE = 20  # candidates per learning row
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
 def drawn(ids: Sequence[str], seed: str) -> Floats:
-    """Draw a number in [0, 1) for each row, by which it is also recognised in a later run."""
+    """Draw a number in [0, 1) for each row, which also identifies it in later runs."""
     return np.array([fraction("label", seed, name) for name in ids], np.float64)
 
 
 def split(numbers: Floats) -> tuple[Mask, Floats]:
-    """Tell by their numbers which rows check and do not teach, and each row's draw in [0, 1)."""
+    """Return which rows check rather than teach, given their numbers, and each row's draw in [0, 1)."""
     checks = numbers >= LEARN
     return checks, np.where(checks, (numbers - LEARN) / (1 - LEARN), numbers / LEARN)
 
 
 def draws(ids: Sequence[str], seed: str) -> tuple[Mask, Floats]:
-    """Tell which rows check and do not teach, and each row's draw in [0, 1)."""
+    """Return which rows check rather than teach, and each row's draw in [0, 1)."""
     return split(drawn(ids, seed))
 
 
 def group_of(rows: pa.Table, groups: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Tell of which group each row is: a kind, or a task written kind/task, which goes first; -1 for none."""
-    found = np.full(len(rows), -1, np.int64)
+    """
+    Return each row's group number, or -1.
+
+    A group is a kind, or a task written kind/task, which takes precedence.
+    """
+    numbers = np.full(len(rows), -1, np.int64)
     for number in sorted(range(len(groups)), key=lambda number: "/" in groups[number]):
         kind, _, task = groups[number].partition("/")
-        mine = pc.equal(rows["kind"], kind)
+        members = pc.equal(rows["kind"], kind)
         if task:
-            mine = pc.and_(mine, pc.equal(rows["task"], task))
-        found[pc.fill_null(mine, False).combine_chunks().to_numpy(zero_copy_only=False)] = number
-    return found
+            members = pc.and_(members, pc.equal(rows["task"], task))
+        numbers[pc.fill_null(members, False).combine_chunks().to_numpy(zero_copy_only=False)] = number
+    return numbers
 
 
 def sample(
-    tables: Iterable[pa.Table], groups: Sequence[str], most: int, seed: str, score: str = ""
+    tables: Iterable[pa.Table], groups: Sequence[str], count: int, seed: str, score: str = ""
 ) -> list[str]:
     """
-    Draw the rows that are to be judged.
+    Draw the rows to judge.
 
     Parameters
     ----------
     tables
-        The partitions: id, kind, task, and the score. Memory holds one, and as many rows as `most` asks for.
+        The partitions: id, kind, task, and the score. Memory holds one partition and O(`count`) rows.
     groups
-        Kinds or tasks that are drawn from.
-    most
-        Rows of each group.
+        Kinds or tasks to sample.
+    count
+        Rows per group.
     seed
-        Draws another sample.
+        Seed of the sample.
     score
-        The column by which rows to learn from are spread; none where it is empty or not there.
+        The column by which learning rows are stratified; none if it is empty or missing.
 
     Returns
     -------
-    Ids in the order in which to judge: two to check, one to learn from, group by group in turn, so that
-    whoever stops has judged of each sort about as much.
+    Ids in the order in which to judge: two checking rows, then one learning row, alternating between the
+    groups, so that the sample is balanced wherever judging stops.
     """
-    taught = round(LEARN * most)
-    check = [_Lowest(most - taught) for _ in groups]
-    learn = [_Lowest(WIDE * taught) for _ in groups]
+    learn_count = round(LEARN * count)
+    check = [_Lowest(count - learn_count) for _ in groups]
+    learn = [_Lowest(WIDE * learn_count) for _ in groups]
     for table in tables:
         group, scores = group_of(table, groups), _numbers(table, score)
         checks, lots = draws(table["id"].to_pylist(), seed)
-        for lowest, half in ((check, checks), (learn, ~checks)):
+        for lowest, purpose in ((check, checks), (learn, ~checks)):
             for number, rows in enumerate(lowest):
-                mine = half & (group == number)
-                rows.add(table["id"].filter(pa.array(mine)).to_pylist(), lots[mine], scores[mine])
+                members = purpose & (group == number)
+                rows.add(table["id"].filter(pa.array(members)).to_pylist(), lots[members], scores[members])
     queues = []
     for checking, teaching in zip(check, learn, strict=True):
-        spread = _spread(teaching.ids, teaching.scores, taught)
+        spread = _spread(teaching.ids, teaching.scores, learn_count)
         turns = zip_longest(checking.ids[::2], checking.ids[1::2], spread)
         queues.append([name for turn in turns for name in turn if name])
     return [name for turn in zip_longest(*queues) for name in turn if name]
@@ -109,10 +112,10 @@ def gaps_first(
     judged: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: str
 ) -> list[Mapping[str, Any]]:
     """
-    Put the rows that the random sample has gone past before the others, each part in its order.
+    Move the rows that precede the end of the random sample to the front, keeping the order of both parts.
 
-    After a refresh these are the new rows that extend a promise to all of them; each counts as wrong while it
-    has no verdict.
+    After a refresh these are the new rows needed to extend a promise to all rows; each counts as wrong until
+    it has a verdict.
 
     Parameters
     ----------
@@ -121,29 +124,26 @@ def gaps_first(
     rows
         Drawn rows without one.
     seed
-        The recipe's.
+        Seed of the recipe.
     """
     checks, lots = draws(judged, seed)
     deepest = lots[checks].max(initial=0.0)
-    mine, draw = draws([row["id"] for row in rows], seed)
-    gap = mine & (draw < deepest)
+    checking, draw = draws([row["id"] for row in rows], seed)
+    gap = checking & (draw < deepest)
     return [rows[place] for place in (*np.flatnonzero(gap), *np.flatnonzero(~gap))]
 
 
 def _numbers(rows: pa.Table, score: str) -> npt.NDArray[np.float64]:
     if score not in rows.column_names:
         return np.full(len(rows), np.nan)
-    result: npt.NDArray[np.float64] = pc.cast(rows[score].combine_chunks(), pa.float64()).to_numpy(
-        zero_copy_only=False
-    )
-    return result
+    return np.asarray(pc.cast(rows[score].combine_chunks(), pa.float64()).to_numpy(zero_copy_only=False))
 
 
 class _Lowest:
-    """The rows with the lowest draws."""
+    """The `count` rows with the lowest draws."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, count: int) -> None:
+        self._count = count
         self.ids: list[str] = []
         self.scores = np.empty(0)
         self._draws = np.empty(0)
@@ -151,17 +151,17 @@ class _Lowest:
     def add(
         self, ids: Sequence[str], drawn: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]
     ) -> None:
-        """Look at further rows."""
+        """Consider further rows."""
         drawn, scores = np.concatenate([self._draws, drawn]), np.concatenate([self.scores, scores])
-        first = np.argsort(drawn, kind="stable")[: self._most]
-        names = [*self.ids, *ids]
-        self.ids = [names[index] for index in first.tolist()]
+        first = np.argsort(drawn, kind="stable")[: self._count]
+        candidates = [*self.ids, *ids]
+        self.ids = [candidates[index] for index in first.tolist()]
         self._draws, self.scores = drawn[first], scores[first]
 
 
-def _spread(ids: Sequence[str], scores: npt.NDArray[np.float64], most: int) -> list[str]:
-    """Choose as many from each fifth of the scores, in the order of their draws; nulls are the highest."""
+def _spread(ids: Sequence[str], scores: npt.NDArray[np.float64], count: int) -> list[str]:
+    """Choose equally from each fifth of the scores, in draw order; nulls sort highest."""
     fifths = np.array_split(np.argsort(scores, kind="stable"), STRATA)
     turns = zip_longest(*(np.sort(fifth).tolist() for fifth in fifths))
     chosen = [index for index in chain.from_iterable(turns) if index is not None]
-    return [ids[index] for index in chosen[:most]]
+    return [ids[index] for index in chosen[:count]]

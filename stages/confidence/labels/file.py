@@ -1,9 +1,9 @@
 """
-Labels on disk: JSON lines, an object a verdict.
+Labels on disk: JSON lines, one object per verdict.
 
 ``{"id": "7918d5...", "verdict": "right", "question": "...", "answer": "..."}``. The verdict is ``right``,
-``wrong`` or ``skip`` (cannot be judged). The row is named by its id; without one by its content: question and
-answer, or text. Of two verdicts on a row the later one counts. Whatever else an object holds is kept.
+``wrong`` or ``skip`` (cannot be judged). The row is identified by its id or, without one, by its content:
+question and answer, or text. The last verdict on a row counts. Other fields of an object are kept.
 """
 
 import json
@@ -18,8 +18,8 @@ from datagen.schema import content_id
 from datagen.store.parquet import whole_file
 
 RIGHT, WRONG, SKIP = VERDICTS = ("right", "wrong", "skip")
-CONTENT = ("question", "answer", "text")  # what names a row that has no id
-BY_CONTENT = "content "  # what the key of such a row begins with
+CONTENT = ("question", "answer", "text")  # identify a row without an id
+BY_CONTENT = "content "  # prefix of the key of such a row
 
 Label = dict[str, Any]
 
@@ -31,13 +31,13 @@ def read(path: Path) -> list[Label]:
     Raises
     ------
     UserError
-        When it is not there, or a line is no label.
+        When it cannot be read, or a line is not a label.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"the labels {path} cannot be read: {error}. `datagen label RUN` writes such a file"
+            f"cannot read the labels {path}: {error}. `datagen label RUN` writes such a file"
         ) from error
     return [_checked(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -50,64 +50,66 @@ def _checked(line: str, where: str) -> Label:
     if not isinstance(label, dict) or label.get("verdict") not in VERDICTS:
         raise UserError(f'{where}: a label is an object with "verdict": one of {", ".join(VERDICTS)}')
     if not label.get("id") and not any(label.get(name) for name in CONTENT):
-        raise UserError(f'{where}: say which row it is by "id", or by "question" and "answer", or by "text"')
+        raise UserError(f'{where}: identify the row by "id", by "question" and "answer", or by "text"')
     return label
 
 
 def write(labels: Iterable[Label], path: Path) -> None:
-    """Write a file of labels, whole or not at all."""
-    with whole_file(path) as beside:
+    """Write a label file atomically."""
+    with whole_file(path) as temporary:
         lines = (json.dumps(label, ensure_ascii=False) + "\n" for label in labels)
-        beside.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def key(label: Mapping[str, Any]) -> str:
-    """Name the row of a label: its id, else the hash of its content."""
+    """Return the key of a label's row: its id, else the hash of its content."""
     return label.get("id") or content_key(*(label.get(name) for name in CONTENT))
 
 
 def content_key(*content: str | None) -> str:
-    """Hash what a row says; an empty field is no field."""
-    return BY_CONTENT + content_id(*(said or None for said in content))
+    """Hash the content of a row; empty fields count as missing."""
+    return BY_CONTENT + content_id(*(field or None for field in content))
 
 
 def by_content(keys: Iterable[str]) -> bool:
-    """Tell whether any row is named by what it says, so that the columns `CONTENT` are needed to find it."""
+    """Test whether any key is a content hash, so that the columns `CONTENT` are needed to match it."""
     return any(name.startswith(BY_CONTENT) for name in keys)
 
 
-def keys_of(rows: pa.Table, known: Container[str], content: bool) -> list[str | None]:
+def keys_of(rows: pa.Table, labelled: Container[str], content: bool) -> list[str | None]:
     """
-    Find by which key each row has been judged; None where it has not.
+    Find the key under which each row has a label; None where it has none.
 
     Parameters
     ----------
     rows
-        Examples with their id and, where verdicts are by content, the columns `CONTENT`.
-    known
-        The keys of the labels. One by id goes before one by content.
+        Examples with their id and, if labels are keyed by content, the columns `CONTENT`.
+    labelled
+        The keys of the labels. A key by id takes precedence over one by content.
     content
-        Whether any is by content.
+        Whether any key is by content.
     """
-    found = [name if name in known else None for name in rows["id"].to_pylist()]
+    keys = [name if name in labelled else None for name in rows["id"].to_pylist()]
     if content:
-        said = zip(*(rows[name].to_pylist() for name in CONTENT), strict=True)
-        other = (content_key(*row) for row in said)
-        found = [mine or (key if key in known else None) for mine, key in zip(found, other, strict=True)]
-    return found
+        contents = zip(*(rows[name].to_pylist() for name in CONTENT), strict=True)
+        hashes = (content_key(*fields) for fields in contents)
+        keys = [
+            key or (hash_ if hash_ in labelled else None) for key, hash_ in zip(keys, hashes, strict=True)
+        ]
+    return keys
 
 
 def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]:
-    """Find each row's verdict: `verdicts` maps the key of a row to it (see `keys_of`)."""
+    """Return each row's verdict; `verdicts` maps keys to verdicts (see `keys_of`)."""
     keys = keys_of(rows, verdicts, by_content(verdicts))
     return [None if name is None else verdicts[name] for name in keys]
 
 
 def labels_in(paths: Sequence[Path]) -> dict[str, Label]:
-    """Read some files of labels: key of a row -> its last label."""
+    """Read label files: key of a row -> its last label."""
     return {key(label): label for path in paths for label in read(path)}
 
 
 def verdicts_in(paths: Sequence[Path]) -> dict[str, str]:
-    """Read some files of labels: key of a row -> verdict."""
+    """Read label files: key of a row -> verdict."""
     return {key: label["verdict"] for key, label in labels_in(paths).items()}

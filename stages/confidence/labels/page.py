@@ -1,4 +1,4 @@
-"""Judging rows in a browser without access to this machine: one HTML file that saves the same labels."""
+"""Judge rows in a browser without access to this machine: an HTML file that saves the same labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from datagen.store.parquet import whole_file
 from datagen.template import render_file
 
 FIELDS = ("id", "kind", "task", *SHOWN)
-FIRST = ("question", "answer", "rejected", "text")  # what is judged stands above the passage
+FIRST = ("question", "answer", "rejected", "text")  # judged fields, shown above the passage
 
 
 def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """
     Write the page.
 
-    Rows are embedded as JSON in which no character is special to HTML, and shown as text. The browser keeps
-    the verdicts until they are saved, under a name that depends on the rows.
+    Rows are embedded as JSON that contains no HTML special characters, and shown as text. The browser stores
+    the verdicts until they are saved, under a key that depends on the rows.
     """
     page = render_file(
         __package__,
@@ -33,12 +33,12 @@ def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
         shown=FIRST,
         labelled=LABELLED,
     )
-    with whole_file(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what the page shows of a row; its passage with the evidence marked."""
+    """Return the fields that the page shows of a row; its passage with the evidence marked."""
     fields = {name: row[name] for name in FIELDS if name != "context" and row.get(name)}
     context = row.get("context")
     return fields | ({"passage": spans(context, row.get("evidence"))} if context else {})

@@ -1,4 +1,4 @@
-"""``datagen label``: the rows of a run that want a verdict, in the terminal or as a page."""
+"""``datagen label``: judge rows of a run in the terminal or on a page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +14,12 @@ from datagen.stages.confidence import calibrate
 from datagen.stages.confidence.labels import draw, file, page, terminal
 from datagen.store.parquet import parts, read_part
 
-STAGES = ("calibrate", "score")  # whose table is looked at: the first of these that the run has
-SPREAD_BY = ("confidence", "p_true", "logprob")  # the score by which rows to learn from are spread
+STAGES = ("calibrate", "score")  # the first of these that the run has supplies the rows
+SPREAD_BY = ("confidence", "p_true", "logprob")  # the first of these scores stratifies the learning rows
 
 
 class Run(Protocol):
-    """What is needed of a run (`datagen.run.folder.Run`)."""
+    """The parts of a run that labelling uses (`datagen.run.folder.Run`)."""
 
     @property
     def folder(self) -> Path:
@@ -30,69 +30,69 @@ class Run(Protocol):
         """Its manifest."""
 
     def stage_folder(self, name: str) -> Path:
-        """Where a stage's table is."""
+        """The folder of a stage's table."""
 
     def stage_record(self, name: str) -> Mapping[str, Any] | None:
-        """What a stage's ``stage.json`` says; None while the stage is not complete."""
+        """The content of a stage's ``stage.json``; None until the stage is complete."""
 
 
 def label(
     run: Run,
     labels: Path | None,
-    most: int,
+    count: int,
     as_page: Path | None,
     stage: str = "",
     key: Callable[[], str] = typer.getchar,
     out: rich.console.Console | None = None,
 ) -> None:
     """
-    Draw rows of a run and have them judged.
+    Draw rows of a run and collect verdicts on them.
 
     Parameters
     ----------
     run
         The run.
     labels
-        The file of labels, which is gone on with. None: ``labels.jsonl`` in the run's folder.
-    most
-        Rows of each kind or task that has a promise, those included that have been judged.
+        The label file to extend. None: ``labels.jsonl`` in the run's folder.
+    count
+        Rows per kind or task that has a promise, including judged ones.
     as_page
-        Write a page there instead of asking in the terminal.
+        Write a page to this path instead of asking in the terminal.
     stage
-        Whose table; where it is empty, the first of `STAGES` that the run has.
+        The stage whose table is judged; empty: the first of `STAGES` that the run has.
     key, out
-        Waits for a key; prints.
+        Wait for a key; print.
 
     Raises
     ------
     UserError
-        When there is no such table, or a line of the file is no label.
+        When there is no such table, or a line of the file is not a label.
     """
     out = out or rich.console.Console(highlight=False)
     path = labels or run.folder / "labels.jsonl"
-    known = labels_of(path)
-    rows, left = queue(run, known, most, stage)
+    by_key = labels_of(path)
+    rows, unjudged = queue(run, by_key, count, stage)
     if as_page:
-        page.write(left, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
-        out.print(f"{len(left)} rows to judge: {as_page}", soft_wrap=True)
+        page.write(unjudged, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
+        out.print(f"{len(unjudged)} rows to judge: {as_page}", soft_wrap=True)
         return
 
     def save(row: Mapping[str, Any], verdict: str) -> None:
-        known[row["id"]] = terminal.label_of(row, verdict)
-        file.write(known.values(), path)
+        by_key[row["id"]] = terminal.label_of(row, verdict)
+        file.write(by_key.values(), path)
 
-    done = terminal.judge(left, save, key, out)
-    out.print(f"{len(left) - done} of {len(rows)} rows are left to judge.")
+    done = terminal.judge(unjudged, save, key, out)
+    out.print(f"{len(unjudged) - done} of {len(rows)} rows remain to be judged.")
     out.print(f"labels  {path}", soft_wrap=True)
 
 
 def labels_of(path: Path) -> dict[str, file.Label]:
-    """Read the labels of a file by the key of their row; none where there is no file yet."""
+    """Read a label file by the key of the row; empty if there is no file yet."""
     return {file.key(label): label for label in (file.read(path) if path.exists() else [])}
 
 
 def queue(
-    run: Run, known: Mapping[str, file.Label], most: int, stage: str = ""
+    run: Run, labels: Mapping[str, file.Label], count: int, stage: str = ""
 ) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
     """
     Draw the rows to judge.
@@ -101,62 +101,62 @@ def queue(
     ----------
     run
         The run.
-    known
-        The labels that there are (see `labels_of`).
-    most
-        Rows of each kind or task that has a promise.
+    labels
+        The existing labels (see `labels_of`).
+    count
+        Rows per kind or task that has a promise.
     stage
-        Whose table; where it is empty, the first of `STAGES` that the run has.
+        The stage whose table is judged; empty: the first of `STAGES` that the run has.
 
     Returns
     -------
-    All rows that are drawn, and those without a verdict in the order in which to judge them.
+    All drawn rows, and those without a verdict in the order in which to judge them.
 
     Raises
     ------
     UserError
         When there is no such table.
     """
-    rows = wanted(run, run.stage_folder(stage or _stage(run)), most)
-    given = {key: label["verdict"] for key, label in known.items()}
-    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), given)
-    left = draw.gaps_first(
+    rows = sampled(run, run.stage_folder(stage or _stage(run)), count)
+    by_key = {key: label["verdict"] for key, label in labels.items()}
+    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), by_key)
+    unjudged = draw.gaps_first(
         [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
         [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],
         str(run.manifest["recipe"]["seed"]),
     )
-    return rows, left
+    return rows, unjudged
 
 
 COLUMNS = pa.schema([(name, pa.string()) for name in page.FIELDS])
 
 
-def wanted(run: Run, table: Path, most: int) -> list[dict[str, Any]]:
-    """List the rows of a table that are to be judged, in their order."""
+def sampled(run: Run, table: Path, count: int) -> list[dict[str, Any]]:
+    """Return the rows of a table to judge, in order."""
     paths = parts(table)
     if not paths:
-        raise UserError(f"{table} holds no table: is that stage complete?")
+        raise UserError(f"{table} contains no table: is that stage complete?")
     present = read_part(paths[0]).column_names
     score = next((name for name in SPREAD_BY if name in present), "")
     tables = (read_part(path, ["id", "kind", "task", score]) for path in paths)
-    ids = draw.sample(tables, _groups(run), most, str(run.manifest["recipe"]["seed"]), score)
+    ids = draw.sample(tables, _groups(run), count, str(run.manifest["recipe"]["seed"]), score)
     chosen = pa.array(ids, pa.string())
-    found: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, dict[str, Any]] = {}
     for path in paths:
         rows = read_part(path, columns=COLUMNS.names)
-        found |= {row["id"]: row for row in rows.filter(pc.is_in(rows["id"], chosen)).to_pylist()}
-    return [found[name] for name in ids]
+        by_id |= {row["id"]: row for row in rows.filter(pc.is_in(rows["id"], chosen)).to_pylist()}
+    return [by_id[name] for name in ids]
 
 
 def _stage(run: Run) -> str:
     for name in STAGES:
         if run.stage_record(name):
             return name
-    raise UserError(f"{run.folder} has no table of {' or '.join(STAGES)}; name one with --stage")
+    raise UserError(f"{run.folder} has no table of {' or '.join(STAGES)}; select a stage with --stage")
 
 
 def _groups(run: Run) -> Sequence[str]:
-    """The kinds and tasks that the run's recipe promises something for."""
-    given = dict(run.manifest["recipe"]["stages"].get("calibrate") or {})
-    given.pop("use", None)
-    return list(calibrate.Options.model_validate(given).promise)
+    """List the kinds and tasks that the run's recipe has a promise for."""
+    options = dict(run.manifest["recipe"]["stages"].get("calibrate") or {})
+    options.pop("use", None)
+    return list(calibrate.Options.model_validate(options).promise)

@@ -1,4 +1,4 @@
-"""Judging rows in the terminal: one at a time, a key a verdict."""
+"""Judge rows in the terminal: one at a time, one key per verdict."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +13,10 @@ from datagen.stages.confidence.labels.file import RIGHT, SKIP, WRONG, Label
 KEYS = {"r": RIGHT, "w": WRONG, "s": SKIP}
 BACK, QUIT = "b", "q"
 ASKED = "r right   w wrong   s skip, cannot be judged   b back   q quit"
-LABELLED = ("kind", "task", "question", "answer", "text")  # what a label repeats of its row
+LABELLED = ("kind", "task", "question", "answer", "text")  # fields of the row that a label repeats
 SHOWN = ("context", "evidence", "question", "answer", "rejected", "text")
 
-CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
+CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control codes for terminals
 
 
 def judge(
@@ -26,14 +26,14 @@ def judge(
     out: rich.console.Console,
 ) -> int:
     """
-    Show rows one by one and take a verdict on each.
+    Show rows one by one and collect a verdict on each.
 
     Parameters
     ----------
     rows
         Examples.
     save
-        Called with row and verdict as soon as it is given; after ``back``, again for a row that had one.
+        Called with row and verdict immediately; after ``back``, again for a row that already had one.
     key
         Waits for a key.
     out
@@ -41,7 +41,7 @@ def judge(
 
     Returns
     -------
-    The number of rows that were gone through when the person quit, or all.
+    The number of rows judged before the person quit.
     """
     number = 0
     while number < len(rows):
@@ -60,7 +60,7 @@ def judge(
 
 
 def show(row: Mapping[str, Any], title: str, out: rich.console.Console) -> None:
-    """Print a row. What it says is text: neither markup nor the terminal's control codes have an effect."""
+    """Print a row as plain text: neither markup nor terminal control codes take effect."""
     out.print(Rule(Text(f"{title} · {row['kind']}, {row['task']}")))
     for name in SHOWN:
         if row.get(name):
@@ -70,6 +70,6 @@ def show(row: Mapping[str, Any], title: str, out: rich.console.Console) -> None:
 
 
 def label_of(row: Mapping[str, Any], verdict: str) -> Label:
-    """Write a row's label, with what was judged."""
-    said = {name: row[name] for name in LABELLED if row.get(name)}
-    return {"id": row["id"], "verdict": verdict, **said}
+    """Return a row's label, including the judged fields."""
+    fields = {name: row[name] for name in LABELLED if row.get(name)}
+    return {"id": row["id"], "verdict": verdict, **fields}

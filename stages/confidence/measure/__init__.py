@@ -1,23 +1,23 @@
 """
-Measure what can be told of each example without a model: one column a score, which decides nothing.
+Measure each example without a model: one column per score. No row is dropped.
 
 =============== =======================================================================================
-``grounding``   how well the answer is supported by its passage: 1 where it stands there
-``alignment``   whether it stands where its question points in the passage
+``grounding``   how well the passage supports the answer: 1 where it contains it verbatim
+``alignment``   whether the answer is in the part of the passage that its question refers to
 ``leakage``     share of the answer that its question gives away
 ``standalone``  1 for a question that can be understood without its passage, else 0
-``words``       words of the answer; of a reading text, of the whole
-``loop``        words of the longest block said three times in a row or more
-``diversity``   share of different words in a moving window (MATTR)
-``script``      share of the answer's main script in the passage, or in the question where there is none
-``echo``        share of the answer that repeats its prompt and not its passage
-``flaw``        the first certain flaw of its surface (`datagen.stages.confidence.measure.flaws`) or null
-``flaw_detail`` where it was seen
+``words``       words of the answer; of a reading text, of the whole text
+``loop``        words of the longest block repeated three or more times in a row
+``diversity``   share of distinct words in a moving window (MATTR)
+``script``      share of the answer's main script in the passage, or in the question if there is none
+``echo``        share of the answer that repeats its prompt but not its passage
+``flaw``        the first definite flaw of the text (`datagen.stages.confidence.measure.flaws`) or null
+``flaw_detail`` the text that shows the flaw
 =============== =======================================================================================
 
-Null where a score makes no sense: a refusal is not supported by its passage, a reading text has no question.
-Scores of your own, such as toxicity, are functions named in the recipe (`functions`). What is done with
-the numbers is for `datagen.stages.filter.curate`.
+Null where a score does not apply: a refusal is not supported by its passage, a reading text has no question.
+Scores of your own, such as toxicity, are functions named in the recipe (`functions`). Dropping rows is up to
+`datagen.stages.filter.curate`.
 """
 
 import re
@@ -43,8 +43,8 @@ from datagen.stages.confidence.measure.wordings import Wordings
 from datagen.stages.shared.checks import text_statistics
 from datagen.stages.shared.language.rules import Languages, by_language
 
-LETTERS = 4  # fewer tell no script
-HEAD = 400  # characters of a passage that tell its scripts
+LETTERS = 4  # fewer do not determine a script
+HEAD = 400  # characters of a passage that determine its scripts
 SUPPORT = ("grounding", "alignment", "leakage", "echo", "standalone")
 NONE, NUMBERS = pa.array([], pa.string()), pa.array([], pa.float64())
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
@@ -55,38 +55,38 @@ class Options(datagen.stage.Options):
 
     functions: dict[str, Named] = Field(
         {},
-        description="Column -> function of texts that gives numbers: {toxicity: ./tox.py:score}; one of a "
-        "built-in name takes its place",
+        description="Column -> function of texts that returns numbers: {toxicity: ./tox.py:score}; the name "
+        "of a built-in score replaces it",
     )
 
     @field_validator("functions")
     @classmethod
-    def _own_columns(cls, given: dict[str, Function]) -> dict[str, Function]:
-        if taken := [name for name in given if name in (*EXAMPLES.names, "flaw", "flaw_detail")]:
-            raise ValueError(f"{taken[0]} is a column of every example; give the score another name")
-        return given
+    def _own_columns(cls, functions: dict[str, Function]) -> dict[str, Function]:
+        if taken := [name for name in functions if name in (*EXAMPLES.names, "flaw", "flaw_detail")]:
+            raise ValueError(f"{taken[0]} is a column of every example; rename the score")
+        return functions
 
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
-    """Add the columns; every row stays."""
+    """Add the score columns; no row is dropped."""
     sheet = Sheet(rows, control_tokens(special_tokens(context.models)))
-    found: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
+    scores: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
-        found[name] = call(function, _texts(sheet), context.folder)
-    for name, values in found.items():
+        scores[name] = call(function, _texts(sheet), context.folder)
+    for name, values in scores.items():
         rows = _with_column(rows, name, values)
     return Outcome.all_kept(rows)
 
 
 def _texts(sheet: Sheet) -> dict[str, pa.Array]:
-    """Give the columns of text, null as the empty string."""
+    """Return the columns of text, null as the empty string."""
     texts = {name: sheet.column(name) for name in ("question", "context", "answer", "rejected", "evidence")}
     bare = pc.equal(texts["context"], "")
     return texts | {"said": sheet.said, "passage": pc.if_else(bare, texts["evidence"], texts["context"])}
 
 
 def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa.Array]:
-    """What is told by the rules of each row's language."""
+    """Compute the scores that depend on the rules of each row's language."""
     languages, parts, order = Languages(context), [], list[int]()
     for code, places in by_language(whole.rows):
         sheet = Sheet(whole.rows.take(places), whole.control, languages[code])
@@ -96,49 +96,49 @@ def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa
         order += places
     if not parts:
         parts = [pa.table({"flaw": NONE, "flaw_detail": NONE} | dict.fromkeys(SUPPORT, NUMBERS))]
-    told = pa.concat_tables(parts).take(np.argsort(order))
+    scored = pa.concat_tables(parts).take(np.argsort(order))
     return {
-        name: told[name].combine_chunks() if name.startswith("flaw") else told[name].to_numpy()
-        for name in told.column_names
+        name: scored[name].combine_chunks() if name.startswith("flaw") else scored[name].to_numpy()
+        for name in scored.column_names
     }
 
 
 def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
-    """What is told of an answer from the texts beside it."""
+    """Compare each answer with its passage, question and prompt."""
     language, texts = sheet.language, _texts(sheet)
     texts["instruction"] = _instructions(sheet, context)
     wordings = Wordings(
         language, **{name: texts[name] for name in ("answer", "question", "passage", "instruction")}
     )
     instructs = _numpy(pc.equal(sheet.kind, "instruction"))
-    told = {
+    measured = {
         "grounding": support.grounding(wordings, texts, language),
         "alignment": alignment(texts, language),
         "leakage": support.leakage(wordings, texts, language),
         "echo": support.echo(wordings),
     }
-    scores = {name: np.where(instructs, score, np.nan) for name, score in told.items()}
+    scores = {name: np.where(instructs, score, np.nan) for name, score in measured.items()}
     return scores | {"standalone": support.standalone(texts["question"], language)}
 
 
 def _instructions(sheet: Sheet, context: Context) -> pa.Array:
-    """Give each row what its prompt says besides the passage; "" where no prompt file is behind it."""
+    """Return the instructions in each row's prompt, without the passage; "" if it has no prompt file."""
     prompts = pc.struct_field(sheet.rows["lineage"].combine_chunks(), "prompt")
     distinct = pc.fill_null(prompts, "").dictionary_encode()
-    said = [_instruction(name, context) for name in distinct.dictionary.to_pylist()]
-    return pa.array(said, pa.string()).take(distinct.indices)
+    instructions = [_instruction(name, context) for name in distinct.dictionary.to_pylist()]
+    return pa.array(instructions, pa.string()).take(distinct.indices)
 
 
 def _instruction(name: str, context: Context) -> str:
     try:
         fields = context.prompt(name).fields if name else {}
-    except UserError:  # a stage of one's own need not have its prompt in a file
+    except UserError:  # the user's own stages may have prompts outside files
         return ""
     return TEMPLATE.sub(" ", "\n".join(fields.get(part) or "" for part in ("system", "user")))
 
 
 def _on_surface(sheet: Sheet) -> dict[str, npt.NDArray[Any]]:
-    """What is told from the words of the text that the model learns to write."""
+    """Measure the text that the model learns to generate."""
     return {
         "words": text_statistics.word_counts(sheet.said),
         "loop": np.maximum(
@@ -150,19 +150,19 @@ def _on_surface(sheet: Sheet) -> dict[str, npt.NDArray[Any]]:
 
 
 def _script(sheet: Sheet) -> npt.NDArray[Any]:
-    """Share of the answer's main script in what it answers about; nan for an answer copied from there."""
+    """Share of the answer's main script in the passage or question; nan for an answer copied from there."""
     question, passage = sheet.column("question"), sheet.column("context")
     passage = pc.utf8_slice_codeunits(passage, 0, HEAD)
-    about = text_statistics.script_counts(pc.if_else(pc.equal(passage, ""), question, passage))
+    source = text_statistics.script_counts(pc.if_else(pc.equal(passage, ""), question, passage))
     answer = text_statistics.script_counts(sheet.column("answer"))
-    main, letters = answer.argmax(axis=1), about.sum(axis=1)
-    share = about[np.arange(len(answer)), main] / np.maximum(letters, 1)
+    main, letters = answer.argmax(axis=1), source.sum(axis=1)
+    share = source[np.arange(len(answer)), main] / np.maximum(letters, 1)
     judged = (answer.sum(axis=1) >= LETTERS) & (letters >= LETTERS) & ~sheet.quoted
     return np.where(judged, share, np.nan)
 
 
 def _with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | pa.Array) -> pa.Table:
-    """Add a column, or put it in the place of one of its name; nan becomes null."""
+    """Add a column, or replace the one of that name; nan becomes null."""
     column = pa.array(values, pa.float64(), from_pandas=True) if isinstance(values, np.ndarray) else values
     if name in rows.column_names:
         return rows.set_column(rows.column_names.index(name), name, column)
@@ -170,13 +170,12 @@ def _with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | pa.Array)
 
 
 def _numpy(values: pa.Array) -> npt.NDArray[Any]:
-    result: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return result
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 stage = MapStage(
     name="measure",
-    summary="measure each example without a model: its surface, and how it stands to its passage",
+    summary="measure each example without a model: its text, and how its passage supports it",
     takes="examples",
     gives="examples",
     apply=apply,

@@ -1,15 +1,15 @@
 """
-Whether an answer stands where its question points in the passage.
+Whether an answer is in the part of the passage that its question refers to.
 
-This finds the answer to a neighbouring question: it is in the passage, word by word, so `grounding` sees
-nothing wrong with it, but the words of the question are elsewhere.
+This detects the answer to a neighbouring question: it is in the passage verbatim, so `grounding` accepts it,
+but the question's words are elsewhere.
 """
 
 import math
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 
@@ -21,46 +21,46 @@ from datagen.stages.shared.language.rules import NEVER, Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.segment.sentences import split_sentences
 
-PLACES = 100  # of an answer in its passage that are looked at
-NEAR = 8  # words between an answer and a word of its question at which that counts 1/e
+PLACES = 100  # occurrences of an answer in its passage to consider
+NEAR = 8  # distance in words at which a word of the question counts 1/e
 
 
 def alignment(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.float64]:
     """
-    Say of each answer how near it stands to its question's words in the passage, from 0 to 1.
+    Measure how near each answer is to its question's words in the passage, from 0 to 1.
 
-    The mean of two numbers, over the question's content words that the passage has, each weighed by how few
-    of the sentences have it:
+    The mean of two numbers over the question's content words that the passage contains, each weighted by its
+    rarity among the sentences:
 
-    * the share that the answer's sentence has, compared with the sentence that has most;
-    * their nearness to the answer: exp(-words between / `NEAR`).
+    * the share that the answer's sentence contains, relative to the sentence that contains most;
+    * their proximity to the answer: exp(-words between / `NEAR`).
 
-    Of several places in which an answer stands the best counts; one that is not in the passage word by word
-    stands at its own content words in the sentence that has most of them. nan without passage, answer or
-    question, and where the passage has no content word of the answer.
+    If an answer occurs several times, the best occurrence counts. An answer that is not in the passage
+    verbatim is located at its content words in the sentence that contains most of them. nan without passage,
+    answer or question, and where the passage contains no content word of the answer.
     """
     columns = [texts[name].to_pylist() for name in ("question", "answer", "passage")]
-    known: dict[str, _Passage] = {}
+    passages: dict[str, _Passage] = {}
     scores = []
     for question, answer, passage in zip(*columns, strict=True):
         if not (question and answer and passage) or language.verdict.fullmatch(answer):
             scores.append(math.nan)
             continue
-        if passage not in known:
-            known[passage] = _Passage(passage, language)
-        scores.append(known[passage].score(question, answer))
+        if passage not in passages:
+            passages[passage] = _Passage(passage, language)
+        scores.append(passages[passage].score(question, answer))
     return np.array(scores, np.float64)
 
 
 class _Passage:
-    """A passage whose words have been looked up."""
+    """A passage indexed by its content words."""
 
     def __init__(self, text: str, language: Language) -> None:
         self._text, self._language = text, language
         spans = list(split_sentences(text)) or [(0, len(text))]
         self._sentences = [start for start, _ in spans]
-        self._words: list[tuple[int, str]] = []  # where each content word begins, and its stem
-        for start, end in [*words_of.spans(text)]:
+        self._words: list[tuple[int, str]] = []  # start and stem of each content word
+        for start, end in words_of.spans(text):
             word = text[start:end].casefold()
             if word not in language.stop:
                 self._words.append((start, language.stem(word)))
@@ -79,49 +79,48 @@ class _Passage:
         return max(bisect_left(self._sentences, start + 1) - 1, 0)
 
     def score(self, question: str, answer: str) -> float:
-        """Give the score of an answer to a question."""
-        said = self._language.content(answer)
-        asked = {word for word in self._language.content(question) if word in self._places}
-        total = sum(self._weights[word] for word in asked)
-        best = max((sum(map(self._weights.__getitem__, asked & held)) for held in self._held), default=0.0)
-        spans = list(self._spans(answer, said))
+        """Return the score of an answer to a question."""
+        words = {word for word in self._language.content(question) if word in self._places}
+        total = sum(self._weights[word] for word in words)
+        best = max((sum(map(self._weights.__getitem__, words & held)) for held in self._held), default=0.0)
+        spans = list(self._spans(answer))
         if not spans:
             return math.nan
         if not total:
             return 0.0
-        found = max(self._of(span, asked) / total + self._shared(span, asked) / best for span in spans) / 2
-        return min(found, 1.0)
+        scores = (self._proximity(span, words) / total + self._shared(span, words) / best for span in spans)
+        return min(max(scores) / 2, 1.0)
 
-    def _spans(self, answer: str, said: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Go through the places of an answer: its first content word and the one behind its last."""
+    def _spans(self, answer: str) -> Iterator[tuple[int, int]]:
+        """Locate an answer: indices of its first content word and of the one after its last."""
         starts = [start for start, _ in self._words]
-        found = False
-        whole = re.escape(answer.strip().rstrip("."))
-        for match in islice(re.finditer(whole or NEVER, self._text, re.IGNORECASE), PLACES):
-            found = True
-            yield bisect_left(starts, match.start()), bisect_left(starts, match.end())
-        if found:
+        verbatim = re.escape(answer.strip().rstrip("."))
+        matches = islice(re.finditer(verbatim or NEVER, self._text, re.IGNORECASE), PLACES)
+        spans = [(bisect_left(starts, match.start()), bisect_left(starts, match.end())) for match in matches]
+        if spans:
+            yield from spans
             return
-        held = max(range(len(self._held)), key=lambda number: len(self._held[number] & {*said}))
+        words = self._language.content(answer)
+        sentence = max(range(len(self._held)), key=lambda number: len(self._held[number] & {*words}))
         places = [
             place
-            for word in said
+            for word in words
             for place in self._places.get(word, ())
-            if self._sentence(self._words[place][0]) == held
+            if self._sentence(self._words[place][0]) == sentence
         ]
         if places:
             yield min(places), max(places) + 1
 
-    def _of(self, span: tuple[int, int], asked: set[str]) -> float:
-        """Add up the nearness of the question's words."""
-        first, behind = span
+    def _proximity(self, span: tuple[int, int], words: set[str]) -> float:
+        """Sum the weighted proximity of the question's words to the answer."""
+        first, end = span
         total = 0.0
-        for word in asked:
-            apart = min(max(first - place, place - behind + 1, 0) for place in self._places[word])
-            total += self._weights[word] * math.exp(-apart / NEAR)
+        for word in words:
+            distance = min(max(first - place, place - end + 1, 0) for place in self._places[word])
+            total += self._weights[word] * math.exp(-distance / NEAR)
         return total
 
-    def _shared(self, span: tuple[int, int], asked: set[str]) -> float:
-        """Add up the weights of the question's words that the answer's sentence has."""
-        at = self._words[min(span[0], len(self._words) - 1)][0]
-        return sum(self._weights[word] for word in asked & self._held[self._sentence(at)])
+    def _shared(self, span: tuple[int, int], words: set[str]) -> float:
+        """Sum the weights of the question's words that the answer's sentence contains."""
+        start = self._words[min(span[0], len(self._words) - 1)][0]
+        return sum(self._weights[word] for word in words & self._held[self._sentence(start)])

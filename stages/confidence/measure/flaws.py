@@ -1,7 +1,7 @@
 """
-What no row may be, whoever made it: empty, with control tokens, with a template's fields unfilled, cut off.
+Flaws that no row may have, whatever its source: empty, control tokens, unfilled template fields, truncation.
 
-Each rule is certain about what it finds. The first that holds of a row gives the row's ``flaw``.
+Each rule reports only definite flaws. The first rule that applies to a row sets its ``flaw``.
 """
 
 import re
@@ -20,14 +20,14 @@ from datagen.stages.shared.language.rules import UNKNOWN, Language, words_patter
 
 @dataclass(frozen=True)
 class Sheet:
-    """A partition's columns of text as the rules look at them, and the control tokens that none may hold."""
+    """A partition's columns of text, and the control tokens that none may contain."""
 
     rows: pa.Table
     control: re.Pattern[str]
     language: Language = UNKNOWN
 
     def column(self, name: str) -> pa.Array:
-        """Give a column of text, null as the empty string."""
+        """Return a column of text, null as the empty string."""
         return pc.fill_null(self.rows[name].combine_chunks(), "")
 
     @cached_property
@@ -37,93 +37,95 @@ class Sheet:
 
     @cached_property
     def said(self) -> pa.Array:
-        """What the model learns to write: the answer; of a reading text, the whole text."""
+        """The text that the model learns to generate: the answer; of a reading text, the whole text."""
         return pc.if_else(pc.equal(self.kind, "reading"), self.column("text"), self.column("answer"))
 
     @cached_property
     def quoted(self) -> np.ndarray:
-        """Whether what is said stands in the passage as it is."""
+        """Whether `said` is in the passage verbatim."""
         pairs = zip(self.said.to_pylist(), self.column("context").to_pylist(), strict=True)
-        return np.fromiter((bool(said) and said in context for said, context in pairs), bool, len(self.rows))
+        return np.fromiter((bool(text) and text in context for text, context in pairs), bool, len(self.rows))
 
 
-Found = tuple[np.ndarray, Callable[[int], str]]  # which rows have a flaw, and what is seen in one
+Flawed = tuple[np.ndarray, Callable[[int], str]]  # which rows have a flaw, and a row's flaw_detail
 
 
 def first(sheet: Sheet) -> tuple[pa.Array, pa.Array]:
-    """Give the name of each row's first flaw, and what is seen of it; null where it has none."""
+    """Return the name of each row's first flaw and the text that shows it; null where it has none."""
     names: list[str | None] = [None] * len(sheet.rows)
     details: list[str | None] = [None] * len(sheet.rows)
     sound = np.ones(len(sheet.rows), bool)
     for name, rule in FLAWS.items():
-        flawed, seen = rule(sheet)
+        flawed, detail = rule(sheet)
         for index in np.flatnonzero(flawed & sound).tolist():
-            names[index], details[index] = name, seen(index)
+            names[index], details[index] = name, detail(index)
         sound &= ~flawed
     return pa.array(names, pa.string()), pa.array(details, pa.string())
 
 
-def _empty(sheet: Sheet) -> Found:
+def _empty(sheet: Sheet) -> Flawed:
     preference = pc.equal(sheet.kind, "preference")
-    empty = pc.equal(pc.utf8_trim_whitespace(sheet.said), "")
-    nothing = pc.and_(preference, pc.equal(pc.utf8_trim_whitespace(sheet.column("rejected")), ""))
-    return _numpy(pc.or_(empty, nothing)), lambda index: "answer" if empty[index].as_py() else "rejected"
+    said_empty = pc.equal(pc.utf8_trim_whitespace(sheet.said), "")
+    rejected_empty = pc.and_(preference, pc.equal(pc.utf8_trim_whitespace(sheet.column("rejected")), ""))
+    return _numpy(
+        pc.or_(said_empty, rejected_empty)
+    ), lambda index: "answer" if said_empty[index].as_py() else "rejected"
 
 
-def _same(sheet: Sheet) -> Found:
+def _same(sheet: Sheet) -> Flawed:
     columns = [sheet.column("answer"), sheet.column("rejected")]
     chosen, rejected = (pc.utf8_lower(pc.utf8_trim_whitespace(column)) for column in columns)
     same = pc.and_(pc.equal(sheet.kind, "preference"), pc.equal(chosen, rejected))
     return _numpy(same), lambda index: sheet.said[index].as_py()
 
 
-def _control(sheet: Sheet) -> Found:
-    seen = control_tokens_in(sheet.rows, sheet.control)
-    return _numpy(pc.is_valid(seen)), lambda index: seen[index].as_py()
+def _control(sheet: Sheet) -> Flawed:
+    tokens = control_tokens_in(sheet.rows, sheet.control)
+    return _numpy(pc.is_valid(tokens)), lambda index: tokens[index].as_py()
 
 
-# Fields of templates and tags of prompts.
+# Template fields and prompt tags.
 FIELDS = (
     r"\{(?:passage|question|answer|context|instruction)\}|\{\{\s*\w+\s*\}\}|\{%-?\s"
     r"|</?(?:passage|question|answer|context|instruction)>"
 )
 
 
-def _leftover(sheet: Sheet) -> Found:
-    """Fields that the passage has too, as the manual of a template language does, are its subject."""
+def _leftover(sheet: Sheet) -> Flawed:
+    """Find unfilled template fields, except where the passage has them too, as in a template manual."""
     pattern = re.compile(rf"{FIELDS}|\[{words_pattern(sheet.language.fill_in)}[^\]\n]{{0,40}}\]")
     subject = pc.match_substring_regex(sheet.column("context"), pattern.pattern)
-    left = pc.and_not(pc.match_substring_regex(sheet.said, pattern.pattern), subject)
-    return _numpy(left), lambda index: _around(pattern, sheet.said[index])
+    unfilled = pc.and_not(pc.match_substring_regex(sheet.said, pattern.pattern), subject)
+    return _numpy(unfilled), lambda index: _around(pattern, sheet.said[index])
 
 
-def _echo(sheet: Sheet) -> Found:
-    """Find a label in front of what should be the answer alone, and the voice of an assistant."""
+def _echo(sheet: Sheet) -> Flawed:
+    """Find answers with a label in front, a repeated question, or an assistant's phrases."""
     columns = [sheet.column("answer"), sheet.column("question")]
     answers, questions = (
         pc.utf8_lower(pc.utf8_trim(column, " \n\t.?!:\"'")).to_pylist() for column in columns
     )
-    again = (
+    repeated = (
         bool(answer) and answer.startswith(question) and (len(question) > 20 or answer == question)
         for answer, question in zip(answers, questions, strict=True)
     )
-    echoed = np.fromiter(again, bool, len(sheet.rows))
-    labelled = _numpy(pc.match_substring_regex(columns[0], _spoken(sheet.language)))
+    echoed = np.fromiter(repeated, bool, len(sheet.rows))
+    labelled = _numpy(pc.match_substring_regex(columns[0], _echo_pattern(sheet.language)))
     return labelled | echoed, lambda index: columns[0][index].as_py()[:160]
 
 
-def _spoken(language: Language) -> str:
+def _echo_pattern(language: Language) -> str:
     label = rf"^\W{{0,3}}{words_pattern(language.spoken_labels)}\W{{0,3}}:"
     return f"(?i){'|'.join((label, *language.assistant))}"
 
 
 ENDED = re.compile(r"[.!?。！？…؟।:)\]}\"'”’»›」』*`>|\d]\s*$")
-PROSE = 20  # words from which a last line is prose, and ends with a mark
+PROSE = 20  # words from which a last line counts as prose and needs final punctuation
 
 
-def _unfinished(sheet: Sheet) -> Found:
-    """An answer copied from its passage ends where the passage lets it."""
-    # Nothing ends with a comma, an open bracket, a hyphen, or a word that wants another one after it.
+def _unfinished(sheet: Sheet) -> Flawed:
+    """Find truncated text, except answers copied from their passage, which may end anywhere."""
+    # No text ends with a comma, an open bracket, a hyphen, or a word that requires another one.
     ends = rf"(?i)(?:[,;(\[{{–—]|\w-|{words_pattern(sheet.language.unended)})\s*$"
     cut = _numpy(pc.match_substring_regex(sheet.said, ends))
     fence = _numpy(pc.count_substring(sheet.said, "```")) % 2 == 1
@@ -133,8 +135,8 @@ def _unfinished(sheet: Sheet) -> Found:
     return (cut | fence | endless) & ~sheet.quoted, lambda index: "... " + sheet.said[index].as_py()[-80:]
 
 
-# Flaw -> rule, the cheap first.
-FLAWS: dict[str, Callable[[Sheet], Found]] = {
+# Flaw -> rule, the cheapest first.
+FLAWS: dict[str, Callable[[Sheet], Flawed]] = {
     "empty": _empty,
     "control tokens": _control,
     "nothing to prefer": _same,
@@ -145,13 +147,11 @@ FLAWS: dict[str, Callable[[Sheet], Found]] = {
 
 
 def _around(pattern: re.Pattern[str], text: pa.StringScalar) -> str:
-    """Show the match with a few words around it."""
-    whole = text.as_py()
-    found = pattern.search(whole)
-    result: str = whole[max(0, found.start() - 40) : found.end() + 40] if found else whole[:80]
-    return result
+    """Return the match with some text around it."""
+    whole: str = text.as_py()
+    match = pattern.search(whole)
+    return whole[max(0, match.start() - 40) : match.end() + 40] if match else whole[:80]
 
 
 def _numpy(values: pa.Array) -> np.ndarray:
-    result: np.ndarray = values.to_numpy(zero_copy_only=False)
-    return result
+    return np.asarray(values.to_numpy(zero_copy_only=False))

@@ -1,4 +1,4 @@
-"""How an answer stands to its passage, its question and its prompt, told from their words."""
+"""How an answer relates to its passage, question and prompt, measured by their words."""
 
 import re
 from collections.abc import Mapping
@@ -16,31 +16,32 @@ from datagen.stages.shared.language.rules import Language, words_pattern
 
 Scores = npt.NDArray[np.float64]
 
-DOUBTFUL = 0.5  # at most, where the words agree but a number or a negation does not
-RUN = 5  # words in a row that are no chance
+DOUBTFUL = 0.5  # highest score where the words agree but a number or a negation does not
+RUN = 5  # length of a word n-gram that is not repeated by chance
 
 
 def grounding(wordings: Wordings, texts: Mapping[str, pa.Array], language: Language) -> Scores:
     """
-    Say how well each answer is supported by its passage, from 0 to 1.
+    Measure how well the passage supports each answer, from 0 to 1.
 
-    1 where the answer stands in the passage, word by word. Else the mean of two shares of its content
-    words: of those that the passage has anywhere, and of those that stand in it in the answer's order,
-    by the best window (`rapidfuzz.fuzz.partial_ratio` over words: an Indel similarity). At most
-    `DOUBTFUL` where the answer has a number that neither passage nor question has, or is negated and its
-    evidence is not, or the other way round. nan without passage or answer, and for an answer that only says
-    yes or no, true or false.
+    1 where the passage contains the answer verbatim. Otherwise the mean of two shares of its content words:
+    those that occur anywhere in the passage, and those that occur in the answer's order, in the best window
+    (`rapidfuzz.fuzz.partial_ratio` over words: an Indel similarity). At most `DOUBTFUL` where the answer has
+    a number that neither passage nor question has, or where exactly one of answer and evidence is negated.
+    nan without passage or answer, and for an answer that is only yes or no, true or false.
     """
     answers, passages = wordings.lines("answer"), wordings.lines("passage")
     pairs = list(zip(answers, passages, strict=True))
-    stands = np.fromiter((bool(answer) and answer in passage for answer, passage in pairs), bool, len(pairs))
+    verbatim = np.fromiter(
+        (bool(answer) and answer in passage for answer, passage in pairs), bool, len(pairs)
+    )
     judged = np.fromiter((bool(answer) and bool(passage) for answer, passage in pairs), bool, len(pairs))
-    known = np.nan_to_num(wordings.share("answer", ["passage"], wordings.content))
-    score = (known + _aligned(wordings)) / 2
+    shared = np.nan_to_num(wordings.share("answer", ["passage"], wordings.content))
+    score = (shared + _aligned(wordings)) / 2
     foreign = wordings.share("answer", ["passage", "question"], wordings.numbers) < 1  # nan: no number
-    doubtful = foreign | _turned(texts, language)
+    doubtful = foreign | _negation_differs(texts, language)
     score[doubtful] = np.minimum(score[doubtful], DOUBTFUL)
-    score[stands] = 1.0
+    score[verbatim] = 1.0
     return np.where(judged & ~_verdicts(texts, language), score, np.nan)
 
 
@@ -54,7 +55,7 @@ def _aligned(wordings: Wordings) -> Scores:
     return np.where(longer, whole, best)
 
 
-def _turned(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.bool_]:
+def _negation_differs(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.bool_]:
     answer, evidence, passage = (
         _negated(texts[name], language) for name in ("answer", "evidence", "passage")
     )
@@ -64,42 +65,37 @@ def _turned(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np
 
 def _negated(texts: pa.Array, language: Language) -> npt.NDArray[np.bool_]:
     pattern = f"(?i){words_pattern([*map(re.escape, sorted(language.negations)), *language.contracted])}"
-    result: npt.NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
-    return result
+    return np.asarray(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False))
 
 
 def leakage(wordings: Wordings, texts: Mapping[str, pa.Array], language: Language) -> Scores:
     """
-    Say how much of each answer its question gives away: the share of its content words that it has.
+    Measure how much of each answer its question gives away: the share of its content words in the question.
 
-    1 where the answer stands in the question, word by word. nan for an answer that only says yes or no,
-    true or false, and for one without words.
+    1 where the question contains the answer verbatim. nan for an answer that is only yes or no, true or
+    false, and for one without words.
     """
     answers, questions = wordings.lines("answer"), wordings.lines("question")
     pairs = zip(answers, questions, strict=True)
-    stands = np.fromiter(
+    verbatim = np.fromiter(
         (bool(answer) and answer in question for answer, question in pairs), bool, len(answers)
     )
     score = wordings.share("answer", ["question"], wordings.content)
-    score[stands] = 1.0
+    score[verbatim] = 1.0
     return np.where(_verdicts(texts, language), np.nan, score)
 
 
 def _verdicts(texts: Mapping[str, pa.Array], language: Language) -> npt.NDArray[np.bool_]:
-    """Tell which answers only say which of two it is: the passage has no such words, the question both."""
+    """Return which answers are only yes or no, true or false; word overlap means nothing for them."""
     pattern = rf"(?i)^\W*{words_pattern(language.verdicts)}\W*$"
-    result: npt.NDArray[np.bool_] = pc.match_substring_regex(texts["answer"], pattern).to_numpy(
-        zero_copy_only=False
-    )
-    return result
+    return np.asarray(pc.match_substring_regex(texts["answer"], pattern).to_numpy(zero_copy_only=False))
 
 
 def standalone(questions: pa.Array, language: Language) -> Scores:
-    """Say of each question whether it can be understood without the passage: 1 or 0; nan without one."""
+    """Return 1 for questions that can be understood without the passage, else 0; nan without a question."""
     distinct = questions.dictionary_encode()
-    told = [_alone(text, language) for text in distinct.dictionary.to_pylist()]
-    result: Scores = np.array(told, np.float64)[distinct.indices.to_numpy(zero_copy_only=False)]
-    return result
+    scores = [_alone(text, language) for text in distinct.dictionary.to_pylist()]
+    return np.asarray(np.array(scores, np.float64)[distinct.indices.to_numpy(zero_copy_only=False)])
 
 
 def _alone(question: str, language: Language) -> float:
@@ -111,5 +107,5 @@ def _alone(question: str, language: Language) -> float:
 
 
 def echo(wordings: Wordings) -> Scores:
-    """Say which share of each answer's runs of words is its prompt's and not its passage's; nan if short."""
-    return wordings.copied("answer", "instruction", but="passage", run=RUN)
+    """Return the share of each answer's n-grams that are in its prompt but not its passage; nan if short."""
+    return wordings.copied("answer", "instruction", exclude="passage", length=RUN)

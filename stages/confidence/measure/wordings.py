@@ -16,20 +16,20 @@ from datagen.stages.shared.similarity import ngrams
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-FIRST = 0xE000  # code point that stands for the first stem: behind those that are halves of others
-LAST = 0x10FFFF  # stands for all stems beyond the first million
+FIRST = 0xE000  # code point of the first stem, after the surrogates
+LAST = 0x10FFFF  # code point of all stems beyond the first million
 
 
 class Wordings:
     """
-    Columns of texts, cut into words once.
+    Columns of texts, tokenised once.
 
     Parameters
     ----------
     language
-        Its stop words and endings: forms of one word are one stem.
+        Supplies stop words and stemming: forms of a word share a stem.
     columns
-        Name -> texts, one a row; a null has no words. Equal texts of a column are cut once.
+        Name -> texts, one per row; a null has no words. Equal texts of a column are tokenised once.
     """
 
     def __init__(self, language: Language, **columns: pa.Array) -> None:
@@ -43,7 +43,7 @@ class Wordings:
         self._stem = np.array([numbers[stem] for stem in stems], np.int64)[self._word]
         self._stop, self._stems = language.stop, max(len(numbers), 1)
         self._lengths, self._owners = cut.lengths, cut.owners()
-        self._texts: dict[str, Numbers] = {}  # column -> which of the texts each row holds
+        self._texts: dict[str, Numbers] = {}  # column -> index of each row's text
         start = 0
         for name, texts in columns.items():
             self._texts[name] = start + texts.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -51,60 +51,61 @@ class Wordings:
 
     @cached_property
     def content(self) -> Flags:
-        """Of every word, whether it carries content: it is no stop word and no sign."""
-        return self._told([word not in self._stop and any(map(str.isalnum, word)) for word in self._words])
+        """Whether each word is a content word: neither a stop word nor punctuation."""
+        return self._per_word(
+            [word not in self._stop and any(map(str.isalnum, word)) for word in self._words]
+        )
 
     @cached_property
     def numbers(self) -> Flags:
-        """Of every word, whether it has a digit."""
-        return self._told([any(map(str.isdigit, word)) for word in self._words])
+        """Whether each word has a digit."""
+        return self._per_word([any(map(str.isdigit, word)) for word in self._words])
 
-    def _told(self, words: list[bool]) -> Flags:
-        result: Flags = np.array(words, bool)[self._word]
-        return result
+    def _per_word(self, flags: list[bool]) -> Flags:
+        return np.asarray(np.array(flags, bool)[self._word])
 
-    def lines(self, name: str, some: Flags | None = None) -> list[str]:
-        """Write each text of a column, or `some` of its words, with one character a stem."""
-        kept = np.ones(len(self._stem), bool) if some is None else some
+    def lines(self, name: str, mask: Flags | None = None) -> list[str]:
+        """Encode each text of a column, or its words in `mask`, with one character per stem."""
+        kept = np.ones(len(self._stem), bool) if mask is None else mask
         letters = np.minimum(self._stem[kept] + FIRST, LAST).astype("<u4").tobytes().decode("utf-32-le")
         counts = np.bincount(self._owners[kept], minlength=len(self._lengths))
         ends = np.cumsum(counts)
         distinct, rows = np.unique(self._texts[name], return_inverse=True)
-        written = [letters[ends[text] - counts[text] : ends[text]] for text in distinct.tolist()]
-        return [written[row] for row in rows.tolist()]
+        encoded = [letters[ends[text] - counts[text] : ends[text]] for text in distinct.tolist()]
+        return [encoded[row] for row in rows.tolist()]
 
-    def share(self, name: str, others: Sequence[str], some: Flags) -> npt.NDArray[np.float64]:
+    def share(self, name: str, others: Sequence[str], mask: Flags) -> npt.NDArray[np.float64]:
         """
-        Measure which share of each text's different words stands in the other columns of its row, too.
+        Compute the share of each text's distinct words that also occur in other columns of its row.
 
-        Only `some` words count; nan for a text without any.
+        Only words in `mask` count; nan for a text without any.
         """
-        rows, mine = self._members(name, some)
-        known = np.zeros(len(mine), bool)
+        rows, words = self._members(name, mask)
+        shared = np.zeros(len(words), bool)
         for other in others:
-            known |= np.isin(mine, self._members(other, some)[1], assume_unique=True)
-        return self._mean(name, rows, known)
+            shared |= np.isin(words, self._members(other, mask)[1], assume_unique=True)
+        return self._mean(name, rows, shared)
 
-    def copied(self, name: str, source: str, but: str, run: int) -> npt.NDArray[np.float64]:
+    def copied(self, name: str, source: str, exclude: str, length: int) -> npt.NDArray[np.float64]:
         """
-        Measure which share of each text's runs of words stands in a column of its row, `but` not in another.
+        Compute the share of each text's n-grams that are in column `source` of its row but not in `exclude`.
 
-        nan for a text that is shorter than a run.
+        nan for a text shorter than `length` words.
         """
-        runs, starts = ngrams.ngrams(self._stem.astype(np.uint64), self._lengths, run)
+        runs, starts = ngrams.ngrams(self._stem.astype(np.uint64), self._lengths, length)
         owners = self._owners[starts]
-        mine, theirs, others = (self._keyed(column, owners, runs) for column in (name, source, but))
+        keys, sources, excluded = (self._keyed(column, owners, runs) for column in (name, source, exclude))
         rows, _ = self._spread(name, owners, runs)
-        return self._mean(name, rows, np.isin(mine, theirs) & ~np.isin(mine, others))
+        return self._mean(name, rows, np.isin(keys, sources) & ~np.isin(keys, excluded))
 
     def _mean(self, name: str, rows: Numbers, flags: Flags) -> npt.NDArray[np.float64]:
         count = len(self._texts[name])
         with np.errstate(invalid="ignore"):
             return np.bincount(rows, flags, count) / np.bincount(rows, minlength=count)
 
-    def _members(self, name: str, some: Flags) -> tuple[Numbers, Numbers]:
-        """List the different words of each row: its number, and row and word in one."""
-        rows, stems = self._spread(name, self._owners[some], self._stem[some])
+    def _members(self, name: str, mask: Flags) -> tuple[Numbers, Numbers]:
+        """Return the distinct words of each row: row numbers, and keys that combine row and word."""
+        rows, stems = self._spread(name, self._owners[mask], self._stem[mask])
         members = np.sort(rows * self._stems + stems)
         members = members[np.diff(members, prepend=-1) > 0]
         return members // self._stems, members
@@ -116,7 +117,7 @@ class Wordings:
     def _spread(
         self, name: str, owners: Numbers, values: npt.NDArray[Any]
     ) -> tuple[Numbers, npt.NDArray[Any]]:
-        """Give every row the values of the text that it holds: row and value of each. `owners` is sorted."""
+        """Expand values per text to values per row: row and value of each. `owners` is sorted."""
         texts = self._texts[name]
         starts, ends = (np.searchsorted(owners, texts, side) for side in ("left", "right"))
         sizes = ends - starts

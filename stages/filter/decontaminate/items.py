@@ -1,4 +1,4 @@
-"""The texts of test items, and the runs of words by which rows are searched for them."""
+"""The texts of test items, and the runs of words by which they are found in rows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,30 +17,30 @@ from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers, ngrams
 from datagen.stages.shared.similarity.plain import plain
 
-BATCH = 10_000  # texts of test items that are cut at once
-TINY = 5  # words from which a short item is searched for as a sentence
-LOOSE, CLOSE = 5, 4  # words of a run that tells what to compare: with long items, and with short ones
-TEMPLATE = 0.5  # share of a set's items from which a text that they all have is an instruction and no item
-SEVERAL = 3  # items that share a run, from which it is a phrase of the test set and no item
+BATCH = 10_000  # texts of test items per batch
+TINY = 5  # minimum words of an item that is searched for as a sentence
+LOOSE, CLOSE = 5, 4  # words of a run that selects candidates for comparison: with long and with short items
+TEMPLATE = 0.5  # a text that more than this share of a set's items have is an instruction, not an item
+SEVERAL = 3  # a run that at least so many items share is a phrase of the test set
 
-# How a run is looked for: inside of texts; as a sentence of a text; as a whole question; or only to find what
-# to compare with a long item, and with one of `shortest` to `words` words.
+# How a run is searched for: inside texts; as a sentence of a text; as a whole question; or only to select
+# candidates for comparison with long items, and with items of `shortest` to `words` words.
 INSIDE, SENTENCE, WHOLE, LOOSELY, CLOSELY = "inside", "sentence", "whole", "loosely", "closely"
 
 
 @dataclass(frozen=True)
 class Runs:
     """
-    Runs of one length: sorted hashes, and the item's text of each.
+    Runs of one length: sorted hashes, and the item text of each.
 
     Parameters
     ----------
     length
         Words in a run.
     how
-        How it is looked for.
+        How it is searched for.
     first
-        The number of the first of these runs among the runs of all lengths.
+        Number of the first of these runs among the runs of all lengths.
     """
 
     length: int
@@ -50,34 +50,33 @@ class Runs:
     texts: Numbers
 
     def find(self, grams: Hashes) -> tuple[Numbers, Numbers]:
-        """Find which of some n-grams are among them: their positions, and the runs."""
+        """Find the n-grams that are among these runs: their positions, and the runs."""
         low, high = (np.searchsorted(self.hashes, grams, side) for side in ("left", "right"))
         places = np.repeat(np.arange(len(grams)), high - low)
         within = np.arange(len(places)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
         return places, np.repeat(low, high - low) + within
 
     def phrases(self) -> npt.NDArray[np.bool_]:
-        """Find the runs that several items share."""
+        """Return which runs several items share."""
         _, which, times = np.unique(self.hashes, return_inverse=True, return_counts=True)
-        result: npt.NDArray[np.bool_] = times[which] >= SEVERAL
-        return result
+        return np.asarray(times[which] >= SEVERAL)
 
 
 @dataclass(frozen=True)
 class Items:
-    """The different texts of all test items: name of the item, text, words, and runs of these."""
+    """The distinct texts of all test items: names of the items, texts, word hashes, and runs of words."""
 
     names: list[str]
     texts: list[str]
-    said: Hashes
+    hashes: Hashes
     lengths: Numbers
     runs: list[Runs]
 
     def words(self, number: int) -> list[int]:
-        """Give a text as hashes of its words."""
+        """Return the word hashes of a text."""
         end = int(self.lengths[: number + 1].sum())
-        result: list[int] = self.said[end - int(self.lengths[number]) : end].tolist()
-        return result
+        hashes: list[int] = self.hashes[end - int(self.lengths[number]) : end].tolist()
+        return hashes
 
 
 def index(options: Options, folder: Path) -> Items:
@@ -87,37 +86,43 @@ def index(options: Options, folder: Path) -> Items:
     Raises
     ------
     UserError
-        When a test set is not there, cannot be read or holds no text.
+        When a test set does not exist, cannot be read or contains no text.
     """
-    found: dict[str, str] = {}
-    for given in options.against:
-        given_texts = [(name, text) for name, text in read_texts(given, folder) if text.strip()]
-        if not given_texts:
-            raise UserError(f"decontaminate.against: {given.path} holds no text")
-        times = Counter(text for _, text in given_texts)
-        most = max(len({name for name, _ in given_texts}) * TEMPLATE, SEVERAL)
-        for name, text in given_texts:
-            if times[text] <= most:
-                found.setdefault(text, name)
-    said, lengths = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    texts = iter(found)
+    names = _names(options, folder)
+    hashes, lengths = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    texts = iter(names)
     while batch := list(islice(texts, BATCH)):
         cut = words(plain(pa.array(batch)), symbols=False)
-        said.append(cut.hashes)
+        hashes.append(cut.hashes)
         lengths.append(cut.lengths)
-    items = Items([*found.values()], [*found], np.concatenate(said), np.concatenate(lengths), [])
-    for length, how, mine in _kinds(items.lengths, options):
-        hashes, starts = ngrams(items.said, items.lengths, length)
-        texts_of = np.repeat(np.arange(len(found)), items.lengths)[starts]
-        hashes, texts_of = hashes[mine[texts_of]], texts_of[mine[texts_of]]
-        order = np.argsort(hashes, kind="stable")
+    items = Items([*names.values()], [*names], np.concatenate(hashes), np.concatenate(lengths), [])
+    for length, how, members in _kinds(items.lengths, options):
+        grams, starts = ngrams(items.hashes, items.lengths, length)
+        owners = np.repeat(np.arange(len(names)), items.lengths)[starts]
+        grams, owners = grams[members[owners]], owners[members[owners]]
+        order = np.argsort(grams, kind="stable")
         first = items.runs[-1].first + len(items.runs[-1].hashes) if items.runs else 0
-        items.runs.append(Runs(length, how, first, hashes[order], texts_of[order]))
+        items.runs.append(Runs(length, how, first, grams[order], owners[order]))
     return items
 
 
+def _names(options: Options, folder: Path) -> dict[str, str]:
+    """Read the test sets: text -> name of its first item, without the instructions that items share."""
+    names: dict[str, str] = {}
+    for test_set in options.against:
+        items = [(name, text) for name, text in read_texts(test_set, folder) if text.strip()]
+        if not items:
+            raise UserError(f"decontaminate.against: {test_set.path} contains no text")
+        times = Counter(text for _, text in items)
+        limit = max(len({name for name, _ in items}) * TEMPLATE, SEVERAL)
+        for name, text in items:
+            if times[text] <= limit:
+                names.setdefault(text, name)
+    return names
+
+
 def _kinds(lengths: Numbers, options: Options) -> Iterator[tuple[int, str, npt.NDArray[np.bool_]]]:
-    """Say by which runs the texts of each length are looked for."""
+    """List the runs by which texts of each length are searched for."""
     sizes = np.minimum(lengths, options.words)
     shortest = min(options.shortest, options.words)
     for length in np.unique(sizes[sizes > 0]).tolist():

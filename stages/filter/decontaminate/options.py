@@ -1,4 +1,4 @@
-"""What a recipe may set for decontaminate."""
+"""Options of decontaminate."""
 
 from typing import Any
 
@@ -10,29 +10,32 @@ from datagen.stages.shared.similarity.vectors import encoder
 
 
 class Options(datagen.stage.Options):
-    """What is searched for, and what counts as found."""
+    """The test sets, and what counts as a leak."""
 
-    against: list[EvaluationSet] = Field([], description="Test sets, each a path or path and fields")
-    words: int = Field(13, ge=2, description="Words in a row that must not be shared")
-    shortest: int = Field(8, ge=2, description="Words from which an item is searched for inside of texts")
+    against: list[EvaluationSet] = Field([], description="Test sets, each a path, or a path and fields")
+    words: int = Field(13, ge=2, description="Length of a run of words that must not be shared")
+    shortest: int = Field(8, ge=2, description="Minimum words of an item that is searched for inside texts")
     similar: float = Field(
-        0.8, gt=0, le=1, description="ROUGE-L of an item with the part of a text most like it; 1: equal only"
+        0.8,
+        gt=0,
+        le=1,
+        description="Minimum ROUGE-L of an item with the most similar part of a text; 1: only equal text",
     )
     reworded: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Cosine from which a question or line is an item reworded; left out: not looked for",
+        description="Minimum cosine of a question or line with an item that it rewords; default: not tested",
     )
     model: str = Field(
         encoder.NAME,
-        description="encoder, bundled, or a checkpoint's folder; '': words and letters, no synonyms",
+        description="encoder, bundled, or a checkpoint folder; '': words and letters, without synonyms",
     )
-    common: int = Field(10, ge=1, description="Documents from which a shared run may be a set phrase")
+    common: int = Field(10, ge=1, description="A run shared by more documents than this may be a set phrase")
 
     @field_validator("against", mode="before")
     @classmethod
-    def _paths(cls, given: Any) -> Any:
-        if isinstance(given, list):
-            return [{"path": one} if isinstance(one, str) else one for one in given]
-        return given
+    def _paths(cls, sets: Any) -> Any:
+        if isinstance(sets, list):
+            return [{"path": item} if isinstance(item, str) else item for item in sets]
+        return sets

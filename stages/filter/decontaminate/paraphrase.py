@@ -1,8 +1,8 @@
 """
-Test items that stand in a row in other words.
+Reworded test items.
 
 Rows are compared with items as vectors (`datagen.stages.shared.similarity.vectors`): their questions, and the
-lines of their texts, since an exercise of a reading text is a line among many. What is near is checked: a
+lines of their texts, since an exercise in a reading text is one line among many. Near pairs are verified: a
 paraphrase keeps the names, numbers, signs and negations of the item
 (`datagen.stages.shared.language.anchor_terms`).
 """
@@ -23,17 +23,17 @@ from datagen.stages.shared.similarity.ngrams import Numbers
 from datagen.stages.shared.similarity.sketch import Reader
 from datagen.stages.shared.similarity.vectors import Embedder, Vectors, learn
 
-LONGEST = 64  # words of an item or a line; a longer one is no question
+LONGEST = 64  # maximum words of an item or line; longer ones are not questions
 BLOCK = 1024  # lines compared at once
 
 
 @dataclass(frozen=True)
 class Reworded:
-    """The items that may come reworded: their names, their vectors, what they speak of, and what embeds."""
+    """Items to find in reworded form: names, vectors, anchor terms, and the embedder."""
 
     names: list[str]
     vectors: Vectors
-    says: list[frozenset[str]]
+    terms: list[frozenset[str]]
     embedder: Embedder
 
     @classmethod
@@ -47,9 +47,9 @@ class Reworded:
         each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     ) -> "Reworded":
         """
-        Embed the items' texts, pairs of name and text, that have from `shortest` to `LONGEST` words.
+        Embed the items of `shortest` to `LONGEST` words; `texts` are pairs of name and text.
 
-        What is learnt for that, from rows and items, is written to `path`.
+        A vocabulary learned for that from rows and items is written to `path`.
         """
         column = pa.array([text for _, text in texts], pa.string())
         fit = _fit(column, shortest)
@@ -59,17 +59,17 @@ class Reworded:
         names = [name for (name, _), fits in zip(texts, fit.to_pylist(), strict=True) if fits]
         return cls(names, embedder.embed(column), subjects(column), embedder)
 
-    def find(self, rows: pa.Table, shortest: int, least: float) -> dict[int, str]:
-        """Name for each row that holds an item in other words the item, and show the words."""
+    def find(self, rows: pa.Table, shortest: int, threshold: float) -> dict[int, str]:
+        """Find the rows that contain a reworded item: row -> name of the item, and the words."""
         owners, lines = _lines(rows, shortest)
         vectors, leaks = self.embedder.embed(lines), dict[int, str]()
         for start in range(0, len(vectors), BLOCK):
             near = vectors[start : start + BLOCK] @ self.vectors.T
-            at, item = np.nonzero(near >= least)
-            said = subjects(lines.slice(start, BLOCK))
-            for line, number in zip(at.tolist(), item.tolist(), strict=True):
+            line_numbers, item_numbers = np.nonzero(near >= threshold)
+            terms = subjects(lines.slice(start, BLOCK))
+            for line, number in zip(line_numbers.tolist(), item_numbers.tolist(), strict=True):
                 row = int(owners[start + line])
-                if row not in leaks and self.says[number] <= said[line]:
+                if row not in leaks and self.terms[number] <= terms[line]:
                     text = lines[start + line].as_py()
                     leaks[row] = f"rewords {self.names[number]} (cosine {near[line, number]:.3f}): {text}"
         return leaks
@@ -84,16 +84,16 @@ def _lines_of(reader: Reader, shortest: int) -> pa.Array:
 
 
 def _lines(rows: pa.Table, shortest: int) -> tuple[Numbers, pa.Array]:
-    """Take questions and the lines of texts that could be a question; tell of each which row's it is."""
+    """Select the questions, and lines of texts, that may be questions: the row of each, and its text."""
     owners, lines = [np.empty(0, np.int64)], [pa.array([], pa.string())]
     for name in ("question", "text"):
         if name in rows.column_names:
             column = pc.fill_null(rows[name].combine_chunks(), "")
             cut = pc.split_pattern(column, "\n") if name == "text" else pc.split_pattern(column, "\0")
-            said = pc.list_flatten(cut)
-            fit = _fit(said, shortest)
+            parts = pc.list_flatten(cut)
+            fit = _fit(parts, shortest)
             owners.append(pc.list_parent_indices(cut).filter(fit).to_numpy())
-            lines.append(said.filter(fit))
+            lines.append(parts.filter(fit))
     return np.concatenate(owners), pa.concat_arrays(lines)
 
 

@@ -1,8 +1,8 @@
-"""Which rows hold test items: runs of words that they share, and parts that are like an item."""
+"""Rows that contain test items: shared runs of words, and parts that are similar to an item."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,13 @@ from datagen.stages.shared.similarity.ngrams import Numbers, ngrams
 from datagen.stages.shared.similarity.plain import plain
 
 FIELDS = ("question", "context", "answer", "rejected", "text")
-JOINED = "context and question"  # searched as one text, too: an item may be split between them
-HALF = 0.5  # share of an item's runs in a row, from which what is common is no excuse
+JOINED = "context and question"  # also searched as one text: an item may be split between them
+HALF = 0.5  # share of an item's runs in a row from which common runs are not excused
 
 
 @dataclass(frozen=True)
 class Hits:
-    """Where a field's texts hold runs of one length: rows, first words, and the runs."""
+    """Occurrences of runs of one length in a field's texts: rows, first words, and the runs."""
 
     field: str
     texts: pa.StringArray
@@ -30,25 +30,23 @@ class Hits:
     runs: Runs
     rows: Numbers
     starts: Numbers
-    found: Numbers
+    matched: Numbers
 
-    def take(self, which: npt.NDArray[np.bool_]) -> "Hits":
-        """Keep some."""
-        kept = self.rows[which], self.starts[which], self.found[which]
-        return Hits(self.field, self.texts, self.cut, self.runs, *kept)
+    def take(self, mask: npt.NDArray[np.bool_]) -> "Hits":
+        """Select hits."""
+        return replace(self, rows=self.rows[mask], starts=self.starts[mask], matched=self.matched[mask])
 
     def shares(self, items: Items) -> npt.NDArray[np.float64]:
-        """Give for each hit how much of its item the row holds: of the item's runs, those that it shares."""
+        """Return for each hit the share of its item's runs that the row contains."""
         if not len(self.rows):
             return np.empty(0)
-        texts = self.runs.texts[self.found]
+        texts = self.runs.texts[self.matched]
         pairs, which = np.unique(np.stack([self.rows, texts]), axis=1, return_inverse=True)
         which = which.reshape(-1)
-        different = np.unique(np.stack([which, self.found]), axis=1)[0]
-        held = np.bincount(different, minlength=pairs.shape[1])
+        distinct = np.unique(np.stack([which, self.matched]), axis=1)[0]
+        shared = np.bincount(distinct, minlength=pairs.shape[1])
         total = np.maximum(items.lengths[pairs[1]] - self.runs.length + 1, 1)
-        result: npt.NDArray[np.float64] = (held / total)[which]
-        return result
+        return np.asarray((shared / total)[which])
 
 
 def _fields(table: pa.Table) -> Iterator[tuple[str, pa.StringArray]]:
@@ -72,28 +70,28 @@ def _search(table: pa.Table, items: Items) -> Iterator[Hits]:
             if runs.how == WHOLE:
                 alone = cut.lengths[owners[starts]] == runs.length
                 grams, starts = grams[alone], starts[alone]
-            places, found = runs.find(grams)
-            hits = Hits(name, texts, cut, runs, owners[starts[places]], starts[places], found)
+            places, matched = runs.find(grams)
+            hits = Hits(name, texts, cut, runs, owners[starts[places]], starts[places], matched)
             yield hits.take(_are_sentences(hits)) if runs.how == SENTENCE else hits
 
 
 def _are_sentences(hits: Hits) -> npt.NDArray[np.bool_]:
-    """Find the runs that stand as a sentence of their own: nothing but its marks before and after."""
-    result = np.zeros(len(hits.rows), bool)
+    """Return which runs are complete sentences: with only punctuation before and after."""
+    complete = np.zeros(len(hits.rows), bool)
     for hit, (row, start) in enumerate(zip(hits.rows.tolist(), hits.starts.tolist(), strict=True)):
         run = r"\W+".join(map(re.escape, hits.cut.words.slice(start, hits.runs.length).to_pylist()))
         pattern = rf"(?:^|[\n.:!?\"'“”„«»(>\]-]\s*)\W*{run}\s*(?:$|[\n.!?\"'“”„«»)<])"
-        result[hit] = re.search(pattern, hits.texts[row].as_py(), re.IGNORECASE) is not None
-    return result
+        complete[hit] = re.search(pattern, hits.texts[row].as_py(), re.IGNORECASE) is not None
+    return complete
 
 
 def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> np.ndarray:
-    """List the runs that rows hold, and hashes of the documents that these rows are of."""
+    """List the runs that rows contain, and the hashes of the rows' documents."""
     ids = pc.fill_null(documents, "")
     ids = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
     hashed = Words(ids, np.ones(len(ids), np.int64)).hashes
     pairs = [
-        np.stack([(hits.runs.first + hits.found).astype(np.uint64), hashed[hits.rows]], axis=1)
+        np.stack([(hits.runs.first + hits.matched).astype(np.uint64), hashed[hits.rows]], axis=1)
         for hits in _search(table, items)
     ]
     return np.concatenate([np.empty((0, 2), np.uint64), *pairs])
@@ -101,7 +99,7 @@ def find_runs(table: pa.Table, items: Items, documents: pa.ChunkedArray) -> np.n
 
 def find_leaks(table: pa.Table, items: Items, common: Numbers, similar: float) -> dict[int, str]:
     """
-    Name for each row that leaks the item and what they share.
+    Find the rows that leak: row -> name of the item, and the shared words.
 
     Parameters
     ----------
@@ -110,49 +108,49 @@ def find_leaks(table: pa.Table, items: Items, common: Numbers, similar: float) -
     items
         The test items.
     common
-        Runs that stand in many documents. Such a run is an excuse where the row holds less than half of the
-        item, and where several items share it.
+        Runs that occur in many documents. Such a run is excused if the row contains less than half of the
+        item, or several items share the run.
     similar
-        ROUGE-L from which a part of a row is an item.
+        Minimum ROUGE-L between an item and a part of a row.
     """
     leaks: dict[int, str] = {}
     for hits in _search(table, items):
-        excused = np.isin(hits.runs.first + hits.found, common)
+        excused = np.isin(hits.runs.first + hits.matched, common)
         shares = hits.shares(items)
-        excused &= (shares < HALF) | hits.runs.phrases()[hits.found]
+        excused &= (shares < HALF) | hits.runs.phrases()[hits.matched]
         if hits.runs.how in (LOOSELY, CLOSELY):
             _compare(hits.take(~excused), shares[~excused], items, similar, leaks)
             continue
-        told = hits.take(~excused)
-        texts = told.runs.texts[told.found]
-        for row, start, text in zip(told.rows.tolist(), told.starts.tolist(), texts.tolist(), strict=True):
+        hits = hits.take(~excused)
+        texts = hits.runs.texts[hits.matched]
+        for row, start, text in zip(hits.rows.tolist(), hits.starts.tolist(), texts.tolist(), strict=True):
             if row not in leaks:
-                shared = told.cut.words.slice(start, told.runs.length).to_pylist()
-                leaks[row] = f"{told.field} shares with {items.names[text]}: {' '.join(shared)}"
+                shared = hits.cut.words.slice(start, hits.runs.length).to_pylist()
+                leaks[row] = f"{hits.field} shares with {items.names[text]}: {' '.join(shared)}"
     return leaks
 
 
 def _compare(
     hits: Hits, shares: npt.NDArray[np.float64], items: Items, similar: float, leaks: dict[int, str]
 ) -> None:
-    """Compare rows with the items that they share a short run with."""
+    """Compare rows with the items with which they share a short run."""
     ends = np.cumsum(hits.cut.lengths)
-    pairs = np.stack([hits.rows, hits.runs.texts[hits.found]])
+    pairs = np.stack([hits.rows, hits.runs.texts[hits.matched]])
     pairs, first = np.unique(pairs, axis=1, return_index=True)
     for (row, text), share in zip(pairs.T.tolist(), shares[first].tolist(), strict=True):
         if row in leaks:
             continue
-        said = hits.cut.hashes[ends[row] - hits.cut.lengths[row] : ends[row]].tolist()
+        text_hashes = hits.cut.hashes[ends[row] - hits.cut.lengths[row] : ends[row]].tolist()
         item, name = items.words(text), items.names[text]
         if hits.runs.how == CLOSELY:
-            part = edited(items.texts[text], item, hits.cut.of(row), said, hits.texts[row].as_py())
+            part = edited(items.texts[text], item, hits.cut.of(row), text_hashes, hits.texts[row].as_py())
             if part:
                 shared = " ".join(hits.cut.of(row)[part])
-                leaks[row] = f"{hits.field} is {name} but for one word: {shared}"
+                leaks[row] = f"{hits.field} matches {name} except for one word: {shared}"
             continue
-        score, part = likeness(said, item)
+        score, part = likeness(text_hashes, item)
         if score >= similar:
             shared = " ".join(hits.cut.of(row)[part])
-            leaks[row] = f"{hits.field} is {score:.2f} alike to {name}: {shared}"
-        elif share >= HALF and (held := reordered(said, item)) >= max(similar, 0.9):
-            leaks[row] = f"{hits.field} holds {held:.0%} of the words of {name}, in another order"
+            leaks[row] = f"{hits.field} has a ROUGE-L of {score:.2f} with {name}: {shared}"
+        elif share >= HALF and (contained := reordered(text_hashes, item)) >= max(similar, 0.9):
+            leaks[row] = f"{hits.field} contains {contained:.0%} of the words of {name}, in another order"

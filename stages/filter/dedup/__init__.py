@@ -1,24 +1,24 @@
 """
-Drop rows that say again what a better row says.
+Drop rows that repeat a better row.
 
-Which fields are compared depends on the kind (`COMPARED`): refusals share their answers by design and
-are told apart by their questions; an instruction is its question, context and answer. A row is a
-duplicate only where **every** compared field is alike:
+The compared fields depend on the kind (`COMPARED`): refusals share their answers by design and differ in
+their questions; an instruction is compared by question, context and answer. A row is a duplicate only if
+**every** compared field is alike:
 
 * *exact*: equal in normal form (`datagen.stages.shared.similarity.ngrams`);
-* *near*: alike by `datagen.stages.shared.similarity.alike`, by which templates filled with two names are not.
-  Candidates come from MinHash (`datagen.stages.shared.similarity.minhash`) over the shingles of all fields
-  together, which are at least as alike as the least alike field; short questions are all compared with each
-  other while there are not too many. Each candidate is verified on all its words;
-* *conflict*: an instruction whose question and context are alike and whose answer is not is no duplicate; the
-  row that we are surer of stays.
+* *near*: alike by `datagen.stages.shared.similarity.alike`, which separates templates filled with different
+  names. Candidates come from MinHash (`datagen.stages.shared.similarity.minhash`) over the shingles of all
+  fields together, which are at least as similar as the least similar field; short questions are compared
+  pairwise unless there are too many. Each candidate is verified on all its words;
+* *conflict*: an instruction whose question and context are alike but whose answer differs is not a
+  duplicate; the row with the higher confidence is kept.
 
-Rows are taken best first: by their scores, then the one that most others are like, then the longer,
-then by a draw. A row goes only when it is like one that stays. So the order of the input changes nothing, and
-a chain of rows, each like the next, does not fall to its first one.
+Rows are processed best first: by scores, then by the number of similar rows, then by length, then in random
+order. A row is dropped only if it is like a kept one. So the order of the input does not matter, and a chain
+of rows, each like the next, does not collapse to its first row.
 
-The work is cut by partitions, bands and ranges of pairs, and done on all workers; what is between two steps
-stands in files. The one task that decides holds the rows that are like others, and no texts.
+All workers share the work, by partitions, bands and ranges of pairs; intermediate results are files. The one
+central task decides on the rows that are like others, and holds no texts.
 """
 
 import shutil
@@ -30,8 +30,8 @@ import pyarrow as pa
 
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.filter.dedup import releases
-from datagen.stages.filter.dedup.decide import Fates, Verdict, decide, judge, tell
-from datagen.stages.filter.dedup.losses import ask_about, losses
+from datagen.stages.filter.dedup.decide import Fates, Verdict, decide, explain, judge
+from datagen.stages.filter.dedup.losses import check_losses, losses
 from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.minhash import found
 from datagen.stages.shared.similarity.near_duplicates import find_alike, find_equal, sketch_all
@@ -41,7 +41,7 @@ from datagen.store.parquet import write_json
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
-    """Sketch all rows, find and verify the pairs that are likely alike, decide."""
+    """Sketch all rows, find and verify candidate pairs, and decide which rows to drop."""
     if not len(partitions):
         return
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -62,26 +62,25 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 
 def report(work: Work, fates: Fates, options: Options, context: Context) -> None:
-    """Write down what is found at which similarity and what each source loses; ask where that is too much."""
+    """Report recall by similarity and the loss of each source; raise an error if a loss is too high."""
     lost = losses(work.sketches, fates, work.earlier)
     bands, rows = options.shape
     curve = {f"{tenths / 10:g}": round(found(tenths / 10, bands, rows), 4) for tenths in range(3, 11)}
-    said = {"bands": bands, "rows": rows, "found": curve, "sources": [asdict(loss) for loss in lost]}
-    write_json(said, context.output / "report.json")
-    ask_about(lost, context.stage, options)
+    recall = {"bands": bands, "rows": rows, "found": curve}
+    write_json(recall | {"sources": [asdict(loss) for loss in lost]}, context.output / "report.json")
+    check_losses(lost, context.stage, options)
 
 
 def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
-    """Take the rows out that go, and say of each why."""
-    reasons, details = tell(verdict)
-    said = np.full((2, len(rows)), None, object)
-    said[:, verdict.fates.rows] = reasons, details
-    return Outcome.split(rows, pa.array(said[0], pa.string()), pa.array(said[1], pa.string()))
+    """Drop the duplicates, with the reason for each."""
+    reasons, details = np.full((2, len(rows)), None, object)
+    reasons[verdict.fates.rows], details[verdict.fates.rows] = explain(verdict)
+    return Outcome.split(rows, pa.array(reasons, pa.string()), pa.array(details, pa.string()))
 
 
 stage = WholeStage(
     name="dedup",
-    summary="drop what a better row says already, and the weaker of two answers to a question",
+    summary="drop rows that repeat a better row, and the less certain of two answers to a question",
     takes="examples",
     gives="examples",
     run=run,
@@ -92,7 +91,7 @@ stage = WholeStage(
 passages = replace(
     stage,
     name="dedup_passages",
-    summary="drop passages that say what another one says, before anything is made from them",
+    summary="drop passages that repeat another one, before any generation",
     takes="passages",
     gives="passages",
 )

@@ -1,4 +1,4 @@
-"""How much of each source goes, and a question where it is more than is likely to be meant."""
+"""The share of each source that is dropped, and an error if it is higher than is likely to be intended."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from datagen.stages.filter.dedup.decide import Fates
 from datagen.stages.filter.dedup.options import Options
 from datagen.stages.shared.similarity.sketch import Sketches
 
-LARGE = 100  # rows from which a source is asked about
+LARGE = 100  # minimum rows of a source whose loss is checked
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What a source has, what goes of it, and how much of that for another row of the same source."""
+    """Rows of a source, dropped rows, and those dropped for another row of the same source."""
 
     source: str
     rows: int
@@ -26,40 +26,40 @@ class Loss:
 
 
 def losses(sketches: Sketches, fates: Fates, earlier: int) -> list[Loss]:
-    """Count the rows of each source of this run, and those that go."""
+    """Count the rows, and the dropped rows, of each source of this run."""
     stays = pa.array(sketches.take("source", fates.stays), pa.string())
     rows, dropped, within = Counter[str](), Counter[str](), Counter[str]()
     for start, source in sketches.column("source"):
         if start >= earlier:
-            here = slice(*np.searchsorted(fates.rows, [start, start + len(source)]).tolist())
-            goes = source.take(pa.array(fates.rows[here] - start)).cast(pa.string())
+            part = slice(*np.searchsorted(fates.rows, [start, start + len(source)]).tolist())
+            dropped_sources = source.take(pa.array(fates.rows[part] - start)).cast(pa.string())
             rows += _count(source)
-            dropped += _count(goes)
-            within += _count(goes.filter(pc.equal(goes, stays[here])))
+            dropped += _count(dropped_sources)
+            within += _count(dropped_sources.filter(pc.equal(dropped_sources, stays[part])))
     return [Loss(name, rows[name], dropped[name], within[name]) for name in sorted(rows)]
 
 
 def _count(names: pa.Array) -> Counter[str]:
-    return Counter({found["values"]: found["counts"] for found in pc.value_counts(names).to_pylist()})
+    return Counter({count["values"]: count["counts"] for count in pc.value_counts(names).to_pylist()})
 
 
-def ask_about(lost: list[Loss], stage: str, options: Options) -> None:
+def check_losses(losses: list[Loss], stage: str, options: Options) -> None:
     """
-    Stop the run where a source loses more than `max_loss` and the recipe does not accept it.
+    Stop the run if a source loses more than `max_loss` and the recipe does not accept it.
 
     Raises
     ------
     UserError
-        The question, and how to answer it.
+        When a loss is too high; the message explains how to accept or avoid it.
     """
-    for one in lost:
-        if not one.source or one.rows < LARGE or one.source in options.accept_loss:
+    for loss in losses:
+        if not loss.source or loss.rows < LARGE or loss.source in options.accept_loss:
             continue
-        if one.dropped > options.max_loss * one.rows:
+        if loss.dropped > options.max_loss * loss.rows:
             raise UserError(
-                f"{stage} would drop {one.dropped} of the {one.rows} rows of {one.source} "
-                f"({one.dropped / one.rows:.1%}): {one.within} say what another row of it says, "
-                f"{one.dropped - one.within} what a row of another source or release says. Is that right? "
-                f"If it is, set stages.{stage}.accept_loss: [{one.source}] and run again; if it is not, "
+                f"{stage} would drop {loss.dropped} of the {loss.rows} rows of {loss.source} "
+                f"({loss.dropped / loss.rows:.1%}): {loss.within} repeat another row of the same source, "
+                f"{loss.dropped - loss.within} a row of another source or release. If that is intended, "
+                f"set stages.{stage}.accept_loss: [{loss.source}] and run again; if not, "
                 f"raise stages.{stage}.threshold, or keep that source out of the stage"
             )

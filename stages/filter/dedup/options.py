@@ -1,4 +1,4 @@
-"""What a recipe may set for dedup."""
+"""Options of dedup."""
 
 from pydantic import Field
 
@@ -6,17 +6,19 @@ from datagen.stages.shared.similarity.criteria import Criteria
 
 
 class Options(Criteria):
-    """How alike rows must be, how candidates are found, and how much may go."""
+    """How similar duplicates are, how candidates are found, and how much may be dropped."""
 
     max_loss: float = Field(
         0.8,
         ge=0,
         le=1,
-        description="Share of a source that may go without asking; a source is a file or folder",
+        description="Share of a source (file or folder) above which the run stops before dropping it",
     )
     accept_loss: list[str] = Field([], description="Sources that may lose any share")
     earlier: list[str] = Field(
         [],
-        description="Run folders of earlier releases whose rows must not come again; relative to the recipe",
+        description="Run folders of earlier releases whose rows must not recur; relative to the recipe",
     )
-    keep_index: bool = Field(True, description="Keep the sketches, for later releases to be compared with")
+    keep_index: bool = Field(
+        True, description="Keep the sketches, so that later releases can be compared with this run"
+    )

@@ -1,9 +1,9 @@
 """
-The index of a release, and joining those of earlier ones.
+The index of a release, and joining the indexes of earlier ones.
 
-A finished run is a release. Its index is the sketches that dedup made, in ``stages/dedup/index/``: files that
-were written whole, beside the table that they are about, and come into being with it. A later run joins
-them and reads no text of the release again. What counts of an index are the rows that were handed over.
+A finished run is a release. Its index is the sketches that dedup created, in ``stages/dedup/index/``: files
+written atomically, beside the table that they describe. A later run joins them without reading the texts of
+the release again. Only rows that were handed off count.
 """
 
 import json
@@ -21,11 +21,11 @@ from datagen.stages.shared.similarity.alike import SHINGLE
 from datagen.stages.shared.similarity.sketch import write
 from datagen.store.parquet import parts, read_part, sync, write_json
 
-FORMAT = 3  # of the sketches; those of another format cannot be joined
+FORMAT = 3  # of the sketches; other formats cannot be joined
 
 
 def shape(options: Options) -> dict[str, int]:
-    """What must be the same for two runs' sketches to be joined."""
+    """Return the settings that two runs must share for their sketches to be joined."""
     bands, rows = options.shape
     return {
         "format": FORMAT,
@@ -38,12 +38,12 @@ def shape(options: Options) -> dict[str, int]:
 
 
 def index_of(stage_folder: Path) -> Path:
-    """Where the sketches of a stage are kept."""
+    """Return the folder of a stage's sketches."""
     return stage_folder / "index"
 
 
 def keep(paths: Sequence[Path], options: Options) -> None:
-    """Make the sketches of a run, which stand in their place, its index."""
+    """Turn the sketches of a run into its index."""
     for path in paths:
         sync(path)
     write_json(shape(options), paths[0].with_name("index.json"))
@@ -51,7 +51,7 @@ def keep(paths: Sequence[Path], options: Options) -> None:
 
 @dataclass(frozen=True)
 class Release:
-    """An earlier run: what the recipe calls it, its folder, and the stage whose index is joined."""
+    """An earlier run: its name in the recipe, its folder, and the stage whose index is joined."""
 
     name: str
     folder: Path
@@ -59,38 +59,38 @@ class Release:
 
     @property
     def index(self) -> Path:
-        """Where its sketches are."""
+        """The folder of its sketches."""
         return index_of(self.folder / "stages" / self.stage)
 
     def released(self) -> pa.ChunkedArray:
-        """List the ids of the rows that were handed over; without a hand-off, of those the stage kept."""
-        handed = sorted((self.folder / "handoff").rglob("*.parquet"))
-        tables = handed or parts(self.folder / "stages" / self.stage)
+        """List the ids of the rows that were handed off; without a hand-off, of those the stage kept."""
+        handed_off = sorted((self.folder / "handoff").rglob("*.parquet"))
+        tables = handed_off or parts(self.folder / "stages" / self.stage)
         ids = [read_part(path, ["id"])["id"] for path in tables]
         return pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string())
 
 
 def join(options: Options, context: Context) -> tuple[list[Path], list[str]]:
     """
-    Take over the released rows of the indexes of earlier releases.
+    Copy the released rows of the indexes of earlier releases.
 
     Returns
     -------
     paths, names
-        Their sketches, and of each the release that it is of.
+        Their sketches, and the release of each.
 
     Raises
     ------
     UserError
-        When a release is not there, has no index, or one of another shape.
+        When a release does not exist, or its index is missing or has another shape.
     """
-    given = [Release(name, (context.folder / name).resolve(), context.stage) for name in options.earlier]
-    for release in given:
+    releases = [Release(name, (context.folder / name).resolve(), context.stage) for name in options.earlier]
+    for release in releases:
         _check(release, options)
-    tasks = [(release, context.scratch / f"earlier-{number:03d}") for number, release in enumerate(given)]
+    tasks = [(release, context.scratch / f"earlier-{number:03d}") for number, release in enumerate(releases)]
     joined = context.each(_join, tasks)
-    names = [release.name for release, found in zip(given, joined, strict=True) for _ in found]
-    return [path for found in joined for path in found], names
+    names = [release.name for release, paths in zip(releases, joined, strict=True) for _ in paths]
+    return [path for paths in joined for path in paths], names
 
 
 def _join(task: tuple[Release, Path]) -> list[Path]:
@@ -110,13 +110,15 @@ def _check(release: Release, options: Options) -> None:
     path = release.index / "index.json"
     if not path.is_file():
         raise UserError(
-            f"{release.stage}.earlier: {release.name} has no index ({path} is not there). Name the folder "
-            f"of a finished run whose line has the stage {release.stage} with keep_index"
+            f"{release.stage}.earlier: {release.name} has no index ({path} does not exist). Name the folder "
+            f"of a finished run whose pipeline has the stage {release.stage} with keep_index"
         )
     theirs, ours = json.loads(path.read_text(encoding="utf-8")), shape(options)
     if differing := [name for name, value in theirs.items() if ours.get(name) != value]:
-        had, has = (", ".join(f"{name} {of.get(name)}" for name in differing) for of in (theirs, ours))
+        had, has = (
+            ", ".join(f"{name} {settings.get(name)}" for name in differing) for settings in (theirs, ours)
+        )
         raise UserError(
-            f"{release.stage}.earlier: the index of {release.name} was made with {had}; this run has {has}. "
-            "Indexes are joined when these are equal"
+            f"{release.stage}.earlier: the index of {release.name} was created with {had}; this run has "
+            f"{has}. Indexes can only be joined if these are equal"
         )

@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +33,7 @@ from datagen.stages.handoff.handoff.tally import Tally, rows_with
 from datagen.stages.handoff.loadable import loadable
 from datagen.stages.handoff.row_check import check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
+from datagen.stages.shared.similarity.sketch import Reader
 from datagen.store.parquet import UNFINISHED, finish_folder, read_part, write_json, write_table
 
 PROMISES = "promises.json"  # stored with the table: what is promised about the rows of the hand-off
@@ -52,8 +52,8 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     write_json(promises, context.output / PROMISES)
     write_card(unfinished, tally, promises, measure, options, context)
     trainers.write(unfinished, tally, measure, context)
-    with loadable(unfinished) as place:
-        check_load(place, tally.configurations, place.with_name(f"{UNFINISHED}handoff-cache"))
+    with loadable(unfinished) as folder:
+        check_load(folder, tally.configurations, folder.with_name(f"{UNFINISHED}handoff-cache"))
     exports.write(unfinished, tally, options.also)
     knowledge_test.write(unfinished, tally, context.recipe["name"])
     write_manifest(unfinished, tally, shards, measure, context)
@@ -62,22 +62,22 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         hub.push(context.run_folder / "handoff", options.push)
     for table, path in zip(partitions, checked, strict=True):
         verdict = read_part(path)
-        own = verdict.take(pa.array(with_closed_forms(table, str(context.seed))[1]))
-        outcome = Outcome.split(table, own["reason"], own["detail"])
-        good = verdict.filter(pc.is_null(verdict["reason"]))
-        figures = {name: pc.sum(good[name]).as_py() or 0 for name in ("tokens", "trained_tokens")}
+        original = verdict.take(pa.array(with_closed_forms(table, str(context.seed))[1]))
+        outcome = Outcome.split(table, original["reason"], original["detail"])
+        valid = verdict.filter(pc.is_null(verdict["reason"]))
+        figures = {name: pc.sum(valid[name]).as_py() or 0 for name in ("tokens", "trained_tokens")}
         yield Outcome(outcome.kept, outcome.dropped, figures if measure.model else {})
 
 
 def _good(partitions: Partitions, checked: list[Path], seed: str) -> Iterator[pa.Table]:
     """Yield the valid rows of each partition."""
     for table, path in zip(partitions, checked, strict=True):
-        own = read_part(path, ["reason"]).take(pa.array(with_closed_forms(table, seed)[1]))
-        yield table.filter(pc.is_null(own["reason"]))
+        original = read_part(path, ["reason"]).take(pa.array(with_closed_forms(table, seed)[1]))
+        yield table.filter(pc.is_null(original["reason"]))
 
 
-def _check(measure: Ruler, scratch: Path, seed: str, task: tuple[int, Any]) -> Path:
-    """Check a partition, second forms included, and write the results to a file; return its path."""
+def _check(measure: Ruler, scratch: Path, seed: str, task: tuple[int, Reader]) -> Path:
+    """Check a partition, including second forms, and write the results to a file; return its path."""
     number, reader = task
     result = check(with_closed_forms(reader(None), seed)[0], measure)
     columns = {
@@ -103,15 +103,15 @@ def write(
         for name in ("tokens", "trained_tokens"):
             table = table.append_column(name, verdict[name])
         rows = _with_defaults(table.filter(pc.is_null(verdict["reason"])))
-        for known in rows.group_by(["kind", "split", "order"]).aggregate([]).sort_by("kind").to_pylist():
-            mine = rows_with(rows, known)
-            going = of_split(known["kind"], known["split"])
-            for configuration in going:
-                key = (configuration.name, known["split"])
+        for group in rows.group_by(["kind", "split", "order"]).aggregate([]).sort_by("kind").to_pylist():
+            members, split = rows_with(rows, group), group["split"]
+            configurations = of_split(group["kind"], split)
+            for configuration in configurations:
+                key = (configuration.name, split)
                 if key not in shards:
                     shards[key] = Shards(folder, *key, full)
-                shards[key].write(configuration.table(mine), known["order"])
-            tally.add([configuration.name for configuration in going], known["split"], mine)
+                shards[key].write(configuration.table(members), group["order"])
+            tally.add([configuration.name for configuration in configurations], split, members)
     return tally, {key: files.close() for key, files in shards.items()}
 
 

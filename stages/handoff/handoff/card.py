@@ -49,7 +49,7 @@ def write_card(
     tasks: dict[str, dict[str, Counter[str]]] = {}
     for (configuration, task, split), count in sorted(tally.tasks.items()):
         tasks.setdefault(configuration, {}).setdefault(task, Counter())[split] = count
-    made = [configuration for configuration in CONFIGURATIONS if configuration.name in tasks]
+    present = [configuration for configuration in CONFIGURATIONS if configuration.name in tasks]
     values: dict[str, Any] = {
         "header": yaml.safe_dump(
             _header(tally, options, context), sort_keys=False, allow_unicode=True
@@ -57,7 +57,7 @@ def write_card(
         "recipe": context.recipe,
         "version": datagen.__version__,
         "configurations": CONFIGURATIONS,
-        "made": made,
+        "present": present,
         "splits": sorted({split for _, split in tally.amounts}, key=lambda split: (split != "train", split)),
         "tasks": tasks,
         "tally": tally,
@@ -131,7 +131,7 @@ def _guarantees(measure: Ruler, context: Context) -> list[str]:
     return always
 
 
-def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Any:
+def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]:
     stages = list(stages_of(context.recipe, context.folder))
     used = {stage.name: options for _, stage, options in stages}
     if any(isinstance(stage, ModelStage) for _, stage, _ in stages):
@@ -156,7 +156,7 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Any:
         yield "No threshold was calibrated against labels, so no precision is promised."
     if dropped := tally.dropped.total():
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.dropped.most_common())
-        yield f"{dropped:,} rows were dropped because trainers cannot use them: {reasons}."
+        yield f"{dropped:,} rows were dropped because they cannot be trained on: {reasons}."
 
 
 def _sources(options: Options, context: Context) -> list[tuple[str, str]]:
@@ -169,9 +169,9 @@ def _models(options: Options, context: Context) -> list[tuple[str, str, str, str
     listed = []
     for role in context.models.roles:
         spec = context.models.role(role)
-        who = identify(spec)
-        licence = options.licences.get(spec.model) or options.licences.get(who.name) or _licence(spec)
-        listed.append((role, who.name, who.revision, licence))
+        identity = identify(spec)
+        licence = options.licences.get(spec.model) or options.licences.get(identity.name) or _licence(spec)
+        listed.append((role, identity.name, identity.revision, licence))
     return listed
 
 

@@ -38,7 +38,7 @@ class Configuration:
     kind
         Kind of example.
     columns
-        Function that makes its columns from rows of the kind.
+        Function that creates its columns from rows of the kind.
     shape
         Description of its columns, for the card.
     loss
@@ -58,13 +58,13 @@ class Configuration:
 
     def table(self, rows: pa.Table) -> pa.Table:
         """Convert rows of the kind to the columns of this configuration."""
-        known = {name: rows[name] for name in ("id", "kind", "task", "split")}
+        columns = {name: rows[name] for name in ("id", "kind", "task", "split")}
         counted = {name: rows[name] for name in ("tokens", "trained_tokens") if name in rows.column_names}
         lineage = {"lineage": rows["lineage"].cast(LINEAGE)}
         kept = {"metadata": rows["metadata"]}
         if self.kind == "instruction" and not self.tests and "reasoning" in rows.column_names:
             kept["reasoning"] = rows["reasoning"]
-        return pa.table({**known, **self.columns(rows), **counted, **kept, **lineage})
+        return pa.table({**columns, **self.columns(rows), **counted, **kept, **lineage})
 
 
 def _text(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
@@ -90,9 +90,9 @@ def _ranked(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
 
 
 def _question(rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
-    known = rows["knowledge"].combine_chunks()
+    knowledge = rows["knowledge"].combine_chunks()
     questions = {name: rows[name] for name in ("question", "answer", "evidence")}
-    return questions | {part.name: pc.struct_field(known, part.name) for part in KNOWLEDGE}
+    return questions | {field.name: pc.struct_field(knowledge, field.name) for field in KNOWLEDGE}
 
 
 ANSWER = "the answer and its end token"

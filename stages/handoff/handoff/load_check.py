@@ -11,7 +11,7 @@ COMPARED = 1_000  # rows per comparison
 
 
 class HandoffError(Exception):
-    """The hand-off does not load as written: a bug here or in the loading library."""
+    """The hand-off does not load as written, because of a bug here or in the loading library."""
 
 
 def check_load(folder: Path, configurations: list[str], cache: Path) -> None:

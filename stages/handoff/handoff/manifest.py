@@ -80,13 +80,13 @@ def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> lis
     lines += ["|---|---:|---:|---:|---:|"]
     leaked = 0
     for configuration in ONCE:
-        now, then = (_rows(home / configuration.name) for home in (folder, earlier))
-        if not now and not then:
+        current, previous_rows = (_rows(home / configuration.name) for home in (folder, earlier))
+        if not current and not previous_rows:
             continue
-        kept = now.keys() & then.keys()
-        moved = [name for name in kept if now[name] != then[name]]
-        leaked += sum(then[name] == "train" for name in moved)
-        counts = (len(now) - len(kept), len(then) - len(kept), len(kept), len(moved))
+        kept = current.keys() & previous_rows.keys()
+        moved = [name for name in kept if current[name] != previous_rows[name]]
+        leaked += sum(previous_rows[name] == "train" for name in moved)
+        counts = (len(current) - len(kept), len(previous_rows) - len(kept), len(kept), len(moved))
         lines.append(f"| {configuration.name} | " + " | ".join(f"{count:,}" for count in counts) + " |")
     if leaked:
         lines += [
@@ -97,18 +97,18 @@ def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> lis
     return [*lines, *_other_changes(manifest, _read(earlier / NAME))]
 
 
-def _other_changes(now: dict[str, Any], then: dict[str, Any]) -> Iterator[str]:
+def _other_changes(current: dict[str, Any], previous: dict[str, Any]) -> Iterator[str]:
     for title, key in (("Models", "models"), ("Prompts", "prompts")):
-        old, new = then.get(key) or {}, now[key]
+        old, new = previous.get(key) or {}, current[key]
         changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-        if then and changed:
+        if previous and changed:
             yield from (
                 "",
                 f"{title} changed, added or removed: " + ", ".join(f"`{name}`" for name in changed),
             )
     for key in ("tokenizer", "max_tokens", "datagen"):
-        if then and then.get(key) != now[key]:
-            yield from ("", f"{key}: {then.get(key)} → {now[key]}")
+        if previous and previous.get(key) != current[key]:
+            yield from ("", f"{key}: {previous.get(key)} → {current[key]}")
 
 
 def _rows(folder: Path) -> dict[str, str]:
@@ -123,10 +123,10 @@ def _rows(folder: Path) -> dict[str, str]:
 def _read(path: Path) -> dict[str, Any]:
     """Read a manifest; {} if it is missing or invalid."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return read if isinstance(read, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _digest(path: Path) -> dict[str, Any]:

@@ -16,8 +16,8 @@ def plan(context: Context) -> dict[str, Any]:
     for name, stage, _ in reversed(list(stages_of(context.recipe, context.folder))):
         path = context.run_folder / "stages" / name / FILE
         if stage.name == "mix" and path.is_file():
-            read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return read
+            mixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return mixture
     return {}
 
 

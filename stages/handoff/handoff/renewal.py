@@ -1,8 +1,8 @@
 """
-The hand-off of an earlier run, taken over by a run whose rows are the same.
+Reuse the hand-off of an earlier run whose rows are the same.
 
-The data files and the card are linked. What names the run is written again: the manifest, and the changelog,
-which compares with the latest release.
+The data files and the card are linked. Files that name the run are rewritten: the manifest, and the
+changelog, which compares with the latest release.
 """
 
 import json
@@ -25,42 +25,42 @@ def take_over(run: Path, options: Options, context: Context) -> None:
     Raises
     ------
     Damaged
-        When it is not what was written.
+        When its files do not match its manifest.
     """
-    source, beside = run / "handoff", context.run_folder / f"{UNFINISHED}handoff"
-    shutil.rmtree(beside, ignore_errors=True)
-    said = _sound(source)
-    for name in _digests(said):
+    source, unfinished = run / "handoff", context.run_folder / f"{UNFINISHED}handoff"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    contents = _verified(source)
+    for name in _digests(contents):
         if name != manifest.CHANGELOG:
-            link(source / name, beside / name)
-    said["run"] = context.run_folder.name
-    manifest.write_changes(beside, said, context)
-    write_json(said, beside / manifest.NAME)
-    finish_folder(beside, context.run_folder / "handoff")
+            link(source / name, unfinished / name)
+    contents["run"] = context.run_folder.name
+    manifest.write_changes(unfinished, contents, context)
+    write_json(contents, unfinished / manifest.NAME)
+    finish_folder(unfinished, context.run_folder / "handoff")
     if options.push:
         hub.push(context.run_folder / "handoff", options.push)
 
 
-def _sound(folder: Path) -> dict[str, Any]:
+def _verified(folder: Path) -> dict[str, Any]:
     """Read the manifest of a hand-off, and compare every file with it."""
     try:
-        said: dict[str, Any] = json.loads((folder / manifest.NAME).read_bytes())
-        wrong = [name for name, expected in _digests(said).items() if digest(folder / name) != expected]
+        contents: dict[str, Any] = json.loads((folder / manifest.NAME).read_bytes())
+        changed = [name for name, sha256 in _digests(contents).items() if digest(folder / name) != sha256]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise Damaged(f"{folder / manifest.NAME} cannot be read: {error}") from error
-    if wrong:
-        raise Damaged(f"{folder / wrong[0]} is not what was written")
-    return said
+    if changed:
+        raise Damaged(f"{folder / changed[0]} does not match its checksum in {manifest.NAME}")
+    return contents
 
 
-def _digests(said: dict[str, Any]) -> dict[str, str]:
-    """Map the files of a hand-off, but for its manifest, to their digests."""
+def _digests(contents: dict[str, Any]) -> dict[str, str]:
+    """Map the files of a hand-off, except its manifest, to their digests."""
     shards = [
         shard
-        for splits in said["configurations"].values()
+        for splits in contents["configurations"].values()
         for amount in splits.values()
         for shard in amount["shards"]
     ]
     return {shard["path"]: shard["sha256"] for shard in shards} | {
-        name: file["sha256"] for name, file in said["files"].items()
+        name: file["sha256"] for name, file in contents["files"].items()
     }

@@ -22,7 +22,7 @@ class Shard:
 
 class Shards:
     """
-    The files of one configuration and split: a new one when the last is full, named when the number is known.
+    The files of one configuration and split, which get their names when their number is known.
 
     Rows belong to steps in the order of training (0, 1, ...), which may arrive in any order. Files are
     numbered by step, so that reading them in order of name gives the order of training.

@@ -32,7 +32,7 @@ class Amount:
 @dataclass
 class Tally:
     """
-    Counts of the rows handed over.
+    Counts of the rows handed off.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Tally:
     parts
         Amounts of training rows by phase and part of the mixture.
     makers
-        Rows by the stage, model and prompt that wrote their last text.
+        Rows by the stage, model and prompt that created their text.
     open_book
         Training instructions whose prompt contains the passage.
     dropped
@@ -68,8 +68,8 @@ class Tally:
         if split == "train" and "instructions" in configurations:
             self.open_book += len(rows) - rows["context"].null_count
         if split == "train" and set(PART) <= set(rows.column_names):
-            for known in rows.group_by(list(PART)).aggregate([]).to_pylist():
-                self.parts.setdefault((known["phase"], known["part"]), Amount()).add(rows_with(rows, known))
+            for group in rows.group_by(list(PART)).aggregate([]).to_pylist():
+                self.parts.setdefault((group["phase"], group["part"]), Amount()).add(rows_with(rows, group))
 
     def splits(self, configuration: str) -> list[str]:
         """List the splits of a configuration that have rows, training first."""
@@ -87,6 +87,6 @@ class Tally:
         return amount.rows if amount else 0
 
 
-def rows_with(rows: pa.Table, known: Mapping[str, Any]) -> pa.Table:
-    """Return the rows with these values in these columns."""
-    return rows.filter(reduce(and_, (pc.field(name) == value for name, value in known.items())))
+def rows_with(rows: pa.Table, values: Mapping[str, Any]) -> pa.Table:
+    """Return the rows with these values, by column."""
+    return rows.filter(reduce(and_, (pc.field(name) == value for name, value in values.items())))

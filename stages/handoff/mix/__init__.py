@@ -17,7 +17,7 @@ Build the training mixture: splits, a knowledge test, shares of the parts, and t
 from collections.abc import Collection, Iterator
 from functools import partial
 from math import floor
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,7 @@ from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
 from datagen.stages.handoff.row_check import Checked, check
 from datagen.stages.handoff.tokenizer import Ruler, ruler
+from datagen.stages.shared.similarity.sketch import Reader
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
@@ -68,8 +69,8 @@ class Options(datagen.stage.Options):
         0,
         ge=0,
         le=1,
-        description="Share of the pairs whose question stands alone that are handed off twice: with their "
-        "passage and without it",
+        description="Share of the pairs with a self-contained question that are handed off twice: with "
+        "their passage and without it",
     )
     max_share: dict[Literal["refusal"], Share] = Field(
         {"refusal": 0.2},
@@ -86,7 +87,7 @@ class Options(datagen.stage.Options):
     )
     shortage: Literal["error", "fill"] = Field(
         "error",
-        description="If a part has less than its share of the total: stop, or fill up with other parts",
+        description="If a part has less than its share of the total: stop, or use other parts",
     )
     order: Literal["draw", "difficulty"] = Field(
         "draw", description="Order within a phase: random, or easiest first"
@@ -108,7 +109,7 @@ class Options(datagen.stage.Options):
         return self
 
     @property
-    def asked(self) -> list[Phase]:
+    def requested(self) -> list[Phase]:
         """The requested phases; empty if there are none."""
         return self.phases or ([Phase(share=1, parts=self.parts)] if self.parts else [])
 
@@ -117,62 +118,66 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Decide on every row, then read the partitions again and apply the decisions."""
     seed = str(context.seed)
     ledger = ledgers.read(partitions, options.domains, seed)
-    held = splits.validation(ledger, options.validation, seed)
-    numbers = range(len(partitions))
+    validation = splits.validation(ledger, options.validation, seed)
     reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
     _cap(ledger, options, np.full(len(ledger), True), reasons, details)
-    if options.closed_book or options.both_forms or options.knowledge_test:
-        kept = _undecided(reasons)
-        train = [~held[mine] & kept[mine] for mine in map(ledger.partition, numbers)]
-        shares = options.closed_book, options.both_forms, options.knowledge_test
-        asked = questions.plan(partitions, train, *shares, context)
-    else:
-        asked = questions.Plan()
-    tested, spent = (_flags(partitions, ids) for ids in (asked.held.keys(), asked.spent))
-    _drop(reasons, details, spent, "asks what the knowledge test asks", None)
-    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # now that there are fewer others
-    if options.asked:
-        allotted = _allot(partitions, ledger, options, asked, ~held & ~tested, reasons, details, context)
+    plan = _plan(partitions, ledger, ~validation & _undecided(reasons), options, context)
+    tested, spent = (_flags(partitions, ids) for ids in (plan.held.keys(), plan.spent))
+    _drop(reasons, details, spent, "question of the knowledge test", None)
+    _cap(ledger, options, ~tested & _undecided(reasons), reasons, details)  # again, among the remaining rows
+    if options.requested:
+        allotted = _allot(partitions, ledger, options, plan, ~validation & ~tested, reasons, details, context)
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
-    warnings = splits.warnings(ledger, held, options.validation)
-    _write(options, allotted, asked, warnings, context)
+    warnings = splits.warnings(ledger, validation, options.validation)
+    _write(options, allotted, plan, warnings, context)
     levels = _levels(partitions, options)
+    split_of = np.where(tested, KNOWLEDGE_TEST, np.where(validation, "validation", "train"))
     for number, table in enumerate(partitions):
-        mine = ledger.partition(number)
+        part = ledger.partition(number)
+        phases = np.maximum(allotted.phases[part], 0)
+        order = phases * LEVELS + levels[part]
         ids = table["id"].to_pylist()
-        split = np.where(tested[mine], KNOWLEDGE_TEST, np.where(held[mine], "validation", "train"))
-        closed = [name in asked.closed or name in asked.held for name in ids]
-        rows = without_passage(table, closed)
-        order = np.maximum(allotted.phases[mine], 0) * LEVELS + levels[mine]
-        added = {
-            "split": pa.array(split.tolist(), pa.string()),
-            "phase": pa.array(np.maximum(allotted.phases[mine], 0) + 1),
-            "part": pa.array(allotted.parts[mine].tolist(), pa.string()),
+        columns = {
+            "split": pa.array(split_of[part].tolist(), pa.string()),
+            "phase": pa.array(phases + 1),
+            "part": pa.array(allotted.parts[part].tolist(), pa.string()),
             "order": pa.array(order),
-            BOTH: pa.array([name in asked.both for name in ids], pa.bool_()),
-            "knowledge": pa.array([asked.held.get(name) for name in ids], KNOWLEDGE),
+            BOTH: pa.array([name in plan.both for name in ids], pa.bool_()),
+            "knowledge": pa.array([plan.held.get(name) for name in ids], KNOWLEDGE),
         }
-        for name, column in added.items():
+        rows = without_passage(table, [name in plan.closed or name in plan.held for name in ids])
+        for name, column in columns.items():
             rows = rows.append_column(name, column)
         draws = np.array([fraction("order", seed, name) for name in ids], np.float64)
         sequence = np.lexsort([draws, order])
         yield Outcome.split(
             rows.take(pa.array(sequence)),
-            reasons[mine][sequence].tolist(),
-            details[mine][sequence].tolist(),
+            reasons[part][sequence].tolist(),
+            details[part][sequence].tolist(),
         )
 
 
-def _flags(partitions: Partitions, ids: Any) -> Flags:
+def _plan(
+    partitions: Partitions, ledger: Ledger, training: Flags, options: Options, context: Context
+) -> questions.Plan:
+    """Plan the knowledge test and the closed-book forms, if the recipe has any."""
+    shares = options.closed_book, options.both_forms, options.knowledge_test
+    if not any(shares):
+        return questions.Plan()
+    train = [training[ledger.partition(number)] for number in range(len(partitions))]
+    return questions.plan(partitions, train, *shares, context)
+
+
+def _flags(partitions: Partitions, ids: Collection[str]) -> Flags:
     """Flag the rows with one of these ids."""
-    wanted = pa.array(sorted(ids), pa.string())
-    flags = [pc.is_in(table["id"], value_set=wanted).to_numpy() for table in partitions.columns(["id"])]
+    values = pa.array(sorted(ids), pa.string())
+    flags = [pc.is_in(table["id"], value_set=values).to_numpy() for table in partitions.columns(["id"])]
     return np.concatenate([np.zeros(0, bool), *flags])
 
 
-def _drop(reasons: np.ndarray, details: np.ndarray, which: Flags, reason: str, detail: str | None) -> None:
-    new = which & _undecided(reasons)
+def _drop(reasons: np.ndarray, details: np.ndarray, rows: Flags, reason: str, detail: str | None) -> None:
+    new = rows & _undecided(reasons)
     reasons[new], details[new] = reason, detail
 
 
@@ -181,7 +186,7 @@ def _undecided(reasons: np.ndarray) -> Flags:
 
 
 def _kinds(ledger: Ledger) -> np.ndarray:
-    return np.array([known["kind"] for known in ledger.combinations] or [""], object)[ledger.traits]
+    return np.array([traits["kind"] for traits in ledger.combinations] or [""], object)[ledger.traits]
 
 
 def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, details: np.ndarray) -> None:
@@ -189,13 +194,13 @@ def _cap(ledger: Ledger, options: Options, free: Flags, reasons: np.ndarray, det
     domains = ledger.domains
     for kind, share in options.max_share.items():
         for domain in np.unique(domains):
-            here = free & (domains == domain)
-            mine = np.flatnonzero(here & ledger.of_kind(kind))
-            others = int((here & ledger.of_kind(*CHAT)).sum()) - len(mine)
-            room = floor(share / (1 - share) * others + 1e-9) if share < 1 else len(mine)
+            in_domain = free & (domains == domain)
+            rows = np.flatnonzero(in_domain & ledger.of_kind(kind))
+            others = int((in_domain & ledger.of_kind(*CHAT)).sum()) - len(rows)
+            room = floor(share / (1 - share) * others + 1e-9) if share < 1 else len(rows)
             place = f" in {domain}" if domain else ""
-            detail = f"{len(mine)} rows{place}; with {others} others a share of {share:g} allows {room}"
-            over = mine[np.argsort(ledger.draws[mine], kind="stable")][room:]
+            detail = f"{len(rows)} rows{place}; with {others} others a share of {share:g} allows {room}"
+            over = rows[np.argsort(ledger.draws[rows], kind="stable")][room:]
             _drop(reasons, details, np.isin(np.arange(len(ledger)), over), "over the share", detail)
 
 
@@ -203,7 +208,7 @@ def _allot(
     partitions: Partitions,
     ledger: Ledger,
     options: Options,
-    asked: questions.Plan,
+    plan: questions.Plan,
     training: Flags,
     reasons: np.ndarray,
     details: np.ndarray,
@@ -212,32 +217,34 @@ def _allot(
     """Drop the rows that exceed the shares, after the rows that no trainer can use."""
     weights = np.ones(len(ledger), np.float64)
     measure = _hand_off_ruler(context, options)
-    work = partial(_check, measure, asked.closed | asked.held.keys(), asked.both)
-    for number, (checked, twins) in enumerate(context.each(work, partitions.readers)):
-        mine = ledger.partition(number)
-        bad = np.array([reason is not None for reason in checked.reasons.to_pylist()], bool)
-        for reason in set(checked.reasons.drop_null().to_pylist()):
-            which = np.zeros(len(ledger), bool)
-            which[mine] = np.array([other == reason for other in checked.reasons.to_pylist()], bool)
-            _drop(reasons, details, which, reason, "found before the mixture was built")
+    work = partial(_check, measure, plan.closed | plan.held.keys(), plan.both)
+    for number, (checked, second_forms) in enumerate(context.each(work, partitions.readers)):
+        part = ledger.partition(number)
+        row_reasons = checked.reasons.to_pylist()
+        invalid = np.array([reason is not None for reason in row_reasons], bool)
+        for reason in {reason for reason in row_reasons if reason is not None}:
+            rows = np.zeros(len(ledger), bool)
+            rows[part] = np.array([other == reason for other in row_reasons], bool)
+            _drop(reasons, details, rows, reason, "found before the mixture was built")
         if options.by != "rows":
             counts = checked.tokens if options.by == "tokens" else checked.trained
-            weights[mine] = np.where(bad, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
-        weights[mine] += np.where(bad, 0, twins[options.by])
+            weights[part] = np.where(invalid, 0, pc.fill_null(counts, 0).to_numpy(zero_copy_only=False))
+        weights[part] += np.where(invalid, 0, second_forms[options.by])
     free = training & _undecided(reasons)
-    allotted = allot(ledger, free, weights, options.asked, options.total, options.shortage)
-    left = free & (allotted.phases < 0)
-    named = np.array(
-        [any(phase.part_of(known) for phase in options.asked) for known in ledger.combinations] or [False]
+    allotted = allot(ledger, free, weights, options.requested, options.total, options.shortage)
+    unused = free & (allotted.phases < 0)
+    in_a_part = np.array(
+        [any(phase.part_of(traits) for phase in options.requested) for traits in ledger.combinations]
+        or [False]
     )[ledger.traits]
-    _drop(reasons, details, left & ~named, "in no part of the mixture", None)
+    _drop(reasons, details, unused & ~in_a_part, "in no part of the mixture", None)
     size = f"a mixture of {allotted.total:,.0f} {options.by.replace('_', ' ')} has no room for it"
-    _drop(reasons, details, left, "over the share", size)
+    _drop(reasons, details, unused, "over the share", size)
     return allotted
 
 
 def _check(
-    measure: Ruler, closed: Collection[str], both: Collection[str], reader: Any
+    measure: Ruler, closed: Collection[str], both: Collection[str], reader: Reader
 ) -> tuple[Checked, dict[str, Draws]]:
     """
     Check the rows of a partition in the form in which they are handed off.
@@ -245,30 +252,31 @@ def _check(
     Returns
     -------
     checked, second forms
-        And of each row the size of its closed-book form, where it has both: rows, tokens, trained_tokens.
+        The results, and for each row with both forms the size of its closed-book form: rows, tokens,
+        trained_tokens.
     """
     table = reader(None)
     ids = table["id"].to_pylist()
-    twice = np.array([name in both for name in ids], bool)
+    in_both = np.array([name in both for name in ids], bool)
     sizes = {name: np.zeros(len(table), np.float64) for name in ("rows", "tokens", "trained_tokens")}
-    if twice.any():
-        second = check(closed_forms(table.filter(pa.array(twice))), measure)
-        sizes["rows"][twice] = 1
+    if in_both.any():
+        second = check(closed_forms(table.filter(pa.array(in_both))), measure)
+        sizes["rows"][in_both] = 1
         for name, counts in (("tokens", second.tokens), ("trained_tokens", second.trained)):
-            sizes[name][twice] = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False)
+            sizes[name][in_both] = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False)
     return check(without_passage(table, [name in closed for name in ids]), measure), sizes
 
 
 def _hand_off_ruler(context: Context, options: Options) -> Ruler:
     """Return the ruler of this recipe's hand-off; a mixture by tokens needs a tokenizer."""
     stages = stages_of(context.recipe, context.folder)
-    chosen = next((given for _, stage, given in stages if stage.name == "handoff"), None)
-    tokenizer, longest = getattr(chosen, "tokenizer", ""), getattr(chosen, "max_tokens", None)
+    handoff = next((options for _, stage, options in stages if stage.name == "handoff"), None)
+    tokenizer, longest = getattr(handoff, "tokenizer", ""), getattr(handoff, "max_tokens", None)
     measure = ruler(tokenizer, longest, context)
     if options.by != "rows" and not measure.model:
         raise UserError(
-            f"{context.stage}.by: tokens of {measure.name!r} cannot be counted here: name a tokenizer in "
-            "handoff.tokenizer, or set by: rows"
+            f"{context.stage}.by: cannot count tokens of {measure.name!r} here: set handoff.tokenizer, or "
+            "by: rows"
         )
     return measure
 
@@ -277,45 +285,45 @@ def _levels(partitions: Partitions, options: Options) -> np.ndarray:
     """Return each row's decile of difficulty, from 0; rows without difficulty, such as texts, get 0."""
     if options.order == "draw":
         return np.zeros(sum(len(table) for table in partitions.columns(["id"])), np.int64)
-    values, named = [], False
+    values, has_column = [], False
     for table in partitions.columns(["id", options.difficulty]):
         if options.difficulty not in table.column_names:
             values.append(np.full(len(table), np.nan))  # replayed rows have no scores
             continue
-        named = True
+        has_column = True
         values.append(pc.fill_null(table[options.difficulty].cast(pa.float64()), np.nan).to_numpy())
-    if values and not named:
+    if values and not has_column:
         raise UserError(
             f"mix.difficulty: the rows have no column {options.difficulty!r}; add the stage difficulty, or "
-            "name another column"
+            "set another column"
         )
     difficulty = np.concatenate([np.zeros(0), *values])
-    known = difficulty[~np.isnan(difficulty)]
-    bounds = np.quantile(known, np.arange(1, LEVELS) / LEVELS) if len(known) else []
+    measured = difficulty[~np.isnan(difficulty)]
+    bounds = np.quantile(measured, np.arange(1, LEVELS) / LEVELS) if len(measured) else []
     return np.where(np.isnan(difficulty), 0, np.searchsorted(bounds, difficulty))
 
 
 def _write(
-    options: Options, allotted: Allotment, asked: questions.Plan, warnings: list[str], context: Context
+    options: Options, allotted: Allotment, plan: questions.Plan, warnings: list[str], context: Context
 ) -> None:
     requested = {
         f"{number}/{name}": round(share, 6)
-        for number, phase in enumerate(options.asked, 1)
+        for number, phase in enumerate(options.requested, 1)
         for name, share in phase.shares().items()
     }
-    plan = {
+    mixture = {
         "by": options.by,
         "requested": requested,
-        "phases": [phase.share for phase in options.asked],
-        "total": allotted.total if options.asked else None,
-        "ordered": len(options.asked) > 1 or options.order != "draw",
-        "stand_alone": asked.alone,
-        "closed_book": len(asked.closed),
-        "both_forms": len(asked.both),
-        "knowledge_test": len(asked.held),
+        "phases": [phase.share for phase in options.requested],
+        "total": allotted.total if options.requested else None,
+        "ordered": len(options.requested) > 1 or options.order != "draw",
+        "stand_alone": plan.alone,
+        "closed_book": len(plan.closed),
+        "both_forms": len(plan.both),
+        "knowledge_test": len(plan.held),
         "warnings": warnings,
     }
-    write_json(plan, context.output / FILE)
+    write_json(mixture, context.output / FILE)
 
 
 stage = WholeStage(

@@ -68,7 +68,7 @@ class Ledger:
     @property
     def domains(self) -> npt.NDArray[np.str_]:
         """The domain of each row."""
-        return np.array([known["domain"] for known in self.combinations] or [""])[self.traits]
+        return np.array([traits["domain"] for traits in self.combinations] or [""])[self.traits]
 
 
 def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
@@ -81,15 +81,17 @@ def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
         lineage = table["lineage"].combine_chunks()
         ids = table["id"].to_pylist()
         sources = pc.fill_null(pc.struct_field(lineage, "source"), "").to_pylist()
-        known = pc.coalesce(pc.struct_field(lineage, "document_id"), table["id"].combine_chunks()).to_pylist()
-        documents += [names.setdefault(name, len(names)) for name in known]
+        document_ids = pc.coalesce(
+            pc.struct_field(lineage, "document_id"), table["id"].combine_chunks()
+        ).to_pylist()
+        documents += [names.setdefault(name, len(names)) for name in document_ids]
         kinds += [KIND_NUMBERS.get(kind, -1) for kind in table["kind"].to_pylist()]
         keys = zip(table["kind"].to_pylist(), table["task"].to_pylist(), sources, strict=True)
         traits += [
             combinations.setdefault(tuple(part or "" for part in key), len(combinations)) for key in keys
         ]
         draws += [fraction("share", seed, name) for name in ids]
-    described = [
+    descriptions = [
         {"kind": kind, "task": task, "source": source, "domain": domain_of(source, domains)}
         for kind, task, source in combinations
     ]
@@ -99,7 +101,7 @@ def read(partitions: Partitions, domains: Domains, seed: str) -> Ledger:
         np.array(documents, np.int64),
         list(names),
         np.array(traits, np.int64),
-        described,
+        descriptions,
         np.array(draws, np.float64),
     )
 
@@ -117,5 +119,5 @@ def matches(text: str, patterns: Sequence[str]) -> bool:
 
 
 def column(values: Sequence[Any] | npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Make an Arrow column."""
+    """Create an Arrow column."""
     return pa.array(list(values), kind)

@@ -63,8 +63,8 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A training row with a question."""
+class Pair:
+    """A training row with a question and its answer."""
 
     id: str
     document: str
@@ -107,7 +107,7 @@ def plan(
     """
     seed, languages = str(context.seed), Languages(context)
     result, refused, answers = Plan(), set[str](), dict[str, list[tuple[str, str]]]()
-    pairs: list[Asked] = []
+    pairs: list[Pair] = []
     for row, trained in _rows(partitions, train):
         document, passage = _origin(row)
         if row["kind"] in ("refusal", "preference") and row["question"]:
@@ -117,14 +117,14 @@ def plan(
             answers.setdefault(document, []).append((same(row["question"] or ""), row["answer"]))
             if stands_alone(row, languages.of(row)):
                 shown = bool(row["context"])
-                pairs.append(Asked(row["id"], document, passage, same(row["question"]), row["answer"], shown))
+                pairs.append(Pair(row["id"], document, passage, same(row["question"]), row["answer"], shown))
     pairs = [pair for pair in pairs if pair.question not in refused]
     result.alone = len(pairs)
     if test:
-        drawn = [pair for pair in pairs if fraction("knowledge", seed, pair.question) < test]
-        candidates = [pair for pair in drawn if len(pair.answer) <= LONGEST_ANSWER]
+        sampled = [pair for pair in pairs if fraction("knowledge", seed, pair.question) < test]
+        candidates = [pair for pair in sampled if len(pair.answer) <= LONGEST_ANSWER]
         texts = _read_texts(partitions, train, {pair.document for pair in candidates})
-        _hold(result, candidates, answers, texts, seed)
+        _hold_out(result, candidates, answers, texts, seed)
         questions = {pair.question for pair in pairs if pair.id in result.held}
         if questions:
             result.spent |= {
@@ -144,7 +144,7 @@ def plan(
 
 
 def stands_alone(row: dict[str, Any], language: Language) -> bool:
-    """Whether a row is one question and its answer, and the question is understood without the passage."""
+    """Test whether a row is a single question that is understood without the passage."""
     users = [turn for turn in row["prompt"] or [] if turn["role"] != "system"]
     if len(users) != 1 or not row["question"] or row["task"] in NEEDS_PASSAGE:
         return False
@@ -157,9 +157,9 @@ def stands_alone(row: dict[str, Any], language: Language) -> bool:
     return True
 
 
-def _hold(
+def _hold_out(
     result: Plan,
-    candidates: list[Asked],
+    candidates: list[Pair],
     answers: dict[str, list[tuple[str, str]]],
     texts: dict[str, list[Text]],
     seed: str,
@@ -172,21 +172,20 @@ def _hold(
     all_answers = sorted({answer for pairs in answers.values() for _, answer in pairs})
     pool: dict[str, list[str]] = {}
     for answer in sorted(all_answers, key=lambda text: fraction("pool", seed, text)):
-        if len(answer) <= LONGEST_ANSWER and len(listed := pool.setdefault(shape(answer), [])) < POOL:
-            listed.append(answer)
+        if len(answer) <= LONGEST_ANSWER and len(of_shape := pool.setdefault(shape(answer), [])) < POOL:
+            of_shape.append(answer)
     taken: set[str] = set()
     for pair in sorted(candidates, key=lambda pair: pair.id):
-        about = texts.get(pair.document, [])
-        giving = {text.id for text in about if pair.question in text.words}
-        left = [
-            text for text in about if text.id not in giving | result.spent and text.passage == pair.passage
-        ]
-        others = _choices(pair, pool.get(shape(pair.answer), []), seed)
-        if pair.question in taken or not left or len(others) < CHOICES:
+        of_document = texts.get(pair.document, [])
+        revealing = {text.id for text in of_document if pair.question in text.words}
+        excluded = revealing | result.spent
+        remaining = [text for text in of_document if text.id not in excluded and text.passage == pair.passage]
+        wrong = _choices(pair, pool.get(shape(pair.answer), []), seed)
+        if pair.question in taken or not remaining or len(wrong) < CHOICES:
             continue
         taken.add(pair.question)
-        result.spent |= giving
-        choices = sorted([*others, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
+        result.spent |= revealing
+        choices = sorted([*wrong, pair.answer], key=lambda text: fraction("place", seed, pair.id, text))
         # Another pair about the same document with the same answer trains the fact.
         in_pairs = any(
             same(answer) == same(pair.answer)
@@ -200,7 +199,7 @@ def _hold(
         }
 
 
-def _choices(pair: Asked, pool: list[str], seed: str) -> list[str]:
+def _choices(pair: Pair, pool: list[str], seed: str) -> list[str]:
     """Sample wrong answers that neither contain nor are part of the right one, nor occur in the question."""
     right = same(pair.answer)
     choices: list[str] = []

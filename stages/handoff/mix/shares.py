@@ -32,11 +32,11 @@ class Part(datagen.stage.Options):
     source: str = Field("*", description="Source of the document, or a pattern")
     domain: str = Field("*", description="A domain of `domains`, or a pattern")
 
-    def takes(self, known: dict[str, str]) -> bool:
+    def takes(self, traits: dict[str, str]) -> bool:
         """Check whether rows with these traits match."""
-        of_kind = self.kind in (None, known["kind"])
+        of_kind = self.kind in (None, traits["kind"])
         return of_kind and all(
-            matches(known[name], [getattr(self, name)]) for name in ("task", "source", "domain")
+            matches(traits[name], [getattr(self, name)]) for name in ("task", "source", "domain")
         )
 
 
@@ -57,12 +57,12 @@ class Phase(datagen.stage.Options):
     def shares(self) -> dict[str, float]:
         """Return the share of each part; the remainder is for rows that match no part."""
         named = {name: part.share for name, part in self.parts.items()}
-        left = 1 - sum(named.values())
-        return named | ({REST: left} if left > EXACT else {})
+        remainder = 1 - sum(named.values())
+        return named | ({REST: remainder} if remainder > EXACT else {})
 
-    def part_of(self, known: dict[str, str]) -> str | None:
+    def part_of(self, traits: dict[str, str]) -> str | None:
         """Return the part of rows with these traits, if any."""
-        name = next((name for name, part in self.parts.items() if part.takes(known)), REST)
+        name = next((name for name, part in self.parts.items() if part.takes(traits)), REST)
         return name if name in self.shares() else None
 
 
@@ -99,64 +99,64 @@ def allot(
     total
         Size of the mixture in rows or tokens; None: as large as the scarcest part allows.
     shortage
-        If a part has less than its share of the total: an error, or fill up with other parts.
+        If a part has less than its share of the total: an error, or use other parts.
 
     Raises
     ------
     UserError
-        If rows are missing; names the parts.
+        If a part has too few rows; the message names the parts.
     """
-    belongs = [tuple(phase.part_of(known) for phase in phases) for known in ledger.combinations]
-    cells = {key: number for number, key in enumerate(dict.fromkeys(belongs))}
-    of_row = np.array([cells[key] for key in belongs] or [0], np.int64)[ledger.traits]
-    available: Draws = np.bincount(of_row[free], weights[free], len(cells)).astype(np.float64)
-    asked = {
+    parts_of = [tuple(phase.part_of(traits) for phase in phases) for traits in ledger.combinations]
+    cells = {key: number for number, key in enumerate(dict.fromkeys(parts_of))}
+    cell_of_row = np.array([cells[key] for key in parts_of] or [0], np.int64)[ledger.traits]
+    available: Draws = np.bincount(cell_of_row[free], weights[free], len(cells)).astype(np.float64)
+    requested = {
         (number, name): phase.share * share
         for number, phase in enumerate(phases)
         for name, share in phase.shares().items()
     }
     if total is None:
-        size = _largest(asked, list(cells), available)
+        size = _largest(requested, list(cells), available)
         if size <= 0:
-            _, short = _fill(asked, list(cells), available)
+            _, short = _fill(requested, list(cells), available)
             raise UserError(
-                f"mix: {_names(short or asked)} has no rows, so a mixture with its share is impossible"
+                f"mix: {_names(short or requested)} has no rows, so a mixture with its share is impossible"
             )
     else:
         size = float(total)
-        _, short = _fill({key: share * size for key, share in asked.items()}, list(cells), available)
+        _, short = _fill({key: share * size for key, share in requested.items()}, list(cells), available)
         if short and shortage == "error":
             missing = "; ".join(
-                f"{_names([key])}: {asked[key] * size:,.0f} requested, {lack:,.0f} missing"
+                f"{_names([key])}: {requested[key] * size:,.0f} requested, {lack:,.0f} missing"
                 for key, lack in short.items()
             )
             raise UserError(
                 f"mix: not enough rows for a mixture of {total:,}: {missing}. Lower total, change the "
                 "shares, add data, or set shortage: fill to fill up with other parts"
             )
-    taken = _filled(asked, list(cells), available, size)
-    return _rows(ledger, free, weights, of_row, taken, size)
+    taken = _filled(requested, list(cells), available, size)
+    return _rows(ledger, free, weights, cell_of_row, taken, size)
 
 
 Key = tuple[int, str]
 
 
 def _filled(
-    asked: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws, size: float
+    requested: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws, size: float
 ) -> dict[tuple[int, Key], float]:
     """Allocate each part's share of the size; fill shortages with the other parts."""
-    wanted = {key: share * size for key, share in asked.items()}
-    taken, short = _fill(wanted, cells, available)
+    amounts = {key: share * size for key, share in requested.items()}
+    taken, short = _fill(amounts, cells, available)
     while short:  # only with shortage: fill
-        sufficient = [key for key in wanted if key not in short and asked[key] > 0]
+        sufficient = [key for key in amounts if key not in short and requested[key] > 0]
         lack = sum(short.values())
-        wanted = {key: amount - short.get(key, 0.0) for key, amount in wanted.items()}
-        base = sum(asked[key] for key in sufficient)
+        amounts = {key: amount - short.get(key, 0.0) for key, amount in amounts.items()}
+        base = sum(requested[key] for key in sufficient)
         if not sufficient or lack < 0.5:
             break
         for key in sufficient:
-            wanted[key] += lack * asked[key] / base
-        taken, short = _fill(wanted, cells, available)
+            amounts[key] += lack * requested[key] / base
+        taken, short = _fill(amounts, cells, available)
     return taken
 
 
@@ -164,30 +164,30 @@ def _fill(
     wanted: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws
 ) -> tuple[dict[tuple[int, Key], float], dict[Key, float]]:
     """Take amounts from cells, least shared cells first; return the amounts, and what is missing."""
-    left = available.copy()
+    remaining = available.copy()
     taken: dict[tuple[int, Key], float] = {}
     short: dict[Key, float] = {}
     for key, amount in wanted.items():
         phase, name = key
-        mine = [number for number, parts in enumerate(cells) if parts[phase] == name]
-        mine.sort(key=lambda number: sum(part is not None for part in cells[number]))
-        for number in mine:
-            got = min(amount, left[number])
-            if got > 0:
-                taken[number, key] = got
-                left[number] -= got
-                amount -= got
+        matching = [number for number, parts in enumerate(cells) if parts[phase] == name]
+        matching.sort(key=lambda number: sum(part is not None for part in cells[number]))
+        for number in matching:
+            quantity = min(amount, remaining[number])
+            if quantity > 0:
+                taken[number, key] = quantity
+                remaining[number] -= quantity
+                amount -= quantity
         if amount > max(EXACT, 1e-9 * wanted[key]):
             short[key] = amount
     return taken, short
 
 
-def _largest(asked: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws) -> float:
+def _largest(requested: dict[Key, float], cells: list[tuple[str | None, ...]], available: Draws) -> float:
     """Find the size of the largest mixture without a shortage."""
     low, high = 0.0, float(available.sum())
     for _ in range(STEPS):
         middle = (low + high) / 2
-        short = _fill({key: share * middle for key, share in asked.items()}, cells, available)[1]
+        short = _fill({key: share * middle for key, share in requested.items()}, cells, available)[1]
         low, high = (low, middle) if short else (middle, high)
     return low if low >= 0.5 else 0.0  # below half a row there is no mixture
 
@@ -196,21 +196,21 @@ def _rows(
     ledger: Ledger,
     free: Flags,
     weights: Draws,
-    of_row: Numbers,
+    cell_of_row: Numbers,
     taken: dict[tuple[int, Key], float],
     size: float,
 ) -> Allotment:
     """Assign the rows of each cell in the order of their draws."""
     result = Allotment(np.full(len(ledger), -1, np.int64), np.full(len(ledger), "", object), size)
     for cell in sorted({cell for cell, _ in taken}):
-        rows = np.flatnonzero(free & (of_row == cell))
+        rows = np.flatnonzero(free & (cell_of_row == cell))
         rows = rows[np.argsort(ledger.draws[rows], kind="stable")]
         middle = np.cumsum(weights[rows]) - weights[rows] / 2
         start = 0.0
         for (number, (phase, name)), amount in taken.items():
             if number == cell:
-                mine = rows[(middle >= start) & (middle < start + amount + EXACT)]
-                result.phases[mine], result.parts[mine] = phase, name
+                members = rows[(middle >= start) & (middle < start + amount + EXACT)]
+                result.phases[members], result.parts[members] = phase, name
                 start += amount
     return result
 

@@ -12,7 +12,7 @@ import numpy as np
 from datagen.schema import KINDS, fraction
 from datagen.stages.handoff.mix.ledger import Flags, Ledger, Numbers
 
-FAR, NEAR = 0.5, 0.1
+FAR, NEAR = 0.5, 0.1  # deviations, relative to the target
 TINY = 10  # minimum rows of a split without a warning
 
 
@@ -20,9 +20,9 @@ def validation(ledger: Ledger, share: float, seed: str) -> Flags:
     """Flag the rows for validation."""
     draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
     chosen = draws < share
-    known = ledger.kinds >= 0
+    valid = ledger.kinds >= 0
     counts = np.zeros((len(ledger.names), len(KINDS)), np.int64)
-    np.add.at(counts, (ledger.documents[known], ledger.kinds[known]), 1)
+    np.add.at(counts, (ledger.documents[valid], ledger.kinds[valid]), 1)
     if share > 0 and len(ledger.names):
         _repair(chosen, counts, share, draws)
     return chosen[ledger.documents] if len(ledger) else np.zeros(0, bool)
@@ -30,28 +30,28 @@ def validation(ledger: Ledger, share: float, seed: str) -> Flags:
 
 def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> None:
     """Move documents, nearest to the threshold first, while a kind deviates too far from its share."""
-    rows = np.maximum(counts.sum(0), 1)
+    totals = np.maximum(counts.sum(0), 1)
     missing = share * counts.sum(0) - counts[chosen].sum(0)
-    if not (np.abs(missing) > FAR * share * rows).any():
+    if not (np.abs(missing) > FAR * share * totals).any():
         return
     for document in np.argsort(np.abs(draws - share), kind="stable"):
-        if not (np.abs(missing) > NEAR * share * rows).any():
+        if not (np.abs(missing) > NEAR * share * totals).any():
             return
         change = counts[document] * (-1 if not chosen[document] else 1)
-        if (np.abs(missing + change) / rows).sum() < (np.abs(missing) / rows).sum() - 1e-12:
+        if (np.abs(missing + change) / totals).sum() < (np.abs(missing) / totals).sum() - 1e-12:
             chosen[document] = not chosen[document]
             missing = missing + change
 
 
-def warnings(ledger: Ledger, held: Flags, share: float) -> list[str]:
+def warnings(ledger: Ledger, held_out: Flags, share: float) -> list[str]:
     """Return warnings for kinds whose validation split is empty or tiny."""
     messages = []
     for kind, name in KINDS.items():
-        mine = ledger.of_kind(kind)
-        rows, inside = int(mine.sum()), int((mine & held).sum())
-        if share > 0 and rows and inside < min(TINY, rows):
-            documents = len(np.unique(ledger.documents[mine]))
-            amount = "no rows" if not inside else f"only {inside} of {rows:,} rows"
+        of_kind = ledger.of_kind(kind)
+        rows, in_validation = int(of_kind.sum()), int((of_kind & held_out).sum())
+        if share > 0 and rows and in_validation < min(TINY, rows):
+            documents = len(np.unique(ledger.documents[of_kind]))
+            amount = "no rows" if not in_validation else f"only {in_validation} of {rows:,} rows"
             messages.append(
                 f"{name}: validation has {amount}; the requested share is {share:g}, and the rows are from "
                 f"{documents:,} document{'' if documents == 1 else 's'}"

@@ -2,21 +2,20 @@
 Find out what the target knows: it answers each question without the passage.
 
 One greedy answer and some samples are compared with the answer from the passage
-(`datagen.stages.shared.language.matching`), and a row keeps all that was seen: the answers, how well each
-matches, the share of the samples that are right (expected accuracy of Alignment for Honesty, arXiv
-2312.07000), the entropy of what they say (R-Tuning, arXiv 2311.09677), and how confident the greedy answer
-is.
+(`datagen.stages.shared.language.matching`), and a row records all results: the answers, how well each
+matches, the share of right samples (expected accuracy of Alignment for Honesty, arXiv 2312.07000), the
+entropy of the samples (R-Tuning, arXiv 2311.09677), and the confidence of the greedy answer.
 
-All right: the target **knows**; all wrong: it does **not know**; anything between, or answers that
-partly agree, is **ambiguous** and teaches nothing (the knowledge test of WACK, arXiv 2410.22071). Of what it
-knows it is asked again behind wrong examples and persuasion; where it then errs it is **misled**, which calls
-for correction and not for refusal. A label holds for one target and revision, which is in the row's id and
-lineage: another target makes other rows.
+If all answers are right, the target **knows**; if all are wrong, it does **not know**; anything between, or
+answers that partly agree, is **ambiguous** and yields no training row (the knowledge test of WACK, arXiv
+2410.22071). Known questions are asked again after wrong examples and persuasion; if the target then errs, it
+is **misled**, which calls for correction, not refusal. A label is valid for one target and revision, which
+are part of the row's id and lineage: another target yields other rows.
 
-Only questions that can be asked this way are probed. One that speaks of "the passage" or that fits
-another passage as well ("What happens if no argument is given?") cannot be answered without it, yes and
-no are right half of the time by chance, and a long explanation cannot be compared by its words: such rows
-are dropped, each with its reason.
+Only questions that can be asked this way are probed. A question that mentions "the passage" or that fits
+other passages as well ("What happens if no argument is given?") cannot be answered without it, yes and no
+are right by chance half of the time, and long explanations cannot be compared by words: such rows are
+dropped, each with its reason.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ from datagen.request import Answers, Reject, Request, Sampling
 from datagen.schema import EXAMPLES, content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.knowledge.probe import choices, mislead
-from datagen.stages.knowledge.probe.knowledge import Knowledge, estimate, estimate_by_choice, said
+from datagen.stages.knowledge.probe.knowledge import Knowledge, estimate, estimate_by_choice, text_of
 from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.language.matching import Aliases, essence, likeness
 from datagen.stages.shared.language.rules import Language, Languages
@@ -41,55 +40,67 @@ Temperature = Annotated[float, Field(gt=0)]
 
 
 class Options(datagen.stage.Options):
-    """What counts as knowing."""
+    """How the target is asked, and what counts as known."""
 
-    samples: int = Field(3, ge=0, description="Answers drawn besides the greedy one")
+    samples: int = Field(3, ge=0, description="Sampled answers in addition to the greedy one")
     temperature: Temperature | list[Temperature] = Field(
-        0.7, description="Temperature of the samples; of several, each has its turn"
+        0.7, description="Temperature of the samples; a list is used cyclically"
     )
-    max_tokens: int = Field(48, ge=4, description="Most tokens of an answer; a cut-off one counts")
-    right: float = Field(0.8, gt=0.5, le=1, description="An answer at least so like the passage's is right")
-    wrong: float = Field(0.3, ge=0, lt=0.5, description="An answer at most so like the passage's is wrong")
-    known: float = Field(1.0, gt=0, le=1, description="Share of right answers from which it is known")
-    unknown: float = Field(0.0, ge=0, lt=1, description="Share of answers not wrong up to which it is not")
+    max_tokens: int = Field(
+        48, ge=4, description="Maximum length of an answer, in tokens; truncated answers count"
+    )
+    right: float = Field(
+        0.8, gt=0.5, le=1, description="Minimum similarity of a right answer to the passage's answer"
+    )
+    wrong: float = Field(
+        0.3, ge=0, lt=0.5, description="Maximum similarity of a wrong answer to the passage's answer"
+    )
+    known: float = Field(1.0, gt=0, le=1, description="Minimum share of right answers of a known question")
+    unknown: float = Field(
+        0.0, ge=0, lt=1, description="Maximum share of answers that are not wrong, of an unknown question"
+    )
     aliases: str = Field(
         "",
-        description="A YAML file, relative to the recipe: answer -> list of what means the same",
+        description="A YAML file, relative to the recipe: answer -> list of equivalent answers",
     )
-    longest: int = Field(8, ge=1, description="Words that an answer may add to its question to be compared")
+    longest: int = Field(
+        8, ge=1, description="Maximum words that an answer adds to its question, to be comparable"
+    )
     skip: tuple[str, ...] = Field(
         ("explanation", "summary", "terms", "true_false", "yes_no"),
         description="Tasks that cannot be asked without their passage",
     )
-    prompt: str = Field("refusals/closed_book", description="What the target is asked")
-    choose: str = Field("refusals/multiple_choice", description="What it is asked where options are lettered")
+    prompt: str = Field("refusals/closed_book", description="Prompt file of the questions")
+    choose: str = Field(
+        "refusals/multiple_choice", description="Prompt file of questions with lettered options"
+    )
     mislead: tuple[str, ...] = Field(
         ("refusals/wrong_examples", "refusals/persuasion"),
-        description="Prompts that mislead it about what it knows; [] leaves this out",
+        description="Prompt files that mislead the target about what it knows; [] disables this test",
     )
 
     def temperature_of(self, sample: int) -> float:
-        """Give the temperature of a sample; the first answer, number 0, is greedy."""
+        """Return the temperature of a sample; number 0 is the greedy answer."""
         if not sample:
             return 0.0
-        drawn = self.temperature if isinstance(self.temperature, list) else [self.temperature]
-        return drawn[(sample - 1) % len(drawn)]
+        cycle = self.temperature if isinstance(self.temperature, list) else [self.temperature]
+        return cycle[(sample - 1) % len(cycle)]
 
     @model_validator(mode="after")
     def _band(self) -> "Options":
         if self.temperature == [] or (
             isinstance(self.temperature, list) and len(self.temperature) > self.samples
         ):
-            raise ValueError("temperature: give at least one, and samples: at least as many")
+            raise ValueError("temperature needs at least one value, and at most as many as samples")
         if self.right - self.wrong < 0.1:
-            raise ValueError("leave at least 0.1 between wrong: and right: for answers that are neither")
+            raise ValueError("right must exceed wrong by at least 0.1, for answers that are neither")
         if self.known <= self.unknown:
-            raise ValueError("known: must be larger than unknown:")
+            raise ValueError("known must be greater than unknown")
         return self
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask every question that can stand alone: for a letter, or for words, greedily and `samples` times."""
+    """Ask every question that can stand alone: for a letter, or for words, greedily and by sampling."""
     prompt, choose = context.prompt(options.prompt), context.prompt(options.choose)
     for row in _probed(rows, options, context):
         if row.unfit:
@@ -105,7 +116,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def follow(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Ask again, misleadingly, what the target knows."""
+    """Ask known questions again, with misleading prompts."""
     lures = [context.prompt(name) for name in options.mislead]
     for row in _probed(rows, options, context):
         try:
@@ -117,31 +128,30 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Compare the answers with the passage's and label the row."""
+    """Compare the answers with the passage's answer and label the row."""
     builder = Builder("probes", context)
     target = context.model
     for row in _probed(rows, options, context):
-        parent, given = row.fields, answers.of(row.id)
-        made = {name: parent.get(name) for name in EXAMPLES.names if name not in ("id", "lineage", "logprob")}
-        made["id"] = content_id(row.id, target.name, target.revision)
+        parent, row_answers = row.fields, answers.of(row.id)
+        probe = {name: parent.get(name) for name in EXAMPLES.names if name not in ("lineage", "logprob")}
+        probe["id"] = content_id(row.id, target.name, target.revision)
         try:
             if row.unfit:
                 raise row.unfit
             knowledge = row.judge(answers)
-        except Reject as why:
-            builder.drop(why, made, parent, *given)
+        except Reject as reason:
+            builder.drop(reason, probe, parent, *row_answers)
             continue
-        made |= vars(knowledge) | {"logprob": None if row.lettered else mean_logprob(given[:1])}
-        made |= mislead.read(
-            [one for one in given if one.request.task == mislead.TASK], row.match, options.wrong, row.language
-        )
-        builder.keep(made, parent, *given)
+        probe |= vars(knowledge) | {"logprob": None if row.lettered else mean_logprob(row_answers[:1])}
+        misled = [answer for answer in row_answers if answer.request.task == mislead.TASK]
+        probe |= mislead.read(misled, row.match, options.wrong, row.language)
+        builder.keep(probe, parent, *row_answers)
     return builder.outcome()
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One question as it is probed: whether it can be, what is right, what was said."""
+    """A question to probe: why it cannot be probed, if so, and its right answers."""
 
     fields: Mapping[str, Any]
     unfit: Reject | None
@@ -157,11 +167,11 @@ class _Row:
 
     @property
     def question(self) -> str:
-        """What is asked."""
+        """The question."""
         return self.fields["question"] or ""
 
     def match(self, text: str) -> float:
-        """Say how like the right answer a text is, at best."""
+        """Return the highest similarity of a text to a right answer."""
         if self.lettered:
             return float(text == self.lettered.right)
         return max(
@@ -170,23 +180,25 @@ class _Row:
         )
 
     def judge(self, answers: Answers) -> Knowledge:
-        """Read what the target knows of it from its answers."""
-        given = [one for one in answers.of(self.id) if one.request.task != mislead.TASK]
+        """Estimate what the target knows from its answers."""
+        direct = [answer for answer in answers.of(self.id) if answer.request.task != mislead.TASK]
         if self.lettered:
-            return estimate_by_choice(self.lettered, choices.probabilities(given), self.options.right)
-        texts = [said(one) for one in given]
+            return estimate_by_choice(self.lettered, choices.probabilities(direct), self.options.right)
+        texts = [text_of(answer) for answer in direct]
         matches = [self.match(text) for text in texts]
         options = self.options
         bounds, shares = (options.wrong, options.right), (options.known, options.unknown)
-        return estimate(texts, matches, mean_logprob(given[:1]), bounds, shares, self.question, self.language)
+        return estimate(
+            texts, matches, mean_logprob(direct[:1]), bounds, shares, self.question, self.language
+        )
 
 
 def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row]:
-    """Go through the rows with what must be known of each."""
+    """Prepare the rows for probing."""
     languages, aliases = Languages(context), Aliases.load(context.folder, options.aliases)
-    probed = rows.to_pylist()
-    passages = Postings({row["context"]: languages.of(row) for row in probed if row["context"]})
-    for fields in probed:
+    examples = rows.to_pylist()
+    passages = Postings({row["context"]: languages.of(row) for row in examples if row["context"]})
+    for fields in examples:
         answer = fields["answer"] or ""
         language = languages.of(fields)
         lettered = choices.lettered(fields["question"] or "", answer, language)
@@ -202,17 +214,17 @@ def _unfit(
     passages: Postings,
     lettered: choices.Lettered | None,
 ) -> Reject | None:
-    """Say why a question cannot be asked closed-book, if so."""
+    """Return the reason why a question cannot be asked closed-book, if any."""
     question, answer = row["question"] or "", row["answer"] or ""
-    asked = lettered.stem if lettered else question
+    stem = lettered.stem if lettered else question
     if row["task"] in options.skip:
         return Reject("needs its context", f"task {row['task']}")
     try:
-        stands_alone(asked, language, asks=True)
-    except Reject as why:
-        return Reject("needs its context", why.detail)
-    if row["context"] and (others := passages.fits_others(asked, row["context"])):
-        return Reject("needs its context", f"its words stand in {others} other passages too: {asked}")
+        stands_alone(stem, language, asks=True)
+    except Reject as reason:
+        return Reject("needs its context", reason.detail)
+    if row["context"] and (others := passages.fits_others(stem, row["context"])):
+        return Reject("needs its context", f"{others} other passages also contain its words: {stem}")
     if lettered:
         return None
     if language.verdict.fullmatch(answer) or (
@@ -220,7 +232,7 @@ def _unfit(
     ):
         return Reject("answer can be guessed", answer)
     if (added := len(essence(answer, question, language.stop, language=language))) > options.longest:
-        return Reject("answer too long to compare", f"{added} words more than its question")
+        return Reject("answer too long to compare", f"adds {added} words to its question")
     return None
 
 

@@ -1,9 +1,9 @@
 """
-Questions with lettered options: which letter a model would answer with, from its first token.
+Questions with lettered options: the letter that a model would answer with, from its first token.
 
-A question is lettered when it ends in lines such as ``A) Lima`` and ``(B) Cusco``, from A without a gap. The
-probability of each letter is read through the engine by token ids, never from text. A small model prefers a
-letter whatever stands behind it, so the options are shown in both orders and their probabilities averaged.
+A question is lettered if it ends in lines such as ``A) Lima`` and ``(B) Cusco``, from A without gaps. The
+probability of each letter is read from the engine by token id, never from text. Small models prefer a letter
+regardless of its option, so the options are shown in both orders and their probabilities averaged.
 """
 
 import math
@@ -18,7 +18,7 @@ from datagen.stages.shared.language.rules import Language
 
 _OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
 _LETTER = re.compile(r"\s*\(?([A-Z])(?:[).:](?:\s.*)?)?\s*", re.DOTALL)
-ORDERS = (1, -1)  # of the options: as they came, and the other way round
+ORDERS = (1, -1)  # of the options: original and reversed
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,28 @@ class Lettered:
         return tuple(chr(ord("A") + number) for number in range(len(self.options)))
 
     def shown(self, order: int = 1) -> str:
-        """Write the question with its options in an order."""
+        """Return the question with its options in an order."""
         lines = zip(self.letters, self.options[::order], strict=True)
         return "\n".join([self.stem, *(f"{letter}) {option}" for letter, option in lines)])
 
 
 def lettered(question: str, answer: str, language: Language) -> Lettered | None:
-    """Read a question with lettered options; None for any other, and where no option is the answer."""
-    found = list(_OPTION.finditer(question))
-    letters = "".join(option[1] for option in found)
-    if len(found) < 2 or letters != "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(found)]:
+    """Parse a question with lettered options; None for any other, and if no option is the answer."""
+    matches = list(_OPTION.finditer(question))
+    letters = "".join(match[1] for match in matches)
+    if len(matches) < 2 or letters != "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(matches)]:
         return None
-    if question[found[-1].end() :].strip() or not (stem := question[: found[0].start()].strip()):
+    if question[matches[-1].end() :].strip() or not (stem := question[: matches[0].start()].strip()):
         return None
-    options = tuple(option[2] for option in found)
+    options = tuple(match[2] for match in matches)
     if letter := _LETTER.fullmatch(answer):
         right = letter[1]
     else:
-        same = [
+        similarities = [
             likeness(option, answer, language=language) if words(option, language=language) else 0.0
             for option in options
         ]
-        right = letters[same.index(max(same))] if max(same) == 1 else ""
+        right = letters[similarities.index(max(similarities))] if max(similarities) == 1 else ""
     return Lettered(stem, options, right) if right and right in letters else None
 
 
@@ -75,14 +75,14 @@ def ask(prompt: Prompt, row: str, question: Lettered) -> Iterator[Request]:
 
 def probabilities(answers: Sequence[Answer]) -> list[float]:
     """
-    Give the probability of each option, averaged over the orders: the softmax over the letters alone.
+    Compute the probability of each option, averaged over the orders: the softmax over the letters only.
 
     Raises
     ------
     Reject
-        When the engine failed or gave no probabilities.
+        When the engine failed or returned no probabilities.
     """
-    found = []
+    by_order = []
     for answer in answers:
         scores = answer.completion.choices
         if answer.completion.finish == "error":
@@ -90,5 +90,5 @@ def probabilities(answers: Sequence[Answer]) -> list[float]:
         if len(scores) != len(answer.request.choices) or all(math.isinf(score) for score in scores):
             raise Reject("no probabilities", answer.completion.text)
         weights = [math.exp(score - max(scores)) for score in scores][:: int(answer.request.about or 1)]
-        found.append([weight / sum(weights) for weight in weights])
-    return [sum(option) / len(found) for option in zip(*found, strict=True)]
+        by_order.append([weight / sum(weights) for weight in weights])
+    return [sum(option) / len(by_order) for option in zip(*by_order, strict=True)]

@@ -1,4 +1,4 @@
-"""What a model's answers to one question say about what it knows."""
+"""Estimate what a model knows from its answers to a question."""
 
 import math
 import re
@@ -18,19 +18,19 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Knowledge:
     """
-    What was seen, in the columns of a probe.
+    The results of probing a question, as the columns of a probe.
 
     Parameters
     ----------
     answers, matches, right
-        What was said, the greedy answer first; how like the right answer each is, 0 to 1; whether it is
-        right, None where that does not tell.
+        The answers, the greedy one first; the similarity of each to the right answer, 0 to 1; whether it is
+        right, None if undecided.
     accuracy
-        Share of the samples that are right; of the greedy answer where none was drawn.
+        Share of right samples; of the greedy answer if there are no samples.
     entropy
-        Of what the samples say, in nats; answers that say the same are one.
+        Entropy of the samples in nats; equivalent answers count as one.
     confidence
-        Geometric mean of the probabilities of the greedy answer's tokens; None where they are not known.
+        Geometric mean of the probabilities of the greedy answer's tokens; None if they are unknown.
     label
         known, unknown or ambiguous.
     """
@@ -54,87 +54,95 @@ def estimate(
     language: Language,
 ) -> Knowledge:
     """
-    Judge answers in words by how well they match.
+    Estimate knowledge from answers in words by how well they match.
 
-    Known where all do, unknown where none does (WACK, arXiv 2410.22071), unless `shares` say otherwise.
+    Known if all answers match, unknown if none does (WACK, arXiv 2410.22071), unless `shares` differ.
     Accuracy is that of Alignment for Honesty (arXiv 2312.07000), entropy that of R-Tuning (arXiv 2311.09677),
-    there over equal strings.
+    which computes it over equal strings.
 
     Parameters
     ----------
     answers, matches
-        What was said, the greedy answer first, and how like the right answer each is.
+        The answers, the greedy one first, and the similarity of each to the right answer.
     logprob
         Mean log probability of the greedy answer's tokens.
     bounds
-        A match at most the first is wrong, at least the second right.
+        A match up to the first bound is wrong, from the second on right.
     shares
         As in `label`.
     question, language
-        Words of the question, and stop words, do not tell answers apart.
+        Words of the question, and stop words, do not distinguish answers.
     """
-    wrong, least = bounds
-    right = [True if match >= least else False if match <= wrong else None for match in matches]
-    times = Counter(gist(text, question, language.stop, language=language) for text in drawn(answers))
+    upper_wrong, lower_right = bounds
+    right = [True if match >= lower_right else False if match <= upper_wrong else None for match in matches]
+    groups = Counter(gist(text, question, language.stop, language=language) for text in samples_of(answers))
     confidence = None if logprob is None else math.exp(logprob)
     return Knowledge(
-        answers, matches, right, accuracy(right), entropy(times.values()), confidence, label(right, *shares)
+        answers, matches, right, accuracy(right), entropy(groups.values()), confidence, label(right, *shares)
     )
 
 
-def drawn(answers: Sequence[T]) -> Sequence[T]:
-    """Leave out the greedy answer where others were drawn."""
+def samples_of(answers: Sequence[T]) -> Sequence[T]:
+    """Exclude the greedy answer if there are samples."""
     return answers[1:] or answers
 
 
 def accuracy(right: Sequence[bool | None]) -> float:
-    """Give the share of the samples that are right."""
-    samples = drawn(right)
-    return sum(one is True for one in samples) / len(samples)
+    """Return the share of right samples."""
+    samples = samples_of(right)
+    return sum(verdict is True for verdict in samples) / len(samples)
 
 
 def label(right: Sequence[bool | None], known: float, unknown: float) -> str:
     """
-    Say what the target knows by which of its answers are right.
+    Label what the target knows by which of its answers are right.
 
-    Known from a share of right ones on; unknown up to a share of those that are not wrong.
+    `known` is the minimum share of right answers, `unknown` the maximum share of answers that are not wrong.
     """
-    if sum(one is True for one in right) >= known * len(right):
+    if sum(verdict is True for verdict in right) >= known * len(right):
         return "known"
-    return "unknown" if sum(one is not False for one in right) <= unknown * len(right) else "ambiguous"
+    not_wrong = sum(verdict is not False for verdict in right)
+    return "unknown" if not_wrong <= unknown * len(right) else "ambiguous"
 
 
 def estimate_by_choice(lettered: Lettered, probabilities: Sequence[float], right: float) -> Knowledge:
     """
-    Judge a choice among lettered options by the probability of each.
+    Estimate knowledge from the probabilities of lettered options.
 
-    Known where the right one has at least `right`; unknown where it is not the likeliest and no likelier than
-    by chance. What samples would be right and what they would say is read from the probabilities.
+    Known if the right option has at least probability `right`; unknown if it is not the most likely one and
+    no likelier than chance. Accuracy and entropy of samples follow from the probabilities.
     """
     best = max(range(len(probabilities)), key=probabilities.__getitem__)
     letter, share = lettered.letters[best], probabilities[lettered.letters.index(lettered.right)]
     chosen = letter == lettered.right
-    known = "ambiguous"
+    verdict = "ambiguous"
     if share >= right:
-        known = "known"
+        verdict = "known"
     elif not chosen and share <= 1 / len(probabilities):
-        known = "unknown"
-    spread = entropy(probabilities)
-    return Knowledge([letter], [float(chosen)], [chosen], share, spread, probabilities[best], known)
+        verdict = "unknown"
+    return Knowledge(
+        answers=[letter],
+        matches=[float(chosen)],
+        right=[chosen],
+        accuracy=share,
+        entropy=entropy(probabilities),
+        confidence=probabilities[best],
+        label=verdict,
+    )
 
 
 def entropy(weights: Collection[float]) -> float:
-    """Shannon entropy in nats of what has these weights, which need not add up to 1."""
+    """Compute the Shannon entropy in nats of a distribution, given weights that need not add up to 1."""
     total = sum(weights)
     shares = [weight / total for weight in weights if weight > 0]
     return abs(sum(share * math.log(share) for share in shares))
 
 
-def said(answer: Answer) -> str:
+def text_of(answer: Answer) -> str:
     """
-    Give what a model said, which may have been cut off.
+    Return the text of an answer, which may be truncated.
 
-    What is left of a cut-off answer ends with its last complete sentence, if it has one.
+    A truncated answer ends after its last complete sentence, if it has one.
 
     Raises
     ------

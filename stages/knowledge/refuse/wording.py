@@ -1,4 +1,4 @@
-"""What refusals and hedged answers say: whole sentences from ``prompts/refusals/``, drawn by hash."""
+"""The texts of refusals and hedged answers: whole sentences from ``prompts/refusals/``, drawn by hash."""
 
 import re
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ def decline(
     wording: Prompt, *draw: str, language: Language, source: str = "", secrets: Sequence[str | None] = ()
 ) -> str:
     """
-    Write a refusal: one sentence, and perhaps one that says where to look.
+    Compose a refusal: one sentence, optionally followed by one that suggests where to look.
 
     Parameters
     ----------
     wording
         Its ``sentences`` and ``pointers`` are complete sentences; an empty pointer adds none.
     draw
-        What the sentences are drawn by.
+        Values that seed the choice of sentences.
     language
-        The rules by which its words are compared.
+        The rules by which words are compared.
     source
-        The title of the document to look into. A pointer that names it is drawn only where it is known and
+        The title of the document to look in. A pointer that names it is used only if the title is known and
         does not reveal the answer.
     secrets
-        What the refusal must not contain: the answer, in all its names.
+        Texts that the refusal must not contain: the answer and its aliases.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def decline(
 
 
 def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str:
-    """Say an answer in a phrase that tells how sure one is of it, drawn by hash."""
+    """Put an answer into a phrase that states its certainty, drawn by hash."""
     ended = answer.rstrip()
     ended = ended if ended.endswith((".", "!", "?", "。", "！", "？")) else f"{ended}."
     text = fill(pick(phrases, *draw), "a hedge in prompts/", answer=ended, **values).strip()
@@ -59,21 +59,21 @@ def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str
 
 
 def title_of(lineage: dict[str, str | None]) -> str:
-    """Return the title of a row's document on one line; "" where it says nothing to a reader."""
+    """Return the title of a row's document on one line; "" if it is not informative."""
     title = " ".join((lineage["title"] or "").split())
     return title if re.search(r"[^\W\d]{3}", title) and len(title) <= LONGEST_TITLE else ""
 
 
-LONGEST_TITLE = 120  # characters; what is longer is a sentence that was taken for a title
+LONGEST_TITLE = 120  # characters; longer titles are sentences mistaken for titles
 
 
 def _reveals(source: str, answer: str, language: Language) -> bool:
-    """Whether a title contains an answer, or is part of one."""
+    """Test whether a title contains an answer, or is part of one."""
     title = _folded(source, language)
     return answer in title or title in answer
 
 
 @lru_cache(maxsize=4096)
 def _folded(text: str, language: Language) -> str:
-    """The words of a text between blanks, so that a phrase is found at the ends of words only."""
+    """Return the words of a text between spaces, so that phrases match whole words only."""
     return f" {' '.join(words(text, language=language))} "

@@ -1,4 +1,4 @@
 """DELIFT (arXiv 2411.04425): neighbours, pairwise utility, selection."""
 
-# Where an example comes from: the rows themselves, earlier releases, or examples of what is wanted.
+# Sources of examples: the rows themselves, earlier releases, or wanted examples.
 ROWS, EARLIER, WANTED = "rows", "earlier", "wanted"

@@ -1,27 +1,27 @@
 """
-Keep the best rows of each kind, as many as the budget allows.
+Keep the best rows of each kind, within a budget.
 
-A budget is rows, tokens or a share of a kind's rows; where several are given, all hold. What is best is said
-by the kind's method:
+A budget is a number of rows, of tokens, or a share of a kind's rows; if several are given, all apply. The
+kind's method decides which rows are best:
 
-* ``score``: the surest by their scores (`quality`);
-* ``ifd``, ``ifd_ppl``: the hardest of those that the instruction still helps with, by instruction-following
-  difficulty below 1 (Cherry LLM); the others go whatever the budget;
-* ``coverage``: those that stand for all rows (facility location). Given ``earlier``, only what earlier
-  releases do not stand for counts; given ``wanted``, only what is like that;
-* ``utility``: those that as examples help the target with all rows, by what `pair` and
-  `datagen.stages.select.delift.pairwise_utility` measured (DELIFT); without a budget three in ten;
-* ``vote_k``: those that many rows are near to, and not the same rows again;
-* ``entropy``: those whose categories are spread most evenly (greedy maximum entropy);
-* ``novelty``: those farthest from all rows of earlier releases.
+* ``score``: the rows with the highest scores;
+* ``ifd``, ``ifd_ppl``: the hardest rows that the instruction still helps with, by instruction-following
+  difficulty below 1 (Cherry LLM); the others are dropped whatever the budget;
+* ``coverage``: rows that represent all rows (facility location). With ``earlier``, only what earlier
+  releases do not cover counts; with ``wanted``, only what is similar to it;
+* ``utility``: rows that as examples help the target with all rows, as measured by
+  `datagen.stages.select.delift` (DELIFT); three in ten without a budget;
+* ``vote_k``: rows that many rows are near to, without repeating the same region;
+* ``entropy``: rows that distribute the categories most evenly (greedy maximum entropy);
+* ``novelty``: rows farthest from all rows of earlier releases.
 
-Each puts the rows of the kind in an order, and they are taken in it; one whose tokens do not fit any more is
-passed over. ``order.parquet`` in the stage's folder holds the order and what each row was worth. Between
-equals a draw decides that depends on the recipe's seed and the row alone, so that a refresh keeps what it
-kept. How kinds relate to each other is for `datagen.stages.handoff.mix`.
+Each method ranks the rows of the kind, and they are taken in that order; a row whose tokens no longer fit is
+skipped. ``order.parquet`` in the stage's folder records the order and the value of each row. Ties are broken
+by a draw that depends only on the recipe's seed and the row, so a refresh keeps the same rows. The
+proportions of kinds are up to `datagen.stages.handoff.mix`.
 
-Methods follow one another as two stages, `use: select` under another name: ``ifd_ppl`` with a share of 0.2,
-then ``coverage`` with one of 0.1.
+To combine methods, add a second stage with `use: select` under another name: for example ``ifd_ppl`` with a
+share of 0.2, then ``coverage`` with 0.1.
 """
 
 import shutil
@@ -34,13 +34,14 @@ from datagen.stages.select import references
 from datagen.stages.select.select import budget, methods, tokens
 from datagen.stages.select.select.options import Options
 from datagen.stages.select.select.rows import read_rows
-from datagen.stages.select.space import Reader, embed_all
+from datagen.stages.select.space import embed_all
+from datagen.stages.shared.similarity.sketch import Reader
 
-IN_SPACE = ("coverage", "vote_k", "novelty")  # by vectors
+IN_SPACE = ("coverage", "vote_k", "novelty")  # methods that use vectors
 
 
-def run(partitions: Partitions, options: Options, context: Context) -> Iterator[budget.Said]:
-    """Put the rows of the kinds that have a budget in order, and judge them."""
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[budget.Reasons]:
+    """Rank the rows of the kinds that have a budget, and decide which to keep."""
     if not len(partitions):
         return
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -52,10 +53,11 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         partitions, [kind for kind in kinds if options.method_of(kind) in IN_SPACE], options, context
     )
     verdicts = budget.Verdicts()
-    for mine in rows:
-        most = budget.places(mine.kind, len(mine), options)
-        ranked = methods.rank(mine, partitions, vectors.get(mine.kind, {}), most, options, context)
-        verdicts.add(mine, ranked, sizes, options)
+    for of_kind in rows:
+        limit = budget.places(of_kind.kind, len(of_kind), options)
+        files = vectors.get(of_kind.kind, {})
+        ranked = methods.rank(of_kind, partitions, files, limit, options, context)
+        verdicts.add(of_kind, ranked, sizes, options)
     verdicts.write(context.output / "order.parquet")
     start = 0
     for table in partitions.columns(["id"]):
@@ -63,15 +65,15 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         start += len(table)
 
 
-def apply(rows: pa.Table, said: budget.Said, options: Options, context: Context) -> Outcome:
-    """Take the rows out that go, and say of each why."""
-    return Outcome.split(rows, *said)
+def apply(rows: pa.Table, reasons: budget.Reasons, options: Options, context: Context) -> Outcome:
+    """Drop the rows beyond the budget, with the reason for each."""
+    return Outcome.split(rows, *reasons)
 
 
 def embed(
     partitions: Partitions, kinds: Sequence[str], options: Options, context: Context
 ) -> dict[str, methods.Files]:
-    """Embed the rows of some kinds and what they are compared with: kind -> files of vectors."""
+    """Embed the rows of some kinds and the rows to compare them with: kind -> files of vectors."""
     if not kinds:
         return {}
     groups: dict[str, Sequence[Reader]] = {"rows": partitions.readers}
@@ -85,7 +87,7 @@ def embed(
 
 stage = WholeStage(
     name="select",
-    summary="keep the best rows of each kind, to a budget",
+    summary="keep the best rows of each kind, within a budget",
     takes="examples",
     gives="examples",
     run=run,

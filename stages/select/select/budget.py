@@ -1,4 +1,4 @@
-"""What fits into the budget of a kind, and what is said of what does not."""
+"""Which rows fit into the budget of a kind, and the drop reasons of the others."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,67 +15,66 @@ from datagen.stages.select.select.options import Options
 from datagen.stages.select.select.rows import DIFFICULTIES, Rows
 from datagen.store.parquet import write_table
 
-KEPT = 0.3  # of the rows chosen by utility, where no budget is given: DELIFT's share
+KEPT = 0.3  # share kept by utility without a budget, as in DELIFT
 
-Said = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
+Reasons = tuple[list[str | None], list[str | None]]  # reason and detail of each row of a partition
 
 
 def kinds(options: Options) -> list[Kind]:
-    """List the kinds of which rows may go: those with a budget, and those chosen by difficulty or utility."""
+    """List the kinds whose rows may be dropped: with a budget, or selected by difficulty or utility."""
     refusing = [kind for kind, method in options.method.items() if method in (*DIFFICULTIES, "utility")]
     return sorted({*options.max_rows, *options.max_tokens, *options.max_share, *refusing})
 
 
 def places(kind: Kind, rows: int, options: Options) -> int:
-    """Say how many of so many rows of a kind may stay, tokens aside."""
+    """Return how many of `rows` rows of a kind may be kept, apart from the token budget."""
     free = options.method_of(kind) == "utility" and kind not in {*options.max_rows, *options.max_tokens}
     share = math.ceil(round(options.max_share.get(kind, KEPT if free else 1) * rows, 9))
-    result: int = min(rows, share, options.max_rows.get(kind, rows))
-    return result
+    return int(min(rows, share, options.max_rows.get(kind, rows)))
 
 
 @dataclass
 class Verdicts:
-    """Collects which rows go and why, and the orders in which rows were taken."""
+    """Collects the dropped rows with their reasons, and the orders in which rows were taken."""
 
     _over: dict[int, tuple[str, str]] = field(default_factory=dict)
     _orders: list[pa.Table] = field(default_factory=list)
 
     def add(self, rows: Rows, ranked: Ranked, sizes: Numbers | None, options: Options) -> None:
-        """Judge the rows of a kind; `sizes` are the tokens of all rows, where they are counted."""
-        room, most = places(rows.kind, len(rows), options), options.max_tokens.get(rows.kind)
-        sizes = sizes[rows.places[ranked.order]] if sizes is not None and most is not None else None
-        kept = _fitting(len(ranked.order), room, sizes, most)
+        """Decide on the rows of a kind; `sizes` are the tokens of all rows, if they are counted."""
+        room, max_tokens = places(rows.kind, len(rows), options), options.max_tokens.get(rows.kind)
+        sizes = sizes[rows.places[ranked.order]] if sizes is not None and max_tokens is not None else None
+        kept = _fitting(len(ranked.order), room, sizes, max_tokens)
         reason, refused = ranked.refused
         self._over |= {int(rows.places[row]): (reason, detail) for row, detail in refused.items()}
         for number in np.flatnonzero(~kept).tolist():
-            said = f"{number + 1} of {len(rows)} for {room} places"
+            detail = f"rank {number + 1} of {len(rows)} for {room} places"
             if sizes is not None:
-                said += f" and {most} tokens, {sizes[number]} tokens"
+                detail += f" and {max_tokens} tokens, {sizes[number]} tokens"
             place = int(rows.places[ranked.order[number]])
-            self._over[place] = ("over the budget", f"{said}, {ranked.tell(number)}")
+            self._over[place] = ("over the budget", f"{detail}, {ranked.describe(number)}")
         self._orders.append(_table(rows, ranked, kept))
 
-    def of(self, start: int, count: int) -> Said:
-        """Say of each row of a partition why it goes; null for one that stays."""
-        said = [self._over.get(place, (None, None)) for place in range(start, start + count)]
-        return [reason for reason, _ in said], [detail for _, detail in said]
+    def of(self, start: int, count: int) -> Reasons:
+        """Return the drop reasons of a partition; None for kept rows."""
+        pairs = [self._over.get(place, (None, None)) for place in range(start, start + count)]
+        return [reason for reason, _ in pairs], [detail for _, detail in pairs]
 
     def write(self, path: Path) -> None:
-        """Write the orders into one table."""
+        """Write the orders as one table."""
         if self._orders:
             write_table(pa.concat_tables(self._orders), path)
 
 
-def _fitting(count: int, room: int, sizes: Numbers | None, most: int | None) -> npt.NDArray[np.bool_]:
-    """Take rows in order while there is room; pass over one whose tokens do not fit."""
-    if sizes is None or most is None:
+def _fitting(count: int, room: int, sizes: Numbers | None, tokens: int | None) -> npt.NDArray[np.bool_]:
+    """Take rows in order while there is room; skip rows whose tokens do not fit."""
+    if sizes is None or tokens is None:
         return np.arange(count) < room
     kept = np.zeros(count, bool)
     for number, size in enumerate(sizes.tolist()):
-        if room and size <= most:
+        if room and size <= tokens:
             kept[number] = True
-            room, most = room - 1, most - size
+            room, tokens = room - 1, tokens - size
     return kept
 
 
@@ -83,8 +82,8 @@ def _table(rows: Rows, ranked: Ranked, kept: npt.NDArray[np.bool_]) -> pa.Table:
     count = len(ranked.order)
     entropies = pa.nulls(count, pa.list_(pa.float64()))
     if ranked.entropies is not None:
-        told = [None if math.isnan(row[0]) else row for row in ranked.entropies.tolist()]
-        entropies = pa.array(told, pa.list_(pa.float64()))
+        lists = [None if math.isnan(row[0]) else row for row in ranked.entropies.tolist()]
+        entropies = pa.array(lists, pa.list_(pa.float64()))
     return pa.table(
         {
             "kind": pa.array([rows.kind] * count, pa.string()),

@@ -1,4 +1,4 @@
-"""The orders in which rows can be taken: one function a method, each from rows to a ranking."""
+"""The selection methods: one function per method, each from rows to a ranking."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,32 +26,32 @@ class Ranked:
     Parameters
     ----------
     order
-        Rows, the first to be taken first; without those refused.
+        Rows, the best first, without refused ones.
     worth
-        Of each in that order; NaN where it has none.
-    tell
-        Says what a row was worth, given its number in the order.
+        Value of each in that order; NaN if it has none.
+    describe
+        Describes the value of a row, given its number in the order.
     refused
         Rows that are not taken whatever the budget: reason, and row -> detail.
     entropies
-        For `entropy`: of each category with each row in the order.
+        For `entropy`: the entropy of each category after each row of the order.
     """
 
     order: Numbers
     worth: Floats
-    tell: Callable[[int], str]
+    describe: Callable[[int], str]
     refused: tuple[str, Mapping[int, str]] = ("", {})
     entropies: Floats | None = None
 
 
 def rank(
-    rows: Rows, partitions: Partitions, files: Files, most: int, options: Options, context: Context
+    rows: Rows, partitions: Partitions, files: Files, limit: int, options: Options, context: Context
 ) -> Ranked:
     """
-    Put the rows of a kind in order, by the kind's method.
+    Rank the rows of a kind by the kind's method.
 
-    `files` are their vectors and those of what they are compared with, where the method needs any, and
-    `partitions` all rows. At most `most` rows are taken; what comes after these need not be in order.
+    `files` are the vectors of these rows and of those to compare them with, if the method needs any;
+    `partitions` are all rows. At most `limit` rows are taken; later ones need not be in order.
     """
     method = options.method_of(rows.kind)
     if method == "score":
@@ -59,7 +59,7 @@ def rank(
     if method in ("ifd", "ifd_ppl"):
         return _by_difficulty(rows, method)
     if method == "entropy":
-        return _by_entropy(rows, most, options)
+        return _by_entropy(rows, limit, options)
     if method == "utility":
         return _with(by_utility.by_utility(rows, partitions, context), "gain {:.3g}")
     path = context.scratch / f"{rows.kind}.npy"
@@ -73,47 +73,48 @@ def rank(
         novel = np.maximum(lengths - near["earlier"][own.equals], 0)
         order = np.argsort(-novel, kind="stable")
         return _with((order, novel[order]), "novelty {:.3g}")
-    known = near.get("earlier"), near.get("wanted")
-    ranking = space.by_cover(own, options.block, context, *known, options.floor)
+    ranking = space.by_cover(
+        own, options.block, context, near.get("earlier"), near.get("wanted"), options.floor
+    )
     return _with(ranking, "gain {:.3g}")
 
 
-def _with(ranking: Ranking, said: str) -> Ranked:
+def _with(ranking: Ranking, template: str) -> Ranked:
     order, worth = ranking
-    return Ranked(order, worth, lambda number: said.format(worth[number]))
+    return Ranked(order, worth, lambda number: template.format(worth[number]))
 
 
 def _by_score(rows: Rows) -> Ranked:
-    """Take the surest first."""
+    """Rank by confidence."""
     order = best_first(rows.table.append_column("draw", [np.arange(len(rows))]), ("draw", "ascending"))
     best = rows.table.select(SCORES).take(order)
 
-    def tell(number: int) -> str:
+    def describe(number: int) -> str:
         return confidence({name: best[name][number].as_py() for name in SCORES})
 
-    return Ranked(order, np.full(len(order), np.nan), tell)
+    return Ranked(order, np.full(len(order), np.nan), describe)
 
 
 def _by_difficulty(rows: Rows, name: str) -> Ranked:
-    """Take the hardest first of those below 1, and then those that were not measured."""
-    measured = pc.fill_null(rows.table[name], np.nan).to_numpy()
-    order, aside = hardest(measured)
-    refused = {int(row): f"{name} {measured[row]:.3g}" for row in aside}
-    worth = measured[order]
+    """Rank by difficulty below 1, the hardest first, followed by rows without one."""
+    difficulty = pc.fill_null(rows.table[name], np.nan).to_numpy()
+    order, unhelpful = hardest(difficulty)
+    refused = {int(row): f"{name} {difficulty[row]:.3g}" for row in unhelpful}
+    worth = difficulty[order]
 
-    def tell(number: int) -> str:
+    def describe(number: int) -> str:
         return f"no {name}" if np.isnan(worth[number]) else f"{name} {worth[number]:.3g}"
 
-    return Ranked(order, worth, tell, ("the instruction does not help", refused))
+    return Ranked(order, worth, describe, ("the instruction does not help", refused))
 
 
-def _by_entropy(rows: Rows, most: int, options: Options) -> Ranked:
-    """Take what spreads the categories most evenly."""
+def _by_entropy(rows: Rows, limit: int, options: Options) -> Ranked:
+    """Rank by how evenly rows distribute the categories."""
     columns = [rows.table[name] for name in options.categories]
-    order, distances, entropies = entropy.spread(columns, most)
+    order, distances, entropies = entropy.spread(columns, limit)
 
-    def tell(number: int) -> str:
-        far = distances[number]
-        return "not reached" if np.isnan(far) else f"{far:.3g} from the highest entropies"
+    def describe(number: int) -> str:
+        distance = distances[number]
+        return "not reached" if np.isnan(distance) else f"{distance:.3g} from the maximum entropies"
 
-    return Ranked(order, distances, tell, entropies=entropies)
+    return Ranked(order, distances, describe, entropies=entropies)

@@ -1,4 +1,4 @@
-"""What a recipe may set for select."""
+"""Options of select."""
 
 from typing import Annotated, Literal
 
@@ -12,41 +12,41 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Options(datagen.stage.Options):
-    """The budget, and what is best."""
+    """The budget, and the selection methods."""
 
-    max_rows: dict[Kind, NonNegativeInt] = Field({}, description="Rows of a kind, at most; left out: all")
-    max_tokens: dict[Kind, NonNegativeInt] = Field({}, description="The same in tokens")
-    max_share: dict[Kind, Share] = Field({}, description="The same as a share of its rows, rounded up")
-    method: dict[Kind, Method] = Field(
-        {}, description="By what the rows of a kind are chosen; left out: score"
-    )
+    max_rows: dict[Kind, NonNegativeInt] = Field({}, description="Maximum rows per kind; default: all")
+    max_tokens: dict[Kind, NonNegativeInt] = Field({}, description="Maximum tokens per kind")
+    max_share: dict[Kind, Share] = Field({}, description="Maximum share of a kind's rows, rounded up")
+    method: dict[Kind, Method] = Field({}, description="Selection method per kind; default: score")
     embedding: str = Field(
         "",
-        description="Model of the vectors: encoder, bundled or a folder; left out: none, shared words",
+        description="Embedding model: encoder, bundled or a folder; default: none, shared words",
     )
     earlier: list[str] = Field(
         [], description="Run folders of earlier releases, for coverage and novelty; relative to the recipe"
     )
     wanted: list[str] = Field(
         [],
-        description="For coverage: examples of what is wanted: .jsonl, .jsonl.gz, .parquet or .arrow files "
+        description="For coverage: wanted examples, as .jsonl, .jsonl.gz, .parquet or .arrow files "
         "or folders of them; relative to the recipe",
     )
     floor: float = Field(
-        0.15, ge=0, lt=1, description="For coverage: similarity below which rows have nothing in common"
+        0.15, ge=0, lt=1, description="For coverage: similarity below which rows count as unrelated"
     )
     categories: list[str] = Field(
         ["task", "lineage.document_id"], min_length=1, description="For entropy: columns, or fields of them"
     )
-    neighbours: int = Field(150, ge=1, description="For vote_k: rows that a row votes for")
-    discount: float = Field(10, gt=1, description="For vote_k: what a vote is divided by each time it won")
+    neighbours: int = Field(150, ge=1, description="For vote_k: number of rows that each row votes for")
+    discount: float = Field(
+        10, gt=1, description="For vote_k: divisor of a row's vote each time a row it voted for is chosen"
+    )
     block: int = Field(
         4096,
         ge=2,
-        description="Rows that are all compared with each other; 4 bytes times its square",
+        description="Rows compared pairwise at once; memory is 4 bytes times its square",
     )
     tokenizer: str = Field(
-        "", description="For max_tokens: bundled or a checkpoint's folder; left out: the target's"
+        "", description="For max_tokens: bundled or a checkpoint folder; default: the target's"
     )
 
     @model_validator(mode="after")
@@ -61,5 +61,5 @@ class Options(datagen.stage.Options):
         return self
 
     def method_of(self, kind: Kind) -> str:
-        """By what the rows of a kind are chosen."""
+        """Return the selection method of a kind."""
         return self.method.get(kind, "score")

@@ -1,4 +1,4 @@
-"""What selection holds of each row: its place, its id, its scores, its categories; no texts."""
+"""The columns that selection holds of each row: place, id, scores and categories; no texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ DIFFICULTIES = ("ifd", "ifd_ppl")
 @dataclass(frozen=True)
 class Rows:
     """
-    The rows of a kind, in an order that is drawn by their ids.
+    The rows of a kind, in an order drawn by their ids.
 
     Parameters
     ----------
     kind
-        Which.
+        The kind.
     table
         Their ids, scores and categories.
     places
-        Where each stands among all rows of the stage.
+        Place of each among all rows of the stage.
     drawn
-        The rows as they come, in the order drawn.
+        Place of each among the rows of the kind.
     """
 
     kind: Kind
@@ -54,22 +54,22 @@ def read_rows(
     UserError
         When there is no such category, or no such score.
     """
-    wanted = {options.method_of(kind) for kind in kinds}
-    extra = [name for name in DIFFICULTIES if name in wanted]
-    categories = options.categories if "entropy" in wanted else []
+    methods = {options.method_of(kind) for kind in kinds}
+    extra = [name for name in DIFFICULTIES if name in methods]
+    categories = options.categories if "entropy" in methods else []
     columns = [*SCORES, *extra, *dict.fromkeys(name.partition(".")[0] for name in categories)]
     parts = []
     for table in partitions.columns(["id", "kind", *columns]):
         if missing := [name for name in extra if name not in table.column_names]:
             raise UserError(
-                f"{context.stage}.method: {missing[0]} is not among the columns of the rows; "
-                "have the stage score measure it"
+                f"{context.stage}.method: the rows have no column {missing[0]}; "
+                "put the stage difficulty before this one"
             )
         labels = {name: _labels(table, name, context) for name in categories}
-        given = {name: table[name] for name in ("id", "kind", *extra)}
-        parts.append(pa.table({**given, **scores(table), **labels}))
-    together = pa.concat_tables(parts, promote_options="default")
-    return [_of_kind(together, kind, str(context.seed)) for kind in kinds]
+        required = {name: table[name] for name in ("id", "kind", *extra)}
+        parts.append(pa.table({**required, **scores(table), **labels}))
+    rows = pa.concat_tables(parts, promote_options="default")
+    return [_of_kind(rows, kind, str(context.seed)) for kind in kinds]
 
 
 def _labels(table: pa.Table, name: str, context: Context) -> pa.ChunkedArray:
@@ -80,14 +80,14 @@ def _labels(table: pa.Table, name: str, context: Context) -> pa.ChunkedArray:
         return labels.cast(pa.string())
     except (KeyError, pa.ArrowException) as error:
         raise UserError(
-            f"{context.stage}.categories: {name} cannot be read as a category: {error}. The columns are "
-            f"those of an example, such as task, and fields of lineage, such as lineage.source"
+            f"{context.stage}.categories: {name} cannot be read as a category: {error}. Use a column of the "
+            f"examples, such as task, or a field of lineage, such as lineage.source"
         ) from error
 
 
 def _of_kind(table: pa.Table, kind: Kind, seed: str) -> Rows:
     places = np.flatnonzero(pc.equal(table["kind"], kind).to_numpy())
-    mine = table.take(places)
-    draw = np.array([fraction("select", seed, name) for name in mine["id"].to_pylist()])
+    of_kind = table.take(places)
+    draw = np.array([fraction("select", seed, name) for name in of_kind["id"].to_pylist()])
     drawn = np.argsort(draw, kind="stable")
-    return Rows(kind, mine.take(drawn).combine_chunks(), places[drawn], drawn)
+    return Rows(kind, of_kind.take(drawn).combine_chunks(), places[drawn], drawn)

@@ -1,4 +1,4 @@
-"""Tokens of a row, as the model that will be trained counts them."""
+"""Tokens of a row, as counted by the tokenizer of the model that will be trained."""
 
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,16 @@ from datagen.recipe.sections import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
 from datagen.stages.shared.load_once import load_once
+from datagen.stages.shared.similarity.sketch import Reader
 
 
 def count(partitions: Partitions, model: str, context: Context) -> Numbers:
     """
     Count the tokens of all rows, on all workers.
 
-    Counted are the text of a reading text, and of other rows the contents of the prompt's messages and the
-    answers, without what a chat template puts around them. The tokenizer is that of `model`: ``bundled`` or a
-    folder; "": that of the recipe's target.
+    For a reading text these are the tokens of the text; for other rows those of the prompt's messages and the
+    answers, without the chat template. The tokenizer is that of `model`: ``bundled`` or a folder; "": that of
+    the recipe's target.
 
     Raises
     ------
@@ -33,14 +34,14 @@ def count(partitions: Partitions, model: str, context: Context) -> Numbers:
     folder = resolve(spec) if isinstance(spec, VllmModel) else ""
     if not Path(folder or "-").is_dir():
         raise UserError(
-            f"{context.stage}.max_tokens: the tokenizer of {spec.model!r} is not on this machine. Say whose "
-            f"tokens are meant in {context.stage}.tokenizer: a folder with a checkpoint, or bundled"
+            f"{context.stage}.max_tokens: the tokenizer of {spec.model!r} is not on this machine. Set "
+            f"{context.stage}.tokenizer to a checkpoint folder or bundled"
         )
     counts = context.each(partial(_count, folder), partitions.readers)
     return np.concatenate([np.empty(0, np.int64), *counts])
 
 
-def _count(folder: str, reader: Any) -> Numbers:
+def _count(folder: str, reader: Reader) -> Numbers:
     tokenizer = _load(folder)
     rows = reader(["text", "prompt", "answer", "rejected"])
     lengths = np.zeros(len(rows), np.int64)
@@ -48,16 +49,16 @@ def _count(folder: str, reader: Any) -> Numbers:
         lengths += _tokens(tokenizer, rows[name])
     prompts = rows["prompt"].combine_chunks()
     messages = pc.struct_field(pc.list_flatten(prompts), "content")
-    of = pc.list_parent_indices(prompts).to_numpy()
-    return lengths + np.bincount(of, _tokens(tokenizer, messages), minlength=len(rows)).astype(np.int64)
+    row_of = pc.list_parent_indices(prompts).to_numpy()
+    return lengths + np.bincount(row_of, _tokens(tokenizer, messages), minlength=len(rows)).astype(np.int64)
 
 
 def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
     filled = pc.fill_null(texts, "").to_pylist()
     if not filled:
         return np.zeros(0, np.int64)
-    read = tokenizer(filled, add_special_tokens=False)["input_ids"]
-    return np.array([len(tokens) for tokens in read], np.int64)
+    encoded = tokenizer(filled, add_special_tokens=False)["input_ids"]
+    return np.array([len(tokens) for tokens in encoded], np.int64)
 
 
 @load_once

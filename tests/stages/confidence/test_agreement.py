@@ -1,4 +1,4 @@
-"""Measures of agreement that a small model gives, the model made for the test."""
+"""Measures of agreement computed by a small model that the tests create."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A tiny reader with chance weights, twice: its labels in another order, and once without labels."""
+    """A tiny model with random weights, twice: with reordered labels, and without labels."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("models")
     words = sorted(
@@ -59,30 +59,30 @@ def contradiction(model, tokenizer, place, premise, claim):
 
 
 @pytest.mark.parametrize(("name", "place"), [("first", 0), ("last", 2)])
-def test_nli_takes_the_label_by_its_name_and_reads_both_ways(folders, name, place):
+def test_nli_finds_the_label_by_name_and_scores_both_directions(folders, name, place):
     folder, model, tokenizer = folders
-    found = agree(find("nli", name, folder), PAIRS)
-    for like, (question, answer, said, _) in zip(found, PAIRS[:3], strict=False):
-        one, other = f"{question} {answer}", f"{question} {said}"
+    agreements = agree(find("nli", name, folder), PAIRS)
+    for expected, (question, answer, sample, _) in zip(agreements, PAIRS[:3], strict=False):
+        one, other = f"{question} {answer}", f"{question} {sample}"
         both = contradiction(model, tokenizer, place, one, other) + contradiction(
             model, tokenizer, place, other, one
         )
-        assert like == pytest.approx(1 - both / 2, abs=1e-5)
-    assert list(found[:3]) == pytest.approx(list(found[-3:]), abs=1e-5)  # whatever batch they are in
+        assert expected == pytest.approx(1 - both / 2, abs=1e-5)
+    assert list(agreements[:3]) == pytest.approx(list(agreements[-3:]), abs=1e-5)  # independent of the batch
 
 
-def test_a_model_without_such_a_label_is_refused(folders):
-    with pytest.raises(UserError, match="no label for a contradiction; it has a, b, c"):
+def test_a_model_without_a_contradiction_label_is_rejected(folders):
+    with pytest.raises(UserError, match="no contradiction label; its labels are a, b, c"):
         agree(find("nli", "none", folders[0]), PAIRS)
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match="cannot load the model"):
         agree(find("nli", "empty", folders[0]), PAIRS)
 
 
-def test_embeddings_of_the_same_words_agree_and_padding_does_not_count(folders):
-    found = agree(find("embedding", "first", folders[0]), PAIRS)
-    assert found[0] == pytest.approx(1, abs=1e-5) and found[1] < 1 and found[2] < 1
+def test_embeddings_of_the_same_words_agree_and_padding_is_ignored(folders):
+    agreements = agree(find("embedding", "first", folders[0]), PAIRS)
+    assert agreements[0] == pytest.approx(1, abs=1e-5) and agreements[1] < 1 and agreements[2] < 1
     alone = agree(find("embedding", "first", folders[0]), PAIRS[2:3])
-    assert found[2] == pytest.approx(alone[0], abs=1e-5)
+    assert agreements[2] == pytest.approx(alone[0], abs=1e-5)
 
 
 def test_words_are_compared_in_both_directions():
@@ -93,16 +93,16 @@ def test_words_are_compared_in_both_directions():
     assert agree(like, []).shape == (0,)
 
 
-def test_what_is_no_agreement_is_refused():
+def test_invalid_agreement_values_are_rejected():
     for wrong in ([0.5], [0.5, 2.0], [0.5, float("nan")], [[0.5, 0.5]]):
-        with pytest.raises(UserError, match="2 pairs gave"):
+        with pytest.raises(UserError, match="for 2 pairs the measure returned"):
             agree(lambda pairs, wrong=wrong: wrong, PAIRS[:2])
 
 
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
-def test_the_encoder_sees_that_other_words_say_the_same():
+def test_the_encoder_recognises_paraphrases():
     pytest.importorskip("torch")
     measure = find("embedding", encoder.NAME, Path())
-    said = ["The charge must be paid in advance.", "Herons nest on the island."]
-    same, other = measure([Pair("", "The fee is due beforehand.", text) for text in said])
+    samples = ["The charge must be paid in advance.", "Herons nest on the island."]
+    same, other = measure([Pair("", "The fee is due beforehand.", text) for text in samples])
     assert same > other + 0.3

@@ -1,4 +1,4 @@
-"""A row changes only where the model is sure of the change."""
+"""A row changes only where the model is certain of the change."""
 
 import math
 import re
@@ -25,12 +25,12 @@ def row(answer=GOLD, **fields):
 
 
 def model(own=OWN, better=0.9, paraphrase=AGAIN, same=None):
-    """Answer with `own` or `paraphrase`, and hold one of these for better (or the same) with a probability."""
+    """Answer with `own` or `paraphrase`, and rate them as better (or the same) with a probability."""
 
     def answer(request):
         if not request.choices:
-            said = own if request.task == "self" else paraphrase
-            return said if isinstance(said, dict) else {"text": said, "logprobs": [-0.5]}
+            text = own if request.task == "self" else paraphrase
+            return text if isinstance(text, dict) else {"text": text, "logprobs": [-0.5]}
         sure = (same or {}).get(request.about, better)
         if sure is None:
             return {"text": "neither", "choices": []}
@@ -47,13 +47,13 @@ def model(own=OWN, better=0.9, paraphrase=AGAIN, same=None):
     return answer
 
 
-def corrected(given, said, stage=auto_correct.stage, **options):
-    (kept,), dropped, requests = ask(stage, [given] if isinstance(given, dict) else given, said, **options)
+def corrected(given, replies, stage=auto_correct.stage, **options):
+    (kept,), dropped, requests = ask(stage, [given] if isinstance(given, dict) else given, replies, **options)
     assert not dropped
     return kept, requests
 
 
-def test_an_answer_that_is_surely_better_comes_into_the_row_and_the_original_is_kept():
+def test_a_certainly_better_answer_replaces_the_original_which_is_kept():
     before = row(logprob=-3.0)
     after, requests = corrected(before, model())
     assert after["id"] == before["id"]
@@ -61,40 +61,44 @@ def test_an_answer_that_is_surely_better_comes_into_the_row_and_the_original_is_
     assert (after["action"], after["response_source"]) == ("correct", "self")
     assert after["correction"] == pytest.approx(0.9)
     assert after["logprob"] == -0.5
-    assert set(after["lineage"]["requests"]) == {one.key(Identity("planted", "1")) for one in requests}
+    assert set(after["lineage"]["requests"]) == {
+        request.key(Identity("planted", "1")) for request in requests
+    }
     assert after["prompt"] == before["prompt"]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "replies",
     [
-        model(better=0.8),  # not surer than the margin
+        model(better=0.8),  # not above the margin
         model(better=0.5),  # a tie
         model(better=0.1),
-        model(better=None),  # a verdict that is none
+        model(better=None),  # no verdict
         model(own={"text": "", "finish": "error", "error": "down"}),
         model(own={"text": "It was lit with", "finish": "length"}),
         model(own=" "),
         model(own="with whale oil"),  # the same answer
     ],
 )
-def test_all_else_changes_nothing(said):
+def test_anything_else_keeps_the_answer(replies):
     before = row(logprob=-3.0)
-    after, _ = corrected(before, said)
+    after, _ = corrected(before, replies)
     assert {name: after[name] for name in EXAMPLES.names} == table_of(EXAMPLES, [before]).to_pylist()[0]
     assert (after["action"], after["original_answer"]) == ("keep", None)
 
 
-def test_a_letter_that_is_preferred_whatever_stands_behind_it_is_a_tie():
+def test_a_preference_for_a_letter_is_a_tie():
     def always_a(request):
         return (
-            {"choices": [0.0 if one == "A" else -9.0 for one in request.choices]} if request.choices else OWN
+            {"choices": [0.0 if choice == "A" else -9.0 for choice in request.choices]}
+            if request.choices
+            else OWN
         )
 
     after, requests = corrected(row(), always_a, margin=0.5)
     assert after["action"] == "keep"
     assert after["correction"] == pytest.approx(0.5)
-    assert [one.choices for one in requests if one.choices] in (
+    assert [request.choices for request in requests if request.choices] in (
         [("A", "B"), ("B", "A")],
         [("B", "A"), ("A", "B")],
     )
@@ -102,7 +106,7 @@ def test_a_letter_that_is_preferred_whatever_stands_behind_it_is_a_tie():
 
 @settings(max_examples=40, deadline=None)
 @given(st.one_of(st.none(), st.floats(0, 1)), st.floats(0.5, 1), st.sampled_from(["better", "own"]))
-def test_no_row_changes_unless_its_change_is_surer_than_the_margin(sure, margin, mode):
+def test_a_row_changes_only_above_the_margin(sure, margin, mode):
     after, _ = corrected(row(), model(better=sure), margin=margin, mode=mode)
     if after["action"] == "correct":
         assert after["correction"] > margin
@@ -118,32 +122,34 @@ def test_only_instructions_are_corrected():
     assert corrected(row(question=None), model())[1] == []
 
 
-def test_the_target_is_its_own_judge_unless_another_one_is_named():
+def test_the_target_judges_unless_the_recipe_names_a_judge():
     assert auto_correct.stage.role == auto_correct.propose.role == "target"
     proposed, requests = corrected(row(), model(), auto_correct.propose)
     assert proposed["proposal"] == OWN
-    assert proposed["lineage"]["requests"] == [one.key(Identity("planted", "1")) for one in requests]
+    assert proposed["lineage"]["requests"] == [request.key(Identity("planted", "1")) for request in requests]
     table = table_of(pa.schema([*EXAMPLES, ("proposal", pa.string())]), [proposed])
     assert auto_correct.by_judge.role == "judge"
     (after,), _, requests = ask(auto_correct.by_judge, table, model())
     assert after["answer"] == OWN
-    assert all(one.choices for one in requests)
+    assert all(request.choices for request in requests)
     assert len(after["lineage"]["requests"]) == 1 + len(requests)
 
 
-def test_asked_again_it_asks_the_same():
-    keys = [[one.key(Identity("planted", "1")) for one in corrected(row(), model())[1]] for _ in range(2)]
+def test_requests_are_deterministic():
+    keys = [
+        [request.key(Identity("planted", "1")) for request in corrected(row(), model())[1]] for _ in range(2)
+    ]
     assert keys[0] == keys[1]
     assert len(set(keys[0])) == 3
 
 
-def test_what_was_measured_of_the_old_answer_goes_with_it():
+def test_scores_of_the_old_answer_are_removed():
     table = table_of(pa.schema([*EXAMPLES, ("p_true", pa.float64())]), [row(p_true=0.1)])
     assert ask(auto_correct.stage, table, model())[0][0]["p_true"] is None
     assert ask(auto_correct.stage, table, model(better=0.3))[0][0]["p_true"] == 0.1
 
 
-def test_corrected_twice_the_first_original_stays():
+def test_correcting_twice_keeps_the_first_original():
     first, _ = corrected(row(), model())
     table = table_of(pa.schema([*EXAMPLES, *auto_correct.COLUMNS]), [first])
     (second,), _, _ = ask(auto_correct.stage, table, model(own="Oil from whales, until 1931."))
@@ -174,23 +180,23 @@ def test_a_validator_can_refuse_a_proposal(tmp_path):
     kept, _, _ = ask(
         auto_correct.stage, rows, model(own="Whale oil."), recipe=recipe, validators=[shorter, shorter]
     )
-    assert [one["action"] for one in kept] == ["correct", "keep"]
+    assert [row["action"] for row in kept] == ["correct", "keep"]
 
 
-def sources(said, **options):
+def sources(replies, **options):
     rows = [row(document=str(at)) for at in range(3)]
-    kept, dropped, _ = ask(auto_correct.stage, rows, said, mode="own", **options)
+    kept, dropped, _ = ask(auto_correct.stage, rows, replies, mode="own", **options)
     assert len(kept) == 3
     assert not dropped
-    return {(one["response_source"], one["answer"], one["original_answer"]) for one in kept}
+    return {(row["response_source"], row["answer"], row["original_answer"]) for row in kept}
 
 
-def test_own_answers_are_trained_on_where_they_are_right():
+def test_own_answers_are_used_where_they_are_right():
     assert sources(model(better=0.95)) == {("self", OWN, GOLD)}
-    assert sources(model(own=GOLD.lower())) == {("self", GOLD, None)}  # in the reference's very words
+    assert sources(model(own=GOLD.lower())) == {("self", GOLD, None)}  # in the words of the reference
 
 
-def test_else_the_reference_in_own_words_and_else_the_reference():
+def test_otherwise_the_paraphrased_reference_then_the_reference():
     wrong = {"self": 0.1, "gold_paraphrase": 0.95}
     assert sources(model(same=wrong)) == {("gold_paraphrase", AGAIN, GOLD)}
     assert sources(model(same=wrong), paraphrase=False) == {("gold", GOLD, None)}
@@ -198,18 +204,18 @@ def test_else_the_reference_in_own_words_and_else_the_reference():
     assert sources(model(better=0.0)) == {("gold", GOLD, None)}
 
 
-def test_the_judge_sees_passage_and_reference_and_a_passage_that_ends_its_fence_does_not():
+def test_the_judge_sees_passage_and_reference_and_fences_hold():
     _, requests = corrected(row(context=PASSAGE + "\n~~~\n<|im_end|>"), model(), mode="own")
     assert len(requests) == 6
-    for one in requests:
-        text = one.messages[-1]["content"]
+    for request in requests:
+        text = request.messages[-1]["content"]
         assert PASSAGE in text
         assert text.count("~~~") == 2
         assert "<|im_end|>" not in text
 
 
 def test_keep_drop_or_correct():
-    """CLEAR as a whole: every row is kept, dropped or corrected, and its original is there."""
+    """CLEAR end to end: every row is kept, dropped or corrected, and its original is available."""
     rows = [
         row(),
         row("It was lit by", document="2"),
@@ -222,9 +228,9 @@ def test_keep_drop_or_correct():
     changed, _, _ = ask(auto_correct.stage, rows, surer_of_wrong)
     table = table_of(pa.schema([*EXAMPLES, *auto_correct.COLUMNS]), changed)
     measured = measure.apply(table, measure.options(), context("measure")).kept
-    columns = {one.name: one.type for one in measured.schema if one.name not in EXAMPLES.names}
+    columns = {field.name: field.type for field in measured.schema if field.name not in EXAMPLES.names}
     kept, dropped = put_through(curate, measured.to_pylist(), columns=columns)
-    told = {one["id"]: one["action"] for one in kept} | {one["id"]: one["reason"] for one in dropped}
-    assert told == {rows[0]["id"]: "keep", rows[1]["id"]: "unfinished sentence", rows[2]["id"]: "correct"}
-    assert [one["answer"] for one in kept] == [GOLD, OWN]
+    outcomes = {row["id"]: row["action"] for row in kept} | {row["id"]: row["reason"] for row in dropped}
+    assert outcomes == {rows[0]["id"]: "keep", rows[1]["id"]: "unfinished sentence", rows[2]["id"]: "correct"}
+    assert [row["answer"] for row in kept] == [GOLD, OWN]
     assert kept[1]["original_answer"] == rows[2]["answer"]

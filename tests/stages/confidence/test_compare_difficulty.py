@@ -1,9 +1,4 @@
-"""
-Whether two models agree on what is hard: the report that the contract of Superfiltering asks for.
-
-The choice of a share and its ties stand in select/test_select.py, the seconds and rows a second in
-select/test_delift.py.
-"""
+"""Whether two models agree on difficulty, as Superfiltering (arXiv 2402.00530) claims."""
 
 import json
 
@@ -28,7 +23,7 @@ def rows_of(weak, strong):
     return [example(id=f"{n:03}", ifd_ppl=one, ifd_ppl_strong=other) for n, (one, other) in enumerate(pairs)]
 
 
-def test_ranks_correlate_by_the_book():
+def test_rank_correlation_matches_reference_values():
     # Ties share their rank: ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
     assert spearman(np.array([0.1, 0.2, 0.2, 9]), np.array([1.0, 2, 3, 4])) == pytest.approx(
         4.5 / np.sqrt(4.5 * 5)
@@ -42,55 +37,55 @@ def test_ranks_correlate_by_the_book():
     }
 
 
-def test_the_overlap_is_that_of_what_select_keeps(tmp_path):
+def test_the_overlap_is_that_of_the_rows_select_keeps(tmp_path):
     weak = [0.9, 0.8, 0.7, 0.6, 0.5, 1.2, 0.4, 0.3, None, 0.1]
     strong = [0.7, 0.9, 0.6, 0.8, 0.5, 0.95, 0.4, 0.3, 0.2, None]
     rows = rows_of(weak, strong)
     kept, dropped = put_through(stage, rows, 3, columns=COLUMNS, output=tmp_path, share=0.5)
     assert len(kept) == 10 and not dropped
-    found = json.loads((tmp_path / "comparison.json").read_text())
-    assert found["rows"] == 8 and found["share"] == 0.5  # of the rows that have both
+    comparison = json.loads((tmp_path / "comparison.json").read_text())
+    assert comparison["rows"] == 8 and comparison["share"] == 0.5  # of the rows that have both
     both = [row for row in rows if row["ifd_ppl"] is not None and row["ifd_ppl_strong"] is not None]
     chosen = []
     for name in COLUMNS:
-        given = {"method": {"instruction": "ifd_ppl"}, "max_share": {"instruction": 0.5}}
+        options = {"method": {"instruction": "ifd_ppl"}, "max_share": {"instruction": 0.5}}
         measured = [row | {"ifd_ppl": row[name]} for row in both]
-        chosen.append({row["id"] for row in put_through(select, measured, columns=COLUMNS, **given)[0]})
-    assert found["kept"] == 4 and found["by_both"] == len(chosen[0] & chosen[1]) == 3
-    assert found["overlap"] == pytest.approx(3 / 4)
+        chosen.append({row["id"] for row in put_through(select, measured, columns=COLUMNS, **options)[0]})
+    assert comparison["kept"] == 4 and comparison["by_both"] == len(chosen[0] & chosen[1]) == 3
+    assert comparison["overlap"] == pytest.approx(3 / 4)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from([0.1, 0.5, 0.9, 1.5]), min_size=1, max_size=20), st.floats(0.05, 1))
 def test_a_model_agrees_with_itself(values, share):
-    found = compare(np.array(values), np.array(values), share)
-    assert found["kept"] == found["by_both"] and found["overlap"] in (1, None)
-    assert found["spearman"] is None or found["spearman"] == pytest.approx(1)
+    comparison = compare(np.array(values), np.array(values), share)
+    assert comparison["kept"] == comparison["by_both"] and comparison["overlap"] in (1, None)
+    assert comparison["spearman"] is None or comparison["spearman"] == pytest.approx(1)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 7), st.randoms(use_true_random=False))
-def test_ties_are_drawn_the_same_in_any_order_and_any_partitions(tmp_path_factory, size, random):
+def test_ties_are_broken_the_same_in_any_order_and_partitioning(tmp_path_factory, size, random):
     rows = rows_of([0.5] * 9, [0.5, 0.4, 0.6] * 3)
-    told = []
+    comparisons = []
     for mixed in (rows, random.sample(rows, len(rows))):
         folder = tmp_path_factory.mktemp("out")
         put_through(stage, mixed, size, columns=COLUMNS, output=folder, share=0.4)
-        told.append((folder / "comparison.json").read_text())
-    assert told[0] == told[1]
+        comparisons.append((folder / "comparison.json").read_text())
+    assert comparisons[0] == comparisons[1]
 
 
-def test_a_score_that_is_not_there_is_an_error():
+def test_a_missing_score_is_an_error():
     with pytest.raises(UserError, match="no score 'ifd_ppl_target'"):
         put_through(stage, rows_of([1], [1]), columns=COLUMNS, strong="ifd_ppl_target")
 
 
-def test_the_weak_model_is_not_the_strong_one():
+def test_weak_and_strong_must_be_different_models():
     with pytest.raises(UserError, match="one model measured both"):
         put_through(stage, rows_of([0.1, 0.2], [0.1, 0.2]), columns=COLUMNS)
 
 
-def test_the_report_finds_it(tmp_path):
+def test_the_report_includes_the_comparison(tmp_path):
     output = tmp_path / "stages" / "compare"
     output.mkdir(parents=True)
     put_through(stage, rows_of([0.1, 0.2], [0.3, 0.4]), columns=COLUMNS, output=output)

@@ -26,7 +26,7 @@ def row(answer="Gustave Eiffel", **fields):
 
 
 def generator(samples, right=1.0, wrong=0.0, unsure=0.0):
-    """Say the samples in their order, and believe as given, whatever the letters."""
+    """Return the samples in order, and rate answers as planted, whatever the letters."""
     worth = {"Correct": right, "Incorrect": wrong, "I am not sure": unsure}
 
     def answer(request):
@@ -39,23 +39,23 @@ def generator(samples, right=1.0, wrong=0.0, unsure=0.0):
     return answer
 
 
-def score(said, given=None, **options):
+def score(replies, given=None, **options):
     (scored,), dropped, _ = ask(
-        stage, [given or row()], generator(said, **options.pop("believes", {})), **options
+        stage, [given or row()], generator(replies, **options.pop("believes", {})), **options
     )
     assert not dropped
     return scored
 
 
-def test_the_formulas_are_the_papers():
-    said = ["Gustave Eiffel", "Gustave Eiffel", "Louis Pasteur", "Louis Pasteur", "Louis Pasteur"]
-    scored = score(said, believes={"right": 0.5, "wrong": 0.3, "unsure": 0.2})
+def test_the_formulas_are_those_of_the_paper():
+    samples = ["Gustave Eiffel", "Gustave Eiffel", "Louis Pasteur", "Louis Pasteur", "Louis Pasteur"]
+    scored = score(samples, believes={"right": 0.5, "wrong": 0.3, "unsure": 0.2})
     assert scored["consistency"] == pytest.approx(2 / 5)  # s and r are 1 for two samples, 0 for the others
     assert scored["reflection"] == pytest.approx(0.5 * 1 + 0.3 * 0 + 0.2 * 0.5)
     assert scored["bsdetector"] == pytest.approx(0.7 * 2 / 5 + 0.3 * 0.6)
 
 
-def test_what_says_the_same_in_other_words_lacks_the_share_of_equality_alone():
+def test_a_paraphrase_lacks_only_the_share_of_equality():
     scored = score(["It was Gustave Eiffel who designed the tower."], samples=1)
     assert 0.4 <= scored["consistency"] <= 0.8  # alpha at most: it is not equal
     assert score(["It was Gustave Eiffel."], samples=1, alpha=0.0)["consistency"] == 0
@@ -69,7 +69,7 @@ def test_another_number_and_a_negation_do_not_agree():
     assert score(["The tower was not designed by Eiffel."], denied)["consistency"] <= 0.4
 
 
-def test_every_sample_and_reflection_is_asked_once_for_a_row():
+def test_every_sample_and_reflection_is_requested_once_per_row():
     _, _, requests = ask(stage, [row(), row("Pasteur")], generator(["x"]))
     assert len({request.key(WHO) for request in requests}) == 5 + 2 * 2 * 3  # both rows draw the same samples
     samples = [request for request in requests if request.task == SAMPLE and request.row == row()["id"]]
@@ -81,14 +81,14 @@ def test_every_sample_and_reflection_is_asked_once_for_a_row():
     )
 
 
-def test_a_preference_for_a_letter_is_not_an_opinion():
+def test_a_preference_for_a_letter_cancels_out():
     def fond_of_a(request):
         if request.task == SAMPLE:
             return "x"
         return {"choices": tuple(-0.1 if letter == "A" else -5.0 for letter in request.choices)}
 
     rows = [row(str(number)) for number in range(10)]
-    assert {round(one["reflection"], 9) for one in ask(stage, rows, fond_of_a)[0]} == {0.5}
+    assert {round(scored["reflection"], 9) for scored in ask(stage, rows, fond_of_a)[0]} == {0.5}
 
 
 def test_a_row_without_a_passage_is_not_asked_about():
@@ -96,7 +96,7 @@ def test_a_row_without_a_passage_is_not_asked_about():
     assert not requests and scored["bsdetector"] is None
 
 
-def test_failures_leave_the_score_to_what_was_answered_or_out():
+def test_failed_samples_are_excluded_from_the_score():
     lost = {"finish": "error", "error": "gone"}
     scored = score(["Gustave Eiffel", lost], samples=2)
     assert scored["consistency"] == pytest.approx(1)
@@ -107,13 +107,13 @@ def test_failures_leave_the_score_to_what_was_answered_or_out():
     assert scored["consistency"] == 1 and scored["reflection"] is None and scored["bsdetector"] is None
 
 
-def test_an_explanation_before_the_answer_does_not_count():
-    said = [
+def test_an_explanation_before_the_answer_is_ignored():
+    samples = [
         "The text names Louis Pasteur's friend.\nAnswer: Gustave Eiffel",
-        "I am still thinking about who designed",  # cut off: no answer
+        "I am still thinking about who designed",  # truncated: no answer
         "Answer: hm. Answer: Gustave Eiffel\n",
     ]
-    scored = score(said, samples=3, prompt="judges/explained_answer")
+    scored = score(samples, samples=3, prompt="judges/explained_answer")
     assert scored["consistency"] == pytest.approx(1)
 
 
@@ -123,41 +123,41 @@ def test_an_explanation_before_the_answer_does_not_count():
     st.text(min_size=1, max_size=30),
     st.tuples(*[st.floats(0.01, 1)] * 3),
 )
-def test_scores_lie_between_0_and_1_whatever_is_said(samples, answer, believes):
+def test_scores_lie_between_0_and_1_for_any_completion(samples, answer, believes):
     believes = dict(zip(("right", "wrong", "unsure"), believes, strict=True))
     scored = score(samples, row(answer), believes=believes)
     assert all(-1e-9 <= scored[name] <= 1 + 1e-9 for name in ("consistency", "reflection", "bsdetector"))
 
 
 def test_more_agreement_is_more_confidence():
-    told = [
+    scores = [
         score(["Gustave Eiffel"] * right + ["Louis Pasteur"] * (5 - right))["bsdetector"]
         for right in range(6)
     ]
-    assert told == sorted(told) and len(set(told)) == 6
+    assert scores == sorted(scores) and len(set(scores)) == 6
 
 
-def test_a_measure_of_ones_own_is_used_and_checked(tmp_path):
+def test_a_custom_measure_is_used_and_checked(tmp_path):
     (tmp_path / "mine.py").write_text("def half(pairs):\n    return [0.5 for pair in pairs if pair.said]\n")
     table = table_of(EXAMPLES, [row()])
     where = replace(context("consistency", tmp_path), model=WHO)
     where = replace(where, folder=tmp_path)
     options = Options(agreement="./mine.py:half")
 
-    def read(said, options):
-        asked = stage.ask(table, options, where)
-        model = generator([said])
-        answers = Answers(Answer(r, completion_of(model(r), r, r.key(WHO), WHO)) for r in asked)
+    def read(samples, options):
+        requests = stage.ask(table, options, where)
+        model = generator([samples])
+        answers = Answers(Answer(r, completion_of(model(r), r, r.key(WHO), WHO)) for r in requests)
         return stage.read(table, answers, options, where).kept["consistency"][0].as_py()
 
     assert read("Louis Pasteur", options) == pytest.approx(0.8 * 0.5)
-    with pytest.raises(UserError, match="5 pairs gave 0 values"):
+    with pytest.raises(UserError, match="for 5 pairs the measure returned 0 values"):
         read("", options)
     with pytest.raises(UserError, match="cannot be loaded"):
         read("x", Options(agreement="levenshtein"))
 
 
-def test_a_model_is_named_with_the_measures_that_have_one():
+def test_only_measures_with_a_model_take_one():
     for wrong in ({"agreement": "nli"}, {"agreement_model": "some/model"}):
         with pytest.raises(ValidationError, match="agreement_model"):
             Options(**wrong)
@@ -165,5 +165,5 @@ def test_a_model_is_named_with_the_measures_that_have_one():
 
 def test_the_two_questions_are_asked_about_the_answer():
     _, _, requests = ask(stage, [row()], generator(["x"]))
-    asked = {r.messages[-1]["content"].split("\n\n")[-1] for r in requests if r.task == REFLECTION}
-    assert len(asked) == 6
+    questions = {r.messages[-1]["content"].split("\n\n")[-1] for r in requests if r.task == REFLECTION}
+    assert len(questions) == 6

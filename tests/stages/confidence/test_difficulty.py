@@ -21,12 +21,12 @@ def row(answer="Gustave Eiffel", **fields):
 
 
 def target(with_context=(-0.1, -0.3), without_context=(-1.0, -2.0), alone=(-2.0, -4.0)):
-    """Find an answer as likely as planted: under a passage, under a question, under nothing."""
+    """Return likelihoods as planted: with a passage, with a question, and with neither."""
 
     def read(request):
-        (said,) = (message["content"] for message in request.messages if message["role"] == "user")
+        (prompt,) = (message["content"] for message in request.messages if message["role"] == "user")
         assert request.given and not request.choices
-        likely = with_context if PASSAGE in said else without_context if said else alone
+        likely = with_context if PASSAGE in prompt else without_context if prompt else alone
         return {"logprobs": likely, "text": request.given}
 
     return read
@@ -38,7 +38,7 @@ def score(given=None, model=None, **options):
     return scored, requests
 
 
-def test_the_formulas_are_the_papers():
+def test_the_formulas_are_those_of_the_paper():
     scored, requests = score()
     assert scored["loss_with_context"] == pytest.approx(0.2)
     assert scored["loss_without_context"] == pytest.approx(1.5)
@@ -51,7 +51,7 @@ def test_the_formulas_are_the_papers():
     assert len(requests) == 3 and {request.given for request in requests} == {"Gustave Eiffel"}
 
 
-def test_a_closed_book_row_is_as_hard_as_without_its_passage():
+def test_a_closed_book_row_has_the_difficulty_without_its_passage():
     scored, requests = score(row(context=None))
     assert scored["loss_with_context"] == pytest.approx(0.2)  # its evidence was shown
     assert scored["ifd"] == pytest.approx(1.5 / 3)
@@ -60,7 +60,7 @@ def test_a_closed_book_row_is_as_hard_as_without_its_passage():
     assert bare["loss_with_context"] is None and bare["ifd"] == pytest.approx(0.5) and len(requests) == 2
 
 
-def test_the_rows_own_prompt_is_what_stands_before_the_answer():
+def test_the_training_prompt_precedes_the_answer():
     own = chat(QUESTION, PASSAGE, "You are a guide.")
     _, requests = score(row(prompt=own))
     shown = {request.task: request.messages for request in requests}
@@ -69,7 +69,7 @@ def test_the_rows_own_prompt_is_what_stands_before_the_answer():
     assert shown["alone"] == chat("", system="You are a guide.")
 
 
-def test_a_question_that_misleads_is_above_one_and_below_zero():
+def test_a_misleading_question_scores_above_one_and_below_zero():
     scored, _ = score(model=target(with_context=(-4.0, -4.0), alone=(-1.0, -1.0)))
     assert scored["ifd"] == pytest.approx(4) and scored["ifd_ppl"] > 1 and scored["v_info"] < 0
 
@@ -77,19 +77,19 @@ def test_a_question_that_misleads_is_above_one_and_below_zero():
 @settings(deadline=None)
 @given(st.lists(st.floats(-20, -1e-3), min_size=1, max_size=9), st.floats(0.01, 3))
 def test_both_forms_and_the_information_agree_on_the_side_of_one(alone, factor):
-    scored, _ = score(model=target(with_context=tuple(factor * one for one in alone), alone=tuple(alone)))
+    scored, _ = score(model=target(with_context=tuple(factor * loss for loss in alone), alone=tuple(alone)))
     assert scored["ifd"] == pytest.approx(factor)
     if abs(factor - 1) > 1e-6:
         assert (scored["ifd"] < 1) == (scored["ifd_ppl"] < 1) == (scored["v_info"] > 0) == (factor < 1)
 
 
-def test_a_sample_is_read_by_hash_into_columns_of_its_own():
+def test_a_sample_is_measured_in_columns_with_a_suffix():
     rows = [row(question=f"{QUESTION} {number}") for number in range(40)]
     read = {
         share: {
-            one["id"]
-            for one in ask(stage, rows, target(), share=share, suffix="_strong")[0]
-            if one["ifd_strong"]
+            scored["id"]
+            for scored in ask(stage, rows, target(), share=share, suffix="_strong")[0]
+            if scored["ifd_strong"]
         }
         for share in (0.3, 0.6, 1)
     }
@@ -99,7 +99,7 @@ def test_a_sample_is_read_by_hash_into_columns_of_its_own():
 
 
 @pytest.mark.parametrize("lost", ["alone", "with_context"])
-def test_a_failed_reading_leaves_null_and_no_number(lost):
+def test_a_failed_reading_yields_null(lost):
     planted = target()
 
     def failing(request):
@@ -120,14 +120,14 @@ def test_an_empty_answer_is_not_read():
     assert not requests and scored["ifd"] is None
 
 
-def test_two_targets_are_asked_apart():
+def test_two_targets_get_separate_requests():
     _, requests = score()
     one, other = (Identity("target", revision) for revision in "12")
     assert {request.key(one) for request in requests}.isdisjoint(request.key(other) for request in requests)
 
 
-def test_the_bundled_model_finds_an_answer_likelier_the_more_of_it_is_shown(real_model):
-    """The answers' words stand in the question or the passage, and one begins with a space of its own."""
+def test_the_bundled_model_finds_an_answer_likelier_with_more_context(real_model):
+    """The answers also occur in the question or passage, and one starts with a space."""
     rows = [
         row(),
         row("the tower", question="What did Gustave Eiffel design, the tower or the bridge?"),
@@ -140,8 +140,8 @@ def test_the_bundled_model_finds_an_answer_likelier_the_more_of_it_is_shown(real
         return read[request.row, request.task]
 
     kept, _, _ = ask(stage, rows, target)
-    for one in rows:  # the same span, whatever stands before it
-        assert len({len(done.logprobs) for (owner, _), done in read.items() if owner == one["id"]}) == 1
+    for case in rows:  # the same span, whatever precedes it
+        assert len({len(done.logprobs) for (owner, _), done in read.items() if owner == case["id"]}) == 1
     for scored in kept:
         assert scored["loss_with_context"] < scored["loss_without_context"] < scored["loss_alone"]
         assert 0 < scored["ifd"] < 1 and 0 < scored["ifd_ppl"] < 1 and scored["v_info"] > 0

@@ -1,4 +1,4 @@
-"""What each column says of planted rows."""
+"""The value of each column for planted rows."""
 
 from pathlib import Path
 
@@ -24,18 +24,18 @@ def row(answer, **fields):
 
 
 def measured(*rows, folder=None, **options):
-    given = context("measure", file=(folder or Path()) / "recipe.yaml")
+    measuring = context("measure", file=(folder or Path()) / "recipe.yaml")
     table = table_of(EXAMPLES, rows)
-    outcome = stage.apply(table, Options.model_validate(options), given)
+    outcome = stage.apply(table, Options.model_validate(options), measuring)
     assert outcome.kept.select(EXAMPLES.names).equals(table) and not len(outcome.dropped)
     return outcome.kept.to_pylist()
 
 
 def scores(column, *rows, **options):
-    return [one[column] for one in measured(*rows, **options)]
+    return [row[column] for row in measured(*rows, **options)]
 
 
-def test_what_stands_in_the_passage_is_grounded():
+def test_a_verbatim_answer_is_grounded():
     rows = [
         row("1874"),
         row("the River Guild."),
@@ -47,33 +47,33 @@ def test_what_stands_in_the_passage_is_grounded():
     assert scores("grounding", closed_book) == [1]
 
 
-def test_grounding_falls_with_what_the_passage_does_not_say():
-    said = "The beacon was lit with whale oil."
+def test_grounding_falls_with_unsupported_words():
+    answer = "The beacon was lit with whale oil."
     other = "The lighthouse was painted in bright colours by a famous artist."
     order = "The oil was lit with whale beacon."
-    found = scores("grounding", row(said), row(order), row(other))
-    assert 1 > found[0] > 0.85 > found[1] > 0.5 > 0.2 > found[2]
+    grounding = scores("grounding", row(answer), row(order), row(other))
+    assert 1 > grounding[0] > 0.85 > grounding[1] > 0.5 > 0.2 > grounding[2]
 
 
-def test_a_number_or_a_negation_that_is_not_there_makes_an_answer_doubtful():
+def test_an_unsupported_number_or_negation_makes_an_answer_doubtful():
     evidence = (
         "It holds forty barges, and the guild does not let ships with a draught of more than 3 metres enter."
     )
-    told = "The guild does not let ships of more than 3 metres draught enter the harbour."
+    negated = "The guild does not let ships of more than 3 metres draught enter the harbour."
     rows = [
-        row(told, evidence=evidence),
-        row(told.replace("3", "5"), evidence=evidence),
-        row(told.replace("does not let", "lets"), evidence=evidence),
+        row(negated, evidence=evidence),
+        row(negated.replace("3", "5"), evidence=evidence),
+        row(negated.replace("does not let", "lets"), evidence=evidence),
         row("The harbour was not dug by the guild.", evidence="The harbour of Marlow was dug in 1874."),
-        row(told.replace("3", "5"), evidence=evidence, question="May a ship of 5 metres enter?"),
+        row(negated.replace("3", "5"), evidence=evidence, question="May a ship of 5 metres enter?"),
     ]
-    found = scores("grounding", *rows)
-    assert found[0] > 0.6
-    assert max(found[1:4]) <= 0.5
-    assert found[4] > 0.6  # the question has the 5
+    grounding = scores("grounding", *rows)
+    assert grounding[0] > 0.6
+    assert max(grounding[1:4]) <= 0.5
+    assert grounding[4] > 0.6  # the question has the 5
 
 
-def test_no_score_where_it_makes_no_sense():
+def test_scores_are_null_where_they_do_not_apply():
     rows = [
         row("Yes."),
         row("forty", context=None),
@@ -89,21 +89,25 @@ def test_no_score_where_it_makes_no_sense():
 
 
 def test_alignment_finds_the_answer_to_a_neighbouring_question():
-    asked = {
+    neighbouring = {
         "When was the harbour of Marlow dug?": "1874",
         "How many barges does it hold?": "forty barges",
         "Until when was the beacon lit with whale oil?": "1931",
     }
-    for question, answer in asked.items():
+    for question, answer in neighbouring.items():
         own, *others = scores(
             "alignment",
             row(answer, question=question),
-            *(row(other, question=question) for other in asked.values() if other != answer),
+            *(row(other, question=question) for other in neighbouring.values() if other != answer),
         )
         assert own > 0.5 and own > max(others) + 0.2
-    said = "The guild dug the harbour of Marlow in the year 1874."  # not word by word
+    paraphrase = "The guild dug the harbour of Marlow in the year 1874."  # not word by word
     right, wrong = scores(
-        "alignment", *(row(said, question=one) for one in ("Who dug the harbour?", "What lit the beacon?"))
+        "alignment",
+        *(
+            row(paraphrase, question=question)
+            for question in ("Who dug the harbour?", "What lit the beacon?")
+        ),
     )
     assert right > wrong + 0.3
     assert scores("alignment", row("Yes."), row("..."), row("1874", question="?"), row("lobster")) == [
@@ -114,35 +118,37 @@ def test_alignment_finds_the_answer_to_a_neighbouring_question():
     ]
 
 
-def test_leakage_is_the_share_of_the_answer_that_its_question_has():
-    asked = "How many barges does the harbour of Marlow hold, is it forty?"
+def test_leakage_is_the_share_of_the_answer_in_its_question():
+    question = "How many barges does the harbour of Marlow hold, is it forty?"
     answers = ["forty", "Forty barges.", "1874", "forty ships", "the harbour of Marlow"]
-    assert scores("leakage", *(row(answer, question=asked) for answer in answers)) == [1, 1, 0, 0.5, 1]
+    assert scores("leakage", *(row(answer, question=question) for answer in answers)) == [1, 1, 0, 0.5, 1]
 
 
-def test_a_question_that_points_to_its_passage_does_not_stand_alone():
+def test_a_question_that_refers_to_its_passage_does_not_stand_alone():
     questions = {
         "When was the harbour of Marlow dug?": 1,
         "What does the passage say about barges?": 0,
         "When was it dug?": 0,
         "What is a mole and what is it lit with?": 1,
     }
-    assert scores("standalone", *(row("1874", question=asked) for asked in questions)) == [
+    assert scores("standalone", *(row("1874", question=question) for question in questions)) == [
         *questions.values()
     ]
 
 
-def test_echo_is_what_the_prompt_says_and_the_passage_does_not():
+def test_echo_is_the_share_from_the_prompt_but_not_the_passage():
     lineage = {"prompt": "instructions/summary"}
-    said = "Do not use it: the harbour of Marlow was dug."
+    partial = "Do not use it: the harbour of Marlow was dug."
     prompt = context().prompt("instructions/summary").fields["user"]
-    told = " ".join(prompt[prompt.rindex("}}") + 2 :].split()[-12:])
-    found = scores("echo", row(told, lineage=lineage), row(said, lineage=lineage), row(told), row("1874"))
-    assert found[0] > 0.5
-    assert found[1:] == [0, 0, None]
+    copied = " ".join(prompt[prompt.rindex("}}") + 2 :].split()[-12:])
+    echo = scores(
+        "echo", row(copied, lineage=lineage), row(partial, lineage=lineage), row(copied), row("1874")
+    )
+    assert echo[0] > 0.5
+    assert echo[1:] == [0, 0, None]
 
 
-def test_measures_what_is_learnt_and_of_a_preference_both_answers():
+def test_measures_the_trained_text_and_both_answers_of_a_preference():
     loop = "a b c " * 4
     rows = [
         row("one two three"),
@@ -154,10 +160,10 @@ def test_measures_what_is_learnt_and_of_a_preference_both_answers():
     assert scores("diversity", *rows) == [1, 1, 1]
 
 
-def test_the_flaw_is_the_first_and_says_what_was_seen():
-    found = measured(row("Answer: <answer>"), row("It holds the"), row("forty"))
-    assert [one["flaw"] for one in found] == ["template leftover", "unfinished sentence", None]
-    assert [one["flaw_detail"] for one in found] == ["Answer: <answer>", "... It holds the", None]
+def test_the_first_flaw_is_reported_with_its_text():
+    rows = measured(row("Answer: <answer>"), row("It holds the"), row("forty"))
+    assert [row["flaw"] for row in rows] == ["template leftover", "unfinished sentence", None]
+    assert [row["flaw_detail"] for row in rows] == ["Answer: <answer>", "... It holds the", None]
 
 
 FUNCTIONS = """
@@ -183,40 +189,40 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_functions_of_the_recipe_give_columns_of_their_own(folder):
+def test_functions_of_the_recipe_add_columns(folder):
     rows = [row("Forty!"), example("reading", text="Calm."), row(None)]
     own = {
         "toxicity": "./own.py:shouting",
         "longer": {"use": "./own.py:longer", "of": ["answer", "question"]},
     }
-    found = measured(*rows, folder=folder, functions=own)
-    assert [one["toxicity"] for one in found] == [1, 0, None]
-    assert [one["longer"] for one in found] == [0, 0, 0]
+    scored = measured(*rows, folder=folder, functions=own)
+    assert [row["toxicity"] for row in scored] == [1, 0, None]
+    assert [row["longer"] for row in scored] == [0, 0, 0]
 
 
-def test_one_of_a_built_in_name_takes_its_place(folder):
+def test_a_function_replaces_the_built_in_score_of_its_name(folder):
     own = {"grounding": {"use": "./own.py:longer", "of": ["answer", "passage"]}}
     assert scores("grounding", row("forty"), folder=folder, functions=own) == [0]
 
 
 @pytest.mark.parametrize(
-    "function, said",
+    "function, message",
     [
-        ("./own.py:short", "given 2 texts and returned 1 numbers"),
+        ("./own.py:short", "received 2 texts but returned 1 numbers"),
         ("./own.py:words", "a number or null for each text"),
         ("./own.py:absent", "cannot be loaded"),
         ("./none.py:shouting", "cannot be loaded"),
         ({"use": "./own.py:shouting", "of": ["wisdom"]}, "no column of text 'wisdom'"),
     ],
 )
-def test_what_is_wrong_with_a_function_is_said(folder, function, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_functions_are_reported(folder, function, message):
+    with pytest.raises(UserError, match=message):
         measured(row("a"), row("b"), folder=folder, functions={"own": function})
 
 
-def test_a_score_cannot_take_the_place_of_what_an_example_says():
+def test_a_score_cannot_replace_a_column_of_the_examples():
     for name in ("answer", "flaw"):
-        with pytest.raises(ValueError, match="another name"):
+        with pytest.raises(ValueError, match="rename the score"):
             Options.model_validate({"functions": {name: "a:b"}})
 
 
@@ -225,19 +231,19 @@ texts = st.one_of(st.none(), st.text(max_size=40), st.sampled_from([PASSAGE, "fo
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(texts, texts, texts, texts), min_size=1, max_size=5))
-def test_each_row_is_measured_by_itself_and_within_bounds(drafts):
+def test_rows_are_measured_independently_and_within_bounds(drafts):
     rows = [
         row(answer, question=question, context=passage, evidence=evidence, document=str(at))
         for at, (answer, question, passage, evidence) in enumerate(drafts)
     ]
     together = measured(*rows)
-    assert together == [measured(one)[0] for one in rows]
-    for one in together:
+    assert together == [measured(row)[0] for row in rows]
+    for scored in together:
         for name in ("grounding", "alignment", "leakage", "standalone", "echo", "diversity", "script"):
-            assert one[name] is None or 0 <= one[name] <= 1
+            assert scored[name] is None or 0 <= scored[name] <= 1
 
 
-def test_measuring_again_measures_anew():
+def test_measuring_again_replaces_the_scores():
     table = table_of(EXAMPLES, [row("forty")])
     once = stage.apply(table, Options(), context("measure")).kept
     assert stage.apply(once, Options(), context("measure")).kept.equals(once)

@@ -15,7 +15,7 @@ from tests.support.asked import WHO, ask
 from tests.support.rows import example
 
 PASSAGE = "The tower was designed by Gustave Eiffel and opened in 1889."
-WORTH = {"sound": 0.9, "fair": 0.5, "wrong": 0.1}  # what an answer of this text is worth to the judge
+WORTH = {"sound": 0.9, "fair": 0.5, "wrong": 0.1}  # the judge's rating, by the text of the answer
 
 
 def row(answer, **fields):
@@ -23,14 +23,14 @@ def row(answer, **fields):
 
 
 def judge(request):
-    """Prefer by the odds of what the two answers are worth."""
+    """Prefer by the odds of the planted worth of both answers."""
     answers = dict(re.findall(r"\((A|B)\)\n.*?Answer: (\w+)", request.messages[-1]["content"], re.DOTALL))
     return {"choices": tuple(math.log(WORTH[answers[letter]]) for letter in request.choices)}
 
 
 @pytest.fixture
 def known(tmp_path):
-    """Write references: so many right ones and so many wrong ones; return their path."""
+    """Write a file of right and wrong references; return its path."""
 
     def write(right, wrong, **fields):
         pairs = [{"question": f"r{n}", "answer": "sound", "verdict": "right"} | fields for n in range(right)]
@@ -50,20 +50,20 @@ def test_a_row_is_measured_between_right_and_wrong_references(known):
     assert sound > 0 > wrong and sound > fair > wrong and not dropped
 
 
-def test_every_reference_is_asked_about_in_both_orders_and_none_else(known):
+def test_each_reference_is_compared_in_both_orders(known):
     many = known(20, 3)
     _, _, requests = ask(stage, [row("sound"), row("fair")], judge, references=many)
     assert len({request.key(WHO) for request in requests}) == 2 * 5 * 2  # rows, references, orders
     for owner in {request.row for request in requests}:
         about = [request.about for request in requests if request.row == owner]
-        assert len(set(about)) == 5 and all(about.count(one) == 2 for one in about)
+        assert len(set(about)) == 5 and all(about.count(reference) == 2 for reference in about)
     shown = {re.search(r"Question: ([rw])\d", request.messages[-1]["content"])[0] for request in requests}
-    assert sorted(question[-2] for question in shown) == ["r", "r", "r", "w", "w"]  # in turn
+    assert sorted(question[-2] for question in shown) == ["r", "r", "r", "w", "w"]  # alternating
     _, _, once = ask(stage, [row("sound")], judge, references=many, orders=1)
     assert len(once) == 5
 
 
-def test_a_preference_for_a_place_cancels_out(known):
+def test_position_bias_cancels_out(known):
     def fond_of_a(request):
         return {"choices": tuple(-0.1 if letter == "A" else -3.0 for letter in request.choices)}
 
@@ -73,7 +73,7 @@ def test_a_preference_for_a_place_cancels_out(known):
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.01, 0.99), min_size=4, max_size=4))
-def test_the_score_has_its_bounds(tmp_path_factory, beliefs):
+def test_the_score_is_bounded(tmp_path_factory, beliefs):
     path = tmp_path_factory.mktemp("m") / "known.jsonl"
     path.write_text(
         "".join(
@@ -90,7 +90,7 @@ def test_the_score_has_its_bounds(tmp_path_factory, beliefs):
     assert scored["meta_rank"] == pytest.approx((sum(beliefs) - 2) / 4) and -0.5 <= scored["meta_rank"] <= 0.5
 
 
-def test_another_file_asks_anew_and_the_same_one_does_not(known):
+def test_only_a_changed_file_repeats_the_requests(known):
     def keys(path):
         return {request.key(WHO) for request in ask(stage, [row("fair")], judge, references=path)[2]}
 
@@ -98,35 +98,37 @@ def test_another_file_asks_anew_and_the_same_one_does_not(known):
     assert first == keys(known(3, 3)) and first.isdisjoint(keys(known(3, 3, context="A passage.")))
 
 
-def test_a_comparison_that_failed_is_no_score(known):
-    asked = []
+def test_a_failed_comparison_yields_null(known):
+    requests = []
 
     def failing(request):
-        asked.append(request)
-        return {"finish": "error", "error": "too long"} if len(asked) == 3 else judge(request)
+        requests.append(request)
+        return {"finish": "error", "error": "too long"} if len(requests) == 3 else judge(request)
 
     (scored,), dropped, _ = ask(stage, [row("sound")], failing, references=known(3, 3))
     assert scored["meta_rank"] is None and not dropped
 
 
-def test_passages_are_shown_fenced_and_need_not_be_there(known):
+def test_passages_are_fenced_and_optional(known):
     _, _, requests = ask(
         stage, [row("sound")], judge, references=known(1, 1, context="Some ~~~ text."), compared=2
     )
-    said = requests[0].messages[-1]["content"]
-    assert said.count("\n~~~\n") == 4 and PASSAGE in said and "Some ~~~" not in said
+    text = requests[0].messages[-1]["content"]
+    assert text.count("\n~~~\n") == 4 and PASSAGE in text and "Some ~~~" not in text
     (scored,), _, _ = ask(
         stage, [row("sound", context=None, evidence=None)], judge, references=known(1, 1), compared=2
     )
     assert scored["meta_rank"] is not None
 
 
-def test_of_two_labels_of_one_pair_the_later_counts(tmp_path):
+def test_the_last_label_of_a_pair_counts(tmp_path):
     path = tmp_path / "twice.jsonl"
-    said = [
+    labels = [
         {"question": "?", "answer": answer, "verdict": v} for answer, v in (("a", "wrong"), ("b", "wrong"))
     ]
-    path.write_text("".join(json.dumps(one) + "\n" for one in [*said, said[0] | {"verdict": "right"}]))
+    path.write_text(
+        "".join(json.dumps(label) + "\n" for label in [*labels, labels[0] | {"verdict": "right"}])
+    )
     _, _, requests = ask(
         stage, [row("sound")], lambda request: {"choices": (-1.0, -1.0)}, references=str(path)
     )
@@ -134,7 +136,7 @@ def test_of_two_labels_of_one_pair_the_later_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ('{"question": "?", "answer": "a", "verdict": "right"}', "1 are right and 0 wrong"),
         ('{"id": "x", "text": "A reading.", "verdict": "wrong"}', "of 0 pairs"),
@@ -143,15 +145,15 @@ def test_of_two_labels_of_one_pair_the_later_counts(tmp_path):
         ("not JSON", r"known.jsonl:1: a pair: Invalid JSON"),
     ],
 )
-def test_references_that_do_not_do_are_named(tmp_path, line, told):
+def test_invalid_references_are_reported(tmp_path, line, message):
     path = tmp_path / "known.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ask(stage, [row("sound")], judge, references=str(path))
 
 
-def test_references_are_asked_for_and_must_be_there():
+def test_references_are_required_and_must_exist():
     with pytest.raises(ValidationError, match="references"):
         Options()
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read"):
         ask(stage, [row("sound")], judge, references="nowhere.jsonl")

@@ -19,11 +19,11 @@ def row(answer="Gustave Eiffel", **fields):
 
 
 def judge(request):
-    """Believe with 0.9 what stands in the passage and with 0.2 all else, whatever the letters."""
-    text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
-    answer = re.search(r"Proposed answer: (.*)", asked)[1]
+    """Rate answers from the passage as 0.9 and others as 0.2, whatever the letters."""
+    text, question = request.messages[-1]["content"].split("\n~~~\n\n")
+    answer = re.search(r"Proposed answer: (.*)", question)[1]
     right = 0.9 if answer in text else 0.2
-    letters = dict(re.findall(r"^\((A|B)\) (\w+)", asked, re.MULTILINE))
+    letters = dict(re.findall(r"^\((A|B)\) (\w+)", question, re.MULTILINE))
     return {
         "choices": tuple(
             math.log(right if letters[label] == "True" else 1 - right) for label in request.choices
@@ -47,34 +47,34 @@ def test_a_preference_for_a_letter_cancels_out():
     rows = [row(str(number)) for number in range(20)]
     assert {round(scored["p_true"], 9) for scored in ask(stage, rows, fond_of_a)[0]} == {0.5}
     once = [scored["p_true"] for scored in ask(stage, rows, fond_of_a, orders=1)[0]]
-    assert min(once) < 0.1 and max(once) > 0.9  # and without the second order it is all there is
+    assert min(once) < 0.1 and max(once) > 0.9  # a single order shows the bias
 
 
-def test_every_row_stays_and_only_answers_to_be_judged_are_asked_about():
+def test_every_row_is_kept_and_only_judgeable_answers_are_scored():
     rows = [
         row(),
         row(context=None),  # judged by its evidence
         row("Eiffel", context=None, evidence=None),
     ]
     kept, dropped, requests = ask(stage, rows, judge)
-    assert [scored["id"] for scored in kept] == [given["id"] for given in rows]
+    assert [scored["id"] for scored in kept] == [original["id"] for original in rows]
     assert [scored["p_true"] is None for scored in kept] == [False, False, True]
     assert not dropped
     assert {request.row for request in requests} == {rows[0]["id"], rows[1]["id"]}
 
 
-def test_what_came_with_the_row_stays_as_it_was():
-    given = row(logprob=-0.25)
-    (scored,), _, _ = ask(stage, [given], judge)
+def test_existing_columns_are_unchanged():
+    original = row(logprob=-0.25)
+    (scored,), _, _ = ask(stage, [original], judge)
     assert scored["logprob"] == -0.25
-    assert all(scored[name] == value for name, value in given.items() if name != "lineage")
+    assert all(scored[name] == value for name, value in original.items() if name != "lineage")
 
 
 @pytest.mark.parametrize(
-    "said", [{"finish": "error", "error": "gone"}, {"choices": ()}, {"choices": (-math.inf, -math.inf)}]
+    "reply", [{"finish": "error", "error": "gone"}, {"choices": ()}, {"choices": (-math.inf, -math.inf)}]
 )
-def test_no_probability_is_no_score(said):
-    (scored,), dropped, _ = ask(stage, [row()], lambda request: said)
+def test_a_missing_probability_yields_null(reply):
+    (scored,), dropped, _ = ask(stage, [row()], lambda request: reply)
     assert scored["p_true"] is None and not dropped
 
 
@@ -106,6 +106,6 @@ def test_a_rubric_may_be_written_in_the_recipe():
 
 
 @pytest.mark.parametrize("rubric", [{}, {"system": "Be strict."}, {"user": ["a"]}, {"user": ""}])
-def test_a_rubric_without_a_template_is_refused(rubric):
+def test_a_rubric_without_a_template_is_rejected(rubric):
     with pytest.raises(UserError, match="a prompt written in the recipe"):
         ask(stage, [row()], judge, prompt=rubric)

@@ -1,4 +1,4 @@
-"""Which rows are asked about, and where scores go."""
+"""Which rows are scored, and the columns of their scores."""
 
 import math
 
@@ -44,21 +44,21 @@ def test_rows_within_the_bounds_or_without_the_score_are_undecided():
     assert chosen(rows, logprob=[-0.5, None]) == [3, 4, 5]
 
 
-def test_one_score_that_decides_is_enough():
+def test_one_decisive_score_suffices():
     rows = table(logprob=[-1, -1, -9, None], p_true=[0.5, 0.9, 0.5, 0.9])
     assert chosen(rows, logprob=[-2, 0], p_true=[0.2, 0.8]) == [0]
 
 
 @settings(deadline=None)
 @given(st.lists(st.none() | st.floats(-9, 9), min_size=1), st.floats(-9, 9), st.floats(-9, 9))
-def test_a_wider_band_asks_about_more(values, one, other):
+def test_a_wider_band_scores_more_rows(values, one, other):
     rows, (low, high) = table(logprob=values), sorted((one, other))
     narrow = chosen(rows, logprob=[low, high])
     assert narrow == [n for n, value in enumerate(values) if value is None or low <= value <= high]
     assert set(narrow) <= set(chosen(rows, logprob=[low - 1, high + 1])) <= set(chosen(rows))
 
 
-def test_a_score_that_is_not_there_is_named_with_those_that_are():
+def test_a_missing_score_is_reported_with_the_existing_ones():
     with pytest.raises(UserError, match=r"no score 'p_true'.*there are logprob"):
         chosen(table(logprob=[0.0]), p_true=[0, 1])
     with pytest.raises(UserError, match="no score 'task'"):
@@ -67,19 +67,19 @@ def test_a_score_that_is_not_there_is_named_with_those_that_are():
         Undecided(only_if={"logprob": [1, 0]})
 
 
-def test_what_is_no_number_is_no_score_and_every_row_stays():
+def test_values_that_are_not_finite_become_null_and_every_row_is_kept():
     outcome = scored(table(logprob=[0.0] * 4), {"s": [1.0, math.nan, math.inf, None]})
     assert outcome.kept["s"].to_pylist() == [1.0, None, None, None]
     assert outcome.kept.schema.field("s").type == pa.float64() and len(outcome.dropped) == 0
 
 
-def test_a_score_is_given_once():
-    with pytest.raises(UserError, match="have a score logprob already"):
+def test_a_score_is_computed_only_once():
+    with pytest.raises(UserError, match="already have a score logprob"):
         scored(table(logprob=[0.0]), {"logprob": [1.0]})
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.name} of {stage.role}")
-def test_a_row_that_is_decided_costs_nothing_and_stays_without_a_score(stage, tmp_path):
+def test_a_decided_row_costs_nothing_and_is_kept_without_a_score(stage, tmp_path):
     (tmp_path / "known.jsonl").write_text(
         '{"question": "?", "answer": "a", "verdict": "right"}\n{"question": "?", "answer": "b", "verdict": "wrong"}\n'
     )
@@ -93,5 +93,5 @@ def test_a_row_that_is_decided_costs_nothing_and_stays_without_a_score(stage, tm
     assert added and all(kept[1][name] is None for name in added)
 
 
-def test_refusals_and_reading_texts_pass_by():
+def test_refusals_and_reading_texts_are_not_scored():
     assert all(stage.kinds == ("instruction",) for stage in STAGES)

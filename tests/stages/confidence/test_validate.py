@@ -1,4 +1,4 @@
-"""Rows that can be done again score high, rows that cannot score low."""
+"""Reproducible rows score high, others score low."""
 
 import pytest
 
@@ -13,23 +13,27 @@ BOTH = ["solve", "regenerate"]
 
 
 def row(answer="whale oil", **fields):
-    asked = {"question": "What was the beacon lit with until 1931?", "context": PASSAGE}
-    return example(answer=answer, **asked | {"evidence": PASSAGE[:57]} | fields)
+    defaults = {
+        "question": "What was the beacon lit with until 1931?",
+        "context": PASSAGE,
+        "evidence": PASSAGE[:57],
+    }
+    return example(answer=answer, **defaults | fields)
 
 
 def model(request):
     return "whale oil" if request.task == "solve" else "What was the beacon on the mole lit with until 1931?"
 
 
-def scores(given, said=model, **options):
-    (kept,), dropped, requests = ask(stage, [given], said, **options)
+def scores(example_row, model=model, **options):
+    (kept,), dropped, requests = ask(stage, [example_row], model, **options)
     assert not dropped
     return kept, requests
 
 
-def test_what_can_be_done_again_scores_high_and_what_cannot_low():
+def test_reproducible_rows_score_high_and_others_low():
     right, requests = scores(row(), validators=BOTH)
-    assert [one.task for one in requests] == BOTH
+    assert [request.task for request in requests] == BOTH
     assert right["solve"] == 1
     assert right["regenerate"] > 0.8
     wrong, _ = scores(row("granite", question="Of what was it built?"), validators=BOTH)
@@ -37,23 +41,23 @@ def test_what_can_be_done_again_scores_high_and_what_cannot_low():
     assert wrong["regenerate"] < 0.5
 
 
-def test_the_question_is_not_shown_where_it_is_to_be_written_nor_the_answer_where_it_is_to_be_found():
-    given = row("with oil of whales", question="How did they light it?")
-    _, (solve, regenerate) = scores(given, validators=BOTH)
+def test_prompts_do_not_contain_the_text_to_regenerate():
+    example_row = row("with oil of whales", question="How did they light it?")
+    _, (solve, regenerate) = scores(example_row, validators=BOTH)
     assert "oil of whales" not in str(solve.messages)
     assert "How did they" in str(solve.messages)
     assert "oil of whales" in str(regenerate.messages)
     assert "How did they" not in str(regenerate.messages)
 
 
-@pytest.mark.parametrize("said", [{"text": "", "finish": "error"}, {"text": "whale", "finish": "length"}])
-def test_an_answer_that_failed_scores_nothing(said):
-    assert scores(row(), lambda request: said)[0]["solve"] is None
+@pytest.mark.parametrize("reply", [{"text": "", "finish": "error"}, {"text": "whale", "finish": "length"}])
+def test_a_failed_completion_has_no_score(reply):
+    assert scores(row(), lambda request: reply)[0]["solve"] is None
 
 
 def test_a_row_without_a_passage_is_not_asked_about():
-    for given in (row(context=None, evidence=None), row(None), row(question=None)):
-        kept, requests = scores(given, validators=BOTH)
+    for incomplete in (row(context=None, evidence=None), row(None), row(question=None)):
+        kept, requests = scores(incomplete, validators=BOTH)
         assert requests == []
         assert (kept["solve"], kept["regenerate"]) == (None, None)
 
@@ -66,8 +70,8 @@ def ask(row, context):
     messages = [{"role": "user", "content": "Spell it: " + row["answer"]}]
     return Request(row=row["id"], messages=messages, prompt="own", prompt_hash="0", task="any")
 
-spelling = Validator("spelling", ask, lambda row, said: float(said == row["answer"]))
-answer = Validator("answer", ask, lambda row, said: 1.0)
+spelling = Validator("spelling", ask, lambda row, completion: float(completion == row["answer"]))
+answer = Validator("answer", ask, lambda row, completion: 1.0)
 text = "a text"
 """
 
@@ -78,26 +82,26 @@ def recipe(tmp_path):
     return {"file": tmp_path / "recipe.yaml"}
 
 
-def test_a_validator_of_ones_own(recipe):
+def test_a_custom_validator_is_used(recipe):
     kept, _ = scores(row(), lambda request: "whale oil", recipe=recipe, validators=["./own.py:spelling"])
     assert kept["spelling"] == 1
 
 
 @pytest.mark.parametrize(
-    "uses, said",
+    "uses, message",
     [
         (["./own.py:absent"], "cannot be loaded"),
         (["./own.py:text"], "is a str, not a validator"),
-        (["./own.py:answer"], "a column 'answer' already"),
-        (["solve", "solve"], "a column 'solve' already"),
+        (["./own.py:answer"], "the column 'answer' already exists"),
+        (["solve", "solve"], "the column 'solve' already exists"),
     ],
 )
-def test_what_is_no_validator_is_said(recipe, uses, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_validators_are_reported(recipe, uses, message):
+    with pytest.raises(UserError, match=message):
         scores(row(), recipe=recipe, validators=uses)
 
 
-def test_nothing_but_columns_is_added():
+def test_only_columns_are_added():
     before = row()
     kept, _ = scores(before, validators=BOTH)
     assert {name: kept[name] for name in EXAMPLES.names if name != "lineage"} == {

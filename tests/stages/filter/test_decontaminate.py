@@ -1,4 +1,4 @@
-"""Leaks planted in every field, and boilerplate that is none."""
+"""Leaks planted in every field, and boilerplate that is not a leak."""
 
 import gzip
 import json
@@ -40,18 +40,18 @@ def leaks(rows, recipe, size=None, **options):
 
 @pytest.mark.parametrize("name", ["question", "context", "answer", "rejected", "text"])
 def test_a_leak_is_found_in_any_field_and_named(recipe, name):
-    said = f"{FILLER} {TEST.upper().replace(' ', '  ')} {FILLER}"
-    found = leaks(
+    text = f"{FILLER} {TEST.upper().replace(' ', '  ')} {FILLER}"
+    leaked = leaks(
         [
-            example(**{"question": "What?", "answer": "Yes.", name: said}, id="a"),
+            example(**{"question": "What?", "answer": "Yes.", name: text}, id="a"),
             example(question="Else?", id="b"),
         ],
         recipe,
         size=1,
     )
-    assert list(found) == ["a"]
+    assert list(leaked) == ["a"]
     first = "before any permit is issued the agency shall publish its reasons in the"
-    assert found["a"] == f"{name} shares with test.jsonl, item q7: {first}"
+    assert leaked["a"] == f"{name} shares with test.jsonl, item q7: {first}"
 
 
 def test_thirteen_words_leak_and_twelve_do_not(recipe):
@@ -69,7 +69,7 @@ def test_runs_do_not_cross_fields(recipe):
     assert not leaks([example(question=" ".join(cut[:10]), answer=" ".join(cut[10:20]))], recipe)
 
 
-def test_an_edited_item_leaks_by_its_likeness(recipe):
+def test_an_edited_item_leaks_by_similarity(recipe):
     cut = TEST.split()
     for place in (6, 14, 20):
         cut[place] = "other"
@@ -78,20 +78,22 @@ def test_an_edited_item_leaks_by_its_likeness(recipe):
         example("reading", text=f"{FILLER} {edited} {FILLER}", id="edited"),
         example("reading", text=f"{FILLER} {' '.join(cut[:10])} {FILLER}", id="a part"),
     ]
-    found = leaks(rows, recipe)
-    assert list(found) == ["edited"]
-    assert found["edited"].startswith("text is 0.87 alike to test.jsonl, item q7: before any permit")
+    leaked = leaks(rows, recipe)
+    assert list(leaked) == ["edited"]
+    assert leaked["edited"].startswith(
+        "text has a ROUGE-L of 0.87 with test.jsonl, item q7: before any permit"
+    )
     assert not leaks(rows, recipe, similar=0.9)
 
 
-def test_passages_are_searched_before_anything_is_made_from_them(recipe):
+def test_passages_are_searched_before_generation(recipe):
     rows = [{"id": "a", "document_id": "d", "text": f"{FILLER} {TEST}"}, {"id": "b", "text": FILLER}]
     table = pa.Table.from_pylist(rows, schema=PASSAGES)
     options = passages.options.model_validate({"against": ["test.jsonl"]})
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
-        [known] = passages.run(Partitions([lambda names: table]), options, told)
-        outcome = passages.apply(table, known, options, told)
+        stage_context = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, stage_context)
+        outcome = passages.apply(table, known, options, stage_context)
     assert outcome.dropped["id"].to_pylist() == ["a"] and outcome.kept["id"].to_pylist() == ["b"]
 
 
@@ -120,7 +122,7 @@ def test_a_set_phrase_of_many_documents_is_excused_and_reported(recipe, tmp_path
     assert len(leaks(rows, recipe, common=11)) == 11
 
 
-def test_an_item_is_no_set_phrase_however_many_documents_hold_it(recipe):
+def test_a_whole_item_is_never_a_set_phrase(recipe):
     rows = [example("reading", document=f"d{number}", text=f"{TEST} {number}") for number in range(40)]
     assert len(leaks(rows, recipe, size=4)) == 40
 
@@ -131,15 +133,15 @@ def test_many_rows_of_one_document_do_not_make_boilerplate(recipe):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "item",
     [
         "在颁发任何许可证之前，该机构应在登记册中公布其理由，并等待三十天。",
         "قبل إصدار أي تصريح يجب على الوكالة أن تنشر أسبابها في السجل وأن تنتظر ثلاثين يوما لتعليقات الجمهور.",
     ],
 )
-def test_other_scripts(tmp_path, recipe, said):
-    (tmp_path / "test.jsonl").write_text(json.dumps({"q": said}), encoding="utf-8")
-    rows = [example("reading", text=f"( {said} )", id="a"), example("reading", text=said[::-1], id="b")]
+def test_other_scripts(tmp_path, recipe, item):
+    (tmp_path / "test.jsonl").write_text(json.dumps({"q": item}), encoding="utf-8")
+    rows = [example("reading", text=f"( {item} )", id="a"), example("reading", text=item[::-1], id="b")]
     assert list(leaks(rows, recipe)) == ["a"]
 
 
@@ -164,35 +166,35 @@ def test_a_partition_without_rows(recipe):
     table = pa.Table.from_pylist([], schema=PASSAGES)
     options = passages.options.model_validate({"against": ["test.jsonl"]})
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(context("decontaminate_passages", **recipe), output=Path(folder))
-        [known] = passages.run(Partitions([lambda names: table]), options, told)
-        assert not len(passages.apply(table, known, options, told).kept)
+        stage_context = replace(context("decontaminate_passages", **recipe), output=Path(folder))
+        [known] = passages.run(Partitions([lambda names: table]), options, stage_context)
+        assert not len(passages.apply(table, known, options, stage_context).kept)
 
 
-def test_without_sets_everything_stays(recipe):
+def test_without_test_sets_every_row_is_kept(recipe):
     rows = [example("reading", text=TEST)]
     assert not leaks(rows, recipe, against=[])
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("absent.jsonl", "absent.jsonl does not exist"),
         ("notes.txt", "notes.txt is not a .jsonl"),
         ("empty", "empty holds no .jsonl"),
-        ("hollow.jsonl", "hollow.jsonl holds no text"),
+        ("hollow.jsonl", "hollow.jsonl contains no text"),
         ("broken.jsonl", "broken.jsonl cannot be read"),
         ({"path": "test.jsonl", "fields": ["prompt"]}, "has no field 'prompt'; it has id, question, choices"),
     ],
 )
-def test_what_a_user_can_mend(tmp_path, recipe, given, said):
+def test_user_errors_are_reported(tmp_path, recipe, given, message):
     (tmp_path / "notes.txt").write_text(TEST)
     (tmp_path / "empty").mkdir()
     (tmp_path / "hollow.jsonl").write_text('{"n": 1}\n')
     (tmp_path / "broken.jsonl").write_text('{"q": \n')
     with pytest.raises(UserError, match="against") as error:
         leaks([example("reading", text=TEST)], recipe, against=[given])
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 LEASE = (
@@ -210,7 +212,7 @@ PROMPT = "Where does the keeper store the oil?"  # seven words
 
 @pytest.fixture
 def sets(tmp_path):
-    items = [{"question": said} for said in (LEASE, MIDDLE, PROMPT, f"{STATED} {ASKED}")]
+    items = [{"question": question} for question in (LEASE, MIDDLE, PROMPT, f"{STATED} {ASKED}")]
     (tmp_path / "set.json").write_text(json.dumps({"version": "1", "data": items}), encoding="utf-8")
     return {"file": tmp_path / "recipe.yaml"}
 
@@ -231,7 +233,7 @@ def sets(tmp_path):
 )
 def test_items_in_disguise(sets, row):
     kind = row.get("kind", "instruction")
-    rows = [example(kind, **{name: said for name, said in row.items() if name != "kind"}, id="a")]
+    rows = [example(kind, **{name: text for name, text in row.items() if name != "kind"}, id="a")]
     assert list(leaks(rows, sets, against=["set.json"])) == ["a"]
     words = ["What", "is", "kept", "in", "the", "house", "of", "the", "keeper?"]
     assert not leaks(
@@ -242,13 +244,13 @@ def test_items_in_disguise(sets, row):
 @pytest.mark.parametrize(
     "question",
     [
-        MIDDLE.replace("wind", "never"),  # a word that tells
+        MIDDLE.replace("wind", "never"),  # a significant word
         MIDDLE.replace("keeper", "Warden"),  # a name
         MIDDLE.replace("season", "2 days"),
-        "We asked where does the keeper store the oil and the lamp",  # no sentence of its own
+        "We asked where does the keeper store the oil and the lamp",  # not a separate sentence
     ],
 )
-def test_another_question_is_no_item(sets, question):
+def test_a_different_question_is_not_an_item(sets, question):
     assert not leaks([example(question=question, answer="-")], sets, against=["set.json"])
 
 
@@ -268,7 +270,7 @@ NOTICE = "This work is licensed under a Creative Commons Attribution 4.0 licence
         {"answer": f"{CLAUSE} {CLAUSE}", "choices": [f"{CLAUSE} {CLAUSE}"]},
     ],
 )
-def test_answer_options_are_no_items(tmp_path, recipe, item):
+def test_answer_options_are_not_items(tmp_path, recipe, item):
     (tmp_path / "options.jsonl").write_text(json.dumps({"question": LEASE, **item}), encoding="utf-8")
     rows = [
         example("reading", text=f"{FILLER} {CLAUSE} {FILLER}", id="clause"),
@@ -277,7 +279,7 @@ def test_answer_options_are_no_items(tmp_path, recipe, item):
     assert list(leaks(rows, recipe, against=["options.jsonl"])) == ["item"]
 
 
-def test_licence_lines_and_instructions_that_all_items_have_are_no_items(tmp_path, recipe):
+def test_shared_licence_lines_and_instructions_are_not_items(tmp_path, recipe):
     task = "Read the following passage with care and answer the question that comes behind it in one word."
     items = [{"task": task, "notice": NOTICE, "question": f"{LEASE} {number}"} for number in range(6)]
     (tmp_path / "all.json").write_text(json.dumps(items), encoding="utf-8")
@@ -308,18 +310,18 @@ def test_formats_of_test_sets(tmp_path, recipe, name, content):
     assert list(leaks(rows, recipe, against=[name])) == ["a"]
 
 
-def test_what_is_excused_is_reported(recipe, tmp_path):
+def test_excused_runs_are_reported(recipe, tmp_path):
     part = " ".join(TEST.split()[:14])
     rows = [example("reading", document=f"d{number}", text=f"{part} {number}") for number in range(12)]
     options = stage.options.model_validate({"against": ["test.jsonl"]})
-    told = replace(context("decontaminate", **recipe), output=tmp_path)
-    [*stage.run(partitions(rows), options, told)]
-    said = json.loads((tmp_path / "report.json").read_text())
+    stage_context = replace(context("decontaminate", **recipe), output=tmp_path)
+    [*stage.run(partitions(rows), options, stage_context)]
+    report = json.loads((tmp_path / "report.json").read_text())
     assert {
         "words": " ".join(part.lower().split()[:13]),
         "documents": 12,
         "item": "test.jsonl, item q7",
-    } in said["excused"]
+    } in report["excused"]
 
 
 REWORDED = {
@@ -330,28 +332,28 @@ REWORDED = {
 
 
 @pytest.mark.parametrize(
-    ("said", "leaked"),
+    ("wording", "leaked"),
     [
         ("Through the old town of Bern, which is the river that flows?", True),
         ("Through the old town of Basel, which is the river that flows?", False),  # another town
         ("Which herons nest on the island of the lake when the ice breaks in Bern?", False),
     ],
 )
-def test_an_item_in_other_words_leaks_if_it_speaks_of_the_same(recipe, said, leaked):
+def test_a_reworded_item_leaks_if_anchor_terms_match(recipe, wording, leaked):
     rows = [
-        example(question=said, answer="-", id="question"),
-        example("reading", text=f"{FILLER}\n\nPrompt: {said}\nReply: none", id="line"),
+        example(question=wording, answer="-", id="question"),
+        example("reading", text=f"{FILLER}\n\nPrompt: {wording}\nReply: none", id="line"),
         example(question="What do herons eat in winter on the island?", answer="Fish.", id="other"),
     ]
     assert not leaks(rows, recipe, similar=1)
-    found = leaks(rows, recipe, size=2, **REWORDED)
-    assert set(found) == ({"question", "line"} if leaked else set())
-    for detail in found.values():
-        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and said in detail
+    details = leaks(rows, recipe, size=2, **REWORDED)
+    assert set(details) == ({"question", "line"} if leaked else set())
+    for detail in details.values():
+        assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and wording in detail
 
 
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
-def test_the_encoder_finds_an_item_in_other_words(tmp_path, recipe):
+def test_the_encoder_finds_reworded_items(tmp_path, recipe):
     pytest.importorskip("torch")
     item = "Which documents are needed to register a car with the county?"
     (tmp_path / "asked.jsonl").write_text(json.dumps({"q": item}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Paraphrases planted among texts that are near each other and say something else."""
+"""Paraphrases planted among similar texts with another meaning."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.similarity.vectors import encoder
 from tests.support.rows import example, put_through
 
-# Near without a model, too: the same words in another order.
+# Near even without a model: the same words in another order.
 FEE = "The fee for a late return of a book is due at the desk in May 1912."
 SAME = "At the desk in May 1912 the fee is due for a late return of a book."
 OTHER_MONTH = "At the desk in June 1912 the fee is due for a late return of a book."
@@ -36,7 +36,7 @@ def kept_and_dropped(rows, **options):
     return {row["id"] for row in kept}, {row["id"]: row for row in dropped}
 
 
-def test_a_paraphrase_goes_for_the_better_row_and_names_it():
+def test_a_paraphrase_is_dropped_naming_the_better_row():
     rows = readings(FEE, SAME, STRANGE)
     rows[0]["p_true"], rows[1]["p_true"] = 0.2, 0.9
     kept, dropped = kept_and_dropped(rows)
@@ -46,7 +46,7 @@ def test_a_paraphrase_goes_for_the_better_row_and_names_it():
 
 
 @pytest.mark.parametrize("near", [OTHER_MONTH, OTHER_YEAR, DENIED])
-def test_what_is_near_and_says_something_else_stays(near):
+def test_near_rows_with_another_meaning_are_kept(near):
     kept, _ = kept_and_dropped(readings(FEE, near))
     assert kept == {"r0", "r1"}
 
@@ -56,7 +56,7 @@ def test_kinds_are_not_compared():
     assert kept_and_dropped(rows)[0] == {"a", "b"}
 
 
-def test_empty_rows_are_like_nothing():
+def test_empty_rows_match_nothing():
     assert kept_and_dropped(readings("", "", "?"))[0] == {"r0", "r1", "r2"}
 
 
@@ -66,27 +66,27 @@ def paraphrases(kind):
 
 
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
-def test_the_default_encoder_finds_paraphrases_and_leaves_what_says_something_else():
+def test_the_default_encoder_drops_only_paraphrases():
     pytest.importorskip("torch")
-    gone = {}
+    dropped_pairs = {}
     for kind in ("same", "other"):
         rows = [
             example(
                 "refusal",
                 task=f"{kind}-{n}",
-                question=said,
+                question=text,
                 answer="-",
                 id=f"{n}-{side}",
                 document=f"{n}-{side}",
             )
             for n, pair in enumerate(paraphrases(kind))
-            for side, said in enumerate(pair)
+            for side, text in enumerate(pair)
         ]
         _, dropped = put_through(stage, rows)
         assert all(row["id"][:-2] in row["detail"] for row in dropped)
-        gone[kind] = len(dropped)
-    assert gone["same"] >= 16  # of 24
-    assert gone["other"] <= 1  # of 24: who tells whom is the other way round
+        dropped_pairs[kind] = len(dropped)
+    assert dropped_pairs["same"] >= 16  # of 24
+    assert dropped_pairs["other"] <= 1  # of 24: subject and object are swapped
 
 
 VOCABULARY = [
@@ -105,7 +105,7 @@ VOCABULARY = [
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 7), st.randoms(use_true_random=False))
-def test_neither_order_nor_cut_changes_what_stays(count, size, draw):
+def test_order_and_partitions_do_not_change_the_kept_rows(count, size, draw):
     texts = [" ".join(draw.choices(VOCABULARY, k=4)) for _ in range(count)]
     rows = readings(*texts)
     options = WORDS_ONLY | {"similarity": 0.7, "cluster": 8}
@@ -117,7 +117,7 @@ def test_neither_order_nor_cut_changes_what_stays(count, size, draw):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 60), st.floats(0.5, 1), st.integers(0, 2**32 - 1))
-def test_what_goes_is_near_what_stays_and_what_stays_is_not(count, least, seed):
+def test_dropped_rows_are_near_kept_ones_and_kept_rows_are_not(count, least, seed):
     draw = np.random.default_rng(seed)
     vectors = draw.normal(size=(count, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -132,14 +132,14 @@ def test_what_goes_is_near_what_stays_and_what_stays_is_not(count, least, seed):
     assert not np.triu(near, 1).any()
 
 
-def test_a_chain_does_not_fall_to_its_first_row():
+def test_a_chain_does_not_collapse_to_its_first_row():
     angles = np.arange(40) * 0.1
     chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     goes, stays, _ = greedy(chain, np.zeros(40, int), 0.99)
     assert (abs(goes - stays) == 1).all() and len(goes) == 20
 
 
-def test_clusters_are_those_that_were_planted(tmp_path):
+def test_clusters_match_the_planted_ones(tmp_path):
     import pyarrow.parquet as pq
 
     draw = np.random.default_rng(0)
@@ -153,13 +153,13 @@ def test_clusters_are_those_that_were_planted(tmp_path):
 
 
 def test_a_paraphrase_keeps_names_numbers_signs_and_negations():
-    said = subjects(pa.array([FEE, SAME, DENIED, None, "`==` is not `!=`"]))
-    assert said[0] == said[1] == {"may", "1912"}
-    assert said[2] - said[0] == {"not"}
-    assert said[3] == frozenset()
+    terms = subjects(pa.array([FEE, SAME, DENIED, None, "`==` is not `!=`"]))
+    assert terms[0] == terms[1] == {"may", "1912"}
+    assert terms[2] - terms[0] == {"not"}
+    assert terms[3] == frozenset()
     assert subjects(pa.array(["It takes seven days.", "Es gilt nicht", "Ce n'est pas vrai"])) == [
         {"7"},
         {"nicht"},
         {"pas"},
     ]
-    assert {"==", "!=", "not"} <= said[4]
+    assert {"==", "!=", "not"} <= terms[4]

@@ -1,4 +1,4 @@
-"""Pairs in both forms: decided by mix, written by the hand-off, in no place counted twice as a row of the line."""
+"""Pairs in both forms: decided by mix, created by the hand-off, and counted as one row of the pipeline."""
 
 import json
 from collections import Counter
@@ -26,11 +26,13 @@ def chats(rows):
 def test_shares_of_one_form_the_other_and_both_are_those_of_the_recipe():
     kept, _ = mixed([*towns(200), example(question="Why?", context="C", answer="A", id="needs it")],
                     closed_book=0.3, both_forms=0.4)  # fmt: skip
-    asked = chats(kept)
-    forms = Counter("both" if row["both_forms"] else "open" if row["context"] else "closed" for row in asked)
+    conversations = chats(kept)
+    forms = Counter(
+        "both" if row["both_forms"] else "open" if row["context"] else "closed" for row in conversations
+    )
     assert abs(forms["closed"] - 60) < 20 and abs(forms["both"] - 80) < 22 and forms["open"] > 30
-    assert not any(row["both_forms"] and not row["context"] for row in asked)
-    assert not next(row for row in asked if row["id"] == "needs it")["both_forms"]
+    assert not any(row["both_forms"] and not row["context"] for row in conversations)
+    assert not next(row for row in conversations if row["id"] == "needs it")["both_forms"]
 
 
 def test_the_closed_book_share_draws_the_same_pairs_with_and_without_both_forms():
@@ -68,7 +70,7 @@ def test_the_hand_off_writes_both_forms_and_the_account_holds(tmp_path, size):
         closed = of_parent[row["id"]]
         assert closed["prompt"] == chat(row["question"])
         assert closed["completion"][0]["content"] == row["answer"]
-        assert next(one for one in written if one["id"] == row["id"])["prompt"] == row["prompt"]
+        assert next(result for result in written if result["id"] == row["id"])["prompt"] == row["prompt"]
         assert closed["lineage"]["passage_id"] == row["lineage"]["passage_id"]
     ids = [row["id"] for row in written]
     added = [place for place, row in enumerate(written) if row["lineage"]["parents"]]

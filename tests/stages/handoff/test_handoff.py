@@ -1,4 +1,4 @@
-"""Trainers load exactly the rows that were made."""
+"""Trainers load exactly the rows that were written."""
 
 import json
 import socket

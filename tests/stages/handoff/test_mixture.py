@@ -165,8 +165,8 @@ def test_validation_has_about_its_share_of_each_kind():
     rows += [row | at("a.md", n % 400) for n, row in enumerate(texts(600))]
     rows += [row | at("a.md", 401) for row in texts(300, start=600)]
     for seed in range(12):  # by the draws of documents alone, some of these are off by more than half
-        given = SERVED | {"seed": seed}
-        kept, _ = put_through(stage, rows, recipe=given, **(PLAIN | {"validation": 0.1}))
+        recipe = SERVED | {"seed": seed}
+        kept, _ = put_through(stage, rows, recipe=recipe, **(PLAIN | {"validation": 0.1}))
         for kind, count in (("reading", 900), ("instruction", 120)):
             held = sum(row["split"] == "validation" for row in kept if row["kind"] == kind)
             assert 0.05 <= held / count <= 0.15, (seed, kind)
@@ -198,10 +198,12 @@ TOWNS = [
 
 
 def town(number, **fields):
-    asked = f"In which town does the harbour company number {number} keep its ledger?"
+    question = f"In which town does the harbour company number {number} keep its ledger?"
     answer = TOWNS[number % len(TOWNS)]
     context = f"The harbour company number {number} keeps its ledger in {answer}."
-    row = example(question=asked, context=context, answer=answer, id=f"town {number}", **at("a.md", number))
+    row = example(
+        question=question, context=context, answer=answer, id=f"town {number}", **at("a.md", number)
+    )
     text = example("reading", text=context, id=f"text {number}", task="mined", **at("a.md", number))
     return [row | fields, text]
 
@@ -213,12 +215,12 @@ def towns(count=60):
 def test_self_contained_pairs_lose_their_passage_at_the_requested_share():
     rows = [*towns(80), example(question="What does it say here?", context="C", answer="A", id="needs it")]
     kept, _ = mixed(rows, closed_book=0.5)
-    asked = [row for row in kept if row["kind"] == "instruction"]
-    closed = [row for row in asked if row["context"] is None]
+    instructions = [row for row in kept if row["kind"] == "instruction"]
+    closed = [row for row in instructions if row["context"] is None]
     assert 25 < len(closed) < 55 and "needs it" not in ids(closed)
     for row in closed:
         assert row["prompt"] == chat(row["question"])
-    shown = [row for row in asked if row["context"]]
+    shown = [row for row in instructions if row["context"]]
     assert all(row["context"] in row["prompt"][0]["content"] for row in shown)
     again, _ = mixed(rows[::-1], size=7, closed_book=0.5)
     assert ids(closed) == {row["id"] for row in again if row["kind"] == "instruction" and not row["context"]}
@@ -262,7 +264,7 @@ def test_the_knowledge_test_covers_only_trained_passages():
             knowledge["choices"][knowledge["gold"]] == row["answer"] and len(set(knowledge["choices"])) == 4
         )
         assert not any(row["question"] in (other["text"] or other["question"]) for other in training)
-    assert {row["reason"] for row in dropped} == {"asks what the knowledge test asks"}
+    assert {row["reason"] for row in dropped} == {"question of the knowledge test"}
     # Towns come again, so that many answers are those of other pairs, but of other documents.
     assert not any(row["knowledge"]["in_pairs"] for row in tested)
 

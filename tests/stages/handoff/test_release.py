@@ -94,14 +94,14 @@ def test_an_invalid_manifest_of_the_last_release_is_ignored(tmp_path):
 
 
 def test_the_card_states_licences_weaknesses_and_missing_counts(tmp_path):
-    given = {"licence": "cc-by-4.0", "licences": {"pydoc_data.topics:topics": "PSF-2.0", "m": "apache-2.0"}}
-    hand_off([pair(1), pair(2, answer="")], tmp_path, **given)
+    options = {"licence": "cc-by-4.0", "licences": {"pydoc_data.topics:topics": "PSF-2.0", "m": "apache-2.0"}}
+    hand_off([pair(1), pair(2, answer="")], tmp_path, **options)
     card = (tmp_path / "handoff" / "README.md").read_text()
     header = yaml.safe_load(card.split("---\n")[1])
     assert header["license"] == "cc-by-4.0" and header["size_categories"] == ["n<1K"]
     assert "| `pydoc_data.topics:topics` | PSF-2.0 |" in card and "| generator | m | – | apache-2.0 |" in card
     assert "Tokens were not counted: the tokenizer of 'm' is not available." in card
-    assert "1 rows were dropped because trainers cannot use them: incomplete (1)." in card
+    assert "1 rows were dropped because they cannot be trained on: incomplete (1)." in card
     assert "instructions has no validation rows" in card
     for trainer in ("TRL", "LLaMA-Factory", "axolotl", "unsloth", "ms-swift", "torchtune"):
         snippet = card.partition(f"**{trainer}**")[2].partition("\n\n")[0]

@@ -45,7 +45,7 @@ def steps(trained, stage, **settings):
 
 
 def losses(trainer, tokenizer):
-    """What the labels of each row say."""
+    """The trained text of each row, from its labels."""
     return [
         tokenizer.decode([label for label in row["labels"] if label != -100]) for row in trainer.train_dataset
     ]

@@ -1,4 +1,4 @@
-"""Contradictory supervision at the border of what a target knows."""
+"""Contradictory supervision between known and unknown questions."""
 
 import json
 
@@ -26,7 +26,7 @@ def settle(rows, size=None, **options):
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-def test_an_unknown_question_goes_where_it_is_known_in_other_words(size):
+def test_an_unknown_question_known_in_other_words_is_dropped(size):
     rows = [
         asked("What is the capital of Peru?", "known"),
         asked("Which city is the capital of Peru?", "unknown"),  # in another partition where the size is 1
@@ -34,16 +34,16 @@ def test_an_unknown_question_goes_where_it_is_known_in_other_words(size):
         asked("What is the capital of Oman?", "known"),
     ]
     kept, dropped = settle(rows, size)
-    (gone,) = dropped
-    assert (gone["question"], gone["reason"]) == (
+    (contradiction,) = dropped
+    assert (contradiction["question"], contradiction["reason"]) == (
         "Which city is the capital of Peru?",
         "known in other words",
     )
-    assert gone["detail"] == f"as {rows[0]['id']}"
+    assert contradiction["detail"] == f"as {rows[0]['id']}"
     assert len(kept) == 3
 
 
-def test_the_same_question_asked_twice_goes_too():
+def test_an_identical_question_is_also_dropped():
     rows = [asked("Who wrote the rule?", label, n) for n, label in enumerate(["unknown", "known", "unknown"])]
     kept, dropped = settle(rows, 1)
     assert [row["label"] for row in kept] == ["known"]
@@ -59,11 +59,11 @@ def test_the_same_question_asked_twice_goes_too():
         ("Who may enter the hall?", "Who may not enter the hall?"),
     ],
 )
-def test_what_asks_for_something_else_is_no_contradiction(one, other):
+def test_a_different_question_is_no_contradiction(one, other):
     assert not settle([asked(one, "known"), asked(other, "unknown")])[1]
 
 
-def test_a_question_that_was_answered_once_speaks_against_refusing_it():
+def test_one_right_answer_prevents_a_refusal():
     once = asked("What is the capital of Peru?", "ambiguous", accuracy=0.25)
     never = asked("What is the capital of Peru?", "ambiguous", 1, accuracy=0.0)
     unknown = asked("Which city is the capital of Peru?", "unknown")
@@ -82,7 +82,7 @@ WORDS = st.lists(
     st.lists(st.tuples(WORDS, st.sampled_from(["known", "unknown"])), min_size=1, max_size=8),
     st.integers(1, 4),
 )
-def test_order_and_partitions_change_nothing_and_no_contradiction_is_left(pairs, size):
+def test_order_and_partitions_do_not_matter_and_no_contradiction_remains(pairs, size):
     rows = [asked(f"Who built the {' '.join(words)}?", label, n) for n, (words, label) in enumerate(pairs)]
     kept, dropped = settle(rows, size)
     again = settle(rows[::-1])[0]
@@ -94,8 +94,8 @@ def test_order_and_partitions_change_nothing_and_no_contradiction_is_left(pairs,
 
 
 @pytest.mark.parametrize("size", [1, None])
-def test_by_entropy_what_is_known_and_misled_is_corrected_and_never_refused(size):
-    """WACK's three behaviours, with the entropies of a target that is least sure of what it was misled about."""
+def test_by_entropy_misled_questions_stay_known(size):
+    """WACK's three behaviours, with a target that is least certain where it was misled."""
     misled = {"misled": True, "lure": [{"role": "user", "content": "Persuaded?"}], "lured": "3 miles"}
     rows = [
         probe(0, "known", entropy=0.1, misled=False),
@@ -122,7 +122,7 @@ def test_by_entropy_what_is_known_and_misled_is_corrected_and_never_refused(size
 
 
 def test_by_entropy_the_half_that_agrees_most_is_known():
-    """The unsupervised form of R-Tuning: right answers do not count."""
+    """The unsupervised form of R-Tuning: correctness is ignored."""
     rows = [asked(f"Who runs hall {n}?", "unknown", n, entropy=float(n)) for n in range(10)]
     kept, _ = settle(rows, 3, by="entropy")
     assert {row["entropy"] for row in kept if row["label"] == "known"} == {0.0, 1.0, 2.0, 3.0, 4.0}
@@ -130,17 +130,17 @@ def test_by_entropy_the_half_that_agrees_most_is_known():
     assert sum(row["label"] == "known" for row in settle(ties, 4, by="entropy")[0]) == 5
 
 
-def test_nothing_to_settle():
+def test_no_rows():
     assert settle([]) == ([], [])
 
 
-def test_the_report_says_how_much_is_known(tmp_path):
+def test_the_report_states_how_much_is_known(tmp_path):
     labels = ["known", "known", "unknown", "ambiguous"]
     rows = [
         asked(f"Who runs hall {n}?", label, n, misled=n == 0 if label == "known" else None)
         for n, label in enumerate(labels)
     ]
     settle(rows, 2, output=tmp_path)
-    said = json.loads((tmp_path / "report.json").read_text())
-    assert said["labels"] == {"known": 2, "unknown": 1, "ambiguous": 1} and said["shares"]["known"] == 0.5
-    assert (said["misled"], said["not misled"], said["known in other words"]) == (1, 1, 0)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["labels"] == {"known": 2, "unknown": 1, "ambiguous": 1} and report["shares"]["known"] == 0.5
+    assert (report["misled"], report["not misled"], report["known in other words"]) == (1, 1, 0)

@@ -1,4 +1,4 @@
-"""Facility location and vote-k: what greedy choice promises, against the plain definitions."""
+"""Facility location and vote-k: greedy choice, against the plain definitions."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ STEPS = 64
 
 @st.composite
 def spaces(draw, most=12):
-    """Rows on a grid, so that sums of their products are exact; ones and zeros make many equal."""
+    """Rows on a grid, so that sums of their products are exact; zeros and ones create many ties."""
     rows = draw(st.integers(1, most))
     return draw(arrays(np.float32, (rows, 4), elements=st.integers(-STEPS, STEPS))) / STEPS
 
@@ -63,13 +63,13 @@ def test_a_duplicate_gains_nothing(vectors, data):
     assert gains[later] == 0
 
 
-def test_what_is_had_already_gains_nothing():
+def test_covered_rows_gain_nothing():
     vectors = np.eye(4, dtype=np.float32)
     order, gains = cover(vectors, np.ones(4), covered=np.array([0, 1, 0, 0], np.float32))
     assert order[-1] == 1 and gains.tolist() == [1, 1, 1, 0]
 
 
-def test_only_what_is_wanted_gains():
+def test_only_wanted_rows_gain():
     vectors = np.eye(3, dtype=np.float32)
     order, gains = cover(vectors, np.ones(3), wanted=np.array([0.2, 0.9, 0], np.float32))
     assert order.tolist() == [1, 0, 2] and gains == pytest.approx([0.9, 0.2, 0])
@@ -112,7 +112,7 @@ def test_cover_pairs_is_the_greedy_choice_whatever_the_order_of_the_pairs(given_
     assert (again[0] == order).all() and (again[1] == gains).all()
 
 
-def test_an_example_that_helps_as_an_earlier_one_gains_nothing():
+def test_an_example_no_better_than_an_earlier_one_gains_nothing():
     helped, example, utility = (
         np.array([0, 1, 0, 1, 2]),
         np.array([0, 0, 1, 1, 2]),
@@ -123,14 +123,14 @@ def test_an_example_that_helps_as_an_earlier_one_gains_nothing():
 
 
 def clusters(sizes, spread, seed=0):
-    """Rows around one axis a cluster."""
+    """Rows around one axis per cluster."""
     draw = np.random.default_rng(seed)
     of = np.repeat(np.arange(len(sizes)), sizes)
     vectors = np.eye(len(sizes), 16)[of] + draw.normal(0, spread, (len(of), 16))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), of
 
 
-def test_votes_go_to_every_cluster_before_one_comes_again():
+def test_every_cluster_is_chosen_before_any_repeats():
     vectors, of = clusters([30] * 6, 0.05)
     order, votes = vote(vectors, np.ones(len(of)), 20, 10)
     assert sorted(of[order[:6]]) == list(range(6))
@@ -143,13 +143,13 @@ def test_votes_go_to_every_cluster_before_one_comes_again():
 
 @settings(max_examples=50, deadline=None)
 @given(spaces(20), st.integers(1, 30))
-def test_votes_never_grow_and_no_row_comes_twice(vectors, neighbours):
+def test_votes_never_increase_and_rows_are_unique(vectors, neighbours):
     order, votes = vote(vectors, np.ones(len(vectors)), neighbours, 10)
     assert sorted(order) == list(range(len(vectors)))
     assert (votes >= 0).all() and (np.diff(votes) <= 0).all()
 
 
-def test_a_vote_that_won_weighs_a_tenth():
+def test_a_successful_vote_weighs_a_tenth():
     # Rows 1 and 2 vote for 0 and 0 for 1; with 0 taken its voters weigh 0.1, and its own vote is gone.
     vectors = np.array([[1, 0], [0.9, 0.1], [0.8, -0.3]], np.float32)
     order, votes = vote(vectors, np.ones(3), 1, 10)

@@ -1,4 +1,4 @@
-"""Vectors of a kind in one file, and the blocks that bound what is compared at once."""
+"""Vectors of a kind in one file, and the blocks that bound how many are compared at once."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.support.rows import context
 
 
 def rows_around(axes, each, seed=0):
-    """Rows on the grid, around axes that have nothing in common."""
+    """Rows on the grid around orthogonal axes."""
     draw = np.random.default_rng(seed)
     vectors = np.zeros((axes * each, axes * 4))
     for row in range(len(vectors)):
@@ -30,7 +30,7 @@ def spaced(tmp_path, vectors, order=None, parts=2):
     return gather(files, order, tmp_path / "all.npy"), files
 
 
-def test_vectors_come_in_the_order_drawn_and_equal_ones_are_one(tmp_path):
+def test_vectors_are_in_draw_order_and_equal_ones_are_merged(tmp_path):
     vectors = np.array([[1, 0], [0, 1], [1, 0], [-0.0, 1], [0.5, 0.5]], np.float32)
     order = np.array([4, 2, 1, 0, 3])
     space, _ = spaced(tmp_path, vectors, order, parts=3)
@@ -41,7 +41,7 @@ def test_vectors_come_in_the_order_drawn_and_equal_ones_are_one(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(2, 20), st.integers(0, 99))
-def test_blocks_hold_all_rows_once(rows, most, seed):
+def test_blocks_contain_all_rows_once(rows, most, seed):
     vectors = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
     chosen = np.arange(0, rows, 2)
     blocks = divide(vectors, chosen, most)
@@ -58,13 +58,13 @@ def test_near_rows_share_a_block():
     assert all(len(set(block % 4)) == 1 for block in blocks)
 
 
-def test_blocks_of_strangers_give_the_choice_among_all(tmp_path):
+def test_blocks_of_unrelated_rows_give_the_global_choice(tmp_path):
     vectors = rows_around(4, 16)
     space, _ = spaced(tmp_path, vectors)
     whole, gains = cover(vectors, np.ones(64))
     order, merged = by_cover(space, 16, context(), None, None, 0)
     assert merged == pytest.approx(gains)
-    # Which of two equal gains goes first may differ; what is gained does not.
+    # The order of equal gains may differ; the gains may not.
     for kept in (4, 8, 20):
         assert merged[:kept].sum() == pytest.approx(gains[:kept].sum())
         assert sorted(order[:kept] % 4) == sorted(whole[:kept] % 4)

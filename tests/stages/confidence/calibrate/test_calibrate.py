@@ -1,4 +1,4 @@
-"""The stage: what it writes with labels, with few, and with none."""
+"""The output of the stage with many, few and no labels."""
 
 import json
 import math
@@ -17,7 +17,7 @@ SCORES = ("p_true", "agreement")
 
 
 def planted(count, task="qa", seed=0):
-    """Make rows whose scores tell something of whether they are right, and the truth by id."""
+    """Create rows whose scores correlate with being right, and the truth by id."""
     drawn = np.random.default_rng(seed)
     rows, truth = [], {}
     for number in range(count):
@@ -47,19 +47,19 @@ def verdicts(truth, most=None):
     return [{"id": name, "verdict": file.RIGHT if truth[name] else file.WRONG} for name in ids]
 
 
-def test_labels_give_every_row_a_confidence_and_a_threshold_that_keeps_the_promise(tmp_path):
+def test_labels_yield_confidences_and_a_threshold_that_keeps_the_promise(tmp_path):
     rows, truth = planted(1500)
     kept, report = calibrate(tmp_path, rows, verdicts(truth, 500))
-    found = report["instruction"]
-    promise = found["promise"]
+    entry = report["instruction"]
+    promise = entry["promise"]
     assert all(row["threshold"] == promise["threshold"] for row in kept)
     assert all(0 < row["confidence"] < 1 for row in kept)
     above = [truth[row["id"]] for row in kept if row["confidence"] >= row["threshold"]]
     assert np.mean(above) >= 0.9 > np.mean(list(truth.values()))
     assert len(above) / len(rows) == pytest.approx(promise["kept"], abs=0.002)
     assert 0.9 <= promise["bound"] <= promise["right"] / promise["above"]
-    assert found["labels"]["learn"] + found["labels"]["check"] == 500
-    scores = found["scores"]
+    assert entry["labels"]["learn"] + entry["labels"]["check"] == 500
+    scores = entry["scores"]
     assert scores["confidence"]["auroc"] > max(scores[name]["auroc"] for name in SCORES)
     assert scores["confidence"]["ece"] < 0.1
     assert len(scores["confidence"]["risks"]) == 10
@@ -91,20 +91,20 @@ def test_each_task_has_its_own_promise_and_other_kinds_have_none(tmp_path):
     assert all(row["threshold"] is None and row["confidence"] is not None for row in of["hard"])
     assert report["instruction/hard"]["promise"]["needed"] is None
     assert report["instruction"]["labels"]["learn"] + report["instruction"]["labels"]["check"] == 400
-    [mine] = [row for row in kept if row["kind"] == "refusal"]
-    assert (mine["confidence"], mine["threshold"]) == (None, None)
+    [refusal] = [row for row in kept if row["kind"] == "refusal"]
+    assert (refusal["confidence"], refusal["threshold"]) == (None, None)
 
 
-def test_partitions_do_not_matter(tmp_path):
+def test_the_partitioning_does_not_matter(tmp_path):
     rows, truth = planted(300)
-    once, said = calibrate(tmp_path, rows, verdicts(truth), size=300)
+    once, report = calibrate(tmp_path, rows, verdicts(truth), size=300)
     again, same = calibrate(tmp_path, rows[::-1], verdicts(truth), size=7)
-    assert said == same
+    assert report == same
     assert {row["id"]: row["confidence"] for row in once} == {row["id"]: row["confidence"] for row in again}
 
 
-def test_a_row_without_a_verdict_counts_as_wrong_and_ends_nothing(tmp_path):
-    """Whoever leaves out the wrong rows gains nothing by it."""
+def test_a_row_without_a_verdict_counts_as_wrong(tmp_path):
+    """Omitting the wrong rows gains nothing."""
     rows, truth = planted(400)
     labels = verdicts(truth)
     checks, drawn = draws(list(truth), "0")
@@ -112,33 +112,35 @@ def test_a_row_without_a_verdict_counts_as_wrong_and_ends_nothing(tmp_path):
     wrong = {name for name in order if not truth[name]}
     _, all_judged = calibrate(tmp_path, rows, labels)
     assert all_judged["instruction"]["labels"]["check"] == len(order)
-    _, biased = calibrate(tmp_path, rows, [one for one in labels if one["id"] not in wrong])
-    said = biased["instruction"]["labels"]
-    assert (said["check"], said["without verdict"]) == (len(order) - len(wrong), len(wrong))
+    _, biased = calibrate(tmp_path, rows, [label for label in labels if label["id"] not in wrong])
+    counts = biased["instruction"]["labels"]
+    assert (counts["check"], counts["without verdict"]) == (len(order) - len(wrong), len(wrong))
     for name in ("threshold", "kept", "above", "right", "bound"):
         assert biased["instruction"]["promise"][name] == all_judged["instruction"]["promise"][name]
-    # Rows behind the last one that was judged are no part of the sample.
-    _, short = calibrate(tmp_path, rows, [one for one in labels if one["id"] not in order[200:]])
+    # Rows after the last judged one are not part of the sample.
+    _, short = calibrate(tmp_path, rows, [label for label in labels if label["id"] not in order[200:]])
     assert (short["instruction"]["labels"]["check"], short["instruction"]["labels"]["without verdict"]) == (
         200,
         0,
     )
 
 
-def test_a_row_that_could_not_be_judged_teaches_nothing_and_counts_as_not_right(tmp_path):
+def test_a_skipped_row_is_not_learned_from_and_counts_as_wrong(tmp_path):
     rows, truth = planted(400)
     labels = verdicts(dict.fromkeys(truth, True))
     _, sound = calibrate(tmp_path, rows, labels)
     assert sound["instruction"]["promise"]["kept"] == 1
-    skipped = [one | {"verdict": file.SKIP} if number % 3 == 0 else one for number, one in enumerate(labels)]
-    _, found = calibrate(tmp_path, rows, skipped)
-    assert found["instruction"]["promise"]["threshold"] is None
-    assert found["instruction"]["labels"]["skip"] == 134
-    assert found["instruction"]["labels"]["learn"] < sound["instruction"]["labels"]["learn"]
-    assert found["instruction"]["labels"]["check"] == sound["instruction"]["labels"]["check"]
+    skipped = [
+        label | {"verdict": file.SKIP} if number % 3 == 0 else label for number, label in enumerate(labels)
+    ]
+    _, report = calibrate(tmp_path, rows, skipped)
+    assert report["instruction"]["promise"]["threshold"] is None
+    assert report["instruction"]["labels"]["skip"] == 134
+    assert report["instruction"]["labels"]["learn"] < sound["instruction"]["labels"]["learn"]
+    assert report["instruction"]["labels"]["check"] == sound["instruction"]["labels"]["check"]
 
 
-def test_labels_from_elsewhere_name_rows_by_what_they_say(tmp_path):
+def test_external_labels_identify_rows_by_content(tmp_path):
     rows, truth = planted(400)
     labels = [
         {
@@ -156,21 +158,21 @@ def test_labels_from_elsewhere_name_rows_by_what_they_say(tmp_path):
     assert by_content == (kept, report)
 
 
-def test_scores_may_be_named_and_must_be_there(tmp_path):
+def test_selected_scores_must_exist(tmp_path):
     rows, truth = planted(300)
     _, report = calibrate(tmp_path, rows, verdicts(truth), scores=["p_true"])
     assert set(report["instruction"]["scores"]) == {"confidence", "p_true"}
-    with pytest.raises(UserError, match=r"there is no column surprise; there are .*p_true"):
+    with pytest.raises(UserError, match=r"no column surprise; the numeric columns are .*p_true"):
         calibrate(tmp_path, rows, scores=["surprise"])
 
 
-def test_a_calibrated_table_is_calibrated_anew(tmp_path):
+def test_a_calibrated_table_can_be_calibrated_again(tmp_path):
     rows, truth = planted(200)
     kept, report = calibrate(tmp_path, rows, verdicts(truth))
     file.write(verdicts(truth), tmp_path / "labels.jsonl")
     columns = dict.fromkeys([*SCORES, "confidence", "threshold"], pa.float64())
     output = tmp_path / "again"
     output.mkdir()
-    given = {"labels": [str(tmp_path / "labels.jsonl")], "columns": columns, "output": output}
-    assert put_through(stage, kept, 100, **given)[0] == kept
+    options = {"labels": [str(tmp_path / "labels.jsonl")], "columns": columns, "output": output}
+    assert put_through(stage, kept, 100, **options)[0] == kept
     assert json.loads((output / "report.json").read_text()) == report

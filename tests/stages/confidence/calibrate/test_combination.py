@@ -1,4 +1,4 @@
-"""Scores become a probability: calibrated, better than each alone, and honest about nulls."""
+"""Scores become a probability: calibrated, better than each score, and correct for nulls."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NAMES = ("p_true", "logprob")
 
 
 def planted(rows, seed=0):
-    """Make two scores that each tell half of the truth, and the truth."""
+    """Create two scores that each determine half of the truth, and the truth."""
     drawn = np.random.default_rng(seed)
     values = drawn.normal(size=(rows, 2)) * [1, 5] + [0, -20]
     odds = 1 + 1.5 * values[:, 0] + 0.3 * (values[:, 1] + 20)
@@ -29,7 +29,7 @@ def test_the_combination_is_calibrated_and_ranks_better_than_each_score(way):
 
 
 def test_calibration_error_falls_on_held_out_rows():
-    """The contract of CASENT: the raw score is overconfident, its calibration is learnt on one split only."""
+    """As in CASENT: the raw score is overconfident; its calibration is learned from one split only."""
     drawn = np.random.default_rng(3)
     odds = drawn.normal(size=(3000, 1)) + 0.5
     right = drawn.random(3000) < 1 / (1 + np.exp(-odds[:, 0]))
@@ -40,7 +40,7 @@ def test_calibration_error_falls_on_held_out_rows():
     assert (np.diff(fit(np.sort(raw, axis=0))) >= 0).all()
 
 
-def test_that_a_score_is_missing_is_worth_what_the_labels_say():
+def test_a_missing_score_counts_as_the_labels_support():
     values, right = planted(2000)
     values[:1000, 0] = np.nan
     right[:1000] = np.random.default_rng(5).random(1000) < 0.2
@@ -61,7 +61,7 @@ def test_a_score_that_is_always_null_changes_nothing_and_infinite_ones_are_finit
 
 @pytest.mark.parametrize("way", ["logistic", "isotonic"])
 @pytest.mark.parametrize("right", [True, False])
-def test_labels_of_one_sort_give_a_probability_that_is_not_certain(way, right):
+def test_labels_of_one_verdict_do_not_give_certainty(way, right):
     values, _ = planted(30)
     confidence = combine(NAMES, values, np.full(30, right))(values)
     assert (confidence > 0.9).all() if right else (confidence < 0.1).all()
@@ -69,8 +69,8 @@ def test_labels_of_one_sort_give_a_probability_that_is_not_certain(way, right):
         assert ((confidence > 0) & (confidence < 1)).all()
 
 
-def test_no_row_is_held_out_from_itself():
-    """Scores that say nothing look useful on the rows they were learnt from, and useless on others."""
+def test_held_out_probabilities_exclude_the_row_itself():
+    """Random scores look useful on the rows they were learned from, and useless on others."""
     drawn = np.random.default_rng(7)
     values, right = drawn.normal(size=(60, 20)), drawn.random(60) < 0.5
     names = [str(number) for number in range(20)]
@@ -80,13 +80,15 @@ def test_no_row_is_held_out_from_itself():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=12))
-def test_isotonic_is_monotone_and_no_other_monotone_fit_is_nearer(rows):
+def test_isotonic_is_the_best_monotone_fit(rows):
     scores, right = (np.array(column, float) for column in zip(*rows, strict=True))
     points, fitted = isotonic(scores, right)
     assert (np.diff(fitted) >= 0).all()
-    given = np.interp(scores, points, fitted)
-    assert given.mean() == pytest.approx(right.mean())
+    predicted = np.interp(scores, points, fitted)
+    assert predicted.mean() == pytest.approx(right.mean())
     drawn = np.random.default_rng(0)
     for _ in range(50):  # any monotone step away from it
         other = np.maximum.accumulate(fitted + drawn.normal(scale=0.1, size=len(fitted)))
-        assert ((np.interp(scores, points, other) - right) ** 2).sum() >= ((given - right) ** 2).sum() - 1e-9
+        assert ((np.interp(scores, points, other) - right) ** 2).sum() >= (
+            (predicted - right) ** 2
+        ).sum() - 1e-9

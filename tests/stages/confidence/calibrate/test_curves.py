@@ -1,4 +1,4 @@
-"""The numbers that say what a score is worth, against brute force and values known from elsewhere."""
+"""Measures of scores, against brute force and published values."""
 
 from itertools import pairwise, permutations
 
@@ -17,7 +17,7 @@ def columns(rows):
     return np.array(scores, float), np.array(right)
 
 
-def test_a_reliability_diagram_and_its_error_by_hand():
+def test_a_reliability_diagram_and_its_error_match_a_manual_computation():
     confidence = np.array([0.05, 0.15, 0.15, 0.95, 1.0])
     diagram = reliability(confidence, np.array([False, True, False, True, True]))
     assert diagram.rows.tolist() == [1, 2, 2]
@@ -26,7 +26,7 @@ def test_a_reliability_diagram_and_its_error_by_hand():
     assert diagram.error == pytest.approx((0.05 + 2 * 0.35 + 2 * 0.025) / 5)
 
 
-def test_a_calibrated_score_has_next_to_no_error_and_an_overconfident_one_has_what_it_overstates():
+def test_calibration_error_is_the_overstatement_of_a_score():
     drawn = np.random.default_rng(0)
     confidence = drawn.random(200_000)
     right = drawn.random(200_000) < confidence
@@ -35,19 +35,19 @@ def test_a_calibrated_score_has_next_to_no_error_and_an_overconfident_one_has_wh
 
 
 @given(ROWS)
-def test_auroc_is_the_share_of_pairs_in_their_order_a_tie_counting_half(rows):
+def test_auroc_is_the_share_of_ordered_pairs_with_ties_as_half(rows):
     scores, right = columns(rows)
     pairs = [(a > b) + (a == b) / 2 for a in scores[right] for b in scores[~right]]
     assert auroc(scores, right) == (pytest.approx(np.mean(pairs)) if pairs else None)
 
 
-def test_auroc_of_the_example_of_scikit_learn():
+def test_auroc_matches_the_example_of_scikit_learn():
     assert auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6))
-def test_risks_are_the_mean_over_all_orders_that_the_score_allows(rows):
+def test_risks_are_the_mean_over_all_orders_of_ties(rows):
     scores, right = columns(rows)
     curves = []
     for order in permutations(range(len(rows))):
@@ -57,7 +57,7 @@ def test_risks_are_the_mean_over_all_orders_that_the_score_allows(rows):
     assert aurc(scores, right) == pytest.approx(np.mean(curves))
 
 
-def test_a_perfect_score_has_no_risk_until_only_wrong_rows_are_left():
+def test_a_perfect_score_has_no_risk_until_only_wrong_rows_remain():
     scores, right = np.array([4.0, 3, 2, 1]), np.array([True, True, False, False])
     assert risks(scores, right) == pytest.approx([0, 0, 1 / 3, 1 / 2])
     assert aurc(scores, right) < aurc(-scores, right)

@@ -1,4 +1,4 @@
-"""The bound holds at all times together: no stopping rule and no missing verdict breaks it more often."""
+"""The bound holds at all times together: no stopping rule and no missing verdict exceeds its error."""
 
 from fractions import Fraction
 from math import comb, log
@@ -28,8 +28,8 @@ def population(rows, right):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
-def test_its_expectation_under_the_truth_is_one(sizes):
-    """Exactly, over all samples: what Ville's inequality needs."""
+def test_the_expected_evidence_under_the_truth_is_one(sizes):
+    """Exact, over all samples: the condition of Ville's inequality."""
     rows, right, judged = sizes
     total = 0.0
     for good in range(max(0, judged - rows + right), min(judged, right) + 1):
@@ -41,7 +41,7 @@ def test_its_expectation_under_the_truth_is_one(sizes):
 
 
 @pytest.mark.parametrize("rows, right", [(60, 53), (400, 359), (4000, 3599), (400, 300)])
-def test_judging_until_it_passes_is_wrong_as_seldom_as_it_says(rows, right):
+def test_judging_until_it_passes_keeps_the_stated_error(rows, right):
     drawn = np.random.default_rng(0)
     assert right <= too_few(rows, 0.9)
     truth = population(rows, right)
@@ -51,13 +51,13 @@ def test_judging_until_it_passes_is_wrong_as_seldom_as_it_says(rows, right):
     assert np.mean(np.array(bounds) > right / rows) <= ERROR + 3 * np.sqrt(ERROR * (1 - ERROR) / 200)
 
 
-def test_all_rows_judged_show_all_there_is():
+def test_judging_all_rows_shows_their_exact_precision():
     verdicts = np.random.default_rng(0).permutation(population(200, 190))
     assert lower_bound(verdicts, 200, ERROR) == 190 / 200
     assert shows(verdicts, 200, 0.95, ERROR) and not shows(verdicts, 200, 0.951, ERROR)
 
 
-def test_what_was_shown_once_stands_unless_the_verdicts_look_worse_now():
+def test_a_shown_precision_persists_unless_later_verdicts_contradict_it():
     lucky = np.r_[np.ones(40, bool), np.zeros(1, bool), np.ones(5, bool), np.zeros(2, bool)]
     assert shows(lucky[:40], 10_000, 0.9, ERROR)
     assert evidence(lucky, 10_000, too_few(10_000, 0.9))[-1] < log(1 / ERROR)
@@ -67,7 +67,7 @@ def test_what_was_shown_once_stands_unless_the_verdicts_look_worse_now():
     assert lower_bound(worse, 10_000, ERROR) <= worse.mean()
 
 
-def test_nothing_shows_nothing_and_certainty_of_less_is_not_enough():
+def test_no_verdicts_and_a_lower_precision_show_nothing():
     none, wrong = np.zeros(0, bool), np.zeros(40, bool)
     assert not shows(none, 10_000, 0.9, ERROR) and lower_bound(none, 10_000, ERROR) == 0
     assert not shows(wrong, 10_000, 0.5, ERROR) and lower_bound(wrong, 10_000, ERROR) == 0
@@ -75,7 +75,7 @@ def test_nothing_shows_nothing_and_certainty_of_less_is_not_enough():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.data())
-def test_a_right_row_that_is_left_out_never_helps(verdicts, data):
+def test_omitting_a_right_row_never_helps(verdicts, data):
     verdicts = np.array(verdicts)
     place = data.draw(st.integers(0, len(verdicts) - 1))
     worse = verdicts.copy()
@@ -85,7 +85,7 @@ def test_a_right_row_that_is_left_out_never_helps(verdicts, data):
     assert lower_bound(verdicts, 300, ERROR) >= lower_bound(worse, 300, ERROR)
 
 
-def test_the_numbers_to_ask_for_are_the_first_that_pass():
+def test_the_required_numbers_are_the_smallest_that_pass():
     least = fewest(0.9, ERROR)
     assert passes(least, least, 0.9, ERROR) and not passes(least - 1, least - 1, 0.9, ERROR)
     assert 22 <= least <= 28  # 22 is Clopper and Pearson's, for one look
@@ -94,7 +94,7 @@ def test_the_numbers_to_ask_for_are_the_first_that_pass():
     assert enough(5, 0.9, ERROR) == 6
 
 
-def test_counts_and_verdicts_in_their_order_say_the_same():
+def test_counts_and_ordered_verdicts_agree():
     verdicts = np.random.default_rng(1).random(150) < 0.96
     last = evidence(verdicts, 10**9, too_few(10**9, 0.9))[-1]
     assert passes(int(verdicts.sum()), 150, 0.9, np.exp(-last) * 1.001)

@@ -1,4 +1,4 @@
-"""The promised precision holds as often as promised, and what looks simpler breaks it."""
+"""The promised precision holds as often as stated, and simpler methods break it."""
 
 from fractions import Fraction
 from math import comb
@@ -33,7 +33,7 @@ def test_the_tail_is_the_binomial_sum(counts, twentieths):
     assert evidence.tail(right, rows, twentieths / 20) == pytest.approx(float(exact), rel=1e-9)
 
 
-def test_thresholds_are_named_by_what_they_keep_of_all_rows():
+def test_thresholds_are_chosen_by_the_share_of_rows_they_keep():
     confidence = np.repeat([0.2, 0.5, 0.9], [50, 30, 20])
     counts = np.bincount(bin_of(confidence), minlength=BINS)
     thresholds, kept = steps(counts)
@@ -42,12 +42,12 @@ def test_thresholds_are_named_by_what_they_keep_of_all_rows():
     assert [len(part) for part in steps(np.zeros(BINS, int))] == [0, 0]
 
 
-def test_the_sequence_begins_where_the_other_rows_say_and_ends_at_the_first_failure():
+def test_the_sequence_starts_where_training_rows_suggest_and_ends_at_the_first_failure():
     verdicts = [np.arange(rows) >= rows - right for rows, right in ((20, 20), (50, 50), (80, 79), (100, 80))]
     sizes, error = [10_000] * 4, 1 - SURE
     assert choose(1, verdicts, sizes, TARGET, error) == 2
     failed = [verdicts[0], np.arange(50) >= 10, verdicts[2], np.ones(100, bool)]
-    # Neither the stricter one nor the laxer ones that would pass are looked at.
+    # Neither the higher nor the lower thresholds that would pass are tested.
     assert choose(1, failed, sizes, TARGET, error) is None
     thresholds, others = np.array([0.98, 0.95, 0.8]), np.repeat([0.99, 0.96, 0.8], [20, 80, 100])
     others = others, np.arange(200) % 10 < np.repeat([10, 10, 6], [20, 80, 100])
@@ -56,7 +56,7 @@ def test_the_sequence_begins_where_the_other_rows_say_and_ends_at_the_first_fail
 
 
 class Population:
-    """Rows of which all is known: three scores, two of which tell something, and whether each is right."""
+    """Rows with a known truth: three scores, two of which are informative, and whether each row is right."""
 
     def __init__(self, rows=4000):
         drawn = np.random.default_rng(1)
@@ -65,18 +65,18 @@ class Population:
         self.right = drawn.random(rows) < 1 / (1 + np.exp(-odds))
 
     def promised(self, labels, seed):
-        """Judge so many rows, promise, and say what precision all rows above the threshold have."""
+        """Judge some rows, make a promise, and return the precision of all rows above the threshold."""
         order = np.random.default_rng(seed).permutation(len(self.right))
         teach, check = order[: labels // 3], order[labels // 3 : labels]
         fit = combine("abc", self.values[teach], self.right[teach])
         confidence = fit(self.values)
         named = steps(np.bincount(bin_of(confidence), minlength=BINS))
         learnt = held_out(self.values[teach], self.right[teach]), self.right[teach]
-        found = promise(TARGET, SURE, *named, learnt, (confidence[check], self.right[check]))
-        return found, self.precision(confidence, found.threshold)
+        made = promise(TARGET, SURE, *named, learnt, (confidence[check], self.right[check]))
+        return made, self.precision(confidence, made.threshold)
 
     def naive(self, labels, seed):
-        """Take the laxest threshold whose labelled rows reach the target, among those it was learnt from."""
+        """Choose the lowest threshold whose labelled rows reach the target, on the rows it was learned from."""
         order = np.random.default_rng(seed).permutation(len(self.right))[:labels]
         confidence = combine("abc", self.values[order], self.right[order])(self.values)
         thresholds = np.sort(confidence[order])
@@ -94,38 +94,38 @@ class Population:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", [150, 800])
-def test_over_resamplings_the_promise_is_broken_no_more_often_than_promised_and_a_naive_pick_is(labels):
+def test_resampling_breaks_the_promise_as_rarely_as_stated_unlike_a_naive_choice(labels):
     population = Population()
     assert population.right.mean() < 0.8
     made = [population.promised(labels, seed) for seed in range(200)]
     broken = sum(precision is not None and precision < TARGET for _, precision in made)
     assert broken <= (1 - SURE) * 200
     if labels == 800:
-        assert sum(found.threshold is not None for found, _ in made) > 100  # it is a promise, not a refusal
-        assert np.mean([found.kept for found, _ in made if found.kept]) > 0.3
+        assert sum(promised.threshold is not None for promised, _ in made) > 100  # promises are made
+        assert np.mean([promised.kept for promised, _ in made if promised.kept]) > 0.3
     naive = [population.naive(labels, seed) for seed in range(200)]
     assert sum(precision is not None and precision < TARGET for precision in naive) > 0.3 * 200
 
 
-def test_where_the_labels_cannot_carry_the_promise_it_says_how_many_would():
+def test_too_few_labels_report_how_many_are_needed():
     population = Population()
-    found = next(found for seed in range(50) if (found := population.promised(150, seed)[0]).needed)
-    assert found.threshold is None and found.needed > found.judged
-    assert "more labels may show it" in found.why
-    more = [population.promised(found.needed * 3 // 2, seed)[0] for seed in range(100, 120)]
-    assert sum(one.threshold is not None for one in more) >= 12
+    unmet = next(unmet for seed in range(50) if (unmet := population.promised(150, seed)[0]).needed)
+    assert unmet.threshold is None and unmet.needed > unmet.judged
+    assert "more labels may show it" in unmet.why
+    more = [population.promised(unmet.needed * 3 // 2, seed)[0] for seed in range(100, 120)]
+    assert sum(made.threshold is not None for made in more) >= 12
 
 
-def test_where_no_number_of_labels_would_do_it_says_so():
+def test_a_precision_out_of_reach_is_reported():
     drawn = np.random.default_rng(0)
     rows, right = drawn.random(400), drawn.random(400) < 0.6
     named = steps(np.bincount(bin_of(rows), minlength=BINS))
-    found = promise(TARGET, SURE, *named, (rows[:200], right[:200]), (rows[200:], right[200:]))
-    assert (found.threshold, found.needed) == (None, None)
-    assert "labels are right" in found.why
+    unmet = promise(TARGET, SURE, *named, (rows[:200], right[:200]), (rows[200:], right[200:]))
+    assert (unmet.threshold, unmet.needed) == (None, None)
+    assert "labels are right" in unmet.why
 
 
-def test_labels_needed_are_enough_in_four_of_five_draws():
+def test_labels_needed_suffice_in_four_of_five_samples():
     error = 1 - SURE
     assert labels_needed(8, 10, 1.0, TARGET, error) is None
     assert labels_needed(5, 5, 1.0, TARGET, error) == 2 * evidence.fewest(TARGET, error)  # too few to tell

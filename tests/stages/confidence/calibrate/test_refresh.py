@@ -1,4 +1,4 @@
-"""A refresh of a judged corpus: what stays promised, what is held back, what verdicts are asked for, what voids."""
+"""A refresh of a judged corpus: which promises remain, which rows are held back, which verdicts are needed."""
 
 import json
 
@@ -23,8 +23,11 @@ def home(tmp_path):
         file.write(labels, tmp_path / "labels.jsonl")
         output = tmp_path / run / "stages" / "calibrate"
         output.mkdir(parents=True)
-        given = {"labels": [str(tmp_path / "labels.jsonl")], "columns": dict.fromkeys(SCORES, pa.float64())}
-        kept, _ = put_through(stage, rows, 500, tmp_path / run, output=output, **given, **options)
+        settings = {
+            "labels": [str(tmp_path / "labels.jsonl")],
+            "columns": dict.fromkeys(SCORES, pa.float64()),
+        }
+        kept, _ = put_through(stage, rows, 500, tmp_path / run, output=output, **settings, **options)
         notices = output / "notices.json"
         notices = json.loads(notices.read_text()) if notices.exists() else []
         return kept, json.loads((output / "report.json").read_text())["instruction"], notices
@@ -38,33 +41,33 @@ def by_draw(rows, most):
     return ids[checks][np.argsort(drawn[checks])][:most].tolist()
 
 
-def test_new_rows_end_no_promise_and_are_not_under_it_until_the_sample_has_its_share_of_them(home):
+def test_new_rows_keep_the_promise_but_are_not_covered_until_sampled(home):
     old, truth = planted(1500)
     new, more = planted(300, "new", seed=5)
-    truth |= dict.fromkeys(more, False)  # the worst that can be
+    truth |= dict.fromkeys(more, False)  # the worst case
     labels = verdicts({row["id"]: truth[row["id"]] for row in old}, 700)
     before, first, _ = home("2026-1", old, labels)
     assert first["promise"]["threshold"] is not None
 
-    kept, found, notices = home("2026-2", [*new, *old], labels)
+    kept, report, notices = home("2026-2", [*new, *old], labels)
     threshold = {row["id"]: row["threshold"] for row in kept}
     assert {row["id"]: row["threshold"] for row in before}.items() <= threshold.items()
     assert {threshold[row["id"]] for row in new} == {None}
-    promise = found["promise"]
+    promise = report["promise"]
     assert (promise["release"], promise["later"]) == ("2026-1", 300)
-    judged = {one["id"] for one in labels}
+    judged = {label["id"] for label in labels}
     reach = by_draw(old, len([name for name in judged if draws([name], "0")[0][0]]))
     lacking = [name for name in by_draw([*old, *new], 5000) if name in more]
     within = [name for name in lacking if draws([name], "0")[1][0] < draws([reach[-1]], "0")[1][0]]
-    assert promise["missing"] == len(within) == found["labels"]["without verdict"]
+    assert promise["missing"] == len(within) == report["labels"]["without verdict"]
     assert notices == [
-        f"instruction: 300 rows came after 2026-1 and are not under its promise; {len(within)} rows need "
+        f"instruction: the promise of 2026-1 does not cover 300 rows added since; {len(within)} rows need "
         "a verdict: datagen label"
     ]
     for name in ("kept", "rows", "above", "right", "bound"):
         assert promise[name] == first["promise"][name]
 
-    # Judged, and wrong all of them: what the sample now says of all rows, it says.
+    # All judged, and all wrong: the sample now shows the precision of all rows.
     _, all_wrong, _ = home(
         "2026-3", [*old, *new], [*labels, *({"id": n, "verdict": "wrong"} for n in within)]
     )
@@ -77,20 +80,20 @@ def test_a_few_verdicts_on_the_new_rows_extend_the_promise_to_them(home):
     new, more = planted(75, "new", seed=5)
     labels = verdicts(truth, 700)
     home("2026-1", old, labels)
-    deepest = max(draws([one["id"]], "0")[1][0] for one in labels if draws([one["id"]], "0")[0][0])
-    asked = [name for name in more if draws([name], "0")[0][0] and draws([name], "0")[1][0] < deepest]
-    assert 10 < len(asked) < 40
-    said = [{"id": name, "verdict": "right" if more[name] else "wrong"} for name in asked]
-    kept, found, notices = home("2026-2", [*old, *new], [*labels, *said])
-    promise = found["promise"]
+    deepest = max(draws([label["id"]], "0")[1][0] for label in labels if draws([label["id"]], "0")[0][0])
+    gaps = [name for name in more if draws([name], "0")[0][0] and draws([name], "0")[1][0] < deepest]
+    assert 10 < len(gaps) < 40
+    verdicts_on_gaps = [{"id": name, "verdict": "right" if more[name] else "wrong"} for name in gaps]
+    kept, report, notices = home("2026-2", [*old, *new], [*labels, *verdicts_on_gaps])
+    promise = report["promise"]
     assert (promise["release"], promise["later"], notices) == ("", 0, [])
     assert {row["threshold"] for row in kept} == {promise["threshold"]} != {None}
-    # A third run without further rows repeats it, and knows all of them.
-    _, again, _ = home("2026-3", [*old, *new], [*labels, *said])
+    # A third run without new rows repeats the promise about all rows.
+    _, again, _ = home("2026-3", [*old, *new], [*labels, *verdicts_on_gaps])
     assert again["promise"]["threshold"] == promise["threshold"]
 
 
-def test_the_promise_outlives_runs_that_could_not_make_it(home):
+def test_a_promise_survives_runs_that_cannot_make_it(home):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
     _, first, _ = home("2026-1", rows, labels)
@@ -113,45 +116,50 @@ def test_a_run_that_promises_one_task_keeps_the_earlier_promise_of_another(home)
     new, _ = planted(400, "one", seed=9)
     new = [row | {"id": row["id"] + "new"} for row in new]
     kept, _, notices = home("2026-3", [*rows, *new], labels[0], **both)
-    assert any(said.startswith("instruction/one: 400 rows came after 2026-1") for said in notices)
+    assert any(
+        notice.startswith("instruction/one: the promise of 2026-1 does not cover 400 rows")
+        for notice in notices
+    )
     assert {row["threshold"] for row in kept if row["id"].endswith("new")} == {None}
 
 
-def test_another_seed_draws_another_sample_and_knows_no_earlier_one(home):
+def test_another_seed_draws_a_new_sample_without_earlier_promises(home):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
     home("2026-1", rows, labels)
-    _, found, _ = home("2026-2", rows, labels, recipe={"seed": 1})
-    assert found["promise"]["release"] == ""
+    _, report, _ = home("2026-2", rows, labels, recipe={"seed": 1})
+    assert report["promise"]["release"] == ""
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
 def test_a_sample_that_lost_its_wrong_rows_promises_nothing(home, share):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
-    wrong = [one["id"] for one in labels if one["verdict"] == "wrong"]
-    gone = set(wrong[: round(share * len(wrong))])
-    kept, found, notices = home("2026-1", [row for row in rows if row["id"] not in gone], labels)
+    wrong = [label["id"] for label in labels if label["verdict"] == "wrong"]
+    lost = set(wrong[: round(share * len(wrong))])
+    kept, report, notices = home("2026-1", [row for row in rows if row["id"] not in lost], labels)
     assert {row["threshold"] for row in kept} == {None}
-    assert found["labels"]["no row"] == {"right": 0, "wrong": len(gone), "skip": 0}
-    assert f"{len(gone)} verdicts match no row ({len(gone)} wrong)" in notices
-    assert any("nothing is promised" in said and "more than chance explains" in said for said in notices)
+    assert report["labels"]["no row"] == {"right": 0, "wrong": len(lost), "skip": 0}
+    assert f"{len(lost)} verdicts match no row ({len(lost)} wrong)" in notices
+    assert any(
+        "nothing is promised" in notice and "more than chance explains" in notice for notice in notices
+    )
 
 
-def test_rows_that_go_whatever_their_verdict_void_nothing_and_are_counted(home):
+def test_rows_lost_regardless_of_verdict_keep_the_promise_and_are_counted(home):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
-    gone = {one["id"] for one in labels[::10]}
-    _, found, notices = home("2026-1", [row for row in rows if row["id"] not in gone], labels)
-    assert sum(found["labels"]["no row"].values()) == 70
-    assert found["promise"]["threshold"] is not None
-    assert [said for said in notices if said.startswith("70 verdicts match no row")]
+    lost = {label["id"] for label in labels[::10]}
+    _, report, notices = home("2026-1", [row for row in rows if row["id"] not in lost], labels)
+    assert sum(report["labels"]["no row"].values()) == 70
+    assert report["promise"]["threshold"] is not None
+    assert [notice for notice in notices if notice.startswith("70 verdicts match no row")]
 
 
 def test_a_row_that_a_filter_of_this_run_dropped_is_not_lost(home, tmp_path):
     rows, truth = planted(1500)
     labels = verdicts(truth, 700)
-    wrong = {one["id"] for one in labels if one["verdict"] == "wrong"}
+    wrong = {label["id"] for label in labels if label["verdict"] == "wrong"}
     for run, stages, lost in (
         ("2026-1", {"curate": None, "calibrate": None}, 0),
         ("2026-2", {"curate": {"use": "./mine.py:stage"}, "calibrate": None}, len(wrong)),
@@ -159,12 +167,12 @@ def test_a_row_that_a_filter_of_this_run_dropped_is_not_lost(home, tmp_path):
         dropped = tmp_path / run / "stages" / "curate" / "dropped"
         write_table(pa.table({"id": sorted(wrong)}), dropped / "part-00000.parquet")
         left = [row for row in rows if row["id"] not in wrong]
-        _, found, _ = home(run, left, labels, recipe={"stages": stages})
-        assert found["labels"]["no row"]["wrong"] == lost
-        assert (found["promise"]["threshold"] is None) == (lost > 0)
+        _, report, _ = home(run, left, labels, recipe={"stages": stages})
+        assert report["labels"]["no row"]["wrong"] == lost
+        assert (report["promise"]["threshold"] is None) == (lost > 0)
 
 
-def test_the_chance_is_that_of_fishers_exact_test():
+def test_the_p_value_is_that_of_fishers_exact_test():
     assert chance([False] * 3, [True] * 7) == pytest.approx(1 / 120)
     assert chance([True, False], [True, False]) == pytest.approx(5 / 6)
     assert chance([True] * 3, [False] * 7) == 1

@@ -1,4 +1,4 @@
-"""Run, judge, run again: the labels of the first run carry the promise of the second, on real workers."""
+"""Run, judge, run again: the labels of the first run support the promise of the second, on real workers."""
 
 import html
 import io
@@ -26,12 +26,12 @@ from datagen.schema import EXAMPLES, fraction, table_of
 from datagen.stage import Outcome, SourceStage
 
 def read(part, options, context):
-    """Rows of which the answer is right as often as the score says."""
+    """Rows whose answers are right with the probability given by the score."""
     rows = []
     for number in range(part, 1200, 3):
         score = fraction("score", str(number)) ** 0.3
-        said = "right" if fraction("truth", str(number)) < score else "wrong"
-        row = {"id": str(number), "kind": "instruction", "task": "qa", "question": f"{number}?", "answer": said}
+        answer = "right" if fraction("truth", str(number)) < score else "wrong"
+        row = {"id": str(number), "kind": "instruction", "task": "qa", "question": f"{number}?", "answer": answer}
         rows.append(row | {"p_true": score})
     yield Outcome.all_kept(table_of(pa.schema([*EXAMPLES, ("p_true", pa.float64())]), rows))
 
@@ -56,7 +56,7 @@ def finished(folder, labels):
     return made, rows, json.loads((stage / "report.json").read_text())["instruction"]
 
 
-def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
+def test_labels_of_a_run_let_the_next_one_keep_its_promise(tmp_path):
     (tmp_path / "source.py").write_text(SOURCE)
     made, rows, report = finished(tmp_path, "[]")
     assert len(rows) == 1200
@@ -68,10 +68,10 @@ def test_a_run_that_is_judged_makes_the_next_one_keep_its_promise(tmp_path):
     class Reader:
         """A person who reads the question on the screen and knows the answer."""
 
-        def print(self, *said, **_):
-            for one in said:
-                if str(one) in truth:
-                    self.key = truth[str(one)]
+        def print(self, *texts, **_):
+            for text in texts:
+                if str(text) in truth:
+                    self.key = truth[str(text)]
 
     person = Reader()
     label(made, tmp_path / "labels.jsonl", 750, None, key=lambda: person.key, out=person)
@@ -121,33 +121,34 @@ def line(folder, labels, tail=""):
     return made, console._out.file.getvalue(), report, " ".join(card.split())
 
 
-def test_console_report_and_card_say_what_is_held_back_and_what_is_promised_of_the_hand_off(tmp_path):
+def test_console_report_and_card_state_held_back_rows_and_promises(tmp_path):
     made, console, report, card = line(tmp_path, "[]")
     held = "1,200 rows are held back: no limit of confidence is known for them (instruction: 28 rows need a verdict)"
     assert made.stage_record("hold_back")["dropped"] == {"held back": 1200}
     assert console.count(held) == 2 and held in report and held in card  # with the stage, and at the end
-    assert "instruction: nothing is promised of 0 rows" in card
+    assert "instruction: nothing is promised about 0 rows" in card
 
     ids = [str(number) for number in range(1200)]
     truth = {name: fraction("truth", name) < fraction("score", name) ** 0.3 for name in ids}
     labels = [{"id": name, "verdict": "right" if truth[name] else "wrong"} for name in ids]
     draw = dict(zip(ids, draws(ids, "0")[1].tolist(), strict=True))
-    file.write([one for one in labels if draw[one["id"]] < 0.75], tmp_path / "labels.jsonl")
+    file.write([label for label in labels if draw[label["id"]] < 0.75], tmp_path / "labels.jsonl")
     made, console, report, card = line(tmp_path, "[labels.jsonl]")
     rows = [row for path in parts(made.stage_folder("handoff")) for row in read_part(path).to_pylist()]
     assert np.mean([row["answer"] == "right" for row in rows]) >= 0.9
-    said = json.loads((made.stage_folder("handoff") / "promises.json").read_text())[0]
-    assert (said["rows"], said["others"], said["release"]) == (len(rows), 0, made.folder.name)
-    assert f"of {len(rows):,} rows at least 90 % are right" in card
-    assert f"{said['judged']:,} randomly drawn rows that were judged, {said['right']:,} of them right" in card
-    assert f"in run {made.folder.name}" in card and "at most 10 % of draws" in card
-    assert "held back" not in console + card and f"{100 * said['bound']:.1f} %" in report
+    promise = json.loads((made.stage_folder("handoff") / "promises.json").read_text())[0]
+    assert (promise["rows"], promise["others"], promise["release"]) == (len(rows), 0, made.folder.name)
+    assert f"of {len(rows):,} rows at least 90% are right" in card
+    sample = f"{promise['judged']:,} judged rows of a random sample, {promise['right']:,} of them right"
+    assert sample in card
+    assert f"in run {made.folder.name}" in card and "at most 10% of samples" in card
+    assert "held back" not in console + card and f"{100 * promise['bound']:.1f} %" in report
 
     made, console, report, card = line(tmp_path, "[labels.jsonl]", tail="1260")
     [again] = json.loads((made.stage_folder("handoff") / "promises.json").read_text())
     assert (again["release"], again["rows"], again["others"]) == (
-        said["release"],
-        said["rows"],
+        promise["release"],
+        promise["rows"],
         0,
     )  # the old rows, as promised; the new ones are held back
-    assert "60 rows came after" in card and "60 rows are held back" in console
+    assert "does not cover 60 rows" in card and "60 rows are held back" in console

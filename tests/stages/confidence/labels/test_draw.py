@@ -1,4 +1,4 @@
-"""Which rows are judged: at random to check, spread over the score to learn, the same ones at any time."""
+"""The rows to judge: random for checking, stratified for learning, and always the same."""
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,14 @@ def test_two_thirds_check_and_draws_are_even():
     assert (draws(["1", "2", "3"], "0")[1] != draws(["1", "2", "3"], "1")[1]).all()
 
 
-def test_the_narrower_group_goes_first_and_null_tasks_are_of_their_kind():
+def test_the_narrower_group_takes_precedence_and_null_tasks_belong_to_their_kind():
     rows = pa.table({"kind": ["a", "a", "b", "a"], "task": ["x", "y", "x", None]})
     assert group_of(rows, ["a/x", "a"]).tolist() == [0, 1, -1, 1]
     assert group_of(rows, ["a", "a/x"]).tolist() == [1, 0, -1, 0]
     assert group_of(rows, ["c/x"]).tolist() == [-1] * 4
 
 
-def test_checking_rows_are_the_lowest_draws_and_learning_ones_are_spread_over_the_score():
+def test_checking_rows_have_the_lowest_draws_and_learning_rows_cover_the_score():
     rows = table(1000)
     ids = sample([rows], ["instruction"], 90, "0", "p_true")
     assert len(set(ids)) == len(ids) == 90
@@ -43,10 +43,10 @@ def test_checking_rows_are_the_lowest_draws_and_learning_ones_are_spread_over_th
     held = np.histogram([score for score in taught if score is not None], [0, 0.25, 0.5, 0.75, 1])[0]
     assert (held >= 5).all() and sum(score is None for score in taught) > 0
     first = [score for score in taught[:5] if score is not None]
-    assert max(first) - min(first) > 0.5  # whoever stops early has seen all of the range
+    assert max(first) - min(first) > 0.5  # stopping early still covers the whole range
 
 
-def test_tasks_take_turns():
+def test_tasks_alternate():
     tables = [table(300, task=task) for task in ("qa", "summary")]
     ids = sample(tables, ["instruction/qa", "instruction/summary"], 10, "0")
     assert [name.split("-")[1] for name in ids] == ["qa", "summary"] * 10
@@ -54,7 +54,7 @@ def test_tasks_take_turns():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 60), st.integers(2, 30), st.integers(1, 25))
-def test_the_sample_does_not_depend_on_partitions_and_grows_at_its_end(count, most, size):
+def test_the_sample_is_independent_of_partitions_and_grows_at_its_end(count, most, size):
     rows = table(count)
     whole = sample([rows], ["instruction"], most, "0")
     cut = sample([rows[at : at + size] for at in range(0, count, size)], ["instruction"], most, "0")
@@ -66,7 +66,7 @@ def test_the_sample_does_not_depend_on_partitions_and_grows_at_its_end(count, mo
     assert [name for name in longer if checks[name]][: len(expected)] == expected
 
 
-def test_rows_that_the_sample_has_gone_past_are_asked_for_first():
+def test_gaps_in_the_sample_are_judged_first():
     ids = [str(number) for number in range(300)]
     checks, drawn = draws(ids, "0")
     order = [ids[place] for place in np.argsort(drawn) if checks[place]]
@@ -74,6 +74,6 @@ def test_rows_that_the_sample_has_gone_past_are_asked_for_first():
     teach = [ids[place] for place in np.flatnonzero(~checks)[:20]]
     rows = [{"id": name} for pair in zip(teach[:10], beyond, strict=True) for name in pair]
     rows += [{"id": name} for name in gaps]
-    found = [row["id"] for row in gaps_first([*judged, *teach[10:]], rows, "0")]
-    assert found == [*gaps, *(row["id"] for row in rows[:20])]
+    queue = [row["id"] for row in gaps_first([*judged, *teach[10:]], rows, "0")]
+    assert queue == [*gaps, *(row["id"] for row in rows[:20])]
     assert [row["id"] for row in gaps_first([], rows, "0")] == [row["id"] for row in rows]

@@ -1,4 +1,4 @@
-"""Files of labels: what they may hold, and what they may not."""
+"""Valid and invalid label files."""
 
 import pyarrow as pa
 import pytest
@@ -7,34 +7,34 @@ from datagen.errors import UserError
 from datagen.stages.confidence.labels import file
 
 
-def test_what_is_written_is_read_with_all_that_it_holds(tmp_path):
+def test_written_labels_are_read_with_all_their_fields(tmp_path):
     labels = [{"id": "a", "verdict": "right", "by": "Zoë\n"}, {"text": "t", "verdict": "skip"}]
     file.write(labels, tmp_path / "labels.jsonl")
     assert file.read(tmp_path / "labels.jsonl") == labels
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("right", "not JSON"),
         ("[]", "a label is an object"),
         ('{"id": "a", "verdict": "maybe"}', "one of right, wrong, skip"),
-        ('{"verdict": "right", "answer": ""}', "say which row it is"),
+        ('{"verdict": "right", "answer": ""}', "identify the row"),
     ],
 )
-def test_a_line_that_is_no_label_is_named(tmp_path, line, said):
+def test_an_invalid_line_is_reported_with_its_number(tmp_path, line, message):
     path = tmp_path / "labels.jsonl"
     path.write_text('{"id": "a", "verdict": "right"}\n\n' + line)
-    with pytest.raises(UserError, match=rf"labels.jsonl:3: .*{said}"):
+    with pytest.raises(UserError, match=rf"labels.jsonl:3: .*{message}"):
         file.read(path)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="datagen label RUN"):
         file.verdicts_in([tmp_path / "labels.jsonl"])
 
 
-def test_the_later_verdict_counts_and_one_by_id_goes_before_one_by_content(tmp_path):
+def test_the_last_verdict_counts_and_ids_take_precedence_over_content(tmp_path):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     file.write([{"id": "1", "verdict": "right"}, {"question": "q", "answer": "a", "verdict": "wrong"}], first)
     file.write([{"id": "1", "verdict": "skip"}], second)

@@ -1,4 +1,4 @@
-"""`datagen label`: judging in the terminal and on a page, stopping, going back, going on."""
+"""`datagen label`: judging in the terminal and on a page, stopping, going back, continuing."""
 
 import html.parser
 import io
@@ -22,7 +22,7 @@ EVIL = "</script><script>alert(1)</script> [bold]x[/] \x1b[2J\x1b]0;title\x07 ~"
 
 @pytest.fixture
 def run(tmp_path):
-    """Lay out what is left of a finished run: a manifest, and the table of the stage score in two parts."""
+    """Create the remains of a finished run: a manifest, and the table of the stage score in two parts."""
     folder = tmp_path / "run"
     recipe = {"name": "atlas", "seed": 0, "stages": {"score": None, "curate": None}}
     stage = folder / "stages" / "score"
@@ -37,38 +37,38 @@ def run(tmp_path):
 
 
 def judge(run, keys, rows=8, **options):
-    """Press keys and return the labels and what was shown."""
+    """Press keys and return the labels and the output."""
     out = rich.console.Console(file=io.StringIO(), width=100, force_terminal=True, highlight=False)
     label(open_run(run), None, rows, None, key=iter(keys).__next__, out=out, **options)
     path = run / "labels.jsonl"
     return (file.read(path) if path.exists() else []), out.file.getvalue()
 
 
-def test_verdicts_are_kept_as_they_are_given_and_the_next_sitting_goes_on(run):
+def test_verdicts_are_saved_immediately_and_the_next_session_continues(run):
     labels, shown = judge(run, "rxws q".replace(" ", ""))
-    assert [one["verdict"] for one in labels] == ["right", "wrong", "skip"]
-    assert "1 of 8" in shown and "5 of 8 rows are left" in shown
-    assert all(one["kind"] == "instruction" and one["question"] for one in labels)
+    assert [label["verdict"] for label in labels] == ["right", "wrong", "skip"]
+    assert "1 of 8" in shown and "5 of 8 rows remain" in shown
+    assert all(label["kind"] == "instruction" and label["question"] for label in labels)
     again, shown = judge(run, "rrrrr")
-    assert [one["id"] for one in again[:3]] == [one["id"] for one in labels]
-    assert len(again) == 8 and "0 of 8 rows are left" in shown
-    assert judge(run, "")[0] == again  # nothing is left to ask
+    assert [row["id"] for row in again[:3]] == [label["id"] for label in labels]
+    assert len(again) == 8 and "0 of 8 rows remain" in shown
+    assert judge(run, "")[0] == again  # no rows remain
     assert len(judge(run, "rr", rows=10)[0]) == 10
 
 
-def test_back_changes_a_verdict_and_goes_no_further_than_the_first(run):
+def test_back_changes_a_verdict_and_stops_at_the_first_row(run):
     labels, _ = judge(run, "bbrbwq")
-    assert [one["verdict"] for one in labels] == ["wrong"]
+    assert [label["verdict"] for label in labels] == ["wrong"]
 
 
-def test_the_rows_are_those_that_calibrate_counts_as_its_sample(run):
+def test_the_drawn_rows_are_the_sample_of_calibrate(run):
     labels, _ = judge(run, "r" * 18, rows=18)
-    checks, drawn = draws([one["id"] for one in labels], "0")
+    checks, drawn = draws([label["id"] for label in labels], "0")
     assert checks.tolist() == [True, True, False] * 6
     assert sorted(drawn[checks]) == drawn[checks].tolist()
 
 
-def test_a_verdict_is_on_disk_before_the_next_row_is_shown(run):
+def test_a_verdict_is_saved_before_the_next_row_is_shown(run):
     def keys():
         yield "r"
         assert len(file.read(run / "labels.jsonl")) == 1
@@ -79,18 +79,18 @@ def test_a_verdict_is_on_disk_before_the_next_row_is_shown(run):
     assert len(file.read(run / "labels.jsonl")) == 1
 
 
-def test_labels_from_elsewhere_stay_in_the_file_and_are_not_asked_again(run):
+def test_external_labels_stay_in_the_file_and_are_not_asked_again(run):
     labels, _ = judge(run, "q")
     rows = judge(run, "rq")[0]
-    mine = {"question": rows[0]["question"], "answer": EVIL, "verdict": "wrong", "by": "gold"}
-    file.write([mine], run / "labels.jsonl")
+    external = {"question": rows[0]["question"], "answer": EVIL, "verdict": "wrong", "by": "gold"}
+    file.write([external], run / "labels.jsonl")
     labels, _ = judge(run, "rrrrrrr")
-    assert labels[0] == mine
+    assert labels[0] == external
     assert len(labels) == 8
-    assert rows[0]["id"] not in [one.get("id") for one in labels]
+    assert rows[0]["id"] not in [label.get("id") for label in labels]
 
 
-def test_what_a_row_says_neither_commands_the_terminal_nor_the_browser(run, tmp_path):
+def test_row_texts_cannot_control_the_terminal_or_the_browser(run, tmp_path):
     _, shown = judge(run, "q")
     assert "\x1b[2J" not in shown and "\x1b]0;" not in shown and "\x07" not in shown
     assert "[bold]x[/]" in shown
@@ -102,22 +102,22 @@ def test_what_a_row_says_neither_commands_the_terminal_nor_the_browser(run, tmp_
     assert len(rows) == 8 and rows[0]["answer"] == EVIL
 
 
-def test_the_page_shows_the_rows_that_are_left_and_writes_the_same_labels(run, tmp_path):
+def test_the_page_shows_the_unjudged_rows_and_saves_the_same_labels(run, tmp_path):
     labels, _ = judge(run, "rrq")
     page = tmp_path / "page.html"
     label(open_run(run), None, 8, page)
     scripts = Scripts(page.read_text())
     rows = json.loads(scripts.found[0])
-    assert len(rows) == 6 and not {row["id"] for row in rows} & {one["id"] for one in labels}
+    assert len(rows) == 6 and not {row["id"] for row in rows} & {label["id"] for label in labels}
     fields = re.search(r"for \(const name of (\[.*?\])\) if \(row\[name\]\) label", scripts.found[1])[1]
     assert set(labels[0]) == {"id", "verdict"} | {name for name in json.loads(fields) if name != "text"}
     assert not re.search(r"""(src|href)=["']http""", page.read_text())
 
 
-def test_a_folder_that_is_no_run_and_a_run_without_the_table(run, tmp_path):
+def test_folders_without_a_run_or_table_are_rejected(run, tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         label(open_run(tmp_path), None, 8, None)
-    with pytest.raises(UserError, match="stages/mine holds no table"):
+    with pytest.raises(UserError, match="stages/mine contains no table"):
         label(open_run(run), None, 8, None, stage="mine")
     (run / "stages" / "score" / "stage.json").unlink()
     with pytest.raises(UserError, match="no table of calibrate or score"):
@@ -125,7 +125,7 @@ def test_a_folder_that_is_no_run_and_a_run_without_the_table(run, tmp_path):
 
 
 class Scripts(html.parser.HTMLParser):
-    """Collects what a browser takes as scripts."""
+    """Collects the contents of script elements, as a browser parses them."""
 
     def __init__(self, page):
         super().__init__()

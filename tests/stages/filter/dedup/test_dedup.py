@@ -1,4 +1,4 @@
-"""Duplicates planted in every shape that public tools were caught by."""
+"""Planted duplicates of every kind that defeated public tools."""
 
 import json
 import random
@@ -68,19 +68,19 @@ def test_operators_are_words():
     assert len(kept) == 6 and not dropped
 
 
-def test_long_near_duplicates_say_of_which_row_how_alike_and_how_told():
+def test_near_duplicates_state_the_kept_row_and_the_measure():
     text = prose(1)
     rows = [reading(text, id="a"), reading(edit(text, [30, 80]), id="b"), reading(prose(2), id="c")]
-    kept, [gone] = put_through(stage, rows, size=1)
-    assert gone["reason"] == "near duplicate"
-    stays = ({"a", "b"} - {gone["id"]}).pop()
+    kept, [dropped] = put_through(stage, rows, size=1)
+    assert dropped["reason"] == "near duplicate"
+    stays = ({"a", "b"} - {dropped["id"]}).pop()
     assert stays in ids(kept)
     # 116 shingles each, 10 of them changed
-    assert gone["detail"] == f"of {stays}: {106 / 126:.3f} by Jaccard over 5 words of text"
+    assert dropped["detail"] == f"of {stays}: {106 / 126:.3f} by Jaccard over 5 words of text"
 
 
 @pytest.mark.parametrize("words", [80, 90, 97, 98, 99, 100, 101, 110, 120, 150])
-def test_words_added_are_found_on_both_sides_of_the_limit_of_long_texts(words):
+def test_added_words_are_found_in_short_and_long_texts(words):
     draw = random.Random(words)
     rows = []
     for number in range(30):
@@ -93,7 +93,7 @@ def test_words_added_are_found_on_both_sides_of_the_limit_of_long_texts(words):
     assert len(dropped) >= 29
 
 
-def test_letters_that_look_alike_and_marks_of_markdown_change_nothing():
+def test_lookalike_letters_and_markdown_are_ignored():
     text = "The agency shall publish its reasons in the register of the court."
     rows = [
         reading(text, id="a"),
@@ -105,12 +105,12 @@ def test_letters_that_look_alike_and_marks_of_markdown_change_nothing():
     assert len(kept) == 1 and {row["reason"] for row in dropped} == {"exact duplicate"}
 
 
-def test_flags_are_compared_as_they_are_written():
+def test_command_line_flags_are_compared_verbatim():
     rows = [reading(f"Run the tool with {flag} to see.", id=flag) for flag in ("-c", "-C", "--c", "c")]
     assert len(put_through(stage, rows)[0]) == 4
 
 
-def test_a_chain_does_not_fall_to_its_first_row():
+def test_a_chain_does_not_collapse_to_its_first_row():
     text = prose(3)
     chain = [
         reading(edit(text, range(0, 6 * link, 3)), id=f"link {link:02}", logprob=-float(link))
@@ -123,7 +123,7 @@ def test_a_chain_does_not_fall_to_its_first_row():
         assert row["detail"].split(":")[0].removeprefix("of ") in ids(kept)
 
 
-def test_templates_that_differ_in_one_name_stay():
+def test_templates_that_differ_in_one_name_are_kept():
     names = ["Austria", "Australia", "Iran", "Iraq", "New York", "York", "Section 12", "Section 13"]
     rows = [
         example(
@@ -139,7 +139,7 @@ def test_templates_that_differ_in_one_name_stay():
     assert sum("York" in row["question"] for row in kept) == 2 - lost
 
 
-def test_long_templates_about_two_subjects_stay():
+def test_long_templates_about_two_subjects_are_kept():
     text = prose(12, 150)
     places = (20, 60, 100)
     rows = [
@@ -149,7 +149,7 @@ def test_long_templates_about_two_subjects_stay():
     kept, _ = put_through(stage, rows)
     assert len(kept) == 2
     kept, _ = put_through(stage, [rows[0], reading(rows[0]["text"].replace("barley", "cotton", 1))])
-    assert len(kept) == 1  # one word changed in passing
+    assert len(kept) == 1  # an insignificant word changed
     kept, _ = put_through(stage, [rows[0], reading(rows[0]["text"].replace("barley", "Cotton", 1))])
     assert len(kept) == 2  # a name
 
@@ -209,14 +209,14 @@ def test_short_texts_are_alike_when_one_is_the_other_with_words_added(one, other
 @pytest.mark.parametrize(
     "alphabet", ["的一是在不了有和人这中大为上个国我以要他", "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"]
 )
-def test_long_texts_of_other_scripts(alphabet):
+def test_long_texts_in_other_scripts(alphabet):
     draw = random.Random(7)
     cut = ["".join(draw.choices(alphabet, k=3)) for _ in range(130)]
     other = [*cut[:40], "改", *cut[41:]]
     joint = "" if alphabet[0] == "的" else " "
     rows = [reading(joint.join(cut)), reading(joint.join(other)), reading(joint.join(reversed(cut)))]
-    kept, [gone] = put_through(stage, rows)
-    assert gone["reason"] == "near duplicate" and len(kept) == 2
+    kept, [dropped] = put_through(stage, rows)
+    assert dropped["reason"] == "near duplicate" and len(kept) == 2
 
 
 def test_refusals_share_their_answers():
@@ -229,15 +229,15 @@ def test_refusals_share_their_answers():
 
 def test_samples_of_one_question_are_kept_apart():
     rows = [
-        example(kind, task=f"multisample_{n}", question="Who wrote it?", answer=said, id=str(n))
-        for n, (kind, said) in enumerate(
+        example(kind, task=f"multisample_{n}", question="Who wrote it?", answer=answer, id=str(n))
+        for n, (kind, answer) in enumerate(
             [("instruction", "Ann"), ("instruction", "Ann"), ("refusal", "No idea.")]
         )
     ]
     assert len(put_through(stage, rows)[0]) == 3
 
 
-def test_refusals_are_told_apart_by_task_and_not_by_wording():
+def test_refusals_differ_by_task_not_by_wording():
     rows = [
         example("refusal", task="does_not_know", question="Who wrote it?", answer="I do not know.", id="a"),
         example("refusal", task="does_not_know", question="Who wrote it?", answer="I cannot say.", id="b"),
@@ -245,8 +245,8 @@ def test_refusals_are_told_apart_by_task_and_not_by_wording():
             "refusal", task="not_in_context", question="Who wrote it?", answer="It does not say.", id="c"
         ),
     ]
-    kept, [gone] = put_through(stage, rows)
-    assert gone["reason"] == "exact duplicate" and gone["id"] in "ab" and len(kept) == 2
+    kept, [dropped] = put_through(stage, rows)
+    assert dropped["reason"] == "exact duplicate" and dropped["id"] in "ab" and len(kept) == 2
 
 
 def test_another_answer_to_the_same_question_is_a_conflict_that_confidence_resolves():
@@ -261,7 +261,7 @@ def test_another_answer_to_the_same_question_is_a_conflict_that_confidence_resol
     assert ids(kept) == {"b", "d", "e"}
     assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
         "a": ("conflicting answer", "of b: the same question, p_true 0.4 against p_true 0.9"),
-        "c": ("exact duplicate", "of b: equal but for case, blanks and punctuation"),
+        "c": ("exact duplicate", "of b: equal except for case, whitespace and punctuation"),
     }
 
 
@@ -273,23 +273,26 @@ def test_another_answer_to_the_same_question_is_a_conflict_that_confidence_resol
     ],
 )
 def test_a_question_asked_almost_the_same_way_is_judged_by_its_answer(answers, reason):
-    asked = ("When may a member of the board ask for a vote?", "When may a member of the board ask for vote?")
+    questions = (
+        "When may a member of the board ask for a vote?",
+        "When may a member of the board ask for vote?",
+    )
     rows = [
         example(question=question, answer=answer, p_true=sure, id=name)
-        for question, answer, sure, name in zip(asked, answers, (0.4, 0.9), "ab", strict=True)
+        for question, answer, sure, name in zip(questions, answers, (0.4, 0.9), "ab", strict=True)
     ]
-    kept, [gone] = put_through(stage, rows, columns=SCORED)
-    assert ids(kept) == {"b"} and gone["reason"] == reason
+    kept, [dropped] = put_through(stage, rows, columns=SCORED)
+    assert ids(kept) == {"b"} and dropped["reason"] == reason
     if reason == "conflicting answer":
-        assert gone["detail"] == "of b: 0.952 by ROUGE-L of question, p_true 0.4 against p_true 0.9"
+        assert dropped["detail"] == "of b: 0.952 by ROUGE-L of question, p_true 0.4 against p_true 0.9"
 
 
 @pytest.mark.parametrize("most", [0, 1000])
 def test_short_questions_are_found_by_lsh_and_by_comparing_all(most):
     draw = random.Random(1)
-    asked = [" ".join(draw.choices(WORDS, k=draw.randint(9, 15))) for _ in range(400)]
-    again = [f"{text} {draw.choice(WORDS)}" for text in asked[:200]]
-    rows = [example("refusal", question=text, answer="No.") for text in asked + again]
+    questions = [" ".join(draw.choices(WORDS, k=draw.randint(9, 15))) for _ in range(400)]
+    again = [f"{text} {draw.choice(WORDS)}" for text in questions[:200]]
+    rows = [example("refusal", question=text, answer="No.") for text in questions + again]
     _, dropped = put_through(stage, rows, size=250, all_pairs=most)
     assert {row["reason"] for row in dropped} == {"near duplicate"}
     assert len(dropped) == 200 if most else len(dropped) > 190
@@ -305,8 +308,8 @@ def test_every_field_must_be_alike():
             question="What is asked of the agency?", answer="A report.", context=edit(passage, [9]), id="d"
         ),
     ]
-    kept, [gone] = put_through(stage, rows)
-    assert gone["id"] in "ad" and gone["detail"].endswith("by Jaccard over 5 words of context")
+    kept, [dropped] = put_through(stage, rows)
+    assert dropped["id"] in "ad" and dropped["detail"].endswith("by Jaccard over 5 words of context")
     assert {"b", "c"} < ids(kept)
 
 
@@ -317,8 +320,8 @@ def test_preferences_by_question_chosen_and_rejected():
         example("preference", **same, rejected="ADA", id="b"),
         example("preference", **same, rejected="Alan", id="c"),
     ]
-    kept, [gone] = put_through(stage, rows)
-    assert gone["id"] in "ab" and "c" in ids(kept)
+    kept, [dropped] = put_through(stage, rows)
+    assert dropped["id"] in "ab" and "c" in ids(kept)
 
 
 @pytest.mark.parametrize("text", ["", "word", None, "…", "是"])
@@ -347,14 +350,14 @@ def test_a_million_copies_leave_one(tmp_path):
     ]
     read = Partitions([lambda names, table=table: table for table in tables])
     kept = dropped = 0
-    told = replace(context("dedup"), output=tmp_path)
-    for table, verdict in zip(tables, stage.run(read, Options(), told), strict=True):
-        outcome = stage.apply(table, verdict, Options(), told)
+    stage_context = replace(context("dedup"), output=tmp_path)
+    for table, verdict in zip(tables, stage.run(read, Options(), stage_context), strict=True):
+        outcome = stage.apply(table, verdict, Options(), stage_context)
         kept, dropped = kept + len(outcome.kept), dropped + len(outcome.dropped)
     assert (kept, dropped) == (1, count - 1)
 
 
-def test_documents_of_one_word_and_of_none():
+def test_documents_of_one_word_or_none():
     texts = ["yes", "no", "", "Yes!", " ", "是", "12", "13", "-12"]
     kept, dropped = put_through(stage, [reading(text, document=str(n)) for n, text in enumerate(texts)])
     assert sorted(row["text"].strip().casefold().strip("!") for row in kept) == [
@@ -390,7 +393,7 @@ def test_the_survivor_is_the_best_row():
     assert ids(kept) == {"b"}  # the longest answer
 
 
-def test_a_copy_of_a_near_duplicate_is_a_duplicate_of_the_row_that_stays():
+def test_a_copy_of_a_near_duplicate_is_a_duplicate_of_the_kept_row():
     text = prose(6)
     other = edit(text, [50])
     rows = [
@@ -422,18 +425,18 @@ POOL = st.one_of(
     st.randoms(use_true_random=False),
     st.integers(1, 5),
 )
-def test_order_and_partitions_change_nothing(rows, draw, size):
+def test_order_and_partitions_do_not_matter(rows, draw, size):
     shuffled = draw.sample(rows, len(rows))
     first = put_through(stage, rows, columns=SCORED)
     again = put_through(stage, shuffled, size, columns=SCORED)
-    for one, other in zip(first, again, strict=True):
-        assert sorted(one, key=lambda row: row["id"]) == sorted(other, key=lambda row: row["id"])
+    for left, right in zip(first, again, strict=True):
+        assert sorted(left, key=lambda row: row["id"]) == sorted(right, key=lambda row: row["id"])
     kept, dropped = first
     assert all(row["detail"].split(":")[0].removeprefix("of ") in ids(kept) for row in dropped)
-    assert ids(put_through(stage, kept, columns=SCORED)[0]) == ids(kept)  # nothing more goes
+    assert ids(put_through(stage, kept, columns=SCORED)[0]) == ids(kept)  # no further row is dropped
 
 
-def test_unrelated_texts_stay():
+def test_unrelated_texts_are_kept():
     rows = [reading(prose(seed)) for seed in range(300)]
     kept, dropped = put_through(stage, rows, size=100)
     assert len(kept) == 300 and not dropped
@@ -464,17 +467,17 @@ def test_swapped_bands_and_rows_are_an_error():
 
 
 def copied(count, source):
-    """Rows of which all but ten say the same."""
+    """Rows that are equal except for ten."""
     lineage = {"document_id": "d", "requests": [], "parents": [], "source": source}
     texts = [f"Text {min(n, 10)} of {source}" for n in range(count)]
     return [reading(text, id=f"{source}{n}", lineage=lineage) for n, text in enumerate(texts)]
 
 
-def test_a_source_that_loses_too_much_is_asked_about(tmp_path):
+def test_a_source_that_loses_too_much_stops_the_run(tmp_path):
     rows = [*copied(120, "dump.jsonl#1"), *copied(99, "small.jsonl#1")]
     with pytest.raises(UserError) as error:
         put_through(stage, rows)
-    assert "109 of the 120 rows of dump.jsonl (90.8%): 109 say what another row of it says" in str(
+    assert "109 of the 120 rows of dump.jsonl (90.8%): 109 repeat another row of the same source" in str(
         error.value
     )
     assert "stages.dedup.accept_loss: [dump.jsonl]" in str(error.value)
@@ -493,12 +496,12 @@ def test_files_of_a_folder_are_one_source(tmp_path):
     assert (source["source"], source["rows"]) == ("manuals/", 2)
 
 
-def test_the_report_says_what_is_found_at_which_similarity(tmp_path):
+def test_the_report_states_recall_by_similarity(tmp_path):
     put_through(stage, [reading("a")], output=tmp_path)
-    said = json.loads((tmp_path / "report.json").read_text())
-    assert (said["bands"], said["rows"]) == Options().shape
-    assert said["found"]["0.7"] == pytest.approx(found(0.7, *Options().shape), abs=0.001)
-    assert said["found"]["1"] == 1
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["bands"], report["rows"]) == Options().shape
+    assert report["found"]["0.7"] == pytest.approx(found(0.7, *Options().shape), abs=0.001)
+    assert report["found"]["1"] == 1
 
 
 def release(folder, rows, **options):
@@ -508,7 +511,7 @@ def release(folder, rows, **options):
     return kept
 
 
-def test_what_an_earlier_release_said_does_not_come_again(tmp_path):
+def test_rows_of_an_earlier_release_do_not_recur(tmp_path):
     old = [
         reading(prose(1), id="old 1"),
         reading(prose(2), id="old 2"),
@@ -533,7 +536,7 @@ def test_what_an_earlier_release_said_does_not_come_again(tmp_path):
     }
 
 
-def test_rows_that_were_not_handed_over_hold_nothing_back(tmp_path):
+def test_rows_that_were_not_handed_off_are_ignored(tmp_path):
     kept = release(tmp_path / "first", [reading(prose(1), id="handed"), reading(prose(2), id="left out")])
     (tmp_path / "first" / "handoff" / "reading").mkdir(parents=True)
     handed = [row for row in kept if row["id"] == "handed"]
@@ -543,7 +546,7 @@ def test_rows_that_were_not_handed_over_hold_nothing_back(tmp_path):
     assert ids(kept) == {"b"}
 
 
-def test_indexes_of_another_shape_and_missing_ones_are_refused(tmp_path):
+def test_incompatible_and_missing_indexes_are_rejected(tmp_path):
     release(tmp_path / "first", [reading("a")], permutations=64)
     recipe = {"file": tmp_path / "r.yaml"}
     with pytest.raises(UserError, match=r"permutations 64.*this run has permutations 128"):
@@ -552,7 +555,7 @@ def test_indexes_of_another_shape_and_missing_ones_are_refused(tmp_path):
         put_through(stage, [reading("a")], earlier=["second"], recipe=recipe)
 
 
-def test_what_a_killed_run_left_changes_nothing(tmp_path):
+def test_leftovers_of_a_killed_run_are_ignored(tmp_path):
     rows = [reading(edit(prose(9), range(0, links * 4, 4)), id=str(links)) for links in range(8)]
     whole = put_through(stage, rows, size=3, output=tmp_path / "whole")
     torn = tmp_path / "torn"
@@ -563,7 +566,7 @@ def test_what_a_killed_run_left_changes_nothing(tmp_path):
     assert put_through(stage, rows, size=3, output=torn) == whole
 
 
-def test_passages_are_deduplicated_before_anything_is_made_from_them():
+def test_passages_are_deduplicated_before_generation():
     texts = [prose(1), edit(prose(1), [60]) + " and more", prose(2), prose(2)]
     table = pa.Table.from_pylist(
         [
@@ -574,9 +577,9 @@ def test_passages_are_deduplicated_before_anything_is_made_from_them():
     )
     read = Partitions([lambda names: table])
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(context("dedup_passages"), output=Path(folder))
-        [verdict] = passages.run(read, Options(), told)
-        outcome = passages.apply(table, verdict, Options(), told)
+        stage_context = replace(context("dedup_passages"), output=Path(folder))
+        [verdict] = passages.run(read, Options(), stage_context)
+        outcome = passages.apply(table, verdict, Options(), stage_context)
     assert outcome.kept["id"].to_pylist()[0] == "1" and len(outcome.kept) == 2
     assert sorted(outcome.dropped["reason"].to_pylist()) == ["exact duplicate", "near duplicate"]
 
@@ -596,10 +599,10 @@ def test_a_partition_without_rows():
     tables = [table.slice(0, 0), table, table.slice(0, 0)]
     read = Partitions([lambda names, table=table: table for table in tables])
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(context("dedup"), output=Path(folder))
-        verdicts = list(stage.run(read, Options(), told))
+        stage_context = replace(context("dedup"), output=Path(folder))
+        verdicts = list(stage.run(read, Options(), stage_context))
         kept = [
-            len(stage.apply(table, verdict, Options(), told).kept)
+            len(stage.apply(table, verdict, Options(), stage_context).kept)
             for table, verdict in zip(tables, verdicts, strict=True)
         ]
     assert kept == [0, 1, 0]

@@ -1,4 +1,4 @@
-"""Pairs that share nearly all their words and say different things (``tests/data/other_meaning.yaml``)."""
+"""Pairs that share nearly all words but differ in meaning (``tests/data/other_meaning.yaml``)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A target whose knowledge is planted, so that every label has one right answer."""
+"""A target with planted knowledge, so that every label has one right value."""
 
 import math
 import re
@@ -30,15 +30,15 @@ def question(country, **fields):
 
 
 def target(request):
-    """Know Peru; know nothing of Chad; waver about Fiji; half know Oman; be cut off about Togo."""
-    asked = request.messages[-1]["content"]
-    if "Peru" in asked:
+    """Know Peru, not Chad; vary about Fiji; half know Oman; get truncated about Togo."""
+    question_text = request.messages[-1]["content"]
+    if "Peru" in question_text:
         return "It is Lima." if request.sample else "Lima"
-    if "Chad" in asked:
+    if "Chad" in question_text:
         return ["Paris", "I don't know.", "", "Dakar"][request.sample]
-    if "Fiji" in asked:
+    if "Fiji" in question_text:
         return "Suva" if request.sample != 2 else "Nadi"
-    if "Oman" in asked:
+    if "Oman" in question_text:
         return "It is not Muscat."
     return {"text": "The capital is Lome. It has a port and a", "finish": "length"}
 
@@ -52,9 +52,9 @@ def test_every_label_is_the_planted_one():
     assert labels(kept) == {
         "Peru": "known",
         "Chad": "unknown",
-        "Fiji": "ambiguous",  # one sample says something else
+        "Fiji": "ambiguous",  # one sample differs
         "Oman": "ambiguous",  # neither right nor plainly wrong
-        "Togo": "known",  # what was said before the cut is right
+        "Togo": "known",  # the truncated answer is right
     }
     assert not dropped
     assert sum(request.task == "closed_book" for request in requests) == 4 * len(CAPITALS)
@@ -66,7 +66,7 @@ def test_the_greedy_answer_alone_decides_without_samples():
     assert [request.sampling.temperature for request in requests] == [0, 0]
 
 
-def test_samples_are_asked_at_several_temperatures_in_turn():
+def test_samples_cycle_through_the_temperatures():
     options = {"samples": 4, "temperature": [0.5, 1.0], "mislead": []}
     requests = ask(stage, [question("Peru")], target, **options)[2]
     assert [request.sampling.temperature for request in requests] == [0, 0.5, 1.0, 0.5, 1.0]
@@ -75,7 +75,7 @@ def test_samples_are_asked_at_several_temperatures_in_turn():
             stage.options.model_validate({"samples": 2, "temperature": wrong})
 
 
-def test_samples_are_asked_at_a_temperature_and_under_keys_of_their_own():
+def test_samples_have_a_temperature_and_separate_keys():
     requests = ask(stage, [question("Peru")], target, samples=2, temperature=0.5, mislead=[])[2]
     assert [(request.sample, request.sampling.temperature) for request in requests] == [
         (0, 0),
@@ -88,12 +88,12 @@ def test_samples_are_asked_at_a_temperature_and_under_keys_of_their_own():
 
 def test_the_target_sees_neither_passage_nor_answer():
     for request in ask(stage, [question(country) for country in CAPITALS], target)[2]:
-        said = " ".join(message["content"] for message in request.messages)
-        assert "capital of" in said
-        assert not any(capital in said for capital in CAPITALS.values())
+        prompt = " ".join(message["content"] for message in request.messages)
+        assert "capital of" in prompt
+        assert not any(capital in prompt for capital in CAPITALS.values())
 
 
-def test_a_probe_keeps_what_was_seen_and_who_was_asked():
+def test_a_probe_records_answers_and_target():
     row = question("Chad", evidence="is N'Djamena")
     (probe,), _, requests = ask(stage, [row], target)
     assert probe["answers"] == ["Paris", "I don't know.", "", "Dakar"]
@@ -113,7 +113,7 @@ def test_a_probe_keeps_what_was_seen_and_who_was_asked():
     assert probe["logprob"] is None  # the target's confidence: the function gave none
 
 
-def test_another_target_makes_other_probes():
+def test_another_target_yields_other_probes():
     first = ask(stage, [question("Peru")], target)[0]
     other = ask(stage, [question("Peru")], target, who=Identity("planted", "2"))[0]
     again = ask(stage, [question("Peru")], target)[0]
@@ -138,7 +138,7 @@ def test_another_target_makes_other_probes():
         ),
     ],
 )
-def test_what_cannot_be_asked_closed_book_is_dropped_unasked(fields, reason):
+def test_questions_unfit_for_closed_book_are_dropped_without_a_request(fields, reason):
     kept, dropped, requests = ask(stage, [question("Peru") | fields], target)
     assert not kept and not requests
     assert [row["reason"] for row in dropped] == [reason]
@@ -164,20 +164,20 @@ def test_an_injected_instruction_is_asked_as_text():
 @pytest.mark.parametrize(
     "known, unknown, label", [(1.0, 0.0, "ambiguous"), (0.75, 0.0, "known"), (0.8, 0.75, "unknown")]
 )
-def test_shares_of_right_answers_may_be_set(known, unknown, label):
-    """WACK's thresholds: of four answers about Fiji three are right."""
+def test_shares_of_right_answers_are_configurable(known, unknown, label):
+    """WACK's thresholds: three of four answers about Fiji are right."""
     kept = ask(stage, [question("Fiji")], target, known=known, unknown=unknown)[0]
     assert labels(kept) == {"Fiji": label}
-    with pytest.raises(ValidationError, match="larger than unknown"):
+    with pytest.raises(ValidationError, match="greater than unknown"):
         Options(known=0.5, unknown=0.5)
 
 
 def test_thresholds_must_leave_a_band_between_them():
-    with pytest.raises(ValidationError, match=r"leave at least 0\.1"):
+    with pytest.raises(ValidationError, match=r"by at least 0\.1"):
         Options(right=0.52, wrong=0.48)
 
 
-def test_a_question_that_fits_another_passage_needs_its_own():
+def test_a_question_that_fits_another_passage_needs_its_context():
     shown = {
         "Lima": "The port of Lima is large. If no flag is shown, the pilot turns back to the sea.",
         "Suva": "The port of Suva is small. If no flag is shown, the ship waits for a day.",
@@ -192,23 +192,23 @@ def test_a_question_that_fits_another_passage_needs_its_own():
     assert {request.row for request in requests} == {named["id"]}
 
 
-def test_what_was_seen_is_counted():
-    """Alignment for Honesty's expected accuracy, R-Tuning's entropy, and confidence, each by hand."""
-    said = ["Suva", "It is Suva.", "the capital of Fiji is Suva", "Nadi"]
+def test_answers_are_counted():
+    """The expected accuracy of Alignment for Honesty, the entropy of R-Tuning, and confidence, computed manually."""
+    samples = ["Suva", "It is Suva.", "the capital of Fiji is Suva", "Nadi"]
 
     def three_of_four(request):
-        return {"text": said[request.sample], "logprobs": [math.log(0.9), math.log(0.4)]}
+        return {"text": samples[request.sample], "logprobs": [math.log(0.9), math.log(0.4)]}
 
     (probe,), _, _ = ask(stage, [question("Fiji")], three_of_four)
     assert probe["right"] == [True, True, True, False]
     assert probe["accuracy"] == pytest.approx(2 / 3)
-    shares = (2 / 3, 1 / 3)  # Suva, in whatever words, and Nadi
+    shares = (2 / 3, 1 / 3)  # Suva in several wordings, and Nadi
     assert probe["entropy"] == pytest.approx(-sum(share * math.log(share) for share in shares))
     assert probe["confidence"] == pytest.approx(0.6)  # the geometric mean
     assert probe["label"] == "ambiguous"
 
 
-def test_other_names_of_the_answer_are_right(tmp_path):
+def test_aliases_of_the_answer_are_right(tmp_path):
     (tmp_path / "names.yaml").write_text("Lima: [City of Kings, Ciudad de los Reyes]\n")
     recipe = {"file": tmp_path / "recipe.yaml"}
 
@@ -229,7 +229,7 @@ LETTERED = "What is the capital of Peru?\nA) Cusco\nB) Lima\nC) Quito\nD) La Paz
 
 
 def by_option(**weights):
-    """A target that gives each option a weight, wherever it stands, and A twice of it."""
+    """A target with a weight per option, regardless of its position, and twice the weight for A."""
 
     def choose(request):
         shown = dict(re.findall(r"^([A-D])\) (\w+)", request.messages[-1]["content"], re.MULTILINE))
@@ -263,22 +263,22 @@ def test_lettered_options_are_judged_by_the_probability_of_their_letters(weights
     assert 0 < probe["accuracy"] < 1 and probe["entropy"] > 0
 
 
-def test_the_letter_that_a_model_prefers_does_not_count():
-    """Every option as likely but for the letter: the two orders cancel it for the first and the last."""
+def test_a_preference_for_a_letter_cancels_out():
+    """With equal options, both orders cancel the bias for the first and the last letter."""
     row = example(question=LETTERED, answer="A", context="Cusco")
     (probe,), _, _ = ask(stage, [row], by_option(), mislead=[])
     (other,), _, _ = ask(stage, [row | {"id": "x", "answer": "D"}], by_option(), mislead=[])
     assert probe["accuracy"] == pytest.approx(other["accuracy"])
 
 
-def test_a_question_with_options_that_is_none_of_them_is_asked_in_words():
+def test_a_question_whose_answer_is_no_option_is_asked_in_words():
     assert lettered(LETTERED, "Bogota", language_of("en")) is None
     assert lettered("What is it?\nB) one\nC) two", "B", language_of("en")) is None
     assert lettered(LETTERED, "lima", language_of("en")).right == "B"
 
 
 def swayed(*by):
-    """Know Peru, unless misled in one of these ways."""
+    """Know Peru, except when misled in one of these ways."""
 
     def answer(request):
         if request.task != "misled":
@@ -289,8 +289,8 @@ def swayed(*by):
 
 
 @pytest.mark.parametrize("by, misled", [((), False), (("persuasion",), True), (("wrong_examples",), True)])
-def test_what_is_known_is_asked_again_misleadingly(by, misled):
-    """WACK: knows it, but errs."""
+def test_known_questions_are_asked_again_misleadingly(by, misled):
+    """WACK: knows, but errs."""
     kept, _, requests = ask(stage, [question("Peru"), question("Chad"), question("Fiji")], swayed(*by))
     of = {row["question"].split()[-1].strip("?"): row for row in kept}
     assert [of[country]["misled"] for country in ("Peru", "Chad", "Fiji")] == [misled, None, None]
@@ -303,20 +303,20 @@ def test_what_is_known_is_asked_again_misleadingly(by, misled):
         assert "Peru" in of["Peru"]["lure"][-1]["content"]
 
 
-def test_to_decline_is_not_to_err():
+def test_declining_is_not_an_error():
     def careful(request):
         return "I am not sure." if request.task == "misled" else "Lima"
 
     assert ask(stage, [question("Peru")], careful)[0][0]["misled"] is False
 
 
-def test_wrong_examples_are_three_of_others_questions():
+def test_three_wrong_examples_of_other_questions_are_shown():
     (lure, _) = (r for r in ask(stage, [question("Peru")], swayed())[2] if r.task == "misled")
-    said = lure.messages[-1]["content"]
-    assert said.count("Question:") == 4 and said.endswith("What is the capital of Peru?\nAnswer:")
+    prompt = lure.messages[-1]["content"]
+    assert prompt.count("Question:") == 4 and prompt.endswith("What is the capital of Peru?\nAnswer:")
 
 
-def test_a_judge_may_have_the_last_word_where_words_do_not_tell():
+def test_a_judge_decides_where_words_do_not():
     rows, _, _ = ask(stage, [question("Oman"), question("Peru")], target)
 
     def judge(request):

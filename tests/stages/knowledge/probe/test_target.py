@@ -1,4 +1,4 @@
-"""Labels are the target's: another target, or another revision, rebuilds them and nothing else."""
+"""Labels belong to a target: another target or revision rebuilds them and nothing else."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def ids(finished, stage):
 
 
 def asked(finished):
-    """Stage -> requests that were sent."""
+    """Stage -> number of requests sent."""
     return {
         record["stage"]: record["requests"]["completions"]
         for record in finished.stage_records()
@@ -59,13 +59,13 @@ def test_another_revision_rebuilds_labels_and_refusals_and_nothing_else(runs):
     sent = asked(runs[1])
     assert sent["probe"] == asked(runs[0])["probe"]
     assert sent["probe"] > 0
-    assert (sent["instruct"], sent["refuse"]) == (0, 0)  # the judge says of a passage what it said before
+    assert (sent["instruct"], sent["refuse"]) == (0, 0)  # the judge's completions about passages are reused
     assert ids(runs[0], "instruct") == ids(runs[1], "instruct")
     for stage in ("probe", "resolve_contradictions", "unanswerable", "refuse"):
         assert ids(runs[1], stage) and not ids(runs[0], stage) & ids(runs[1], stage)
 
 
-def test_every_question_lands_in_exactly_one_label(runs):
+def test_every_question_gets_exactly_one_label(runs):
     """R-Tuning's and WACK's partition: known, unknown, ambiguous or dropped, with the target's revision."""
     probed = [row for path in parts(runs[1].stage_folder("probe")) for row in read_part(path).to_pylist()]
     dropped = [

@@ -1,4 +1,4 @@
-"""Refusals against planted knowledge and a scripted judge that reads the passage it is shown."""
+"""Refusals for planted knowledge, and a scripted judge that reads the passage."""
 
 import re
 from collections import Counter
@@ -21,10 +21,10 @@ SHARES = ("does_not_know", "decline_over_guess", "known_question", "found_in_con
 
 def judge(request):
     """Answer from the passage if it names the river and its length."""
-    text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
-    river = re.search(r"the river (\w+)\?", asked)[1]
-    found = re.search(rf"{river} is (\d+ miles)", text)
-    return found[1] if found else SILENCE
+    text, question_text = request.messages[-1]["content"].split("\n~~~\n\n")
+    river = re.search(r"the river (\w+)\?", question_text)[1]
+    match = re.search(rf"{river} is (\d+ miles)", text)
+    return match[1] if match else SILENCE
 
 
 def kinds(rows):
@@ -35,7 +35,7 @@ def texts(rows, task):
     return [row["answer"] for row in rows if row["task"] == task]
 
 
-def test_each_label_gives_its_kinds_and_no_other():
+def test_each_label_yields_only_its_kinds():
     rows = [probe(0, "unknown"), probe(1, "known"), probe(2, "ambiguous")]
     kept, dropped, _ = ask(stage, rows, judge)
     assert kinds(kept) == {
@@ -47,7 +47,7 @@ def test_each_label_gives_its_kinds_and_no_other():
 
 
 def test_an_unknown_question_is_declined_without_its_answer():
-    """R-Tuning's contract: no gold answer in the refusal of an unknown row."""
+    """As in R-Tuning: the refusal of an unknown question does not contain the gold answer."""
     kept, _, _ = ask(stage, [probe(0, "unknown")], judge)
     refusal = next(row for row in kept if row["kind"] == "refusal")
     assert refusal["prompt"] == [{"role": "user", "content": "How long is the river Amstel?"}]
@@ -65,9 +65,9 @@ def test_the_refusal_is_preferred_to_the_guess():
     assert pair["prompt"] == refusal["prompt"]
 
 
-@pytest.mark.parametrize("said", ["I don't know.", "", "The river Amstel", "I'm sorry, I cannot say."])
-def test_what_is_no_guess_is_not_rejected(said):
-    kept, dropped, _ = ask(stage, [probe(0, "unknown", answers=[said, "7 miles"])], judge)
+@pytest.mark.parametrize("guess", ["I don't know.", "", "The river Amstel", "I'm sorry, I cannot say."])
+def test_an_answer_that_is_not_a_guess_is_not_rejected(guess):
+    kept, dropped, _ = ask(stage, [probe(0, "unknown", answers=[guess, "7 miles"])], judge)
     assert kinds(kept) == {("refusal", "does_not_know"): 1}
     assert [(row["reason"], row["kind"]) for row in dropped] == [("no wrong answer to reject", "preference")]
 
@@ -86,8 +86,8 @@ def test_a_known_question_is_answered_closed_book_from_its_passage():
     assert passage(1).startswith(row["evidence"])
 
 
-def test_what_errs_when_misled_is_corrected_and_never_refused():
-    """WACK's contract: knows, knows but errs, does not know."""
+def test_misled_questions_are_corrected_and_never_refused():
+    """As in WACK: knows, knows but errs, does not know."""
     lure = [{"role": "user", "content": "Question: 2 + 2?\nAnswer: 5\n\nQuestion: How long is it?\nAnswer:"}]
     rows = [
         probe(0, "known", misled=False),
@@ -111,7 +111,7 @@ def test_what_errs_when_misled_is_corrected_and_never_refused():
     )
 
 
-def test_a_near_miss_that_the_judge_leaves_open_is_declined():
+def test_a_near_miss_without_an_answer_is_declined():
     rows = [probe(number, "known", near=number + 1) for number in range(5)]
     kept, dropped, requests = ask(stage, rows, judge, found_in_context=0)
     declined = [row for row in kept if row["task"] == "not_in_context"]
@@ -124,27 +124,27 @@ def test_a_near_miss_that_the_judge_leaves_open_is_declined():
         assert row["logprob"] is None
 
 
-def test_a_changed_question_is_declined_under_its_own_passage():
-    asked = "How long is the river Ebro?"
-    near = {"question": asked, "context": passage(0), "title": "", "change": "name"}
+def test_a_changed_question_is_declined_with_its_own_passage():
+    changed = "How long is the river Ebro?"
+    near = {"question": changed, "context": passage(0), "title": "", "change": "name"}
     kept, _, _ = ask(stage, [probe(0, "known", near=None) | {"near": near}], judge)
     (row,) = [row for row in kept if row["kind"] == "refusal"]
-    assert (row["task"], row["question"], row["context"]) == ("changed_question", asked, passage(0))
+    assert (row["task"], row["question"], row["context"]) == ("changed_question", changed, passage(0))
 
 
-def test_a_declined_question_is_answered_where_both_passages_are_shown():
+def test_a_declined_question_is_answered_with_both_passages():
     rows = [probe(number, "known", near=(number + 1) % 10) for number in range(10)]
     kept, _, _ = ask(stage, rows, judge, found_in_context=1)
-    found = [row for row in kept if row["task"] == "found_in_context"]
-    assert len(found) == 10
-    for row in found:
+    answered = [row for row in kept if row["task"] == "found_in_context"]
+    assert len(answered) == 10
+    for row in answered:
         assert row["kind"] == "instruction" and row["answer"] in row["context"]
         assert row["evidence"] in row["context"]
         assert len(row["context"].split("\n\n")) == 2
-    assert len({row["context"].startswith(row["evidence"]) for row in found}) == 2  # in either place
+    assert len({row["context"].startswith(row["evidence"]) for row in answered}) == 2  # in either place
 
 
-def test_a_passage_in_doubt_is_dropped():
+def test_a_doubtful_passage_is_dropped():
     def unsure(request):
         return {"text": SILENCE, "logprobs": (-0.5, -0.1)}  # a probability of 0.55
 
@@ -155,11 +155,11 @@ def test_a_passage_in_doubt_is_dropped():
     assert len(ask(stage, rows, unsure, known_question=0, found_in_context=0, sure=0.5)[0]) == 2
 
 
-@pytest.mark.parametrize("said", ["A", "107 miles", "The text does not say how long it is.", ""])
-def test_a_judge_that_says_anything_else_convinces_nobody(said):
+@pytest.mark.parametrize("reply", ["A", "107 miles", "The text does not say how long it is.", ""])
+def test_any_other_completion_of_the_judge_is_no_evidence(reply):
     rows = [probe(number, "known", near=9 - number) for number in range(10)]
     for sure in (0, 0.6):
-        kept, dropped, _ = ask(stage, rows, lambda request: said, known_question=0, sure=sure)
+        kept, dropped, _ = ask(stage, rows, lambda request: reply, known_question=0, sure=sure)
         assert not kept and {row["reason"] for row in dropped} == {"context may answer it"}
 
 
@@ -171,14 +171,14 @@ def test_a_failed_judge_is_no_verdict():
     assert {row["reason"] for row in cut_off[1]} == {"no verdict"}
 
 
-def test_why_there_is_no_near_miss_is_kept():
+def test_the_reason_for_a_missing_near_miss_is_kept():
     near = {"reason": "no other passage", "detail": "search finds none"}
     _, dropped, requests = ask(stage, [probe(0, "unknown") | {"near": near}], judge)
     assert not requests
     assert [(row["reason"], row["detail"]) for row in dropped] == [("no other passage", "search finds none")]
 
 
-def test_what_no_share_draws_is_dropped_with_that_reason():
+def test_rows_that_no_share_selects_are_dropped_with_that_reason():
     rows = [probe(0, "unknown"), probe(1, "known")]
     kept, dropped, _ = ask(stage, rows, judge, **dict.fromkeys(SHARES, 0))
     assert not kept
@@ -187,7 +187,7 @@ def test_what_no_share_draws_is_dropped_with_that_reason():
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from(["known", "unknown", "ambiguous"]), min_size=1, max_size=10), st.floats(0, 1))
-def test_every_probe_leaves_a_row_and_shares_are_drawn_from_the_question(labels, share):
+def test_every_probe_is_accounted_for_and_shares_depend_on_the_question(labels, share):
     rows = [probe(number, label, near=9 - number) for number, label in enumerate(labels)]
     first = ask(stage, rows, judge, **dict.fromkeys(SHARES, share))[0]  # the account is checked there
     drawn = ask(stage, rows[:-1], judge, **dict.fromkeys(SHARES, share))[0] if len(rows) > 1 else []
@@ -203,14 +203,14 @@ SEVERAL = {
 
 
 def put(form, name, **options):
-    """The closed-book rows of a form, of a target that is right so often."""
-    right = ["100" in said for said in SEVERAL[name]]
+    """The closed-book rows of a form, for a target with this share of right answers."""
+    right = ["100" in sample for sample in SEVERAL[name]]
     row = probe(0, "known") | knowledge(SEVERAL[name], right)
     kept, _, _ = ask(stage, [row], judge, form=form, decline_over_guess=0, **options)
     return {made["task"]: (made["kind"], made["answer"]) for made in kept}
 
 
-def test_the_form_sure_answers_always_and_says_how_sure():
+def test_the_form_sure_always_answers_with_a_certainty():
     """R-Tuning's padding: the passage's answer is kept on both sides."""
     assert re.fullmatch(r"100 miles\. .*\bsure\b.*", put("sure", "always")["sure_answer"][1])
     kind, answer = put("sure", "never")["unsure_answer"]
@@ -218,7 +218,7 @@ def test_the_form_sure_answers_always_and_says_how_sure():
     assert not put("sure", "once") and not put("sure", "often")
 
 
-def test_the_form_absolute_answers_from_a_share_of_right_samples():
+def test_the_form_absolute_answers_above_a_share_of_right_samples():
     assert put("absolute", "once") == {"known_question": ("instruction", "100 miles")}
     assert put("absolute", "once", least=0.5).keys() == {"does_not_know"}
     assert put("absolute", "never").keys() == {"does_not_know"}
@@ -226,15 +226,15 @@ def test_the_form_absolute_answers_from_a_share_of_right_samples():
 
 
 @pytest.mark.parametrize(
-    "name, said", [("once", "25%"), ("often", "75%"), ("always", "100%"), ("never", None)]
+    "name, percent", [("once", "25%"), ("often", "75%"), ("always", "100%"), ("never", None)]
 )
-def test_the_form_numeric_says_the_expected_accuracy(name, said):
+def test_the_form_numeric_states_the_expected_accuracy(name, percent):
     made = put("numeric", name)
-    if said is None:
+    if percent is None:
         assert made.keys() == {"does_not_know"} and "100" not in made["does_not_know"][1]
     else:
         kind, answer = made["hedged_answer"]
-        assert kind == "instruction" and said in answer and answer.endswith("100 miles.")
+        assert kind == "instruction" and percent in answer and answer.endswith("100 miles.")
 
 
 def test_the_form_verbal_has_five_steps():
@@ -252,7 +252,7 @@ def test_the_form_verbal_has_five_steps():
     assert put("verbal", "never").keys() == {"does_not_know"}
 
 
-def test_the_form_multisample_gives_each_sample_a_row():
+def test_the_form_multisample_yields_a_row_per_sample():
     made = put("multisample", "once")
     assert [kind for kind, _ in made.values()] == ["instruction", "refusal", "refusal", "refusal"]
     assert made["multisample_1"][1] == "100 miles"
@@ -286,15 +286,15 @@ def test_a_refusal_may_name_the_document_by_its_title():
     rows = [probe(n % 10, "unknown", id=str(n), question=f"How long is river {n}?") for n in range(50)]
     for row in rows:
         row["lineage"]["title"] = "Rivers of Europe"
-    said = texts(ask(stage, rows, judge)[0], "does_not_know")
-    assert sum("“Rivers of Europe”" in text for text in said) > 10
-    assert not any("library" in text or ".txt" in text for text in said)
+    refusals = texts(ask(stage, rows, judge)[0], "does_not_know")
+    assert sum("“Rivers of Europe”" in text for text in refusals) > 10
+    assert not any("library" in text or ".txt" in text for text in refusals)
     kept = ask(stage, rows, judge, point=False)[0]
     assert not any("Rivers of Europe" in row["answer"] for row in kept)
 
 
 @pytest.mark.parametrize("title", ["", "  ", "§ 101", "12", None, "A heading that is a sentence " * 6])
-def test_a_title_that_says_nothing_is_not_named(title):
+def test_an_uninformative_title_is_not_named(title):
     rows = [probe(0, "unknown", id=str(n), question=f"How long is river {n}?") for n in range(50)]
     for row in rows:
         row["lineage"]["title"] = title
@@ -339,8 +339,8 @@ def test_no_refusal_contains_the_answer(answer, title, name):
     except Reject as why:
         assert why.reason == "every refusal would contain the answer"
         return
-    said = " ".join(words(answer, language=language))
-    assert not said or f" {said} " not in f" {' '.join(words(text, language=language))} "
+    answer_words = " ".join(words(answer, language=language))
+    assert not answer_words or f" {answer_words} " not in f" {' '.join(words(text, language=language))} "
 
 
 def test_a_question_whose_answer_every_refusal_contains_is_dropped():

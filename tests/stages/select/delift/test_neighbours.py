@@ -1,4 +1,4 @@
-"""Which examples each row is tried with."""
+"""The examples to try with each row."""
 
 import json
 from dataclasses import replace
@@ -20,12 +20,14 @@ from tests.support.rows import context, example, partitions, put_through
 
 
 def pair(rows, size=None, **options):
-    """Row -> group -> ids of what it is tried with."""
+    """Row -> group -> ids of its examples."""
     kept, dropped = put_through(stage, rows, size, **options)
     assert not dropped
     groups = ("rows", "earlier", "wanted")
     return {
-        row["id"]: {of: [one["id"] for one in row["nearest"] if one["of"] == of] for of in groups}
+        row["id"]: {
+            of: [neighbour["id"] for neighbour in row["nearest"] if neighbour["of"] == of] for of in groups
+        }
         for row in kept
     }
 
@@ -40,70 +42,75 @@ def test_a_row_is_tried_with_its_nearest_and_not_with_itself():
     rows = on(MATTERS)
     kept, _ = put_through(stage, rows, 5, neighbours=3)
     for row in kept:
-        mine = {other["id"]: other for other in kept if matters_of([other]) == matters_of([row])}
-        assert {one["id"] for one in row["nearest"]} == mine.keys() - {row["id"]}
-        for one in row["nearest"]:
-            other = mine[one["id"]]
-            assert one == {"of": "rows", **{name: other[name] for name in ("id", "prompt", "answer")}}
+        same_topic = {other["id"]: other for other in kept if matters_of([other]) == matters_of([row])}
+        assert {neighbour["id"] for neighbour in row["nearest"]} == same_topic.keys() - {row["id"]}
+        for neighbour in row["nearest"]:
+            other = same_topic[neighbour["id"]]
+            assert neighbour == {"of": "rows", **{name: other[name] for name in ("id", "prompt", "answer")}}
 
 
 def test_pairs_are_bounded_and_counted(tmp_path):
     rows, options = partitions(on(MATTERS), 5), stage.options(neighbours=3)
     here = replace(context(), output=tmp_path)
-    told = [
+    outcomes = [
         stage.apply(table, tried, options, here)
         for table, tried in zip(rows, stage.run(rows, options, here), strict=True)
     ]
-    assert sum(one.figures["pairs"] for one in told) == 16 * 3
-    assert sum(one.figures["all_pairs"] for one in told) == 16**2
+    assert sum(outcome.figures["pairs"] for outcome in outcomes) == 16 * 3
+    assert sum(outcome.figures["all_pairs"] for outcome in outcomes) == 16**2
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 30), st.randoms(use_true_random=False))
-def test_neither_order_nor_partitions_count(size, neighbours, random):
+def test_order_and_partitions_do_not_matter(size, neighbours, random):
     rows = on(MATTERS[:3]) + [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(3)]
-    found = pair(rows, neighbours=neighbours)
+    neighbours_of = pair(rows, neighbours=neighbours)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "SOME", 4)
-        assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == found
+        patch.setattr(module, "BATCH", 4)
+        assert pair(random.sample(rows, len(rows)), size, neighbours=neighbours) == neighbours_of
     copies = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(3))}
-    tried = set().union(*(row["rows"] for row in found.values()))
-    assert len(copies & tried) <= 1  # they are one example, and none of them is tried with it
-    assert all(found[name] == found["copy 0"] and not copies & set(found[name]["rows"]) for name in copies)
-    assert all(len(row["rows"]) == min(neighbours, 11) == len(set(row["rows"])) for row in found.values())
+    tried = set().union(*(row["rows"] for row in neighbours_of.values()))
+    assert len(copies & tried) <= 1  # copies are one example, and not tried with each other
+    assert all(
+        neighbours_of[name] == neighbours_of["copy 0"] and not copies & set(neighbours_of[name]["rows"])
+        for name in copies
+    )
+    assert all(
+        len(row["rows"]) == min(neighbours, 11) == len(set(row["rows"])) for row in neighbours_of.values()
+    )
 
 
-def test_what_an_earlier_release_says_is_its_example(tmp_path):
+def test_a_row_of_an_earlier_release_is_only_its_example(tmp_path):
     old = on(MATTERS[:2], start=2)  # rules 2 and 3 are in both, under other ids
     old = [row | {"id": f"old {row['id']}"} for row in old]
     options = {"neighbours": 2, "earlier": release(tmp_path, [*old, example("reading", text="Mail.")])}
-    found = pair(on(MATTERS[:2]), 3, **options)
+    neighbours_of = pair(on(MATTERS[:2]), 3, **options)
     again = {f"{matter} {number}" for matter in MATTERS[:2] for number in (2, 3)}
-    for name, row in found.items():
+    for name, row in neighbours_of.items():
         assert not again & set(row["rows"])
         if name in again:
             assert row["earlier"][0] == f"old {name}"
         assert len(row["earlier"]) == len(row["rows"]) == 2 and name not in row["rows"]
 
 
-def test_what_is_wanted_is_tried_too(tmp_path):
+def test_wanted_examples_are_also_tried(tmp_path):
     path = tmp_path / "wanted.jsonl"
-    asked = {"question": "Which penalty has the theft of mail?", "answer": "Five years."}
-    path.write_text(json.dumps(asked) + "\n")
+    item = {"question": "Which penalty has the theft of mail?", "answer": "Five years."}
+    path.write_text(json.dumps(item) + "\n")
     kept, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
     for row in kept:
-        (one,) = (one for one in row["nearest"] if one["of"] == "wanted")
-        assert one["prompt"] == [{"role": "user", "content": asked["question"]}]
-        assert one["answer"] == "Five years."
+        (wanted,) = (wanted for wanted in row["nearest"] if wanted["of"] == "wanted")
+        assert wanted["prompt"] == [{"role": "user", "content": item["question"]}]
+        assert wanted["answer"] == "Five years."
     path.write_text('{"question": "What is mail?"}\n')
     with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*no field 'answer'"):
         pair(on(MATTERS[:1]), wanted=[str(path)])
     path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1.* are 3 texts"):
+    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1.* have 3 texts"):
         pair(on(MATTERS[:1]), wanted=[str(path)])
 
 
-def test_no_rows_and_one_row_are_no_matter(tmp_path):
+def test_no_rows_and_one_row(tmp_path):
     assert pair([]) == {}
     here, some = replace(context(), output=tmp_path), partitions(on(MATTERS[:1])).readers[0]
     for empty in (
@@ -120,14 +127,14 @@ GRID = arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st
 
 @settings(max_examples=50, deadline=None)
 @given(GRID, st.integers(1, 14), st.sampled_from([3, 4096]), st.data())
-def test_the_nearest_are_the_nearest(vectors, most, tile, data):
+def test_nearest_matches_brute_force(vectors, most, tile, data):
     vectors = vectors / np.float32(STEPS)
     among = np.array(sorted(data.draw(st.sets(st.integers(0, len(vectors) - 1)))), np.int64)
     own = np.arange(len(vectors))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "TILE", tile)
-        found = nearest(vectors, own, vectors, among, most)
-    for row, places in enumerate(found.tolist()):
+        places_found = nearest(vectors, own, vectors, among, most)
+    for row, places in enumerate(places_found.tolist()):
         others = [place for place in among.tolist() if place != row]
         others.sort(key=lambda place: (-(vectors[row] @ vectors[place]), place))
         assert places == [*others[:most], *[-1] * (most - len(others))]

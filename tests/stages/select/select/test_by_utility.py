@@ -1,9 +1,4 @@
-"""
-What the contract of DELIFT asks, from end to end: pairs, what they are worth to a planted target, three modes.
-
-The formula stands in score/test_in_context_utility.py, the bound of the pairs in test_pair.py, the greedy choice in
-test_greedy.py.
-"""
+"""DELIFT end to end: pairs, their utilities for a planted target, and its three modes."""
 
 import json
 from itertools import pairwise
@@ -30,7 +25,7 @@ COLUMN = {"utility": pairwise_utility.UTILITY}
 
 
 def measured(rows, size=None, **options):
-    """Pair the rows and have the target read them."""
+    """Pair the rows and measure their utilities."""
     tried, _ = put_through(neighbours.stage, rows, size, **options)
     table = table_of(pa.schema([*EXAMPLES, ("nearest", neighbours.NEAREST)]), tried)
     kept, _, requests = ask(pairwise_utility.stage, table, target)
@@ -38,15 +33,15 @@ def measured(rows, size=None, **options):
 
 
 def select(rows, size=None, output=None, **options):
-    given = {"method": {"instruction": "utility"}, **options}
-    return put_through(stage, rows, size, columns=COLUMN, output=output, **given)
+    settings = {"method": {"instruction": "utility"}, **options}
+    return put_through(stage, rows, size, columns=COLUMN, output=output, **settings)
 
 
 def gains(output):
     return {row["id"]: row["worth"] for row in pq.read_table(output / "order.parquet").to_pylist()}
 
 
-def test_of_each_matter_one_is_chosen_before_another(tmp_path):
+def test_each_topic_is_represented_before_any_repeats(tmp_path):
     rows, requests = measured(on(MATTERS), neighbours=3)
     assert len(requests) == 16 * (1 + 3)  # alone, with each of the three nearest
     kept, dropped = select(rows, output=tmp_path, max_rows={"instruction": 4})
@@ -57,7 +52,7 @@ def test_of_each_matter_one_is_chosen_before_another(tmp_path):
     assert {row["detail"].partition(", ")[2] for row in dropped} == {"gain 0.4", "gain 0"}
 
 
-def test_three_in_ten_stay_where_no_budget_is_given():
+def test_without_a_budget_three_in_ten_are_kept():
     rows, _ = measured(on(MATTERS))
     assert len(select(rows)[0]) == 5  # of 16, rounded up
     assert len(select(rows, max_rows={"instruction": 9})[0]) == 9
@@ -66,7 +61,7 @@ def test_three_in_ten_stay_where_no_budget_is_given():
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 14), st.randoms(use_true_random=False))
-def test_neither_order_nor_partitions_count(size, budget, random):
+def test_order_and_partitions_do_not_matter(size, budget, random):
     rows = on(MATTERS[:3])
     rows += [row | {"id": f"copy of {row['id']}"} for row in rows[:2]]
     limit = {"max_rows": {"instruction": budget}}
@@ -85,8 +80,8 @@ def test_copies_gain_nothing(tmp_path):
     assert len({name.removeprefix("copy of ") for name in list(worth)[:2]}) == 2
 
 
-def test_what_an_old_row_taught_is_not_chosen_again(tmp_path):
-    """Continual: a duplicate of an old row gains nothing, nor does what helps with what the old rows teach."""
+def test_rows_covered_by_an_earlier_release_are_not_chosen(tmp_path):
+    """Continual learning: duplicates of old rows gain nothing, nor do examples that only help as the old rows do."""
     old = [row | {"id": f"old {row['id']}"} for row in on(MATTERS[:2], 2)]
     folder = tmp_path / "before" / "stages" / "handoff"
     write_table(next(iter(partitions(old))), folder / "part-00000.parquet")
@@ -103,19 +98,19 @@ def test_what_an_old_row_taught_is_not_chosen_again(tmp_path):
     )  # of each matter
 
 
-def test_only_what_the_wanted_helps_with_counts(tmp_path):
+def test_only_help_with_wanted_examples_counts(tmp_path):
     path = tmp_path / "wanted.jsonl"
-    asked = {"question": f"What does the law say about {MATTERS[1]}?", "answer": "It is on wetlands."}
-    path.write_text(json.dumps(asked) + "\n")
+    item = {"question": f"What does the law say about {MATTERS[1]}?", "answer": "It is on wetlands."}
+    path.write_text(json.dumps(item) + "\n")
     rows, _ = measured(on(MATTERS), wanted=[str(path)])
     kept, _ = select(rows, output=tmp_path, max_rows={"instruction": 3})
     first, *others = sorted(gains(tmp_path).items(), key=lambda row: -row[1])
     assert first[0].startswith(MATTERS[1]) and first[0] in {row["id"] for row in kept}
-    assert first[1] == pytest.approx(3 * 0.4)  # with each that it helps, as much as the wanted does
+    assert first[1] == pytest.approx(3 * 0.4)  # for each row that it helps, as much as the wanted example
     assert all(name.startswith(MATTERS[1]) for name, gain in others if gain)
 
 
-def test_examples_that_were_dropped_in_between_count_no_more():
+def test_dropped_examples_do_not_count():
     rows, _ = measured(on(MATTERS[:1]))
     left = rows[1:]
     kept, _ = select(left, max_rows={"instruction": 1})
@@ -126,10 +121,10 @@ def test_rows_without_utilities_are_an_error():
     for rows in (on(MATTERS), [example(question="?", answer="!", utility=None)]):
         with pytest.raises(
             UserError,
-            match=r"select.method: of no instruction the utility .*delift_neighbours and delift_utility",
+            match=r"select.method: no instruction row has a utility.*delift_neighbours and delift_utility",
         ):
             select(rows)
-    with pytest.raises(UserError, match="of no instruction the utility"):
+    with pytest.raises(UserError, match="no instruction row has a utility"):
         put_through(stage, on(MATTERS), method={"instruction": "utility"})
     assert select([]) == ([], [])
 
@@ -154,8 +149,8 @@ stages:
 
 
 @pytest.mark.cluster
-def test_a_run_says_who_measured_what(tmp_path):
-    """The pairs of how many, by which target; and how far the weak model agrees with it on what is hard."""
+def test_a_run_records_who_measured_what(tmp_path):
+    """The number of pairs, the target, and its agreement with the weak model on difficulty."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
     assert done.stage_record("delift_neighbours")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
@@ -165,8 +160,8 @@ def test_a_run_says_who_measured_what(tmp_path):
     assert record["requests"]["asked"] == 16 + 32
     kept = pa.concat_tables(map(read_part, parts(done.stage_folder("select"))))
     assert len(kept) == 5 and matters_of(kept.to_pylist()) == set(MATTERS)
-    found = json.loads((done.stage_folder("compare_difficulty") / "comparison.json").read_text())
-    assert found["spearman"] == pytest.approx(1) and found["kept"] == found["by_both"] == 4
+    comparison = json.loads((done.stage_folder("compare_difficulty") / "comparison.json").read_text())
+    assert comparison["spearman"] == pytest.approx(1) and comparison["kept"] == comparison["by_both"] == 4
     report = (done.folder / "report.html").read_text()
     assert "\n1.00 (Spearman). Of the 4 rows that ifd_ppl_strong would keep" in report
     assert done.stage_record("difficulty")["seconds"] > 0 and "rows per second" in report

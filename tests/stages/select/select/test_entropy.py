@@ -25,9 +25,9 @@ def entropies(rows, chosen):
 
 @settings(max_examples=60, deadline=None)
 @given(LABELS, st.integers(0, 14))
-def test_no_other_row_would_have_come_nearer(rows, most):
+def test_each_choice_minimises_the_distance(rows, most):
     columns = [pa.array(column) for column in zip(*rows, strict=True)]
-    order, distances, told = spread(columns, most)
+    order, distances, reached = spread(columns, most)
     assert sorted(order) == list(range(len(rows)))
     highest = [np.log(len(set(column))) for column in zip(*rows, strict=True)]
     chosen = min(most, len(rows))
@@ -37,13 +37,13 @@ def test_no_other_row_would_have_come_nearer(rows, most):
         def far(row, before=before):
             return np.linalg.norm(np.subtract(highest, entropies(rows, [*before, row])))
 
-        assert told[step] == pytest.approx(entropies(rows, order[: step + 1]), abs=1e-9)
+        assert reached[step] == pytest.approx(entropies(rows, order[: step + 1]), abs=1e-9)
         assert distances[step] == pytest.approx(far(order[step]), abs=1e-7)
         assert distances[step] <= min(far(row) for row in range(len(rows)) if row not in before) + 1e-7
     assert np.isnan(distances[chosen:]).all() and (np.diff(order[chosen:]) > 0).all()
 
 
-def test_rare_labels_come_as_often_as_common_ones():
+def test_rare_labels_are_chosen_as_often_as_common_ones():
     task, source = ["qa"] * 80 + ["list"] * 20, ["a", "b"] * 50
     order, distances, _ = spread([pa.array(task), pa.array(source)], 20)
     chosen = order[:20]

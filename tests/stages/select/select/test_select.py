@@ -1,4 +1,4 @@
-"""Budgets by kind, and the methods that choose what fills them."""
+"""Budgets by kind, and the selection methods."""
 
 from collections import Counter
 from itertools import pairwise
@@ -22,7 +22,7 @@ def ids(rows):
     return {row["id"] for row in rows}
 
 
-def test_the_best_of_a_kind_stay():
+def test_the_best_rows_of_a_kind_are_kept():
     rows = [
         example(id="sure", p_true=0.9, logprob=-9.0),
         example(id="likelier", p_true=0.5, logprob=-1.0),
@@ -33,12 +33,12 @@ def test_the_best_of_a_kind_stay():
     kept, dropped = put_through(stage, rows, size=2, columns=SCORED, max_rows={"instruction": 2})
     assert ids(kept) == {"sure", "likelier", "other kind"}
     assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
-        "less": ("over the budget", "3 of 4 for 2 places, p_true 0.5"),
-        "unscored": ("over the budget", "4 of 4 for 2 places, logprob -0.1"),
+        "less": ("over the budget", "rank 3 of 4 for 2 places, p_true 0.5"),
+        "unscored": ("over the budget", "rank 4 of 4 for 2 places, logprob -0.1"),
     }
 
 
-def test_without_a_budget_everything_stays():
+def test_without_a_budget_every_row_is_kept():
     rows = [example(id=str(number)) for number in range(5)]
     assert len(put_through(stage, rows)[0]) == 5
     assert put_through(stage, [], max_rows={"reading": 1}) == ([], [])
@@ -52,7 +52,7 @@ SOME = st.lists(
 
 @settings(max_examples=50, deadline=None)
 @given(SOME, st.integers(0, 8), st.integers(1, 9), st.randoms(use_true_random=False))
-def test_the_budget_is_exact_monotone_and_blind_to_order(drawn, budget, size, random):
+def test_the_budget_is_exact_monotone_and_independent_of_order(drawn, budget, size, random):
     rows = [example(kind, id=f"{number:03}", p_true=score) for number, (kind, score) in enumerate(drawn)]
     limit = {"reading": budget, "instruction": budget}
     kept, _ = put_through(stage, rows, columns=SCORED, max_rows=limit)
@@ -65,7 +65,7 @@ def test_the_budget_is_exact_monotone_and_blind_to_order(drawn, budget, size, ra
     assert ids(kept) <= ids(more)
 
 
-def test_the_seed_draws_among_equals():
+def test_the_seed_breaks_ties():
     rows = [example(id=str(number)) for number in range(40)]
     chosen = [
         ids(put_through(stage, rows, recipe={"seed": seed}, max_rows={"instruction": 20})[0])
@@ -80,7 +80,7 @@ def test_unknown_kinds_are_errors():
 
 
 def say(matter, number):
-    """Write a question and an answer on a matter, told apart by a number."""
+    """Create a question and answer about a topic, distinguished by a number."""
     return {"question": f"What does rule {number} say about {matter}?", "answer": f"It is on {matter}."}
 
 
@@ -106,15 +106,15 @@ def matters_of(rows):
 
 
 @pytest.mark.parametrize("method", ["coverage", "vote_k"])
-def test_few_rows_stand_for_every_matter(method):
+def test_few_rows_represent_every_topic(method):
     rows = on(MATTERS)
     options = {"method": {"instruction": method}, "max_rows": {"instruction": 5}, "neighbours": 3}
     kept, dropped = put_through(stage, rows, **options)
     assert len(kept) == 5 and matters_of(kept) == set(MATTERS)
     assert {row["reason"] for row in dropped} == {"over the budget"}
     assert all(
-        row["detail"].startswith(f"{rank} of 30 for 5 places, ")
-        for rank, row in enumerate(sorted(dropped, key=lambda row: int(row["detail"].split()[0])), 6)
+        row["detail"].startswith(f"rank {rank} of 30 for 5 places, ")
+        for rank, row in enumerate(sorted(dropped, key=lambda row: int(row["detail"].split()[1])), 6)
     )
 
 
@@ -124,20 +124,20 @@ def test_few_rows_stand_for_every_matter(method):
 def test_neither_order_nor_partitions_nor_blocks_break_the_budget(method, budget, size, block, random):
     rows = on(MATTERS[:3], each=3)
     rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(2)]
-    given = {"method": {"instruction": method}, "max_rows": {"instruction": budget}, "block": block}
-    kept, dropped = put_through(stage, rows, **given)
+    options = {"method": {"instruction": method}, "max_rows": {"instruction": budget}, "block": block}
+    kept, dropped = put_through(stage, rows, **options)
     assert len(kept) == min(budget, len(rows)) and len(kept) + len(dropped) == len(rows)
-    again, _ = put_through(stage, random.sample(rows, len(rows)), size, **given)
+    again, _ = put_through(stage, random.sample(rows, len(rows)), size, **options)
     assert ids(again) == ids(kept)
-    more, _ = put_through(stage, rows, **given | {"max_rows": {"instruction": budget + 1}})
+    more, _ = put_through(stage, rows, **options | {"max_rows": {"instruction": budget + 1}})
     assert ids(kept) <= ids(more)
 
 
 def test_copies_come_last_and_gain_nothing(tmp_path):
     rows = on(MATTERS[:2], each=2)
     rows += [example(id=f"copy {number}", **say(MATTERS[0], 0)) for number in range(5)]
-    given = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 4}, "block": 2}
-    kept, dropped = put_through(stage, rows, output=tmp_path, **given)
+    options = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 4}, "block": 2}
+    kept, dropped = put_through(stage, rows, output=tmp_path, **options)
     alike = {f"{MATTERS[0]} 0", *(f"copy {number}" for number in range(5))}
     assert len(ids(kept) & alike) == 1
     assert {row["detail"].partition(", ")[2] for row in dropped} == {"gain 0"}
@@ -148,10 +148,10 @@ def test_copies_come_last_and_gain_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("budget", [2, 20])
-def test_vote_k_gives_as_many_as_asked_each_once_also_more_than_have_votes(tmp_path, budget):
+def test_vote_k_fills_the_budget_beyond_rows_with_votes(tmp_path, budget):
     rows = on(MATTERS[:4])
-    given = {"method": {"instruction": "vote_k"}, "neighbours": 1, "discount": 2, "output": tmp_path}
-    kept, _ = put_through(stage, rows, 5, max_rows={"instruction": budget}, **given)
+    options = {"method": {"instruction": "vote_k"}, "neighbours": 1, "discount": 2, "output": tmp_path}
+    kept, _ = put_through(stage, rows, 5, max_rows={"instruction": budget}, **options)
     order = pq.read_table(tmp_path / "order.parquet").to_pylist()
     voted = [row for row in order if row["worth"]]
     assert 2 < len(voted) < 20  # each has one vote to give, and its own is lost when it is chosen
@@ -160,79 +160,79 @@ def test_vote_k_gives_as_many_as_asked_each_once_also_more_than_have_votes(tmp_p
     assert all(one["worth"] >= next_one["worth"] for one, next_one in pairwise(order))
 
 
-def test_the_hardest_that_the_instruction_helps_with_stay():
+def test_the_hardest_rows_that_the_instruction_helps_with_are_kept():
     measured = {"too hard": 1.0, "hard": 0.97, "middling": 0.8, "easy": 0.1, "unmeasured": None}
     rows = [example(id=name, ifd_ppl=value) for name, value in measured.items()]
     columns = {"ifd_ppl": pa.float64()}
-    given = {"method": {"instruction": "ifd_ppl"}, "max_share": {"instruction": 0.3}}
-    kept, dropped = put_through(stage, rows, 2, columns=columns, **given)
+    options = {"method": {"instruction": "ifd_ppl"}, "max_share": {"instruction": 0.3}}
+    kept, dropped = put_through(stage, rows, 2, columns=columns, **options)
     assert ids(kept) == {"hard", "middling"}  # 0.3 of 5, rounded up
     assert {row["id"]: (row["reason"], row["detail"]) for row in dropped} == {
         "too hard": ("the instruction does not help", "ifd_ppl 1"),
-        "easy": ("over the budget", "3 of 5 for 2 places, ifd_ppl 0.1"),
-        "unmeasured": ("over the budget", "4 of 5 for 2 places, no ifd_ppl"),
+        "easy": ("over the budget", "rank 3 of 5 for 2 places, ifd_ppl 0.1"),
+        "unmeasured": ("over the budget", "rank 4 of 5 for 2 places, no ifd_ppl"),
     }
     kept, _ = put_through(stage, rows, columns=columns, method={"instruction": "ifd_ppl"})
     assert ids(kept) == {*measured} - {"too hard"}
-    with pytest.raises(UserError, match="ifd is not among the columns"):
+    with pytest.raises(UserError, match="no column ifd"):
         put_through(stage, rows, columns=columns, method={"instruction": "ifd"})
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 9), st.randoms(use_true_random=False))
-def test_of_rows_as_hard_as_each_other_the_same_stay(size, random):
+def test_ties_in_difficulty_are_broken_the_same_way(size, random):
     rows = [example(id=str(number), ifd_ppl=0.5) for number in range(20)]
-    given = {"columns": {"ifd_ppl": pa.float64()}, "method": {"instruction": "ifd_ppl"}}
-    kept, _ = put_through(stage, rows, max_share={"instruction": 0.25}, **given)
-    again, _ = put_through(stage, random.sample(rows, 20), size, max_share={"instruction": 0.25}, **given)
+    options = {"columns": {"ifd_ppl": pa.float64()}, "method": {"instruction": "ifd_ppl"}}
+    kept, _ = put_through(stage, rows, max_share={"instruction": 0.25}, **options)
+    again, _ = put_through(stage, random.sample(rows, 20), size, max_share={"instruction": 0.25}, **options)
     assert len(kept) == 5 and ids(again) == ids(kept)
 
 
 def release(folder, rows):
-    """Write what an earlier run handed over."""
+    """Write the hand-off of an earlier run."""
     table = next(iter(partitions(rows)))
     write_table(table, folder / "before" / "stages" / "handoff" / "part-00000.parquet")
     return {"earlier": [str(folder / "before")]}
 
 
-def test_the_earlier_release_is_not_said_again(tmp_path):
+def test_rows_like_the_earlier_release_are_not_chosen(tmp_path):
     earlier = release(tmp_path, on(MATTERS[:3]))
     rows = on(MATTERS[:3], each=2) + on(MATTERS[3:], each=2, start=7)
     for method in ("novelty", "coverage"):
-        given = {"method": {"instruction": method}, "max_rows": {"instruction": 2}, **earlier}
-        kept, dropped = put_through(stage, rows, **given)
+        options = {"method": {"instruction": method}, "max_rows": {"instruction": 2}, **earlier}
+        kept, dropped = put_through(stage, rows, **options)
         assert len(kept) == 2 and matters_of(kept) <= set(MATTERS[3:])
         old = [row["detail"].split()[-1] for row in dropped if matters_of([row]) <= set(MATTERS[:3])]
         assert len(old) == 6 and max(map(float, old)) <= (0 if method == "novelty" else 5e-3)
     with pytest.raises(UserError, match=r"select.earlier: .*nowhere has no hand-off"):
-        put_through(stage, rows, folder=tmp_path, **given | {"earlier": ["nowhere"]})
+        put_through(stage, rows, folder=tmp_path, **options | {"earlier": ["nowhere"]})
 
 
-def test_only_what_is_like_the_wanted_counts(tmp_path):
+def test_only_similarity_to_wanted_examples_counts(tmp_path):
     path = tmp_path / "wanted.jsonl"
     path.write_text('{"question": "Which penalty has the theft of mail?"}\n{"text": "налог на землю"}\n')
-    given = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 2}, "wanted": [str(path)]}
-    kept, _ = put_through(stage, on(MATTERS), **given)
+    options = {"method": {"instruction": "coverage"}, "max_rows": {"instruction": 2}, "wanted": [str(path)]}
+    kept, _ = put_through(stage, on(MATTERS), **options)
     assert matters_of(kept) == {MATTERS[0], MATTERS[4]}
     path.write_text("no JSON")
     with pytest.raises(UserError, match=r"select.wanted: .*cannot be read"):
-        put_through(stage, on(MATTERS), **given)
+        put_through(stage, on(MATTERS), **options)
 
 
-def test_categories_are_evened_out():
+def test_categories_are_balanced():
     rows = [example(id=f"qa {number}", task="qa", document=f"d{number % 2}") for number in range(20)]
     rows += [example(id=f"list {number}", task="list", document=f"d{number % 2}") for number in range(9)]
-    given = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 8}}
-    kept, _ = put_through(stage, rows, 7, **given)
+    options = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 8}}
+    kept, _ = put_through(stage, rows, 7, **options)
     assert Counter(row["task"] for row in kept) == {"qa": 4, "list": 4}
     assert Counter(row["lineage"]["document_id"] for row in kept) == {"d0": 4, "d1": 4}
     with pytest.raises(UserError, match=r"select.categories: colour"):
-        put_through(stage, rows, **given, categories=["colour"])
+        put_through(stage, rows, **options, categories=["colour"])
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
-    """A model's folder with a tokenizer of words."""
+    """A model folder with a word tokenizer."""
     pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -251,37 +251,39 @@ def test_tokens_are_a_budget(tokenizer):
         example("reading", id=name, text="w " * tokens, p_true=0.9 - number / 10)
         for number, (name, tokens) in enumerate(lengths.items())
     ]
-    given = {"columns": SCORED, "tokenizer": tokenizer}
-    kept, dropped = put_through(stage, rows, 3, max_tokens={"reading": 9}, **given)
-    assert ids(kept) == {"five", "three", "one"}  # four does not fit and is passed over
-    assert [row["detail"] for row in dropped] == ["3 of 4 for 4 places and 9 tokens, 4 tokens, p_true 0.7"]
-    kept, _ = put_through(stage, rows, max_tokens={"reading": 9}, max_rows={"reading": 1}, **given)
+    options = {"columns": SCORED, "tokenizer": tokenizer}
+    kept, dropped = put_through(stage, rows, 3, max_tokens={"reading": 9}, **options)
+    assert ids(kept) == {"five", "three", "one"}  # four does not fit and is skipped
+    assert [row["detail"] for row in dropped] == [
+        "rank 3 of 4 for 4 places and 9 tokens, 4 tokens, p_true 0.7"
+    ]
+    kept, _ = put_through(stage, rows, max_tokens={"reading": 9}, max_rows={"reading": 1}, **options)
     assert ids(kept) == {"five"}
     chat = example(id="chat", question="how many", context="three words here", answer="five of them")
-    assert put_through(stage, [chat], max_tokens={"instruction": 7}, **given)[0] == []
-    assert len(put_through(stage, [chat], max_tokens={"instruction": 8}, **given)[0]) == 1
+    assert put_through(stage, [chat], max_tokens={"instruction": 7}, **options)[0] == []
+    assert len(put_through(stage, [chat], max_tokens={"instruction": 8}, **options)[0]) == 1
 
 
-def test_a_tokenizer_must_be_there():
+def test_a_missing_tokenizer_is_an_error():
     with pytest.raises(UserError, match=r"select.max_tokens: .*hub/model.*select.tokenizer"):
         put_through(stage, on(MATTERS), max_tokens={"instruction": 3}, tokenizer="hub/model")
 
 
 @pytest.mark.parametrize(
-    ("options", "wrong"),
+    ("options", "message"),
     [
         ({"earlier": ["a"]}, "earlier is for"),
         ({"wanted": ["a"], "method": {"reading": "vote_k"}}, "wanted is for"),
         ({"method": {"reading": "novelty"}}, "needs earlier"),
     ],
 )
-def test_options_that_do_nothing_are_errors(options, wrong):
-    with pytest.raises(ValidationError, match=wrong):
+def test_unused_options_are_errors(options, message):
+    with pytest.raises(ValidationError, match=message):
         stage.options.model_validate(options)
 
 
 @pytest.mark.parametrize("method", ["score", "ifd", "coverage", "vote_k", "entropy", "novelty"])
-def test_a_kind_without_rows_is_no_matter(method, tmp_path):
+def test_a_kind_without_rows(method, tmp_path):
     rows = [
         example(id="one", question="?", answer="…", ifd=None),
         example("refusal", id="two", question="Why?"),
