@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -55,7 +56,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
         size = write_documents(folder / "jsonl", sentences, count)
-        figures = {"documents": count, "mb": round(size / 1e6)} | ours(folder, sentences, STAGES.split())
+        figures: dict[str, Any] = {"documents": count, "mb": round(size / 1e6)} | ours(
+            folder, sentences, STAGES.split()
+        )
         if options.datatrove_python:
             figures |= beside_datatrove(folder, sentences, options.datatrove_python)
     print(json.dumps(figures))
@@ -91,7 +94,7 @@ def write_documents(folder: Path, sentences: Sequence[str], count: int) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[str, object]:
+def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[str, Any]:
     """Run our stages in a process of their own; return seconds by stage and memory."""
     finished, records = run_recipe(folder, sentences, stages)
     seconds = {record["stage"]: record["seconds"] for record in records}
@@ -106,7 +109,7 @@ def ours(folder: Path, sentences: Sequence[str], stages: Sequence[str]) -> dict[
 
 def run_recipe(
     folder: Path, sentences: Sequence[str], stages: Sequence[str]
-) -> tuple[Finished, list[dict[str, object]]]:
+) -> tuple[Finished, list[dict[str, Any]]]:
     """Run a recipe of these stages over the folder's documents; return the records of the stages."""
     name = "-".join(("corpus", str(len(stages))))
     items = random.Random(1).sample(sentences, ITEMS)
@@ -126,14 +129,14 @@ def run_recipe(
     return finished, [json.loads((run / "stages" / stage / "stage.json").read_bytes()) for stage in stages]
 
 
-def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> dict[str, object]:
+def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> dict[str, Any]:
     """Run datatrove and the stages that do the same work; return both times and their ratio."""
     cores = psutil.cpu_count() or 1
     started = time.monotonic()
     peer = run_measured([str(python), str(PEERS), "datatrove_quality", str(folder), str(cores)])
     whole = time.monotonic() - started
     _, records = run_recipe(folder, sentences, SAME_WORK)
-    seconds = sum(float(str(record["seconds"])) for record in records)
+    seconds = sum(record["seconds"] for record in records)
     return {
         "datatrove_seconds": round(float(peer.output.split()[-1]), 1),
         "datatrove_seconds_with_start": round(whole, 1),

@@ -24,16 +24,64 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
-from tests.support import ROOT, by_hand, toys
+from datagen.request import Answers, Reject, Request, Sampling
+from datagen.schema import chat
+from datagen.stage import Builder, Context, ModelStage, Options, Outcome
 
+ROOT = Path(__file__).parents[1]
+CALLS = "HOSTS_CALLS"  # environment variable: the file to which the model writes each call
+SAMPLES = 2  # requests of a document
 BRIDGE, NETWORK = "dgbench", "10.77.0"
 HOSTS = {"head": 2, "cpu": 3, "engine": 4}
 PORT = 8786
 WINDOW, LATENCY = 64, 0.2  # requests in flight, seconds of an answer
 CUT_SECONDS, AWAY_SECONDS = 60, 10
 WORKER = ("--no-dashboard", "--death-timeout", "300")
+ENGINE = ("--resources", "engine=1", "--nthreads", "4")
+
+
+def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Ask for some answers about each passage."""
+    for row in passages.to_pylist():
+        messages = chat(row["text"])
+        for sample in range(SAMPLES):
+            yield Request(
+                row["id"],
+                messages,
+                "hosts",
+                "0",
+                task="fact",
+                sampling=Sampling(max_tokens=20),
+                sample=sample,
+            )
+
+
+def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Make each answer a row."""
+    built = Builder("examples", context)
+    for row in passages.to_pylist():
+        for answer in answers.of(row["id"]):
+            question = f"{row['text']} ({answer.request.sample})"
+            fields = {"kind": "instruction", "task": "fact", "question": question, "answer": answer.text}
+            built.keep(fields | {"prompt": chat(question)}, row, answer)
+        if not answers.of(row["id"]):
+            built.drop(Reject("not answered"), {"kind": "instruction"}, row)
+    return built.outcome()
+
+
+asking = ModelStage("asking", "ask about passages", "passages", "examples", ask, read)
+
+
+def model(request: Request) -> str:
+    """Write the call to the log, and answer."""
+    log = os.open(os.environ[CALLS], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(log, f"{request.row}/{request.sample}\n".encode())
+    os.close(log)
+    return "Yes."
 
 
 @dataclass
@@ -69,7 +117,7 @@ class Network:
 @contextmanager
 def network(folder: Path, calls: Path) -> Iterator[Network]:
     """Set up the hosts; remove them and their processes when the block ends."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", by_hand.CALLS: str(calls)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", CALLS: str(calls)}
     hosts = Network(folder, environment)
     with ExitStack() as stack:
         ip("link", "add", BRIDGE, "type", "bridge")
@@ -106,31 +154,46 @@ def main() -> None:
 
 
 def measure(folder: Path, requests: int) -> dict[str, object]:
-    """Run the toy pipeline on the hosts and compare its rows with the corpus."""
+    """Run the recipe on the hosts and compare its rows with the corpus."""
     calls, address = folder / "calls", f"tcp://{NETWORK}.{HOSTS['head']}:{PORT}"
-    recipe = toys.write_recipe(folder, latency=LATENCY, window=WINDOW, documents=requests // 2)
+    recipe = write_recipe(folder, requests // SAMPLES, address)
     with network(folder, calls) as hosts:
         scheduler = ("--host", f"{NETWORK}.{HOSTS['head']}", "--port", str(PORT), "--no-dashboard")
         hosts.start("head", "distributed.cli.dask_scheduler", *scheduler)
         worker = ("distributed.cli.dask_worker", address, *WORKER)
         hosts.start("cpu", *worker, "--nworkers", "1", "--nthreads", "1")
-        hosts.start("engine", *worker, *by_hand.ENGINE)
+        hosts.start("engine", *worker, *ENGINE)
         started = time.monotonic()
-        settings = (f"cluster={address}", "models.generator.model=tests.support.by_hand:counted")
-        sets = [part for setting in (*settings, "stages.source.partitions=40") for part in ("--set", setting)]
-        run = hosts.start("head", "datagen", "run", str(recipe), *sets)
+        run = hosts.start("head", "datagen", "run", str(recipe))
         answered(calls, requests // 10)
         cut(hosts, "cpu")
         answered(calls, requests // 3)
         hosts.kill("engine")
         time.sleep(AWAY_SECONDS)
-        hosts.start("engine", *worker, *by_hand.ENGINE)
+        hosts.start("engine", *worker, *ENGINE)
         failed = run.wait(timeout=3600)
         seconds = time.monotonic() - started
     if failed:
         logs = "\n".join(path.read_text()[-1500:] for path in sorted(folder.glob("*.log")))
         sys.exit(f"the run failed:\n{logs}")
     return account(folder, calls, requests) | {"seconds": round(seconds)}
+
+
+def write_recipe(folder: Path, documents: int, address: str) -> Path:
+    """Write a corpus of one-line documents and a recipe that asks about each."""
+    lines = (json.dumps({"text": f"Fact {number} is {number * number}."}) for number in range(documents))
+    (folder / "facts.jsonl").write_text("\n".join(lines))
+    scripted = {"engine": "scripted", "model": "benchmarks.hosts:model", "window": WINDOW, "latency": LATENCY}
+    recipe = {
+        "name": "hosts",
+        "corpus": [{"path": "facts.jsonl"}],
+        "models": {"generator": scripted},
+        "cluster": {"address": address, "partition_mb": 0.1},
+        "stages": {"ingest": {}, "chunk": {"min_chars": 1}, "asking": {"use": "benchmarks.hosts:asking"}},
+    }
+    path = folder / "hosts.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return path
 
 
 def answered(calls: Path, count: int) -> None:
@@ -157,10 +220,10 @@ def cut(hosts: Network, host: str) -> None:
 
 def account(folder: Path, calls: Path, requests: int) -> dict[str, object]:
     """Count rows that are lost or doubled, and requests that were sent more than once."""
-    stage = folder / "outputs" / "toy" / "latest" / "stages" / "asking"
+    stage = folder / "outputs" / "hosts" / "latest" / "stages" / "asking"
     parts = [*stage.glob("*.parquet"), *(stage / "dropped").glob("*.parquet")]
     rows = Counter(key for path in parts for key in pq.read_table(path, columns=["id"])["id"].to_pylist())
-    sent = Counter(request for _, request in by_hand.calls(calls))
+    sent = Counter(calls.read_text().split())
     return {
         "requests": requests,
         "lost": requests - rows.total(),

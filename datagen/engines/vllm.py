@@ -60,8 +60,8 @@ def engine_arguments(
     """
     Translate a model of the recipe to vLLM's ``EngineArgs``.
 
-    `model` is a path or a hub id. For the CPU engine, `free` is the free memory in bytes, and `bfloat16` whether
-    the processor computes in it: where it is emulated, single precision is faster.
+    `model` is a path or a hub id. For the CPU engine, `free` is the free memory in bytes, and `bfloat16`
+    whether the processor has it: where it is emulated, single precision is faster.
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -88,8 +88,8 @@ def cache_bytes(free: int, width: int = 2) -> int:
     """
     Return the size of the KV cache: an eighth of the free memory, at least 2 GiB, at most half.
 
-    2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens. With `width` 4 (bytes
-    per value; bfloat16 has 2), twice as much is taken.
+    2 GiB hold 90,000 tokens of the bundled model: a window of 128 requests of 700 tokens. `width` is the
+    bytes per value: with 4 instead of bfloat16's 2, twice as much is taken.
     """
     return min(max(free // 8, 2 * GIB) * width // 2, free // 2)
 
