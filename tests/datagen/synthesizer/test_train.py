@@ -8,6 +8,7 @@ pytest.importorskip("peft")
 pytest.importorskip("trl")
 torch = pytest.importorskip("torch")
 
+from datagen.cluster.hardware import has_bfloat16  # noqa: E402
 from datagen.errors import UserError  # noqa: E402
 from datagen.synthesizer.recipe import load_recipe  # noqa: E402
 from datagen.synthesizer.train import train_synthesizer  # noqa: E402
@@ -65,7 +66,9 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     from transformers import AutoModelForCausalLM
 
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
-    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    assert {weight.dtype for weight in weights.values()} == {
+        torch.bfloat16 if torch.cuda.is_available() or has_bfloat16() else torch.float32
+    }
     plain, merged = (
         AutoModelForCausalLM.from_pretrained(folder) for folder in (base, tmp_path / "adapter" / "small")
     )
