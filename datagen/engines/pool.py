@@ -16,12 +16,13 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from datagen.engines.engine import Unanswered
+from datagen.engines.meter import Reading
 from datagen.engines.supervised import GuardedEngine
 from datagen.errors import UserError
 from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
-LOOK_SECONDS = 0.5  # interval between checks for notices
+LOOK_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
 
 
 class EngineRoom:
@@ -47,6 +48,7 @@ class EngineRoom:
         keep: Callable[[Completion], None],
         give_up: Callable[[str, str], None],
         notify: Callable[[str], None] = lambda notice: None,
+        read: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         """
         Answer requests.
@@ -67,6 +69,9 @@ class EngineRoom:
             answered, and the reason.
         notify
             Called with notices for the user, in the caller's thread.
+        read
+            Called with readings of the engine's meter in the caller's thread: at the start, regularly, and
+            at the end.
 
         Raises
         ------
@@ -77,6 +82,7 @@ class EngineRoom:
             If the run left in the meantime.
         """
         feed = self._wait(self._feed(spec, identity))
+        read(feed.reading)
         batch = _Batch(requests, keep, give_up)
         work = self._for(run, feed.answer(batch))
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -87,6 +93,7 @@ class EngineRoom:
             shown += len(notices)
             for notice in notices:
                 notify(notice)
+            read(feed.reading)
         try:
             future.result()
         except UserError as error:
@@ -198,6 +205,11 @@ class _Feed:
     def notices(self) -> list[str]:
         """The engine's notices so far."""
         return self._engine.notices
+
+    @property
+    def reading(self) -> Reading:
+        """A reading of the engine's meter."""
+        return self._engine.meter.read()
 
     async def answer(self, batch: _Batch) -> None:
         """Answer a batch, after the requests of earlier batches have been sent."""

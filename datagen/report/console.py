@@ -16,6 +16,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -54,14 +55,15 @@ class Console:
             MofNCompleteColumn(),
             TextColumn("{task.fields[kept]}"),
             TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[occupied]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._out,
             transient=True,
             disable=not self._out.is_terminal,
         )
-        self._task = self._progress.add_task("starting", total=None, said="", kept="")
-        self._stage = _Stage("", 0)
+        self._stages: dict[str, _Stage] = {}  # those at work
+        self._occupied: float | None = None
         self._ended = threading.Event()
         self._teller = threading.Thread(target=self._tell_regularly, name="progress", daemon=True)
 
@@ -78,35 +80,45 @@ class Console:
         self._progress.stop()
 
     def _tell_regularly(self) -> None:
-        """Print a line now and then where no bar can be shown."""
+        """Print a line per stage now and then where no bar can be shown."""
         while not self._ended.wait(TELL_SECONDS):
-            if self._stage.name:
-                self._out.print(self._stage.line(), markup=False, soft_wrap=True)
+            for stage in list(self._stages.values()):
+                self._out.print(stage.line(self._occupied), markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
-        """Show the stage's bar."""
-        self._stage = _Stage(stage, partitions)
-        self._progress.reset(self._task, total=partitions, description=stage, said="", kept="")
+        """Show a bar for the stage."""
+        bar = self._progress.add_task(stage, total=partitions, said="", kept="", occupied="")
+        self._stages[stage] = _Stage(stage, partitions, bar)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """Move the bar; with generation, say how fast it is."""
-        self._stage.done, self._stage.usage = partitions, usage
+        """Move the bar; with generation, show its speed."""
+        at_work = self._stages[stage]
+        at_work.done, at_work.usage = partitions, usage
         said = ""
         if usage.completions:
             said = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
-            said += f"{self._stage.pace:,.0f} a second"
+            said += f"{at_work.pace:,.0f} a second"
             said += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
-        self._progress.update(self._task, completed=partitions, said=said)
+        self._progress.update(at_work.bar, completed=partitions, said=said)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Note how many rows are kept so far, and show their share."""
-        self._stage.kept, self._stage.dropped = kept, dropped
+        at_work = self._stages[stage]
+        at_work.kept, at_work.dropped = kept, dropped
         if kept + dropped:
-            self._progress.update(self._task, kept=f"{kept / (kept + dropped):.0%} kept")
+            self._progress.update(at_work.bar, kept=f"{kept / (kept + dropped):.0%} kept")
+
+    def occupied(self, share: float) -> None:
+        """Show how busy the engines are, at every stage that uses them."""
+        self._occupied = share
+        for stage in list(self._stages.values()):
+            if stage.usage.completions:
+                self._progress.update(stage.bar, occupied=f"engines {share:.0%} busy")
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """Print the stage's line."""
-        self._stage = _Stage("", 0)
+        """Remove the stage's bar and print its line."""
+        if ended := self._stages.pop(record["stage"], None):
+            self._progress.remove_task(ended.bar)
         self._out.print(_line(record, resumed))
         for said in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(said)}[/]", soft_wrap=True)
@@ -138,6 +150,7 @@ class _Stage:
 
     name: str
     partitions: int
+    bar: TaskID
     done: int = 0
     kept: int = 0
     dropped: int = 0
@@ -154,13 +167,14 @@ class _Stage:
         """Tokens written a second."""
         return self.usage.completion_tokens / self.seconds
 
-    def line(self) -> str:
-        """Describe the progress: partitions, kept share, tokens per second, time left."""
+    def line(self, occupied: float | None) -> str:
+        """Describe the progress: partitions, kept share, tokens per second, use of the engines, time left."""
         said = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
         if rows := self.kept + self.dropped:
             said.append(f"{self.kept / rows:.0%} kept")
         if self.usage.completions:
             said += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
+            said += [f"engines {occupied:.0%} busy"] if occupied is not None else []
         left = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
         said.append(f"{left} left" if self.done else f"begun {timedelta(seconds=round(self.seconds))} ago")
         return ", ".join(said)
