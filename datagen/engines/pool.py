@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any
 
 from datagen.engines.engine import Unanswered
@@ -99,6 +100,10 @@ class EngineRoom:
         except UserError as error:
             raise UserError(str(error)) from None  # without cause, so that it can be pickled
 
+    def start(self, run: str, spec: Model, identity: Identity) -> None:
+        """Start an engine in the background. If that fails, `generate` tries again and reports the cause."""
+        asyncio.run_coroutine_threadsafe(self._for(run, self._start(spec, identity)), self._loop)
+
     def leave(self, run: str) -> bool:
         """Cancel a run's generation. Returns whether no other run is using the engine room."""
         result: bool = self._wait(self._leave(run))
@@ -134,6 +139,11 @@ class EngineRoom:
 
     async def _feed(self, spec: Model, identity: Identity) -> "_Feed":
         return self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
+
+    async def _start(self, spec: Model, identity: Identity) -> None:
+        feed = await self._feed(spec, identity)
+        with suppress(UserError):
+            await feed.start()
 
     async def _close(self) -> None:
         for feed in self._feeds.values():
@@ -211,6 +221,10 @@ class _Feed:
         """A reading of the engine's meter."""
         return self._engine.meter.read()
 
+    async def start(self) -> None:
+        """Start the engine before the first request."""
+        await self._engine.start()
+
     async def answer(self, batch: _Batch) -> None:
         """Answer a batch, after the requests of earlier batches have been sent."""
         batch.begin()
@@ -259,6 +273,11 @@ def engine_room() -> EngineRoom:
         if _room is None:
             _room = EngineRoom()
         return _room
+
+
+def start_engine(run: str, spec: Model, identity: Identity) -> None:
+    """Start an engine of this process in the background; see `EngineRoom.start`."""
+    engine_room().start(run, spec, identity)
 
 
 def leave_engine_room(run: str) -> None:

@@ -67,6 +67,18 @@ class GuardedEngine:
         """The engine's notices so far."""
         return [] if self._engine is None else self._engine.notices
 
+    async def start(self) -> None:
+        """
+        Start the engine, which otherwise starts at the first request.
+
+        Raises
+        ------
+        datagen.errors.UserError
+            If it cannot be started.
+        """
+        if self._engine is None:
+            await self._open()
+
     async def answer(self, request: Request, key: str) -> Completion:
         """
         Answer a request, restarting the engine as often as necessary.

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import Workers
+from datagen.cluster.workers import Crew, Workers
 from datagen.engines.identity import identities
+from datagen.engines.pool import start_engine
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.wiring import wire
@@ -111,6 +112,7 @@ class _Line:
         self._recipe, self._run, self._models, self._earlier = recipe, run, models, earlier
         self._workers, self._watcher, self._retry_errors = workers, watcher, retry_errors
         self._records: dict[str, dict[str, Any]] = {}
+        self._started = False  # whether the first model was considered for an early start
         self._recorder = Recorder(run.folder, watcher)
 
     def has_first(self) -> bool:
@@ -134,6 +136,8 @@ class _Line:
         flow = Flow(self._workers.client, run, recipe.budget, self._watcher, self._recorder)
         for name in names:
             flow.add(self._job(name), reads[name])
+        if not self._started:
+            self._start_engine()
         try:
             for stage in flow.work():
                 _, key = self._step(stage.name)
@@ -145,6 +149,17 @@ class _Line:
             raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
         finally:
             self._recorder.save()
+
+    def _start_engine(self) -> None:
+        """Load the first model while other stages are at work, unless stored answers may suffice."""
+        self._started = True
+        completions, client = self._run.completions, self._workers.client
+        stages = [stage for stage, _ in map(self._recipe.step, self.due)]
+        roles = [stage.role for stage in stages if isinstance(stage, ModelStage)]
+        if roles and not completions.segments() and not completions.journals():
+            home, model = str(self._run.folder.parent), self._recipe.models.role(roles[0])
+            engines, identity = Crew(client).engines, self._models[roles[0]]
+            client.run(start_engine, home, model, identity, workers=engines, on_error="ignore")
 
     def _tick(self, record: dict[str, Any], resumed: bool = False) -> None:
         self._records[self.due.popleft()] = record

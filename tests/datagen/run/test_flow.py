@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributed import get_client
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
@@ -22,7 +23,7 @@ from datagen.run.flow import together
 from datagen.run.folder import earlier_runs
 from datagen.run.occupancy import read_occupancy
 from datagen.store.parquet import UNFINISHED, parts, read_part, write_table
-from tests.support import ROOT, scribe, toys
+from tests.support import ROOT, by_hand, scribe, toys
 
 TOYS = {f"tests.support.toys:{name}" for name in ("cutting", "asking", "doubting", "scoring", "sparing")}
 
@@ -157,6 +158,23 @@ def test_after_a_change_of_the_input_partitions_flow_and_otherwise_a_later_stage
     last = runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
     assert not last.stage_record("cutting").get("taken_over")
     assert last.stage_record("asking")["taken_over"] == again.folder.name
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_the_engine_starts_while_the_corpus_is_read_unless_stored_answers_may_suffice(tmp_path, asked_before):
+    opened = {}
+
+    class Looking(toys.Silent):
+        def end(self, record, resumed):
+            opened.setdefault(record["stage"], any(get_client().run(by_hand.engines_open).values()))
+
+    path = toys.write_recipe(tmp_path)
+    if asked_before:
+        runner.run(load_recipe(path), tmp_path / "outputs", toys.Silent())
+    runner.run(load_recipe(path), tmp_path / "outputs", Looking(), rebuild=True)
+    assert opened["source"] is not asked_before
+    assert opened["asking"]
 
 
 RECIPE = """
