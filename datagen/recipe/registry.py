@@ -36,6 +36,7 @@ class BuiltIn:
         Whether a recipe without ``stages:`` runs it.
     sees_run
         Whether it looks at more of the run than its tables: at the recipe, all models, or earlier stages.
+        Such a stage starts when all stages before it are complete.
     """
 
     name: str

@@ -92,7 +92,8 @@ class Console:
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Move the bar; with generation, show its speed."""
-        at_work = self._stages[stage]
+        if (at_work := self._stages.get(stage)) is None:  # a late message about a stage that has ended
+            return
         at_work.done, at_work.usage = partitions, usage
         said = ""
         if usage.completions:
@@ -103,10 +104,10 @@ class Console:
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Note how many rows are kept so far, and show their share."""
-        at_work = self._stages[stage]
-        at_work.kept, at_work.dropped = kept, dropped
-        if kept + dropped:
-            self._progress.update(at_work.bar, kept=f"{kept / (kept + dropped):.0%} kept")
+        if at_work := self._stages.get(stage):
+            at_work.kept, at_work.dropped = kept, dropped
+            share = f"{kept / (kept + dropped):.0%} kept" if kept + dropped else ""
+            self._progress.update(at_work.bar, kept=share)
 
     def occupied(self, share: float) -> None:
         """Show how busy the engines are, at every stage that uses them."""

@@ -68,6 +68,7 @@ class StageRun:
         self._ready: deque[Callable[[], Partition]] = deque()  # each submits one
         self._locked: dict[Path, int] = {}  # input -> its number
         self._began: float | None = None
+        self._ended = 0.0  # time at which the last partition was complete
         self._prepared = True  # whether its options are final
         self.engine_seconds = 0.0  # share of the time in which this and other stages used the engines
         job.folder.mkdir()
@@ -184,7 +185,7 @@ class StageRun:
         engine: bool = False,
     ) -> Partition:
         def done(report: PartReport, *made: model_tasks.GenerationReport) -> None:
-            self._missing -= 1
+            self._missing, self._ended = self._missing - 1, time.monotonic()
             self._total += report
             self._made = sum(made, start=self._made)
             self._progress.part_done(report.rows_out, report.dropped.total())
@@ -241,7 +242,7 @@ class StageRun:
             "passed_by": total.passed_by,
             "rows_out": total.rows_out,
             "dropped": dict(total.dropped.most_common()),
-            "seconds": round(time.monotonic() - (self._began or time.monotonic()), 3),
+            "seconds": round(self._ended - self._began, 3) if self._began is not None else 0.0,
         }
         notices = job.folder / NOTICES
         if notices.exists():
