@@ -112,6 +112,7 @@ class _Line:
         self._recipe, self._run, self._models, self._earlier = recipe, run, models, earlier
         self._workers, self._watcher, self._retry_errors = workers, watcher, retry_errors
         self._records: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, str] = {}
         self._started = False  # whether the first model was considered for an early start
         self._recorder = Recorder(run.folder, watcher)
 
@@ -121,8 +122,8 @@ class _Line:
         if record := self._run.stage_record(name):
             self._tick(record, resumed=True)
             return True
-        step, key = self._step(name)
-        record = take_over(step, key, self._earlier, self._run.stage_folder(name), each, self._retry_errors)
+        step, target = self._step(name), self._run.stage_folder(name)
+        record = take_over(step, self._key(step), self._earlier, target, each, self._retry_errors)
         if record:
             self._tick(record)
         return record is not None
@@ -130,7 +131,7 @@ class _Line:
     def work(self) -> None:
         """Work on the first stage, and on those behind it that can be at work at the same time."""
         recipe, run = self._recipe, self._run
-        step, _ = self._step(self.due[0])
+        step = self._step(self.due[0])
         names = [step.name] if may_stay(step, self._earlier) else together(recipe, list(self.due))
         reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()])
         flow = Flow(self._workers.client, run, recipe.budget, self._watcher, self._recorder)
@@ -140,8 +141,7 @@ class _Line:
             self._start_engine()
         try:
             for stage in flow.work():
-                _, key = self._step(stage.name)
-                record = stage.end(reads[stage.name]) | {"key": key}
+                record = stage.end(reads[stage.name]) | {"key": self._key(self._step(stage.name))}
                 target = run.stage_folder(stage.name)
                 self._tick(folder.complete_stage(stage.job.folder, target, record, self._workers.each))
         except BudgetSpent:
@@ -165,10 +165,15 @@ class _Line:
         self._records[self.due.popleft()] = record
         self._watcher.end(record, resumed)
 
-    def _step(self, name: str) -> tuple[Step, str]:
-        """Describe a stage before which all are complete, and compute its key."""
-        step = step_of(self._recipe, name, self._run.folder, self._models, self._records)
-        return step, key_of(step, self._recipe, self._models)
+    def _step(self, name: str) -> Step:
+        """Describe a stage before which all are complete."""
+        return step_of(self._recipe, name, self._run.folder, self._models, self._records)
+
+    def _key(self, step: Step) -> str:
+        """Compute the key of a stage once: that of a source stage hashes the whole corpus."""
+        if step.name not in self._keys:
+            self._keys[step.name] = key_of(step, self._recipe, self._models)
+        return self._keys[step.name]
 
     def _job(self, name: str) -> Job:
         stage, options = self._recipe.step(name)
