@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
-
-from distributed import Client, Future, KilledWorker, wait
+from typing import TYPE_CHECKING, Any, Self
 
 from datagen.errors import BudgetSpent, UserError
 from datagen.store.disk import telling
+
+if TYPE_CHECKING:  # a run that opens no cluster need not import it
+    from distributed import Client, Future, KilledWorker
 
 PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
 LOOK_SECONDS = 1.0  # maximum age of the list of workers
@@ -57,7 +58,7 @@ class Workers:
         Opens it, for as long as the ``with`` block lasts.
     """
 
-    def __init__(self, cluster: Callable[[], AbstractContextManager[Client]]) -> None:
+    def __init__(self, cluster: "Callable[[], AbstractContextManager[Client]]") -> None:
         self._cluster, self._opened = cluster, ExitStack()
         self._client: Client | None = None
 
@@ -68,7 +69,7 @@ class Workers:
         return self._opened.__exit__(*error)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """The cluster's client."""
         if self._client is None:
             self._client = self._opened.enter_context(self._cluster())
@@ -92,7 +93,7 @@ class Crew:
         Client of the cluster.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: "Client") -> None:
         self._client = client
         self._workers: dict[str, Any] = {}
         self._complete = time.monotonic()  # last time at which there was a suitable worker
@@ -162,6 +163,8 @@ class Crew:
             If a task raised it, after all submitted partitions have ended, so that requests in flight are
             answered and stored.
         """
+        from distributed import KilledWorker
+
         at_work: dict[Future[Any], Partition] = {}
         stopped: BudgetSpent | None = None
         try:
@@ -212,6 +215,8 @@ class Crew:
                 at_work[partition.reports[0]] = partition
 
     def _done(self, at_work: Iterable["Future[Any]"]) -> Iterable["Future[Any]"]:
+        from distributed import wait
+
         try:
             result: Iterable[Future[Any]] = wait(list(at_work), LOOK_SECONDS, "FIRST_COMPLETED").done
             return result
@@ -249,9 +254,9 @@ def start_command(address: str, engine: bool) -> str:
     return f"dask worker {address}{resource}"
 
 
-def _too_much(error: Exception, titles: Sequence[str]) -> str:
+def _too_much(error: "KilledWorker | MemoryError", titles: Sequence[str]) -> str:
     what = "a worker had no memory left"
-    if isinstance(error, KilledWorker):
+    if not isinstance(error, MemoryError):
         what = f"{error.allowed_failures + 1} workers died one after another"
     return (
         f"{what} while processing {' or '.join(titles)}. The usual cause is lack of memory: make partitions "

@@ -14,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-from distributed import Client
 
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.meter import Reading
@@ -34,6 +32,9 @@ from datagen.run.takeover import sees_only_its_tables
 from datagen.run.tasks import Job
 from datagen.stage import ModelStage, SourceStage, WholeStage
 from datagen.store.parquet import parts
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Flow:
     """
 
     def __init__(
-        self, client: Client, run: Run, limits: Budget, watcher: Watcher, recorder: Recorder
+        self, client: "Client", run: Run, limits: Budget, watcher: Watcher, recorder: Recorder
     ) -> None:
         self._client, self._run, self._limits = client, run, limits
         self._watcher, self._recorder = watcher, recorder

@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from distributed import Reschedule
 
 from datagen.control_tokens import break_up
 from datagen.engines.identity import circumstances
@@ -160,6 +159,8 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
                 _generate(job, requests, completions, keys, mine.keys, report, retry)
             due, retry = mine.wait(), False  # rejections of these are new
     except CancelledError:  # the worker is being closed: another one resumes
+        from distributed import Reschedule
+
         raise Reschedule from None
     return report
 

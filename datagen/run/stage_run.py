@@ -8,9 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
-
-from distributed import Future
+from typing import TYPE_CHECKING, Any
 
 from datagen.cluster.workers import Crew, Partition
 from datagen.engines.identity import circumstances
@@ -23,6 +21,9 @@ from datagen.run.tasks import Job, PartReport
 from datagen.stage import NOTICES, ModelStage, Options, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import part_name, parts
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 
 class StageRun:

@@ -233,6 +233,11 @@ def task_names() -> list[str]:
     return sorted({*_modules(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
+def is_task(name: str) -> bool:
+    """Tell whether a task can be named so. Installed packages are searched only if it is not built in."""
+    return name in _modules() or name in task_names()
+
+
 def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> Any:
     """Draw one of a prompt file's templates by the hash of the passage and what it is about."""
     return pick(prompt.fields[field], field, passage.row["id"], *draw)
@@ -244,5 +249,6 @@ def instruction(prompt: Prompt) -> str:
     return "\n".join(message["content"] for message in shown)
 
 
-def _modules() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])]
+@cache
+def _modules() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "tasks")]))
