@@ -113,6 +113,9 @@ class Clock:
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Nothing is told."""
 
+    def occupied(self, share: float) -> None:
+        """Nothing is told."""
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Take what the stage did; curate is the last one."""
         self.processors, self.record = _spent() - self._started, record

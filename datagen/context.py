@@ -50,7 +50,8 @@ class Context:
         order. Function, items and results are pickled; pass large data through files in `scratch`.
     tables
         Kind of table -> folders that hold the rows of that kind when the stage starts. All kinds, not only
-        the one that the stage takes.
+        the one that the stage takes. For whole stages and stages of the user's own: other stages may start
+        before these tables are complete.
     corpus
         Sources that a source stage reads.
     partition_bytes

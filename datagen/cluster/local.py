@@ -11,18 +11,16 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster
-from distributed.security import Security
+from typing import TYPE_CHECKING, Any
 
 from datagen.cluster.hardware import cores
-from datagen.cluster.remote import join_cluster
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Cluster
 from datagen.stop import deaf_children
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 # A client of the cluster can run code as the run's owner. So it listens on localhost only and requires the
 # run's TLS keys. Ports are chosen freely, so that concurrent runs do not collide.
@@ -32,7 +30,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
-def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]:
+def open_cluster(cluster: Cluster, home: Path, engine: bool) -> "Iterator[Client]":
     """
     Start a cluster on this machine, or join the one that the recipe names.
 
@@ -51,6 +49,8 @@ def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]
         If the named cluster cannot execute the run.
     """
     if cluster.address:
+        from datagen.cluster.remote import join_cluster
+
         with join_cluster(cluster.address, home, engine) as client:
             yield client
     else:
@@ -59,7 +59,7 @@ def open_cluster(cluster: Cluster, home: Path, engine: bool) -> Iterator[Client]
 
 
 @contextmanager
-def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator[Client]:
+def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterator[Client]":
     """
     Start a cluster on this machine; stop it and its engines when the block ends.
 
@@ -72,6 +72,10 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> Iterator
     engine
         Also start a worker for engines.
     """
+    import dask
+    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed.security import Security
+
     settings = {
         "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
         "distributed.comm.timeouts.connect": "60s",

@@ -1,5 +1,5 @@
 """
-The worker pool, and the scheduling of a stage's partitions.
+The worker pool, and the scheduling of partitions.
 
 Workers may join and leave during a run. Partitions are submitted as slots become free, to the workers present
 at that time: a new worker gets its share, and a dead worker loses only its current tasks. Those are retried
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Self
-
-from distributed import Client, Future, KilledWorker, wait
+from typing import TYPE_CHECKING, Any, Self
 
 from datagen.errors import BudgetSpent, UserError
 from datagen.store.disk import translating_file_errors
+
+if TYPE_CHECKING:  # a run that opens no cluster need not import it
+    from distributed import Client, Future, KilledWorker
 
 PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
 LOOK_SECONDS = 1.0  # maximum age of the list of workers
@@ -36,10 +36,16 @@ class Partition:
         Name for messages: the stage and its input.
     reports
         Futures of its tasks' results. The first is the last to complete.
+    engine
+        Whether a task sends requests to a model.
+    then
+        Called with the results when all tasks are complete.
     """
 
     title: str
     reports: Sequence["Future[Any]"]
+    engine: bool = False
+    then: Callable[..., None] = lambda *results: None
 
 
 class Workers:
@@ -52,7 +58,7 @@ class Workers:
         Opens it, for as long as the ``with`` block lasts.
     """
 
-    def __init__(self, cluster: Callable[[], AbstractContextManager[Client]]) -> None:
+    def __init__(self, cluster: "Callable[[], AbstractContextManager[Client]]") -> None:
         self._cluster, self._opened = cluster, ExitStack()
         self._client: Client | None = None
 
@@ -63,7 +69,7 @@ class Workers:
         return self._opened.__exit__(*error)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """The cluster's client."""
         if self._client is None:
             self._client = self._opened.enter_context(self._cluster())
@@ -79,18 +85,16 @@ class Workers:
 
 class Crew:
     """
-    The workers for a stage.
+    The workers of a cluster.
 
     Parameters
     ----------
     client
         Client of the cluster.
-    engine
-        Whether the stage sends requests to a model.
     """
 
-    def __init__(self, client: Client, engine: bool = False) -> None:
-        self._client, self._engine = client, engine
+    def __init__(self, client: "Client") -> None:
+        self._client = client
         self._workers: dict[str, Any] = {}
         self._complete = time.monotonic()  # last time at which there was a suitable worker
         self._look()
@@ -111,15 +115,14 @@ class Crew:
         engines = set(self.engines)
         return [address for address in self._workers if address not in engines] or self.everybody
 
-    @property
-    def places(self) -> int:
+    def places(self, engine: bool) -> int:
         """
-        Number of partitions that may be submitted at once.
+        Number of partitions with or without an engine that may be submitted at once.
 
-        For model stages, twice the engines' capacity, so that the next partitions are prepared in the
-        meantime. Otherwise one per thread and none queued, so that the task that kills a worker is known.
+        With one, twice the engines' capacity, so that the next partitions are prepared in the meantime.
+        Otherwise one per thread and none queued, so that the task that kills a worker is known.
         """
-        if self._engine:
+        if engine:
             return 2 * PARTITIONS_AT_ONCE * max(len(self.engines), 1)
         result: int = max(sum(self._workers[address]["nthreads"] for address in self.ordinary), 1)
         return result
@@ -142,11 +145,15 @@ class Crew:
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
         return self._client.submit(translating_file_errors, function, *arguments, pure=False, resources=share)
 
-    def work_off(self, partitions: Iterator[Partition]) -> Iterator[list[Any]]:
+    def work_off(self, submit: Callable[[bool], Partition | None]) -> Iterator[Partition]:
         """
-        Submit partitions as slots become free, and yield the results of each when it is complete.
+        Submit partitions as places become free, and yield each when it is complete.
 
-        Taking the next item of `partitions` submits its tasks.
+        Parameters
+        ----------
+        submit
+            Submits the tasks of the next partition, with an engine or without; returns None while there is
+            no such partition.
 
         Raises
         ------
@@ -156,23 +163,29 @@ class Crew:
             If a task raised it, after all submitted partitions have ended, so that requests in flight are
             answered and stored.
         """
+        from distributed import KilledWorker
+
         at_work: dict[Future[Any], Partition] = {}
         stopped: BudgetSpent | None = None
         try:
             while True:
-                self._look_again()
+                self._look_again(any(partition.engine for partition in at_work.values()))
                 if stopped is None:
-                    for partition in islice(partitions, max(0, self.places - len(at_work))):
-                        at_work[partition.reports[0]] = partition
+                    self._fill(at_work, submit)
                 if not at_work:
                     break
                 for future in self._done(at_work):
+                    partition = at_work[future]
                     try:
-                        reports = self._client.gather(at_work[future].reports)
+                        results = self._client.gather(partition.reports)
                     except BudgetSpent as error:
                         stopped = error
+                    except Exception as error:
+                        error.add_note(f"in {partition.title}")
+                        raise
                     else:
-                        yield reports
+                        partition.then(*results)
+                        yield partition
                     del at_work[future]
             if stopped:
                 raise stopped
@@ -190,24 +203,41 @@ class Crew:
             if at_work and self._client.status == "running":
                 self._client.cancel(list(at_work), force=True)
 
+    def _fill(
+        self, at_work: dict["Future[Any]", Partition], submit: Callable[[bool], Partition | None]
+    ) -> None:
+        """Submit partitions until all places are taken or no partition is ready."""
+        for engine in (True, False):
+            taken = sum(partition.engine == engine for partition in at_work.values())
+            for _ in range(taken, self.places(engine)):
+                if (partition := submit(engine)) is None:
+                    break
+                at_work[partition.reports[0]] = partition
+
     def _done(self, at_work: Iterable["Future[Any]"]) -> Iterable["Future[Any]"]:
+        from distributed import wait
+
         try:
             result: Iterable[Future[Any]] = wait(list(at_work), LOOK_SECONDS, "FIRST_COMPLETED").done
             return result
         except TimeoutError:
             return ()
 
-    def _look_again(self) -> None:
-        """Refresh the list of workers if it is old; fail if there was no suitable worker for too long."""
+    def _look_again(self, engine: bool) -> None:
+        """
+        Refresh the list of workers if it is old.
+
+        Fails if for too long there was no worker, or none with an engine although one is needed.
+        """
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._look()
-        if self.engines if self._engine else self._workers:
+        if self.engines if engine else self._workers:
             self._complete = time.monotonic()
         elif time.monotonic() - self._complete > PATIENCE_SECONDS:
-            worker = "worker with the resource engine" if self._engine else "worker"
+            worker = "worker with the resource engine" if engine else "worker"
             assert self._client.scheduler is not None  # connected
-            command = start_command(str(self._client.scheduler.address), self._engine)
+            command = start_command(str(self._client.scheduler.address), engine)
             raise UserError(
                 f"for {PATIENCE_SECONDS:.0f} seconds the cluster had no {worker}; "
                 f"start one with: {command}. {AGAIN}"
@@ -224,9 +254,9 @@ def start_command(address: str, engine: bool) -> str:
     return f"dask worker {address}{resource}"
 
 
-def _too_much(error: Exception, titles: Sequence[str]) -> str:
+def _too_much(error: "KilledWorker | MemoryError", titles: Sequence[str]) -> str:
     what = "a worker had no memory left"
-    if isinstance(error, KilledWorker):
+    if not isinstance(error, MemoryError):
         what = f"{error.allowed_failures + 1} workers died one after another"
     return (
         f"{what} while processing {' or '.join(titles)}. The usual cause is lack of memory: make partitions "

@@ -13,15 +13,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any
 
 from datagen.engines.engine import Unanswered
+from datagen.engines.meter import Reading
 from datagen.engines.supervised import GuardedEngine
 from datagen.errors import UserError
 from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
-LOOK_SECONDS = 0.5  # interval between checks for notices
+LOOK_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
 
 
 class EngineRoom:
@@ -47,6 +49,7 @@ class EngineRoom:
         keep: Callable[[Completion], None],
         give_up: Callable[[str, str], None],
         notify: Callable[[str], None] = lambda notice: None,
+        read: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         """
         Answer requests.
@@ -67,6 +70,9 @@ class EngineRoom:
             answered, and the reason.
         notify
             Called with notices for the user, in the caller's thread.
+        read
+            Called with readings of the engine's meter in the caller's thread: at the start, regularly, and
+            at the end.
 
         Raises
         ------
@@ -77,6 +83,7 @@ class EngineRoom:
             If the run left in the meantime.
         """
         feed = self._wait(self._feed(spec, identity))
+        read(feed.reading)
         batch = _Batch(requests, keep, give_up)
         work = self._for(run, feed.answer(batch))
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -87,10 +94,15 @@ class EngineRoom:
             shown += len(notices)
             for notice in notices:
                 notify(notice)
+            read(feed.reading)
         try:
             future.result()
         except UserError as error:
             raise UserError(str(error)) from None  # without cause, so that it can be pickled
+
+    def start(self, run: str, spec: Model, identity: Identity) -> None:
+        """Start an engine in the background. If that fails, `generate` tries again and reports the cause."""
+        asyncio.run_coroutine_threadsafe(self._for(run, self._start(spec, identity)), self._loop)
 
     def leave(self, run: str) -> bool:
         """Cancel a run's generation. Returns whether no other run is using the engine room."""
@@ -127,6 +139,11 @@ class EngineRoom:
 
     async def _feed(self, spec: Model, identity: Identity) -> "_Feed":
         return self._feeds.setdefault(spec.model_dump_json(), _Feed(spec, identity))
+
+    async def _start(self, spec: Model, identity: Identity) -> None:
+        feed = await self._feed(spec, identity)
+        with suppress(UserError):
+            await feed.start()
 
     async def _close(self) -> None:
         for feed in self._feeds.values():
@@ -199,6 +216,15 @@ class _Feed:
         """The engine's notices so far."""
         return self._engine.notices
 
+    @property
+    def reading(self) -> Reading:
+        """A reading of the engine's meter."""
+        return self._engine.meter.read()
+
+    async def start(self) -> None:
+        """Start the engine before the first request."""
+        await self._engine.start()
+
     async def answer(self, batch: _Batch) -> None:
         """Answer a batch, after the requests of earlier batches have been sent."""
         batch.begin()
@@ -247,6 +273,11 @@ def engine_room() -> EngineRoom:
         if _room is None:
             _room = EngineRoom()
         return _room
+
+
+def start_engine(run: str, spec: Model, identity: Identity) -> None:
+    """Start an engine of this process in the background; see `EngineRoom.start`."""
+    engine_room().start(run, spec, identity)
 
 
 def leave_engine_room(run: str) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from datagen.engines import open_engine
 from datagen.engines.engine import Engine, EngineDied
+from datagen.engines.meter import Meter
 from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
@@ -47,6 +48,7 @@ class GuardedEngine:
 
     def __init__(self, spec: Model, identity: Identity) -> None:
         self._spec, self._identity = spec, identity
+        self.meter = Meter(identity.name, spec.window)
         self._patience = None if isinstance(spec, OpenAIModel) else spec.patience
         self._engine: Engine | None = None
         self._changing = asyncio.Lock()  # held during start and stop: memory may suffice for one engine only
@@ -64,6 +66,18 @@ class GuardedEngine:
     def notices(self) -> list[str]:
         """The engine's notices so far."""
         return [] if self._engine is None else self._engine.notices
+
+    async def start(self) -> None:
+        """
+        Start the engine, which otherwise starts at the first request.
+
+        Raises
+        ------
+        datagen.errors.UserError
+            If it cannot be started.
+        """
+        if self._engine is None:
+            await self._open()
 
     async def answer(self, request: Request, key: str) -> Completion:
         """
@@ -108,7 +122,8 @@ class GuardedEngine:
             async with asyncio.timeout(None) as limit:
                 self._in_flight.add(limit)
                 try:
-                    completion = await engine.answer(request, key)
+                    with self.meter.request():
+                        completion = await engine.answer(request, key)
                 finally:
                     self._in_flight.remove(limit)
             self._heard = time.monotonic()

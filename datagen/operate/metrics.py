@@ -71,6 +71,11 @@ class Metrics:
         self._answers = gauge("answers", "Answers of a stage: new, reused", KIND)
         self._tokens = gauge("tokens", "Tokens of new answers: prompt, completion", KIND)
         self._seconds = gauge("stage_seconds", "Duration of a stage", STAGE)
+        self._occupancy = gauge(
+            "engine_occupancy",
+            "Requests in flight as a share of the engines' windows, last 10 s",
+            ["recipe"],
+        )
         self._running = gauge("running", "1 while a run is on", ["recipe"])
         self._released = gauge("last_release_timestamp_seconds", "When a run became latest", ["recipe"])
         self._running.labels(recipe).set(1)
@@ -95,6 +100,11 @@ class Metrics:
         self._set(self._rows, stage, kept=kept, dropped=dropped)
         self._watcher.judged(stage, kept, dropped)
 
+    def occupied(self, share: float) -> None:
+        """Note how much of the engines is in use."""
+        self._occupancy.labels(self._recipe).set(share)
+        self._watcher.occupied(share)
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """Record the result of a stage."""
         stage, dropped = record["stage"], sum(record["dropped"].values())
@@ -108,6 +118,7 @@ class Metrics:
     def close(self, released: bool) -> None:
         """Record the end of the run, and whether it became the latest release."""
         self._running.labels(self._recipe).set(0)
+        self._occupancy.labels(self._recipe).set(0)
         if released:
             self._released.labels(self._recipe).set_to_current_time()
         self._write()

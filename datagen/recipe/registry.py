@@ -35,6 +35,7 @@ class BuiltIn:
         Whether a recipe without ``stages:`` runs it.
     sees_run
         Whether it reads more of the run than its tables: the recipe, all models, or earlier stages.
+        Such a stage starts when all stages before it are complete.
     """
 
     name: str

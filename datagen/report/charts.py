@@ -196,6 +196,35 @@ def curve(
     return _chart(title, caption, values, {"layer": layers, "height": 200})
 
 
+def timeline(title: str, caption: str, values: Values, time: str, share: str, colour: str) -> Chart:
+    """
+    Draw shares in [0, 1] over time, one line per series.
+
+    Parameters
+    ----------
+    title, caption
+        What it shows.
+    values
+        One per point.
+    time, share, colour
+        Keys of `values`: the time, whose key names the unit; the share; the name of the series.
+    """
+    encoding: dict[str, Any] = {
+        "x": {"field": time, "type": "quantitative", "title": time, "axis": {"tickCount": 6, "grid": False}},
+        "y": {
+            "field": share,
+            "type": "quantitative",
+            "title": None,
+            "scale": {"domain": [0, 1]},
+            "axis": {"tickCount": 3, "format": "~%", "domain": False},
+        },
+    }
+    encoding |= _color(colour, values, None)
+    del encoding["order"]  # of stacked bars; the points of a line are in the order of time
+    mark = {"type": "line", "interpolate": "step-after"}
+    return _chart(title, caption, values, {"mark": mark, "encoding": encoding, "height": 110})
+
+
 def _stacked(
     title: str,
     caption: str,

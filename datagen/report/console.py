@@ -16,6 +16,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -54,14 +55,15 @@ class Console:
             MofNCompleteColumn(),
             TextColumn("{task.fields[kept]}"),
             TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[occupied]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._out,
             transient=True,
             disable=not self._out.is_terminal,
         )
-        self._task = self._progress.add_task("starting", total=None, rate="", kept="")
-        self._stage = _Stage("", 0)
+        self._stages: dict[str, _Stage] = {}  # those in progress
+        self._occupied: float | None = None
         self._ended = threading.Event()
         self._reporter = threading.Thread(target=self._report_regularly, name="progress", daemon=True)
 
@@ -78,35 +80,46 @@ class Console:
         self._progress.stop()
 
     def _report_regularly(self) -> None:
-        """Print progress lines if no progress bar can be shown."""
+        """Print a line per stage if no progress bar can be shown."""
         while not self._ended.wait(REPORT_SECONDS):
-            if self._stage.name:
-                self._out.print(self._stage.line(), markup=False, soft_wrap=True)
+            for stage in list(self._stages.values()):
+                self._out.print(stage.line(self._occupied), markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
-        """Show the stage's progress bar."""
-        self._stage = _Stage(stage, partitions)
-        self._progress.reset(self._task, total=partitions, description=stage, rate="", kept="")
+        """Show a progress bar for the stage."""
+        bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="")
+        self._stages[stage] = _Stage(stage, partitions, bar)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Update the progress bar, with the rate of generation."""
-        self._stage.done, self._stage.usage = partitions, usage
+        if (progress := self._stages.get(stage)) is None:  # a late message about a stage that has ended
+            return
+        progress.done, progress.usage = partitions, usage
         text = ""
         if usage.completions:
             text = f"{usage.completions:,} answers, {usage.completion_tokens:,} tokens, "
-            text += f"{self._stage.pace:,.0f} tokens/s"
+            text += f"{progress.pace:,.0f} tokens/s"
             text += f", {usage.cached_share:.0%} of prompts cached" if usage.cached_tokens else ""
-        self._progress.update(self._task, completed=partitions, rate=text)
+        self._progress.update(progress.bar, completed=partitions, rate=text)
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Record the rows kept so far, and show their share."""
-        self._stage.kept, self._stage.dropped = kept, dropped
-        if kept + dropped:
-            self._progress.update(self._task, kept=f"{kept / (kept + dropped):.0%} kept")
+        if progress := self._stages.get(stage):
+            progress.kept, progress.dropped = kept, dropped
+            share = f"{kept / (kept + dropped):.0%} kept" if kept + dropped else ""
+            self._progress.update(progress.bar, kept=share)
+
+    def occupied(self, share: float) -> None:
+        """Show how busy the engines are, at every stage that uses them."""
+        self._occupied = share
+        for stage in list(self._stages.values()):
+            if stage.usage.completions:
+                self._progress.update(stage.bar, occupied=f"engines {share:.0%} busy")
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """Print the stage's result."""
-        self._stage = _Stage("", 0)
+        """Remove the stage's progress bar and print its result."""
+        if ended := self._stages.pop(record["stage"], None):
+            self._progress.remove_task(ended.bar)
         self._out.print(_line(record, resumed))
         for message in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
@@ -139,6 +152,7 @@ class _Stage:
 
     name: str
     partitions: int
+    bar: TaskID
     done: int = 0
     kept: int = 0
     dropped: int = 0
@@ -155,13 +169,14 @@ class _Stage:
         """Completion tokens per second."""
         return self.usage.completion_tokens / self.seconds
 
-    def line(self) -> str:
-        """Describe the progress: partitions, kept share, tokens per second, time left."""
+    def line(self, occupied: float | None) -> str:
+        """Describe the progress: partitions, kept share, tokens per second, use of the engines, time left."""
         parts = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
         if rows := self.kept + self.dropped:
             parts.append(f"{self.kept / rows:.0%} kept")
         if self.usage.completions:
             parts += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
+            parts += [f"engines {occupied:.0%} busy"] if occupied is not None else []
         remaining = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
         parts.append(
             f"{remaining} left" if self.done else f"started {timedelta(seconds=round(self.seconds))} ago"

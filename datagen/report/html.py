@@ -18,6 +18,7 @@ from datagen.report.difficulty import shifts
 from datagen.report.files import files_by_ending
 from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
+from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import score_charts
@@ -35,8 +36,9 @@ def write_report(run: Run) -> Path:
     stages = run.stage_records()
     funnel, cost, covered = funnel_chart(stages), cost_chart(stages), coverage(run)
     mix, scores, calibration = mix_charts(run), score_charts(run), calibration_charts(run)
+    use = engine_use(run)
     charts = [*mix, *scores, *calibration, *(covered.drawn if covered else [])]
-    draw_all([*charts, *(chart for chart in (funnel, cost) if chart)])
+    draw_all([*charts, *(chart for chart in (funnel, cost, use and use.chart) if chart)])
     page = render_file(
         __package__,
         "report.html.j2",
@@ -57,6 +59,7 @@ def write_report(run: Run) -> Path:
         coverage=covered,
         duplicates=duplicates(stages),
         cost=cost,
+        use=use,
         samples=side_by_side(run),
         drops={record["stage"]: by_reason(run, record) for record in stages if record["dropped"]},
         shifts={

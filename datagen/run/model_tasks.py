@@ -17,16 +17,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from distributed import Reschedule
 
 from datagen.control_tokens import break_up
 from datagen.engines.identity import circumstances
+from datagen.engines.meter import Reading
 from datagen.engines.pool import engine_room
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
 from datagen.run.budget import Purse, is_shut, purse
+from datagen.run.claims import claim
 from datagen.run.tasks import Job, PartReport, finish, rows_of
 from datagen.schema import REQUESTS
 from datagen.stage import ModelStage
@@ -149,17 +150,42 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     """
     if is_shut(job.topic):
         raise BudgetSpent()
+    keys = read_part(requests, ["key"])["key"]
+    report = GenerationReport(requests=len(keys), distinct=pc.count_distinct(keys).as_py())
+    due, retry = {*keys.to_pylist()}, True
+    try:
+        while due:
+            with claim(completions, due) as mine:
+                _generate(job, requests, completions, keys, mine.keys, report, retry)
+            due, retry = mine.wait(), False  # rejections of these are new
+    except CancelledError:  # the worker is being closed: another one resumes
+        from distributed import Reschedule
+
+        raise Reschedule from None
+    return report
+
+
+def _generate(
+    job: Job,
+    requests: Path,
+    completions: Path,
+    keys: pa.ChunkedArray,
+    mine: Set[str],
+    report: GenerationReport,
+    retry: bool,
+) -> None:
+    """Have the requests with the keys `mine` answered, and add to the report."""
     model, here = _asked(job)
     store = Completions(completions, here)
-    keys = read_part(requests, ["key"])["key"]
     missing, rejected = store.look_up(keys)
-    again = Retrial(requests, rejected, isinstance(model, OpenAIModel), job.retry_errors)
-    report = GenerationReport(requests=len(keys), distinct=pc.count_distinct(keys).as_py())
-    wanted = pc.or_(missing, pc.is_in(keys, pa.array(again.first, pa.string())).combine_chunks())
+    rejected = {key: why for key, why in rejected.items() if key in mine}
+    again = Retrial(requests, rejected if retry else {}, isinstance(model, OpenAIModel), job.retry_errors)
+    wanted = pc.or_(missing, _among(keys, again.first))
+    wanted = pc.and_(wanted, _among(keys, list(mine)))
     if pc.any(wanted).as_py():
         journal = Journal(completions, f"{job.name}-{requests.stem}")
         budget = purse(job.topic, job.budget, job.spent)
-        spending = _Spending(journal, budget, job.topic, here)
+        spending = _Spending(journal, budget, job, here)
         try:
             while pc.any(wanted).as_py():
                 engine_room().generate(
@@ -170,14 +196,12 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
                     spending.keep,
                     spending.give_up,
                     spending.notify,
+                    spending.read,
                 )
                 if short := spending.done < pc.count_distinct(keys.filter(wanted)).as_py():
                     break
                 spending.done = 0
-                rest = pa.array(again.rest(spending.answered), pa.string())
-                wanted = pc.is_in(keys, rest).combine_chunks()
-        except CancelledError:  # the worker is being closed: another one shall go on
-            raise Reschedule from None
+                wanted = _among(keys, again.rest(spending.answered))
         finally:
             journal.close()
         spending.tell()
@@ -186,11 +210,14 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
             raise BudgetSpent()
         rejected = {key: why for key, why in rejected.items() if key not in spending.answered}
         rejected |= spending.rejected
-        report.failures = spending.failures
-    report.failed, report.rejected = len(report.failures), len(rejected)
-    report.refusal = next(iter([*rejected.values(), *report.failures.values()]), "")
+        report.failures |= spending.failures
+    report.failed, report.rejected = len(report.failures), report.rejected + len(rejected)
+    report.refusal = next(iter([*rejected.values(), *report.failures.values()]), report.refusal)
     report.damage.update(store.damage)
-    return report
+
+
+def _among(keys: pa.ChunkedArray, some: Sequence[str]) -> pa.Array:
+    return pc.is_in(keys, pa.array(some, pa.string())).combine_chunks()
 
 
 def _asked(job: Job) -> tuple[Model, str]:
@@ -249,8 +276,9 @@ def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request
 class _Spending:
     """Keeps a task's answers, and tells what they took: the purse at once, the runner twice a second."""
 
-    def __init__(self, journal: Journal, budget: Purse, topic: str, here: str) -> None:
-        self._journal, self._budget, self._topic, self._here = journal, budget, topic, here
+    def __init__(self, journal: Journal, budget: Purse, job: Job, here: str) -> None:
+        self._journal, self._budget, self._here = journal, budget, here
+        self._stage, self._topic = job.name, job.topic
         self._told = time.monotonic()
         self.usage = Usage()
         self.done = 0  # requests that came to an end, whichever
@@ -279,10 +307,13 @@ class _Spending:
 
     def tell(self) -> None:
         self._told = time.monotonic()
-        self._say({"part": self._journal.path.name, **asdict(self.usage)})
+        self._say({"stage": self._stage, "task": self._journal.path.name, "usage": asdict(self.usage)})
 
     def notify(self, notice: str) -> None:
         self._say({"notice": notice})
+
+    def read(self, reading: Reading) -> None:
+        self._say({"reading": asdict(reading)})
 
     def _say(self, said: dict[str, Any]) -> None:
         if self._topic:

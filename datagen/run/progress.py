@@ -1,15 +1,12 @@
-"""What is told of a run while it goes on."""
+"""Progress of a run, as its watcher is told."""
 
-import logging
 from typing import Any, Protocol
 
 from datagen.request import Usage
 
-log = logging.getLogger(__name__)
-
 
 class Watcher(Protocol):
-    """Told what the run is doing."""
+    """Is told what the run is doing."""
 
     def begin(self, stage: str, partitions: int) -> None:
         """A stage begins; so many partitions are to be done."""
@@ -20,35 +17,34 @@ class Watcher(Protocol):
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """So many rows of the partitions that are done were kept and dropped."""
 
+    def occupied(self, share: float) -> None:
+        """The share of the engines' places for requests in use, over the last seconds."""
+
     def end(self, record: dict[str, Any], resumed: bool) -> None:
         """A stage is complete: its ``stage.json``, and whether it was there already."""
 
 
 class Progress:
-    """Adds up what the workers say about a stage."""
+    """Progress of one stage, added up from its partitions and its workers' messages."""
 
     def __init__(self, watcher: Watcher, stage: str) -> None:
         self._watcher, self._stage = watcher, stage
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
-        self._notice = ""
         self._kept = self._dropped = 0
 
     @property
     def usage(self) -> Usage:
-        """What the stage has spent, as far as the workers have said."""
+        """What the stage has spent, as far as the workers have reported."""
         return sum(list(self._usage.values()), start=Usage())
 
-    def hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take a worker's message; runs on Dask's event loop."""
-        said = dict(event[1])
-        if notice := said.get("notice"):
-            if notice != self._notice:  # several tasks may tell the same
-                self._notice = notice
-                log.warning(notice)
-            return
-        part, _ = said.pop("part"), said.pop("worker", None)  # Dask adds who said it
-        self._usage[part] = Usage(**said)
+    def begin(self, partitions: int) -> None:
+        """The first of so many partitions was submitted."""
+        self._watcher.begin(self._stage, partitions)
+
+    def spent(self, task: str, usage: Usage) -> None:
+        """Note what a task has spent so far; runs in the thread of Dask's event loop."""
+        self._usage[task] = usage
         self._show()
 
     def part_done(self, kept: int, dropped: int) -> None:

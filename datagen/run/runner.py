@@ -1,43 +1,40 @@
 """
-A run: the recipe's stages, one after another, each a folder that is complete or absent.
+A run: the recipe's stages, each a folder that is complete or absent.
 
-An unfinished run of the same recipe is continued: stages whose folder exists are not run again, and no
-completion is paid for twice. A new run takes over the completions of the earlier ones, and every stage that
-would come out the same (`datagen.run.takeover`), so that a refresh does only what changed.
+Stages are completed in the order of the recipe, though several may be at work at the same time
+(`datagen.run.flow`). An unfinished run of the same recipe is resumed: complete stages are not run again, and
+no completion is paid for twice. A new run takes over the completions of earlier runs, and every stage that
+would give the same result (`datagen.run.takeover`), so that a refresh does only what changed.
 """
 
-import json
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
-from uuid import uuid4
-
-from distributed import Client, Future
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import Crew, Partition, Workers
-from datagen.engines.identity import circumstances, identities
+from datagen.cluster.workers import Crew, Workers
+from datagen.engines.identity import identities
+from datagen.engines.pool import start_engine
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
-from datagen.recipe.sections import OpenAIModel
 from datagen.recipe.wiring import wire
 from datagen.report.changes import write_changes
 from datagen.report.html import write_report
 from datagen.report.planned import PLAN, compare_with_plan
-from datagen.run import budget, folder, model_tasks, release, tasks
+from datagen.request import Identity
+from datagen.run import budget, folder, release
+from datagen.run.flow import Flow, together
 from datagen.run.lease import lease
-from datagen.run.progress import Progress, Watcher
-from datagen.run.takeover import key_of, step_of, take_over
-from datagen.run.tasks import Job, PartReport
-from datagen.stage import NOTICES, MapStage, ModelStage, SourceStage, WholeStage
-from datagen.store.completions import Completions
+from datagen.run.occupancy import Recorder
+from datagen.run.progress import Watcher
+from datagen.run.takeover import Step, context_of, key_of, may_stay, step_of, take_over
+from datagen.run.tasks import Job
+from datagen.stage import ModelStage
 from datagen.store.disk import translate_file_errors
-from datagen.store.parquet import UNFINISHED, parts, write_json
+from datagen.store.parquet import UNFINISHED, write_json
 
 log = logging.getLogger(__name__)
 
@@ -79,48 +76,116 @@ def run(
         When a request would go over the recipe's budget.
     """
     home = (outputs / recipe.name).resolve()
-    line = recipe.line()
-    reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in line])
-    asks = any(isinstance(stage, ModelStage) for _, stage, _ in line)
+    asks = any(isinstance(stage, ModelStage) for _, stage, _ in recipe.line())
     models = identities(recipe.models) if asks else {}
     cluster = partial(open_cluster, recipe.cluster, home, asks)
     with translate_file_errors(), lease(home), Workers(cluster) as workers:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
         folder.drop_damaged(running, workers.each)
         earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]
-        records: dict[str, dict[str, Any]] = {}
+        line = _Line(recipe, running, models, earlier, workers, watcher, retry_errors)
         begun = False
-        for name, stage, options in line:
-            if record := running.stage_record(name):
-                records[name] = record
-                watcher.end(record, resumed=True)
-                continue
-            complete = running.stage_folder(name)
-            step = step_of(recipe, name, running.folder, models, records)
-            context = step.context
-            model = recipe.models.role(stage.role) if isinstance(stage, ModelStage) else None
-            key = key_of(step, recipe, models)
-            if record := take_over(step, key, earlier, complete, workers.each, retry_errors):
-                records[name] = record
-                watcher.end(record, resumed=False)
+        while line.due:
+            if line.has_first():
                 continue
             if not begun:
                 before_work(running)
                 begun = True
-            beside = complete.with_name(UNFINISHED + name)
-            topic = f"{running.folder.name}/{name}/{uuid4().hex}"
-            spent = running.spent
-            job = Job(name, stage, options, context, beside, topic, spent, recipe.budget, model, retry_errors)
-            inputs = [path for source in reads[name] for path in parts(running.stage_folder(source))]
-            try:
-                work = _StageRun(workers.client, job, inputs, running.completions, watcher)
-                record = work.work(reads[name]) | {"key": key}
-            except BudgetSpent:
-                folder.stop(running, "budget")
-                raise BudgetSpent(budget.last_words(recipe.budget, running.spent, name)) from None
-            records[name] = folder.complete_stage(job.folder, complete, record, workers.each)
-            watcher.end(records[name], resumed=False)
+            line.work()
         return _release(running, home)
+
+
+class _Line:
+    """The stages of a recipe that are due in a run, and the records of those that are complete."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: folder.Run,
+        models: Mapping[str, Identity],
+        earlier: Sequence[folder.Run],
+        workers: Workers,
+        watcher: Watcher,
+        retry_errors: bool,
+    ) -> None:
+        self.due = deque(recipe.stages)
+        self._recipe, self._run, self._models, self._earlier = recipe, run, models, earlier
+        self._workers, self._watcher, self._retry_errors = workers, watcher, retry_errors
+        self._records: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, str] = {}
+        self._started = False  # whether the first model was considered for an early start
+        self._recorder = Recorder(run.folder, watcher)
+
+    def has_first(self) -> bool:
+        """Tick the first stage off if it is complete, or can be taken over from an earlier run."""
+        name, each = self.due[0], self._workers.each
+        if record := self._run.stage_record(name):
+            self._tick(record, resumed=True)
+            return True
+        step, target = self._step(name), self._run.stage_folder(name)
+        record = take_over(step, self._key(step), self._earlier, target, each, self._retry_errors)
+        if record:
+            self._tick(record)
+        return record is not None
+
+    def work(self) -> None:
+        """Work on the first stage, and on those behind it that can be at work at the same time."""
+        recipe, run = self._recipe, self._run
+        step = self._step(self.due[0])
+        names = [step.name] if may_stay(step, self._earlier) else together(recipe, list(self.due))
+        reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()])
+        flow = Flow(self._workers.client, run, recipe.budget, self._watcher, self._recorder)
+        for name in names:
+            flow.add(self._job(name), reads[name])
+        if not self._started:
+            self._start_engine()
+        try:
+            for stage in flow.work():
+                record = stage.end(reads[stage.name]) | {"key": self._key(self._step(stage.name))}
+                target = run.stage_folder(stage.name)
+                self._tick(folder.complete_stage(stage.job.folder, target, record, self._workers.each))
+        except BudgetSpent:
+            folder.stop(run, "budget")
+            raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
+        finally:
+            self._recorder.save()
+
+    def _start_engine(self) -> None:
+        """Load the first model while other stages are at work, unless stored answers may suffice."""
+        self._started = True
+        completions, client = self._run.completions, self._workers.client
+        stages = [stage for stage, _ in map(self._recipe.step, self.due)]
+        roles = [stage.role for stage in stages if isinstance(stage, ModelStage)]
+        if roles and not completions.segments() and not completions.journals():
+            home, model = str(self._run.folder.parent), self._recipe.models.role(roles[0])
+            engines, identity = Crew(client).engines, self._models[roles[0]]
+            client.run(start_engine, home, model, identity, workers=engines, on_error="ignore")
+
+    def _tick(self, record: dict[str, Any], resumed: bool = False) -> None:
+        self._records[self.due.popleft()] = record
+        self._watcher.end(record, resumed)
+
+    def _step(self, name: str) -> Step:
+        """Describe a stage before which all are complete."""
+        return step_of(self._recipe, name, self._run.folder, self._models, self._records)
+
+    def _key(self, step: Step) -> str:
+        """Compute the key of a stage once: that of a source stage hashes the whole corpus."""
+        if step.name not in self._keys:
+            self._keys[step.name] = key_of(step, self._recipe, self._models)
+        return self._keys[step.name]
+
+    def _job(self, name: str) -> Job:
+        stage, options = self._recipe.step(name)
+        return Job(
+            name,
+            stage,
+            options,
+            context_of(self._recipe, name, self._run.folder, self._models),
+            self._run.stage_folder(name).with_name(UNFINISHED + name),
+            model=self._recipe.models.role(stage.role) if isinstance(stage, ModelStage) else None,
+            retry_errors=self._retry_errors,
+        )
 
 
 def _release(run: folder.Run, home: Path) -> folder.Run:
@@ -138,162 +203,3 @@ def _release(run: folder.Run, home: Path) -> folder.Run:
             "answers are kept for the next run"
         )
     return folder.finish(run, home)
-
-
-class _StageRun:
-    """One stage being run on the cluster."""
-
-    def __init__(
-        self, client: Client, job: Job, inputs: Sequence[Path], completions: Completions, watcher: Watcher
-    ) -> None:
-        self._client, self._job, self._inputs = client, job, inputs
-        self._completions, self._watcher = completions, watcher
-        self._crew = Crew(client, engine=isinstance(job.stage, ModelStage))
-        self._total, self._made = PartReport(), model_tasks.GenerationReport()
-
-    def work(self, reads: Sequence[str]) -> dict[str, Any]:
-        """Run the stage into its unfinished folder; return what ``stage.json`` will say."""
-        job, started = self._job, time.monotonic()
-        job.folder.mkdir()
-        match job.stage:
-            case SourceStage():
-                self._compute(tasks.read_source, _numbered(job.stage.plan(job.options, job.context)))
-                if job.stage.check is not None:
-                    context = replace(job.context, output=job.folder)
-                    job.stage.check(self._total.figures, job.options, context)
-            case MapStage():
-                self._compute(tasks.apply_map, _numbered(self._inputs))
-            case WholeStage():
-                self._compute(tasks.run_whole, [(list(self._inputs),)])
-            case ModelStage():
-                if job.stage.prepare is not None:
-                    self._prepare()
-                self._generate()
-        if not parts(job.folder):
-            tasks.empty_part(job)
-        return self._record(reads, time.monotonic() - started)
-
-    def _compute(self, function: Callable[..., PartReport], inputs: Sequence[tuple[Any, ...]]) -> None:
-        computed = (
-            Partition(self._title(given[0]), [self._crew.submit(function, self._job, *given)])
-            for given in inputs
-        )
-        self._gather(len(inputs), computed, Progress(self._watcher, self._job.name))
-
-    def _prepare(self) -> None:
-        """Let the stage see all partitions and say with which options it works."""
-        paths = list(self._inputs)
-        task = Partition(self._title(paths), [self._crew.submit(tasks.prepare, self._job, paths)])
-        for (options,) in self._crew.work_off(iter([task])):
-            self._job = replace(self._job, options=options)
-
-    def _generate(self) -> None:
-        """Chain writing requests, generating and reading per partition, without a barrier between steps."""
-        job, limits = self._job, self._job.budget
-        progress = Progress(self._watcher, job.name)
-
-        async def hear(event: tuple[float, dict[str, Any]]) -> None:
-            progress.hear(event)
-            if budget.spent_parts(limits, job.spent + progress.usage):
-                await self._client.run(budget.shut, job.topic, on_error="ignore")
-
-        self._client.subscribe_topic(job.topic, hear)
-        asked = (self._ask(number, path, progress) for number, path in enumerate(self._inputs))
-        self._gather(len(self._inputs), asked, progress, self._completions.merge)
-        self._client.unsubscribe_topic(job.topic)
-        self._completions.settle(self._made.damage)
-        self._check_answered()
-
-    def _check_answered(self) -> None:
-        """Stop where a server has answered nothing of the stage: its settings are at fault, not the rows."""
-        made = self._made
-        if isinstance(self._job.model, OpenAIModel) and made.nothing_answered:
-            raise UserError(
-                f"stages.{self._job.name}: none of its {made.distinct:,} requests was answered. "
-                f"The server said: {made.refusal}. The model's options in the recipe set what it is sent, "
-                "and with null leave it out. latest stays as it was; run again to go on from here"
-            )
-
-    def _ask(self, number: int, path: Path, progress: Progress) -> Partition:
-        crew, folder = self._crew, self._completions.folder
-        # A worker that comes later, or in place of one that died, counts from what is known by now.
-        job = replace(self._job, spent=self._job.spent + progress.usage)
-
-        def answer(requests: "Future[Any]") -> "Future[Any]":
-            return crew.submit_to_engine(model_tasks.generate, job, requests, folder)
-
-        requests = [crew.submit(model_tasks.write_requests, job, path, number)]
-        answered = [answer(requests[0])]
-        if job.stage.follow is not None:
-            first = (requests[0], folder, number, answered[0])
-            requests.append(crew.submit(model_tasks.write_follow_ups, job, path, *first))
-            answered.append(answer(requests[1]))
-        read = crew.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
-        return Partition(self._title(path), [read, *answered])
-
-    def _gather(
-        self,
-        total: int,
-        partitions: Iterator[Partition],
-        progress: Progress,
-        after_each: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._watcher.begin(self._job.name, total)
-        try:
-            for report, *made in self._crew.work_off(partitions):
-                self._total += report
-                self._made = sum(made, start=self._made)
-                progress.part_done(report.rows_out, report.dropped.total())
-                after_each()
-        except BaseException as error:
-            error.add_note(f"in stage {self._job.name}, reading {self._job.context.run_folder}")
-            raise
-
-    def _title(self, read: Any) -> str:
-        """Name a partition by what it reads: a part of a table, all parts, or documents."""
-        if isinstance(read, Path):
-            read = read.relative_to(self._job.context.run_folder)
-        elif isinstance(read, list):
-            read = f"all {len(read)} partitions"
-        return f"stages.{self._job.name}, reading {shorten(str(read), 200)}"
-
-    def _record(self, reads: Sequence[str], seconds: float) -> dict[str, Any]:
-        job, total, made = self._job, self._total, self._made
-        record: dict[str, Any] = {
-            "stage": job.name,
-            "summary": job.stage.summary,
-            "options": job.options.model_dump(mode="json"),
-            "takes": job.stage.takes,
-            "gives": job.stage.gives,
-            "reads": list(reads),
-            "rows_in": total.rows_in,
-            "passed_by": total.passed_by,
-            "rows_out": total.rows_out,
-            "dropped": dict(total.dropped.most_common()),
-            "seconds": round(seconds, 3),
-        }
-        notices = job.folder / NOTICES
-        if notices.exists():
-            record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
-        if total.figures:
-            record["figures"] = dict(total.figures)
-        if isinstance(job.stage, ModelStage):
-            record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
-            took = self._completions.spent - job.spent  # also what those had answered who died
-            reused = max(made.requests - took.completions, 0)  # the same may have been asked twice at once
-            record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
-            if took.completions:
-                record["pace"] = round(took.completions / max(seconds, 0.001), 3)  # answers a second
-            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
-            if made.failed:
-                record["requests"]["failed"] = made.failed
-            if made.rejected and job.model is not None:
-                record["requests"]["rejected"] = made.rejected
-                record["circumstances"] = circumstances(job.model)
-            if made.damage:
-                record["damage"] = list(made.damage.values())
-        return record
-
-
-def _numbered(inputs: Iterable[Any]) -> list[tuple[Any, int]]:
-    return [(given, number) for number, given in enumerate(inputs)]

@@ -83,16 +83,51 @@ def step_of(
         Stage -> record of the stages before it.
     """
     stage, options = recipe.step(name)
-    steps = [(other, known.takes, known.gives) for other, known, _ in recipe.line()]
+    reads = [records[source] for source in wire(_steps(recipe))[name]]
+    return Step(
+        name, stage, options, context_of(recipe, name, run_folder, models), reads, list(records.values())
+    )
+
+
+def context_of(recipe: Recipe, name: str, run_folder: Path, models: Mapping[str, Identity]) -> Context:
+    """Return the context that a stage runs in; the parameters are those of `step_of`."""
+    stage, _ = recipe.step(name)
     there = {
         kind: [run_folder / "stages" / other for other in names]
-        for kind, names in tables_before(steps)[name].items()
+        for kind, names in tables_before(_steps(recipe))[name].items()
     }
     context = replace(recipe.context(name, run_folder), tables=there)
-    if isinstance(stage, ModelStage):
-        context = replace(context, model=models[stage.role])
-    reads = [records[source] for source in wire(steps)[name]]
-    return Step(name, stage, options, context, reads, list(records.values()))
+    return replace(context, model=models[stage.role]) if isinstance(stage, ModelStage) else context
+
+
+def _steps(recipe: Recipe) -> list[tuple[str, str, str]]:
+    return [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
+
+
+def sees_only_its_tables(recipe: Recipe, name: str) -> bool:
+    """Tell whether a stage is one of datagen's that look at nothing of the run but their tables."""
+    return _place(recipe, name) in SEES_TABLES
+
+
+def _place(recipe: Recipe, name: str) -> str:
+    """Return the import string of a stage."""
+    use = str((recipe.stages[name] or {}).get("use", name))
+    return installed_stages().get(use, use)
+
+
+def may_stay(step: Step, earlier: Iterable[Run]) -> bool:
+    """
+    Tell whether a stage that is made again may give the same table as in an earlier run.
+
+    That is possible when it read the same tables there. What follows it may then be taken over, which is
+    known only when it is complete.
+    """
+    tables = [_tables(record) for record in step.reads]
+    return any(
+        _record(run, step.name)
+        and [_tables(_record(run, record["stage"])) for record in step.reads] == tables
+        for run in earlier
+    )
 
 
 def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[str, str]:
@@ -127,8 +162,7 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
 def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
     """Hash what the result of a stage depends on; "" when that cannot be told."""
     stage, options, context = step.stage, step.options.model_dump(mode="json"), step.context
-    use = str((recipe.stages[step.name] or {}).get("use", step.name))
-    place = installed_stages().get(use, use)
+    place = _place(recipe, step.name)
     parts = [code(), own_code(place, recipe.folder), step.name, _json(options)]
     parts += [named_content(options, recipe.folder), str(recipe.seed), _json(recipe.lists)]
     if isinstance(stage, SourceStage):

@@ -8,6 +8,7 @@ reports; a task that runs twice writes the same files again.
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.cluster.workers import Crew
+from datagen.errors import UserError
 from datagen.recipe.sections import Budget, Model
 from datagen.request import Usage
 from datagen.schema import TABLES
 from datagen.stage import Context, MapStage, Options, Outcome, Partitions, SourceStage, WholeStage
-from datagen.store.parquet import part_name, read_part, write_table
+from datagen.store.parquet import UNFINISHED, part_name, read_part, write_table
 
 
 class AccountError(Exception):
@@ -33,9 +35,9 @@ class Job:
     """
     A stage at work: its name, its functions, its options, and the folder it writes to.
 
-    `spent` is what the run is known to have spent when the work is handed out, `budget` what it may spend.
-    What the stage spends is told under `topic`, which no other attempt at the stage has. A model stage asks
-    `model`.
+    `spent` is what the run is known to have spent when the work is submitted, `budget` what it may spend.
+    Workers report what they spend under `topic`, which the stages at work at the same time share and no other
+    attempt has. A model stage sends its requests to `model`.
     """
 
     name: str
@@ -149,7 +151,7 @@ def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
     """Read some columns of the rows that a stage looks at; all of them for None."""
     if names is None:
         return rows_of(job, path)[0]
-    rows = read_part(path, list(dict.fromkeys([*names, "kind"])))
+    rows = _read(path, list(dict.fromkeys([*names, "kind"])))
     return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
 
 
@@ -163,7 +165,16 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
 
 def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
     """Read the rows that the stage looks at, and those that pass by it."""
-    return _of_kinds(read_part(path), job.stage.kinds)
+    return _of_kinds(_read(path), job.stage.kinds)
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a partition from its table; while the table's stage is at work, from the unfinished folder."""
+    early = path.parent.with_name(UNFINISHED + path.parent.name) / path.name
+    if not path.exists() and early.exists():
+        with suppress(UserError):  # the stage was completed, and its folder renamed, in the meantime
+            return read_part(early, columns)
+    return read_part(path, columns)
 
 
 def _of_kinds(rows: pa.Table, kinds: Sequence[str]) -> tuple[pa.Table, pa.Table]:

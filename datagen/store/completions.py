@@ -11,6 +11,7 @@ run's lease merges small segments. See docs/completions.md.
 import hashlib
 import logging
 import math
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,7 +134,11 @@ class Completions:
     @property
     def spent(self) -> Usage:
         """Usage of all completions that were journalled in this folder and settled."""
-        records = (self.folder / SPENT).glob("*.json")
+        return sum(map(self._record, (self.folder / SPENT).glob("*.json")), start=Usage())
+
+    def spent_by(self, stage: str) -> Usage:
+        """Usage of a stage's completions that were journalled in this folder and settled."""
+        records = (path for path in (self.folder / SPENT).glob("*.json") if _is_of(path, stage))
         return sum(map(self._record, records), start=Usage())
 
     def _record(self, path: Path) -> Usage:
@@ -157,6 +162,12 @@ class Completions:
         else:
             journal.unlink()
         return segment
+
+    def settle_stage(self, stage: str) -> None:
+        """Turn the journals of a stage, whose writers have ended, into segments. Others may be reading."""
+        for journal in self.journals():
+            if _is_of(journal, stage) and not has_writer(journal):
+                self.settle_one(journal)
 
     def settle(self, damaged: Iterable[Path] = ()) -> None:
         """
@@ -280,6 +291,11 @@ class Completions:
             with suppress(FileNotFoundError):
                 path.replace(corrupt / path.name)
         self.damage[paths[0]] = f"{paths[0]} was moved to {corrupt}: {why}. Lost requests are sent again"
+
+
+def _is_of(path: Path, stage: str) -> bool:
+    """Tell by its name whether a journal, or the record of its usage, is of a stage."""
+    return re.fullmatch(rf"{re.escape(stage)}-part-\d+-\d+-\d+", path.stem) is not None
 
 
 def _is_ours(path: Path) -> bool:

@@ -33,6 +33,7 @@ from datagen.stages.exercises.task import (
     Task,
     Writing,
     find_task,
+    is_task,
     task_names,
 )
 from datagen.stages.shared.language.rules import Languages
@@ -87,7 +88,7 @@ class Pool(Writing):
             if isinstance(value, Declaration):
                 if name in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", name):
                     raise ValueError(f"a task of your own cannot be named {name!r}; give it another name")
-            elif ":" not in name and not name.endswith(FILES) and name not in task_names():
+            elif ":" not in name and not name.endswith(FILES) and not is_task(name):
                 raise ValueError(f"there is no task {name!r}; there are {', '.join(task_names())}")
         return tasks
 

@@ -240,6 +240,11 @@ def task_names() -> list[str]:
     return sorted({*_modules(), *(entry.name for entry in entry_points(group=GROUP))})
 
 
+def is_task(name: str) -> bool:
+    """Tell whether a task can be named so. Installed packages are searched only if it is not built in."""
+    return name in _modules() or name in task_names()
+
+
 def draw_template(prompt: Prompt, field: str, passage: Passage, *draw: str) -> Any:
     """Draw one of a prompt file's templates by the hash of the passage and of `draw`."""
     return pick(prompt.fields[field], field, passage.row["id"], *draw)
@@ -251,5 +256,6 @@ def instruction(prompt: Prompt) -> str:
     return "\n".join(message["content"] for message in messages)
 
 
-def _modules() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])]
+@cache
+def _modules() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "tasks")]))

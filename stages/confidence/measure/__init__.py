@@ -46,7 +46,7 @@ from datagen.stages.shared.language.rules import Languages, by_language
 LETTERS = 4  # fewer do not determine a script
 HEAD = 400  # characters of a passage that determine its scripts
 SUPPORT = ("grounding", "alignment", "leakage", "echo", "standalone")
-NONE, NUMBERS = pa.array([], pa.string()), pa.array([], pa.float64())
+NONE, NUMBERS = pa.nulls(0, pa.string()), pa.nulls(0, pa.float64())  # pa.array would import pandas
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 
 

@@ -113,6 +113,27 @@ def test_the_next_call_fills_the_window_only_at_the_end_of_the_previous_one(room
     assert mortal.order == [*(f"a{n}" for n in range(20)), *(f"b{n}" for n in range(20))]
 
 
+def test_an_engine_that_was_started_early_is_the_one_that_answers(room, mortal):
+    room.start("run", spec(), MODEL)
+    room.start("run", spec(), MODEL)
+    while not mortal.alive:
+        pass
+    ask(room, 10)
+    assert mortal.starts == 1
+
+
+def test_an_early_start_that_fails_is_tried_again_and_reported_at_the_first_request(
+    room, mortal, monkeypatch
+):
+    monkeypatch.setattr(Mortal, "most_starts", 0)
+    room.start("run", spec(), MODEL)
+    while not mortal.starts:
+        pass
+    with pytest.raises(UserError, match="no engine starts"):
+        ask(room, 10)
+    assert mortal.starts == 2
+
+
 def test_requests_are_consumed_as_the_window_has_room(room, mortal):
     taken, kept = [], []
 

@@ -34,6 +34,7 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
         assert figures(path)['datagen_running{recipe="laws"}'] == 1
         watcher.judged("asking", 3, 1)
         watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9))
+        watcher.occupied(0.75)
         watcher.end(RECORD, False)
         during = figures(path)
     assert (during[of("partitions", "all")], during[of("partitions", "done")]) == (3, 1)
@@ -41,8 +42,10 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
     assert [during[of("answers", kind)] for kind in ("new", "reused")] == [4, 6]
     assert [during[of("tokens", kind)] for kind in ("prompt", "completion")] == [40, 9]
     assert during['datagen_stage_seconds{recipe="laws",stage="asking"}'] == 1.5
+    occupancy = 'datagen_engine_occupancy{recipe="laws"}'
+    assert during[occupancy] == 0.75
     after = figures(path)
-    assert after['datagen_running{recipe="laws"}'] == 0
+    assert after['datagen_running{recipe="laws"}'] == after[occupancy] == 0
     assert after['datagen_last_release_timestamp_seconds{recipe="laws"}'] > 0
 
 

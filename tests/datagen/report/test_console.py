@@ -29,12 +29,14 @@ def lines(capsys, count=1):
 def test_progress_lines_are_printed(console, capsys):
     console.begin("asking [/bold]", 10)
     assert re.fullmatch(r"asking \[/bold\]: 0 of 10 partitions done, started 0:00:0\d ago", lines(capsys)[-1])
-    console._stage.began -= 60
+    console._stages["asking [/bold]"].began -= 60
     console.advance("asking [/bold]", 4, Usage(completions=120, completion_tokens=6000))
     console.judged("asking [/bold]", 90, 30)
+    console.occupied(0.934)
     line = lines(capsys, 3)[-1]
     match = re.fullmatch(
-        r"asking \[/bold\]: 4 of 10 partitions done, 75% kept, 120 answers, (\d+) tokens/s, 0:01:(\d+) left",
+        r"asking \[/bold\]: 4 of 10 partitions done, 75% kept, 120 answers, (\d+) tokens/s, engines 93% busy, "
+        r"0:01:(\d+) left",
         line,
     )
     assert match, line

@@ -1,0 +1,108 @@
+"""
+How busy an engine is over a whole run, and what a run takes beyond the engine's own time.
+
+``python -m benchmarks.occupancy`` runs the example recipe with a scripted engine of fixed latency, once with
+each stage waiting for the end of the one before, and once as a run does it. The engine answers every request
+after the same time, with at most ``--window`` requests at a time, so that its own time is known: requests
+times latency, divided by the window. Its last line is JSON:
+
+* ``occupancy``: requests in flight as a share of the window, from the first request to the last.
+* ``one_by_one``: the same with one stage after the other.
+* ``overhead``: wall time of the run, from its start to its end, divided by the engine's own time.
+* ``overhead_one_by_one``: the same with one stage after the other.
+
+``--quick`` takes about a minute less, with a shorter latency; start and end of a run then weigh more.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from datagen.recipe.model import load_recipe
+from datagen.report.console import Console
+from datagen.request import Request
+from datagen.run.flow import together
+from datagen.run.occupancy import read_occupancy
+from datagen.run.runner import run
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "python-reference.yaml"
+LATENCY, QUICK = 1.5, 0.5  # seconds
+UNKNOWN = "The text does not say."
+
+_answers: dict[str, str] = {}  # question -> answer, of this process
+
+
+def model(request: Request) -> Any:
+    """
+    Answer the example's requests: questions about marked answers, and the answers when asked back.
+
+    Without the passage it knows nothing.
+    """
+    message = request.messages[-1]["content"]
+    if request.choices:
+        return request.choices[0]
+    if marked := re.search(r"\nSentence: (.+)\nAnswer: (.+)\n", message):
+        sentence, answer = marked[1], marked[2]
+        question = f"{sentence.replace(answer, 'what', 1).rstrip('.')}?"
+        _answers[question] = answer
+        return question
+    if request.schema is not None:
+        passage = message.partition("~~~")[2].partition("~~~")[0]
+        sentence = next(iter(re.findall(r"[A-Z][^.]* is [^.]*\.", passage)), "It is.")
+        said = dict.fromkeys(request.schema["properties"], sentence)
+        return json.dumps(said | {"false_statement": sentence.replace(" is ", " is not ", 1)})
+    asked = next((question for question in _answers if question in message), "")
+    passage = message.replace(asked, "")
+    return _answers[asked] if asked and _answers[asked] in passage else UNKNOWN
+
+
+def measure(latency: float, window: int, one_by_one: bool) -> dict[str, float]:
+    """Run the example; return its occupancy, its wall time and the engine's own time, in seconds."""
+    generator = {"engine": "scripted", "model": f"{__name__}:model", "latency": latency, "window": window}
+    recipe = load_recipe(EXAMPLE, {"models.generator": generator | {"profile": "bundled"}})
+    chosen = (lambda recipe, names: [names[0]]) if one_by_one else together
+    with tempfile.TemporaryDirectory() as folder, mock.patch("datagen.run.runner.together", chosen):
+        started = time.monotonic()
+        with Console(to_stderr=True) as console:
+            finished = run(recipe, Path(folder), console)
+        seconds = time.monotonic() - started
+        requests = finished.spent.completions
+        figures = {
+            "requests": requests,
+            "occupancy": read_occupancy(finished.folder).share,
+            "seconds": seconds,
+            "engine_seconds": requests * latency / window,
+        }
+    print(json.dumps({"one_by_one": one_by_one} | figures), file=sys.stderr, flush=True)
+    return figures
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--latency", type=float, help=f"of the engine, in seconds; default: {LATENCY}")
+    parser.add_argument("--window", type=int, default=16, help="requests in flight, at most")
+    parser.add_argument("--quick", action="store_true", help=f"a latency of {QUICK} seconds")
+    options = parser.parse_args()
+    latency = options.latency or (QUICK if options.quick else LATENCY)
+    before, after = (measure(latency, options.window, one_by_one) for one_by_one in (True, False))
+    print(
+        json.dumps(
+            {
+                "occupancy": round(after["occupancy"], 3),
+                "one_by_one": round(before["occupancy"], 3),
+                "overhead": round(after["seconds"] / after["engine_seconds"], 3),
+                "overhead_one_by_one": round(before["seconds"] / before["engine_seconds"], 3),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

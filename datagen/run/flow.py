@@ -1,0 +1,177 @@
+"""
+Stages at work at the same time.
+
+A partition goes to the next stage as soon as it is complete, so that the engines do not wait for the end of a
+stage. What a stage needs decides how far ahead it may begin (`together`). Stages still end in the order of
+the recipe: the account, the resumption of a run and the reuse of stages do not depend on what else was at
+work.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from datagen.cluster.workers import Crew, Partition
+from datagen.engines.meter import Reading
+from datagen.recipe.model import Recipe
+from datagen.recipe.sections import Budget
+from datagen.recipe.wiring import tables_before, wire
+from datagen.request import Usage
+from datagen.run import budget
+from datagen.run.folder import Run
+from datagen.run.occupancy import Recorder
+from datagen.run.progress import Progress, Watcher
+from datagen.run.stage_run import StageRun
+from datagen.run.takeover import sees_only_its_tables
+from datagen.run.tasks import Job
+from datagen.stage import ModelStage, SourceStage, WholeStage
+from datagen.store.parquet import parts
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+log = logging.getLogger(__name__)
+
+
+def together(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """
+    List the stages that may be at work at the same time.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    names
+        The stages that are due, in the order of the recipe. All tables before the first one are complete.
+
+    Returns
+    -------
+    The first stages of `names`, at least one. A source stage is alone, because nobody knows how many
+    partitions it will write. A stage that needs whole tables joins only if these are complete, and one that
+    may look at anything in the run, such as a stage of the user's own, never joins.
+    """
+    line = recipe.line()
+    steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
+    stages = {name: stage for name, stage, _ in line}
+    reads, before = wire(steps), tables_before(steps)
+    chosen = [names[0]]
+    if isinstance(stages[names[0]], SourceStage):
+        return chosen
+    for name in names[1:]:
+        stage, needed = stages[name], set[str]()
+        if isinstance(stage, WholeStage):
+            needed = {table for tables in before[name].values() for table in tables}
+        elif isinstance(stage, ModelStage) and stage.prepare is not None:
+            needed = set(reads[name])
+        if isinstance(stage, SourceStage) or not sees_only_its_tables(recipe, name) or needed & {*chosen}:
+            break
+        chosen.append(name)
+    return chosen
+
+
+class Flow:
+    """
+    Stages at work at the same time.
+
+    Parameters
+    ----------
+    client
+        Client of the cluster.
+    run
+        The run.
+    limits
+        The run's budget.
+    watcher, recorder
+        Told the progress, and the use of the engines.
+    """
+
+    def __init__(
+        self, client: "Client", run: Run, limits: Budget, watcher: Watcher, recorder: Recorder
+    ) -> None:
+        self._client, self._run, self._limits = client, run, limits
+        self._watcher, self._recorder = watcher, recorder
+        self._crew = Crew(client)
+        # No other attempt has this topic; under it workers tell what they spend of one common budget.
+        self._topic, self._spent = f"{run.folder.name}/{uuid4().hex}", run.spent
+        self._stages: dict[str, StageRun] = {}
+        self._progress: dict[str, Progress] = {}
+        self._notice = ""
+        self._shared = time.monotonic()  # until then the stages' engine seconds are up to date
+
+    @property
+    def usage(self) -> Usage:
+        """What the stages have spent, as far as the workers have reported."""
+        return sum((progress.usage for progress in self._progress.values()), start=Usage())
+
+    def add(self, job: Job, reads: Sequence[str]) -> None:
+        """Add the next stage, which reads tables of complete stages and of those added before."""
+        inputs: list[Path] = []
+        awaited: set[Path] = set()
+        for source in reads:
+            at_work = self._stages.get(source)
+            inputs += at_work.outputs if at_work else parts(self._run.stage_folder(source))
+            awaited.update(at_work.outputs if at_work else ())
+        job = replace(job, topic=self._topic, spent=self._spent, budget=self._limits)
+        progress = self._progress[job.name] = Progress(self._watcher, job.name)
+        self._stages[job.name] = StageRun(
+            self._crew, job, inputs, awaited, self._wrote, lambda: self.usage, self._run.completions, progress
+        )
+
+    def work(self) -> Iterator[StageRun]:
+        """
+        Work on all stages, and yield each once it and those before it are complete.
+
+        Raises
+        ------
+        UserError, BudgetSpent
+            See `Crew.work_off`.
+        """
+        self._client.subscribe_topic(self._topic, self._hear)
+        waiting = deque(self._stages.values())
+        for _ in chain([None], self._crew.work_off(self._submit)):
+            self._share_time()
+            while waiting and waiting[0].complete:
+                yield waiting.popleft()
+        self._client.unsubscribe_topic(self._topic)
+        asked = [stage for stage in self._stages.values() if stage.asks]
+        if asked:
+            self._run.completions.settle({path: why for stage in asked for path, why in stage.damage.items()})
+
+    def _submit(self, engine: bool) -> Partition | None:
+        """Submit a partition of the first stage that has one."""
+        self._share_time()
+        return next(filter(None, (stage.submit(engine) for stage in self._stages.values())), None)
+
+    def _wrote(self, paths: Sequence[Path]) -> None:
+        for stage in self._stages.values():
+            stage.unlock(paths)
+
+    def _share_time(self) -> None:
+        """Divide the time since the last call among the stages that use the engines."""
+        now = time.monotonic()
+        asking = [
+            stage for stage in self._stages.values() if stage.asks and stage.begun and not stage.complete
+        ]
+        for stage in asking:
+            stage.engine_seconds += (now - self._shared) / len(asking)
+        self._shared = now
+
+    async def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take a worker's message."""
+        message = event[1]
+        if "reading" in message:
+            self._recorder.hear(Reading(**message["reading"]))
+        elif "notice" in message:
+            if message["notice"] != self._notice:  # several tasks may send the same
+                self._notice = message["notice"]
+                log.warning(self._notice)
+        else:
+            self._progress[message["stage"]].spent(message["task"], Usage(**message["usage"]))
+            if budget.spent_parts(self._limits, self._spent + self.usage):
+                await self._client.run(budget.shut, self._topic, on_error="ignore")

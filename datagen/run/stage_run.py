@@ -1,0 +1,269 @@
+"""One stage at work: its partitions that can be submitted, and the account of those that are complete."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from datagen.cluster.workers import Crew, Partition
+from datagen.engines.identity import circumstances
+from datagen.errors import UserError
+from datagen.recipe.sections import OpenAIModel
+from datagen.request import Usage
+from datagen.run import model_tasks, tasks
+from datagen.run.progress import Progress
+from datagen.run.tasks import Job, PartReport
+from datagen.stage import NOTICES, ModelStage, Options, SourceStage, WholeStage
+from datagen.store.completions import Completions
+from datagen.store.parquet import part_name, parts
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+
+class StageRun:
+    """
+    One stage at work. It writes to its unfinished folder.
+
+    Parameters
+    ----------
+    crew
+        The workers.
+    job
+        What is done with each partition.
+    inputs
+        The partitions that it reads, in order.
+    awaited
+        Those of `inputs` that are not written yet.
+    wrote
+        Called with the paths of new partitions of the stage's table.
+    spent
+        Returns what was spent since the job was made, by all stages at work.
+    completions
+        The run's completions.
+    progress
+        Progress of the stage.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        job: Job,
+        inputs: Sequence[Path],
+        awaited: Collection[Path],
+        wrote: Callable[[Sequence[Path]], None],
+        spent: Callable[[], Usage],
+        completions: Completions,
+        progress: Progress,
+    ) -> None:
+        self._crew, self.job, self._inputs = crew, job, inputs
+        self._wrote, self._spent = wrote, spent
+        self._completions, self._progress = completions, progress
+        self._before = completions.spent_by(job.name)
+        self._total, self._made = PartReport(), model_tasks.GenerationReport()
+        self._ready: deque[Callable[[], Partition]] = deque()  # each submits one
+        self._locked: dict[Path, int] = {}  # input -> its number
+        self._began: float | None = None
+        self._ended = 0.0  # time at which the last partition was complete
+        self._prepared = True  # whether its options are final
+        self.engine_seconds = 0.0  # share of the time in which this and other stages used the engines
+        job.folder.mkdir()
+        match job.stage:
+            case SourceStage():
+                given = job.stage.plan(job.options, job.context)
+                self._ready.extend(partial(self._read, task, number) for number, task in enumerate(given))
+                self._missing = len(given)
+            case WholeStage():
+                self._ready.append(self._run_whole)
+                self._missing = 1
+            case _:
+                self._locked = {path: number for number, path in enumerate(inputs)}
+                self._missing = len(inputs)
+                self._prepared = not isinstance(job.stage, ModelStage) or job.stage.prepare is None
+                if self._prepared:
+                    self.unlock([path for path in inputs if path not in awaited])
+                else:
+                    self._ready.append(self._prepare)
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.job.name
+
+    @property
+    def asks(self) -> bool:
+        """Whether it sends requests to a model."""
+        return isinstance(self.job.stage, ModelStage)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a partition was submitted."""
+        return self._began is not None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all partitions are complete."""
+        return not self._missing
+
+    @property
+    def damage(self) -> dict[Path, str]:
+        """Damaged files of completions that were met: path -> message."""
+        return self._made.damage
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Paths of its table's partitions in the finished folder; for a source stage they are not known."""
+        folder = self.job.context.run_folder / "stages" / self.name
+        return [folder / part_name(number) for number in range(len(self._inputs))]
+
+    def unlock(self, paths: Sequence[Path]) -> None:
+        """Note that partitions are written; those that this stage does not read are ignored."""
+        work = self._ask if self.asks else self._apply
+        for path in paths:
+            if (number := self._locked.pop(path, None)) is not None:
+                self._ready.append(partial(work, path, number))
+
+    def submit(self, engine: bool) -> Partition | None:
+        """Submit the next partition that needs an engine, or that needs none; None if none is ready."""
+        if not self._ready or engine != (self.asks and self._prepared):
+            return None
+        if self._began is None:
+            self._began = time.monotonic()
+            self._progress.begin(self._missing)
+        return self._ready.popleft()()
+
+    def _read(self, task: Any, number: int) -> Partition:
+        return self._partition(task, [self._crew.submit(tasks.read_source, self.job, task, number)])
+
+    def _apply(self, path: Path, number: int) -> Partition:
+        report = self._crew.submit(tasks.apply_map, self.job, path, number)
+        return self._partition(path, [report], [number])
+
+    def _run_whole(self) -> Partition:
+        paths = list(self._inputs)
+        report = self._crew.submit(tasks.run_whole, self.job, paths)
+        return self._partition(paths, [report], range(len(paths)))
+
+    def _prepare(self) -> Partition:
+        """Let the stage see all partitions and choose the options that it works with."""
+        paths = list(self._inputs)
+
+        def prepared(options: Options) -> None:
+            self.job, self._prepared = replace(self.job, options=options), True
+            self.unlock(paths)
+
+        options = self._crew.submit(tasks.prepare, self.job, paths)
+        return Partition(self._title(paths), [options], then=prepared)
+
+    def _ask(self, path: Path, number: int) -> Partition:
+        """Chain writing requests, generating and reading, without a barrier between partitions."""
+        crew, folder = self._crew, self._completions.folder
+        # A worker that joins later, or replaces a dead one, counts from what is known by now.
+        job = replace(self.job, spent=self.job.spent + self._spent())
+
+        def answer(requests: "Future[Any]") -> "Future[Any]":
+            return crew.submit_to_engine(model_tasks.generate, job, requests, folder)
+
+        requests = [crew.submit(model_tasks.write_requests, job, path, number)]
+        answered = [answer(requests[0])]
+        if job.stage.follow is not None:
+            first = (requests[0], folder, number, answered[0])
+            requests.append(crew.submit(model_tasks.write_follow_ups, job, path, *first))
+            answered.append(answer(requests[1]))
+        read = crew.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
+        return self._partition(path, [read, *answered], [number], engine=True)
+
+    def _partition(
+        self,
+        read: Any,
+        reports: "Sequence[Future[Any]]",
+        numbers: Sequence[int] = (),
+        engine: bool = False,
+    ) -> Partition:
+        def done(report: PartReport, *made: model_tasks.GenerationReport) -> None:
+            self._missing, self._ended = self._missing - 1, time.monotonic()
+            self._total += report
+            self._made = sum(made, start=self._made)
+            self._progress.part_done(report.rows_out, report.dropped.total())
+            if engine:
+                self._completions.merge()
+            outputs = self.outputs
+            self._wrote([outputs[number] for number in numbers])
+
+        return Partition(self._title(read), reports, engine, done)
+
+    def _title(self, read: Any) -> str:
+        """Name a partition by its input: a part of a table, all parts, or documents."""
+        if isinstance(read, Path):
+            read = read.relative_to(self.job.context.run_folder)
+        elif isinstance(read, list):
+            read = f"all {len(read)} partitions"
+        return f"stages.{self.name}, reading {shorten(str(read), 200)}"
+
+    def end(self, reads: Sequence[str]) -> dict[str, Any]:
+        """
+        End a complete stage and return its record.
+
+        Raises
+        ------
+        UserError
+            If the stage objects to what it read, or a server answered nothing.
+        """
+        job, made = self.job, self._made
+        if isinstance(job.stage, SourceStage) and job.stage.check is not None:
+            job.stage.check(self._total.figures, job.options, replace(job.context, output=job.folder))
+        if self.asks:
+            self._completions.settle_stage(self.name)
+            # If nothing was answered, the settings are at fault, not the rows.
+            if isinstance(job.model, OpenAIModel) and made.nothing_answered:
+                raise UserError(
+                    f"stages.{self.name}: none of its {made.distinct:,} requests was answered. "
+                    f"The server said: {made.refusal}. The model's options in the recipe set what it is "
+                    "sent, and with null leave it out. latest stays as it was; run again to go on from here"
+                )
+        if not parts(job.folder):
+            tasks.empty_part(job)
+        return self._record(reads)
+
+    def _record(self, reads: Sequence[str]) -> dict[str, Any]:
+        job, total, made = self.job, self._total, self._made
+        record: dict[str, Any] = {
+            "stage": job.name,
+            "summary": job.stage.summary,
+            "options": job.options.model_dump(mode="json"),
+            "takes": job.stage.takes,
+            "gives": job.stage.gives,
+            "reads": list(reads),
+            "rows_in": total.rows_in,
+            "passed_by": total.passed_by,
+            "rows_out": total.rows_out,
+            "dropped": dict(total.dropped.most_common()),
+            "seconds": round(self._ended - self._began, 3) if self._began is not None else 0.0,
+        }
+        notices = job.folder / NOTICES
+        if notices.exists():
+            record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
+        if total.figures:
+            record["figures"] = dict(total.figures)
+        if self.asks:
+            record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
+            took = self._completions.spent_by(self.name) - self._before  # also by workers that died
+            reused = max(made.requests - took.completions, 0)  # a request may have been sent twice at once
+            record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
+            if took.completions:
+                # Answers per second; time that it shared with other stages is divided among them.
+                record["pace"] = round(took.completions / max(self.engine_seconds, 0.001), 3)
+            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
+            if made.failed:
+                record["requests"]["failed"] = made.failed
+            if made.rejected and job.model is not None:
+                record["requests"]["rejected"] = made.rejected
+                record["circumstances"] = circumstances(job.model)
+            if made.damage:
+                record["damage"] = list(made.damage.values())
+        return record
