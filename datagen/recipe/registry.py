@@ -66,6 +66,7 @@ BUILT_IN = (
     BuiltIn("long_spans", "reading.long_spans:stage"),
     BuiltIn("outline_pairs", "reading.outline_pairs:stage"),
     BuiltIn("comprehend", "reading.comprehend:stage", default=True),
+    BuiltIn("own_pairs", "sources.own_pairs:stage"),
     BuiltIn("instruct", "generate.instruct:stage", default=True),
     BuiltIn("non_instructional", "generate.non_instructional:stage"),
     BuiltIn("dialogue", "generate.dialogue:stage"),
