@@ -168,7 +168,7 @@ def read(documents: pa.Table, answers: Answers, options: Options, context: Conte
             template = pick(prompt.fields["question"], "function", row["id"], function.code)
             named = {"language": PYTHON, "name": function.name, "signature": function.signature}
             question = fill(template, summary=summary, **named)
-            noted = json.dumps({"function": function.name, "language": "python"})
+            noted = json.dumps({"code": {"function": function.name, "language": "python"}})
             made |= {"question": question, "prompt": chat(question), "metadata": noted}
             builder.keep(made, parent, *given)
     return builder.outcome()

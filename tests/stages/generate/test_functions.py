@@ -82,7 +82,7 @@ def summary_for(request):
 def test_every_top_level_function_gives_one_row():
     kept, dropped, requests = ask(stage, [document(CODE)], summary_for)
     assert not dropped and len(requests) == len(kept) == len(NAMES)
-    assert sorted(json.loads(row["metadata"])["function"] for row in kept) == sorted(NAMES)
+    assert sorted(json.loads(row["metadata"])["code"]["function"] for row in kept) == sorted(NAMES)
     text = document(CODE)["text"]
     for row in kept:
         span = text[row["lineage"]["start"] : row["lineage"]["end"]]
