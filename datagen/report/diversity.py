@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -84,5 +85,5 @@ def _questions(run: Run) -> Iterator[tuple[str, str]]:
     for path in paths:
         table = read_part(path, ["task", "question"])
         table = table.filter(pc.is_valid(table["question"]))
-        for row in table.take(list(range(0, len(table), step))).to_pylist():
+        for row in table.take(pa.array(range(0, len(table), step), pa.int64())).to_pylist():
             yield row["task"] or "", row["question"]

@@ -159,7 +159,10 @@ def read(documents: pa.Table, answers: Answers, options: Options, context: Conte
         for number, function in enumerate(found):
             parent = _parent(row, function.start, function.end)
             given = [said[str(number)]] if str(number) in said else []
-            made = fields | {"answer": f"```python\n{function.code}\n```", "evidence": function.code}
+            made: dict[str, Any] = fields | {
+                "answer": f"```python\n{function.code}\n```",
+                "evidence": function.code,
+            }
             try:
                 summary = _summary(given, function, prompt, options, languages)
             except Reject as why:

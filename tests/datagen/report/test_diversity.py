@@ -45,3 +45,8 @@ def test_the_report_lists_tasks_from_the_least_varied(tmp_path, monkeypatch):
 def test_the_report_shows_the_table(tmp_path):
     page = write_report(open_run(lay(tmp_path / "run"))).read_text()
     assert "Diversity of questions" in page and "<td>when does</td>" in page
+
+
+def test_rows_without_questions_have_no_diversity(tmp_path):
+    texts = [row("d", None, None, kind="reading", text="A text.", task="text")]
+    assert diversity(write_run(tmp_path / "run", {"d": "Text."}, texts)) == []
