@@ -26,7 +26,9 @@ RELATED = 12  # rows of each stage that are shown
 RELATIONS = ("made from", "repeats", "made into", "of the same passage")
 MATCHES = 5  # ids that are shown where a prefix is not enough
 ASKED = ("requests", "follow_ups")  # folders of a stage
-ROWS = ("examples", "probes")  # tables with rows that can be explained
+# Tables with rows that can be explained, each with the SQL of what a row says.
+SAID = "coalesce(question, left(text, 200), answer, '')"
+ROWS = {"examples": SAID, "probes": SAID, "seeds": SAID, "questions": "question"}
 
 Row = dict[str, Any]
 
@@ -184,12 +186,15 @@ class Trails:
                         when id = ? then 'repeats'
                         when list_contains(lineage.parents, ?) then 'made into'
                         when lineage.passage_id = ? then 'of the same passage' end as relation,
-                   id, coalesce(question, left(text, 200), answer, '')
+                   id, {said}
             from read_parquet(?) where relation is not null and id <> ? limit ?"""
         values = (list(lineage.get("parents") or []), twin, row["id"], lineage.get("passage_id") or "")
         found: dict[str, tuple[str, str, str, str]] = {}
         for table in self._made:
-            for relation, name, text in self._query(sql, table.kept, *values, row["id"], RELATED, files_at=4):
+            query = sql.replace("{said}", table.said)
+            for relation, name, text in self._query(
+                query, table.kept, *values, row["id"], RELATED, files_at=4
+            ):
                 found.setdefault(name, (relation, name, table.stage, text))
         return sorted(found.values(), key=lambda other: RELATIONS.index(other[0]))
 
@@ -220,6 +225,7 @@ class _Table(NamedTuple):
 
     stage: str
     makes: bool
+    said: str  # SQL of what a row says
     kept: list[str]
     dropped: list[str]
 
@@ -229,7 +235,7 @@ def _tables(run: Run) -> Iterator[_Table]:
         if record["gives"] in ROWS:
             folder = run.stage_folder(record["stage"])
             files = (_filled(parts(folder)), _filled(parts(folder / "dropped")))
-            yield _Table(record["stage"], record["takes"] != record["gives"], *files)
+            yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
 
 
 def _filled(paths: Sequence[Path]) -> list[str]:

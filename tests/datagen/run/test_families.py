@@ -2,10 +2,14 @@
 
 import json
 import re
+from io import StringIO
 
 import datasets
 import pytest
+from rich.console import Console
 
+from datagen.look.explain import explain
+from datagen.look.trail import Trails
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
@@ -143,6 +147,20 @@ def test_a_row_leads_back_to_its_seeds(finished):
         (parent,) = row["lineage"]["parents"]
         assert set(questions[parent]["lineage"]["parents"]) == seeds
         assert set(json.loads(row["metadata"])["seeds"]) == seeds
+
+
+def test_a_row_its_question_and_its_seeds_can_be_explained(finished):
+    (row, *_) = [row for row in rows(finished, "answer_questions") if row["task"] == "from_seeds"]
+    trails = Trails(finished)
+    related = trails.follow(row["id"]).related
+    assert ("made from", row["lineage"]["parents"][0], "from_seeds", row["question"]) in related
+    question = trails.follow(row["lineage"]["parents"][0])
+    assert {stage for relation, _, stage, _ in question.related if relation == "made from"} == {"seeds"}
+    assert [step.stage for step in question.steps] == ["from_seeds", "novelty", "retrieve"]
+    for id_ in (row["id"], question.row["id"]):
+        out = Console(file=StringIO(), width=200)
+        explain(finished, id_, as_json=False, out=out)
+        assert "from_seeds" in out.file.getvalue()
 
 
 def test_a_question_without_passages_is_not_answered(finished):
