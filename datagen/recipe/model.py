@@ -30,7 +30,11 @@ class Recipe(Section):
     """One run from documents to hand-off."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the folder under outputs/")
-    corpus: list[Source] = Field(min_length=1, description="What is read")
+    corpus: list[Source] = Field(
+        default_factory=list,
+        min_length=1,
+        description="What ingest reads; a recipe without ingest needs none",
+    )
     models: Models = Field(default_factory=Models)
     stages: dict[str, dict[str, Any] | None] = Field(
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
@@ -205,7 +209,7 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
+    return mistakes or _unasked_roles(recipe) or _unconnected(recipe) or _nothing_to_read(recipe)
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
@@ -234,6 +238,16 @@ def _unconnected(recipe: Recipe) -> list[Mistake]:
     """Find stages that take a kind of table which no earlier stage gives."""
     steps = [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
     return [(("stages", name), what) for name, what in unconnected(steps)]
+
+
+def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
+    """Find a stage that reads the corpus where there is none."""
+    advice = "reads the corpus, but there is none; add corpus: [{path: docs}]"
+    return [
+        (("stages", name), advice)
+        for name, stage, _ in recipe.line()
+        if stage.name == "ingest" and not recipe.corpus
+    ]
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -9,6 +9,7 @@ of the questions before and after, by the share of distinct pairs of words.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -71,7 +72,8 @@ class _Pairs:
     """Counts pairs of words, all and distinct ones (distinct-2 of Li et al. 2016, arXiv 1510.03055)."""
 
     def __init__(self) -> None:
-        self._texts, self._all, self._distinct = 0, 0, set[int]()
+        self._texts, self._all = 0, 0
+        self._distinct: Hashes = np.zeros(0, np.uint64)
 
     def add(self, texts: Sequence[str]) -> None:
         """Count the pairs of some texts."""
@@ -79,7 +81,7 @@ class _Pairs:
         hashes: Hashes = ngrams(cut.hashes, cut.lengths, 2)[0]
         self._texts += len(texts)
         self._all += len(hashes)
-        self._distinct.update(hashes.tolist())
+        self._distinct = np.union1d(self._distinct, hashes)
 
     def figures(self, when: str) -> dict[str, int]:
         """Return the counts."""

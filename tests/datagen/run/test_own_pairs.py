@@ -17,7 +17,6 @@ pytestmark = pytest.mark.cluster
 
 RECIPE = """
 name: own
-corpus: [{path: pairs}]
 cluster: {workers: 1}
 stages:
   own_pairs: {path: [pairs], licence: CC-BY-4.0, language: en}
