@@ -6,10 +6,12 @@ from functools import partial
 import pyarrow as pa
 
 from datagen.errors import UserError
-from datagen.schema import EXAMPLES, chat, table_of
+from datagen.request import Reject
+from datagen.schema import EXAMPLES, content_id, table_of
 from datagen.stage import Context
 from datagen.stages.select.space import Reader
-from datagen.stages.shared.eval_sets import EvaluationSet, read_texts
+from datagen.stages.shared.chat_records import example
+from datagen.stages.shared.eval_sets import EvaluationSet, read_items, read_texts
 from datagen.store.parquet import parts, read_part, write_table
 
 
@@ -36,36 +38,42 @@ def earlier(folders: Sequence[str], context: Context) -> list[Reader]:
 
 def wanted(sets: Sequence[str], context: Context) -> list[Reader]:
     """Read the items of the sets, a text each, into a table of the scratch folder."""
-    texts = ["\n".join(said) for said in _items(sets, [], context).values()]
+    texts = ["\n".join(said) for said in _items(sets, context).values()]
     return [_written(pa.table({"text": pa.array(texts, pa.string())}), context)]
 
 
 def wanted_pairs(sets: Sequence[str], context: Context) -> list[Reader]:
     """
-    Read the items of the sets, a question with its answer each, into a table of the scratch folder.
+    Read the items of the sets as pairs, in any layout of chat_records, into a table of the scratch folder.
 
     Raises
     ------
     UserError
-        When an item has no field question or answer, or one of them is not one text.
+        When an item is no pair.
     """
     rows = []
-    for (_, item), said in _items(sets, ["question", "answer"], context).items():
-        if len(said) != 2:
-            raise UserError(
-                f"{context.stage}.wanted: {item}: question and answer are {len(said)} texts; write one each"
-            )
-        question, answer = said
-        rows.append({"id": item, "question": question, "answer": answer, "prompt": chat(question)})
+    for number, path in enumerate(sets):
+        said = f"{context.stage}.wanted: {path}"
+        for name, item in read_items(context.folder / path, said):
+            try:
+                pair = example(item)
+                if pair["kind"] != "instruction":
+                    raise Reject("no answer", f"it is a {pair['kind']}")
+            except Reject as why:
+                raise UserError(
+                    f"{said}: {name}: {why}. Write question and answer, or another layout of docs/families.md"
+                ) from why
+            fields = {field: pair[field] for field in ("question", "answer", "prompt")}
+            rows.append(fields | {"id": content_id(str(number), name, fields["question"])})
     names = ("id", "question", "answer", "prompt")
     return [_written(table_of(pa.schema([EXAMPLES.field(name) for name in names]), rows), context)]
 
 
-def _items(sets: Sequence[str], fields: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
-    """Read the texts of each item, in some fields or in all: number of the set and name -> texts."""
+def _items(sets: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
+    """Read the texts of each item: number of the set and name -> texts."""
     said: dict[tuple[int, str], list[str]] = {}
     for number, path in enumerate(sets):
-        given = EvaluationSet(path=path, fields=list(fields))
+        given = EvaluationSet(path=path)
         for item, text in read_texts(given, context.folder, f"{context.stage}.wanted"):
             said.setdefault((number, item), []).append(text)
     return said

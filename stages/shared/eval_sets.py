@@ -68,18 +68,28 @@ def read_texts(
     UserError
         When the set is not there, cannot be read, or lacks a field that is asked for.
     """
-    for path in _files(folder / given.path, f"{said}: {given.path}"):
-        for number, item in enumerate(_records(path, said), 1):
-            if missing := [name for name in given.fields if name not in item]:
-                raise UserError(
-                    f"{said}: item {number} of {path} has no field {missing[0]!r}; it has {', '.join(item)}"
-                )
-            name = f"{path.name}, item {item.get('id', number)}"
-            chosen = {field: item[field] for field in given.fields} if given.fields else item
-            options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
-            for key, text in _strings(chosen):
-                if given.fields or _is_item(key, text, options):
-                    yield name, text
+    for name, item in read_items(folder / given.path, f"{said}: {given.path}"):
+        if missing := [field for field in given.fields if field not in item]:
+            raise UserError(f"{said}: {name} has no field {missing[0]!r}; it has {', '.join(item)}")
+        chosen = {field: item[field] for field in given.fields} if given.fields else item
+        options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
+        for key, text in _strings(chosen):
+            if given.fields or _is_item(key, text, options):
+                yield name, text
+
+
+def read_items(path: Path, said: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Go through the items of a file or folder, each with its name; `said` is where the path was given.
+
+    Raises
+    ------
+    UserError
+        When there is no file, or one cannot be read.
+    """
+    for file in _files(path, said):
+        for number, item in enumerate(_records(file, said), 1):
+            yield f"{file.name}, item {item.get('id', number)}", item
 
 
 def _is_item(key: str, text: str, options: set[str]) -> bool:

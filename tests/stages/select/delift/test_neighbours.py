@@ -95,11 +95,17 @@ def test_what_is_wanted_is_tried_too(tmp_path):
         (one,) = (one for one in row["nearest"] if one["of"] == "wanted")
         assert one["prompt"] == [{"role": "user", "content": asked["question"]}]
         assert one["answer"] == "Five years."
+    chat = [{"from": "human", "value": asked["question"]}, {"from": "gpt", "value": asked["answer"]}]
+    path.write_text(json.dumps({"conversations": chat}) + "\n")
+    again, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
+    assert [row["nearest"] for row in again] == [row["nearest"] for row in kept]
     path.write_text('{"question": "What is mail?"}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*no field 'answer'"):
+    with pytest.raises(
+        UserError, match=r"delift_neighbours.wanted: .*item 1: no answer: its fields are question"
+    ):
         pair(on(MATTERS[:1]), wanted=[str(path)])
     path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1.* are 3 texts"):
+    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1: unknown layout: answer is a list"):
         pair(on(MATTERS[:1]), wanted=[str(path)])
 
 
