@@ -11,7 +11,7 @@ preference         ``chosen`` and ``rejected``, with ``prompt`` or as two whole 
 Alpaca             ``instruction`` with ``output`` or ``response``; optional ``input``, ``system``,
                    ``context`` (Dolly)
 question/answer    ``question`` with ``answer``; optional ``context``
-text               ``text``: a reading text
+text               ``text`` alone: a reading text
 =================  ===================================================================================
 
 A chat becomes one example: its last answer is the training target, and the turns before it are the prompt.
@@ -50,20 +50,24 @@ def example(record: object) -> dict[str, Any]:
     """
     if not isinstance(record, Mapping):
         raise Reject(UNKNOWN, type(record).__name__)
-    if isinstance(record.get("text"), str):
-        return {"kind": "reading", "text": _said(record["text"], "text")}
-    if "chosen" in record and "rejected" in record:
-        return _preference(record)
-    if "messages" in record or "conversations" in record:
-        return _of_chat(_turns(record.get("messages") or record.get("conversations")))
-    answer = next((record[name] for name in ANSWERS if record.get(name) is not None), None)
-    if "prompt" in record and answer is not None:
-        return _of_chat([*_turns(record["prompt"], "user"), *_turns(answer, "assistant")])
-    asked = question_of(record)
+    given = {
+        name: value for name, value in record.items() if value is not None
+    }  # a table fills up with nulls
+    if "chosen" in given and "rejected" in given:
+        return _preference(given)
+    if "messages" in given or "conversations" in given:
+        return _of_chat(_turns(given.get("messages") or given.get("conversations")))
+    answer = next((given[name] for name in ANSWERS if name in given), None)
+    if "prompt" in given and answer is not None:
+        return _of_chat([*_turns(given["prompt"], "user"), *_turns(answer, "assistant")])
+    asks = any(name in given for name in (*QUESTIONS, "prompt"))
+    if isinstance(given.get("text"), str) and not asks:  # Alpaca's `text` repeats the whole pair
+        return {"kind": "reading", "text": _said(given["text"], "text")}
+    asked = question_of(given)
     if answer is None:
-        raise Reject("no answer", f"its fields are {_names(record)}")
-    context = _optional(record, "context")
-    prompt = chat(asked, context, _optional(record, "system"))
+        raise Reject("no answer", f"its fields are {_names(given)}")
+    context = _optional(given, "context")
+    prompt = chat(asked, context, _optional(given, "system"))
     return _instruction(prompt, _said(answer, "answer")) | {"question": asked, "context": context}
 
 
@@ -119,11 +123,12 @@ def _turns(given: object, role: str = "") -> list[Message]:
     for turn in given:
         if not isinstance(turn, Mapping):
             raise Reject(UNKNOWN, f"a turn is a {type(turn).__name__}")
-        name = turn.get("role", turn.get("from"))
+        name = turn["role"] if turn.get("role") is not None else turn.get("from")
+        content = turn["content"] if turn.get("content") is not None else turn.get("value")
         known = ROLES.get(name, name) if isinstance(name, str) else None
         if known not in KNOWN_ROLES:
             raise Reject("unknown role", str(name))
-        turns.append({"role": known, "content": _said(turn.get("content", turn.get("value")), known)})
+        turns.append({"role": known, "content": _said(content, known)})
     return turns
 
 

@@ -38,6 +38,7 @@ from datagen.stages.sources.ingest.redact import Redaction
 
 ROWS = 5_000  # rows per partition
 RECORDS = ("jsonl", "json", "csv", "parquet", "arrow")  # formats whose readers have `records`
+LONGEST = 200  # characters of a record's id
 DETAIL = 300  # characters of the detail of a dropped row
 LICENCES = ("licence", "license")  # fields of a record
 
@@ -218,7 +219,9 @@ def _in_json(record: object) -> Any:
 def _origin(file: File, record: object, language: str) -> dict[str, Any]:
     """Name a record: its file with its id, or with a hash of its content."""
     name = record.get("id") if isinstance(record, Mapping) else None
-    key = str(name) if isinstance(name, str | int) and str(name) else content_id(json.dumps(record))[:16]
+    key = str(name) if isinstance(name, str | int) else ""
+    if not 0 < len(key) <= LONGEST:
+        key = content_id(key or json.dumps(record))[:16]
     source = f"{file.name}#{key}"
     return {"document_id": content_id(source), "source": source, "title": file.stem, "language": language}
 

@@ -21,6 +21,20 @@ LAYOUTS = {
     "Alpaca": {"instruction": "Q", "input": "", "output": "A"},
     "Dolly": {"instruction": "Q", "context": "", "response": "A", "category": "open_qa"},
     "question and answer": {"question": "Q", "answer": "A"},
+    "Alpaca with its text": {"instruction": "Q", "input": "", "output": "A", "text": "### Instruction: Q"},
+    "a row of a wide table": {
+        "messages": None,
+        "prompt": None,
+        "instruction": "Q",
+        "output": None,
+        "answer": "A",
+    },
+    "turns of a wide table": {
+        "messages": [
+            {"role": None, "from": "human", "content": None, "value": "Q"},
+            ASSISTANT | {"from": None},
+        ]
+    },
 }
 
 

@@ -105,7 +105,9 @@ def test_what_is_wanted_is_tried_too(tmp_path):
     ):
         pair(on(MATTERS[:1]), wanted=[str(path)])
     path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1: unknown layout: answer is a list"):
+    with pytest.raises(
+        UserError, match=r"delift_neighbours.wanted: .*item 1: unknown layout: answer is a list"
+    ):
         pair(on(MATTERS[:1]), wanted=[str(path)])
 
 
