@@ -79,6 +79,32 @@ class ExampleRow(TypedDict):
     lineage: LineageRow
 
 
+class HitRow(TypedDict):
+    """A passage retrieved for a question."""
+
+    id: str
+    document_id: str
+    source: str
+    title: str | None
+    language: str
+    text: str
+    start: int
+    end: int
+    share: float
+
+
+class QuestionRow(TypedDict):
+    """A question or instruction without an answer."""
+
+    id: str
+    task: str
+    question: str
+    answered: bool | None
+    passages: list[HitRow] | None
+    metadata: str | None
+    lineage: LineageRow
+
+
 class NearMissRow(TypedDict):
     """A question with a passage that may not answer it, or the reason why none was made."""
 

@@ -2,9 +2,9 @@
 The tables of the pipeline: the schema of each kind, and how rows get their ids.
 
 The main kinds are *documents* (the corpus), *passages* (parts of documents, sized for a prompt) and
-*examples* (training examples). *Probes* and *dialogues* are intermediate kinds, from which further examples
-are made. Ids are content hashes: the same documents and completions give the same ids on any machine and in
-any order.
+*examples* (training examples). *Seeds*, *questions*, *probes* and *dialogues* are intermediate kinds, from
+which further examples are made. Ids are content hashes: the same documents and completions give the same ids
+on any machine and in any order.
 """
 
 import hashlib
@@ -127,6 +127,34 @@ TURNS = pa.list_(
 
 DIALOGUES = pa.schema([("id", pa.string()), ("topic", pa.string()), ("turns", TURNS), ("lineage", LINEAGE)])
 
+# A passage retrieved for a question.
+HIT = pa.struct(
+    [
+        ("id", pa.string()),
+        ("document_id", pa.string()),
+        ("source", pa.string()),
+        ("title", pa.string()),
+        ("language", pa.string()),
+        ("text", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("share", pa.float64()),  # of the question's content words that it contains
+    ]
+)
+
+# Questions and instructions without an answer, made from seeds.
+QUESTIONS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("task", pa.string()),
+        ("question", pa.string()),
+        ("answered", pa.bool_()),  # whether retrieval found passages that may answer it; null: not retrieved
+        ("passages", pa.list_(HIT)),  # those, best first; where none may answer it, the nearest one
+        ("metadata", pa.string()),  # a JSON object: category and seeds
+        ("lineage", LINEAGE),  # its parents are the seeds
+    ]
+)
+
 # Pending requests, stored with their stage.
 REQUESTS = pa.schema(
     [
@@ -144,6 +172,8 @@ REQUESTS = pa.schema(
 TABLES = {
     "documents": DOCUMENTS,
     "passages": PASSAGES,
+    "seeds": EXAMPLES,  # the answer is null where a seed is a question alone
+    "questions": QUESTIONS,
     "probes": PROBES,
     "dialogues": DIALOGUES,
     "examples": EXAMPLES,

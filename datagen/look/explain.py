@@ -52,7 +52,7 @@ def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | No
         return
     row = trail.row
     lineage = row.get("lineage") or {}
-    out.print(Rule(_text(f"{row['id']} · {row['kind']}, {row['task']}")))
+    out.print(Rule(_text(f"{row['id']} · {row.get('kind') or 'question'}, {row['task']}")))
     out.print(
         _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
     )

@@ -26,7 +26,9 @@ RELATED = 12  # related rows shown per stage
 RELATIONS = ("made from", "repeats", "made into", "of the same passage")
 MATCHES = 5  # ids shown for an ambiguous prefix
 REQUEST_FOLDERS = ("requests", "follow_ups")  # folders of a stage
-ROWS = ("examples", "probes")  # tables with rows that can be explained
+# Tables with rows that can be explained, each with the SQL of the text that is shown of a row.
+SHOWN = "coalesce(question, left(text, 200), answer, '')"
+ROWS = {"examples": SHOWN, "probes": SHOWN, "seeds": SHOWN, "questions": "question"}
 
 Row = dict[str, Any]
 
@@ -190,12 +192,13 @@ class Trails:
                         when id = ? then 'repeats'
                         when list_contains(lineage.parents, ?) then 'made into'
                         when lineage.passage_id = ? then 'of the same passage' end as relation,
-                   id, coalesce(question, left(text, 200), answer, '')
+                   id, {shown}
             from read_parquet(?) where relation is not null and id <> ? limit ?"""
         values = (list(lineage.get("parents") or []), twin, row["id"], lineage.get("passage_id") or "")
         related: dict[str, tuple[str, str, str, str]] = {}
         for table in self._origins:
-            for relation, name, text in self._query(sql, table.kept, *values, row["id"], RELATED, files_at=4):
+            query, values_of = sql.replace("{shown}", table.shown), (*values, row["id"], RELATED)
+            for relation, name, text in self._query(query, table.kept, *values_of, files_at=4):
                 related.setdefault(name, (relation, name, table.stage, text))
         return sorted(related.values(), key=lambda other: RELATIONS.index(other[0]))
 
@@ -225,6 +228,7 @@ class _Table(NamedTuple):
 
     stage: str
     makes: bool
+    shown: str  # SQL of the text that is shown of a row
     kept: list[str]
     dropped: list[str]
 
@@ -234,7 +238,7 @@ def _tables(run: Run) -> Iterator[_Table]:
         if record["gives"] in ROWS:
             folder = run.stage_folder(record["stage"])
             files = (non_empty(parts(folder)), non_empty(parts(folder / "dropped")))
-            yield _Table(record["stage"], record["takes"] != record["gives"], *files)
+            yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
 
 
 def _request(key: str, prompt: str, body: str, answer: Completion | None) -> Request:

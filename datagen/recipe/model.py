@@ -30,7 +30,9 @@ class Recipe(Section):
     """One run from documents to hand-off."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the folder in outputs/")
-    corpus: list[Source] = Field(min_length=1, description="Documents to read")
+    corpus: list[Source] = Field(
+        default_factory=list, min_length=1, description="Documents to read; only ingest needs it"
+    )
     models: Models = Field(default_factory=Models)
     stages: dict[str, dict[str, Any] | None] = Field(
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
@@ -203,7 +205,7 @@ def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unused_roles(recipe) or _unconnected(recipe)
+    return mistakes or _unused_roles(recipe) or _unconnected(recipe) or _nothing_to_read(recipe)
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
@@ -232,6 +234,16 @@ def _unconnected(recipe: Recipe) -> list[Mistake]:
     """Find stages that take a kind of table that no earlier stage gives."""
     steps = [(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()]
     return [(("stages", name), what) for name, what in unconnected(steps)]
+
+
+def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
+    """Find a stage that reads the corpus where there is none."""
+    advice = "reads the corpus, but there is none; add corpus: [{path: docs}]"
+    return [
+        (("stages", name), advice)
+        for name, stage, _ in recipe.line()
+        if stage.name == "ingest" and not recipe.corpus
+    ]
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -80,12 +80,12 @@ def draw_pipeline() -> str:
 
 
 def _stages(phase: str, first: bool) -> list[BuiltIn]:
-    """The stages of a phase; stages that give documents or passages are in the first column only."""
+    """List the stages of a phase; sources and stages that give passages are in the first column only."""
     of_phase = [stage for stage in BUILT_IN if stage.phase == phase]
     return [
         stage
         for stage in of_phase
-        if (find_stage(stage.import_string).gives in ("documents", "passages")) == first
+        if (phase == "sources" or find_stage(stage.import_string).gives in ("documents", "passages")) == first
     ]
 
 

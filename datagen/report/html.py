@@ -15,6 +15,7 @@ from datagen.report.charts import draw_all
 from datagen.report.composition import mix_charts
 from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
+from datagen.report.diversity import diversity
 from datagen.report.files import files_by_ending
 from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
@@ -57,6 +58,7 @@ def write_report(run: Run) -> Path:
         scores=scores,
         calibration=calibration,
         coverage=covered,
+        diversity=diversity(run),
         duplicates=duplicates(stages),
         cost=cost,
         use=use,

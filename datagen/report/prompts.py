@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.report import family_prompts
 from datagen.request import Answer, Answers, Completion, Request
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stage import ModelStage
@@ -45,6 +46,11 @@ def markdown() -> str:
         lines.append(f"| `{name}` | {minimum} | {profile.summary} |")
     for name in BUILT_IN:
         lines += ["", f"## {name}", "", *_profile(name)]
+    lines += ["", "## Families", "", "Stages that are off by default ([families](families.md))."]
+    for name, summary, requests in family_prompts.sections():
+        lines += ["", f"### {name}", "", f"{summary[0].upper()}{summary[1:]}."]
+        for request in requests:
+            lines += ["", f"#### {name}: {request.task}", *_shown(request)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -67,13 +73,17 @@ def _profile(name: str) -> Iterator[str]:
     for task, by_stage in sorted(weights.items()):
         yield f"| `{task}` | {' | '.join(by_stage.get(stage, '') for stage in STAGES)} |"
     for task, request in sorted(requests.items()):
-        yield from ("", f"### {name}: {task}", "", "````text", chatml(request), "````", "")
-        sampling = request.sampling
-        stop = f", stop at {json.dumps(sampling.stop)}" if sampling.stop else ""
-        yield f"At most {sampling.max_tokens} tokens, temperature {sampling.temperature:g}{stop}."
-        if request.schema is not None:
-            schema = json.dumps(request.schema, ensure_ascii=False)
-            yield from ("", "Schema:", "", "````json", schema, "````")
+        yield from ("", f"### {name}: {task}", *_shown(request))
+
+
+def _shown(request: Request) -> Iterator[str]:
+    yield from ("", "````text", chatml(request), "````", "")
+    sampling = request.sampling
+    stop = f", stop at {json.dumps(sampling.stop)}" if sampling.stop else ""
+    yield f"At most {sampling.max_tokens} tokens, temperature {sampling.temperature:g}{stop}."
+    if request.schema is not None:
+        schema = json.dumps(request.schema, ensure_ascii=False)
+        yield from ("", "Schema:", "", "````json", schema, "````")
 
 
 def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Request]]:

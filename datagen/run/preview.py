@@ -162,6 +162,7 @@ def _passages(recipe: Recipe, home: Path, rows: int) -> pa.Table:
     makers = [(name, stage, options) for name, stage, options in line if isinstance(stage, MapStage)]
     makers = [maker for maker in makers if maker[1].takes == "documents"]
     sources = [(name, stage, options) for name, stage, options in line if isinstance(stage, SourceStage)]
+    sources = [source for source in sources if source[1].gives == "documents"]
     found: list[pa.Table] = []
     for name, stage, options in sources:
         context = recipe.context(name, home / PREVIEW)

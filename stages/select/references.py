@@ -6,9 +6,11 @@ from functools import partial
 import pyarrow as pa
 
 from datagen.errors import UserError
-from datagen.schema import EXAMPLES, chat, table_of
+from datagen.request import Reject
+from datagen.schema import EXAMPLES, content_id, table_of
 from datagen.stage import Context
-from datagen.stages.shared.eval_sets import EvaluationSet, read_texts
+from datagen.stages.shared.chat_records import example
+from datagen.stages.shared.eval_sets import EvaluationSet, read_items, read_texts
 from datagen.stages.shared.similarity.sketch import Reader
 from datagen.store.parquet import parts, read_part, write_table
 
@@ -36,37 +38,43 @@ def earlier(folders: Sequence[str], context: Context) -> list[Reader]:
 
 def wanted(sets: Sequence[str], context: Context) -> list[Reader]:
     """Read the items of the sets, one text per item, into a table in the scratch folder."""
-    texts = ["\n".join(fields) for fields in _items(sets, [], context).values()]
+    texts = ["\n".join(fields) for fields in _items(sets, context).values()]
     return [_written(pa.table({"text": pa.array(texts, pa.string())}), context)]
 
 
 def wanted_pairs(sets: Sequence[str], context: Context) -> list[Reader]:
     """
-    Read the items of the sets, each a question and answer, into a table in the scratch folder.
+    Read the items of the sets as pairs, in any layout of `chat_records`, into a table in the scratch folder.
 
     Raises
     ------
     UserError
-        When an item lacks the field question or answer, or one of them is not a single text.
+        When an item is not a pair.
     """
     rows = []
-    for (_, item), texts in _items(sets, ["question", "answer"], context).items():
-        if len(texts) != 2:
-            raise UserError(
-                f"{context.stage}.wanted: {item}: question and answer have {len(texts)} texts; use one each"
-            )
-        question, answer = texts
-        rows.append({"id": item, "question": question, "answer": answer, "prompt": chat(question)})
+    for number, path in enumerate(sets):
+        setting = f"{context.stage}.wanted: {path}"
+        for name, item in read_items(context.folder / path, setting):
+            try:
+                pair = example(item)
+                if pair["kind"] != "instruction":
+                    raise Reject("no answer", f"it is a {pair['kind']}")
+            except Reject as reason:
+                raise UserError(
+                    f"{setting}: {name}: {reason}. Write question and answer, or another layout of "
+                    "docs/families.md"
+                ) from reason
+            fields = {field: pair[field] for field in ("question", "answer", "prompt")}
+            rows.append(fields | {"id": content_id(str(number), name, fields["question"])})
     names = ("id", "question", "answer", "prompt")
     return [_written(table_of(pa.schema([EXAMPLES.field(name) for name in names]), rows), context)]
 
 
-def _items(sets: Sequence[str], fields: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
-    """Read the texts of each item, in the given fields or all: number of the set and name -> texts."""
+def _items(sets: Sequence[str], context: Context) -> dict[tuple[int, str], list[str]]:
+    """Read the texts of each item: number of the set and name -> texts."""
     items: dict[tuple[int, str], list[str]] = {}
     for number, path in enumerate(sets):
-        item_set = EvaluationSet(path=path, fields=list(fields))
-        for item, text in read_texts(item_set, context.folder, f"{context.stage}.wanted"):
+        for item, text in read_texts(EvaluationSet(path=path), context.folder, f"{context.stage}.wanted"):
             items.setdefault((number, item), []).append(text)
     return items
 

@@ -72,19 +72,28 @@ def read_texts(
         If the set is missing, cannot be read, or lacks a named field.
     """
     fields = evaluation.fields
-    for path in _files(folder / evaluation.path, f"{setting}: {evaluation.path}"):
-        for number, item in enumerate(_records(path, setting), 1):
-            if missing := [name for name in fields if name not in item]:
-                raise UserError(
-                    f"{setting}: item {number} of {path} has no field {missing[0]!r}; "
-                    f"it has {', '.join(item)}"
-                )
-            name = f"{path.name}, item {item.get('id', number)}"
-            values = {field: item[field] for field in fields} if fields else item
-            options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
-            for key, text in _strings(values):
-                if fields or _is_item(key, text, options):
-                    yield name, text
+    for name, item in read_items(folder / evaluation.path, f"{setting}: {evaluation.path}"):
+        if missing := [field for field in fields if field not in item]:
+            raise UserError(f"{setting}: {name} has no field {missing[0]!r}; it has {', '.join(item)}")
+        values = {field: item[field] for field in fields} if fields else item
+        options = {text for key, text in _strings(item) if OPTIONS.fullmatch(key)}
+        for key, text in _strings(values):
+            if fields or _is_item(key, text, options):
+                yield name, text
+
+
+def read_items(path: Path, setting: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Read the items of a file or folder, each with its name; `setting` is the recipe's key, for messages.
+
+    Raises
+    ------
+    UserError
+        If there is no file, or one cannot be read.
+    """
+    for file in _files(path, setting):
+        for number, item in enumerate(_records(file, setting), 1):
+            yield f"{file.name}, item {item.get('id', number)}", item
 
 
 def _is_item(key: str, text: str, options: set[str]) -> bool:

@@ -14,6 +14,8 @@ PAIRS = {
     "ExampleRow": schema.EXAMPLES,
     "ProbeRow": schema.PROBES,
     "DialogueRow": schema.DIALOGUES,
+    "HitRow": schema.HIT,
+    "QuestionRow": schema.QUESTIONS,
     "RequestRow": schema.REQUESTS,
     "LineageRow": schema.LINEAGE,
     "NearMissRow": schema.NEAR_MISS,

@@ -19,6 +19,7 @@ from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLE
 from datagen.stages.handoff.handoff.options import Options
 from datagen.stages.handoff.handoff.tally import Tally
 from datagen.stages.handoff.tokenizer import Ruler
+from datagen.stages.sources import own_pairs
 from datagen.store.parquet import sync
 from datagen.template import render_file
 
@@ -161,6 +162,9 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
 
 def _sources(options: Options, context: Context) -> list[tuple[str, str]]:
     named = [(source.path or source.python, source.licence) for source in context.corpus]
+    for _, _, given in stages_of(context.recipe, context.folder):
+        if isinstance(given, own_pairs.Options):
+            named += [(path, given.licence) for path in given.path]
     return [(name, options.licences.get(name) or licence or UNSTATED) for name, licence in named]
 
 

@@ -13,7 +13,6 @@ The judge has the last word, in `datagen.stages.knowledge.refuse`. What stands i
 what the target knows.
 """
 
-import shutil
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,18 +24,17 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 import datagen.stage
-from datagen.errors import UserError
 from datagen.request import Reject
 from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.knowledge.unanswerable import change, search
+from datagen.stages.knowledge.unanswerable import change
+from datagen.stages.shared import passage_search
 from datagen.stages.shared.language.matching import Aliases, likeness, standing
 from datagen.stages.shared.language.rules import Language, Languages
-from datagen.store.parquet import parts
 
 Row = Mapping[str, Any]
 TRIED = 32  # names of the same document that may take another's place, and of others
-READ = ("question", "answer", "evidence", "context", "lineage")
+READ = ("question", "answer", "evidence", "context", "lineage", "near")
 
 
 class Options(datagen.stage.Options):
@@ -57,25 +55,23 @@ class Options(datagen.stage.Options):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[int]:
     """Search all passages for the questions of all partitions; a partition is told its number."""
-    shutil.rmtree(context.scratch, ignore_errors=True)
-    context.scratch.mkdir(parents=True)
     seed = str(context.seed)
     queries = (_queries(table, options, seed) for table in partitions.columns(READ))
-    search.search(shelves(context), queries, context)
+    passage_search.search(passage_search.shelves(context), queries, context)
     yield from range(len(partitions))
 
 
 def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Outcome:
-    """Give each drawn question its near miss, or say why it has none."""
+    """Give each drawn question its near miss, or the reason why it has none; one that has some keeps it."""
     seed, aliases = str(context.seed), Aliases.load(context.folder, options.aliases)
     told = rows.select(READ).to_pylist()
-    candidates = _fetch(search.found(context.scratch, number), shelves(context))
+    candidates = _fetch(passage_search.found(context.scratch, number), passage_search.shelves(context))
     languages = Languages(context)
     named = _Names(told, languages)
     near: list[dict[str, Any] | None] = []
     for place, row in enumerate(told):
         if not _drawn(row, options, seed):
-            near.append(None)
+            near.append(row["near"])
             continue
         try:
             language = languages.of(row)
@@ -89,35 +85,19 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
     return Outcome.all_kept(rows.set_column(column, "near", pa.array(near, NEAR_MISS)))
 
 
-def shelves(context: Context) -> list[Path]:
-    """
-    List the partitions of all passages that there are at this point.
-
-    Raises
-    ------
-    UserError
-        When no stage before this one gives any.
-    """
-    if "passages" not in context.tables:
-        raise UserError(
-            f"stages.{context.stage} searches passages, but no stage before it gives any; add chunk"
-        )
-    return [path for folder in context.tables["passages"] for path in parts(folder)]
-
-
 def _drawn(row: Row, options: Options, seed: str) -> bool:
-    return (
-        bool(row["question"]) and fraction("near_miss", row["question"], row["answer"], seed) < options.share
-    )
+    if row["near"] or not row["question"]:
+        return False
+    return fraction("near_miss", row["question"], row["answer"], seed) < options.share
 
 
-def _queries(rows: pa.Table, options: Options, seed: str) -> search.Queries:
-    told = rows.select(["question", "answer"]).to_pylist()
+def _queries(rows: pa.Table, options: Options, seed: str) -> passage_search.Queries:
+    told = rows.select(["question", "answer", "near"]).to_pylist()
     texts = [f"{row['question']} {row['answer']}" if _drawn(row, options, seed) else "" for row in told]
-    return search.Queries.of(texts, rows["lineage"].combine_chunks())
+    return passage_search.Queries.of(texts, rows["lineage"].combine_chunks())
 
 
-def _fetch(found: search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
+def _fetch(found: passage_search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
     """Read the passages that were found, in the order in which they are to be tried."""
     told: dict[int, list[Row]] = {}
     for part in np.unique(found["part"]).tolist():
@@ -135,10 +115,10 @@ def _fetch(found: search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
 def _in_turn(found: list[Row]) -> list[Row]:
     """Put the nearest of the same document first, then what fits question and answer best."""
     near = sorted((one for one in found if one["gap"] >= 0), key=lambda one: (one["gap"], one["id"]))
-    near = near[: search.NEIGHBOURS]
+    near = near[: passage_search.NEIGHBOURS]
     taken = {one["id"] for one in near}
     rest = [one for one in found if one["id"] not in taken]
-    best = sorted(rest, key=lambda one: (not one["own"], -one["score"], one["id"]))[: 1 + search.BEST]
+    best = sorted(rest, key=lambda one: (not one["own"], -one["score"], one["id"]))[: 1 + passage_search.BEST]
     return near + best
 
 

@@ -44,6 +44,10 @@ BATCH_ROWS = 256  # of a mapping
 QUOTED = 3  # dropped rows in a message
 
 Kind = Literal["secret", "email", "iban", "card", "national_id", "phone", "ip"]
+Redacted = Annotated[
+    tuple[Kind, ...],
+    BeforeValidator(lambda given: () if given is False else KINDS if given is True else given),
+]
 
 
 class Options(datagen.stage.Options):
@@ -53,13 +57,10 @@ class Options(datagen.stage.Options):
     memory_mb: int = Field(800, ge=100, description="Memory of the process that reads it")
     document_mb: int = Field(64, ge=1, le=1000, description="Its size, decompressed, and that of its text")
 
-    redact: Annotated[
-        tuple[Kind, ...],
-        BeforeValidator(lambda given: () if given is False else KINDS if given is True else given),
-        Field(
-            description="Personal data and secrets that are replaced, such as [EMAIL_1]: a list; off: none"
-        ),
-    ] = get_args(Kind)
+    redact: Redacted = Field(
+        get_args(Kind),
+        description="Personal data and secrets that are replaced, such as [EMAIL_1]: a list; off: none",
+    )
 
     @property
     def limits(self) -> Limits:

@@ -49,7 +49,9 @@ class Found:
     left_out: list[tuple[File, Reject]] = field(default_factory=list)
 
 
-def find(corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits) -> Found:
+def find(
+    corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits, said: str = "corpus: path"
+) -> Found:
     """
     Find the corpus's files.
 
@@ -63,6 +65,8 @@ def find(corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits) -> 
         The folder of the recipe's runs: it and the one that holds those of all recipes are never read.
     limits
         Of each file.
+    said
+        Where the entries are in the recipe, for messages.
 
     Raises
     ------
@@ -90,14 +94,14 @@ def find(corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits) -> 
             walk.take(str(base), base.name, base.stat())
         if not walk.any:
             raise UserError(
-                f"corpus: path: {given.path!r} matches no file (looked in {base.absolute()}). "
+                f"{said}: {given.path!r} matches no file (looked in {base.absolute()}). "
                 "Paths start at the recipe's folder; hidden files are left out"
             )
         found.left_out += walk.found.left_out
         for file in sorted(walk.found.files, key=lambda file: file.name):
             if (known := paths.setdefault(file.name, file.path)) != file.path:
                 raise UserError(
-                    f"corpus: {known} and {file.path} would both be called {file.name}. "
+                    f"{said}: {known} and {file.path} would both be called {file.name}. "
                     "Write their paths relative to the recipe, which tells them apart"
                 )
             found.files.append(file)

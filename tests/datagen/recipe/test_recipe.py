@@ -27,7 +27,7 @@ def mistakes(tmp_path, text):
     return [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()]
 
 
-@pytest.mark.parametrize("name", ["python-reference", "pdf-folder"])
+@pytest.mark.parametrize("name", ["python-reference", "pdf-folder", "from-seeds"])
 def test_the_examples_are_valid(name):
     assert load_recipe(EXAMPLES / f"{name}.yaml").line()
 
@@ -57,6 +57,8 @@ def test_a_minimal_recipe_runs_the_default_pipeline(tmp_path):
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk: {role: judge}", "recipe.yaml:5: stages.chunk: it uses no model"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:\n  chunk:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; move it after chunk"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  mine:", "recipe.yaml:5: stages.mine: takes passages, but no earlier stage gives any; add one"),
+        ("name: x\nstages:\n  ingest:\n  chunk:", "recipe.yaml:3: stages.ingest: reads the corpus, but there is none; add corpus:"),
+        ("name: x", "recipe.yaml:1: stages.ingest: reads the corpus, but there is none"),
         ("name: x\ncorpus: [{path: a}]\nseed: 1\nname: y", "recipe.yaml:1: name: the key appears twice, in lines 1 and 4; remove one"),
         ("name: x\ncorpus:\n  - path: a\n    path: b", "recipe.yaml:3: corpus.0.path: the key appears twice, in lines 3 and 4"),
         ("name: x\ncorpus: [{path: '${NO_SUCH_FOLDER}/a'}]", "recipe.yaml:2: corpus.0.path: the environment variable NO_SUCH_FOLDER is not set; set it"),
@@ -83,6 +85,11 @@ def test_a_library_that_changes_the_shared_loader_does_not_affect_recipes(tmp_pa
     )
     [line] = mistakes(tmp_path, "name: x\ncorpus: [{path: a}]\nseed: 2024-02-30")
     assert line.startswith("recipe.yaml: invalid YAML: day is out of range")
+
+
+def test_a_recipe_of_pairs_needs_no_corpus(tmp_path):
+    recipe = load(tmp_path, "name: x\nstages:\n  own_pairs: {path: [pairs]}\n  mix:\n  handoff:")
+    assert not recipe.corpus and recipe.line()[0][0] == "own_pairs"
 
 
 def test_all_errors_are_reported_at_once(tmp_path):

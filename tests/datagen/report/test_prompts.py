@@ -6,6 +6,8 @@ import pytest
 
 from datagen.engines import bundled
 from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.report.family_prompts import STAGES as FAMILIES
+from datagen.report.family_prompts import sections
 from datagen.report.prompts import STAGES, chatml, markdown, requests_of
 
 
@@ -22,6 +24,13 @@ def test_every_task_of_a_profile_is_shown_with_its_round_trip(profile, stage):
         *read_profile(profile).stages[stage]["tasks"],
         "round_trip",
     }
+
+
+def test_every_request_of_a_family_is_shown():
+    shown = {name: {request.task for request in requests} for name, _, requests in sections()}
+    assert set(shown) == set(FAMILIES)
+    assert shown["across_passages"] == {"across_passages", "with_first", "with_second", "with_both"}
+    assert all(shown.values())
 
 
 def test_the_chat_template_is_that_of_the_bundled_model():

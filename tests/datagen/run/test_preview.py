@@ -46,6 +46,12 @@ def test_each_answer_stands_beside_its_prompt_verdict_and_row(recipe, tmp_path):
     assert all(look.row is None and look.detail for look in dropped)
 
 
+def test_sources_of_examples_give_no_passages(recipe, tmp_path):
+    (tmp_path / "own.jsonl").write_text(json.dumps({"question": "Who keeps the atlas?", "answer": "Nobody."}))
+    recipe.write_text(RECIPE.replace("  chunk:", "  own_pairs: {path: [own.jsonl]}\n  chunk:"))
+    assert len(list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 3))) == 3
+
+
 def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
     said = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3", "--json"])
     assert said.exit_code == 0, said.output

@@ -1,7 +1,7 @@
 """Arrow and Feather files and the parts of Hugging Face dataset folders: one document a row."""
 
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -16,10 +16,15 @@ MAGIC = b"ARROW1"  # of the file format; a stream begins with its schema's lengt
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one record a row."""
+    """Read one document a row."""
+    yield from documents(records(file), file)
+
+
+def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         _check_stream(stream)
-        yield from documents(rows_of(_batches(stream)), file)
+        yield from rows_of(_batches(stream))
 
 
 def _check_stream(stream: IO[bytes]) -> None:

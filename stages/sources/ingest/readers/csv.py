@@ -18,10 +18,11 @@ STATED = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)  # a first line that
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a row."""
-    yield from documents(_rows(file), file)
+    yield from documents(records(file), file)
 
 
-def _rows(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, Any]]:
+    """Read each row as a mapping of column to text, numbered; a row that does not fit is a `Reject`."""
     csv.field_size_limit(file.limits.document_bytes)
     lines = _lines(file)
     header = next(lines, "")

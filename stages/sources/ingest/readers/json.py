@@ -16,16 +16,21 @@ from datagen.stages.sources.ingest.record import File, Record
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read the file's records."""
+    """Read the file's documents."""
+    yield from documents(records(file), file)
+
+
+def records(file: File) -> Iterator[tuple[int, Any]]:
+    """Read the objects of the file, numbered from 1; JSON lines are read as such."""
     text, _ = file.text()
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         if _is_lines(text):
-            yield from jsonl.read(file)
+            yield from jsonl.records(file)
             return
         raise Reject("bad json", f"{file.name}: {error}") from error
-    yield from documents(enumerate(_records(value, file.given.path_of("text")), start=1), file)
+    yield from enumerate(_records(value, file.given.path_of("text")), start=1)
 
 
 def _is_lines(text: str) -> bool:

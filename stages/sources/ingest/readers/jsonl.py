@@ -14,10 +14,11 @@ BLANKS = " \t\r\n\v\f\x1e"  # RFC 7464 begins a record with the last
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a line."""
-    yield from documents(_objects(file), file)
+    yield from documents(records(file), file)
 
 
-def _objects(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, Any]]:
+    """Read the object of each line, with the line's number; a `Reject` where a line holds none."""
     for number, line in numbered_lines(file):
         if isinstance(line, Reject):
             yield number, line

@@ -1,6 +1,7 @@
 """Parquet: one document a row."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -15,7 +16,12 @@ THRIFT = {"thrift_string_size_limit": 64_000_000, "thrift_container_size_limit":
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one record a row."""
+    """Read one document a row."""
+    yield from documents(records(file), file)
+
+
+def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         table = pq.ParquetFile(stream, page_checksum_verification=True, **THRIFT)
-        yield from documents(rows_of(table.iter_batches(ROWS, use_threads=False)), file)
+        yield from rows_of(table.iter_batches(ROWS, use_threads=False))

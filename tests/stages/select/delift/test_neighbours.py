@@ -102,11 +102,19 @@ def test_wanted_examples_are_also_tried(tmp_path):
         (wanted,) = (wanted for wanted in row["nearest"] if wanted["of"] == "wanted")
         assert wanted["prompt"] == [{"role": "user", "content": item["question"]}]
         assert wanted["answer"] == "Five years."
+    chat = [{"from": "human", "value": item["question"]}, {"from": "gpt", "value": item["answer"]}]
+    path.write_text(json.dumps({"conversations": chat}) + "\n")
+    again, _ = put_through(stage, on(MATTERS[:2]), wanted=[str(path)])
+    assert [row["nearest"] for row in again] == [row["nearest"] for row in kept]
     path.write_text('{"question": "What is mail?"}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*no field 'answer'"):
+    with pytest.raises(
+        UserError, match=r"delift_neighbours.wanted: .*item 1: no answer: its fields are question"
+    ):
         pair(on(MATTERS[:1]), wanted=[str(path)])
     path.write_text('{"question": "What is mail?", "answer": ["Post", "Letters"]}\n')
-    with pytest.raises(UserError, match=r"delift_neighbours.wanted: .*item 1.* have 3 texts"):
+    with pytest.raises(
+        UserError, match=r"delift_neighbours.wanted: .*item 1: unknown layout: answer is a list"
+    ):
         pair(on(MATTERS[:1]), wanted=[str(path)])
 
 

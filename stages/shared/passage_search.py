@@ -1,11 +1,13 @@
 """
-Search all passages of the line for where the answer to each question would be looked for.
+Lexical search over all passages: the best ones for each question.
 
-BM25 over words (Robertson and Zaragoza 2009), in parts: each task holds one partition of
-passages and goes through the questions of all. Held whole is only how many passages each word stands in.
+BM25 over words of any script (Robertson and Zaragoza 2009). Each task indexes one partition of passages and
+scores the questions of all partitions against it; only the number of passages that contain each word is held
+for the whole corpus. So memory is bounded by a partition, and results do not depend on the partitions.
 """
 
 import pickle
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,18 +18,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.errors import UserError
+from datagen.schema import LINEAGE
 from datagen.stage import Context
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Hashes, Numbers
-from datagen.store.parquet import read_part
+from datagen.store.parquet import parts, read_part
 
 K1, B = 1.2, 0.75
-COMMON = 5_000  # a word that stands in more passages points to none
-BLOCK = 256  # questions looked for at once
+COMMON = 5_000  # a word in more passages than this identifies none
+BLOCK = 256  # questions scored at once
 BEST, NEIGHBOURS = 8, 4  # passages kept of each partition: the best, and the nearest of the same document
 
-# A passage found for a question: question, place of the passage, score, code points between it and the
-# question's own passage in their document (-1 in another document), and whether it is that passage.
+# A hit: question, partition and row of the passage, score, code points between it and the question's own
+# passage in their document (-1 in another document), and whether it is that passage.
 FOUND = np.dtype(
     [("query", "i8"), ("part", "i8"), ("row", "i8"), ("score", "f8"), ("gap", "i8"), ("own", "?")]
 )
@@ -37,14 +41,14 @@ Found = npt.NDArray[np.void]
 @dataclass(frozen=True)
 class Queries:
     """
-    What is looked for, of one partition of questions.
+    The queries of a partition of questions.
 
     Parameters
     ----------
     owners, hashes
-        Their words, each once, and the question that each is of.
+        Their words, each once, and the question that each belongs to.
     document, passage, start, end
-        Where each question's own passage stands.
+        Each question's own document, passage and span; null and 0 where it has none.
     """
 
     owners: Numbers
@@ -55,17 +59,36 @@ class Queries:
     end: Numbers
 
     @classmethod
-    def of(cls, texts: Sequence[str], lineage: pa.StructArray) -> "Queries":
-        """Take what is looked for, and the lineages of the rows; one a row, "" for none."""
+    def of(cls, texts: Sequence[str], lineage: pa.StructArray | None = None) -> "Queries":
+        """Take the texts to search for, "" for none, and the lineages of their rows."""
         owners, hashes, _ = _counted(pa.array(texts, pa.string()))
-        fields = [pc.struct_field(lineage, name) for name in ("document_id", "passage_id", "start", "end")]
+        known = pa.nulls(len(texts), LINEAGE) if lineage is None else lineage
+        fields = [pc.struct_field(known, name) for name in ("document_id", "passage_id", "start", "end")]
         span = [pc.fill_null(field, 0).to_numpy(zero_copy_only=False) for field in fields[2:]]
         return cls(owners, hashes, fields[0], fields[1], *span)
 
 
+def shelves(context: Context) -> list[Path]:
+    """
+    List the partitions of all passages that exist when the stage starts.
+
+    Raises
+    ------
+    UserError
+        When no earlier stage gives any.
+    """
+    if "passages" not in context.tables:
+        raise UserError(
+            f"stages.{context.stage} searches passages, but no stage before it gives any; add chunk"
+        )
+    return [path for folder in context.tables["passages"] for path in parts(folder)]
+
+
 def search(shelves: Sequence[Path], queries: Iterable[Queries], context: Context) -> None:
-    """Look for the questions of all partitions in all passages; what is found stays in the scratch folder."""
+    """Search all passages for the questions of all partitions; the hits are written to the scratch folder."""
     scratch, partitions = context.scratch, 0
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     for asked in queries:
         (scratch / f"queries-{partitions:05d}.pickle").write_bytes(pickle.dumps(asked))
         partitions += 1
@@ -75,13 +98,13 @@ def search(shelves: Sequence[Path], queries: Iterable[Queries], context: Context
 
 
 def found(scratch: Path, number: int) -> Found:
-    """Read what was found for a partition of questions."""
+    """Read the hits for a partition of questions."""
     files = sorted(scratch.glob(f"found-{number:05d}-*.npy"))
     return np.concatenate([np.empty(0, FOUND), *(np.load(path) for path in files)])
 
 
 def _counted(texts: pa.Array | pa.ChunkedArray) -> tuple[Numbers, Hashes, Numbers]:
-    """List the distinct words of each text: text, hash of the word, how often it is said."""
+    """List the distinct words of each text: text, hash of the word, number of occurrences."""
     cut = words(texts, symbols=False)
     pairs = np.stack([cut.owners().astype(np.uint64), cut.hashes])
     (owners, hashes), times = np.unique(pairs, axis=1, return_counts=True)
@@ -89,7 +112,7 @@ def _counted(texts: pa.Array | pa.ChunkedArray) -> tuple[Numbers, Hashes, Number
 
 
 def _count(shelf: Path) -> tuple[Hashes, Numbers, int, int]:
-    """Count in how many passages of a partition each word stands, the passages, and all their words."""
+    """Count the passages of a partition that contain each word, the passages, and their words."""
     texts = read_part(shelf, ["text"])["text"]
     _, hashes, times = _counted(texts)
     each, standing = np.unique(hashes, return_counts=True)
@@ -97,7 +120,7 @@ def _count(shelf: Path) -> tuple[Hashes, Numbers, int, int]:
 
 
 def _note_words(counts: Sequence[tuple[Hashes, Numbers, int, int]], scratch: Path) -> None:
-    """Write down how telling each word is, and how long a passage is."""
+    """Write the inverse document frequency of each word and the mean length of a passage."""
     hashes, places = np.unique(
         np.concatenate([np.empty(0, np.uint64), *(c[0] for c in counts)]), return_inverse=True
     )
@@ -109,7 +132,7 @@ def _note_words(counts: Sequence[tuple[Hashes, Numbers, int, int]], scratch: Pat
 
 
 def _look_through(scratch: Path, partitions: int, shelf: tuple[int, Path]) -> None:
-    """Look for the questions of all partitions in one partition of passages."""
+    """Search one partition of passages for the questions of all partitions."""
     part, path = shelf
     passages = read_part(path, ["id", "document_id", "text", "start", "end"])
     index = _Index(passages, np.load(scratch / "words.npz"))
@@ -121,7 +144,7 @@ def _look_through(scratch: Path, partitions: int, shelf: tuple[int, Path]) -> No
 
 
 class _Index:
-    """The words of a partition's passages, in the order of their hashes: which passage, and what weight."""
+    """The words of a partition's passages in the order of their hashes: passage and BM25 weight."""
 
     def __init__(self, passages: pa.Table, known: np.lib.npyio.NpzFile) -> None:
         owners, hashes, times = _counted(passages["text"])
@@ -135,7 +158,7 @@ class _Index:
         self.size = len(passages)
 
     def scores(self, hashes: Hashes, owners: Numbers, count: int) -> npt.NDArray[np.float64]:
-        """Score all passages for so many questions: questions by passages."""
+        """Return the scores of all passages for `count` questions: questions by passages."""
         low, high = (np.searchsorted(self.hashes, hashes, side=side) for side in ("left", "right"))
         counts = high - low
         at = np.repeat(low - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
@@ -145,7 +168,7 @@ class _Index:
 
 
 def _find(index: _Index, passages: pa.Table, queries: Queries) -> list[Found]:
-    """Find for each question the best passages, the nearest of its document, and its own."""
+    """Return for each question the best passages, the nearest ones of its document, and its own."""
     documents = passages["document_id"].combine_chunks()
     ids = passages["id"].combine_chunks()
     here = pc.index_in(queries.passage, value_set=ids)
@@ -167,14 +190,10 @@ def _find(index: _Index, passages: pa.Table, queries: Queries) -> list[Found]:
             own = [] if (place := here[query].as_py()) is None else [place]
             rows = np.unique(np.concatenate([apart, best[score[best] > 0], np.array(own, np.int64)]))
             told = np.zeros(len(rows), FOUND)
-            told["query"], told["row"], told["score"], told["own"] = (
-                query,
-                rows,
-                score[rows],
-                np.isin(rows, own),
-            )
+            told["query"], told["row"], told["score"] = query, rows, score[rows]
+            told["own"] = np.isin(rows, own)
             same = dict(zip(line.tolist(), gaps.tolist(), strict=True))
-            # What overlaps the own passage is not another one.
+            # A passage that overlaps the question's own is not another one.
             told["gap"] = [same.get(row, -1) if same.get(row, 0) >= 0 else -2 for row in rows.tolist()]
             kept.append(told[(told["gap"] > -2) | told["own"]])
     return kept

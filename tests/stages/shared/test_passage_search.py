@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.schema import LINEAGE, PASSAGES, table_of
-from datagen.stages.knowledge.unanswerable import search
+from datagen.stages.shared import passage_search as search
 from datagen.store.parquet import part_name, write_table
 from tests.support.rows import context
 
@@ -61,6 +61,10 @@ def test_scores_are_those_of_bm25_however_the_passages_are_cut(tmp_path_factory,
     found = look(tmp_path_factory.mktemp("search"), texts, [query, ""], size)
     expected = {(0, row): score for row, score in enumerate(bm25(texts, query)) if score > 0}
     assert found == pytest.approx(expected)  # nothing is looked for where nothing is asked
+
+
+def test_queries_need_no_lineage(tmp_path):
+    assert search.Queries.of(["gate"]).document.to_pylist() == [None]
 
 
 def test_the_best_of_many_are_kept(tmp_path):

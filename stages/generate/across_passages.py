@@ -1,0 +1,274 @@
+"""
+Write questions that need two passages, and prove by ablation that neither is enough.
+
+Passages of a partition are paired by the rare words that they share
+(`datagen.stages.shared.similarity.inverted_index`). The model writes a question that only both together
+answer, and quotes a sentence of each. Then a model is asked the question three times: with both passages,
+where it must give the answer, and with each alone, where it must not. Without a verdict a question is
+dropped.
+
+A row cites both spans: `metadata` has the document, the place and the words of each, and both passages are
+its parents.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+import datagen.stage
+from datagen.prompt import Prompt
+from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.schema import chat, fraction
+from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
+from datagen.stages.exercises.round_trip import agree
+from datagen.stages.shared import checks, passage_qa
+from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import Languages
+from datagen.stages.shared.passage import Passage
+from datagen.stages.shared.similarity.inverted_index import Postings
+
+TASK = "across_passages"
+PROMPT = "instructions/across_passages"
+FIRST, SECOND, BOTH = ABLATION = ("first", "second", "both")  # what the model is shown
+TRACED = ("document_id", "source")
+
+Row = Mapping[str, Any]
+
+
+class Options(datagen.stage.Options):
+    """Which passages are paired, and what a question must be."""
+
+    share: float = Field(1.0, ge=0, le=1, description="Share of the passages that lead a pair, drawn by hash")
+    longest: int = Field(15, ge=1, description="Words of an answer, at most: answers are compared by words")
+    agreement: float = Field(
+        0.75, gt=0, le=1, description="Agreement from which two answers are the same, by their words"
+    )
+    max_tokens: int = Field(256, ge=32, description="Longest question with its answer and quotes, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
+
+
+class Output(BaseModel):
+    """A question over two passages, with a quote from each."""
+
+    first: str
+    second: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two related passages, and both as one."""
+
+    first: Passage
+    second: Passage
+
+    @property
+    def both(self) -> Passage:
+        """Both texts in their order, under the title of the first."""
+        text = f"{self.first.text}\n\n{self.second.text}"
+        return Passage(dict(self.first.row) | {"text": text, "section": None}, self.first.words)
+
+    def shown(self, what: str) -> Passage:
+        """Return what the model is shown in one step of the ablation."""
+        return {FIRST: self.first, SECOND: self.second, BOTH: self.both}[what]
+
+
+def pairs_of(passages: pa.Table, options: Options, context: Context) -> dict[str, Pair | Reject]:
+    """
+    Pair each passage that leads a pair with the nearest related one.
+
+    Returns
+    -------
+    Id of the leading passage -> its pair, or why it leads none. A pair that its other passage leads already
+    is not made twice.
+    """
+    languages = Languages(context)
+    known = {row["id"]: Passage(row, languages.of(row)) for row in passages.to_pylist()}
+    by_text = {passage.text: passage for passage in known.values()}
+    postings = Postings({text: passage.words for text, passage in by_text.items()})
+    made: dict[str, Pair | Reject] = {}
+    taken: set[frozenset[str]] = set()
+    for key, passage in known.items():
+        if fraction(TASK, key, str(context.seed)) >= options.share:
+            made[key] = Reject("outside the sample")
+            continue
+        related = (by_text[text] for text in postings.related(passage.text))
+        other = next((one for one in related if not _overlap(passage.row, one.row)), None)
+        if other is None:
+            made[key] = Reject("no related passage", passage.heading)
+        elif (ids := frozenset((key, other.row["id"]))) in taken:
+            made[key] = Reject("paired already", f"by {other.row['id']}")
+        else:
+            taken.add(ids)
+            made[key] = Pair(passage, other)
+    return made
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    same = one["document_id"] == other["document_id"]
+    return bool(same and one["start"] < other["end"] and other["start"] < one["end"])
+
+
+def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Ask for a question about each pair."""
+    prompt = context.prompt(PROMPT)
+    sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
+    for key, pair in pairs_of(passages, options, context).items():
+        if isinstance(pair, Pair):
+            yield prompt.ask(
+                key,
+                task=TASK,
+                sampling=sampling,
+                schema=Output,
+                first=pair.first.text,
+                first_heading=pair.first.heading,
+                second=pair.second.text,
+                second_heading=pair.second.heading,
+            )
+
+
+def follow(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
+    """Put each sound question with both passages, and with each alone."""
+    prompt, ablation = context.prompt(PROMPT), context.prompt(passage_qa.PROMPT)
+    for key, pair in pairs_of(passages, options, context).items():
+        if not isinstance(pair, Pair):
+            continue
+        for draft in answers.of(key):
+            try:
+                output = _checked(draft, pair, prompt, options)
+            except Reject:
+                continue
+            for what in ABLATION:
+                shown = pair.shown(what)
+                yield passage_qa.ask(
+                    ablation,
+                    key,
+                    task=f"with_{what}",
+                    question=output.question,
+                    passage=shown.text,
+                    heading=shown.heading,
+                )
+
+
+def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Keep the questions that need both passages."""
+    prompt, ablation = context.prompt(PROMPT), context.prompt(passage_qa.PROMPT)
+    builder = Builder("examples", context)
+    fields = {"kind": "instruction", "task": TASK}
+    made = pairs_of(passages, options, context)
+    for row in passages.to_pylist():
+        key, pair = row["id"], made[row["id"]]
+        if isinstance(pair, Reject):
+            builder.drop(pair, fields, row)
+            continue
+        drafts = [answer for answer in answers.of(key) if answer.request.task == TASK]
+        trips = {answer.request.task: answer for answer in answers.of(key)}
+        said = [*drafts, *(trips[name] for what in ABLATION if (name := f"with_{what}") in trips)]
+        others = [dict(pair.second.row)]
+        try:
+            if not drafts:
+                raise Reject("no answer", "the request was not answered")
+            output = _checked(drafts[0], pair, prompt, options)
+            prove(output, pair, trips, ablation, options)
+        except Reject as why:
+            text = drafts[0].completion.text if drafts else None
+            builder.drop(why, fields | {"answer": text}, row, *said, others=others)
+            continue
+        example = _example(output, pair) | fields | {"logprob": mean_logprob(drafts)}
+        builder.keep(example, row, *said, others=others)
+    return builder.outcome()
+
+
+def prove(output: Output, pair: Pair, trips: Mapping[str, Answer], prompt: Prompt, options: Options) -> None:
+    """
+    See that both passages give the answer and neither does alone.
+
+    Raises
+    ------
+    Reject
+        When that is not shown, a missing verdict included.
+    """
+    said = {}
+    for what in ABLATION:
+        trip = trips.get(f"with_{what}")
+        if trip is None or trip.completion.finish != "stop":
+            raise Reject("no verdict", f"with {what}: {trip.completion.error if trip else 'not asked'}")
+        said[what] = trip.text
+    words = pair.first.words
+    if passage_qa.left_open(said[BOTH], prompt):
+        raise Reject("not answered from both passages", output.question)
+    if agree(said[BOTH], output.answer, output.question, words) < options.agreement:
+        raise Reject("not answered from both passages", f"{output.answer}, and then: {said[BOTH]}")
+    for what in (FIRST, SECOND):
+        alike = matching.likeness(said[what], output.answer, output.question, words.stop, language=words)
+        if alike >= options.agreement:
+            raise Reject("answered from one passage", f"the {what}: {output.question} {said[what]}")
+
+
+def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Output:
+    """Parse a draft and check it; its quotes are returned as they stand in the passages."""
+    output, both = draft.parse(Output), pair.both
+    words = both.words
+    rendered = prompt.render(first="", first_heading="", second="", second_heading="")
+    asked = "\n".join(turn["content"] for turn in rendered)
+    for text in (output.question, output.answer):
+        checks.clean(text, both, asked)
+    checks.question(output.question, words)
+    checks.stands_alone(output.question, words, asks=True)
+    checks.particular(output.question, words)
+    checks.withholds(output.question, output.answer, words)
+    if words.verdict.fullmatch(output.answer):
+        raise Reject("answer can be guessed", output.answer)
+    checks.sized(output.answer, 1, options.longest)
+    checks.numbers(output.answer, f"{both.heading} {both.text} {output.question}")
+    checks.about(output.answer, both)
+    quotes = []
+    for quote, own, other in (
+        (output.first, pair.first, pair.second),
+        (output.second, pair.second, pair.first),
+    ):
+        quotes.append(checks.verbatim(quote, own))
+        if other.find(quote):
+            raise Reject("evidence in both passages", quote)
+    return output.model_copy(update={FIRST: quotes[0], SECOND: quotes[1]})
+
+
+def _example(output: Output, pair: Pair) -> dict[str, Any]:
+    together = pair.both.text
+    spans = [_span(pair.first, output.first), _span(pair.second, output.second)]
+    return {
+        "question": output.question,
+        "context": together,
+        "answer": output.answer,
+        "evidence": f"{output.first}\n{output.second}",
+        "prompt": chat(output.question, together),
+        "metadata": json.dumps({"spans": spans}, ensure_ascii=False),
+    }
+
+
+def _span(passage: Passage, quote: str) -> dict[str, Any]:
+    start = passage.row["start"] + passage.text.index(quote)
+    traced = {name: passage.row[name] for name in TRACED}
+    return traced | {
+        "passage_id": passage.row["id"],
+        "start": start,
+        "end": start + len(quote),
+        "quote": quote,
+    }
+
+
+stage = ModelStage(
+    name=TASK,
+    summary="write questions that need two passages, proved by asking with each alone",
+    takes="passages",
+    gives="examples",
+    ask=ask,
+    follow=follow,
+    read=read,
+    options=Options,
+)

@@ -1,0 +1,102 @@
+"""
+Keep the questions that are new: not too like a seed, a question of an earlier stage, or one kept before.
+
+Likeness is ROUGE-L F1 over words (`datagen.stages.shared.similarity.novelty`). Questions are judged in the
+order of their partitions, and the first of a group is kept, up to `target`. The figures compare the diversity
+of the questions before and after, by the share of distinct pairs of words.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+import datagen.stage
+from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity import novelty
+from datagen.stages.shared.similarity.ngrams import Hashes, ngrams
+from datagen.stages.shared.similarity.novelty import Like, Novelty
+from datagen.store.parquet import parts, read_part
+
+EARLIER = ("seeds", "examples")  # tables that questions are compared with, besides each other
+
+
+class Options(datagen.stage.Options):
+    """How new a question must be, and how many are kept."""
+
+    most: float = Field(
+        novelty.MOST, gt=0, lt=1, description="Largest ROUGE-L F1 with any kept question or instruction"
+    )
+    target: int | None = Field(None, ge=1, description="Questions to keep, at most; left out: all new ones")
+
+
+def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Outcome]:
+    """Judge all questions in their order."""
+    kept = Novelty(options.most)
+    names = []  # of the kept texts, for the details of drops
+    for kind in EARLIER:
+        for path in (path for folder in context.tables.get(kind, ()) for path in parts(folder)):
+            table = read_part(path, ["id", "question"])
+            table = table.filter(table["question"].is_valid())
+            kept.keep(table["question"].to_pylist())
+            names += [f"{kind[:-1]} {id_}" for id_ in table["id"].to_pylist()]
+    before, after, left = _Pairs(), _Pairs(), options.target
+    for number, table in enumerate(partitions):
+        ids, texts = table["id"].to_pylist(), table["question"].to_pylist()
+        reasons: list[str | None] = []
+        details: list[str | None] = []
+        found = kept.judge(texts)
+        names += [f"question {id_}" for id_, like in zip(ids, found, strict=True) if like is None]
+        for like in found:
+            over = like is None and left == 0
+            if like is None and left:
+                left -= 1
+            reasons.append("not new" if like else "over the target" if over else None)
+            details.append(_detail(like, names) if like else f"{options.target} are kept" if over else None)
+        outcome = Outcome.split(table, reasons, details)
+        before.add(texts)
+        after.add(outcome.kept["question"].to_pylist())
+        last = number == len(partitions) - 1
+        figures = before.figures("before") | after.figures("after") if last else {}
+        yield replace(outcome, figures=figures)
+
+
+def _detail(like: Like, names: Sequence[str]) -> str:
+    return f"ROUGE-L {like.score:.2f} with {names[like.kept]}"
+
+
+class _Pairs:
+    """Counts pairs of words, all and distinct ones (distinct-2 of Li et al. 2016, arXiv 1510.03055)."""
+
+    def __init__(self) -> None:
+        self._texts, self._all = 0, 0
+        self._distinct: Hashes = np.zeros(0, np.uint64)
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Count the pairs of some texts."""
+        cut = words(pa.array(texts, pa.string()), symbols=False)
+        hashes: Hashes = ngrams(cut.hashes, cut.lengths, 2)[0]
+        self._texts += len(texts)
+        self._all += len(hashes)
+        self._distinct = np.union1d(self._distinct, hashes)
+
+    def figures(self, when: str) -> dict[str, int]:
+        """Return the counts."""
+        return {
+            f"questions {when}": self._texts,
+            f"word pairs {when}": self._all,
+            f"distinct word pairs {when}": len(self._distinct),
+        }
+
+
+stage = WholeStage(
+    name="novelty",
+    summary="keep the questions that are unlike all kept ones, by ROUGE-L",
+    takes="questions",
+    gives="questions",
+    run=run,
+    options=Options,
+)

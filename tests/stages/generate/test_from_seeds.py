@@ -1,0 +1,112 @@
+"""New instructions and questions from seeds: what prompts show, what is checked, and what a row traces to."""
+
+import json
+
+import pytest
+
+from datagen.stages.generate.from_search import stage as from_search
+from datagen.stages.generate.from_seeds import stage as from_seeds
+from datagen.stages.sources.seeds import seed
+from tests.support.asked import WHO, ask
+from tests.support.generators import HOSTILE, HOSTILE_TEXT
+
+SUBJECTS = ("rent", "land", "notices", "registers", "heirs", "orchards", "fences", "wells", "barns", "roads")
+
+
+def seeds(count=10):
+    rows = []
+    for number, subject in enumerate(SUBJECTS[:count]):
+        row = seed({"question": f"Which rules hold for {subject} in a lease?"})
+        lineage = {
+            "document_id": f"d{number}",
+            "source": f"seeds.jsonl#{number}",
+            "language": "en",
+            "parents": [],
+        }
+        rows.append(row | {"id": f"s{number}", "task": "seed", "lineage": lineage | {"requests": []}})
+    return rows
+
+
+def new(*texts, **fields):
+    return json.dumps({"new": [{"text": text, **fields} for text in texts]})
+
+
+GOOD = "How long may the heirs of a tenant keep the land?"
+
+
+@pytest.mark.parametrize("stage", [from_seeds, from_search])
+def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
+    rows = seeds()
+    shown = []
+
+    def model(request):
+        text = request.messages[-1]["content"]
+        shown.append([row["id"] for row in rows if row["question"] in text])
+        return new(GOOD)
+
+    kept, dropped, requests = ask(stage, rows, model, shown=3, prompts=2, domain="land leases")
+    assert len(requests) == 20 and not dropped
+    assert all(len(ids) == 3 for ids in shown[:20])
+    assert len({request.key(WHO) for request in requests}) == 20
+    for row, request in zip(kept, requests, strict=True):
+        named = json.loads(request.about)
+        assert (
+            sorted(row["lineage"]["parents"]) == sorted(named) == sorted(json.loads(row["metadata"])["seeds"])
+        )
+        assert row["lineage"]["requests"] and row["task"] == stage.name
+        assert "land leases" in request.messages[-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "reason"),
+    [
+        (from_seeds, "Explain leases.", "too short"),
+        (from_seeds, " ".join(f"w{number}" for number in range(151)), "too long"),
+        (from_seeds, "Draw a diagram of how land is leased.", "needs what no text has"),
+        (from_seeds, "Summarise the following text on land leases.", "needs what no text has"),
+        (from_seeds, "- Explain how a lease of land ends", "begins with a mark"),
+        (from_seeds, "Which rules hold for rent in a lease?", "copies a seed"),
+        (from_seeds, "As the text says, how does a lease end?", "refers to the passage"),
+        (from_search, "Explain how a lease of land ends.", "not a question"),
+        (from_search, "How long does this lease last in spring?", "refers to the passage"),
+        (from_search, "What may be empty then?", "asks for nothing in particular"),
+    ],
+)
+def test_unfit_texts_are_dropped_with_their_reason(stage, text, reason):
+    kept, dropped, _ = ask(stage, seeds(1), lambda _: new(GOOD, text), prompts=1, shown=1)
+    assert [row["question"] for row in kept] == [GOOD]
+    assert [row["reason"] for row in dropped] == [reason]
+
+
+def test_a_category_is_one_of_those_given():
+    def model(request):
+        assert request.schema["$defs"]["Item"]["properties"]["category"]["enum"] == ["answering", "writing"]
+        return json.dumps(
+            {"new": [{"text": GOOD, "category": "answering"}, {"text": f"{GOOD[:-1]} now?", "category": "x"}]}
+        )
+
+    kept, dropped, _ = ask(
+        from_seeds, seeds(1), model, prompts=1, shown=1, categories=["answering", "writing"]
+    )
+    assert [json.loads(row["metadata"])["category"] for row in kept] == ["answering"]
+    assert [row["reason"] for row in dropped] == ["unknown category"]
+
+
+@pytest.mark.parametrize("stage", [from_seeds, from_search])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_leave_a_dropped_row(stage, name):
+    good = json.loads(new(GOOD))
+    kept, dropped, _ = ask(stage, seeds(1), lambda _: HOSTILE[name](good), prompts=1, shown=1)
+    assert not kept and dropped
+
+
+@pytest.mark.parametrize("stage", [from_seeds, from_search])
+@pytest.mark.parametrize("name", HOSTILE_TEXT)
+def test_hostile_texts_are_dropped(stage, name):
+    kept, dropped, _ = ask(stage, seeds(1), lambda _: new(HOSTILE_TEXT[name](GOOD)), prompts=1, shown=1)
+    assert not kept and dropped
+
+
+def test_the_same_text_twice_in_an_answer_is_repeated():
+    kept, dropped, _ = ask(from_seeds, seeds(1), lambda _: new(GOOD, GOOD), prompts=1, shown=1)
+    assert len(kept) == 1 and [row["reason"] for row in dropped] == ["repeated"]

@@ -1,0 +1,134 @@
+"""Records of every known layout become the same example; any other record is rejected with a reason."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.request import Reject
+from datagen.schema import KINDS
+from datagen.stages.shared.chat_records import example, question_of
+
+USER, ASSISTANT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
+LAYOUTS = {
+    "messages": {"messages": [USER, ASSISTANT]},
+    "messages as JSON": {"messages": json.dumps([USER, ASSISTANT])},
+    "ShareGPT": {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]},
+    "prompt and completion": {"prompt": "Q", "completion": "A"},
+    "prompt and response": {"prompt": "Q", "response": "A"},
+    "turns of both": {"prompt": [USER], "completion": [ASSISTANT]},
+    "Alpaca": {"instruction": "Q", "input": "", "output": "A"},
+    "Dolly": {"instruction": "Q", "context": "", "response": "A", "category": "open_qa"},
+    "question and answer": {"question": "Q", "answer": "A"},
+    "Alpaca with its text": {"instruction": "Q", "input": "", "output": "A", "text": "### Instruction: Q"},
+    "a row of a wide table": {
+        "messages": None,
+        "prompt": None,
+        "instruction": "Q",
+        "output": None,
+        "answer": "A",
+    },
+    "turns of a wide table": {
+        "messages": [
+            {"role": None, "from": "human", "content": None, "value": "Q"},
+            ASSISTANT | {"from": None},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("record", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_layout_gives_the_same_example(record):
+    row = example(record)
+    assert (row["kind"], row["question"], row["prompt"], row["answer"]) == ("instruction", "Q", [USER], "A")
+    assert question_of(record) == "Q"
+
+
+def test_what_stands_beside_a_question_is_kept():
+    row = example({"instruction": "Sum up.", "input": "A text.", "output": "S", "system": "Be brief."})
+    assert row["prompt"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Sum up.\n\nA text."},
+    ]
+    row = example({"question": "How long?", "context": "It lasts 6 months.", "answer": "6 months"})
+    assert row["context"] == "It lasts 6 months." and row["prompt"][-1]["content"].startswith(row["context"])
+
+
+def test_the_last_answer_of_a_chat_is_the_target():
+    system, thanks = {"role": "system", "content": "S"}, {"role": "user", "content": "Thanks"}
+    second = {"role": "user", "content": "Q2"}
+    chat = [system, ASSISTANT, USER, ASSISTANT, second, {"role": "assistant", "content": "A2"}, thanks]
+    row = example({"messages": chat})
+    assert row["prompt"] == [system, USER, ASSISTANT, second]
+    assert (row["question"], row["answer"]) == ("Q2", "A2")
+
+
+def test_preferences_and_texts_are_read():
+    row = example({"prompt": "Q", "chosen": "A", "rejected": "B"})
+    assert (row["kind"], row["answer"], row["rejected"], row["prompt"]) == ("preference", "A", "B", [USER])
+    whole = {"chosen": [USER, ASSISTANT], "rejected": [USER, {"role": "assistant", "content": "B"}]}
+    assert example(whole) == row
+    assert example({"text": "A text."}) == {"kind": "reading", "text": "A text."}
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"messages": [USER]}, "no answer"),
+        ({"messages": [ASSISTANT]}, "no answer"),
+        ({"messages": [USER, USER, ASSISTANT]}, "roles out of order"),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]}, "unknown role"),
+        ({"messages": [USER, {"role": "assistant", "content": " \n"}]}, "blank turn"),
+        ({"messages": [USER, {"role": "assistant", "content": None}]}, "unknown layout"),
+        ({"messages": "hello"}, "unknown layout"),
+        ({"messages": None}, "unknown layout"),
+        ({"messages": 7}, "unknown layout"),
+        ({"instruction": "Q"}, "no answer"),
+        ({"instruction": "Q", "output": ""}, "blank turn"),
+        ({"instruction": 7, "output": "A"}, "unknown layout"),
+        ({"text": " "}, "blank turn"),
+        ({"prompt": "Q", "chosen": "A", "rejected": "A "}, "no preference"),
+        ({"chosen": [USER, ASSISTANT], "rejected": [{"role": "user", "content": "?"}, ASSISTANT]}, "two prompts"),
+        ({"other": 1}, "unknown layout"),
+        ([USER], "unknown layout"),
+        (None, "unknown layout"),
+    ],
+)  # fmt: skip
+def test_other_records_are_rejected(record, reason):
+    with pytest.raises(Reject) as why:
+        example(record)
+    assert why.value.reason == reason and why.value.detail
+
+
+NAMES = ["messages", "conversations", "prompt", "completion", "role", "content", "from", "value", "chosen"]
+NAMES += ["rejected", "instruction", "input", "output", "question", "answer", "context", "system", "text"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "assistant"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+)
+
+
+@given(JSON)
+def test_any_record_is_an_example_or_rejected(record):
+    try:
+        row = example(record)
+    except Reject as why:
+        assert why.reason
+        return
+    assert row["kind"] in KINDS
+    if row["kind"] == "reading":
+        assert row["text"].strip()
+        return
+    turns = [turn["role"] for turn in row["prompt"] if turn["role"] != "system"]
+    assert turns == ["user", "assistant"] * (len(turns) // 2) + ["user"]
+    assert row["answer"].strip() and all(turn["content"].strip() for turn in row["prompt"])
+    assert row["kind"] != "preference" or row["rejected"].strip() != row["answer"].strip()
+
+
+@given(JSON)
+def test_the_question_of_any_record_is_text_or_the_record_is_rejected(record):
+    try:
+        assert question_of(record).strip()
+    except Reject as why:
+        assert why.reason
