@@ -17,6 +17,7 @@ from pydantic import (
 
 from datagen.redaction import mask_secrets, mask_settings
 
+MOST_IN_FLIGHT = 100_000  # each is a task of the event loop
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what no header may hold
 
 
@@ -86,6 +87,8 @@ class Source(Section):
     @classmethod
     def _without_credentials(cls, path: str) -> str:
         """Refuse an address with a key in it, which the run's manifest would keep; never show it."""
+        if "\0" in path:
+            raise ValueError("a path cannot hold a NUL character")
         address = re.match(r"[a-z][a-z0-9+.-]*://(?:([^/@]*)@)?(.*)", path, re.DOTALL)
         if address and (":" in (address[1] or "") or mask_secrets(address[2]) != address[2]):
             raise ValueError("an address holds no key or password: credentials come from the environment")
@@ -142,7 +145,7 @@ class VllmModel(Section):
         "a folder with a checkpoint, or a model hub's id",
     )
     revision: str = Field("", description="Commit or tag on the hub; for a folder, told from its files")
-    window: int = Field(128, ge=1, description="Requests in flight at once")
+    window: int = Field(128, ge=1, le=MOST_IN_FLIGHT, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Tokens of prompt and answer together")
     patience: float = PATIENCE
     profile: str = PROFILE
@@ -172,9 +175,12 @@ class OpenAIModel(Section):
         description="Environment variable that holds the key, if one is needed",
     )
     window: int = Field(
-        64, ge=1, description="Requests in flight at once; fewer while the server does not take so many"
+        64,
+        ge=1,
+        le=MOST_IN_FLIGHT,
+        description="Requests in flight at once; fewer while the server does not take so many",
     )
-    timeout: float = Field(300, gt=0, description="Seconds to wait for an answer")
+    timeout: float = Field(300, gt=0, le=1e6, description="Seconds to wait for an answer")
     retries: int = Field(
         5,
         ge=0,
@@ -230,7 +236,7 @@ class ScriptedModel(Section):
     engine: Literal["scripted"]
     model: str = Field(description="module:function, called with a Request, returning the answer's text")
     revision: str = ""
-    window: int = Field(128, ge=1, description="Requests in flight at once")
+    window: int = Field(128, ge=1, le=MOST_IN_FLIGHT, description="Requests in flight at once")
     latency: float = Field(0, ge=0, description="Seconds that each answer takes")
     patience: float = PATIENCE
     profile: str = PROFILE

@@ -8,7 +8,6 @@ nor filtered.
 """
 
 import gzip
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.outside_json import parse
 from datagen.request import Reject
 from datagen.schema import chat, content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
@@ -85,7 +85,7 @@ def _records(file: Path) -> Iterator[Record]:
             for line in lines:
                 if line.strip():
                     try:
-                        yield json.loads(line)
+                        yield parse(line)
                     except ValueError as error:  # includes invalid UTF-8
                         yield Reject("not JSON", str(error))
     except (OSError, EOFError, ValueError) as error:  # includes pyarrow's errors

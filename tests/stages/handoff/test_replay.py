@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from datagen.errors import UserError
 from datagen.recipe.wiring import wire
 from datagen.request import Reject
-from datagen.stages.handoff.replay import example, stage
+from datagen.stages.handoff.replay import _records, example, stage
 from tests.support.rows import context
 
 
@@ -94,6 +94,13 @@ JSON = st.recursive(
         )
     ),
 )
+
+
+def test_a_line_that_is_nested_too_deeply_is_one_dropped_record(tmp_path):
+    path = tmp_path / "old.jsonl"
+    path.write_text('{"text": "One."}\n' + "[" * 100_000 + '\n{"text": "Two."}\n')
+    one, odd, two = _records(path)
+    assert (one, two) == ({"text": "One."}, {"text": "Two."}) and odd.reason == "not JSON"
 
 
 @given(JSON)
