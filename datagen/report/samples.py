@@ -23,7 +23,8 @@ OF_REASON = 3  # rows of each reason for dropping
 AROUND = 260  # characters of the passage on either side of the evidence
 LONGEST = 900  # characters of any other text
 SAID = ("question", "answer", "rejected", "text")
-SHOWN = ("id", "kind", "task", "context", "evidence", "lineage", "reason", "detail", *SAID)
+NAME = "id or source"
+SHOWN = ("kind", "task", "context", "evidence", "lineage", "reason", "detail", *SAID)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _drawn(
     paths: Iterable[Path], group: str, most: int, written: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Find the rows with the smallest ids of each value of a column.
+    Find the rows with the smallest ids of each value of a column; a file that was not read has its source.
 
     Parameters
     ----------
@@ -91,27 +92,34 @@ def _drawn(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
-        table = read_part(path, ["id", group, *(("answer", "text") if written else ())])
+        table = _named(path, [group, *(("answer", "text") if written else ())])
         if written:
             table = table.filter(pc.or_(pc.is_valid(table["answer"]), pc.is_valid(table["text"])))
         wanted = []
         for value in pc.unique(table[group]).drop_null().to_pylist():
-            ids = table["id"].filter(pc.equal(table[group], value)).sort()[:most].to_pylist()
+            ids = table[NAME].filter(pc.equal(table[group], value)).sort()[:most].to_pylist()
             had = found.setdefault(value, [])
-            wanted += [name for name in ids if len(had) < most or name < had[-1]["id"]]
+            wanted += [name for name in ids if len(had) < most or name < had[-1][NAME]]
         if not wanted:
             continue
-        rows = read_part(path, SHOWN)
+        rows = _named(path, SHOWN)
         stage = path.parent.parent.name if path.parent.name == "dropped" else ""
-        for row in rows.filter(pc.is_in(rows["id"], pa.array(wanted))).to_pylist():
+        for row in rows.filter(pc.is_in(rows[NAME], pa.array(wanted))).to_pylist():
             found[row[group]].append(row | {"dropped by": stage})
         found = {value: _first(of_value, most) for value, of_value in found.items()}
     return found
 
 
+def _named(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a partition, and name each row by its id, else by its source."""
+    table = read_part(path, ["id", "source", *columns])
+    names = [table[name] for name in ("id", "source") if name in table.column_names]
+    return table.append_column(NAME, pc.coalesce(*names, pa.scalar("")))
+
+
 def _first(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Order rows by id; of those with the same id, which several stages may have dropped, one counts."""
-    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: str(row["id"]))[:most]
+    """Order rows by name; of those with the same name, which several stages may have dropped, one counts."""
+    return sorted({row[NAME]: row for row in rows}.values(), key=lambda row: str(row[NAME]))[:most]
 
 
 class _Passages:
@@ -143,9 +151,9 @@ class _Passages:
         if row.get("text"):  # a document, a passage or a reading text is its own passage
             passage = ""
         said = [(name, _short(row[name])) for name in SAID if row.get(name)]
-        names = ("id", "kind", "task", "reason", "detail")
+        names = ("kind", "task", "reason", "detail")
         return Sample(
-            {name: _short(row.get(name) or "") for name in names},
+            {"id": row[NAME]} | {name: _short(row.get(name) or "") for name in names},
             said,
             excerpt(spans(passage, row.get("evidence")), AROUND) if passage else [],
             row["dropped by"],
