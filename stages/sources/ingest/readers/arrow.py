@@ -19,7 +19,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a row."""
     with file.seekable() as stream:
         _check_stream(stream)
-        yield from documents(rows_of(_batches(stream)), file)
+        yield from documents(rows_of(_batches(stream), file.size), file)
 
 
 def _check_stream(stream: IO[bytes]) -> None:

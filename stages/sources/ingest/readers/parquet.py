@@ -18,4 +18,4 @@ def read(file: File) -> Iterator[Record | Reject]:
     """Read one record a row."""
     with file.seekable() as stream:
         table = pq.ParquetFile(stream, page_checksum_verification=True, **THRIFT)
-        yield from documents(rows_of(table.iter_batches(ROWS, use_threads=False)), file)
+        yield from documents(rows_of(table.iter_batches(ROWS, use_threads=False), file.size), file)
