@@ -27,7 +27,7 @@ PARTS = {
     "dialogues": {"opening", "question", "answer"},
 }
 PREVIEWED = 0.05  # share of the texts with the exercises before the passage (as instruction pre-training)
-NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
+NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d++[.–-]?)++\s+(?=\w)")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ DOTTED = re.compile(
 
 # The mark of a list item, with the blank after it: "- ", "2. ", "(a)(1) ", "iv) ", "§ 12. ".
 ITEM = re.compile(
-    r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])+)[ \t]+"
+    r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])++)[ \t]+"
 )
 # The mark of a list item inside a line, as statutes have it: "“(d) ".
 INNER_MARK = re.compile(r"[“\"'‘]*\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\)[ \t]")
