@@ -25,9 +25,12 @@ from datagen.errors import UserError
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
+from datagen.yaml_loader import load as load_yaml
 
 # What a recipe may name or write: a prompt file's path without its ending, or the fields that it would hold.
 PromptSource: TypeAlias = str | dict[str, Any]
+
+ROLES = ("system", "user")
 
 # The C loader is ten times as fast, but not every PyYAML build has it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,7 +56,7 @@ class Prompt:
             If a template is invalid, uses an undefined value, or breaks the sandbox's rules.
         """
         messages = []
-        for role in ("system", "user"):
+        for role in ROLES:
             if template := self.fields.get(role):
                 where = f"prompts/{self.name}.yaml: {role}"
                 content = render(_compiled(template, where), where, values).strip()
@@ -121,17 +124,22 @@ def load(name: str, folder: Path | None = None) -> Prompt:
     Raises
     ------
     UserError
-        If neither contains it, or the file is not YAML.
+        If neither contains it, or the file is not a mapping in YAML.
     """
     path = _find(name, folder)
     if path is None:
         looked = f"{folder} or in " if folder else ""
         raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")
-    text = path.read_text(encoding="utf-8")
     try:
-        return Prompt(name, content_id(text)[:16], yaml.load(text, Loader=LOADER))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
+        text = path.read_text(encoding="utf-8")
+        fields = load_yaml(text, LOADER)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} is not YAML that can be read: {error}") from error
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+        raise UserError(f"{path}: a prompt file is a mapping of names to templates and settings")
+    if wrong := next((role for role in ROLES if not isinstance(fields.get(role) or "", str)), None):
+        raise UserError(f"{path}: {wrong}: should be a text")
+    return Prompt(name, content_id(text)[:16], fields)
 
 
 def inline(name: str, fields: Mapping[str, Any]) -> Prompt:
@@ -143,9 +151,7 @@ def inline(name: str, fields: Mapping[str, Any]) -> Prompt:
     UserError
         When it has no template ``user``, or its templates are no text.
     """
-    if not all(isinstance(fields.get(role, ""), str) for role in ("system", "user")) or not fields.get(
-        "user"
-    ):
+    if not all(isinstance(fields.get(role, ""), str) for role in ROLES) or not fields.get("user"):
         raise UserError(f"{name}: a prompt written in the recipe has a text user:, and perhaps system:")
     return Prompt(name, content_id(json.dumps(fields, sort_keys=True, default=str))[:16], dict(fields))
 

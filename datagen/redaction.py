@@ -23,10 +23,9 @@ BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")  # Unicode categories of invisible and control characters
 TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\x9c)"  # strings: window titles, links, the clipboard
+    r"|\x1b[\]PX^_][^\x1b\x07\x9c]*+(?:\x1b\\|\x07|\x9c)"  # strings: window titles, links, the clipboard
     r"|\x9b[0-?]*[ -/]*[@-~]"
-    r"|\x1b[ -/]*[0-~]",
-    re.DOTALL,
+    r"|\x1b[ -/]*[0-~]"
 )
 
 

@@ -1,6 +1,6 @@
-"""The loader for user-written YAML."""
+"""The loader for user-written YAML, and the check that a text is safe to load."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import yaml
 
@@ -12,3 +12,82 @@ class Loader(yaml.SafeLoader):
         **yaml.SafeLoader.yaml_constructors,
         "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_timestamp,
     }
+
+
+FILE = {"values": 200_000, "characters": 20_000_000, "levels": 64}  # more is a mistake or an attack
+
+
+class UnsafeShape(yaml.YAMLError):
+    """YAML that is nested too deeply, contains itself, or grows beyond its limits with its aliases."""
+
+
+def load(text: str, loader: Any = Loader) -> Any:
+    """
+    Load user-written YAML.
+
+    Raises
+    ------
+    yaml.YAMLError
+        Whatever is wrong with it, including impossible dates and more than `FILE` allows.
+    """
+    check_shape(text, loader, **FILE)
+    try:
+        return yaml.load(text, loader)
+    except (ValueError, RecursionError) as error:  # 2024-02-30, !!int x
+        raise yaml.YAMLError(f"{error}") from error
+
+
+def check_shape(text: str, loader: Any, *, values: int, characters: int, levels: int) -> None:
+    """
+    Refuse YAML that would exhaust memory or the stack when it is loaded.
+
+    Reads the parser's events, which need neither: libyaml's loader crashes the process on deep nesting.
+
+    Parameters
+    ----------
+    text
+        The YAML.
+    loader
+        The loader that will load it.
+    values, characters
+        Maximum number of nodes, and of characters in them; an alias counts as the nodes it stands for.
+    levels
+        Maximum depth of nested lists and mappings.
+
+    Raises
+    ------
+    UnsafeShape
+        If it exceeds a limit, or an alias is unknown or stands within its own anchor.
+    yaml.YAMLError
+        If it is not YAML.
+    """
+    sizes: dict[str, tuple[int, int, int]] = {}  # anchor -> nodes, characters and levels of its value
+    open_parts: list[
+        tuple[str | None, int, int, int]
+    ] = []  # anchor, and the totals before each open collection
+    nodes = size = 0
+    deepest = 0  # level reached since the outermost open anchor began
+    for event in yaml.parse(text, loader):
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_parts.append((anchor, nodes, size, deepest))
+            nodes += 1
+            deepest = len(open_parts)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level = len(open_parts)
+            name, nodes_before, size_before, deepest_before = open_parts.pop()
+            if name:
+                sizes[name] = nodes - nodes_before, size - size_before, deepest - level + 1
+            deepest = max(deepest, deepest_before)
+        elif isinstance(event, yaml.AliasEvent):
+            if anchor not in sizes:
+                raise UnsafeShape(f"the alias *{anchor} is unknown or stands within itself")
+            more_nodes, more_size, depth = sizes[anchor]
+            nodes, size = nodes + more_nodes, size + more_size
+            deepest = max(deepest, len(open_parts) + depth)
+        elif isinstance(event, yaml.ScalarEvent):
+            nodes, size = nodes + 1, size + len(event.value)
+            if anchor:
+                sizes[anchor] = 1, len(event.value), 0
+        if nodes > values or size > characters or deepest > levels:
+            raise UnsafeShape(f"over {values:,} values, {characters:,} characters or {levels} levels")

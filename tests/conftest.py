@@ -5,6 +5,10 @@ import importlib.util
 import threading
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("datagen", deadline=None)  # a busy machine is not a fault
+settings.load_profile("datagen")
 
 
 def pytest_configure(config):

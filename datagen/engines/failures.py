@@ -13,6 +13,10 @@ BUSY = {425, 429, 503, 529}
 AWAY = {502, 504, 520, 521, 522, 523, 524, 530}  # from a proxy: the server behind it is unavailable
 AT_FAULT = {400, 406, 411, 413, 414, 415, 416, 418, 422, 451}  # the request itself
 ADVICE = {  # for statuses that usually affect every request
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308),
+        "if you trust that address with your documents, make it the recipe's base_url",
+    ),
     401: "set the key in the environment variable {key}",
     402: "the account of the key in {key} has no credit left",
     403: "the key in {key} may not use this model",
@@ -90,7 +94,7 @@ def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "
         return Refused(message, 402) if _NO_MONEY.search(body) else Busy(message, retry_after)
     if status in AWAY:
         return Away(message)
-    if status >= 500 or status in (408, 409, 423, 424, 499):
+    if status >= 500 or status < 300 or status in (408, 409, 423, 424, 499):
         return Faulty(message)
     return Rejected(message) if status in AT_FAULT else Refused(message, status)
 

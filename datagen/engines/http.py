@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost
+from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
 from datagen.redaction import mask_secrets, printable
 
 MOST_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
+REDIRECTS, MOST_REDIRECTS = (301, 302, 307, 308), 5
 SHOWN = 300  # bytes to quote of a reply that is not text
 ENCODINGS = {
     "": 0,
@@ -87,23 +88,47 @@ class Connection:
 
     async def post(self, body: Any) -> Response:
         """
-        Send a request once.
+        Send a request once. Redirects are followed on the same server only.
 
         Raises
         ------
         Failure
-            If there is no complete reply.
+            If there is no complete reply, or the server redirects elsewhere.
         """
+        url = self._url
+        for _ in range(MOST_REDIRECTS):
+            response, target = await self._post(url, body)
+            if not target:
+                return response
+            url = self._redirected(url, target, response.status)
+        raise Refused("it redirects in a circle", 404)
+
+    def _redirected(self, url: str, target: str, status: int) -> str:
+        """Return the target of a redirect; no other server may get the documents and keys of a request."""
+        here = urlsplit(url)
         try:
-            async with self._session.post(self._url, json=body) as response:
+            there = urlsplit(urljoin(url, target))
+            secured = here.scheme == "http" and there.scheme == "https"
+            same = there.hostname == here.hostname and (secured or there[:2] == here[:2])
+        except ValueError:
+            same = False
+        if not same or there.username is not None:
+            raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
+        return urlunsplit(there)
+
+    async def _post(self, url: str, body: Any) -> tuple[Response, str]:
+        """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
+        try:
+            async with self._session.post(url, json=body, allow_redirects=False) as response:
+                target = response.headers.get("Location", "") if response.status in REDIRECTS else ""
                 retry_after = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
                 try:
                     text = _decoded(await _read(response), response.charset)
                 except Exception as error:
-                    if response.status < 400:
+                    if response.status < 300:
                         raise
                     text = f"(its body cannot be read: {error})"  # the status is enough to classify it
-                return Response(response.status, text, retry_after)
+                return Response(response.status, text, retry_after), target
         except Failure:
             raise
         except Exception as error:  # aiohttp raises its own errors, the system's, and ValueErrors

@@ -16,6 +16,7 @@ from pathlib import Path
 import datagen
 from datagen.engines import bundled
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 from datagen.schema import content_id
@@ -97,7 +98,7 @@ def resolve(spec: VllmModel) -> str:
 
 def _folder(model: str) -> Path | None:
     """Return a model's folder if its name is a folder or is written as a path."""
-    path = Path(model).expanduser()
+    path = expanded(model)
     if not (path.is_dir() or model.startswith(("/", "./", "../", "~"))):
         return None
     if not (path / "config.json").is_file():

@@ -8,6 +8,7 @@ fields (the text, and how it ended) are never guessed from a value of another ty
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,10 @@ MOST_TOKENS = 2**31  # a larger token count is invalid
 LEAST_LOGPROB = -1e6
 BYTES_A_TOKEN = 3  # for estimates; low, so that a budget is rather too tight than too loose
 SHOWN = 300  # characters to quote of an invalid reply
+# An object takes 100 times the memory of its brackets: a body within its limit may exhaust memory.
+MOST_VALUES, MOST_ITEMS, MOST_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
+LONGEST_ERROR = 100_000  # characters
+SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
 STOPPED = {
     "stop",
@@ -72,9 +77,14 @@ def _dict(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    """Return a list of objects; empty if any item is not an object."""
-    valid = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    return value if valid else []
+    """Return a list of objects; empty if any item is not an object, or there are too many."""
+    valid = isinstance(value, list) and len(value) <= MOST_ITEMS
+    return value if valid and all(isinstance(item, dict) for item in value) else []
+
+
+def _first(value: Any) -> Any:
+    """Return a list without the answers that nobody asked for."""
+    return value[:1] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:
@@ -162,7 +172,7 @@ class ToolCall(Wire):
 class Message(Wire):
     """The message of the model."""
 
-    content: str | tuple[Part | str, ...] | None = None
+    content: str | Annotated[tuple[Part | str, ...], Field(max_length=MOST_PARTS)] | None = None
     refusal: Lenient = ""
     reasoning_content: Lenient = ""
     reasoning: Lenient = ""
@@ -210,7 +220,7 @@ class Choice(Wire):
 class Reply(Wire):
     """A complete reply."""
 
-    choices: tuple[Choice, ...] = Field(min_length=1)
+    choices: Annotated[tuple[Choice, ...], BeforeValidator(_first)] = Field(min_length=1)
     usage: Annotated[Usage, BeforeValidator(_dict)] = Usage()
 
 
@@ -241,6 +251,8 @@ def read_reply(text: str) -> Reply:
     Failure
         If it contains an error, or is not a chat completion.
     """
+    if text.count(",") > MOST_VALUES:
+        raise Faulty(f"not a chat completion (more than {MOST_VALUES:,} values): {text[:SHOWN]}")
     try:
         value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
@@ -250,7 +262,7 @@ def read_reply(text: str) -> Reply:
     if isinstance(value, dict) and (error := _error_in(value)):
         raise of_error(error, f"an error in a reply with status 200: {_error_text(error)}")
     try:
-        reply = Reply.model_validate(_with_whole_characters(value))
+        reply = Reply.model_validate(_with_whole_characters(value) if SURROGATE.search(text) else value)
     except ValidationError as why:
         first_error = why.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first_error["loc"]))
@@ -430,6 +442,8 @@ def scores(top: Sequence[tuple[str, float]], labels: Sequence[str]) -> tuple[flo
 
 def message_in(text: str) -> str:
     """Extract the message from a server's error JSON of any common shape; else return the text."""
+    if len(text) > LONGEST_ERROR:
+        return text
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

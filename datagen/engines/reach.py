@@ -6,7 +6,6 @@ import socket
 import time
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from datagen.engines import bundled
@@ -14,6 +13,7 @@ from datagen.engines.failures import Busy, Refused
 from datagen.engines.http import proxy_for
 from datagen.engines.openai import OpenAIEngine
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.recipe.sections import Model, OpenAIModel, ScriptedModel, VllmModel
 from datagen.redaction import mask_secrets
 
@@ -107,7 +107,7 @@ def _open_checkpoint(model: VllmModel) -> str:
         if bundled.installed():
             return f"{model.model}, installed; prepared on first use"
         raise UserError(f"the bundled model is not installed. {bundled.INSTALL}")
-    folder = Path(model.model).expanduser()
+    folder = expanded(model.model)
     if not folder.is_dir():
         return f"{model.model}, from the model hub"
     if not any(list(folder.glob(pattern)) for pattern in WEIGHTS):

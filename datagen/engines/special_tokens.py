@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.engines import bundled
+from datagen.paths import expanded
 from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -41,7 +42,7 @@ def special_tokens_of(spec: VllmModel | OpenAIModel | ScriptedModel | None) -> f
         return frozenset()
     if spec.model in bundled.NAMES:
         return BUNDLED
-    folder = Path(spec.model).expanduser()
+    folder = expanded(spec.model)
     return _of_folder(folder.resolve()) if folder.is_dir() else _of_hub(spec.model, spec.revision)
 
 

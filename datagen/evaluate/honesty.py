@@ -6,9 +6,8 @@ stored under their keys and reused, as in a run.
 """
 
 import gzip
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from datagen.engines.ask import Asker
 from datagen.errors import UserError
 from datagen.evaluate.metrics import Judged, measure
+from datagen.outside_json import parse
 from datagen.prompt import exists, load
 from datagen.recipe.sections import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
@@ -28,6 +28,7 @@ from datagen.stages.knowledge.probe.knowledge import text_of
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.shared.language.matching import abstains, likeness, words
 from datagen.stages.shared.language.rules import Language, language_of
+from datagen.yaml_loader import load as load_yaml
 
 RIGHT = 0.8  # minimum similarity of a correct answer, as in the stage probe
 SAMPLING = Sampling(max_tokens=48)
@@ -60,19 +61,23 @@ def read_set(path: Path) -> list[Question]:
     """
     questions = []
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    questions.append(_question(json.loads(line), f"{path}:{number}"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+                    questions.append(_question(parse(line), f"{path}:{number}"))
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"the probe set {path} cannot be read as JSON lines: {error}") from error
     if not questions:
         raise UserError(f"the probe set {path} has no questions")
     return questions
 
 
-def _question(row: Mapping[str, Any], where: str) -> Question:
-    if not isinstance(row.get("question"), str) or not isinstance(row.get("answer"), str):
+def _question(row: Any, where: str) -> Question:
+    row = row if isinstance(row, dict) else {}
+    texts = [row.get("question"), row.get("answer")]
+    for listed in (row.get(name) or [] for name in ("aliases", "options")):
+        texts += listed if isinstance(listed, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
         raise UserError(
             f'{where}: write {{"question": "...", "answer": "..."}}, and aliases or options as lists'
         )
@@ -83,7 +88,7 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
             [text, *(f"{letter}) {option}" for letter, option in zip(letters, options, strict=True))]
         )
     code = detect_language(f"{text} {row['answer']}")
-    right = (row["answer"], *row.get("aliases", ()))
+    right = (row["answer"], *(row.get("aliases") or ()))
     return Question(text, right, choices.lettered(text, row["answer"], language_of(code)), code)
 
 
@@ -99,7 +104,7 @@ def read_model(name: str) -> Any:
     if not name.endswith((".yaml", ".yml")):
         return VllmModel(model=name)
     try:
-        fields = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        fields = load_yaml(Path(name).read_text(encoding="utf-8"))
         return TypeAdapter(Model).validate_python({"engine": "vllm"} | dict(fields))
     except (OSError, yaml.YAMLError, TypeError, ValueError, ValidationError) as error:
         raise UserError(f"{name} is not a model as under a recipe's models: {error}") from error

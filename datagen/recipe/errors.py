@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
 from datagen.redaction import MASK, mask_settings
-from datagen.yaml_loader import Loader
+from datagen.yaml_loader import FILE, Loader, check_shape
 
 MAX_ALIASES = 100
 MAX_SHOWN = 120  # characters of an invalid value shown in a message
@@ -48,8 +48,9 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=Loader)
         _check_aliases(path, text)
+        check_shape(text, Loader, **FILE)
+        node = yaml.compose(text, Loader=Loader)
         data = yaml.load(text, Loader)
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {path}") from None

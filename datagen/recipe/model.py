@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
 from datagen.recipe.gates import read_gate
@@ -89,8 +90,8 @@ class Recipe(Section):
 
     @property
     def output_folder(self) -> Path:
-        """The folder of all runs, relative to the recipe."""
-        return (self.folder / Path(self.outputs).expanduser()).resolve()
+        """The folder of all runs: relative to the recipe, wherever the command is run from."""
+        return (self.folder / expanded(self.outputs)).resolve()
 
     @property
     def prompt_folder(self) -> Path | None:
@@ -132,11 +133,15 @@ class Recipe(Section):
             If its options are invalid.
         """
         options = dict(self.stages[name] or {})
-        stage = find_stage(options.pop("use", name), self.folder)
-        if role := options.pop("role", None):
+        use = options.pop("use", name)
+        if not isinstance(use, str):
+            raise UserError("use should be a text: the name of a stage, or ./file.py:stage")
+        stage = find_stage(use, self.folder)
+        role = options.pop("role", None)
+        if role is not None:
             if not isinstance(stage, ModelStage):
                 raise UserError("it uses no model, so it has no role; remove role")
-            if role not in self.models.roles:
+            if not isinstance(role, str) or role not in self.models.roles:
                 raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
             stage = replace(stage, role=role)
         if isinstance(stage, ModelStage) and stage.role in self.models.roles:
@@ -164,6 +169,8 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     node, data = read_yaml(path, "the keys name and corpus")
     for key, value in (overrides or {}).items():
         _set(data, key.split("."), value)
+    if "file" in data:
+        raise mistaken(path, node, [(("file",), "no such key; datagen sets it")])
     try:
         recipe = Recipe.model_validate(data | {"file": path.resolve()})
         mistakes = _stage_mistakes(recipe)
@@ -194,6 +201,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
+    own = recipe.prompt_folder
+    if own and not own.is_dir():
+        return [(("prompts",), f"there is no folder {own}; leave prompts out to use the built-in ones")]
     if mistakes := _unknown_profiles(recipe):
         return mistakes
     for name in recipe.stages:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.prompt import exists, load
 from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
 
@@ -110,7 +111,7 @@ def size_of(model: str) -> tuple[float | None, str]:
     billions, source
         The number, None if unknown; and its source, config.json or the name.
     """
-    config = Path(model).expanduser() / "config.json"
+    config = expanded(model) / "config.json"
     if config.is_file():
         try:
             return _parameters(json.loads(config.read_text(encoding="utf-8"))) / 1e9, "config.json"

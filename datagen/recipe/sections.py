@@ -17,6 +17,7 @@ from pydantic import (
 
 from datagen.redaction import mask_secrets, mask_settings
 
+MAX_IN_FLIGHT = 100_000  # each is a task of the event loop
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # not allowed in a header
 
 
@@ -86,6 +87,8 @@ class Source(Section):
     @classmethod
     def _check_credentials(cls, path: str) -> str:
         """Reject a URL with credentials, which the run's manifest would store; never show them."""
+        if "\0" in path:
+            raise ValueError("a path cannot contain a NUL character")
         address = re.match(r"[a-z][a-z0-9+.-]*://(?:([^/@]*)@)?(.*)", path, re.DOTALL)
         if address and (":" in (address[1] or "") or mask_secrets(address[2]) != address[2]):
             raise ValueError("remove the key or password from the URL: credentials come from the environment")
@@ -140,7 +143,7 @@ class VllmModel(Section):
         "a folder with a checkpoint, or a hub id",
     )
     revision: str = Field("", description="Commit or tag on the hub; for a folder, computed from its files")
-    window: int = Field(128, ge=1, description="Requests in flight at once")
+    window: int = Field(128, ge=1, le=MAX_IN_FLIGHT, description="Requests in flight at once")
     max_model_len: int = Field(4096, ge=128, description="Maximum tokens of prompt and answer together")
     patience: float = PATIENCE
     profile: str = PROFILE
@@ -170,9 +173,12 @@ class OpenAIModel(Section):
         description="Environment variable with the API key, if the server needs one",
     )
     window: int = Field(
-        64, ge=1, description="Requests in flight at once; lowered while the server accepts fewer"
+        64,
+        ge=1,
+        le=MAX_IN_FLIGHT,
+        description="Requests in flight at once; lowered while the server accepts fewer",
     )
-    timeout: float = Field(300, gt=0, description="Seconds to wait for an answer")
+    timeout: float = Field(300, gt=0, le=1e6, description="Seconds to wait for an answer")
     retries: int = Field(
         5,
         ge=0,
@@ -228,7 +234,7 @@ class ScriptedModel(Section):
     engine: Literal["scripted"]
     model: str = Field(description="module:function, called with a Request, returns the answer's text")
     revision: str = ""
-    window: int = Field(128, ge=1, description="Requests in flight at once")
+    window: int = Field(128, ge=1, le=MAX_IN_FLIGHT, description="Requests in flight at once")
     latency: float = Field(0, ge=0, description="Seconds per answer")
     patience: float = PATIENCE
     profile: str = PROFILE

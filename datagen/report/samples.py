@@ -23,7 +23,8 @@ OF_REASON = 3  # rows per drop reason
 AROUND = 260  # characters of the passage on either side of the evidence
 LONGEST = 900  # characters of any other text
 TEXTS = ("question", "answer", "rejected", "text")
-SHOWN = ("id", "kind", "task", "context", "evidence", "lineage", "reason", "detail", *TEXTS)
+NAME = "id or source"
+SHOWN = ("kind", "task", "context", "evidence", "lineage", "reason", "detail", *TEXTS)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _drawn(
     paths: Iterable[Path], group: str, maximum: int, only_written: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Find the rows with the smallest ids of each value of a column.
+    Find the rows with the smallest ids of each value of a column; a file that was not read has its source.
 
     Parameters
     ----------
@@ -91,27 +92,34 @@ def _drawn(
     """
     sampled: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
-        table = read_part(path, ["id", group, *(("answer", "text") if only_written else ())])
+        table = _named(path, [group, *(("answer", "text") if only_written else ())])
         if only_written:
             table = table.filter(pc.or_(pc.is_valid(table["answer"]), pc.is_valid(table["text"])))
         wanted = []
         for value in pc.unique(table[group]).drop_null().to_pylist():
-            ids = table["id"].filter(pc.equal(table[group], value)).sort()[:maximum].to_pylist()
+            names = table[NAME].filter(pc.equal(table[group], value)).sort()[:maximum].to_pylist()
             current = sampled.setdefault(value, [])
-            wanted += [name for name in ids if len(current) < maximum or name < current[-1]["id"]]
+            wanted += [name for name in names if len(current) < maximum or name < current[-1][NAME]]
         if not wanted:
             continue
-        rows = read_part(path, SHOWN)
+        rows = _named(path, SHOWN)
         stage = path.parent.parent.name if path.parent.name == "dropped" else ""
-        for row in rows.filter(pc.is_in(rows["id"], pa.array(wanted))).to_pylist():
+        for row in rows.filter(pc.is_in(rows[NAME], pa.array(wanted))).to_pylist():
             sampled[row[group]].append(row | {"dropped by": stage})
         sampled = {value: _first(of_value, maximum) for value, of_value in sampled.items()}
     return sampled
 
 
+def _named(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a partition, and name each row by its id, else by its source."""
+    table = read_part(path, ["id", "source", *columns])
+    names = [table[name] for name in ("id", "source") if name in table.column_names]
+    return table.append_column(NAME, pc.coalesce(*names, pa.scalar("")))
+
+
 def _first(rows: list[dict[str, Any]], maximum: int) -> list[dict[str, Any]]:
-    """Return the rows with the smallest ids; rows with the same id, dropped by several stages, count once."""
-    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: str(row["id"]))[:maximum]
+    """Return the first rows by name; rows with the same name, dropped by several stages, count once."""
+    return sorted({row[NAME]: row for row in rows}.values(), key=lambda row: str(row[NAME]))[:maximum]
 
 
 class _Passages:
@@ -143,9 +151,9 @@ class _Passages:
         if row.get("text"):  # a document, a passage or a reading text is its own passage
             passage = ""
         fields = [(name, _short(row[name])) for name in TEXTS if row.get(name)]
-        names = ("id", "kind", "task", "reason", "detail")
+        names = ("kind", "task", "reason", "detail")
         return Sample(
-            {name: _short(row.get(name) or "") for name in names},
+            {"id": row[NAME]} | {name: _short(row.get(name) or "") for name in names},
             fields,
             excerpt(spans(passage, row.get("evidence")), AROUND) if passage else [],
             row["dropped by"],

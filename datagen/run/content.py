@@ -14,6 +14,7 @@ from typing import Any
 import datagen
 from datagen.engines.identity import identify
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.recipe.sections import VllmModel
 from datagen.schema import content_id
 from datagen.store.digests import digest
@@ -114,7 +115,7 @@ def _named(text: str, folder: Path) -> list[Path]:
     if not text.strip("./") or "\n" in text or "\0" in text:
         return []
     try:
-        path = folder / Path(text).expanduser()
+        path = folder / expanded(text)
         if path.exists():
             return [path]
         names = glob.glob(text, root_dir=folder, recursive=True) if glob.has_magic(text) else []  # noqa: PTH207

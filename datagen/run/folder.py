@@ -23,7 +23,7 @@ from datagen.recipe.model import Recipe
 from datagen.request import Identity, Usage
 from datagen.schema import content_id
 from datagen.store.completions import Completions
-from datagen.store.digests import Each, differences, digests, is_sealed, sealed
+from datagen.store.digests import SEAL, Each, differences, digests, is_sealed, sealed
 from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
 
 MANIFEST = "manifest.json"
@@ -84,9 +84,16 @@ class Run:
         return self.folder / "stages" / name
 
     def stage_record(self, name: str) -> dict[str, Any] | None:
-        """What a stage's ``stage.json`` says; None while the stage is not complete."""
+        """
+        What a stage's ``stage.json`` says; None while the stage is not complete.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read, or was altered.
+        """
         path = self.stage_folder(name) / RECORD
-        return _read(path) if path.exists() else None
+        return _unaltered(path) if path.exists() else None
 
     def stage_records(self) -> list[dict[str, Any]]:
         """The records of the complete stages, in the order of the line."""
@@ -101,12 +108,12 @@ def open_run(folder: Path) -> Run:
     Raises
     ------
     UserError
-        When there is no run, or its manifest is none.
+        If there is no run, or its manifest cannot be read or was altered.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a run: it has no {MANIFEST}")
-    manifest = _read(path)
+    manifest = _unaltered(path)
     wrong = [name for name, kind in SHAPE.items() if not isinstance(manifest.get(name, kind()), kind)]
     wrong += sorted({"recipe", "stages", "state", "fingerprint"} - manifest.keys())
     listed = [*manifest.get("stages", []), *manifest.get("inherits", [])] if not wrong else []
@@ -324,6 +331,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(record, dict):
         raise UserError(f"{path} cannot be read: it is no record")
+    return record
+
+
+def _unaltered(path: Path) -> dict[str, Any]:
+    """Read a record, and compare its digest where it has one."""
+    record = _read(path)
+    if SEAL in record and not is_sealed(record):
+        raise UserError(f"{path} was altered by hand: it does not match its digest")
     return record
 
 

@@ -6,7 +6,6 @@ a recipe, and no task is trained on it. Evaluations use `load` too.
 """
 
 import gzip
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
+from datagen.outside_json import parse
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.schema import content_id, fraction
@@ -238,8 +238,8 @@ def _json(path: Path) -> Any:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = data.decode("utf-8")
         if ".jsonl" in path.name or ".ndjson" in path.name:
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        return json.loads(text)
+            return [parse(line) for line in text.split("\n") if line.strip()]
+        return parse(text)
     except (OSError, ValueError) as error:
         raise UserError(f"the labelled set {path} cannot be read: {error}") from error
 

@@ -36,6 +36,7 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line, Text, parse
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
+from datagen.yaml_loader import load as load_yaml
 
 KIND = re.compile(
     r"(?:(?P<many>numbered list|list) of (?:(?P<least>\d+)-(?P<most>\d+) )?)?"
@@ -155,7 +156,7 @@ def read_file(text: str) -> Declaration:
         If the text is not YAML or not a declaration.
     """
     try:
-        fields = yaml.safe_load(text)
+        fields = load_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {error}") from error
     return Declaration.model_validate(fields)

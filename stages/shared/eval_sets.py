@@ -7,7 +7,6 @@ licence lines and metadata (id, source, subject). A list of tokens is one text.
 
 import csv
 import gzip
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.outside_json import parse
 
 # `datasets` saves .arrow files to disk, together with files that describe the set.
 ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet", ".arrow")
@@ -131,13 +131,13 @@ def _records(path: Path, setting: str) -> Iterator[dict[str, Any]]:
                 for row in csv.DictReader(lines):
                     yield {str(name): value for name, value in row.items()}
         elif path.suffix == ".json":
-            for item in _in_json(json.loads(path.read_text(encoding="utf-8-sig"))):
+            for item in _in_json(parse(path.read_text(encoding="utf-8-sig"))):
                 yield item if isinstance(item, dict) else {"text": item}
         else:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
                 for line in lines:
                     if line.strip():
-                        item = json.loads(line)
+                        item = parse(line)
                         yield item if isinstance(item, dict) else {"text": item}
     except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
         raise UserError(f"{setting}: {path} cannot be read: {error}") from error

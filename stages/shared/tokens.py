@@ -12,6 +12,7 @@ from typing import Any
 
 from datagen.engines import bundled
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.stage import Outcome
 
 BATCH = 500  # texts whose tokens are in memory at once
@@ -114,7 +115,7 @@ def tokenizer_file(tokenizer: str, folder: Path) -> Path:
     """
     if tokenizer in bundled.NAMES:
         return bundled.prepare(tokenizer) / FILES[0]
-    path = folder / Path(tokenizer).expanduser()
+    path = folder / expanded(tokenizer)
     if path.is_file():
         return path
     if path.is_dir():

@@ -23,6 +23,7 @@ from pydantic import Field, model_validator
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.shared.language.columns import words
@@ -118,7 +119,7 @@ def _drawn(rows: pa.Table, most: int, seed: int) -> pa.Table:
 
 
 def _lines(options: Options, context: Context) -> list[str]:
-    path = context.folder / Path(options.terms).expanduser()
+    path = context.folder / expanded(options.terms)
     lines = [line.strip() for line in _text(path, "terms").splitlines()]
     terms = [line for line in dict.fromkeys(lines) if line and not line.startswith("#")]
     if not terms:

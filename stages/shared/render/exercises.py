@@ -26,7 +26,7 @@ PARTS = {
     "dialogues": {"opening", "question", "answer"},
 }
 PREVIEWED = 0.05  # share of the texts with exercises before the passage (as in instruction pre-training)
-NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d+[.–-]?)+\s+(?=\w)")
+NUMBERING = re.compile(r"\A(?:§+ ?)?(?:[A-Z]\.|\d++[.–-]?)++\s+(?=\w)")
 
 
 @dataclass(frozen=True)

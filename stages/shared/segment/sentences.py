@@ -17,12 +17,13 @@ from datagen.stages.shared.language.scripts import SEAMLESS, characters
 
 # Terminators before a blank, and terminators of scripts without a blank after them. If a lower-case letter
 # follows the blank, the sentence continues, unless it starts an identifier: "config_file is read". The class
-# of all terminators comes first, because it is fast to find.
+# of all terminators comes first, because it is fast to find. A run of terminators is tried at its first one
+# only, without backtracking, so that a text of nothing but full stops takes linear time.
 IDENTIFIER = r"[a-z][a-z0-9.]*(?:_\w|[A-Z]\w|\(\))"
 END = re.compile(
-    r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])[.!?…؟۔।]*[\"'”’»)\]]*(?=\s)"
+    r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])(?<![.!?…؟۔।]{2})[.!?…؟۔।]*+[\"'”’»)\]]*+(?=\s)"
     rf"(?!\s+(?!{IDENTIFIER})[a-z])"
-    r"|(?<=[。！？｡])[。！？｡]*[”’」』）】]*)"
+    r"|(?<=[。！？｡])[。！？｡]*+[”’」』）】]*+)"
 )
 WIDE_STOPS = "。！？｡"
 OPENERS = frozenset("\"'“‘«([¿¡*「『（")
@@ -33,7 +34,7 @@ DOTTED = re.compile(
 
 # The marker of a list item, with the blank after it: "- ", "2. ", "(a)(1) ", "iv) ", "§ 12. ".
 ITEM = re.compile(
-    r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])+)[ \t]+"
+    r"(?:[-*+•·‣◦▪–—#]|§+ ?[\w.–-]+|(?:\(?(?:\d{1,3}|[ivxlc]{1,5}|[IVXLC]{1,5}|[A-Za-z])[.)])++)[ \t]+"
 )
 # The marker of a list item inside a line, as in statutes: "“(d) ".
 INNER_MARK = re.compile(r"[“\"'‘]*\((?:\d{1,3}|[ivxlc]{1,5}|[A-Za-z]{1,2})\)[ \t]")

@@ -54,7 +54,7 @@ class Options(datagen.stage.Options):
     """What one document may take; one that takes more is dropped."""
 
     seconds: float = Field(60, gt=0, description="Processor time to read it; by the clock, five times it")
-    memory_mb: int = Field(800, ge=100, description="Memory of the process that reads it")
+    memory_mb: int = Field(800, ge=100, le=1_000_000, description="Memory of the process that reads it")
     document_mb: int = Field(64, ge=1, le=1000, description="Its size, decompressed, and that of its text")
 
     redact: Redacted = Field(

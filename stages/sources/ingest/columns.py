@@ -7,18 +7,44 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.stages.sources.ingest.compression import grown, largest
+
 ZONELESS = "UTC"  # in place of a time zone that is not known here
 
 
-def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number the rows of batches from 1; each is a mapping of column to value."""
-    number = 0
+def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """
+    Number the rows of batches from 1; each is a mapping of column to value.
+
+    Parameters
+    ----------
+    batches
+        Of a file.
+    size
+        The bytes of that file.
+
+    Raises
+    ------
+    Reject
+        When its values take many times as much: a dictionary of one text may stand for any number of rows.
+    """
+    number, count, limit = 0, 0, largest(size)
     for batch in batches:
+        count += sum(map(_bytes, batch.columns))
+        if count > limit:
+            raise grown(limit)
         columns = [_values(column) for column in batch.columns]
         names = _distinct(batch.schema.names)
         for values in zip(*columns, strict=True) if columns else ():
             number += 1
             yield number, dict(zip(names, values, strict=True))
+
+
+def _bytes(column: pa.Array) -> int:
+    """Count the bytes of a column's values, each as often as it occurs."""
+    if pa.types.is_dictionary(column.type) and len(column.dictionary):
+        return _bytes(column.dictionary) // len(column.dictionary) * len(column)
+    return int(column.nbytes)
 
 
 def _distinct(names: list[str]) -> list[str]:

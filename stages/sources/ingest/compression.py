@@ -55,7 +55,20 @@ def decompressed(stream: IO[bytes], ending: str, size: int) -> IO[bytes]:
 
 def bounded(stream: IO[bytes], size: int) -> IO[bytes]:
     """Read a stream that was decompressed from `size` bytes, up to `RATIO` times as many."""
-    return io.BufferedReader(_Bounded(stream, max(FREE, RATIO * size)), 1 << 17)
+    return io.BufferedReader(_Bounded(stream, largest(size)), 1 << 17)
+
+
+def largest(size: int) -> int:
+    """Give the bytes that may come of so many."""
+    return max(FREE, RATIO * size)
+
+
+def grown(limit: int) -> Reject:
+    """Say that more came of a file than may."""
+    return Reject(
+        "grows without bound",
+        f"more than {limit / 1e6:,.0f} MB decompressed, over {RATIO} times the file",
+    )
 
 
 class _Bounded(io.RawIOBase):
@@ -70,10 +83,7 @@ class _Bounded(io.RawIOBase):
         buffer[: len(data)] = data
         self._count += len(data)
         if self._count > self._limit:
-            raise Reject(
-                "grows without bound",
-                f"more than {self._limit / 1e6:,.0f} MB decompressed, over {RATIO} times the file",
-            )
+            raise grown(self._limit)
         return len(data)
 
     def close(self) -> None:
@@ -101,5 +111,5 @@ def check_zip(archive: zipfile.ZipFile, size: int) -> None:
     if len(members) > MEMBERS:
         raise Reject("too many members", f"{len(members):,}, more than {MEMBERS:,}")
     total = sum(member.file_size for member in members)
-    if total > max(FREE, RATIO * size):
+    if total > largest(size):
         raise Reject("grows without bound", f"{size:,} bytes would become {total:,}")

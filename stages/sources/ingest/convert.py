@@ -1,5 +1,6 @@
 """A file as documents, whatever its format: its reader's records, normalised, titled and named."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -75,13 +76,14 @@ def rows(file: File, redact: Collection[str] = ()) -> Iterator[Row]:
 
 def _rows(file: File, redact: Collection[str]) -> Iterator[Row]:
     seen: set[int] = set()  # hashes of names, about 100 bytes a record
+    members: dict[str, int] = {}
     count = 0
     try:
         form = format_of(file)
         for record in records(file, form):
             count += 1
             if isinstance(record, File):
-                yield from _rows(record, redact)
+                yield from _rows(_named_apart(record, members), redact)
             elif isinstance(record, Reject):
                 yield dropped(file, record)
             else:
@@ -98,6 +100,17 @@ def _rows(file: File, redact: Collection[str]) -> Iterator[Row]:
     else:
         if not count:
             yield dropped(file, Reject("empty document", "the file holds no record"))
+
+
+def _named_apart(member: File, times: dict[str, int]) -> File:
+    """Number a member whose name its archive or letter has held before; `times` counts the names."""
+    name = member.name
+    folder = name[: len(name) - len(re.split("[/!]", name)[-1])]
+    while name in times:
+        times[member.name] += 1
+        name = f"{folder}({times[member.name]})/{member.name[len(folder) :]}"
+    times[name] = 1
+    return replace(member, name=name)
 
 
 def dropped(file: File, why: Reject) -> Row:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datagen.errors import UserError
+from datagen.paths import expanded
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.mapping import find_mapping
@@ -98,8 +99,14 @@ def find(
                 "Paths start at the recipe's folder; hidden files are left out"
             )
         found.left_out += walk.found.left_out
-        for file in sorted(walk.found.files, key=lambda file: file.name):
-            if (known := paths.setdefault(file.name, file.path)) != file.path:
+        own = {file.path for file in walk.found.files}
+        for file in sorted(walk.found.files, key=lambda file: (file.name, str(file.path))):
+            known = paths.setdefault(file.name, file.path)
+            if known != file.path and known in own:  # one has bytes where the other has their escapes
+                why = Reject("another file of this name", f"{os.fsencode(known)!r} is read by this name")
+                found.left_out.append((file, why))
+                continue
+            if known != file.path:
                 raise UserError(
                     f"{said}: {known} and {file.path} would both be called {file.name}. "
                     "Write their paths relative to the recipe, which tells them apart"
@@ -110,7 +117,7 @@ def find(
 
 def _root(given: Source, recipe: Path) -> tuple[Path, tuple[str, ...]]:
     """Give the folder that an entry's files lie under, and the glob that they match there; or the file."""
-    root = recipe / Path(given.path).expanduser()
+    root = recipe / expanded(given.path)
     if given.python or root.exists() or not glob.has_magic(given.path):
         return root, ()
     fixed = next(at for at, part in enumerate(root.parts) if glob.has_magic(part))
@@ -135,7 +142,7 @@ class _Walk:
         self.any = False  # whether there was anything, be it excluded
         self._given, self._limits, self._seen, self._bases = given, limits, seen, bases
         self._base, self._pattern, self._project = base, pattern, Path(os.path.realpath(recipe))
-        absolute = Path(given.path).expanduser().is_absolute()
+        absolute = expanded(given.path).is_absolute()
         folder = base if pattern or base.is_dir() else base.parent
         prefix = folder.name if absolute else folder.relative_to(recipe).as_posix()
         self._prefix = "" if prefix in (".", "") else f"{prefix}/"
@@ -165,7 +172,7 @@ class _Walk:
         known = self._seen.setdefault((status.st_dev, status.st_ino), called) if status.st_ino else called
         if known != called:
             self._leave_out(name, Reject("another name of a file", f"it is read as {known}"))
-        elif not any(file.name == called for file in self.found.files[-1:]):
+        elif not any(file.path == Path(path) for file in self.found.files[-1:]):
             self.found.files.append(File(Path(path), called, self._given, status.st_size, self._limits))
 
     def _folder(self, path: str, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from datagen.request import Reject
+from datagen.yaml_loader import UnsafeShape, check_shape
 
 LONGEST = 64_000  # characters, with each alias counted as what it stands for
 NODES = 10_000  # likewise
@@ -69,7 +70,10 @@ def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _yaml(header: str) -> Any:
-    _check(header)
+    try:
+        check_shape(header, yaml.CSafeLoader, values=NODES, characters=LONGEST, levels=LEVELS)
+    except UnsafeShape as error:
+        raise Reject("unreadable front matter", f"{error}") from error
     return yaml.load(header, _Loader)
 
 
@@ -89,39 +93,3 @@ def _lines(header: str) -> dict[str, str] | None:
         elif line.strip() and not (fields and line[0] in " \t-#"):
             return None
     return fields or None
-
-
-def _check(header: str) -> None:
-    """
-    Refuse a header that would grow: the parser's events tell its size before anything is built.
-
-    Raises
-    ------
-    Reject
-        When it is too deep or too large, or contains itself.
-    """
-    sizes: dict[str, tuple[int, int]] = {}  # nodes and characters of what an anchor names
-    open_parts: list[tuple[str | None, int, int]] = []  # of the collections around: what was before
-    nodes = signs = 0
-    for event in yaml.parse(header, yaml.CSafeLoader):
-        anchor = getattr(event, "anchor", None)
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_parts.append((anchor, nodes, signs))
-            nodes += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            name, nodes_before, signs_before = open_parts.pop()
-            if name:
-                sizes[name] = nodes - nodes_before, signs - signs_before
-        elif isinstance(event, yaml.AliasEvent):
-            if anchor not in sizes:
-                raise Reject("unreadable front matter", f"*{anchor} stands within itself or is unknown")
-            nodes += sizes[anchor][0]
-            signs += sizes[anchor][1]
-        elif isinstance(event, yaml.ScalarEvent):
-            nodes += 1
-            signs += len(event.value)
-            if anchor:
-                sizes[anchor] = 1, len(event.value)
-        if nodes > NODES or signs > LONGEST or len(open_parts) > LEVELS:
-            said = f"over {NODES:,} values, {LONGEST:,} characters or {LEVELS} levels"
-            raise Reject("unreadable front matter", said)

@@ -93,6 +93,7 @@ class Child:
             When it crashed, or had to be killed.
         """
         self._files = task.files
+        child.PLACE.pack_into(self._current, 0, task.first, 0)  # not the place of the task before
         try:
             self._connection.send(task)
             while message := self._next():

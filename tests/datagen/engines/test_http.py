@@ -92,6 +92,65 @@ def test_a_valid_archive_is_read(pack, encoding):
     assert post(sends(pack(b"fine"), Content_Encoding=encoding)).text == "fine"
 
 
+def redirects(*targets, status=307):
+    """Redirect each request to the next of the targets, then answer."""
+    waiting = iter(targets)
+
+    async def behave(request):
+        target = next(waiting, None)
+        headers = {"Location": target.replace("HOST", request.host)} if target else {}
+        return web.json_response(reply(), status=status if target else 200, headers=headers)
+
+    return behave
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    "target", ["/v1/chat/completions?again", "completions", "http://HOST/v1/chat/completions"]
+)
+def test_a_redirect_on_the_same_server_is_followed_with_the_request(target, status):
+    done, server = ask(redirects(target, status=status))
+    assert done.text == "fine" and len(server.bodies) == 2 and server.bodies[0] == server.bodies[1]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://elsewhere.example/v1/chat/completions",
+        "http://127.0.0.1:9/v1/chat/completions",
+        "http://127.0.0.2/v1",
+        "//elsewhere.example/v1",
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://[::1/v1",
+        "http://127.0.0.1:port/v1",
+        "http://me:hush@127.0.0.1/v1",
+        "\\\\elsewhere.example",
+    ],
+)
+def test_a_redirect_to_another_server_is_refused(target, monkeypatch):
+    """A request holds documents and the key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    with pytest.raises(Unreachable, match=r"it redirects to|HTTP 404") as refusal:
+        ask(redirects(*[target] * 9))
+    assert "hush" not in str(refusal.value) and "sk-very" not in str(refusal.value)
+
+
+def test_a_circle_of_redirects_ends():
+    with pytest.raises(Unreachable, match="redirects in a circle"):
+        ask(redirects(*["/v1/chat/completions"] * 99))
+
+
+def test_a_reply_without_content_is_transient():
+    empty = sends(b"")
+
+    async def behave(request):
+        return web.Response(status=204)
+
+    done, server = ask(behave, empty, answers(), retries=3)
+    assert done.text == "fine" and len(server.bodies) == 3
+
+
 def test_an_untrusted_certificate_is_reported_at_once(tmp_path):
     key = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     subprocess.run(
@@ -151,6 +210,12 @@ def test_secrets_in_urls_and_settings_are_masked():
     secret = spec("http://me:hush@h/v1", options=options)
     assert "hush" not in secret.model_dump_json() + repr(secret) and "abc" not in repr(secret)
     assert printable("a\x00b\u2028c\n" + "x" * 900, 10) == "a b c xxx…"
+
+
+@pytest.mark.parametrize("unit", ["\x1b]", "\x1b]0;a", "\x1b", "\x1b[0", "\x9b1", "\x1bP\x1b"])
+def test_a_message_of_unfinished_escape_sequences_takes_linear_time(unit):
+    shown = printable(unit * 500_000, 200_000)
+    assert "\x1b" not in shown and "\x9b" not in shown
 
 
 def test_a_url_keeps_its_query_and_the_recipes_headers_are_sent():

@@ -57,6 +57,25 @@ def trained(request):
     return {"text": answer_of[name], "logprobs": [math.log(0.5)]}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"5",
+        b"[" * 100_000,
+        b'"' + b"\xff" + b'"',
+        b'{"question": "a?", "answer": "b", "aliases": 5}',
+        b'{"question": "a?", "answer": "b", "aliases": [5]}',
+        b'{"question": "a?", "answer": "b", "options": {"x": "y"}}',
+        b'{"question": "a?", "answer": "b", "options": [null]}',
+    ],
+)
+def test_a_line_that_is_not_a_question_is_named(tmp_path, line):
+    (tmp_path / "set.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(UserError, match=r"set\.jsonl"):
+        read_set(tmp_path / "set.jsonl")
+
+
 def write(folder, rows=None):
     path = folder / "held-out.jsonl"
     rows = rows or [

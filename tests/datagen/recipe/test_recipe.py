@@ -40,6 +40,12 @@ def test_a_minimal_recipe_runs_the_default_pipeline(tmp_path):
     assert recipe.folder == tmp_path
 
 
+# Twelve lists of nine aliases each, within the number that is allowed: 9**11 values.
+GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -68,6 +74,18 @@ def test_a_minimal_recipe_runs_the_default_pipeline(tmp_path):
         ("name: x\x07", "recipe.yaml: invalid YAML"),
         ("name: &a [x]\ncorpus: [" + "*a, " * 200 + "]", "recipe.yaml: 200 YAML aliases, at most 100 are allowed"),
         ("name: x\ncorpus: [a", "recipe.yaml:2: not YAML"),
+        ("name: x\ncorpus: &c [{path: a}, *c]", "recipe.yaml: not YAML that can be read: the alias *c is unknown or stands within itself"),
+        ("name: x\ncorpus: [{path: a}]\nstages: &s {ingest: {use: *s}}", "recipe.yaml: not YAML that can be read: the alias *s"),
+        (GROWING, "recipe.yaml: not YAML that can be read: over 200,000 values"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest: {use: 5}", "recipe.yaml:4: stages.ingest: use should be a text"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest: {use: [x]}", "recipe.yaml:4: stages.ingest: use should be a text"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: [judge]}", "recipe.yaml:5: stages.score: models has no role ['judge']"),
+        ('name: x\ncorpus: [{path: "a\\0b"}]', "recipe.yaml:2: corpus.0.path: a path cannot hold a NUL"),
+        ("name: x\ncorpus: [{path: a}]\nfile: /etc/hosts", "recipe.yaml:3: file: no such key"),
+        ("name: x\ncorpus: [{path: a}]\nprompts: none", "recipe.yaml:3: prompts: there is no folder"),
+        ("name: x\ncorpus: [{path: a}]\nprompts: recipe.yaml", "recipe.yaml:3: prompts: there is no folder"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, window: 1000000000}", "recipe.yaml:4: models.generator.window: should be at most"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, timeout: .inf}", "recipe.yaml:4: models.generator.timeout: should be at most"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
     ],
 )  # fmt: skip

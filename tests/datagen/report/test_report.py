@@ -2,7 +2,10 @@
 
 import json
 
+import pyarrow as pa
+
 from datagen.report.html import metadata, refusals
+from datagen.report.samples import by_reason
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.handoff.handoff import stage
@@ -49,6 +52,22 @@ def test_string_and_boolean_metadata_are_counted_by_task(tmp_path):
         ("off_topic", "distractor", "abrupt", 3, 4),
         ("off_topic", "distractor", "rule", 1, 4),
     ]
+
+
+def test_files_that_were_not_read_are_shown_by_their_sources(tmp_path):
+    """They have no id. Of each reason a few are drawn, over all partitions."""
+    folder = tmp_path / "stages" / "ingest"
+    schema = pa.schema([("id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
+    for number in range(3):
+        rows = [{"source": f"docs/{number}{letter}.xyz", "reason": "unknown format"} for letter in "abc"]
+        rows += [{"id": f"{number}", "source": "docs/a.txt", "reason": "empty document"}] * (number > 0)
+        write_table(pa.Table.from_pylist(rows, schema), folder / "dropped" / part_name(number))
+    record = {"stage": "ingest", "dropped": {"unknown format": 9, "empty document": 2}}
+    shown = by_reason(Run(tmp_path, {"stages": []}), record)
+    assert [sample.row["id"] for sample in shown["unknown format"]] == [
+        f"docs/0{letter}.xyz" for letter in "abc"
+    ]
+    assert [sample.row["id"] for sample in shown["empty document"]] == ["1", "2"]
 
 
 def test_an_empty_hand_off_has_no_counts(tmp_path):

@@ -119,6 +119,22 @@ def test_names_that_are_not_utf8_are_read_and_written_with_escapes(tmp_path):
     assert reasons(dropped) == {r"R\xe9sum\xe9.pfd": "unknown format"}
 
 
+def test_two_files_whose_names_are_written_alike_are_one_document(tmp_path):
+    """One has a byte that is not UTF-8 where the other has its escape."""
+    for name in (b"R\xe9sum\xe9.txt", rb"R\xe9sum\xe9.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"Words of " + name[1:2] + b".")
+    write(tmp_path, "b.txt", "Other words.")
+    kept, dropped = ingested(tmp_path, ".")
+    assert sorted(kept) == [r"R\xe9sum\xe9.txt", "b.txt"]
+    assert reasons(dropped) == {r"R\xe9sum\xe9.txt": "another file of this name"}
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/docs", "./~"])
+def test_a_path_that_names_nothing_is_told(tmp_path, path):
+    with pytest.raises(UserError, match="matches no file"):
+        ingested(tmp_path, path)
+
+
 def test_the_folder_of_runs_is_no_part_of_the_corpus(tmp_path):
     for name in ("outputs/test/run/stages/x.jsonl", "outputs/other/run/y.txt"):
         write(tmp_path, name, '{"text": "Made before."}')

@@ -6,13 +6,15 @@ import gzip
 import lzma
 import os
 import signal
+import threading
 import time
 
 import pyarrow as pa
 import pytest
 
+from datagen.recipe.sections import Source
 from datagen.stages.sources import ingest
-from datagen.stages.sources.ingest import watch
+from datagen.stages.sources.ingest import child, watch
 from datagen.stages.sources.ingest.record import File, Limits, Record
 from tests.support.corpora import context, ingested, outcomes, reasons, write
 
@@ -127,6 +129,19 @@ def test_a_long_file_is_gone_on_with_where_its_rows_stopped(tmp_path, monkeypatc
     monkeypatch.setattr(watch.Child, "_next", die_after_two)
     kept, dropped = ingested(tmp_path, "a.jsonl")
     assert len(kept) == 3000 and not dropped
+
+
+def test_a_child_that_is_slow_to_begin_is_not_taken_for_one_at_a_file_of_the_task_before(tmp_path):
+    """On a busy machine it may be looked at before it has begun."""
+    name = write(tmp_path, "a.txt", "Words.").name
+    file = File(tmp_path / name, name, Source(path=name), 6)
+    with watch._child(Limits()) as reader:
+        assert len([*reader.work(child.Task([file] * 9))]) > 0
+        reader._process.send_signal(signal.SIGSTOP)
+        go_on = threading.Timer(3 * watch.POLL_SECONDS, reader._process.send_signal, [signal.SIGCONT])
+        go_on.start()
+        assert len([*reader.work(child.Task([file]))]) == 1
+        go_on.join()
 
 
 def test_no_child_outlives_its_parent():

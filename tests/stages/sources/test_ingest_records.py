@@ -3,6 +3,7 @@
 import json
 import struct
 import tarfile
+import warnings
 import zipfile
 from datetime import date
 from io import BytesIO
@@ -384,6 +385,47 @@ def test_members_of_archives_are_documents(tmp_path, name, data):
     expected = ["unknown format"] if name.endswith("zip") else ["unknown format", "not a regular file"]
     assert [row["reason"] for row in dropped] == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
+
+
+def test_members_of_one_name_are_documents_of_their_own(tmp_path):
+    """A tar file that was appended to, and a zip file, may hold a name several times."""
+    zip_, tar = BytesIO(), BytesIO()
+    with zipfile.ZipFile(zip_, "w") as archive, tarfile.open(fileobj=tar, mode="w") as other:
+        for text in ("One.", "Two.", "One."):
+            with warnings.catch_warnings(action="ignore"):
+                archive.writestr("docs/a.txt", text)
+            info = tarfile.TarInfo("README")
+            info.size = len(text)
+            other.addfile(info, BytesIO(text.encode()))
+    write(tmp_path, "x.zip", zip_.getvalue())
+    write(tmp_path, "x.tar", tar.getvalue())
+    kept, dropped = ingested(tmp_path, ".")
+    assert not dropped
+    assert {source: row["text"] for source, row in kept.items()} == {
+        "x.tar!README": "One.",
+        "x.tar!(2)/README": "Two.",
+        "x.tar!(3)/README": "One.",
+        "x.zip!docs/a.txt": "One.",
+        "x.zip!docs/(2)/a.txt": "Two.",
+        "x.zip!docs/(3)/a.txt": "One.",
+    }
+    assert len({row["id"] for row in kept.values()}) == 6
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_table_that_repeats_one_large_text_is_dropped_where_it_grows_without_bound(tmp_path, ending):
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), ["x" * 1_000_000])
+    table = pa.table({"text": texts, "id": [str(number) for number in range(5_000)]})
+    path = tmp_path / f"bomb.{ending}"
+    if ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as out:
+            out.write_table(table)
+    write(tmp_path, "a.txt", "Fine.")
+    kept, dropped = ingested(tmp_path, ".")
+    assert "a.txt" in kept and len(kept) < 600
+    assert dropped[-1]["reason"] == "grows without bound"
 
 
 def test_archives_within_archives_end(tmp_path):

@@ -14,6 +14,7 @@ from datagen.stages.sources.ingest.pdf.pages import Line, Page
 
 EDGE = 3  # heights at a page's top and bottom that may hold furniture
 MARGIN = 0.12  # of the page's height: furniture stands no farther from its edge
+NUMBER_MARGIN = 0.2  # likewise, for page numbers: a page set for letter may be printed on A4
 APART = 1.7  # of the font's size: the distance of baselines between furniture and text, at least
 NEIGHBOURS = 2  # pages before and after: left and right pages have heads of their own
 MOST = 0.5  # of the pages with furniture at a height: what else stands there is furniture, too
@@ -76,7 +77,12 @@ def _edge(page: Page, side: int) -> list[Line]:
         edge.append(line)
     if len(edge) < len(lines) or heights > 1:
         edge = edge[:apart]
-    return [line for line in edge if min(line.base - page.top, page.bottom - line.base) <= margin]
+    return [
+        line
+        for line in edge
+        if min(line.base - page.top, page.bottom - line.base)
+        <= (NUMBER_MARGIN / MARGIN * margin if PAGE_NUMBER.fullmatch(line.text[:40]) else margin)
+    ]
 
 
 def _key(line: Line) -> Key:

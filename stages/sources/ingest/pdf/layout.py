@@ -23,7 +23,7 @@ MIN_ROWS = 3  # of a table that has no rules
 MIN_FILLED = 0.5  # of a table's cells
 MAX_COLUMNS = 15
 ROW_PITCH = 3.0  # sizes of the font between two rows of a table, at most
-LEADER = re.compile(r"(?:[.·…_]\s?){4,}\s*[\divxlc]+\Z", re.IGNORECASE)
+LEADER = re.compile(r"(?:[.·…_]\s?){4,}+\s*[\divxlc]+\Z", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"\S.*\s[\divxlc]+\Z", re.IGNORECASE | re.DOTALL)
 MARKER = re.compile(r"(?:[^\w\s]|[\ue000-\uf8ff]|o|\(?[\w]{1,4}[.):]|\[\w{1,8}\])\Z")
 

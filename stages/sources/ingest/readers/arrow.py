@@ -24,7 +24,7 @@ def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         _check_stream(stream)
-        yield from rows_of(_batches(stream))
+        yield from rows_of(_batches(stream), file.size)
 
 
 def _check_stream(stream: IO[bytes]) -> None:

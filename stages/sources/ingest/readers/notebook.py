@@ -22,7 +22,12 @@ def read(file: File) -> Iterator[Record]:
     if cells is None and isinstance(notebook, dict):  # of version 3
         sheets = notebook.get("worksheets")
         cells = (
-            [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+            [
+                cell
+                for sheet in sheets
+                if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
+                for cell in sheet["cells"]
+            ]
             if isinstance(sheets, list)
             else None
         )

@@ -53,18 +53,18 @@ def _element(child: Any, name: str, into: Any) -> None:
         return
     if name == "h":
         level = child.get(f"{{{SPACES['text']}}}outline-level", "1")
-        _walk(child, etree.SubElement(into, f"h{min(int(level), 6) if level.isdigit() else 1}"))
+        _walk(child, etree.SubElement(into, f"h{min(int(level), 6) if level.isdecimal() else 1}"))
     elif name in TAGS:
         _walk(child, etree.SubElement(into, TAGS[name]))
     elif name in ("table-cell", "covered-table-cell"):
         repeated = child.get(f"{{{SPACES['table']}}}number-columns-repeated", "1")
-        for _ in range(min(int(repeated) if repeated.isdigit() else 1, MAX_REPEATED)):
+        for _ in range(min(int(repeated) if repeated.isdecimal() else 1, MAX_REPEATED)):
             _walk(child, etree.SubElement(into, "td"))
     elif name == "page":
         _slide(child, into)
     elif name == "s":
         count = child.get(f"{{{SPACES['text']}}}c", "1")
-        _say(into, " " * min(int(count) if count.isdigit() else 1, MAX_REPEATED))
+        _say(into, " " * min(int(count) if count.isdecimal() else 1, MAX_REPEATED))
     elif name == "tab":
         _say(into, "\t")
     elif name == "line-break":

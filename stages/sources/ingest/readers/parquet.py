@@ -24,4 +24,4 @@ def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         table = pq.ParquetFile(stream, page_checksum_verification=True, **THRIFT)
-        yield from rows_of(table.iter_batches(ROWS, use_threads=False))
+        yield from rows_of(table.iter_batches(ROWS, use_threads=False), file.size)

@@ -76,7 +76,7 @@ def _paragraphs(shape: Any, bullets: bool) -> list[str]:
         if text and bullets:
             properties = paragraph.find(f"{DRAWING}pPr")
             level = "0" if properties is None else properties.get("lvl", "0")
-            text = "  " * min(int(level) if level.isdigit() else 0, 8) + f"- {text}"
+            text = "  " * min(int(level) if level.isdecimal() else 0, 8) + f"- {text}"
         if text:
             written.append(text)
     return written

@@ -81,6 +81,7 @@ class Redaction:
     def __init__(self, kinds: Collection[str]) -> None:
         self.kinds = kinds
         self._placeholders: dict[tuple[str, str], str] = {}
+        self._values: Counter[str] = Counter()  # distinct values by kind
         self.counts: Counter[str] = Counter()  # replacements by kind
 
     def text(self, text: str) -> str:
@@ -117,6 +118,6 @@ class Redaction:
     def _placeholder(self, finding: Finding) -> str:
         key = finding.kind, finding.value
         if key not in self._placeholders:
-            number = 1 + sum(kind == finding.kind for kind, _ in self._placeholders)
-            self._placeholders[key] = f"[{LABELS[finding.kind]}_{number}]"
+            self._values[finding.kind] += 1
+            self._placeholders[key] = f"[{LABELS[finding.kind]}_{self._values[finding.kind]}]"
         return self._placeholders[key]

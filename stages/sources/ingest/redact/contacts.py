@@ -31,6 +31,7 @@ PHONE_WORD = re.compile(
     r"|\b(?:call|dial|text|ring|cell|reach)(?: \w+){0,3}[ :.]{1,3}\(?\Z",
     re.IGNORECASE,
 )
+LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
 BEFORE = 48  # characters in front of a number in which that word stands
 # Where a number begins; the prefix of international calls is + or 00.
 INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)")
@@ -110,7 +111,7 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for begin in BEGINS.finditer(text):
         at = begin.start()
         before = text[max(0, at - BEFORE) : at]
-        announced = NUMBER.match(text, at)
+        announced = NUMBER.match(text, at) if LETTER.search(before) else None
         if announced and not IPV4.fullmatch(announced[0]) and PHONE_WORD.search(before):
             if number := _announced(announced[0]):
                 yield *announced.span(), number

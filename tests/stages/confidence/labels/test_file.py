@@ -1,7 +1,12 @@
 """Valid and invalid label files."""
 
+import tempfile
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.stages.confidence.labels import file
@@ -13,6 +18,17 @@ def test_written_labels_are_read_with_all_their_fields(tmp_path):
     assert file.read(tmp_path / "labels.jsonl") == labels
 
 
+@given(st.dictionaries(st.sampled_from(file.CONTENT), st.text(st.characters(), min_size=1), min_size=1))
+def test_any_text_survives_being_written_and_read(content):
+    """Such as Unicode's line ends, which a model's answer may hold."""
+    labels = [content | {"verdict": "right"}, {"question": "a\u2028b\x85\x0b\x1c", "verdict": "wrong"}]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.jsonl"
+        file.write(labels, path)
+        assert file.read(path) == labels
+        assert len(file.labels_in([path])) in (1, 2)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -20,6 +36,11 @@ def test_written_labels_are_read_with_all_their_fields(tmp_path):
         ("[]", "a label is an object"),
         ('{"id": "a", "verdict": "maybe"}', "one of right, wrong, skip"),
         ('{"verdict": "right", "answer": ""}', "identify the row"),
+        ('{"verdict": ["right"], "id": "a"}', "one of right, wrong, skip"),
+        ('{"verdict": "right", "id": 5}', "'id' should be a text"),
+        ('{"verdict": "right", "id": ["a"]}', "'id' should be a text"),
+        ('{"verdict": "right", "question": {"a": 1}, "answer": "b"}', "'question' should be a text"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_an_invalid_line_is_reported_with_its_number(tmp_path, line, message):

@@ -77,6 +77,12 @@ def test_only_the_number_of_a_heading_is_removed():
     assert unnumbered("Recordings from before 1972 in use") == "Recordings from before 1972 in use"
 
 
+@pytest.mark.parametrize("heading", ["1" * 5_000, "A." * 5_000, "1." * 5_000, "§" + "1-" * 5_000])
+def test_a_heading_that_is_a_long_number_is_left_whole(heading):
+    """In exponential time this would take for ever."""
+    assert unnumbered(heading) == heading
+
+
 def test_an_exercise_that_the_passage_answers_precedes_it():
     writing = Exercise("writing", "Write about bees.", "Bees sleep.")
     assert bind(passage(), [writing], PLAIN, 0) == "Write about bees.\n\nBees sleep."

@@ -1,5 +1,6 @@
 """Sentence splitting on cases that need more than a full stop, and on any text."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
+from datagen.stages.shared.segment.sentences import END, IDENTIFIER, is_sentence, split_sentences, unwrap
 
 
 def cut(text):
@@ -34,6 +35,27 @@ def cut(text):
 )
 def test_sentences_end_where_readers_expect(text, sentences):
     assert cut(text) == sentences
+
+
+BEFORE = re.compile(  # without the guard against runs of marks
+    r"[.!?…؟۔।。！？｡](?:(?<=[.!?…؟۔।])[.!?…؟۔।]*[\"'”’»)\]]*(?=\s)"
+    rf"(?!\s+(?!{IDENTIFIER})[a-z])|(?<=[。！？｡])[。！？｡]*[”’」』）】]*)"
+)
+
+
+@given(st.text(st.sampled_from(list('..!?。！’”)"] \n\taA_')), max_size=30))
+def test_the_guard_against_runs_of_marks_changes_no_end(text):
+    assert [match.span() for match in END.finditer(text)] == [match.span() for match in BEFORE.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "mark", [".", "!", "…", "。", ".。", '."', "?)", ". ", "i.", "(i)", "c)", "1.", "(c)."]
+)
+@pytest.mark.parametrize("before", ["a", ""])
+def test_a_text_of_marks_takes_linear_time(mark, before):
+    """In quadratic time these would take hours, in exponential time for ever."""
+    text = before + mark * 500_000 + "b"
+    assert split_sentences(text)[0][0] == 0
 
 
 def test_wrapped_paragraphs_are_joined_but_not_headings_items_code_and_tables():

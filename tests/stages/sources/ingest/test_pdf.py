@@ -66,6 +66,14 @@ def test_running_heads_and_page_numbers_go_and_the_text_stays():
     assert read.metadata["left_out"]["running heads"] == 12
 
 
+def test_page_numbers_go_that_stand_far_from_the_edge():
+    """As where pages that were set for letter are on A4; what else repeats there is text."""
+    pages = [[*body(f"P{at}", 20), Put(72, 135, "Notes"), Put(300, 110, str(at + 1))] for at in range(6)]
+    read = read_pdf(write_pdf(pages))
+    assert read.metadata["left_out"]["running heads"] == 6
+    assert read.markdown.count("Notes") == 6
+
+
 def test_a_number_that_counts_no_pages_stays():
     pages = [[Put(72, 760, number), *body(f"P{at}")] for at, number in enumerate(["1789", "1848", "1815"])]
     text = text_of(*pages)

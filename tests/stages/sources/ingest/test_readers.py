@@ -270,6 +270,22 @@ def test_opendocument_text(text_of):
     assert text.endswith("1 A note.") and "deleted" not in text
 
 
+def test_odd_numbers_in_an_opendocument_cost_nothing(text_of):
+    body = """<office:text><text:h text:outline-level="²">Part</text:h><text:h text:outline-level="-1">Two</text:h>
+    <text:p>Some<text:s text:c="²"/>words<text:s text:c="99999999999999999999"/>here.</text:p></office:text>"""
+    text = text_of("a.odt", opendocument(body))
+    assert text.startswith("# Part\n\n# Two\n\nSome words") and text.endswith("here.")
+
+
+@pytest.mark.parametrize(
+    "odd", [5, None, "x", [5], {}, [None, {"cell_type": "markdown", "source": "Words."}]]
+)
+def test_odd_cells_in_a_notebook_cost_no_other(read, odd):
+    sound = {"cells": [{"cell_type": "markdown", "source": "Sound."}]}
+    kept, _ = read("a.ipynb", json.dumps({"worksheets": [{"cells": odd}, odd, sound]}))
+    assert kept[0]["text"].endswith("Sound.")
+
+
 def test_opendocument_slides(text_of):
     body = """<office:presentation><draw:page draw:name="page1"><draw:frame presentation:class="title"><text:p>Results</text:p></draw:frame>
     <draw:frame presentation:class="outline"><text:p>They are good.</text:p></draw:frame></draw:page></office:presentation>"""

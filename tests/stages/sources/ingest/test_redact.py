@@ -27,6 +27,14 @@ def findings(text):
     return [(finding.kind, text[finding.start : finding.end]) for finding in detect(text)]
 
 
+def test_a_list_of_many_addresses_takes_linear_time():
+    """A table of contacts is one document."""
+    text = " ".join(f"user{number}@example.org" for number in range(200_000))
+    redaction = Redaction(KINDS)
+    assert redaction.text(text).endswith("[EMAIL_199999] [EMAIL_200000]")
+    assert redaction.counts == {"email": 200_000}
+
+
 def test_recall_and_precision_on_the_planted_set():
     hits = {kind: [0, 0] for kind in KINDS}
     false = []

@@ -1,0 +1,67 @@
+"""YAML that somebody else wrote is loaded or refused; it exhausts neither memory nor the stack."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.prompt import LOADER
+from datagen.yaml_loader import FILE, Loader, UnsafeShape, check_shape, load
+
+DEEP = 50_000  # levels that crash libyaml's loader
+GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize("loader", [Loader, LOADER])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * DEEP + "]" * DEEP,
+        "{a: " * DEEP + "}" * DEEP,
+        "- " * DEEP + "x",
+        "a: &a [*a]",
+        "a: &a {b: {c: *a}}",
+        "a: *nobody",
+        GROWING,
+        "x: " + "y" * (FILE["characters"] + 1),
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, FILE["levels"] + 1)),
+        "when: 2024-02-30",
+        "number: !!int x",
+        "number: !!python/object/apply:os.getpid []",
+        "\0",
+        "a: [",
+    ],
+    ids=lambda text: text[:12] if isinstance(text, str) else "",
+)
+def test_what_cannot_be_loaded_safely_is_one_kind_of_error(text, loader):
+    with pytest.raises(yaml.YAMLError):
+        load(text, loader)
+
+
+NESTED = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
+)
+
+
+def depth(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def count(value):
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return 1 + sum(map(count, parts))
+
+
+@given(NESTED, NESTED)
+def test_depth_and_values_are_counted_as_they_are_loaded(value, shared):
+    """Aliases count as what they stand for, in depth, too."""
+    whole = [shared, [[shared], value]]
+    text = yaml.dump(whole, Dumper=yaml.SafeDumper)
+    assert load(text) == whole
+    limits = {"values": count(whole), "characters": 10_000, "levels": depth(whole)}
+    check_shape(text, Loader, **limits)
+    for name in ("values", "levels"):
+        with pytest.raises(UnsafeShape):
+            check_shape(text, Loader, **limits | {name: limits[name] - 1})
