@@ -36,6 +36,11 @@ class Recipe(Section):
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
         description="The stages in their order, each with its options. Left out: the whole line",
     )
+    licences: tuple[str, ...] = Field(
+        (),
+        description="Licences that models may have, such as Apache-2.0: a recipe whose stages ask another "
+        "model is refused. Left out: any",
+    )
     budget: Budget = Field(Budget(), description="What the run may spend before it stops")
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
@@ -205,7 +210,7 @@ def _mistaken_stages(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unasked_roles(recipe) or _unconnected(recipe)
+    return mistakes or _unasked_roles(recipe) or _unlicensed(recipe) or _unconnected(recipe)
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
@@ -228,6 +233,22 @@ def _unasked_roles(recipe: Recipe) -> list[Mistake]:
     asked |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
     advice = "no stage asks this role; the usual ones are generator, target and judge"
     return [(("models", role), advice) for role in models.model_extra or () if role not in asked]
+
+
+def _unlicensed(recipe: Recipe) -> list[Mistake]:
+    """Refuse models that a stage asks and whose licence is not among those of the recipe."""
+    if not recipe.licences:
+        return []
+    allowed = {licence.casefold() for licence in recipe.licences}
+    asked = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
+    mistakes: list[Mistake] = []
+    for role in recipe.models.roles:
+        licence = recipe.models.role(role).stated_licence
+        if role in asked and licence.casefold() not in allowed:
+            said = f"its licence {licence!r} is not" if licence else "it states no licence"
+            advice = f"{said} among the recipe's licences ({', '.join(recipe.licences)}); give another model"
+            mistakes.append((("models", role), advice + ("" if licence else ", or its licence:")))
+    return mistakes
 
 
 def _unconnected(recipe: Recipe) -> list[Mistake]:

@@ -127,12 +127,30 @@ PROFILE = Field(
     "stages that ask the model. Left out: inferred from its size; `datagen doctor RECIPE` shows which",
 )
 
+BUNDLED_LICENCE = "Apache-2.0"
+LICENCE = Field(
+    "",
+    description="The model's licence, such as Apache-2.0, or that of its provider's terms; goes into the "
+    "lineage of every row that it contributes to. The bundled model's is known",
+)
+
 PATIENCE = Field(
     900, gt=0, description="Seconds without any answer after which the engine hangs: it is opened again"
 )
 
 
-class VllmModel(Section):
+class Licensed(Section):
+    """A model with a licence."""
+
+    licence: str = LICENCE
+
+    @property
+    def stated_licence(self) -> str:
+        """The licence that the recipe states; "" if it states none."""
+        return self.licence
+
+
+class VllmModel(Licensed):
     """A model that vLLM serves in the worker's own process tree, on a GPU or the CPU."""
 
     engine: Literal["vllm"] = "vllm"
@@ -152,6 +170,11 @@ class VllmModel(Section):
         description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size, reasoning_parser",
     )
 
+    @property
+    def stated_licence(self) -> str:
+        """The licence that the recipe states, or that of the bundled model."""
+        return self.licence or (BUNDLED_LICENCE if self.model in ("bundled", "bundled-chat") else "")
+
     @model_validator(mode="after")
     def _thinks_with_parser(self) -> "VllmModel":
         if isinstance(self.thinking, int) and "reasoning_parser" not in self.options:
@@ -159,7 +182,7 @@ class VllmModel(Section):
         return self
 
 
-class OpenAIModel(Section):
+class OpenAIModel(Licensed):
     """A model behind any server that speaks the OpenAI chat completions protocol."""
 
     engine: Literal["openai"]
@@ -224,7 +247,7 @@ class OpenAIModel(Section):
         return ((name, mask_settings(value)) for name, value in super().__repr_args__())
 
 
-class ScriptedModel(Section):
+class ScriptedModel(Licensed):
     """A Python function that plays the model: for tests, and to try a recipe without one."""
 
     engine: Literal["scripted"]

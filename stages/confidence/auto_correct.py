@@ -192,7 +192,9 @@ def _validated(
 def _changed(row: Row, change: Change, given: Sequence[Answer], context: Context) -> Row:
     """Put the change into its row; the scores of the answer that went go with it."""
     behind = [one for one in given if change.source in (one.request.task, one.request.about)]
-    traced = lineage(row, context.stage, behind) | {"parents": row["lineage"]["parents"]}
+    traced = lineage(row, context.stage, behind, licence=context.model.licence) | {
+        "parents": row["lineage"]["parents"]
+    }
     return {name: row[name] for name in EXAMPLES.names} | {
         "answer": change.text,
         "logprob": mean_logprob(behind[:1]),
