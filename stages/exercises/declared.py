@@ -43,6 +43,7 @@ KIND = re.compile(
 )
 CHOICE = re.compile(r"one of (?P<labels>\S.*)")
 PAGE = 8000  # characters
+NOT_TOLD = ("question", "reasoning", "evidence")  # fields that are no part of an answer in JSON
 FIELDS: Mapping[str, Any] = {
     "question": Annotated[str, Line(300, QUESTION_MARKS)],
     "sentence": Annotated[str, Line(400, SENTENCE_MARKS)],
@@ -81,7 +82,11 @@ class Declaration(BaseModel):
     question: str | tuple[str, ...] = Field(
         "{question}", description="What the row asks: a template of the fields, or several to draw from"
     )
-    answer: str = Field("{answer}", description="What the row answers: a template of the fields")
+    answer: str = Field(
+        "{answer}",
+        description="What the row answers: a template of the fields; {json} is an object of all of them but "
+        "question, reasoning and evidence",
+    )
     checks: tuple[str, ...] = Field(
         (), description="Named checks that a row must pass, such as about 0.5; docs/written.md lists them"
     )
@@ -92,8 +97,8 @@ class Declaration(BaseModel):
     @field_validator("output")
     @classmethod
     def _kinds(cls, output: dict[str, str]) -> dict[str, str]:
-        if not output:
-            raise ValueError("give at least one field")
+        if not output or "json" in output:
+            raise ValueError("give at least one field, and name none of them json")
         for name, kind in output.items():
             if not name.isidentifier() or name.startswith(("_", "model_")):
                 raise ValueError(f"{name!r} cannot name a field; use letters, such as answer")
@@ -117,9 +122,9 @@ class Declaration(BaseModel):
     def _fillable(self) -> "Declaration":
         for template in (*self.questions, self.answer):
             try:
-                template.format(**dict.fromkeys(self.output, ""))
+                template.format(**dict.fromkeys((*self.output, "json"), ""))
             except (KeyError, IndexError, ValueError) as error:
-                known = ", ".join(f"{{{name}}}" for name in self.output)
+                known = ", ".join(f"{{{name}}}" for name in (*self.output, "json"))
                 raise ValueError(f"{template!r} cannot be filled ({error}); it may use {known}") from error
         return self
 
@@ -177,6 +182,8 @@ def _declared(name: str, text: str) -> StructuredTask:
                 if "question" in declaration.output[field]:
                     checks.question(part, passage.words)
         values = {field: _laid_out(value, declaration.output[field]) for field, value in output.items()}
+        told = {field: value for field, value in output.items() if field not in NOT_TOLD}
+        values["json"] = json.dumps(told, ensure_ascii=False)
         template = pick(declaration.questions, name, passage.row["id"])
         said = Written(fill(template, **values), fill(declaration.answer, **values), passage)
         evidence = passage.text

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from datagen.request import Reject
-from datagen.stages.shared import checks
+from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
 from datagen.stages.shared.language.rules import code_of
 from datagen.stages.shared.passage import Passage
@@ -77,6 +77,12 @@ def _of_a_kind(said: Written) -> None:
     checks.of_a_kind(said.question, said.answer, said.passage.words)
 
 
+def _fields(said: Written) -> None:
+    for value in formats.read("json", said.answer).cells:
+        for line in value.splitlines():
+            checks.verbatim(line, said.passage, "value")
+
+
 def _finished(said: Written) -> None:
     checks.finished(said.answer)
 
@@ -106,6 +112,7 @@ CHECKS: dict[str, Check] = {
     "original": _original,  # largest share of the answer that is copied
     "copied": _copied,  # the answer stands in the passage, word for word
     "supported": _supported,  # one sentence supports the answer; it becomes the evidence
+    "fields": _fields,  # the answer is a JSON object whose values stand in the passage
     "finished": _finished,  # the answer ends with its sentence
     "words": _words,  # least and most words of the answer
     "language": _language,  # the passage's language; always checked
