@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.report import family_prompts
+from datagen.report.chatml import chatml
 from datagen.request import Answer, Answers, Completion, Request
 from datagen.schema import TABLES, content_id, table_of
 from datagen.stage import ModelStage
@@ -45,6 +47,7 @@ def markdown() -> str:
         lines.append(f"| `{name}` | {least} | {profile.summary} |")
     for name in BUILT_IN:
         lines += ["", f"## {name}", "", *_profile(name)]
+    lines += family_prompts.markdown(TEXT, ASKED)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -108,12 +111,6 @@ def requests_of(profile: str, stage_name: str) -> tuple[dict[str, Any], list[Req
     for request in asked:
         first.setdefault(request.task, request)
     return options.model_dump(), list(first.values())
-
-
-def chatml(request: Request) -> str:
-    """Render the messages of a request with the bundled model's chat template."""
-    turns = [f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in request.messages]
-    return "".join(turns) + "<|im_start|>assistant"
 
 
 def _passages() -> pa.Table:
