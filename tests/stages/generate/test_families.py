@@ -78,4 +78,8 @@ def test_a_run_with_every_family_hands_off_rows_of_each(tmp_path):
             assert known.intersection(row["lineage"]["parents"])
         if labels.get("operator") == "coursework":
             assert row["lineage"]["node"] == labels["node"]
+    models = finished.manifest["models"]
+    assert {role: models[role]["licence"] for role in ("generator", "second", "third")} == dict.fromkeys(
+        ("generator", "second", "third"), "MIT"
+    )
     assert (finished.folder / "handoff").is_dir()

@@ -169,10 +169,21 @@ def test_a_short_answer_is_not_put_into_a_table_or_a_list():
 
 
 def test_a_row_in_a_language_without_demands_is_dropped():
+    other = row()
+    other["lineage"] = other["lineage"] | {"language": "fr"}
+    _, (dropped,), requests = only("json", rows=[other])
+    assert not requests and dropped["reason"] == "no format for it"
+
+
+def test_a_german_row_gets_a_german_demand_for_every_format():
     german = row()
     german["lineage"] = german["lineage"] | {"language": "de"}
-    _, (dropped,), requests = only("json", rows=[german])
-    assert not requests and dropped["reason"] == "no format for it"
+    _, _, requests = ask(stage, [german], lambda _: "", views=len(FORMATS))
+    assert {request.about for request in requests} == set(FORMATS)
+    words = ("Antwort", "JSON zurück", "antworte")
+    for request in requests:
+        demand = request.messages[-1]["content"].rpartition("~~~")[2]
+        assert any(word in demand for word in words), demand
 
 
 def test_oifc_a_one_shot_row_has_another_question_with_an_answer_in_exactly_its_format():

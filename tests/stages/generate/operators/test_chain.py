@@ -122,10 +122,21 @@ def test_an_output_that_is_too_short_for_every_link_gives_no_chain():
 
 
 def test_a_row_in_a_language_without_links_is_dropped():
+    other = row()
+    other["lineage"] = other["lineage"] | {"language": "fr"}
+    kept, (dropped,), _ = ask(stage, [other], model())
+    assert not kept and dropped["reason"] == "no links in its language"
+
+
+def test_a_german_row_is_followed_by_german_instructions():
     german = row()
     german["lineage"] = german["lineage"] | {"language": "de"}
-    kept, (dropped,), _ = ask(stage, [german], model())
-    assert not kept and dropped["reason"] == "no links in its language"
+    _, _, requests = ask(stage, [german], lambda _: {"text": "", "choices": []})
+    fields = yaml.safe_load(
+        (Path(__file__).parents[4] / "prompts/operators/links.de.yaml").read_text("utf-8")
+    )
+    known = [link["instruction"] for link in fields["links"].values()]
+    assert all(any(text in request.messages[-1]["content"] for text in known) for request in requests)
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEXT)
