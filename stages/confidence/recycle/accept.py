@@ -41,14 +41,15 @@ COLUMNS = pa.schema(
         ("ifd_after", pa.float64()),
         ("rifd_before", pa.float64()),  # before and after the answer's proposal
         ("rifd_after", pa.float64()),
-        ("original_question", pa.string()),  # null where nothing was rewritten
-        ("original_answer", pa.string()),
-        ("original_evidence", pa.string()),
-        ("original_prompt", MESSAGES),
-        ("original_lineage", EXAMPLES.field("lineage").type),
+        ("question_before", pa.string()),  # null where nothing was rewritten
+        ("answer_before", pa.string()),
+        ("evidence_before", pa.string()),
+        ("prompt_before", MESSAGES),
+        ("lineage_before", EXAMPLES.field("lineage").type),
     ]
 )
-ORIGINALS = ("question", "answer", "evidence", "prompt", "lineage")
+KEPT = ("question_proposal", "answer_proposal", "outputs", "original_answer")  # not measures of the pair
+PAIR = ("question", "answer", "evidence", "prompt", "lineage")
 
 
 class Options(datagen.stage.Options):
@@ -115,7 +116,7 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Ite
     guess = context.prompt(options.guess)
     for row in rows.to_pylist():
         pairs = {"after": proposed_pair(row, part, context)}
-        if pairs["after"] or row.get("original_question") is not None:  # rewritten before: measured once more
+        if pairs["after"] or row.get("question_before") is not None:  # rewritten before: measured once more
             pairs["before"] = own_pair(row)
         for which, pair in pairs.items():
             if pair is None or options.mode == "all":
@@ -169,8 +170,8 @@ def read_answers(rows: pa.Table, answers: Answers, options: Options, context: Co
             which = "after"
         final = ratio(given, which, "asked", "alone"), {"before": old, "after": new}[which]
         sound = all(score is not None and score < 1 for score in final)
-        if options.mode == "student" and row.get("original_question") is not None and not sound:
-            row = row | {name: row[f"original_{name}"] for name in ORIGINALS}
+        if options.mode == "student" and row.get("question_before") is not None and not sound:
+            row = row | {name: row[f"{name}_before"] for name in PAIR}
             row["question_decision"] = decision = "original"
         figures[f"answers_{decision}"] += 1
         after.append(row | told | {"answer_decision": decision})
@@ -183,10 +184,11 @@ def _decision(proposal: Row | None, proposed: Pair | None) -> str:
 
 def _rewritten(row: Row, pair: Pair, traced: Row) -> Row:
     """Put a pair into its row. The scores of the pair that went go with it; what it was first stays."""
-    known = {name: row[name] for name in row if name in EXAMPLES.names or name.endswith("_proposal")}
+    kept = (*EXAMPLES.names, *KEPT)
+    known = {name: row[name] for name in row if name in kept}
     known |= {name: row.get(name) for name in COLUMNS.names}
-    if known["original_question"] is None:
-        known |= {f"original_{name}": row[name] for name in ORIGINALS}
+    if known["question_before"] is None:
+        known |= {f"{name}_before": row[name] for name in PAIR}
     requests = [*row["lineage"]["requests"], *traced["requests"]]
     return known | {
         "question": pair.question,

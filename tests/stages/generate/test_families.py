@@ -71,6 +71,10 @@ def test_a_run_with_every_family_hands_off_rows_of_each(tmp_path):
         json.loads(row["metadata"])["shown"] for row in rows("describe_formats") if "shown" in row["metadata"]
     }
     known = {row["id"] for stage in ("consensus", "describe_formats", "coursework") for row in rows(stage)}
+    final = {row["id"]: row for row in released}
+    for row in rows("consensus"):  # the parents stay, and what recycling replaced is on the row
+        assert (final[row["id"]]["question_before"] or final[row["id"]]["question"]) == row["question"]
+        assert (final[row["id"]]["answer_before"] or final[row["id"]]["answer"]) == row["answer"]
     for row in released:
         assert {model["licence"] for model in row["lineage"]["models"]} == {"MIT"}
         labels = json.loads(row["metadata"] or "{}")

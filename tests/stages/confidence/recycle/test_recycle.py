@@ -129,12 +129,12 @@ def test_the_student_reads_each_answer_after_its_own_question_and_passage():
 def test_the_original_is_on_the_row_and_scores_of_the_old_pair_are_not():
     row = parent()
     after, _ = questioned({ANSWER: 1.0, FULL: 2.0}, reflected(row)[0] | {"p_true": 0.9})
-    assert (after["original_question"], after["original_answer"]) == (QUESTION, ANSWER)
-    assert after["original_prompt"] == row["prompt"] and after["original_evidence"] == row["evidence"]
+    assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
+    assert after["prompt_before"] == row["prompt"] and after["evidence_before"] == row["evidence"]
     assert after["prompt"][-1]["content"] == f"{row['context']}\n\n{BETTER}"
     assert after["p_true"] is None
     kept, _ = questioned({ANSWER: 2.0, FULL: 1.0}, reflected(row)[0] | {"p_true": 0.9})
-    assert kept["p_true"] == 0.9 and kept["original_question"] is None
+    assert kept["p_true"] == 0.9 and kept["question_before"] is None
 
 
 def test_the_lineage_names_the_teacher_its_request_and_the_same_parents():
@@ -178,7 +178,7 @@ def test_both_phases_taken_give_the_new_question_with_the_newest_answer():
     model = student({FULL: 1.0, FULLER: 1.0}, guessed={FULL: 1.0, FULLER: 0.5})
     after, _ = answered(model, row)
     assert (after["question"], after["answer"]) == (BETTER, FULLER)
-    assert (after["original_question"], after["original_answer"]) == (QUESTION, ANSWER)
+    assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
     assert after["ifd_before"] is not None and after["rifd_after"] is not None
     assert after["question_proposal"]["critique"] and after["answer_proposal"]["critique"]
 
@@ -209,7 +209,7 @@ def test_mode_all_takes_every_sound_proposal_without_the_student():
     after, requests = questioned({}, mode="all")
     assert not requests and after["question"] == BETTER
     after, requests = answered(student({}), after, mode="all")
-    assert not requests and after["answer"] == FULLER and after["original_question"] == QUESTION
+    assert not requests and after["answer"] == FULLER and after["question_before"] == QUESTION
 
 
 def test_accepting_without_proposals_is_an_error_that_says_what_is_missing():
