@@ -175,7 +175,7 @@ def test_a_rewritten_pair_with_a_ratio_of_one_or_more_gets_its_original_back(fau
 
 def test_both_phases_taken_give_the_new_question_with_the_newest_answer():
     row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
-    model = student({FULL: 1.0, FULLER: 1.0}, guessed={FULL: 1.0, FULLER: 0.5})
+    model = student({FULL: 1.0, FULLER: 1.0}, guessed={FULL: 4.0, FULLER: 0.5})
     after, _ = answered(model, row)
     assert (after["question"], after["answer"]) == (BETTER, FULLER)
     assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
