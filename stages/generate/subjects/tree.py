@@ -114,19 +114,20 @@ def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         parts = [parts]
     if not isinstance(parts, list):
         raise ValueError(f"below {' > '.join(above) or 'the top'}: write names, not {parts!r}")
-    seen: set[str] = set()
+    pairs: list[tuple[Any, Any]] = []
     for part in parts:
-        pairs = (
-            list(part.items())
-            if isinstance(part, dict)
-            else [part if isinstance(part, tuple) else (part, None)]
+        pairs += (
+            part.items() if isinstance(part, dict) else [part if isinstance(part, tuple) else (part, None)]
         )
-        for name, below in pairs:
-            checked = name_of(name)
-            if checked.casefold() in seen:
-                raise ValueError(f"{checked} is twice below {' > '.join(above) or 'the top'}")
-            seen.add(checked.casefold())
-            yield from walk(below, (*above, checked))
+    seen: set[str] = set()
+    for name, below in pairs:
+        checked = name_of(name)
+        if checked.casefold() in seen:
+            raise ValueError(f"{checked} is twice below {' > '.join(above) or 'the top'}")
+        seen.add(checked.casefold())
+        yield from walk(below, (*above, checked))
+    if not pairs:
+        yield above
 
 
 def name_of(name: Any) -> str:

@@ -350,3 +350,23 @@ def test_a_changed_node_regenerates_only_its_subtree(changed, path):
     assert new and all(about[: len(path)] == path for about in new)
     elsewhere = {key for key, about in after.items() if about[: len(path)] != path}
     assert elsewhere <= before.keys()
+
+
+NAMES = st.text(max_size=6) | st.integers() | st.none() | st.booleans()
+TREES = st.recursive(
+    NAMES,
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=6), part, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.text(max_size=6), TREES, max_size=3))
+def test_any_tree_is_read_to_different_nodes_or_refused(value):
+    try:
+        found = nodes(value)
+    except UserError:
+        return
+    paths = [tuple(row["path"]) for row in found]
+    assert paths and len(set(paths)) == len(paths)
+    assert all(1 <= len(path) <= 4 and all(name.strip() for name in path) for path in paths)
