@@ -151,11 +151,14 @@ class Builder:
     ) -> dict[str, Any]:
         full = dict(row)
         if self._has_lineage:
-            full["lineage"] = lineage(parent, self._context.stage, answers, self._prompt)
+            full["lineage"] = lineage(
+                parent, self._context.stage, answers, self._prompt, self._context.model.licence
+            )
             for other in others:
                 keys = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
                 full["lineage"]["requests"] = list(dict.fromkeys(keys))
                 full["lineage"]["parents"].append(other["id"])
+                full["lineage"]["models"] = contributors(full["lineage"], other.get("lineage"))
             full.setdefault("id", example_id(full))
             full.setdefault("logprob", mean_logprob(answers))
         return full
@@ -167,13 +170,24 @@ def mean_logprob(answers: Iterable[Answer]) -> float | None:
     return sum(tokens) / len(tokens) if tokens else None
 
 
+def contributors(*lineages: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Return the models of several lineages, each once, in order of first contribution."""
+    every = (model for known in lineages for model in (known or {}).get("models") or [])
+    return list({(model["model"], model["revision"]): dict(model) for model in every}.values())
+
+
 def lineage(
-    parent: Mapping[str, Any], stage: str, answers: Sequence[Answer], template: tuple[str, str] = ("", "")
+    parent: Mapping[str, Any],
+    stage: str,
+    answers: Sequence[Answer],
+    template: tuple[str, str] = ("", ""),
+    licence: str = "",
 ) -> dict[str, Any]:
     """
-    Build a row's lineage: document span, prompt, model and all requests that contributed to it.
+    Build a row's lineage: document span, prompt, models and all requests that contributed to it.
 
-    A row made from an example inherits its requests and, unless it has answers itself, its model.
+    A row made from an example inherits its requests and models. `licence` is that of the model that gave
+    `answers`.
     """
     known = dict(parent.get("lineage") or {})
     if not known:  # a passage
@@ -182,9 +196,12 @@ def lineage(
         }
         known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
     prompt, prompt_hash = template
+    known["models"] = contributors(known)
     if answers:
         prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
-        known |= {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
+        model = {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
+        known |= model
+        known["models"] = contributors(known, {"models": [model | {"licence": licence}]})
     known |= {
         "stage": stage,
         "prompt": prompt,

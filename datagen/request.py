@@ -44,10 +44,11 @@ class Reject(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """A model's name and revision, as they enter a request's key."""
+    """A model's name and revision, as they enter a request's key; and its licence, which does not."""
 
     name: str
     revision: str
+    licence: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,14 @@ class MessageRow(TypedDict):
     content: str
 
 
+class ContributorRow(TypedDict):
+    """A model that contributed to a row, with its licence."""
+
+    model: str
+    revision: str
+    licence: str
+
+
 class LineageRow(TypedDict):
     """The document span, prompt, model and requests that a row was made from."""
 
@@ -31,6 +39,8 @@ class LineageRow(TypedDict):
     revision: str
     requests: list[str]
     parents: list[str]
+    models: list[ContributorRow] | None
+    node: list[str] | None
 
 
 class DocumentRow(TypedDict):
@@ -149,6 +159,33 @@ class DialogueRow(TypedDict):
     id: str
     topic: str
     turns: list[TurnRow]
+    lineage: LineageRow
+
+
+class NodeRow(TypedDict):
+    """The last given node of a branch of a tree of subjects."""
+
+    id: str
+    path: list[str]
+    level: str
+    language: str
+    lineage: LineageRow
+
+
+class SessionRow(TypedDict):
+    """A class session of a syllabus."""
+
+    title: str
+    concepts: list[str]
+
+
+class SyllabusRow(TypedDict):
+    """The syllabus of a subject."""
+
+    id: str
+    path: list[str]
+    language: str
+    sessions: list[SessionRow] | None
     lineage: LineageRow
 
 

@@ -2,9 +2,10 @@
 The tables of the pipeline: the schema of each kind, and how rows get their ids.
 
 The main kinds are *documents* (the corpus), *passages* (parts of documents, sized for a prompt) and
-*examples* (training examples). *Seeds*, *questions*, *probes* and *dialogues* are intermediate kinds, from
-which further examples are made. Ids are content hashes: the same documents and completions give the same ids
-on any machine and in any order.
+*examples* (training examples). The others are intermediate kinds, from which further examples are made:
+*seeds*, *questions*, *probes*, *dialogues*, *candidates* (examples that have not passed the quality gate),
+and the *nodes* and *syllabi* of a tree of subjects. Ids are content hashes: the same documents and
+completions give the same ids on any machine and in any order.
 """
 
 import hashlib
@@ -16,6 +17,11 @@ import pyarrow as pa
 T = TypeVar("T")
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+# Models with their licences as the recipe states them; "" if it does not.
+CONTRIBUTORS = pa.list_(
+    pa.struct([("model", pa.string()), ("revision", pa.string()), ("licence", pa.string())])
+)
 
 LINEAGE = pa.struct(
     [
@@ -33,6 +39,8 @@ LINEAGE = pa.struct(
         ("revision", pa.string()),
         ("requests", pa.list_(pa.string())),  # keys in completions/ of all requests for the row
         ("parents", pa.list_(pa.string())),  # ids of the rows it was made from
+        ("models", CONTRIBUTORS),  # every model that contributed to the row; `model` is the last of them
+        ("node", pa.list_(pa.string())),  # path in a tree of subjects, from the root; null outside one
     ]
 )
 
@@ -155,6 +163,30 @@ QUESTIONS = pa.schema(
     ]
 )
 
+# The last given node of each branch of a tree of subjects.
+NODES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("path", pa.list_(pa.string())),  # names from the root to the node
+        ("level", pa.string()),  # of the node: field, sub-field, discipline or subject
+        ("language", pa.string()),
+        ("lineage", LINEAGE),
+    ]
+)
+
+SESSIONS = pa.list_(pa.struct([("title", pa.string()), ("concepts", pa.list_(pa.string()))]))
+
+# The syllabus of a subject.
+SYLLABI = pa.schema(
+    [
+        ("id", pa.string()),
+        ("path", pa.list_(pa.string())),
+        ("language", pa.string()),
+        ("sessions", SESSIONS),
+        ("lineage", LINEAGE),
+    ]
+)
+
 # Pending requests, stored with their stage.
 REQUESTS = pa.schema(
     [
@@ -176,6 +208,9 @@ TABLES = {
     "questions": QUESTIONS,
     "probes": PROBES,
     "dialogues": DIALOGUES,
+    "nodes": NODES,
+    "syllabi": SYLLABI,
+    "candidates": EXAMPLES,
     "examples": EXAMPLES,
 }
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from datagen.cli import models, reference, releases, rows, runs
+from datagen.cli import models, new, reference, releases, rows, runs
 from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import shown
 from datagen.stop import Stopped, leave, stoppable
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (runs, rows, releases, models, reference):
+for group in (runs, rows, releases, models, new, reference):
     app.add_typer(group.app)
 
 

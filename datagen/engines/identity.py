@@ -47,12 +47,15 @@ def identify(spec: VllmModel | OpenAIModel | ScriptedModel) -> Identity:
         If the model names a folder without a checkpoint.
     """
     if not isinstance(spec, VllmModel):
-        return Identity(spec.model, spec.revision + _settings(spec))
+        return Identity(spec.model, spec.revision + _settings(spec), spec.stated_licence)
     if spec.model in bundled.NAMES:
-        return Identity(bundled.NAMES[spec.model], bundled.revision(spec.model) + _settings(spec))
+        revision = bundled.revision(spec.model) + _settings(spec)
+        return Identity(bundled.NAMES[spec.model], revision, spec.stated_licence)
     if folder := _folder(spec.model):
-        return Identity(folder.name, (spec.revision or _fingerprint(folder)) + _settings(spec))
-    return Identity(spec.model, (spec.revision or "main") + _settings(spec))
+        return Identity(
+            folder.name, (spec.revision or _fingerprint(folder)) + _settings(spec), spec.stated_licence
+        )
+    return Identity(spec.model, (spec.revision or "main") + _settings(spec), spec.stated_licence)
 
 
 def _settings(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
@@ -74,7 +77,7 @@ def circumstances(spec: VllmModel | OpenAIModel | ScriptedModel) -> str:
     When the hash changes, rejected requests are retried.
     """
     settings = spec.model_dump(
-        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env", "profile"}
+        mode="json", exclude={"window", "timeout", "retries", "patience", "api_key_env", "profile", "licence"}
     )
     engine = datagen.__version__
     if isinstance(spec, VllmModel):

@@ -39,6 +39,11 @@ class Recipe(Section):
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
         description="Stages in order, each with its options. Default: the default pipeline",
     )
+    licences: tuple[str, ...] = Field(
+        (),
+        description="Licences that models may have, such as Apache-2.0: a recipe whose stages use another "
+        "model is rejected. Default: any",
+    )
     budget: Budget = Field(Budget(), description="Limits on what the run may spend")
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
@@ -215,7 +220,13 @@ def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
             mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
-    return mistakes or _unused_roles(recipe) or _unconnected(recipe) or _nothing_to_read(recipe)
+    return (
+        mistakes
+        or _unused_roles(recipe)
+        or _unlicensed(recipe)
+        or _unconnected(recipe)
+        or _nothing_to_read(recipe)
+    )
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
@@ -238,6 +249,22 @@ def _unused_roles(recipe: Recipe) -> list[Mistake]:
     used |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
     advice = "no stage uses this role; the usual roles are generator, target and judge"
     return [(("models", role), advice) for role in models.model_extra or () if role not in used]
+
+
+def _unlicensed(recipe: Recipe) -> list[Mistake]:
+    """Refuse models that a stage asks and whose licence is not among those of the recipe."""
+    if not recipe.licences:
+        return []
+    allowed = {licence.casefold() for licence in recipe.licences}
+    asked = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
+    mistakes: list[Mistake] = []
+    for role in recipe.models.roles:
+        licence = recipe.models.role(role).stated_licence
+        if role in asked and licence.casefold() not in allowed:
+            said = f"its licence {licence!r} is not" if licence else "it states no licence"
+            advice = f"{said} among the recipe's licences ({', '.join(recipe.licences)}); give another model"
+            mistakes.append((("models", role), advice + ("" if licence else ", or its licence:")))
+    return mistakes
 
 
 def _unconnected(recipe: Recipe) -> list[Mistake]:

@@ -130,10 +130,28 @@ PROFILE = Field(
     "profiles/NAME.yaml in your prompts. Default: inferred from its size; see `datagen doctor RECIPE`",
 )
 
+BUNDLED_LICENCE = "Apache-2.0"
+LICENCE = Field(
+    "",
+    description="The model's licence, such as Apache-2.0, or that of its provider's terms; stored in the "
+    "lineage of every row that it contributes to. The bundled model's is known",
+)
+
 PATIENCE = Field(900, gt=0, description="Seconds without any answer after which the engine is restarted")
 
 
-class VllmModel(Section):
+class Licensed(Section):
+    """A model with a licence."""
+
+    licence: str = LICENCE
+
+    @property
+    def stated_licence(self) -> str:
+        """The licence that the recipe states; "" if it states none."""
+        return self.licence
+
+
+class VllmModel(Licensed):
     """A model that vLLM runs in a child process of the worker, on a GPU or the CPU."""
 
     engine: Literal["vllm"] = "vllm"
@@ -153,6 +171,11 @@ class VllmModel(Section):
         description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size, reasoning_parser",
     )
 
+    @property
+    def stated_licence(self) -> str:
+        """The licence that the recipe states, or that of the bundled model."""
+        return self.licence or (BUNDLED_LICENCE if self.model in ("bundled", "bundled-chat") else "")
+
     @model_validator(mode="after")
     def _check_thinking(self) -> "VllmModel":
         if isinstance(self.thinking, int) and "reasoning_parser" not in self.options:
@@ -160,7 +183,7 @@ class VllmModel(Section):
         return self
 
 
-class OpenAIModel(Section):
+class OpenAIModel(Licensed):
     """A model on any server with the OpenAI chat completions API."""
 
     engine: Literal["openai"]
@@ -228,7 +251,7 @@ class OpenAIModel(Section):
         return ((name, mask_settings(value)) for name, value in super().__repr_args__())
 
 
-class ScriptedModel(Section):
+class ScriptedModel(Licensed):
     """A Python function in place of a model, for tests and for trying out a recipe."""
 
     engine: Literal["scripted"]

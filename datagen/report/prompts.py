@@ -80,7 +80,12 @@ def _shown(request: Request) -> Iterator[str]:
     yield from ("", "````text", chatml(request), "````", "")
     sampling = request.sampling
     stop = f", stop at {json.dumps(sampling.stop)}" if sampling.stop else ""
-    yield f"At most {sampling.max_tokens} tokens, temperature {sampling.temperature:g}{stop}."
+    if request.choices:
+        yield f"The probabilities of {' and '.join(request.choices)} are read."
+    elif request.given:
+        yield f"The probability of this answer is read: `{request.given}`"
+    else:
+        yield f"At most {sampling.max_tokens} tokens, temperature {sampling.temperature:g}{stop}."
     if request.schema is not None:
         schema = json.dumps(request.schema, ensure_ascii=False)
         yield from ("", "Schema:", "", "````json", schema, "````")

@@ -202,7 +202,8 @@ def _changed(row: Row, change: Change, answers: Sequence[Answer], context: Conte
     return {name: row[name] for name in EXAMPLES.names} | {
         "answer": change.text,
         "logprob": mean_logprob(used[:1]),
-        "lineage": lineage(row, context.stage, used) | {"parents": row["lineage"]["parents"]},
+        "lineage": lineage(row, context.stage, used, licence=context.model.licence)
+        | {"parents": row["lineage"]["parents"]},
         "action": "correct",
         "correction": change.certainty,
         "original_answer": row.get("original_answer") or row["answer"],

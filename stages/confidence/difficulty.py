@@ -91,7 +91,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     loss = {task: np.full(len(rows), np.nan) for task in PROMPTS}
     for place, row in enumerate(rows["id"].to_pylist()):
         for answer in answers.of(row):
-            loss[answer.request.task][place] = _loss(answer)
+            loss[answer.request.task][place] = loss_of(answer)
             tokens[place] = len(answer.completion.logprobs)
     open_book = pc.not_equal(pc.fill_null(rows["context"], ""), "").to_numpy()
     trained = np.where(open_book, loss[WITH], loss[WITHOUT])
@@ -105,7 +105,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return scored(rows, {f"{name}{options.suffix}": values for name, values in scores.items()})
 
 
-def _loss(answer: Answer) -> float:
+def loss_of(answer: Answer) -> float:
     """Return the mean negative log probability of the answer's tokens; nan where the engine failed."""
     logprobs = answer.completion.logprobs
     failed = answer.completion.finish == "error" or not logprobs

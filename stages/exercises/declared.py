@@ -44,6 +44,7 @@ KIND = re.compile(
 )
 CHOICE = re.compile(r"one of (?P<labels>\S.*)")
 PAGE = 8000  # characters
+NOT_IN_JSON = ("question", "reasoning", "evidence")  # fields that are no part of an answer in JSON
 FIELDS: Mapping[str, Any] = {
     "question": Annotated[str, Line(300, QUESTION_MARKS)],
     "sentence": Annotated[str, Line(400, SENTENCE_MARKS)],
@@ -82,7 +83,11 @@ class Declaration(BaseModel):
     question: str | tuple[str, ...] = Field(
         "{question}", description="Question of the row: a template of the fields, or several to draw from"
     )
-    answer: str = Field("{answer}", description="Answer of the row: a template of the fields")
+    answer: str = Field(
+        "{answer}",
+        description="Answer of the row: a template of the fields; {json} is an object of all but question, "
+        "reasoning and evidence",
+    )
     checks: tuple[str, ...] = Field(
         (), description="Named checks that a row must pass, such as about 0.5; docs/written.md lists them"
     )
@@ -93,8 +98,8 @@ class Declaration(BaseModel):
     @field_validator("output")
     @classmethod
     def _kinds(cls, output: dict[str, str]) -> dict[str, str]:
-        if not output:
-            raise ValueError("give at least one field")
+        if not output or "json" in output:
+            raise ValueError("give at least one field, and name none of them json")
         for name, kind in output.items():
             if not name.isidentifier() or name.startswith(("_", "model_")):
                 raise ValueError(f"{name!r} cannot name a field; use letters, such as answer")
@@ -118,9 +123,9 @@ class Declaration(BaseModel):
     def _fillable(self) -> "Declaration":
         for template in (*self.questions, self.answer):
             try:
-                template.format(**dict.fromkeys(self.output, ""))
+                template.format(**dict.fromkeys((*self.output, "json"), ""))
             except (KeyError, IndexError, ValueError) as error:
-                fields = ", ".join(f"{{{name}}}" for name in self.output)
+                fields = ", ".join(f"{{{name}}}" for name in (*self.output, "json"))
                 raise ValueError(f"{template!r} cannot be filled ({error}); it may use {fields}") from error
         return self
 
@@ -172,6 +177,8 @@ def _declared(name: str, text: str) -> StructuredTask:
         output = parse(answer, schema).model_dump()
         _check_fields(output, declaration, passage, prompt)
         values = {field: _as_text(value, declaration.output[field]) for field, value in output.items()}
+        answered = {field: value for field, value in output.items() if field not in NOT_IN_JSON}
+        values["json"] = json.dumps(answered, ensure_ascii=False)
         template = pick(declaration.questions, name, passage.row["id"])
         written = Written(fill(template, **values), fill(declaration.answer, **values), passage)
         evidence = passage.text

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from datagen.request import Reject
-from datagen.stages.shared import checks
+from datagen.stages.shared import checks, formats
 from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
 from datagen.stages.shared.language.rules import code_of
 from datagen.stages.shared.passage import Passage
@@ -78,6 +78,12 @@ def _of_a_kind(written: Written) -> None:
     checks.of_a_kind(written.question, written.answer, written.passage.words)
 
 
+def _fields(written: Written) -> None:
+    for value in formats.read("json", written.answer).cells:
+        for line in value.splitlines():
+            checks.verbatim(line, written.passage, "value")
+
+
 def _finished(written: Written) -> None:
     checks.finished(written.answer)
 
@@ -107,6 +113,7 @@ CHECKS: dict[str, Check] = {
     "original": _original,  # largest share of the answer that is copied
     "copied": _copied,  # the answer is copied from the passage verbatim
     "supported": _supported,  # one sentence supports the answer; it becomes the evidence
+    "fields": _fields,  # the answer is a JSON object whose values occur in the passage
     "finished": _finished,  # the answer ends with a complete sentence
     "words": _words,  # least and most words of the answer
     "language": _language,  # question and answer are in the passage's language; always checked

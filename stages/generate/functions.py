@@ -29,7 +29,7 @@ from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
 
-PROMPT = "formats/function_summary"
+PROMPT = "functions/summary"
 PYTHON = "Python"
 FENCED = re.compile(r"(?P<fence>`{3,})python\n(?P<code>.*)\n(?P=fence)", re.DOTALL)
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")  # of an identifier

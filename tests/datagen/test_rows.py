@@ -20,6 +20,10 @@ PAIRS = {
     "LineageRow": schema.LINEAGE,
     "NearMissRow": schema.NEAR_MISS,
     "MessageRow": schema.MESSAGES.value_type,
+    "ContributorRow": schema.CONTRIBUTORS.value_type,
+    "NodeRow": schema.NODES,
+    "SessionRow": schema.SESSIONS.value_type,
+    "SyllabusRow": schema.SYLLABI,
     "TurnRow": schema.TURNS.value_type,
 }
 PLAIN = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}

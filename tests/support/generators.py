@@ -98,6 +98,16 @@ GOOD = {
         "reasoning": "A standard lease lasts 12 years and can be renewed twice, so there are three terms.",
         "answer": "The tenant can hold a standard lease for three terms of 12 years.",
     },
+    "extraction": {
+        "subject": "a standard lease",
+        "fields": [{"name": "term", "value": "12 years"}, {"name": "season_of_its_end", "value": "autumn"}],
+    },
+    "classification": {
+        "evidence": SUBLET,
+        "aspect": "what it does to somebody",
+        "classes": ["obligation", "prohibition", "permission"],
+        "label": "prohibition",
+    },
     "conversation": {
         "turns": [
             {
@@ -212,6 +222,21 @@ BAD = {
         ({"reasoning": ""}, "empty"),
         ({"answer": "The tenant can hold a standard lease for 36 years."}, "number not in passage"),
         ({"question": "For how many years can a tenant hold this lease?"}, "refers to the passage"),
+    ],
+    "extraction": [
+        ({"fields": [{"name": "term", "value": "15 years"}, {"name": "end", "value": "autumn"}]}, "value not in passage"),
+        ({"fields": [{"name": "term", "value": "12 years"}, {"name": "term", "value": "autumn"}]}, "repeated field"),
+        ({"fields": [{"name": "term", "value": "12 years"}, {"name": "end", "value": "12 years"}]}, "repeated value"),
+        ({"fields": [{"name": "Its Term", "value": "12 years"}, {"name": "end", "value": "autumn"}]}, "not a field name"),
+        ({"fields": GOOD["extraction"]["fields"][:1]}, "unparsable"),
+        ({"subject": "a herd of cows"}, "not about the passage"),
+    ],
+    "classification": [
+        ({"label": "exception"}, "label is none of the classes"),
+        ({"classes": ["prohibition", "strict prohibition", "permission"]}, "classes overlap"),
+        ({"classes": ["prohibition", "permission"]}, "unparsable"),
+        ({"evidence": "A lease is free."}, "evidence not in passage"),
+        ({"aspect": "what it does to somebody who rents land for years"}, "too long"),
     ],
     "conversation": [
         ({"turns": GOOD["conversation"]["turns"][:1]}, "unparsable"),

@@ -6,9 +6,24 @@ import pytest
 
 from datagen.engines import bundled
 from datagen.recipe.profiles import BUILT_IN, read_profile
+from datagen.recipe.registry import BUILT_IN as STAGES_BUILT_IN
+from datagen.recipe.registry import find_stage
 from datagen.report.family_prompts import STAGES as FAMILIES
 from datagen.report.family_prompts import sections
 from datagen.report.prompts import STAGES, chatml, markdown, requests_of
+from datagen.stage import ModelStage
+
+FOLDERS = ("operators", "format_control", "ensemble", "subjects", "recycle")
+TASKS = {
+    "across_passages": {"across_passages", "with_first", "with_second", "with_both"},
+    "expand": {"expand", "answer"},
+    "refine": {"refine", "answer"},
+    "chain": {"fits", "output"},
+    "describe_formats": {"describe", "reproduce"},
+    "accept_answers": {"asked", "alone", "guessed", "unprompted"},
+    "syllabus": {"complete", "syllabus"},
+    "coursework": {"question", "answer"},
+}
 
 
 def test_the_prompts_in_docs_are_up_to_date():
@@ -29,8 +44,10 @@ def test_every_task_of_a_profile_is_shown_with_its_round_trip(profile, stage):
 def test_every_request_of_a_family_is_shown():
     shown = {name: {request.task for request in requests} for name, _, requests in sections()}
     assert set(shown) == set(FAMILIES)
-    assert shown["across_passages"] == {"across_passages", "with_first", "with_second", "with_both"}
+    assert {name: shown[name] for name in TASKS} == TASKS
     assert all(shown.values())
+    stages = {stage.name for stage in STAGES_BUILT_IN if any(f".{name}." in stage.where for name in FOLDERS)}
+    assert {name for name in stages if isinstance(find_stage(name), ModelStage)} <= set(FAMILIES)
 
 
 def test_the_chat_template_is_that_of_the_bundled_model():

@@ -184,3 +184,55 @@ def test_any_other_json_from_a_model_is_dropped_with_a_reason(value):
 def test_equal_declarations_share_one_task():
     first, second = Declaration.model_validate(DUTY), Declaration.model_validate(DUTY)
     assert declared("duty", first) is declared("duty", second)
+
+
+SCHEMA = {
+    "prompt": "Copy the kind and the term of a lease, and say whether it can be renewed.",
+    "output": {"kind": "phrase", "term": "phrase", "renewable": "one of yes, no"},
+    "question": "Extract the lease as JSON with the keys kind, term and renewable.",
+    "answer": "{json}",
+}
+LEASE = {"kind": "standard lease", "term": "12 years", "renewable": "yes"}
+
+
+def test_fields_become_a_json_object_of_the_declared_schema():
+    row, _ = through(SCHEMA, LEASE)
+    assert json.loads(row["answer"]) == LEASE and list(json.loads(row["answer"])) == list(LEASE)
+    assert through(SCHEMA, LEASE | {"renewable": "perhaps"})[0] == "unparsable"
+    with_question = SCHEMA | {"output": {"question": "question", "kind": "phrase"}, "question": "{question}"}
+    row, _ = through(with_question, {"question": "Which lease lasts 12 years?", "kind": "standard lease"})
+    assert json.loads(row["answer"]) == {"kind": "standard lease"}
+
+
+def test_extracted_fields_stand_in_the_passage():
+    two = {key: SCHEMA["output"][key] for key in ("kind", "term")}
+    strict = SCHEMA | {"output": two, "checks": ["fields"]}
+    assert isinstance(through(strict, {"kind": "standard lease", "term": "12 years"})[0], dict)
+    assert through(strict, {"kind": "standard lease", "term": "15 years"})[0] == "value not in passage"
+    assert through(DUTY | {"checks": ["fields"]}, GOOD)[0] == "not the demanded format"
+    many = {
+        "output": {"terms": "list of 2-3 phrases"},
+        "question": "Which terms are there?",
+        "answer": "{json}",
+    }
+    said = {"terms": ["12 years", "6 months"]}
+    assert isinstance(through(SCHEMA | many | {"checks": ["fields"]}, said)[0], dict)
+    said = {"terms": ["12 years", "7 months"]}
+    assert through(SCHEMA | many | {"checks": ["fields"]}, said)[0] == "value not in passage"
+
+
+def test_no_field_is_named_as_the_object_of_all():
+    with pytest.raises(ValidationError, match="none of them json"):
+        Declaration.model_validate(SCHEMA | {"output": {"json": "text"}})
+
+
+def test_classification_by_declared_labels():
+    task = {
+        "prompt": "Copy a sentence and say whether it is a duty, a right or neither.",
+        "output": {"evidence": "quote", "label": "one of duty, right, neither"},
+        "question": "Does the text state a duty, a right or neither in this sentence? {evidence}",
+        "answer": "{label}",
+    }
+    row, _ = through(task, {"evidence": STANDARD, "label": "neither"})
+    assert row["answer"] == "neither" and row["evidence"] == STANDARD
+    assert through(task, {"evidence": STANDARD, "label": "maybe"})[0] == "unparsable"

@@ -57,7 +57,7 @@ def apply(passages: pa.Table, options: Options, context: Context) -> Outcome:
         if "keywords" not in options.formats:
             continue
         fields = {"kind": "instruction", "task": "keywords"}
-        name = f"formats/{code}"
+        name = f"paragraph_pairs/{code}"
         if not exists(name, context.prompts):
             reading.drop(Reject("no wordings for its language", code), fields, row)
             continue
@@ -92,7 +92,7 @@ def _titled(passage: Passage) -> str:
 
 
 stage = MapStage(
-    name="formats",
+    name="paragraph_pairs",
     summary="turn passages into paragraphs to read and into paragraphs from keywords, with no model",
     takes="passages",
     gives="examples",

@@ -1,7 +1,7 @@
 """Passages become paragraphs and keyword rows; the keywords stand in their paragraph."""
 
 from datagen.schema import PASSAGES, table_of
-from datagen.stages.generate.formats import stage
+from datagen.stages.generate.paragraph_pairs import stage
 from tests.support.generators import TEXT
 from tests.support.rows import context
 from tests.support.written import passage

@@ -1,0 +1,134 @@
+"""Critiques and proposals of the teacher; nothing is changed here."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+import datagen.stage
+from datagen.errors import UserError
+from datagen.prompt import PromptSource
+from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.schema import LINEAGE
+from datagen.stage import Context, ModelStage, Outcome, lineage
+from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
+from datagen.stages.shared.checks.field_patterns import Text, parse
+
+Part = Literal["question", "answer"]
+
+PROPOSAL = pa.struct(
+    [
+        ("critique", pa.string()),
+        ("question", pa.string()),  # the row's own where only the answer is rewritten
+        ("answer", pa.string()),
+        ("reason", pa.string()),  # why the proposal is unsound; null where it is sound
+        ("lineage", LINEAGE),  # of the row, if the proposal is taken
+    ]
+)
+
+
+class Options(datagen.stage.Options):
+    """How the teacher is asked."""
+
+    share: float = Field(1.0, ge=0, le=1, description="Share of the rows that are rewritten, drawn by hash")
+    max_tokens: int = Field(768, ge=16, description="Maximum length of critique and proposal, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
+    prompt: PromptSource = Field("", description="What the teacher is asked; left out: recycle/PART")
+
+
+class Question(BaseModel):
+    """A critique of a question, and a better pair."""
+
+    critique: Annotated[str, Text(PAGE)]
+    question: Annotated[str, Text(PAGE)]
+    answer: Annotated[str, Text(PAGE)]
+
+
+class BetterAnswer(BaseModel):
+    """A critique of an answer, and a better one."""
+
+    critique: Annotated[str, Text(PAGE)]
+    answer: Annotated[str, Text(PAGE)]
+
+
+SCHEMAS: dict[Part, type[BaseModel]] = {"question": Question, "answer": BetterAnswer}
+
+
+def ask(rows: pa.Table, options: Options, context: Context, *, part: Part) -> Iterator[Request]:
+    """Ask the teacher about each row."""
+    prompt = context.prompt(options.prompt or f"recycle/{part}")
+    sampling = Sampling(options.max_tokens, options.temperature)
+    for row, parent in parents_of(rows, Operating(share=options.share), context):
+        if isinstance(parent, Parent):
+            yield prompt.ask(
+                row["id"],
+                task=part,
+                sampling=sampling,
+                schema=SCHEMAS[part],
+                passage=parent.material,
+                question=parent.question,
+                answer=parent.answer,
+            )
+
+
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *, part: Part) -> Outcome:
+    """
+    Add the proposals as a column; every row stays.
+
+    Raises
+    ------
+    UserError
+        If the rows have such proposals already.
+    """
+    column = f"{part}_proposal"
+    if column in rows.column_names:
+        raise UserError(f"{context.stage}: the rows have a {column} already; leave out one of the stages")
+    prompt = context.prompt(options.prompt or f"recycle/{part}")
+    instruction = instruction_of(prompt, passage="", question="", answer="")
+    proposals: list[dict[str, Any] | None] = []
+    for row, parent in parents_of(rows, Operating(share=options.share), context):
+        given = answers.of(row["id"])
+        proposed = isinstance(parent, Parent) and given
+        proposals.append(_proposal(given[0], parent, part, instruction, context) if proposed else None)
+    return Outcome.all_kept(rows.append_column(column, pa.array(proposals, PROPOSAL)))
+
+
+def _proposal(
+    answer: Answer, parent: Parent | Reject, part: Part, instruction: str, context: Context
+) -> dict[str, Any]:
+    assert isinstance(parent, Parent)
+    traced = lineage(parent.row, context.stage, [answer], licence=context.model.licence)
+    found: dict[str, Any] = {
+        "question": parent.question,
+        "lineage": traced | {"parents": (parent.row["lineage"] or {}).get("parents") or []},
+    }
+    try:
+        written = parse(answer, SCHEMAS[part]).model_dump()
+        found |= written
+        if part == "question":
+            found["question"] = parent.check_question(written["question"], instruction)
+        found["answer"] = parent.check_answer(found["question"], written["answer"], instruction)
+        if part == "answer" and found["answer"].split() == parent.answer.split():
+            raise Reject("repeats the answer", found["answer"])
+    except Reject as why:
+        found["reason"] = str(why)[:300]
+    return found
+
+
+def _stage(part: Part, summary: str) -> ModelStage[Options]:
+    return ModelStage(
+        name=f"reflect_{part}s",
+        summary=summary,
+        takes="examples",
+        gives="examples",
+        ask=partial(ask, part=part),
+        read=partial(read, part=part),
+        options=Options,
+        kinds=("instruction",),
+    )
+
+
+questions = _stage("question", "have the teacher criticise each question and propose a better pair")
+answers_ = _stage("answer", "have the teacher criticise each answer and propose a better one")

@@ -1,0 +1,119 @@
+"""
+The consensus of each row's answer and the other models' outputs (`datagen.stages.shared.consensus`).
+
+A row whose answer wins keeps it. If another output wins, it takes the answer's place, after the checks of
+written answers; the row then names the winner's model in its lineage and loses the scores of the old answer.
+A row without consensus, or with fewer than two further outputs, is dropped. Columns: ``consensus`` (mean
+ROUGE-L of the winner with the others), ``original_answer`` (where it was replaced).
+"""
+
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+
+import datagen.stage
+from datagen.errors import UserError
+from datagen.outcome import contributors
+from datagen.request import Reject
+from datagen.schema import EXAMPLES
+from datagen.stage import Context, MapStage, Outcome
+from datagen.stages.generate.ensemble.outputs import COLUMN
+from datagen.stages.generate.operators.parents import Parent
+from datagen.stages.shared.consensus import LEAST, consensus
+from datagen.stages.shared.language.rules import Language, Languages
+
+OTHERS = 2  # outputs of other models that a consensus needs
+
+COLUMNS = pa.schema([("consensus", pa.float64()), ("original_answer", pa.string())])
+
+Row = dict[str, Any]
+
+
+class Options(datagen.stage.Options):
+    """What counts as consensus."""
+
+    least: float = Field(LEAST, ge=0, lt=1, description="ROUGE-L that every pair of outputs must exceed")
+
+
+def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
+    """
+    Take the output that the others support.
+
+    Raises
+    ------
+    UserError
+        If there are no outputs, or those of a row are of one model.
+    """
+    if COLUMN not in rows.column_names:
+        raise UserError(
+            f"stages.{context.stage}: the rows have no further outputs; put two stages another_output with "
+            "roles of their own before it, such as second: {use: another_output, role: second}"
+        )
+    languages, after = Languages(context), list[Row]()
+    reasons: list[str | None] = []
+    details: list[str | None] = []
+    for row in rows.to_pylist():
+        try:
+            after.append(_voted(row, languages.of(row), options, context))
+        except Reject as why:
+            after.append(row)
+            reasons.append(why.reason)
+            details.append(why.detail)
+        else:
+            reasons.append(None)
+            details.append(None)
+    own = [rows.schema.field(name) for name in rows.column_names if name not in COLUMNS.names]
+    return Outcome.split(pa.Table.from_pylist(after, pa.schema([*own, *COLUMNS])), reasons, details)
+
+
+def _voted(row: Row, language: Language, options: Options, context: Context) -> Row:
+    outputs = row[COLUMN] or []
+    models = [(output["model"], output["revision"]) for output in outputs]
+    if len(set(models)) < len(models):
+        raise UserError(
+            f"stages.{context.stage}: two outputs are of the model {models[-1][0]}; a consensus needs "
+            "different models, so give each stage another_output a role with a model of its own"
+        )
+    if len(outputs) < OTHERS:
+        raise Reject("too few outputs", f"{len(outputs)} of other models, not {OTHERS}")
+    texts = [row["answer"], *(output["text"] for output in outputs)]
+    agreed = consensus(texts, language, options.least)
+    if agreed.winner is None:
+        raise Reject("no consensus", f"ROUGE-L {agreed.score:.3f} of two of {len(texts)} outputs")
+    if agreed.winner == 0:
+        return row | {"consensus": agreed.score, "original_answer": row.get("original_answer")}
+    output = outputs[agreed.winner - 1]
+    parent = Parent(row, language)
+    return _replaced(row, output, parent) | {"consensus": agreed.score}
+
+
+def _replaced(row: Row, output: Row, parent: Parent) -> Row:
+    answer = parent.check_answer(parent.question, output["text"], "")
+    lineage = row["lineage"]
+    model = {name: output[name] for name in ("model", "revision", "licence")}
+    traced = lineage | {
+        "model": output["model"],
+        "revision": output["revision"],
+        "models": contributors(lineage, {"models": [model]}),
+        "requests": list(dict.fromkeys([*lineage["requests"], output["request"]])),
+    }
+    return {name: row[name] for name in EXAMPLES.names} | {
+        "answer": answer,
+        "evidence": parent.material or None,
+        "logprob": output["logprob"],
+        "lineage": traced,
+        COLUMN: row[COLUMN],
+        "original_answer": row.get("original_answer") or row["answer"],
+    }
+
+
+stage = MapStage(
+    name="consensus",
+    summary="keep the output that several models agree on",
+    takes="examples",
+    gives="examples",
+    apply=apply,
+    options=Options,
+    kinds=("instruction",),
+)

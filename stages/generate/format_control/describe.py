@@ -1,0 +1,151 @@
+"""
+Demands written from the answer: FormatCoT of Struc-Bench (arXiv 2309.08963).
+
+The model describes the layout of a formatted answer step by step and writes an instruction that asks for it.
+A round trip confirms the instruction: with it, the plain question is answered again, and the answer's parser
+must accept what comes back, with the same names and number of items. Only then does the instruction replace
+the demand of the row. Every candidate stays.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+import datagen.stage
+from datagen.prompt import PromptSource
+from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.schema import fraction, table_of
+from datagen.stage import Context, ModelStage, Outcome
+from datagen.stages.generate.format_control.demands import Demand
+from datagen.stages.shared.checks.field_patterns import Text, parse
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import phrase_in
+
+DESCRIBE, ROUND_TRIP = "describe", "reproduce"
+GIVEN_AWAY = 4  # consecutive words of the answer that an instruction may not have
+
+
+class Options(datagen.stage.Options):
+    """Which demands are written, and how."""
+
+    share: float = Field(1.0, ge=0, le=1, description="Share of the demands to write from the answer")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
+    prompt: PromptSource = Field("formats/describe", description="What the model is asked for")
+    reproducing: PromptSource = Field("formats/rewrite", description="How the instruction is tried")
+
+
+class Description(BaseModel):
+    """A layout, and the instruction that asks for it."""
+
+    layout: Annotated[str, Text(4000)]
+    instruction: Annotated[str, Text(1000)]
+
+
+def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Have the layout of formatted answers described."""
+    prompt = context.prompt(options.prompt)
+    for row in rows.to_pylist():
+        if _labels(row, options, context):
+            yield prompt.ask(
+                row["id"],
+                task=DESCRIBE,
+                sampling=Sampling(options.max_tokens),
+                schema=Description,
+                answer=row["answer"],
+            )
+
+
+def follow(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
+    """Try each instruction: have the plain question answered with it."""
+    prompt = context.prompt(options.reproducing)
+    for row in rows.to_pylist():
+        labels = _labels(row, options, context)
+        for answer in answers.of(row["id"]):
+            with suppress(Reject):
+                yield prompt.ask(
+                    row["id"],
+                    task=ROUND_TRIP,
+                    sampling=Sampling(options.max_tokens),
+                    passage=row["context"] or row["evidence"] or "",
+                    question=_plain(row, labels),
+                    answer=" ".join(_demand(labels, "").read(row["answer"])[1].cells),
+                    demand=_instruction(answer, row),
+                )
+
+
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Replace the demands whose instruction passed its round trip."""
+    after, written, confirmed = [], 0, 0
+    for row in rows.to_pylist():
+        given = {answer.request.task: answer for answer in answers.of(row["id"])}
+        written += DESCRIBE in given
+        try:
+            labels = _labels(row, options, context)
+            if ROUND_TRIP not in given:
+                raise Reject("no instruction")
+            _demand(labels, "").read(given[ROUND_TRIP].text)
+            row = _replaced(row, labels, _instruction(given[DESCRIBE], row), list(given.values()))
+            confirmed += 1
+        except Reject:
+            pass
+        after.append(row)
+    kept = Outcome.all_kept(table_of(rows.schema, after))
+    return Outcome(kept.kept, kept.dropped, {"instructions": written, "confirmed": confirmed})
+
+
+def _labels(row: Mapping[str, Any], options: Options, context: Context) -> dict[str, Any]:
+    """Return the labels of a row whose demand is to be written; empty for others."""
+    labels: dict[str, Any] = json.loads(row["metadata"] or "{}")
+    drawn = fraction("describe", row["id"], str(context.seed)) < options.share
+    return labels if drawn and labels.get("format") and labels.get("shown") == "demand" else {}
+
+
+def _demand(labels: Mapping[str, Any], text: str) -> Demand:
+    if not labels:
+        raise Reject("no format")
+    return Demand(labels["format"], tuple(labels["names"]), labels["count"], text)
+
+
+def _plain(row: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
+    return str(row["question"]).removesuffix(f"\n\n{labels['demand']}")
+
+
+def _instruction(answer: Answer, row: Mapping[str, Any]) -> str:
+    """Return the instruction on one line; reject one that gives the answer away."""
+    instruction = " ".join(parse(answer, Description).instruction.split())
+    words, asked = words_of(row["answer"]), words_of(instruction)
+    for start in range(len(words) - GIVEN_AWAY + 1):
+        if phrase_in(asked, [" ".join(words[start : start + GIVEN_AWAY])]):
+            raise Reject("gives the answer away", instruction)
+    return instruction
+
+
+def _replaced(
+    row: dict[str, Any], labels: dict[str, Any], instruction: str, given: list[Answer]
+) -> dict[str, Any]:
+    question = f"{_plain(row, labels)}\n\n{instruction}"
+    *before, last = row["prompt"]
+    last = last | {"content": last["content"].removesuffix(row["question"]) + question}
+    keys = [*row["lineage"]["requests"], *(answer.completion.key for answer in given)]
+    return row | {
+        "question": question,
+        "prompt": [*before, last],
+        "lineage": row["lineage"] | {"requests": list(dict.fromkeys(keys))},
+        "metadata": json.dumps(labels | {"shown": "instruction", "demand": instruction}, ensure_ascii=False),
+    }
+
+
+stage = ModelStage(
+    name="describe_formats",
+    summary="write the demand for a format from the formatted answer, and confirm it by a round trip",
+    takes="candidates",
+    gives="candidates",
+    ask=ask,
+    follow=follow,
+    read=read,
+    options=Options,
+)

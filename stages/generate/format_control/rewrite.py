@@ -1,0 +1,234 @@
+"""
+Views of a pair: its question with a demand for a format, and its answer in that format.
+
+Each view is a row of its own, with the format as ``view`` in its `metadata`, as the views of MinT (arXiv
+2307.07951) are told apart by the instruction behind the question. In a share of the rows the demand is an
+example instead: another question with an answer in the format (open-domain format control by one example,
+OIFC).
+
+An answer is kept if its format's parser accepts it, it has the demanded names and number of items, and its
+words are those of the plain answer. The scorecard in `metadata` has
+
+* ``formatting``: 1, the parser accepted it;
+* ``coverage``: share of the plain answer's content words that it has;
+* ``grounding``: share of its content words that are from the plain answer, the question or the material.
+
+How helpful it is, is for the gate: `datagen.stages.generate.operators.assess`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from datagen.control_tokens import control_tokens
+from datagen.prompt import PromptSource
+from datagen.request import Answer, Answers, Reject, Request
+from datagen.schema import content_id, fraction, pick
+from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stages.generate.format_control.demands import Demand, Demands, draw_demand, drawn
+from datagen.stages.generate.operators.parents import Operating, Parent, Row, instruction_of, parents_of
+from datagen.stages.shared import checks
+from datagen.stages.shared.formats import FORMATS, Parsed
+from datagen.stages.shared.language.rules import Languages, code_of
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import overlap
+from datagen.stages.shared.render.phrases import FIELD
+
+OPERATOR = "formats"
+ADVICE = "see prompts/formats/demands.yaml"
+
+
+class Options(Operating):
+    """Which formats are demanded and what an answer in one must keep."""
+
+    formats: dict[str, float] = Field(
+        dict.fromkeys(FORMATS, 1.0), description="Formats with their weights, or a list"
+    )
+    views: int = Field(1, ge=1, description="Formats for each row, each a row of its own")
+    one_shot: float = Field(
+        0.3, ge=0, le=1, description="Share of the rows with an example in the format instead of a demand"
+    )
+    coverage: float = Field(0.6, ge=0, le=1, description="Least share of the plain answer's words it keeps")
+    grounding: float = Field(0.8, ge=0, le=1, description="Least share of its words that are not new")
+    demands: str = Field("formats/demands", description="File with the wordings")
+    prompt: PromptSource = Field("formats/rewrite", description="What the model is asked for")
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _weigh(cls, given: Any) -> Any:
+        return dict.fromkeys(given, 1.0) if isinstance(given, list | tuple) else given
+
+    @field_validator("formats")
+    @classmethod
+    def _known(cls, given: dict[str, float]) -> dict[str, float]:
+        if unknown := given.keys() - FORMATS.keys():
+            raise ValueError(f"there is no format {min(unknown)!r}; there are {', '.join(FORMATS)}")
+        if not given or min(given.values()) < 0 or not max(given.values()):
+            raise ValueError("give at least one format, and no weight under 0")
+        return given
+
+
+@dataclass(frozen=True)
+class View:
+    """A view that was kept: its parent, its demand, the answer and the scores."""
+
+    parent: Parent
+    demand: Demand
+    answer: str
+    scores: dict[str, float]
+    given: Answer
+
+
+def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Ask for each drawn view of each row."""
+    prompt, wordings = context.prompt(options.prompt), Wordings(options, context)
+    for row, parent in parents_of(rows, options, context):
+        if isinstance(parent, Parent):
+            for demand in wordings.demands(parent):
+                yield prompt.ask(
+                    row["id"],
+                    task=OPERATOR,
+                    sampling=options.sampling(),
+                    about=demand.format,
+                    passage=parent.material,
+                    question=parent.question,
+                    answer=parent.answer,
+                    demand=demand.text,
+                )
+
+
+class Wordings:
+    """The demands in the language of each row."""
+
+    def __init__(self, options: Options, context: Context) -> None:
+        self._options, self._seed, self._languages = options, str(context.seed), Languages(context)
+
+    def of(self, parent: Parent) -> Demands | None:
+        """Return the wordings in a row's language; None if there are none."""
+        prompt = self._languages.wording(self._options.demands, code_of(parent.row))
+        return prompt.checked(Demands, ADVICE) if prompt else None
+
+    def demands(self, parent: Parent) -> list[Demand]:
+        """Draw the demands that are put to a row."""
+        known = self.of(parent)
+        if known is None:
+            return []
+        words, draw = len(words_of(parent.answer)), (parent.id, self._seed)
+        weights = {name: weight for name, weight in self._options.formats.items() if name in known.formats}
+        names = drawn(known, weights, words, self._options.views, *draw)
+        return [draw_demand(name, known.formats[name], words, *draw) for name in names]
+
+
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Check the views and keep them as candidates."""
+    built, views = Builder("candidates", context), list[View]()
+    empty = dict.fromkeys(("passage", "question", "answer", "demand"), "")
+    instruction = instruction_of(context.prompt(options.prompt), **empty)
+    wordings, figures = Wordings(options, context), Counter[str]()
+    for row, parent in parents_of(rows, options, context):
+        fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
+        if isinstance(parent, Reject):
+            built.drop(parent, fields, row)
+            continue
+        demands = {demand.format: demand for demand in wordings.demands(parent)}
+        given = answers.of(row["id"])
+        for answer in given:
+            demand = demands[answer.request.about]
+            figures[f"written_{demand.format}"] += 1
+            try:
+                text, scores = _read(answer, parent, demand, instruction, options)
+            except Reject as why:
+                question = f"{parent.question}\n\n{demand.text}"
+                said = {"question": question, "answer": answer.completion.text}
+                built.drop(why, fields | said, row, answer)
+            else:
+                views.append(View(parent, demand, text, scores, answer))
+                figures[f"kept_{demand.format}"] += 1
+        if not given:
+            built.drop(Reject("no format for it" if not demands else "not answered"), fields, row)
+    for view in views:
+        fields, others = _row(view, views, wordings, options, str(context.seed))
+        built.keep(fields, view.parent.row, view.given, others=others)
+    return replace(built.outcome(), figures=figures)
+
+
+def _read(
+    answer: Answer, parent: Parent, demand: Demand, instruction: str, options: Options
+) -> tuple[str, dict[str, float]]:
+    text, parsed = demand.read(answer.text)
+    if token := control_tokens().search(text):
+        raise Reject("control token", f"{token[0]} in: {text[:200]}")
+    for cell in parsed.cells:
+        if cell.strip():
+            checks.clean(cell, parent.passage, instruction)
+    said = f"{parent.material}\n{parent.question}\n{parent.answer}"
+    checks.numbers("\n".join(parsed.cells), said)
+    scores = scorecard(parsed, parent)
+    for name in ("coverage", "grounding"):
+        if scores[name] < getattr(options, name):
+            reason = "leaves out what the answer says" if name == "coverage" else "adds to the answer"
+            raise Reject(reason, f"{name} {scores[name]:.2f} of: {text[:200]}")
+    return text, scores
+
+
+def scorecard(parsed: Parsed, parent: Parent) -> dict[str, float]:
+    """Score an answer in a format against the plain answer, each from 0 to 1; names are left aside."""
+    content = parent.language.content
+    held, plain = content("\n".join(parsed.cells)), content(parent.answer)
+    known = {*plain, *content(parent.question), *content(parent.material)}
+    coverage, grounding = overlap(plain, set(held)), overlap(held, known)
+    return {"formatting": 1.0, "coverage": round(coverage, 4), "grounding": round(grounding, 4)}
+
+
+def _row(
+    view: View, views: list[View], wordings: Wordings, options: Options, seed: str
+) -> tuple[dict[str, Any], list[Row]]:
+    """Word a view's question: with its demand, or with an example where one is drawn and there is one."""
+    demand, parent = view.demand, view.parent
+    labels: dict[str, Any] = {
+        "format": demand.format,
+        "view": demand.format,
+        "names": list(demand.names),
+        "count": demand.count,
+        "shown": "demand",
+        "scores": view.scores,
+    }
+    known, mate = wordings.of(parent), None
+    if known and fraction("one shot", parent.id, demand.format, seed) < options.one_shot:
+        mate = _mate(view, views, seed)
+    if known is None or mate is None:
+        question = f"{parent.question}\n\n{demand.text}"
+        return parent.child(OPERATOR, question, view.answer, **labels, demand=demand.text), []
+    values = {"question": mate.parent.question, "answer": mate.answer}
+    shown = FIELD.sub(lambda field: values[field[1]], pick(known.examples, parent.id, seed))
+    labels |= {"shown": "example", "example": mate.parent.id}
+    return parent.child(OPERATOR, f"{shown}\n\n{parent.question}", view.answer, **labels), [mate.parent.row]
+
+
+def _mate(view: View, views: list[View], seed: str) -> View | None:
+    """Draw another row's answer of exactly the same format; a list has as many items."""
+    same = [
+        other
+        for other in views
+        if other.parent.id != view.parent.id
+        and other.demand.format == view.demand.format
+        and (other.demand.names, other.demand.count) == (view.demand.names, view.demand.count)
+        and code_of(other.parent.row) == code_of(view.parent.row)
+    ]
+    return min(same, key=lambda one: content_id("mate", seed, view.parent.id, one.parent.id), default=None)
+
+
+stage = ModelStage(
+    name=OPERATOR,
+    summary="put answers into formats that the question demands",
+    takes="examples",
+    gives="candidates",
+    ask=ask,
+    read=read,
+    options=Options,
+    kinds=("instruction",),
+)

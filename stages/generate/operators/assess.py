@@ -1,0 +1,96 @@
+"""
+The quality gate of candidates: the judge says how likely each is sound, and those below a limit are dropped.
+
+The probability is stored in the row's `metadata` as ``quality``, also where the row is dropped. A candidate
+that the judge could not assess is dropped.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+
+import datagen.stage
+from datagen.prompt import PromptSource
+from datagen.request import Answers, Request
+from datagen.schema import EXAMPLES, example_id, table_of
+from datagen.stage import Context, ModelStage, Outcome
+from datagen.stages.shared import judge
+
+
+class Options(datagen.stage.Options):
+    """How candidates are judged."""
+
+    least: float = Field(0.5, ge=0, le=1, description="Least probability that a candidate is sound")
+    orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
+    prompt: PromptSource = Field(
+        "judges/sound_pair",
+        description="What the judge is asked; its first option: sound. A file, or the prompt itself",
+    )
+
+
+def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Ask the judge about each candidate."""
+    prompt, seed = context.prompt(options.prompt), str(context.seed)
+    for row in rows.select(["id", "question", "context", "evidence", "answer"]).to_pylist():
+        yield from judge.ask(
+            prompt,
+            row["id"],
+            *(seed, row["question"], row["answer"]),
+            task="assess",
+            orders=options.orders,
+            passage=row["context"] or row["evidence"] or "",
+            question=row["question"] or "",
+            answer=row["answer"] or "",
+        )
+
+
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Make the candidates that pass examples, with the judge's score."""
+    made: list[dict[str, Any]] = []
+    reasons: list[str | None] = []
+    details: list[str | None] = []
+    figures = Counter[str]()
+    for row in rows.to_pylist():
+        given = answers.of(row["id"])
+        score = judge.probability(given)
+        made.append(_example(row, score, [answer.completion.key for answer in given]))
+        if score is None:
+            reason, detail = "not assessed", "the judge gave no probabilities"
+        elif score < options.least:
+            reason, detail = "assessed as unsound", f"{score:.2f} under {options.least:g}"
+        else:
+            reason, detail = None, None
+        reasons.append(reason)
+        details.append(detail)
+        operator = json.loads(row["metadata"] or "{}").get("operator", row["task"])
+        figures.update({f"assessed_{operator}": 1, f"sound_{operator}": int(reason is None)})
+    outcome = Outcome.split(table_of(EXAMPLES, made), reasons, details)
+    return Outcome(outcome.kept, outcome.dropped, figures)
+
+
+def _example(row: dict[str, Any], score: float | None, keys: list[str]) -> dict[str, Any]:
+    """Return a candidate as an example. The judge wrote nothing of it and is not among its models."""
+    lineage = row["lineage"]
+    traced = lineage | {
+        "requests": list(dict.fromkeys([*lineage["requests"], *keys])),
+        "parents": [row["id"], *lineage["parents"]],
+    }
+    labels = json.loads(row["metadata"] or "{}") | {"quality": score}
+    example = row | {"lineage": traced, "metadata": json.dumps(labels, ensure_ascii=False)}
+    return example | {"id": example_id(example)}
+
+
+stage = ModelStage(
+    name="assess",
+    summary="have the judge assess each candidate, and keep those that are sound",
+    takes="candidates",
+    gives="examples",
+    ask=ask,
+    read=read,
+    role="judge",
+    options=Options,
+)

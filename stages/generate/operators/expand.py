@@ -1,0 +1,199 @@
+"""Expand and refine: new questions from one, each answered by a second request."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from datagen.prompt import PromptSource
+from datagen.request import Answer, Answers, Reject, Request
+from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stages.generate.operators.parents import (
+    PAGE,
+    Operating,
+    Parent,
+    instruction_of,
+    parents_of,
+)
+from datagen.stages.shared.checks.field_patterns import Text, parse
+from datagen.stages.shared.passage import overlap
+
+EXPAND, REFINE, ANSWER = "expand", "refine", "answer"
+INTENT = 0.5  # share of a question's content words that its refinement keeps, at least
+
+
+class Options(Operating):
+    """How questions are refined."""
+
+    prompt: PromptSource = Field("operators/refine", description="What the model is asked for")
+    answering: PromptSource = Field("operators/answer", description="How the new question is asked")
+
+
+class Expanding(Options):
+    """How many questions are written and how."""
+
+    count: int = Field(2, ge=1, le=20, description="New questions for each row")
+    prompt: PromptSource = Field("operators/expand", description="What the model is asked for")
+
+
+class Questions(BaseModel):
+    """New questions."""
+
+    questions: list[Annotated[str, Text(PAGE)]] = Field(min_length=1, max_length=20)
+
+
+class Question(BaseModel):
+    """A refined question."""
+
+    question: Annotated[str, Text(PAGE)]
+
+
+class Reply(BaseModel):
+    """The answer to a new question."""
+
+    answer: Annotated[str, Text(PAGE)]
+
+
+Written = Iterator[str | Reject]  # new questions, each sound or rejected
+
+
+def expanded(answer: Answer, parent: Parent, options: Options, instruction: str) -> Written:
+    """Check new questions; those that are more than asked for are ignored."""
+    try:
+        questions = parse(answer, Questions).questions
+    except Reject as why:
+        yield why
+        return
+    earlier: list[str] = []
+    for text in questions[: options.count if isinstance(options, Expanding) else 1]:
+        try:
+            earlier.append(parent.check_question(text, instruction, *earlier))
+        except Reject as why:
+            yield why
+        else:
+            yield earlier[-1]
+
+
+def refined(answer: Answer, parent: Parent, options: Options, instruction: str) -> Written:
+    """Check a refined question: it keeps the intent and asks for more."""
+    try:
+        question = parent.check_question(parse(answer, Question).question, instruction)
+        before, after = (parent.language.content(text) for text in (parent.question, question))
+        if overlap(before, after) < INTENT:
+            raise Reject("another intent", f"{parent.question} -> {question}")
+        if not set(after) - set(before):
+            raise Reject("asks for nothing more", f"{parent.question} -> {question}")
+    except Reject as why:
+        yield why
+    else:
+        yield question
+
+
+Check = Callable[[Answer, Parent, Options, str], Written]
+
+
+def ask(
+    rows: pa.Table, options: Options, context: Context, *, task: str, schema: type[BaseModel]
+) -> Iterator[Request]:
+    """Ask for new questions."""
+    prompt = context.prompt(options.prompt)
+    for row, parent in parents_of(rows, options, context):
+        if isinstance(parent, Parent):
+            yield prompt.ask(
+                row["id"],
+                task=task,
+                sampling=options.sampling(),
+                schema=schema,
+                passage=parent.material,
+                question=parent.question,
+                count=getattr(options, "count", 1),
+            )
+
+
+def follow(
+    rows: pa.Table, answers: Answers, options: Options, context: Context, *, check: Check
+) -> Iterator[Request]:
+    """Ask each new question that is sound."""
+    answering = context.prompt(options.answering)
+    instruction = _instruction(options, context)
+    for row, parent in parents_of(rows, options, context):
+        if isinstance(parent, Reject):
+            continue
+        for draft in answers.of(row["id"]):
+            for question in check(draft, parent, options, instruction):
+                if isinstance(question, str):
+                    yield answering.ask(
+                        row["id"],
+                        task=ANSWER,
+                        sampling=options.sampling(),
+                        schema=Reply,
+                        passage=parent.material,
+                        question=question,
+                        about=question,
+                    )
+
+
+def read(
+    rows: pa.Table, answers: Answers, options: Options, context: Context, *, task: str, check: Check
+) -> Outcome:
+    """Check the answers and keep the pairs as candidates."""
+    built, instruction = Builder("candidates", context), _instruction(options, context)
+    for row, parent in parents_of(rows, options, context):
+        fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
+        if isinstance(parent, Reject):
+            built.drop(parent, fields, row)
+            continue
+        given = answers.of(row["id"])
+        drafts = [one for one in given if one.request.task == task]
+        replies = {one.request.about: one for one in given if one.request.task == ANSWER}
+        for draft in drafts:
+            for question in check(draft, parent, options, instruction):
+                if isinstance(question, Reject):
+                    built.drop(question, fields | {"answer": draft.completion.text}, row, draft)
+                    continue
+                behind = [draft, *filter(None, [replies.get(question)])]
+                try:
+                    if len(behind) == 1:
+                        raise Reject("not answered", question)
+                    text = parse(behind[1], Reply).answer
+                    reply = parent.check_answer(question, text, instruction)
+                except Reject as why:
+                    built.drop(why, fields | {"question": question}, row, *behind)
+                else:
+                    built.keep(parent.child(task, question, reply), row, *behind)
+        if not drafts:
+            built.drop(Reject("not answered", "no completion"), fields, row)
+    return replace(built.outcome(), figures={"parents": answers.rows})
+
+
+def _instruction(options: Options, context: Context) -> str:
+    texts = [
+        instruction_of(context.prompt(source), passage="", question="", count=0)
+        for source in (options.prompt, options.answering)
+    ]
+    return "\n".join(texts)
+
+
+def _operator(
+    name: str, summary: str, schema: type[BaseModel], check: Check, options: type[Options]
+) -> ModelStage[Any]:
+    return ModelStage(
+        name=name,
+        summary=summary,
+        takes="examples",
+        gives="candidates",
+        ask=partial(ask, task=name, schema=schema),
+        follow=partial(follow, check=check),
+        read=partial(read, task=name, check=check),
+        options=options,
+        kinds=("instruction",),
+    )
+
+
+expand = _operator(
+    EXPAND, "write and answer further questions of each row's type", Questions, expanded, Expanding
+)
+refine = _operator(REFINE, "write and answer each row's question in more detail", Question, refined, Options)

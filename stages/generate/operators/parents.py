@@ -1,0 +1,166 @@
+"""The rows that an operator starts from, and the checks that each child must pass."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+from rapidfuzz import fuzz
+
+import datagen.stage
+from datagen.prompt import Prompt
+from datagen.request import Message, Reject, Sampling
+from datagen.schema import chat, fraction
+from datagen.stage import Context
+from datagen.stages.exercises.named_checks import Written, check_named
+from datagen.stages.shared import checks
+from datagen.stages.shared.language import matching
+from datagen.stages.shared.language.rules import Language, Languages
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import Passage
+
+ALIKE = 0.9  # word similarity (Indel) from which a question repeats another
+PAGE = 8000  # characters of a text that a model writes
+
+Row = Mapping[str, Any]
+
+
+class Operating(datagen.stage.Options):
+    """The options that all operators share."""
+
+    share: float = Field(1.0, ge=0, le=1, description="Share of the rows to start from, drawn by hash")
+    tasks: tuple[str, ...] = Field((), description="Start from rows of these tasks; left out: all")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
+
+    def sampling(self) -> Sampling:
+        """Return the sampling parameters."""
+        return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p)
+
+
+class Parent:
+    """
+    A row that children are made from.
+
+    Parameters
+    ----------
+    row
+        An example with a question and an answer.
+    language
+        The rules of its language.
+    """
+
+    def __init__(self, row: Row, language: Language) -> None:
+        self.row, self.language = row, language
+        self.question, self.answer = str(row["question"]), str(row["answer"])
+        self.material = row["context"] or row["evidence"] or ""
+
+    @property
+    def id(self) -> str:
+        """Id of the row."""
+        return str(self.row["id"])
+
+    @cached_property
+    def passage(self) -> Passage:
+        """The material that answers come from, as a passage; of a row without any: its own pair."""
+        lineage = self.row["lineage"] or {}
+        text = self.material or f"{self.question}\n{self.answer}"
+        row: Row = {"id": self.id, "section": [], "text": text}
+        return Passage(
+            {**row, "title": lineage.get("title"), "language": lineage.get("language")}, self.language
+        )
+
+    def prompt(self, question: str) -> list[Message]:
+        """Build the messages before the answer to a new question; system message and context are kept."""
+        messages = self.row["prompt"] or []
+        system = messages[0]["content"] if messages and messages[0]["role"] == "system" else None
+        return chat(question, self.row["context"], system)
+
+    def child(self, operator: str, question: str, answer: str, **labels: Any) -> dict[str, Any]:
+        """Return the fields of a child."""
+        return {
+            "kind": "instruction",
+            "task": self.row["task"],
+            "question": question,
+            "context": self.row["context"],
+            "answer": answer,
+            "evidence": self.row["evidence"],
+            "prompt": self.prompt(question),
+            "metadata": json.dumps({"operator": operator, **labels}, ensure_ascii=False),
+        }
+
+    def check_question(self, text: str, instruction: str, *others: str) -> str:
+        """
+        Return a new question; reject one that is unsound or repeats the parent's or another one.
+
+        It must ask as the parent's does: a parent that passes a check requires it of its children.
+        """
+        if not text.strip():
+            raise Reject("empty", "question")
+        question = " ".join(text.split())
+        checks.clean(question, self.passage, instruction)
+        for other in (self.question, *others):
+            if repeats(question, other, self.language):
+                raise Reject("repeats its parent" if other == self.question else "repeated", question)
+        self._as_parent("question", Written(question, self.answer, self.passage))
+        if not self.row["context"]:
+            self._as_parent("asks_alone", Written(question, self.answer, self.passage))
+        return question
+
+    def _as_parent(self, check: str, child: Written) -> None:
+        """Apply a check if the parent passes it."""
+        try:
+            check_named(check, Written(self.question, self.answer, self.passage))
+        except Reject:
+            return
+        check_named(check, child)
+
+    def check_answer(self, question: str, text: str, instruction: str, shortest: int = 1) -> str:
+        """Return the answer to a new question; reject one that is unsound or not from the material."""
+        answer = text.strip()
+        if not answer:
+            raise Reject("empty", "answer")
+        checks.sized(answer, shortest, 1000)
+        checks.clean(answer, self.passage, instruction)
+        written = Written(question, answer, self.passage)
+        check_named("language", written)
+        check_named("withholds", written)
+        if len(words_of(answer)) > 8:
+            check_named("finished", written)
+        if self.material:
+            check_named("numbers", written)
+            check_named("about 0.5", written)
+        return answer
+
+
+def repeats(question: str, other: str, language: Language) -> bool:
+    """Check whether a question has almost the words of another, articles left aside."""
+    both = (matching.words(text, language=language) for text in (question, other))
+    return fuzz.ratio(*both) >= 100 * ALIKE
+
+
+def instruction_of(prompt: Prompt, **values: Any) -> str:
+    """Return the text of a prompt with empty values, to detect its echo in an answer."""
+    return "\n".join(message["content"] for message in prompt.render(**values))
+
+
+def parents_of(rows: pa.Table, options: Operating, context: Context) -> Iterator[tuple[Row, Parent | Reject]]:
+    """Yield each row as a parent, or the reason why no child is made from it."""
+    languages = Languages(context)
+    for row in rows.to_pylist():
+        yield row, _parent(row, options, context.seed, languages)
+
+
+def _parent(row: Row, options: Operating, seed: int, languages: Languages) -> Parent | Reject:
+    if not row["question"] or not row["answer"]:
+        return Reject("no pair", "a row without a question or an answer")
+    if any(message["role"] == "assistant" for message in row["prompt"] or ()):
+        return Reject("part of a conversation", "its question depends on earlier turns")
+    if options.tasks and row["task"] not in options.tasks:
+        return Reject("outside the sample", f"task {row['task']}")
+    if fraction("operator", row["id"], str(seed)) >= options.share:
+        return Reject("outside the sample", f"share {options.share:g}")
+    return Parent(row, languages.of(row))

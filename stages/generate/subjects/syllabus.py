@@ -1,0 +1,215 @@
+"""The tree below each last given node, and a syllabus for each subject."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, Field, create_model
+
+import datagen.stage
+from datagen.prompt import PromptSource
+from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.schema import content_id
+from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.stages.generate.subjects.tree import LEVELS, name_of, traced
+
+COMPLETE, SYLLABUS = "complete", "syllabus"
+PLURALS = ("fields", "sub-fields", "disciplines", "subjects")
+
+Path = tuple[str, ...]
+
+
+class Options(datagen.stage.Options):
+    """How the tree is completed and how long a syllabus is."""
+
+    children: int = Field(3, ge=1, le=50, description="Names at each level that the tree does not give")
+    sessions: int = Field(5, ge=1, le=50, description="Class sessions of a syllabus")
+    concepts: int = Field(3, ge=1, le=20, description="Key concepts of a session")
+    max_tokens: int = Field(1024, ge=64, description="Maximum length of what the model writes, in tokens")
+    temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
+    completing: PromptSource = Field("subjects/complete", description="How the tree is completed")
+    prompt: PromptSource = Field("subjects/syllabus", description="How a syllabus is asked for")
+
+    def sampling(self) -> Sampling:
+        """Return the sampling parameters."""
+        return Sampling(self.max_tokens, self.temperature)
+
+
+class Session(BaseModel):
+    """A class session."""
+
+    title: str
+    concepts: list[str] = Field(min_length=1)
+
+
+class Syllabus(BaseModel):
+    """A syllabus."""
+
+    sessions: list[Session] = Field(min_length=1)
+
+
+@cache
+def levels_below(count: int) -> type[BaseModel]:
+    """Build the schema of so many levels below a node: the last one is names alone."""
+    if count == 1:
+        return create_model("Names", names=(list[str], Field(min_length=1)))
+    part = create_model("Part", name=(str, ...), below=(levels_below(count - 1), ...))
+    return create_model("Parts", parts=(list[part], Field(min_length=1)))
+
+
+def form(count: int) -> str:
+    """Show the form of so many levels, for models that do not see the schema."""
+    shown: Any = {"names": ["...", "..."]}
+    for _ in range(count - 1):
+        shown = {"parts": [{"name": "...", "below": shown}]}
+    return json.dumps(shown)
+
+
+def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
+    """Ask for the tree below each node, or for the syllabus of a subject."""
+    prompt = context.prompt(options.completing)
+    for row in rows.to_pylist():
+        path: Path = tuple(row["path"])
+        missing = len(LEVELS) - len(path)
+        if not missing:
+            yield _syllabus(row["id"], path, options, context)
+            continue
+        yield prompt.ask(
+            row["id"],
+            task=COMPLETE,
+            sampling=options.sampling(),
+            schema=levels_below(missing),
+            level=row["level"].capitalize(),
+            path=" > ".join(path),
+            levels=", these into ".join(PLURALS[len(path) :]),
+            count=options.children,
+            form=form(missing),
+        )
+
+
+def _syllabus(row: str, path: Path, options: Options, context: Context) -> Request:
+    return context.prompt(options.prompt).ask(
+        row,
+        task=SYLLABUS,
+        sampling=options.sampling(),
+        schema=Syllabus,
+        about=json.dumps(path, ensure_ascii=False),
+        path=" > ".join(path),
+        sessions=options.sessions,
+        concepts=options.concepts,
+    )
+
+
+def follow(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
+    """Ask for the syllabus of each subject that the model named."""
+    for row in rows.to_pylist():
+        for answer in answers.of(row["id"]):
+            if answer.request.task == COMPLETE:
+                for path in completed(answer, tuple(row["path"]), options):
+                    if not isinstance(path, Reject):
+                        yield _syllabus(row["id"], path, options, context)
+
+
+def completed(answer: Answer, above: Path, options: Options) -> list[Path | Reject]:
+    """Return the paths to the subjects that the model named, and why others are none."""
+    try:
+        value = answer.parse(levels_below(len(LEVELS) - len(above)))
+    except Reject as why:
+        return [why]
+    return list(_below(value.model_dump(), above, options.children))
+
+
+def _below(value: dict[str, Any], above: Path, most: int) -> Iterator[Path | Reject]:
+    seen = {name.casefold() for name in above}
+    parts = value.get("parts") or [{"name": name, "below": None} for name in value["names"]]
+    for part in parts[:most]:
+        try:
+            name = name_of(part["name"])
+        except ValueError as error:
+            yield Reject("not a name", str(error))
+            continue
+        if name.casefold() in seen:
+            yield Reject("repeated name", " > ".join((*above, name)))
+            continue
+        seen.add(name.casefold())
+        if part["below"] is None:
+            yield (*above, name)
+        else:
+            yield from _below(part["below"], (*above, name), most)
+
+
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
+    """Check the syllabi. A node that gives none is dropped with its reason."""
+    built, named = Builder("syllabi", context), 0
+    for row in rows.to_pylist():
+        given, left, fields = answers.of(row["id"]), 0, {"language": row["language"]}
+        first = [one for one in given if one.request.task == COMPLETE]
+        for answer in first:
+            for subject in completed(answer, tuple(row["path"]), options):
+                if isinstance(subject, Reject):
+                    left += 1
+                    dropped = {"path": row["path"], "id": _id(row["path"], subject.detail)}
+                    built.drop(subject, fields | dropped, row, answer)
+                else:
+                    named += 1
+        for answer in given:
+            if answer.request.task != SYLLABUS:
+                continue
+            left += 1
+            path = json.loads(answer.request.about)
+            traces = traced(path, row["language"], row["lineage"]["source"])
+            origin = row | {"lineage": traces | {"requests": [one.completion.key for one in first]}}
+            try:
+                sessions = read_syllabus(answer, options)
+            except Reject as why:
+                built.drop(why, fields | {"path": path, "id": _id(path)}, origin, answer)
+            else:
+                made = {"path": path, "sessions": sessions, "id": _id(path, json.dumps(sessions))}
+                built.keep(fields | made, origin, answer)
+        if not left:
+            none = {"path": row["path"], "id": _id(row["path"])}
+            built.drop(Reject("not answered", "no completion"), fields | none, row)
+    return replace(built.outcome(), figures={"named": named})
+
+
+def _id(path: list[str], *more: str) -> str:
+    return content_id("syllabus", *path, *more)
+
+
+def read_syllabus(answer: Answer, options: Options) -> list[dict[str, Any]]:
+    """
+    Return the sessions of a syllabus with their key concepts.
+
+    Raises
+    ------
+    Reject
+        If it has none, or repeats a title or a concept within a session.
+    """
+    sessions: list[dict[str, Any]] = []
+    for session in answer.parse(Syllabus).sessions[: options.sessions]:
+        try:
+            title = name_of(session.title)
+            concepts = [name_of(concept) for concept in session.concepts[: options.concepts]]
+        except ValueError as error:
+            raise Reject("not a name", str(error)) from None
+        if title.casefold() in {known["title"].casefold() for known in sessions}:
+            raise Reject("repeated session", title)
+        if len({concept.casefold() for concept in concepts}) < len(concepts):
+            raise Reject("repeated concept", f"{title}: {', '.join(concepts)}")
+        sessions.append({"title": title, "concepts": concepts})
+    return sessions
+
+
+stage = ModelStage(
+    name="syllabus",
+    summary="complete the tree of subjects and write a syllabus for each",
+    takes="nodes",
+    gives="syllabi",
+    ask=ask,
+    follow=follow,
+    read=read,
+    options=Options,
+)

@@ -1,0 +1,168 @@
+"""The tree of subjects that the recipe gives, read to its last nodes."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+import datagen.stage
+from datagen.control_tokens import control_tokens
+from datagen.errors import UserError
+from datagen.schema import content_id
+from datagen.stage import Builder, Context, Outcome, SourceStage
+
+LEVELS = ("field", "sub-field", "discipline", "subject")
+LONGEST = 100  # characters of a name
+
+
+class Options(datagen.stage.Options):
+    """The tree."""
+
+    tree: str | dict[str, Any] = Field(
+        description="Fields with what is below them, as mappings or lists of names: written here, or a file"
+    )
+    language: str = Field(
+        "en", pattern=r"^[a-z]{2,3}$", description="Language of its names and of what is written about them"
+    )
+
+
+def plan(options: Options, context: Context) -> list[dict[str, Any]]:
+    """Read the tree; it is one task."""
+    return [load_tree(options, context)]
+
+
+def read(tree: dict[str, Any], options: Options, context: Context) -> Iterator[Outcome]:
+    """Yield the last given nodes."""
+    built = Builder("nodes", context)
+    source = options.tree if isinstance(options.tree, str) else ""
+    paths = list(walk(tree))
+    for path in paths:
+        built.keep(
+            {
+                "id": content_id("node", *path),
+                "path": list(path),
+                "level": LEVELS[len(path) - 1],
+                "language": options.language,
+            },
+            {"lineage": traced(path, options.language, source)},
+        )
+    yield replace(built.outcome(), figures={level: _count(paths, level) for level in LEVELS})
+
+
+def traced(path: tuple[str, ...] | list[str], language: str, source: str) -> dict[str, Any]:
+    """Return the lineage of rows about a node. Rows of one subject count as those of one document."""
+    return {
+        "document_id": content_id("node", *path),
+        "source": source,
+        "title": " > ".join(path),
+        "language": language,
+        "node": list(path),
+        "model": "",
+        "revision": "",
+        "requests": [],
+    }
+
+
+def load_tree(options: Options, context: Context) -> dict[str, Any]:
+    """
+    Read and check the tree.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or it is no tree of names.
+    """
+    where, tree = f"stages.{context.stage}.tree", options.tree
+    if isinstance(tree, str):
+        path = (context.folder / Path(tree).expanduser()).resolve()
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(f"{where}: {path} cannot be read as YAML: {error}") from error
+        where = str(path)
+    if not isinstance(tree, dict) or not tree:
+        raise UserError(f"{where}: write a mapping of fields to what is below them")
+    try:
+        for path_ in walk(tree):
+            if len(path_) > len(LEVELS):
+                raise ValueError(f"{' > '.join(path_)} is deeper than {', '.join(LEVELS)}")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: {error}") from error
+    return tree
+
+
+def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """
+    Yield the path to each last node.
+
+    Raises
+    ------
+    ValueError
+        If something is not a name, or two children have the same.
+    """
+    if len(above) > len(LEVELS):
+        raise ValueError(f"{' > '.join(above)} is deeper than {', '.join(LEVELS)}")
+    if not tree:
+        yield above
+        return
+    parts = list(tree.items()) if isinstance(tree, dict) else tree
+    if isinstance(parts, str):
+        parts = [parts]
+    if not isinstance(parts, list):
+        raise ValueError(f"below {' > '.join(above) or 'the top'}: write names, not {parts!r}")
+    pairs: list[tuple[Any, Any]] = []
+    for part in parts:
+        pairs += (
+            part.items() if isinstance(part, dict) else [part if isinstance(part, tuple) else (part, None)]
+        )
+    seen: set[str] = set()
+    for name, below in pairs:
+        checked = name_of(name)
+        if checked.casefold() in seen:
+            raise ValueError(f"{checked} is twice below {' > '.join(above) or 'the top'}")
+        seen.add(checked.casefold())
+        yield from walk(below, (*above, checked))
+    if not pairs:
+        yield above
+
+
+def name_of(name: Any) -> str:
+    """
+    Return a name on one line.
+
+    Raises
+    ------
+    ValueError
+        If it is not text, empty, too long, or contains a control token.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"{name!r} is not a name; put it in quotes")
+    line = " ".join(name.split())
+    if not any(map(str.isalnum, line)) or len(line) > LONGEST or control_tokens().search(line):
+        raise ValueError(f"{line[:LONGEST]!r} is not a name of at most {LONGEST} characters")
+    return line
+
+
+def _count(paths: list[tuple[str, ...]], level: str) -> int:
+    depth = LEVELS.index(level) + 1
+    return len({path[:depth] for path in paths if len(path) >= depth})
+
+
+def digest(options: Options, context: Context) -> str:
+    """Hash the tree."""
+    return content_id(json.dumps(load_tree(options, context), ensure_ascii=False), options.language)
+
+
+stage = SourceStage(
+    name="subjects",
+    summary="read a tree of subjects",
+    plan=plan,
+    read=read,
+    gives="nodes",
+    options=Options,
+    digest=digest,
+)

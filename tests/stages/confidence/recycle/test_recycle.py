@@ -1,0 +1,229 @@
+"""Reflection-Tuning: critiques, proposals, and the student's scores that decide about them."""
+
+import math
+
+import pyarrow as pa
+import pytest
+
+from datagen.errors import UserError
+from datagen.schema import EXAMPLES
+from datagen.stages.confidence.recycle import accept, reflect
+from tests.support.asked import ask
+from tests.support.generators import GERMAN, HOSTILE_TEXT
+from tests.support.pairs import ANSWER, QUESTION, parent, told
+
+BETTER = "How long does a standard lease last, and in which season does it end?"
+FULL = "A standard lease lasts 12 years, and it ends in autumn."
+FULLER = "A standard lease of land lasts for 12 years, and then it ends in autumn."
+REFLECTED = {"critique": "It asks for one fact.", "question": BETTER, "answer": FULL}
+IMPROVED = {"critique": "It could be complete.", "answer": FULLER}
+
+
+def table(rows):
+    extra = {name: value for row in rows for name, value in row.items() if name not in EXAMPLES.names}
+    types = {name: reflect.PROPOSAL for name in extra if name.endswith("_proposal")}
+    types |= {name: accept.COLUMNS.field(name).type for name in extra if name in accept.COLUMNS.names}
+    types |= {"p_true": pa.float64()} if "p_true" in extra else {}
+    return pa.Table.from_pylist(rows, pa.schema([*EXAMPLES, *types.items()]))
+
+
+def through(stage, model, row, **options):
+    (after,), dropped, requests = ask(stage, table([row]), model, **options)
+    assert not dropped and after["id"] == row["id"]
+    return after, requests
+
+
+def student(asked, alone=3.0, guessed=None, unprompted=3.0):
+    """Read a text with planted mean losses: by answer for `asked`, by question or answer for `guessed`."""
+    guessed = guessed or {}
+
+    def read(request):
+        said = request.messages[-1]["content"]
+        if request.task == "asked":
+            loss = asked[request.given]
+        elif request.task == "guessed":
+            loss = next(loss for answer, loss in guessed.items() if answer in said)
+        else:
+            loss = alone if request.task == "alone" else unprompted
+            assert said == ""
+        return {"text": request.given, "logprobs": [-loss, -loss]}
+
+    return read
+
+
+def reflected(row=None, said=REFLECTED):
+    return through(reflect.questions, lambda _: told(said), row or parent())
+
+
+def questioned(asked, row=None, **options):
+    return through(accept.questions, student(asked), row or reflected()[0], **options)
+
+
+def answered(model, row, said=IMPROVED, **options):
+    proposed, _ = through(reflect.answers_, lambda _: told(said), row)
+    return through(accept.answers_, model, proposed, **options)
+
+
+def test_the_teacher_criticises_and_proposes_and_changes_nothing():
+    row = parent()
+    after, (request,) = reflected(row)
+    before = table([row]).to_pylist()[0]
+    assert {name: after[name] for name in EXAMPLES.names} == before
+    proposal = after["question_proposal"]
+    assert (proposal["critique"], proposal["question"], proposal["answer"]) == tuple(REFLECTED.values())
+    assert proposal["reason"] is None
+    for criterion in ("complexity", "detail", "knowledge", "ambiguity", "reasoning"):
+        assert criterion in request.messages[-1]["content"]
+    _, (request,) = through(reflect.answers_, lambda _: told(IMPROVED), row)
+    for criterion in ("helpful", "relevant", "accurate", "detailed"):
+        assert criterion in request.messages[-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": QUESTION}, "repeats its parent"),
+        ({"question": "Say more about leases."}, "not a question"),
+        ({"answer": "A standard lease lasts 13 years."}, "number not in passage"),
+        ({"answer": "Cows graze on hills near every village."}, "not about the passage"),
+        ({"answer": ""}, "empty"),
+        ({"answer": GERMAN}, "another language"),
+        ({"critique": ""}, "empty"),
+    ],
+)
+def test_an_unsound_proposal_is_stored_with_its_reason_and_never_taken(change, reason):
+    proposed, _ = reflected(said=REFLECTED | change)
+    assert proposed["question_proposal"]["reason"].startswith(reason)
+    for mode in ("student", "all"):
+        after, requests = questioned({}, proposed, mode=mode)
+        assert not requests and after["question"] == QUESTION and after["question_decision"] == "unsound"
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE_TEXT if "thought" not in name])
+def test_no_hostile_proposal_is_taken(name):
+    proposed, _ = reflected(said=REFLECTED | {"question": HOSTILE_TEXT[name](BETTER)})
+    assert questioned({}, proposed, mode="all")[0]["question"] == QUESTION
+    after, _ = answered(student({}), parent(), IMPROVED | {"answer": HOSTILE_TEXT[name](FULLER)}, mode="all")
+    assert after["answer"] == ANSWER
+
+
+@pytest.mark.parametrize(("new", "taken"), [(2.0, True), (1.0, False), (0.5, False)])
+def test_a_question_is_taken_only_if_the_pair_is_harder_for_the_student(new, taken):
+    after, requests = questioned({ANSWER: 1.0, FULL: new})
+    assert len(requests) == 4
+    assert after["ifd_before"] == pytest.approx(math.exp(1.0 - 3.0))
+    assert after["ifd_after"] == pytest.approx(math.exp(new - 3.0))
+    assert (after["question"], after["answer"]) == ((BETTER, FULL) if taken else (QUESTION, ANSWER))
+    assert after["question_decision"] == ("rewritten" if taken else "kept")
+
+
+def test_the_student_reads_each_answer_after_its_own_question_and_passage():
+    _, requests = questioned({ANSWER: 1.0, FULL: 2.0})
+    asked = {
+        request.given: request.messages[-1]["content"] for request in requests if request.task == "asked"
+    }
+    assert asked[ANSWER].endswith(QUESTION) and asked[FULL].endswith(BETTER)
+    assert all(parent()["context"] in text for text in asked.values())
+
+
+def test_the_original_is_on_the_row_and_scores_of_the_old_pair_are_not():
+    row = parent()
+    after, _ = questioned({ANSWER: 1.0, FULL: 2.0}, reflected(row)[0] | {"p_true": 0.9})
+    assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
+    assert after["prompt_before"] == row["prompt"] and after["evidence_before"] == row["evidence"]
+    assert after["prompt"][-1]["content"] == f"{row['context']}\n\n{BETTER}"
+    assert after["p_true"] is None
+    kept, _ = questioned({ANSWER: 2.0, FULL: 1.0}, reflected(row)[0] | {"p_true": 0.9})
+    assert kept["p_true"] == 0.9 and kept["question_before"] is None
+
+
+def test_the_lineage_names_the_teacher_its_request_and_the_same_parents():
+    row, _ = reflected()
+    after, _ = questioned({ANSWER: 1.0, FULL: 2.0}, row)
+    lineage = after["lineage"]
+    assert lineage["model"] == "planted" and lineage["prompt"] == "recycle/question"
+    assert [model["model"] for model in lineage["models"]] == ["writer", "planted"]
+    assert len(lineage["requests"]) == 2 and lineage["parents"] == parent()["lineage"]["parents"]
+
+
+@pytest.mark.parametrize(("new", "taken"), [(0.5, True), (1.0, False), (2.0, False)])
+def test_an_answer_is_taken_only_if_its_question_is_easier_to_guess(new, taken):
+    model = student({ANSWER: 1.0, FULLER: 1.0}, guessed={ANSWER: 1.0, FULLER: new})
+    after, requests = answered(model, parent())
+    assert after["rifd_before"] == pytest.approx(math.exp(1.0 - 3.0))
+    assert after["rifd_after"] == pytest.approx(math.exp(new - 3.0))
+    assert after["answer"] == (FULLER if taken else ANSWER)
+    assert after["answer_decision"] == ("rewritten" if taken else "kept")
+    guessed = [request for request in requests if request.task == "guessed"]
+    assert {request.given for request in guessed} == {QUESTION}
+    said = [request.messages[-1]["content"] for request in guessed]
+    assert all("Guess the question" in text and parent()["context"] not in text for text in said)
+
+
+@pytest.mark.parametrize("fault", ["ifd", "rifd"])
+def test_a_rewritten_pair_with_a_ratio_of_one_or_more_gets_its_original_back(fault):
+    asked = {FULL: 1.0, FULLER: 3.0 if fault == "ifd" else 1.0}
+    guessed = {FULL: 4.0, FULLER: 3.0 if fault == "rifd" else 0.5}
+    row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
+    assert row["question"] == BETTER
+    after, _ = answered(student(asked, guessed=guessed), row)
+    assert (after["question"], after["answer"], after["prompt"]) == (QUESTION, ANSWER, parent()["prompt"])
+    assert after["evidence"] == parent()["evidence"]
+    assert after["lineage"]["model"] == "writer"
+    assert (after["question_decision"], after["answer_decision"]) == ("original", "original")
+
+
+def test_both_phases_taken_give_the_new_question_with_the_newest_answer():
+    row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
+    model = student({FULL: 1.0, FULLER: 1.0}, guessed={FULL: 4.0, FULLER: 0.5})
+    after, _ = answered(model, row)
+    assert (after["question"], after["answer"]) == (BETTER, FULLER)
+    assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
+    assert after["ifd_before"] is not None and after["rifd_after"] is not None
+    assert after["question_proposal"]["critique"] and after["answer_proposal"]["critique"]
+
+
+def test_a_rewritten_question_is_measured_once_more_where_no_answer_is_proposed():
+    row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
+    after, requests = answered(student({FULL: 1.0}, guessed={FULL: 1.0}), row, "prose")
+    assert len(requests) == 4 and after["question"] == BETTER and after["answer_decision"] == "unsound"
+    after, _ = answered(student({FULL: 3.0}, guessed={FULL: 1.0}), row, "prose")
+    assert after["question"] == QUESTION
+
+
+@pytest.mark.parametrize(
+    "fault", [{"finish": "error", "error": "x"}, {"logprobs": []}, {"logprobs": [-math.inf]}]
+)
+def test_what_could_not_be_measured_changes_nothing(fault):
+    def model(request):
+        return {"text": request.given, "logprobs": [-1.0]} | fault
+
+    row, _ = reflected()
+    after, _ = through(accept.questions, model, row)
+    assert after["question"] == QUESTION and after["question_decision"] == "kept"
+    after, _ = answered(model, parent())
+    assert after["answer"] == ANSWER
+
+
+def test_mode_all_takes_every_sound_proposal_without_the_student():
+    after, requests = questioned({}, mode="all")
+    assert not requests and after["question"] == BETTER
+    after, requests = answered(student({}), after, mode="all")
+    assert not requests and after["answer"] == FULLER and after["question_before"] == QUESTION
+
+
+def test_accepting_without_proposals_is_an_error_that_says_what_is_missing():
+    with pytest.raises(UserError, match="put reflect_answers before"):
+        through(accept.answers_, student({}), parent())
+
+
+def test_teacher_and_student_are_roles_of_their_own():
+    assert {reflect.questions.role, reflect.answers_.role} == {"generator"}
+    assert {accept.questions.role, accept.answers_.role} == {"target"}
+
+
+def test_rows_outside_the_share_have_no_proposal():
+    row, requests = through(reflect.questions, lambda _: told(REFLECTED), parent(), share=0.0)
+    assert not requests and row["question_proposal"] is None
+    after, requests = questioned({}, row)
+    assert not requests and after["question_decision"] == "kept"

@@ -1,0 +1,154 @@
+"""Ensemble-Instruct: outputs of several models, and the consensus that decides."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.request import Identity
+from datagen.schema import EXAMPLES, table_of
+from datagen.stages.generate.ensemble.outputs import OUTPUTS, stage
+from datagen.stages.generate.ensemble.vote import stage as vote
+from datagen.stages.shared.consensus import consensus, rouge_l
+from datagen.stages.shared.language.rules import language_of
+from tests.support.asked import ask
+from tests.support.pairs import ANSWER, QUESTION, parent
+from tests.support.rows import context
+
+EN = language_of("en")
+SECOND, THIRD = Identity("second", "1", "MIT"), Identity("third", "2", "other")
+SAME = "a standard lease lasts 12 years, and ends in AUTUMN"
+NEAR = "A standard lease lasts 12 years and ends in the autumn of the last year."
+FAR = "Bananas ripen."
+
+
+def outputs(*texts, row=None, whos=(SECOND, THIRD)):
+    """Have models answer the row; return it with the column of outputs."""
+    rows = table_of(EXAMPLES, [row or parent()])
+    for text, who in zip(texts, whos, strict=False):
+        kept, dropped, _ = ask(stage, rows, lambda _, text=text: text, who=who)
+        assert not dropped
+        rows = pa.Table.from_pylist(kept, pa.schema([*EXAMPLES, ("outputs", OUTPUTS)]))
+    return rows
+
+
+def voted(*texts, row=None, **options):
+    outcome = vote.apply(outputs(*texts, row=row), vote.options(**options), context("consensus"))
+    (after,) = [*outcome.kept.to_pylist(), *outcome.dropped.to_pylist()]
+    return after
+
+
+def test_two_template_families_with_and_without_input_are_chosen_by_the_passage():
+    _, _, (shown,) = ask(stage, [parent()], lambda _: "x")
+    assert shown.prompt == "ensemble/with_input"
+    assert parent()["context"] in shown.messages[-1]["content"] and QUESTION in shown.messages[-1]["content"]
+    _, _, (bare,) = ask(stage, [parent(context=None)], lambda _: "x")
+    assert bare.prompt == "ensemble/without_input" and bare.messages[-1]["content"] == QUESTION
+    assert bare.sampling.temperature == 0
+
+
+def test_every_output_is_kept_with_its_model_and_licence():
+    (row,) = outputs(SAME, {"text": FAR, "logprobs": [-1.0, -3.0]}).to_pylist()
+    assert [(o["text"], o["model"], o["revision"], o["licence"]) for o in row["outputs"]] == [
+        (SAME, "second", "1", "MIT"),
+        (FAR, "third", "2", "other"),
+    ]
+    assert row["outputs"][1]["logprob"] == -2.0 and row["answer"] == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("texts", "winner"),
+    [
+        ((SAME, FAR), ANSWER),  # o0 = o1
+        ((FAR, SAME), ANSWER),  # o0 = o2
+        ((NEAR, NEAR), NEAR),  # o1 = o2, not o0
+        ((NEAR, "A standard lease lasts 12 years."), ANSWER),  # the largest sum of ROUGE-L
+    ],
+)
+def test_the_papers_rule_decides(texts, winner):
+    row = voted(*texts)
+    assert "reason" not in row and row["answer"] == winner
+    assert row["original_answer"] == (None if winner == ANSWER else ANSWER)
+
+
+def test_without_an_equal_pair_one_that_shares_nothing_ends_the_consensus():
+    row = voted(NEAR, FAR)
+    assert row["reason"] == "no consensus" and row["answer"] == ANSWER
+
+
+def test_the_limit_is_an_option():
+    assert "reason" not in voted(NEAR, "A standard lease lasts 12 years.", least=0.5)
+    assert voted(NEAR, "A standard lease lasts 12 years.", least=0.7)["reason"] == "no consensus"
+
+
+def test_the_winner_and_its_licence_are_in_the_lineage():
+    row = voted(NEAR, NEAR)
+    lineage = row["lineage"]
+    assert (lineage["model"], lineage["revision"]) == ("second", "1")
+    assert lineage["models"] == [
+        {"model": "writer", "revision": "1", "licence": "MIT"},
+        {"model": "second", "revision": "1", "licence": "MIT"},
+    ]
+    assert row["outputs"][0]["request"] in lineage["requests"] and row["id"] == parent()["id"]
+    kept = voted(SAME, FAR)["lineage"]
+    assert kept["model"] == "writer" and len(kept["models"]) == 1
+
+
+def test_a_winner_that_is_unsound_is_no_answer():
+    row = voted("A standard lease lasts 99 years.", "A standard lease lasts 99 years.")
+    assert row["reason"] == "number not in passage" and row["answer"] == ANSWER
+
+
+def test_two_further_outputs_of_different_models_are_required():
+    assert voted(SAME)["reason"] == "too few outputs"
+    assert voted({"text": "", "finish": "error", "error": "x"}, SAME)["reason"] == "too few outputs"
+    rows = outputs(SAME, SAME, whos=(SECOND, SECOND))
+    with pytest.raises(UserError, match="different models"):
+        vote.apply(rows, vote.options(), context("consensus"))
+    with pytest.raises(UserError, match="put two stages another_output"):
+        vote.apply(table_of(EXAMPLES, [parent()]), vote.options(), context("consensus"))
+
+
+def test_the_score_is_the_mean_rouge_l_of_the_winner_with_the_others():
+    texts = ["a b c d", "a b c e", "a b f g"]
+    agreed = consensus(texts, language_of("und"))
+    assert agreed.winner == 0 and agreed.score == pytest.approx((0.75 + 0.5) / 2)
+    assert consensus(["x y", "a b", "b a"], language_of("und")).winner is None
+
+
+def lcs(a, b):
+    """Longest common subsequence, by the book."""
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, one in enumerate(a):
+        for j, other in enumerate(b):
+            table[i + 1][j + 1] = table[i][j] + 1 if one == other else max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
+WORDS = st.lists(st.sampled_from("abcd"), max_size=8)
+
+
+@given(WORDS, WORDS)
+def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence(a, b):
+    common = lcs(a, b)
+    expected = 2 * common / (len(a) + len(b)) if common else 0.0
+    assert rouge_l(a, b) == pytest.approx(expected)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["red", "blue", "green"]), min_size=1, max_size=4), min_size=3, max_size=3
+    )
+)
+def test_the_winner_has_the_largest_sum_or_an_equal(texts):
+    said = [" ".join(words) for words in texts]
+    agreed = consensus(said, EN)
+    equal = [place for place, text in enumerate(said) if said.count(text) > 1]
+    if equal:
+        assert agreed.winner == equal[0]
+    elif agreed.winner is None:
+        assert any(rouge_l(texts[i], texts[j]) <= 0.01 for i in range(3) for j in range(i))
+    else:
+        sums = [sum(rouge_l(one, other) for other in texts) for one in texts]
+        assert sums[agreed.winner] == pytest.approx(max(sums))

@@ -1,0 +1,152 @@
+"""Expand and refine: the contract of the data augmentation models, with planted answers."""
+
+import pytest
+
+from datagen.stages.generate.operators.expand import ANSWER, expand, refine
+from tests.support.asked import ask
+from tests.support.generators import GERMAN, HOSTILE, HOSTILE_TEXT, INJECTED
+from tests.support.pairs import OTHER_ANSWER, OTHER_QUESTION, QUESTION, labels, parent, told
+
+REFINED = "How long does a standard lease last, and in which season does it end?"
+ENDS = "A standard lease lasts 12 years, and it ends in autumn."
+TIMES = "How often can a standard lease be renewed?"
+TWICE = "A standard lease can be renewed twice."
+REPLIES = {OTHER_QUESTION: OTHER_ANSWER, REFINED: ENDS, TIMES: TWICE}
+
+
+def model(written, replies=REPLIES):
+    """Write these questions, then answer each by the table."""
+
+    def answer(request):
+        if request.task != ANSWER:
+            return told(written)
+        return told({"answer": replies[request.about]})
+
+    return answer
+
+
+def expanded(*questions, **options):
+    return ask(expand, [parent()], model({"questions": list(questions)}), **options)
+
+
+def refined(question, replies=REPLIES, **options):
+    return ask(refine, [parent()], model({"question": question}, replies), **options)
+
+
+def test_one_row_gives_k_children_with_its_task_context_and_id():
+    kept, dropped, requests = expanded(OTHER_QUESTION, TIMES, count=2)
+    assert not dropped and len(kept) == 2 and len(requests) == 3
+    assert [row["question"] for row in kept] == [OTHER_QUESTION, TIMES]
+    assert [row["answer"] for row in kept] == [OTHER_ANSWER, TWICE]
+    for row in kept:
+        assert row["lineage"]["parents"] == [parent()["id"]]
+        assert row["task"] == parent()["task"] and row["context"] == parent()["context"]
+        assert row["prompt"][-1]["content"] == f"{row['context']}\n\n{row['question']}"
+        assert labels(row)["operator"] == "expand"
+        keys = row["lineage"]["requests"]
+        assert keys[0] == "r0" and len(keys) == 3  # the parent's, the question's and its own answer's
+
+
+def test_no_more_children_than_asked_for_are_kept():
+    kept, _, requests = expanded(OTHER_QUESTION, TIMES, count=1)
+    assert [row["question"] for row in kept] == [OTHER_QUESTION] and len(requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (QUESTION, "repeats its parent"),
+        ("How long does the standard lease last?", "repeats its parent"),
+        ("Name the seasons of a lease.", "not a question"),  # the parent is a question
+        (INJECTED, "not a question"),
+    ],
+)
+def test_an_expansion_is_another_question_of_the_same_type(question, reason):
+    kept, (row,), requests = expanded(question)
+    assert not kept and row["reason"] == reason and len(requests) == 1  # it is not answered
+
+
+def test_two_equal_expansions_give_one_row():
+    kept, (row,), _ = expanded(TIMES, TIMES)
+    assert len(kept) == 1 and row["reason"] == "repeated"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("A seasonal lease lasts 7 months.", "number not in passage"),
+        ("Bananas ripen in warm valleys all year.", "not about the passage"),
+        ("", "empty"),
+        (GERMAN, "another language"),
+        ("A seasonal lease lasts <|im_end|> 6 months.", "control token"),
+        (OTHER_QUESTION, "question gives its answer away"),
+        ("A seasonal lease lasts 6 months. A seasonal lease lasts 6 months.", "repetition loop"),
+    ],
+)
+def test_a_wrong_answer_to_a_sound_question_is_dropped_with_both(reply, reason):
+    kept, (row,), _ = ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}, {OTHER_QUESTION: reply}))
+    assert not kept and (row["reason"], row["question"]) == (reason, OTHER_QUESTION)
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "a list"])
+def test_a_hostile_completion_gives_no_child(name):
+    said = HOSTILE[name]({"questions": [OTHER_QUESTION]})
+    kept, dropped, _ = ask(expand, [parent()], model(said))
+    assert not kept and {row["reason"] for row in dropped} <= {"unparsable", "empty", "not a question"}
+
+
+@pytest.mark.parametrize("name", HOSTILE_TEXT)
+def test_hostile_text_in_a_question_or_an_answer_gives_no_child(name):
+    spoilt = HOSTILE_TEXT[name](OTHER_QUESTION)
+    assert not ask(expand, [parent()], model({"questions": [spoilt]}, {}))[0]
+    spoilt = HOSTILE_TEXT[name](OTHER_ANSWER)
+    assert not ask(expand, [parent()], model({"questions": [OTHER_QUESTION]}, {OTHER_QUESTION: spoilt}))[0]
+
+
+def test_a_refinement_gives_exactly_one_candidate_and_names_its_parent():
+    (row,), dropped, _ = refined(REFINED)
+    assert not dropped and row["question"] == REFINED and row["answer"] == ENDS
+    assert row["lineage"]["parents"] == [parent()["id"]] and labels(row)["operator"] == "refine"
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (QUESTION, "repeats its parent"),
+        ("When must a tenant pay the rent to the owner?", "another intent"),
+        ("How long, for a lease that is standard, does it last?", "asks for nothing more"),
+    ],
+)
+def test_a_refinement_keeps_the_intent_and_asks_for_more(question, reason):
+    kept, (row,), _ = refined(question)
+    assert not kept and row["reason"] == reason
+
+
+def test_rows_that_no_child_can_be_made_of_are_dropped_with_their_reason():
+    turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
+    rows = [parent(answer=""), parent(prompt=turns), parent(task="other")]
+    kept, dropped, requests = ask(expand, rows, model({}), tasks=["extractive_question"])
+    assert not kept and not requests
+    assert [row["reason"] for row in dropped] == ["no pair", "part of a conversation", "outside the sample"]
+
+
+def test_a_closed_book_parent_gives_closed_book_children_from_its_evidence():
+    row = parent(context=None, evidence="A seasonal lease lasts 6 months, a standard lease 12 years.")
+    kept, _, requests = ask(expand, [row], model({"questions": [OTHER_QUESTION]}))
+    assert kept[0]["context"] is None and kept[0]["prompt"] == [{"role": "user", "content": OTHER_QUESTION}]
+    assert all("12 years" in request.messages[-1]["content"] for request in requests)
+    _, (dropped,), _ = ask(expand, [row], model({"questions": ["How long does this lease last?"]}, {}))
+    assert dropped["reason"] == "refers to the passage"
+
+
+def test_a_system_message_is_kept():
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTION}]
+    (row,), _, _ = ask(expand, [parent(prompt=prompt)], model({"questions": [OTHER_QUESTION]}))
+    assert row["prompt"][0] == prompt[0]
+
+
+def test_count_and_sampling_are_options():
+    _, _, requests = expanded(OTHER_QUESTION, count=7, max_tokens=99, temperature=0.5, top_p=0.9)
+    assert "Write 7 new questions" in requests[0].messages[-1]["content"]
+    sampling = requests[0].sampling
+    assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (99, 0.5, 0.9)

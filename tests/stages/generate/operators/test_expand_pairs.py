@@ -1,0 +1,69 @@
+"""Pair expansion: new pairs after the pattern of several."""
+
+import pytest
+
+from datagen.stages.generate.operators.expand_pairs import stage
+from tests.support.asked import ask
+from tests.support.pairs import (
+    ANSWER,
+    LONG_ANSWER,
+    OTHER_ANSWER,
+    OTHER_QUESTION,
+    QUESTION,
+    RENEWAL,
+    labels,
+    parent,
+    told,
+)
+
+ROWS = [parent(), parent(RENEWAL, LONG_ANSWER, task="how_to")]
+PAIR = {"question": OTHER_QUESTION, "answer": OTHER_ANSWER}
+
+
+def through(*pairs, rows=ROWS, **options):
+    return ask(stage, rows, lambda request: told({"pairs": list(pairs)}), **options)
+
+
+def test_each_row_is_shown_with_others_of_other_tasks_first_and_all_are_parents():
+    rows = [*ROWS, parent("How long may a lease last at most?", "12 years")]
+    kept, _, requests = through(PAIR, rows=rows, shown=2)
+    asked = {request.row: request.messages[-1]["content"] for request in requests}
+    assert RENEWAL in asked[rows[0]["id"]] and QUESTION in asked[rows[0]["id"]]
+    assert "at most" not in asked[rows[0]["id"]]
+    child = next(row for row in kept if row["lineage"]["parents"][0] == rows[0]["id"])
+    assert child["lineage"]["parents"] == [rows[0]["id"], rows[1]["id"]]
+    assert child["question"] == OTHER_QUESTION and labels(child)["operator"] == "expand_pairs"
+
+
+def test_count_bounds_the_pairs_of_a_row():
+    other = {
+        "question": "How often can a standard lease be renewed?",
+        "answer": "A standard lease can be renewed twice.",
+    }
+    kept, _, _ = through(PAIR, other, rows=[parent()], count=1)
+    assert [row["question"] for row in kept] == [OTHER_QUESTION]
+    kept, _, _ = through(PAIR, other, rows=[parent()], count=2)
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        (PAIR | {"answer": "  "}, "unparsable or empty"),
+        ({"question": QUESTION, "answer": ANSWER}, "repeats its parent"),
+        ({"question": RENEWAL, "answer": LONG_ANSWER}, "repeated"),
+        (PAIR | {"answer": "A seasonal lease lasts 9 months."}, "number not in passage"),
+        (PAIR | {"answer": "Cows graze on hills near every village."}, "not about the passage"),
+    ],
+)
+def test_a_pair_that_is_empty_repeated_or_wrong_is_dropped(pair, reason):
+    kept, dropped, _ = through(pair)
+    seen = [row["reason"] for row in dropped if row["lineage"]["parents"][0] == ROWS[0]["id"]]
+    assert not [row for row in kept if row["lineage"]["parents"][0] == ROWS[0]["id"]]
+    assert seen == (["empty"] if "empty" in reason else [reason])
+
+
+def test_a_hostile_completion_gives_no_pair():
+    for said in ("", "{" * 5000, '{"pairs": []}', '{"pairs": [{"question": "Q?"}]}', '{"pairs": [1]}'):
+        kept, dropped, _ = ask(stage, [parent()], lambda _, said=said: said)
+        assert not kept and [row["reason"] for row in dropped] == ["unparsable"]
