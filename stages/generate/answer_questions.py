@@ -132,7 +132,7 @@ def cite(quote: str, shown: Sequence[Row], languages: Languages) -> tuple[dict[s
         When it stands in none.
     """
     for hit in shown:
-        if quote.strip() and (found := Passage(hit, languages.of(hit)).find(quote)):
+        if found := Passage(hit, languages.of(hit)).find(quote):
             return dict(hit), found
     raise Reject("evidence not in passage", quote)
 

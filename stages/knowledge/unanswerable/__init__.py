@@ -1,16 +1,17 @@
 """
-Find for each question a near miss: a passage that seems to answer it and leaves it open.
+Find a near miss for each question: a passage that seems to answer it but leaves it open.
 
-Either the passage is another one, near its own: of the same document, or found for question and answer in the
-whole corpus. Or the question is another one, with a name, number or date in it changed. That what is shown
-leaves the question open is tested here by search over all passages of the line:
+Either the passage is another one: of the same document, or found for question and answer in the whole
+corpus. Or the question is another one, with a name, number or date in it changed. Search over all passages
+checks that the question stays open:
 
-* the answer's words must not stand in it, under none of its names, nor must it be like the evidence;
-* it must not be found for question and answer nearly as well as the question's own passage is;
-* of a changed question, what was changed must not stand in it.
+* the answer's words do not occur in the passage, under any of its names, and the passage is not like the
+  evidence;
+* search does not score the passage nearly as high as the question's own passage;
+* what was changed in a question does not occur in the passage.
 
-The judge has the last word, in `datagen.stages.knowledge.refuse`. What stands in a passage does not depend on
-what the target knows.
+The judge decides in the end (`datagen.stages.knowledge.refuse`). None of this depends on what the target
+knows. A row that has a near miss already keeps it.
 """
 
 from bisect import bisect_left
@@ -38,7 +39,7 @@ READ = ("question", "answer", "evidence", "context", "lineage", "near")
 
 
 class Options(datagen.stage.Options):
-    """How many near misses, and what counts as holding the answer."""
+    """How many near misses are made, and what counts as containing the answer."""
 
     share: float = Field(0.5, ge=0, le=1, description="Share of the questions that are given a near miss")
     changed: float = Field(
@@ -98,7 +99,7 @@ def _queries(rows: pa.Table, options: Options, seed: str) -> passage_search.Quer
 
 
 def _fetch(found: passage_search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
-    """Read the passages that were found, in the order in which they are to be tried."""
+    """Read the passages that were found, in the order in which they are tried."""
     told: dict[int, list[Row]] = {}
     for part in np.unique(found["part"]).tolist():
         mine = found[found["part"] == part]
@@ -113,7 +114,7 @@ def _fetch(found: passage_search.Found, paths: Sequence[Path]) -> dict[int, list
 
 
 def _in_turn(found: list[Row]) -> list[Row]:
-    """Put the nearest of the same document first, then what fits question and answer best."""
+    """Order passages: the nearest of the same document first, then the best hits."""
     near = sorted((one for one in found if one["gap"] >= 0), key=lambda one: (one["gap"], one["id"]))
     near = near[: passage_search.NEIGHBOURS]
     taken = {one["id"] for one in near}
@@ -131,7 +132,7 @@ def _exchange(
     Raises
     ------
     Reject
-        When each of them may hold the answer, or there is none.
+        When each of them may contain the answer, or there is none.
     """
     own = max((one["score"] for one in found if one["own"]), default=0.0)
     tried = [one for one in found if not one["own"]]

@@ -55,3 +55,13 @@ def test_passages_without_keywords_or_wordings_are_dropped_from_that_format():
     kept, dropped = outcome(rows)
     assert [row["kind"] for row in kept] == ["reading"] * 2
     assert sorted(row["reason"] for row in dropped) == ["no wordings for its language", "too few keywords"]
+
+
+def test_a_rare_word_is_a_better_keyword_than_a_frequent_one():
+    rows = [
+        passage(f"The harbour keeps its {word}. A harbour is wide.", number, language="en")
+        for number, word in enumerate(("lighthouse", "dockyard", "breakwater"))
+    ]
+    kept, _ = outcome(rows, formats=["keywords"], keywords=1, least=1)
+    for row, word in zip(kept, ("lighthouse", "dockyard", "breakwater"), strict=True):
+        assert word in row["question"] and "harbour" not in row["question"]

@@ -51,6 +51,17 @@ def rivers(folder, count=10):
     shelve(folder, [("rivers", number, passage(number)) for number in range(count)])
 
 
+def test_a_near_miss_that_a_question_has_already_is_kept(tmp_path):
+    rivers(tmp_path)
+    known = {"question": "Who?", "context": "A passage.", "title": "t", "change": "passage"}
+    rows = [probe(0) | {"near": known, "answer": None}, probe(1)]
+    near = find(tmp_path, rows)
+    assert near[rows[0]["question"]] == known | {"reason": None, "detail": None}
+    assert near[rows[1]["question"]]["context"] == passage(0) or near[rows[1]["question"]][
+        "context"
+    ] == passage(2)
+
+
 @pytest.mark.parametrize("size", [1, 4, None])
 def test_the_nearest_passage_of_the_document_is_taken(tmp_path, size):
     rivers(tmp_path)
