@@ -165,6 +165,8 @@ class OpenAIEngine:
             return True
         proven = self._pace.answered_at > -math.inf
         waiting = isinstance(verdict, Away | Busy | Lost) or (isinstance(verdict, Transient) and proven)
+        if isinstance(failure, Refused) and trial.over(self._spec.retries):  # it answers, so it is never down
+            raise self._unreachable(failure, trial)
         if not waiting or too_long or self._pace.down > self._spec.patience:
             raise self._unreachable(verdict, trial)
         return False

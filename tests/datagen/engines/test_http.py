@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import json
 import math
 import socket
@@ -24,7 +25,7 @@ from datagen.errors import UserError
 from datagen.recipe.sections import OpenAIModel, VllmModel
 from datagen.redaction import mask_secrets, mask_settings, printable
 from datagen.request import Request, Sampling
-from tests.support.faulty_server import answers, reply, serve
+from tests.support.faulty_server import answers, hang_up, reply, serve
 
 ASKED = Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", Sampling(max_tokens=20))
 
@@ -139,6 +140,18 @@ def test_a_redirect_to_another_server_is_refused(target, monkeypatch):
 def test_a_circle_of_redirects_ends():
     with pytest.raises(Unreachable, match="redirects in a circle"):
         ask(redirects(*["/v1/chat/completions"] * 99))
+
+
+@pytest.mark.parametrize("status", [300, 303, 304, 307, 401, 403, 404, 405])
+def test_a_server_that_refuses_and_hangs_up_in_turn_is_not_asked_for_ever(status, monkeypatch):
+    monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
+    count = itertools.count()
+
+    async def behave(request):
+        return await (hang_up() if next(count) % 2 else answers("no", status=status))(request)
+
+    with pytest.raises(Unreachable, match=f"refuses every request.*HTTP {status}"):
+        ask(behave, retries=2)
 
 
 def test_a_reply_without_content_is_transient():

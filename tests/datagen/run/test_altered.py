@@ -11,7 +11,7 @@ from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
 from datagen.request import Completion
 from datagen.run import release
-from datagen.run.folder import begin, earlier_runs, finish, open_run
+from datagen.run.folder import begin, complete_stage, earlier_runs, finish, open_run
 from datagen.store.completions import Completions
 from datagen.store.disk import told
 from datagen.store.journal import Journal
@@ -62,6 +62,34 @@ def test_a_manifest_that_is_none_is_told_and_its_answers_are_kept(begun, data):
         open_run(run.folder)
     again = start()
     assert again.folder != run.folder and answers(again) == {"paid"}
+
+
+@pytest.mark.parametrize("where", [("recipe", "stages"), ("recipe", "name"), ("models",), ("started",)])
+def test_a_value_that_was_altered_within_a_manifest_is_told(begun, where):
+    run, _ = begun
+    path = run.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    part = manifest
+    for name in where[:-1]:
+        part = part[name]
+    part[where[-1]] = ["altered"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"manifest\.json was altered by hand"):
+        open_run(run.folder)
+
+
+@pytest.mark.parametrize("altered", [{"rows_in": "9"}, {"stage": {}}, {"figures": [1]}, {"new": 1}])
+def test_a_record_of_a_stage_that_was_altered_is_told(begun, altered):
+    run, _ = begun
+    beside, folder = run.folder / "stages" / ".unfinished-cutting", run.stage_folder("cutting")
+    beside.mkdir()
+    record = {"stage": "cutting", "rows_in": 9, "figures": {}}
+    complete_stage(beside, folder, record, lambda function, paths: [*map(function, paths)])
+    assert run.stage_record("cutting")["rows_in"] == 9
+    path = folder / "stage.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | altered))
+    with pytest.raises(UserError, match=r"stage\.json was altered by hand"):
+        run.stage_record("cutting")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
