@@ -16,8 +16,9 @@ words are those of the plain answer. The scorecard in `metadata` has
 How helpful it is, is for the gate: `datagen.stages.generate.operators.assess`.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,8 +151,9 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
                 figures[f"kept_{demand.format}"] += 1
         if not given:
             built.drop(Reject("no format for it" if not demands else "not answered"), fields, row)
+    mates = Mates(views, str(context.seed))
     for view in views:
-        fields, others = _row(view, views, wordings, options, str(context.seed))
+        fields, others = _row(view, mates, wordings, options, str(context.seed))
         built.keep(fields, view.parent.row, view.given, others=others)
     return replace(built.outcome(), figures=figures)
 
@@ -184,8 +186,35 @@ def scorecard(parsed: Parsed, parent: Parent) -> dict[str, float]:
     return {"formatting": 1.0, "coverage": round(coverage, 4), "grounding": round(grounding, 4)}
 
 
+class Mates:
+    """Another row's answer of exactly the same format for each view; lists have equal length."""
+
+    def __init__(self, views: Sequence[View], seed: str) -> None:
+        self._seed = seed
+        self._rings: dict[Hashable, list[tuple[str, View]]] = {}
+        for view in views:
+            self._rings.setdefault(_form(view), []).append((self._lot(view), view))
+        for ring in self._rings.values():
+            ring.sort(key=lambda entry: entry[0])
+
+    def _lot(self, view: View) -> str:
+        return content_id("mate", self._seed, view.parent.id)
+
+    def of(self, view: View) -> View | None:
+        """Return the next view of another row in hash order; None if there is none."""
+        ring, lot = self._rings[_form(view)], self._lot(view)
+        after = bisect_right(ring, lot, key=lambda entry: entry[0]) % len(ring)
+        other = ring[after][1]
+        return other if other.parent.id != view.parent.id else None
+
+
+def _form(view: View) -> Hashable:
+    demand = view.demand
+    return demand.format, demand.names, demand.count, code_of(view.parent.row)
+
+
 def _row(
-    view: View, views: list[View], wordings: Wordings, options: Options, seed: str
+    view: View, mates: Mates, wordings: Wordings, options: Options, seed: str
 ) -> tuple[dict[str, Any], list[Row]]:
     """Word a view's question: with its demand, or with an example where one is drawn and there is one."""
     demand, parent = view.demand, view.parent
@@ -199,7 +228,7 @@ def _row(
     }
     known, mate = wordings.of(parent), None
     if known and fraction("one shot", parent.id, demand.format, seed) < options.one_shot:
-        mate = _mate(view, views, seed)
+        mate = mates.of(view)
     if known is None or mate is None:
         question = f"{parent.question}\n\n{demand.text}"
         return parent.child(OPERATOR, question, view.answer, **labels, demand=demand.text), []
@@ -207,19 +236,6 @@ def _row(
     shown = FIELD.sub(lambda field: values[field[1]], pick(known.examples, parent.id, seed))
     labels |= {"shown": "example", "example": mate.parent.id}
     return parent.child(OPERATOR, f"{shown}\n\n{parent.question}", view.answer, **labels), [mate.parent.row]
-
-
-def _mate(view: View, views: list[View], seed: str) -> View | None:
-    """Draw another row's answer of exactly the same format; a list has as many items."""
-    same = [
-        other
-        for other in views
-        if other.parent.id != view.parent.id
-        and other.demand.format == view.demand.format
-        and (other.demand.names, other.demand.count) == (view.demand.names, view.demand.count)
-        and code_of(other.parent.row) == code_of(view.parent.row)
-    ]
-    return min(same, key=lambda one: content_id("mate", seed, view.parent.id, one.parent.id), default=None)
 
 
 stage = ModelStage(

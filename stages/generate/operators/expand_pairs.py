@@ -15,6 +15,7 @@ from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, i
 from datagen.stages.shared.checks.field_patterns import Text, parse
 
 OPERATOR = "expand_pairs"
+WINDOW = 32  # rows among which those shown with a row are chosen
 
 
 class Options(Operating):
@@ -41,8 +42,9 @@ class Pairs(BaseModel):
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Show each row with others and ask for new pairs."""
     prompt, parents = context.prompt(options.prompt), _parents(rows, options, context)
+    drawn = _others(parents, options, context.seed)
     for parent in parents:
-        shown = [parent, *_others(parent, parents, options, context.seed)]
+        shown = [parent, *drawn[parent.id]]
         yield prompt.ask(
             parent.id,
             task=OPERATOR,
@@ -56,14 +58,15 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the new pairs; their lineage names all pairs that were shown."""
-    built, parents = Builder("candidates", context), _parents(rows, options, context)
+    built = Builder("candidates", context)
+    drawn = _others(_parents(rows, options, context), options, context.seed)
     instruction = instruction_of(context.prompt(options.prompt), passage="", pairs=[], count=0)
     for row, parent in parents_of(rows, options, context):
         fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
             built.drop(parent, fields, row)
             continue
-        others = _others(parent, parents, options, context.seed)
+        others = drawn[parent.id]
         related = [one.row for one in others]
         for answer in answers.of(row["id"]):
             try:
@@ -91,18 +94,24 @@ def _parents(rows: pa.Table, options: Options, context: Context) -> list[Parent]
     return [parent for _, parent in parents_of(rows, options, context) if isinstance(parent, Parent)]
 
 
-def _others(parent: Parent, parents: Sequence[Parent], options: Options, seed: int) -> list[Parent]:
-    """Draw the other pairs to show: one of each other task first, so that types differ."""
-    drawn = sorted(
-        (one for one in parents if one.id != parent.id),
-        key=lambda one: content_id("pattern", str(seed), parent.id, one.id),
-    )
-    by_task: dict[str, Parent] = {}
-    for one in drawn:
-        by_task.setdefault(one.row["task"], one)
-    first = [one for one in by_task.values() if one.row["task"] != parent.row["task"]]
-    taken = {one.id for one in first}
-    return [*first, *(one for one in drawn if one.id not in taken)][: options.shown - 1]
+def _others(parents: Sequence[Parent], options: Options, seed: int) -> dict[str, list[Parent]]:
+    """
+    Draw the other pairs to show with each: one of each other task first, so that types differ.
+
+    They are the next ones on a ring in hash order: comparing all rows would take the square of their number.
+    """
+    ring = sorted(parents, key=lambda one: content_id("pattern", str(seed), one.id))
+    drawn: dict[str, list[Parent]] = {}
+    for place, parent in enumerate(ring):
+        near = [ring[(place + step) % len(ring)] for step in range(1, min(WINDOW, len(ring) - 1) + 1)]
+        by_task: dict[str, Parent] = {}
+        for one in near:
+            by_task.setdefault(one.row["task"], one)
+        first = [one for task, one in by_task.items() if task != parent.row["task"]]
+        taken = {one.id for one in first}
+        rest = [one for one in near if one.id not in taken]
+        drawn[parent.id] = [*first, *rest][: options.shown - 1]
+    return drawn
 
 
 stage = ModelStage(

@@ -67,3 +67,12 @@ def test_a_hostile_completion_gives_no_pair():
     for said in ("", "{" * 5000, '{"pairs": []}', '{"pairs": [{"question": "Q?"}]}', '{"pairs": [1]}'):
         kept, dropped, _ = ask(stage, [parent()], lambda _, said=said: said)
         assert not kept and [row["reason"] for row in dropped] == ["unparsable"]
+
+
+def test_a_child_names_the_models_of_every_pair_that_was_shown():
+    other = parent(RENEWAL, LONG_ANSWER, task="how_to")
+    models = [{"model": "elder", "revision": "0", "licence": "closed"}]
+    other["lineage"] = other["lineage"] | {"models": models}
+    kept, _, _ = through(PAIR, rows=[parent(), other])
+    child = next(row for row in kept if row["lineage"]["parents"][0] == parent()["id"])
+    assert {model["model"] for model in child["lineage"]["models"]} == {"writer", "elder", "planted"}
