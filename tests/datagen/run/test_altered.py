@@ -13,7 +13,7 @@ from datagen.request import Completion
 from datagen.run import release
 from datagen.run.folder import begin, complete_stage, earlier_runs, finish, open_run
 from datagen.store.completions import Completions
-from datagen.store.disk import told
+from datagen.store.disk import translate_file_errors
 from datagen.store.journal import Journal
 from tests.support import toys
 
@@ -29,7 +29,7 @@ def begun(tmp_path, home):
     recipe = load_recipe(toys.write_recipe(tmp_path))
 
     def start():
-        with told():
+        with translate_file_errors():
             return begin(recipe, home, identities(recipe.models))
 
     run = start()

@@ -12,7 +12,7 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.run.lease import EXPIRE_SECONDS, lease
-from datagen.store.disk import told
+from datagen.store.disk import translate_file_errors
 
 HOLDER = """
 import sys, time
@@ -75,5 +75,5 @@ def test_the_holder_touches_its_lease(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", ["/proc/nothing", "/dev/null", "/dev/null/below"])
 def test_a_place_where_no_folder_can_be_is_told(place):
-    with pytest.raises(UserError, match=place), told(), lease(Path(place)):
+    with pytest.raises(UserError, match=place), translate_file_errors(), lease(Path(place)):
         raise AssertionError
