@@ -4,6 +4,7 @@ import bz2
 import ctypes
 import gzip
 import lzma
+import mmap
 import os
 import signal
 import threading
@@ -65,6 +66,12 @@ def obey(file: File):
                 while True:
                     at = ctypes.CDLL(None).malloc(10_000_000)
                     ctypes.memset(at or os.abort(), 1, 10_000_000)
+            case "grow shared":  # which the system's limit does not count
+                held = []
+                for _ in range(100):
+                    held.append(mmap.mmap(-1, 10_000_000))
+                    held[-1].write(bytes(10_000_000))
+                time.sleep(1)
             case "raise":
                 raise KeyError("unforeseen")
             case text:
@@ -80,6 +87,7 @@ def obey(file: File):
         ("spin", "took too long"),
         ("grow", "out of memory"),
         ("grow outside", "reader crashed"),
+        ("grow shared", "out of memory"),
         ("raise", "unreadable file"),
     ],
 )
