@@ -134,3 +134,11 @@ def test_the_digest_follows_the_content(own):
         (own / "a.jsonl").write_text(lines(*records_))
         digests.append(stage.digest(chosen, where))
     assert digests[0] == digests[2] != digests[1]
+
+
+def test_records_with_one_id_are_rows_of_one_document(own):
+    (own / "a.jsonl").write_text(lines(pair(1, id="same"), pair(2, id="same"), pair(2, id="same")))
+    kept, dropped, _ = read(own.parent)
+    assert [row["answer"] for row in kept] == ["1 years.", "2 years."]
+    assert len({row["lineage"]["document_id"] for row in kept}) == 1
+    assert [row["reason"] for row in dropped] == ["repeated"]
