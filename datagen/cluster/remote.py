@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ from datagen.errors import UserError
 from datagen.store.parquet import UNFINISHED
 
 CONNECT_SECONDS = 15  # time-out for connecting
+ARRIVAL_SECONDS = 300  # time to wait for the first workers: a scheduler of jobs may still be starting them
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -121,15 +125,7 @@ def _name(home: str) -> str:
 
 def _check(client: Client, address: str, home: Path, engine: bool) -> None:
     """Check the cluster's requirements before the run starts."""
-    crew = Crew(client)
-    if not crew.everybody:
-        command = start_command(address, engine=False)
-        raise UserError(f"the cluster at {address} has no workers; start some with: {command}")
-    if engine and not crew.engines:
-        raise UserError(
-            f"the recipe uses a model, but no worker of the cluster at {address} has the resource engine; "
-            f"start one with: {start_command(address, engine=True)}"
-        )
+    _await_workers(client, address, engine)
     versions = _inspector()("")["versions"]
     for name, facts in _inspect(client, home).items():
         process = f"cluster: {name} on {facts['host']}"
@@ -143,6 +139,32 @@ def _check(client: Client, address: str, home: Path, engine: bool) -> None:
             raise UserError(
                 f"{process} cannot write to {home}; name a folder that all workers share with --outputs"
             )
+
+
+def _await_workers(client: Client, address: str, engine: bool) -> None:
+    """Wait until there is a worker, and one with an engine if the run needs one."""
+    end = time.monotonic() + ARRIVAL_SECONDS
+    shown = ""
+    while missing := _missing(Crew(client), address, engine):
+        if time.monotonic() > end:
+            raise UserError(missing)
+        if missing != shown:
+            log.warning(f"{missing}. Waiting for {ARRIVAL_SECONDS} seconds")
+        shown = missing
+        time.sleep(min(1.0, ARRIVAL_SECONDS))
+
+
+def _missing(crew: Crew, address: str, engine: bool) -> str:
+    """Describe the workers that the cluster lacks; "" if it has all that the run needs."""
+    if not crew.everybody:
+        command = start_command(address, engine=False)
+        return f"the cluster at {address} has no workers; start some with: {command}"
+    if engine and not crew.engines:
+        return (
+            f"the recipe uses a model, but no worker of the cluster at {address} has the resource engine; "
+            f"start one with: {start_command(address, engine=True)}"
+        )
+    return ""
 
 
 def _inspect(client: Client, home: Path) -> dict[str, dict[str, Any]]:

@@ -167,6 +167,14 @@ def test_a_killed_run_is_cleaned_up_and_can_be_resumed(tmp_path, cluster, calls)
     assert ordinary.poll() is engine.poll() is None, "the cluster is not ours to close"
 
 
+def test_a_run_waits_for_the_first_workers(tmp_path, cluster, caplog):
+    late = threading.Timer(3, lambda: [cluster.worker(), cluster.worker(*by_hand.ENGINE)])
+    late.start()
+    assert run(recipe(tmp_path, cluster.address), tmp_path / "outputs", toys.Silent()).finished
+    late.join()
+    assert "has no workers; start some with" in caplog.text
+
+
 def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster, calls, monkeypatch):
     def refused(address=cluster.address):
         with pytest.raises(UserError) as error:
@@ -174,6 +182,7 @@ def test_unmet_requirements_are_reported_before_the_run_starts(tmp_path, cluster
         return str(error.value)
 
     monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(remote, "ARRIVAL_SECONDS", 0.2)
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in refused("tcp://127.0.0.1:9")
     assert f"no workers; start some with: dask worker {cluster.address}" in refused()
     cluster.worker()
