@@ -42,9 +42,7 @@ class Pace:
 
     def __init__(self, window: int) -> None:
         self._window, self._limit = window, float(window)
-        self._rate = self._accepted = self._bound = (
-            math.inf
-        )  # requests a second: allowed, accepted, last set
+        self._rate = self._accepted = self._bound = math.inf  # requests a second: allowed, accepted, last set
         self._grown = self._began = self._halved = -math.inf  # times
         self._epoch = self._sent_now = self._refused = 0  # since the rate was set
         self._sent: deque[float] = deque()  # times within the horizon
