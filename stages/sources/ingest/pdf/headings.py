@@ -33,7 +33,7 @@ def find_headings(
     """
     Find the lines that are headings; `size` is the font size of the text.
 
-    For slides the outline is not used: it lists parts of the talk, but the titles of slides are better headings.
+    The outline of slides is not used: it lists parts of the talk, and the slides' titles are better headings.
     """
     if are_slides:
         return _by_font(layouts, size)
