@@ -1,13 +1,13 @@
 """
-Scores documents by their domain: the share of their words that are terms of it.
+Score documents by their relevance to a domain: the share of their words in terms of the domain.
 
-Terms are a list, as CrossNER selects sentences by the domain's entities that they hold (Liu et al. 2021,
-"CrossNER: Evaluating Cross-Domain Named Entity Recognition", AAAI, section 3), or are learnt from a small
-sample of the domain: the words that are significantly more frequent in it than in the corpus, by the
-log-likelihood ratio (Dunning 1993, "Accurate Methods for the Statistics of Surprise and Coincidence",
+The terms are given as a list, similar to CrossNER, which selects sentences by the domain's entities in them
+(Liu et al. 2021, "CrossNER: Evaluating Cross-Domain Named Entity Recognition", AAAI, section 3), or learnt
+from a small sample of the domain: the words that are significantly more frequent in it than in the corpus, by
+the log-likelihood ratio (Dunning 1993, "Accurate Methods for the Statistics of Surprise and Coincidence",
 Computational Linguistics 19:61-74).
 
-The score goes into each document's metadata; with `least`, documents under it are dropped.
+The score is written to each document's metadata; with `least`, documents with a lower score are dropped.
 """
 
 import json
@@ -29,22 +29,24 @@ from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Hashes, ngrams
 
-LONGEST = 4  # words of a term
-SIGNIFICANT = 10.83  # of the log-likelihood ratio, which chance passes once in a thousand
+LONGEST = 4  # maximum words of a term
+SIGNIFICANT = 10.83  # minimum log-likelihood ratio: p < 0.001
 MIN_COUNT = 3  # of a word in the sample of the domain
-SAMPLE = 1000  # documents that the corpus's words are counted in
+SAMPLE = 1000  # documents in which the corpus's words are counted
 QUANTILES = (0.1, 0.5, 0.9)
 
 
 class Options(datagen.stage.Options):
-    """What the domain is, and how much of it a document must hold."""
+    """The definition of the domain, and the minimum score."""
 
-    terms: str = Field("", description="File with a term a line, from the recipe on")
+    terms: str = Field("", description="File with one term per line (relative to the recipe)")
     texts: str = Field(
-        "", description="Text files of the domain (a file or a glob, from the recipe on), in place of terms"
+        "", description="Text files of the domain, in place of terms: a file or glob (relative to the recipe)"
     )
-    most_terms: int = Field(500, ge=1, description="Terms that are learnt from texts")
-    least: float = Field(0, ge=0, le=1, description="Documents of a lower score are dropped as 'off domain'")
+    most_terms: int = Field(500, ge=1, description="Maximum number of terms learnt from texts")
+    least: float = Field(
+        0, ge=0, le=1, description="Documents with a lower score are dropped as 'off domain'"
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> "Options":
@@ -60,7 +62,7 @@ class Terms:
     hashes: dict[int, Hashes]
 
     def scores(self, texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
-        """Measure the share of each text's words that stand in terms; 0 for a text without words."""
+        """Return the share of each text's words in terms; 0 for a text without words."""
         cut = words(texts, symbols=False)
         inside = np.zeros(len(cut.words) + 1, np.int64)
         for count, terms in self.hashes.items():
@@ -74,13 +76,12 @@ class Terms:
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Terms]:
-    """Find the terms, show how a sample of the corpus scores, and hand them to each partition."""
+    """Determine the terms, show the scores of a sample of the corpus, and yield the terms per partition."""
     if not len(partitions):
         return
-    each = -(-SAMPLE // len(partitions))
-    sample = pa.concat_tables(
-        [_drawn(rows, each, context.seed) for rows in partitions.columns(["id", "source", "text"])]
-    )
+    per_partition = -(-SAMPLE // len(partitions))
+    columns = partitions.columns(["id", "source", "text"])
+    sample = pa.concat_tables([_sampled(rows, per_partition, context.seed) for rows in columns])
     lines = _lines(options, context) if options.terms else _learnt(sample["text"], options, context)
     terms = _hashed(lines)
     scores = terms.scores(sample["text"])
@@ -96,11 +97,11 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 
 def apply(documents: pa.Table, terms: Terms, options: Options, context: Context) -> Outcome:
-    """Write each document's score into its metadata, and drop those under the least."""
+    """Write each document's score to its metadata, and drop documents below the minimum."""
     scores = terms.scores(documents["text"])
     metadata = [
-        json.dumps(json.loads(given or "{}") | {"relevance": round(float(score), 4)}, ensure_ascii=False)
-        for given, score in zip(documents["metadata"].to_pylist(), scores, strict=True)
+        json.dumps(json.loads(fields or "{}") | {"relevance": round(float(score), 4)}, ensure_ascii=False)
+        for fields, score in zip(documents["metadata"].to_pylist(), scores, strict=True)
     ]
     place = documents.schema.get_field_index("metadata")
     scored = documents.set_column(place, documents.schema.field(place), pa.array(metadata, pa.string()))
@@ -113,9 +114,9 @@ def apply(documents: pa.Table, terms: Terms, options: Options, context: Context)
     return Outcome.split(scored, reasons, details)
 
 
-def _drawn(rows: pa.Table, most: int, seed: int) -> pa.Table:
-    lots = [fraction("relevance", str(seed), name) for name in rows["id"].to_pylist()]
-    return rows.take(np.sort(np.argsort(lots, kind="stable")[:most]))
+def _sampled(rows: pa.Table, size: int, seed: int) -> pa.Table:
+    keys = [fraction("relevance", str(seed), name) for name in rows["id"].to_pylist()]
+    return rows.take(np.sort(np.argsort(keys, kind="stable")[:size]))
 
 
 def _lines(options: Options, context: Context) -> list[str]:
@@ -123,12 +124,12 @@ def _lines(options: Options, context: Context) -> list[str]:
     lines = [line.strip() for line in _text(path, "terms").splitlines()]
     terms = [line for line in dict.fromkeys(lines) if line and not line.startswith("#")]
     if not terms:
-        raise UserError(f"{context.stage}.terms: {path} holds no term")
+        raise UserError(f"{context.stage}.terms: {path} contains no term")
     return terms
 
 
 def _learnt(corpus: pa.ChunkedArray, options: Options, context: Context) -> list[str]:
-    """Learn the words that tell the domain's texts from the corpus, the most telling first."""
+    """Learn the words that distinguish the domain's texts from the corpus, the most distinctive first."""
     paths = sorted(context.folder.glob(options.texts))
     if not paths:
         raise UserError(
@@ -136,18 +137,18 @@ def _learnt(corpus: pa.ChunkedArray, options: Options, context: Context) -> list
         )
     domain = pa.array([_text(path, "texts") for path in paths], pa.string())
     inside, outside = _counts(domain), _counts(corpus)
-    named = list(inside)
-    a = np.array([inside[word] for word in named], np.float64)
-    b = np.array([outside.get(word, 0) for word in named], np.float64)
+    candidates = list(inside)
+    a = np.array([inside[word] for word in candidates], np.float64)
+    b = np.array([outside.get(word, 0) for word in candidates], np.float64)
     all_a, all_b = a.sum(), max(sum(outside.values()), 1)
     expected = (a + b) / (all_a + all_b)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = 2 * (
             a * np.log(a / (all_a * expected)) + np.where(b > 0, b * np.log(b / (all_b * expected)), 0)
         )
-    telling = (a >= MIN_COUNT) & (a / all_a > b / all_b) & (ratio > SIGNIFICANT)
+    distinctive = (a >= MIN_COUNT) & (a / all_a > b / all_b) & (ratio > SIGNIFICANT)
     order = np.argsort(-ratio, kind="stable")
-    learnt = [named[at] for at in order if telling[at]][: options.most_terms]
+    learnt = [candidates[at] for at in order if distinctive[at]][: options.most_terms]
     if not learnt:
         raise UserError(
             f"{context.stage}.texts: no word of these {len(paths)} files is typical of them; "
@@ -157,7 +158,7 @@ def _learnt(corpus: pa.ChunkedArray, options: Options, context: Context) -> list
 
 
 def _counts(texts: pa.Array | pa.ChunkedArray) -> dict[str, int]:
-    """Count the words that hold letters."""
+    """Count the words that contain letters."""
     counted = pc.value_counts(words(texts, symbols=False).words)
     names, counts = counted.field("values"), counted.field("counts")
     letters = pc.match_substring_regex(names, r"\pL")
@@ -167,18 +168,17 @@ def _counts(texts: pa.Array | pa.ChunkedArray) -> dict[str, int]:
 def _hashed(terms: list[str]) -> Terms:
     cut = words(pa.array(terms, pa.string()), symbols=False)
     hashes = {
-        count: np.unique(found)
+        count: np.unique(terms_of_count)
         for count in range(1, LONGEST + 1)
-        if len(found := _runs(cut.hashes, cut.lengths, count))
+        if len(terms_of_count := _runs(cut.hashes, cut.lengths, count))
     }
     return Terms(hashes)
 
 
 def _runs(hashes: Hashes, lengths: npt.NDArray[np.int64], count: int) -> Hashes:
-    """Hash the terms of so many words."""
-    kept = lengths == count
-    of_these = np.repeat(kept, lengths)
-    return ngrams(hashes[of_these], lengths[kept], count)[0]
+    """Hash the terms of `count` words."""
+    matching = lengths == count
+    return ngrams(hashes[np.repeat(matching, lengths)], lengths[matching], count)[0]
 
 
 def _text(path: Path, option: str) -> str:

@@ -1,8 +1,8 @@
 """
-Drops documents that break published rules of quality (Gopher, C4, FineWeb), once the recipe says so.
+Drop documents that break published quality rules (Gopher, C4, FineWeb), if the recipe enables it.
 
-Without ``drop: true`` every document goes on, and a sample shows what each rule would drop and an example of
-it. Several stages with ``use: quality`` and an ``only`` of their own set rules for each domain.
+Without ``drop: true`` every document is kept, and a sample shows what each rule would drop, with an example.
+Several stages with ``use: quality`` and different ``only`` can set rules by domain.
 """
 
 from collections import Counter
@@ -23,26 +23,26 @@ from datagen.stages.sources.quality.rules import MEASURES, chosen, judge
 from datagen.store.parquet import write_json
 
 COLUMNS = ("id", "source", "text", "language")
-SAMPLE = "sample.json"  # beside the stage's table: what the rules say of each document of the sample
+SAMPLE = "sample.json"  # next to the stage's table: the rules that each document of the sample breaks
 SHOWN = 6  # rules in the notice
 
 
 class Options(datagen.stage.Options):
-    """Which rules, for which documents, and whether they drop anything."""
+    """The rules, the documents they apply to, and whether they drop anything."""
 
     rules: tuple[Literal["gopher", "gopher_repetition", "c4", "fineweb"], ...] = Field(
         ("gopher", "gopher_repetition"), min_length=1, description="Sets of published rules"
     )
     bounds: dict[str, tuple[float | None, float | None]] = Field(
         {},
-        description="Other bounds than the published ones, measure: [least, most]; null: none. Measures: "
+        description="Bounds in place of the published ones, measure: [least, most]; null: none. Measures: "
         + ", ".join(MEASURES),
     )
-    only: str = Field(
-        "", description="Glob of the sources of documents that are judged, such as laws/*; left out: all"
+    only: str = Field("", description="Glob of the sources of documents to judge, such as laws/*; unset: all")
+    drop: bool = Field(
+        False, description="Drop documents that break a rule; false: only show a sample of them"
     )
-    drop: bool = Field(False, description="Drop what breaks a rule; else a sample shows what would go")
-    sample: int = Field(1000, ge=1, description="Documents of the sample")
+    sample: int = Field(1000, ge=1, description="Documents in the sample")
 
     @field_validator("bounds")
     @classmethod
@@ -55,16 +55,16 @@ class Options(datagen.stage.Options):
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[None]:
-    """Show on a sample what the rules say, then have each partition judged."""
-    each = -(-options.sample // max(len(partitions), 1))
-    samples = [_drawn(rows, each, context.seed, options) for rows in partitions.columns(COLUMNS)]
+    """Show the effect of the rules on a sample, then let each partition be judged."""
+    per_partition = -(-options.sample // max(len(partitions), 1))
+    samples = [_sampled(rows, per_partition, context.seed, options) for rows in partitions.columns(COLUMNS)]
     if samples:
         _show(pa.concat_tables(samples), options, context)
     yield from [None] * len(partitions)
 
 
-def apply(documents: pa.Table, known: None, options: Options, context: Context) -> Outcome:
-    """Drop the documents that break a rule; each names the first rule that it breaks, and all others."""
+def apply(documents: pa.Table, nothing: None, options: Options, context: Context) -> Outcome:
+    """Drop documents that break a rule; the first is the reason, and the detail lists all of them."""
     reasons: list[str | None] = [None] * len(documents)
     details: list[str | None] = [None] * len(documents)
     if options.drop:
@@ -72,7 +72,7 @@ def apply(documents: pa.Table, known: None, options: Options, context: Context) 
         for at, broken in zip(judged, _judge(documents.take(judged), options), strict=True):
             if broken:
                 reasons[at] = broken[0][0]
-                details[at] = "; ".join(said for _, said in broken)
+                details[at] = "; ".join(detail for _, detail in broken)
     return Outcome.split(documents, reasons, details)
 
 
@@ -89,29 +89,29 @@ def _chosen(documents: pa.Table, options: Options) -> np.ndarray:
     return np.array([not options.only or fnmatchcase(source or "", options.only) for source in sources], bool)
 
 
-def _drawn(rows: pa.Table, most: int, seed: int, options: Options) -> pa.Table:
-    """Draw documents by lot, the same on any machine."""
+def _sampled(rows: pa.Table, size: int, seed: int, options: Options) -> pa.Table:
+    """Sample documents by hash, so that the sample is the same on any machine."""
     places = np.flatnonzero(_chosen(rows, options))
-    lots = [fraction("quality", str(seed), rows["id"][int(at)].as_py()) for at in places]
-    return rows.take(np.sort(places[np.argsort(lots, kind="stable")[:most]]))
+    keys = [fraction("quality", str(seed), rows["id"][int(at)].as_py()) for at in places]
+    return rows.take(np.sort(places[np.argsort(keys, kind="stable")[:size]]))
 
 
 def _show(sample: pa.Table, options: Options, context: Context) -> None:
-    """Say how many documents of the sample each rule drops, with an example; write all of it to a file."""
+    """Show how many documents of the sample each rule drops, with an example; write all results to a file."""
     broken = _judge(sample, options)
     sources = sample["source"].to_pylist()
     counts = Counter(reason for reasons in broken for reason, _ in reasons)
     examples: dict[str, str] = {}
     for source, reasons in zip(sources, broken, strict=True):
-        for reason, said in reasons:
-            examples.setdefault(reason, f"{source}, {said}")
+        for reason, detail in reasons:
+            examples.setdefault(reason, f"{source}, {detail}")
     verb = "drop" if options.drop else "would drop"
-    gone = sum(map(bool, broken))
-    lines = [f"of a sample of {len(sample):,} documents the rules {verb} {gone:,}"]
+    count_broken = sum(map(bool, broken))
+    lines = [f"of a sample of {len(sample):,} documents the rules {verb} {count_broken:,}"]
     lines += [
         f"{reason}: {count:,}, such as {examples[reason]}" for reason, count in counts.most_common(SHOWN)
     ]
-    if not options.drop and gone:
+    if not options.drop and count_broken:
         lines.append(f"nothing was dropped; {context.stage}.drop: true drops them")
     context.notice(lines)
     table = [

@@ -1,8 +1,8 @@
 """
-What published quality rules look at, measured for a column of texts at once.
+The measures of published quality rules, computed for a column of texts at once.
 
-Each function takes texts and returns arrays with one number a text, by the measure's name. Words are what
-stands between blanks, as the sources define them; in runs of words, letters and digits alone count.
+Each function takes texts and returns arrays with one number per text, by the measure's name. Words are
+separated by white space, as the sources define them; in runs of words, only letters and digits count.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from datagen.stages.shared.similarity.ngrams import mix, ngrams
 
 Values = npt.NDArray[np.float64]
 
-# The words of which Gopher's rule asks for two.
+# The words of which Gopher's rule requires two.
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLET = r"^\s*[-*•‣◦▪●]"
 ELLIPSIS = r"(\.\.\.|…)\s*$"
@@ -28,7 +28,7 @@ TOP_RUNS, REPEATED_RUNS = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 
 
 def of_words(texts: pa.Array) -> Mapping[str, Values]:
-    """Measure the words of each text, and how many symbols stand among them."""
+    """Measure the words of each text, and the symbols among them."""
     each, owner = _filled(pc.utf8_split_whitespace(texts))
     count = np.bincount(owner, minlength=len(texts)).astype(np.float64)
     letters = np.bincount(owner, _numbers(pc.utf8_length(each)), minlength=len(texts))
@@ -45,7 +45,7 @@ def of_words(texts: pa.Array) -> Mapping[str, Values]:
 
 
 def of_lines(texts: pa.Array) -> Mapping[str, Values]:
-    """Measure the lines of each text that are not blank, and its paragraphs."""
+    """Measure the non-blank lines of each text, and its paragraphs."""
     lines, owner = _split(texts, r"\n")
     count = np.bincount(owner, minlength=len(texts)).astype(np.float64)
     size = _numbers(pc.utf8_length(lines))
@@ -109,7 +109,7 @@ def of_runs(texts: pa.Array) -> Mapping[str, Values]:
 
 
 def of_pages(texts: pa.Array) -> Mapping[str, Values]:
-    """Measure what marks a web page that is no text: few sentences, code, text that holds a place."""
+    """Measure signs of web pages without prose: few sentences, code, placeholder text."""
     return {
         "sentences": _numbers(pc.count_substring_regex(texts, SENTENCE_END)),
         "curly_brackets": _numbers(pc.count_substring(texts, "{")),
@@ -117,7 +117,7 @@ def of_pages(texts: pa.Array) -> Mapping[str, Values]:
     }
 
 
-# What each function measures.
+# The measures of each function.
 GROUPS: Mapping[Callable[[pa.Array], Mapping[str, Values]], tuple[str, ...]] = {
     of_words: ("words", "mean_word_length", "alphabetic_words", "symbols_to_words", "stop_words"),
     of_lines: (
@@ -133,12 +133,12 @@ GROUPS: Mapping[Callable[[pa.Array], Mapping[str, Values]], tuple[str, ...]] = {
 
 
 def _split(texts: pa.Array, pattern: str) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """Split texts; give the parts that are not blank and the text that each is of."""
+    """Split texts; return the non-blank parts and the index of each part's text."""
     return _filled(pc.split_pattern_regex(texts, pattern))
 
 
 def _filled(lists: pa.ListArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """Give the parts of lists that are not blank, trimmed, and the list that each is of."""
+    """Return the non-blank parts of lists, trimmed, and the index of each part's list."""
     parts = pc.utf8_trim_whitespace(pc.list_flatten(lists))
     owner = _numbers(pc.list_parent_indices(lists)).astype(np.int64)
     filled = _numbers(pc.greater(pc.utf8_length(parts), 0)).astype(bool)
@@ -146,7 +146,7 @@ def _filled(lists: pa.ListArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
 
 
 def _repeated(parts: pa.Array, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Tell for each part whether its text had an equal one before."""
+    """Check for each part whether its text had an equal one before."""
     codes = _numbers(pc.dictionary_encode(parts).indices).astype(np.int64)
     again = np.ones(len(parts), bool)
     _, first = np.unique(owner * (int(codes.max(initial=0)) + 1) + codes, return_index=True)

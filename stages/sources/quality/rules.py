@@ -1,9 +1,9 @@
 """
-Published rules of quality: which measure must lie between which bounds.
+Published quality rules: the bounds of each measure.
 
-Their thresholds were set for pages of the web in English. Other documents break them for good reasons:
-Gopher's keep a third of the sections of the United States Code. So none is applied that the recipe does
-not name, and a sample shows first what would be dropped.
+Their thresholds were set for English web pages. Other documents break them for good reasons: Gopher's rules
+keep only a third of the sections of the United States Code. So rules are applied only if the recipe names
+them, and a sample shows first what would be dropped.
 """
 
 import math
@@ -26,9 +26,9 @@ class Rule:
     measure
         Its name.
     least, most
-        What it must not be under or over.
+        Its bounds, inclusive.
     english
-        Whether it says something of English texts only.
+        Whether it applies to English texts only.
     """
 
     measure: str
@@ -37,12 +37,12 @@ class Rule:
     english: bool = False
 
     def broken_by(self, values: Values) -> np.ndarray:
-        """Tell which values lie outside of the bounds."""
+        """Check which values are outside the bounds."""
         result: np.ndarray = (values < self.least) | (values > self.most)
         return result
 
-    def says(self, value: float) -> str:
-        """Say how a value breaks it."""
+    def detail(self, value: float) -> str:
+        """Describe how a value breaks the rule."""
         name = self.measure.replace("_", " ")
         bound = f"under {self.least:g}" if value < self.least else f"over {self.most:g}"
         return f"{name} {value:.3g}, {bound}"
@@ -109,11 +109,11 @@ def judge(
     english
         Whether each is English, or of no known language.
     rules
-        What `chosen` gave.
+        The result of `chosen`.
 
     Returns
     -------
-    For each text the rules that it breaks: their set with the measure, and what was measured
+    For each text the rules that it breaks: their set with the measure, and the measured value.
     """
     wanted = {rule.measure for _, rule in rules}
     broken: list[list[tuple[str, str]]] = [[] for _ in range(len(texts))]
@@ -122,13 +122,14 @@ def judge(
             if rule.measure in values:
                 fails = rule.broken_by(values[rule.measure]) & (english | (not rule.english))
                 for at in np.flatnonzero(fails):
-                    what = rule.measure.replace("_", " ")
-                    broken[at].append((f"{name}: {what}", rule.says(float(values[rule.measure][at]))))
+                    measure = rule.measure.replace("_", " ")
+                    detail = rule.detail(float(values[rule.measure][at]))
+                    broken[at].append((f"{name}: {measure}", detail))
     return broken
 
 
 def _measured(texts: pa.Array, wanted: Collection[str]) -> Iterator[Mapping[str, Values]]:
-    """Compute the groups of measures that are wanted."""
+    """Compute the groups with the wanted measures."""
     for group, measures in GROUPS.items():
         if not set(wanted).isdisjoint(measures):
             yield group(texts)

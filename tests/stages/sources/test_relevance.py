@@ -61,7 +61,7 @@ def test_mistakes_in_the_recipe_are_said(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         scored(tmp_path, LIGHT, terms="none.txt")
     (tmp_path / "terms.txt").write_text("# nothing\n")
-    with pytest.raises(UserError, match="holds no term"):
+    with pytest.raises(UserError, match="contains no term"):
         scored(tmp_path, LIGHT, terms="terms.txt")
     (tmp_path / "same.md").write_text(LIGHT)
     with pytest.raises(UserError, match="no word of these 1 files"):
