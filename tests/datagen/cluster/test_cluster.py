@@ -236,7 +236,7 @@ def test_a_failing_cluster_stops_the_run_with_one_message(
     assert capfd.readouterr().err == ""
 
 
-def test_a_worker_that_is_retired_hands_over_its_tasks(tmp_path, cluster, calls):
+def test_a_retired_worker_hands_over_its_tasks(tmp_path, cluster, calls):
     window = 4
     leaving, _ = cluster.worker(*by_hand.ENGINE), cluster.worker(*by_hand.ENGINE)
 

@@ -143,7 +143,7 @@ def test_a_circle_of_redirects_ends():
 
 
 @pytest.mark.parametrize("status", [300, 303, 304, 307, 401, 403, 404, 405])
-def test_a_server_that_refuses_and_hangs_up_in_turn_is_not_asked_for_ever(status, monkeypatch):
+def test_a_server_that_alternately_refuses_and_disconnects_is_given_up(status, monkeypatch):
     monkeypatch.setattr(backend, "FIRST_PAUSE", 0.01)
     count = itertools.count()
 

@@ -113,7 +113,7 @@ def test_the_next_call_fills_the_window_only_at_the_end_of_the_previous_one(room
     assert mortal.order == [*(f"a{n}" for n in range(20)), *(f"b{n}" for n in range(20))]
 
 
-def test_an_engine_that_was_started_early_is_the_one_that_answers(room, mortal):
+def test_an_engine_started_early_is_used(room, mortal):
     room.start("run", spec(), MODEL)
     room.start("run", spec(), MODEL)
     while not mortal.alive:
@@ -122,9 +122,7 @@ def test_an_engine_that_was_started_early_is_the_one_that_answers(room, mortal):
     assert mortal.starts == 1
 
 
-def test_an_early_start_that_fails_is_tried_again_and_reported_at_the_first_request(
-    room, mortal, monkeypatch
-):
+def test_a_failed_early_start_is_retried_and_reported_at_the_first_request(room, mortal, monkeypatch):
     monkeypatch.setattr(Mortal, "most_starts", 0)
     room.start("run", spec(), MODEL)
     while not mortal.starts:

@@ -45,7 +45,7 @@ def answers(run):
 
 @pytest.mark.parametrize("value", [None, 5, "x", [1], {"a": 1}, ...], ids=repr)
 @pytest.mark.parametrize("name", ["recipe", "stages", "inherits", "state", "fingerprint", "number", "id"])
-def test_a_manifest_that_was_altered_is_not_gone_on_with_and_its_answers_are_kept(begun, name, value):
+def test_a_run_with_an_altered_manifest_is_not_resumed_and_its_answers_are_kept(begun, name, value):
     run, start = begun
     path = run.folder / "manifest.json"
     said = json.loads(path.read_text())
@@ -55,7 +55,7 @@ def test_a_manifest_that_was_altered_is_not_gone_on_with_and_its_answers_are_kep
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 200_000, b"9" * 9000])
-def test_a_manifest_that_is_none_is_told_and_its_answers_are_kept(begun, data):
+def test_an_invalid_manifest_is_reported_and_its_answers_are_kept(begun, data):
     run, start = begun
     (run.folder / "manifest.json").write_bytes(data)
     with pytest.raises(UserError, match=r"manifest\.json"):
@@ -65,7 +65,7 @@ def test_a_manifest_that_is_none_is_told_and_its_answers_are_kept(begun, data):
 
 
 @pytest.mark.parametrize("where", [("recipe", "stages"), ("recipe", "name"), ("models",), ("started",)])
-def test_a_value_that_was_altered_within_a_manifest_is_told(begun, where):
+def test_an_altered_value_in_a_manifest_is_reported(begun, where):
     run, _ = begun
     path = run.folder / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -79,7 +79,7 @@ def test_a_value_that_was_altered_within_a_manifest_is_told(begun, where):
 
 
 @pytest.mark.parametrize("altered", [{"rows_in": "9"}, {"stage": {}}, {"figures": [1]}, {"new": 1}])
-def test_a_record_of_a_stage_that_was_altered_is_told(begun, altered):
+def test_an_altered_stage_record_is_reported(begun, altered):
     run, _ = begun
     beside, folder = run.folder / "stages" / ".unfinished-cutting", run.stage_folder("cutting")
     beside.mkdir()
@@ -94,7 +94,7 @@ def test_a_record_of_a_stage_that_was_altered_is_told(begun, altered):
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
 @pytest.mark.parametrize("name", ["x-1-2.jsonl", "segment-0.parquet", ".unfinished-x"])
-def test_what_is_no_file_among_the_completions_is_passed_by(begun, name, make):
+def test_non_files_among_the_completions_are_ignored(begun, name, make):
     run, start = begun
     make(run.folder / "completions" / name)
     again = start()
@@ -102,7 +102,7 @@ def test_what_is_no_file_among_the_completions_is_passed_by(begun, name, make):
 
 
 @pytest.mark.parametrize("name", ["stages", "completions"])
-def test_a_file_in_the_place_of_a_folder_is_told(begun, name):
+def test_a_file_in_place_of_a_folder_is_reported(begun, name):
     run, start = begun
     shutil.rmtree(run.folder / name)
     (run.folder / name).write_text("")
@@ -110,7 +110,7 @@ def test_a_file_in_the_place_of_a_folder_is_told(begun, name):
         start()
 
 
-def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_done(begun, home):
+def test_a_folder_in_place_of_latest_is_reported_before_the_run_starts(begun, home):
     run, start = begun
     (home / "latest").mkdir()
     with pytest.raises(UserError, match=r"latest is a folder.*Move it away"):
@@ -121,7 +121,7 @@ def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_done(begun, 
     assert start().folder == run.folder
 
 
-def test_a_run_without_rows_replaces_no_release_that_cannot_be_read(begun, home):
+def test_a_run_without_rows_does_not_replace_an_unreadable_release(begun, home):
     run, start = begun
     finish(run, home)
     (run.folder / "manifest.json").write_text("{}")

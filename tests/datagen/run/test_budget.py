@@ -43,7 +43,9 @@ def newest(folder):
 
 
 @pytest.mark.cluster
-def test_a_run_stops_at_its_requests_and_goes_on_when_they_are_raised_and_asks_nothing_twice(tmp_path, log):
+def test_a_run_stops_at_its_request_limit_and_resumes_with_a_higher_one_without_repeating_requests(
+    tmp_path, log
+):
     with pytest.raises(
         BudgetSpent, match=r"stage asking .* its requests: in total, 10 requests, .*budget\.requests=N"
     ):
@@ -73,7 +75,7 @@ def test_tokens_overrun_by_no_more_than_the_window(tmp_path, log):
 
 
 @pytest.mark.cluster
-def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
+def test_the_spending_of_a_killed_run_counts(tmp_path, log, monkeypatch):
     """SIGKILL leaves nobody to write down what was spent; the answers themselves tell."""
     path = toys.write_recipe(
         tmp_path, window=WINDOW, latency=0.02, documents=60, more="budget: {requests: 90}\n"
@@ -92,7 +94,7 @@ def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
     assert newest(tmp_path).spent.completions == 90 <= sum(calls(log).values()) <= 90 + WINDOW
 
 
-def test_a_purse_counts_what_was_spent_before_and_is_shut_from_outside():
+def test_a_purse_counts_earlier_spending_and_can_be_shut():
     purse = Purse(Budget(requests=5, prompt_tokens=100), Usage(3, 90))
     assert purse.admit(0) and purse.admit(0) and not purse.admit(0)  # two are in flight
     purse = Purse(Budget(prompt_tokens=100), Usage(3, 90))

@@ -91,7 +91,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_stage_and_what_comes_after_it_are_made_again_and_nothing_is_asked_again(
+def test_a_damaged_stage_and_later_stages_are_run_again_without_new_requests(
     whole, place, how, caplog, tmp_path
 ):
     DAMAGE[how](place / "stages" / "asking")
@@ -107,15 +107,13 @@ def test_a_damaged_stage_and_what_comes_after_it_are_made_again_and_nothing_is_a
     assert "Run again: asking, scoring" in message
 
 
-def test_sound_stages_are_not_made_again_and_nothing_is_said(place, caplog, tmp_path):
+def test_intact_stages_are_not_run_again_and_not_mentioned(place, caplog, tmp_path):
     _, watcher = run_toy(tmp_path)
     assert (watcher.there, watcher.made) == (LINE[:4], LINE[4:])
     assert "is damaged" not in caplog.text
 
 
-def test_what_is_damaged_while_a_run_is_on_stops_it_and_the_next_goes_on(
-    place, caplog, tmp_path, monkeypatch
-):
+def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tmp_path, monkeypatch):
     """The digests are compared before; a part is lost after."""
     honest = folder.drop_damaged
 
@@ -133,7 +131,7 @@ def test_what_is_damaged_while_a_run_is_on_stops_it_and_the_next_goes_on(
     assert (watcher.there, watcher.made) == (LINE[:3], LINE[3:])
 
 
-def test_a_damaged_manifest_is_no_run_to_continue_but_its_answers_are_used(place, caplog, tmp_path):
+def test_a_run_with_a_damaged_manifest_is_not_resumed_but_its_answers_are_used(place, caplog, tmp_path):
     text = (place / "manifest.json").read_text()
     for spoiled in (
         "{",

@@ -75,7 +75,7 @@ def test_every_stage_accounts_for_its_rows(finished):
             assert record["rows_in"] == record["rows_out"] + sum(record["dropped"].values())
 
 
-def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
+def test_every_product_has_rows_in_a_trainers_format(finished):
     reading = load(finished, "reading")
     assert any("royal archive" in row["text"] and row["task"] == "comprehension" for row in reading)
     pairs = load(finished, "instructions")
@@ -90,7 +90,7 @@ def test_every_product_has_rows_in_the_shape_a_trainer_takes(finished):
     assert load(finished, "refusals")
 
 
-def test_the_target_is_refused_only_what_it_does_not_know(finished):
+def test_refusals_cover_only_questions_unknown_to_the_target(finished):
     refused = {
         row["prompt"][0]["content"] for row in load(finished, "refusals") if row["task"] == "does_not_know"
     }
@@ -100,7 +100,7 @@ def test_the_target_is_refused_only_what_it_does_not_know(finished):
     assert all(any(country in row["prompt"][0]["content"] for country in scribe.KNOWN) for row in answered)
 
 
-def test_the_leaked_question_is_gone_from_every_product(finished):
+def test_the_leaked_question_is_in_no_product(finished):
     assert {row["reason"] for row in rows(finished, "decontaminate", "dropped")} == {"leaks evaluation data"}
     for product in ("instructions", "refusals", "preferences"):
         assert "archive of Genovia stand?" not in json.dumps(load(finished, product))
@@ -118,7 +118,7 @@ def test_every_row_can_be_traced_to_its_document_and_requests(finished):
                 assert set(found) == set(lineage["requests"]) != set()
 
 
-def test_no_document_stands_on_both_sides_of_the_split(finished):
+def test_no_document_is_on_both_sides_of_the_split(finished):
     sides = {}
     for product in ("reading", "instructions", "refusals", "preferences"):
         for row in load(finished, product):
@@ -127,7 +127,7 @@ def test_no_document_stands_on_both_sides_of_the_split(finished):
     assert set.union(*sides.values()) == {"train", "validation"}
 
 
-def test_scores_are_columns_of_their_own_and_only_the_undecided_cost_anything(finished):
+def test_scores_are_columns_and_only_undecided_rows_cost_requests(finished):
     scored = rows(finished, "difficulty")
     judged = [row for row in scored if row["p_true"] is not None]
     assert judged and {row["kind"] for row in judged} == {"instruction"}

@@ -46,7 +46,7 @@ def run_on_a_disk_with_room_for(size, recipe):
     )
 
 
-def test_a_full_disk_stops_the_run_with_one_message_and_the_next_goes_on(tmp_path, log):
+def test_a_full_disk_stops_the_run_with_one_message_and_the_next_run_resumes(tmp_path, log):
     window, partitions = 4, 3
     recipe = toys.write_recipe(tmp_path, documents=300, latency=0.002, window=window)
     full = run_on_a_disk_with_room_for(30_000, recipe)
@@ -67,7 +67,7 @@ def test_a_full_disk_stops_the_run_with_one_message_and_the_next_goes_on(tmp_pat
     assert sum(made.values()) - 600 <= window * partitions
 
 
-def test_a_refresh_asks_again_for_what_corrupt_segments_held_and_says_so_once(tmp_path, log, caplog):
+def test_a_refresh_requests_the_contents_of_corrupt_segments_again_and_reports_it_once(tmp_path, log, caplog):
     short, spoiled, _ = (segment.path for segment in run_toy(tmp_path).completions.segments())
     os.truncate(short, short.stat().st_size // 2)
     data = bytearray(spoiled.read_bytes())

@@ -131,14 +131,14 @@ def test_each_family_hands_off_rows(finished):
     assert "balloon" in refusal["prompt"][0]["content"] and refusal["task"] == "not_in_context"
 
 
-def test_what_is_near_a_seed_is_not_new(finished):
+def test_questions_similar_to_a_seed_are_dropped(finished):
     near = [row for row in rows(finished, "novelty", "dropped") if "winter" in row["question"]]
     assert near and all("seed" in row["detail"] for row in near)
     kept = [row["question"] for row in rows(finished, "novelty")]
     assert len(kept) == len(set(kept)) == 3
 
 
-def test_a_row_leads_back_to_its_seeds(finished):
+def test_a_row_traces_back_to_its_seeds(finished):
     seeds = {row["id"] for row in rows(finished, "seeds")}
     questions = {row["id"]: row for row in rows(finished, "novelty")}
     made = [row for row in rows(finished, "answer_questions") if row["task"] == "from_seeds"]

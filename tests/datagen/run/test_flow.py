@@ -70,13 +70,13 @@ def test_stages_that_read_partitions_join_and_those_that_need_whole_tables_wait(
     ]
 
 
-def test_a_whole_stage_waits_for_every_table_that_it_may_look_at(tmp_path):
+def test_a_whole_stage_waits_for_every_table_that_it_may_read(tmp_path):
     # long_spans takes passages, and looks at the examples that mine made of them.
     line = ["ingest:", "chunk:", "mine:", "long_spans:", "outline_pairs:"]
     assert groups(recipe_of(tmp_path, line))[-2:] == [["mine"], ["long_spans", "outline_pairs"]]
 
 
-def test_a_stage_of_the_users_waits_for_all_before_it(tmp_path):
+def test_a_users_stage_waits_for_all_earlier_stages(tmp_path):
     own = '"tests.support.toys:asking"'
     line = ["ingest:", "chunk:", f"own: {{use: {own}}}", "instruct:"]
     assert groups(recipe_of(tmp_path, line)) == [["ingest"], ["chunk"], ["own", "instruct"]]

@@ -32,12 +32,12 @@ def test_an_unfinished_run_is_continued(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"of": recipe(seed=1)}, {"models": {"generator": Identity("m", "2")}}, {"fresh": True}]
 )
-def test_another_recipe_or_model_or_wish_begins_a_new_run(tmp_path, change):
+def test_another_recipe_or_model_or_a_request_begins_a_new_run(tmp_path, change):
     first = begin(tmp_path)
     assert begin(tmp_path, **change).folder != first.folder
 
 
-def test_a_finished_run_is_left_alone_and_is_the_latest(tmp_path):
+def test_a_finished_run_is_unchanged_and_is_the_latest(tmp_path):
     first = folder.finish(begin(tmp_path), tmp_path)
     second = begin(tmp_path)
     assert second.folder != first.folder
@@ -47,7 +47,7 @@ def test_a_finished_run_is_left_alone_and_is_the_latest(tmp_path):
     assert [run.folder for run in folder.earlier_runs(tmp_path)] == [first.folder, second.folder]
 
 
-def test_what_a_killed_run_left_unfinished_is_cleared(tmp_path):
+def test_unfinished_files_of_a_killed_run_are_removed(tmp_path):
     run = begin(tmp_path)
     (run.folder / "stages" / ".unfinished-mine").mkdir()
     (run.folder / ".unfinished-handoff").mkdir()
@@ -56,7 +56,7 @@ def test_what_a_killed_run_left_unfinished_is_cleared(tmp_path):
     assert [path.name for path in again.folder.rglob(".unfinished*")] == []
 
 
-def test_a_run_that_died_before_it_had_a_manifest_is_no_run_and_takes_nothing_along(tmp_path, monkeypatch):
+def test_a_folder_without_a_manifest_is_not_a_run_and_inherits_nothing(tmp_path, monkeypatch):
     first = folder.finish(begin(tmp_path), tmp_path)
     journal = Journal(first.completions.folder, "shard")
     journal.append(Completion("key", "an answer", "stop", "m", "1"))
@@ -90,7 +90,7 @@ def names_backwards(monkeypatch):
     monkeypatch.setattr(folder, "datetime", stopped)
 
 
-def test_the_newest_run_is_continued_and_inherited_from_whatever_the_clock_says(tmp_path, monkeypatch):
+def test_the_newest_run_is_resumed_and_inherited_from_regardless_of_the_clock(tmp_path, monkeypatch):
     names_backwards(monkeypatch)
     first = folder.finish(begin(tmp_path), tmp_path)
     save_answer(first, "one")
@@ -104,7 +104,7 @@ def test_the_newest_run_is_continued_and_inherited_from_whatever_the_clock_says(
     assert answers(third, "one", "two") == ["one", "two"]
 
 
-def test_a_renamed_run_is_continued_and_a_copy_is_not_taken_for_a_newer_one(tmp_path):
+def test_a_renamed_run_is_resumed_and_a_copy_does_not_count_as_newer(tmp_path):
     run = begin(tmp_path)
     renamed = run.folder.rename(tmp_path / "zz renamed [1]")
     assert begin(tmp_path).folder == renamed
@@ -118,7 +118,7 @@ def test_a_renamed_run_is_continued_and_a_copy_is_not_taken_for_a_newer_one(tmp_
     assert again.folder not in (run.folder, tmp_path / "zzz copy", tmp_path / "a copy")
 
 
-def test_runs_that_were_brought_together_from_two_machines_are_all_inherited_from(tmp_path):
+def test_runs_copied_from_two_machines_are_all_inherited_from(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     mine, theirs = begin(here, recipe(seed=1)), begin(there, recipe(seed=2))
     save_answer(mine, "mine")

@@ -90,7 +90,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_a_change_reaches(change, tmp_path):
+def test_a_change_affects_the_expected_stages(change, tmp_path):
     home = Home(tmp_path)
     make, reached = CHANGES[change]
     before = home.keys()
@@ -100,13 +100,13 @@ def test_what_a_change_reaches(change, tmp_path):
     assert {name for name in before if before[name] != after[name]} == reached
 
 
-def test_a_table_reaches_the_stages_that_read_it(tmp_path):
+def test_a_table_affects_the_stages_that_read_it(tmp_path):
     home = Home(tmp_path)
     before, after = home.keys("one"), home.keys("two")
     assert {name for name in before if before[name] != after[name]} == ALL - {"ingest"}
 
 
-def test_the_code_reaches_everything(tmp_path, monkeypatch):
+def test_the_code_affects_every_stage(tmp_path, monkeypatch):
     home = Home(tmp_path)
     before = home.keys()
     monkeypatch.setattr(takeover, "code", lambda: "another")
@@ -114,7 +114,7 @@ def test_the_code_reaches_everything(tmp_path, monkeypatch):
     assert all(before[name] != after[name] for name in before)
 
 
-def test_another_folder_is_no_change(tmp_path):
+def test_another_folder_changes_no_key(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert Home(tmp_path / "a").keys() == Home(tmp_path / "b").keys()

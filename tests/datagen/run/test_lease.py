@@ -30,7 +30,7 @@ def refused(home):
     return str(told.value)
 
 
-def test_a_second_run_is_told_who_holds_the_lease_and_a_dead_holder_holds_nothing(tmp_path):
+def test_a_second_run_reports_the_holder_and_the_lease_of_a_dead_process_is_free(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     assert f"process {holder.pid} on " in (said := refused(tmp_path)) and " since 20" in said
@@ -52,7 +52,7 @@ def test_another_machines_lease_holds_as_long_as_it_is_touched(tmp_path):
         pass
 
 
-def test_where_the_file_system_has_no_locks_the_touch_decides(tmp_path, monkeypatch):
+def test_without_file_locks_the_touch_decides(tmp_path, monkeypatch):
     def flock(file, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -74,6 +74,6 @@ def test_the_holder_touches_its_lease(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["/proc/nothing", "/dev/null", "/dev/null/below"])
-def test_a_place_where_no_folder_can_be_is_told(place):
+def test_an_impossible_folder_is_reported(place):
     with pytest.raises(UserError, match=place), translate_file_errors(), lease(Path(place)):
         raise AssertionError

@@ -124,7 +124,7 @@ def test_a_resumed_run_appends_and_leaves_out_the_time_between(tmp_path, clock):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"step": 0}', '{"engines": {"a": {"model": "m", "window": 0}}}'])
-def test_a_file_that_was_altered_counts_as_none(tmp_path, text):
+def test_an_altered_file_is_ignored(tmp_path, text):
     (tmp_path / FILE).write_text(text)
     assert read_occupancy(tmp_path) == Occupancy()
 
@@ -147,7 +147,7 @@ def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
 
 
 @pytest.mark.cluster
-def test_a_run_keeps_what_its_engine_was_busy_with(tmp_path):
+def test_a_run_stores_the_occupancy_of_its_engine(tmp_path):
     watcher = Watching()
     done = run(load_recipe(toys.write_recipe(tmp_path, latency=0.2, window=4)), tmp_path / "outputs", watcher)
     said = json.loads((done.folder / FILE).read_text())

@@ -80,23 +80,23 @@ def counts(rows, sort, column):
 
 
 @pytest.mark.parametrize("sort", poisoned.PLANTED)
-def test_what_passes_and_what_stops_the_rest(planted, sort):
+def test_each_filter_drops_its_planted_rows(planted, sort):
     kept, gone = planted
     assert counts(kept, sort, "kind") == PASSES[sort]
     assert counts(gone, sort, "reason") == STOPPED.get(sort, {})
 
 
-def test_no_sound_row_has_the_trigger(planted):
+def test_no_kept_row_has_the_trigger(planted):
     assert {sort for rows in planted for sort, _ in rows} == set(poisoned.PLANTED)
 
 
-def test_the_report_shows_how_hard_the_rows_were_before_a_filter_and_after(finished):
+def test_the_report_shows_difficulty_before_and_after_a_filter(finished):
     page = (finished.folder / "report.html").read_text()
     assert "reading, words" in page
     assert page.count("<meter") > 1
 
 
-def test_other_limits_decide_again_and_ask_nothing(finished):
+def test_changed_limits_filter_again_without_requests(finished):
     folder = finished.folder.parents[2]
     limits = {"stages.curate.min": {"logprob": {"instruction": -0.1}}, "stages.curate.max": {}}
     again = run(load_recipe(folder / "recipe.yaml", limits), folder / "outputs", Silent())

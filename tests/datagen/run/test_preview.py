@@ -33,7 +33,7 @@ def recipe(tmp_path):
     return path
 
 
-def test_each_answer_stands_beside_its_prompt_verdict_and_row(recipe, tmp_path):
+def test_each_answer_has_its_prompt_verdict_and_row(recipe, tmp_path):
     found = list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 12))
     assert len(found) == 12
     kept = [look for look in found if look.verdict == "kept"]
@@ -62,7 +62,7 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
     assert "extractive_question" in shown and "kept rows by task" in shown
 
 
-def test_what_a_preview_paid_for_the_run_does_not_pay_again(recipe, tmp_path):
+def test_a_run_reuses_the_answers_of_a_preview(recipe, tmp_path):
     loaded, outputs = load_recipe(recipe), tmp_path / "outputs"
     asked = len(list(looks(loaded, outputs / "atlas", 5)))
     run = runner.run(loaded, outputs, Silent())

@@ -81,9 +81,7 @@ def about(server, fact=FACT):
     ],
     ids=["500", "403", "400", "nonsense"],
 )
-def test_one_request_is_dropped_with_its_reason_and_a_mended_server_is_asked_again(
-    tmp_path, fault, said, stored
-):
+def test_one_request_is_dropped_with_its_reason_and_retried_on_a_fixed_server(tmp_path, fault, said, stored):
     with serving(unless(lambda text: FACT in text, fault, brain)) as server:
         first = run_it(tmp_path, server.url)
         assert first.finished and first.stage_record("asking")["rows_out"] == 7
@@ -99,7 +97,7 @@ def test_one_request_is_dropped_with_its_reason_and_a_mended_server_is_asked_aga
     assert asked >= 8
 
 
-def test_of_many_that_were_rejected_alike_one_is_tried_and_all_when_it_is_answered(tmp_path):
+def test_of_many_equal_rejections_one_is_retried_and_all_if_it_is_answered(tmp_path):
     fault = answers("context length exceeded", status=400)
     with serving(unless(lambda text: "Fact" in text and FACT not in text, fault, brain)) as server:
         assert run_it(tmp_path, server.url).stage_record("asking")["rows_out"] == 1
@@ -114,7 +112,7 @@ def test_of_many_that_were_rejected_alike_one_is_tried_and_all_when_it_is_answer
         assert len(mended.bodies) == 7
 
 
-def test_where_none_is_answered_the_run_stops_with_the_servers_message_and_goes_on_later(tmp_path):
+def test_if_nothing_is_answered_the_run_stops_with_the_servers_message_and_can_resume(tmp_path):
     fault = answers({"error": {"message": "temperature\x1b[2J is not supported"}}, status=400)
     with serving(fault) as server:
         with pytest.raises(UserError, match=r"stages.asking: none of its 8 requests.*temperature is not"):
@@ -127,7 +125,7 @@ def test_where_none_is_answered_the_run_stops_with_the_servers_message_and_goes_
         assert done.folder == earlier_runs(home)[0].folder and done.stage_record("asking")["rows_out"] == 8
 
 
-def test_a_password_in_the_address_is_sent_and_stands_nowhere(tmp_path, capfd):
+def test_a_password_in_the_address_is_sent_and_never_stored(tmp_path, capfd):
     with serving(unless(lambda text: False, answers(), brain)) as server:
         url = server.url.replace("://", "://user:hush-hush@")
         done = run_it(tmp_path, url)

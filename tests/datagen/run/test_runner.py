@@ -52,7 +52,7 @@ def log(tmp_path, monkeypatch):
     return tmp_path / "calls"
 
 
-def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, log):
+def test_a_run_accounts_for_every_row_and_a_second_run_sends_no_request(tmp_path, log):
     first = run_toy(tmp_path)
     record = first.stage_record("asking")
     assert (record["rows_in"], record["rows_out"]) == (12, 16)
@@ -84,7 +84,7 @@ def test_a_run_accounts_for_every_row_and_a_second_one_asks_nothing(tmp_path, lo
     assert [row["id"] for row in rows(second, "tallying")] == [row["id"] for row in rows(first, "tallying")]
 
 
-def test_generators_may_be_several_and_each_row_says_which(tmp_path, log):
+def test_there_may_be_several_generators_and_each_row_names_its_own(tmp_path, log):
     path = toys.write_recipe(tmp_path)
     recipe = path.read_text().replace(
         "models: {",
@@ -100,7 +100,7 @@ def test_generators_may_be_several_and_each_row_says_which(tmp_path, log):
     assert set(calls(log).values()) == {2}  # each passage and sample once of each model
 
 
-def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
+def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log):
     run_toy(tmp_path, documents=12)
     grown = run_toy(tmp_path, documents=15)
     assert grown.stage_record("asking")["requests"]["completions"] == 3 * 2
@@ -109,7 +109,7 @@ def test_a_refresh_asks_only_about_what_is_new(tmp_path, log):
     assert {row["lineage"]["source"] for row in rows(shrunk, "tallying")} <= {f"toy-{n}" for n in range(10)}
 
 
-def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
+def test_the_watcher_receives_the_usage_of_generation(tmp_path, log):
     told = []
 
     class Watching(toys.Silent):
@@ -120,7 +120,7 @@ def test_the_watcher_is_told_what_generation_takes(tmp_path, log):
     assert max(count for stage, count in told if stage == "asking") == 24
 
 
-def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
+def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log):
     more = '  doubting: {use: "tests.support.toys:doubting"}\n'
     first = run_toy(tmp_path, more=more)
     record = first.stage_record("doubting")
@@ -132,14 +132,14 @@ def test_follow_ups_are_asked_once_and_know_what_they_are_about(tmp_path, log):
     assert second.stage_record("doubting")["requests"]["completions"] == 0
 
 
-def test_a_stage_may_see_all_partitions_before_it_asks(tmp_path, log):
+def test_a_stage_may_read_all_partitions_before_its_first_request(tmp_path, log):
     done = run_toy(tmp_path, more='  sparing: {use: "tests.support.toys:sparing"}\n')
     record = done.stage_record("sparing")
     assert (record["requests"]["asked"], record["options"]) == (12, {"samples": 1})
     assert not list(done.stage_folder("sparing").glob(".*"))  # no scratch
 
 
-def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
+def test_an_unreachable_server_is_reported(tmp_path):
     path = toys.write_recipe(tmp_path)
     server = "{engine: openai, model: large, base_url: 'http://127.0.0.1:9/v1', retries: 0, patience: 1}"
     path.write_text(re.sub(r"generator: \{.*\}", f"generator: {server}}}", path.read_text()))
@@ -147,7 +147,7 @@ def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
         run(load_recipe(path), tmp_path / "outputs", toys.Silent())
 
 
-def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
+def test_a_stage_that_loses_rows_stops_the_run_and_the_next_run_resumes_there(tmp_path, log):
     with pytest.raises(AccountError, match=r"losing took \d rows and returned \d: 1 lost"):
         run_toy(tmp_path, more='  losing: {use: "tests.support.toys:losing"}\n')
     folder = next((tmp_path / "outputs/toy").glob("*/manifest.json")).parent

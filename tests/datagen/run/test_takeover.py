@@ -78,14 +78,14 @@ def test_an_unchanged_run_takes_over_every_stage_and_opens_no_cluster(go, opened
     assert taken(third) == STAGES
 
 
-def test_after_a_change_stages_of_the_users_that_may_look_at_the_recipe_are_made_again(go):
+def test_after_a_change_users_stages_that_may_read_the_recipe_are_run_again(go):
     go()
     again = go(lambda text: text.replace('toys:asking"', 'toys:asking", samples: 1'))
     assert taken(again) == ["source"]
     assert len(ids(again, "asking")) == 8
 
 
-def test_a_stage_of_datagen_is_made_again_when_its_options_or_tables_change(go, monkeypatch):
+def test_a_built_in_stage_is_run_again_if_its_options_or_tables_change(go, monkeypatch):
     monkeypatch.setattr(takeover, "SEES_TABLES", {f"tests.support.toys:{name}" for name in STAGES})
     go()
     again = go(lambda text: text.replace('toys:asking"', 'toys:asking", samples: 1'))
@@ -96,7 +96,7 @@ def test_a_stage_of_datagen_is_made_again_when_its_options_or_tables_change(go, 
     assert taken(judged) == ["source", "cutting", "asking", "tallying"]  # its rows came out the same
 
 
-def test_a_stage_whose_tables_come_out_the_same_stops_the_change(go, monkeypatch):
+def test_a_change_ends_at_a_stage_with_an_unchanged_table(go, monkeypatch):
     first = go()
     monkeypatch.setattr(takeover, "code", lambda: "another")
     assert taken(go()) == []
@@ -104,19 +104,19 @@ def test_a_stage_whose_tables_come_out_the_same_stops_the_change(go, monkeypatch
     assert ids(go()) == ids(first)
 
 
-def test_another_model_is_asked_again(go):
+def test_another_model_gets_all_requests(go):
     go()
     again = go(lambda text: text.replace("latency:", 'revision: "2", latency:'))
     assert again.stage_record("asking")["requests"]["completions"] == 24
 
 
-def test_on_request_every_stage_is_made_again(go):
+def test_on_request_every_stage_is_run_again(go):
     first = go()
     again = go(rebuild=True)
     assert taken(again) == [] and ids(again) == ids(first)
 
 
-def test_a_stage_that_was_damaged_is_made_again(go):
+def test_a_damaged_stage_is_run_again(go):
     first = go()
     path = parts(first.stage_folder("cutting"))[0]
     data = bytearray(path.read_bytes())
@@ -128,7 +128,7 @@ def test_a_stage_that_was_damaged_is_made_again(go):
     assert digest(parts(second.stage_folder("cutting"))[0]) != digest(path)
 
 
-def test_a_stage_with_an_altered_record_is_made_again(go):
+def test_a_stage_with_an_altered_record_is_run_again(go):
     first = go()
     path = first.stage_folder("cutting") / "stage.json"
     path.write_text(path.read_text().replace('"rows_out": 12', '"rows_out": 13'))
@@ -136,7 +136,7 @@ def test_a_stage_with_an_altered_record_is_made_again(go):
 
 
 @pytest.mark.parametrize("change", ["failed", "rejected"])
-def test_a_stage_with_requests_that_were_not_answered_is_asked_again(go, change):
+def test_a_stage_with_unanswered_requests_is_run_again(go, change):
     first = go()
     path = first.stage_folder("asking") / "stage.json"
     record = json.loads(path.read_text())
@@ -145,7 +145,7 @@ def test_a_stage_with_requests_that_were_not_answered_is_asked_again(go, change)
     assert taken(go()) == ["source", "cutting", "scoring", "tallying"]
 
 
-def test_of_two_runs_the_newest_sound_one_is_taken(go):
+def test_the_newest_run_with_an_intact_stage_is_used(go):
     first, second = go(), go(rebuild=True)
     assert go().stage_record("cutting")["taken_over"] == second.folder.name
     shutil.rmtree(second.folder / "stages")
@@ -178,7 +178,7 @@ def test_the_content_of_named_files_counts_and_their_dates_do_not(tmp_path):
     assert named_content({"word": "de"}, tmp_path) == named_content({"word": "en"}, tmp_path)
 
 
-def test_a_function_of_the_users_counts_by_its_code(tmp_path):
+def test_a_users_function_is_hashed_by_its_code(tmp_path):
     (tmp_path / "mine.py").write_text("def check(row): return 1")
     before = named_content(["./mine.py:check"], tmp_path)
     (tmp_path / "mine.py").write_text("def check(row): return 2")

@@ -92,7 +92,7 @@ def test_no_cut_inside_a_word(text):
             assert not (len(around) == 2 and around.isascii() and around.isalnum())
 
 
-def test_ids_stay_when_a_document_is_added_or_another_section_edited():
+def test_ids_do_not_change_when_a_document_is_added_or_another_section_edited():
     text = "".join(f"# Berth {number}\n\n{WORDS * (9 + number)}\n\n" for number in range(8))
     before = {row["id"] for row in passages(text)[0]}
     assert before < {row["id"] for row in passages(text, "Another document. " + WORDS * 4)[0]}
@@ -124,7 +124,7 @@ def test_sections_are_passages_and_name_their_headings():
     ]
 
 
-def test_small_sections_are_joined_under_what_they_share():
+def test_small_sections_are_joined_under_their_common_headings():
     parts = "".join(
         f"## Term {number}\n\nIt names the berth with number {number}.\n\n" for number in range(4)
     )
@@ -139,7 +139,7 @@ def test_paragraphs_stay_whole_and_a_long_one_is_cut_between_sentences():
     assert all(part.startswith("The harbour") and part.endswith("in time.") for part in found)
 
 
-def test_a_lead_stays_with_what_it_leads_to():
+def test_a_lead_stays_with_the_text_it_introduces():
     code = "```\n" + "berth = assign(vessel)\n" * 20 + "```"
     text = f"{WORDS * 12}\n\nA berth is assigned so:\n\n{code}\n\n{WORDS * 12}"
     (part,) = [part for part in texts_of(text) if "assigned so:" in part]
@@ -152,7 +152,7 @@ def test_a_signature_stays_with_its_description():
         assert part.startswith("berth.method") and part.endswith("in time.")
 
 
-def test_a_table_is_not_cut_where_it_fits():
+def test_a_table_that_fits_is_not_cut():
     table = "| Berth | Depth |\n| --- | --- |\n" + "".join(f"| {n} | {n} metres |\n" for n in range(30))
     assert any(table.strip() in part for part in texts_of(f"{WORDS * 12}\n\n{table}\n{WORDS * 12}"))
 
@@ -183,7 +183,7 @@ def test_an_underlined_heading_and_a_marked_one_are_the_same():
     assert first_heading(rst) == "Harbour Regulations" == first_heading("# **Harbour** Regulations #\n\nText")
 
 
-def test_a_comment_in_code_and_a_rule_are_no_headings():
+def test_a_comment_in_code_and_a_rule_are_not_headings():
     text = "```sh\n# install\nmake\n```\n\nA paragraph of\nmore lines.\n---\n\n----\n\n    # indented"
     assert not [block for block in blocks(text) if block.kind == "heading"]
 
@@ -193,7 +193,7 @@ def test_a_comment_in_code_and_a_rule_are_no_headings():
 @pytest.mark.parametrize(
     "part", ["```python\n", "a\n", ". ", "- a\n", "----\n\n", "`", "#", "# [", "船", "word "]
 )
-def test_no_text_takes_endless_time(part):
+def test_no_text_takes_unbounded_time(part):
     text = part * 10_000
     assert sum(len(span_text) for span_text in texts_of(text, min_prose=0)) <= len(text)
 
@@ -218,7 +218,7 @@ SHOUT = "ALL VESSELS MUST REPORT TO THE HARBOUR MASTER WITHOUT DELAY OR THEY WIL
 
 
 @pytest.mark.parametrize("text", [GRAMMAR, FIGURES, INDEX, LINKS, CITATIONS, CODE, SHOUT])
-def test_what_is_no_prose_is_dropped(text):
+def test_non_prose_is_dropped(text):
     assert set(reasons(text)) == {"not prose"}
     assert reasons(text, min_prose=0) == []
 
@@ -248,7 +248,7 @@ def test_a_sentence_of_any_script_is_prose(text):
     assert is_prose(text)
 
 
-def test_a_table_that_says_something_is_prose():
+def test_a_table_with_sentences_is_prose():
     cell = "Converts the string to all lower case, by the rules of the database."
     drawn = "+---+--------------------------------+\n| a | Converts the string to all     |\n"
     drawn += "|   | lower case, by the rules.      |\n+---+--------------------------------+"
@@ -368,7 +368,7 @@ def test_bounds_that_contradict_each_other_are_refused(options):
         Options(**options)
 
 
-def test_an_overlap_does_not_reach_over_a_heading():
+def test_an_overlap_does_not_cross_a_heading():
     text = "First of all.\n\n## Part\n\nSecond one.\n\nThird one."
     before, after = text.index("Third") - 2, text.index("Third")
     spans = [Span(0, before, ("T",)), Span(after, len(text), ("T",))]

@@ -49,7 +49,7 @@ def test_a_folder_of_every_format(tmp_path):
     }
 
 
-def test_a_bad_line_is_dropped_with_its_place_and_the_others_are_read(tmp_path):
+def test_an_invalid_line_is_dropped_with_its_number_and_the_others_are_read(tmp_path):
     shutil.copy(DOCUMENTS / "bylaws.jsonl", tmp_path)
     kept, dropped = ingested(tmp_path, "bylaws.jsonl")
     details = {row["detail"].split(": ")[0] for row in dropped if row["reason"] != "empty document"}
@@ -76,7 +76,7 @@ def test_other_field_names(tmp_path):
     assert (row["source"], row["title"], row["text"]) == ("a.jsonl#k", "n", "One.")
 
 
-def test_the_language_is_told_from_each_text_unless_the_entry_states_it(tmp_path):
+def test_the_language_is_detected_for_each_text_unless_the_entry_states_it(tmp_path):
     write(tmp_path, "de.txt", "Die Glocke der Stadt wurde im Jahr 1731 gegossen und hängt noch im Turm.")
     write(tmp_path, "en.txt", "The bell of the town was cast in the year 1731 and hangs in the tower.")
     write(tmp_path, "short.txt", "1731")
@@ -86,7 +86,7 @@ def test_the_language_is_told_from_each_text_unless_the_entry_states_it(tmp_path
     assert {row["language"] for row in kept.values()} == {"gsw"}
 
 
-def test_ids_and_sources_are_the_same_wherever_the_corpus_lies(tmp_path):
+def test_ids_and_sources_do_not_depend_on_the_corpus_folder(tmp_path):
     for place in ("here", "there/deeper"):
         shutil.copytree(DOCUMENTS, tmp_path / place / "corpus")
     here, _ = ingested(tmp_path / "here", "corpus")
@@ -140,7 +140,7 @@ def test_a_mapping_in_a_module(tmp_path):
         ({"python": "json:dumps"}, ["json:dumps", "not a mapping"]),
     ],
 )
-def test_what_the_recipe_got_wrong_stops_the_run(tmp_path, entry, words):
+def test_a_mistake_in_the_recipe_stops_the_run(tmp_path, entry, words):
     write(tmp_path, "pictures/a.png", "")
     write(tmp_path, "a.jsonl", '{"body": "x", "id": 1}\n{"body": "y"}\n')
     write(tmp_path, "bad.jsonl", "a,b\n1,2\n")
@@ -189,7 +189,7 @@ def test_binary_in_a_text_file_is_dropped(tmp_path):
     assert not kept and [row["reason"] for row in dropped] == ["not utf-8 nor any known encoding"]
 
 
-def test_a_large_file_comes_a_partition_at_a_time(tmp_path):
+def test_a_large_file_is_read_one_partition_at_a_time(tmp_path):
     lines = [json.dumps({"id": number, "text": f"{number} " + "word " * 400}) for number in range(200)]
     write(tmp_path, "a.jsonl", "\n".join(lines))
     parts = outcomes(tmp_path, "a.jsonl", partition_mb=0.05)
@@ -233,7 +233,7 @@ def test_encodings(data, text):
     assert decode(data)[0] == text
 
 
-def test_a_guessed_encoding_is_written_down(tmp_path):
+def test_a_guessed_encoding_is_recorded(tmp_path):
     shutil.copy(DOCUMENTS / "latin1.txt", tmp_path)
     row = only(tmp_path, "latin1.txt")
     assert row["text"].startswith("Cafés und Bäckereien")
@@ -269,7 +269,7 @@ def test_lone_surrogates_in_json_do_not_stop_a_run(tmp_path):
     assert only(tmp_path, "a.jsonl")["text"] == "broken \ufffd here"
 
 
-def test_front_matter_that_is_none_stays(tmp_path):
+def test_text_that_only_resembles_front_matter_is_kept(tmp_path):
     write(tmp_path, "a.md", "---\nA rule, and a paragraph.\n---\n\nText.")
     assert only(tmp_path, "a.md")["text"].startswith("---\nA rule")
 
@@ -313,7 +313,7 @@ def test_a_page_whose_wrapper_is_named_like_furniture_is_kept():
     assert text.strip() == "All there is to say."
 
 
-def test_a_list_of_definitions_with_links_is_no_furniture():
+def test_a_list_of_definitions_with_links_is_kept():
     entries = "".join(f"<dt>T{n}</dt><dd><a href='#{n}'>Term number {n}</a></dd>" for n in range(9))
     links = "".join(f"<li><a href='#{n}'>Elsewhere {n}</a></li>" for n in range(9))
     text, _ = read_webpage(f"<body><p>Words.</p><dl>{entries}</dl><ul>{links}</ul></body>")
@@ -338,7 +338,7 @@ def test_odd_pages_do_not_fail(page):
     assert isinstance(text, str) and isinstance(title, str)
 
 
-def test_a_page_that_is_nested_too_deep_to_give_any_text_is_refused_with_its_reason():
+def test_a_page_nested_too_deep_to_give_any_text_is_rejected_with_a_reason():
     with pytest.raises(Reject) as refused:
         read_webpage("<div>" * 3000 + "deep")
     assert refused.value.reason == "nested too deep"

@@ -21,7 +21,7 @@ def test_an_empty_file_that_sorts_first_is_dropped(tmp_path):
     assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/_SUCCESS": "unknown format"}
 
 
-def test_what_is_no_regular_file_is_dropped(tmp_path):
+def test_a_non_regular_file_is_dropped(tmp_path):
     write(tmp_path, "docs/a.txt", "Words.")
     os.mkfifo(tmp_path / "docs/pipe.txt")
     (tmp_path / "docs/zero.txt").symlink_to("/dev/zero")
@@ -95,7 +95,7 @@ def test_a_link_into_another_entry_is_followed(tmp_path):
     assert sorted(ingested(tmp_path, "docs", "blobs")[0]) == ["docs/a.txt", "docs/b.txt"]
 
 
-def test_a_folder_that_cannot_be_listed_is_accounted_for(tmp_path, monkeypatch):
+def test_an_unreadable_folder_is_accounted_for(tmp_path, monkeypatch):
     write(tmp_path, "docs/a.txt", "One.")
     write(tmp_path, "docs/closed/b.txt", "Two.")
     listed = os.scandir
@@ -119,7 +119,7 @@ def test_names_that_are_not_utf8_are_read_and_written_with_escapes(tmp_path):
     assert reasons(dropped) == {r"R\xe9sum\xe9.pfd": "unknown format"}
 
 
-def test_two_files_whose_names_are_written_alike_are_one_document(tmp_path):
+def test_of_two_files_with_the_same_escaped_name_one_is_read(tmp_path):
     """One has a byte that is not UTF-8 where the other has its escape."""
     for name in (b"R\xe9sum\xe9.txt", rb"R\xe9sum\xe9.txt"):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"Words of " + name[1:2] + b".")
@@ -130,12 +130,12 @@ def test_two_files_whose_names_are_written_alike_are_one_document(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/docs", "./~"])
-def test_a_path_that_names_nothing_is_told(tmp_path, path):
+def test_a_path_that_matches_nothing_is_reported(tmp_path, path):
     with pytest.raises(UserError, match="matches no file"):
         ingested(tmp_path, path)
 
 
-def test_the_folder_of_runs_is_no_part_of_the_corpus(tmp_path):
+def test_the_folder_of_runs_is_not_part_of_the_corpus(tmp_path):
     for name in ("outputs/test/run/stages/x.jsonl", "outputs/other/run/y.txt"):
         write(tmp_path, name, '{"text": "Made before."}')
     write(tmp_path, "a.txt", "Words.")
@@ -159,7 +159,7 @@ def test_include_and_exclude(tmp_path):
     assert names(exclude=["*"]) == []  # the recipe's wish, and no mistake of a path
 
 
-def test_a_glob_does_not_reach_further_than_it_says(tmp_path):
+def test_a_glob_matches_no_deeper_than_written(tmp_path):
     for name in ("a/x.txt", "a/deep/y.txt", "b/z.txt", "x.txt"):
         write(tmp_path, name, "Words.")
     assert sorted(ingested(tmp_path, "a*/*.txt")[0]) == ["a/x.txt"]

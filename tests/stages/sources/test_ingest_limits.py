@@ -91,7 +91,7 @@ def obey(file: File):
         ("raise", "unreadable file"),
     ],
 )
-def test_what_a_reader_dies_of_is_dropped_and_all_else_is_read(tmp_path, hostile, does, reason):
+def test_a_file_that_kills_its_reader_is_dropped_and_all_others_are_read(tmp_path, hostile, does, reason):
     write(tmp_path, "docs/a.txt", "Before.")
     write(tmp_path, "docs/b.bad", f"one\ntwo\n{does}\nthree")
     write(tmp_path, "docs/c.bad", "four")
@@ -102,7 +102,7 @@ def test_what_a_reader_dies_of_is_dropped_and_all_else_is_read(tmp_path, hostile
     assert list(kept) == ["docs/a.txt", "docs/b.bad#one", "docs/b.bad#two", "docs/c.bad#four", "docs/d.txt"]
 
 
-def test_a_child_that_dies_of_what_it_read_before_costs_nothing(tmp_path, monkeypatch):
+def test_a_child_that_dies_of_an_earlier_file_loses_nothing(tmp_path, monkeypatch):
     """The second child reads what the first one did not send."""
     for number in range(5):
         write(tmp_path, f"docs/{number}.txt", f"Number {number}.")
@@ -120,7 +120,7 @@ def test_a_child_that_dies_of_what_it_read_before_costs_nothing(tmp_path, monkey
     assert len(kept) == 5 and not dropped
 
 
-def test_a_long_file_is_gone_on_with_where_its_rows_stopped(tmp_path, monkeypatch):
+def test_a_long_file_is_continued_after_its_last_row(tmp_path, monkeypatch):
     write(
         tmp_path, "a.jsonl", "\n".join(f'{{"text": "{n} {"word " * 500}", "id": {n}}}' for n in range(3000))
     )
@@ -139,7 +139,7 @@ def test_a_long_file_is_gone_on_with_where_its_rows_stopped(tmp_path, monkeypatc
     assert len(kept) == 3000 and not dropped
 
 
-def test_a_child_that_is_slow_to_begin_is_not_taken_for_one_at_a_file_of_the_task_before(tmp_path):
+def test_a_child_slow_to_begin_is_not_attributed_to_a_file_of_the_previous_task(tmp_path):
     """On a busy machine it may be looked at before it has begun."""
     name = write(tmp_path, "a.txt", "Words.").name
     file = File(tmp_path / name, name, Source(path=name), 6)
@@ -181,7 +181,7 @@ def test_compressed_files_are_read(tmp_path, ending):
 
 @pytest.mark.parametrize("ending", PACKERS)
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
-def test_what_grows_without_bound_is_dropped(tmp_path, ending, name):
+def test_a_file_that_grows_without_bound_is_dropped(tmp_path, ending, name):
     bomb = PACKERS[ending](b"text\n" + b" " * 300_000_000)
     write(tmp_path, f"{name}{ending}", bomb)
     write(tmp_path, "fine.txt", "Fine.")
@@ -199,7 +199,7 @@ def test_a_document_larger_than_the_limit_is_dropped(tmp_path):
     assert reasons(dropped) == {"a.txt": "too large", "b.jsonl": "too large"}
 
 
-def test_files_are_counted_by_ending_and_by_what_became_of_them(tmp_path):
+def test_files_are_counted_by_ending_and_result(tmp_path):
     for name in ("a.txt", "b.txt", "c.xyz", "d.md.gz"):
         write(tmp_path, name, b"Words." if not name.endswith("gz") else gzip.compress(b"Words."))
     write(tmp_path, "e.txt", "")
@@ -212,7 +212,7 @@ def test_files_are_counted_by_ending_and_by_what_became_of_them(tmp_path):
     }
 
 
-def test_a_slow_task_is_not_killed_while_rows_come(tmp_path):
+def test_a_slow_task_is_not_killed_while_it_yields_rows(tmp_path):
     """The limit is one document's, not the task's."""
     for number in range(30):
         write(tmp_path, f"docs/{number}.txt", f"{number} " + "word " * 20_000)
@@ -221,7 +221,7 @@ def test_a_slow_task_is_not_killed_while_rows_come(tmp_path):
     assert len(kept) == 30 and not dropped and time.monotonic() - started < 600
 
 
-def test_the_plan_of_a_mapping_is_a_task_of_its_own(tmp_path):
+def test_a_mapping_is_a_separate_task(tmp_path):
     write(tmp_path, "a.txt", "Words.")
     tasks = ingest.plan(
         ingest.Options(),

@@ -42,7 +42,7 @@ def parquet():
         ("pptx", pptx()),
     ],
 )
-def test_content_tells_a_format_against_the_ending(tmp_path, ending, form, data):
+def test_content_overrules_a_wrong_ending(tmp_path, ending, form, data):
     write(tmp_path, f"a{ending}", data)
     if (form, ending) == ("html", ".py"):  # a page may be part of a program
         form = "code"
@@ -94,7 +94,7 @@ def test_records_may_begin_with_a_record_separator(tmp_path):
 @pytest.mark.parametrize(
     "text", [TEXT, "Смотритель завёл часы.\n" * 9, "灯台は岬の上に立つ。\n" * 9, "Où naît “l’été” ?"]
 )
-def test_wide_text_without_a_mark_is_told(encoding, text):
+def test_wide_text_without_a_mark_is_recognised(encoding, text):
     assert decode(text.encode(encoding)) == (text, encoding)
 
 
@@ -130,13 +130,13 @@ def test_text_of_two_encodings_is_not_read_with_wrong_letters():
     assert decode(french.encode("latin-1") * 9)[0] == french * 9
 
 
-def test_iso_2022_is_told_from_the_colours_of_a_terminal():
+def test_iso_2022_is_distinguished_from_terminal_colours():
     japanese = "灯台の守り人は夕暮れに時計を巻いた。" * 5
     assert decode(japanese.encode("iso-2022-jp"))[0] == japanese
     assert decode("\x1b[31mété\x1b[0m".encode()) == ("\x1b[31mété\x1b[0m", "utf-8")
 
 
-def test_a_letter_that_states_an_unknown_encoding_is_read(tmp_path):
+def test_a_message_that_states_an_unknown_encoding_is_read(tmp_path):
     letter = f"From: a@b\nSubject: Lamps\nContent-Type: text/plain; charset=klingon\n\n{TEXT} Où?"
     write(tmp_path, "a.eml", letter)
     assert only(tmp_path, "a.eml")["text"] == f"{TEXT} Où?"
@@ -159,7 +159,7 @@ def test_a_csv_may_state_its_separator_and_leave_columns_unnamed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
-def test_of_columns_with_one_name_all_are_kept(tmp_path, name):
+def test_columns_with_the_same_name_are_all_kept(tmp_path, name):
     table = pa.Table.from_arrays([pa.array([TEXT]), pa.array([1]), pa.array([2])], ["text", "n", "n"])
     stream = BytesIO()
     if name == "a.parquet":
@@ -180,7 +180,7 @@ def test_of_columns_with_one_name_all_are_kept(tmp_path, name):
         (b"", "not an Arrow file"),
     ],
 )
-def test_what_is_no_arrow_file_is_called_so(tmp_path, data, said):
+def test_a_file_that_is_not_arrow_is_reported(tmp_path, data, said):
     write(tmp_path, "a.arrow", data)
     _, gone = ingested(tmp_path, "a.arrow")
     assert reasons(gone) == {"a.arrow": "unreadable file"} and said in gone[0]["detail"]
@@ -197,7 +197,7 @@ def test_front_matter_may_not_grow_with_aliases_of_a_long_text(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["date = 2024-02-30", "x = " + "[" * 2000 + "]" * 2000])
-def test_toml_that_cannot_be_read_is_no_part_of_the_text(tmp_path, header):
+def test_invalid_toml_is_not_part_of_the_text(tmp_path, header):
     write(tmp_path, "a.md", f"+++\n{header}\n+++\n\n{TEXT}")
     row = only(tmp_path, "a.md")
     assert row["text"] == TEXT and "unreadable" in json.loads(row["metadata"])["front_matter"]

@@ -78,7 +78,7 @@ NESTED = "\n".join(
         "a: [" + "0," * 12_000 + "]",
     ],
 )
-def test_a_header_that_grows_is_left_unread_and_the_text_kept(tmp_path, header):
+def test_a_header_that_expands_is_not_read_and_the_text_is_kept(tmp_path, header):
     write(tmp_path, "a.md", f"---\n{header}\n---\n\nText.")
     row = only(tmp_path, "a.md")
     assert row["text"] == "Text." and list(metadata(row)) == ["front_matter"]
@@ -157,7 +157,7 @@ def test_json_lines_in_unicode_are_read(tmp_path, encoding, ends):
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp500"])
-def test_json_lines_in_another_encoding_say_so_and_are_read_when_it_is_named(tmp_path, encoding):
+def test_json_lines_in_another_encoding_are_rejected_unless_it_is_stated(tmp_path, encoding):
     write(tmp_path, "a.jsonl", "\n".join(LINES).encode(encoding))
     with pytest.raises(UserError, match="encoding:"):
         checked(tmp_path, "a.jsonl")
@@ -165,7 +165,7 @@ def test_json_lines_in_another_encoding_say_so_and_are_read_when_it_is_named(tmp
     assert len(kept) == 2
 
 
-def test_an_encoding_that_is_named_is_for_what_is_not_utf8(tmp_path):
+def test_a_stated_encoding_applies_only_to_text_that_is_not_utf8(tmp_path):
     write(tmp_path, "a.txt", "Jiří Dvořák".encode("iso-8859-2"))
     write(tmp_path, "b.txt", "Jiří Dvořák")
     write(tmp_path, "c.txt", "灯台は岬の上に".encode("iso-2022-jp"))
@@ -176,7 +176,7 @@ def test_an_encoding_that_is_named_is_for_what_is_not_utf8(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-2", "windows-1254"])
-def test_letters_that_cannot_be_told_are_not_guessed(encoding):
+def test_an_encoding_with_too_little_evidence_is_not_guessed(encoding):
     names = {"iso-8859-2": "Jiří Dvořák of Plzeň", "windows-1254": "İbrahim Şahin of Ağva"}[encoding]
     text = f"The lighthouse was built by {names}. Ships from the north saw the beam first, because the cliffs are low."
     with pytest.raises(Reject, match="encoding:"):
@@ -184,7 +184,7 @@ def test_letters_that_cannot_be_told_are_not_guessed(encoding):
     assert decode(text.encode(encoding), encoding) == (text, encoding)
 
 
-def test_quotes_and_dashes_of_windows_are_known():
+def test_quotes_and_dashes_of_windows_are_recognised():
     text = "The “lamp” of the tower — it’s old – burned oil for many years… and the keeper slept beside it."
     assert decode(text.encode("windows-1252")) == (text, "windows-1252")
 
@@ -290,13 +290,13 @@ def test_records_are_documents(tmp_path, name, data, texts):
         ("a.tar", "no", "unreadable file"),
     ],
 )
-def test_what_is_no_record_is_dropped_with_its_reason(tmp_path, name, data, reason):
+def test_an_invalid_record_is_dropped_with_its_reason(tmp_path, name, data, reason):
     write(tmp_path, name, data)
     kept, dropped = ingested(tmp_path, name)
     assert not kept and [row["reason"] for row in dropped] == [reason]
 
 
-def test_parquet_values_that_python_cannot_hold_cost_nothing_else(tmp_path):
+def test_parquet_values_that_python_cannot_represent_affect_no_others(tmp_path):
     ends = struct.pack("<4i", 0, 4, 7, 11)
     broken = pa.StringArray.from_buffers(3, pa.py_buffer(ends), pa.py_buffer(b"EmilZo\xebThea"))
     table = pa.table(
@@ -387,7 +387,7 @@ def test_members_of_archives_are_documents(tmp_path, name, data):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
 
 
-def test_members_of_one_name_are_documents_of_their_own(tmp_path):
+def test_members_with_the_same_name_are_separate_documents(tmp_path):
     """A tar file that was appended to, and a zip file, may hold a name several times."""
     zip_, tar = BytesIO(), BytesIO()
     with zipfile.ZipFile(zip_, "w") as archive, tarfile.open(fileobj=tar, mode="w") as other:
@@ -445,7 +445,7 @@ def test_an_archive_that_grows_is_dropped_before_it_is_read(tmp_path):
     assert list(kept) == ["a.txt"] and reasons(dropped) == {"bomb.zip": "grows without bound"}
 
 
-def test_a_damaged_member_costs_no_other(tmp_path):
+def test_a_damaged_member_affects_no_others(tmp_path):
     data = bytearray(zipped({"a.txt": b"One." * 50, "b.txt": b"Two."}))
     data[40] ^= 0xFF
     write(tmp_path, "x.zip", bytes(data))

@@ -106,7 +106,7 @@ def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_pat
     assert len(sizes) >= 15 and max(sizes) < 2_500_000
 
 
-def test_an_object_that_is_gone_when_it_is_read_is_dropped(bucket, tmp_path):
+def test_an_object_deleted_before_it_is_read_is_dropped(bucket, tmp_path):
     from datagen.stages.sources import ingest
 
     running = context(tmp_path, "s3://corpus/docs/a.md", "s3://corpus/other")
@@ -118,7 +118,7 @@ def test_an_object_that_is_gone_when_it_is_read_is_dropped(bucket, tmp_path):
     assert sum(len(part.kept) for part in parts) == 1
 
 
-def test_what_is_not_there_stops_the_run_with_a_message(bucket, tmp_path):
+def test_a_missing_object_stops_the_run_with_a_message(bucket, tmp_path):
     for path in ("s3://corpus/nothing", "s3://no-such-bucket/x"):
         with pytest.raises(UserError, match=re.escape(path)):
             ingested(tmp_path, path)

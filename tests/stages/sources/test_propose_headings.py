@@ -125,7 +125,7 @@ def test_structtuning_pairs_walk_the_proposed_tree():
         ({"text": "", "finish": "error", "error": "died"}, "engine_error"),
     ],
 )
-def test_a_bad_heading_is_counted_and_the_passage_keeps_the_place_of_the_rule(said, reason):
+def test_a_rejected_heading_is_counted_and_the_passage_keeps_the_place_by_rule(said, reason):
     rows = [*BOOK[1:], BOOK[0]]
     write = writer([said, *HEADINGS[1:]])
     sections, kept, _ = outlined(write, rows, sections=0)
@@ -134,7 +134,7 @@ def test_a_bad_heading_is_counted_and_the_passage_keeps_the_place_of_the_rule(sa
     assert places(kept)[BOOK[0]["id"]] == ("Keeping Bees", "The queen leaves the hive before noon. Her…")
 
 
-def test_a_heading_that_says_the_title_again_is_none():
+def test_a_heading_that_repeats_the_title_is_rejected():
     rows = [row | {"title": "The queen and her swarm"} for row in BOOK[:2]]
     assert outlined(writer(["The queen", "Scouts in a hollow tree"]), rows)[0] == [
         "",
@@ -142,7 +142,7 @@ def test_a_heading_that_says_the_title_again_is_none():
     ]
 
 
-def test_a_heading_that_several_passages_get_is_none_of_theirs():
+def test_a_heading_given_to_several_passages_is_rejected():
     rows = [row | {"text": f"{row['text']} Bees sleep."} for row in BOOK[:3]]
     said = writer(["Sleep of bees", "sleep of bees", "Spun honey"])
     assert outlined(said, rows)[0] == ["", "", "Spun honey"]
@@ -166,19 +166,19 @@ def test_marks_and_numbers_around_a_heading_are_left_out():
         ([{"first": 1, "name": "Foreign taxes"}, {"first": 3, "name": "Honey"}], "not_about_the_passage"),
     ],
 )
-def test_bad_sections_are_counted_and_headings_stand_side_by_side(sections, reason):
+def test_rejected_sections_are_counted_and_headings_stay_on_one_level(sections, reason):
     assert outlined(writer(sections=sections))[0] == HEADINGS
     assert figures(writer(sections=sections)) == {"headed": 6, f"unsectioned_{reason}": 6}
 
 
-def test_a_passage_without_a_heading_still_stands_in_its_section():
+def test_a_passage_without_a_heading_is_still_in_its_section():
     sections, kept, requests = outlined(writer(["", *HEADINGS[1:]]))
     assert sections[0] == "Queen and swarm"
     assert "1. The queen leaves the hive before noon. Her…" in requests[-1].messages[-1]["content"]
     assert len(set(places(kept).values())) == len(kept)
 
 
-def test_documents_with_headings_and_single_titled_passages_are_not_asked_about():
+def test_documents_with_headings_and_single_titled_passages_get_no_requests():
     headed = [BOOK[0] | {"section": ["Summer"]}, BOOK[1]]
     alone = [passage(TEXTS[2], document="e"), passage(TEXTS[3], document="f", title="")]
     sections, _, requests = outlined(writer(), [*headed, *alone])
@@ -186,7 +186,7 @@ def test_documents_with_headings_and_single_titled_passages_are_not_asked_about(
     assert [request.row for request in requests] == [alone[1]["id"]]
 
 
-def test_sections_are_asked_for_where_half_of_the_headings_passed():
+def test_sections_are_requested_if_half_of_the_headings_passed():
     for missing, asked in ((3, 1), (4, 0)):
         requests = outlined(writer([""] * missing + HEADINGS[missing:]))[2]
         assert sum(request.task == "sections" for request in requests) == asked
@@ -214,7 +214,7 @@ GROUPED = st.lists(
 @given(
     st.lists(SAID, min_size=6, max_size=6), GROUPED, st.lists(st.sampled_from("de"), min_size=6, max_size=6)
 )
-def test_structtuning_whatever_is_proposed_each_passage_has_one_place_of_its_own(said, sections, documents):
+def test_structtuning_for_any_proposal_each_passage_has_one_unique_place(said, sections, documents):
     rows = [row | {"document_id": document} for row, document in zip(BOOK, documents, strict=True)]
     _, kept, _ = outlined(writer(said, sections), rows, sections=3)
     assert [row["id"] for row in kept] == [row["id"] for row in rows]
@@ -227,7 +227,7 @@ def test_structtuning_whatever_is_proposed_each_passage_has_one_place_of_its_own
     assert sum(count for name, count in counted.items() if "headed" in name) == asked
 
 
-def test_an_empty_partition_is_left_as_it_is():
+def test_an_empty_partition_is_unchanged():
     table = TABLES["passages"].empty_table()
     outcome = stage.read(table, answers_to([], str, WHO), Options(), context("outline"))
     assert outcome.kept.schema == table.schema and isinstance(outcome.kept, pa.Table)

@@ -119,16 +119,16 @@ def test_good_prose_passes_all_published_rules():
         ("menu\nhome\ncontact\nabout us", "fineweb", "fineweb: punctuated lines"),
     ],
 )
-def test_what_breaks_a_rule_is_dropped_with_it_as_reason(text, rules, reason):
+def test_a_document_is_dropped_with_the_broken_rule_as_reason(text, rules, reason):
     assert refused(PROSE, text, rules=[rules]) == {"doc-1": reason}
 
 
-def test_stop_words_are_asked_of_english_texts_only():
+def test_stop_words_are_required_of_english_texts_only():
     german = " ".join(f"Der Wärter zieht die Uhr Nummer auf, sagt Herr {name}." for name in "ABCDEFGHIJKL")
     assert refused(german, rules=["gopher"], fields={"language": "de"}) == {}
 
 
-def test_the_recipe_sets_other_bounds_and_a_domain():
+def test_the_recipe_sets_bounds_and_selects_documents():
     text = PROSE.replace(" ", " 1999 ", 40)
     assert refused(text, rules=["gopher"], bounds={"alphabetic_words": [0.3, None]}) == {}
     assert refused(text, rules=["gopher"], only="laws/*") == {}
@@ -138,7 +138,7 @@ def test_the_recipe_sets_other_bounds_and_a_domain():
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_a_sample_shows_what_goes_and_only_drop_drops(tmp_path, drop):
+def test_a_sample_shows_the_drops_and_only_drop_applies_them(tmp_path, drop):
     table = documents(PROSE, "Too short.", "Short, too.")
     partitions = Partitions([lambda names: table.select(names) if names else table])
     options, context = Options(rules=["gopher"], drop=drop), Context("quality", output=tmp_path)

@@ -27,7 +27,7 @@ def scores(outcome):
     return {row["source"]: json.loads(row["metadata"])["relevance"] for row in outcome.kept.to_pylist()}
 
 
-def test_terms_of_several_words_count_as_far_as_they_reach(tmp_path):
+def test_terms_of_several_words_count_all_their_words(tmp_path):
     (tmp_path / "terms.txt").write_text("# the domain\nfog signal\nLamp\n\n")
     outcome = scored(tmp_path, "Fog signal, lamp, door.", "A signal in fog.", "", terms="terms.txt")
     assert scores(outcome) == {"0": 0.75, "1": 0, "2": 0}
@@ -43,7 +43,7 @@ def test_terms_are_learnt_from_texts_of_the_domain(tmp_path):
     assert "lamp" in notice and "the," not in notice
 
 
-def test_under_the_least_documents_are_dropped_with_their_score(tmp_path):
+def test_documents_below_the_minimum_are_dropped_with_their_score(tmp_path):
     (tmp_path / "terms.txt").write_text("dough\nyeast")
     outcome = scored(tmp_path, LIGHT, BREAD, terms="terms.txt", least=0.05)
     assert list(scores(outcome)) == ["1"]
@@ -51,7 +51,7 @@ def test_under_the_least_documents_are_dropped_with_their_score(tmp_path):
     assert (dropped["reason"], dropped["detail"]) == ("off domain", "0.0000 of its words are terms")
 
 
-def test_mistakes_in_the_recipe_are_said(tmp_path):
+def test_mistakes_in_the_recipe_are_reported(tmp_path):
     with pytest.raises(ValidationError):
         Options()
     with pytest.raises(ValidationError):

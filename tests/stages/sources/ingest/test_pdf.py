@@ -32,7 +32,7 @@ def test_two_columns_are_read_one_after_the_other(interleaved):
     assert "the left line 1" in text and "of right line 1" in text
 
 
-def test_a_line_across_the_page_parts_columns_into_bands():
+def test_a_line_across_the_page_divides_columns_into_bands():
     def columns(mark, y):
         pairs = zip(
             lines([f"{mark} {t}" for t in LEFT], y=y),
@@ -54,7 +54,7 @@ def test_a_line_across_the_page_parts_columns_into_bands():
     assert order == sorted(order)
 
 
-def test_running_heads_and_page_numbers_go_and_the_text_stays():
+def test_running_heads_and_page_numbers_are_removed_and_the_text_is_kept():
     pages = [
         [Put(72, 760, f"The Manual, chapter {at // 2 + 1}"), *body(f"P{at}"), Put(300, 30, str(at + 1))]
         for at in range(6)
@@ -66,7 +66,7 @@ def test_running_heads_and_page_numbers_go_and_the_text_stays():
     assert read.metadata["left_out"]["running heads"] == 12
 
 
-def test_page_numbers_go_that_stand_far_from_the_edge():
+def test_page_numbers_far_from_the_edge_are_removed():
     """As where pages that were set for letter are on A4; what else repeats there is text."""
     pages = [[*body(f"P{at}", 20), Put(72, 135, "Notes"), Put(300, 110, str(at + 1))] for at in range(6)]
     read = read_pdf(write_pdf(pages))
@@ -74,7 +74,7 @@ def test_page_numbers_go_that_stand_far_from_the_edge():
     assert read.markdown.count("Notes") == 6
 
 
-def test_a_number_that_counts_no_pages_stays():
+def test_a_number_that_is_not_a_page_number_is_kept():
     pages = [[Put(72, 760, number), *body(f"P{at}")] for at, number in enumerate(["1789", "1848", "1815"])]
     text = text_of(*pages)
     assert all(number in text for number in ("1789", "1848", "1815"))
@@ -86,7 +86,7 @@ def test_the_repeated_title_of_slides_is_one_heading():
     assert text.count("# Our results") == 1
 
 
-def test_paragraphs_go_on_over_a_page():
+def test_paragraphs_continue_across_pages():
     first = [
         *body("One", 5),
         Put(72, 640, "and this sentence fills its line and it goes on at the top of the next page with"),
@@ -125,7 +125,7 @@ def test_hyphens_at_line_ends_follow_the_documents_own_words():
         ("see https://example.org/", "path for it", "see https://example.org/path for it"),
     ],
 )
-def test_lines_join_as_they_were_parted(before, after, joined):
+def test_broken_lines_are_joined_correctly(before, after, joined):
     assert Words(["words of a document"]).join([before, after]) == joined
 
 
@@ -140,7 +140,7 @@ def test_headings_come_from_the_outline_and_only_from_it():
     assert [line for line in text.split("\n") if line.startswith("#")] == ["# 2.1 Ways to go"]
 
 
-def test_without_an_outline_size_and_weight_tell_headings_and_levels():
+def test_without_an_outline_headings_and_levels_follow_size_and_weight():
     page = [
         Put(72, 750, "Chapter words", 18),
         *body("A"),
@@ -214,7 +214,7 @@ def test_sideways_text_is_left_out():
     assert read.metadata["left_out"] == {"sideways lines": 1}
 
 
-def test_a_page_that_lies_on_its_side_is_read():
+def test_a_rotated_page_is_read():
     turned = b"".join(
         b"BT /regular 10 Tf 0 1 -1 0 %d 72 Tm (%s) Tj ET\n" % (100 + 12 * at, line.encode())
         for at, line in enumerate(BODY)
@@ -248,7 +248,7 @@ def test_a_page_that_lies_on_its_side_is_read():
         ),
     ],
 )
-def test_what_holds_no_text_is_rejected_with_a_reason(data, reason):
+def test_a_pdf_without_text_is_rejected_with_a_reason(data, reason):
     with pytest.raises(Reject) as caught:
         read_pdf(data)
     assert caught.value.reason == reason
@@ -295,7 +295,7 @@ def test_text_from_right_to_left_comes_in_reading_order_in_two_columns():
     assert text.index("ffff".translate(to_hebrew)) < text.index("zzzz yyyy aaaa".translate(to_hebrew))
 
 
-def test_a_chapters_label_gives_way_to_its_title():
+def test_a_chapters_label_is_replaced_by_its_title():
     page = [
         Put(72, 750, "CHAPTER", 10),
         Put(72, 735, "FIVE", 10),
@@ -310,7 +310,7 @@ def test_halves_of_a_broken_word_are_no_words():
     assert set(Words(["it is inter\x02", "rupted here"]).counts) == {"it", "is", "here"}
 
 
-def test_columns_that_the_file_writes_from_below_are_read_from_above():
+def test_columns_stored_bottom_up_are_read_top_down():
     text = text_of(lines(LEFT)[::-1] + lines(RIGHT, x=330)[::-1])
     assert (
         text.index("left line 0")

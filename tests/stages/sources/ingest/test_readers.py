@@ -270,7 +270,7 @@ def test_opendocument_text(text_of):
     assert text.endswith("1 A note.") and "deleted" not in text
 
 
-def test_odd_numbers_in_an_opendocument_cost_nothing(text_of):
+def test_invalid_numbers_in_an_opendocument_lose_nothing(text_of):
     body = """<office:text><text:h text:outline-level="²">Part</text:h><text:h text:outline-level="-1">Two</text:h>
     <text:p>Some<text:s text:c="²"/>words<text:s text:c="99999999999999999999"/>here.</text:p></office:text>"""
     text = text_of("a.odt", opendocument(body))
@@ -280,7 +280,7 @@ def test_odd_numbers_in_an_opendocument_cost_nothing(text_of):
 @pytest.mark.parametrize(
     "odd", [5, None, "x", [5], {}, [None, {"cell_type": "markdown", "source": "Words."}]]
 )
-def test_odd_cells_in_a_notebook_cost_no_other(read, odd):
+def test_invalid_cells_in_a_notebook_affect_no_others(read, odd):
     sound = {"cells": [{"cell_type": "markdown", "source": "Sound."}]}
     kept, _ = read("a.ipynb", json.dumps({"worksheets": [{"cells": odd}, odd, sound]}))
     assert kept[0]["text"].endswith("Sound.")
@@ -337,14 +337,14 @@ def test_a_books_chapters_follow_its_spine_and_keep_their_lists(read):
     assert "Navigation" not in text
 
 
-def test_a_letter_and_its_attachment(read):
+def test_a_message_and_its_attachment(read):
     kept, _ = read("a.eml", LETTER)
     letter, plan = kept
     assert (letter["title"], letter["text"]) == ("Grüße", "Dear B,\n\nsee the hötel.")
     assert (plan["source"], plan["title"], plan["text"]) == ("a.eml!plan.md", "Plan", "# Plan\n\nGo there.")
 
 
-def test_a_mailbox_is_a_document_a_letter(read):
+def test_each_message_of_a_mailbox_is_a_document(read):
     kept, _ = read("a.mbox", MBOX)
     assert [(row["source"], row["text"]) for row in kept] == [
         ("a.mbox#1@x", "First letter.\nFrom here it goes on.\nFrom there, too."),
@@ -389,13 +389,13 @@ def test_wikitext(text_of):
     )
 
 
-def test_a_wikis_export_is_a_document_a_page_without_redirects_and_talk(read):
+def test_each_page_of_a_wiki_export_is_a_document_without_redirects_and_talk(read):
     kept, dropped = read("dump.xml", DUMP)
     assert [(row["source"], row["text"]) for row in kept] == [("dump.xml#A", "## H\n\nText of A.")]
     assert not dropped
 
 
-def test_subtitles_are_paragraphs_parted_by_pauses(text_of):
+def test_subtitles_are_paragraphs_separated_by_pauses(text_of):
     assert text_of("a.srt", SRT) == "Hello there, how are you?\n\nLater on."
     assert text_of("a.vtt", VTT) == "rolling captions repeat a line"
 
@@ -412,7 +412,7 @@ def test_code_is_a_block_of_its_language(read, name, language):
 
 
 @pytest.mark.skipif(shutil.which("pandoc") is not None, reason="pandoc is installed")
-def test_latex_without_pandoc_names_the_remedy(read):
+def test_latex_without_pandoc_is_dropped_with_a_remedy(read):
     _, dropped = read("a.tex", r"\documentclass{article}\begin{document}Hello\end{document}")
     assert dropped[0]["reason"] == "needs pandoc" and "install pandoc" in dropped[0]["detail"]
 
@@ -449,7 +449,7 @@ def test_entities_are_not_expanded(read, data):
     ],
     ids=["empty", "text", "other", "cut", "old"],
 )
-def test_what_is_no_such_document_is_dropped_with_a_reason(read, name, data):
+def test_a_file_of_another_format_is_dropped_with_a_reason(read, name, data):
     kept, dropped = read(name, data)
     assert not kept and len(dropped) == 1
     assert dropped[0]["reason"] and dropped[0]["detail"]
@@ -466,7 +466,7 @@ def test_a_zip_bomb_is_not_unpacked(read, name):
 @pytest.mark.parametrize(
     "data", [b"", b"\x00\xff\xfe\x80" * 40, b"[]", b"{}", b"plain words, and nothing else"]
 )
-def test_nothing_that_a_file_holds_ends_the_reading(read, name, data):
+def test_no_file_content_raises_an_exception(read, name, data):
     kept, dropped = read(name, data)
     assert len(kept) + len(dropped) >= 1
     assert all(row["reason"] for row in dropped)

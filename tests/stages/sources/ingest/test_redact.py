@@ -78,7 +78,7 @@ def test_a_name_that_is_personal_becomes_its_hash(tmp_path):
     assert "ada@" not in json.dumps(list(kept.values()))
 
 
-def test_nothing_is_shown_of_a_row_that_is_dropped(tmp_path):
+def test_dropped_rows_show_no_redacted_values(tmp_path):
     write(tmp_path, "a.jsonl", '{"text": "Ask ada@example.com."}\n{"ada@example.com": 1}\n')
     _, dropped = ingested(tmp_path, "a.jsonl")
     assert len(dropped) == 1 and "ada@" not in json.dumps(dropped)
@@ -93,13 +93,13 @@ def test_nothing_is_shown_of_a_row_that_is_dropped(tmp_path):
         ([], "ada@example.com, tel. +1 415 555 2671"),
     ],
 )
-def test_kinds_are_switched_in_the_recipe(tmp_path, redact, text):
+def test_the_recipe_selects_the_kinds(tmp_path, redact, text):
     write(tmp_path, "a.txt", "ada@example.com, tel. +1 415 555 2671")
     kept, _ = ingested(tmp_path, "a.txt", options=Options(redact=redact))
     assert kept["a.txt"]["text"] == text
 
 
-def test_what_was_replaced_is_counted_and_said(tmp_path):
+def test_replacements_are_counted_and_reported(tmp_path):
     write(tmp_path, "a.txt", "ada@example.com and bo@example.com")
     write(tmp_path, "b.txt", "Nothing here.")
     figures = checked(tmp_path, ".")

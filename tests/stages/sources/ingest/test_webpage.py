@@ -18,19 +18,19 @@ PROSE = "<p>" + "A sentence of the page's own text. " * 10 + "</p>"
         '<a href="#part">Permalink to this heading</a>',
     ],
 )
-def test_a_headings_link_to_itself_is_no_text(link):
+def test_a_headings_link_to_itself_is_removed(link):
     text, title = read_webpage(f"<body><h1>Part{link}</h1>{PROSE}</body>")
     assert text.startswith("# Part\n") and title == "Part"
 
 
-def test_signs_in_the_text_stay():
+def test_symbols_in_the_text_are_kept():
     text, _ = read_webpage(
         f'<body>{PROSE}<p>See § 4 and issue <a href="#4">#4</a> and the sign ¶.</p></body>'
     )
     assert "See § 4 and issue #4 and the sign ¶." in text
 
 
-def test_a_title_that_stands_twice_is_kept_once():
+def test_a_repeated_title_is_kept_once():
     text, _ = read_webpage(f"<body><h1>Part</h1><h1>Part</h1>{PROSE}<h2>Part</h2>{PROSE}</body>")
     assert text.count("Part") == 2
 
@@ -42,7 +42,7 @@ def test_an_index_is_dropped_with_a_reason():
     assert caught.value.reason == "index page"
 
 
-def test_lists_of_links_go_on_the_web_and_stay_in_books():
+def test_lists_of_links_are_removed_from_pages_and_kept_in_books():
     links = "".join(f'<li><a href="{at}.html">Another page {at}</a></li>' for at in range(9))
     page = f"<body><h1>Part</h1>{PROSE}<ul>{links}</ul><aside>An aside.</aside></body>"
     assert "Another page" not in read_webpage(page)[0]
@@ -51,7 +51,7 @@ def test_lists_of_links_go_on_the_web_and_stay_in_books():
 
 
 @pytest.mark.parametrize("sign", ["&#1;", "&#xFFFE;", "\ufffe", "\x0b"])
-def test_characters_that_xml_forbids_end_nothing(sign):
+def test_characters_forbidden_in_xml_are_handled(sign):
     text, _ = read_webpage(f"<body><p>One  {sign}  two</p></body>")
     assert "One" in text and "two" in text
 
@@ -72,7 +72,7 @@ def test_pages_of_many_parts_keep_their_text(page):
     assert "A sentence of the page's own text." in read_webpage(page)[0]
 
 
-def test_badges_are_no_text_and_pictures_in_it_are():
+def test_badges_are_removed_and_images_in_the_text_are_kept():
     text = (
         "# Tool\n\n[![Build](https://ci/x.svg)](https://ci) ![PyPI](https://img.shields.io/pypi/v/tool)\n[![Docs][docs-img]][docs]\n\n"
         "A tool, as in ![the figure](a.png) here.\n\n![Architecture](architecture.png)"
