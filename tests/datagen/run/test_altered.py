@@ -1,4 +1,4 @@
-"""Run folders that somebody or something has altered: a message or another run, never a traceback or a loss."""
+"""Altered run folders give a message or another run, never a traceback or a loss."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Budgets: a run stops cleanly where its budget ends, and goes on where it stopped when that is raised."""
+"""Budgets: a run stops cleanly at the end of its budget, and resumes with a higher one."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""A run that is continued on tables that are not what was written: they are made again, and it is said."""
+"""Damaged tables of a resumed run are made again, with a warning."""
 
 import json
 import random

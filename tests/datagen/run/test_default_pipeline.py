@@ -1,4 +1,4 @@
-"""The whole line, from documents to a hand-off that loads, with a scripted model that knows its atlas."""
+"""The default pipeline, from documents to a loadable hand-off, with a scripted model that knows an atlas."""
 
 import json
 from collections import Counter

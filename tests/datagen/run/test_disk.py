@@ -1,4 +1,4 @@
-"""Whole runs on a disk that is full or breaks: one message, nothing paid for twice, nothing lost in silence."""
+"""Whole runs on a disk that is full or breaks: one message, nothing paid for twice, nothing lost silently."""
 
 import os
 import resource

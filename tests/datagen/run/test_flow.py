@@ -1,4 +1,4 @@
-"""Stages at work at the same time: which ones, and that results, accounts and costs stay the same."""
+"""Stages that run at the same time: which ones, and that results, accounts and costs do not change."""
 
 import os
 import signal

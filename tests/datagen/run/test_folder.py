@@ -1,4 +1,4 @@
-"""Run folders: continued when unfinished and the same."""
+"""Run folders: resumed if they are unfinished and have the same fingerprint."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the key of a stage depends on, and what it does not."""
+"""The key of a stage includes its dependencies and nothing else."""
 
 import os
 

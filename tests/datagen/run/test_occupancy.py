@@ -1,4 +1,4 @@
-"""Occupancy of the engines: what is counted, how it is kept, and what the report makes of it."""
+"""Occupancy of the engines: counting, storage and the report."""
 
 import json
 

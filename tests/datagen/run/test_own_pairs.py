@@ -1,4 +1,4 @@
-"""A user's own pairs and chats go through filters, selection and hand-off as generated rows do."""
+"""A user's own pairs and chats pass filters, selection and hand-off like generated rows."""
 
 import json
 from io import StringIO

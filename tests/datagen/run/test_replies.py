@@ -1,4 +1,4 @@
-"""Whole runs against servers that fail: what is dropped, what is asked again, and what is released."""
+"""Whole runs against failing servers: which requests are dropped or retried, and which runs are released."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Stages of earlier runs taken over: which, how, and when not."""
+"""Which stages of earlier runs are taken over, and which are not."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Whatever a name in a folder stands for, each file is read once, and what is not read has its reason."""
+"""Each file is read once under one name, and everything that is not read has a reason."""
 
 import os
 import socket

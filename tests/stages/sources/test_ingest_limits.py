@@ -1,4 +1,4 @@
-"""No document takes more than its limits, and one that takes its reader down costs no other."""
+"""No document exceeds its limits, and one that kills its reader affects no others."""
 
 import bz2
 import ctypes

@@ -1,4 +1,4 @@
-"""What a file is called, and what it says of its encoding or form, may be wrong: its content tells."""
+"""Content overrules wrong file names and wrong statements of encoding and format."""
 
 import gzip
 import json

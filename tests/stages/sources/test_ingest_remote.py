@@ -1,4 +1,4 @@
-"""Files of an object store are read as those of a folder are, with credentials from the environment only."""
+"""Files of an object store are read like those of a folder, with credentials from the environment only."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Headings that a model proposes: what passes, where it goes, and that no passage is without a place."""
+"""Proposed headings: which are accepted, where they are written, and that every passage has a place."""
 
 import json
 

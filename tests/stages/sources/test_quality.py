@@ -1,4 +1,4 @@
-"""Published quality rules measure what their sources say, and drop nothing before a sample was shown."""
+"""Published quality rules measure what their sources define, and drop nothing by default."""
 
 import json
 import math

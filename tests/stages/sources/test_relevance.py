@@ -1,4 +1,4 @@
-"""Relevance is the share of a document's words that are terms of the domain, listed or learnt."""
+"""Relevance is the share of a document's words in terms of the domain, listed or learnt."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a person would read in a PDF, and in which order."""
+"""The text of a PDF, in the order in which a person would read it."""
 
 import pytest
 

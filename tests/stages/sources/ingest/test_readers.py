@@ -1,4 +1,4 @@
-"""What becomes of a file of each format, and of files that are not what they say."""
+"""Each format is read; files in another format than their name states are handled."""
 
 import io
 import json

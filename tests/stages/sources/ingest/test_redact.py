@@ -1,4 +1,4 @@
-"""Personal data and secrets are replaced by rule; prose, statutes and documentation stay as they are."""
+"""Personal data and secrets are replaced by rule; prose, statutes and documentation are unchanged."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What of a web page is not its text, and pages made to take long."""
+"""Furniture of web pages is removed, and hostile pages take bounded time."""
 
 import pytest
 
