@@ -159,8 +159,8 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
     """
     Call a function for each item from within a task, on all workers for CPU stages.
 
-    The task leaves its worker's threads to the calls, and does not wait for a free one afterwards: an engine's
-    worker may have none for as long as its model generates.
+    The task leaves its worker's threads to the calls, and does not wait for a free one afterwards: the worker
+    of an engine may have none for as long as its model generates.
     """
     from distributed import get_client, secede
 
