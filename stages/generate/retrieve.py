@@ -49,12 +49,12 @@ class Options(datagen.stage.Options):
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
     """Search all passages for the questions of all partitions."""
-    shelves = passage_search.shelves(context)
+    paths = passage_search.passage_files(context)
     questions = (table["question"].to_pylist() for table in partitions.columns(["question"]))
-    passage_search.search(shelves, map(passage_search.Queries.of, questions), context)
+    passage_search.search(paths, map(passage_search.Queries.of, questions), context)
     embedder = None
     if options.model:
-        columns = [partial(_texts, path) for path in shelves]
+        columns = [partial(_texts, path) for path in paths]
         embedder = vectors.learn(options.model, columns, context.scratch / "learnt.npy", context.each)
     yield from ((number, embedder) for number in range(len(partitions)))
 
@@ -66,7 +66,7 @@ def _texts(path: Path) -> pa.ChunkedArray:
 def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
     """Give each question its passages."""
     number, embedder = verdict
-    hits = fetch(passage_search.found(context.scratch, number), passage_search.shelves(context))
+    hits = fetch(passage_search.read_hits(context.scratch, number), passage_search.passage_files(context))
     answered: list[bool] = []
     passages: list[list[dict[str, Any]]] = []
     languages = Languages(context)
@@ -87,13 +87,13 @@ def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) 
     return replace(Outcome.all_kept(rows), figures=figures)
 
 
-def fetch(matches: passage_search.Found, shelves: Sequence[Path]) -> dict[int, list[dict[str, Any]]]:
+def fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[dict[str, Any]]]:
     """Read the passages found: index of the question -> hits, best first."""
     hits: dict[int, list[dict[str, Any]]] = {}
     for part in np.unique(matches["part"]).tolist():
         part_matches = matches[matches["part"] == part]
         rows, text_indices = np.unique(part_matches["row"], return_inverse=True)
-        texts = read_part(shelves[part], NAMES).take(rows).to_pylist()
+        texts = read_part(paths[part], NAMES).take(rows).to_pylist()
         for hit, text_index in zip(part_matches, text_indices.tolist(), strict=True):
             hits.setdefault(hit["query"].item(), []).append(
                 texts[text_index] | {"score": hit["score"].item()}

@@ -58,7 +58,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Search all passages for the questions of all partitions; yield the partition numbers."""
     seed = str(context.seed)
     queries = (_queries(table, options, seed) for table in partitions.columns(READ))
-    passage_search.search(passage_search.shelves(context), queries, context)
+    passage_search.search(passage_search.passage_files(context), queries, context)
     yield from range(len(partitions))
 
 
@@ -66,7 +66,9 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
     """Add a near miss, or the reason why there is none, to each drawn question without one."""
     seed, aliases = str(context.seed), Aliases.load(context.folder, options.aliases)
     records = rows.select(READ).to_pylist()
-    candidates = _fetch(passage_search.found(context.scratch, number), passage_search.shelves(context))
+    candidates = _fetch(
+        passage_search.read_hits(context.scratch, number), passage_search.passage_files(context)
+    )
     languages = Languages(context)
     named = _Names(records, languages)
     near: list[dict[str, Any] | None] = []
@@ -98,7 +100,7 @@ def _queries(rows: pa.Table, options: Options, seed: str) -> passage_search.Quer
     return passage_search.Queries.of(texts, rows["lineage"].combine_chunks())
 
 
-def _fetch(matches: passage_search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
+def _fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[Row]]:
     """Read the passages found, in the order in which to try them."""
     passages: dict[int, list[Row]] = {}
     for part in np.unique(matches["part"]).tolist():
