@@ -42,7 +42,7 @@ class Expansion(datagen.stage.Options):
     categories: tuple[str, ...] = Field(
         (), description="Categories of tasks, one of which each new text gets; left out: none"
     )
-    max_tokens: int = Field(512, ge=32, description="Longest answer, in tokens")
+    max_tokens: int = Field(512, ge=32, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.7, ge=0, description="0: always the likeliest answer")
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
 

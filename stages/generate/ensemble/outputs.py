@@ -38,7 +38,7 @@ OUTPUTS = pa.list_(
 class Options(datagen.stage.Options):
     """How the model is asked."""
 
-    max_tokens: int = Field(512, ge=16, description="Longest output, in tokens")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of an output, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
     with_input: PromptSource = Field("ensemble/with_input", description="Prompt for rows with a passage")
     without_input: PromptSource = Field(

@@ -33,8 +33,8 @@ class Options(datagen.stage.Options):
     """Which demands are written, and how."""
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the demands to write from the answer")
-    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
-    prompt: PromptSource = Field("formats/describe", description="What the model is asked for")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of a completion, in tokens")
+    prompt: PromptSource = Field("formats/describe", description="Prompt for the model")
     reproducing: PromptSource = Field("formats/rewrite", description="Prompt that tests the instruction")
 
 

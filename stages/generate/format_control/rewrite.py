@@ -55,7 +55,7 @@ class Options(Operating):
     coverage: float = Field(0.6, ge=0, le=1, description="Minimum share of the plain answer's words to keep")
     grounding: float = Field(0.8, ge=0, le=1, description="Minimum share of words that are not new")
     demands: str = Field("formats/demands", description="File with the wordings")
-    prompt: PromptSource = Field("formats/rewrite", description="What the model is asked for")
+    prompt: PromptSource = Field("formats/rewrite", description="Prompt for the model")
 
     @field_validator("formats", mode="before")
     @classmethod

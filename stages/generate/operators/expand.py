@@ -28,7 +28,7 @@ INTENT = 0.5  # minimum share of a question's content words that its refinement 
 class Options(Operating):
     """How questions are refined."""
 
-    prompt: PromptSource = Field("operators/refine", description="What the model is asked for")
+    prompt: PromptSource = Field("operators/refine", description="Prompt for the model")
     answering: PromptSource = Field("operators/answer", description="Prompt that answers the new question")
 
 
@@ -36,7 +36,7 @@ class Expanding(Options):
     """How many questions are written and how."""
 
     count: int = Field(2, ge=1, le=20, description="New questions for each row")
-    prompt: PromptSource = Field("operators/expand", description="What the model is asked for")
+    prompt: PromptSource = Field("operators/expand", description="Prompt for the model")
 
 
 class Questions(BaseModel):

@@ -23,7 +23,7 @@ class Options(Operating):
 
     shown: int = Field(3, ge=1, le=20, description="Pairs shown: the row's own and others of its partition")
     count: int = Field(2, ge=1, le=20, description="New pairs for each row")
-    prompt: PromptSource = Field("operators/expand_pairs", description="What the model is asked for")
+    prompt: PromptSource = Field("operators/expand_pairs", description="Prompt for the model")
 
 
 class Pair(BaseModel):

@@ -32,7 +32,7 @@ class Operating(datagen.stage.Options):
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the rows to start from, drawn by hash")
     tasks: tuple[str, ...] = Field((), description="Start from rows of these tasks; left out: all")
-    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
 

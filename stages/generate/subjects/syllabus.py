@@ -28,7 +28,7 @@ class Options(datagen.stage.Options):
     children: int = Field(3, ge=1, le=50, description="Names to generate at each level that the tree lacks")
     sessions: int = Field(5, ge=1, le=50, description="Class sessions of a syllabus")
     concepts: int = Field(3, ge=1, le=20, description="Key concepts of a session")
-    max_tokens: int = Field(1024, ge=64, description="Maximum length of what the model writes, in tokens")
+    max_tokens: int = Field(1024, ge=64, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
     completing: PromptSource = Field("subjects/complete", description="Prompt that completes the tree")
     prompt: PromptSource = Field("subjects/syllabus", description="Prompt that writes a syllabus")
