@@ -1,4 +1,4 @@
-"""The licence gate, of rows and of the recipe."""
+"""The licence checks of rows and of the recipe."""
 
 from pathlib import Path
 

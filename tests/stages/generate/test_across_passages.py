@@ -35,7 +35,7 @@ def passages(*given):
 
 
 def model(draft=GOOD, both="Corby", first=SILENCE, second=SILENCE):
-    """Write the draft, and answer by what is shown."""
+    """Write the draft, and answer according to the passages in the prompt."""
 
     def answer(request):
         if request.task == "across_passages":

@@ -1,4 +1,4 @@
-"""New instructions and questions from seeds: what prompts show, what is checked, and what a row traces to."""
+"""New instructions and questions from seeds: contents of prompts, checks, and traceability of rows."""
 
 import json
 

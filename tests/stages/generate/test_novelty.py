@@ -1,4 +1,4 @@
-"""Questions are kept only if they are unlike seeds, earlier questions and each other, up to the target."""
+"""Questions are kept if they differ from seeds, earlier questions and each other, up to the target."""
 
 from dataclasses import replace
 

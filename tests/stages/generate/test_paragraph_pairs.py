@@ -1,4 +1,4 @@
-"""Passages become paragraphs and keyword rows; the keywords stand in their paragraph."""
+"""Passages become paragraphs and keyword rows; the keywords occur in their paragraph."""
 
 from datagen.schema import PASSAGES, table_of
 from datagen.stages.generate.paragraph_pairs import stage

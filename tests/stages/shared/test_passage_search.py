@@ -19,7 +19,7 @@ TEXTS = st.lists(st.lists(WORD, min_size=1, max_size=6).map(" ".join), min_size=
 
 
 def look(folder, texts, queries, size):
-    """Search for the queries, each of a document of its own, in partitions of `size` passages."""
+    """Search for the queries, each from a different document, in partitions of `size` passages."""
     rows = [
         {"id": str(n), "document_id": str(n), "text": text, "start": 0, "end": 9}
         for n, text in enumerate(texts)

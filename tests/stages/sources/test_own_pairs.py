@@ -1,4 +1,4 @@
-"""A user's own pairs become rows that trace back to their records; every record is accounted for."""
+"""A user's own pairs become rows that are traceable to their records; every record is accounted for."""
 
 import gzip
 import json

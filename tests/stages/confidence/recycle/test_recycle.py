@@ -1,4 +1,4 @@
-"""Reflection-Tuning: critiques, proposals, and the student's scores that decide about them."""
+"""Reflection-Tuning: critiques, proposals, and the student scores that decide on them."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Ensemble-Instruct: outputs of several models, and the consensus that decides."""
+"""Ensemble-Instruct: outputs of several models and their consensus."""
 
 import pyarrow as pa
 import pytest
@@ -118,7 +118,7 @@ def test_the_score_is_the_mean_rouge_l_of_the_winner_with_the_others():
 
 
 def lcs(a, b):
-    """Longest common subsequence, by the book."""
+    """Return the length of the longest common subsequence, by its recurrence."""
     table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, one in enumerate(a):
         for j, other in enumerate(b):

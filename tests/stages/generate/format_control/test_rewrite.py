@@ -48,7 +48,7 @@ def formatted(name, names, count, parts=PARTS):
 
 
 def demanded(request):
-    """Find names and count in the demand that a request makes."""
+    """Find the names and the count in the demand of a request."""
     form = load("formats/demands").fields["formats"][request.about]
     asked = request.messages[-1]["content"].rpartition("~~~")[2]
     names = next((names for names in form.get("names", []) if ", ".join(names) in asked), [])

@@ -1,4 +1,4 @@
-"""The quality gate of candidates."""
+"""The quality gate for candidates."""
 
 import pytest
 

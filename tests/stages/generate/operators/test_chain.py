@@ -20,7 +20,7 @@ SOUND = {
     "json": '{"subject": "the tenant of a lease", "statement": "the tenant files a notice with the registrar"}',
     "question": "How does the tenant renew a standard lease with the registrar?",
 }
-# Of each link an output that a careless check would let through.
+# For each link, an output that a careless check would accept.
 WRONG = {
     "shorten": (SHORT[:-1] + " within 45 days.", "number not in passage"),
     "title": ("A long title that goes on for more words than it may have", "too long"),
@@ -40,7 +40,7 @@ def model(outputs=SOUND, fits=says_yes):
 
 
 def only(tmp_path, *names):
-    """Write a recipe folder whose chains have these links only."""
+    """Write a recipe folder whose chains have only these links."""
     file = Path(__file__).parents[4] / "prompts/operators/links.yaml"
     fields = yaml.safe_load(file.read_text(encoding="utf-8"))
     fields["links"] = {name: fields["links"][name] for name in names}

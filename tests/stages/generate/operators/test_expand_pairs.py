@@ -1,4 +1,4 @@
-"""Pair expansion: new pairs after the pattern of several."""
+"""Pair expansion: new pairs modelled on several others."""
 
 import pytest
 

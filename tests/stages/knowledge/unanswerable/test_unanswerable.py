@@ -1,4 +1,4 @@
-"""Near misses, found and tested by search over all passages of the line."""
+"""Near misses, found and checked by search over all passages."""
 
 import re
 
@@ -22,7 +22,7 @@ ENGLISH = language_of("en")
 
 
 def shelve(folder, texts, size=3):
-    """Write the passages of the line in partitions: (document, number, text)."""
+    """Write passages, given as (document, number, text), in partitions."""
     rows = [
         {
             "id": f"{document}-{number}",
@@ -40,7 +40,7 @@ def shelve(folder, texts, size=3):
 
 
 def find(folder, rows, size=None, **options):
-    """Put probes through the stage; return what it found for each, by question."""
+    """Run the stage on probes; return the near miss of each, by question."""
     given = {"share": 1, "changed": 0} | options
     kept, dropped = put_through(stage, rows, size, folder=folder, columns=COLUMNS, **given)
     assert not dropped

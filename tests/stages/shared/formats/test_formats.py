@@ -1,4 +1,4 @@
-"""The parsers of output formats: what they accept, and that nothing else passes or breaks them."""
+"""The parsers of output formats accept their format and reject everything else without failing."""
 
 import csv
 import html
