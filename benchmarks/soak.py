@@ -44,7 +44,7 @@ def proper(text: str) -> dict[str, object]:
     return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 
 
-BOMB = gzip.compress(bytes(http.MOST_BYTES + 1000))
+BOMB = gzip.compress(bytes(http.MAX_BYTES + 1000))
 FAULTS: tuple[tuple[int, bytes, dict[str, str]], ...] = (
     (429, b"slow down", {}),
     (429, b'{"error": {"message": "slow down", "code": 429}}', {"Retry-After": "0.02"}),

@@ -14,14 +14,14 @@ def json_parts(text: str) -> Iterator[str]:
     Each candidate is valid JSON; the caller checks it against the schema. If there are several fences or
     objects, none is yielded, because it is ambiguous which one is the answer.
     """
-    whole = text.strip()
-    if _valid(whole):
-        yield whole
+    stripped = text.strip()
+    if _valid(stripped):
+        yield stripped
     fenced = [block for block in (match.strip() for match in FENCE.findall(text)) if _valid(block)]
     if len(fenced) == 1:
         yield fenced[0]
-    if not fenced and (only := _only_object(whole)):
-        yield only
+    if not fenced and (json_object := _only_object(stripped)):
+        yield json_object
 
 
 def _valid(text: str) -> bool:

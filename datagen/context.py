@@ -16,7 +16,7 @@ def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     return [function(item) for item in items]
 
 
-NOBODY = Identity("", "")
+NO_MODEL = Identity("", "")  # for stages that send no requests
 NOTICES = "notices.json"  # next to a stage's table: lines to show the user
 
 
@@ -40,7 +40,7 @@ class Context:
     lists
         Word lists that extend the language rules: files in ``prompts/languages/lists/``.
     model
-        The model that the stage sends requests to; `NOBODY` if it sends none.
+        The model that the stage sends requests to; `NO_MODEL` if it sends none.
     models
         The models of all roles; `models.role("target")` is the model that the data will train.
     output
@@ -50,7 +50,7 @@ class Context:
         order. Function, items and results are pickled; pass large data through files in `scratch`.
     tables
         Kind of table -> folders that hold the rows of that kind when the stage starts. All kinds, not only
-        the one that the stage takes. For whole stages and stages of the user's own: other stages may start
+        the one that the stage takes. Only for whole stages and users' stages: other stages may start
         before these tables are complete.
     corpus
         Sources that a source stage reads.
@@ -66,7 +66,7 @@ class Context:
     run_folder: Path = Path()
     prompts: Path | None = None
     lists: tuple[str, ...] = ()
-    model: Identity = NOBODY
+    model: Identity = NO_MODEL
     models: Models = field(default_factory=Models)
     output: Path = Path()
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn

@@ -112,11 +112,11 @@ class Builder:
         row
             Fields of the row. An example without ``id`` gets the hash of its content.
         parent
-            The row it was made from: a document, a passage or an example.
+            The row that it was made from: a document, a passage or an example.
         answers
-            The answers it was parsed from; its lineage names the prompt of the first.
+            The answers that it was parsed from; its lineage names the prompt of the first.
         others
-            Other rows it was made from.
+            Other rows that it was made from.
         """
         full = self._with_lineage(row, parent, answers, others)
         if full["id"] in self._seen:
@@ -172,8 +172,8 @@ def mean_logprob(answers: Iterable[Answer]) -> float | None:
 
 def contributors(*lineages: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """Return the models of several lineages, each once, in order of first contribution."""
-    every = (model for known in lineages for model in (known or {}).get("models") or [])
-    return list({(model["model"], model["revision"]): dict(model) for model in every}.values())
+    models = (model for traced in lineages for model in (traced or {}).get("models") or [])
+    return list({(model["model"], model["revision"]): dict(model) for model in models}.values())
 
 
 def lineage(
@@ -189,24 +189,25 @@ def lineage(
     A row made from an example inherits its requests and models. `licence` is that of the model that gave
     `answers`.
     """
-    known = dict(parent.get("lineage") or {})
-    if not known:  # a passage
-        known = {
+    traced = dict(parent.get("lineage") or {})
+    if not traced:  # a passage
+        traced = {
             name: parent.get(name) for name in ("document_id", "source", "title", "language", "start", "end")
         }
-        known |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
+        traced |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
     prompt, prompt_hash = template
-    known["models"] = contributors(known)
+    traced["models"] = contributors(traced)
     if answers:
         prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
         model = {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
-        known |= model
-        known["models"] = contributors(known, {"models": [model | {"licence": licence}]})
-    known |= {
+        traced |= model
+        traced["models"] = contributors(traced, {"models": [model | {"licence": licence}]})
+    keys = [*traced["requests"], *(answer.completion.key for answer in answers)]
+    traced |= {
         "stage": stage,
         "prompt": prompt,
         "prompt_hash": prompt_hash,
-        "requests": list(dict.fromkeys([*known["requests"], *(answer.completion.key for answer in answers)])),
+        "requests": list(dict.fromkeys(keys)),
         "parents": [parent["id"]] if parent.get("id") else [],
     }
-    return {name: known.get(name) for name in TRACED}
+    return {name: traced.get(name) for name in TRACED}

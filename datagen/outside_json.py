@@ -1,4 +1,4 @@
-"""JSON that datagen did not write."""
+"""Parse JSON that datagen did not write."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ def parse(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        Whatever is wrong with it: not JSON, not UTF-8, a number of thousands of digits, or nested too deeply.
+        If it is not JSON or not UTF-8, has a number of thousands of digits, or is nested too deeply.
     """
     try:
         return json.loads(text)

@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def expanded(path: str) -> Path:
-    """Expand a leading ``~``; the home of an unknown user stays as it is written."""
+    """Expand a leading ``~``, unless the user is unknown."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError)

@@ -27,7 +27,7 @@ from datagen.schema import content_id
 from datagen.template import compiled, render
 from datagen.yaml_loader import load as load_yaml
 
-# What a recipe may name or write: a prompt file's path without its ending, or the fields that it would hold.
+# A prompt in a recipe: the path of a prompt file without extension, or the fields of such a file.
 PromptSource: TypeAlias = str | dict[str, Any]
 
 ROLES = ("system", "user")
@@ -128,31 +128,31 @@ def load(name: str, folder: Path | None = None) -> Prompt:
     """
     path = _find(name, folder)
     if path is None:
-        looked = f"{folder} or in " if folder else ""
-        raise UserError(f"there is no prompt {name}.yaml in {looked}the built-in prompts")
+        own_folder = f"{folder} or in " if folder else ""
+        raise UserError(f"there is no prompt {name}.yaml in {own_folder}the built-in prompts")
     try:
         text = path.read_text(encoding="utf-8")
         fields = load_yaml(text, LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is not YAML that can be read: {error}") from error
+        raise UserError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise UserError(f"{path}: a prompt file is a mapping of names to templates and settings")
     if wrong := next((role for role in ROLES if not isinstance(fields.get(role) or "", str)), None):
-        raise UserError(f"{path}: {wrong}: should be a text")
+        raise UserError(f"{path}: {wrong}: should be text")
     return Prompt(name, content_id(text)[:16], fields)
 
 
 def inline(name: str, fields: Mapping[str, Any]) -> Prompt:
     """
-    Take a prompt that is written in a recipe: what its file would hold.
+    Create a prompt from its fields, as written in a recipe.
 
     Raises
     ------
     UserError
-        When it has no template ``user``, or its templates are no text.
+        If it has no template ``user``, or a template is not a string.
     """
     if not all(isinstance(fields.get(role, ""), str) for role in ROLES) or not fields.get("user"):
-        raise UserError(f"{name}: a prompt written in the recipe has a text user:, and perhaps system:")
+        raise UserError(f"{name}: a prompt in the recipe needs a string user:, and may have a string system:")
     return Prompt(name, content_id(json.dumps(fields, sort_keys=True, default=str))[:16], dict(fields))
 
 

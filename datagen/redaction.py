@@ -29,24 +29,24 @@ TERMINAL = re.compile(
 )
 
 
-def printable(text: str, most: int = 500) -> str:
+def printable(text: str, length: int = 500) -> str:
     """
     Strip escape sequences, control characters and direction marks.
 
-    Collapses white space and truncates the text to `most` characters.
+    Collapses white space and truncates the text to `length` characters.
     """
-    text = TERMINAL.sub("", text[: 10 * most])
-    kept = (" " if unicodedata.category(c) in UNSEEN else c for c in text)
-    line = " ".join("".join(kept).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    text = TERMINAL.sub("", text[: 10 * length])
+    visible = (" " if unicodedata.category(c) in UNSEEN else c for c in text)
+    line = " ".join("".join(visible).split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def shown(text: str) -> str:
     """Make a multi-line message safe for a terminal: no escape sequences, no secrets from URLs."""
-    kept = (
+    visible = (
         c if c in "\n\t" or unicodedata.category(c) not in UNSEEN else " " for c in TERMINAL.sub("", text)
     )
-    return mask_secrets("".join(kept))
+    return mask_secrets("".join(visible))
 
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:

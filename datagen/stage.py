@@ -30,13 +30,13 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
-from datagen.context import NOBODY, NOTICES, Context
+from datagen.context import NO_MODEL, NOTICES, Context
 from datagen.outcome import Builder, Outcome, lineage, mean_logprob
 from datagen.request import Answers, Request
 
 __all__ = [
-    "NOBODY",
     "NOTICES",
+    "NO_MODEL",
     "Builder",
     "Context",
     "MapStage",

@@ -1,7 +1,7 @@
 """
 Stop a command: the first Ctrl-C or SIGTERM ends it cleanly, the second at once.
 
-A terminal sends Ctrl-C to every process of a run. Child processes block it; the run ends them itself.
+A terminal sends Ctrl-C to every process of a run. Child processes ignore it; the run ends them itself.
 """
 
 import os
@@ -33,20 +33,20 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for other in SIGNALS:
             signal.signal(other, end_at_once)
-        _tell("stopping cleanly; press Ctrl-C again to stop at once")
+        _print("stopping cleanly; press Ctrl-C again to stop at once")
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    handlers = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
     """End everything on the second signal."""
-    _tell("stopped at once. All completions received so far are stored; run the same command to resume")
+    _print("stopped at once. All completions received so far are stored; run the same command to resume")
     leave(128 + number)
 
 
@@ -60,17 +60,17 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     """Write a line unbuffered: the signal may have interrupted a write to a buffer."""
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def children_ignore_interrupts() -> Iterator[None]:
     """Block Ctrl-C while threads and processes start, so that they inherit the block."""
     resource_tracker.ensure_running()  # first: starting it unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

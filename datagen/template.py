@@ -23,9 +23,9 @@ from datagen.control_tokens import defuse
 from datagen.errors import UserError
 
 STEPS = 1_000_000  # loop iterations plus calls in one rendering
-LARGEST = 10_000_000  # characters of a string, or items of a list, that a template computes
+LARGEST = 10_000_000  # maximum characters of a string, or items of a list, that a template computes
 LARGEST_NUMBER = 10**18
-WRITTEN = 100_000_000  # characters of output of one rendering
+MAX_OUTPUT = 100_000_000  # characters of output of one rendering
 COUNTER = "steps taken"  # name of the counter among the values; has a blank, so templates cannot use it
 PADDING = ("ljust", "rjust", "center", "zfill", "expandtabs")  # methods whose argument sets the output size
 WIDE = re.compile(r"\d{4}|\{[^{}]*\{|\*")  # a width of four digits or more, or one taken from a value
@@ -182,8 +182,8 @@ def _fill(template: Template, values: Mapping[str, Any]) -> str:
     written, pieces = 0, []
     for piece in template.generate(**values, **{COUNTER: count(1)}):
         written += len(piece)
-        if written > WRITTEN:
-            raise SecurityError(f"more than {WRITTEN:,} characters")
+        if written > MAX_OUTPUT:
+            raise SecurityError(f"more than {MAX_OUTPUT:,} characters")
         pieces.append(piece)
     return "".join(pieces)
 

@@ -1,4 +1,4 @@
-"""Try a task of your own on one passage without a model: for its tests."""
+"""Test a task of your own on one passage, without a model."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,22 +10,22 @@ from datagen.request import Answer, Answers, Identity
 from datagen.schema import PASSAGES, content_id, table_of
 from datagen.stage import ModelStage
 
-WHO = Identity("trial", "")
+TRIAL_MODEL = Identity("trial", "")
 
 
 @dataclass(frozen=True)
 class Trial:
     """
-    What came of an answer.
+    The result of a trial.
 
     Parameters
     ----------
     prompt
-        The last message that the model was sent.
+        The last message of the request.
     question, answer
-        Of the row; "" where none was made.
+        Question and answer of the row; "" if there is none.
     reason, detail
-        Why the answer was dropped; "" where it was kept.
+        Why the answer was dropped; "" if it was kept.
     """
 
     prompt: str
@@ -35,20 +35,20 @@ class Trial:
     detail: str
 
 
-def try_task(task: str | Path, said: str, passage: str, *, title: str = "", language: str = "en") -> Trial:
+def try_task(task: str | Path, answer: str, passage: str, *, title: str = "", language: str = "en") -> Trial:
     """
-    Let a model say something to a task about a passage.
+    Run a task on a passage with a given answer in place of a model.
 
     Parameters
     ----------
     task
         The task's file, or the name of a built-in one that sends one request.
-    said
+    answer
         The model's answer.
     passage
-        The text that is asked about.
+        The text of the passage.
     title, language
-        Of its document; the language as an ISO 639 code.
+        Title and language of its document; the language as an ISO 639 code.
 
     Raises
     ------
@@ -75,16 +75,19 @@ def try_task(task: str | Path, said: str, passage: str, *, title: str = "", lang
     )
     stage, options = recipe.step("instruct")
     assert isinstance(stage, ModelStage)
-    context = replace(recipe.context("instruct", Path()), model=WHO)
+    context = replace(recipe.context("instruct", Path()), model=TRIAL_MODEL)
     table = table_of(PASSAGES, [row])
     requests = list(stage.ask(table, options, context))
-    answers = (Answer(one, completion_of(said, one, one.key(WHO), WHO)) for one in requests)
-    outcome = stage.read(table, Answers(answers), options, context)
-    made: dict[str, Any] = [*outcome.kept.to_pylist(), *outcome.dropped.to_pylist()][0]
+    answers = Answers(
+        Answer(request, completion_of(answer, request, request.key(TRIAL_MODEL), TRIAL_MODEL))
+        for request in requests
+    )
+    outcome = stage.read(table, answers, options, context)
+    result: dict[str, Any] = [*outcome.kept.to_pylist(), *outcome.dropped.to_pylist()][0]
     return Trial(
         prompt=requests[0].messages[-1]["content"] if requests else "",
-        question=made["question"] or "",
-        answer=made["answer"] or "",
-        reason=made.get("reason") or "",
-        detail=made.get("detail") or "",
+        question=result["question"] or "",
+        answer=result["answer"] or "",
+        reason=result.get("reason") or "",
+        detail=result.get("detail") or "",
     )

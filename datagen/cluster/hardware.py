@@ -37,11 +37,11 @@ def memory() -> Memory:
     now = psutil.virtual_memory()
     for limit, usage in LIMITS:
         try:
-            most, used = int(Path(limit).read_text()), int(Path(usage).read_text())
+            allowed, used = int(Path(limit).read_text()), int(Path(usage).read_text())
         except (OSError, ValueError):  # another version, or "max": no limit
             continue
-        if most < now.total:
-            return Memory(most, max(0, min(now.available, most - used)))
+        if allowed < now.total:
+            return Memory(allowed, max(0, min(now.available, allowed - used)))
     return Memory(now.total, now.available)
 
 
@@ -50,9 +50,9 @@ BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # in the flags of x86 and the fe
 
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """
-    Tell whether the processor multiplies matrices in bfloat16.
+    Check whether the processor multiplies matrices in bfloat16.
 
-    Others emulate it: on a processor with AVX2 alone, single precision is three to six times as fast.
+    Other processors emulate it: with AVX2 only, single precision is three to six times as fast.
     """
     for line in cpuinfo.read_text().splitlines():
         name, _, flags = line.partition(":")

@@ -17,7 +17,7 @@ from datagen.cluster.hardware import cores
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
 from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Cluster
-from datagen.stop import deaf_children
+from datagen.stop import children_ignore_interrupts
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -114,7 +114,7 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
         }
     scheduler = {"cls": Scheduler, "options": {**SCHEDULER, "security": security}}
     with dask.config.set(settings), ExitStack() as opened:
-        with deaf_children():
+        with children_ignore_interrupts():
             cluster = SpecCluster(
                 workers=specs,
                 scheduler=scheduler,

@@ -23,7 +23,7 @@ from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
-from datagen.cluster.workers import Crew, start_command
+from datagen.cluster.workers import WorkerPool, start_command
 from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
 from datagen.store.parquet import UNFINISHED
@@ -64,12 +64,12 @@ def join_cluster(address: str, home: Path, engine: bool) -> Iterator[Client]:
             ) from error
         with client:
             _check(client, address, home, engine)
-            client.register_plugin(_Stay(str(home), client.id))
-            client.register_plugin(_Guest(str(home)))
+            client.register_plugin(_RunCleanup(str(home), client.id))
+            client.register_plugin(_RunOnWorker(str(home)))
             yield client
 
 
-class _Guest(WorkerPlugin):
+class _RunOnWorker(WorkerPlugin):
     """A run's plugin on every worker, including those that join later."""
 
     def __init__(self, home: str) -> None:
@@ -84,7 +84,7 @@ class _Guest(WorkerPlugin):
         await asyncio.to_thread(leave_engine_room, self._home)
 
 
-class _Stay(SchedulerPlugin):
+class _RunCleanup(SchedulerPlugin):
     """
     Cleans up after a run when its client disconnects.
 
@@ -97,9 +97,9 @@ class _Stay(SchedulerPlugin):
 
     async def start(self, scheduler: Scheduler) -> None:
         """Wait until an earlier run of the same recipe has been cleaned up."""
-        before = scheduler.plugins.get(self.name)
-        if isinstance(before, _Stay):
-            await before.end(scheduler)
+        earlier = scheduler.plugins.get(self.name)
+        if isinstance(earlier, _RunCleanup):
+            await earlier.end(scheduler)
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """Clean up if the disconnected client is ours."""
@@ -145,7 +145,7 @@ def _await_workers(client: Client, address: str, engine: bool) -> None:
     """Wait until there is a worker, and one with an engine if the run needs one."""
     end = time.monotonic() + ARRIVAL_SECONDS
     shown = ""
-    while missing := _missing(Crew(client), address, engine):
+    while missing := _missing(WorkerPool(client), address, engine):
         if time.monotonic() > end:
             raise UserError(missing)
         if missing != shown:
@@ -154,12 +154,12 @@ def _await_workers(client: Client, address: str, engine: bool) -> None:
         time.sleep(min(1.0, ARRIVAL_SECONDS))
 
 
-def _missing(crew: Crew, address: str, engine: bool) -> str:
+def _missing(pool: WorkerPool, address: str, engine: bool) -> str:
     """Describe the workers that the cluster lacks; "" if it has all that the run needs."""
-    if not crew.everybody:
+    if not pool.all:
         command = start_command(address, engine=False)
         return f"the cluster at {address} has no workers; start some with: {command}"
-    if engine and not crew.engines:
+    if engine and not pool.engines:
         return (
             f"the recipe uses a model, but no worker of the cluster at {address} has the resource engine; "
             f"start one with: {start_command(address, engine=True)}"
@@ -170,14 +170,14 @@ def _missing(crew: Crew, address: str, engine: bool) -> str:
 def _inspect(client: Client, home: Path) -> dict[str, dict[str, Any]]:
     """Return the versions of the scheduler and all workers, and whether workers can write to the folder."""
     inspect = _inspector()
-    mark = home / f"{UNFINISHED}seen-{uuid.uuid4().hex}"
-    mark.touch()
+    probe = home / f"{UNFINISHED}seen-{uuid.uuid4().hex}"
+    probe.touch()
     try:
         facts = {"the scheduler": client.run_on_scheduler(inspect, "")}
-        of_workers = client.run(inspect, str(mark))
+        of_workers = client.run(inspect, str(probe))
         return facts | {f"the worker {address}": result for address, result in of_workers.items()}
     finally:
-        mark.unlink()
+        probe.unlink()
 
 
 def _inspector() -> Callable[[str], dict[str, Any]]:
@@ -187,14 +187,14 @@ def _inspector() -> Callable[[str], dict[str, Any]]:
     A nested function is pickled by value, so it also works where datagen cannot be imported.
     """
 
-    def inspect(mark: str) -> dict[str, Any]:
+    def inspect(probe: str) -> dict[str, Any]:
         versions = {"Python": ".".join(platform.python_version_tuple()[:2])}
         for package in ("datagen", "distributed"):
             try:
                 versions[package] = importlib.metadata.version(package)
             except importlib.metadata.PackageNotFoundError:
                 versions[package] = "not installed"
-        sees = not mark or (os.path.isfile(mark) and os.access(os.path.dirname(mark), os.W_OK))  # noqa: PTH113, PTH120
+        sees = not probe or (os.path.isfile(probe) and os.access(os.path.dirname(probe), os.W_OK))  # noqa: PTH113, PTH120
         return {"host": platform.node(), "versions": versions, "sees": sees}
 
     return inspect

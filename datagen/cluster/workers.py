@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a run that opens no cluster need not import it
     from distributed import Client, Future, KilledWorker
 
 PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
-LOOK_SECONDS = 1.0  # maximum age of the list of workers
+REFRESH_SECONDS = 1.0  # maximum age of the list of workers
 PATIENCE_SECONDS = 300.0  # time to wait for a suitable worker, for example one that is being restarted
 AGAIN = "Then run again to resume"
 
@@ -48,7 +48,7 @@ class Partition:
     then: Callable[..., None] = lambda *results: None
 
 
-class Workers:
+class LazyCluster:
     """
     A cluster that is opened when the first stage needs it.
 
@@ -78,12 +78,12 @@ class Workers:
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function for each item: on all workers, or in threads while there is no cluster."""
         if self._client is not None:
-            return Crew(self._client).each(function, items)
+            return WorkerPool(self._client).each(function, items)
         with ThreadPoolExecutor() as threads:
             return list(threads.map(function, items))
 
 
-class Crew:
+class WorkerPool:
     """
     The workers of a cluster.
 
@@ -96,11 +96,11 @@ class Crew:
     def __init__(self, client: "Client") -> None:
         self._client = client
         self._workers: dict[str, Any] = {}
-        self._complete = time.monotonic()  # last time at which there was a suitable worker
-        self._look()
+        self._suitable_at = time.monotonic()  # last time at which there was a suitable worker
+        self._refresh()
 
     @property
-    def everybody(self) -> list[str]:
+    def all(self) -> list[str]:
         """Addresses of all workers."""
         return list(self._workers)
 
@@ -113,7 +113,7 @@ class Crew:
     def ordinary(self) -> list[str]:
         """Addresses of the workers without an engine; of all workers if each has one."""
         engines = set(self.engines)
-        return [address for address in self._workers if address not in engines] or self.everybody
+        return [address for address in self._workers if address not in engines] or self.all
 
     def places(self, engine: bool) -> int:
         """
@@ -129,14 +129,14 @@ class Crew:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Submit a task to an ordinary worker, if there is one."""
-        # Others are allowed, because these may be gone by then and the task would wait forever.
-        where = {"workers": self.ordinary, "allow_other_workers": True}
-        return self._client.submit(translating_file_errors, function, *arguments, pure=False, **where)
+        # Others are allowed, because these may have left by then and the task would wait forever.
+        placement = {"workers": self.ordinary, "allow_other_workers": True}
+        return self._client.submit(translating_file_errors, function, *arguments, pure=False, **placement)
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function for each item on the ordinary workers; return the results in order."""
-        workers, mapped = self.ordinary, self._client.map
-        futures = mapped(function, items, pure=False, workers=workers, allow_other_workers=True)
+        placement = {"workers": self.ordinary, "allow_other_workers": True}
+        futures = self._client.map(function, items, pure=False, **placement)
         result: list[Any] = self._client.gather(futures)
         return result
 
@@ -145,7 +145,7 @@ class Crew:
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
         return self._client.submit(translating_file_errors, function, *arguments, pure=False, resources=share)
 
-    def work_off(self, submit: Callable[[bool], Partition | None]) -> Iterator[Partition]:
+    def process(self, submit: Callable[[bool], Partition | None]) -> Iterator[Partition]:
         """
         Submit partitions as places become free, and yield each when it is complete.
 
@@ -169,7 +169,7 @@ class Crew:
         stopped: BudgetSpent | None = None
         try:
             while True:
-                self._look_again(any(partition.engine for partition in at_work.values()))
+                self._check_workers(any(partition.engine for partition in at_work.values()))
                 if stopped is None:
                     self._fill(at_work, submit)
                 if not at_work:
@@ -191,7 +191,7 @@ class Crew:
                 raise stopped
         except (KilledWorker, MemoryError) as error:
             failed = {at_work[future].title: None for future in at_work if future.status == "error"}
-            raise UserError(_too_much(error, list(failed))) from None
+            raise UserError(_out_of_memory(error, list(failed))) from None
         except (CancelledError, OSError) as error:
             if self._client.status == "running":
                 raise
@@ -218,23 +218,23 @@ class Crew:
         from distributed import wait
 
         try:
-            result: Iterable[Future[Any]] = wait(list(at_work), LOOK_SECONDS, "FIRST_COMPLETED").done
+            result: Iterable[Future[Any]] = wait(list(at_work), REFRESH_SECONDS, "FIRST_COMPLETED").done
             return result
         except TimeoutError:
             return ()
 
-    def _look_again(self, engine: bool) -> None:
+    def _check_workers(self, engine: bool) -> None:
         """
         Refresh the list of workers if it is old.
 
         Fails if for too long there was no worker, or none with an engine although one is needed.
         """
-        if time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._refreshed < REFRESH_SECONDS:
             return
-        self._look()
+        self._refresh()
         if self.engines if engine else self._workers:
-            self._complete = time.monotonic()
-        elif time.monotonic() - self._complete > PATIENCE_SECONDS:
+            self._suitable_at = time.monotonic()
+        elif time.monotonic() - self._suitable_at > PATIENCE_SECONDS:
             worker = "worker with the resource engine" if engine else "worker"
             assert self._client.scheduler is not None  # connected
             command = start_command(str(self._client.scheduler.address), engine)
@@ -243,9 +243,9 @@ class Crew:
                 f"start one with: {command}. {AGAIN}"
             )
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
 
 
 def start_command(address: str, engine: bool) -> str:
@@ -254,11 +254,11 @@ def start_command(address: str, engine: bool) -> str:
     return f"dask worker {address}{resource}"
 
 
-def _too_much(error: "KilledWorker | MemoryError", titles: Sequence[str]) -> str:
-    what = "a worker had no memory left"
+def _out_of_memory(error: "KilledWorker | MemoryError", titles: Sequence[str]) -> str:
+    event = "a worker had no memory left"
     if not isinstance(error, MemoryError):
-        what = f"{error.allowed_failures + 1} workers died one after another"
+        event = f"{error.allowed_failures + 1} workers died one after another"
     return (
-        f"{what} while processing {' or '.join(titles)}. The usual cause is lack of memory: make partitions "
+        f"{event} while processing {' or '.join(titles)}. The usual cause is lack of memory: make partitions "
         f"smaller with cluster.partition_mb, or give the workers more memory. {AGAIN}"
     )

@@ -61,8 +61,8 @@ class Asker:
             journal = Journal(self._store.folder, ASKER)
 
             def keep(completion: Completion) -> None:
-                here = circumstances(self._spec) if completion.error else ""
-                journal.append(replace(completion, circumstances=here))
+                conditions = circumstances(self._spec) if completion.error else ""
+                journal.append(replace(completion, circumstances=conditions))
 
             try:
                 self._room.generate(

@@ -70,7 +70,7 @@ def _thinking(thinking: str | int, parameter: str) -> dict[str, Any]:
     if parameter == "reasoning_effort":
         if thinking == "off":
             return {"reasoning_effort": "none"}
-        return {"reasoning_effort": next((word for most, word in EFFORTS if int(thinking) <= most), "high")}
+        return {"reasoning_effort": next((word for limit, word in EFFORTS if int(thinking) <= limit), "high")}
     if thinking == "off":  # Qwen and GLM templates read enable_thinking, DeepSeek and Granite thinking
         return {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
     return {
@@ -80,11 +80,11 @@ def _thinking(thinking: str | int, parameter: str) -> dict[str, Any]:
 
 
 def _with_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in options.items() if name not in ("extra_body", "extra_headers")}
-    given |= options.get("extra_body") or {}
-    if "max_completion_tokens" in given:
+    fields = {name: value for name, value in options.items() if name not in ("extra_body", "extra_headers")}
+    fields |= options.get("extra_body") or {}
+    if "max_completion_tokens" in fields:
         body.pop("max_tokens", None)
-    return {name: value for name, value in (body | given).items() if value is not None}
+    return {name: value for name, value in (body | fields).items() if value is not None}
 
 
 def strict(schema: Any) -> Any:

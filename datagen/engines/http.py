@@ -20,8 +20,8 @@ from urllib.request import getproxies, proxy_bypass
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
 from datagen.redaction import mask_secrets, printable
 
-MOST_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
-REDIRECTS, MOST_REDIRECTS = (301, 302, 307, 308), 5
+MAX_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
+REDIRECTS, MAX_REDIRECTS = (301, 302, 307, 308), 5
 SHOWN = 300  # bytes to quote of a reply that is not text
 ENCODINGS = {
     "": 0,
@@ -69,22 +69,22 @@ class Connection:
         self._url = url
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
         self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
-        given: dict[str, str] = {"Accept-Encoding": "gzip, deflate"}
+        defaults: dict[str, str] = {"Accept-Encoding": "gzip, deflate"}
         if credentials:
-            given["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
+            defaults["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
         elif key:
-            given["Authorization"] = f"Bearer {key}"
+            defaults["Authorization"] = f"Bearer {key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=window),
             timeout=aiohttp.ClientTimeout(total=timeout),
-            headers=given | dict(headers),
+            headers=defaults | dict(headers),
             proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
             auto_decompress=False,  # aiohttp's decompression has no size limit
         )
 
-    def clean(self, text: str, most: int = 500) -> str:
-        """Make a server's message safe to show and store."""
-        return mask_secrets(printable(text, most), self._secrets)
+    def clean(self, text: str, length: int = 500) -> str:
+        """Make a server's message safe to show and store; truncate it to `length` characters."""
+        return mask_secrets(printable(text, length), self._secrets)
 
     async def post(self, body: Any) -> Response:
         """
@@ -96,7 +96,7 @@ class Connection:
             If there is no complete reply, or the server redirects elsewhere.
         """
         url = self._url
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             response, target = await self._post(url, body)
             if not target:
                 return response
@@ -105,16 +105,16 @@ class Connection:
 
     def _redirected(self, url: str, target: str, status: int) -> str:
         """Return the target of a redirect; no other server may get the documents and keys of a request."""
-        here = urlsplit(url)
+        old = urlsplit(url)
         try:
-            there = urlsplit(urljoin(url, target))
-            secured = here.scheme == "http" and there.scheme == "https"
-            same = there.hostname == here.hostname and (secured or there[:2] == here[:2])
+            new = urlsplit(urljoin(url, target))
+            secured = old.scheme == "http" and new.scheme == "https"
+            same = new.hostname == old.hostname and (secured or new[:2] == old[:2])
         except ValueError:
             same = False
-        if not same or there.username is not None:
+        if not same or new.username is not None:
             raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
-        return urlunsplit(there)
+        return urlunsplit(new)
 
     async def _post(self, url: str, body: Any) -> tuple[Response, str]:
         """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
@@ -145,18 +145,18 @@ async def _read(response: Any) -> bytes:
     if encoding not in ENCODINGS:
         raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
     unpack = zlib.decompressobj(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
-    whole = bytearray()
+    body = bytearray()
     async for data in response.content.iter_chunked(1 << 16):
         try:
-            whole += unpack.decompress(data, MOST_BYTES + 1 - len(whole)) if unpack else data
+            body += unpack.decompress(data, MAX_BYTES + 1 - len(body)) if unpack else data
         except zlib.error as error:
             raise Faulty(f"the reply cannot be decompressed: {error}") from None
-        if len(whole) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             response.close()
-            raise Faulty(f"the reply is larger than {MOST_BYTES >> 20} MB")
+            raise Faulty(f"the reply is larger than {MAX_BYTES >> 20} MB")
     if unpack and not unpack.eof:
         raise Faulty("the compressed reply is truncated")
-    return bytes(whole)
+    return bytes(body)
 
 
 def _decoded(data: bytes, charset: str | None) -> str:

@@ -64,11 +64,11 @@ class _Trial:
     """Failure counts of one request."""
 
     def __init__(self) -> None:
-        self.before = self.last = math.inf  # times of the last two failures
+        self.previous = self.last = math.inf  # times of the last two failures
         self.tries = self.faults = self.waits = 0
 
     def count(self, failure: Failure) -> None:
-        self.before, self.last = self.last, time.monotonic()
+        self.previous, self.last = self.last, time.monotonic()
         self.tries += 1
         if isinstance(failure, Busy | Away):
             self.waits += 1
@@ -158,7 +158,7 @@ class OpenAIEngine:
             if isinstance(failure, Faulty) and self._pace.away:  # perhaps only faulty requests remain
                 await self.check()
             return False
-        if isinstance(failure, Transient) and self._pace.answered_at > trial.before:
+        if isinstance(failure, Transient) and self._pace.answered_at > trial.previous:
             return True
         verdict = await self.check()
         if verdict is None or isinstance(verdict, Rejected):  # the server is up and reads requests
@@ -225,8 +225,8 @@ class OpenAIEngine:
             if not isinstance(failure, Rejected):
                 raise failure
             self._dialect.learn(body, response.text, bool(request.choices))
-            before, body = body, body_of(request, self._spec, self._dialect)
-            if body == before:
+            rejected, body = body, body_of(request, self._spec, self._dialect)
+            if body == rejected:
                 raise failure
 
     def _read(self, response: Response, request: Request, key: str) -> Completion:
@@ -244,7 +244,7 @@ class OpenAIEngine:
         message = reply.choices[0].message
         self._opened |= bool(completion.reasoning) and not (message.thought or begins(message.text))
         if not counted(reply) and request is not CHECK:
-            self._tell_once(
+            self._notify_once(
                 f"{self._name} does not report token counts. They are taken from its log probabilities or "
                 "estimated from the length of the text, so a token budget is approximate"
             )
@@ -299,7 +299,7 @@ class OpenAIEngine:
                 f"({failure}). The run stops after {self._spec.patience:,.0f} seconds (patience)"
             )
 
-    def _tell_once(self, notice: str) -> None:
+    def _notify_once(self, notice: str) -> None:
         if notice not in self.notices:
             self.notices.append(notice)
 

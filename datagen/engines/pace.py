@@ -42,7 +42,7 @@ class Pace:
 
     def __init__(self, window: int) -> None:
         self._window, self._limit = window, float(window)
-        self._rate = self._taken = self._bound = math.inf  # requests a second: allowed, taken, last set
+        self._rate = self._accepted = self._bound = math.inf  # requests a second: allowed, accepted, last set
         self._grown = self._began = self._halved = -math.inf  # times
         self._epoch = self._sent_now = self._refused = 0  # since the rate was set
         self._sent: deque[float] = deque()  # times within the horizon
@@ -114,14 +114,14 @@ class Pace:
         share = self._refused / self._sent_now
         if share < FEW and not retry_after:
             return
-        taken = max((self._sent_now - self._refused) / seconds, SLOWEST)
-        if math.isfinite(self._rate) and taken < WORTH * self._taken:
+        accepted = max((self._sent_now - self._refused) / seconds, SLOWEST)
+        if math.isfinite(self._rate) and accepted < WORTH * self._accepted:
             self._rate *= UNDO  # throughput fell with the rate, so our rate is not the cause of refusals
         elif math.isfinite(self._rate) and share < MANY:
-            self._rate = max(LITTLE * self._rate, BELOW * taken)
+            self._rate = max(LITTLE * self._rate, BELOW * accepted)
         else:
-            self._rate = BELOW * taken
-        self._taken, self._bound = taken, self._rate
+            self._rate = BELOW * accepted
+        self._accepted, self._bound = accepted, self._rate
         self._next, self._began, self._grown = now, now, now
         self._epoch, self._sent_now, self._refused = epoch + 1, 0, 0
 

@@ -35,10 +35,10 @@ def hold() -> None:
     """
     opener = int(os.environ.get(OPENER, os.getpid()))
     if opener != os.getpid():
-        threading.Thread(target=_follow, args=[opener], name="lifeline", daemon=True).start()
+        threading.Thread(target=_watch, args=[opener], name="parent-watch", daemon=True).start()
 
 
-def _follow(opener: int) -> None:
+def _watch(opener: int) -> None:
     try:
         end = os.pidfd_open(opener)  # Linux: readable once the process has ended
         select.select([end], [], [])

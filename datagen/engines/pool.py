@@ -23,7 +23,7 @@ from datagen.errors import UserError
 from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
-LOOK_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
+POLL_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
 
 
 class EngineRoom:
@@ -89,7 +89,7 @@ class EngineRoom:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
         shown = len(feed.notices)
         while not future.done():
-            wait([future], LOOK_SECONDS)
+            wait([future], POLL_SECONDS)
             notices = feed.notices[shown:]
             shown += len(notices)
             for notice in notices:
@@ -123,18 +123,18 @@ class EngineRoom:
     async def _for(self, run: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        mine = self._runs.setdefault(run, set())
-        mine.add(task)
+        tasks = self._runs.setdefault(run, set())
+        tasks.add(task)
         try:
             await work
         finally:
-            mine.remove(task)
+            tasks.remove(task)
 
     async def _leave(self, run: str) -> bool:
-        mine = self._runs.pop(run, set())
-        for task in mine:
+        tasks = self._runs.pop(run, set())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*mine, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         return not self._runs
 
     async def _feed(self, spec: Model, identity: Identity) -> "_Feed":

@@ -19,12 +19,12 @@ from datagen.answer_json import json_parts
 from datagen.engines.failures import Faulty, of_error
 from datagen.request import Completion, Identity, Request
 
-MOST_TOKENS = 2**31  # a larger token count is invalid
-LEAST_LOGPROB = -1e6
+MAX_TOKENS = 2**31  # a larger token count is invalid
+MIN_LOGPROB = -1e6
 BYTES_A_TOKEN = 3  # for estimates; low, so that a budget is rather too tight than too loose
 SHOWN = 300  # characters to quote of an invalid reply
 # An object takes 100 times the memory of its brackets: a body within its limit may exhaust memory.
-MOST_VALUES, MOST_ITEMS, MOST_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
+MAX_VALUES, MAX_ITEMS, MAX_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
 LONGEST_ERROR = 100_000  # characters
 SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
@@ -58,7 +58,7 @@ def _count(value: Any) -> int | None:
         number = float(value) if not isinstance(value, bool) else -1.0
     except (TypeError, ValueError, OverflowError):
         return None
-    return int(number) if 0 <= number < MOST_TOKENS else None
+    return int(number) if 0 <= number < MAX_TOKENS else None
 
 
 def _logprob(value: Any) -> float | None:
@@ -69,7 +69,7 @@ def _logprob(value: Any) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return min(number, 0.0) if LEAST_LOGPROB <= number <= 1e-3 else None  # rounding may give a little over 0
+    return min(number, 0.0) if MIN_LOGPROB <= number <= 1e-3 else None  # rounding may give a little over 0
 
 
 def _dict(value: Any) -> Any:
@@ -78,12 +78,12 @@ def _dict(value: Any) -> Any:
 
 def _list(value: Any) -> Any:
     """Return a list of objects; empty if any item is not an object, or there are too many."""
-    valid = isinstance(value, list) and len(value) <= MOST_ITEMS
+    valid = isinstance(value, list) and len(value) <= MAX_ITEMS
     return value if valid and all(isinstance(item, dict) for item in value) else []
 
 
 def _first(value: Any) -> Any:
-    """Return a list without the answers that nobody asked for."""
+    """Return a list without all answers but the first, because requests ask for one."""
     return value[:1] if isinstance(value, list) else value
 
 
@@ -172,7 +172,7 @@ class ToolCall(Wire):
 class Message(Wire):
     """The message of the model."""
 
-    content: str | Annotated[tuple[Part | str, ...], Field(max_length=MOST_PARTS)] | None = None
+    content: str | Annotated[tuple[Part | str, ...], Field(max_length=MAX_PARTS)] | None = None
     refusal: Lenient = ""
     reasoning_content: Lenient = ""
     reasoning: Lenient = ""
@@ -251,8 +251,8 @@ def read_reply(text: str) -> Reply:
     Failure
         If it contains an error, or is not a chat completion.
     """
-    if text.count(",") > MOST_VALUES:
-        raise Faulty(f"not a chat completion (more than {MOST_VALUES:,} values): {text[:SHOWN]}")
+    if text.count(",") > MAX_VALUES:
+        raise Faulty(f"not a chat completion (more than {MAX_VALUES:,} values): {text[:SHOWN]}")
     try:
         value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
@@ -414,12 +414,12 @@ def _of_answer(positions: Sequence[Position], text: str, thought: bool) -> Seque
     if not thought:
         return positions
     answer = text.strip()
-    seen = ""
+    suffix = ""
     for at in range(len(positions) - 1, -1, -1):
-        seen = positions[at].token + seen
-        if len(seen) > len(answer) + 64:
+        suffix = positions[at].token + suffix
+        if len(suffix) > len(answer) + 64:
             break
-        if answer and seen.lstrip().startswith(answer):
+        if answer and suffix.lstrip().startswith(answer):
             return positions[at:]
     return ()
 

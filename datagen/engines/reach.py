@@ -1,4 +1,4 @@
-"""Whether a model can be asked, found out before a run asks it anything."""
+"""Check before a run whether a model is available."""
 
 import asyncio
 import importlib
@@ -18,26 +18,26 @@ from datagen.recipe.sections import Model, OpenAIModel, ScriptedModel, VllmModel
 from datagen.redaction import mask_secrets
 
 CONNECT_SECONDS = 5.0
-PAUSE_SECONDS = 1.0  # between two tries to connect
+PAUSE_SECONDS = 1.0  # between two attempts to connect
 PORTS = {"http": 80, "https": 443}
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth")
-ASK_SECONDS = 60.0  # for one token
+ANSWER_SECONDS = 60.0  # for one token
 
 
 def ask_one_token(model: Model) -> str:
     """
-    See whether a model can be asked: ask a server for one token, open a folder, import a function.
+    Check whether a model is available: request one token from a server, open a folder, import a function.
 
     No engine is started.
 
     Returns
     -------
-    What was found, in a few words.
+    A short description of the model.
 
     Raises
     ------
     UserError
-        When it cannot be asked; the message says what to do.
+        If it is not available; the message states what to do.
     """
     if isinstance(model, OpenAIModel):
         return asyncio.run(_ask_server(model))
@@ -48,11 +48,11 @@ def ask_one_token(model: Model) -> str:
 
 def wait_for_server(model: OpenAIModel, seconds: float) -> str:
     """
-    Connect to a model's server without asking it anything, and wait so long until it answers.
+    Wait until a model's server accepts connections; no request is sent.
 
     Returns
     -------
-    Why it does not answer; "" when it does.
+    Why it does not answer; "" if it does.
     """
     parts = urlsplit(proxy_for(model.base_url) or model.base_url)
     until = time.monotonic() + seconds
@@ -61,7 +61,7 @@ def wait_for_server(model: OpenAIModel, seconds: float) -> str:
             port = parts.port or PORTS.get(parts.scheme, 443)
             with socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS):
                 return ""
-        except (OSError, ValueError) as error:  # a port that is no number
+        except (OSError, ValueError) as error:  # ValueError: the port is not a number
             if time.monotonic() >= until or isinstance(error, ValueError):
                 return f"{mask_secrets(model.base_url)} does not answer: {error}"
         time.sleep(min(PAUSE_SECONDS, seconds))
@@ -72,10 +72,10 @@ async def _ask_server(model: OpenAIModel) -> str:
     await engine.start()
     began = time.monotonic()
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(ANSWER_SECONDS):
             failure = await engine.check()
     except TimeoutError:
-        raise UserError(f"{model.model} gave no token in {ASK_SECONDS:.0f} seconds") from None
+        raise UserError(f"{model.model} returned no token in {ANSWER_SECONDS:.0f} seconds") from None
     finally:
         await engine.close()
     where = mask_secrets(model.base_url)
@@ -87,7 +87,7 @@ async def _ask_server(model: OpenAIModel) -> str:
         raise UserError(
             f"{where} refuses requests ({failure}): {failure.advice.format(key=model.api_key_env)}"
         )
-    raise UserError(f"{where} gave no token: {failure}. Is the server up, and is base_url right?")
+    raise UserError(f"{where} returned no token: {failure}. Is the server up, and is base_url right?")
 
 
 def _import_function(model: ScriptedModel) -> str:
@@ -111,7 +111,7 @@ def _open_checkpoint(model: VllmModel) -> str:
     if not folder.is_dir():
         return f"{model.model}, from the model hub"
     if not any(list(folder.glob(pattern)) for pattern in WEIGHTS):
-        raise UserError(f"{folder} holds no weights ({', '.join(WEIGHTS)})")
+        raise UserError(f"{folder} contains no weights ({', '.join(WEIGHTS)})")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise UserError(f"{folder} holds no tokenizer")
+        raise UserError(f"{folder} contains no tokenizer")
     return f"the checkpoint {folder}"

@@ -48,10 +48,10 @@ def special_tokens_of(spec: VllmModel | OpenAIModel | ScriptedModel | None) -> f
 
 @cache
 def _of_folder(folder: Path) -> frozenset[str]:
-    read = {name: _json(folder / name) for name in FILES}
-    template = folder / TEMPLATE
-    written = template.read_text(encoding="utf-8", errors="replace") if template.is_file() else ""
-    return control_among(read, written)
+    files = {name: _json(folder / name) for name in FILES}
+    path = folder / TEMPLATE
+    template = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return control_among(files, template)
 
 
 @cache
@@ -60,7 +60,7 @@ def _of_hub(model: str, revision: str) -> frozenset[str]:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    read, template = {}, ""
+    files, template = {}, ""
     for name in (*FILES, TEMPLATE):
         try:
             path = Path(hf_hub_download(model, name, revision=revision or None))
@@ -72,8 +72,8 @@ def _of_hub(model: str, revision: str) -> frozenset[str]:
         if name == TEMPLATE:
             template = path.read_text(encoding="utf-8", errors="replace")
         else:
-            read[name] = _json(path)
-    return control_among(read, template)
+            files[name] = _json(path)
+    return control_among(files, template)
 
 
 def control_among(files: dict[str, Any], template: str = "") -> frozenset[str]:
@@ -128,7 +128,7 @@ def _entries(added: Any) -> Iterator[tuple[str, bool]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return read if isinstance(read, dict) else {}
+    return value if isinstance(value, dict) else {}

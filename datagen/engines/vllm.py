@@ -117,12 +117,12 @@ def sampling_arguments(
     thinking_tokens = thinking if isinstance(thinking, int) else 0
     if thinking_tokens:
         arguments["thinking_token_budget"] = thinking_tokens
-    most = sampling.max_tokens + thinking_tokens
-    return arguments | {"max_tokens": most, "logprobs": 0, "flat_logprobs": True}
+    max_tokens = sampling.max_tokens + thinking_tokens
+    return arguments | {"max_tokens": max_tokens, "logprobs": 0, "flat_logprobs": True}
 
 
 def label_tokens(
-    encode: Callable[[str], Sequence[int]], before: str, labels: Sequence[str]
+    encode: Callable[[str], Sequence[int]], prefix: str, labels: Sequence[str]
 ) -> list[tuple[int, ...]]:
     """
     Find the token ids that each label can start with, with and without a leading space.
@@ -130,30 +130,32 @@ def label_tokens(
     Which of the two a model writes depends on its tokenizer, so both count. Tokens that several labels can
     start with are excluded.
 
-    `encode` is the tokenizer without special tokens, `before` the end of the prompt.
+    `encode` is the tokenizer without special tokens, `prefix` the end of the prompt.
 
     Raises
     ------
     ValueError
         If a label has no distinct first token.
     """
-    ids = [{continuation(encode, before, start + label)[0] for start in ("", " ")} for label in labels]
-    own = [tuple(sorted(mine - set().union(*(other for other in ids if other is not mine)))) for mine in ids]
-    for label, tokens in zip(labels, own, strict=True):
+    ids = [{continuation(encode, prefix, start + label)[0] for start in ("", " ")} for label in labels]
+    distinct = [
+        tuple(sorted(mine - set().union(*(other for other in ids if other is not mine)))) for mine in ids
+    ]
+    for label, tokens in zip(labels, distinct, strict=True):
         if not tokens:
             raise ValueError(f"the choice {label!r} begins with the same token as another of {list(labels)}")
-    return own
+    return distinct
 
 
-def continuation(encode: Callable[[str], Sequence[int]], before: str, text: str) -> list[int]:
+def continuation(encode: Callable[[str], Sequence[int]], prefix: str, text: str) -> list[int]:
     """
     Tokenize a text as the model would generate it after a prompt.
 
-    `before` is the end of the prompt. Its tokens are fixed when generation starts, so they never merge with
+    `prefix` is the end of the prompt. Its tokens are fixed when generation starts, so they never merge with
     the text's.
     """
-    plain, written = list(encode(before)), list(encode(before + text))
-    return written[len(plain) :] if written[: len(plain)] == plain else list(encode(text))
+    head, joined = list(encode(prefix)), list(encode(prefix + text))
+    return joined[len(head) :] if joined[: len(head)] == head else list(encode(text))
 
 
 def completion_of(

@@ -13,7 +13,7 @@ from typing import Any
 
 from datagen.cluster import hardware
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import Crew
+from datagen.cluster.workers import WorkerPool
 from datagen.engines.identity import identify
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
@@ -222,9 +222,9 @@ def _cluster(recipe: Recipe, home: Path) -> str:
     # An existing folder, because workers check that they have access to it.
     shared = next(folder for folder in (home, *home.parents) if folder.exists())
     with open_cluster(recipe.cluster, shared, bool(_models_of_stages(recipe))) as client:
-        crew = Crew(client)
+        pool = WorkerPool(client)
         return (
-            f"{len(crew.everybody)} workers at {recipe.cluster.address}, {len(crew.engines)} with an engine; "
+            f"{len(pool.all)} workers at {recipe.cluster.address}, {len(pool.engines)} with an engine; "
             f"dashboard: {client.dashboard_link}"
         )
 

@@ -1,11 +1,11 @@
 """
-What a run may spend on answers, and how it stops when that is spent.
+The budget of a run, and how the run stops when it is spent.
 
-Every worker process holds a purse for the stage. Its own answers are taken from it at once; what other
-workers spend is known to the runner, which hears of it twice a second and then shuts all purses. A shut
-purse sends no request more; those in flight are answered and kept. So with one engine a run asks no
-request over its budget, and spends no more tokens over it than the requests in flight take (the model's
-``window``); each further engine adds its own window and what it answers in half a second.
+Every worker process holds a purse for the stage, and deducts its own answers at once. The runner receives the
+spending of all workers twice a second; when the budget is spent, it shuts all purses. A shut purse admits no
+more requests; those in flight are answered and stored. So with one engine a run sends no request over its
+budget, and exceeds its token budget by at most the requests in flight (the model's ``window``). Each
+additional engine adds its own window and its answers of half a second.
 """
 
 from datagen.recipe.sections import Budget
@@ -23,35 +23,35 @@ def spent_parts(budget: Budget, spent: Usage) -> list[str]:
 
 
 def last_words(budget: Budget, spent: Usage, stage: str) -> str:
-    """Tell the user why the run stopped, what it has spent, and how it goes on."""
+    """Return the message to the user: why the run stopped, what it has spent, and how to resume it."""
     parts = spent_parts(budget, spent)
     return (
-        f"stopped: budget. In stage {stage} the run had spent its {' and '.join(parts)}: in all, "
+        f"stopped: budget. In stage {stage} the run had spent its {' and '.join(parts)}: in total, "
         f"{spent.completions:,} requests, {spent.prompt_tokens:,} prompt tokens and "
-        f"{spent.completion_tokens:,} completion tokens. Every answer is kept. To go on, run again with a "
+        f"{spent.completion_tokens:,} completion tokens. Every answer is kept. To resume, run again with a "
         f"higher budget, in the recipe or as {' '.join(f'--set budget.{part}=N' for part in parts)}"
     )
 
 
 class Purse:
     """
-    What one worker process may still spend in one stage.
+    The amount that one worker process may still spend in one stage.
 
     Parameters
     ----------
     budget
-        The run's.
+        The run's budget.
     spent
-        What the run had spent when the stage began.
+        The run's spending when the stage began.
     """
 
     def __init__(self, budget: Budget, spent: Usage) -> None:
         self._budget, self._spent, self._sent = budget, spent, spent.completions
         self._empty = bool(spent_parts(budget, spent))
-        self.shut = False  # by the runner, whatever is left
+        self.shut = False  # set by the runner, even if the purse is not empty
 
     def admit(self, request: object) -> bool:
-        """Say whether one more request may be sent, and count on it that it is."""
+        """Check whether one more request may be sent; if so, count it as sent."""
         requests = self._budget.requests
         if self.shut or self._empty or (requests is not None and self._sent >= requests):
             return False
@@ -59,11 +59,11 @@ class Purse:
         return True
 
     def give_back(self) -> None:
-        """Count no more on a request that came to nothing."""
+        """Uncount a request that got no answer."""
         self._sent -= 1
 
     def pay(self, usage: Usage) -> None:
-        """Take what an answer cost."""
+        """Deduct the cost of an answer."""
         self._spent += usage
         self._empty = self._empty or bool(spent_parts(self._budget, self._spent))
 
@@ -73,18 +73,19 @@ _purses: dict[str, Purse] = {}
 
 def purse(topic: str, budget: Budget, spent: Usage) -> Purse:
     """
-    Give this process's purse for a stage.
+    Return this process's purse for a stage.
 
-    It goes by the topic under which the stage's workers tell what they spend; without one nobody else spends.
+    It is identified by the topic under which the stage's workers report what they spend. Without a topic this
+    process is the only one that spends.
     """
     return _purses.setdefault(topic, Purse(budget, spent)) if topic else Purse(budget, spent)
 
 
 def shut(topic: str) -> None:
-    """Shut this process's purse for a stage, be it opened yet or not."""
+    """Shut this process's purse for a stage, whether or not it has been opened."""
     purse(topic, Budget(), Usage()).shut = True
 
 
 def is_shut(topic: str) -> bool:
-    """Say whether the purse for a stage was shut."""
+    """Check whether the purse for a stage was shut."""
     return topic in _purses and _purses[topic].shut

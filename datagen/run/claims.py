@@ -1,9 +1,9 @@
 """
-Which task of this process sends a request.
+Ensure that only one task of this process sends a request.
 
-Stages at work at the same time may have requests in common, such as two stages that ask the same about a
-passage. A task claims its keys before it looks up what is stored. Keys that another task has claimed are left
-to that task; when it has ended, they are looked up again.
+Stages that run at the same time may have requests in common, such as two stages that ask the same about a
+passage. A task claims its keys before it looks up stored completions. Keys that another task has claimed are
+left to that task; when it has ended, they are looked up again.
 """
 
 import threading
@@ -20,9 +20,9 @@ class Claim:
     Parameters
     ----------
     keys
-        Keys that are the task's own.
+        Keys that the task has claimed.
     elsewhere
-        Keys that other tasks had claimed.
+        Keys that other tasks had claimed before.
     """
 
     def __init__(self, keys: set[str], elsewhere: "dict[str, Claim]") -> None:
@@ -30,7 +30,7 @@ class Claim:
         self._ended, self._cancelled = threading.Event(), False
 
     def end(self, cancelled: bool) -> None:
-        """Let the tasks that wait continue."""
+        """Let the waiting tasks continue."""
         self._cancelled = cancelled
         self._ended.set()
 
@@ -41,7 +41,7 @@ class Claim:
         Raises
         ------
         CancelledError
-            If one was cancelled, because the run is leaving this process.
+            If one of them was cancelled, because the run is leaving this process.
         """
         for other in {*self.elsewhere.values()}:
             other._ended.wait()
@@ -57,7 +57,7 @@ _lock = threading.Lock()
 @contextmanager
 def claim(completions: Path, keys: Iterable[str]) -> Iterator[Claim]:
     """
-    Claim keys while the block runs, except those that are claimed already.
+    Claim keys while the block runs, except those that are already claimed.
 
     Parameters
     ----------

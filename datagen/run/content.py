@@ -1,4 +1,4 @@
-"""Digests of what a stage's result depends on besides its tables: the code, and files named in options."""
+"""Digests of a stage's dependencies other than its tables: the code, and files named in options."""
 
 import glob
 import importlib.util
@@ -27,7 +27,7 @@ IMPORTED = re.compile(r"(?P<module>[A-Za-z_][\w.]*|\.{0,2}/.*\.py):[A-Za-z_]\w*"
 
 @cache
 def code() -> str:
-    """Hash the code of datagen, its stages and prompts, and name the versions of what it is built on."""
+    """Hash the code of datagen, its stages and prompts, and the versions of its dependencies."""
     root = Path(datagen.__file__).parent
     files = [path for path in _walk(root, links=True) if path.suffix in SOURCES]
     try:
@@ -41,7 +41,7 @@ def code() -> str:
 
 def own_code(place: str, folder: Path) -> str:
     """
-    Hash the code of a stage of the user's own.
+    Hash the code of a user's stage.
 
     Parameters
     ----------
@@ -52,14 +52,14 @@ def own_code(place: str, folder: Path) -> str:
 
     Returns
     -------
-    "" for a stage of datagen. Otherwise the hash of the Python files beside the file, or in the package.
+    "" for a stage of datagen. Otherwise the hash of the Python files in the file's folder, or in the package.
     """
     module = place.partition(":")[0]
     if module.startswith("datagen."):
         return ""
     if module.endswith(".py"):
-        beside = (folder / module).resolve().parent
-        return content_id(*_contents(beside, sorted(beside.glob("*.py"))))
+        parent = (folder / module).resolve().parent
+        return content_id(*_contents(parent, sorted(parent.glob("*.py"))))
     spec = importlib.util.find_spec(module.partition(".")[0])
     roots = [Path(root) for root in spec.submodule_search_locations or ()] if spec else []
     if not roots and spec and spec.origin:
@@ -77,16 +77,16 @@ def named_content(options: Any, folder: Path) -> str:
     options
         Plain values: mappings, lists, texts.
     folder
-        The recipe's folder, which paths start from.
+        The recipe's folder, the base of relative paths.
     """
-    found: list[str] = []
+    texts: list[str] = []
     for text in sorted(set(_texts(options))):
         if match := IMPORTED.fullmatch(text):
-            found += [text, _module(match["module"], folder)]
+            texts += [text, _module(match["module"], folder)]
         else:
             for path in _named(text, folder):
-                found += [text, digest(path) if path.is_file() else _folder(path)]
-    return content_id(*found)
+                texts += [text, digest(path) if path.is_file() else _folder(path)]
+    return content_id(*texts)
 
 
 def _module(name: str, folder: Path) -> str:
@@ -111,7 +111,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _named(text: str, folder: Path) -> list[Path]:
-    """Find what a text names, if it is a path or a glob."""
+    """List the files and folders that a text names, if it is a path or a glob."""
     if not text.strip("./") or "\n" in text or "\0" in text:
         return []
     try:
@@ -119,13 +119,13 @@ def _named(text: str, folder: Path) -> list[Path]:
         if path.exists():
             return [path]
         names = glob.glob(text, root_dir=folder, recursive=True) if glob.has_magic(text) else []  # noqa: PTH207
-    except (OSError, RuntimeError, re.error):  # a name that is too long, a home that is not known
+    except (OSError, RuntimeError, re.error):  # a name that is too long, an unknown home folder
         return []
     return [folder / name for name in sorted(names)]
 
 
 def _folder(folder: Path) -> str:
-    """Hash a folder: of a checkpoint its identity, of a run its records, of others every file."""
+    """Hash a folder: a checkpoint by its identity, a run by its records, any other by all files."""
     if (folder / "config.json").is_file():
         try:
             return identify(VllmModel(model=str(folder.resolve()))).revision
@@ -141,12 +141,12 @@ def _contents(root: Path, files: list[Path]) -> list[str]:
 
 
 def _walk(root: Path, links: bool = False) -> list[Path]:
-    """List the files of a folder, without hidden ones and caches; links to folders only if wanted."""
-    found: list[Path] = []
+    """List the files of a folder without hidden files and caches; follow links to folders only if asked."""
+    paths: list[Path] = []
     for folder, inner, names in os.walk(root, followlinks=links):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
-        found += [Path(folder) / name for name in names if not name.startswith(".")]
-    return sorted(found)
+        paths += [Path(folder) / name for name in names if not name.startswith(".")]
+    return sorted(paths)
 
 
 def _version(name: str) -> str:

@@ -1,10 +1,10 @@
 """
-Stages at work at the same time.
+Run several stages at the same time.
 
 A partition goes to the next stage as soon as it is complete, so that the engines do not wait for the end of a
-stage. What a stage needs decides how far ahead it may begin (`together`). Stages still end in the order of
-the recipe: the account, the resumption of a run and the reuse of stages do not depend on what else was at
-work.
+stage. How early a stage may begin depends on the tables that it needs (`together`). Stages still end in the
+order of the recipe: the account, the resumption of a run and the reuse of stages do not depend on which
+stages ran at the same time.
 """
 
 import logging
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from datagen.cluster.workers import Crew, Partition
+from datagen.cluster.workers import Partition, WorkerPool
 from datagen.engines.meter import Reading
 from datagen.recipe.model import Recipe
 from datagen.recipe.sections import Budget
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 def together(recipe: Recipe, names: Sequence[str]) -> list[str]:
     """
-    List the stages that may be at work at the same time.
+    List the stages that may run at the same time.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def together(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
     Returns
     -------
-    The first stages of `names`, at least one. A source stage is alone, because nobody knows how many
-    partitions it will write. A stage that needs whole tables joins only if these are complete, and one that
-    may look at anything in the run, such as a stage of the user's own, never joins.
+    The first stages of `names`, at least one. A source stage runs alone, because the number of partitions
+    that it will write is unknown. A stage that needs whole tables joins only if these are complete, and a
+    stage that may read anything in the run, such as a user's stage, never joins.
     """
     line = recipe.line()
     steps = [(name, stage.takes, stage.gives) for name, stage, _ in line]
@@ -77,7 +77,7 @@ def together(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
 class Flow:
     """
-    Stages at work at the same time.
+    Stages that run at the same time.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Flow:
     limits
         The run's budget.
     watcher, recorder
-        Told the progress, and the use of the engines.
+        Receive the progress, and the use of the engines.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Flow:
     ) -> None:
         self._client, self._run, self._limits = client, run, limits
         self._watcher, self._recorder = watcher, recorder
-        self._crew = Crew(client)
-        # No other attempt has this topic; under it workers tell what they spend of one common budget.
+        self._pool = WorkerPool(client)
+        # Unique to this attempt; workers report under it what they spend of the common budget.
         self._topic, self._spent = f"{run.folder.name}/{uuid4().hex}", run.spent
         self._stages: dict[str, StageRun] = {}
         self._progress: dict[str, Progress] = {}
         self._notice = ""
-        self._shared = time.monotonic()  # until then the stages' engine seconds are up to date
+        self._shared = time.monotonic()  # time up to which the stages' engine seconds are counted
 
     @property
     def usage(self) -> Usage:
@@ -110,7 +110,7 @@ class Flow:
         return sum((progress.usage for progress in self._progress.values()), start=Usage())
 
     def add(self, job: Job, reads: Sequence[str]) -> None:
-        """Add the next stage, which reads tables of complete stages and of those added before."""
+        """Add the next stage, which reads tables of complete stages and of stages added earlier."""
         inputs: list[Path] = []
         awaited: set[Path] = set()
         for source in reads:
@@ -120,28 +120,29 @@ class Flow:
         job = replace(job, topic=self._topic, spent=self._spent, budget=self._limits)
         progress = self._progress[job.name] = Progress(self._watcher, job.name)
         self._stages[job.name] = StageRun(
-            self._crew, job, inputs, awaited, self._wrote, lambda: self.usage, self._run.completions, progress
+            self._pool, job, inputs, awaited, self._wrote, lambda: self.usage, self._run.completions, progress
         )
 
     def work(self) -> Iterator[StageRun]:
         """
-        Work on all stages, and yield each once it and those before it are complete.
+        Run all stages, and yield each once it and its predecessors are complete.
 
         Raises
         ------
         UserError, BudgetSpent
-            See `Crew.work_off`.
+            See `WorkerPool.process`.
         """
         self._client.subscribe_topic(self._topic, self._hear)
         waiting = deque(self._stages.values())
-        for _ in chain([None], self._crew.work_off(self._submit)):
+        for _ in chain([None], self._pool.process(self._submit)):
             self._share_time()
             while waiting and waiting[0].complete:
                 yield waiting.popleft()
         self._client.unsubscribe_topic(self._topic)
-        asked = [stage for stage in self._stages.values() if stage.asks]
-        if asked:
-            self._run.completions.settle({path: why for stage in asked for path, why in stage.damage.items()})
+        asking = [stage for stage in self._stages.values() if stage.asks]
+        if asking:
+            damage = {path: why for stage in asking for path, why in stage.damage.items()}
+            self._run.completions.settle(damage)
 
     def _submit(self, engine: bool) -> Partition | None:
         """Submit a partition of the first stage that has one."""
@@ -163,7 +164,7 @@ class Flow:
         self._shared = now
 
     async def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take a worker's message."""
+        """Handle a worker's message."""
         message = event[1]
         if "reading" in message:
             self._recorder.hear(Reading(**message["reading"]))

@@ -1,9 +1,9 @@
 """
-Run folders, ``outputs/<recipe>/<run>/``: what their manifests say.
+Run folders, ``outputs/<recipe>/<run>/``, and their manifests.
 
-A manifest has the run's id, its number (one more than the highest there was), and the ids of the runs whose
-completions it has taken over. These alone decide which run is the newest, so a clock that was wrong, a folder
-that was renamed and one that was copied change nothing.
+A manifest has the run's id, its number (one more than the highest before), and the ids of the runs whose
+completions it has taken over. Only these decide which run is the newest, so a wrong clock, a renamed folder
+or a copied folder does not matter.
 """
 
 import json
@@ -27,15 +27,15 @@ from datagen.store.digests import SEAL, Each, differences, digests, is_sealed, s
 from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
 
 MANIFEST = "manifest.json"
-PREVIEW = "preview"  # beside the runs: the answers that previews of the recipe paid for
+PREVIEW = "preview"  # folder next to the runs: the answers that previews of the recipe paid for
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
-SHOWN = 3  # differences told of a damaged stage
+SHOWN = 3  # differences listed for a damaged stage
 
-PILOT = ".pilot"  # behind the name of a recipe: the folder of its pilots
+PILOT = ".pilot"  # suffix of a recipe's name: the folder of its pilots
 
 log = logging.getLogger(__name__)
 
-# How the state of a run begins that came to its end and is not released, or is not any more.
+# Prefixes of the state of a complete run that was not released, or whose release was withdrawn.
 WITHHELD, WITHDRAWN = "withheld", "withdrawn"
 
 
@@ -48,18 +48,18 @@ class Run:
 
     @property
     def id(self) -> str:
-        """What tells the run from others; the folder may have been renamed."""
+        """Unique id of the run, which does not change if the folder is renamed."""
         return str(self.manifest.get("id") or self.folder.name)
 
     @property
     def order(self) -> tuple[int, str, str]:
-        """What runs are sorted by, the newest last."""
+        """Sort key of runs, the newest last."""
         number, started = self.manifest.get("number"), self.manifest.get("started")
         return (number if isinstance(number, int) else 0, str(started), self.folder.name)
 
     @property
     def finished(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it is complete and released."""
         result: bool = self.manifest.get("state") == "finished"
         return result
 
@@ -71,21 +71,21 @@ class Run:
 
     @property
     def completions(self) -> Completions:
-        """The answers it paid for or took over."""
+        """The answers that it paid for or took over."""
         return Completions(self.folder / "completions")
 
     @property
     def spent(self) -> Usage:
-        """What its answers took, those of earlier runs left out."""
+        """Usage of its own answers, without those of earlier runs."""
         return self.completions.spent
 
     def stage_folder(self, name: str) -> Path:
-        """Where a stage's table stands when it is complete."""
+        """Return the folder of a stage's table once it is complete."""
         return self.folder / "stages" / name
 
     def stage_record(self, name: str) -> dict[str, Any] | None:
         """
-        What a stage's ``stage.json`` says; None while the stage is not complete.
+        Read a stage's ``stage.json``; None while the stage is not complete.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Run:
         return _unaltered(path) if path.exists() else None
 
     def stage_records(self) -> list[dict[str, Any]]:
-        """The records of the complete stages, in the order of the line."""
+        """Read the records of the complete stages, in the order of the recipe."""
         records = (self.stage_record(name) for name in self.manifest["stages"])
         return [record for record in records if record is not None]
 
@@ -118,32 +118,32 @@ def open_run(folder: Path) -> Run:
     wrong += sorted({"recipe", "stages", "state", "fingerprint"} - manifest.keys())
     listed = [*manifest.get("stages", []), *manifest.get("inherits", [])] if not wrong else []
     if wrong or not all(isinstance(name, str) for name in listed) or "name" not in manifest["recipe"]:
-        raise UserError(f"{path} was altered by hand: {', '.join(wrong) or 'a name'} is not what was written")
+        raise UserError(f"{path} was altered by hand: {', '.join(wrong) or 'a name'} is missing or invalid")
     return Run(folder.resolve(), manifest)
 
 
 def earlier_runs(home: Path) -> list[Run]:
     """
-    List the runs of a recipe, the oldest first; one whose manifest cannot be read is the oldest.
+    List the runs of a recipe, the oldest first; a run with an unreadable manifest counts as the oldest.
 
-    Of several copies of a run, the one in the folder that it was begun in counts, else the first by name.
+    Of several copies of a run, the one in its original folder counts, else the first by name.
     """
-    found: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     for path in sorted(home.glob(f"*/{MANIFEST}")):
         if path.parent.is_symlink():
             continue
         try:
             run = open_run(path.parent)
         except UserError as error:
-            log.warning(f"{error}. The run is not continued; its completions are used")
+            log.warning(f"{error}. The run is not resumed; its completions are used")
             run = Run(path.parent.resolve(), {"state": "unreadable"})
-        if run.id not in found or run.folder.name == run.manifest.get("folder"):
-            found[run.id] = run
-    return sorted(found.values(), key=lambda run: run.order)
+        if run.id not in runs or run.folder.name == run.manifest.get("folder"):
+            runs[run.id] = run
+    return sorted(runs.values(), key=lambda run: run.order)
 
 
 def related_runs(home: Path) -> list[Run]:
-    """List the runs whose answers and stages a run may take over: those of the recipe, and its pilots."""
+    """List the runs whose answers and stages a run may take over: the recipe's runs, and its pilots."""
     name = home.name.removesuffix(PILOT) if home.name.endswith(PILOT) else f"{home.name}{PILOT}"
     other = home.with_name(name)
     return [*(earlier_runs(other) if other.is_dir() else []), *earlier_runs(home)]
@@ -151,24 +151,23 @@ def related_runs(home: Path) -> list[Run]:
 
 def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool = False) -> Run:
     """
-    Continue the newest run when it is unfinished and says the same; else make a new folder.
+    Resume the newest run if it is unfinished and has the same fingerprint; else create a new folder.
 
-    The same: recipe but for its budget, own prompts, models and version of datagen. A new run takes over the
-    completions of all runs that no other one has taken over.
+    A new run takes over the completions of all runs that no other run has taken over.
     """
     _check_latest(home)
     runs = earlier_runs(home)
-    print_ = fingerprint(recipe, models)
-    if runs and not fresh and _may_go_on(runs[-1], print_):
-        again = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
-        run = Run(runs[-1].folder, runs[-1].manifest | again)
+    digest = fingerprint(recipe, models)
+    if runs and not fresh and _can_resume(runs[-1], digest):
+        changes = {"recipe": recipe.model_dump(mode="json"), "state": "running"}
+        run = Run(runs[-1].folder, runs[-1].manifest | changes)
     else:
         related = related_runs(home)
-        run = Run(_new_folder(home), _manifest(recipe, models, print_, related))
-        taken = set(_inherited(related))
-        # Before there is a manifest: what counts as a run has all that was paid for until then.
+        run = Run(_new_folder(home), _manifest(recipe, models, digest, related))
+        inherited = set(_inherited(related))
+        # Before the manifest is written, because every folder with a manifest must hold all earlier answers.
         for earlier in related:
-            if earlier.id not in taken:
+            if earlier.id not in inherited:
                 run.completions.inherit(earlier.completions)
         run.manifest["folder"] = run.folder.name
     if (home / PREVIEW).is_dir():
@@ -183,45 +182,46 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     return run
 
 
-def _may_go_on(run: Run, print_: str) -> bool:
+def _can_resume(run: Run, digest: str) -> bool:
     unfinished = is_sealed(run.manifest) and not run.over
-    return unfinished and run.manifest["fingerprint"] == print_
+    return unfinished and run.manifest["fingerprint"] == digest
 
 
-def complete_stage(beside: Path, folder: Path, record: dict[str, Any], each: Each) -> dict[str, Any]:
-    """Put a stage's table in its place, with its record, to which the digests of its files are added."""
-    record = sealed(record | {"files": digests(beside, each)})
-    write_json(record, beside / RECORD)
-    finish_folder(beside, folder)
+def complete_stage(unfinished: Path, folder: Path, record: dict[str, Any], each: Each) -> dict[str, Any]:
+    """Write a stage's record with the digests of its files, and move the stage to its final folder."""
+    record = sealed(record | {"files": digests(unfinished, each)})
+    write_json(record, unfinished / RECORD)
+    finish_folder(unfinished, folder)
     return record
 
 
 def drop_damaged(run: Run, each: Each) -> None:
     """
-    Find the first stage that is not what was written, and drop it with all that come after it.
+    Find the first stage whose files have changed since they were written; drop it and all later stages.
 
-    They are made again. What a model answered is kept elsewhere and is not asked again.
+    They are run again. Answers of models are stored elsewhere and are not paid for again.
     """
     line = list(run.manifest["stages"])
     for place, name in enumerate(line):
         later = [other for other in line[place:] if run.stage_folder(other).exists()]
-        told = _damage(run.stage_folder(name), each)
-        if told and later:
-            shown = "; ".join(told[:SHOWN]) + (f"; {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+        damage = _damage(run.stage_folder(name), each)
+        if damage and later:
+            shown = "; ".join(damage[:SHOWN])
+            shown += f"; {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
             log.warning(
-                f"stage {name} of {run.folder} is not what was written: {shown}. "
-                f"Made again: {', '.join([name, *(other for other in later if other != name)])}"
+                f"stage {name} of {run.folder} is damaged: {shown}. "
+                f"Run again: {', '.join([name, *(other for other in later if other != name)])}"
             )
-            for other in reversed(later):  # the last first: what is left is always sound
-                gone = run.stage_folder(other).with_name(UNFINISHED + other)
-                run.stage_folder(other).replace(gone)
-                shutil.rmtree(gone)
-        if told:
+            for other in reversed(later):  # the last first, so that the remaining stages are always intact
+                removed = run.stage_folder(other).with_name(UNFINISHED + other)
+                run.stage_folder(other).replace(removed)
+                shutil.rmtree(removed)
+        if damage:
             return
 
 
 def _damage(folder: Path, each: Each) -> list[str]:
-    """Tell what is the matter with a stage's folder."""
+    """List what is wrong with a stage's folder."""
     if not folder.exists():
         return ["it is missing"]
     try:
@@ -234,19 +234,19 @@ def _damage(folder: Path, each: Each) -> list[str]:
 
 
 def stop(run: Run, why: str) -> None:
-    """Settle a run that stops before its end, and write into the manifest why it does."""
+    """Settle a run that stops early, and write the reason to the manifest."""
     run.completions.settle()
     write_json(sealed(run.manifest | {"state": f"stopped: {why}"}), run.folder / MANIFEST)
 
 
 def withhold(run: Run, why: str) -> None:
-    """Write into the manifest that the run came to its end and is not released. It is not continued."""
+    """Write to the manifest that the run is complete but not released. It cannot be resumed."""
     manifest = run.manifest | {"state": f"{WITHHELD}: {why}", "finished": _now()}
     write_json(sealed(manifest), run.folder / MANIFEST)
 
 
 def finish(run: Run, home: Path) -> Run:
-    """Write into the manifest that the run is finished, and point ``latest`` at it."""
+    """Write to the manifest that the run is finished, and point ``latest`` at it."""
     _check_latest(home)
     manifest = sealed(run.manifest | {"state": "finished", "finished": _now()})
     write_json(manifest, run.folder / MANIFEST)
@@ -256,33 +256,33 @@ def finish(run: Run, home: Path) -> Run:
 
 def point_latest(home: Path, run: Run) -> None:
     """Point ``latest`` at a run."""
-    beside = home / f"{UNFINISHED}latest"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(run.folder.name)
-    beside.replace(home / "latest")
+    unfinished = home / f"{UNFINISHED}latest"
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(run.folder.name)
+    unfinished.replace(home / "latest")
     sync(home)
 
 
 def _check_latest(home: Path) -> None:
-    """Stop where the link to the newest release has no place."""
+    """Stop if ``latest`` is a folder, so that the link cannot be created."""
     latest = home / "latest"
     if latest.is_dir() and not latest.is_symlink():
         raise UserError(
-            f"{latest} is a folder, and has to be a link to the newest finished run. Move it away and run "
-            "the same command again: it goes on where it stopped"
+            f"{latest} is a folder, but must be a link to the newest finished run. Move it away and run the "
+            "same command again to resume"
         )
 
 
 def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
-    """Hash what must be the same for a run to be continued."""
-    own = recipe.prompt_folder
-    prompts = [path.read_text(encoding="utf-8") for path in sorted(own.rglob("*.yaml"))] if own else []
-    # Not what it may cost, nor where it is done.
-    what = recipe.model_dump_json(
+    """Hash everything that must be unchanged for a run to be resumed."""
+    folder = recipe.prompt_folder
+    prompts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.yaml"))] if folder else []
+    # Without the budget, the conditions of a release, and the machines.
+    settings = recipe.model_dump_json(
         exclude={"budget": True, "min_rows": True, "gates": True, "cluster": {"address", "workers"}}
     )
-    said = [what, datagen.__version__, *(f"{role}={who}" for role, who in models.items())]
-    return content_id(*said, *prompts)
+    identities = [f"{role}={identity}" for role, identity in models.items()]
+    return content_id(settings, datagen.__version__, *identities, *prompts)
 
 
 def _new_folder(home: Path) -> Path:
@@ -294,11 +294,11 @@ def _new_folder(home: Path) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise UserError(f"{home} has a thousand runs of this second")
+    raise UserError(f"{home} has a thousand runs from this second")
 
 
 def _manifest(
-    recipe: Recipe, models: dict[str, Identity], print_: str, earlier: Sequence[Run]
+    recipe: Recipe, models: dict[str, Identity], digest: str, earlier: Sequence[Run]
 ) -> dict[str, Any]:
     return {
         "id": uuid4().hex,
@@ -306,8 +306,8 @@ def _manifest(
         "inherits": sorted({*(run.id for run in earlier), *_inherited(earlier)}),
         "recipe": recipe.model_dump(mode="json"),
         "prompts": str(recipe.prompt_folder.resolve()) if recipe.prompt_folder else None,
-        "fingerprint": print_,
-        "models": {role: asdict(who) for role, who in models.items()},
+        "fingerprint": digest,
+        "models": {role: asdict(identity) for role, identity in models.items()},
         "profiles": {role: asdict(recipe.profile(role)) for role in models},
         "stages": list(recipe.stages),
         "state": "running",
@@ -330,12 +330,12 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(record, dict):
-        raise UserError(f"{path} cannot be read: it is no record")
+        raise UserError(f"{path} cannot be read: it is not a JSON object")
     return record
 
 
 def _unaltered(path: Path) -> dict[str, Any]:
-    """Read a record, and compare its digest where it has one."""
+    """Read a record, and compare its digest if it has one."""
     record = _read(path)
     if SEAL in record and not is_sealed(record):
         raise UserError(f"{path} was altered by hand: it does not match its digest")

@@ -1,10 +1,9 @@
 """
-Who may write to a recipe's folder: one run at a time.
+The lease on a recipe's folder: one run at a time may write to it.
 
-On one machine the operating system's lock on a file decides, so that the lease ends with its holder,
-however that ends. On a file system that several machines share, many systems keep such a lock to
-themselves. So the holder also touches the file as long as it lives, and the others believe that: a lease
-of another machine's that has not been touched for a minute has expired.
+On one machine, an operating system lock on a file decides, so that the lease ends with its holder, even if
+the holder is killed. Shared file systems often do not show such locks to other machines. So the holder also
+touches the file regularly: a lease of another machine that has not been touched for a minute has expired.
 """
 
 import errno
@@ -25,22 +24,22 @@ from datagen.store.parquet import UNFINISHED
 
 TOUCH_SECONDS = 10.0
 EXPIRE_SECONDS = 60.0
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # of a file system that has none
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # errors of a file system without locks
 
 
 @contextmanager
 def lease(home: Path) -> Iterator[None]:
     """
-    Hold a recipe's folder for one run at a time.
+    Hold the lease on a recipe's folder while the block runs.
 
     Raises
     ------
     UserError
-        When another run holds it: who, and since when.
+        If another run holds it; names the holder and the time.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-    except (FileNotFoundError, FileExistsError) as error:  # such as in /proc, or where a file stands
+    except (FileNotFoundError, FileExistsError) as error:  # for example in /proc, or in place of a file
         raise file_error(error, home) from error
     with (home / ".lease").open("a+") as file:
         _take(file, home)
@@ -61,7 +60,7 @@ def lease(home: Path) -> Iterator[None]:
 
 
 def _take(file: TextIO, home: Path) -> None:
-    """Take the lease, or tell the user who has it."""
+    """Take the lease, or fail and name its holder."""
     locks = held = False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,28 +73,28 @@ def _take(file: TextIO, home: Path) -> None:
     file.seek(0)
     holder = file.read().strip()
     if not held and holder:
-        # We have the lock, so no process of this machine is alive that had it.
+        # We have the lock, so a holder on this machine is dead.
         elsewhere = not locks or f" on {platform.node()} since " not in holder
         held = elsewhere and _age(file, home) < EXPIRE_SECONDS
     if held:
         raise UserError(
             f"{home} is held by another run ({holder or 'just started'}). "
-            "Wait for it to end, or stop it and run again: it goes on where it stopped. "
-            f"Of one that died on another machine, the lease expires after {EXPIRE_SECONDS:.0f} seconds"
+            "Wait for it to end, or stop it and run again to resume. If it died on another machine, its "
+            f"lease expires after {EXPIRE_SECONDS:.0f} seconds"
         )
 
 
 def _age(file: TextIO, home: Path) -> float:
-    """Seconds since the holder touched the file, by the clock of the file system."""
-    beside = home / f"{UNFINISHED}now-{uuid4().hex}"
-    beside.touch()
+    """Return the seconds since the holder touched the file, by the clock of the file system."""
+    probe = home / f"{UNFINISHED}now-{uuid4().hex}"
+    probe.touch()
     try:
-        return beside.stat().st_mtime - os.fstat(file.fileno()).st_mtime
+        return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime
     finally:
-        beside.unlink()
+        probe.unlink()
 
 
 def _touch(file: TextIO, ended: threading.Event) -> None:
     while not ended.wait(TOUCH_SECONDS):
-        with suppress(OSError):  # a file server that is away for a moment
+        with suppress(OSError):  # a file server that is briefly unavailable
             os.utime(file.fileno())

@@ -1,8 +1,8 @@
 """
-What a worker does for a stage that asks a model: write a partition's requests, have them answered, read them.
+The tasks of a model stage on a worker: write a partition's requests, generate the answers, read them.
 
-The functions here are tasks of the Dask graph, as those of `datagen.run.tasks` are. Requests lie in a file
-and answers in the completions table; a task is told where, and a task that runs twice asks nothing twice.
+Like those of `datagen.run.tasks`, the functions here are tasks of the Dask graph. Requests are in a file and
+answers in the completions table; tasks get paths, and a task that runs twice sends no request twice.
 """
 
 import re
@@ -35,30 +35,29 @@ from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import part_name, read_part, write_table
 
-REQUESTS_AT_ONCE = 256  # read from their file
-TELL_SECONDS = 0.5  # between two messages about what a task has spent
+REQUESTS_AT_ONCE = 256  # requests read from the file at a time
+REPORT_SECONDS = 0.5  # between two reports of what a task has spent
 
 
 @dataclass
 class GenerationReport:
     """
-    What generation did for one partition.
+    The result of generation for one partition.
 
     Parameters
     ----------
     requests, distinct
-        Requests, and different ones among them.
+        Number of requests, and of distinct requests.
     segments
         Paths of the segments that were written.
     damage
-        Completions that cannot be read, by file.
+        File of unreadable completions -> message.
     failures
-        Requests that kept failing: key -> what they met last. They are stored nowhere and asked again by the
-        next run.
-    rejected
-        How many requests stand rejected.
+        Requests that kept failing: key -> last error. They are not stored, and retried by the next run.
+    failed, rejected
+        Number of requests that kept failing, and of rejected requests.
     refusal
-        What the server said to one of those that have no answer.
+        The server's message about one of the unanswered requests.
     """
 
     requests: int = 0
@@ -84,18 +83,18 @@ class GenerationReport:
 
     @property
     def nothing_answered(self) -> bool:
-        """Whether there were requests, and every one of them was rejected or failed."""
+        """Whether there were requests, and all of them were rejected or failed."""
         return 0 < self.distinct == self.failed + self.rejected
 
 
 def write_requests(job: Job, path: Path, number: int) -> Path:
     """
-    Ask a model stage for its requests about one partition and write them down.
+    Write a model stage's requests about one partition.
 
     Raises
     ------
     BudgetSpent
-        When none of them would be sent.
+        If none of them would be sent.
     """
     if is_shut(job.topic):
         raise BudgetSpent()
@@ -109,9 +108,9 @@ def write_follow_ups(
     job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
 ) -> Path:
     """
-    Ask a model stage for the requests that depend on the answers to its first ones.
+    Write a model stage's requests that depend on the answers to its first ones.
 
-    `answered` is there to be waited for, and says where the answers are.
+    `answered` locates the answers; as a dependency of the task it also ensures that they exist.
     """
     rows, _ = rows_of(job, path)
     answers = _answers(job, [requests], completions, [answered])
@@ -124,29 +123,29 @@ def write_follow_ups(
 
 def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
-    own = special_tokens_of(job.model)
-    rows = [defused(request, own).to_row(identity) for request in requests]
+    tokens = special_tokens_of(job.model)
+    rows = [defused(request, tokens).to_row(identity) for request in requests]
     write_table(pa.Table.from_pylist(rows, schema=REQUESTS), target)
     return target
 
 
-def defused(request: Request, own: frozenset[str]) -> Request:
-    """Break up the control tokens of the model that is asked, which prompts do not know, in all messages."""
-    said = [{**message, "content": break_up(message["content"], own)} for message in request.messages]
-    return replace(request, messages=said)
+def defused(request: Request, tokens: frozenset[str]) -> Request:
+    """Break up the special tokens of the request's model, which prompts do not know, in all messages."""
+    messages = [{**message, "content": break_up(message["content"], tokens)} for message in request.messages]
+    return replace(request, messages=messages)
 
 
 def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
     """
-    Have every request answered that has no completion yet, in the order they were written.
+    Send every request that has no completion yet, in the order in which they were written.
 
-    Runs on a worker with an engine. The answers go to the journal and from there to the completions
-    table; nothing of them is returned.
+    Runs on a worker with an engine. The answers go to the journal and from there to the completions table;
+    they are not returned.
 
     Raises
     ------
     BudgetSpent
-        When the run's budget ended before the requests did.
+        If the run's budget ended before the requests did.
     """
     if is_shut(job.topic):
         raise BudgetSpent()
@@ -174,18 +173,18 @@ def _generate(
     report: GenerationReport,
     retry: bool,
 ) -> None:
-    """Have the requests with the keys `mine` answered, and add to the report."""
-    model, here = _asked(job)
-    store = Completions(completions, here)
+    """Send the requests with the keys `mine`, and add to the report."""
+    model, conditions = _model_of(job)
+    store = Completions(completions, conditions)
     missing, rejected = store.look_up(keys)
     rejected = {key: why for key, why in rejected.items() if key in mine}
-    again = Retrial(requests, rejected if retry else {}, isinstance(model, OpenAIModel), job.retry_errors)
-    wanted = pc.or_(missing, _among(keys, again.first))
+    retrial = Retrial(requests, rejected if retry else {}, isinstance(model, OpenAIModel), job.retry_errors)
+    wanted = pc.or_(missing, _among(keys, retrial.first))
     wanted = pc.and_(wanted, _among(keys, list(mine)))
     if pc.any(wanted).as_py():
         journal = Journal(completions, f"{job.name}-{requests.stem}")
         budget = purse(job.topic, job.budget, job.spent)
-        spending = _Spending(journal, budget, job, here)
+        spending = _Spending(journal, budget, job, conditions)
         try:
             while pc.any(wanted).as_py():
                 engine_room().generate(
@@ -201,10 +200,10 @@ def _generate(
                 if short := spending.done < pc.count_distinct(keys.filter(wanted)).as_py():
                     break
                 spending.done = 0
-                wanted = _among(keys, again.rest(spending.answered))
+                wanted = _among(keys, retrial.rest(spending.answered))
         finally:
             journal.close()
-        spending.tell()
+        spending.report()
         report.segments.extend(filter(None, [store.settle_one(journal.path)]))
         if short:
             raise BudgetSpent()
@@ -216,12 +215,12 @@ def _generate(
     report.damage.update(store.damage)
 
 
-def _among(keys: pa.ChunkedArray, some: Sequence[str]) -> pa.Array:
-    return pc.is_in(keys, pa.array(some, pa.string())).combine_chunks()
+def _among(keys: pa.ChunkedArray, values: Sequence[str]) -> pa.Array:
+    return pc.is_in(keys, pa.array(values, pa.string())).combine_chunks()
 
 
-def _asked(job: Job) -> tuple[Model, str]:
-    """Give the model that a stage asks, and the circumstances of what it is asked."""
+def _model_of(job: Job) -> tuple[Model, str]:
+    """Return the model that a stage sends requests to, and its circumstances."""
     if job.model is None:
         raise ValueError(f"the job of {job.name} names no model")
     return job.model, circumstances(job.model)
@@ -229,10 +228,10 @@ def _asked(job: Job) -> tuple[Model, str]:
 
 class Retrial:
     """
-    Which rejected requests are asked again, though nothing that we know of has changed.
+    Selects the rejected requests to retry although no known cause has changed.
 
-    A server may have been fixed without our knowing: one request of each kind of rejection is asked, the
-    shortest, and the others of its kind only when it is answered.
+    The server may have been fixed. So one request of each kind of rejection is retried, the shortest, and
+    the others of its kind only if it is answered.
     """
 
     def __init__(self, requests: Path, rejected: Mapping[str, str], server: bool, everything: bool) -> None:
@@ -241,27 +240,25 @@ class Retrial:
         if everything:
             self.first = list(rejected)
         elif rejected and server:
-            asked = read_part(requests, ["key", "body"])
-            length = dict(
-                zip(asked["key"].to_pylist(), pc.utf8_length(asked["body"]).to_pylist(), strict=True)
-            )
+            rows = read_part(requests, ["key", "body"])
+            length = dict(zip(rows["key"].to_pylist(), pc.utf8_length(rows["body"]).to_pylist(), strict=True))
             for key in sorted(rejected, key=length.__getitem__):
                 self._kinds.setdefault(kind_of(rejected[key]), []).append(key)
             self.first = [keys[0] for keys in self._kinds.values()]
 
     def rest(self, answered: Set[str]) -> list[str]:
-        """List the requests whose like was answered now; each once."""
+        """List the other requests of each kind whose first request was answered; each only once."""
         answered_kinds = [kind for kind, keys in self._kinds.items() if keys[0] in answered]
         return [key for kind in answered_kinds for key in self._kinds.pop(kind)[1:]]
 
 
 def kind_of(message: str) -> str:
-    """Reduce a server's message to its words, without what differs from request to request."""
+    """Reduce a server's message to its words, without numbers and ids that differ by request."""
     return " ".join(re.findall(r"[^\W\d_]{2,}", message)[:12]).casefold()
 
 
 def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request]]:
-    """Read the requests that have no completion, each once, with their keys; memory holds a few at a time."""
+    """Read the requests that have no completion, each once, with their keys, in small batches."""
     seen: set[str] = set()
     with pq.ParquetFile(requests) as file:
         start = 0
@@ -274,52 +271,52 @@ def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request
 
 
 class _Spending:
-    """Keeps a task's answers, and tells what they took: the purse at once, the runner twice a second."""
+    """Stores a task's answers; reports usage to the purse at once, and to the runner twice a second."""
 
-    def __init__(self, journal: Journal, budget: Purse, job: Job, here: str) -> None:
-        self._journal, self._budget, self._here = journal, budget, here
+    def __init__(self, journal: Journal, budget: Purse, job: Job, conditions: str) -> None:
+        self._journal, self._budget, self._conditions = journal, budget, conditions
         self._stage, self._topic = job.name, job.topic
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         self.usage = Usage()
-        self.done = 0  # requests that came to an end, whichever
+        self.done = 0  # requests that were answered, rejected or given up
         self.answered: set[str] = set()
         self.rejected: dict[str, str] = {}
         self.failures: dict[str, str] = {}
 
     def keep(self, completion: Completion) -> None:
         if completion.finish == "error":
-            completion = replace(completion, circumstances=self._here)
+            completion = replace(completion, circumstances=self._conditions)
             self.rejected[completion.key] = completion.error
         else:
             self.answered.add(completion.key)
         self._journal.append(completion)
-        took = Usage.of(completion)
-        self._budget.pay(took)
-        self.usage += took
+        usage = Usage.of(completion)
+        self._budget.pay(usage)
+        self.usage += usage
         self.done += 1
-        if time.monotonic() - self._told > TELL_SECONDS:
-            self.tell()
+        if time.monotonic() - self._reported > REPORT_SECONDS:
+            self.report()
 
     def give_up(self, key: str, why: str) -> None:
         self._budget.give_back()
         self.failures[key] = why
         self.done += 1
 
-    def tell(self) -> None:
-        self._told = time.monotonic()
-        self._say({"stage": self._stage, "task": self._journal.path.name, "usage": asdict(self.usage)})
+    def report(self) -> None:
+        self._reported = time.monotonic()
+        self._send({"stage": self._stage, "task": self._journal.path.name, "usage": asdict(self.usage)})
 
     def notify(self, notice: str) -> None:
-        self._say({"notice": notice})
+        self._send({"notice": notice})
 
     def read(self, reading: Reading) -> None:
-        self._say({"reading": asdict(reading)})
+        self._send({"reading": asdict(reading)})
 
-    def _say(self, said: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         if self._topic:
             from distributed import get_worker
 
-            get_worker().log_event(self._topic, said)
+            get_worker().log_event(self._topic, message)
 
 
 def read_answers(
@@ -333,36 +330,36 @@ def read_answers(
     """
     Join one partition's requests with their completions and let the stage read them.
 
-    `answered` is there to be waited for, and says where the answers are.
+    `answered` is as in `write_follow_ups`.
     """
     stage: ModelStage = job.stage
     rows, others = rows_of(job, path)
     answers = _answers(job, requests, completions, answered)
     outcome = stage.read(rows, answers, job.options, job.context)
     report = finish(job, rows, others, outcome, part_name(number))
-    behind = {answer.completion.key: answer.completion for answer in answers}
-    for key in {key for done in answered for key in done.failures}:
-        behind.pop(key, None)  # they cost nothing
-    cost = sum(map(Usage.of, behind.values()), start=Usage())
+    paid = {answer.completion.key: answer.completion for answer in answers}
+    for key in {key for generation in answered for key in generation.failures}:
+        paid.pop(key, None)  # failures cost nothing
+    cost = sum(map(Usage.of, paid.values()), start=Usage())
     return replace(report, rows_asked=answers.rows, cost=cost)
 
 
 def _answers(
     job: Job, requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]
 ) -> Answers:
-    asked = [row for path in requests for row in read_part(path).to_pylist()]
-    store = Completions(completions, _asked(job)[1])
-    found = store.find(
-        [row["key"] for row in asked], [path for report in answered for path in report.segments]
+    rows = [row for path in requests for row in read_part(path).to_pylist()]
+    store = Completions(completions, _model_of(job)[1])
+    stored = store.find(
+        [row["key"] for row in rows], [path for report in answered for path in report.segments]
     )
     name, revision = job.context.model.name, job.context.model.revision
     for report in answered:
         for key, why in report.failures.items():
-            found.setdefault(key, Completion(key, "", "error", name, revision, error=why))
-    if lost := sum(row["key"] not in found for row in asked):
+            stored.setdefault(key, Completion(key, "", "error", name, revision, error=why))
+    if lost := sum(row["key"] not in stored for row in rows):
         raise UserError(
-            f"{lost} answers in {completions} were there and cannot be read any more "
-            f"({'; '.join(store.damage.values()) or 'their files are gone'}). "
-            "Run the same command again: it asks for these and goes on"
+            f"{lost} stored answers in {completions} can no longer be read "
+            f"({'; '.join(store.damage.values()) or 'their files are missing'}). "
+            "Run the same command again to request them again and resume"
         )
-    return Answers(Answer(Request.from_row(row), separated(found[row["key"]])) for row in asked)
+    return Answers(Answer(Request.from_row(row), separated(stored[row["key"]])) for row in rows)

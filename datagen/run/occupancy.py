@@ -20,7 +20,7 @@ from datagen.store.parquet import write_json
 FILE = "occupancy.json"
 MOST_STEPS = 600
 FIRST_STEP = 0.5  # seconds
-RECENT_SECONDS = 10.0  # that the live figure covers
+RECENT_SECONDS = 10.0  # seconds that the live figure covers
 
 
 class Engine(BaseModel):
@@ -132,7 +132,7 @@ class Recorder:
     run_folder
         The run's folder, which holds the occupancy of an interrupted run's first part.
     watcher
-        Told the share of the places in use.
+        Receives the share of the places in use.
     """
 
     def __init__(self, run_folder: Path, watcher: Watcher) -> None:
@@ -143,18 +143,18 @@ class Recorder:
         self._lock = threading.Lock()  # `hear` runs in the thread of Dask's event loop
 
     def hear(self, reading: Reading) -> None:
-        """Take a reading. An engine's first reading is where counting starts."""
+        """Record a reading. Counting starts at an engine's first reading."""
         now = time.monotonic() - self._began
         with self._lock:
-            start, before = self._last.get(reading.engine, (now, reading.busy))
+            start, busy = self._last.get(reading.engine, (now, reading.busy))
             self._last[reading.engine] = now, reading.busy
-            if now > start and reading.busy >= before:
-                self._occupancy.add(reading, reading.busy - before, start, now)
+            if now > start and reading.busy >= busy:
+                self._occupancy.add(reading, reading.busy - busy, start, now)
             share = self._occupancy.recent()
         self._watcher.occupied(share)
 
     def save(self) -> None:
-        """Write the file; a run that asked no engine has none."""
+        """Write the file, unless the run used no engine."""
         with self._lock:
             if self._occupancy.engines:
                 write_json(self._occupancy.model_dump(), self._folder / FILE)

@@ -1,9 +1,9 @@
 """
-A preview: a few passages through every task of a recipe, before anything large is paid for.
+Preview a recipe: run every task on a few passages before paying for a full run.
 
-The documents are read and cut as the run would do it, until there are enough passages; stages that need all
-passages at once are left out. Then each stage that asks a model about passages asks all its tasks of each of
-them. The answers are kept in ``preview/`` beside the recipe's runs, and every run takes them over.
+Documents are read and cut as in a run, until there are enough passages; stages that need all passages at once
+are skipped. Then each model stage that takes passages runs all its tasks on each of them. The answers are
+stored in ``preview/`` next to the recipe's runs, and every run takes them over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from datagen.schema import content_id
 from datagen.stage import MapStage, ModelStage, Options, SourceStage
 
 POOL = 40  # passages read for each one that is shown, so that they come from several documents
-# Options by which a stage asks fewer tasks, or about fewer passages.
+# Options that limit the tasks or passages of a stage, with the values that remove the limits.
 EVERYTHING = {"share": 1.0, "per_passage": 0, "max_total_tokens": None}
 ROW = ("question", "context", "answer", "reasoning", "evidence", "text", "prompt")  # shown of a kept row
 
@@ -34,20 +34,20 @@ ROW = ("question", "context", "answer", "reasoning", "evidence", "text", "prompt
 @dataclass(frozen=True)
 class Look:
     """
-    One request of a preview with what became of it.
+    One request of a preview and its result.
 
     Parameters
     ----------
     stage
-        The stage that asked.
+        The stage that sent it.
     answer
         The request with its completion.
     verdict
-        ``kept``, or the reason for the drop; "" where the answer only confirms another one.
+        ``kept``, or the reason for the drop; "" if the answer only confirms another one.
     detail
-        What was seen in a dropped row.
+        Details of the drop.
     row
-        The row that the answer became, if it was kept.
+        The row made from the answer, if it was kept.
     """
 
     stage: str
@@ -57,7 +57,7 @@ class Look:
     row: dict[str, Any] | None
 
     def as_json(self) -> dict[str, Any]:
-        """Write it as plain values."""
+        """Convert it to plain values."""
         request, completion = self.answer.request, self.answer.completion
         return {
             "stage": self.stage,
@@ -78,21 +78,21 @@ class Look:
 
 def looks(recipe: Recipe, home: Path, rows: int) -> Iterator[Look]:
     """
-    Ask every task about a few passages.
+    Run every task on a few passages.
 
     Parameters
     ----------
     recipe
-        What to preview.
+        The recipe to preview.
     home
         The folder of the recipe's runs.
     rows
-        Passages that are asked about.
+        Number of passages.
 
     Raises
     ------
     UserError
-        When the corpus gives no passage, or no stage asks about passages.
+        If the corpus gives no passage, or no model stage takes passages.
     """
     asking = [
         (name, stage, options)
@@ -125,13 +125,13 @@ def _looks(
     asker: Asker,
 ) -> Iterator[Look]:
     spec = recipe.models.role(stage.role)
-    own = special_tokens_of(spec)
+    tokens = special_tokens_of(spec)
     context = replace(recipe.context(name, home / PREVIEW), model=identify(spec))
-    first = asker.answer([defused(one, own) for one in stage.ask(passages, options, context)])
+    first = asker.answer([defused(request, tokens) for request in stage.ask(passages, options, context)])
     answers = list(first)
     if stage.follow is not None:
-        later = stage.follow(passages, Answers(first), options, context)
-        answers += asker.answer([defused(one, own) for one in later])
+        follow_ups = stage.follow(passages, Answers(first), options, context)
+        answers += asker.answer([defused(request, tokens) for request in follow_ups])
     outcome = stage.read(passages, Answers(answers), options, context)
     verdicts: dict[str, tuple[str, str, dict[str, Any] | None]] = {}
     for row in outcome.dropped.to_pylist():
@@ -146,37 +146,37 @@ def _looks(
 
 
 def _first_of(stage: ModelStage, row: dict[str, Any]) -> Sequence[str]:
-    """List the answers that a row was written by: the first, or all of those that are bound in a text."""
+    """List the requests that a row was made from: the first, or all if they are combined in a text."""
     requests: list[str] = row["lineage"]["requests"]
     return requests if row.get("text") else requests[:1]
 
 
 def _everything(options: Options) -> Options:
-    known = {name: value for name, value in EVERYTHING.items() if name in type(options).model_fields}
-    return options.model_copy(update=known)
+    unlimited = {name: value for name, value in EVERYTHING.items() if name in type(options).model_fields}
+    return options.model_copy(update=unlimited)
 
 
 def _passages(recipe: Recipe, home: Path, rows: int) -> pa.Table:
-    """Read documents and cut them until there is a choice of passages; take some by hash."""
+    """Read documents and cut them until there are enough passages; sample some by hash."""
     line = recipe.line()
     makers = [(name, stage, options) for name, stage, options in line if isinstance(stage, MapStage)]
     makers = [maker for maker in makers if maker[1].takes == "documents"]
     sources = [(name, stage, options) for name, stage, options in line if isinstance(stage, SourceStage)]
     sources = [source for source in sources if source[1].gives == "documents"]
-    found: list[pa.Table] = []
+    tables: list[pa.Table] = []
     for name, stage, options in sources:
         context = recipe.context(name, home / PREVIEW)
         for task in stage.plan(options, context):
             for outcome in stage.read(task, options, context):
                 table = outcome.kept
-                for maker, cut, given in makers:
-                    table = cut.apply(table, given, recipe.context(maker, home / PREVIEW)).kept
-                found.append(table)
-                if sum(map(len, found)) >= rows * POOL:
-                    return _drawn(pa.concat_tables(found), rows, recipe.seed)
-    return _drawn(pa.concat_tables(found), rows, recipe.seed) if found else pa.table({})
+                for maker, map_stage, map_options in makers:
+                    table = map_stage.apply(table, map_options, recipe.context(maker, home / PREVIEW)).kept
+                tables.append(table)
+                if sum(map(len, tables)) >= rows * POOL:
+                    return _sampled(pa.concat_tables(tables), rows, recipe.seed)
+    return _sampled(pa.concat_tables(tables), rows, recipe.seed) if tables else pa.table({})
 
 
-def _drawn(passages: pa.Table, rows: int, seed: int) -> pa.Table:
-    lots = [content_id("preview", key, str(seed)) for key in passages["id"].to_pylist()]
-    return passages.take(sorted(range(len(lots)), key=lots.__getitem__)[:rows])
+def _sampled(passages: pa.Table, rows: int, seed: int) -> pa.Table:
+    hashes = [content_id("preview", key, str(seed)) for key in passages["id"].to_pylist()]
+    return passages.take(sorted(range(len(hashes)), key=hashes.__getitem__)[:rows])

@@ -1,4 +1,4 @@
-"""Progress of a run, as its watcher is told."""
+"""The progress of a run, as reported to its watcher."""
 
 from typing import Any, Protocol
 
@@ -6,26 +6,26 @@ from datagen.request import Usage
 
 
 class Watcher(Protocol):
-    """Is told what the run is doing."""
+    """Receives the progress of a run."""
 
     def begin(self, stage: str, partitions: int) -> None:
-        """A stage begins; so many partitions are to be done."""
+        """Report the start of a stage, and its number of partitions."""
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
-        """So many partitions are done; what generation took so far."""
+        """Report the number of complete partitions, and the usage of generation so far."""
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
-        """So many rows of the partitions that are done were kept and dropped."""
+        """Report how many rows of the complete partitions were kept and dropped."""
 
     def occupied(self, share: float) -> None:
-        """The share of the engines' places for requests in use, over the last seconds."""
+        """Report the share of the engines' places for requests in use over the last seconds."""
 
     def end(self, record: dict[str, Any], resumed: bool) -> None:
-        """A stage is complete: its ``stage.json``, and whether it was there already."""
+        """Report a complete stage: its ``stage.json``, and whether an earlier process completed it."""
 
 
 class Progress:
-    """Progress of one stage, added up from its partitions and its workers' messages."""
+    """Progress of one stage, summed over its partitions and its workers' messages."""
 
     def __init__(self, watcher: Watcher, stage: str) -> None:
         self._watcher, self._stage = watcher, stage
@@ -35,20 +35,20 @@ class Progress:
 
     @property
     def usage(self) -> Usage:
-        """What the stage has spent, as far as the workers have reported."""
+        """Usage of the stage as reported by the workers so far."""
         return sum(list(self._usage.values()), start=Usage())
 
     def begin(self, partitions: int) -> None:
-        """The first of so many partitions was submitted."""
+        """Report that the first partition was submitted."""
         self._watcher.begin(self._stage, partitions)
 
     def spent(self, task: str, usage: Usage) -> None:
-        """Note what a task has spent so far; runs in the thread of Dask's event loop."""
+        """Record what a task has spent so far; runs in the thread of Dask's event loop."""
         self._usage[task] = usage
         self._show()
 
     def part_done(self, kept: int, dropped: int) -> None:
-        """Count a finished partition, and its rows."""
+        """Count a complete partition and its rows."""
         self._partitions += 1
         self._kept, self._dropped = self._kept + kept, self._dropped + dropped
         self._watcher.judged(self._stage, self._kept, self._dropped)

@@ -1,10 +1,10 @@
 """
-A run: the recipe's stages, each a folder that is complete or absent.
+Run a recipe: each stage becomes a folder that is complete or absent.
 
-Stages are completed in the order of the recipe, though several may be at work at the same time
+Stages are completed in the order of the recipe, although several may run at the same time
 (`datagen.run.flow`). An unfinished run of the same recipe is resumed: complete stages are not run again, and
-no completion is paid for twice. A new run takes over the completions of earlier runs, and every stage that
-would give the same result (`datagen.run.takeover`), so that a refresh does only what changed.
+no completion is paid for twice. A new run takes over the completions of earlier runs, and every stage whose
+result would be the same (`datagen.run.takeover`), so a refresh recomputes only what changed.
 """
 
 import logging
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import Crew, Workers
+from datagen.cluster.workers import LazyCluster, WorkerPool
 from datagen.engines.identity import identities
 from datagen.engines.pool import start_engine
 from datagen.errors import BudgetSpent, UserError
@@ -54,36 +54,36 @@ def run(
     Parameters
     ----------
     recipe
-        What to do.
+        The recipe.
     outputs
         The folder that holds ``<recipe>/<run>/``.
     watcher
-        Told the progress.
+        Receives the progress.
     fresh
-        Begin a new run where an unfinished one could be continued.
+        Start a new run even if an unfinished one could be resumed.
     retry_errors
-        Ask every rejected request again, in a new run.
+        Retry every rejected request, in a new run.
     rebuild
-        Make every stage, even where an earlier run has made the same.
+        Run every stage, even if an earlier run has the same result.
     before_work
-        Called with the run before the first stage that must be made; what it raises ends the run.
+        Called with the run before the first stage that must be run; its exceptions end the run.
 
     Raises
     ------
     UserError
-        What the user can fix: the corpus, the recipe, the engine, a run already in progress.
+        If the corpus, the recipe or the engine has a fault, or another run is in progress.
     BudgetSpent
-        When a request would go over the recipe's budget.
+        If a request would exceed the recipe's budget.
     """
     home = (outputs / recipe.name).resolve()
     asks = any(isinstance(stage, ModelStage) for _, stage, _ in recipe.line())
     models = identities(recipe.models) if asks else {}
-    cluster = partial(open_cluster, recipe.cluster, home, asks)
-    with translate_file_errors(), lease(home), Workers(cluster) as workers:
+    open_it = partial(open_cluster, recipe.cluster, home, asks)
+    with translate_file_errors(), lease(home), LazyCluster(open_it) as cluster:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
-        folder.drop_damaged(running, workers.each)
+        folder.drop_damaged(running, cluster.each)
         earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]
-        line = _Line(recipe, running, models, earlier, workers, watcher, retry_errors)
+        line = _Line(recipe, running, models, earlier, cluster, watcher, retry_errors)
         begun = False
         while line.due:
             if line.has_first():
@@ -104,21 +104,21 @@ class _Line:
         run: folder.Run,
         models: Mapping[str, Identity],
         earlier: Sequence[folder.Run],
-        workers: Workers,
+        cluster: LazyCluster,
         watcher: Watcher,
         retry_errors: bool,
     ) -> None:
         self.due = deque(recipe.stages)
         self._recipe, self._run, self._models, self._earlier = recipe, run, models, earlier
-        self._workers, self._watcher, self._retry_errors = workers, watcher, retry_errors
+        self._cluster, self._watcher, self._retry_errors = cluster, watcher, retry_errors
         self._records: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, str] = {}
         self._started = False  # whether the first model was considered for an early start
         self._recorder = Recorder(run.folder, watcher)
 
     def has_first(self) -> bool:
-        """Tick the first stage off if it is complete, or can be taken over from an earlier run."""
-        name, each = self.due[0], self._workers.each
+        """Complete the first stage if its table exists or can be taken over from an earlier run."""
+        name, each = self.due[0], self._cluster.each
         if record := self._run.stage_record(name):
             self._tick(record, resumed=True)
             return True
@@ -129,12 +129,12 @@ class _Line:
         return record is not None
 
     def work(self) -> None:
-        """Work on the first stage, and on those behind it that can be at work at the same time."""
+        """Run the first stage, and the following ones that can run at the same time."""
         recipe, run = self._recipe, self._run
         step = self._step(self.due[0])
         names = [step.name] if may_stay(step, self._earlier) else together(recipe, list(self.due))
         reads = wire([(name, stage.takes, stage.gives) for name, stage, _ in recipe.line()])
-        flow = Flow(self._workers.client, run, recipe.budget, self._watcher, self._recorder)
+        flow = Flow(self._cluster.client, run, recipe.budget, self._watcher, self._recorder)
         for name in names:
             flow.add(self._job(name), reads[name])
         if not self._started:
@@ -143,7 +143,7 @@ class _Line:
             for stage in flow.work():
                 record = stage.end(reads[stage.name]) | {"key": self._key(self._step(stage.name))}
                 target = run.stage_folder(stage.name)
-                self._tick(folder.complete_stage(stage.job.folder, target, record, self._workers.each))
+                self._tick(folder.complete_stage(stage.job.folder, target, record, self._cluster.each))
         except BudgetSpent:
             folder.stop(run, "budget")
             raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
@@ -151,14 +151,14 @@ class _Line:
             self._recorder.save()
 
     def _start_engine(self) -> None:
-        """Load the first model while other stages are at work, unless stored answers may suffice."""
+        """Load the first model while other stages run, unless stored answers may suffice."""
         self._started = True
-        completions, client = self._run.completions, self._workers.client
+        completions, client = self._run.completions, self._cluster.client
         stages = [stage for stage, _ in map(self._recipe.step, self.due)]
         roles = [stage.role for stage in stages if isinstance(stage, ModelStage)]
         if roles and not completions.segments() and not completions.journals():
             home, model = str(self._run.folder.parent), self._recipe.models.role(roles[0])
-            engines, identity = Crew(client).engines, self._models[roles[0]]
+            engines, identity = WorkerPool(client).engines, self._models[roles[0]]
             client.run(start_engine, home, model, identity, workers=engines, on_error="ignore")
 
     def _tick(self, record: dict[str, Any], resumed: bool = False) -> None:
@@ -166,7 +166,7 @@ class _Line:
         self._watcher.end(record, resumed)
 
     def _step(self, name: str) -> Step:
-        """Describe a stage before which all are complete."""
+        """Describe a stage whose predecessors are all complete."""
         return step_of(self._recipe, name, self._run.folder, self._models, self._records)
 
     def _key(self, step: Step) -> str:
@@ -199,7 +199,7 @@ def _release(run: folder.Run, home: Path) -> folder.Run:
     if objection := release.objection(run, home, changed):
         folder.withhold(run, objection)
         raise UserError(
-            f"the run {run.folder} is not released: {objection}. latest stays as it was, and all "
-            "answers are kept for the next run"
+            f"the run {run.folder} is not released: {objection}. latest is unchanged, and all answers are "
+            "kept for the next run"
         )
     return folder.finish(run, home)

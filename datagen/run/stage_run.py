@@ -1,4 +1,4 @@
-"""One stage at work: its partitions that can be submitted, and the account of those that are complete."""
+"""One running stage: its partitions that can be submitted, and the account of the complete ones."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from datagen.cluster.workers import Crew, Partition
+from datagen.cluster.workers import Partition, WorkerPool
 from datagen.engines.identity import circumstances
 from datagen.errors import UserError
 from datagen.recipe.sections import OpenAIModel
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 class StageRun:
     """
-    One stage at work. It writes to its unfinished folder.
+    One running stage. It writes to its unfinished folder.
 
     Parameters
     ----------
-    crew
+    pool
         The workers.
     job
-        What is done with each partition.
+        The stage's job, which its tasks execute on each partition.
     inputs
         The partitions that it reads, in order.
     awaited
@@ -43,7 +43,7 @@ class StageRun:
     wrote
         Called with the paths of new partitions of the stage's table.
     spent
-        Returns what was spent since the job was made, by all stages at work.
+        Returns what all running stages have spent since the job was created.
     completions
         The run's completions.
     progress
@@ -52,7 +52,7 @@ class StageRun:
 
     def __init__(
         self,
-        crew: Crew,
+        pool: WorkerPool,
         job: Job,
         inputs: Sequence[Path],
         awaited: Collection[Path],
@@ -61,12 +61,12 @@ class StageRun:
         completions: Completions,
         progress: Progress,
     ) -> None:
-        self._crew, self.job, self._inputs = crew, job, inputs
+        self._pool, self.job, self._inputs = pool, job, inputs
         self._wrote, self._spent = wrote, spent
         self._completions, self._progress = completions, progress
-        self._before = completions.spent_by(job.name)
-        self._total, self._made = PartReport(), model_tasks.GenerationReport()
-        self._ready: deque[Callable[[], Partition]] = deque()  # each submits one
+        self._spent_before = completions.spent_by(job.name)
+        self._total, self._generation = PartReport(), model_tasks.GenerationReport()
+        self._ready: deque[Callable[[], Partition]] = deque()  # each submits one partition
         self._locked: dict[Path, int] = {}  # input -> its number
         self._began: float | None = None
         self._ended = 0.0  # time at which the last partition was complete
@@ -75,9 +75,9 @@ class StageRun:
         job.folder.mkdir()
         match job.stage:
             case SourceStage():
-                given = job.stage.plan(job.options, job.context)
-                self._ready.extend(partial(self._read, task, number) for number, task in enumerate(given))
-                self._missing = len(given)
+                source_tasks = job.stage.plan(job.options, job.context)
+                self._ready.extend(partial(self._read, task, n) for n, task in enumerate(source_tasks))
+                self._missing = len(source_tasks)
             case WholeStage():
                 self._ready.append(self._run_whole)
                 self._missing = 1
@@ -112,17 +112,17 @@ class StageRun:
 
     @property
     def damage(self) -> dict[Path, str]:
-        """Damaged files of completions that were met: path -> message."""
-        return self._made.damage
+        """Damaged files of completions found so far: path -> message."""
+        return self._generation.damage
 
     @property
     def outputs(self) -> list[Path]:
-        """Paths of its table's partitions in the finished folder; for a source stage they are not known."""
+        """Paths of its table's partitions in the finished folder; not valid for a source stage."""
         folder = self.job.context.run_folder / "stages" / self.name
         return [folder / part_name(number) for number in range(len(self._inputs))]
 
     def unlock(self, paths: Sequence[Path]) -> None:
-        """Note that partitions are written; those that this stage does not read are ignored."""
+        """Make written partitions ready; those that this stage does not read are ignored."""
         work = self._ask if self.asks else self._apply
         for path in paths:
             if (number := self._locked.pop(path, None)) is not None:
@@ -138,44 +138,44 @@ class StageRun:
         return self._ready.popleft()()
 
     def _read(self, task: Any, number: int) -> Partition:
-        return self._partition(task, [self._crew.submit(tasks.read_source, self.job, task, number)])
+        return self._partition(task, [self._pool.submit(tasks.read_source, self.job, task, number)])
 
     def _apply(self, path: Path, number: int) -> Partition:
-        report = self._crew.submit(tasks.apply_map, self.job, path, number)
+        report = self._pool.submit(tasks.apply_map, self.job, path, number)
         return self._partition(path, [report], [number])
 
     def _run_whole(self) -> Partition:
         paths = list(self._inputs)
-        report = self._crew.submit(tasks.run_whole, self.job, paths)
+        report = self._pool.submit(tasks.run_whole, self.job, paths)
         return self._partition(paths, [report], range(len(paths)))
 
     def _prepare(self) -> Partition:
-        """Let the stage see all partitions and choose the options that it works with."""
+        """Let the stage read all partitions and choose its final options."""
         paths = list(self._inputs)
 
         def prepared(options: Options) -> None:
             self.job, self._prepared = replace(self.job, options=options), True
             self.unlock(paths)
 
-        options = self._crew.submit(tasks.prepare, self.job, paths)
+        options = self._pool.submit(tasks.prepare, self.job, paths)
         return Partition(self._title(paths), [options], then=prepared)
 
     def _ask(self, path: Path, number: int) -> Partition:
         """Chain writing requests, generating and reading, without a barrier between partitions."""
-        crew, folder = self._crew, self._completions.folder
-        # A worker that joins later, or replaces a dead one, counts from what is known by now.
+        pool, folder = self._pool, self._completions.folder
+        # A worker that joins later, or replaces a dead one, starts from the current spending.
         job = replace(self.job, spent=self.job.spent + self._spent())
 
         def answer(requests: "Future[Any]") -> "Future[Any]":
-            return crew.submit_to_engine(model_tasks.generate, job, requests, folder)
+            return pool.submit_to_engine(model_tasks.generate, job, requests, folder)
 
-        requests = [crew.submit(model_tasks.write_requests, job, path, number)]
+        requests = [pool.submit(model_tasks.write_requests, job, path, number)]
         answered = [answer(requests[0])]
         if job.stage.follow is not None:
             first = (requests[0], folder, number, answered[0])
-            requests.append(crew.submit(model_tasks.write_follow_ups, job, path, *first))
+            requests.append(pool.submit(model_tasks.write_follow_ups, job, path, *first))
             answered.append(answer(requests[1]))
-        read = crew.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
+        read = pool.submit(model_tasks.read_answers, job, path, requests, folder, number, answered)
         return self._partition(path, [read, *answered], [number], engine=True)
 
     def _partition(
@@ -185,10 +185,10 @@ class StageRun:
         numbers: Sequence[int] = (),
         engine: bool = False,
     ) -> Partition:
-        def done(report: PartReport, *made: model_tasks.GenerationReport) -> None:
+        def done(report: PartReport, *generations: model_tasks.GenerationReport) -> None:
             self._missing, self._ended = self._missing - 1, time.monotonic()
             self._total += report
-            self._made = sum(made, start=self._made)
+            self._generation = sum(generations, start=self._generation)
             self._progress.part_done(report.rows_out, report.dropped.total())
             if engine:
                 self._completions.merge()
@@ -212,26 +212,26 @@ class StageRun:
         Raises
         ------
         UserError
-            If the stage objects to what it read, or a server answered nothing.
+            If the stage's check fails, or a server answered nothing.
         """
-        job, made = self.job, self._made
+        job, generation = self.job, self._generation
         if isinstance(job.stage, SourceStage) and job.stage.check is not None:
             job.stage.check(self._total.figures, job.options, replace(job.context, output=job.folder))
         if self.asks:
             self._completions.settle_stage(self.name)
             # If nothing was answered, the settings are at fault, not the rows.
-            if isinstance(job.model, OpenAIModel) and made.nothing_answered:
+            if isinstance(job.model, OpenAIModel) and generation.nothing_answered:
                 raise UserError(
-                    f"stages.{self.name}: none of its {made.distinct:,} requests was answered. "
-                    f"The server said: {made.refusal}. The model's options in the recipe set what it is "
-                    "sent, and with null leave it out. latest stays as it was; run again to go on from here"
+                    f"stages.{self.name}: none of its {generation.distinct:,} requests was answered. "
+                    f"The server's message: {generation.refusal}. Change the request fields with the model's "
+                    "options in the recipe; null removes a field. latest is unchanged; run again to resume"
                 )
         if not parts(job.folder):
             tasks.empty_part(job)
         return self._record(reads)
 
     def _record(self, reads: Sequence[str]) -> dict[str, Any]:
-        job, total, made = self.job, self._total, self._made
+        job, total, generation = self.job, self._total, self._generation
         record: dict[str, Any] = {
             "stage": job.name,
             "summary": job.stage.summary,
@@ -252,18 +252,18 @@ class StageRun:
             record["figures"] = dict(total.figures)
         if self.asks:
             record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
-            took = self._completions.spent_by(self.name) - self._before  # also by workers that died
-            reused = max(made.requests - took.completions, 0)  # a request may have been sent twice at once
-            record["requests"] = {"asked": made.requests, "reused": reused, **asdict(took)}
-            if took.completions:
+            usage = self._completions.spent_by(self.name) - self._spent_before  # includes dead workers
+            reused = max(generation.requests - usage.completions, 0)  # a request may have been sent twice
+            record["requests"] = {"asked": generation.requests, "reused": reused, **asdict(usage)}
+            if usage.completions:
                 # Answers per second; time that it shared with other stages is divided among them.
-                record["pace"] = round(took.completions / max(self.engine_seconds, 0.001), 3)
-            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # whichever run paid it
-            if made.failed:
-                record["requests"]["failed"] = made.failed
-            if made.rejected and job.model is not None:
-                record["requests"]["rejected"] = made.rejected
+                record["pace"] = round(usage.completions / max(self.engine_seconds, 0.001), 3)
+            record["cost"] = {"rows": total.rows_asked, **asdict(total.cost)}  # no matter which run paid
+            if generation.failed:
+                record["requests"]["failed"] = generation.failed
+            if generation.rejected and job.model is not None:
+                record["requests"]["rejected"] = generation.rejected
                 record["circumstances"] = circumstances(job.model)
-            if made.damage:
-                record["damage"] = list(made.damage.values())
+            if generation.damage:
+                record["damage"] = list(generation.damage.values())
         return record

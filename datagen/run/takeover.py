@@ -1,13 +1,13 @@
 """
-Taking over a complete stage of an earlier run, when nothing that its result depends on has changed.
+Take over a complete stage of an earlier run if none of its dependencies has changed.
 
-The *key* of a stage hashes all of that by content: the code, the options and the files that they name, the
-tables that the stage reads, and for a stage that asks, the model. Paths and dates of files are not part of
-it. A stage with the key of a complete stage of an earlier run is not made again: its files are linked, their
-digests compared with those written when it was made, and the folder takes its name as a whole.
+The *key* of a stage hashes its dependencies by content: the code, the options and the files that they name,
+the tables that the stage reads, and for a model stage, the model. Paths and dates of files are not included.
+A stage with the same key as a complete stage of an earlier run is not run again: its files are linked, their
+digests are compared with the recorded ones, and the folder is renamed as a whole.
 
-A stage that asked a model is taken over only when every request has its answer. One with rejected requests
-is taken over while the server and its settings are the same, unless the server may have been fixed.
+A model stage is taken over only if every request has an answer. A stage with rejected requests is taken over
+while the engine and its settings are the same, but not for a server, which may have been fixed.
 """
 
 import json
@@ -69,18 +69,18 @@ def step_of(
     records: Mapping[str, Record],
 ) -> Step:
     """
-    Describe a stage that is due.
+    Collect what the key and the context of a stage depend on.
 
     Parameters
     ----------
     recipe, name
         The recipe, and the stage's name in it.
     run_folder
-        The folder of the run that it is due in.
+        The folder of the run.
     models
         Role -> model.
     records
-        Stage -> record of the stages before it.
+        Stage -> record, of the stages before it.
     """
     stage, options = recipe.step(name)
     reads = [records[source] for source in wire(_steps(recipe))[name]]
@@ -92,11 +92,11 @@ def step_of(
 def context_of(recipe: Recipe, name: str, run_folder: Path, models: Mapping[str, Identity]) -> Context:
     """Return the context that a stage runs in; the parameters are those of `step_of`."""
     stage, _ = recipe.step(name)
-    there = {
+    tables = {
         kind: [run_folder / "stages" / other for other in names]
         for kind, names in tables_before(_steps(recipe))[name].items()
     }
-    context = replace(recipe.context(name, run_folder), tables=there)
+    context = replace(recipe.context(name, run_folder), tables=tables)
     return replace(context, model=models[stage.role]) if isinstance(stage, ModelStage) else context
 
 
@@ -105,7 +105,7 @@ def _steps(recipe: Recipe) -> list[tuple[str, str, str]]:
 
 
 def sees_only_its_tables(recipe: Recipe, name: str) -> bool:
-    """Tell whether a stage is one of datagen's that look at nothing of the run but their tables."""
+    """Check whether a stage is a built-in one that reads nothing of the run except its tables."""
     return _place(recipe, name) in SEES_TABLES
 
 
@@ -117,10 +117,10 @@ def _place(recipe: Recipe, name: str) -> str:
 
 def may_stay(step: Step, earlier: Iterable[Run]) -> bool:
     """
-    Tell whether a stage that is made again may give the same table as in an earlier run.
+    Check whether a stage that must be run again may give the same table as in an earlier run.
 
-    That is possible when it read the same tables there. What follows it may then be taken over, which is
-    known only when it is complete.
+    That is possible if it read the same tables there. Then later stages may be taken over, which is known
+    only when it is complete.
     """
     tables = [_tables(record) for record in step.reads]
     return any(
@@ -132,15 +132,15 @@ def may_stay(step: Step, earlier: Iterable[Run]) -> bool:
 
 def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[str, str]:
     """
-    Tell of each stage from which run it would be taken over.
+    Predict for each stage from which run it would be taken over.
 
     Returns
     -------
-    Stage -> name of the run; "" where it would be made again. Behind such a stage nothing is certain: what
-    reads its table is taken over after all when the table comes out the same.
+    Stage -> name of the run; "" if it would be run again. After such a stage, stages may be taken over
+    although "" is predicted: those that read its table are, if the table is the same again.
     """
     earlier = related_runs(home)[::-1]
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     records: dict[str, Record] = {}
     sure = True
     for name in recipe.stages:
@@ -148,19 +148,21 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
         if sure:
             step = step_of(recipe, name, home / LAST, models, records)
             if key := key_of(step, recipe, models):
-                known = [(run, _record(run, name)) for run in earlier]
+                candidates = [(run, _record(run, name)) for run in earlier]
                 fit = (
-                    pair for pair in known if pair[1].get("key") == key and _answered(pair[1], step, False)
+                    (run, record)
+                    for run, record in candidates
+                    if record.get("key") == key and _answered(record, step, False)
                 )
                 chosen = next(fit, None)
-        found[name] = chosen[0].folder.name if chosen else ""
+        sources[name] = chosen[0].folder.name if chosen else ""
         sure = chosen is not None
         records[name] = chosen[1] if chosen else {}
-    return found
+    return sources
 
 
 def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
-    """Hash what the result of a stage depends on; "" when that cannot be told."""
+    """Hash the dependencies of a stage's result; "" if they are unknown."""
     stage, options, context = step.stage, step.options.model_dump(mode="json"), step.context
     place = _place(recipe, step.name)
     parts = [code(), own_code(place, recipe.folder), step.name, _json(options)]
@@ -179,7 +181,7 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
         parts += [stage.role, context.model.name, context.model.revision]
     if place not in SEES_TABLES and not isinstance(stage, SourceStage):
         parts += [recipe.model_dump_json(exclude={"budget", "min_rows", "gates", "cluster", "models"})]
-        parts += [_json({role: asdict(who) for role, who in models.items()})]
+        parts += [_json({role: asdict(identity) for role, identity in models.items()})]
         parts += [_json([record["stage"], record.get("files")]) for record in step.before]
     if not isinstance(stage, ModelStage | MapStage | SourceStage) and stage.digest is not None:
         parts.append(stage.digest(step.options, context))
@@ -190,7 +192,7 @@ def take_over(
     step: Step, key: str, earlier: Iterable[Run], target: Path, each: Each, retry_errors: bool = False
 ) -> Record | None:
     """
-    Take over the newest sound stage with this key.
+    Take over the newest intact stage with this key.
 
     Parameters
     ----------
@@ -199,15 +201,15 @@ def take_over(
     earlier
         Runs of the recipe, the newest first.
     target
-        Where its folder is to be.
+        Final path of its folder.
     each
         Calls a function for each path.
     retry_errors
-        Whether rejected requests are to be asked again.
+        Whether to retry rejected requests.
 
     Returns
     -------
-    The record of the stage, None when no earlier run has it.
+    The record of the stage; None if no earlier run has it.
     """
     if not key:
         return None
@@ -216,50 +218,50 @@ def take_over(
         if record.get("key") != key or not _answered(record, step, retry_errors):
             continue
         started = time.monotonic()
-        source, beside = run.stage_folder(step.name), target.with_name(UNFINISHED + step.name)
+        source, unfinished = run.stage_folder(step.name), target.with_name(UNFINISHED + step.name)
         try:
             for name in record["files"]:
-                link(source / name, beside / name)
-            if not differences(beside, record["files"], each):
-                bring_along = getattr(step.stage, "take_over", None)
-                if bring_along is not None:
-                    bring_along(run.folder, step.options, replace(step.context, output=beside))
-                record = _taken(record, run, time.monotonic() - started)
-                write_json(record, beside / RECORD)
-                finish_folder(beside, target)
+                link(source / name, unfinished / name)
+            if not differences(unfinished, record["files"], each):
+                stage_take_over = getattr(step.stage, "take_over", None)
+                if stage_take_over is not None:
+                    stage_take_over(run.folder, step.options, replace(step.context, output=unfinished))
+                record = _taken_over(record, run, time.monotonic() - started)
+                write_json(record, unfinished / RECORD)
+                finish_folder(unfinished, target)
                 return record
         except (FileNotFoundError, Damaged):
             pass
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return None
 
 
 def _record(run: Run, name: str) -> Record:
-    """Read the record of a stage; {} where there is none that is sound."""
+    """Read the record of a stage; {} if there is no intact one."""
     try:
         record = run.stage_record(name)
     except UserError:
         return {}
-    sound = record is not None and is_sealed(record) and isinstance(record.get("files"), dict)
-    return record if record is not None and sound else {}
+    intact = record is not None and is_sealed(record) and isinstance(record.get("files"), dict)
+    return record if record is not None and intact else {}
 
 
 def _answered(record: Record, step: Step, retry_errors: bool) -> bool:
-    """Tell whether nothing would be asked if the stage was made again."""
+    """Check whether running the stage again would send no request."""
     if not isinstance(step.stage, ModelStage):
         return True
-    asked = record.get("requests", {})
-    if asked.get("failed") or record.get("damage"):
+    requests = record.get("requests", {})
+    if requests.get("failed") or record.get("damage"):
         return False
-    if not asked.get("rejected"):
+    if not requests.get("rejected"):
         return True
     model = step.context.models.role(step.stage.role)
     same = record.get("circumstances") == circumstances(model)
     return same and not retry_errors and not isinstance(model, OpenAIModel)
 
 
-def _taken(record: Record, run: Run, seconds: float) -> Record:
-    """Write the record of a stage that was taken over: the same, but that nothing was spent on it."""
+def _taken_over(record: Record, run: Run, seconds: float) -> Record:
+    """Return the record of a stage that was taken over: the same, but with nothing spent."""
     record = {**record, "taken_over": run.folder.name, "seconds": round(seconds, 3)}
     if "requests" in record:
         spent = asdict(Usage()) | {"reused": record["requests"]["asked"]}
@@ -277,9 +279,9 @@ def _tables(record: Record) -> list[list[str]]:
 
 
 def _prompts(recipe: Recipe) -> str:
-    own = recipe.prompt_folder
-    found = sorted(own.rglob("*.yaml")) if own else []
-    return content_id(*(text for path in found for text in (path.name, path.read_text(encoding="utf-8"))))
+    folder = recipe.prompt_folder
+    paths = sorted(folder.rglob("*.yaml")) if folder else []
+    return content_id(*(text for path in paths for text in (path.name, path.read_text(encoding="utf-8"))))
 
 
 def _json(value: Any) -> str:

@@ -1,8 +1,8 @@
 """
-What a worker does with one partition: read it, run the stage, check the account, write what comes out.
+The tasks of a worker on one partition: read it, run the stage, check the account, write the result.
 
-The functions here are the tasks of the Dask graph. They are given paths, never rows, and return small
-reports; a task that runs twice writes the same files again.
+The functions here are the tasks of the Dask graph. They take paths, never rows, and return small reports; a
+task that runs twice writes the same files again.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.cluster.workers import Crew
+from datagen.cluster.workers import WorkerPool
 from datagen.errors import UserError
 from datagen.recipe.sections import Budget, Model
 from datagen.request import Usage
@@ -27,17 +27,17 @@ from datagen.store.parquet import UNFINISHED, part_name, read_part, write_table
 
 
 class AccountError(Exception):
-    """A stage lost rows or made some up: a bug in the stage."""
+    """A stage lost rows or invented some: a bug in the stage."""
 
 
 @dataclass(frozen=True)
 class Job:
     """
-    A stage at work: its name, its functions, its options, and the folder it writes to.
+    A running stage: its name, its functions, its options, and the folder it writes to.
 
-    `spent` is what the run is known to have spent when the work is submitted, `budget` what it may spend.
-    Workers report what they spend under `topic`, which the stages at work at the same time share and no other
-    attempt has. A model stage sends its requests to `model`.
+    `spent` is the run's known spending when the work is submitted, `budget` its limit. Workers report what
+    they spend under `topic`, which is shared by the stages that run at the same time and unique to the
+    attempt. A model stage sends its requests to `model`.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Job:
     spent: Usage = field(default_factory=Usage)
     budget: Budget = field(default_factory=Budget)
     model: Model | None = None
-    retry_errors: bool = False  # ask rejected requests again, whatever caused them
+    retry_errors: bool = False  # retry all rejected requests
 
 
 @dataclass
 class PartReport:
-    """What came of one partition; for a stage that asks, about how many rows and what the answers took."""
+    """The result of one partition; for a model stage, also the number of rows asked about and the cost."""
 
     rows_in: int = 0
     rows_out: int = 0
@@ -76,9 +76,9 @@ class PartReport:
         )
 
 
-def _with_zeros(one: Counter[str], other: Counter[str]) -> Counter[str]:
-    """Add counters up and keep what is zero."""
-    return Counter({name: one[name] + other[name] for name in [*one, *other]})
+def _with_zeros(first: Counter[str], second: Counter[str]) -> Counter[str]:
+    """Add counters, and keep zero counts."""
+    return Counter({name: first[name] + second[name] for name in [*first, *second]})
 
 
 def read_source(job: Job, source: Any, number: int) -> PartReport:
@@ -103,8 +103,8 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     """Run a stage that sees all partitions."""
     stage: WholeStage = job.stage
     context, partitions = _whole(job, paths)
-    told = _one_each(job, stage.run(partitions, job.options, context), len(paths))
-    tasks = ((number, path, said) for number, (said, path) in enumerate(zip(told, paths, strict=True)))
+    results = _one_each(job, stage.run(partitions, job.options, context), len(paths))
+    tasks = ((number, path, result) for number, (result, path) in enumerate(zip(results, paths, strict=True)))
     if stage.apply is None:
         reports = [
             finish(job, *rows_of(job, path), outcome, part_name(number)) for number, path, outcome in tasks
@@ -116,7 +116,7 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
 
 
 def prepare(job: Job, paths: Sequence[Path]) -> Options:
-    """Show a model stage all partitions; return the options that it works with."""
+    """Show a model stage all partitions; return its final options."""
     context, partitions = _whole(job, paths)
     options: Options = job.stage.prepare(partitions, job.options, context)
     shutil.rmtree(context.scratch, ignore_errors=True)
@@ -124,31 +124,31 @@ def prepare(job: Job, paths: Sequence[Path]) -> Options:
 
 
 def _whole(job: Job, paths: Sequence[Path]) -> tuple[Context, Partitions]:
-    """Give a stage all partitions, and a context in which all workers help."""
+    """Return all partitions, and a context in which `each` uses all workers."""
     context = replace(job.context, output=job.folder, each=_on_all_workers)
     return context, Partitions([partial(_columns, job, path) for path in paths])
 
 
-def _one_each(job: Job, told: Iterable[Any], count: int) -> Iterator[Any]:
-    """Pass on what a stage says of each of so many partitions."""
+def _one_each(job: Job, results: Iterable[Any], count: int) -> Iterator[Any]:
+    """Pass on a stage's results, and check that there is one per partition."""
     number = 0
-    for number, said in enumerate(told, 1):
+    for number, result in enumerate(results, 1):
         if number > count:
-            raise AccountError(f"{job.name} gave more outcomes than the {count} partitions that it took")
-        yield said
+            raise AccountError(f"{job.name} returned more outcomes than the {count} partitions that it took")
+        yield result
     if number < count:
-        raise AccountError(f"{job.name} gave {number} outcomes for {count} partitions")
+        raise AccountError(f"{job.name} returned {number} outcomes for {count} partitions")
 
 
 def _apply_whole(job: Job, task: tuple[int, Path, Any]) -> PartReport:
-    number, path, known = task
+    number, path, result = task
     rows, others = rows_of(job, path)
-    outcome = job.stage.apply(rows, known, job.options, job.context)
+    outcome = job.stage.apply(rows, result, job.options, job.context)
     return finish(job, rows, others, outcome, part_name(number))
 
 
 def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
-    """Read some columns of the rows that a stage looks at; all of them for None."""
+    """Read columns of the rows of the stage's kinds; all columns for None."""
     if names is None:
         return rows_of(job, path)[0]
     rows = _read(path, list(dict.fromkeys([*names, "kind"])))
@@ -166,16 +166,16 @@ def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> lis
 
     with suppress(KeyError):  # it has left them before
         secede()
-    return Crew(get_client()).each(function, items)
+    return WorkerPool(get_client()).each(function, items)
 
 
 def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:
-    """Read the rows that the stage looks at, and those that pass by it."""
+    """Read the rows of the stage's kinds, and the other rows, which bypass it."""
     return _of_kinds(_read(path), job.stage.kinds)
 
 
 def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a partition from its table; while the table's stage is at work, from the unfinished folder."""
+    """Read a partition from its table; while the table's stage is running, from the unfinished folder."""
     early = path.parent.with_name(UNFINISHED + path.parent.name) / path.name
     if not path.exists() and early.exists():
         with suppress(UserError):  # the stage was completed, and its folder renamed, in the meantime
@@ -191,7 +191,7 @@ def _of_kinds(rows: pa.Table, kinds: Sequence[str]) -> tuple[pa.Table, pa.Table]
 
 
 def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: str) -> PartReport:
-    """Check the account of a partition, let other kinds pass by a refining stage, and write."""
+    """Check the account of a partition, add the rows that bypass a refining stage, and write."""
     stage = job.stage
     if stage.takes == stage.gives:
         _check_refined(job.name, rows, outcome)
@@ -207,14 +207,14 @@ def finish(job: Job, rows: pa.Table, others: pa.Table, outcome: Outcome, name: s
 
 
 def _check_refined(name: str, rows: pa.Table, outcome: Outcome) -> None:
-    came = sorted(rows["id"].to_pylist())
-    left = sorted([*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()])
-    if came != left:
-        lost, new = Counter(came) - Counter(left), Counter(left) - Counter(came)
+    taken = sorted(rows["id"].to_pylist())
+    returned = sorted([*outcome.kept["id"].to_pylist(), *outcome.dropped["id"].to_pylist()])
+    if taken != returned:
+        lost, extra = Counter(taken) - Counter(returned), Counter(returned) - Counter(taken)
         raise AccountError(
-            f"{name} took {len(came)} rows and gave back {len(left)}: "
+            f"{name} took {len(taken)} rows and returned {len(returned)}: "
             f"{sum(lost.values())} lost (such as {next(iter(lost), None)}), "
-            f"{sum(new.values())} too many (such as {next(iter(new), None)})"
+            f"{sum(extra.values())} too many (such as {next(iter(extra), None)})"
         )
 
 
@@ -222,8 +222,8 @@ def _check_made(name: str, rows: pa.Table, outcome: Outcome) -> None:
     parents = {*_parents(outcome.kept), *_parents(outcome.dropped)}
     if orphaned := [row for row in rows["id"].to_pylist() if row not in parents]:
         raise AccountError(
-            f"{name} left nothing behind for {len(orphaned)} of {len(rows)} rows (such as {orphaned[0]}); "
-            "a row that gives nothing must be dropped with its reason"
+            f"{name} returned nothing for {len(orphaned)} of {len(rows)} rows (such as {orphaned[0]}); "
+            "a row without a result must be dropped with a reason"
         )
     ids = outcome.kept["id"].to_pylist()
     if len(set(ids)) < len(ids):

@@ -1,1 +1,1 @@
-"""Phase 1: documents are read and cut into passages."""
+"""Phase 1: read documents and cut them into passages."""

@@ -90,7 +90,7 @@ def _sources(options: Options) -> list[Source]:
 
 def _found(options: Options, context: Context) -> Found:
     home = context.run_folder.parent
-    return find(_sources(options), context.folder, home, Limits(), said=f"{context.stage}.path")
+    return find(_sources(options), context.folder, home, Limits(), where=f"{context.stage}.path")
 
 
 def _holds_records(file: File) -> bool:

@@ -1,16 +1,16 @@
 """
 Propose headings for documents that have none, so that their passages get places in a tree.
 
-A model writes a heading of at most eight words for each passage. Then it is shown the headings of a document,
-at most 40 at a time, and says which neighbours stand together and under which name. What it proposes goes
-where the headings of other documents are, into the passages' ``section``: there `mine` and `comprehend`
-(``structure: true``) and `outline_pairs` read it.
+A model writes a heading of at most eight words for each passage. Then it gets the headings of a document, at
+most 40 at a time, and groups neighbours into named sections. The proposals are written to the passages'
+``section``, like the headings of other documents, and used by `mine` and `comprehend` (``structure: true``)
+and by `outline_pairs`.
 
-Every proposal is checked. A passage whose heading does not pass keeps the place that a rule gives it
-(`datagen.stages.shared.segment.headings`); headings whose sections do not pass stand side by side. Both are
+Every proposal is checked. A passage whose heading is rejected keeps the place given by a rule
+(`datagen.stages.shared.segment.headings`); headings whose sections are rejected remain on one level. Both are
 counted by reason, and no passage is dropped.
 
-Source: StructTuning (Liu et al., arXiv 2407.16724), whose tree is made in these two steps.
+Source: StructTuning (Liu et al., arXiv 2407.16724), which builds its tree in these two steps.
 """
 
 import re
@@ -37,40 +37,40 @@ from datagen.stages.shared.segment.blocks import plain
 from datagen.stages.shared.segment.headings import propose
 
 HEADING, SECTIONS = "outline/heading", "outline/sections"
-LONGEST = 8  # words of a heading
-AT_ONCE = 40  # headings that are put into sections at a time
-ENOUGH = 0.5  # of the headings in such a list that passed, at least; else nothing is asked
-ABOUT = 0.75  # of a heading's content words that stand in its passage, at least
+LONGEST = 8  # maximum words of a heading
+AT_ONCE = 40  # headings that are grouped into sections at a time
+ENOUGH = 0.5  # minimum share of accepted headings in such a list; below, no request is sent
+ABOUT = 0.75  # minimum share of a heading's content words that occur in its passage
 QUOTED = re.compile(r"[\"'“„«‘].*[\"'”»’]")
-DRAWN = "<>│├└◀"  # what paths and trees are drawn with
+DRAWN = "<>│├└◀"  # characters of drawn paths and trees
 
 Row = Mapping[str, Any]
 
 
 class Section(BaseModel):
-    """The parts of a document from one on, and their name."""
+    """A section: the number of its first heading, and its name."""
 
     first: int
     name: Annotated[str, Line(80)]
 
 
 class Sections(BaseModel):
-    """What the model writes about a list of headings."""
+    """The model's answer about a list of headings."""
 
     sections: list[Section] = Field(min_length=2)
 
 
 class Options(datagen.stage.Options):
-    """What is asked."""
+    """Options of the requests."""
 
     sections: int = Field(
-        6, ge=0, description="Passages of a document from which on they are put into sections; 0: never"
+        6, ge=0, description="Minimum passages of a document to group them into sections; 0: never"
     )
     max_tokens: int = Field(384, ge=16, description="Longest answer about sections, in tokens")
 
 
 def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for a heading of each passage of the documents without any."""
+    """Request a heading for each passage of documents without headings."""
     prompt = context.prompt(HEADING)
     for rows in bare(passages):
         for row in rows:
@@ -84,15 +84,14 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
 
 
 def follow(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Ask which headings of a document stand together. Where one did not pass, its place by rule is shown."""
+    """Request the sections of a document. In place of a rejected heading, the one by rule is shown."""
     prompt = context.prompt(SECTIONS)
     for rows in bare(passages):
         headings = name(rows, answers, context)
         for part in parts(rows, headings, options):
-            found = [headings[row["id"]] for row in part]
             shown = [
-                propose(row["text"]) if isinstance(heading, Reject) else heading
-                for row, heading in zip(part, found, strict=True)
+                propose(row["text"]) if isinstance(heading := headings[row["id"]], Reject) else heading
+                for row in part
             ]
             yield prompt.ask(
                 part[0]["id"],
@@ -105,7 +104,7 @@ def follow(passages: pa.Table, answers: Answers, options: Options, context: Cont
 
 
 def read(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Write what was proposed into the passages' ``section``, and count what was not."""
+    """Write accepted proposals to the passages' ``section``, and count rejections."""
     sections, figures = dict[str, list[str]](), Counter[str]()
     for rows in bare(passages):
         headings, above = name(rows, answers, context), dict[str, str]()
@@ -116,7 +115,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 figures[f"unsectioned_{why.reason}".replace(" ", "_")] += len(part)
             else:
                 figures["sectioned"] += len(part)
-                above |= {row["id"]: one for row, one in zip(part, names, strict=True)}
+                above |= {row["id"]: section for row, section in zip(part, names, strict=True)}
         for key, heading in headings.items():
             path = [above[key]] if key in above else []
             if isinstance(heading, Reject):
@@ -126,14 +125,14 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
                 path.append(heading)
             sections[key] = path
     columns = passages.select(["id", "section"]).to_pydict()
-    found = [sections.get(*row) for row in zip(columns["id"], columns["section"], strict=True)]
+    paths = [sections.get(*row) for row in zip(columns["id"], columns["section"], strict=True)]
     place = passages.column_names.index("section")
-    headed = passages.set_column(place, passages.schema.field(place), pa.array(found, pa.list_(pa.string())))
+    headed = passages.set_column(place, passages.schema.field(place), pa.array(paths, pa.list_(pa.string())))
     return replace(Outcome.all_kept(headed), figures=figures)
 
 
 def bare(passages: pa.Table) -> Iterator[list[Row]]:
-    """Yield the passages of each document without headings, but of those that are one titled passage."""
+    """Yield the passages of each document without headings, except documents of one titled passage."""
     documents: dict[str, list[Row]] = {}
     for row in passages.to_pylist():
         documents.setdefault(row["document_id"], []).append(row)
@@ -145,7 +144,7 @@ def bare(passages: pa.Table) -> Iterator[list[Row]]:
 def parts(
     rows: Sequence[Row], headings: Mapping[str, str | Reject], options: Options
 ) -> Iterator[Sequence[Row]]:
-    """Part the passages of a document evenly into those shown together; yield parts with enough headings."""
+    """Split a document's passages evenly into parts for one request; yield those with enough headings."""
     if not options.sections or len(rows) < options.sections:
         return
     count = -(-len(rows) // AT_ONCE)
@@ -156,71 +155,71 @@ def parts(
 
 
 def name(rows: Sequence[Row], answers: Answers, context: Context) -> dict[str, str | Reject]:
-    """Give each passage of a document its heading, or why there is none: passage's id -> heading."""
-    languages, asked = Languages(context), _asked(context.prompt(HEADING), passage="")
-    found: dict[str, str | Reject] = {}
+    """Return the heading of each passage of a document, or its rejection: passage id -> heading."""
+    languages, prompt = Languages(context), _prompt_text(context.prompt(HEADING), passage="")
+    headings: dict[str, str | Reject] = {}
     for row in rows:
         try:
-            found[row["id"]] = check(
-                _answer(answers, row, "heading").text, Passage(row, languages.of(row)), asked
+            headings[row["id"]] = check(
+                _answer(answers, row, "heading").text, Passage(row, languages.of(row)), prompt
             )
         except Reject as why:
-            found[row["id"]] = why
-    times = Counter(_same(heading) for heading in found.values() if isinstance(heading, str))
-    for key, heading in found.items():
-        if isinstance(heading, str) and times[_same(heading)] > 1:
-            found[key] = Reject("given to several passages", heading)
-    return found
+            headings[row["id"]] = why
+    times = Counter(_folded(heading) for heading in headings.values() if isinstance(heading, str))
+    for key, heading in headings.items():
+        if isinstance(heading, str) and times[_folded(heading)] > 1:
+            headings[key] = Reject("given to several passages", heading)
+    return headings
 
 
 def group(part: Sequence[Row], answers: Answers, context: Context) -> list[str]:
     """
-    Give each of some passages the name of its section.
+    Return the name of each passage's section.
 
     Raises
     ------
     Reject
-        When one of the sections is none.
+        If one of the sections is invalid.
     """
-    languages, asked = Languages(context), _asked(context.prompt(SECTIONS), names=[])
-    said = _answer(answers, part[0], "sections").parse(Sections).sections
-    firsts = [one.first for one in said]
+    languages, prompt = Languages(context), _prompt_text(context.prompt(SECTIONS), names=[])
+    sections = _answer(answers, part[0], "sections").parse(Sections).sections
+    firsts = [section.first for section in sections]
     if firsts != sorted(set(firsts)) or firsts[0] != 1 or firsts[-1] > len(part):
         raise Reject("sections out of order", f"{firsts} of {len(part)}")
-    if len(said) == len(part):
+    if len(sections) == len(part):
         raise Reject("a section for each heading", f"{len(part)}")
     names: list[str] = []
-    for one, (start, stop) in zip(said, pairwise([*firsts, len(part) + 1]), strict=True):
+    for section, (start, stop) in zip(sections, pairwise([*firsts, len(part) + 1]), strict=True):
         rows = part[start - 1 : stop - 1]
         text = "\n\n".join(row["text"] for row in rows)
         below = Passage({"title": rows[0]["title"], "text": text}, languages.of(part[0]))
-        names += [check(one.name, below, asked)] * len(rows)
-    if len({_same(one) for one in names}) < len(said):
+        names += [check(section.name, below, prompt)] * len(rows)
+    if len({_folded(name) for name in names}) < len(sections):
         raise Reject("given to several sections", "; ".join(dict.fromkeys(names)))
     return names
 
 
-def check(said: str, passage: Passage, asked: str) -> str:
+def check(text: str, passage: Passage, prompt: str) -> str:
     """
-    Return a heading without marks and number; refuse what is none, or not the passage's.
+    Return a heading without marks and number, if it is a valid heading of the passage.
 
     Parameters
     ----------
-    said
-        What the model wrote.
+    text
+        The model's answer.
     passage
-        What stands below it.
-    asked
-        What the prompt says besides the passage, to tell its echo.
+        The text below the heading.
+    prompt
+        The text of the prompt without the passage, to detect echoes.
 
     Raises
     ------
     Reject
-        When it does not pass.
+        If it is invalid.
     """
-    heading, words = plain(said).lstrip("# "), passage.words
+    heading, words = plain(text).lstrip("# "), passage.words
     heading = unnumbered(heading[1:-1] if QUOTED.fullmatch(heading) else heading).rstrip(",;:")
-    checks.clean(heading, passage, asked)
+    checks.clean(heading, passage, prompt)
     checks.sized(heading, 1, LONGEST)
     if any(mark in heading for mark in DRAWN):
         raise Reject("template leftover", heading)
@@ -239,17 +238,17 @@ def check(said: str, passage: Passage, asked: str) -> str:
 
 
 def _answer(answers: Answers, row: Row, task: str) -> Answer:
-    found = next((answer for answer in answers.of(row["id"]) if answer.request.task == task), None)
-    if found is None:
-        raise Reject("not answered", "no completion came back")
-    return found
+    match = next((answer for answer in answers.of(row["id"]) if answer.request.task == task), None)
+    if match is None:
+        raise Reject("not answered", "no completion was returned")
+    return match
 
 
-def _asked(prompt: Prompt, **nothing: Any) -> str:
-    return "\n".join(message["content"] for message in prompt.render(heading="", **nothing))
+def _prompt_text(prompt: Prompt, **empty: Any) -> str:
+    return "\n".join(message["content"] for message in prompt.render(heading="", **empty))
 
 
-def _same(heading: str) -> str:
+def _folded(heading: str) -> str:
     return " ".join(words_of(heading))
 
 

@@ -37,13 +37,13 @@ NAMES = {"bundled": "SmolLM2-135M-synthesizer", "bundled-chat": "SmolLM2-135M-In
 @cache
 def revision(model: str) -> str:
     """Hash the model's parts: the weights, the format that `convert` writes, and the adapter."""
-    made = f"q4_1-{WEIGHTS_SHA256[:12]}-bf16"
+    base = f"q4_1-{WEIGHTS_SHA256[:12]}-bf16"
     if model == "bundled-chat":
-        return made
+        return base
     digest = hashlib.blake2b(digest_size=6)
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         digest.update((ADAPTER / name).read_bytes())
-    return f"{made}-{digest.hexdigest()}"
+    return f"{base}-{digest.hexdigest()}"
 
 
 def folder_of(model: str) -> Path:
@@ -53,8 +53,8 @@ def folder_of(model: str) -> Path:
 
 def cache_folder() -> Path:
     """Return the folder for prepared models: ``$DATAGEN_CACHE``, or the user's cache folder."""
-    if own := os.environ.get("DATAGEN_CACHE"):
-        return expanded(own)
+    if folder := os.environ.get("DATAGEN_CACHE"):
+        return expanded(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datagen"
 
 

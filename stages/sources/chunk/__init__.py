@@ -1,11 +1,11 @@
 """
-Cuts documents into passages: the units that questions are written about.
+Cut documents into passages, the units that questions are written about.
 
-A passage should be about one thing and be understood without its neighbours:
-`datagen.stages.sources.chunk.cut` finds where a document is best cut. A passage that no question should be
-written about is dropped: one that is too short, a grammar, a table of figures, an index, a licence.
+A passage should have one subject and be understandable without its neighbours;
+`datagen.stages.sources.chunk.cut` finds the best places to cut. Passages unsuitable for questions are
+dropped: those that are too short, grammars, tables of figures, indexes and licences.
 
-Sizes are in characters, or in tokens of a tokenizer that the recipe names, whichever model writes.
+Sizes are in characters, or in tokens of a tokenizer that the recipe names, independent of the generator.
 """
 
 from collections import Counter
@@ -23,45 +23,46 @@ from datagen.stages.sources.chunk.measure import CHARACTERS, Measure, in_tokens
 from datagen.stages.sources.chunk.overlap import overlapping
 from datagen.stages.sources.chunk.prose import is_licence, prose_share
 
-TRIES = 5  # of cutting a document in tokens
+TRIES = 5  # attempts to cut a document by tokens
 
 
 class Options(datagen.stage.Options):
-    """How long passages are, and which are left out. Give `max_tokens` to bound them by tokens."""
+    """Size limits of passages, and which passages are dropped. Set `max_tokens` for limits in tokens."""
 
-    max_chars: int = Field(1600, ge=100, description="Characters of the longest passage")
+    max_chars: int = Field(1600, ge=100, description="Maximum characters of a passage")
     min_chars: int = Field(
         200, ge=1, description="Shorter passages are joined with their neighbours, or dropped as 'too short'"
     )
     max_tokens: int | None = Field(
-        None, ge=32, description="Tokens of the longest passage; replaces max_chars and min_chars"
+        None, ge=32, description="Maximum tokens of a passage; replaces max_chars and min_chars"
     )
-    min_tokens: int = Field(50, ge=1, description="With max_tokens: as min_chars")
+    min_tokens: int = Field(50, ge=1, description="With max_tokens: as min_chars, in tokens")
     tokenizer: str = Field(
         "bundled",
-        description="With max_tokens: bundled, a checkpoint's folder or a tokenizer.json, from the recipe on",
+        description="With max_tokens: bundled, a checkpoint folder or a tokenizer.json (relative to the "
+        "recipe)",
     )
     overlap: int = Field(
         0,
         ge=0,
-        description="Characters, or with max_tokens tokens, up to which a passage repeats the last sentences "
-        "of the one before in its section",
+        description="Maximum characters (with max_tokens: tokens) that a passage repeats from the end of the "
+        "previous one in its section, in whole sentences",
     )
     min_prose: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="Share of a passage's characters that stand in sentences; under it: 'not prose'",
+        description="Minimum share of a passage's characters in sentences; below: dropped as 'not prose'",
     )
 
     @property
     def longest(self) -> int:
-        """Size of the longest passage, in characters or tokens."""
+        """Maximum size of a passage, in characters or tokens."""
         return self.max_tokens or self.max_chars
 
     @property
     def shortest(self) -> int:
-        """Size under which a passage is too short."""
+        """Minimum size of a passage."""
         return self.min_tokens if self.max_tokens else self.min_chars
 
     @model_validator(mode="after")
@@ -71,29 +72,29 @@ class Options(datagen.stage.Options):
             raise ValueError(f"min_{unit} ({self.shortest}) is more than max_{unit} ({self.longest})")
         if self.overlap > self.longest // 2:
             raise ValueError(f"overlap ({self.overlap}) is more than half of max_{unit} ({self.longest})")
-        given = self.model_fields_set
-        if self.max_tokens and given & {"max_chars", "min_chars"}:
-            raise ValueError("passages are bounded by characters or by tokens: give max_chars or max_tokens")
-        if not self.max_tokens and given & {"min_tokens", "tokenizer"}:
+        stated = self.model_fields_set
+        if self.max_tokens and stated & {"max_chars", "min_chars"}:
+            raise ValueError("passages are limited by characters or by tokens: give max_chars or max_tokens")
+        if not self.max_tokens and stated & {"min_tokens", "tokenizer"}:
             raise ValueError("min_tokens and tokenizer need max_tokens")
         return self
 
     def measure(self, folder: Path) -> Measure:
-        """Give the unit of the sizes; paths start at the recipe's folder."""
+        """Return the unit of the sizes; paths are relative to the recipe's folder."""
         return in_tokens(self.tokenizer, folder) if self.max_tokens else CHARACTERS
 
 
 def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
-    """Cut each document into passages and drop those that no question should be written about."""
+    """Cut each document into passages and drop those unsuitable for questions."""
     builder = Builder("passages", context)
     measure = options.measure(context.folder)
     for row in documents.to_pylist():
         spans = _cut(row["text"], options, measure)
         texts = [row["text"][span.start : span.end] for span in spans]
-        seen: Counter[str] = Counter()
+        occurrences: Counter[str] = Counter()
         for index, (span, text, size) in enumerate(zip(spans, texts, measure.sizes(texts), strict=True)):
             passage = {
-                "id": content_id(row["source"], text, str(seen[text])),
+                "id": content_id(row["source"], text, str(occurrences[text])),
                 "document_id": row["id"],
                 "source": row["source"],
                 "title": row["title"],
@@ -104,7 +105,7 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
                 "index": index,
                 "language": row.get("language"),
             }
-            seen[text] += 1
+            occurrences[text] += 1
             if why := refuse(text, size, measure.unit, options):
                 builder.drop(why, passage, row)
             else:
@@ -116,10 +117,10 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
 
 def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
     """
-    Cut a document so that no passage is longer than allowed, its overlap included.
+    Cut a document so that no passage, including its overlap, is longer than allowed.
 
-    A passage alone may have a few tokens more than it has within the document: then the document is cut
-    again, by a bound that is lower by as many.
+    A passage on its own may have a few more tokens than within the document. In that case the document is cut
+    again with a bound reduced by the excess.
     """
     at = measure.along(text)
     bound = options.longest - options.overlap
@@ -136,16 +137,16 @@ def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
 
 
 def refuse(text: str, size: int, unit: str, options: Options) -> Reject | None:
-    """Tell why a passage of this size should not go on; None when it should."""
+    """Return the reason to drop a passage of this size; None if it is kept."""
     if size < options.shortest:
         return Reject("too short", f"{size} {unit}")
     if size > options.longest:
-        return Reject("too long", f"{size} {unit} without a blank")
+        return Reject("too long", f"{size} {unit} without a space")
     if is_licence(text):
         return Reject("licence text", text[:80])
     share = prose_share(text)
     if share < options.min_prose:
-        return Reject("not prose", f"{share:.2f} of its characters stand in sentences")
+        return Reject("not prose", f"{share:.2f} of its characters are in sentences")
     return None
 
 

@@ -1,11 +1,11 @@
 """
-Where a document is cut into passages.
+Choose where a document is cut into passages.
 
-Cuts are made where the document itself changes the subject: at headings, then between paragraphs, and
-inside a paragraph only when it is longer than a passage may be, between sentences. A lead (``The following
-are valid:``, a signature, a term) stays with what it leads to; code and tables stay whole where they fit.
-Among all ways to cut a document the one with the least total price is taken: a price for where each passage
-begins, for headings inside it, and for being short.
+Cuts are made where the subject is likely to change: at headings, then between paragraphs, and between the
+sentences of a paragraph only if it is longer than a passage may be. A lead (``The following are valid:``, a
+signature, a term) stays with the text that it introduces; code and tables stay whole if they fit. Of all ways
+to cut a document, the cheapest is chosen: there is a price for where each passage begins, for headings inside
+it, and for being short.
 """
 
 import math
@@ -18,20 +18,20 @@ from datagen.stages.shared.segment.blocks import Block, blocks
 from datagen.stages.shared.segment.sentences import split_sentences
 from datagen.stages.sources.chunk.measure import Ruler, in_characters
 
-# The price of beginning a passage at a piece, by what is cut. What the prices say is their order.
+# The price of beginning a passage at a piece, by the kind of cut. Only the order of the prices matters.
 DEDENT, PARAGRAPH, ITEM, DEEPER, SENTENCE, LINE, LEAD, WORD, HEADING = 0.5, 1, 2, 3, 4, 5, 8, 12, 50
 NEXT_HEADING = 3  # the price of each heading inside a passage, and of each level that it leaves
-SHORT = 10  # the price of a passage under the minimum: dearer than to cross into the next section
-ROOM = 2  # the price of an almost empty passage over the minimum
-IDEAL = 0.6  # of the largest size: a passage of this size or more has nothing to pay for room
-MAX_PIECES = 150  # in a passage, so that a text of thousands of tiny ones takes no time
+SHORT = 10  # the price of a passage below the minimum: more than that of extending into the next section
+ROOM = 2  # the price of the smallest passage above the minimum
+IDEAL = 0.6  # share of the maximum size from which a passage pays nothing for unused room
+MAX_PIECES = 150  # in a passage, to bound the time for a text of thousands of tiny pieces
 
 LEAD_CHARS = 100
 LEADS = re.compile(r"[:：][*_`\"”»]*\Z")
 ENDED = re.compile(r"[.!?;,…。！？；，؟۔।։][\"'”’»)\]」』）*_`]*\Z")
 MARK = re.compile(r"[“\"(]*(\d+|[A-Za-z]+)[.)]")  # of a numbered list item
 ROMAN = re.compile(r"[ivxlc]+")
-PARENTHESES = ("(", "“(", '"(')  # statutes number their paragraphs so
+PARENTHESES = ("(", "“(", '"(')  # the numbering of paragraphs in statutes
 LINES = re.compile(r"\S.*")
 GRID_RULE = re.compile(r"\+[-=+]+\s*(?:\n|\Z)")
 SIGNS = characters(WIDE)
@@ -41,18 +41,18 @@ TOKEN = re.compile(rf"[{SIGNS}]|[^\s{SIGNS}]+")
 @dataclass(frozen=True, slots=True)
 class Piece:
     """
-    What is never cut.
+    A part of a text that is never cut.
 
     Parameters
     ----------
     start, end
         Its span.
     price
-        What it costs to begin a passage with it.
+        The price of beginning a passage with it.
     path
-        The headings above it, outermost first, with its own.
+        The headings above it, outermost first, including itself if it is a heading.
     is_heading
-        Whether it is one.
+        Whether it is a heading.
     """
 
     start: int
@@ -64,7 +64,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A passage's place: its span and the headings that it stands under."""
+    """The position of a passage: its span and the headings above it."""
 
     start: int
     end: int
@@ -73,27 +73,27 @@ class Span:
 
 def cut(text: str, longest: int, shortest: int, at: Ruler | None = None) -> list[Span]:
     """
-    Cut a text where it costs least, by dynamic programming over its pieces.
+    Cut a text at the lowest total price, by dynamic programming over its pieces.
 
     Parameters
     ----------
     text
         A document.
     longest, shortest
-        Sizes of passages. None is longer, except a single word; to be shorter has its price.
+        Maximum and preferred minimum size of passages. Only a single word may be longer.
     at
         Measures the text up to a position; None: in characters (`in_characters`).
 
     Returns
     -------
     list of Span
-        In order and disjoint; together they hold every character that is not blank.
+        In order and disjoint; together they contain every non-blank character.
     """
     at = at or in_characters(text)
     row = list(pieces(text, longest, at))
     starts = [at(piece.start) for piece in row]
     best = [0.0] + [math.inf] * len(row)  # price of the best cut of the first n pieces
-    choice = [(0, 0)] * (len(row) + 1)  # where its last passage begins, and how many headings it stands under
+    choice = [(0, 0)] * (len(row) + 1)  # where its last passage begins, and the number of headings above it
     for last, final in enumerate(row):
         end = at(final.end)
         headings, depth = 0, math.inf
@@ -110,54 +110,55 @@ def cut(text: str, longest: int, shortest: int, at: Ruler | None = None) -> list
             if piece.is_heading:
                 headings, depth = headings + 1, min(depth, len(piece.path) - 1)
     spans = []
-    after = len(row)
-    while after:
-        first, shared = choice[after]
-        spans.append(Span(row[first].start, row[after - 1].end, row[first].path[:shared]))
-        after = first
+    stop = len(row)
+    while stop:
+        first, shared = choice[stop]
+        spans.append(Span(row[first].start, row[stop - 1].end, row[first].path[:shared]))
+        stop = first
     return spans[::-1]
 
 
 def pieces(text: str, longest: int, at: Ruler) -> Iterator[Piece]:
-    """Take a text apart into pieces that are not longer than a passage, except for single words."""
+    """Split a text into pieces that are not longer than a passage, except for single words."""
     path: list[Block] = []
-    marks: list[tuple[str, int]] = []  # styles and indents of the lists that are open, outermost first
-    before = None
+    marks: list[tuple[str, int]] = []  # styles and indents of the open lists, outermost first
+    previous = None
     for block in blocks(text):
         if block.kind == "heading":
             path = [above for above in path if above.level < block.level] + [block]
             marks = []
         titles = tuple(heading.title for heading in path)
-        price = _start_price(text, before, block) if before else 0.0
+        price = _start_price(text, previous, block) if previous else 0.0
         if block.kind == "item":
             price += _list_price(text, block, marks)
-        before = block
+        previous = block
         for start, end, inner in _parts(text, block, longest, at):
             yield Piece(start, end, inner or price, titles, block.kind == "heading" and not inner)
 
 
-def _start_price(text: str, before: Block, block: Block) -> float:
-    if before.kind == "heading":
+def _start_price(text: str, previous: Block, block: Block) -> float:
+    if previous.kind == "heading":
         return HEADING
     if block.kind == "heading":
         return 0
-    last_line = text[before.start : before.end].rsplit("\n", 1)[-1]
+    last_line = text[previous.start : previous.end].rsplit("\n", 1)[-1]
     if LEADS.search(last_line):
         return LEAD
-    if before.kind == "text" and before.end - before.start <= LEAD_CHARS and not ENDED.search(last_line):
+    is_short = previous.end - previous.start <= LEAD_CHARS
+    if previous.kind == "text" and is_short and not ENDED.search(last_line):
         return LEAD
-    if block.indent > before.indent or (block.kind in ("code", "table") and before.kind != block.kind):
+    if block.indent > previous.indent or (block.kind in ("code", "table") and previous.kind != block.kind):
         return DEEPER
-    if block.indent < before.indent:
+    if block.indent < previous.indent:
         return DEDENT
     return ITEM if block.kind == "item" and not text.startswith(PARENTHESES, block.start) else PARAGRAPH
 
 
 def _list_price(text: str, block: Block, marks: list[tuple[str, int]]) -> float:
     """
-    Price a list item by the lists around it: the inner ones stay together.
+    Return the price of a list item by its nesting, so that inner lists stay together.
 
-    Lists are told by the styles of their marks, since statutes nest (a), (1), (A), (i) without indents.
+    Lists are distinguished by the styles of their marks, because statutes nest (a), (1), (A), (i) unindented.
     """
     mark = MARK.match(text, block.start)
     sign = mark[1] if mark else text[block.start]
@@ -173,7 +174,7 @@ def _list_price(text: str, block: Block, marks: list[tuple[str, int]]) -> float:
 
 
 def _parts(text: str, block: Block, longest: int, at: Ruler) -> Iterator[tuple[int, int, float]]:
-    """Split a block that is too long, with the price of each part but the first: 0, that of the block."""
+    """Split a block that is too long; yields spans and prices. The price 0 stands for the block's price."""
     if at(block.end) - at(block.start) <= longest:
         yield block.start, block.end, 0
         return
@@ -191,16 +192,16 @@ def _sentences(text: str) -> Iterator[tuple[int, int, float]]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, int, float]]:
-    """Split code and tables; the rows of a table that is drawn as a grid begin after its rules."""
-    drawn = GRID_RULE.match(text)
+    """Split code and tables; the rows of a grid table begin after its rules."""
+    is_grid = GRID_RULE.match(text)
     price = LINE
     for line in LINES.finditer(text):
         yield *line.span(), price
-        price = WORD if drawn and not GRID_RULE.match(line[0]) else LINE
+        price = WORD if is_grid and not GRID_RULE.match(line[0]) else LINE
 
 
 def _words(text: str, start: int, end: int, longest: int, at: Ruler) -> Iterator[tuple[int, int]]:
-    """Split a span that is too long between words, into parts of up to half a passage."""
+    """Split a span that is too long between words, into parts of at most half a passage."""
     if at(end) - at(start) <= longest:
         yield start, end
         return

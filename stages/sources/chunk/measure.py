@@ -1,8 +1,8 @@
 """
-The size of a passage: in characters, or in tokens of a named tokenizer.
+The size of a passage, in characters or in tokens of a named tokenizer.
 
-The tokenizer is a yardstick of its own (by default the bundled model's) and not the generator's, so that
-passages and their ids stay the same when another model writes.
+The tokenizer (by default the bundled model's) is independent of the generator, so that passages and their ids
+do not change with the model.
 """
 
 import re
@@ -17,7 +17,7 @@ from datagen.stages.shared.tokens import ruler
 Ruler = Callable[[int], int]  # position in a text -> its size up to there
 
 IDEOGRAPH, IDEOGRAPH_SIZE = re.compile(f"[{characters(WIDE)}]"), 3
-PART = 100_000  # characters that are tokenized at a time, up to the end of a line
+PART = 100_000  # characters to tokenize at a time, extended to the end of a line
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Measure:
     unit
         characters or tokens.
     along
-        Makes the ruler of a text.
+        Returns the ruler of a text.
     sizes
-        Measures texts, each by itself. In tokens this may differ by a few from the ruler: a word may be
-        cut into other tokens where it begins a text.
+        Measures separate texts. In tokens this may differ slightly from the ruler, because a word may be
+        tokenized differently at the start of a text.
     """
 
     unit: str
@@ -43,9 +43,9 @@ class Measure:
 
 def in_characters(text: str) -> Ruler:
     """
-    Make a function that measures a text up to a position: in characters, an ideograph as three.
+    Return a function that measures a text up to a position in characters; an ideograph counts as three.
 
-    An ideograph says as much as a short word.
+    An ideograph carries as much meaning as a short word.
     """
     wide = [] if text.isascii() else [match.start() for match in IDEOGRAPH.finditer(text)]
     if not wide:
@@ -65,7 +65,7 @@ def in_tokens(tokenizer: str, folder: Path) -> Measure:
     Raises
     ------
     UserError
-        When there is no such tokenizer.
+        If there is no such tokenizer.
     """
     tokens = ruler(tokenizer, folder)
 

@@ -1,8 +1,8 @@
 """
-Overlap: a passage begins with the last sentences of the one before, in the same section.
+Overlap: let a passage begin with the last sentences of the previous one in the same section.
 
-What is repeated begins at a sentence, a list item, or a whole table or block of code; never at a part of
-these, and never in front of a heading.
+The repeated text begins at a sentence, a list item, or a whole table or block of code, never within one of
+these, and does not include a heading.
 """
 
 import itertools
@@ -16,17 +16,17 @@ from datagen.stages.sources.chunk.measure import Ruler
 
 
 def overlapping(text: str, spans: list[Span], overlap: int, at: Ruler) -> list[Span]:
-    """Let each passage begin earlier, by at most `overlap` in the unit of the ruler."""
+    """Move the start of each passage back by at most `overlap`, in the unit of the ruler."""
     if not overlap:
         return spans
     extended = spans[:1]
-    for before, span in itertools.pairwise(spans):
+    for previous, span in itertools.pairwise(spans):
         start = span.start
-        if span.path == before.path:
+        if span.path == previous.path:
             near = (
                 place
-                for place in _starts(text, before)
-                if place > before.start and at(span.start) - at(place) <= overlap
+                for place in _starts(text, previous)
+                if place > previous.start and at(span.start) - at(place) <= overlap
             )
             start = min(near, default=start)
         extended.append(replace(span, start=start))
@@ -34,10 +34,10 @@ def overlapping(text: str, spans: list[Span], overlap: int, at: Ruler) -> list[S
 
 
 def _starts(text: str, span: Span) -> Iterator[int]:
-    """List where an overlap may begin: after the passage's last heading."""
-    found = blocks(text[span.start : span.end])
-    last_heading = max((place for place, block in enumerate(found) if block.kind == "heading"), default=-1)
-    for block in found[last_heading + 1 :]:
+    """Yield the positions where an overlap may begin, after the passage's last heading."""
+    parts = blocks(text[span.start : span.end])
+    last_heading = max((place for place, block in enumerate(parts) if block.kind == "heading"), default=-1)
+    for block in parts[last_heading + 1 :]:
         yield span.start + block.start
         if block.kind in ("text", "item"):
             part = text[span.start + block.start : span.start + block.end]

@@ -1,9 +1,8 @@
 """
-How much of a text is prose.
+Measure how much of a text is prose.
 
-Prose is what a question can be asked about, as against grammars, tables of figures, lists of links,
-indices, code and the wording of licences.
-Letters are told by their Unicode category, so that every script is judged alike.
+Questions can be asked about prose, but not about grammars, tables of figures, lists of links, indexes, code
+or licences. Letters are recognised by their Unicode category, so that all scripts are treated alike.
 """
 
 import re
@@ -12,9 +11,9 @@ from collections.abc import Iterator
 
 from datagen.stages.shared.segment.blocks import blocks
 
-MIN_LETTERS = 0.65  # of a unit's characters that are not blank: below: a citation, a formula, figures
-MAX_CAPITALS = 0.5  # of its letters with case: above: a header, a disclaimer
-SENTENCE, CLAUSE = 25, 80  # letters of a unit that is prose when it ends as a sentence does, and without
+MIN_LETTERS = 0.65  # share of a unit's non-blank characters; below: a citation, a formula, figures
+MAX_CAPITALS = 0.5  # share of its letters; above: a header, a disclaimer
+SENTENCE, CLAUSE = 25, 80  # minimum letters of a prose unit that ends like a sentence, and of any other
 # The end of a sentence or of a clause in a list ("...; and").
 ENDS = re.compile(r"(?:[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*|[;,] \w{1,5})\Z")
 NOT_PROSE = re.compile(r"::=|>>> |\A[{}<]|[{}]\Z|\A[$#%] ")  # grammars, consoles, code
@@ -30,27 +29,27 @@ LICENCE = re.compile(
 
 
 class _Classes(dict[int, str]):
-    """Code point -> l, u: small letter, capital; o: other letter, mark; w: ideograph; blank; "." the rest."""
+    """Code point -> l: lower case, u: upper case, o: other letter, w: ideograph, space, ".": the rest."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
         category = unicodedata.category(char)
         if category in ("Ll", "Lu", "Lt"):
-            found = "l" if category == "Ll" else "u"
+            kind = "l" if category == "Ll" else "u"
         elif category[0] in "LM":
-            found = "w" if unicodedata.east_asian_width(char) == "W" else "o"
+            kind = "w" if unicodedata.east_asian_width(char) == "W" else "o"
         else:
-            found = " " if char.isspace() else "."
-        self[code] = found
-        return found
+            kind = " " if char.isspace() else "."
+        self[code] = kind
+        return kind
 
 
 CLASSES = _Classes()
-IDEOGRAPH = 3  # letters that an ideograph is worth
+IDEOGRAPH = 3  # letters that an ideograph counts as
 
 
 def is_prose(unit: str) -> bool:
-    """Tell whether a paragraph, a list item or a table's cell reads as a sentence or a clause of one."""
+    """Check whether a paragraph, a list item or a table cell reads like a sentence or clause."""
     kinds = INLINE_CODE.sub(" x ", unit).translate(CLASSES)
     small, capitals, caseless, wide = (kinds.count(kind) for kind in "luow")
     other = kinds.count(".")
@@ -64,12 +63,12 @@ def is_prose(unit: str) -> bool:
 
 def prose_share(text: str) -> float:
     """
-    Measure the share of a text's characters that stand in prose, headings aside.
+    Return the share of a text's characters in prose, without headings.
 
     Returns
     -------
     float
-        0 to 1; 0 for a text without any.
+        0 to 1; 0 for a text without prose.
     """
     prose = other = 0
     for block in blocks(text):
@@ -86,18 +85,18 @@ def prose_share(text: str) -> float:
 
 
 def is_licence(text: str) -> bool:
-    """Tell whether a text is the wording of a software licence: it has two or more of their phrases."""
+    """Check whether a text is a software licence: it contains at least two typical phrases."""
     return len({match[:12] for match in LICENCE.findall(text.lower())}) >= 2
 
 
 def _cells(table: str) -> Iterator[str]:
-    """Read a table's cells; in one that is drawn as a grid, the lines of a cell are joined."""
+    """Read the cells of a table; in a grid table, join the lines of a cell."""
     lines = table.split("\n")
-    drawn = any(line.lstrip().startswith("+") for line in lines)
+    is_grid = any(line.lstrip().startswith("+") for line in lines)
     row: list[str] = []
     for line in lines:
         cells = [] if SEPARATOR.match(line) else [cell.strip() for cell in CELL.split(line)[1:]]
-        if drawn and len(cells) == len(row):
+        if is_grid and len(cells) == len(row):
             row = [f"{above} {below}".strip() for above, below in zip(row, cells, strict=True)]
         else:
             yield from filter(None, row)

@@ -1,15 +1,14 @@
 """
-Reads the corpus: files, folders, globs and Python mappings become documents.
+Read the corpus: files, folders, globs and Python mappings become documents.
 
-`plan` groups files by number and size, `read` has a group read by a child process and hands over a partition
-of text at a time, so that one huge file needs no more memory than many small ones. Whatever a file is, it
-does not stop the run: what cannot be read becomes a dropped row that says where it stands. What the recipe
-got wrong does stop it: a path that matches nothing, a corpus none of whose records has the field that it
-names.
+`plan` groups files by number and size. `read` reads a group in a child process and yields one partition of
+text at a time, so that one huge file needs no more memory than many small ones. No file stops the run:
+anything unreadable becomes a dropped row with its location. A mistake in the recipe does stop the run: a path
+that matches nothing, or a field that no record has.
 
-A document is named by its `source`: the file as the recipe names it, with the record's id
-(``laws.jsonl#s101``) or, where it has none, a hash of its text. So ids are the same on every machine, and
-stay when a line is added above.
+A document is identified by its `source`: the file as named in the recipe, plus the record's id
+(``laws.jsonl#s101``) or, if it has none, a hash of its text. So ids are the same on every machine, and do not
+change when a line is added above.
 """
 
 from collections import Counter
@@ -37,48 +36,50 @@ from datagen.stages.sources.ingest.redact import KINDS
 from datagen.stages.sources.ingest.watch import read_files
 from datagen.store.parquet import parts, read_part
 
-ROW_BYTES = 400  # what a row takes besides its text, so that a partition of tiny texts is bounded too
-FILE_BYTES = 4_000  # as long as it takes to read so many bytes, it takes to open a file
-RATIO = 4  # of text in a compressed file to its size, about
-BATCH_ROWS = 256  # of a mapping
-QUOTED = 3  # dropped rows in a message
+ROW_BYTES = 400  # size of a row without its text, so that a partition of tiny texts is bounded too
+FILE_BYTES = 4_000  # cost of opening a file, as the number of bytes that can be read in the same time
+RATIO = 4  # approximate ratio of decompressed to compressed text
+BATCH_ROWS = 256  # rows of a mapping per batch
+QUOTED = 3  # dropped rows quoted in a message
 
 Kind = Literal["secret", "email", "iban", "card", "national_id", "phone", "ip"]
 Redacted = Annotated[
     tuple[Kind, ...],
-    BeforeValidator(lambda given: () if given is False else KINDS if given is True else given),
+    BeforeValidator(lambda value: () if value is False else KINDS if value is True else value),
 ]
 
 
 class Options(datagen.stage.Options):
-    """What one document may take; one that takes more is dropped."""
+    """Limits for one document; a document that exceeds one is dropped."""
 
-    seconds: float = Field(60, gt=0, description="Processor time to read it; by the clock, five times it")
+    seconds: float = Field(
+        60, gt=0, description="Processor time to read it; wall-clock time: five times as much"
+    )
     memory_mb: int = Field(800, ge=100, le=1_000_000, description="Memory of the process that reads it")
-    document_mb: int = Field(64, ge=1, le=1000, description="Its size, decompressed, and that of its text")
+    document_mb: int = Field(64, ge=1, le=1000, description="Its decompressed size, and the size of its text")
 
     redact: Redacted = Field(
         get_args(Kind),
-        description="Personal data and secrets that are replaced, such as [EMAIL_1]: a list; off: none",
+        description="Kinds of personal data and secrets to replace, for example by [EMAIL_1]; off: none",
     )
 
     @property
     def limits(self) -> Limits:
-        """The same, for those who read."""
+        """The limits in the form that readers take."""
         return Limits(self.seconds, self.memory_mb, self.document_mb)
 
 
 @dataclass(frozen=True)
 class Task:
     """
-    Files that are read one after the other.
+    Files to read one after the other, or to drop.
 
     Parameters
     ----------
     files
         The files.
     reasons
-        Why each of them is not to be read; empty where they are.
+        The reason to drop each file; empty if the files are to be read.
     """
 
     files: tuple[File, ...]
@@ -92,25 +93,25 @@ class Task:
 
 def plan(options: Options, context: Context) -> list[Task]:
     """
-    Find the corpus's files and group them: about a partition in a group, or one larger file.
+    Find the corpus's files and group them: about one partition per group, or one larger file.
 
     Raises
     ------
     UserError
-        When an entry of the corpus names nothing, or two files have one name.
+        If an entry of the corpus matches nothing, or two files have the same name.
     """
-    found = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
-    tasks = _group(found.files, context.partition_bytes)
-    if found.left_out:
-        files, reasons = zip(*found.left_out, strict=True)
+    corpus = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
+    tasks = _group(corpus.files, context.partition_bytes)
+    if corpus.left_out:
+        files, reasons = zip(*corpus.left_out, strict=True)
         tasks.append(Task(files, reasons))
     return tasks
 
 
 def digest(options: Options, context: Context) -> str:
-    """Hash the names and contents of all that would be read, and why the rest would not."""
-    found = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
-    return digest_of(found, context.corpus)
+    """Hash the names and contents of all files to read, and the reasons for dropping the others."""
+    corpus = find(context.corpus, context.folder, context.run_folder.parent, options.limits)
+    return digest_of(corpus, context.corpus)
 
 
 def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
@@ -133,33 +134,33 @@ def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
 
 def check(figures: Mapping[str, int], options: Options, context: Context) -> None:
     """
-    See that the corpus gave something to work with.
+    Check that the corpus gave any documents.
 
     Raises
     ------
     UserError
-        When it gave no document, or when an entry of it holds records of which none has a text where the
-        recipe looks for it.
+        If it gave no document, or if an entry has records but none with text in the field that the recipe
+        names.
     """
     context.notice(_redacted(figures))
-    entries = [Counter[str]() for _ in context.corpus]
+    counts = [Counter[str]() for _ in context.corpus]
     for name, count in figures.items():
         if name.startswith("corpus/"):
-            _, number, what = name.split("/")
-            entries[int(number)][what] += count
-    nothing = not any(entry["documents"] for entry in entries)
-    for given, entry in zip(context.corpus, entries, strict=True):
-        if nothing or (entry["no text field"] and not entry["documents"]):
-            named = f"path: {given.path!r}" if given.path else f"python: {given.python!r}"
-            reason = "no text field" if entry["no text field"] else ""
+            _, number, kind = name.split("/")
+            counts[int(number)][kind] += count
+    nothing = not any(count["documents"] for count in counts)
+    for entry, counted in zip(context.corpus, counts, strict=True):
+        if nothing or (counted["no text field"] and not counted["documents"]):
+            where = f"path: {entry.path!r}" if entry.path else f"python: {entry.python!r}"
+            reason = "no text field" if counted["no text field"] else ""
             raise UserError(
-                f"corpus: {named}: nothing in it can be read as a document. "
+                f"corpus: {where}: nothing in it can be read as a document. "
                 f"{'; '.join(_details(context, reason))}. Known endings are {KNOWN}"
             )
 
 
 def _redacted(figures: Mapping[str, int]) -> Iterator[str]:
-    """Say what was redacted, which a reader of the texts must know."""
+    """Describe what was redacted, because users of the texts must know it."""
     counts = {
         name.partition("/")[2]: count for name, count in figures.items() if name.startswith("redacted/")
     }
@@ -172,7 +173,7 @@ def _redacted(figures: Mapping[str, int]) -> Iterator[str]:
 
 
 def _details(context: Context, reason: str) -> list[str]:
-    """Quote a few of the rows that were dropped, for this reason where one is given."""
+    """Quote a few dropped rows, only those with this reason if it is not empty."""
     quoted: dict[str, None] = {}
     for path in parts(context.output / "dropped"):
         for row in read_part(path, ["source", "reason", "detail"]).to_pylist():
@@ -195,27 +196,28 @@ def _group(files: Sequence[File], limit: float) -> list[Task]:
 
 
 def _batches(task: Task, options: Options) -> Iterator[pa.RecordBatch]:
-    """Give a task's rows; a mapping of the user's own module is read here, all else in a child process."""
+    """Yield a task's rows; a mapping of a Python module is read here, files in a child process."""
     if task.reasons:
         refused = zip(task.files, task.reasons, strict=True)
-        yield from _written(dropped(file, why) | {"file": at} for at, (file, why) in enumerate(refused))
+        yield from _batched(dropped(file, why) | {"file": at} for at, (file, why) in enumerate(refused))
     elif task.mapping:
-        yield from _written(row | {"file": 0} for row in rows(task.files[0], options.redact))
+        yield from _batched(row | {"file": 0} for row in rows(task.files[0], options.redact))
     else:
         yield from read_files(task.files, options.limits, options.redact)
 
 
-def _written(made: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-    made = iter(made)
-    while batch := list(islice(made, BATCH_ROWS)):
+def _batched(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, BATCH_ROWS)):
         yield pa.RecordBatch.from_pylist(batch, SCHEMA)
 
 
 def _with_languages(batch: pa.RecordBatch, files: Sequence[File]) -> pa.RecordBatch:
     """
-    Tell the language of each document.
+    Add the language of each document.
 
-    Not in the child: the detector's model takes 75 MB and a second to load, once in each worker process.
+    Not in the child process: the detector's model takes 75 MB and a second to load, so each worker loads it
+    once.
     """
     texts, numbers = (batch[name].to_pylist() for name in ("text", "file"))
     codes = [
@@ -227,7 +229,7 @@ def _with_languages(batch: pa.RecordBatch, files: Sequence[File]) -> pa.RecordBa
 
 
 def _sizes(batch: pa.RecordBatch) -> list[int]:
-    """Measure the rows in bytes."""
+    """Return the size of each row in bytes."""
     lengths = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("text", "metadata")]
     result: list[int] = pc.add(pc.add(*lengths), ROW_BYTES).to_pylist()
     return result
@@ -240,22 +242,22 @@ def _outcome(batches: Sequence[pa.RecordBatch], figures: Mapping[str, int] | Non
 
 
 class _Account:
-    """What became of a task's files, by ending, and of the records of each entry of the corpus."""
+    """Counts the results of a task: files by ending, and records by entry of the corpus."""
 
     def __init__(self, task: Task, context: Context) -> None:
         self._files = task.files
         self._entries = [context.corpus.index(file.given) for file in task.files]
-        self._became: dict[int, str] = {}  # file -> "read", or why nothing of it was
+        self._results: dict[int, str] = {}  # file -> "read", or the reason why nothing of it was read
         self._figures: Counter[str] = Counter()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take note of rows."""
+        """Count the rows of a batch."""
         for file, reason in zip(batch["file"].to_pylist(), batch["reason"].to_pylist(), strict=True):
             if reason is None:
-                self._became[file] = "read"
+                self._results[file] = "read"
                 self._figures[f"corpus/{self._entries[file]}/documents"] += 1
             else:
-                self._became.setdefault(file, reason)
+                self._results.setdefault(file, reason)
                 if reason == "no text field":
                     self._figures[f"corpus/{self._entries[file]}/no text field"] += 1
         for reason, counts in zip(batch["reason"].to_pylist(), batch["redacted"].to_pylist(), strict=True):
@@ -264,9 +266,9 @@ class _Account:
                 self._figures.update({f"redacted/{kind}": count for kind, count in counts})
 
     def figures(self) -> Mapping[str, int]:
-        """Count: ``files/.pdf/read``, ``files/.doc/unknown format``, ``redacted/email``."""
-        for file, became in self._became.items():
-            self._figures[f"files/{ending_of(self._files[file].basename)}/{became}"] += 1
+        """Return the counts, such as ``files/.pdf/read`` and ``redacted/email``."""
+        for file, result in self._results.items():
+            self._figures[f"files/{ending_of(self._files[file].basename)}/{result}"] += 1
         return self._figures
 
 

@@ -1,9 +1,9 @@
 """
-The process that reads files: what it is told, and what it sends back.
+The child process that reads files, and its messages.
 
-It is given the files of a task and sends their rows as Arrow batches, every 50 milliseconds or megabyte, so
-that plain text costs little more than if it were read on the spot. It limits its own memory, and ends with
-its parent.
+It receives the files of a task and sends their rows as Arrow batches, every 50 milliseconds or megabyte, so
+that plain text is almost as fast as if the parent read it. It limits its own memory, and ends with its
+parent.
 """
 
 import ctypes
@@ -24,13 +24,13 @@ import pyarrow as pa
 from datagen.stages.sources.ingest.convert import SCHEMA, Row, rows
 from datagen.stages.sources.ingest.record import File
 
-BEGIN = struct.Struct("<i")  # a message of this size: the file that it begins to read
-PLACE = struct.Struct("<ii")  # in shared memory: the file being read, and how many rows were made of it
+BEGIN = struct.Struct("<i")  # message before a file is read: its number
+PLACE = struct.Struct("<ii")  # in shared memory: the file being read, and the number of its rows so far
 DONE = b""
 OUT_OF_MEMORY = 40  # exit status
 
 BATCH_BYTES, BATCH_SECONDS = 1_000_000, 0.05
-IDLE_SECONDS = 60.0  # without a task, after which it ends
+IDLE_SECONDS = 60.0  # time without a task after which it ends
 DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -44,11 +44,11 @@ class Task:
     files
         All files of the task.
     first, skip
-        The file to begin with, and how many of its rows have been sent before.
+        The file to begin with, and the number of its rows that were sent earlier.
     careful
-        Send each row as it is made, and say which file is begun: a process died, and it is not known of what.
+        Send each row at once, and announce each file, because an earlier process died of an unknown file.
     redact
-        Kinds of personal data and secrets that are replaced.
+        Kinds of personal data and secrets to replace.
     stop
         Rows of the last file after which to stop; None: read all of it.
     """
@@ -62,7 +62,7 @@ class Task:
 
 
 def serve(connection: Connection, current: mmap.mmap) -> None:
-    """Read tasks until there are no more for a while; `current` tells the parent the file being read."""
+    """Process tasks until none arrives for a while; `current` shows the parent the file being read."""
     while connection.poll(IDLE_SECONDS):
         for message in _messages(connection.recv(), current):
             connection.send_bytes(message)
@@ -77,9 +77,9 @@ def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
         PLACE.pack_into(current, 0, number, 0)
         if task.careful:
             yield BEGIN.pack(number)
-        made = rows(task.files[number], task.redact)
+        file_rows = rows(task.files[number], task.redact)
         stop = task.stop if number == len(task.files) - 1 else None
-        for count, row in enumerate(islice(made, stop), start=1):
+        for count, row in enumerate(islice(file_rows, stop), start=1):
             PLACE.pack_into(current, 0, number, count)
             if skip:
                 skip -= 1
@@ -97,17 +97,17 @@ def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
         yield _batch(batch)
 
 
-def _batch(made: list[Row]) -> bytes:
+def _batch(batch: list[Row]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, SCHEMA) as stream:
-        stream.write_batch(pa.RecordBatch.from_pylist(made, SCHEMA))
+        stream.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))
     result: bytes = sink.getvalue().to_pybytes()
     return result
 
 
 def main() -> None:
-    """Serve the parent; the arguments are the memory it may take, the connection and the shared memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """Serve the parent; the arguments are the memory limit, the connection and the shared memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
     memory, descriptor, shared = map(int, sys.argv[-3:])
@@ -117,17 +117,17 @@ def main() -> None:
     connection.send_bytes(DONE)  # it has started
     try:
         serve(connection, current)
-    except (EOFError, OSError):  # the parent is gone, or needs it no more
+    except (EOFError, OSError):  # the parent has ended, or closed the connection
         os._exit(0)
-    except MemoryError:  # while it wrote rows; reading them ends with one row of that reason
+    except MemoryError:  # while sending rows; while reading, it becomes a dropped row
         os._exit(OUT_OF_MEMORY)
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Let an allocation fail that would take more than so much on top of what the process has now."""
+    """Let allocations fail beyond this much memory in addition to the current usage."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # elsewhere the parent's watch alone holds the limit
+    if sys.platform == "linux":  # elsewhere only the parent enforces the limit
         with open("/proc/self/status") as status:  # noqa: PTH123
-            own = next(int(line.split()[1]) for line in status if line.startswith("VmData:")) * 1024
-        limit = own + megabytes * 1_000_000
+            used = next(int(line.split()[1]) for line in status if line.startswith("VmData:")) * 1024
+        limit = used + megabytes * 1_000_000
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -1,4 +1,4 @@
-"""Rows of Arrow columns as Python values, whatever the columns hold."""
+"""Convert rows of Arrow columns to Python values, for any type of column."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from datagen.stages.sources.ingest.compression import grown, largest
 
-ZONELESS = "UTC"  # in place of a time zone that is not known here
+ZONELESS = "UTC"  # in place of an unknown time zone
 
 
 def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -19,14 +19,14 @@ def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int,
     Parameters
     ----------
     batches
-        Of a file.
+        The batches of a file.
     size
-        The bytes of that file.
+        Size of the file in bytes.
 
     Raises
     ------
     Reject
-        When its values take many times as much: a dictionary of one text may stand for any number of rows.
+        If the values are many times as large: a dictionary column can repeat one text in any number of rows.
     """
     number, count, limit = 0, 0, largest(size)
     for batch in batches:
@@ -41,19 +41,19 @@ def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int,
 
 
 def _bytes(column: pa.Array) -> int:
-    """Count the bytes of a column's values, each as often as it occurs."""
+    """Return the size of a column's values in bytes, counting each occurrence."""
     if pa.types.is_dictionary(column.type) and len(column.dictionary):
         return _bytes(column.dictionary) // len(column.dictionary) * len(column)
     return int(column.nbytes)
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Number columns that have the name of one before them: "a", "a (2)"; a mapping would keep the last."""
-    seen = Counter[str]()
+    """Number columns with equal names ("a", "a (2)"), because a mapping would keep only the last."""
+    counts = Counter[str]()
     distinct = []
     for name in names:
-        seen[name] += 1
-        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        counts[name] += 1
+        distinct.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
     return distinct
 
 
@@ -61,8 +61,8 @@ def _values(column: pa.Array) -> list[Any]:
     """
     List a column's values.
 
-    One value that Python cannot hold (a date after the year 9999, text that is no UTF-8) does not cost the
-    others: it is written as text, or as bytes, by itself.
+    A value that Python cannot represent (a date after the year 9999, text that is not UTF-8) is converted to
+    text or bytes without affecting the others.
     """
     try:
         return [_text(value) for value in column.to_pylist()]
@@ -71,10 +71,10 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def _value(column: pa.Array, at: int) -> Any:
-    one = column.slice(at, 1)
-    for form in (one.type, pa.binary(), pa.string()):
+    cell = column.slice(at, 1)
+    for kind in (cell.type, pa.binary(), pa.string()):
         try:
-            (value,) = pc.cast(one, form).to_pylist()
+            (value,) = pc.cast(cell, kind).to_pylist()
             return _text(value)
         except (ValueError, OverflowError, pa.ArrowException, KeyError):
             continue
@@ -82,7 +82,7 @@ def _value(column: pa.Array, at: int) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Take bytes that are UTF-8 as text: several writers leave strings without their type."""
+    """Decode bytes that are UTF-8, because several writers store strings as bytes."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")

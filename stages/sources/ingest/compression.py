@@ -1,4 +1,4 @@
-"""Compressed files, read as a stream that ends where it would grow without bound."""
+"""Read compressed files as streams that stop if they would grow without bound."""
 
 import bz2
 import gzip
@@ -13,11 +13,11 @@ import pyarrow as pa
 from datagen.request import Reject
 
 RATIO = 200  # of decompressed to compressed size; logs reach 50, JSON with one schema about 100
-FREE = 64_000_000  # bytes that may come of anything, however small
-MEMBERS = 100_000  # of one archive
+FREE = 64_000_000  # decompressed bytes that are allowed for any file, however small
+MEMBERS = 100_000  # maximum number of members of one archive
 
 
-# Ending -> opens a compressed stream for reading.
+# Ending -> function that opens a compressed stream for reading.
 COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
     ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
     ".bz2": bz2.BZ2File,
@@ -27,7 +27,7 @@ COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
 
 
 def compression_of(name: str) -> str:
-    """Give the ending of a file's compression, "" of a file that has none."""
+    """Return the compression's ending of a file name; "" if it is not compressed."""
     ending = "." + name.rpartition(".")[2].lower()
     return ending if ending in COMPRESSIONS else ""
 
@@ -39,32 +39,32 @@ def decompressed(stream: IO[bytes], ending: str, size: int) -> IO[bytes]:
     Parameters
     ----------
     stream
-        Compressed.
+        The compressed stream.
     ending
         A key of `COMPRESSIONS`.
     size
-        Bytes of the compressed file, which bound what may come of it.
+        Size of the compressed file in bytes, which limits the decompressed size.
 
     Raises
     ------
     Reject
-        While it is read: when it grows to more than `RATIO` times its size.
+        During reading, if it grows to more than `RATIO` times its size.
     """
     return bounded(COMPRESSIONS[ending](stream), size)
 
 
 def bounded(stream: IO[bytes], size: int) -> IO[bytes]:
-    """Read a stream that was decompressed from `size` bytes, up to `RATIO` times as many."""
+    """Limit a stream that is decompressed from `size` bytes to `RATIO` times as many."""
     return io.BufferedReader(_Bounded(stream, largest(size)), 1 << 17)
 
 
 def largest(size: int) -> int:
-    """Give the bytes that may come of so many."""
+    """Return the maximum decompressed size for a compressed size, in bytes."""
     return max(FREE, RATIO * size)
 
 
 def grown(limit: int) -> Reject:
-    """Say that more came of a file than may."""
+    """Return the rejection of a file that grows beyond its limit."""
     return Reject(
         "grows without bound",
         f"more than {limit / 1e6:,.0f} MB decompressed, over {RATIO} times the file",
@@ -93,19 +93,19 @@ class _Bounded(io.RawIOBase):
 
 def check_zip(archive: zipfile.ZipFile, size: int) -> None:
     """
-    See that a zip file's members may be read: not too many, not grown beyond bounds.
+    Check that a zip file does not have too many or too large members.
 
     Parameters
     ----------
     archive
-        An open zip file; DOCX, EPUB and ODT are such, too.
+        An open zip file, including DOCX, EPUB and ODT files.
     size
-        Its bytes.
+        Its size in bytes.
 
     Raises
     ------
     Reject
-        When they may not.
+        If it has.
     """
     members = archive.infolist()
     if len(members) > MEMBERS:

@@ -1,4 +1,4 @@
-"""The content of a corpus as one hash, which tells whether any of it has changed since it was read."""
+"""Hash the content of a corpus, to detect whether any of it has changed since it was read."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +15,15 @@ THREADS = 8  # files hashed at once; hashing and reading release the interpreter
 
 def digest_of(found: Found, corpus: Sequence[Source]) -> str:
     """
-    Hash what a corpus holds: the names and contents of its files, and which cannot be read and why.
+    Hash a corpus: the names and contents of its files, and which cannot be read and why.
 
     Parameters
     ----------
     found
         The files of the corpus.
     corpus
-        Its entries. What an entry says of its documents, such as their language, counts; where it lies
-        does not, unless it shows in the names of the files.
+        Its entries. Properties that an entry states about its documents, such as their language, are
+        included; its path is not, unless it is part of the files' names.
     """
     with ThreadPoolExecutor(THREADS) as threads:
         contents = list(threads.map(_content, found.files))
@@ -31,8 +31,8 @@ def digest_of(found: Found, corpus: Sequence[Source]) -> str:
 
 
 def _parts(found: Found, corpus: Sequence[Source], contents: Sequence[str]) -> Iterator[str]:
-    for given in corpus:
-        yield given.model_dump_json(exclude={"path", "include", "exclude"})
+    for entry in corpus:
+        yield entry.model_dump_json(exclude={"path", "include", "exclude"})
     for file, content in zip(found.files, contents, strict=True):
         yield from (file.name, str(corpus.index(file.given)), content)
     for file, why in found.left_out:

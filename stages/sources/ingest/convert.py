@@ -1,4 +1,4 @@
-"""A file as documents, whatever its format: its reader's records, normalised, titled and named."""
+"""Convert a file of any format to documents: normalise, title and name its reader's records."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -15,9 +15,9 @@ from datagen.stages.sources.ingest.metadata import plain, written
 from datagen.stages.sources.ingest.record import File, Record, normalise, too_large
 from datagen.stages.sources.ingest.redact import Redaction, detect
 
-DETAIL = 300  # characters of what is said of a dropped row
+DETAIL = 300  # maximum characters of the detail of a dropped row
 
-# A row of the table of documents; why it is dropped, and where it stands; what was redacted, by kind; the
+# A row of the table of documents; the reason for its drop, and details; counts of redactions by kind; the
 # number of its file in the task.
 SCHEMA = pa.schema(
     [
@@ -33,16 +33,16 @@ Row = dict[str, Any]
 
 def records(file: File, form: Format | None = None) -> Iterator[Record | File | Reject]:
     """
-    Read a file, of the format that its name or content tells where none is given.
+    Read a file; by default its format is determined from its name and content.
 
     Raises
     ------
     Reject
-        When nothing of it can be read, with the reason. A damaged file may raise anything else, too.
+        If nothing of it can be read. A damaged file may raise any other exception, too.
     """
     form = form or format_of(file)
     if form is None:
-        raise Reject("unknown format", f"{file.basename}; known are {KNOWN}")
+        raise Reject("unknown format", f"{file.basename}; known endings are {KNOWN}")
     for record in form.load()(file):
         yield _finished(record, file) if isinstance(record, Record) else record
 
@@ -57,18 +57,18 @@ def _finished(record: Record, file: File) -> Record:
 
 def rows(file: File, redact: Collection[str] = ()) -> Iterator[Row]:
     """
-    Read a file as rows of the table of documents, those to be dropped with a `reason` and a `detail`.
+    Read a file as rows of the table of documents; dropped rows have a `reason` and a `detail`.
 
     Parameters
     ----------
     file
-        What to read.
+        The file to read.
     redact
-        Kinds of personal data and secrets that are replaced (`datagen.stages.sources.ingest.redact.KINDS`).
+        Kinds of personal data and secrets to replace (`datagen.stages.sources.ingest.redact.KINDS`).
 
     Yields
     ------
-    At least one row. Nothing is raised but what no file causes.
+    At least one row. No content of a file raises an exception.
     """
     for row in _rows(file, redact):
         yield row | {"detail": Redaction(redact).text(row["detail"])} if row.get("detail") else row
@@ -94,16 +94,16 @@ def _rows(file: File, redact: Collection[str]) -> Iterator[Row]:
         yield dropped(file, Reject("out of memory", f"after {count} records; see stages.ingest.memory_mb"))
     except RecursionError:
         yield dropped(file, Reject("unreadable file", f"after {count} records: nested too deep"))
-    except Exception as error:  # whatever a library raises on a file that it cannot read
+    except Exception as error:  # libraries raise any exception on a file that they cannot read
         message = f"after {count} records: {type(error).__name__}: {error}"
         yield dropped(file, Reject("unreadable file", message))
     else:
         if not count:
-            yield dropped(file, Reject("empty document", "the file holds no record"))
+            yield dropped(file, Reject("empty document", "the file contains no record"))
 
 
 def _named_apart(member: File, times: dict[str, int]) -> File:
-    """Number a member whose name its archive or letter has held before; `times` counts the names."""
+    """Number a member whose name occurred before in its archive or message; `times` counts the names."""
     name = member.name
     folder = name[: len(name) - len(re.split("[/!]", name)[-1])]
     while name in times:
@@ -114,7 +114,7 @@ def _named_apart(member: File, times: dict[str, int]) -> File:
 
 
 def dropped(file: File, why: Reject) -> Row:
-    """Make the row of what was not read."""
+    """Return the dropped row for a file or record that was not read."""
     return {
         "source": _valid(file.name),
         "reason": _valid(why.reason),
@@ -147,7 +147,7 @@ def _row(record: Record, file: File, form: Format | None, seen: set[int], redact
 
 
 def _public(name: str, form: Format | None, redaction: Redaction) -> str:
-    """Give a record's name, or its hash where the name is personal data; a letter's Message-ID is not."""
+    """Return a record's name, or its hash if the name is personal data; a Message-ID is not."""
     if form and form.name == "mail":
         return name
     return content_id(name)[:16] if detect(name, redaction.kinds) else name
@@ -163,5 +163,5 @@ def _why_not(source: str, record: Record, seen: set[int]) -> Reject | None:
 
 
 def _valid(text: str) -> str:
-    """Replace lone surrogates, which JSON can hold and UTF-8 cannot."""
+    """Replace lone surrogates, which are valid in JSON but not in UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

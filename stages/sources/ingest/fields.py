@@ -1,8 +1,8 @@
 """
-Documents from records of fields, as JSON lines and tables hold them.
+Convert records with fields, such as JSON lines and table rows, to documents.
 
 A field is named by its path: ``body``, ``meta.title``, or ``conversations.*.value`` for every value of a
-list. A key that holds dots itself is found too.
+list. A key that contains dots is found too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,30 +17,30 @@ NAMES_SHOWN = 12
 
 def documents(rows: Iterable[tuple[int, Any]], file: File) -> Iterator[Record | Reject]:
     """
-    Make documents of numbered records; what is not read as one becomes a `Reject` that names its place.
+    Convert numbered records to documents; a record without text becomes a `Reject` that names its location.
 
     Parameters
     ----------
     rows
         Line or row number, and the record: a mapping of fields, or a `Reject`.
     file
-        What they were read from.
+        The file that they were read from.
     """
     for number, fields in rows:
         yield fields if isinstance(fields, Reject) else _document(fields, number, file)
 
 
 def _document(fields: Any, number: int, file: File) -> Record | Reject:
-    """Make a document of fields; what is neither text, title nor id becomes metadata."""
+    """Convert a record to a document; fields other than text, title and id become metadata."""
     if not isinstance(fields, dict):
         return Reject("no text field", f"{file.name}:{number}: a {_kind(fields)}, not a record of fields")
-    given, names = file.given, list(fields)
-    texts = _take(fields, given.path_of("text"))
+    entry, names = file.given, list(fields)
+    texts = _take(fields, entry.path_of("text"))
     if not texts or not all(isinstance(text, str) for text in texts):
-        return _no_text(f"{file.name}:{number}", given, names, texts)
-    title = next((title for title in _take(fields, given.path_of("title")) if isinstance(title, str)), "")
-    name = next((name for name in _take(fields, given.path_of("id")) if name is not None), None)
-    for key, path in given.fields.items():
+        return _no_text(f"{file.name}:{number}", entry, names, texts)
+    title = next((title for title in _take(fields, entry.path_of("title")) if isinstance(title, str)), "")
+    name = next((name for name in _take(fields, entry.path_of("id")) if name is not None), None)
+    for key, path in entry.fields.items():
         if key not in ("text", "title", "id"):
             values = _take(fields, path)
             fields[key] = values if "*" in path.split(".") else next(iter(values), None)
@@ -48,7 +48,7 @@ def _document(fields: Any, number: int, file: File) -> Record | Reject:
 
 
 def _take(fields: Any, path: str) -> list[Any]:
-    """Take the values at a path out of a record."""
+    """Remove the values at a path from a record and return them."""
     if isinstance(fields, dict) and path in fields:
         return [fields.pop(path)]
     first, _, rest = path.partition(".")
@@ -62,7 +62,7 @@ def _take(fields: Any, path: str) -> list[Any]:
 
 
 def has(fields: Any, path: str) -> bool:
-    """Tell whether a record has anything at a path."""
+    """Check whether a record has a value at a path."""
     return bool(_values(fields, path))
 
 
@@ -72,11 +72,11 @@ def _values(fields: Any, path: str) -> list[Any]:
         return [fields[path]]
     first, _, rest = path.partition(".")
     values = [fields[key] for key in _keys(fields, first)]
-    return [found for value in values for found in _values(value, rest)] if rest else values
+    return [inner for value in values for inner in _values(value, rest)] if rest else values
 
 
 def _keys(fields: Any, part: str) -> list[Any]:
-    """List the keys of a record, or the places in a list, that a part of a path names."""
+    """List the keys of a record, or the indexes of a list, that match a part of a path."""
     if isinstance(fields, list):
         places = range(len(fields))
         return (
@@ -88,20 +88,20 @@ def _keys(fields: Any, part: str) -> list[Any]:
 
 
 def pop_text(fields: dict[str, Any], name: str) -> str:
-    """Take a text out of a record's fields; "" where there is none."""
+    """Remove a string field from a record and return it; "" if there is none."""
     return str(fields.pop(name)) if isinstance(fields.get(name), str) else ""
 
 
-def _no_text(where: str, given: Source, names: list[str], texts: list[Any]) -> Reject:
-    """Say that a record has no text where the recipe looks for it, and what it has."""
-    path = given.path_of("text")
+def _no_text(where: str, entry: Source, names: list[str], texts: list[Any]) -> Reject:
+    """Return the rejection of a record without the text field, which lists the fields that it has."""
+    path = entry.path_of("text")
     odd = next((text for text in texts if not isinstance(text, str)), None)
-    seen = "absent" if odd is None else f"a {_kind(odd)}"
+    problem = "absent" if odd is None else f"a {_kind(odd)}"
     names = [str(name) for name in names]
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Reject(
         "no text field",
-        f"{where}: {path!r} is {seen}. Its fields are {shown or 'none'}; name the right one with text_field:",
+        f"{where}: {path!r} is {problem}. Its fields are {shown or 'none'}; name the text with text_field:",
     )
 
 

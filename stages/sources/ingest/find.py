@@ -1,9 +1,9 @@
 """
-The files of a corpus: folders walked, links followed once and only within, and what is left out told.
+Find the files of a corpus: walk folders, and follow links once and only within the corpus.
 
-A name may stand for anything: a pipe that never ends, a device, a link to a folder above, a folder without
-permission, bytes that are no UTF-8. What is no file to read becomes a row to be dropped, with the reason.
-Hidden files, what `exclude` names and the folder of the recipe's own runs are not part of a corpus.
+A name may refer to anything: an endless pipe, a device, a link to a parent folder, a folder without read
+permission, a name that is not UTF-8. Anything that is not a readable file becomes a dropped row with a
+reason. Hidden files, files that `exclude` matches, and the recipe's runs are not part of a corpus.
 """
 
 import glob
@@ -21,9 +21,9 @@ from datagen.stages.sources.ingest.readers.mapping import find_mapping
 from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
 from datagen.stages.sources.ingest.remote import list_files
 
-Identity = tuple[int, int]  # device and inode: one file or folder, whatever its names
+Identity = tuple[int, int]  # device and inode: the same for all names of a file or folder
 
-DATASET = ("dataset_info.json", "state.json")  # what Hugging Face's datasets write beside .arrow files
+DATASET = ("dataset_info.json", "state.json")  # written by Hugging Face's datasets next to .arrow files
 
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -36,14 +36,14 @@ KINDS = {
 @dataclass
 class Found:
     """
-    What a corpus names.
+    The files of a corpus.
 
     Parameters
     ----------
     files
-        To be read, in order.
+        The files to read, in order.
     left_out
-        What cannot be read, and why.
+        The files that cannot be read, and why.
     """
 
     files: list[File] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Found:
 
 
 def find(
-    corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits, said: str = "corpus: path"
+    corpus: Sequence[Source], recipe: Path, home: Path, limits: Limits, where: str = "corpus: path"
 ) -> Found:
     """
     Find the corpus's files.
@@ -59,102 +59,102 @@ def find(
     Parameters
     ----------
     corpus
-        Its entries.
+        The corpus's entries.
     recipe
-        The recipe's folder, which relative paths start from.
+        The recipe's folder, the base of relative paths.
     home
-        The folder of the recipe's runs: it and the one that holds those of all recipes are never read.
+        The folder of the recipe's runs. It and its parent (the runs of all recipes) are never read.
     limits
-        Of each file.
-    said
+        The limits of each document.
+    where
         Where the entries are in the recipe, for messages.
 
     Raises
     ------
     UserError
-        When an entry names nothing at all, or two entries give two files one name.
+        If an entry matches nothing at all, or two files would have the same name.
     """
-    roots = [_root(given, recipe) for given in corpus]
-    local = [base for given, (base, _) in zip(corpus, roots, strict=True) if not given.is_remote]
+    roots = [_root(entry, recipe) for entry in corpus]
+    local = [base for entry, (base, _) in zip(corpus, roots, strict=True) if not entry.is_remote]
     bases = [Path(os.path.realpath(base)) for base in local]
-    found, seen, paths = Found(), dict[Identity, str](), dict[str, Path]()
-    for given, (base, pattern) in zip(corpus, roots, strict=True):
-        if given.python:
-            find_mapping(given.python)
-            found.files.append(File(Path(), f"python:{given.python}", given))
+    result, names, paths = Found(), dict[Identity, str](), dict[str, Path]()
+    for entry, (base, pattern) in zip(corpus, roots, strict=True):
+        if entry.python:
+            find_mapping(entry.python)
+            result.files.append(File(Path(), f"python:{entry.python}", entry))
             continue
-        if given.is_remote:
-            new = [file for file in list_files(given, limits) if file.name not in paths]
-            found.files += new
+        if entry.is_remote:
+            new = [file for file in list_files(entry, limits) if file.name not in paths]
+            result.files += new
             paths |= {file.name: file.path for file in new}
             continue
-        walk = _Walk(given, recipe, base, pattern, limits, seen, bases, home)
+        walk = _Walk(entry, recipe, base, pattern, limits, names, bases, home)
         if pattern or base.is_dir():
             walk.run()
         elif base.exists():
             walk.take(str(base), base.name, base.stat())
         if not walk.any:
             raise UserError(
-                f"{said}: {given.path!r} matches no file (looked in {base.absolute()}). "
-                "Paths start at the recipe's folder; hidden files are left out"
+                f"{where}: {entry.path!r} matches no file (looked in {base.absolute()}). "
+                "Paths are relative to the recipe's folder; hidden files are ignored"
             )
-        found.left_out += walk.found.left_out
-        own = {file.path for file in walk.found.files}
+        result.left_out += walk.found.left_out
+        walked = {file.path for file in walk.found.files}
         for file in sorted(walk.found.files, key=lambda file: (file.name, str(file.path))):
-            known = paths.setdefault(file.name, file.path)
-            if known != file.path and known in own:  # one has bytes where the other has their escapes
-                why = Reject("another file of this name", f"{os.fsencode(known)!r} is read by this name")
-                found.left_out.append((file, why))
+            path = paths.setdefault(file.name, file.path)
+            if path != file.path and path in walked:  # one has bytes where the other has their escapes
+                why = Reject("another file of this name", f"{os.fsencode(path)!r} is read under this name")
+                result.left_out.append((file, why))
                 continue
-            if known != file.path:
+            if path != file.path:
                 raise UserError(
-                    f"{said}: {known} and {file.path} would both be called {file.name}. "
-                    "Write their paths relative to the recipe, which tells them apart"
+                    f"{where}: {path} and {file.path} would both be called {file.name}. "
+                    "Write their paths relative to the recipe to distinguish them"
                 )
-            found.files.append(file)
-    return found
+            result.files.append(file)
+    return result
 
 
-def _root(given: Source, recipe: Path) -> tuple[Path, tuple[str, ...]]:
-    """Give the folder that an entry's files lie under, and the glob that they match there; or the file."""
-    root = recipe / expanded(given.path)
-    if given.python or root.exists() or not glob.has_magic(given.path):
+def _root(entry: Source, recipe: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return an entry's file; or the folder above its files, and the glob that they match below it."""
+    root = recipe / expanded(entry.path)
+    if entry.python or root.exists() or not glob.has_magic(entry.path):
         return root, ()
     fixed = next(at for at, part in enumerate(root.parts) if glob.has_magic(part))
     return Path(*root.parts[:fixed]), root.parts[fixed:]
 
 
 class _Walk:
-    """One entry's way through its folder. `seen` is shared: the name that each file is read under."""
+    """The walk through one entry's folder. All walks share `names`: the name that each file is read under."""
 
     def __init__(
         self,
-        given: Source,
+        entry: Source,
         recipe: Path,
         base: Path,
         pattern: tuple[str, ...],
         limits: Limits,
-        seen: dict[Identity, str],
+        names: dict[Identity, str],
         bases: Sequence[Path],
         home: Path,
     ) -> None:
         self.found = Found()
-        self.any = False  # whether there was anything, be it excluded
-        self._given, self._limits, self._seen, self._bases = given, limits, seen, bases
+        self.any = False  # whether there was anything, even if it was excluded
+        self._source, self._limits, self._names, self._bases = entry, limits, names, bases
         self._base, self._pattern, self._project = base, pattern, Path(os.path.realpath(recipe))
-        absolute = expanded(given.path).is_absolute()
+        absolute = expanded(entry.path).is_absolute()
         folder = base if pattern or base.is_dir() else base.parent
         prefix = folder.name if absolute else folder.relative_to(recipe).as_posix()
         self._prefix = "" if prefix in (".", "") else f"{prefix}/"
-        self._include = [pattern_parts(pattern) for pattern in given.include]
-        self._exclude = [pattern_parts(pattern) for pattern in given.exclude]
+        self._include = [pattern_parts(pattern) for pattern in entry.include]
+        self._exclude = [pattern_parts(pattern) for pattern in entry.exclude]
         outputs = [folder for folder in (home, home.parent) if not base.is_relative_to(folder)]
         self._outputs = {identity for folder in outputs if (identity := _identity_at(folder))}
         self._folders: dict[Identity, str] = {}
         self._links: list[tuple[str, str]] = []
 
     def run(self) -> None:
-        """Walk the folder, then what its links lead to: a file is called by its own name where it has one."""
+        """Walk the folder, then the targets of its links, so that files get their own names if possible."""
         self._folder(str(self._base), "")
         while self._links:
             links, self._links = sorted(self._links), []
@@ -162,18 +162,20 @@ class _Walk:
                 self._link(path, name)
 
     def take(self, path: str, name: str, status: os.stat_result) -> None:
-        """Take a file for reading, or leave it out."""
+        """Add a file to read, or leave it out."""
         self.any = True
         if not stat.S_ISREG(status.st_mode):
-            kind = KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+            kind = KINDS.get(stat.S_IFMT(status.st_mode), "not a file")
             self._leave_out(name, Reject("not a regular file", f"it is {kind}"))
             return
-        called = self._called(name)
-        known = self._seen.setdefault((status.st_dev, status.st_ino), called) if status.st_ino else called
-        if known != called:
-            self._leave_out(name, Reject("another name of a file", f"it is read as {known}"))
+        own_name = self._name_of(name)
+        identity = (status.st_dev, status.st_ino)
+        first_name = self._names.setdefault(identity, own_name) if status.st_ino else own_name
+        if first_name != own_name:
+            self._leave_out(name, Reject("another name of a file", f"it is read as {first_name}"))
         elif not any(file.path == Path(path) for file in self.found.files[-1:]):
-            self.found.files.append(File(Path(path), called, self._given, status.st_size, self._limits))
+            file = File(Path(path), own_name, self._source, status.st_size, self._limits)
+            self.found.files.append(file)
 
     def _folder(self, path: str, name: str) -> None:
         """Walk a folder and those within it."""
@@ -190,9 +192,9 @@ class _Walk:
                 continue
             if identity in self._outputs:
                 continue
-            if (known := self._folders.setdefault(identity, name)) != name:
+            if (first_name := self._folders.setdefault(identity, name)) != name:
                 self._leave_out(
-                    f"{name}/", Reject("another name of a folder", f"it is read as {known or '.'}")
+                    f"{name}/", Reject("another name of a folder", f"it is read as {first_name or '.'}")
                 )
                 continue
             sidecars = DATASET if any(entry.name.endswith(".arrow") for entry in listed) else ()
@@ -202,7 +204,7 @@ class _Walk:
                 waiting += self._entry(entry, f"{name}/{entry.name}" if name else entry.name)
 
     def _entry(self, entry: "os.DirEntry[str]", name: str) -> Iterator[tuple[str, str]]:
-        """Take what a folder holds; give back the folder that it may be."""
+        """Handle an entry of a folder; yield it if it is a folder to walk."""
         parts = name.split("/")
         if entry.name.startswith("."):
             return
@@ -216,11 +218,11 @@ class _Walk:
         elif self._wanted(parts):
             try:
                 self.take(entry.path, name, entry.stat(follow_symlinks=False))
-            except OSError as error:  # it is gone again
+            except OSError as error:  # it no longer exists
                 self._leave_out(name, Reject("unreadable file", str(error.strerror)))
 
     def _link(self, path: str, name: str) -> None:
-        """Follow a link that leads to somewhere in the corpus, or to a folder of the recipe's."""
+        """Follow a link to a place in the corpus, or to a folder within the recipe's folder."""
         parts = name.split("/")
         try:
             status = Path(path).stat()
@@ -228,19 +230,19 @@ class _Walk:
         except (OSError, ValueError):
             if self._wanted(parts):
                 self.any = True
-                self._leave_out(name, Reject("dangling link", f"it leads to {Path(path).readlink()}"))
+                self._leave_out(name, Reject("dangling link", f"its target is {Path(path).readlink()}"))
             return
         folder = stat.S_ISDIR(status.st_mode)
         if not (self._may_hold(parts) if folder else self._wanted(parts)):
             return
         self.any = True
         within = any(target.is_relative_to(base) for base in self._bases)
-        beside = target.is_relative_to(self._project) and not any(
+        in_project = target.is_relative_to(self._project) and not any(
             base.is_relative_to(target) for base in self._bases
         )
-        if not within and not (folder and beside):
-            said = f"it leads to {target}; to read that, give it an entry of its own"
-            self._leave_out(name, Reject("link out of the corpus", said))
+        if not within and not (folder and in_project):
+            detail = f"its target is {target}; to read it, add an entry for it to the corpus"
+            self._leave_out(name, Reject("link out of the corpus", detail))
         elif folder:
             self._folder(path, name)
         else:
@@ -254,17 +256,17 @@ class _Walk:
         return wanted
 
     def _may_hold(self, parts: Sequence[str]) -> bool:
-        """Tell whether a folder may hold what the entry's glob matches."""
+        """Check whether a folder may contain files that match the entry's glob."""
         above = self._pattern[: len(parts)]
         if not self._pattern or "**" in above:
             return True
         return len(parts) < len(self._pattern) and matches(parts, above)
 
     def _leave_out(self, name: str, why: Reject) -> None:
-        self.found.left_out.append((File(Path(), self._called(name), self._given), why))
+        self.found.left_out.append((File(Path(), self._name_of(name), self._source), why))
 
-    def _called(self, name: str) -> str:
-        """Name a file as the recipe does; by an absolute path, from its folder's own name on."""
+    def _name_of(self, name: str) -> str:
+        """Return a file's name as in the recipe; for an absolute path, starting with the folder's name."""
         name = self._prefix + name
         return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 

@@ -1,8 +1,8 @@
 """
-The formats that can be read: one table, and how a file's format is told.
+The supported formats, and how the format of a file is determined.
 
-A format is added by one row in `FORMATS` and one module in ``readers/``, which is imported when a file of the
-format is first read.
+To add a format, add a row to `FORMATS` and a module to ``readers/``, which is imported when the first file of
+the format is read.
 """
 
 import importlib
@@ -16,9 +16,9 @@ from datagen.stages.sources.ingest.readers.source_code import NAMES as FILES_OF_
 from datagen.stages.sources.ingest.record import File, Reader
 
 READERS = "datagen.stages.sources.ingest.readers"
-HEAD = 4096  # bytes that `Format.sniff` is shown
+HEAD = 4096  # bytes that `Format.sniff` receives
 
-# Plain text that has no ending.
+# Names of plain text files without ending.
 NAMES: tuple[str, ...] = ("readme", "license", "licence", "copying", "copyright", "notice")
 NAMES += ("authors", "changelog", "changes", "news", "todo", "install", "faq", "history")
 
@@ -37,22 +37,21 @@ class Format:
     Parameters
     ----------
     name
-        What the column `format` says.
+        Value of the column `format`.
     reader
         Module in ``readers/`` whose ``read(file)`` yields the documents.
     endings
-        Endings of its files, in lower case, with the dot: ".tar.gz" may hold two.
+        Endings of its files, in lower case, with the dot. They may have two parts, such as ".tar.gz".
     summary
         What becomes a document, for the table in the documentation.
     names
         Whole file names, in lower case, such as "makefile".
     sniff
-        Tells from a file's first `HEAD` bytes, decompressed, that it is of this format and of no other; None
-        where they do not tell.
+        Checks a file's first `HEAD` bytes, decompressed, for marks unique to the format; None if it has none.
     needs
         Package that the reader imports and that datagen does not require.
     extra
-        The extra of datagen that brings it.
+        The extra of datagen that installs it.
     """
 
     name: str
@@ -71,11 +70,11 @@ class Format:
         Raises
         ------
         Reject
-            When the package that it needs is not installed.
+            If the package that it needs is not installed.
         """
         if self.needs and find_spec(self.needs) is None:
             remedy = f"pip install 'datagen[{self.extra}]'"
-            raise Reject(f"needs datagen[{self.extra}]", f"it is read after {remedy}")
+            raise Reject(f"needs datagen[{self.extra}]", f"to read it, run: {remedy}")
         reader: Reader = importlib.import_module(f"{READERS}.{self.reader}").read
         return reader
 
@@ -106,7 +105,7 @@ FORMATS = (
     Format("csv", "csv", (".csv", ".tsv"), "each row; the first names the fields"),
     Format("parquet", "parquet", (".parquet",), "each row", sniff=_begins(b"PAR1")),
     Format("arrow", "arrow", (".arrow", ".feather"), "each row", sniff=_begins(b"ARROW1")),
-    # Documents that are zip files stand before those.
+    # Documents that are zip files, before plain zip files.
     Format("docx", "docx", (".docx", ".docm", ".dotx"), "the file", sniff=_zipped(b"word/")),
     Format("odt", "opendocument", (".odt", ".ott"), "the file", sniff=_zipped(ODF + b"text")),
     Format("odp", "opendocument", (".odp",), "the slides", sniff=_zipped(ODF + b"presentation")),
@@ -125,10 +124,10 @@ FORMATS = (
         sniff=_zipped(b"xl/", ODF + b"spreadsheet"),
     ),
     Format("epub", "epub", (".epub",), "the book", sniff=_zipped(b"mimetypeapplication/epub+zip")),
-    # Members are read as what they are.
+    # Each member is read in its own format.
     Format("zip", "zip", (".zip",), "each member", sniff=_begins(b"PK\x03\x04", b"PK\x05\x06")),
     Format("tar", "tar", TAR, "each member", sniff=lambda head: head[257:262] == b"ustar"),
-    # Documents of offices, books, mail, markup and code.
+    # Office documents, books, mail, markup and code.
     Format("pdf", "pdf", (".pdf",), "the file", sniff=lambda head: b"%PDF-" in head[:1024]),
     Format("rtf", "rtf", (".rtf",), "the file", sniff=lambda head: head.lstrip().startswith(b"{\\rtf")),
     Format("mail", "mail", (".eml", ".mbox"), "each letter, and each attachment of a known format"),
@@ -146,57 +145,56 @@ FORMATS = (
     Format("mediawiki", "mediawiki", (".wiki", ".mediawiki"), "the page"),
     Format("rst", "restructured", (".rst", ".rest"), "the file"),
     Format("code", "source_code", tuple(BY_LANGUAGE), "the file, as a block of code", tuple(FILES_OF_CODE)),
-    # End of these.
 )
 
 MAPPING = Format("text", "mapping", (), "each entry of a mapping in a Python module")
 
-BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
-BY_NAME = {name: known for known in FORMATS for name in known.names}
-SNIFFED = tuple(known for known in FORMATS if known.sniff)
+BY_ENDING = {ending: form for form in FORMATS for ending in form.endings}
+BY_NAME = {name: form for form in FORMATS for name in form.names}
+SNIFFED = tuple(form for form in FORMATS if form.sniff)
 KNOWN = ", ".join(BY_ENDING)
 
 
 def format_of(file: File) -> Format | None:
     """
-    Tell a file's format by its name or, where that does not tell or is wrong, by its content.
+    Determine a file's format by its name or, if the name is unknown or wrong, by its content.
 
     Returns
     -------
-    None where it is unknown
+    None if it is unknown.
 
     Raises
     ------
     OSError, Reject
-        When the content is asked and cannot be read.
+        If the content cannot be read.
     """
     if file.given.python:
         return MAPPING
     named = by_name(file.basename)
     head = file.head(HEAD)
     if head.startswith(LFS):
-        raise Reject("not fetched", "a pointer of Git LFS is in its place: git lfs pull brings the file")
+        raise Reject("not fetched", "it is a Git LFS pointer; fetch the file with git lfs pull")
     if named and named.sniff and named.sniff(head):
         return named
-    told = next((known for known in SNIFFED if known.sniff and known.sniff(head)), None)
-    if told is None or (named and not _overrules(told, named, head)):
+    sniffed = next((form for form in SNIFFED if form.sniff and form.sniff(head)), None)
+    if sniffed is None or (named and not _overrules(sniffed, named, head)):
         return named
-    return told
+    return sniffed
 
 
-def _overrules(told: Format, named: Format, head: bytes) -> bool:
-    """Tell whether a file's content says more about its format than its ending does."""
-    if told.name == "man":
-        return False  # a line that begins with .TH may stand in any text
-    if told.name == "html":
-        return named.name not in ("code", "xml", "mail")  # of which pages are part
-    if told.name == "zip":
+def _overrules(sniffed: Format, named: Format, head: bytes) -> bool:
+    """Check whether a file's content is better evidence of its format than its ending."""
+    if sniffed.name == "man":
+        return False  # a line that begins with .TH may occur in any text
+    if sniffed.name == "html":
+        return named.name not in ("code", "xml", "mail")  # which may contain pages
+    if sniffed.name == "zip":
         return named.name not in ZIPPED
-    return told.name != "pdf" or head.lstrip().startswith(b"%PDF-")
+    return sniffed.name != "pdf" or head.lstrip().startswith(b"%PDF-")
 
 
 def by_name(name: str) -> Format | None:
-    """Tell a format by a file's name, without folder and without the ending of its compression."""
+    """Determine a format by a file's name, without its folder and the ending of its compression."""
     name = name.lower()
     if name in BY_NAME:
         return BY_NAME[name]
@@ -204,17 +202,17 @@ def by_name(name: str) -> Format | None:
 
 
 def ending_of(name: str) -> str:
-    """Give a file's ending in lower case, the longest that is known: ".tar.gz"; else the last, or ""."""
+    """Return a file's ending in lower case: the longest known one, such as ".tar.gz"; else the last or ""."""
     parts = name.lower().lstrip(".").split(".")[1:]
     endings = ["." + ".".join(parts[at:]) for at in range(len(parts))]
     return next((ending for ending in endings if ending in BY_ENDING), endings[-1] if endings else "")
 
 
 def table() -> str:
-    """Write the formats as a Markdown table, for docs/documents.md."""
+    """Return the formats as a Markdown table, for docs/documents.md."""
     lines = ["| format | endings and names | a document is | needs |", "|---|---|---|---|"]
-    for known in FORMATS:
-        marks = " ".join(f"`{mark}`" for mark in (*known.endings, *known.names))
-        extra = f"`datagen[{known.extra}]`" if known.extra else ""
-        lines.append(f"| {known.name} | {marks} | {known.summary} | {extra} |")
+    for form in FORMATS:
+        marks = " ".join(f"`{mark}`" for mark in (*form.endings, *form.names))
+        extra = f"`datagen[{form.extra}]`" if form.extra else ""
+        lines.append(f"| {form.name} | {marks} | {form.summary} | {extra} |")
     return "\n".join(lines) + "\n"

@@ -1,8 +1,8 @@
 """
-The header of a Markdown file: YAML between two lines of ``---``, or TOML between two of ``+++``.
+Read the header of a Markdown file: YAML between two lines of ``---``, or TOML between two of ``+++``.
 
-Its author is not trusted: a header that is long, deep, or grows with its aliases is left unread, and a value
-that is not what its form promises (``date: 2024-02-30``) is taken as the words that it is.
+Its author is not trusted: a header that is too long, too deep, or expands with its aliases is not read, and a
+value that is invalid for its type (``date: 2024-02-30``) is read as text.
 """
 
 import re
@@ -15,18 +15,18 @@ import yaml
 from datagen.request import Reject
 from datagen.yaml_loader import UnsafeShape, check_shape
 
-LONGEST = 64_000  # characters, with each alias counted as what it stands for
-NODES = 10_000  # likewise
+LONGEST = 64_000  # maximum characters, with aliases expanded
+NODES = 10_000  # maximum values, with aliases expanded
 LEVELS = 32
 LONGEST_REASON = 300  # characters
 FIELD = re.compile(r"^([A-Za-z][\w .-]{0,60}):(?:\s+(.*))?$")
 
 
 class _Loader(yaml.CSafeLoader):
-    """Takes a scalar that cannot be built as the text that it is."""
+    """Reads a scalar that is invalid for its type as text."""
 
 
-def _or_words(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], Any]:
+def _or_text(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], Any]:
     def built(loader: _Loader, node: yaml.Node) -> Any:
         try:
             return build(loader, node)
@@ -38,7 +38,7 @@ def _or_words(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], An
 
 for _tag in ("timestamp", "int", "float", "bool", "binary", "null"):
     _build = getattr(yaml.CSafeLoader, f"construct_yaml_{_tag}")
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _or_words(_build))
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _or_text(_build))
 
 
 def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
@@ -48,8 +48,8 @@ def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
     Returns
     -------
     text, fields
-        The text below the header; the whole text and no fields where it has none. ``front_matter`` says why
-        a header was not read.
+        The text below the header; the whole text and no fields if it has none. The field ``front_matter``
+        states why a header was not read.
     """
     for mark, read in (("---", _yaml), ("+++", _toml)):
         if not text.startswith(f"{mark}\n"):
@@ -80,16 +80,16 @@ def _yaml(header: str) -> Any:
 def _toml(header: str) -> Any:
     try:
         return tomllib.loads(header)
-    except (ValueError, RecursionError) as error:  # +++ opens nothing else: not part of the text
+    except (ValueError, RecursionError) as error:  # +++ always opens a header, so it is not part of the text
         raise Reject("unreadable front matter", f"{error}"[:LONGEST_REASON]) from error
 
 
 def _lines(header: str) -> dict[str, str] | None:
-    """Read what is no YAML, such as ``title: Ships: a history``, as words after names; None if it is none."""
+    """Read invalid YAML such as ``title: Ships: a history`` as names and texts; None if not a header."""
     fields: dict[str, str] = {}
     for line in header.split("\n"):
-        if found := FIELD.match(line):
-            fields[found[1]] = (found[2] or "").strip().strip("\"'")
+        if match := FIELD.match(line):
+            fields[match[1]] = (match[2] or "").strip().strip("\"'")
         elif line.strip() and not (fields and line[0] in " \t-#"):
             return None
     return fields or None

@@ -1,4 +1,4 @@
-"""A file's lines, decoded one at a time, so that memory holds a line and not the file."""
+"""Read a file's lines, decoded one at a time, so that memory holds one line and not the file."""
 
 import codecs
 import io
@@ -15,13 +15,13 @@ def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
     r"""
     Read a file's lines, numbered from 1, with their ends: \n, \r\n or \r.
 
-    A byte-order mark tells the encoding, else ``encoding:`` in the recipe, else `wide`, else it is UTF-8: a
-    line that is not is a `Reject` that says so.
+    The encoding is that of the byte-order mark, else ``encoding:`` in the recipe, else that found by `wide`,
+    else UTF-8; a line that is not UTF-8 is yielded as a `Reject`.
 
     Raises
     ------
     Reject
-        When a line is larger than a document may be, or the encoding is not what was said.
+        If a line is larger than a document may be, or the file is not in the stated encoding.
     """
     with file.open() as opened:
         stream = io.BufferedReader(cast(io.RawIOBase, opened))
@@ -42,16 +42,15 @@ def _utf8_lines(stream: IO[bytes], file: File) -> Iterator[tuple[int, str | Reje
     while data := stream.readline(limit + 1):
         if len(data) > limit:
             raise too_large(file.limits)
-        old = not number and not data.endswith(b"\n")  # no line ends with \n: perhaps all do with \r
-        lines = data.splitlines(keepends=True) if old and b"\r" in data else [data]
+        only_line = not number and not data.endswith(b"\n")  # no line ends with \n: perhaps all end with \r
+        lines = data.splitlines(keepends=True) if only_line and b"\r" in data else [data]
         for line in lines:
             number += 1
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                like = "it is binary, no text" if b"\0" in line else f"{error}. {REMEDY}"
-                said = f"{file.name}:{number}: {like}"
-                yield number, Reject("not utf-8", said)
+                problem = "it is binary, not text" if b"\0" in line else f"{error}. {REMEDY}"
+                yield number, Reject("not utf-8", f"{file.name}:{number}: {problem}")
 
 
 def _text_lines(stream: IO[bytes], encoding: str, file: File) -> Iterator[tuple[int, str | Reject]]:

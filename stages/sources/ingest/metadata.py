@@ -1,4 +1,4 @@
-"""Metadata of a document as plain JSON values, whatever a reader found."""
+"""Convert a document's metadata to plain JSON values."""
 
 import base64
 import json
@@ -8,17 +8,17 @@ from datetime import date, time
 from typing import Any
 
 LEVELS = 32  # of lists and mappings within one another
-INTEGERS = range(-(2**63), 2**64)  # that readers of JSON hold
+INTEGERS = range(-(2**63), 2**64)  # those that JSON readers support
 
 
 def written(metadata: Mapping[str, Any]) -> str:
-    """Write metadata as a JSON object (`plain`)."""
+    """Serialise metadata as a JSON object (`plain`)."""
     return json.dumps(plain(metadata), ensure_ascii=False)
 
 
 def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Convert metadata to what JSON holds: dates in ISO 8601, bytes as text, any other value as a string.
+    Convert metadata to JSON values: dates in ISO 8601, bytes as text, any other value as a string.
 
     NaN and infinities become null, keys strings, integers beyond 64 bits hexadecimal strings. Values nested
     deeper than `LEVELS` are omitted.

@@ -1,4 +1,4 @@
-"""What a reader is given and what it gives: a file of the corpus, and the documents in it."""
+"""The input and output of readers: a file of the corpus, and the documents in it."""
 
 import codecs
 import io
@@ -20,10 +20,10 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import compression_of, decompressed
 
 DEPTH = 3  # of archives within archives
-CHUNK = 1 << 18  # bytes that most files have not
+CHUNK = 1 << 18  # bytes; most files are smaller
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-WIDE_SAMPLE = 4096  # bytes that tell one of them
-SAMPLE = 50_000  # bytes on either side of the first that is not UTF-8, which its encoding is told from
+WIDE_SAMPLE = 4096  # bytes from which they are recognised
+SAMPLE = 50_000  # bytes on either side of the first non-UTF-8 byte, from which the encoding is guessed
 
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
 BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -31,10 +31,10 @@ BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 ISO_2022 = re.compile(rb"\x1b[$(][@-Z(]")  # escapes that choose characters; those of terminals are \x1b[
 MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
 PRINTABLE = re.compile(rb"[\t\n\r\f -~]*")
-MIXED = 8  # characters beyond ASCII, after which a text is UTF-8 whatever follows
+MIXED = 8  # non-ASCII characters after which a text counts as UTF-8, even if errors follow
 
-# What is neither text nor layout: control characters, and byte-order marks wherever they stand. A form feed
-# ends a line, as Unicode's own line and paragraph separators do.
+# Neither text nor layout: control characters, and byte-order marks at any position. A form feed ends a line,
+# like Unicode's line and paragraph separators.
 CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 NO_TEXT = ("Cc", "Cn", "Co", "Cs")  # categories of characters
 LAYOUT = frozenset("\t\n\r\f\ufeff")
@@ -49,7 +49,7 @@ WINDOWS_SIGNS = re.compile(
 @dataclass(frozen=True)
 class Limits:
     """
-    What one document may take.
+    Limits for one document.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Limits:
     memory_mb
         Memory of the process that reads it.
     document_mb
-        Its own size where it is read whole: decompressed, and as text.
+        Its decompressed size if it is read whole, and the size of its text.
     """
 
     seconds: float = 60
@@ -72,7 +72,7 @@ class Limits:
 
 
 def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether the parts of a path match those of a glob, of which ``**`` stands for any number."""
+    """Check whether the parts of a path match those of a glob; ``**`` matches any number of parts."""
     if not pattern:
         return not path
     if pattern[0] == "**":
@@ -91,11 +91,11 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file that may have become something else since it was found: a pipe would block its reader."""
+    """Open a file, unless it has been replaced since it was found: opening a pipe would block."""
     stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise Reject("not a file", "it is a pipe, a device or a folder now, and was a file when it was found")
+        raise Reject("not a file", "it has been replaced by a pipe, a device or a folder since it was found")
     return stream
 
 
@@ -107,21 +107,21 @@ class File:
     Parameters
     ----------
     path
-        Where it is; empty for a mapping in a Python module.
+        Its path; empty for a mapping in a Python module.
     name
-        What `source` calls it: the same on every machine.
+        Its name in `source`, which is the same on every machine.
     given
-        The recipe's entry that named it.
+        The recipe's corpus entry that it belongs to.
     size
-        Its bytes, compressed as it is.
+        Its size in bytes, without decompression.
     limits
-        What a document of it may take.
+        The limits of each of its documents.
     opener
         Opens a member of an archive; None for a file on the disk.
     depth
-        Archives around it.
+        Number of archives around it.
     remote
-        Whether it is in an object store, where `opener` opens it for reading at any position.
+        Whether it is in an object store; then `opener` opens it for reading at any position.
     """
 
     path: Path
@@ -135,45 +135,45 @@ class File:
 
     @property
     def compression(self) -> str:
-        """The ending of its compression, such as ".gz"; "" where it has none."""
+        """The ending of its compression, such as ".gz"; "" if it is not compressed."""
         return compression_of(self.name)
 
     @property
     def basename(self) -> str:
-        """Its name without folder and compression's ending: "README.md" of docs/README.md.gz."""
+        """Its name without folder and compression ending: "README.md" for docs/README.md.gz."""
         name = re.split("[/!]", self.name)[-1]
         return name[: -len(self.compression)] if self.compression else name
 
     @property
     def stem(self) -> str:
-        """Its name without folder and endings: a title where nothing better is found."""
+        """Its name without folder and endings: the default title."""
         return Path(self.basename).stem
 
     def member(self, name: str, opener: Callable[[], IO[bytes]], size: int) -> "File":
         """
-        Name a file within this one: a member of an archive, an attachment of a letter.
+        Return a file within this one: a member of an archive, or an attachment of a message.
 
         Parameters
         ----------
         name
-            Its path within.
+            Its path within this file.
         opener
-            Opens it, bounded (`datagen.stages.sources.ingest.compression.bounded`).
+            Opens it with a size limit (`datagen.stages.sources.ingest.compression.bounded`).
         size
-            Its bytes.
+            Its size in bytes.
 
         Raises
         ------
         Reject
-            When there are `DEPTH` archives around it already.
+            If it would be nested in more than `DEPTH` archives.
         """
         if self.depth == DEPTH:
-            raise Reject("nested too deep", f"{self.name}!{name} stands in {DEPTH} archives")
+            raise Reject("nested too deep", f"{self.name}!{name} is in more than {DEPTH} archives")
         path = f"{self.name}!{name}"
         return replace(self, name=path, opener=opener, size=size, depth=self.depth + 1, remote=False)
 
     def open(self) -> IO[bytes]:
-        """Open it for reading from the front, decompressed; what grows without bound raises `Reject`."""
+        """Open it for sequential reading, decompressed; reading raises `Reject` if it grows without bound."""
         stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
         return decompressed(stream, self.compression, self.size) if self.compression else stream
 
@@ -189,19 +189,19 @@ class File:
         Raises
         ------
         Reject
-            When it is larger than a document may be.
+            If it is larger than a document may be.
         """
         limit = self.limits.document_bytes
         with self.open() as stream:
             data = stream.read(CHUNK)
-            if len(data) == CHUNK:  # room for the limit is not asked of the system for every small file
+            if len(data) == CHUNK:  # so that not every small file allocates the limit
                 data += stream.read(max(0, limit + 1 - CHUNK))
         if len(data) > limit:
             raise too_large(self.limits)
         return data
 
     def head(self, count: int) -> bytes:
-        """Read so many bytes from its front, decompressed."""
+        """Read its first `count` bytes, decompressed."""
         with self.open() as stream:
             return stream.read(count)
 
@@ -216,7 +216,7 @@ class File:
         Raises
         ------
         Reject
-            When it is no text in any known encoding, or too large.
+            If it is not text in any known encoding, or too large.
         """
         return decode(self.read(), self.given.encoding)
 
@@ -224,22 +224,21 @@ class File:
 @dataclass(frozen=True)
 class Record:
     """
-    A document as a reader found it.
+    A document as read from its file.
 
     Parameters
     ----------
     text
-        Its text, headings marked as in Markdown; it is normalised afterwards (`normalise`).
+        Its text, with headings marked as in Markdown; it is normalised afterwards (`normalise`).
     title
-        Its title; "" where the format gives none: then it is the heading that the text opens with, or the
-        file's name.
+        Its title; "" if the format has none: then the initial heading of the text or the file's name is used.
     name
-        What names it in its file: the id field or the key; None for a file that is one document, "" where
-        nothing does.
+        Its name within the file: the id field or the key; None for a file that is one document, "" if it has
+        no name.
     line
         Line, row or page in its file, from 1; 0 for a file that is one document.
     metadata
-        What else the record or the page said about itself.
+        The other fields of the record, or the metadata of the file.
     """
 
     text: str
@@ -254,9 +253,9 @@ Reader = Callable[[File], Iterator[Record | File | Reject]]
 
 def normalise(text: str) -> str:
     r"""
-    Write a text in one form: NFC, lines ended by \n, no control characters, no blanks at the ends of lines.
+    Normalise a text: NFC, line ends \n, no control characters, no white space at the ends of lines.
 
-    Nothing else is changed: passages and evidence are quoted from it.
+    Nothing else is changed, because passages and evidence are quoted from it.
     """
     text = CONTROL.sub(_plain, text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = [line.rstrip() for line in unicodedata.normalize("NFC", text).split("\n")]
@@ -270,28 +269,28 @@ def _plain(control: re.Match[str]) -> str:
 
 def decode(data: bytes, stated: str = "") -> tuple[str, str]:
     """
-    Decode a text: by its byte-order mark, as UTF-8, as the encoding that was stated, or as the likeliest one.
+    Decode a text: by its byte-order mark, as UTF-8, in the stated encoding, or in the likeliest one.
 
-    chardet, and not charset-normalizer: of 337 texts in seven legacy encodings it told 337, the other 296,
-    and took most Spanish ones for Central European. An English text tells nothing of the few letters in it
-    that are not ASCII, so it is not guessed.
+    chardet is used rather than charset-normalizer: it recognised 337 of 337 texts in seven legacy encodings;
+    charset-normalizer recognised 296 and took most Spanish ones for Central European. For English texts with
+    a few non-ASCII letters the encoding is not guessed, because there is too little evidence.
 
     Parameters
     ----------
     data
         The text's bytes.
     stated
-        What is said of its encoding; "" where nothing is.
+        The stated encoding; "" if none is stated.
 
     Returns
     -------
     text, encoding
-        The encoding is "utf-8" or what was told from a mark, from what was stated or from the bytes.
+        The encoding is "utf-8", or that of the mark, the stated one, or the guessed one.
 
     Raises
     ------
     Reject
-        When the bytes are no text in any known encoding.
+        If the bytes are not text in any known encoding.
     """
     for mark, encoding in BOMS.items():
         if data.startswith(mark):
@@ -299,33 +298,33 @@ def decode(data: bytes, stated: str = "") -> tuple[str, str]:
     at = 0
     if not stated and (encoding := wide(data)):
         return data.decode(encoding, "replace"), encoding
-    escaped = (stated and b"\x1b" in data) or ISO_2022.search(data)  # ISO 2022 is all ASCII, with escapes
+    escaped = (stated and b"\x1b" in data) or ISO_2022.search(data)  # ISO 2022 consists of ASCII and escapes
     if b"\0" not in data and not escaped:
         try:
             return data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError as error:
             at = error.start
             if not stated and sum(1 for _ in islice(MULTIBYTE.finditer(data, 0, at), MIXED)) == MIXED:
-                said = f"UTF-8 up to byte {at:,}, then not: damaged, or two encodings in one file"
-                raise Reject("mixed encodings", said) from error
+                detail = f"UTF-8 up to byte {at:,}, then not: damaged, or two encodings in one file"
+                raise Reject("mixed encodings", detail) from error
     encoding = stated or _likely_encoding(data[max(0, at - SAMPLE) : at + SAMPLE])
     try:
         return data.decode(encoding), encoding.lower()
     except (UnicodeDecodeError, LookupError) as error:
-        told = "encoding:" if stated else "likely"
-        raise Reject("not utf-8 nor any known encoding", f"{told} {encoding}, but {error}") from error
+        origin = "encoding:" if stated else "likely"
+        raise Reject("not utf-8 nor any known encoding", f"{origin} {encoding}, but {error}") from error
 
 
 def wide(data: bytes) -> str:
     """
-    Tell UTF-16 and UTF-32 that have no byte-order mark by their first bytes; "" where it is neither.
+    Recognise UTF-16 and UTF-32 without a byte-order mark by their first bytes; "" if it is neither.
 
-    They hold the NULs that text in no other encoding has, and read as text in one byte order only.
+    Unlike text in other encodings they contain NULs, and they decode to text in one byte order only.
     """
     sample = data[:WIDE_SAMPLE]
     bare = sample.replace(b"\0", b"")
     if len(bare) == len(sample) or (PRINTABLE.fullmatch(bare) and len(sample) < 1.9 * len(bare)):
-        return ""  # no NUL, or a few in a plain text
+        return ""  # no NUL, or a few in plain text
     likely: dict[str, int] = {}
     for encoding in WIDE:
         try:
@@ -345,26 +344,26 @@ def _likely_encoding(data: bytes) -> str:
     if likely["language"] != "en":
         return str(likely["encoding"])
     if unknown := re.search(rb"[\x80-\xff]", WINDOWS_SIGNS.sub(b"", data)):
-        seen = data[max(0, (at := data.find(unknown[0])) - 10) : at + 10]
+        quoted = data[max(0, (at := data.find(unknown[0])) - 10) : at + 10]
         raise Reject(
             "unknown encoding",
-            f"not UTF-8, and a letter or two do not tell which it is, as in {seen!r}. "
+            f"not UTF-8, and too few non-ASCII letters to recognise the encoding, as in {quoted!r}. "
             "Name it with encoding: in the corpus entry",
         )
     return "windows-1252"
 
 
 def unusual(encoding: str) -> dict[str, str]:
-    """Give the metadata of a text that was not UTF-8: which encoding it was taken for."""
+    """Return the metadata of a text that was not UTF-8: the encoding used."""
     return {} if encoding == "utf-8" else {"encoding": encoding}
 
 
 def is_hidden(path: str) -> bool:
-    """Tell whether a member of an archive is hidden, or one of those that a Mac adds."""
+    """Check whether a member of an archive is hidden, or was added by macOS."""
     parts = path.replace("\\", "/").split("/")
     return any(part.startswith(".") and part.strip(".") for part in parts) or "__MACOSX" in parts
 
 
 def too_large(limits: Limits) -> Reject:
-    """Say that a document is larger than it may be."""
+    """Return the rejection of a document above the size limit."""
     return Reject("too large", f"more than {limits.document_mb} MB; stages.ingest.document_mb allows more")

@@ -1,9 +1,8 @@
 """
-Files of object stores: s3://, gs:// and abfss:// by Arrow, any other address by fsspec.
+Read files of object stores: s3://, gs:// and abfss:// through Arrow, any other address through fsspec.
 
-They are listed once and read as streams, each by the process that reads it; nothing is copied to the disk.
-Credentials, regions and endpoints come from the environment of the workers, as the stores' own tools read
-them, never from the recipe.
+They are listed once and read as streams; nothing is copied to disk. Credentials, regions and endpoints come
+from the workers' environment, in the variables of the stores' own tools, never from the recipe.
 """
 
 import glob
@@ -23,34 +22,34 @@ from datagen.redaction import mask_secrets
 from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
 
 ARROW_SCHEMES = ("gs", "gcs", "abfs", "abfss")
-BUFFER = 1 << 20  # bytes asked for at once
+BUFFER = 1 << 20  # bytes per request
 S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 S3_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def list_files(given: Source, limits: Limits) -> list[File]:
+def list_files(entry: Source, limits: Limits) -> list[File]:
     """
     List the files of an entry whose path is an address: an object, a prefix, or a glob.
 
     Raises
     ------
     UserError
-        When the store cannot be reached, refuses, or holds nothing there.
+        If the store cannot be reached, refuses access, or has no matching file.
     """
-    base, pattern = _split(given.path)
+    base, pattern = _split(entry.path)
     try:
-        found = [
-            File(Path(), name, given, size, limits, partial(open_remote, name), remote=True)
+        files = [
+            File(Path(), name, entry, size, limits, partial(open_remote, name), remote=True)
             for name, parts, size in _listed(base)
-            if _wanted(parts, pattern, given)
+            if _wanted(parts, pattern, entry)
         ]
     except (OSError, ValueError, ImportError, pa.ArrowException) as error:
-        raise UserError(f"corpus: path: {given.path!r} cannot be listed: {_said(error)}") from error
-    if not found:
+        raise UserError(f"corpus: path: {entry.path!r} cannot be listed: {_message(error)}") from error
+    if not files:
         raise UserError(
-            f"corpus: path: {given.path!r} matches no file. Hidden files are left out, and what exclude names"
+            f"corpus: path: {entry.path!r} matches no file. Hidden and excluded files are ignored"
         )
-    return sorted(found, key=lambda file: file.name)
+    return sorted(files, key=lambda file: file.name)
 
 
 def open_remote(url: str) -> IO[bytes]:
@@ -60,7 +59,7 @@ def open_remote(url: str) -> IO[bytes]:
     Raises
     ------
     OSError
-        When it is gone, or the store refuses; no secret is in the message.
+        If it no longer exists, or the store refuses access; the message contains no secret.
     """
     try:
         filesystem, path = _filesystem(url)
@@ -68,11 +67,11 @@ def open_remote(url: str) -> IO[bytes]:
             IO[bytes], io.BufferedReader(cast(io.RawIOBase, filesystem.open_input_file(path)), BUFFER)
         )
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise OSError(_said(error)) from error
+        raise OSError(_message(error)) from error
 
 
 def _listed(base: str) -> Iterator[tuple[str, list[str], int]]:
-    """List an object or all below a prefix: its address, its path below the prefix, its bytes."""
+    """List an object, or all below a prefix: address, path below the prefix, size in bytes."""
     filesystem, path = _filesystem(base)
     path = path.rstrip("/")
     address = base[: base.index("://") + 3]
@@ -86,17 +85,17 @@ def _listed(base: str) -> Iterator[tuple[str, list[str], int]]:
             yield address + info.path, below.split("/"), info.size or 0
 
 
-def _wanted(parts: Sequence[str], pattern: Sequence[str], given: Source) -> bool:
+def _wanted(parts: Sequence[str], pattern: Sequence[str], entry: Source) -> bool:
     if any(part.startswith(".") for part in parts) or (pattern and not matches(parts, pattern)):
         return False
-    excluded = [pattern_parts(glob) for glob in given.exclude]
+    excluded = [pattern_parts(glob) for glob in entry.exclude]
     if any(matches(parts[:end], glob) for glob in excluded for end in range(1, len(parts) + 1)):
         return False
-    return not given.include or any(matches(parts, pattern_parts(glob)) for glob in given.include)
+    return not entry.include or any(matches(parts, pattern_parts(glob)) for glob in entry.include)
 
 
 def _split(url: str) -> tuple[str, list[str]]:
-    """Split an address into the prefix that is listed and the glob that matches below it."""
+    """Split an address into the prefix to list and the glob to match below it."""
     scheme, _, rest = url.partition("://")
     parts = rest.split("/")
     fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
@@ -104,7 +103,7 @@ def _split(url: str) -> tuple[str, list[str]]:
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
-    """Give the store of an address, and the path in it."""
+    """Return the store of an address, and the path in it."""
     scheme, _, rest = url.partition("://")
     if scheme == "s3":
         return _s3(rest.partition("/")[0]), rest
@@ -129,5 +128,5 @@ def _s3(bucket: str) -> Any:
     )
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return mask_secrets(" ".join(str(error).split()))[:300]

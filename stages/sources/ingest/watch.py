@@ -1,10 +1,10 @@
 """
-Reads files in a child process that may crash, hang or take too much memory: then only one file is dropped.
+Read files in a child process that may crash, hang or take too much memory; then only one file is dropped.
 
-No library that reads PDF or Office files is safe from a hostile one, and a worker that dies takes its
-partition with it. So each worker has a child for it, and another when that one is killed. What the child was
-at when it ended is not known for sure, and it may have died of what it had read before: so a new one goes on
-from the last row that came, one row at a time, and the file at which it ends again is dropped.
+No library for PDF or Office files is safe from hostile files, and a worker that dies loses its partition. So
+each worker reads files in a child process, and starts another if that one ends. Which file killed the child is
+not certain; it may be an earlier one. So the new child continues after the last received row, one row at a
+time, and the file at which it dies again is dropped.
 """
 
 import atexit
@@ -30,12 +30,12 @@ from datagen.stages.sources.ingest import child
 from datagen.stages.sources.ingest.convert import SCHEMA, dropped
 from datagen.stages.sources.ingest.record import File, Limits
 
-POLL_SECONDS = 0.1  # between looks at the child's memory and time
+POLL_SECONDS = 0.1  # between checks of the child's memory and time
 START_SECONDS = 120.0
 CRASH_SECONDS = 5.0  # from a broken connection to the end of the process
 SMALL_FILE_SECONDS, SECONDS_A_MB = 15.0, 3.0
-IDLE_SHARE = 5  # times the limit of time, by the clock: what waits for the disk or a busy machine is no hang
-KEPT_SHARE = 0.5  # of the memory limit: a child that holds more after a task is ended
+IDLE_SHARE = 5  # wall-clock limit as a multiple of the time limit, to allow for slow disks and busy machines
+KEPT_SHARE = 0.5  # of the memory limit: a child that uses more after a task is ended
 START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
 
 
@@ -43,8 +43,8 @@ class ChildEnded(Exception):
     """
     A child that was killed or crashed.
 
-    `why` is the reason to drop what it died of; `place` is the file that it died of and how many rows were
-    made of that, None where it may have died of a file before.
+    `why` is the reason for the drop; `place` is the file that killed it and the number of its rows so far, or
+    None if it may have died of an earlier file.
     """
 
     def __init__(self, reason: str, detail: str, place: tuple[int, int] | None = None) -> None:
@@ -53,7 +53,7 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """A process that reads files, and what it may take."""
+    """A process that reads files within limits."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -85,15 +85,15 @@ class Child:
 
     def work(self, task: child.Task) -> Iterator[bytes]:
         """
-        Give it a task and yield its messages.
+        Send it a task and yield its messages.
 
         Raises
         ------
         ChildEnded
-            When it crashed, or had to be killed.
+            If it crashed, or was killed for exceeding a limit.
         """
         self._files = task.files
-        child.PLACE.pack_into(self._current, 0, task.first, 0)  # not the place of the task before
+        child.PLACE.pack_into(self._current, 0, task.first, 0)  # overwrites that of the previous task
         try:
             self._connection.send(task)
             while message := self._next():
@@ -103,7 +103,7 @@ class Child:
 
     @property
     def swollen(self) -> bool:
-        """Whether it holds so much memory that another one should do the next task."""
+        """Whether it uses so much memory that the next task needs a new child."""
         try:
             return self._rss() > KEPT_SHARE * self.limits.memory_mb * 1e6
         except psutil.Error:
@@ -117,21 +117,21 @@ class Child:
         self._current.close()
 
     def _next(self) -> bytes:
-        """Wait for a message; kill the child when it takes too long for it, or too much memory."""
+        """Wait for a message; kill the child if it takes too long or too much memory."""
         megabytes = self.limits.memory_mb
         started, worked = time.monotonic(), None
         while not self._connection.poll(POLL_SECONDS):
             try:
                 rss, now = self._rss(), sum(self._process_info.cpu_times()[:2])
             except psutil.Error:
-                continue  # it has ended, which the connection tells next
+                continue  # it has ended; the connection reports it next
             worked = now if worked is None else worked
             place = child.PLACE.unpack_from(self._current)
             seconds = seconds_for(self._files[place[0]].size, self.limits)
             if now - worked > seconds or time.monotonic() - started > IDLE_SHARE * seconds:
                 self._process.kill()
-                limited = f"over {seconds:.3g} seconds; see stages.ingest.seconds"
-                raise ChildEnded("took too long", limited, place)
+                detail = f"over {seconds:.3g} seconds; see stages.ingest.seconds"
+                raise ChildEnded("took too long", detail, place)
             if rss > megabytes * 1e6:
                 self._process.kill()
                 raise self._out_of_memory()
@@ -145,7 +145,7 @@ class Child:
 
     def _crashed(self) -> ChildEnded:
         try:
-            status = self._process.wait(CRASH_SECONDS)  # it may not have ended quite
+            status = self._process.wait(CRASH_SECONDS)  # it may still be ending
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
@@ -157,9 +157,9 @@ class Child:
 
 def seconds_for(size: int, limits: Limits) -> float:
     """
-    Give the processor time for a file of so many bytes.
+    Return the time limit for a file by its size in bytes.
 
-    All of it is for large files: a small one that takes long is damaged or hostile.
+    Only large files get the full limit: a small file that takes long is damaged or hostile.
     """
     return min(limits.seconds, SMALL_FILE_SECONDS + SECONDS_A_MB * size / 1e6)
 
@@ -177,7 +177,7 @@ def end_children() -> None:
 
 @contextmanager
 def _child(limits: Limits) -> Iterator[Child]:
-    """Lend a child; one that did not come to the end of its task, or grew, is ended."""
+    """Lend a child; end it afterwards if it did not complete its task or uses too much memory."""
     with _lock:
         reader = next((idle for idle in _idle if idle.limits == limits), None)
         if reader:
@@ -196,7 +196,7 @@ def _child(limits: Limits) -> Iterator[Child]:
 
 def read_files(files: Sequence[File], limits: Limits, redact: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """
-    Read files in order, each of which leaves at least one row, with the given kinds of values redacted.
+    Read files in order and redact these kinds of values; each file gives at least one row.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def read_files(files: Sequence[File], limits: Limits, redact: Sequence[str]) -> 
     """
     first = skip = 0
     careful = False
-    slow: dict[int, tuple[Reject, int]] = {}  # file that takes too long -> why, and the rows before that
+    slow: dict[int, tuple[Reject, int]] = {}  # file that takes too long -> reason, and its rows until then
     while first < len(files):
         last_file = min((number for number in slow if number >= first), default=None)
         end, stop = (len(files), None) if last_file is None else (last_file + 1, slow[last_file][1])
@@ -226,8 +226,8 @@ def read_files(files: Sequence[File], limits: Limits, redact: Sequence[str]) -> 
             first, skip = end, 0
         except ChildEnded as ended:
             if ended.place is not None:
-                number, made = ended.place
-                slow[number] = (ended.why, min(made, slow.get(number, (None, made))[1]))
+                number, rows = ended.place
+                slow[number] = (ended.why, min(rows, slow.get(number, (None, rows))[1]))
                 continue
             if careful:
                 yield _lost(files, begun, ended.why)

@@ -117,7 +117,7 @@ def test_a_budget_holds_while_engines_join_and_die(tmp_path, cluster, calls):
     disturbing = threading.Thread(target=disturb)
     disturbing.start()
     limited = recipe(tmp_path, cluster.address, **given, **{"budget.requests": limit})
-    with pytest.raises(BudgetSpent, match="its requests: in all"):
+    with pytest.raises(BudgetSpent, match="its requests: in total"):
         run(limited, tmp_path / "outputs", toys.Silent())
     disturbing.join()
     [stopped] = earlier_runs(tmp_path / "outputs/toy")

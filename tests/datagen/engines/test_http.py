@@ -69,8 +69,8 @@ def post(behaviour):
 @pytest.mark.parametrize(
     "behaviour",
     [
-        sends(gzip.compress(bytes(http.MOST_BYTES * 8)), Content_Encoding="gzip"),
-        sends(bytes(http.MOST_BYTES + 1)),
+        sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip"),
+        sends(bytes(http.MAX_BYTES + 1)),
     ],
     ids=["bomb", "plain"],
 )

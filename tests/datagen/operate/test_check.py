@@ -114,7 +114,7 @@ def test_one_token_is_requested_from_a_server():
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(401, "set the key"), (404, "base_url"), (400, "gave no token")]
+    ("status", "message"), [(401, "set the key"), (404, "base_url"), (400, "returned no token")]
 )
 def test_an_error_of_a_server_is_reported_with_advice(status, message):
     from aiohttp import web
@@ -141,7 +141,7 @@ def test_a_busy_server_counts_as_reachable():
 def test_an_unreachable_server_stops_only_a_run_without_answers(write, tmp_path, caplog):
     url = f"http://127.0.0.1:{free_port()}/v1"
     recipe = write(server(url))
-    assert "gave no token" in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
+    assert "returned no token" in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
     run = write_run(tmp_path / "run", {"d": "t"}, [])
     with pytest.raises(UserError, match=r"does not answer.*\n.*--no-check"):
         before_work(recipe, run)

@@ -125,5 +125,5 @@ def test_a_run_without_rows_replaces_no_release_that_cannot_be_read(begun, home)
     run, start = begun
     finish(run, home)
     (run.folder / "manifest.json").write_text("{}")
-    assert "cannot be told" in release.objection(start(), home)
+    assert "cannot be counted" in release.objection(start(), home)
     assert len(earlier_runs(home)) == 2

@@ -45,7 +45,7 @@ def newest(folder):
 @pytest.mark.cluster
 def test_a_run_stops_at_its_requests_and_goes_on_when_they_are_raised_and_asks_nothing_twice(tmp_path, log):
     with pytest.raises(
-        BudgetSpent, match=r"stage asking .* its requests: in all, 10 requests, .*budget\.requests=N"
+        BudgetSpent, match=r"stage asking .* its requests: in total, 10 requests, .*budget\.requests=N"
     ):
         run_toy(tmp_path, {"requests": 10})
     assert sum(calls(log).values()) == 10 == newest(tmp_path).spent.completions
@@ -88,7 +88,7 @@ def test_what_a_killed_run_had_spent_counts(tmp_path, log, monkeypatch):
     process.wait()
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 3, again.stderr
-    assert "stopped: budget" in again.stderr and "in all, 90 requests" in again.stderr
+    assert "stopped: budget" in again.stderr and "in total, 90 requests" in again.stderr
     assert newest(tmp_path).spent.completions == 90 <= sum(calls(log).values()) <= 90 + WINDOW
 
 

@@ -102,17 +102,15 @@ def test_a_damaged_stage_and_what_comes_after_it_are_made_again_and_nothing_is_a
         assert rows(place, stage) == rows(whole.folder, stage)
     assert done.stage_record("asking")["requests"]["completions"] == 0
     assert not (tmp_path / "calls").exists()
-    [told] = [
-        record.getMessage() for record in caplog.records if "not what was written" in record.getMessage()
-    ]
-    assert f"stage asking of {place}" in told
-    assert "Made again: asking, scoring" in told
+    [message] = [record.getMessage() for record in caplog.records if "is damaged" in record.getMessage()]
+    assert f"stage asking of {place}" in message
+    assert "Run again: asking, scoring" in message
 
 
 def test_sound_stages_are_not_made_again_and_nothing_is_said(place, caplog, tmp_path):
     _, watcher = run_toy(tmp_path)
     assert (watcher.there, watcher.made) == (LINE[:4], LINE[4:])
-    assert "not what was written" not in caplog.text
+    assert "is damaged" not in caplog.text
 
 
 def test_what_is_damaged_while_a_run_is_on_stops_it_and_the_next_goes_on(

@@ -147,7 +147,7 @@ def test_an_empty_release_never_replaces_one_with_rows_and_too_few_rows_are_no_r
     model = {"engine": "scripted", "model": "tests.support.toys:model"}
     first = run_it(tmp_path, url, **model)
     none = {"models.generator.model": "tests.support.toys:spoiling"}
-    with pytest.raises(UserError, match=r"no rows, and the release before it has \d+"):
+    with pytest.raises(UserError, match=r"no rows, but the latest release has \d+"):
         run_it(tmp_path, url, overrides=none, **model)
     assert open_run(tmp_path / "outputs/toy/latest").folder == first.folder
     with pytest.raises(UserError, match=r"0 of 3 rows in refusals \(min_rows\)"):

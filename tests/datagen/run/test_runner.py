@@ -148,7 +148,7 @@ def test_a_server_that_cannot_be_reached_is_told_to_the_user(tmp_path):
 
 
 def test_a_stage_that_loses_rows_stops_the_run_and_the_next_goes_on_from_there(tmp_path, log):
-    with pytest.raises(AccountError, match=r"losing took \d rows and gave back \d: 1 lost"):
+    with pytest.raises(AccountError, match=r"losing took \d rows and returned \d: 1 lost"):
         run_toy(tmp_path, more='  losing: {use: "tests.support.toys:losing"}\n')
     folder = next((tmp_path / "outputs/toy").glob("*/manifest.json")).parent
     assert not (folder / "stages/losing").exists()

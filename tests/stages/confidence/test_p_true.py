@@ -107,5 +107,5 @@ def test_a_rubric_may_be_written_in_the_recipe():
 
 @pytest.mark.parametrize("rubric", [{}, {"system": "Be strict."}, {"user": ["a"]}, {"user": ""}])
 def test_a_rubric_without_a_template_is_rejected(rubric):
-    with pytest.raises(UserError, match="a prompt written in the recipe"):
+    with pytest.raises(UserError, match="a prompt in the recipe"):
         ask(stage, [row()], judge, prompt=rubric)

@@ -174,10 +174,10 @@ def test_of_columns_with_one_name_all_are_kept(tmp_path, name):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (TEXT.encode(), "no Arrow file"),
-        (b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"x" * 99, "no Arrow file"),
+        (TEXT.encode(), "not an Arrow file"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"x" * 99, "not an Arrow file"),
         (b"FEA1" + b"\0" * 99, "version 1"),
-        (b"", "no Arrow file"),
+        (b"", "not an Arrow file"),
     ],
 )
 def test_what_is_no_arrow_file_is_called_so(tmp_path, data, said):

@@ -1,9 +1,9 @@
 """
-The text of a PDF as Markdown.
+Convert a PDF to Markdown.
 
-PDFium says where each line stands (`pages`); what repeats on every page is left out (`furniture`), pages are
-put into reading order (`layout`), headings are found (`headings`), lines joined to blocks (`paragraphs`) and
-the hyphens at their ends resolved (`words`).
+PDFium provides the position of each line (`pages`). Running heads and page numbers are removed (`furniture`),
+pages are put into reading order (`layout`), headings are detected (`headings`), lines are joined to blocks
+(`paragraphs`), and hyphens at line ends are resolved (`words`).
 """
 
 import re
@@ -21,8 +21,8 @@ from datagen.stages.sources.ingest.pdf.pages import Document, Line, load
 from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_size, build
 from datagen.stages.sources.ingest.pdf.words import Words
 
-MIN_CHARS = 20  # a page, on average: with less, and an image a page, it is a scan
-MAX_UNMAPPED = 0.3  # of the characters: fonts that do not say which characters their glyphs are
+MIN_CHARS = 20  # per page, on average: with fewer, and an image per page, it is a scan
+MAX_UNMAPPED = 0.3  # share of characters in fonts that do not map glyphs to characters
 UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\ufffe\uffff\x00-\x01\x03-\x08\x0e-\x1f]")
 NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
 ESCAPED = re.compile(r"\A(?=#{1,6}\s)")
@@ -30,7 +30,7 @@ ESCAPED = re.compile(r"\A(?=#{1,6}\s)")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A PDF as text: Markdown, its title ("" where it has none), and what it says about itself."""
+    """A PDF as text: Markdown, its title ("" if it has none), and its metadata."""
 
     markdown: str
     title: str
@@ -44,7 +44,7 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     Raises
     ------
     Reject
-        When it is encrypted or damaged, or holds no text.
+        If it is encrypted or damaged, or contains no text.
     """
     document = load(source)
     _check(document)
@@ -71,8 +71,8 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     metadata: dict[str, Any] = {"pages": len(pages)}
     if tables := sum(block.kind == "table" for block in blocks):
         metadata["tables"] = tables
-    if counted := {what: count for what, count in left_out.items() if count}:
-        metadata["left_out"] = counted
+    if nonzero := {kind: count for kind, count in left_out.items() if count}:
+        metadata["left_out"] = nonzero
     metadata |= {key.lower(): document.info[key] for key in ("Author", "Subject") if document.info.get(key)}
     return Text(write(blocks, words), _title(document, layouts, size), metadata)
 
@@ -85,7 +85,7 @@ def write(blocks: Sequence[Block], words: Words) -> str:
         text = _write(block, words)
         if block.kind == "heading":
             if text == last_heading:
-                continue  # a slide that goes on
+                continue  # a continued slide
             last_heading = text
         if text:
             parts.append(text)
@@ -142,7 +142,7 @@ def _check(document: Document) -> None:
     if letters < MIN_CHARS * len(pages):
         images = sum(page.has_image for page in pages)
         if (images and images >= 0.5 * len(pages)) or not letters:
-            raise Reject("no text layer", f"{len(pages)} pages, {images} with images: run OCR over it first")
+            raise Reject("no text layer", f"{len(pages)} pages, {images} with images: run OCR on it first")
     if (unmapped := len(UNMAPPED.findall(text))) > MAX_UNMAPPED * letters:
         raise Reject(
             "no text layer", f"{unmapped} of {letters} characters are glyphs without a Unicode value"
@@ -150,7 +150,7 @@ def _check(document: Document) -> None:
 
 
 def _title(document: Document, layouts: Sequence[Layout], size: float) -> str:
-    """Take the title that the file states; else the largest lines of its first page."""
+    """Return the title from the file's metadata; else the largest lines of its first page."""
     stated = " ".join(document.info.get("Title", "").split())
     if stated and not NO_TITLE.search(stated):
         return stated

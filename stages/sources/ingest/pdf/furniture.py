@@ -1,9 +1,9 @@
 """
-What a PDF's pages repeat: running heads, footers and page numbers.
+Remove what a PDF's pages repeat: running heads, footers and page numbers.
 
-A line at a page's edge is furniture when space parts it from the text and the pages around it have the same
-line at the same height, numbers aside; or when most pages have furniture at its height, as where each
-chapter's title runs over its pages.
+A line at a page's edge is furniture if space separates it from the text and nearby pages have the same line,
+except for numbers, at the same height; or if most pages have furniture at its height, as with running heads
+that differ by chapter.
 """
 
 import re
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 
 from datagen.stages.sources.ingest.pdf.pages import Line, Page
 
-EDGE = 3  # heights at a page's top and bottom that may hold furniture
-MARGIN = 0.12  # of the page's height: furniture stands no farther from its edge
+EDGE = 3  # heights at a page's top and bottom that may contain furniture
+MARGIN = 0.12  # maximum distance of furniture from the page's edge, as a share of its height
 NUMBER_MARGIN = 0.2  # likewise, for page numbers: a page set for letter may be printed on A4
-APART = 1.7  # of the font's size: the distance of baselines between furniture and text, at least
-NEIGHBOURS = 2  # pages before and after: left and right pages have heads of their own
-MOST = 0.5  # of the pages with furniture at a height: what else stands there is furniture, too
-LARGE = 1.25  # times the size of the text: titles of slides repeat, and are no furniture
+APART = 1.7  # minimum distance of baselines between furniture and text, in font sizes
+NEIGHBOURS = 2  # pages before and after: left and right pages have different heads
+MOST = 0.5  # share of pages with furniture at a height from which every line there is furniture
+LARGE = 1.25  # times the size of the text: repeated titles of slides are not furniture
 MAX_CHARS = 150
-SAME = 1.5  # points between heights that are the same
+SAME = 1.5  # maximum difference of equal heights, in points
 NUMBER = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
 PAGE_NUMBER = re.compile(r"\W*(?:\w+\s)?(\d+)\W*(?:\w+\s\d+)?\W*")
 
@@ -29,12 +29,12 @@ Key = tuple[int, str]  # height, text without numbers
 
 def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
     """
-    Take running heads, footers and page numbers off pages, in place.
+    Remove running heads, footers and page numbers from pages, in place.
 
     Returns
     -------
     int
-        How many lines were dropped.
+        Number of dropped lines.
     """
     dropped = 0
     for side in (1, -1):
@@ -44,24 +44,24 @@ def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
             for line in edge:
                 where[_key(line)].append(number)
         numbers = _numbered(edges)
-        taken: list[list[Line]] = []
+        repeated: list[list[Line]] = []
         for number, edge in enumerate(edges):
-            taken.append(
+            repeated.append(
                 [line for line in edge if _repeats(line, number, where, numbers, len(pages), body_size)]
             )
-        heights = Counter(height for lines in taken for height in {round(line.base) for line in lines})
+        heights = Counter(height for lines in repeated for height in {round(line.base) for line in lines})
         usual = {height for height, count in heights.items() if count >= max(3, MOST * len(pages))}
-        for page, edge, lines in zip(pages, edges, taken, strict=True):
-            gone = {id(line) for line in lines}
-            gone |= {id(line) for line in edge if _at(line, usual) and _small(line, body_size)}
-            kept = [line for line in page.lines if id(line) not in gone]
+        for page, edge, lines in zip(pages, edges, repeated, strict=True):
+            furniture = {id(line) for line in lines}
+            furniture |= {id(line) for line in edge if _at(line, usual) and _small(line, body_size)}
+            kept = [line for line in page.lines if id(line) not in furniture]
             dropped += len(page.lines) - len(kept)
             page.lines = kept
     return dropped
 
 
 def _edge(page: Page, side: int) -> list[Line]:
-    """List the lines at a page's outermost heights: of its top (1) or of its bottom (-1)."""
+    """List the lines at a page's outermost heights, at its top (side 1) or its bottom (side -1)."""
     margin = MARGIN * (page.bottom - page.top)
     lines = sorted(page.lines, key=lambda line: side * line.base)
     edge: list[Line] = []
@@ -90,11 +90,11 @@ def _key(line: Line) -> Key:
 
 
 def _numbered(edges: Sequence[Sequence[Line]]) -> set[tuple[int, int]]:
-    """Find the page numbers: (height, number minus page) that several pages share."""
-    seen: Counter[tuple[int, int]] = Counter()
+    """Find the page numbers: pairs (height, number minus page) that several pages share."""
+    counts: Counter[tuple[int, int]] = Counter()
     for number, edge in enumerate(edges):
-        seen.update({mark for line in edge if (mark := _page_number(line, number))})
-    return {mark for mark, count in seen.items() if count > 1}
+        counts.update({mark for line in edge if (mark := _page_number(line, number))})
+    return {mark for mark, count in counts.items() if count > 1}
 
 
 def _page_number(line: Line, number: int) -> tuple[int, int] | None:
@@ -116,7 +116,7 @@ def _repeats(
     if _page_number(line, number) in numbers:
         return True
     if text.strip(" #.-–—") == "" and not re.search("[ivxl]", line.text, re.IGNORECASE):
-        return False  # a number that is not the page's
+        return False  # a number, but not of the page
     places = [place for near in (-1, 0, 1) for place in where.get((height + near, text), ())]
     if line.mono:
         return len(places) >= max(3, MOST * count)

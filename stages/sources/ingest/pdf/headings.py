@@ -1,8 +1,8 @@
 """
-Which lines of a PDF are headings.
+Detect the headings of a PDF.
 
-The outline tells, where there is one: its titles are looked for on their pages. Else the fonts do: a heading
-is a short block, larger than the text or bold.
+If it has an outline, the titles of the outline are searched on their pages. Otherwise headings are recognised
+by font: short blocks that are larger than the text or bold.
 """
 
 import re
@@ -14,15 +14,15 @@ from datagen.stages.sources.ingest.pdf.layout import Layout
 from datagen.stages.sources.ingest.pdf.pages import HYPHEN, Entry, Line
 
 MAX_LINES = 4  # of a heading
-MIN_FOUND = 0.5  # of the outline's entries: else it is no guide
+MIN_FOUND = 0.5  # minimum share of the outline's entries found; otherwise the outline is not used
 LARGER = 1.08  # times the size of the text
 MAX_CHARS = 160
-MAX_SHARE = 0.25  # of the characters: more in bold are no headings
+MAX_SHARE = 0.25  # maximum share of characters in a bold font of headings
 NUMBER = re.compile(r"(?:\w+\s)?(\d+(?:\.\d+)*)\.?\s+(?=\S)|[A-Z](?:\.\d+)+\s+(?=\S)|[IVXLC]+\.\s+(?=\S)")
 NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.?\s+\S|[A-Z](?:\.\d+)+\s+\S")
 NO_LETTERS = re.compile(r"[\W_]+")
 MAX_LEVEL = 6
-LABEL, MAX_LABEL = 0, 16  # level of what only numbers a heading; its characters
+LABEL, MAX_LABEL = 0, 16  # level of a line that only numbers a heading ("Chapter 2"); its maximum characters
 
 Marks = dict[int, tuple[int, int]]  # id of a line -> level or `LABEL`, number of the heading
 
@@ -31,9 +31,9 @@ def find_headings(
     layouts: Sequence[Layout], outline: Sequence[Entry], size: float, are_slides: bool = False
 ) -> Marks:
     """
-    Find the lines that are headings; `size` is that of the text's font.
+    Find the lines that are headings; `size` is the font size of the text.
 
-    The outline of slides has parts of the talk, which the slides' own titles are better than.
+    The outline of slides is not used: it lists parts of the talk, and the slides' titles are better headings.
     """
     if are_slides:
         return _by_font(layouts, size)
@@ -45,12 +45,12 @@ def find_headings(
 
 
 def fold(title: str) -> str:
-    """Write a title in the form that two spellings of it share: its letters and digits."""
+    """Reduce a title to its letters and digits, so that different spellings are equal."""
     return NO_LETTERS.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def without_number(title: str) -> str:
-    """Take a leading number off a title."""
+    """Remove a leading number from a title."""
     return NUMBER.sub("", title, count=1)
 
 
@@ -67,17 +67,17 @@ def _by_outline(layouts: Sequence[Layout], outline: Sequence[Entry]) -> Marks:
                     line for column in layouts[page].columns for line in column if isinstance(line, Line)
                 ]
                 folded[page] = [(line, fold(line.text.removesuffix(HYPHEN))) for line in lines]
-            found = _match(folded[page], wanted, marks)
-            if found:
-                marks |= {id(line): (min(entry.level, MAX_LEVEL), number) for line in found}
+            title = _match(folded[page], wanted, marks)
+            if title:
+                marks |= {id(line): (min(entry.level, MAX_LEVEL), number) for line in title}
                 if entry.level == 1:
-                    marks |= {id(line): (LABEL, number) for line in _label(folded[page], found[0])}
+                    marks |= {id(line): (LABEL, number) for line in _label(folded[page], title[0])}
                 break
     return marks
 
 
 def _label(lines: Sequence[tuple[Line, str]], title: Line) -> list[Line]:
-    """Find what a page has above a chapter's title: "Chapter" and its number, a line or two."""
+    """Find the label above a chapter's title: "Chapter" and its number, in one or two lines."""
     above: list[Line] = []
     for line, _ in lines:
         if line is title:
@@ -89,7 +89,7 @@ def _label(lines: Sequence[tuple[Line, str]], title: Line) -> list[Line]:
 
 
 def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) -> list[Line]:
-    """Find the lines of a page that together are a title: the largest, or bold ones, first."""
+    """Find the lines of a page that together are a title; prefer the largest, then bold ones."""
     best: list[Line] = []
     longest = max(map(len, wanted), default=0) + 12
     for at, (first, text) in enumerate(lines):
@@ -111,7 +111,7 @@ def _match(lines: Sequence[tuple[Line, str]], wanted: set[str], marks: Marks) ->
 
 
 def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
-    """Find short blocks in a font that is larger than the text's, or bold where the text is not."""
+    """Find short blocks in a font that is larger than the text's, or bold."""
     candidates: list[list[Line]] = []
     total = 0
     for layout in layouts:
@@ -144,7 +144,7 @@ def _by_font(layouts: Sequence[Layout], size: float) -> Marks:
 
 
 def _depths(candidates: Sequence[Sequence[Line]]) -> dict[int, int]:
-    """Tell levels by numbers such as 2.3.1, where most headings have one."""
+    """Derive levels from numbers such as 2.3.1, if most headings have one."""
     depths = {}
     for number, run in enumerate(candidates):
         if (match := NUMBERED.match(run[0].text)) and match[1]:

@@ -1,8 +1,8 @@
 """
-The reading order of a page: its columns one after the other, its tables as tables.
+Put a page into reading order: its columns one after the other, its tables as tables.
 
-The content stream's order is kept where it is one that a person could read: most programs write a page
-in order. Where its lines jump between columns, the gutter is looked for.
+Most programs write a page in reading order, so the order of the content stream is kept if it is plausible. If
+its lines jump between columns, the gutter is searched.
 """
 
 import re
@@ -15,14 +15,14 @@ from statistics import median
 
 from datagen.stages.sources.ingest.pdf.pages import Line, Page
 
-LEVEL = 0.35  # of the font's size: baselines that differ by less are one row
+LEVEL = 0.35  # of the font size: baselines that differ by less are in one row
 MIN_COLUMN = 5  # lines of a column
-MIN_EM = 9  # width of a column's lines, in sizes of the font: less are cells of a table
-MAX_ACROSS = 0.4  # of the lines: of a page in columns few run across the gutter
+MIN_EM = 9  # width of a column's lines, in font sizes; narrower ones are cells of a table
+MAX_ACROSS = 0.4  # maximum share of lines across the gutter on a page with columns
 MIN_ROWS = 3  # of a table that has no rules
-MIN_FILLED = 0.5  # of a table's cells
+MIN_FILLED = 0.5  # minimum share of non-empty cells of a table
 MAX_COLUMNS = 15
-ROW_PITCH = 3.0  # sizes of the font between two rows of a table, at most
+ROW_PITCH = 3.0  # maximum distance of two rows of a table, in font sizes
 LEADER = re.compile(r"(?:[.·…_]\s?){4,}+\s*[\divxlc]+\Z", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"\S.*\s[\divxlc]+\Z", re.IGNORECASE | re.DOTALL)
 MARKER = re.compile(r"(?:[^\w\s]|[\ue000-\uf8ff]|o|\(?[\w]{1,4}[.):]|\[\w{1,8}\])\Z")
@@ -49,7 +49,7 @@ class Layout:
 
     columns: list[list[Line | Table]] = field(default_factory=list)
     contents: int = 0  # lines of a table of contents, left out
-    tables_left_out: int = 0  # rows of figures alone: a plot's axes, mostly
+    tables_left_out: int = 0  # rows of figures only, usually the axes of a plot
 
 
 def arrange(page: Page) -> Layout:
@@ -97,7 +97,7 @@ def rows_of(lines: Sequence[Line]) -> list[Row]:
 
 
 def _drop_contents(lines: list[Line], layout: Layout) -> list[Line]:
-    """Leave out a table of contents: entries with leaders to their page's number."""
+    """Remove a table of contents: entries with leaders and page numbers."""
     if not any(LEADER.search(line.text) or line.text[-3:] in ("...", ". .") for line in lines):
         return lines
     rows = rows_of(lines)
@@ -105,18 +105,18 @@ def _drop_contents(lines: list[Line], layout: Layout) -> list[Line]:
     led = [bool(LEADER.search(text)) for text in texts]
     if sum(led) < 3:
         return lines
-    gone: set[int] = set()
+    contents: set[int] = set()
     mostly = sum(led) >= 0.5 * len(rows)
     first = led.index(True)
     for at, (row, text) in enumerate(zip(rows, texts, strict=True)):
         if led[at] or NUMBER_LAST.match(text) or (mostly and at > first):
-            gone |= {id(line) for line in row}
-    layout.contents += len(gone)
-    return [line for line in lines if id(line) not in gone]
+            contents |= {id(line) for line in row}
+    layout.contents += len(contents)
+    return [line for line in lines if id(line) not in contents]
 
 
 def _gutter(lines: Sequence[Line], rules: Sequence[tuple[float, float, float]]) -> float | None:
-    """Find where a page's second column begins; None for a page of one column, or of a table."""
+    """Find the left edge of a page's second column; None if it has one column or is a table."""
     if len(lines) < 2 * MIN_COLUMN:
         return None
     start, end = min(line.left for line in lines), max(line.right for line in lines)
@@ -148,7 +148,7 @@ def _overlap(left: Sequence[Line], right: Sequence[Line]) -> bool:
 
 
 def _read_columns(lines: Sequence[Line], gutter: float) -> list[list[Line]]:
-    """Order two columns: what runs across the gutter parts them into bands."""
+    """Order two columns; lines across the gutter divide them into bands."""
     sides = [1 if line.left >= gutter else 0 if line.right < gutter + 2 else 2 for line in lines]
     changes = sum(before != after for before, after in pairwise(sides))
     across = [line for line, side in zip(lines, sides, strict=True) if side == 2]
@@ -166,7 +166,7 @@ def _read_columns(lines: Sequence[Line], gutter: float) -> list[list[Line]]:
 
 
 def _descends(lines: Sequence[Line], sides: Sequence[int]) -> bool:
-    """Tell whether a column's lines come from top to bottom, mostly."""
+    """Check whether the lines of each column are mostly in order from top to bottom."""
     ups = 0
     for wanted in (0, 1):
         column = [line for line, side in zip(lines, sides, strict=True) if side == wanted]
@@ -175,7 +175,7 @@ def _descends(lines: Sequence[Line], sides: Sequence[int]) -> bool:
 
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:
-    """Keep the stream's order where it runs down the page; else sort."""
+    """Keep the stream's order if it runs down the page; else sort."""
     ups = sum(after.base < before.base - before.size for before, after in pairwise(lines))
     if ups <= 2 + 0.05 * len(lines):
         return list(lines)
@@ -183,7 +183,7 @@ def _in_order(lines: Sequence[Line]) -> list[Line]:
 
 
 def _split_at_jumps(lines: Sequence[Line]) -> list[list[Line]]:
-    """Part lines where the order goes up the page: there a column ends."""
+    """Split lines where the order jumps up the page, because a column ends there."""
     parts: list[list[Line]] = []
     lowest = 0.0
     for line in lines:
@@ -198,7 +198,7 @@ def _split_at_jumps(lines: Sequence[Line]) -> list[list[Line]]:
 def _find_tables(
     lines: list[Line], rules: Sequence[tuple[float, float, float]], layout: Layout
 ) -> list[Line | Table]:
-    """Make tables of rows whose cells stand in columns, and one line of other lines of one baseline."""
+    """Combine rows with aligned cells to tables, and other lines on the same baseline to one line."""
     rows = rows_of(lines)
     if len(rows) == len(lines):
         return list(lines)
@@ -251,7 +251,7 @@ def _merged(row: Row) -> Line:
 
 
 def _table_end(rows: Sequence[Row], at: int) -> int:
-    """Tell where the rows end that may be one table; `at` where none begins."""
+    """Return the end of the rows that may be one table; `at` if no table begins there."""
     if len(rows[at]) < 2 or all(line.mono for line in rows[at]):
         return at
     spans = [(line.left, line.right) for line in rows[at]]
@@ -309,13 +309,13 @@ def _table(rows: Sequence[Row], rules: Sequence[tuple[float, float, float]], lay
 
 
 def _has_words(records: Sequence[Sequence[Sequence[str]]]) -> bool:
-    """Tell whether a table's first row or column is made of words; the figures at a plot's axes are not."""
+    """Check whether a table's first row or column consists of words, unlike the axes of a plot."""
     edges = (records[0], [record[0] for record in records])
     return any(2 * sum(bool(WORDS.search(" ".join(cell))) for cell in edge) >= len(edge) for edge in edges)
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """Find a table's columns: stretches that cells share; a cell over several columns makes none."""
+    """Find a table's columns: intervals that cells share, ignoring cells that span several columns."""
     spans: list[tuple[float, float, int]] = []
     for line in sorted((line for row in rows for line in row), key=lambda line: line.right - line.left):
         touched = [span for span in spans if line.left < span[1] and line.right > span[0]]

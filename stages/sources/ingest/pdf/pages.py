@@ -1,9 +1,9 @@
 """
-The lines of a PDF's pages, with their places and fonts, by PDFium.
+Read the lines of a PDF's pages, with their positions and fonts, with PDFium.
 
-PDFium gives the text in the order of the content stream. A line is asked for its place and for the fonts of
-three of its characters, since a call a character would take longer than the reading itself; only a line that
-holds a wide gap, as rows of tables do, is measured character by character.
+PDFium returns the text in the order of the content stream. For each line, its position and the fonts of three
+of its characters are queried, because one call per character would take longer than reading the text. Only
+lines with a wide gap, such as rows of tables, are measured character by character.
 """
 
 import ctypes
@@ -22,16 +22,16 @@ from datagen.request import Reject
 
 HYPHEN = "\x02"  # PDFium's mark of a hyphen at a line's end, in place of the hyphen and the line break
 LINE = re.compile(rf"[^\r\n{HYPHEN}]*[^\s{HYPHEN}][^\r\n{HYPHEN}]*{HYPHEN}?")
-GAP = 1.2  # of the font's size: a wider blank parts cells and columns
-SPARSE = 0.62  # of the font's size a character: a line as wide as that may hold a gap inside one text object
-NARROW = 0.2  # of the font's size a character: glyphs are not as narrow, but boxes that are unknown
-MAX_OBJECTS = 3000  # of a page that is searched for ruled lines; a drawing has more
+GAP = 1.2  # of the font size: a wider space separates cells and columns
+SPARSE = 0.62  # of the font size, per character: a wider line may have a gap inside one text object
+NARROW = 0.2  # of the font size, per character: narrower boxes are unknown ones
+MAX_OBJECTS = 3000  # of a page that is searched for rules; a drawing has more
 MAX_OUTLINE = 20_000  # entries
 BOLD = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmb|cmssbx|sfbx|-bd", re.IGNORECASE)
 MONO = re.compile(r"mono|courier|typewriter|cmtt|cmsltt|sftt|consol|menlo|inconsol|nimbusmon", re.IGNORECASE)
 FIXED_PITCH, FORCE_BOLD = 1 << 0, 1 << 18  # flags of a font descriptor
 BOLD_WEIGHT = 600
-# Glyphs that a font does not name come as their codes: those of TeX's encodings T1 and OT1.
+# Codes of unnamed glyphs in TeX's encodings T1 and OT1.
 UNNAMED = dict(zip(range(0x10, 0x17), "“”„«»–—", strict=True)) | {0xFFFE: HYPHEN}
 UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
 UNNAMED |= dict(zip((0x0B, 0x0C, 0x0E, 0x0F), "ﬀﬁﬃﬄ", strict=True))
@@ -49,14 +49,14 @@ class Line:
     Parameters
     ----------
     text
-        Its text; ends with `HYPHEN` where a word may go on in the next line.
+        Its text; ends with `HYPHEN` if a word may continue on the next line.
     left, right, base
-        Its place in points: its ends from the left, its baseline from the top; measured along the
-        page's text, so that the text of a turned page runs to the right, too.
+        Its position in points: its ends from the left, its baseline from the top, in the direction of the
+        page's text, so that the text of a rotated page also runs to the right.
     size
-        The font's size in points.
+        The font size in points.
     bold, mono
-        Whether all of it is bold, or in a typewriter's font.
+        Whether all of it is bold, or in a monospaced font.
     """
 
     text: str
@@ -80,13 +80,13 @@ class Page:
     rules
         Baselines of horizontal rules, as (base, left, right).
     sideways
-        How many lines were left out because they run in another direction than most.
+        Number of lines left out because they run in a different direction.
     has_image
-        Whether it shows one.
+        Whether it has an image.
     top, bottom
         The baselines of its edges.
     is_wide
-        Whether it is wider than high, as slides are.
+        Whether it is wider than high, like a slide.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Document:
-    """What a PDF holds: pages, outline, and what its information dictionary says."""
+    """The contents of a PDF: pages, outline and information dictionary."""
 
     pages: list[Page]
     outline: list[Entry]
@@ -123,13 +123,13 @@ def load(source: bytes | IO[bytes]) -> Document:
     Raises
     ------
     Reject
-        When it is encrypted, damaged or no PDF.
+        If it is encrypted, damaged or not a PDF.
     """
     try:
         pdf = pypdfium2.PdfDocument(source)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == WRONG_PASSWORD:
-            raise Reject("encrypted", "it opens with a password only; save it without") from error
+            raise Reject("encrypted", "it requires a password; save it without one") from error
         raise Reject("unreadable file", f"PDFium: {error}") from error
     try:
         pages = [_page(pdf, number) for number in range(len(pdf))]
@@ -174,7 +174,7 @@ def _page(pdf: Any, number: int) -> Page:
 
 
 def _read_objects(handle: Any, page: Page) -> None:
-    """Note horizontal rules and images."""
+    """Record horizontal rules and images."""
     count = pdfium.FPDFPage_CountObjects(handle)
     if count > MAX_OBJECTS and page.lines:
         return
@@ -212,7 +212,7 @@ class _TextPage:
         return text.translate(UNNAMED)
 
     def read(self, box: tuple[float, float, float, float]) -> Page:
-        """Read the lines that run in the direction of most, on a page between left, bottom, right and top."""
+        """Read the lines in the page's main direction; `box` is left, bottom, right and top of the page."""
         page = Page()
         by_direction: dict[int, list[Line]] = {}
         weight: Counter[int] = Counter()
@@ -233,7 +233,7 @@ class _TextPage:
         return page
 
     def _lines(self, start: int, end: int) -> Iterator[tuple[int, Line]]:
-        """Read a line of the text as one or more, parted at wide gaps, each with its direction."""
+        """Read a line of the text as one or more lines, split at wide gaps, each with its direction."""
         first, last = self._char(start), self._char(end - 1)
         size, direction = self._measure(first)
         if direction < 0:
@@ -270,7 +270,7 @@ class _TextPage:
     def _parts(
         self, start: int, end: int, size: float, direction: int
     ) -> Iterator[tuple[int, int, float, float]]:
-        """Part a line at its wide gaps, character by character."""
+        """Split a line at its wide gaps, character by character."""
         begin, left, right = -1, 0.0, 0.0
         stop = start
         for at in range(start, end):
@@ -296,7 +296,7 @@ class _TextPage:
         return max(0, char)
 
     def _measure(self, char: int) -> tuple[float, int]:
-        """Measure a character: the size of its font, and its direction in quarter turns; -1 is slanted."""
+        """Return a character's font size, and its direction in quarter turns; -1 if slanted."""
         size: float = pdfium.FPDFText_GetFontSize(self.handle, char)
         matrix = self.matrix
         if not pdfium.FPDFText_GetMatrix(self.handle, char, matrix):
@@ -306,7 +306,7 @@ class _TextPage:
         return size, round(turns) % 4 if abs(turns - round(turns)) < 0.05 else -1
 
     def _font(self, char: int) -> tuple[bool, bool]:
-        """Tell whether a character's font is bold, and whether it is a typewriter's."""
+        """Check whether a character's font is bold, and whether it is monospaced."""
         item = pdfium.FPDFText_GetTextObject(self.handle, char)
         font = pdfium.FPDFTextObj_GetFont(item) if item else None
         if not font:
@@ -323,7 +323,7 @@ class _TextPage:
         return self.fonts[address]
 
     def _rects(self, first: int, count: int, direction: int) -> list[tuple[float, float]]:
-        """Measure where a run of characters begins and ends, text object by text object."""
+        """Return where a run of characters begins and ends, by text object."""
         left, top, right, bottom = box = self.box
         ends = []
         for index in range(pdfium.FPDFText_CountRects(self.handle, first, count)):
@@ -338,7 +338,7 @@ class _TextPage:
         return _along(direction, left.value, right.value, bottom.value, top.value)
 
     def _between(self, first: int, last: int, size: float, direction: int) -> tuple[float, float]:
-        """Measure a line by the origins of its ends, where the font does not say how large its glyphs are."""
+        """Measure a line by the origins of its end characters, if the font has no glyph sizes."""
         x, y = self.box[:2]
         ends = []
         for char in (first, last):
@@ -353,7 +353,7 @@ class _TextPage:
 
 
 def _along(direction: int, left: float, right: float, bottom: float, top: float) -> tuple[float, float]:
-    """Take a box's ends along text of a direction."""
+    """Return a box's ends in a text direction."""
     if direction % 2:
         return (bottom, top) if direction == 1 else (-top, -bottom)
     return (left, right) if direction == 0 else (-right, -left)

@@ -1,8 +1,8 @@
 """
-Lines become blocks: paragraphs, list items, code and notes, across columns and pages.
+Join lines to blocks (paragraphs, list items, code and notes) across columns and pages.
 
-A line ends its paragraph where the page says so: by space below it, by an indent, or by ending where the
-next line's first word would have fitted.
+A line ends its paragraph if the layout shows it: by space below, by an indent, or by ending where the next
+line's first word would have fitted.
 """
 
 import re
@@ -14,10 +14,10 @@ from itertools import pairwise
 from datagen.stages.sources.ingest.pdf.layout import Layout, Table
 from datagen.stages.sources.ingest.pdf.pages import HYPHEN, Line
 
-INDENT = 0.8  # of the font's size
-SPACE = 1.4  # times the usual leading: more parts paragraphs
-AROUND = 8  # lines before and after that show where the right margin is
-NOTE = 0.92  # of the text's size: what is smaller at the foot of a page is a footnote
+INDENT = 0.8  # of the font size
+SPACE = 1.4  # times the usual leading: more separates paragraphs
+AROUND = 8  # lines before and after from which the right margin is measured
+NOTE = 0.92  # of the text's size: smaller lines at the foot of a page are footnotes
 BULLETS = "•●○◦▪■□▫‣⁃∙·➢➤✓✔❖◆◇►▶\uf0a7\uf0b7\uf0d8\uf076\uf0fc\uf06e\uf071"
 BULLET = re.compile(rf"(?:[{BULLETS}]|[-–—*](?=\s)|o(?=\s))\s*")
 NUMBERED = re.compile(r"(?:\d{1,3}[.)]|\(\d{1,3}\)|\(?[a-z]\)|[ivx]{1,4}[.)]|\[\w{1,8}\])\s+\S")
@@ -35,15 +35,15 @@ class Block:
     kind
         text, item, code, note, heading or table.
     lines
-        Its lines; with a table, none.
+        Its lines; empty for a table.
     page
         Page where it begins, from 0.
     breaks
-        Before which of its lines, by number, the page breaks the line on purpose.
+        Numbers of its lines that follow an intentional line break.
     level
-        Of a heading.
+        The level of a heading.
     table
-        Of a table.
+        The table, if it is one.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Block:
 
 
 def body_size(lines: Iterable[Line]) -> float:
-    """Measure the font's size that most of the text has."""
+    """Return the font size of most of the text."""
     sizes: Counter[float] = Counter()
     for line in lines:
         sizes[round(2 * line.size) / 2] += len(line.text)
@@ -63,30 +63,30 @@ def body_size(lines: Iterable[Line]) -> float:
 
 
 def usual_leading(layouts: Iterable[Layout]) -> float:
-    """Measure the distance of baselines, in sizes of the font, that most lines have."""
-    seen: Counter[float] = Counter()
+    """Return the most frequent distance of baselines, in font sizes."""
+    counts: Counter[float] = Counter()
     for layout in layouts:
         for column in layout.columns:
             for above, line in pairwise(column):
                 if isinstance(above, Line) and isinstance(line, Line) and above.size > 0:
                     pitch = (line.base - above.base) / above.size
                     if abs(above.size - line.size) < 0.5 and 0.8 < pitch < 2.6:
-                        seen[round(pitch, 1)] += 1
-    return seen.most_common(1)[0][0] if seen else 1.2
+                        counts[round(pitch, 1)] += 1
+    return counts.most_common(1)[0][0] if counts else 1.2
 
 
 def build(layouts: Sequence[Layout], headings: dict[int, tuple[int, int]], size: float) -> list[Block]:
     """
-    Make blocks of a document's lines.
+    Join a document's lines to blocks.
 
     Parameters
     ----------
     layouts
-        Of its pages.
+        The layouts of its pages.
     headings
-        id of a heading's line -> its level, 0 for its label, and a number that its lines share.
+        id of a heading's line -> its level (0 for its label), and a number that its lines share.
     size
-        Of the text (`body_size`).
+        Font size of the text (`body_size`).
     """
     builder = _Builder(headings, size, usual_leading(layouts))
     for number, layout in enumerate(layouts):
@@ -97,7 +97,7 @@ def build(layouts: Sequence[Layout], headings: dict[int, tuple[int, int]], size:
 
 
 def _right_edges(lines: Sequence[Line]) -> dict[int, float]:
-    """Measure how far the lines around each line reach, of those in a font of its size."""
+    """Return for each line the right edge of the nearby lines in the same font size."""
     rights: dict[int, float] = {}
     for at, line in enumerate(lines):
         near = lines[max(0, at - AROUND) : at + AROUND + 1]
@@ -115,7 +115,7 @@ class _Builder:
         self.blocks: list[Block] = []
         self.notes: list[Block] = []
         self.open: Block | None = None  # the block that the next line may belong to
-        self.marked = 0  # number of the heading that is open
+        self.marked = 0  # number of the open heading
 
     def column(self, column: Sequence[Line | Table], page: int) -> None:
         """Add a column's lines."""
@@ -134,7 +134,7 @@ class _Builder:
                 above = line
 
     def end_page(self) -> None:
-        """Put a page's notes after the paragraph that the next page ends."""
+        """Add a page's notes; if the open paragraph continues on the next page, later, after its end."""
         if self.notes and not (self.open and self.open.kind in ("text", "item") and self._goes_on(self.open)):
             self._flush_notes()
 
@@ -143,7 +143,7 @@ class _Builder:
         self.notes = []
 
     def _foot(self, column: Sequence[Line | Table]) -> set[int]:
-        """Find the small lines that a column ends with."""
+        """Find the small lines at the end of a column."""
         ids: set[int] = set()
         for line in reversed(column):
             if isinstance(line, Table) or line.size > NOTE * self.size or line.mono:
@@ -167,7 +167,7 @@ class _Builder:
     def _line(self, line: Line, above: Line | None, right: float, page: int) -> None:
         mark = self.headings.get(id(line))
         if mark and not mark[0]:
-            return  # the number of the chapter that its title follows
+            return  # a chapter's label above its title
         if mark:
             if self.open and self.open.kind == "heading" and self.marked == mark[1]:
                 self.open.lines.append(line)
@@ -200,7 +200,7 @@ class _Builder:
         return not ENDED.search(block.lines[-1].text)
 
     def _continues(self, block: Block, line: Line) -> bool:
-        """Tell whether a column's first line goes on with what the column before ended with."""
+        """Check whether a column's first line continues the last block of the previous column."""
         last = block.lines[-1]
         if abs(last.size - line.size) > 0.12 * line.size or last.mono != line.mono:
             return False
@@ -209,7 +209,7 @@ class _Builder:
         return self._goes_on(block) and not BULLET.match(line.text) and not NUMBERED.match(line.text)
 
     def _parts(self, block: Block, above: Line, line: Line, right: float) -> bool:
-        """Tell whether a new block begins with a line."""
+        """Check whether a line begins a new block."""
         pitch = line.base - above.base
         if above.text.endswith(HYPHEN) and pitch < 3 * line.size:
             return False
@@ -238,7 +238,7 @@ class _Builder:
         return self._is_short(above, line, right) or abs(line.left - above.left) > INDENT * line.size
 
     def _is_short(self, above: Line, line: Line, right: float) -> bool:
-        """Tell whether a line ends where the next one's first word would have fitted."""
+        """Check whether a line ends although the next line's first word would have fitted."""
         if above.text.endswith(HYPHEN):
             return False
         width = (line.right - line.left) / max(len(line.text), 1)

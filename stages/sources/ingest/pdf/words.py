@@ -1,8 +1,8 @@
 """
-How the lines of a paragraph become one text.
+Join the lines of a paragraph to one text.
 
-A hyphen at a line's end belongs to the word or only to the line: the rest of the document decides, where it
-has the word whole or hyphenated.
+Whether a hyphen at a line's end belongs to the word is decided by whether the document has the joined or the
+hyphenated word elsewhere.
 """
 
 import re
@@ -15,7 +15,7 @@ WORD = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*")
 TAIL = re.compile(r"[^\W\d_]+(?:[-‐‑][^\W\d_]+)*\Z")
 DASHES = str.maketrans("‐‑", "--")
 ENDS = (HYPHEN, "-", "‐", "\xad")
-# Scripts that are written without blanks between words: Han, kana, and their punctuation; Thai, Lao, Khmer.
+# Scripts without spaces between words: Han, kana, and their punctuation; Thai, Lao, Khmer.
 UNSPACED = re.compile(
     r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u1780-\u17ff]"
 )
@@ -23,23 +23,23 @@ WEB = re.compile(r"(?:https?://|www\.)\S*[/_=&?%]\Z")
 
 
 class Words:
-    """The words that a document writes on one line."""
+    """The words of a document that are not broken across lines."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        known: list[str] = []
+        words: list[str] = []
         broken = False
         for line in lines:
-            whole = WORD.findall(line.lower())
-            if whole and broken:
-                del whole[0]
+            unbroken = WORD.findall(line.lower())
+            if unbroken and broken:
+                del unbroken[0]
             broken = line.endswith(ENDS)
-            if whole and broken:
-                del whole[-1]
-            known += whole
-        self.counts = Counter(" ".join(known).translate(DASHES).split())
+            if unbroken and broken:
+                del unbroken[-1]
+            words += unbroken
+        self.counts = Counter(" ".join(words).translate(DASHES).split())
 
     def join(self, lines: Sequence[str]) -> str:
-        """Write lines as one text."""
+        """Join lines to one text."""
         text = ""
         for line in lines:
             text = self._append(text, line) if text else line
@@ -58,7 +58,7 @@ class Words:
         return f"{text} {line}"
 
     def _between(self, before: str, after: str, mark: str) -> str:
-        """Tell what stands between two halves of a word: a hyphen or nothing."""
+        """Return what joins two halves of a word: a hyphen or nothing."""
         before, after = before.translate(DASHES), after.translate(DASHES)
         joined, hyphenated = (before + after).lower(), f"{before}-{after}".lower()
         if mark == "\xad" or joined in self.counts or (self.counts[hyphenated] == 0 and after[0].islower()):

@@ -1,1 +1,1 @@
-"""One module a format: `read(file)` yields its documents."""
+"""One module per format: `read(file)` yields the documents of a file."""

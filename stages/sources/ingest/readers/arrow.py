@@ -1,4 +1,4 @@
-"""Arrow and Feather files and the parts of Hugging Face dataset folders: one document a row."""
+"""Arrow and Feather files and the parts of Hugging Face dataset folders: one document per row."""
 
 from collections.abc import Iterator
 from typing import IO, Any
@@ -10,13 +10,13 @@ from datagen.stages.sources.ingest.columns import rows_of
 from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.record import File, Record
 
-ROWS = 256  # turned into values at once
+ROWS = 256  # converted to values at a time
 CONTINUED = b"\xff\xff\xff\xff"
-MAGIC = b"ARROW1"  # of the file format; a stream begins with its schema's length
+MAGIC = b"ARROW1"  # of the file format; a stream begins with the length of its schema
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one document a row."""
+    """Read one document per row."""
     yield from documents(records(file), file)
 
 
@@ -29,20 +29,20 @@ def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _check_stream(stream: IO[bytes]) -> None:
     """
-    See that the length that a stream begins with is in the file: as much memory is asked for.
+    Check that a stream's initial length is within the file, because Arrow allocates that much memory.
 
     Raises
     ------
     Reject
-        When it is not: the file is something else, or cut off.
+        If it is not: the file has another format or is truncated.
     """
     head, size = stream.read(8), stream.seek(0, 2)
     stream.seek(0)
     length = int.from_bytes(head[4:8] if head.startswith(CONTINUED) else head[:4], "little")
     if head.startswith(b"FEA1"):
-        raise Reject("unreadable file", "Feather of version 1: write it anew, as version 2 or Parquet")
+        raise Reject("unreadable file", "Feather version 1: convert it to version 2 or Parquet")
     if not head.startswith(MAGIC) and not 0 < length < size:
-        raise Reject("unreadable file", f"it is no Arrow file: it begins with {head!r}")
+        raise Reject("unreadable file", f"it is not an Arrow file: it begins with {head!r}")
 
 
 def _batches(stream: object) -> Iterator[pa.RecordBatch]:

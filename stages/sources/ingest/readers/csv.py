@@ -13,16 +13,16 @@ from datagen.stages.sources.ingest.lines import numbered_lines
 from datagen.stages.sources.ingest.record import File, Record
 
 SEPARATORS = ",;\t|"
-STATED = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)  # a first line that spreadsheets write
+STATED = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)  # a first line written by spreadsheets
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one record a row."""
+    """Read one record per row."""
     yield from documents(records(file), file)
 
 
 def records(file: File) -> Iterator[tuple[int, Any]]:
-    """Read each row as a mapping of column to text, numbered; a row that does not fit is a `Reject`."""
+    """Read each row as a mapping of column to text, numbered; a row of the wrong length is a `Reject`."""
     csv.field_size_limit(file.limits.document_bytes)
     lines = _lines(file)
     header = next(lines, "")
@@ -41,8 +41,8 @@ def records(file: File) -> Iterator[tuple[int, Any]]:
             if len(row) == len(names):
                 yield number, dict(zip(names, row, strict=True))
             elif any(row):
-                said = f"{file.name}:{number}: {len(row)} fields, and the header names {len(names)}"
-                yield number, Reject("bad csv row", said)
+                detail = f"{file.name}:{number}: {len(row)} fields, but {len(names)} in the header"
+                yield number, Reject("bad csv row", detail)
     except csv.Error as error:
         raise Reject("bad csv row", f"{file.name}: near line {rows.line_num + 1}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Books: the chapters in their order are one document."""
+"""Books: all chapters, in order, are one document."""
 
 import posixpath
 import zipfile
@@ -20,9 +20,9 @@ def read(file: File) -> Iterator[Record]:
     """Read the book."""
     with opened(file) as archive:
         if "META-INF/rights.xml" in archive.namelist() or _is_encrypted(archive):
-            raise Reject("encrypted", "the book is protected against copying")
+            raise Reject("encrypted", "the book is copy-protected")
         container = part(archive, "META-INF/container.xml")
-        package = next((found.get("full-path", "") for found in _named(container, "rootfile")), "")
+        package = next((element.get("full-path", "") for element in _named(container, "rootfile")), "")
         root = part(archive, package)
         title, metadata = described(archive, package)
         chapters = []
@@ -46,7 +46,7 @@ def _spine(root: Any, folder: str) -> list[str]:
 
 
 def _is_encrypted(archive: zipfile.ZipFile) -> bool:
-    """Tell whether more than fonts are encrypted, which are so in many free books."""
+    """Check whether anything other than fonts is encrypted; many free books encrypt their fonts."""
     if "META-INF/encryption.xml" not in archive.namelist():
         return False
     references = _named(part(archive, "META-INF/encryption.xml"), "CipherReference")

@@ -1,4 +1,4 @@
-"""Web pages: the main part as Markdown, without the furniture."""
+"""Web pages: the main part as Markdown, without navigation."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record, decode, unusual
 
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w:.-]{1,40})""", re.IGNORECASE)
-HEAD = 4096  # bytes in which a page may say its encoding
+HEAD = 4096  # bytes in which a page may state its encoding
 
 
 def read(file: File) -> Iterator[Record]:
@@ -22,7 +22,7 @@ def read(file: File) -> Iterator[Record]:
     except Reject:
         if file.given.encoding or not stated:
             raise
-        page, encoding = decode(data)  # pages state wrong ones
+        page, encoding = decode(data)  # the stated encoding is wrong
     try:
         text, title = read_webpage(page)
     except ConversionError as error:

@@ -1,8 +1,8 @@
 """
-JSON: an array is one document an element, an object one document.
+JSON: each element of an array is a document; an object is one document.
 
-Where the object has no text itself but one list of objects, such as ``{"version": 1, "data": [...]}``, these
-are the documents.
+If the object has no text field but exactly one list of objects, such as ``{"version": 1, "data": [...]}``,
+these are the documents.
 """
 
 import json
@@ -21,7 +21,7 @@ def read(file: File) -> Iterator[Record | Reject]:
 
 
 def records(file: File) -> Iterator[tuple[int, Any]]:
-    """Read the objects of the file, numbered from 1; JSON lines are read as such."""
+    """Read the objects of the file, numbered from 1; the file may also hold JSON lines."""
     text, _ = file.text()
     try:
         value = json.loads(text)
@@ -34,7 +34,7 @@ def records(file: File) -> Iterator[tuple[int, Any]]:
 
 
 def _is_lines(text: str) -> bool:
-    """Tell JSON lines, which many call .json, by the first: an object by itself."""
+    """Check whether a text is JSON lines, often named .json: its first line is an object."""
     try:
         return isinstance(json.loads(text.lstrip().partition("\n")[0]), dict)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line; blank lines are no records."""
+"""JSON lines: one object per line; blank lines are skipped."""
 
 import json
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ BLANKS = " \t\r\n\v\f\x1e"  # RFC 7464 begins a record with the last
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one record a line."""
+    """Read one record per line."""
     yield from documents(records(file), file)
 
 
 def records(file: File) -> Iterator[tuple[int, Any]]:
-    """Read the object of each line, with the line's number; a `Reject` where a line holds none."""
+    """Read the object of each line, with the line's number; a line without an object gives a `Reject`."""
     for number, line in numbered_lines(file):
         if isinstance(line, Reject):
             yield number, line
@@ -28,5 +28,7 @@ def records(file: File) -> Iterator[tuple[int, Any]]:
             except (ValueError, RecursionError) as error:  # not JSON, nested too deep
                 yield number, Reject("bad json line", f"{file.name}:{number}: {error}")
                 continue
-            known = isinstance(fields, dict)
-            yield number, fields if known else Reject("bad json line", f"{file.name}:{number}: not an object")
+            if isinstance(fields, dict):
+                yield number, fields
+            else:
+                yield number, Reject("bad json line", f"{file.name}:{number}: not an object")

@@ -1,4 +1,4 @@
-"""Letters: one file, or a mailbox of many."""
+"""E-mail: a single message, or a mailbox."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class _Policy(EmailPolicy):
     """Cuts long headers before they are parsed."""
 
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        """Read a header as it stands in the letter."""
+        """Parse a header line; truncate long values."""
         name, value = super().header_source_parse(sourcelines)
         return name, value[:LONGEST_HEADER]
 
@@ -32,7 +32,7 @@ POLICY = _Policy()
 
 
 def read(file: File) -> Iterator[Record | File | Reject]:
-    """Read each letter, and what is attached to it in a known format."""
+    """Read each message, and its attachments in known formats."""
     with file.open() as stream:
         start = stream.readline(6)
     if start.startswith(b"From "):
@@ -43,7 +43,7 @@ def read(file: File) -> Iterator[Record | File | Reject]:
 
 
 def _letters(file: File) -> Iterator[tuple[int, bytes]]:
-    """Part a mailbox at the lines that begin with "From " after a blank one, with their numbers."""
+    """Split a mailbox at lines that begin with "From " after a blank line; yield numbers and messages."""
     limit = file.limits.document_bytes
     lines: list[bytes] = []
     begin, size, blank = 1, 0, True
@@ -64,29 +64,29 @@ def _letters(file: File) -> Iterator[tuple[int, bytes]]:
 def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reject]:
     letter = message_from_bytes(ESCAPED.sub(rb"\1", data) if line else data, policy=POLICY)
     if not isinstance(letter, EmailMessage) or not letter.keys():
-        yield Reject("unreadable file", "no header of a letter is in it")
+        yield Reject("unreadable file", "it has no message header")
         return
-    name = _header(letter, "Message-ID").strip("<>") if line else None
+    message_id = _header(letter, "Message-ID").strip("<>") if line else None
     metadata = {key: value for key, header in HEADERS.items() if (value := _header(letter, header))}
-    yield Record(_body(letter), _header(letter, "Subject"), name, line, metadata)
-    for attached in letter.iter_attachments():
-        called = attached.get_filename() or ""
-        if called and by_name(called):
-            content = attached.get_payload(decode=True) or b""
+    yield Record(_body(letter), _header(letter, "Subject"), message_id, line, metadata)
+    for attachment in letter.iter_attachments():
+        name = attachment.get_filename() or ""
+        if name and by_name(name):
+            content = attachment.get_payload(decode=True) or b""
             if isinstance(content, bytes):
-                where = f"{line}!{called}" if line else called
-                yield file.member(where, partial(BytesIO, content), len(content))
+                path = f"{line}!{name}" if line else name
+                yield file.member(path, partial(BytesIO, content), len(content))
 
 
 def _header(letter: EmailMessage, name: str) -> str:
     try:
         return " ".join(str(letter[name] or "").split())
-    except (ValueError, IndexError, AttributeError, LookupError):  # what the parser says of a broken header
+    except (ValueError, IndexError, AttributeError, LookupError):  # raised by the parser on broken headers
         return ""
 
 
 def _body(letter: EmailMessage) -> str:
-    """Read a letter's text, without its signature; of two versions the plain one."""
+    """Read a message's text, preferably the plain version, without its signature."""
     part = letter.get_body(preferencelist=("plain", "html"))
     if part is None:
         return ""
@@ -95,7 +95,7 @@ def _body(letter: EmailMessage) -> str:
     data = data if isinstance(data, bytes) else b""
     try:
         text, _ = decode(data, stated or "")
-    except Reject:  # letters state wrong ones
+    except Reject:  # the stated encoding is wrong
         text, _ = decode(data)
     if part.get_content_subtype() == "html":
         return read_webpage(text, whole=True)[0]

@@ -26,7 +26,7 @@ FONTS = ("B", "I", "BR", "BI", "IR", "IB", "RB", "RI", "SM", "SB")
 IGNORED = re.compile(
     "Dd|Os|ad|na|hy|nh|ne|sp|ft|ps|ta|ie|el|if|ds|so|bp|in|ti|PD|UC|DT|nr|rm|tr|ss|it|AT|hw|cc|ev"
 )
-# Of mdoc: what a macro puts before its words.
+# The text that a macro of mdoc inserts before its words.
 BEFORE = {
     "Fl": "-",
     "Op": "[",
@@ -49,7 +49,7 @@ def read(file: File) -> Iterator[Record]:
     """Read the page."""
     text, encoding = file.text()
     if not MACRO.search(text):
-        raise Reject("unknown format", f"{file.basename} is named as a manual page, and is none")
+        raise Reject("unknown format", f"{file.basename} is named like a manual page, but is not one")
     page = _Page()
     for line in normalise(text).split("\n"):
         page.add(line)
@@ -58,7 +58,7 @@ def read(file: File) -> Iterator[Record]:
 
 
 def unescaped(text: str) -> str:
-    """Write roff's escapes as the characters that they stand for."""
+    """Replace roff's escapes by the characters that they represent."""
 
     def sign(match: re.Match[str]) -> str:
         if match[1]:
@@ -76,10 +76,10 @@ class _Page:
         self.parts: list[str] = []
         self.title = ""
         self.name = ""  # mdoc's .Nm
-        self.words: list[str] = []  # of the paragraph that is open
+        self.words: list[str] = []  # of the open paragraph
         self.code: list[str] | None = None
         self.in_term = False  # whether the next line is a list's term
-        self.terms: list[str] = []  # whose meaning comes next
+        self.terms: list[str] = []  # whose description follows
         self.skipping = False  # within a macro's definition
 
     def add(self, line: str) -> None:
@@ -111,7 +111,7 @@ class _Page:
             self._flush()
 
     def _flush(self) -> None:
-        """End a paragraph; a term waits for what it means, to be one item with it."""
+        """End a paragraph; a term is kept until its description, to form one item with it."""
         text = " ".join(" ".join(self.words).split())
         self.words = []
         if self.in_term:
@@ -184,7 +184,7 @@ class _Page:
             self._say(self._mdoc([name, *_split(rest)]))
 
     def _mdoc(self, words: list[str]) -> str:
-        """Write a line of mdoc: macros among words."""
+        """Convert a line of mdoc, in which macros and words are mixed."""
         out, closing = [], ""
         if words[:1] == ["Nm"]:
             self.name = words[1] if len(words) > 1 and words[1][0].isalnum() else self.name
@@ -209,5 +209,5 @@ def _split(rest: str) -> list[str]:
 
 
 def _arguments(rest: str) -> list[str]:
-    """Part a macro's arguments, which quotes hold together."""
+    """Split a macro's arguments, which may be quoted."""
     return [unescaped(word) for word in _split(rest)]

@@ -1,4 +1,4 @@
-"""A mapping of titles to texts in a Python module: one document an entry."""
+"""A mapping of titles to texts in a Python module: one document per entry."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -26,18 +26,18 @@ def find_mapping(where: str) -> Mapping[Any, Any]:
     Raises
     ------
     UserError
-        When there is none.
+        If there is none.
     """
     module, _, attribute = where.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        mapping = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
             f"corpus: python: {where!r} cannot be imported: {error}. "
-            "Write module:attribute, of a module that is installed"
+            "Write module:attribute of an installed module"
         ) from error
-    if not isinstance(found, Mapping):
+    if not isinstance(mapping, Mapping):
         raise UserError(
-            f"corpus: python: {where!r} is a {type(found).__name__}, not a mapping of titles to texts"
+            f"corpus: python: {where!r} is a {type(mapping).__name__}, not a mapping of titles to texts"
         )
-    return found
+    return mapping

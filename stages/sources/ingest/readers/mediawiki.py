@@ -1,4 +1,4 @@
-"""Wikitext, as Wikipedia has it: headings, lists, tables and words, without templates and references."""
+"""Wikitext, as in Wikipedia: headings, lists, tables and text, without templates and references."""
 
 import html
 import re
@@ -38,7 +38,7 @@ def read(file: File) -> Iterator[Record]:
 
 
 def to_markdown(text: str) -> str:
-    """Write wikitext as Markdown."""
+    """Convert wikitext to Markdown."""
     text = DROPPED.sub("", text.replace("\r\n", "\n"))
     codes: list[str] = []
 

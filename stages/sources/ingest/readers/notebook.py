@@ -1,4 +1,4 @@
-"""Notebooks: text and code, with what the code printed."""
+"""Notebooks: text, code and printed output."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.source_code import fenced
 from datagen.stages.sources.ingest.record import File, Record
 
-MAX_OUTPUT = 2000  # characters of what one cell printed
+MAX_OUTPUT = 2000  # characters of one output of a cell
 
 
 def read(file: File) -> Iterator[Record]:
@@ -17,7 +17,7 @@ def read(file: File) -> Iterator[Record]:
     try:
         notebook = json.loads(text)
     except ValueError as error:
-        raise Reject("unreadable file", f"it is no JSON: {error}") from error
+        raise Reject("unreadable file", f"it is not JSON: {error}") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if cells is None and isinstance(notebook, dict):  # of version 3
         sheets = notebook.get("worksheets")
@@ -41,9 +41,9 @@ def read(file: File) -> Iterator[Record]:
 def _language(notebook: dict[str, Any]) -> str:
     metadata = notebook.get("metadata")
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        known = metadata.get(key) if isinstance(metadata, dict) else None
-        if isinstance(known, dict) and isinstance(known.get(name), str):
-            return str(known[name]).lower()
+        info = metadata.get(key) if isinstance(metadata, dict) else None
+        if isinstance(info, dict) and isinstance(info.get(name), str):
+            return str(info[name]).lower()
     return "python"
 
 
@@ -62,7 +62,7 @@ def _cell(cell: dict[str, Any], language: str) -> Iterator[str]:
 
 
 def _output(output: dict[str, Any]) -> str:
-    """Read what was printed; errors and pictures are left out."""
+    """Return the printed text of an output; "" for errors and images."""
     if output.get("output_type") == "stream":
         return _joined(output.get("text")) if output.get("name") != "stderr" else ""
     data = output.get("data")

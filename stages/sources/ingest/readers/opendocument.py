@@ -1,4 +1,4 @@
-"""OpenDocument's texts and slides, by way of HTML."""
+"""OpenDocument texts and slides, converted via HTML."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +17,9 @@ SPACES = {
     "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
     "presentation": "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0",
 }
-MAX_REPEATED = 100  # copies of a cell, blanks in a row
+MAX_REPEATED = 100  # copies of a cell, consecutive spaces
 TAGS = {"p": "p", "list": "ul", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
-# What is no text of the document: its changes, its contents (whose entries its headings repeat), its remarks.
+# Not part of the text: tracked changes, the table of contents (it repeats the headings), annotations.
 LEFT_OUT = ("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes")
 
 
@@ -40,7 +40,7 @@ def read(file: File) -> Iterator[Record]:
 
 
 def _walk(source: Any, into: Any) -> None:
-    """Write what an element holds into an element of HTML."""
+    """Copy the contents of an element into an HTML element."""
     _say(into, source.text)
     for child in source:
         if isinstance(child.tag, str):
@@ -74,7 +74,7 @@ def _element(child: Any, name: str, into: Any) -> None:
 
 
 def _slide(page: Any, into: Any) -> None:
-    """Write a slide: its title as a heading, then the rest."""
+    """Convert a slide: its title becomes a heading."""
     kind = f"{{{SPACES['presentation']}}}class"
     titles = [frame for frame in page if frame.get(kind) == "title"]
     heading = etree.SubElement(into, "h2")

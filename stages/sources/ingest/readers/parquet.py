@@ -1,4 +1,4 @@
-"""Parquet: one document a row."""
+"""Parquet: one document per row."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +10,13 @@ from datagen.stages.sources.ingest.columns import rows_of
 from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.record import File, Record
 
-ROWS = 256  # read at once
-# Of the footer, which a damaged length could make as large as memory.
+ROWS = 256  # read at a time
+# Limits for the footer, because a damaged length could exhaust memory.
 THRIFT = {"thrift_string_size_limit": 64_000_000, "thrift_container_size_limit": 1_000_000}
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read one document a row."""
+    """Read one document per row."""
     yield from documents(records(file), file)
 
 

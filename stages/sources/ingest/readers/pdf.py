@@ -8,6 +8,6 @@ from datagen.stages.sources.ingest.record import File, Record
 
 def read(file: File) -> Iterator[Record]:
     """Read the document."""
-    with file.seekable() as stream:  # not read whole: scans beside text are large
+    with file.seekable() as stream:  # a file above the limit is not loaded whole: scanned images are large
         text = read_pdf(stream.read() if file.size <= file.limits.document_bytes else stream)
     yield Record(text.markdown, text.title, metadata=text.metadata)

@@ -1,4 +1,4 @@
-"""Slides: each under its title, with its text, tables and notes."""
+"""Slides: a section per slide, with its title, text, tables and notes."""
 
 import posixpath
 import zipfile
@@ -13,11 +13,11 @@ DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 SLIDES = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 TITLES = ("title", "ctrTitle")
-FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, numbers of slides
+FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")  # dates, footers, slide numbers
 
 
 def read(file: File) -> Iterator[Record]:
-    """Read the slides in the order in which they are shown."""
+    """Read the slides in presentation order."""
     with opened(file) as archive:
         title, metadata = described(archive, "docProps/core.xml")
         related = _relations(archive, "ppt/presentation.xml")
@@ -66,7 +66,7 @@ def _content(shape: Any, kind: str) -> list[str]:
 
 
 def _paragraphs(shape: Any, bullets: bool) -> list[str]:
-    """Read a shape's paragraphs; as list items, indented by their levels, where it is a slide's body."""
+    """Read a shape's paragraphs; with `bullets`, as list items indented by level."""
     written = []
     for paragraph in shape.iter(f"{DRAWING}p"):
         words = []
@@ -83,13 +83,13 @@ def _paragraphs(shape: Any, bullets: bool) -> list[str]:
 
 
 def _relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
-    """Read which parts a part refers to, by their keys."""
+    """Read the parts that a part refers to: relationship id -> path."""
     folder, base = posixpath.split(name)
     listed = f"{folder}/_rels/{base}.rels"
     if listed not in archive.namelist():
         return {}
     root = part(archive, listed)
-    found = {}
+    targets = {}
     for relation in root:
         target = relation.get("Target", "")
         path = (
@@ -98,5 +98,5 @@ def _relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
             else posixpath.normpath(posixpath.join(folder, target))
         )
         if path in archive.NameToInfo:
-            found[relation.get("Id", "")] = path
-    return found
+            targets[relation.get("Id", "")] = path
+    return targets

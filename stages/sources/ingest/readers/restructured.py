@@ -1,4 +1,4 @@
-"""reStructuredText: headings, code and lists; directives and roles give way to what they show."""
+"""reStructuredText: headings, code and lists; directives and roles are replaced by their text."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ ROLE = re.compile(r":[\w:.+-]+:`(?:~|!)?([^`<]*?)(?:\s*<[^`>]*>)?`")
 LINK = re.compile(r"`([^`<]+?)\s*<[^`>]+>`__?")
 REFERENCE = re.compile(r"`([^`]+)`__?|\b(\w+)__?(?=[\s.,;:)]|$)")
 LITERAL = re.compile(r"``(.+?)``")
-# Directives that hold code, and those that show nothing of the text.
+# Directives that contain code, and those without text.
 CODE = re.compile("code|code-block|sourcecode|parsed-literal|doctest|testcode|prompt|ipython")
 SILENT = re.compile(
     "toctree|image|index|contents|include|raw|only|meta|module|currentmodule|sectionauthor|moduleauthor"
@@ -29,7 +29,7 @@ def read(file: File) -> Iterator[Record]:
 
 
 def to_markdown(text: str) -> str:
-    """Write reStructuredText as Markdown, as far as its structure goes."""
+    """Convert the structure of reStructuredText to Markdown."""
     out = "\n".join(_Reader(text.expandtabs(8).split("\n")).run())
     return re.sub(r"\n{3,}", "\n\n", out).strip("\n")
 
@@ -63,7 +63,7 @@ class _Reader:
                 yield inline("\n".join(self._paragraph()))
 
     def _paragraph(self) -> list[str]:
-        """Take the lines up to a blank one, or to one that leads to a block of code."""
+        """Take the lines up to a blank line, or to one that introduces a code block."""
         begin = self.at
         self.at += 1
         while self.at < len(self.lines):
@@ -74,7 +74,7 @@ class _Reader:
         return self.lines[begin : self.at]
 
     def _heading(self) -> str:
-        """Read a heading with a rule below it, or above and below; "" where there is none."""
+        """Read a heading with a rule below it, or above and below; "" if there is none."""
         for over in (1, 0):
             part = self.lines[self.at : self.at + 2 + over]
             if len(part) < 2 + over:
@@ -93,7 +93,7 @@ class _Reader:
         return ""
 
     def _block(self, indent: int) -> list[str]:
-        """Take the lines that are indented by more, without the indent."""
+        """Take the lines with a larger indent, and remove their indent."""
         begin = self.at
         while self.at < len(self.lines):
             line = self.lines[self.at]
@@ -126,7 +126,7 @@ def _fenced(block: list[str], language: str) -> Iterator[str]:
 
 
 def inline(text: str) -> str:
-    """Write a line's roles, links and literals as the words that they show."""
+    """Replace the roles, links and literals of a line by their displayed text."""
     if "`" not in text and "_" not in text:
         return text.replace("\\ ", "")
     literals: list[str] = []

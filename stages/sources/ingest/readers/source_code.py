@@ -1,10 +1,10 @@
-"""Source code: the file is a document of one block of code."""
+"""Source code: the file is a document with one code block."""
 
 from collections.abc import Iterator
 
 from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
 
-# Language, as a fence names it -> endings.
+# Language, as named in a code fence -> endings.
 LANGUAGES = {
     "python": (".py", ".pyi"),
     "javascript": (".js", ".mjs", ".cjs", ".jsx"),
@@ -61,7 +61,7 @@ def read(file: File) -> Iterator[Record]:
 
 
 def fenced(code: str, language: str) -> str:
-    """Write code as a block that no line of it ends."""
+    """Write code as a fenced block; the fence is longer than any in the code."""
     fence = "```"
     while fence in code:
         fence += "`"

@@ -1,4 +1,4 @@
-"""Spreadsheets: each sheet is a document, its cells a table."""
+"""Spreadsheets: each sheet is a document with one table."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -13,10 +13,10 @@ from datagen.stages.sources.ingest.record import File, Record
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read the sheets that hold anything."""
+    """Read the sheets that are not empty."""
     if file.head(2) == b"PK":
         with opened(file):
-            pass  # its size is checked
+            pass  # checks its size
     with file.seekable() as stream:
         try:
             workbook = CalamineWorkbook.from_filelike(stream)
@@ -26,7 +26,7 @@ def read(file: File) -> Iterator[Record | Reject]:
                 if table:
                     yield Record(table, name, name)
         except PasswordError as error:
-            raise Reject("encrypted", "it opens with a password only; save it without") from error
+            raise Reject("encrypted", "it requires a password; save it without one") from error
         except CalamineError as error:
             raise Reject("unreadable file", str(error)) from error
 

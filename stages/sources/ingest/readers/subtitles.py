@@ -1,4 +1,4 @@
-"""Subtitles: what is said, without times, in paragraphs that pauses part."""
+"""Subtitles: the spoken text without times, in paragraphs separated by pauses."""
 
 import re
 from collections.abc import Iterator
@@ -10,48 +10,48 @@ TIMES = re.compile(
     r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 )
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
-PAUSE = 3.0  # seconds that part paragraphs
+PAUSE = 3.0  # seconds that separate paragraphs
 ENDED = re.compile(r"[.?!…。？！][\"'”’)]*$")
-MAX_PARAGRAPH = 600  # characters, after which a sentence's end parts paragraphs, too
+MAX_PARAGRAPH = 600  # characters after which the end of a sentence also ends the paragraph
 
 
 def read(file: File) -> Iterator[Record]:
-    """Read what is said."""
+    """Read the spoken text."""
     text, encoding = file.text()
     paragraphs: list[list[str]] = []
-    before, size = -PAUSE, 0
+    last_end, size = -PAUSE, 0
     last = ""
     for begin, end, lines in _cues(normalise(text).split("\n")):
         for line in lines:
-            if line == last:  # captions that roll repeat the line above
+            if line == last:  # rolling captions repeat the previous line
                 continue
-            part = begin - before >= PAUSE or line.startswith(("-", "–", "♪"))
-            if not paragraphs or part or (size > MAX_PARAGRAPH and ENDED.search(last)):
+            separate = begin - last_end >= PAUSE or line.startswith(("-", "–", "♪"))
+            if not paragraphs or separate or (size > MAX_PARAGRAPH and ENDED.search(last)):
                 paragraphs.append([])
                 size = 0
             paragraphs[-1].append(line)
             size += len(line)
-            last, before = line, end
-        before = end
+            last, last_end = line, end
+        last_end = end
     if not paragraphs:
-        raise Reject("unreadable file", "it has no cue with times")
+        raise Reject("unreadable file", "it has no timed cues")
     yield Record("\n\n".join(" ".join(lines) for lines in paragraphs), metadata=unusual(encoding))
 
 
 def _cues(lines: list[str]) -> Iterator[tuple[float, float, list[str]]]:
-    """Read each cue: when it begins and ends, in seconds, and its lines."""
+    """Read each cue: its start and end, in seconds, and its lines."""
     at = 0
     while at < len(lines):
         times = TIMES.search(lines[at])
         at += 1
         if not times:
             continue
-        said = []
+        spoken = []
         while at < len(lines) and lines[at].strip():
             if line := " ".join(TAG.sub("", lines[at]).split()):
-                said.append(line)
+                spoken.append(line)
             at += 1
-        yield _seconds(times.groups()[:4]), _seconds(times.groups()[4:]), said
+        yield _seconds(times.groups()[:4]), _seconds(times.groups()[4:]), spoken
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:

@@ -1,10 +1,10 @@
-"""Tables as Markdown."""
+"""Write tables as Markdown."""
 
 from collections.abc import Sequence
 
 
 def write_table(rows: Sequence[Sequence[str]]) -> str:
-    """Write rows of cells, the first of which heads them; blank rows and columns are left out."""
+    """Write rows of cells; the first row is the header. Blank rows and columns are omitted."""
     cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
     width = max(map(len, cells), default=0)
     used = [column for column in range(width) if any(column < len(row) and row[column] for row in cells)]

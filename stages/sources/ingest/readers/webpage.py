@@ -1,10 +1,10 @@
 """
-A web page as Markdown: its main part without the furniture around it.
+Convert the main part of a web page to Markdown, without navigation and other furniture.
 
-lxml finds the main part and takes out what leads elsewhere; html-to-markdown writes the rest, with its
-headings, lists, code and tables. trafilatura, which is better at news pages (F1 0.96 against 0.89 on the
-181 of article-extraction-benchmark), loses what a manual is made of: of 300 pages of the PostgreSQL
-manual it kept 3 of 1,121 headings and 300 of 768 code blocks as they stand, this 1,012 and 739.
+lxml finds the main part and removes navigation; html-to-markdown converts the rest with its headings, lists,
+code and tables. trafilatura is better on news pages (F1 0.96 against 0.89 on the 181 pages of
+article-extraction-benchmark), but loses the structure of manuals: on 300 pages of the PostgreSQL manual it
+kept 3 of 1,121 headings and 300 of 768 code blocks unchanged; this module keeps 1,012 and 739.
 """
 
 import re
@@ -14,7 +14,7 @@ from lxml import etree, html
 
 from datagen.request import Reject
 
-# Parts that hold no text, and parts that are no text of the page: by tag, by role, by a word of their class.
+# Elements without text, and elements that are furniture: by tag, by role, by a word in their class.
 TEXTLESS = ("script", "style", "noscript", "template", "svg", "button", "select", "iframe")
 FURNITURE = frozenset({"nav", "aside", "footer", "form", "dialog"})
 ROLES = frozenset(
@@ -27,13 +27,13 @@ NAMES = re.compile(
     re.IGNORECASE,
 )
 ADMONITION = re.compile(r"\b(?:admonition|note|tip|warning|caution|important|danger|hint)\b", re.IGNORECASE)
-MAX_FURNITURE = 0.3  # of the text in paragraphs: what holds more is the page, whatever its class says
-MIN_MAIN = 0.3  # of the text in paragraphs: a <main> that holds less is not what was meant
-MIN_LINKS, LINK_SHARE = 4, 0.7  # a list of so many links, of so much of its text, leads elsewhere
-INDEX_LINKS, INDEX_SHARE = 60, 0.8  # a page of so many links, of so much of its text, is an index
+MAX_FURNITURE = 0.3  # of the text in paragraphs: an element with more is the page, regardless of its class
+MIN_MAIN = 0.3  # of the text in paragraphs: a <main> with less is not the main part
+MIN_LINKS, LINK_SHARE = 4, 0.7  # minimum links, and share of the text, of a navigation list
+INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of an index page
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, which lxml compares each with each
+TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
 PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞]|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
@@ -50,24 +50,24 @@ MARKDOWN = ConversionOptions(
 
 def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     """
-    Turn a page into Markdown.
+    Convert a page to Markdown.
 
     Parameters
     ----------
     page
-        HTML.
+        The HTML.
     whole
-        Whether all of it is wanted: what is furniture on the web is part of a book.
+        Whether to keep everything, as for books, instead of removing furniture.
 
     Returns
     -------
     text, title
-        The title is the page's only <h1> or its <title>; "" where it has neither.
+        The title is the page's only <h1> or its <title>; "" if it has neither.
 
     Raises
     ------
     Reject
-        When the page is an index: links, and hardly anything else; or it is nested too deep to be read.
+        If the page is an index with hardly anything but links, or is nested too deeply.
     """
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
     page = TOO_MANY.sub(r"<\1>", NOT_XML.sub("", page))
@@ -87,19 +87,19 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     cleaned = etree.tostring(body, encoding="unicode", method="html", with_tail=False)
     text = _without_repeated_headings(convert(cleaned, MARKDOWN).content or "")
     if not text and any(error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in parser.error_log):
-        raise Reject("nested too deep", "no text stands outside of elements that hold hundreds of others")
+        raise Reject("nested too deep", "all of its text is nested within hundreds of elements")
     return text, title
 
 
 def _drop_permalinks(body: html.HtmlElement) -> None:
-    """Take off the signs that link a heading to itself."""
+    """Remove the symbols that link a heading to itself."""
     for link in list(body.iter("a")):
         if link.get("href", "").startswith("#") and PERMALINK.fullmatch(link.text_content().strip()):
             _empty(link)
 
 
 def _without_repeated_headings(text: str) -> str:
-    """Keep the first of two headings of the same words with nothing between."""
+    """Keep the first of two consecutive headings with the same text."""
     return REPEATED.sub(r"\1", text)
 
 
@@ -119,7 +119,7 @@ def _main_part(body: html.HtmlElement) -> html.HtmlElement:
     main = largest if measure.prose(largest) >= MIN_MAIN * measure.prose(body) else body
     links = measure.links(main)
     if links >= INDEX_LINKS and measure.linked(main) > INDEX_SHARE * measure.size(main):
-        raise Reject("index page", f"{links} links hold most of its text")
+        raise Reject("index page", f"{links} links contain most of its text")
     _drop_link_lists(main, measure)
     return main
 
@@ -147,7 +147,7 @@ def _is_furniture(part: html.HtmlElement, in_main: bool) -> bool:
 
 
 def _empty(part: html.HtmlElement) -> None:
-    """Take out what an element holds; to take out the element would join long texts, each time anew."""
+    """Remove an element's contents; removing the element itself would join long texts repeatedly."""
     part.clear(keep_tail=True)
     part.tag = "span"
 
@@ -167,7 +167,7 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
 
 
 def _lower_admonitions(main: html.HtmlElement) -> None:
-    """Make the heading of a note bold text: what follows the note does not belong to a section "Note"."""
+    """Convert the heading of a note to bold text, so that the text after it is not in a section "Note"."""
     for heading in list(main.iter("h2", "h3", "h4", "h5", "h6")):
         box = heading.getparent()
         if box is not None and ADMONITION.search(box.get("class", "")):
@@ -180,7 +180,7 @@ def _lower_admonitions(main: html.HtmlElement) -> None:
 
 
 def _join_lines(main: html.HtmlElement) -> None:
-    """Write runs of blanks as one, except in code."""
+    """Collapse runs of white space, except in code."""
     for text in main.xpath(
         ".//text()[not(ancestor::pre or ancestor::textarea)][contains(., '\n') or contains(., '  ')]"
     ):
@@ -192,16 +192,16 @@ def _join_lines(main: html.HtmlElement) -> None:
 
 
 def _raise_powers(main: html.HtmlElement) -> None:
-    """Write a raised number after a number as a power: 10^6, where 106 would be another number."""
+    """Write a superscript number after a number as a power: 10^6 instead of 106."""
     for raised in main.iter("sup"):
-        before = raised.getprevious()
-        base = raised.getparent().text if before is None else before.tail
+        previous = raised.getprevious()
+        base = raised.getparent().text if previous is None else previous.tail
         if re.search(r"\d$", base or "") and re.match(r"[-−+]?\d+$", raised.text or ""):
             raised.text = f"^{raised.text}"
 
 
 class _Measure:
-    """How much text the elements below one hold: in all, in links and in paragraphs; and how many links."""
+    """The size of the text of all elements, in total, in links and in paragraphs; and the number of links."""
 
     def __init__(self, body: html.HtmlElement) -> None:
         self._of: dict[html.HtmlElement, tuple[int, int, int, int]] = {}
@@ -221,15 +221,15 @@ class _Measure:
         self._has_paragraphs = body.find(".//p") is not None
 
     def size(self, part: html.HtmlElement) -> int:
-        """Measure an element's text."""
+        """Return the size of an element's text."""
         return self._of[part][0]
 
     def linked(self, part: html.HtmlElement) -> int:
-        """Measure its text in links."""
+        """Return the size of its text in links."""
         return self._of[part][1]
 
     def prose(self, part: html.HtmlElement) -> int:
-        """Measure its text in paragraphs; in a page that has none, the text outside links."""
+        """Return the size of its text in paragraphs; if the page has none, of the text outside links."""
         size, linked, prose, _ = self._of[part]
         return prose if self._has_paragraphs else size - linked
 

@@ -1,4 +1,4 @@
-"""XML: its paragraphs, headed by its titles; of a wiki's export each page is a document."""
+"""XML: its titles and paragraphs; each page of a wiki export is a document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from datagen.stages.sources.ingest.record import File, Record
 TITLES = frozenset({"title", "head", "heading", "bridgehead"})
 CODE = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "verbatim"})
 ITEMS = frozenset({"listitem", "item", "li"})
-MAX_DEPTH = 200  # of elements; deeper ones are read as text
+MAX_DEPTH = 200  # of elements; deeper ones are read as plain text
 
 
 def read(file: File) -> Iterator[Record | Reject]:
-    """Read the document, or the pages of a wiki's export."""
+    """Read the document, or the pages of a wiki export."""
     with file.open() as stream:
         head = stream.read(2048)
     if b"<mediawiki" in head:
@@ -33,7 +33,7 @@ def read(file: File) -> Iterator[Record | Reject]:
 
 
 def _pages(file: File) -> Iterator[Record | Reject]:
-    """Read a wiki's pages one at a time; those that lead to others are none."""
+    """Read a wiki's pages one at a time, without redirects."""
     with file.open() as stream:
         try:
             for _, page in etree.iterparse(
@@ -41,19 +41,19 @@ def _pages(file: File) -> Iterator[Record | Reject]:
             ):
                 title = page.findtext("{*}title") or ""
                 text = page.findtext("{*}revision/{*}text") or ""
-                moved = page.find("{*}redirect") is not None
+                is_redirect = page.find("{*}redirect") is not None
                 namespace = page.findtext("{*}ns") or "0"
                 page.clear()
                 while page.getprevious() is not None:
                     del page.getparent()[0]
-                if not moved and namespace == "0":
+                if not is_redirect and namespace == "0":
                     yield Record(to_markdown(text), title, title)
         except etree.XMLSyntaxError as error:
             yield Reject("unreadable file", f"{error}")
 
 
 def _walk(element: Any, depth: int, level: int, parts: list[str]) -> None:
-    """Write an element's paragraphs: an element with text of its own is one."""
+    """Append an element's paragraphs; an element that directly contains text is one."""
     name = etree.QName(element).localname if isinstance(element.tag, str) else ""
     if name in CODE:
         parts.append(f"```\n{''.join(element.itertext()).strip(chr(10))}\n```")

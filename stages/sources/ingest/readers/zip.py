@@ -11,17 +11,17 @@ from datagen.stages.sources.ingest.record import File, is_hidden
 
 
 def read(file: File) -> Iterator[File | Reject]:
-    """List the members, in their order; folders and hidden files are none."""
+    """Yield the members in order, without folders and hidden files."""
     with file.seekable() as stream, zipfile.ZipFile(stream) as archive:
         check_zip(archive, stream.seek(0, 2))
         for member in archive.infolist():
             if member.is_dir() or is_hidden(member.filename):
                 continue
-            if (member.external_attr >> 28) == 0xA:  # a link, as Unix writes its mode
+            if (member.external_attr >> 28) == 0xA:  # the Unix mode of a link
                 yield Reject("not a regular file", f"{file.name}!{member.filename} is a link")
                 continue
             if member.flag_bits & 1:
-                yield Reject("encrypted", f"{file.name}!{member.filename} needs a password")
+                yield Reject("encrypted", f"{file.name}!{member.filename} requires a password")
                 continue
             opener = partial(_open, archive, member)
             yield file.member(member.filename, opener, member.compress_size)

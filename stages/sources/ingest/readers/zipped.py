@@ -1,4 +1,4 @@
-"""Documents that are zip files of XML: Word, OpenDocument, slides and books share how they are opened."""
+"""Open documents that are zip files of XML: Word, OpenDocument, slides and books."""
 
 import zipfile
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from datagen.stages.sources.ingest.record import File
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 NAMED = {"creator": "author", "language": "language", "subject": "subject", "publisher": "publisher"}
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # what an encrypted document of Office begins with, and old ones
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # start of encrypted and of old Office documents
 
 
 @contextmanager
 def opened(file: File) -> Iterator[zipfile.ZipFile]:
     """
-    Open a document's zip file, its size checked.
+    Open a document's zip file and check its size.
 
     Raises
     ------
     Reject
-        When it is encrypted, grows without bound or is no zip file.
+        If it is encrypted, grows without bound or is not a zip file.
     """
     with file.seekable() as stream:
         try:
             archive = zipfile.ZipFile(stream)
         except zipfile.BadZipFile as error:
             if file.head(len(OLE)) == OLE:
-                why = "it has a password, or is older than 2007: save it anew without, as .docx or .pptx"
+                why = "it has a password, or is older than 2007: save it as .docx or .pptx without a password"
                 raise Reject("encrypted or old Office file", why) from error
             raise Reject("unreadable file", f"{error}") from error
         with archive:
@@ -40,7 +40,7 @@ def opened(file: File) -> Iterator[zipfile.ZipFile]:
 
 
 def parse(data: bytes) -> Any:
-    """Parse XML; entities stay as they are, and nothing is loaded."""
+    """Parse XML without expanding entities or loading anything."""
     return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
 
 
@@ -51,27 +51,27 @@ def part(archive: zipfile.ZipFile, name: str) -> Any:
     Raises
     ------
     Reject
-        When it is missing or no XML.
+        If it is missing or not XML.
     """
     try:
         root = parse(archive.read(name))
     except (KeyError, zipfile.BadZipFile, etree.XMLSyntaxError) as error:
         raise Reject("unreadable file", f"{name}: {error}") from error
     if root is None:
-        raise Reject("unreadable file", f"{name} holds no XML")
+        raise Reject("unreadable file", f"{name} is not XML")
     return root
 
 
 def described(archive: zipfile.ZipFile, name: str) -> tuple[str, dict[str, str]]:
-    """Read the title and what else Dublin Core's elements in a member say; nothing where it is missing."""
+    """Read title and metadata from the Dublin Core elements of a member; empty if it is missing."""
     title = ""
     metadata: dict[str, str] = {}
     if name not in archive.NameToInfo:
         return title, metadata
     for element in part(archive, name).iter(f"{DUBLIN_CORE}*"):
-        known, text = etree.QName(element).localname, " ".join("".join(element.itertext()).split())
-        if known == "title":
+        field, text = etree.QName(element).localname, " ".join("".join(element.itertext()).split())
+        if field == "title":
             title = title or text
-        elif known in NAMED and text:
-            metadata.setdefault(NAMED[known], text)
+        elif field in NAMED and text:
+            metadata.setdefault(NAMED[field], text)
     return title, metadata

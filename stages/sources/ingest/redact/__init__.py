@@ -1,9 +1,9 @@
 """
-Replaces personal data and secrets by placeholders, before a document leaves the process that reads it.
+Replace personal data and secrets by placeholders, before a document leaves the process that reads it.
 
-Detection is by rule: known prefixes, shapes and check digits. Names of people and postal addresses have
-neither, so they are not detected. A value has one placeholder in a document (``[EMAIL_1]``), in its title,
-text and metadata alike; the value itself is written nowhere.
+Detection is by rule: known prefixes, shapes and check digits. Names of people and postal addresses have none
+of these, so they are not detected. A value has the same placeholder (``[EMAIL_1]``) in a document's title,
+text and metadata; the value itself is not stored anywhere.
 """
 
 from collections import Counter
@@ -26,14 +26,14 @@ DETECTORS: dict[str, Callable[[str], Iterator[tuple[int, int, str]]]] = {
     "ip": find_ips,
 }
 KINDS = tuple(DETECTORS)
-LONG_NUMBER = 10**11  # an integer from here on may be a card's or an account's
+LONG_NUMBER = 10**11  # a larger integer may be a card or account number
 LABELS = {kind: kind.upper() for kind in KINDS} | {"national_id": "ID"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    A value to be replaced.
+    A value to replace.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Finding:
     kind
         One of `KINDS`.
     value
-        Its normal form, such as a card number without blanks: equal values share a placeholder.
+        Its normal form, such as a card number without spaces: equal values share a placeholder.
     """
 
     start: int
@@ -96,7 +96,7 @@ class Redaction:
         return "".join([*parts, text[end:]]) if parts else text
 
     def value(self, value: Any) -> Any:
-        """Replace the values in all texts of nested metadata; its keys stay as they are."""
+        """Replace the values in all texts of nested metadata, but not in its keys."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -108,7 +108,7 @@ class Redaction:
         return value
 
     def _named(self, name: str, value: Any) -> Any:
-        """Replace what a name gives away: ``{"password": ...}`` reads as "password: ..."."""
+        """Replace a value that its key identifies: ``{"password": ...}`` reads as "password: ..."."""
         if not isinstance(value, str):
             return self.value(value)
         label = f"{name}: "

@@ -45,8 +45,8 @@ def luhn(digits: str) -> bool:
 
 def card(digits: str) -> bool:
     """Check a card's number: its issuer, its length and its check digit."""
-    known = any(len(digits) in lengths and digits.startswith(leading) for leading, lengths in CARD_ISSUERS)
-    return known and luhn(digits)
+    issued = any(len(digits) in lengths and digits.startswith(leading) for leading, lengths in CARD_ISSUERS)
+    return issued and luhn(digits)
 
 
 def iban(compact: str) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import phonenumbers
 
-# An address is looked for around each @: a pattern that begins with a word would be tried at every word.
-# In scripts that put no blanks between words, an address is ASCII: what stands before it is no part of it.
+# An address is searched around each @, because a pattern that begins with a word would be tried at every word.
+# In scripts without spaces between words, only ASCII characters belong to an address.
 LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af])")
 DOMAIN = re.compile(
     r"@((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[a-zA-Z]{2,24}(?![a-zA-Z0-9_-])|xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24}(?![\w-])))"
@@ -23,7 +23,7 @@ SPELLED = re.compile(
 )
 SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
 
-# A word that announces a number, with nothing but a few signs and words between.
+# A word that announces a number, with only a few characters and words between them.
 PHONE_WORD = re.compile(
     r"(?:\b(?:t[eé]l[eé](?:ph|f)[oó](?:ne?|on|no)s?|t[eé]l|ph(?:one)?|fax|mobile?|sms|whatsapp|handy"
     r"|rufnummer|m[oó]vil|portable|cellulare|hotline)\b|тел(?:ефон)?|电话|電話|전화)"
@@ -32,13 +32,13 @@ PHONE_WORD = re.compile(
     re.IGNORECASE,
 )
 LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
-BEFORE = 48  # characters in front of a number in which that word stands
+BEFORE = 48  # characters before a number in which that word is searched
 # Where a number begins; the prefix of international calls is + or 00.
 INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)")
 BEGINS = re.compile(r"(?<![\w.,/§+-])(?=\(?\d(?:[ ().\u00a0/-]{0,3}\d){6})")
 NUMBER = re.compile(r"(?:\(\d{1,5}\)|\d)(?:[ ().\u00a0/-]{0,3}\d){6,14}(?![\w]|-\d)")
 DECIMAL = re.compile(r"\+\d+\.\d+")
-# Shapes that a number has in its country and nothing else has; the region that must know it.
+# Shapes that are unique to the numbers of a country, and the region for validation.
 NATIONAL = (
     (re.compile(r"(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[.-]\d{4}(?![\w-]|\.\d)"), "US"),
     (re.compile(r"0\d(?:[ .]\d\d){4}(?![\w-]|[ .]\d)"), "FR"),
@@ -53,7 +53,7 @@ REGIONS = (
     *("KR", "AU", "CA", "IE", "PL", "RU", "UA", "SE", "NO", "DK", "FI", "CZ", "TR", "ZA"),
 )
 
-# One address; "/24" behind it makes it a network, a full stop and a blank a section's number.
+# One address; a following "/24" makes it a network, a full stop and a space a section number.
 IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|/\d)")
 IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4}(?![\w:]|/\d)")
 NO_IP = re.compile(
@@ -82,7 +82,7 @@ def find_emails(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _local_part(text: str, at: int) -> int:
-    """Find where the part of an address in front of its @ begins; at the @ where there is none."""
+    """Return where the local part of an address begins; the position of the @ if there is none."""
     start = at
     while start > max(0, at - LONGEST_LOCAL) and LOCAL.match(text, start - 1):
         start -= 1
@@ -125,29 +125,30 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _number(written: str, region: str | None, valid: bool = True) -> str:
     """
-    Give a number's international form; "" where it is none.
+    Return a number's international form; "" if it is not a number.
 
     Parameters
     ----------
     written
-        As in the text.
+        The number as in the text.
     region
         Country whose national form it may have.
     valid
-        Whether the number must be assigned; else its length is enough: 555-0100 is made up, and a number.
+        Whether the number must be assigned; otherwise only its length is checked, as for the fictional
+        555-0100.
     """
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException:
         return ""
-    known = phonenumbers.is_valid_number if valid else phonenumbers.is_possible_number
-    return (
-        str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)) if known(number) else ""
-    )
+    accepts = phonenumbers.is_valid_number if valid else phonenumbers.is_possible_number
+    if not accepts(number):
+        return ""
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _announced(written: str) -> str:
-    """Give the form of a number after a phone word: valid in some country, or as long as an American one."""
+    """Return the form of a number after a phone word: valid in a country, or as long as a US number."""
     valid = next((number for region in REGIONS if (number := _number(written, region))), "")
     return valid or _number(written, "US", valid=False)
 

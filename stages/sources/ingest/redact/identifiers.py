@@ -1,8 +1,8 @@
 """
-Numbers that name a person or an account: bank accounts, cards, national identity numbers, passports.
+Numbers that identify a person or an account: bank accounts, cards, national identity numbers, passports.
 
-A number is replaced where its check digits are right, where its shape is no other number's, or where a word
-in front says what it is; so a section of a statute or a part number is left alone.
+A number is replaced if its check digits are correct, if its shape is unique, or if a word before it names its
+kind; so section numbers of statutes and part numbers are not replaced.
 """
 
 import re
@@ -16,7 +16,7 @@ CARD = re.compile(r"(?<![\w.,/-])\d(?:[  -]?\d){12,18}(?![\w/-]|[.,]\d)")
 # Groups as they are printed on cards; a run of other groups is a table of numbers.
 CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
 SEPARATORS = re.compile(r"[  .,/+-]")
-NEARBY = 40  # characters in front of a number in which a word may say what it is
+NEARBY = 40  # characters before a number in which a word may name its kind
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class NationalId:
     Parameters
     ----------
     shape
-        Pattern of the number, without what must stand around it.
+        Pattern of the number, without its surroundings.
     check
-        Tells whether the number without separators is valid.
+        Checks whether the number without separators is valid.
     word
-        Pattern of a word that must stand in front; "" where shape and check tell enough.
+        Pattern of a word that must precede it; "" if shape and check suffice.
     """
 
     shape: str
@@ -77,7 +77,7 @@ NATIONAL_IDS = (
     NationalId(r"\d{3}[ -]?\d{3}[ -]?\d{3}", checksums.luhn, word=r"\bsin\b|social insurance"),
     NationalId(r"\d{3}[ -]?\d{3}[ -]?\d{2,3}", word=r"\btfn\b|tax file n"),
     NationalId(r"\d{4}[ -]?\d{4}[ -]?\d{4}", word=r"my ?number|個人番号|マイナンバー"),
-    # Any country: what a word in front names.
+    # Any country: numbers named by a preceding word.
     NationalId(
         r"(?=[A-Z]{0,3}\d)[A-Z0-9]{6,9}",
         word=r"passports?(?: ?(?:no|nr|number|num|#|id))?\W{0,4}(?:is\W+)?$"
@@ -92,8 +92,8 @@ NATIONAL_IDS = (
 # Where a number of any kind may begin: five digits, or the four of an Indian tax number.
 START = re.compile(r"(?<![\w.-])(?=(?:[A-Z]{1,6} ?)?\d(?:[ .A-Z+-]{0,2}\d){4}|[A-Z]{5}\d{4}[A-Z])")
 SHAPES = tuple(
-    (re.compile(rf"(?:{known.shape})(?![\w-]|\.\d)"), re.compile(known.word, re.IGNORECASE), known)
-    for known in NATIONAL_IDS
+    (re.compile(rf"(?:{kind.shape})(?![\w-]|\.\d)"), re.compile(kind.word, re.IGNORECASE), kind)
+    for kind in NATIONAL_IDS
 )
 
 
@@ -108,7 +108,7 @@ def find_ibans(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _end_of(text: str, start: int, count: int) -> int:
-    """Find where so many letters and digits end; blanks and hyphens between them do not count."""
+    """Return the end of `count` letters and digits; spaces and hyphens between them do not count."""
     end = start
     while count and end < len(text):
         count -= text[end].isalnum()
@@ -130,13 +130,13 @@ def find_national_ids(text: str) -> Iterator[tuple[int, int, str]]:
     for start in START.finditer(text):
         at = start.start()
         before = text[max(0, at - NEARBY) : at]
-        for shape, word, known in SHAPES:
+        for shape, word, kind in SHAPES:
             match = shape.match(text, at)
-            if match and word.search(before) and known.check(_checked(known, match[0])):
+            if match and word.search(before) and kind.check(_to_check(kind, match[0])):
                 yield *match.span(), SEPARATORS.sub("", match[0])
                 break
 
 
-def _checked(known: NationalId, number: str) -> str:
-    keeps_sign = known.check is checksums.hetu  # whose sign tells the century
+def _to_check(kind: NationalId, number: str) -> str:
+    keeps_sign = kind.check is checksums.hetu  # its sign encodes the century
     return number if keeps_sign else SEPARATORS.sub("", number)

@@ -1,8 +1,8 @@
 """
 Secrets: keys with known prefixes, private keys, passwords in URLs, and values assigned to ``password``.
 
-Only the secret is replaced, so ``postgres://app:[SECRET_1]@db`` still shows the form of a URL. Stand-ins
-such as ``<password>``, ``$TOKEN`` and ``secret`` are left alone.
+Only the secret is replaced, so ``postgres://app:[SECRET_1]@db`` is still recognisable as a URL. Placeholders
+such as ``<password>``, ``$TOKEN`` and ``secret`` are not replaced.
 """
 
 import math
@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
-# A text that the key holds -> the whole key. The text is looked for first: that is fast.
+# A text in the key -> pattern of the whole key. The text is searched first, because that is fast.
 KEYS = {
     "AKIA": r"AKIA[A-Z0-9]{16}",
     "ASIA": r"ASIA[A-Z0-9]{16}",
@@ -62,13 +62,13 @@ PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILI
 URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=[\w\[])")
 BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
-# A name that ends in one of these is given a secret; "password_encryption" does not.
+# A name that ends in one of these is assigned a secret, unlike "password_encryption".
 PASSWORD = r"pass(?:word|wd|code)|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha"
 TOKEN = (
     r"secret(?:[_ -]?access)?(?:[_ -]?key)?|token|api[_ -]?key|access[_ -]?key|private[_ -]?key"
     r"|auth[_ -]?key|encryption[_ -]?key|credentials?"
 )
-# Where such a name may begin, in small letters: tried at every place of a text, the rest only where it fits.
+# The start of such a name, in lower case. Only where it matches is the slower pattern tried.
 NAME = re.compile(
     r"pass|pwd|kennwort|mot de|contrase|senha|secret|token|api|access|private|auth|encrypt|cred"
 )
@@ -78,7 +78,7 @@ GIVEN = re.compile(
     r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>[^\s\"'`,;<>(){}\[\]]{6,200}))",
     re.IGNORECASE,
 )
-# What documentation writes where a secret stands.
+# Placeholders for secrets in documentation.
 STAND_IN = re.compile(
     r"[<$%{\[*.].*|.*[>}\]]|x+|\*+|\.+|(?:(?:your|my|the|new|old|some|user|db|test|example|sample|changeme"
     r"|change|me|replace|secret|password|passwd|pass|pwd|token|api|key|access|here|username|none|null|true"
@@ -86,7 +86,7 @@ STAND_IN = re.compile(
     re.IGNORECASE,
 )
 NO_SECRET = re.compile(r"[a-z]+(?:[-_.][a-z0-9]+)*|\d{1,5}|[\w./-]+/[\w./-]*|https?:.*|[\w.]+\(.*")
-MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits a character, of a value given to a token's name
+MIN_TOKEN, MIN_BITS = 16, 3.0  # characters, and bits per character, of a value assigned to a token's name
 
 
 def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
@@ -108,7 +108,7 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _given(text: str) -> Iterator[tuple[int, int, str]]:
-    """Find the secrets that a name is given."""
+    """Find secrets that are assigned to a name."""
     for name in NAME.finditer(text.replace("İ", "I").lower()):  # the only letter that lower() makes longer
         match = GIVEN.match(text, name.start())
         if match is None:
@@ -122,7 +122,7 @@ def _given(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
-    """Find private keys from their first line to their last; a truncated one ends with its letters."""
+    """Find private keys from their first line to their last; a truncated key ends with its body."""
     if "PRIVATE KEY" not in text:
         return
     ends = [match.span() for match in PEM_END.finditer(text)]
@@ -139,7 +139,7 @@ def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -> bool:
-    """Tell whether a value that a name such as ``password`` is given is a secret."""
+    """Check whether a value assigned to a name such as ``password`` is a secret."""
     if STAND_IN.fullmatch(value):
         return False
     if not is_password:
@@ -156,7 +156,7 @@ def _is_given(value: str, is_password: bool, is_quoted: bool, is_phrase: bool) -
 
 
 def _is_random(value: str) -> bool:
-    """Tell whether a value is long and looks drawn: letters and digits, and many different ones."""
+    """Check whether a value is long and looks random: many different letters and digits."""
     if len(value) < MIN_TOKEN or not (re.search(r"\d", value) and re.search(r"[A-Za-z]", value)):
         return False
     if re.fullmatch(r"[a-z]+(?:[-_.][a-z]+)+[-_.]?\d{0,4}", value) or STAND_IN.fullmatch(value):
