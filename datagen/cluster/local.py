@@ -80,6 +80,8 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
         "distributed.worker.daemon": False,  # daemons cannot start child processes, which engines need
         "distributed.comm.timeouts.connect": "60s",
         "distributed.scheduler.worker-saturation": 1.0,
+        # A stolen CPU task would wait on the engine's worker until a partition is generated.
+        "distributed.scheduler.work-stealing": False,
         # Dask would serve pages about the run without authentication.
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],

@@ -130,12 +130,12 @@ class WorkerPool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Submit a task to an ordinary worker, if there is one."""
         # Others are allowed, because these may have left by then and the task would wait forever.
-        placement = {"workers": self.ordinary, "allow_other_workers": True}
+        placement: dict[str, Any] = {"workers": self.ordinary, "allow_other_workers": True}
         return self._client.submit(translating_file_errors, function, *arguments, pure=False, **placement)
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function for each item on the ordinary workers; return the results in order."""
-        placement = {"workers": self.ordinary, "allow_other_workers": True}
+        placement: dict[str, Any] = {"workers": self.ordinary, "allow_other_workers": True}
         futures = self._client.map(function, items, pure=False, **placement)
         result: list[Any] = self._client.gather(futures)
         return result

@@ -54,14 +54,11 @@ def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
     return settings
 
 
-def engine_arguments(
-    spec: VllmModel, model: str, cpu: bool, free: int, bfloat16: bool = True
-) -> dict[str, Any]:
+def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[str, Any]:
     """
     Translate a model of the recipe to vLLM's ``EngineArgs``.
 
-    `model` is a path or a hub id. For the CPU engine, `free` is the free memory in bytes, and `bfloat16`
-    whether the processor has it: where it is emulated, single precision is faster.
+    `model` is a path or a hub id, `free` the free memory in bytes (CPU engine only).
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -75,6 +72,7 @@ def engine_arguments(
     if spec.revision and model == spec.model:  # a hub id
         arguments["revision"] = spec.revision
     if cpu:
+        bfloat16 = has_bfloat16()  # where it is emulated, single precision is several times as fast
         arguments |= {
             "dtype": "bfloat16" if bfloat16 else "float32",
             "enforce_eager": True,  # compilation takes a minute without benefit on a CPU
@@ -293,8 +291,7 @@ class VllmEngine:
                 "'datagen[gpu]' on a machine with a GPU; or name a server with engine: openai"
             ) from error
         cpu = current_platform.is_cpu()
-        free = _free_memory() if cpu else 0
-        arguments = engine_arguments(self._spec, model, cpu, free, has_bfloat16())
+        arguments = engine_arguments(self._spec, model, cpu, _free_memory() if cpu else 0)
         if cpu and arguments["enforce_eager"]:  # otherwise the first request compiles the sampler
             os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         try:

@@ -1,9 +1,10 @@
 """
-How varied the questions of each task are: how they open, and how many pairs of words are distinct.
+Measure the diversity of each task's questions: their openings, and the shares of distinct words and pairs.
 
-The opening is the first two words, mostly a verb or a question word with its object; a parser for verbs and
-nouns exists for few languages. distinct-n is the share of distinct runs of n words (Li et al. 2016, arXiv
-1510.03055); it falls with the number of words, so tasks are compared on the same number of questions.
+The opening is the first two words, usually a verb or a question word with its object; parsers that find verbs
+and objects exist for few languages. distinct-n is the share of distinct sequences of n words (Li et al. 2016,
+arXiv 1510.03055). It falls with the number of words, so every task is measured on the same maximum number of
+questions.
 """
 
 import re
@@ -20,29 +21,29 @@ from datagen.report.rows import final_parts
 from datagen.run.folder import Run
 from datagen.store.parquet import read_part
 
-QUESTIONS = 1_000  # of a task, at most; drawn evenly from all partitions
-FEWEST = 20  # with fewer a share says nothing
+QUESTIONS = 1_000  # maximum questions of a task, sampled evenly from all partitions
+FEWEST = 20  # minimum questions for a meaningful share
 CLUSTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{CLUSTERS}]|(?:(?![{CLUSTERS}])\w)+")  # a sign is a word in scripts without blanks
+WORD = re.compile(rf"[{CLUSTERS}]|(?:(?![{CLUSTERS}])\w)+")  # a character is a word in scripts without spaces
 
 
 @dataclass(frozen=True)
 class Diversity:
     """
-    The questions of a task.
+    The diversity of a task's questions.
 
     Parameters
     ----------
     task
         The task.
     questions
-        Number of questions that were measured.
+        Number of questions measured.
     openings
         Number of different openings.
     commonest, share
-        The commonest opening, and the share of questions that begin with it.
+        The most common opening, and the share of questions with it.
     distinct_1, distinct_2
-        Share of distinct words and of distinct pairs of words.
+        Shares of distinct words and distinct pairs of words.
     """
 
     task: str
@@ -55,30 +56,30 @@ class Diversity:
 
 
 def diversity(run: Run) -> list[Diversity]:
-    """Measure the questions of the rows that are handed off, by task; the least varied task comes first."""
-    asked: dict[str, list[str]] = {}
+    """Measure the questions of the handed-off rows by task; the least diverse task comes first."""
+    samples: dict[str, list[str]] = {}
     for task, question in _questions(run):
-        if len(known := asked.setdefault(task, [])) < QUESTIONS:
-            known.append(question)
-    measured = [measure(task, questions) for task, questions in asked.items() if len(questions) >= FEWEST]
-    return sorted(measured, key=lambda one: (one.distinct_2, one.task))
+        if len(sample := samples.setdefault(task, [])) < QUESTIONS:
+            sample.append(question)
+    measured = [measure(task, questions) for task, questions in samples.items() if len(questions) >= FEWEST]
+    return sorted(measured, key=lambda item: (item.distinct_2, item.task))
 
 
 def measure(task: str, questions: list[str]) -> Diversity:
-    """Measure some questions of a task; at least one has a word."""
+    """Measure questions of a task."""
     openings, words, pairs = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for question in questions:
-        said = WORD.findall(question.casefold())
-        openings[" ".join(said[:2])] += 1
-        words.update(said)
-        pairs.update(pairwise(said))
+        tokens = WORD.findall(question.casefold())
+        openings[" ".join(tokens[:2])] += 1
+        words.update(tokens)
+        pairs.update(pairwise(tokens))
     commonest, count = min(openings.items(), key=lambda item: (-item[1], item[0]))
-    distinct = [len(some) / max(some.total(), 1) for some in (words, pairs)]
+    distinct = [len(counter) / max(counter.total(), 1) for counter in (words, pairs)]
     return Diversity(task, len(questions), len(openings), commonest, count / len(questions), *distinct)
 
 
 def _questions(run: Run) -> Iterator[tuple[str, str]]:
-    """Go through questions with their tasks: of each partition an even share of the rows."""
+    """Yield tasks and questions from an even sample of each partition's rows."""
     paths = final_parts(run)
     rows = sum(pq.read_metadata(path).num_rows for path in paths)
     step = max(1, rows // (50 * QUESTIONS))

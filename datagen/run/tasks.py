@@ -156,11 +156,17 @@ def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
 
 
 def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Call a function for each item from within a task, on all workers for CPU stages."""
-    from distributed import worker_client
+    """
+    Call a function for each item from within a task, on all workers for CPU stages.
 
-    with worker_client() as client:
-        return WorkerPool(client).each(function, items)
+    The task leaves its worker's threads to the calls, and does not wait for a free one afterwards: the worker
+    of an engine may have none for as long as its model generates.
+    """
+    from distributed import get_client, secede
+
+    with suppress(KeyError):  # it has left them before
+        secede()
+    return WorkerPool(get_client()).each(function, items)
 
 
 def rows_of(job: Job, path: Path) -> tuple[pa.Table, pa.Table]:

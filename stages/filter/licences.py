@@ -1,9 +1,9 @@
 """
-Drop rows to which a model contributed whose licence is not allowed.
+Drop rows to which a model with a disallowed licence contributed.
 
-Every model that contributed to a row is in its lineage with the licence that the recipe states. A row that a
-model of unknown licence contributed to is dropped; one without any model, such as a mined text, stays.
-`licences:` of the recipe refuses such models before anything is asked.
+A row's lineage lists every model that contributed to it, with the licence stated in the recipe. A row with a
+model of unknown licence is dropped; a row without any model, such as a mined text, is kept. The recipe's
+`licences:` refuses such models before the first request.
 """
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ class Options(datagen.stage.Options):
 
     allowed: tuple[str, ...] = Field(
         (),
-        description="Licences, such as Apache-2.0, in any case of letters; left out: the recipe's licences",
+        description="Licences, such as Apache-2.0, case-insensitive; left out: the recipe's licences",
     )
 
 
@@ -36,8 +36,10 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     if not named:
         raise UserError(f"stages.{context.stage}.allowed: name the licences, such as [Apache-2.0, MIT]")
     allowed = {licence.casefold() for licence in named}
-    found = [_forbidden(lineage or {}, allowed) for lineage in rows["lineage"].to_pylist()]
-    return Outcome.split(rows, ["licence not allowed" if why else None for why in found], found)
+    violations = [_forbidden(lineage or {}, allowed) for lineage in rows["lineage"].to_pylist()]
+    return Outcome.split(
+        rows, ["licence not allowed" if violation else None for violation in violations], violations
+    )
 
 
 def _forbidden(lineage: dict[str, object], allowed: set[str]) -> str | None:
@@ -54,7 +56,7 @@ def _forbidden(lineage: dict[str, object], allowed: set[str]) -> str | None:
 
 stage = MapStage(
     name="licences",
-    summary="drop rows to which a model of another licence contributed",
+    summary="drop rows to which a model with another licence contributed",
     takes="examples",
     gives="examples",
     apply=apply,

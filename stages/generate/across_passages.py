@@ -1,13 +1,12 @@
 """
-Write questions that need two passages, and prove by ablation that neither is enough.
+Write questions that need two passages, and prove by ablation that neither alone is enough.
 
 Passages of a partition are paired by the rare words that they share
 (`datagen.stages.shared.similarity.inverted_index`). The model writes a question that only both together
-answer, and quotes a sentence of each. Then a model is asked the question three times: with both passages,
-where it must give the answer, and with each alone, where it must not. Without a verdict a question is
-dropped.
+answer, and quotes a sentence of each. The question is then asked three times: with both passages, where the
+model must give the answer, and with each alone, where it must not. A question without a verdict is dropped.
 
-A row cites both spans: `metadata` has the document, the place and the words of each, and both passages are
+A row cites both spans: `metadata` has the document, position and words of each quote, and both passages are
 its parents.
 """
 
@@ -33,21 +32,23 @@ from datagen.stages.shared.similarity.inverted_index import Postings
 
 TASK = "across_passages"
 PROMPT = "instructions/across_passages"
-FIRST, SECOND, BOTH = ABLATION = ("first", "second", "both")  # what the model is shown
+FIRST, SECOND, BOTH = ABLATION = ("first", "second", "both")  # passages in the prompt
 TRACED = ("document_id", "source")
 
 Row = Mapping[str, Any]
 
 
 class Options(datagen.stage.Options):
-    """Which passages are paired, and what a question must be."""
+    """Which passages to pair, and the requirements of a question."""
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the passages that lead a pair, drawn by hash")
-    longest: int = Field(15, ge=1, description="Words of an answer, at most: answers are compared by words")
+    longest: int = Field(15, ge=1, description="Maximum words of an answer: answers are compared by words")
     agreement: float = Field(
-        0.75, gt=0, le=1, description="Agreement from which two answers are the same, by their words"
+        0.75, gt=0, le=1, description="Word agreement at or above which two answers are the same"
     )
-    max_tokens: int = Field(256, ge=32, description="Longest question with its answer and quotes, in tokens")
+    max_tokens: int = Field(
+        256, ge=32, description="Maximum length of a question with its answer and quotes, in tokens"
+    )
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest answer")
 
 
@@ -62,20 +63,20 @@ class Output(BaseModel):
 
 @dataclass(frozen=True)
 class Pair:
-    """Two related passages, and both as one."""
+    """Two related passages, separate or joined."""
 
     first: Passage
     second: Passage
 
     @property
     def both(self) -> Passage:
-        """Both texts in their order, under the title of the first."""
+        """Both texts in order, under the title of the first."""
         text = f"{self.first.text}\n\n{self.second.text}"
         return Passage(dict(self.first.row) | {"text": text, "section": None}, self.first.words)
 
-    def shown(self, what: str) -> Passage:
-        """Return what the model is shown in one step of the ablation."""
-        return {FIRST: self.first, SECOND: self.second, BOTH: self.both}[what]
+    def shown(self, step: str) -> Passage:
+        """Return the passage for one step of the ablation."""
+        return {FIRST: self.first, SECOND: self.second, BOTH: self.both}[step]
 
 
 def pairs_of(passages: pa.Table, options: Options, context: Context) -> dict[str, Pair | Reject]:
@@ -84,38 +85,38 @@ def pairs_of(passages: pa.Table, options: Options, context: Context) -> dict[str
 
     Returns
     -------
-    Id of the leading passage -> its pair, or why it leads none. A pair that its other passage leads already
-    is not made twice.
+    Id of the leading passage -> its pair, or the reason why it leads none. Each pair occurs once, with the
+    first of its passages as the leading one.
     """
     languages = Languages(context)
-    known = {row["id"]: Passage(row, languages.of(row)) for row in passages.to_pylist()}
-    by_text = {passage.text: passage for passage in known.values()}
+    by_id = {row["id"]: Passage(row, languages.of(row)) for row in passages.to_pylist()}
+    by_text = {passage.text: passage for passage in by_id.values()}
     postings = Postings({text: passage.words for text, passage in by_text.items()})
-    made: dict[str, Pair | Reject] = {}
-    taken: set[frozenset[str]] = set()
-    for key, passage in known.items():
+    pairs: dict[str, Pair | Reject] = {}
+    paired: set[frozenset[str]] = set()
+    for key, passage in by_id.items():
         if fraction(TASK, key, str(context.seed)) >= options.share:
-            made[key] = Reject("outside the sample")
+            pairs[key] = Reject("outside the sample")
             continue
         related = (by_text[text] for text in postings.related(passage.text))
-        other = next((one for one in related if not _overlap(passage.row, one.row)), None)
+        other = next((candidate for candidate in related if not _overlap(passage.row, candidate.row)), None)
         if other is None:
-            made[key] = Reject("no related passage", passage.heading)
-        elif (ids := frozenset((key, other.row["id"]))) in taken:
-            made[key] = Reject("paired already", f"by {other.row['id']}")
+            pairs[key] = Reject("no related passage", passage.heading)
+        elif (ids := frozenset((key, other.row["id"]))) in paired:
+            pairs[key] = Reject("paired already", f"by {other.row['id']}")
         else:
-            taken.add(ids)
-            made[key] = Pair(passage, other)
-    return made
+            paired.add(ids)
+            pairs[key] = Pair(passage, other)
+    return pairs
 
 
-def _overlap(one: Row, other: Row) -> bool:
-    same = one["document_id"] == other["document_id"]
-    return bool(same and one["start"] < other["end"] and other["start"] < one["end"])
+def _overlap(first: Row, second: Row) -> bool:
+    same = first["document_id"] == second["document_id"]
+    return bool(same and first["start"] < second["end"] and second["start"] < first["end"])
 
 
 def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for a question about each pair."""
+    """Request a question about each pair."""
     prompt = context.prompt(PROMPT)
     sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for key, pair in pairs_of(passages, options, context).items():
@@ -133,7 +134,7 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
 
 
 def follow(passages: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Put each sound question with both passages, and with each alone."""
+    """Ask each sound question with both passages, and with each alone."""
     prompt, ablation = context.prompt(PROMPT), context.prompt(passage_qa.PROMPT)
     for key, pair in pairs_of(passages, options, context).items():
         if not isinstance(pair, Pair):
@@ -143,15 +144,15 @@ def follow(passages: pa.Table, answers: Answers, options: Options, context: Cont
                 output = _checked(draft, pair, prompt, options)
             except Reject:
                 continue
-            for what in ABLATION:
-                shown = pair.shown(what)
+            for step in ABLATION:
+                passage = pair.shown(step)
                 yield passage_qa.ask(
                     ablation,
                     key,
-                    task=f"with_{what}",
+                    task=f"with_{step}",
                     question=output.question,
-                    passage=shown.text,
-                    heading=shown.heading,
+                    passage=passage.text,
+                    heading=passage.heading,
                 )
 
 
@@ -160,64 +161,68 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     prompt, ablation = context.prompt(PROMPT), context.prompt(passage_qa.PROMPT)
     builder = Builder("examples", context)
     fields = {"kind": "instruction", "task": TASK}
-    made = pairs_of(passages, options, context)
+    pairs = pairs_of(passages, options, context)
     for row in passages.to_pylist():
-        key, pair = row["id"], made[row["id"]]
+        key, pair = row["id"], pairs[row["id"]]
         if isinstance(pair, Reject):
             builder.drop(pair, fields, row)
             continue
         drafts = [answer for answer in answers.of(key) if answer.request.task == TASK]
-        trips = {answer.request.task: answer for answer in answers.of(key)}
-        said = [*drafts, *(trips[name] for what in ABLATION if (name := f"with_{what}") in trips)]
+        by_task = {answer.request.task: answer for answer in answers.of(key)}
+        replies = [*drafts, *(by_task[name] for step in ABLATION if (name := f"with_{step}") in by_task)]
         others = [dict(pair.second.row)]
         try:
             if not drafts:
                 raise Reject("no answer", "the request was not answered")
             output = _checked(drafts[0], pair, prompt, options)
-            prove(output, pair, trips, ablation, options)
+            prove(output, pair, by_task, ablation, options)
         except Reject as why:
             text = drafts[0].completion.text if drafts else None
-            builder.drop(why, fields | {"answer": text}, row, *said, others=others)
+            builder.drop(why, fields | {"answer": text}, row, *replies, others=others)
             continue
         example = _example(output, pair) | fields | {"logprob": mean_logprob(drafts)}
-        builder.keep(example, row, *said, others=others)
+        builder.keep(example, row, *replies, others=others)
     return builder.outcome()
 
 
-def prove(output: Output, pair: Pair, trips: Mapping[str, Answer], prompt: Prompt, options: Options) -> None:
+def prove(
+    output: Output, pair: Pair, by_task: Mapping[str, Answer], prompt: Prompt, options: Options
+) -> None:
     """
-    See that both passages give the answer and neither does alone.
+    Check that both passages together give the answer and neither does alone.
 
     Raises
     ------
     Reject
-        When that is not shown, a missing verdict included.
+        If the check fails or a verdict is missing.
     """
-    said = {}
-    for what in ABLATION:
-        trip = trips.get(f"with_{what}")
-        if trip is None or trip.completion.finish != "stop":
-            raise Reject("no verdict", f"with {what}: {trip.completion.error if trip else 'not asked'}")
-        said[what] = trip.text
+    texts = {}
+    for step in ABLATION:
+        reply = by_task.get(f"with_{step}")
+        if reply is None or reply.completion.finish != "stop":
+            raise Reject("no verdict", f"with {step}: {reply.completion.error if reply else 'not asked'}")
+        texts[step] = reply.text
     words = pair.first.words
-    if passage_qa.left_open(said[BOTH], prompt):
+    if passage_qa.left_open(texts[BOTH], prompt):
         raise Reject("not answered from both passages", output.question)
-    if agree(said[BOTH], output.answer, output.question, words) < options.agreement:
-        raise Reject("not answered from both passages", f"{output.answer}, and then: {said[BOTH]}")
-    for what in (FIRST, SECOND):
-        alike = matching.likeness(said[what], output.answer, output.question, words.stop, language=words)
-        if alike >= options.agreement:
-            raise Reject("answered from one passage", f"the {what}: {output.question} {said[what]}")
+    if agree(texts[BOTH], output.answer, output.question, words) < options.agreement:
+        raise Reject("not answered from both passages", f"{output.answer}, and then: {texts[BOTH]}")
+    for step in (FIRST, SECOND):
+        similarity = matching.likeness(
+            texts[step], output.answer, output.question, words.stop, language=words
+        )
+        if similarity >= options.agreement:
+            raise Reject("answered from one passage", f"the {step}: {output.question} {texts[step]}")
 
 
 def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Output:
-    """Parse a draft and check it; its quotes are returned as they stand in the passages."""
+    """Parse and check a draft; return its quotes as written in the passages."""
     output, both = draft.parse(Output), pair.both
     words = both.words
     rendered = prompt.render(first="", first_heading="", second="", second_heading="")
-    asked = "\n".join(turn["content"] for turn in rendered)
+    instruction = "\n".join(turn["content"] for turn in rendered)
     for text in (output.question, output.answer):
-        checks.clean(text, both, asked)
+        checks.clean(text, both, instruction)
     checks.question(output.question, words)
     checks.stands_alone(output.question, words, asks=True)
     checks.particular(output.question, words)
@@ -239,22 +244,22 @@ def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Out
 
 
 def _example(output: Output, pair: Pair) -> dict[str, Any]:
-    together = pair.both.text
+    joined = pair.both.text
     spans = [_span(pair.first, output.first), _span(pair.second, output.second)]
     return {
         "question": output.question,
-        "context": together,
+        "context": joined,
         "answer": output.answer,
         "evidence": f"{output.first}\n{output.second}",
-        "prompt": chat(output.question, together),
+        "prompt": chat(output.question, joined),
         "metadata": json.dumps({"spans": spans}, ensure_ascii=False),
     }
 
 
 def _span(passage: Passage, quote: str) -> dict[str, Any]:
     start = passage.row["start"] + passage.text.index(quote)
-    traced = {name: passage.row[name] for name in TRACED}
-    return traced | {
+    origin = {name: passage.row[name] for name in TRACED}
+    return origin | {
         "passage_id": passage.row["id"],
         "start": start,
         "end": start + len(quote),

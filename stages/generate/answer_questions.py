@@ -1,11 +1,11 @@
 """
 Answer questions from the passages that were retrieved for them.
 
-The model is shown the passages and quotes the sentence that it answers from. The quote must stand in one of
-them word for word, and the answer is checked against all of them as written exercises are. A question
-without passages is never answered: it is dropped here and goes to `open_questions`.
+The prompt shows the passages, and the model quotes the sentence that its answer is based on. The quote must
+occur verbatim in one of them, and the answer is checked against all of them, like written exercises. A
+question without passages is never answered: it is dropped here, and `open_questions` handles it.
 
-The passage that holds the quote is the row's source; `metadata` lists all passages that were shown, and the
+The passage that contains the quote is the row's source; `metadata` lists all passages of the prompt and the
 seeds.
 """
 
@@ -29,20 +29,22 @@ from datagen.stages.shared.passage import Passage
 
 Row = Mapping[str, Any]
 UNFOUNDED = "no passage found"
-TRACED = ("document_id", "source", "title", "language", "start", "end")  # of the passage that is cited
+TRACED = ("document_id", "source", "title", "language", "start", "end")  # of the cited passage
 
 
 class Options(datagen.stage.Options):
     """What an answer must be, and whether its row shows the passages."""
 
-    shown: bool = Field(True, description="Whether the row shows the passages; otherwise it is closed-book")
-    max_tokens: int = Field(512, ge=32, description="Longest answer with its quote, in tokens")
+    shown: bool = Field(
+        True, description="Show the passages in the row's prompt; otherwise it is closed-book"
+    )
+    max_tokens: int = Field(512, ge=32, description="Maximum length of the answer and its quote, in tokens")
     temperature: float = Field(0.1, ge=0, description="0: always the likeliest answer")
     checks: tuple[str, ...] = Field(
         ("language", "grounded", "numbers", "about 0.5", "words 1-700"),
         description="Named checks of the answer (docs/written.md)",
     )
-    prompt: str = Field("seeds/answer", description="What the model is asked")
+    prompt: str = Field("seeds/answer", description="Prompt for the model")
 
 
 class Output(BaseModel):
@@ -53,7 +55,7 @@ class Output(BaseModel):
 
 
 def ask(questions: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for an answer to each question that has passages."""
+    """Request an answer to each question that has passages."""
     prompt = context.prompt(options.prompt)
     sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for row in questions.select(["id", "task", "question", "answered", "passages"]).to_pylist():
@@ -69,71 +71,71 @@ def ask(questions: pa.Table, options: Options, context: Context) -> Iterator[Req
 
 
 def read(questions: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Check the answers; a question gives one row, kept or dropped."""
+    """Check the answers; each question gives one row, kept or dropped."""
     prompt, languages = context.prompt(options.prompt), Languages(context)
     builder = Builder("examples", context)
     for row in questions.to_pylist():
         fields = {"kind": "instruction", "task": row["task"], "question": row["question"]}
-        given = answers.of(row["id"])
-        if not given:
+        row_answers = answers.of(row["id"])
+        if not row_answers:
             nearest = f"{UNFOUNDED}; the nearest one contains {_best(row):.2f} of its words"
             builder.drop(Reject(UNFOUNDED, nearest), fields, row)
             continue
-        shown = row["passages"]
-        together = "\n\n".join(hit["text"] for hit in shown)
+        passages = row["passages"]
+        joined = "\n\n".join(hit["text"] for hit in passages)
         passage = Passage(
-            {"text": together, "title": shown[0]["title"], "language": shown[0]["language"]},
-            languages.of(shown[0]),
+            {"text": joined, "title": passages[0]["title"], "language": passages[0]["language"]},
+            languages.of(passages[0]),
         )
         try:
-            output = _checked(given[0], row["question"], passage, prompt, options)
-            cited, evidence = cite(output.evidence, shown, languages)
+            output = _checked(row_answers[0], row["question"], passage, prompt, options)
+            cited, evidence = cite(output.evidence, passages, languages)
         except Reject as why:
-            builder.drop(why, fields | {"answer": given[0].completion.text}, row, *given)
+            builder.drop(why, fields | {"answer": row_answers[0].completion.text}, row, *row_answers)
             continue
-        context_text = together if options.shown else None
-        noted = json.loads(row["metadata"] or "{}") | {"passages": [hit["id"] for hit in shown]}
-        made = fields | {
+        context_text = joined if options.shown else None
+        labels = json.loads(row["metadata"] or "{}") | {"passages": [hit["id"] for hit in passages]}
+        example = fields | {
             "context": context_text,
             "answer": output.answer,
             "evidence": evidence,
             "prompt": chat(row["question"], context_text),
-            "metadata": json.dumps(noted, ensure_ascii=False),
+            "metadata": json.dumps(labels, ensure_ascii=False),
         }
-        made["id"] = content_id(row["id"], cited["id"], context_text, output.answer)
-        traced = {name: cited[name] for name in TRACED} | {"passage_id": cited["id"]}
-        builder.keep(made, row | {"lineage": row["lineage"] | traced}, *given)
+        example["id"] = content_id(row["id"], cited["id"], context_text, output.answer)
+        citation = {name: cited[name] for name in TRACED} | {"passage_id": cited["id"]}
+        builder.keep(example, row | {"lineage": row["lineage"] | citation}, *row_answers)
     return builder.outcome()
 
 
-def _checked(given: Answer, question: str, passage: Passage, prompt: Prompt, options: Options) -> Output:
-    output = given.parse(Output)
+def _checked(answer: Answer, question: str, passage: Passage, prompt: Prompt, options: Options) -> Output:
+    output = answer.parse(Output)
     unanswerable = matching.words(prompt.fields["unanswerable"], language=passage.words)
     if matching.words(output.answer, language=passage.words) == unanswerable:
         raise Reject("passages do not answer it", question)
-    asked = "\n".join(turn["content"] for turn in prompt.render(question="", passages=[]))
-    checks.clean(output.answer, passage, asked)
+    instruction = "\n".join(turn["content"] for turn in prompt.render(question="", passages=[]))
+    checks.clean(output.answer, passage, instruction)
     for name in options.checks:
         check_named(name, Written(question, output.answer, passage))
     return output
 
 
-def cite(quote: str, shown: Sequence[Row], languages: Languages) -> tuple[dict[str, Any], str]:
+def cite(quote: str, passages: Sequence[Row], languages: Languages) -> tuple[dict[str, Any], str]:
     """
-    Find the passage that a quote stands in.
+    Find the passage that contains a quote.
 
     Returns
     -------
-    The passage, and the quote as it stands there.
+    The passage, and the quote as written there.
 
     Raises
     ------
     Reject
-        When it stands in none.
+        If no passage contains it.
     """
-    for hit in shown:
-        if found := Passage(hit, languages.of(hit)).find(quote):
-            return dict(hit), found
+    for hit in passages:
+        if verbatim := Passage(hit, languages.of(hit)).find(quote):
+            return dict(hit), verbatim
     raise Reject("evidence not in passage", quote)
 
 

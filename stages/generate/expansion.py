@@ -1,10 +1,10 @@
 """
-New questions and instructions written from seeds: what the stages `from_seeds` and `from_search` share.
+Write new questions and instructions from seeds: the common part of the stages `from_seeds` and `from_search`.
 
-Each seed leads some prompts, which show it with others drawn by hash
-(`datagen.stages.shared.seed_sampling`), and asks for a list of new ones. What is written is checked by
-itself here; it is compared with everything kept in `datagen.stages.generate.novelty`. The seeds of the
-prompt are the parents of what it gave.
+Each seed leads some prompts. A prompt shows its leading seed with others drawn by hash
+(`datagen.stages.shared.seed_sampling`) and asks for a list of new texts. The seeds of the prompt are their
+parents. Each text is checked individually here; `datagen.stages.generate.novelty` compares it with all kept
+texts.
 """
 
 import json
@@ -33,16 +33,16 @@ Check = Callable[[str, Language], None]
 
 
 class Expansion(datagen.stage.Options):
-    """How many prompts are written, and what each asks for."""
+    """How many prompts are sent, and what each asks for."""
 
     shown: int = Field(3, ge=1, description="Seeds in a prompt, drawn by hash")
     prompts: int = Field(4, ge=1, description="Prompts that each seed leads")
-    per_prompt: int = Field(4, ge=1, le=20, description="New ones that a prompt asks for")
-    domain: str = Field("", description="The domain that new ones are about, in a few words; may be empty")
+    per_prompt: int = Field(4, ge=1, le=20, description="New texts that a prompt asks for")
+    domain: str = Field("", description="Domain of the new texts, in a few words; may be empty")
     categories: tuple[str, ...] = Field(
-        (), description="Categories of tasks, of which each new one is given one; left out: none"
+        (), description="Categories of tasks, one of which each new text gets; left out: none"
     )
-    max_tokens: int = Field(512, ge=32, description="Longest answer, in tokens")
+    max_tokens: int = Field(512, ge=32, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.7, ge=0, description="0: always the likeliest answer")
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
 
@@ -58,43 +58,43 @@ def expansion(
     name, summary, options
         Of the stage.
     prompt_file
-        Its prompt; the templates are given ``seeds``, ``count``, ``domain`` and ``categories``.
+        Its prompt file; the templates receive ``seeds``, ``count``, ``domain`` and ``categories``.
     check
-        Raises `Reject` for a text that it must not give; the checks of all such stages come first.
+        Raises `Reject` for an unsuitable text; it runs after the checks that all such stages share.
     """
 
-    def ask(seeds: pa.Table, given: Expansion, context: Context) -> Iterator[Request]:
-        prompt, sampling = context.prompt(prompt_file), _sampling(given)
-        asked = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
-        for row in asked:
-            for number in range(given.prompts):
-                shown = sample_seeds(list(asked), row, number, given.shown, context.seed)
+    def ask(seeds: pa.Table, settings: Expansion, context: Context) -> Iterator[Request]:
+        prompt, sampling = context.prompt(prompt_file), _sampling(settings)
+        questions = dict(zip(seeds["id"].to_pylist(), seeds["question"].to_pylist(), strict=True))
+        for row in questions:
+            for number in range(settings.prompts):
+                sampled = sample_seeds(list(questions), row, number, settings.shown, context.seed)
                 yield prompt.ask(
                     row,
                     task=name,
                     sampling=sampling,
-                    schema=_schema(given.per_prompt, given.categories),
+                    schema=_schema(settings.per_prompt, settings.categories),
                     sample=number,
-                    about=json.dumps(shown),
-                    seeds=[asked[one] for one in shown],
-                    count=given.per_prompt,
-                    domain=given.domain,
-                    categories=given.categories,
+                    about=json.dumps(sampled),
+                    seeds=[questions[seed] for seed in sampled],
+                    count=settings.per_prompt,
+                    domain=settings.domain,
+                    categories=settings.categories,
                 )
 
-    def read(seeds: pa.Table, answers: Answers, given: Expansion, context: Context) -> Outcome:
+    def read(seeds: pa.Table, answers: Answers, settings: Expansion, context: Context) -> Outcome:
         prompt, languages = context.prompt(prompt_file), Languages(context)
         rows = {row["id"]: row for row in seeds.to_pylist()}
         builder = Builder("questions", context)
         for row in rows.values():
             for answer in answers.of(row["id"]):
-                shown = [rows[one] for one in json.loads(answer.request.about)]
-                others = [one for one in shown if one["id"] != row["id"]]
-                for made in _read(answer, name, given, check, shown, prompt, languages.of(row)):
-                    if isinstance(made, Reject):
-                        builder.drop(made, {"task": name}, row, answer, others=others)
+                sampled = [rows[seed] for seed in json.loads(answer.request.about)]
+                others = [seed for seed in sampled if seed["id"] != row["id"]]
+                for item in _read(answer, name, settings, check, sampled, prompt, languages.of(row)):
+                    if isinstance(item, Reject):
+                        builder.drop(item, {"task": name}, row, answer, others=others)
                     else:
-                        builder.keep(made, row, answer, others=others)
+                        builder.keep(item, row, answer, others=others)
         return builder.outcome()
 
     return ModelStage(
@@ -108,8 +108,8 @@ def expansion(
     )
 
 
-def _sampling(given: Expansion) -> Sampling:
-    return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, top_p=given.top_p)
+def _sampling(settings: Expansion) -> Sampling:
+    return Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=settings.top_p)
 
 
 @cache
@@ -124,55 +124,57 @@ def _schema(count: int, categories: tuple[str, ...]) -> type[BaseModel]:
 def _read(
     answer: Answer,
     task: str,
-    given: Expansion,
+    settings: Expansion,
     check: Check,
     seeds: Sequence[Row],
     prompt: Prompt,
     language: Language,
 ) -> Iterator[dict[str, Any] | Reject]:
-    """Read an answer's list; each part is a row or the reason why not."""
+    """Read the list in an answer; yield for each item a row, or the reason to drop it."""
     try:
-        written = answer.parse(_schema(given.per_prompt, given.categories)).model_dump()["new"]
+        written = answer.parse(_schema(settings.per_prompt, settings.categories)).model_dump()["new"]
     except Reject as why:
         yield why
         return
-    shown = [row["question"] for row in seeds]
-    plain = Passage({"text": "\n".join(shown)}, language)
-    asked = "\n".join(turn["content"] for turn in _without_seeds(prompt, given))
-    for one in written:
-        text = " ".join(one["text"].split())
+    seed_texts = [row["question"] for row in seeds]
+    seed_passage = Passage({"text": "\n".join(seed_texts)}, language)
+    instruction = "\n".join(turn["content"] for turn in _without_seeds(prompt, settings))
+    for item in written:
+        text = " ".join(item["text"].split())
         try:
-            checks.clean(text, plain, asked)
+            checks.clean(text, seed_passage, instruction)
             _well_formed(text, prompt)
             check(text, language)
-            if given.categories and one["category"] not in given.categories:
-                raise Reject("unknown category", f"{one['category']}: {text}")
-            if text.casefold() in (seed.casefold() for seed in shown):
+            if settings.categories and item["category"] not in settings.categories:
+                raise Reject("unknown category", f"{item['category']}: {text}")
+            if text.casefold() in (seed.casefold() for seed in seed_texts):
                 raise Reject("copies a seed", text)
         except Reject as why:
             yield why
             continue
         parents = [row["id"] for row in seeds]
-        noted = {"seeds": parents} | ({"category": one["category"]} if given.categories else {})
+        labels = {"seeds": parents} | ({"category": item["category"]} if settings.categories else {})
         yield {
             "id": content_id(task, text, *parents),
             "task": task,
             "question": text,
-            "metadata": json.dumps(noted, ensure_ascii=False),
+            "metadata": json.dumps(labels, ensure_ascii=False),
         }
 
 
-def _without_seeds(prompt: Prompt, given: Expansion) -> Any:
-    return prompt.render(seeds=[], count=given.per_prompt, domain=given.domain, categories=given.categories)
+def _without_seeds(prompt: Prompt, settings: Expansion) -> Any:
+    return prompt.render(
+        seeds=[], count=settings.per_prompt, domain=settings.domain, categories=settings.categories
+    )
 
 
 def _well_formed(text: str, prompt: Prompt) -> None:
-    """Reject what Self-Instruct rejects: too few or too many words, other media, an odd beginning."""
+    """Reject what Self-Instruct rejects: too few or too many words, other media, a bad first character."""
     count = len(words_of(text))
     if not SHORTEST <= count <= LONGEST:
         raise Reject("too short" if count < SHORTEST else "too long", f"{count} words: {text[:80]}")
     if not (text[0].isalnum() or text[0] in "\"'“«¿¡`("):
         raise Reject("begins with a mark", text)
     for pattern in prompt.fields["unwanted"]:
-        if found := re.search(pattern, text, re.IGNORECASE):
-            raise Reject("needs what no text has", f"{found[0]} in: {text}")
+        if match := re.search(pattern, text, re.IGNORECASE):
+            raise Reject("needs what no text has", f"{match[0]} in: {text}")

@@ -1,9 +1,9 @@
 """
-Expand seed questions into questions that are answered by search over the corpus.
+Expand seed questions into questions to be answered by search over the corpus.
 
-Follows SearchInstruct (arXiv 2509.10708): a few questions by people are expanded by a model into rephrased
-and new ones; `retrieve` finds passages for each, and `answer_questions` answers from these. A question
-without passages is never answered: `open_questions` hands it to the refusals.
+Follows SearchInstruct (arXiv 2509.10708): a model expands a few human-written questions into rephrased and
+new ones; `retrieve` finds passages for each, and `answer_questions` answers from them. A question without
+passages is never answered: `open_questions` passes it to the refusals.
 """
 
 from pydantic import Field
@@ -21,7 +21,7 @@ class Options(Expansion):
 
 
 def check(text: str, language: Language) -> None:
-    """Reject what is no question, or one that nobody can understand alone or that asks for nothing."""
+    """Reject text that is not a question, is unclear without the seeds, or asks for nothing specific."""
     checks.question(text, language)
     checks.stands_alone(text, language, asks=True)
     checks.particular(text, language)
@@ -29,7 +29,7 @@ def check(text: str, language: Language) -> None:
 
 stage = expansion(
     "from_search",
-    "expand seed questions, to be answered from passages that a search finds",
+    "expand seed questions, to be answered from retrieved passages",
     "seeds/questions",
     Options,
     check,

@@ -1,10 +1,10 @@
 """
 Write new instructions from a few seed instructions, k of them in each prompt.
 
-Follows Self-Instruct (arXiv 2212.10560) and BioInstruct (arXiv 2310.19975: 3 of 80 seeds in a prompt): only
-seeds are shown, never what was generated, so errors do not spread. `novelty` removes what is too like a seed
-or another instruction, `retrieve` finds passages, and `answer_questions` answers from these
-(Self-Specialization, arXiv 2310.00160). BioInstruct's categories are `categories`, its number of
+Follows Self-Instruct (arXiv 2212.10560) and BioInstruct (arXiv 2310.19975: 3 of 80 seeds in a prompt).
+Prompts show only seeds, never generated instructions, so errors do not spread. `novelty` removes instructions
+too similar to a seed or to another instruction, `retrieve` finds passages, and `answer_questions` answers
+from them (Self-Specialization, arXiv 2310.00160). BioInstruct's categories are `categories`; its number of
 instructions is `novelty.target`.
 """
 
@@ -18,7 +18,7 @@ class Options(Expansion):
 
 
 def check(text: str, language: Language) -> None:
-    """Reject an instruction that speaks of a text that is not there."""
+    """Reject an instruction that refers to a text that is not shown."""
     stands_alone(text, language)
 
 

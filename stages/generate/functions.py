@@ -2,10 +2,10 @@
 Pair the functions of source code with summaries that a model writes.
 
 The code format of Fine Tuning LLM for Enterprise (arXiv 2404.10779): the row asks for the function that the
-summary describes, and its answer is the function as the file has it. Each top-level function of a Python
-file gives exactly one row, kept or dropped. Files that do not parse, and files in other languages, are
-dropped with the reason. A function under a top-level ``if``, ``try`` or loop is top-level; methods and
-functions within functions are not.
+summary describes, and its answer is the function's source. Each top-level function of a Python file gives
+exactly one row, kept or dropped. Files that do not parse and files in other languages are dropped with a
+reason. A function under a top-level ``if``, ``try`` or loop is top-level; methods and nested functions are
+not.
 """
 
 import ast
@@ -39,10 +39,10 @@ Row = Mapping[str, Any]
 
 
 class Options(datagen.stage.Options):
-    """Which functions are summarised."""
+    """Which functions to summarise."""
 
-    longest: int = Field(8000, ge=100, description="Characters of a function, at most")
-    max_tokens: int = Field(160, ge=16, description="Longest summary, in tokens")
+    longest: int = Field(8000, ge=100, description="Maximum length of a function, in characters")
+    max_tokens: int = Field(160, ge=16, description="Maximum length of a summary, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest summary")
 
 
@@ -62,9 +62,9 @@ class Function:
     name, signature
         ``area`` and ``area(width, height)``.
     code
-        Its source with its decorators, at the left margin.
+        Its source with its decorators, dedented.
     start, end
-        Its span of the document's text, in whole lines.
+        Its span in the document's text, in whole lines.
     """
 
     name: str
@@ -76,12 +76,12 @@ class Function:
 
 def functions_of(document: Row) -> list[Function]:
     """
-    List the top-level functions of a document, in their order.
+    List the top-level functions of a document, in order.
 
     Raises
     ------
     Reject
-        When the document is not a file of Python, does not parse, or has no such function.
+        If the document is not a Python file, does not parse, or has no top-level function.
     """
     language = json.loads(document["metadata"] or "{}").get("programming_language")
     fenced = FENCED.fullmatch(document["text"].strip("\n"))
@@ -89,7 +89,7 @@ def functions_of(document: Row) -> list[Function]:
         raise Reject("not Python", str(language or document["format"]))
     code = fenced["code"]
     try:
-        with warnings.catch_warnings():  # of odd escapes in strings
+        with warnings.catch_warnings():  # about invalid escapes in strings
             warnings.simplefilter("ignore")
             nodes = list(_top_level(ast.parse(code)))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -122,15 +122,15 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], st
 
 
 def ask(documents: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for a summary of each function that is not too long."""
+    """Request a summary of each function within the length limit."""
     prompt = context.prompt(PROMPT)
     sampling = Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
     for row in documents.to_pylist():
         try:
-            found = functions_of(row)
+            functions = functions_of(row)
         except Reject:
             continue
-        for number, function in enumerate(found):
+        for number, function in enumerate(functions):
             if len(function.code) <= options.longest:
                 yield prompt.ask(
                     row["id"],
@@ -145,58 +145,58 @@ def ask(documents: pa.Table, options: Options, context: Context) -> Iterator[Req
 
 
 def read(documents: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Make a row of each function."""
+    """Turn each function into a row."""
     prompt, languages = context.prompt(PROMPT), Languages(context)
     builder = Builder("examples", context)
     fields = {"kind": "instruction", "task": "function"}
     for row in documents.to_pylist():
-        said = {answer.request.about: answer for answer in answers.of(row["id"])}
+        summaries = {answer.request.about: answer for answer in answers.of(row["id"])}
         try:
-            found = functions_of(row)
+            functions = functions_of(row)
         except Reject as why:
             builder.drop(why, fields, _parent(row, 0, len(row["text"])))
             continue
-        for number, function in enumerate(found):
+        for number, function in enumerate(functions):
             parent = _parent(row, function.start, function.end)
-            given = [said[str(number)]] if str(number) in said else []
-            made: dict[str, Any] = fields | {
+            replies = [summaries[str(number)]] if str(number) in summaries else []
+            example: dict[str, Any] = fields | {
                 "answer": f"```python\n{function.code}\n```",
                 "evidence": function.code,
             }
             try:
-                summary = _summary(given, function, prompt, options, languages)
+                summary = _summary(replies, function, prompt, options, languages)
             except Reject as why:
-                builder.drop(why, made, parent, *given)
+                builder.drop(why, example, parent, *replies)
                 continue
             template = pick(prompt.fields["question"], "function", row["id"], function.code)
-            named = {"language": PYTHON, "name": function.name, "signature": function.signature}
-            question = fill(template, summary=summary, **named)
-            noted = json.dumps({"code": {"function": function.name, "language": "python"}})
-            made |= {"question": question, "prompt": chat(question), "metadata": noted}
-            builder.keep(made, parent, *given)
+            values = {"language": PYTHON, "name": function.name, "signature": function.signature}
+            question = fill(template, summary=summary, **values)
+            metadata = json.dumps({"code": {"function": function.name, "language": "python"}})
+            example |= {"question": question, "prompt": chat(question), "metadata": metadata}
+            builder.keep(example, parent, *replies)
     return builder.outcome()
 
 
 def _parent(row: Row, start: int, end: int) -> dict[str, Any]:
-    traced = {name: row[name] for name in ("source", "title", "language")}
-    known = {"document_id": row["id"], "passage_id": None, "model": "", "revision": "", "requests": []}
-    return {"id": row["id"], "lineage": traced | known | {"start": start, "end": end}}
+    origin = {name: row[name] for name in ("source", "title", "language")}
+    identity = {"document_id": row["id"], "passage_id": None, "model": "", "revision": "", "requests": []}
+    return {"id": row["id"], "lineage": origin | identity | {"start": start, "end": end}}
 
 
 def _summary(
-    given: list[Answer], function: Function, prompt: Prompt, options: Options, languages: Languages
+    replies: list[Answer], function: Function, prompt: Prompt, options: Options, languages: Languages
 ) -> str:
     if len(function.code) > options.longest:
         raise Reject("too long", f"{function.name}: {len(function.code):,} characters")
-    if not given:
+    if not replies:
         raise Reject("no answer", function.name)
-    summary = " ".join(given[0].parse(Output).summary.split())
+    summary = " ".join(replies[0].parse(Output).summary.split())
     parts = " ".join(PART.findall(function.code))
     passage = Passage({"text": f"{function.code}\n{parts.lower()}", "language": "en"}, languages["en"])
-    asked = "\n".join(turn["content"] for turn in prompt.render(language="", source="", code=""))
+    instruction = "\n".join(turn["content"] for turn in prompt.render(language="", source="", code=""))
     if "```" in summary or function.code in summary:
         raise Reject("quotes code", summary)
-    checks.clean(summary, passage, asked)
+    checks.clean(summary, passage, instruction)
     checks.sized(summary, 5, 90)
     checks.finished(summary)
     checks.numbers(summary, function.code)

@@ -1,9 +1,9 @@
 """
 Turn passages into rows without a model: paragraphs as reading texts, and keywords into the paragraph.
 
-Two of the document formats of Fine Tuning LLM for Enterprise (arXiv 2404.10779); its question-answer format
-is `instruct`, its format for source code `functions`. Every passage gives a row of each format, kept or
-dropped, with the same source.
+These are two document formats of Fine Tuning LLM for Enterprise (arXiv 2404.10779); `instruct` is its
+question-answer format and `functions` its format for source code. Every passage gives a row in each format,
+kept or dropped, with the same source.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
 
-SHORTEST = 4  # letters of a keyword
+SHORTEST = 4  # minimum letters of a keyword
 
 Row = Mapping[str, Any]
 
@@ -37,14 +37,14 @@ class Options(datagen.stage.Options):
         min_length=1,
         description="paragraph: the passage as a reading text; keywords: the passage from its keywords",
     )
-    keywords: int = Field(6, ge=1, description="Keywords of a passage, at most")
+    keywords: int = Field(6, ge=1, description="Maximum number of keywords of a passage")
     least: int = Field(
-        3, ge=1, description="Keywords of a passage, at least; with fewer it gives no such row"
+        3, ge=1, description="Minimum number of keywords; a passage with fewer gives no keyword row"
     )
 
 
 def apply(passages: pa.Table, options: Options, context: Context) -> Outcome:
-    """Write the rows of a partition; how rare a word is counts within it."""
+    """Write the rows of a partition; word frequencies are counted within it."""
     languages = Languages(context)
     rows = [Passage(row, languages.of(row)) for row in passages.to_pylist()]
     candidates = [_candidates(passage) for passage in rows]
@@ -65,20 +65,20 @@ def apply(passages: pa.Table, options: Options, context: Context) -> Outcome:
         builder = builders.setdefault(code, Builder("examples", context, prompt.name, prompt.hash))
         weight = {word: times * log((1 + len(rows)) / holding[word]) for word, times in words.items()}
         chosen = sorted(weight, key=lambda word: (-weight[word], word))[: options.keywords]
-        found = [quote for word in chosen if (quote := passage.find(word))]
-        if len(found) < options.least:
-            builder.drop(Reject("too few keywords", ", ".join(found)), fields, row)
+        keywords = [quote for word in chosen if (quote := passage.find(word))]
+        if len(keywords) < options.least:
+            builder.drop(Reject("too few keywords", ", ".join(keywords)), fields, row)
             continue
         template = pick(prompt.fields["keywords"], "keywords", str(context.seed), row["id"])
         title = passage.heading or str(row["source"])
-        question = fill(template, title=title, keywords=", ".join(found))
-        made = fields | {"question": question, "answer": passage.text, "evidence": passage.text}
-        builder.keep(made | {"prompt": chat(question)}, row)
+        question = fill(template, title=title, keywords=", ".join(keywords))
+        pair = {"question": question, "answer": passage.text, "evidence": passage.text}
+        builder.keep(fields | pair | {"prompt": chat(question)}, row)
     return Outcome.joined([builder.outcome() for builder in (reading, *builders.values())])
 
 
 def _candidates(passage: Passage) -> Counter[str]:
-    """Count the words of a passage that can be keywords."""
+    """Count the words of a passage that qualify as keywords."""
     stop = passage.words.stop
     return Counter(
         word
@@ -93,7 +93,7 @@ def _titled(passage: Passage) -> str:
 
 stage = MapStage(
     name="paragraph_pairs",
-    summary="turn passages into paragraphs to read and into paragraphs from keywords, with no model",
+    summary="turn passages into reading texts and keyword-to-paragraph pairs, without a model",
     takes="passages",
     gives="examples",
     apply=apply,

@@ -1,12 +1,11 @@
 """
 Find passages that may answer each question, by search over all passages.
 
-Search is lexical (`datagen.stages.shared.passage_search`). With `model`, hits are ranked by vectors too and
-both ranks are combined by reciprocal rank fusion (Cormack et al. 2009); vectors only reorder lexical hits.
+Search is lexical (`datagen.stages.shared.passage_search`). With `model`, hits are also ranked by vectors, and
+both rankings are combined by reciprocal rank fusion (Cormack et al. 2009); vectors only reorder lexical hits.
 
-A passage that contains less than `least` of the question's content words is no hit. The `answered` of a
-question without hits is false; its nearest passage stays with it, and `open_questions` hands it to the
-refusals.
+A passage that contains less than `least` of the question's content words is not a hit. For a question without
+hits, `answered` is false; it keeps its nearest passage, and `open_questions` passes it to the refusals.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,25 +35,26 @@ Verdict = tuple[int, Embedder | None]
 
 
 class Options(datagen.stage.Options):
-    """How many passages a question is given, and what counts as a hit."""
+    """How many passages each question gets, and what counts as a hit."""
 
-    top: int = Field(3, ge=1, le=passage_search.BEST, description="Passages for each question, at most")
+    top: int = Field(3, ge=1, le=passage_search.BEST, description="Maximum number of passages per question")
     least: float = Field(
-        0.5, gt=0, le=1, description="Share of the question's content words that a hit contains, at least"
+        0.5, gt=0, le=1, description="Minimum share of the question's content words that a hit contains"
     )
     model: str = Field(
-        "", description="Ranks hits by vectors too: encoder, bundled or a checkpoint's folder; left out: no"
+        "",
+        description="Also rank hits by vectors: encoder, bundled or a checkpoint's folder; left out: no",
     )
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[Verdict]:
     """Search all passages for the questions of all partitions."""
-    shelves = passage_search.shelves(context)
-    asked = (table["question"].to_pylist() for table in partitions.columns(["question"]))
-    passage_search.search(shelves, map(passage_search.Queries.of, asked), context)
+    paths = passage_search.passage_files(context)
+    questions = (table["question"].to_pylist() for table in partitions.columns(["question"]))
+    passage_search.search(paths, map(passage_search.Queries.of, questions), context)
     embedder = None
     if options.model:
-        columns = [partial(_texts, path) for path in shelves]
+        columns = [partial(_texts, path) for path in paths]
         embedder = vectors.learn(options.model, columns, context.scratch / "learnt.npy", context.each)
     yield from ((number, embedder) for number in range(len(partitions)))
 
@@ -66,19 +66,19 @@ def _texts(path: Path) -> pa.ChunkedArray:
 def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) -> Outcome:
     """Give each question its passages."""
     number, embedder = verdict
-    hits = fetch(passage_search.found(context.scratch, number), passage_search.shelves(context))
+    hits = fetch(passage_search.read_hits(context.scratch, number), passage_search.passage_files(context))
     answered: list[bool] = []
     passages: list[list[dict[str, Any]]] = []
     languages = Languages(context)
-    for place, row in enumerate(rows.select(["question", "lineage"]).to_pylist()):
-        ranked = _ranked(row["question"], hits.get(place, []), embedder)
+    for index, row in enumerate(rows.select(["question", "lineage"]).to_pylist()):
+        ranked = _ranked(row["question"], hits.get(index, []), embedder)
         content = set(languages.of(row).content(row["question"]))
         for hit in ranked:
-            held = set(languages.of(hit).content(hit["text"]))
-            hit["share"] = overlap(sorted(content), held) if content else 0.0
-        good = [hit for hit in ranked if hit["share"] >= options.least]
-        answered.append(bool(good))
-        passages.append(good[: options.top] or ranked[:1])
+            passage_words = set(languages.of(hit).content(hit["text"]))
+            hit["share"] = overlap(sorted(content), passage_words) if content else 0.0
+        relevant = [hit for hit in ranked if hit["share"] >= options.least]
+        answered.append(bool(relevant))
+        passages.append(relevant[: options.top] or ranked[:1])
     for name, values in (("answered", answered), ("passages", passages)):
         column = rows.schema.get_field_index(name)
         field = rows.schema.field(column)
@@ -87,17 +87,19 @@ def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) 
     return replace(Outcome.all_kept(rows), figures=figures)
 
 
-def fetch(found: passage_search.Found, shelves: Sequence[Path]) -> dict[int, list[dict[str, Any]]]:
-    """Read the passages that were found: place of the question -> hits, best first."""
+def fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[dict[str, Any]]]:
+    """Read the passages found: index of the question -> hits, best first."""
     hits: dict[int, list[dict[str, Any]]] = {}
-    for part in np.unique(found["part"]).tolist():
-        mine = found[found["part"] == part]
-        rows, places = np.unique(mine["row"], return_inverse=True)
-        texts = read_part(shelves[part], NAMES).take(rows).to_pylist()
-        for hit, place in zip(mine, places.tolist(), strict=True):
-            hits.setdefault(hit["query"].item(), []).append(texts[place] | {"score": hit["score"].item()})
-    for query, some in hits.items():
-        hits[query] = sorted(some, key=lambda hit: (-hit["score"], hit["id"]))[: passage_search.BEST]
+    for part in np.unique(matches["part"]).tolist():
+        part_matches = matches[matches["part"] == part]
+        rows, text_indices = np.unique(part_matches["row"], return_inverse=True)
+        texts = read_part(paths[part], NAMES).take(rows).to_pylist()
+        for hit, text_index in zip(part_matches, text_indices.tolist(), strict=True):
+            hits.setdefault(hit["query"].item(), []).append(
+                texts[text_index] | {"score": hit["score"].item()}
+            )
+    for query, query_hits in hits.items():
+        hits[query] = sorted(query_hits, key=lambda hit: (-hit["score"], hit["id"]))[: passage_search.BEST]
     return hits
 
 
@@ -105,15 +107,15 @@ def _ranked(question: str, hits: list[dict[str, Any]], embedder: Embedder | None
     if embedder is None or len(hits) < 2:
         return hits
     embedded = embedder.embed(pa.array([question, *(hit["text"] for hit in hits)], pa.string()))
-    likeness = embedded[1:] @ embedded[0]
-    by_vector = np.argsort(np.argsort(-likeness, kind="stable"), kind="stable")
+    similarity = embedded[1:] @ embedded[0]
+    by_vector = np.argsort(np.argsort(-similarity, kind="stable"), kind="stable")
     fused = [1 / (FUSION + lexical) + 1 / (FUSION + int(rank)) for lexical, rank in enumerate(by_vector)]
-    return [hits[place] for place in np.argsort(-np.array(fused), kind="stable").tolist()]
+    return [hits[index] for index in np.argsort(-np.array(fused), kind="stable").tolist()]
 
 
 stage = WholeStage(
     name="retrieve",
-    summary="find passages for each question by search over all of them",
+    summary="find passages for each question, by search over all passages",
     takes="questions",
     gives="questions",
     run=run,

@@ -1,10 +1,10 @@
 """
-Hand questions that the corpus does not answer to the refusals.
+Pass questions that the corpus does not answer to the refusals.
 
 A question for which `retrieve` found no passage becomes a probe with a near miss: the nearest passage, which
 contains too few of its words. `refuse` asks its judge whether that passage leaves the question open, and
-declines the question only then. The target was not asked such a question, so no row claims that it does not
-know the answer.
+writes a refusal only if it does. The target was never asked such a question, so no row claims that the target
+does not know the answer.
 """
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from datagen.stage import Builder, Context, MapStage, Options, Outcome
 
 
 def apply(questions: pa.Table, options: Options, context: Context) -> Outcome:
-    """Make probes of the questions without passages; the others are dropped as answerable."""
+    """Turn questions without passages into probes; drop the others as answerable."""
     builder = Builder("probes", context)
     for row in questions.to_pylist():
         fields = {"kind": "instruction", "task": row["task"], "question": row["question"]}
@@ -39,7 +39,7 @@ def apply(questions: pa.Table, options: Options, context: Context) -> Outcome:
 
 stage = MapStage(
     name="open_questions",
-    summary="hand questions without passages to the refusals",
+    summary="pass questions without passages to the refusals",
     takes="questions",
     gives="probes",
     apply=apply,

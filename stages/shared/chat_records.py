@@ -1,5 +1,5 @@
 """
-Records of existing fine-tuning data as the fields of an example.
+Convert records of existing fine-tuning data to the fields of an example.
 
 =================  ===================================================================================
 layout             fields
@@ -46,53 +46,53 @@ def example(record: object) -> dict[str, Any]:
     Raises
     ------
     Reject
-        If it has no known layout, a turn is blank or out of order, or there is no answer.
+        If the layout is unknown, a turn is blank or out of order, or there is no answer.
     """
     if not isinstance(record, Mapping):
         raise Reject(UNKNOWN, type(record).__name__)
-    given = {
+    fields = {
         name: value for name, value in record.items() if value is not None
-    }  # a table fills up with nulls
-    if "chosen" in given and "rejected" in given:
-        return _preference(given)
-    if "messages" in given or "conversations" in given:
-        return _of_chat(_turns(given.get("messages") or given.get("conversations")))
-    answer = next((given[name] for name in ANSWERS if name in given), None)
-    if "prompt" in given and answer is not None:
-        return _of_chat([*_turns(given["prompt"], "user"), *_turns(answer, "assistant")])
-    asks = any(name in given for name in (*QUESTIONS, "prompt"))
-    if isinstance(given.get("text"), str) and not asks:  # Alpaca's `text` repeats the whole pair
-        return {"kind": "reading", "text": _said(given["text"], "text")}
-    asked = question_of(given)
+    }  # tables pad missing fields with nulls
+    if "chosen" in fields and "rejected" in fields:
+        return _preference(fields)
+    if "messages" in fields or "conversations" in fields:
+        return _of_chat(_turns(fields.get("messages") or fields.get("conversations")))
+    answer = next((fields[name] for name in ANSWERS if name in fields), None)
+    if "prompt" in fields and answer is not None:
+        return _of_chat([*_turns(fields["prompt"], "user"), *_turns(answer, "assistant")])
+    asks = any(name in fields for name in (*QUESTIONS, "prompt"))
+    if isinstance(fields.get("text"), str) and not asks:  # Alpaca's `text` repeats the whole pair
+        return {"kind": "reading", "text": _text(fields["text"], "text")}
+    question = question_of(fields)
     if answer is None:
-        raise Reject("no answer", f"its fields are {_names(given)}")
-    context = _optional(given, "context")
-    prompt = chat(asked, context, _optional(given, "system"))
-    return _instruction(prompt, _said(answer, "answer")) | {"question": asked, "context": context}
+        raise Reject("no answer", f"its fields are {_names(fields)}")
+    context = _optional(fields, "context")
+    prompt = chat(question, context, _optional(fields, "system"))
+    return _instruction(prompt, _text(answer, "answer")) | {"question": question, "context": context}
 
 
 def question_of(record: object) -> str:
     """
-    Return what a record asks, whether or not it holds an answer; `input` follows its instruction.
+    Return the question of a record, with or without an answer; `input` follows its instruction.
 
     Raises
     ------
     Reject
-        If it asks nothing.
+        If it has no question.
     """
     if isinstance(record, str):
-        return _said(record, "question")
+        return _text(record, "question")
     if not isinstance(record, Mapping):
         raise Reject(UNKNOWN, type(record).__name__)
     for name in QUESTIONS:
         if record.get(name) is not None:
-            parts = [_said(record[name], name), _optional(record, "input")]
+            parts = [_text(record[name], name), _optional(record, "input")]
             return "\n\n".join(part for part in parts if part)
     turns = record.get("messages") or record.get("conversations")
-    read = _turns(turns) if turns is not None else _turns(record.get("prompt") or [], "user")
-    asked = [turn["content"] for turn in read if turn["role"] == "user"]
-    if asked:
-        return asked[0]
+    parsed = _turns(turns) if turns is not None else _turns(record.get("prompt") or [], "user")
+    questions = [turn["content"] for turn in parsed if turn["role"] == "user"]
+    if questions:
+        return questions[0]
     raise Reject(UNKNOWN, f"its fields are {_names(record)}")
 
 
@@ -108,32 +108,32 @@ def _preference(record: Record) -> dict[str, Any]:
     return chosen | {"kind": "preference", "rejected": rejected["answer"]}
 
 
-def _turns(given: object, role: str = "") -> list[Message]:
-    """Read turns of either naming; a text is one turn of `role`."""
-    if isinstance(given, str) and role:
-        return [{"role": role, "content": _said(given, role)}]
-    if isinstance(given, str):  # a column of a CSV file holds them as JSON
+def _turns(value: object, role: str = "") -> list[Message]:
+    """Read turns with either field naming; a text is one turn of `role`."""
+    if isinstance(value, str) and role:
+        return [{"role": role, "content": _text(value, role)}]
+    if isinstance(value, str):  # CSV columns contain turns as JSON
         try:
-            given = json.loads(given)
+            value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise Reject(UNKNOWN, f"its turns are a text that is not JSON: {error}") from error
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise Reject(UNKNOWN, f"its turns are a {type(given).__name__}")
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Reject(UNKNOWN, f"its turns are a {type(value).__name__}")
     turns = []
-    for turn in given:
+    for turn in value:
         if not isinstance(turn, Mapping):
             raise Reject(UNKNOWN, f"a turn is a {type(turn).__name__}")
         name = turn["role"] if turn.get("role") is not None else turn.get("from")
         content = turn["content"] if turn.get("content") is not None else turn.get("value")
-        known = ROLES.get(name, name) if isinstance(name, str) else None
-        if known not in KNOWN_ROLES:
+        role_name = ROLES.get(name, name) if isinstance(name, str) else None
+        if role_name not in KNOWN_ROLES:
             raise Reject("unknown role", str(name))
-        turns.append({"role": known, "content": _said(content, known)})
+        turns.append({"role": role_name, "content": _text(content, role_name)})
     return turns
 
 
 def _of_chat(turns: list[Message]) -> dict[str, Any]:
-    """Split a chat before its last answer; turns after it, and answers before the first question, are cut."""
+    """Split a chat before its last answer; drop turns after it and answers before the first question."""
     while turns and turns[-1]["role"] != "assistant":
         turns = turns[:-1]
     system = turns[:1] if turns and turns[0]["role"] == "system" else []
@@ -153,7 +153,7 @@ def _instruction(prompt: list[Message], answer: str) -> dict[str, Any]:
     return {"kind": "instruction", "question": question, "answer": answer, "prompt": prompt}
 
 
-def _said(value: object, name: str) -> str:
+def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise Reject(UNKNOWN, f"{name} is a {type(value).__name__}, not text")
     if not value.strip():

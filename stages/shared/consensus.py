@@ -1,11 +1,11 @@
 """
 Consensus of several outputs for the same input, by the rule of Ensemble-Instruct (arXiv 2310.13961).
 
-1. The first output that equals another one is taken.
-2. Otherwise the outputs are compared pairwise by ROUGE-L. If a pair has no more than `LEAST`, there is no
-   consensus; else the output with the largest sum is taken.
+1. The first output that equals another one wins.
+2. Otherwise the outputs are compared pairwise by ROUGE-L. If any pair scores at most `LEAST`, there is no
+   consensus; else the output with the largest sum wins.
 
-Texts are compared by their words, stemmed by the language's rules, without case and punctuation.
+Texts are compared as stemmed words; case and punctuation are ignored.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Agreement:
     Parameters
     ----------
     winner
-        Index of the output that is taken; None without consensus.
+        Index of the winning output; None without consensus.
     score
         Mean ROUGE-L of the winner with the others, 1 if it equals another one; without consensus the smallest
         ROUGE-L of a pair.
@@ -61,13 +61,13 @@ def consensus(texts: Sequence[str], language: Language, least: float = LEAST) ->
     """
     words = [[language.stem(word) for word in words_of(text)] for text in texts]
     plain = [words_of(text) for text in texts]
-    for place, one in enumerate(plain):
-        if one and plain.count(one) > 1:
-            return Agreement(place, 1.0)
-    scores = [[rouge_l(one, other) for other in words] for one in words]
+    for index, text_words in enumerate(plain):
+        if text_words and plain.count(text_words) > 1:
+            return Agreement(index, 1.0)
+    scores = [[rouge_l(first, second) for second in words] for first in words]
     pairs = [scores[i][j] for i in range(len(words)) for j in range(i)]
     if min(pairs) <= least:
         return Agreement(None, min(pairs))
-    sums = [sum(row) - row[place] for place, row in enumerate(scores)]
-    winner = max(range(len(sums)), key=lambda place: sums[place])
+    sums = [sum(row) - row[index] for index, row in enumerate(scores)]
+    winner = max(range(len(sums)), key=lambda index: sums[index])
     return Agreement(winner, sums[winner] / (len(texts) - 1))

@@ -8,10 +8,10 @@ from datagen.schema import content_id
 
 def sample_seeds(pool: Sequence[str], first: str, number: int, k: int, seed: int) -> list[str]:
     """
-    Draw the seeds of a prompt: one that leads it, and k - 1 others of the pool, each equally likely.
+    Draw the seeds of a prompt: its leading seed and k - 1 others of the pool, each equally likely.
 
-    Every seed leads equally many prompts, so none is left out; each prompt draws its
-    own others. A seed added to the pool changes few draws.
+    Every seed leads the same number of prompts, so all are used; each prompt draws its own others. Adding a
+    seed to the pool changes few draws.
 
     Parameters
     ----------
@@ -22,17 +22,19 @@ def sample_seeds(pool: Sequence[str], first: str, number: int, k: int, seed: int
     number
         Number of the prompt among those that it leads.
     k
-        Seeds in the prompt; fewer where the pool has fewer.
+        Seeds in the prompt; fewer if the pool is smaller.
     seed
         The recipe's seed.
 
     Returns
     -------
-    Ids in the order in which they are shown, which is drawn too, so that the first is not always in front.
+    Ids in prompt order, which is also drawn, so that the leading seed is not always first.
     """
 
-    def draw(one: str) -> str:
-        return content_id("seed", first, str(number), str(seed), one)
+    def draw(candidate: str) -> str:
+        return content_id("seed", first, str(number), str(seed), candidate)
 
-    others = heapq.nsmallest(k - 1, (one for one in dict.fromkeys(pool) if one != first), key=draw)
-    return sorted([first, *others], key=lambda one: content_id("order", draw(one)))
+    others = heapq.nsmallest(
+        k - 1, (candidate for candidate in dict.fromkeys(pool) if candidate != first), key=draw
+    )
+    return sorted([first, *others], key=lambda candidate: content_id("order", draw(candidate)))

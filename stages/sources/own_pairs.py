@@ -1,14 +1,13 @@
 """
 Read the user's existing fine-tuning data: pairs, chats, preferences and texts become examples.
 
-Files are found and read as a corpus's are (`datagen.stages.sources.ingest`): JSON lines, JSON, CSV, Parquet
-and Arrow, compressed or not, in folders or by globs. `datagen.stages.shared.chat_records` lists the layouts
-of a record. A record that is not read is dropped with a reason.
+Files are found and read like those of a corpus (`datagen.stages.sources.ingest`): JSON lines, JSON, CSV,
+Parquet and Arrow, compressed or not, in folders or by globs. `datagen.stages.shared.chat_records` lists the
+layouts of a record. An unreadable record is dropped with a reason.
 
-A row traces back to its record: `source` is the file with the record's id (``pairs.jsonl#17``), or with a
-hash of its content where it has none; `metadata` holds the licence and the line. Its document is the record,
-so that the splits of `mix` keep variants of one record together. Every later stage treats the rows as it
-treats generated ones.
+A row is traceable to its record: `source` is the file with the record's id (``pairs.jsonl#17``), or with a
+hash of its content if it has none; `metadata` holds the licence and the line. Its document is the record, so
+the splits of `mix` keep variants of one record together. Later stages treat the rows like generated ones.
 """
 
 import importlib
@@ -38,18 +37,18 @@ from datagen.stages.sources.ingest.redact import Redaction
 
 ROWS = 5_000  # rows per partition
 RECORDS = ("jsonl", "json", "csv", "parquet", "arrow")  # formats whose readers have `records`
-LONGEST = 200  # characters of a record's id
-DETAIL = 300  # characters of the detail of a dropped row
+LONGEST = 200  # maximum characters of a record's id
+DETAIL = 300  # maximum characters of the detail of a dropped row
 LICENCES = ("licence", "license")  # fields of a record
 
 
 class Options(datagen.stage.Options):
-    """The files, and what is recorded of their rows."""
+    """The files, and the properties of their rows."""
 
     path: list[str] = Field(min_length=1, description="Files, folders or globs; relative to the recipe")
     share: float = Field(1, gt=0, le=1, description="Share of the records to read, sampled by hash")
-    task: str = Field("own_pairs", min_length=1, description="Task of the rows, by which `mix` selects them")
-    licence: str = Field("", description="Licence of the records that state none, such as CC-BY-4.0")
+    task: str = Field("own_pairs", min_length=1, description="Task of the rows, for selection in `mix`")
+    licence: str = Field("", description="Licence of records that state none, such as CC-BY-4.0")
     language: str = Field(
         "", pattern=r"^([a-z]{2,3})?$", description="An ISO 639 code; left out: detected for each record"
     )
@@ -65,17 +64,17 @@ def plan(options: Options, context: Context) -> list[Task]:
     Raises
     ------
     UserError
-        When a path matches no file, or no file holds records.
+        If a path matches no file, or no file contains records.
     """
-    found = _found(options, context)
-    if not any(_holds_records(file) for file in found.files):
+    matches = _found(options, context)
+    if not any(_holds_records(file) for file in matches.files):
         raise UserError(
-            f"{context.stage}.path: {', '.join(options.path)} has no file of records; "
+            f"{context.stage}.path: {', '.join(options.path)} has no file with records; "
             f"the formats are {', '.join(RECORDS)}"
         )
-    tasks = [Task((file,)) for file in found.files]
-    if found.left_out:
-        files, reasons = zip(*found.left_out, strict=True)
+    tasks = [Task((file,)) for file in matches.files]
+    if matches.left_out:
+        files, reasons = zip(*matches.left_out, strict=True)
         tasks.append(Task(files, reasons))
     return tasks
 
@@ -98,7 +97,7 @@ def _holds_records(file: File) -> bool:
     try:
         form = format_of(file)
     except (OSError, Reject):
-        return True  # it is dropped with the error when it is read
+        return True  # read() drops it with the error
     return form is not None and form.name in RECORDS
 
 
@@ -109,7 +108,7 @@ def read(
     gives: str = "examples",
     convert: Callable[[object], dict[str, Any]] = example,
 ) -> Iterator[Outcome]:
-    """Read a task's files, some thousand rows a partition, by a function that converts a record."""
+    """Read a task's files in partitions of `ROWS` rows; `convert` turns a record into fields."""
     seen = set[str]()
 
     def empty() -> _Rows:
@@ -128,7 +127,7 @@ def read(
 
 
 def records(file: File) -> Iterator[tuple[int, Any]]:
-    """Yield line and record; what cannot be read, be it the rest of the file, is a `Reject`."""
+    """Yield line and record, or a `Reject` for an unreadable record or rest of the file."""
     number = 0
     try:
         form = format_of(file)
@@ -142,13 +141,13 @@ def records(file: File) -> Iterator[tuple[int, Any]]:
         yield number, why
     except (RecursionError, MemoryError) as error:
         yield number, Reject("unreadable file", f"{file.name}, after record {number}: {type(error).__name__}")
-    except Exception as error:  # whatever a library raises on a damaged file
+    except Exception as error:  # any error of a library on a damaged file
         message = f"{file.name}, after record {number}: {type(error).__name__}: {error}"
         yield number, Reject("unreadable file", message)
 
 
 class _Rows:
-    """Collects the rows of a partition; `seen` holds the ids of the rows of this task."""
+    """Collects the rows of a partition; `seen` has the ids of all rows of this task."""
 
     def __init__(
         self,
@@ -168,19 +167,19 @@ class _Rows:
         return replace(self._builder.outcome(), figures=self._figures)
 
     def add(self, file: File, line: int, record: object) -> None:
-        """Keep a record, or drop it with its reason; one outside the sample is only counted."""
+        """Keep a record, or drop it with a reason; records outside the sample are only counted."""
         if isinstance(record, Reject):
             self.drop(record, {"source": file.name, "line": line})
             return
         redaction = Redaction(self._options.redact)
-        given = redaction.value(_in_json(record))
-        origin = _origin(file, given, self._options.language)
+        redacted = redaction.value(_in_json(record))
+        origin = _origin(file, redacted, self._options.language)
         sample = fraction("own_pairs", str(self._context.seed), origin["document_id"])
         if sample >= self._options.share:
             self._figures["outside the sample"] += 1
             return
         try:
-            row = self._convert(given)
+            row = self._convert(redacted)
             row["id"] = content_id(origin["document_id"], json.dumps(row, sort_keys=True))
             if row["id"] in self._seen:
                 raise Reject("repeated", "the same record occurs before")
@@ -188,12 +187,12 @@ class _Rows:
             self.drop(why, origin | {"line": line})
             return
         self._seen.add(row["id"])
-        row |= {"task": self._options.task, "metadata": self._metadata(given, line, redaction)}
+        row |= {"task": self._options.task, "metadata": self._metadata(redacted, line, redaction)}
         self._builder.keep(row, origin | {"language": _language(row, self._options.language)})
         self.count += 1
 
     def drop(self, why: Reject, origin: Mapping[str, Any]) -> None:
-        """Drop what was not read."""
+        """Add a dropped row for a rejected record or file."""
         place = f"{origin['source']}, line {origin['line']}: " if origin.get("line") else ""
         reject = Reject(why.reason, (place + why.detail)[:DETAIL])
         id_ = content_id("dropped", origin["source"], why.reason, reject.detail)
@@ -212,12 +211,12 @@ class _Rows:
 
 
 def _in_json(record: object) -> Any:
-    """Write a record in plain JSON values (`written`), without lone surrogates, which UTF-8 cannot hold."""
+    """Convert a record to plain JSON values (`written`), without lone surrogates (invalid in UTF-8)."""
     return json.loads(written({"": record}).encode("utf-8", "replace"))[""]
 
 
 def _origin(file: File, record: object, language: str) -> dict[str, Any]:
-    """Name a record: its file with its id, or with a hash of its content."""
+    """Identify a record by its file and its id, or a hash of its content."""
     name = record.get("id") if isinstance(record, Mapping) else None
     key = str(name) if isinstance(name, str | int) else ""
     if not 0 < len(key) <= LONGEST:
@@ -227,8 +226,8 @@ def _origin(file: File, record: object, language: str) -> dict[str, Any]:
 
 
 def _language(row: Mapping[str, Any], stated: str) -> str:
-    said: Collection[str | None] = (row.get("text"), row.get("question"), row.get("answer"))
-    return stated or detect_language("\n".join(part for part in said if part))
+    texts: Collection[str | None] = (row.get("text"), row.get("question"), row.get("answer"))
+    return stated or detect_language("\n".join(part for part in texts if part))
 
 
 stage = SourceStage(

@@ -1,8 +1,8 @@
 """
-Read the user's seeds: questions and instructions, with or without answers, from which new ones are made.
+Read the user's seeds: questions and instructions, with or without answers, from which new ones are generated.
 
-The files are read as `datagen.stages.sources.own_pairs` reads them, so a file of pairs can be both. All seeds
-are one partition: each prompt of a later stage shows some of all of them.
+Files are read as in `datagen.stages.sources.own_pairs`, so a file of pairs can serve both stages. All seeds
+form one partition, because the prompts of later stages sample from all of them.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Options(own_pairs.Options):
 
 
 def plan(options: Options, context: Context) -> list[Task]:
-    """List the files as one task, and those that cannot be read as another."""
+    """List the readable files as one task, and the others as another."""
     tasks = own_pairs.plan(options, context)
     files = tuple(file for task in tasks if not task.reasons for file in task.files)
     return [Task(files), *(task for task in tasks if task.reasons)]
@@ -44,10 +44,10 @@ def seed(record: object) -> dict[str, Any]:
     Raises
     ------
     Reject
-        If it asks nothing.
+        If it has no question.
     """
-    asked = question_of(record)
-    row: dict[str, Any] = {"kind": "instruction", "question": asked, "prompt": chat(asked)}
+    question = question_of(record)
+    row: dict[str, Any] = {"kind": "instruction", "question": question, "prompt": chat(question)}
     with suppress(Reject):
         pair = example(record)
         if pair["kind"] == "instruction":
@@ -57,7 +57,7 @@ def seed(record: object) -> dict[str, Any]:
 
 stage = SourceStage(
     name="seeds",
-    summary="read seed questions and instructions, from which new ones are made",
+    summary="read seed questions and instructions, from which new ones are generated",
     plan=plan,
     read=read,
     gives="seeds",

@@ -1,16 +1,16 @@
 """
-Which proposals come into their rows.
+Decide which proposals replace the pairs of their rows.
 
 The student's scores are ratios of perplexities (arXiv 2402.10110). With Q a question and A its answer,
 
 * instruction-following difficulty ``ifd`` = ppl(A | Q) / ppl(A): how little the question helps the answer;
-* reversed ``rifd`` = ppl(Q | A, "guess the question") / ppl(Q): how little the answer tells of the question.
+* reversed ``rifd`` = ppl(Q | A, "guess the question") / ppl(Q): how little the answer reveals the question.
 
-A proposed question comes into its row if the new pair has the higher ``ifd``, a proposed answer if it has the
-lower ``rifd``. After the answers, a rewritten pair must have both below 1; the others get their original
-pair back. A score that could not be measured accepts nothing.
+A proposed question is accepted if the new pair has the higher ``ifd``, a proposed answer if it has the lower
+``rifd``. After the answers, a rewritten pair must have both below 1; otherwise the original pair is restored.
+Nothing is accepted if a score could not be measured.
 
-With ``mode: all`` every sound proposal is taken and the student is not asked (Reflection-Tuning without
+With ``mode: all`` every sound proposal is accepted without asking the student (Reflection-Tuning without
 selection, arXiv 2310.11716).
 """
 
@@ -35,13 +35,13 @@ Row = dict[str, Any]
 
 COLUMNS = pa.schema(
     [
-        ("question_decision", pa.string()),  # rewritten, kept, unsound or original (taken back)
+        ("question_decision", pa.string()),  # rewritten, kept, unsound or original (restored)
         ("answer_decision", pa.string()),
         ("ifd_before", pa.float64()),  # of the student, before and after the question's proposal
         ("ifd_after", pa.float64()),
         ("rifd_before", pa.float64()),  # before and after the answer's proposal
         ("rifd_after", pa.float64()),
-        ("question_before", pa.string()),  # null where nothing was rewritten
+        ("question_before", pa.string()),  # null if nothing was rewritten
         ("answer_before", pa.string()),
         ("evidence_before", pa.string()),
         ("prompt_before", MESSAGES),
@@ -53,49 +53,49 @@ PAIR = ("question", "answer", "evidence", "prompt", "lineage")
 
 
 class Options(datagen.stage.Options):
-    """When a proposal is taken."""
+    """When a proposal is accepted."""
 
     mode: Literal["student", "all"] = Field(
-        "student", description="Take what improves the student's score, or every sound proposal"
+        "student", description="Accept proposals that improve the student's score, or every sound one"
     )
-    guess: str = Field("recycle/guess", description="What stands before a question that is guessed")
+    guess: str = Field("recycle/guess", description="Prompt for guessing the question from the answer")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A question with its answer, as the student sees them."""
+    """A question and its answer, as the student sees them."""
 
     question: str
     answer: str
     material: str
     before: list[Message]  # the messages before the answer
 
-    def scored(self, guess: Prompt, *wanted: str) -> dict[str, tuple[list[Message], str]]:
-        """Return what the student reads for each score: messages, and the text that is measured."""
+    def scored(self, guess: Prompt, *names: str) -> dict[str, tuple[list[Message], str]]:
+        """Return the student's input for each score: the messages and the text to measure."""
         system = self.before[0]["content"] if self.before[0]["role"] == "system" else None
-        shown = guess.render(answer=self.answer)
-        every = {
+        guess_messages = guess.render(answer=self.answer)
+        inputs = {
             "asked": (self.before, self.answer),
             "alone": (chat("", system=system), self.answer),
-            "guessed": (shown, self.question),
+            "guessed": (guess_messages, self.question),
             "unprompted": (chat(""), self.question),
         }
-        return {name: every[name] for name in wanted}
+        return {name: inputs[name] for name in names}
 
 
 def own_pair(row: Row) -> Pair:
-    """Return the pair of a row."""
+    """Return the current pair of a row."""
     return Pair(row["question"], row["answer"], row["context"] or row["evidence"] or "", row["prompt"])
 
 
 def proposed_pair(row: Row, part: str, context: Context) -> Pair | None:
     """
-    Return the proposed pair; None where there is no sound one.
+    Return the proposed pair; None if there is no sound one.
 
     Raises
     ------
     UserError
-        If nothing was proposed to any row.
+        If the rows have no column of proposals.
     """
     if f"{part}_proposal" not in row:
         raise UserError(f"{context.stage}: there are no proposals; put reflect_{part}s before this stage")
@@ -112,11 +112,11 @@ SCORES = {"question": ("asked", "alone"), "answer": ("asked", "alone", "guessed"
 
 
 def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Iterator[Request]:
-    """Have the student read the pairs of rows with a sound proposal, as they are and as proposed."""
+    """Have the student read the current and the proposed pair of rows with a sound proposal."""
     guess = context.prompt(options.guess)
     for row in rows.to_pylist():
         pairs = {"after": proposed_pair(row, part, context)}
-        if pairs["after"] or row.get("question_before") is not None:  # rewritten before: measured once more
+        if pairs["after"] or row.get("question_before") is not None:  # rewritten before: measure again
             pairs["before"] = own_pair(row)
         for which, pair in pairs.items():
             if pair is None or options.mode == "all":
@@ -133,48 +133,48 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Ite
                 )
 
 
-def ratio(given: Sequence[Answer], which: str, above: str, below: str) -> float | None:
-    """Return the ratio of the perplexities of a text under two prompts; None if one was not measured."""
-    losses = {(one.request.about, one.request.task): loss_of(one) for one in given}
-    found = losses.get((which, above), math.nan) - losses.get((which, below), math.nan)
-    return math.exp(min(found, 700.0)) if math.isfinite(found) else None
+def ratio(row_answers: Sequence[Answer], which: str, above: str, below: str) -> float | None:
+    """Return the ratio of a text's perplexities under two prompts; None if either was not measured."""
+    losses = {(answer.request.about, answer.request.task): loss_of(answer) for answer in row_answers}
+    difference = losses.get((which, above), math.nan) - losses.get((which, below), math.nan)
+    return math.exp(min(difference, 700.0)) if math.isfinite(difference) else None
 
 
 def read_questions(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Take the proposed questions that are harder to follow; every row stays."""
+    """Accept the proposed questions that are harder to follow; every row is kept."""
     after, figures = [], Counter[str]()
     for row in rows.to_pylist():
-        proposed, given = proposed_pair(row, "question", context), answers.of(row["id"])
-        old, new = (ratio(given, which, "asked", "alone") for which in ("before", "after"))
+        proposed, row_answers = proposed_pair(row, "question", context), answers.of(row["id"])
+        old, new = (ratio(row_answers, which, "asked", "alone") for which in ("before", "after"))
         decision = _decision(row["question_proposal"], proposed)
         better = options.mode == "all" or (old is not None and new is not None and new > old)
-        told = {"ifd_before": old, "ifd_after": new}
+        scores = {"ifd_before": old, "ifd_after": new}
         if proposed and better:
             row, decision = _rewritten(row, proposed, row["question_proposal"]["lineage"]), "rewritten"
         figures[f"questions_{decision}"] += 1
-        after.append(row | told | {"question_decision": decision})
+        after.append(row | scores | {"question_decision": decision})
     return _outcome(rows, after, figures)
 
 
 def read_answers(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Take the proposed answers that tell more of their question; put back pairs that are not sound."""
+    """Accept the proposed answers that reveal more of their question; restore pairs that fail."""
     after, figures = [], Counter[str]()
     for row in rows.to_pylist():
-        proposed, given = proposed_pair(row, "answer", context), answers.of(row["id"])
-        old, new = (ratio(given, which, "guessed", "unprompted") for which in ("before", "after"))
+        proposed, row_answers = proposed_pair(row, "answer", context), answers.of(row["id"])
+        old, new = (ratio(row_answers, which, "guessed", "unprompted") for which in ("before", "after"))
         decision = _decision(row["answer_proposal"], proposed)
         better = options.mode == "all" or (old is not None and new is not None and new < old)
-        which, told = "before", {"rifd_before": old, "rifd_after": new}
+        which, scores = "before", {"rifd_before": old, "rifd_after": new}
         if proposed and better:
             row, decision = _rewritten(row, proposed, row["answer_proposal"]["lineage"]), "rewritten"
             which = "after"
-        final = ratio(given, which, "asked", "alone"), {"before": old, "after": new}[which]
+        final = ratio(row_answers, which, "asked", "alone"), {"before": old, "after": new}[which]
         sound = all(score is not None and score < 1 for score in final)
         if options.mode == "student" and row.get("question_before") is not None and not sound:
             row = row | {name: row[f"{name}_before"] for name in PAIR}
             row["question_decision"] = decision = "original"
         figures[f"answers_{decision}"] += 1
-        after.append(row | told | {"answer_decision": decision})
+        after.append(row | scores | {"answer_decision": decision})
     return _outcome(rows, after, figures)
 
 
@@ -182,21 +182,21 @@ def _decision(proposal: Row | None, proposed: Pair | None) -> str:
     return "kept" if proposed or not proposal else "unsound"
 
 
-def _rewritten(row: Row, pair: Pair, traced: Row) -> Row:
-    """Put a pair into its row. The scores of the pair that went go with it; what it was first stays."""
-    kept = (*EXAMPLES.names, *KEPT)
-    known = {name: row[name] for name in row if name in kept}
-    known |= {name: row.get(name) for name in COLUMNS.names}
-    if known["question_before"] is None:
-        known |= {f"{name}_before": row[name] for name in PAIR}
-    requests = [*row["lineage"]["requests"], *traced["requests"]]
-    return known | {
+def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Row:
+    """Replace a row's pair and remove the old pair's scores; the row keeps its first original pair."""
+    retained = (*EXAMPLES.names, *KEPT)
+    fields = {name: row[name] for name in row if name in retained}
+    fields |= {name: row.get(name) for name in COLUMNS.names}
+    if fields["question_before"] is None:
+        fields |= {f"{name}_before": row[name] for name in PAIR}
+    requests = [*row["lineage"]["requests"], *proposal_lineage["requests"]]
+    return fields | {
         "question": pair.question,
         "answer": pair.answer,
         "evidence": pair.material or None,
         "prompt": pair.before,
         "logprob": None,
-        "lineage": traced | {"requests": list(dict.fromkeys(requests))},
+        "lineage": proposal_lineage | {"requests": list(dict.fromkeys(requests))},
     }
 
 
@@ -219,7 +219,7 @@ def ask_answers(rows: pa.Table, options: Options, context: Context) -> Iterator[
 
 questions = ModelStage(
     name="accept_questions",
-    summary="take the proposed questions that are harder for the student to follow",
+    summary="accept the proposed questions that are harder for the student to follow",
     takes="examples",
     gives="examples",
     ask=ask_questions,
@@ -230,7 +230,7 @@ questions = ModelStage(
 )
 answers_ = ModelStage(
     name="accept_answers",
-    summary="take the proposed answers that tell the student more of their question",
+    summary="accept the proposed answers from which the student guesses the question more easily",
     takes="examples",
     gives="examples",
     ask=ask_answers,

@@ -1,4 +1,4 @@
-"""Critiques and proposals of the teacher; nothing is changed here."""
+"""Collect the teacher's critiques and proposals; no pair is changed here."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,10 +21,10 @@ Part = Literal["question", "answer"]
 PROPOSAL = pa.struct(
     [
         ("critique", pa.string()),
-        ("question", pa.string()),  # the row's own where only the answer is rewritten
+        ("question", pa.string()),  # the row's own if only the answer is rewritten
         ("answer", pa.string()),
-        ("reason", pa.string()),  # why the proposal is unsound; null where it is sound
-        ("lineage", LINEAGE),  # of the row, if the proposal is taken
+        ("reason", pa.string()),  # why the proposal is unsound; null if it is sound
+        ("lineage", LINEAGE),  # of the row, if the proposal is accepted
     ]
 )
 
@@ -32,10 +32,10 @@ PROPOSAL = pa.struct(
 class Options(datagen.stage.Options):
     """How the teacher is asked."""
 
-    share: float = Field(1.0, ge=0, le=1, description="Share of the rows that are rewritten, drawn by hash")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the rows to rewrite, drawn by hash")
     max_tokens: int = Field(768, ge=16, description="Maximum length of critique and proposal, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
-    prompt: PromptSource = Field("", description="What the teacher is asked; left out: recycle/PART")
+    prompt: PromptSource = Field("", description="Prompt for the teacher; left out: recycle/PART")
 
 
 class Question(BaseModel):
@@ -75,23 +75,23 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: Part) -> It
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *, part: Part) -> Outcome:
     """
-    Add the proposals as a column; every row stays.
+    Add the proposals as a column; every row is kept.
 
     Raises
     ------
     UserError
-        If the rows have such proposals already.
+        If the rows already have such proposals.
     """
     column = f"{part}_proposal"
     if column in rows.column_names:
-        raise UserError(f"{context.stage}: the rows have a {column} already; leave out one of the stages")
+        raise UserError(f"{context.stage}: the rows already have a {column}; remove one of the stages")
     prompt = context.prompt(options.prompt or f"recycle/{part}")
     instruction = instruction_of(prompt, passage="", question="", answer="")
     proposals: list[dict[str, Any] | None] = []
     for row, parent in parents_of(rows, Operating(share=options.share), context):
-        given = answers.of(row["id"])
-        proposed = isinstance(parent, Parent) and given
-        proposals.append(_proposal(given[0], parent, part, instruction, context) if proposed else None)
+        row_answers = answers.of(row["id"])
+        proposed = isinstance(parent, Parent) and row_answers
+        proposals.append(_proposal(row_answers[0], parent, part, instruction, context) if proposed else None)
     return Outcome.all_kept(rows.append_column(column, pa.array(proposals, PROPOSAL)))
 
 
@@ -99,22 +99,22 @@ def _proposal(
     answer: Answer, parent: Parent | Reject, part: Part, instruction: str, context: Context
 ) -> dict[str, Any]:
     assert isinstance(parent, Parent)
-    traced = lineage(parent.row, context.stage, [answer], licence=context.model.licence)
-    found: dict[str, Any] = {
+    new_lineage = lineage(parent.row, context.stage, [answer], licence=context.model.licence)
+    proposal: dict[str, Any] = {
         "question": parent.question,
-        "lineage": traced | {"parents": (parent.row["lineage"] or {}).get("parents") or []},
+        "lineage": new_lineage | {"parents": (parent.row["lineage"] or {}).get("parents") or []},
     }
     try:
         written = parse(answer, SCHEMAS[part]).model_dump()
-        found |= written
+        proposal |= written
         if part == "question":
-            found["question"] = parent.check_question(written["question"], instruction)
-        found["answer"] = parent.check_answer(found["question"], written["answer"], instruction)
-        if part == "answer" and found["answer"].split() == parent.answer.split():
-            raise Reject("repeats the answer", found["answer"])
+            proposal["question"] = parent.check_question(written["question"], instruction)
+        proposal["answer"] = parent.check_answer(proposal["question"], written["answer"], instruction)
+        if part == "answer" and proposal["answer"].split() == parent.answer.split():
+            raise Reject("repeats the answer", proposal["answer"])
     except Reject as why:
-        found["reason"] = str(why)[:300]
-    return found
+        proposal["reason"] = str(why)[:300]
+    return proposal
 
 
 def _stage(part: Part, summary: str) -> ModelStage[Options]:

@@ -1,8 +1,8 @@
 """
 Another model's output for each question.
 
-Rows with an input (a passage) and rows without one have templates of their own. Use the stage once for each
-further model::
+Rows with an input (a passage) and rows without one use different templates. Use the stage once for each
+additional model::
 
     second_output: {use: another_output, role: second}
     third_output: {use: another_output, role: third}
@@ -38,14 +38,16 @@ OUTPUTS = pa.list_(
 class Options(datagen.stage.Options):
     """How the model is asked."""
 
-    max_tokens: int = Field(512, ge=16, description="Longest output, in tokens")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of an output, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
-    with_input: PromptSource = Field("ensemble/with_input", description="What is asked with a passage")
-    without_input: PromptSource = Field("ensemble/without_input", description="What is asked without one")
+    with_input: PromptSource = Field("ensemble/with_input", description="Prompt for rows with a passage")
+    without_input: PromptSource = Field(
+        "ensemble/without_input", description="Prompt for rows without a passage"
+    )
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Put each question to the model, with its passage if it has one."""
+    """Ask the model each question, with its passage if it has one."""
     sampling = Sampling(options.max_tokens, options.temperature)
     for row in rows.select(["id", "question", "context", "answer"]).to_pylist():
         if row["question"] and row["answer"]:
@@ -60,12 +62,12 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Add the outputs to those that the rows have; every row stays, also one whose model failed."""
+    """Append the outputs to the rows. Every row is kept, even if the model failed."""
     failed = 0
     earlier = rows[COLUMN].to_pylist() if COLUMN in rows.column_names else [None] * len(rows)
     outputs: list[list[dict[str, Any]]] = []
-    for row, known in zip(rows["id"].to_pylist(), earlier, strict=True):
-        outputs.append(list(known or []))
+    for row, previous in zip(rows["id"].to_pylist(), earlier, strict=True):
+        outputs.append(list(previous or []))
         for answer in answers.of(row):
             completion = answer.completion
             try:

@@ -1,10 +1,10 @@
 """
 The consensus of each row's answer and the other models' outputs (`datagen.stages.shared.consensus`).
 
-A row whose answer wins keeps it. If another output wins, it takes the answer's place, after the checks of
-written answers; the row then names the winner's model in its lineage and loses the scores of the old answer.
-A row without consensus, or with fewer than two further outputs, is dropped. Columns: ``consensus`` (mean
-ROUGE-L of the winner with the others), ``original_answer`` (where it was replaced).
+A row whose answer wins keeps it. If another output wins and passes the checks of written answers, it replaces
+the answer; the lineage then names the winner's model, and the scores of the old answer are removed. A row
+without consensus, or with fewer than two other outputs, is dropped. Columns: ``consensus`` (mean ROUGE-L of
+the winner with the others), ``original_answer`` (if it was replaced).
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from datagen.stages.generate.operators.parents import Parent
 from datagen.stages.shared.consensus import LEAST, consensus
 from datagen.stages.shared.language.rules import Language, Languages
 
-OTHERS = 2  # outputs of other models that a consensus needs
+OTHERS = 2  # minimum number of outputs of other models
 
 COLUMNS = pa.schema([("consensus", pa.float64()), ("original_answer", pa.string())])
 
@@ -38,17 +38,17 @@ class Options(datagen.stage.Options):
 
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """
-    Take the output that the others support.
+    Keep the output that the others support.
 
     Raises
     ------
     UserError
-        If there are no outputs, or those of a row are of one model.
+        If there are no outputs, or two outputs of a row come from the same model.
     """
     if COLUMN not in rows.column_names:
         raise UserError(
-            f"stages.{context.stage}: the rows have no further outputs; put two stages another_output with "
-            "roles of their own before it, such as second: {use: another_output, role: second}"
+            f"stages.{context.stage}: the rows have no outputs of other models; put two another_output "
+            "stages with different roles before it, such as second: {use: another_output, role: second}"
         )
     languages, after = Languages(context), list[Row]()
     reasons: list[str | None] = []
@@ -72,27 +72,27 @@ def _voted(row: Row, language: Language, options: Options, context: Context) -> 
     models = [(output["model"], output["revision"]) for output in outputs]
     if len(set(models)) < len(models):
         raise UserError(
-            f"stages.{context.stage}: two outputs are of the model {models[-1][0]}; a consensus needs "
-            "different models, so give each stage another_output a role with a model of its own"
+            f"stages.{context.stage}: two outputs come from the model {models[-1][0]}; a consensus needs "
+            "different models, so give each another_output stage a role with its own model"
         )
     if len(outputs) < OTHERS:
         raise Reject("too few outputs", f"{len(outputs)} of other models, not {OTHERS}")
     texts = [row["answer"], *(output["text"] for output in outputs)]
-    agreed = consensus(texts, language, options.least)
-    if agreed.winner is None:
-        raise Reject("no consensus", f"ROUGE-L {agreed.score:.3f} of two of {len(texts)} outputs")
-    if agreed.winner == 0:
-        return row | {"consensus": agreed.score, "original_answer": row.get("original_answer")}
-    output = outputs[agreed.winner - 1]
+    agreement = consensus(texts, language, options.least)
+    if agreement.winner is None:
+        raise Reject("no consensus", f"ROUGE-L {agreement.score:.3f} of two of {len(texts)} outputs")
+    if agreement.winner == 0:
+        return row | {"consensus": agreement.score, "original_answer": row.get("original_answer")}
+    output = outputs[agreement.winner - 1]
     parent = Parent(row, language)
-    return _replaced(row, output, parent) | {"consensus": agreed.score}
+    return _replaced(row, output, parent) | {"consensus": agreement.score}
 
 
 def _replaced(row: Row, output: Row, parent: Parent) -> Row:
     answer = parent.check_answer(parent.question, output["text"], "")
     lineage = row["lineage"]
     model = {name: output[name] for name in ("model", "revision", "licence")}
-    traced = lineage | {
+    updated = lineage | {
         "model": output["model"],
         "revision": output["revision"],
         "models": contributors(lineage, {"models": [model]}),
@@ -102,7 +102,7 @@ def _replaced(row: Row, output: Row, parent: Parent) -> Row:
         "answer": answer,
         "evidence": parent.material or None,
         "logprob": output["logprob"],
-        "lineage": traced,
+        "lineage": updated,
         COLUMN: row[COLUMN],
         "original_answer": row.get("original_answer") or row["answer"],
     }

@@ -1,4 +1,4 @@
-"""Demands for a format: what is asked, how it is worded, and whether an answer meets it."""
+"""Demands for a format: their content, their wording, and whether an answer meets them."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from datagen.stages.shared.formats import FORMATS, Parsed
 from datagen.stages.shared.render.phrases import FIELD
 
 FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
-WORDS_PER_ITEM = 3  # words of an answer for each item that may be demanded of it
+WORDS_PER_ITEM = 3  # words that an answer needs for each demanded item
 
 
 class Form(BaseModel):
@@ -38,7 +38,7 @@ class Demands(BaseModel):
     @classmethod
     def _known(cls, forms: dict[str, Form]) -> dict[str, Form]:
         if unknown := forms.keys() - FORMATS.keys():
-            raise ValueError(f"there is no format {min(unknown)!r}; there are {', '.join(FORMATS)}")
+            raise ValueError(f"unknown format {min(unknown)!r}; the formats are {', '.join(FORMATS)}")
         seen: dict[str, str] = {}
         for name, form in forms.items():
             for wording in form.demands:
@@ -69,7 +69,7 @@ class Demand:
     count
         The number of items; 0 if any number meets the demand.
     text
-        The demand as it is put.
+        The wording of the demand.
     """
 
     format: str
@@ -79,12 +79,12 @@ class Demand:
 
     def read(self, text: str) -> tuple[str, Parsed]:
         """
-        Return an answer without a code fence around it, and what it holds.
+        Return an answer without its code fence, and its parsed content.
 
         Raises
         ------
         Reject
-            If it does not meet the demand.
+            If the answer does not meet the demand.
         """
         fenced = FENCED.fullmatch(text.strip())
         answer = (fenced[1] if fenced else text).strip()
@@ -97,12 +97,12 @@ class Demand:
 
 
 def fits(form: Form, words: int) -> bool:
-    """Check whether an answer of so many words can be put into a format."""
+    """Check whether an answer of `words` words is long enough for a format."""
     return words >= form.least_words
 
 
 def draw_demand(name: str, form: Form, words: int, *draw: str) -> Demand:
-    """Draw names, number of items and wording for an answer of so many words."""
+    """Draw names, number of items and wording for an answer of `words` words."""
     names = pick(form.names, "names", name, *draw) if form.names else ()
     usable = [count for count in form.counts if count * WORDS_PER_ITEM <= words] or list(form.counts[:1])
     count = pick(usable, "count", name, *draw) if usable else 0
@@ -111,15 +111,18 @@ def draw_demand(name: str, form: Form, words: int, *draw: str) -> Demand:
     return Demand(name, names, count, FIELD.sub(lambda field: values[field[1]], wording))
 
 
-def drawn(demands: Demands, weights: dict[str, float], words: int, most: int, *draw: str) -> list[str]:
-    """Draw different formats for an answer by weight (Efraimidis and Spirakis 2006)."""
-    lots = {
-        name: _lot(name, *draw) ** (1 / weight)
+def draw_formats(
+    demands: Demands, weights: dict[str, float], words: int, count: int, *draw: str
+) -> list[str]:
+    """Draw `count` different formats for an answer by weight (Efraimidis and Spirakis 2006)."""
+    keys = {
+        name: _uniform(name, *draw) ** (1 / weight)
         for name, weight in weights.items()
         if weight > 0 and fits(demands.formats[name], words)
     }
-    return sorted(lots, key=lambda name: (-lots[name], name))[:most]
+    return sorted(keys, key=lambda name: (-keys[name], name))[:count]
 
 
-def _lot(*parts: str) -> float:
+def _uniform(*parts: str) -> float:
+    """Hash to a number from 0 to 1."""
     return int(content_id("format", *parts)[:13], 16) / 16**13

@@ -2,9 +2,9 @@
 Demands written from the answer: FormatCoT of Struc-Bench (arXiv 2309.08963).
 
 The model describes the layout of a formatted answer step by step and writes an instruction that asks for it.
-A round trip confirms the instruction: with it, the plain question is answered again, and the answer's parser
-must accept what comes back, with the same names and number of items. Only then does the instruction replace
-the demand of the row. Every candidate stays.
+A round trip confirms the instruction: the plain question is answered again with it, and the format's parser
+must accept the result, with the same names and number of items. Only then does the instruction replace the
+row's demand. Every candidate is kept.
 """
 
 import json
@@ -26,16 +26,16 @@ from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import phrase_in
 
 DESCRIBE, ROUND_TRIP = "describe", "reproduce"
-GIVEN_AWAY = 4  # consecutive words of the answer that an instruction may not have
+GIVEN_AWAY = 4  # consecutive words of the answer that an instruction must not contain
 
 
 class Options(datagen.stage.Options):
     """Which demands are written, and how."""
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the demands to write from the answer")
-    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
-    prompt: PromptSource = Field("formats/describe", description="What the model is asked for")
-    reproducing: PromptSource = Field("formats/rewrite", description="How the instruction is tried")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of a completion, in tokens")
+    prompt: PromptSource = Field("formats/describe", description="Prompt for the model")
+    reproducing: PromptSource = Field("formats/rewrite", description="Prompt that tests the instruction")
 
 
 class Description(BaseModel):
@@ -46,7 +46,7 @@ class Description(BaseModel):
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Have the layout of formatted answers described."""
+    """Request a description of the layout of each formatted answer."""
     prompt = context.prompt(options.prompt)
     for row in rows.to_pylist():
         if _labels(row, options, context):
@@ -60,7 +60,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def follow(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Try each instruction: have the plain question answered with it."""
+    """Test each instruction: request an answer to the plain question with it."""
     prompt = context.prompt(options.reproducing)
     for row in rows.to_pylist():
         labels = _labels(row, options, context)
@@ -78,17 +78,17 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Replace the demands whose instruction passed its round trip."""
+    """Replace each demand whose instruction passed its round trip."""
     after, written, confirmed = [], 0, 0
     for row in rows.to_pylist():
-        given = {answer.request.task: answer for answer in answers.of(row["id"])}
-        written += DESCRIBE in given
+        by_task = {answer.request.task: answer for answer in answers.of(row["id"])}
+        written += DESCRIBE in by_task
         try:
             labels = _labels(row, options, context)
-            if ROUND_TRIP not in given:
+            if ROUND_TRIP not in by_task:
                 raise Reject("no instruction")
-            _demand(labels, "").read(given[ROUND_TRIP].text)
-            row = _replaced(row, labels, _instruction(given[DESCRIBE], row), list(given.values()))
+            _demand(labels, "").read(by_task[ROUND_TRIP].text)
+            row = _replaced(row, labels, _instruction(by_task[DESCRIBE], row), list(by_task.values()))
             confirmed += 1
         except Reject:
             pass
@@ -98,10 +98,10 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 
 
 def _labels(row: Mapping[str, Any], options: Options, context: Context) -> dict[str, Any]:
-    """Return the labels of a row whose demand is to be written; empty for others."""
+    """Return the labels of a row whose demand is rewritten; empty for others."""
     labels: dict[str, Any] = json.loads(row["metadata"] or "{}")
-    drawn = fraction("describe", row["id"], str(context.seed)) < options.share
-    return labels if drawn and labels.get("format") and labels.get("shown") == "demand" else {}
+    selected = fraction("describe", row["id"], str(context.seed)) < options.share
+    return labels if selected and labels.get("format") and labels.get("shown") == "demand" else {}
 
 
 def _demand(labels: Mapping[str, Any], text: str) -> Demand:
@@ -115,22 +115,22 @@ def _plain(row: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
 
 
 def _instruction(answer: Answer, row: Mapping[str, Any]) -> str:
-    """Return the instruction on one line; reject one that gives the answer away."""
+    """Return the instruction on one line. Reject it if it gives the answer away."""
     instruction = " ".join(parse(answer, Description).instruction.split())
-    words, asked = words_of(row["answer"]), words_of(instruction)
-    for start in range(len(words) - GIVEN_AWAY + 1):
-        if phrase_in(asked, [" ".join(words[start : start + GIVEN_AWAY])]):
+    answer_words, instruction_words = words_of(row["answer"]), words_of(instruction)
+    for start in range(len(answer_words) - GIVEN_AWAY + 1):
+        if phrase_in(instruction_words, [" ".join(answer_words[start : start + GIVEN_AWAY])]):
             raise Reject("gives the answer away", instruction)
     return instruction
 
 
 def _replaced(
-    row: dict[str, Any], labels: dict[str, Any], instruction: str, given: list[Answer]
+    row: dict[str, Any], labels: dict[str, Any], instruction: str, answers: list[Answer]
 ) -> dict[str, Any]:
     question = f"{_plain(row, labels)}\n\n{instruction}"
     *before, last = row["prompt"]
     last = last | {"content": last["content"].removesuffix(row["question"]) + question}
-    keys = [*row["lineage"]["requests"], *(answer.completion.key for answer in given)]
+    keys = [*row["lineage"]["requests"], *(answer.completion.key for answer in answers)]
     return row | {
         "question": question,
         "prompt": [*before, last],

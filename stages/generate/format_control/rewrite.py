@@ -1,19 +1,18 @@
 """
 Views of a pair: its question with a demand for a format, and its answer in that format.
 
-Each view is a row of its own, with the format as ``view`` in its `metadata`, as the views of MinT (arXiv
-2307.07951) are told apart by the instruction behind the question. In a share of the rows the demand is an
-example instead: another question with an answer in the format (open-domain format control by one example,
-OIFC).
+Each view is a separate row with its format as ``view`` in its `metadata`; MinT (arXiv 2307.07951) likewise
+distinguishes views by an instruction after the question. In a share of the rows an example replaces the
+demand: another question with an answer in the format (open-domain format control by one example, OIFC).
 
-An answer is kept if its format's parser accepts it, it has the demanded names and number of items, and its
-words are those of the plain answer. The scorecard in `metadata` has
+An answer is kept if its format's parser accepts it, it has the demanded names and number of items, and it has
+the words of the plain answer. The scorecard in `metadata` has
 
 * ``formatting``: 1, the parser accepted it;
 * ``coverage``: share of the plain answer's content words that it has;
 * ``grounding``: share of its content words that are from the plain answer, the question or the material.
 
-How helpful it is, is for the gate: `datagen.stages.generate.operators.assess`.
+`datagen.stages.generate.operators.assess` scores how helpful it is.
 """
 
 from bisect import bisect_right
@@ -30,7 +29,7 @@ from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import content_id, fraction, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.generate.format_control.demands import Demand, Demands, draw_demand, drawn
+from datagen.stages.generate.format_control.demands import Demand, Demands, draw_demand, draw_formats
 from datagen.stages.generate.operators.parents import Operating, Parent, Row, instruction_of, parents_of
 from datagen.stages.shared import checks
 from datagen.stages.shared.formats import FORMATS, Parsed
@@ -49,43 +48,43 @@ class Options(Operating):
     formats: dict[str, float] = Field(
         dict.fromkeys(FORMATS, 1.0), description="Formats with their weights, or a list"
     )
-    views: int = Field(1, ge=1, description="Formats for each row, each a row of its own")
+    views: int = Field(1, ge=1, description="Formats per row; each gives a separate row")
     one_shot: float = Field(
         0.3, ge=0, le=1, description="Share of the rows with an example in the format instead of a demand"
     )
-    coverage: float = Field(0.6, ge=0, le=1, description="Least share of the plain answer's words it keeps")
-    grounding: float = Field(0.8, ge=0, le=1, description="Least share of its words that are not new")
+    coverage: float = Field(0.6, ge=0, le=1, description="Minimum share of the plain answer's words to keep")
+    grounding: float = Field(0.8, ge=0, le=1, description="Minimum share of words that are not new")
     demands: str = Field("formats/demands", description="File with the wordings")
-    prompt: PromptSource = Field("formats/rewrite", description="What the model is asked for")
+    prompt: PromptSource = Field("formats/rewrite", description="Prompt for the model")
 
     @field_validator("formats", mode="before")
     @classmethod
-    def _weigh(cls, given: Any) -> Any:
-        return dict.fromkeys(given, 1.0) if isinstance(given, list | tuple) else given
+    def _weigh(cls, value: Any) -> Any:
+        return dict.fromkeys(value, 1.0) if isinstance(value, list | tuple) else value
 
     @field_validator("formats")
     @classmethod
-    def _known(cls, given: dict[str, float]) -> dict[str, float]:
-        if unknown := given.keys() - FORMATS.keys():
-            raise ValueError(f"there is no format {min(unknown)!r}; there are {', '.join(FORMATS)}")
-        if not given or min(given.values()) < 0 or not max(given.values()):
-            raise ValueError("give at least one format, and no weight under 0")
-        return given
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        if unknown := weights.keys() - FORMATS.keys():
+            raise ValueError(f"unknown format {min(unknown)!r}; the formats are {', '.join(FORMATS)}")
+        if not weights or min(weights.values()) < 0 or not max(weights.values()):
+            raise ValueError("name at least one format with a positive weight; no weight may be negative")
+        return weights
 
 
 @dataclass(frozen=True)
 class View:
-    """A view that was kept: its parent, its demand, the answer and the scores."""
+    """A kept view: its parent, demand, answer and scores, and the reply of the model."""
 
     parent: Parent
     demand: Demand
     answer: str
     scores: dict[str, float]
-    given: Answer
+    reply: Answer
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for each drawn view of each row."""
+    """Request each drawn view of each row."""
     prompt, wordings = context.prompt(options.prompt), Wordings(options, context)
     for row, parent in parents_of(rows, options, context):
         if isinstance(parent, Parent):
@@ -114,48 +113,48 @@ class Wordings:
         return prompt.checked(Demands, ADVICE) if prompt else None
 
     def demands(self, parent: Parent) -> list[Demand]:
-        """Draw the demands that are put to a row."""
-        known = self.of(parent)
-        if known is None:
+        """Draw the demands for a row."""
+        wordings = self.of(parent)
+        if wordings is None:
             return []
         words, draw = len(words_of(parent.answer)), (parent.id, self._seed)
-        weights = {name: weight for name, weight in self._options.formats.items() if name in known.formats}
-        names = drawn(known, weights, words, self._options.views, *draw)
-        return [draw_demand(name, known.formats[name], words, *draw) for name in names]
+        weights = {name: weight for name, weight in self._options.formats.items() if name in wordings.formats}
+        names = draw_formats(wordings, weights, words, self._options.views, *draw)
+        return [draw_demand(name, wordings.formats[name], words, *draw) for name in names]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the views and keep them as candidates."""
-    built, views = Builder("candidates", context), list[View]()
+    builder, views = Builder("candidates", context), list[View]()
     empty = dict.fromkeys(("passage", "question", "answer", "demand"), "")
     instruction = instruction_of(context.prompt(options.prompt), **empty)
     wordings, figures = Wordings(options, context), Counter[str]()
     for row, parent in parents_of(rows, options, context):
         fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
-            built.drop(parent, fields, row)
+            builder.drop(parent, fields, row)
             continue
         demands = {demand.format: demand for demand in wordings.demands(parent)}
-        given = answers.of(row["id"])
-        for answer in given:
+        row_answers = answers.of(row["id"])
+        for answer in row_answers:
             demand = demands[answer.request.about]
             figures[f"written_{demand.format}"] += 1
             try:
                 text, scores = _read(answer, parent, demand, instruction, options)
             except Reject as why:
                 question = f"{parent.question}\n\n{demand.text}"
-                said = {"question": question, "answer": answer.completion.text}
-                built.drop(why, fields | said, row, answer)
+                rejected = {"question": question, "answer": answer.completion.text}
+                builder.drop(why, fields | rejected, row, answer)
             else:
                 views.append(View(parent, demand, text, scores, answer))
                 figures[f"kept_{demand.format}"] += 1
-        if not given:
-            built.drop(Reject("no format for it" if not demands else "not answered"), fields, row)
+        if not row_answers:
+            builder.drop(Reject("no format for it" if not demands else "not answered"), fields, row)
     mates = Mates(views, str(context.seed))
     for view in views:
         fields, others = _row(view, mates, wordings, options, str(context.seed))
-        built.keep(fields, view.parent.row, view.given, others=others)
-    return replace(built.outcome(), figures=figures)
+        builder.keep(fields, view.parent.row, view.reply, others=others)
+    return replace(builder.outcome(), figures=figures)
 
 
 def _read(
@@ -167,8 +166,8 @@ def _read(
     for cell in parsed.cells:
         if cell.strip():
             checks.clean(cell, parent.passage, instruction)
-    said = f"{parent.material}\n{parent.question}\n{parent.answer}"
-    checks.numbers("\n".join(parsed.cells), said)
+    sources = f"{parent.material}\n{parent.question}\n{parent.answer}"
+    checks.numbers("\n".join(parsed.cells), sources)
     scores = scorecard(parsed, parent)
     for name in ("coverage", "grounding"):
         if scores[name] < getattr(options, name):
@@ -178,32 +177,32 @@ def _read(
 
 
 def scorecard(parsed: Parsed, parent: Parent) -> dict[str, float]:
-    """Score an answer in a format against the plain answer, each from 0 to 1; names are left aside."""
+    """Score a formatted answer against the plain answer, from 0 to 1; names are ignored."""
     content = parent.language.content
-    held, plain = content("\n".join(parsed.cells)), content(parent.answer)
-    known = {*plain, *content(parent.question), *content(parent.material)}
-    coverage, grounding = overlap(plain, set(held)), overlap(held, known)
+    formatted, plain = content("\n".join(parsed.cells)), content(parent.answer)
+    grounds = {*plain, *content(parent.question), *content(parent.material)}
+    coverage, grounding = overlap(plain, set(formatted)), overlap(formatted, grounds)
     return {"formatting": 1.0, "coverage": round(coverage, 4), "grounding": round(grounding, 4)}
 
 
 class Mates:
-    """Another row's answer of exactly the same format for each view; lists have equal length."""
+    """Finds another row's answer in exactly the same format for each view; lists have equal length."""
 
     def __init__(self, views: Sequence[View], seed: str) -> None:
         self._seed = seed
         self._rings: dict[Hashable, list[tuple[str, View]]] = {}
         for view in views:
-            self._rings.setdefault(_form(view), []).append((self._lot(view), view))
+            self._rings.setdefault(_form(view), []).append((self._position(view), view))
         for ring in self._rings.values():
             ring.sort(key=lambda entry: entry[0])
 
-    def _lot(self, view: View) -> str:
+    def _position(self, view: View) -> str:
         return content_id("mate", self._seed, view.parent.id)
 
     def of(self, view: View) -> View | None:
         """Return the next view of another row in hash order; None if there is none."""
-        ring, lot = self._rings[_form(view)], self._lot(view)
-        after = bisect_right(ring, lot, key=lambda entry: entry[0]) % len(ring)
+        ring, position = self._rings[_form(view)], self._position(view)
+        after = bisect_right(ring, position, key=lambda entry: entry[0]) % len(ring)
         other = ring[after][1]
         return other if other.parent.id != view.parent.id else None
 
@@ -216,7 +215,7 @@ def _form(view: View) -> Hashable:
 def _row(
     view: View, mates: Mates, wordings: Wordings, options: Options, seed: str
 ) -> tuple[dict[str, Any], list[Row]]:
-    """Word a view's question: with its demand, or with an example where one is drawn and there is one."""
+    """Build a view's question with its demand, or with an example if one is drawn and available."""
     demand, parent = view.demand, view.parent
     labels: dict[str, Any] = {
         "format": demand.format,
@@ -226,21 +225,21 @@ def _row(
         "shown": "demand",
         "scores": view.scores,
     }
-    known, mate = wordings.of(parent), None
-    if known and fraction("one shot", parent.id, demand.format, seed) < options.one_shot:
+    templates, mate = wordings.of(parent), None
+    if templates and fraction("one shot", parent.id, demand.format, seed) < options.one_shot:
         mate = mates.of(view)
-    if known is None or mate is None:
+    if templates is None or mate is None:
         question = f"{parent.question}\n\n{demand.text}"
         return parent.child(OPERATOR, question, view.answer, **labels, demand=demand.text), []
     values = {"question": mate.parent.question, "answer": mate.answer}
-    shown = FIELD.sub(lambda field: values[field[1]], pick(known.examples, parent.id, seed))
+    example = FIELD.sub(lambda field: values[field[1]], pick(templates.examples, parent.id, seed))
     labels |= {"shown": "example", "example": mate.parent.id}
-    return parent.child(OPERATOR, f"{shown}\n\n{parent.question}", view.answer, **labels), [mate.parent.row]
+    return parent.child(OPERATOR, f"{example}\n\n{parent.question}", view.answer, **labels), [mate.parent.row]
 
 
 stage = ModelStage(
     name=OPERATOR,
-    summary="put answers into formats that the question demands",
+    summary="rewrite answers in formats that the question demands",
     takes="examples",
     gives="candidates",
     ask=ask,

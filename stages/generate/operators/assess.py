@@ -1,8 +1,8 @@
 """
-The quality gate of candidates: the judge says how likely each is sound, and those below a limit are dropped.
+Quality gate for candidates: the judge estimates the probability that each is sound; low scores are dropped.
 
-The probability is stored in the row's `metadata` as ``quality``, also where the row is dropped. A candidate
-that the judge could not assess is dropped.
+The probability is stored in the row's `metadata` as ``quality``, in dropped rows too. A candidate that the
+judge could not assess is dropped.
 """
 
 import json
@@ -24,11 +24,13 @@ from datagen.stages.shared import judge
 class Options(datagen.stage.Options):
     """How candidates are judged."""
 
-    least: float = Field(0.5, ge=0, le=1, description="Least probability that a candidate is sound")
-    orders: int = Field(2, ge=1, le=2, description="Orders of the judge's options asked; 2 cancels its bias")
+    least: float = Field(0.5, ge=0, le=1, description="Minimum probability that a candidate is sound")
+    orders: int = Field(
+        2, ge=1, le=2, description="Orders in which the judge sees its options; 2 cancels position bias"
+    )
     prompt: PromptSource = Field(
         "judges/sound_pair",
-        description="What the judge is asked; its first option: sound. A file, or the prompt itself",
+        description="Prompt for the judge, whose first option means sound: a file, or the prompt itself",
     )
 
 
@@ -49,15 +51,15 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Make the candidates that pass examples, with the judge's score."""
-    made: list[dict[str, Any]] = []
+    """Turn the candidates that pass into examples, with the judge's score."""
+    examples: list[dict[str, Any]] = []
     reasons: list[str | None] = []
     details: list[str | None] = []
     figures = Counter[str]()
     for row in rows.to_pylist():
-        given = answers.of(row["id"])
-        score = judge.probability(given)
-        made.append(_example(row, score, [answer.completion.key for answer in given]))
+        replies = answers.of(row["id"])
+        score = judge.probability(replies)
+        examples.append(_example(row, score, [answer.completion.key for answer in replies]))
         if score is None:
             reason, detail = "not assessed", "the judge gave no probabilities"
         elif score < options.least:
@@ -68,25 +70,25 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         details.append(detail)
         operator = json.loads(row["metadata"] or "{}").get("operator", row["task"])
         figures.update({f"assessed_{operator}": 1, f"sound_{operator}": int(reason is None)})
-    outcome = Outcome.split(table_of(EXAMPLES, made), reasons, details)
+    outcome = Outcome.split(table_of(EXAMPLES, examples), reasons, details)
     return Outcome(outcome.kept, outcome.dropped, figures)
 
 
 def _example(row: dict[str, Any], score: float | None, keys: list[str]) -> dict[str, Any]:
-    """Return a candidate as an example. The judge wrote nothing of it and is not among its models."""
+    """Convert a candidate to an example. The judge wrote none of it and is not among its models."""
     lineage = row["lineage"]
-    traced = lineage | {
+    updated = lineage | {
         "requests": list(dict.fromkeys([*lineage["requests"], *keys])),
         "parents": [row["id"], *lineage["parents"]],
     }
     labels = json.loads(row["metadata"] or "{}") | {"quality": score}
-    example = row | {"lineage": traced, "metadata": json.dumps(labels, ensure_ascii=False)}
+    example = row | {"lineage": updated, "metadata": json.dumps(labels, ensure_ascii=False)}
     return example | {"id": example_id(example)}
 
 
 stage = ModelStage(
     name="assess",
-    summary="have the judge assess each candidate, and keep those that are sound",
+    summary="have the judge assess each candidate and keep the sound ones",
     takes="candidates",
     gives="examples",
     ask=ask,

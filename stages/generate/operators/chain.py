@@ -1,10 +1,10 @@
 """
 Chains of instructions: a pair, then instructions that each work on the previous output (arXiv 2402.11532).
 
-The first link is the pair itself. Each further one is drawn from the links of a file, among those that suit
-the length of the previous output; the model says whether that output fits the instruction
-(composability), and carries the instruction out on it. The row asks for all steps and answers with the output
-of each. Its `metadata` has the links with their ids, inputs and outputs.
+The first link is the pair itself. Each further link is drawn from a file of links, among those that suit the
+length of the previous output. The model judges whether that output fits the instruction (composability) and
+carries out the instruction on it. The row asks for all steps and answers with the output of each. Its
+`metadata` holds the links with their ids, inputs and outputs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class Link(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name and name not in FORMATS:
-            raise ValueError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+            raise ValueError(f"unknown format {name!r}; the formats are {', '.join(FORMATS)}")
         return name
 
 
@@ -65,11 +65,11 @@ class Links(BaseModel):
 class Options(Operating):
     """How long chains are and what they are made of."""
 
-    length: int = Field(2, ge=2, le=3, description="Links of a chain, the row's own pair included")
-    fits: float = Field(0.5, ge=0, le=1, description="Least probability that an output fits the next link")
+    length: int = Field(2, ge=2, le=3, description="Links in a chain, including the row's own pair")
+    fits: float = Field(0.5, ge=0, le=1, description="Minimum probability that an output fits the next link")
     links: str = Field("operators/links", description="File with the links")
-    prompt: PromptSource = Field("operators/link", description="How a link is carried out")
-    composable: PromptSource = Field("judges/composable", description="How composability is asked")
+    prompt: PromptSource = Field("operators/link", description="Prompt that carries out a link")
+    composable: PromptSource = Field("judges/composable", description="Prompt that checks composability")
 
 
 @dataclass(frozen=True)
@@ -106,26 +106,31 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Put the chains together; one without a sound link of each length is dropped."""
+    """Assemble the chains. A chain with a missing or unsound link is dropped."""
     writer, builder, figures = _Writer(options, context), Builder("candidates", context), {"fitting": 0}
     for row, parent in parents_of(rows, options, context):
         fields: dict[str, Any] = {"kind": "instruction", "task": TASK}
         if isinstance(parent, Reject):
             builder.drop(parent, fields, row)
             continue
-        links, given = writer.links_of(row), answers.of(row["id"])
+        links, replies = writer.links_of(row), answers.of(row["id"])
         try:
             if links is None:
                 raise Reject("no links in its language", code_of(row))
             steps = [writer.first(parent)]
             while len(steps) < options.length:
-                steps.append(writer.step(parent, links, steps, given))
+                steps.append(writer.step(parent, links, steps, replies))
                 figures["fitting"] += 1
         except Reject as why:
-            builder.drop(why, fields | {"question": parent.question}, row, *given)
+            builder.drop(why, fields | {"question": parent.question}, row, *replies)
         else:
-            outputs = [one for one in given if one.request.task == OUTPUT]
-            builder.keep(_row(parent, links, steps), row, *outputs, *(g for g in given if g not in outputs))
+            outputs = [reply for reply in replies if reply.request.task == OUTPUT]
+            builder.keep(
+                _row(parent, links, steps),
+                row,
+                *outputs,
+                *(reply for reply in replies if reply not in outputs),
+            )
     return replace(builder.outcome(), figures=figures)
 
 
@@ -148,7 +153,7 @@ class _Writer:
         return Step(parent.id, parent.question, parent.material, parent.answer)
 
     def requests(self, parent: Parent, links: Links, steps: Sequence[Step]) -> Iterator[Request]:
-        """Ask whether the last output fits the next link, and for that link's output."""
+        """Ask whether the last output fits the next link, and request that link's output."""
         try:
             name = self._next(parent, links, steps)
         except Reject:
@@ -171,30 +176,30 @@ class _Writer:
             raise Reject("no link fits", f"an output of {words} words")
         return min(usable, key=lambda name: content_id("link", self._seed, parent.id, name))
 
-    def step(self, parent: Parent, links: Links, steps: Sequence[Step], given: Sequence[Answer]) -> Step:
+    def step(self, parent: Parent, links: Links, steps: Sequence[Step], replies: Sequence[Answer]) -> Step:
         """
         Read the next link.
 
         Raises
         ------
         Reject
-            If the previous output does not fit it, or its output is unsound.
+            If the previous output does not fit the link, or the link's output is unsound.
         """
         name = self._next(parent, links, steps)
-        mine = [one for one in given if one.request.about == f"{len(steps)} {name}"]
-        fits = judge.probability(one for one in mine if one.request.task == FITS)
-        outputs = [one for one in mine if one.request.task == OUTPUT]
+        link_replies = [reply for reply in replies if reply.request.about == f"{len(steps)} {name}"]
+        fits = judge.probability(reply for reply in link_replies if reply.request.task == FITS)
+        outputs = [reply for reply in link_replies if reply.request.task == OUTPUT]
         if fits is None or not outputs:
             raise Reject("not answered", name)
         if fits < self._options.fits:
             raise Reject("output does not fit the next link", f"{name}: {fits:.2f}")
-        link, before = links.links[name], steps[-1].output
-        return Step(name, link.instruction, before, self._sound(outputs[0], link, before, parent))
+        link, previous = links.links[name], steps[-1].output
+        return Step(name, link.instruction, previous, self._sound(outputs[0], link, previous, parent))
 
-    def _sound(self, answer: Answer, link: Link, before: str, parent: Parent) -> str:
-        """Return a link's output; reject one that is unsound or adds to its input."""
+    def _sound(self, answer: Answer, link: Link, previous: str, parent: Parent) -> str:
+        """Return a link's output. Reject an output that is unsound or adds to its input."""
         text = answer.text
-        source = Passage(dict(parent.passage.row) | {"text": before}, parent.language)
+        source = Passage(dict(parent.passage.row) | {"text": previous}, parent.language)
         parts = formats.read(link.format, text).cells if link.format else [text]
         for part in parts:
             checks.clean(part, source, f"{self._echo}\n{link.instruction}")
@@ -202,12 +207,12 @@ class _Writer:
             checks.sized(text, 1, link.most_words)
         if link.asks:
             checks.question(text, parent.language)
-        if " ".join(text.split()) == " ".join(before.split()):
+        if " ".join(text.split()) == " ".join(previous.split()):
             raise Reject("repeats its input", text)
-        said = "\n".join(parts)
-        checks.numbers(said, before)
-        content = parent.language.content(said)
-        if (share := overlap(content, set(parent.language.content(before)))) < link.about:
+        joined = "\n".join(parts)
+        checks.numbers(joined, previous)
+        content = parent.language.content(joined)
+        if (share := overlap(content, set(parent.language.content(previous)))) < link.about:
             raise Reject("adds to its input", f"{share:.2f} of: {text}")
         return text
 
@@ -216,22 +221,22 @@ def _row(parent: Parent, links: Links, steps: Sequence[Step]) -> dict[str, Any]:
     instructions = _listed(links.instruction, [step.instruction for step in steps])
     question = f"{links.opening}\n\n{instructions}"
     answer = _listed(links.output, [step.output for step in steps], "\n\n")
-    told = [vars(step) for step in steps]
-    told[0] = told[0] | {"input": None}  # the context of the row
-    return parent.child("chain", question, answer, links=told) | {"task": TASK}
+    recorded = [vars(step) for step in steps]
+    recorded[0] = recorded[0] | {"input": None}  # the context of the row
+    return parent.child("chain", question, answer, links=recorded) | {"task": TASK}
 
 
-def _listed(template: str, texts: Sequence[str], between: str = "\n") -> str:
+def _listed(template: str, texts: Sequence[str], separator: str = "\n") -> str:
     listed = []
     for number, text in enumerate(texts, 1):
         values = {"number": str(number), "text": text}
         listed.append(FIELD.sub(lambda field, values=values: values[field[1]], template))  # type: ignore[misc]
-    return between.join(listed)
+    return separator.join(listed)
 
 
 stage = ModelStage(
     name="chain",
-    summary="follow each pair by instructions that work on the previous output",
+    summary="extend each pair with instructions that work on the previous output",
     takes="examples",
     gives="candidates",
     ask=ask,

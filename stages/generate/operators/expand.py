@@ -1,4 +1,4 @@
-"""Expand and refine: new questions from one, each answered by a second request."""
+"""Expand and refine: write new questions from one, and answer each in a second request."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,21 +22,21 @@ from datagen.stages.shared.checks.field_patterns import Text, parse
 from datagen.stages.shared.passage import overlap
 
 EXPAND, REFINE, ANSWER = "expand", "refine", "answer"
-INTENT = 0.5  # share of a question's content words that its refinement keeps, at least
+INTENT = 0.5  # minimum share of a question's content words that its refinement keeps
 
 
 class Options(Operating):
     """How questions are refined."""
 
-    prompt: PromptSource = Field("operators/refine", description="What the model is asked for")
-    answering: PromptSource = Field("operators/answer", description="How the new question is asked")
+    prompt: PromptSource = Field("operators/refine", description="Prompt for the model")
+    answering: PromptSource = Field("operators/answer", description="Prompt that answers the new question")
 
 
 class Expanding(Options):
     """How many questions are written and how."""
 
     count: int = Field(2, ge=1, le=20, description="New questions for each row")
-    prompt: PromptSource = Field("operators/expand", description="What the model is asked for")
+    prompt: PromptSource = Field("operators/expand", description="Prompt for the model")
 
 
 class Questions(BaseModel):
@@ -61,7 +61,7 @@ Written = Iterator[str | Reject]  # new questions, each sound or rejected
 
 
 def expanded(answer: Answer, parent: Parent, options: Options, instruction: str) -> Written:
-    """Check new questions; those that are more than asked for are ignored."""
+    """Check new questions; surplus questions are ignored."""
     try:
         questions = parse(answer, Questions).questions
     except Reject as why:
@@ -116,7 +116,7 @@ def ask(
 def follow(
     rows: pa.Table, answers: Answers, options: Options, context: Context, *, check: Check
 ) -> Iterator[Request]:
-    """Ask each new question that is sound."""
+    """Request an answer to each sound new question."""
     answering = context.prompt(options.answering)
     instruction = _instruction(options, context)
     for row, parent in parents_of(rows, options, context):
@@ -140,33 +140,33 @@ def read(
     rows: pa.Table, answers: Answers, options: Options, context: Context, *, task: str, check: Check
 ) -> Outcome:
     """Check the answers and keep the pairs as candidates."""
-    built, instruction = Builder("candidates", context), _instruction(options, context)
+    builder, instruction = Builder("candidates", context), _instruction(options, context)
     for row, parent in parents_of(rows, options, context):
         fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
-            built.drop(parent, fields, row)
+            builder.drop(parent, fields, row)
             continue
-        given = answers.of(row["id"])
-        drafts = [one for one in given if one.request.task == task]
-        replies = {one.request.about: one for one in given if one.request.task == ANSWER}
+        row_answers = answers.of(row["id"])
+        drafts = [reply for reply in row_answers if reply.request.task == task]
+        replies = {reply.request.about: reply for reply in row_answers if reply.request.task == ANSWER}
         for draft in drafts:
             for question in check(draft, parent, options, instruction):
                 if isinstance(question, Reject):
-                    built.drop(question, fields | {"answer": draft.completion.text}, row, draft)
+                    builder.drop(question, fields | {"answer": draft.completion.text}, row, draft)
                     continue
-                behind = [draft, *filter(None, [replies.get(question)])]
+                exchange = [draft, *filter(None, [replies.get(question)])]
                 try:
-                    if len(behind) == 1:
+                    if len(exchange) == 1:
                         raise Reject("not answered", question)
-                    text = parse(behind[1], Reply).answer
+                    text = parse(exchange[1], Reply).answer
                     reply = parent.check_answer(question, text, instruction)
                 except Reject as why:
-                    built.drop(why, fields | {"question": question}, row, *behind)
+                    builder.drop(why, fields | {"question": question}, row, *exchange)
                 else:
-                    built.keep(parent.child(task, question, reply), row, *behind)
+                    builder.keep(parent.child(task, question, reply), row, *exchange)
         if not drafts:
-            built.drop(Reject("not answered", "no completion"), fields, row)
-    return replace(built.outcome(), figures={"parents": answers.rows})
+            builder.drop(Reject("not answered", "no completion"), fields, row)
+    return replace(builder.outcome(), figures={"parents": answers.rows})
 
 
 def _instruction(options: Options, context: Context) -> str:
@@ -194,6 +194,6 @@ def _operator(
 
 
 expand = _operator(
-    EXPAND, "write and answer further questions of each row's type", Questions, expanded, Expanding
+    EXPAND, "write and answer more questions of each row's type", Questions, expanded, Expanding
 )
 refine = _operator(REFINE, "write and answer each row's question in more detail", Question, refined, Options)

@@ -1,4 +1,4 @@
-"""Pair expansion: new pairs after the pattern of several, about the material of one of them."""
+"""Pair expansion: new pairs modelled on several others, about the material of one of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, i
 from datagen.stages.shared.checks.field_patterns import Text, parse
 
 OPERATOR = "expand_pairs"
-WINDOW = 32  # rows among which those shown with a row are chosen
+WINDOW = 32  # rows from which the pairs shown with a row are chosen
 
 
 class Options(Operating):
@@ -23,7 +23,7 @@ class Options(Operating):
 
     shown: int = Field(3, ge=1, le=20, description="Pairs shown: the row's own and others of its partition")
     count: int = Field(2, ge=1, le=20, description="New pairs for each row")
-    prompt: PromptSource = Field("operators/expand_pairs", description="What the model is asked for")
+    prompt: PromptSource = Field("operators/expand_pairs", description="Prompt for the model")
 
 
 class Pair(BaseModel):
@@ -42,52 +42,52 @@ class Pairs(BaseModel):
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
     """Show each row with others and ask for new pairs."""
     prompt, parents = context.prompt(options.prompt), _parents(rows, options, context)
-    drawn = _others(parents, options, context.seed)
+    others = _others(parents, options, context.seed)
     for parent in parents:
-        shown = [parent, *drawn[parent.id]]
+        examples = [parent, *others[parent.id]]
         yield prompt.ask(
             parent.id,
             task=OPERATOR,
             sampling=options.sampling(),
             schema=Pairs,
             passage=parent.material,
-            pairs=[{"question": one.question, "answer": one.answer} for one in shown],
+            pairs=[{"question": example.question, "answer": example.answer} for example in examples],
             count=options.count,
         )
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Check the new pairs; their lineage names all pairs that were shown."""
-    built = Builder("candidates", context)
-    drawn = _others(_parents(rows, options, context), options, context.seed)
+    """Check the new pairs; their lineage names all pairs in the prompt."""
+    builder = Builder("candidates", context)
+    others_of = _others(_parents(rows, options, context), options, context.seed)
     instruction = instruction_of(context.prompt(options.prompt), passage="", pairs=[], count=0)
     for row, parent in parents_of(rows, options, context):
         fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
-            built.drop(parent, fields, row)
+            builder.drop(parent, fields, row)
             continue
-        others = drawn[parent.id]
-        related = [one.row for one in others]
+        others = others_of[parent.id]
+        related = [other.row for other in others]
         for answer in answers.of(row["id"]):
             try:
                 pairs = parse(answer, Pairs).pairs[: options.count]
             except Reject as why:
-                built.drop(why, fields | {"answer": answer.completion.text}, row, answer, others=related)
+                builder.drop(why, fields | {"answer": answer.completion.text}, row, answer, others=related)
                 continue
-            known = [one.question for one in others]
+            questions = [other.question for other in others]
             for pair in pairs:
                 try:
-                    question = parent.check_question(pair.question, instruction, *known)
+                    question = parent.check_question(pair.question, instruction, *questions)
                     reply = parent.check_answer(question, pair.answer, instruction)
                 except Reject as why:
-                    made = {"question": pair.question, "answer": pair.answer}
-                    built.drop(why, fields | made, row, answer, others=related)
+                    rejected = {"question": pair.question, "answer": pair.answer}
+                    builder.drop(why, fields | rejected, row, answer, others=related)
                 else:
-                    known.append(question)
-                    built.keep(parent.child(OPERATOR, question, reply), row, answer, others=related)
+                    questions.append(question)
+                    builder.keep(parent.child(OPERATOR, question, reply), row, answer, others=related)
         if not answers.of(row["id"]):
-            built.drop(Reject("not answered", "no completion"), fields, row)
-    return replace(built.outcome(), figures={"parents": answers.rows})
+            builder.drop(Reject("not answered", "no completion"), fields, row)
+    return replace(builder.outcome(), figures={"parents": answers.rows})
 
 
 def _parents(rows: pa.Table, options: Options, context: Context) -> list[Parent]:
@@ -96,27 +96,27 @@ def _parents(rows: pa.Table, options: Options, context: Context) -> list[Parent]
 
 def _others(parents: Sequence[Parent], options: Options, seed: int) -> dict[str, list[Parent]]:
     """
-    Draw the other pairs to show with each: one of each other task first, so that types differ.
+    Draw the pairs to show with each parent: first one of each other task, so that types differ.
 
-    They are the next ones on a ring in hash order: comparing all rows would take the square of their number.
+    They are the next pairs on a ring in hash order; comparing all rows would take quadratic time.
     """
-    ring = sorted(parents, key=lambda one: content_id("pattern", str(seed), one.id))
+    ring = sorted(parents, key=lambda parent: content_id("pattern", str(seed), parent.id))
     drawn: dict[str, list[Parent]] = {}
-    for place, parent in enumerate(ring):
-        near = [ring[(place + step) % len(ring)] for step in range(1, min(WINDOW, len(ring) - 1) + 1)]
+    for position, parent in enumerate(ring):
+        nearby = [ring[(position + step) % len(ring)] for step in range(1, min(WINDOW, len(ring) - 1) + 1)]
         by_task: dict[str, Parent] = {}
-        for one in near:
-            by_task.setdefault(one.row["task"], one)
-        first = [one for task, one in by_task.items() if task != parent.row["task"]]
-        taken = {one.id for one in first}
-        rest = [one for one in near if one.id not in taken]
+        for other in nearby:
+            by_task.setdefault(other.row["task"], other)
+        first = [other for task, other in by_task.items() if task != parent.row["task"]]
+        chosen = {other.id for other in first}
+        rest = [other for other in nearby if other.id not in chosen]
         drawn[parent.id] = [*first, *rest][: options.shown - 1]
     return drawn
 
 
 stage = ModelStage(
     name=OPERATOR,
-    summary="write further pairs after the pattern of each row and others",
+    summary="write more pairs modelled on each row and others",
     takes="examples",
     gives="candidates",
     ask=ask,

@@ -21,8 +21,8 @@ from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
 
-ALIKE = 0.9  # word similarity (Indel) from which a question repeats another
-PAGE = 8000  # characters of a text that a model writes
+ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
+PAGE = 8000  # maximum characters of a text that a model writes
 
 Row = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ class Operating(datagen.stage.Options):
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the rows to start from, drawn by hash")
     tasks: tuple[str, ...] = Field((), description="Start from rows of these tasks; left out: all")
-    max_tokens: int = Field(512, ge=16, description="Maximum length of what the model writes, in tokens")
+    max_tokens: int = Field(512, ge=16, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the likeliest tokens to draw from")
 
@@ -65,7 +65,7 @@ class Parent:
 
     @cached_property
     def passage(self) -> Passage:
-        """The material that answers come from, as a passage; of a row without any: its own pair."""
+        """The source material of answers, as a passage; for a row without material, its own pair."""
         lineage = self.row["lineage"] or {}
         text = self.material or f"{self.question}\n{self.answer}"
         row: Row = {"id": self.id, "section": [], "text": text}
@@ -74,7 +74,7 @@ class Parent:
         )
 
     def prompt(self, question: str) -> list[Message]:
-        """Build the messages before the answer to a new question; system message and context are kept."""
+        """Build the prompt for a new question, with the row's system message and context."""
         messages = self.row["prompt"] or []
         system = messages[0]["content"] if messages and messages[0]["role"] == "system" else None
         return chat(question, self.row["context"], system)
@@ -94,9 +94,9 @@ class Parent:
 
     def check_question(self, text: str, instruction: str, *others: str) -> str:
         """
-        Return a new question; reject one that is unsound or repeats the parent's or another one.
+        Return a new question. Reject it if it is unsound or repeats the parent's question or another.
 
-        It must ask as the parent's does: a parent that passes a check requires it of its children.
+        A child must pass the checks of form that its parent passes.
         """
         if not text.strip():
             raise Reject("empty", "question")
@@ -119,7 +119,7 @@ class Parent:
         check_named(check, child)
 
     def check_answer(self, question: str, text: str, instruction: str, shortest: int = 1) -> str:
-        """Return the answer to a new question; reject one that is unsound or not from the material."""
+        """Return the answer to a new question. Reject it if it is unsound or not from the material."""
         answer = text.strip()
         if not answer:
             raise Reject("empty", "answer")
@@ -137,18 +137,18 @@ class Parent:
 
 
 def repeats(question: str, other: str, language: Language) -> bool:
-    """Check whether a question has almost the words of another, articles left aside."""
-    both = (matching.words(text, language=language) for text in (question, other))
-    return fuzz.ratio(*both) >= 100 * ALIKE
+    """Check whether a question has almost the same words as another, ignoring articles."""
+    pair = (matching.words(text, language=language) for text in (question, other))
+    return fuzz.ratio(*pair) >= 100 * ALIKE
 
 
 def instruction_of(prompt: Prompt, **values: Any) -> str:
-    """Return the text of a prompt with empty values, to detect its echo in an answer."""
+    """Return the text of a prompt with empty values, to detect echoes of it in an answer."""
     return "\n".join(message["content"] for message in prompt.render(**values))
 
 
 def parents_of(rows: pa.Table, options: Operating, context: Context) -> Iterator[tuple[Row, Parent | Reject]]:
-    """Yield each row as a parent, or the reason why no child is made from it."""
+    """Yield each row with its parent, or with the reason why it has no children."""
     languages = Languages(context)
     for row in rows.to_pylist():
         yield row, _parent(row, options, context.seed, languages)

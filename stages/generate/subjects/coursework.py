@@ -2,8 +2,8 @@
 Homework questions about the key concepts of a syllabus, with answers.
 
 A question requires 1 to 5 concepts of one session (basic), or 2 to 5 of two sessions, at least one of each
-(harder); which ones is drawn by a hash of the subject. Rules can check that a pair is about its
-concepts, not that its answer is right: that is for `datagen.stages.generate.operators.assess`.
+(harder); a hash of the subject selects them. Rules check that a pair is about its concepts, not that its
+answer is right: `datagen.stages.generate.operators.assess` judges that.
 """
 
 import json
@@ -29,7 +29,7 @@ from datagen.stages.shared.passage import Passage
 
 TASK = "coursework"
 QUESTION, ANSWER = "question", "answer"
-MOST = 5  # concepts that a question requires
+MOST = 5  # maximum concepts that a question requires
 
 Row = Mapping[str, Any]
 
@@ -41,8 +41,8 @@ class Options(datagen.stage.Options):
     double: int = Field(1, ge=0, description="Questions that connect two sessions, for each subject")
     max_tokens: int = Field(768, ge=64, description="Maximum length of a question or answer, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
-    prompt: PromptSource = Field("subjects/question", description="How a question is asked for")
-    answering: PromptSource = Field("subjects/answer", description="How it is answered")
+    prompt: PromptSource = Field("subjects/question", description="Prompt that writes a question")
+    answering: PromptSource = Field("subjects/answer", description="Prompt that answers it")
 
     def sampling(self) -> Sampling:
         """Return the sampling parameters."""
@@ -72,13 +72,13 @@ class Assignment:
 def assignments(
     path: Sequence[str], sessions: Sequence[Row], options: Options, seed: int
 ) -> list[Assignment]:
-    """Draw the assignments of a subject, each once; fewer than wanted if its syllabus has no more."""
+    """Draw distinct assignments for a subject; fewer than requested if its syllabus allows no more."""
     drawn: dict[Assignment, None] = {}
     for number in range(options.single + options.double):
-        wanted = 1 if number < options.single else 2
+        size = 1 if number < options.single else 2
         draw = ("assignment", str(seed), *path, str(number))
-        chosen = _drawn(sessions, wanted, lambda one, draw=draw: content_id(*draw, one["title"]))
-        if len(chosen) == wanted:
+        chosen = _drawn(sessions, size, lambda session, draw=draw: content_id(*draw, session["title"]))
+        if len(chosen) == size:
             chosen.sort(key=sessions.index)
             drawn.setdefault(_assignment(chosen, draw))
     return list(drawn)
@@ -89,20 +89,20 @@ def _drawn(items: Sequence[Any], count: int, key: Any) -> list[Any]:
 
 
 def _assignment(sessions: Sequence[Row], draw: Sequence[str]) -> Assignment:
-    def lot(concept: str) -> str:
+    def rank(concept: str) -> str:
         return content_id(*draw, concept)
 
-    first = [min(session["concepts"], key=lot) for session in sessions]
-    rest = sorted({c for session in sessions for c in session["concepts"]} - set(first), key=lot)
-    most = min(MOST, len({*first, *rest}))
-    least = len(set(first))
-    count = least + int(content_id(*draw, "count"), 16) % (most - least + 1)
+    first = [min(session["concepts"], key=rank) for session in sessions]
+    rest = sorted({concept for session in sessions for concept in session["concepts"]} - set(first), key=rank)
+    maximum = min(MOST, len({*first, *rest}))
+    minimum = len(set(first))
+    count = minimum + int(content_id(*draw, "count"), 16) % (maximum - minimum + 1)
     concepts = tuple(dict.fromkeys([*first, *rest]))[:count]
     return Assignment(tuple(session["title"] for session in sessions), concepts)
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Ask for the questions."""
+    """Request the questions."""
     prompt = context.prompt(options.prompt)
     for row in rows.to_pylist():
         for number, assignment in enumerate(assignments(row["path"], row["sessions"], options, context.seed)):
@@ -119,7 +119,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 
 def follow(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Iterator[Request]:
-    """Have each sound question answered."""
+    """Request an answer to each sound question."""
     prompt, reader = context.prompt(options.answering), _Reader(options, context)
     for row in rows.to_pylist():
         for number, question in reader.questions(row, answers.of(row["id"])).items():
@@ -136,32 +136,33 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Check the answers and keep the pairs as candidates; the figures count them for each subject."""
-    built, reader, figures = Builder("candidates", context), _Reader(options, context), Counter[str]()
+    builder, reader, figures = Builder("candidates", context), _Reader(options, context), Counter[str]()
     for row in rows.to_pylist():
-        given = answers.of(row["id"])
-        drafts = {one.request.about: one for one in given if one.request.task == QUESTION}
-        replies = {one.request.about: one for one in given if one.request.task == ANSWER}
+        row_answers = answers.of(row["id"])
+        drafts = {answer.request.about: answer for answer in row_answers if answer.request.task == QUESTION}
+        replies = {answer.request.about: answer for answer in row_answers if answer.request.task == ANSWER}
         fields: dict[str, Any] = {"kind": "instruction", "task": TASK}
         subject = " > ".join(row["path"])
         figures[subject] += 0
-        for number, question in reader.questions(row, given).items():
-            behind = [drafts[number], *filter(None, [replies.get(number)])]
+        for number, question in reader.questions(row, row_answers).items():
+            exchange = [drafts[number], *filter(None, [replies.get(number)])]
+            rejected = fields
             try:
                 if isinstance(question, Reject):
                     raise question
-                fields_ = fields | {"question": question}
-                if len(behind) == 1:
+                rejected = fields | {"question": question}
+                if len(exchange) == 1:
                     raise Reject("not answered", question)
-                made = reader.pair(row, int(number), question, behind[1])
+                pair = reader.pair(row, int(number), question, exchange[1])
             except Reject as why:
-                said = {} if isinstance(question, Reject) else fields_
-                built.drop(why, fields | said | {"answer": behind[-1].completion.text}, row, *behind)
+                text = exchange[-1].completion.text
+                builder.drop(why, rejected | {"answer": text}, row, *exchange)
             else:
-                built.keep(fields | made, row, *behind)
+                builder.keep(fields | pair, row, *exchange)
                 figures[subject] += 1
         if not drafts:
-            built.drop(Reject("not answered", "no completion or no assignment"), fields, row)
-    return replace(built.outcome(), figures=figures)
+            builder.drop(Reject("not answered", "no completion or no assignment"), fields, row)
+    return replace(builder.outcome(), figures=figures)
 
 
 class _Reader:
@@ -172,23 +173,23 @@ class _Reader:
         self._asking = instruction_of(context.prompt(options.prompt), path="", sessions=[], concepts="")
         self._answering = instruction_of(context.prompt(options.answering), question="")
 
-    def questions(self, row: Row, given: Sequence[Answer]) -> dict[str, str | Reject]:
-        """Return the questions about a subject by the number of their assignment, or why there is none."""
-        found: dict[str, str | Reject] = {}
-        for answer in given:
+    def questions(self, row: Row, row_answers: Sequence[Answer]) -> dict[str, str | Reject]:
+        """Return a subject's questions by assignment number, or the reason why there is none."""
+        questions: dict[str, str | Reject] = {}
+        for answer in row_answers:
             if answer.request.task == QUESTION:
-                earlier = [one for one in found.values() if isinstance(one, str)]
+                earlier = [question for question in questions.values() if isinstance(question, str)]
                 try:
-                    found[answer.request.about] = self._question(row, answer, earlier)
+                    questions[answer.request.about] = self._question(row, answer, earlier)
                 except Reject as why:
-                    found[answer.request.about] = why
-        return found
+                    questions[answer.request.about] = why
+        return questions
 
     def _assignment(self, row: Row, number: int) -> Assignment:
         return assignments(row["path"], row["sessions"], self._options, self._context.seed)[number]
 
     def _subject(self, row: Row, number: int) -> Passage:
-        """Return what a question may be about: the path, the sessions and the concepts, as a passage."""
+        """Return the topics of a question as a passage: path, sessions and concepts."""
         assignment = self._assignment(row, number)
         text = "\n".join([*row["path"], *assignment.sessions, *assignment.concepts])
         about = {"id": row["id"], "title": "", "section": [], "text": text, "language": row["language"]}
@@ -202,10 +203,10 @@ class _Reader:
         check_named("language", Written(question, question, subject))
         if any(repeats(question, other, subject.words) for other in earlier):
             raise Reject("repeated", question)
-        wanted = self._assignment(row, int(answer.request.about)).concepts
-        concepts = set(subject.words.content("\n".join(wanted)))
-        if not concepts.intersection(subject.words.content(question)):
-            raise Reject("not about its concepts", f"{', '.join(wanted)}: {question}")
+        concepts = self._assignment(row, int(answer.request.about)).concepts
+        concept_words = set(subject.words.content("\n".join(concepts)))
+        if not concept_words.intersection(subject.words.content(question)):
+            raise Reject("not about its concepts", f"{', '.join(concepts)}: {question}")
         return question
 
     def pair(self, row: Row, number: int, question: str, answer: Answer) -> dict[str, Any]:
@@ -222,8 +223,8 @@ class _Reader:
         written = Written(question, reply, subject)
         for check in ("language", "withholds", "finished"):
             check_named(check, written)
-        known = {*subject.content, *subject.words.content(question)}
-        if not known.intersection(subject.words.content(reply)):
+        relevant = {*subject.content, *subject.words.content(question)}
+        if not relevant.intersection(subject.words.content(reply)):
             raise Reject("not about the question", reply)
         assignment = self._assignment(row, number)
         labels = {

@@ -1,4 +1,4 @@
-"""The tree below each last given node, and a syllabus for each subject."""
+"""Complete the tree below each leaf, and write a syllabus for each subject."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.generate.subjects.tree import LEVELS, name_of, traced
+from datagen.stages.generate.subjects.tree import LEVELS, name_of, node_lineage
 
 COMPLETE, SYLLABUS = "complete", "syllabus"
 PLURALS = ("fields", "sub-fields", "disciplines", "subjects")
@@ -25,13 +25,13 @@ Path = tuple[str, ...]
 class Options(datagen.stage.Options):
     """How the tree is completed and how long a syllabus is."""
 
-    children: int = Field(3, ge=1, le=50, description="Names at each level that the tree does not give")
+    children: int = Field(3, ge=1, le=50, description="Names to generate at each level that the tree lacks")
     sessions: int = Field(5, ge=1, le=50, description="Class sessions of a syllabus")
     concepts: int = Field(3, ge=1, le=20, description="Key concepts of a session")
-    max_tokens: int = Field(1024, ge=64, description="Maximum length of what the model writes, in tokens")
+    max_tokens: int = Field(1024, ge=64, description="Maximum length of a completion, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
-    completing: PromptSource = Field("subjects/complete", description="How the tree is completed")
-    prompt: PromptSource = Field("subjects/syllabus", description="How a syllabus is asked for")
+    completing: PromptSource = Field("subjects/complete", description="Prompt that completes the tree")
+    prompt: PromptSource = Field("subjects/syllabus", description="Prompt that writes a syllabus")
 
     def sampling(self) -> Sampling:
         """Return the sampling parameters."""
@@ -53,7 +53,7 @@ class Syllabus(BaseModel):
 
 @cache
 def levels_below(count: int) -> type[BaseModel]:
-    """Build the schema of so many levels below a node: the last one is names alone."""
+    """Build the schema of `count` levels below a node; the last level is a list of names."""
     if count == 1:
         return create_model("Names", names=(list[str], Field(min_length=1)))
     part = create_model("Part", name=(str, ...), below=(levels_below(count - 1), ...))
@@ -61,11 +61,11 @@ def levels_below(count: int) -> type[BaseModel]:
 
 
 def form(count: int) -> str:
-    """Show the form of so many levels, for models that do not see the schema."""
-    shown: Any = {"names": ["...", "..."]}
+    """Return an example of `count` levels, for models that do not see the schema."""
+    example: Any = {"names": ["...", "..."]}
     for _ in range(count - 1):
-        shown = {"parts": [{"name": "...", "below": shown}]}
-    return json.dumps(shown)
+        example = {"parts": [{"name": "...", "below": example}]}
+    return json.dumps(example)
 
 
 def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
@@ -114,7 +114,7 @@ def follow(rows: pa.Table, answers: Answers, options: Options, context: Context)
 
 
 def completed(answer: Answer, above: Path, options: Options) -> list[Path | Reject]:
-    """Return the paths to the subjects that the model named, and why others are none."""
+    """Return the path to each subject that the model named, or the reason why it is not one."""
     try:
         value = answer.parse(levels_below(len(LEVELS) - len(above)))
     except Reject as why:
@@ -122,10 +122,10 @@ def completed(answer: Answer, above: Path, options: Options) -> list[Path | Reje
     return list(_below(value.model_dump(), above, options.children))
 
 
-def _below(value: dict[str, Any], above: Path, most: int) -> Iterator[Path | Reject]:
+def _below(value: dict[str, Any], above: Path, limit: int) -> Iterator[Path | Reject]:
     seen = {name.casefold() for name in above}
     parts = value.get("parts") or [{"name": name, "below": None} for name in value["names"]]
-    for part in parts[:most]:
+    for part in parts[:limit]:
         try:
             name = name_of(part["name"])
         except ValueError as error:
@@ -138,41 +138,41 @@ def _below(value: dict[str, Any], above: Path, most: int) -> Iterator[Path | Rej
         if part["below"] is None:
             yield (*above, name)
         else:
-            yield from _below(part["below"], (*above, name), most)
+            yield from _below(part["below"], (*above, name), limit)
 
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Check the syllabi. A node that gives none is dropped with its reason."""
-    built, named = Builder("syllabi", context), 0
+    """Check the syllabi. A node without a syllabus is dropped with a reason."""
+    builder, named = Builder("syllabi", context), 0
     for row in rows.to_pylist():
-        given, left, fields = answers.of(row["id"]), 0, {"language": row["language"]}
-        first = [one for one in given if one.request.task == COMPLETE]
-        for answer in first:
+        row_answers, written, fields = answers.of(row["id"]), 0, {"language": row["language"]}
+        trees = [answer for answer in row_answers if answer.request.task == COMPLETE]
+        for answer in trees:
             for subject in completed(answer, tuple(row["path"]), options):
                 if isinstance(subject, Reject):
-                    left += 1
+                    written += 1
                     dropped = {"path": row["path"], "id": _id(row["path"], subject.detail)}
-                    built.drop(subject, fields | dropped, row, answer)
+                    builder.drop(subject, fields | dropped, row, answer)
                 else:
                     named += 1
-        for answer in given:
+        for answer in row_answers:
             if answer.request.task != SYLLABUS:
                 continue
-            left += 1
+            written += 1
             path = json.loads(answer.request.about)
-            traces = traced(path, row["language"], row["lineage"]["source"])
-            origin = row | {"lineage": traces | {"requests": [one.completion.key for one in first]}}
+            lineage = node_lineage(path, row["language"], row["lineage"]["source"])
+            origin = row | {"lineage": lineage | {"requests": [tree.completion.key for tree in trees]}}
             try:
                 sessions = read_syllabus(answer, options)
             except Reject as why:
-                built.drop(why, fields | {"path": path, "id": _id(path)}, origin, answer)
+                builder.drop(why, fields | {"path": path, "id": _id(path)}, origin, answer)
             else:
-                made = {"path": path, "sessions": sessions, "id": _id(path, json.dumps(sessions))}
-                built.keep(fields | made, origin, answer)
-        if not left:
-            none = {"path": row["path"], "id": _id(row["path"])}
-            built.drop(Reject("not answered", "no completion"), fields | none, row)
-    return replace(built.outcome(), figures={"named": named})
+                syllabus = {"path": path, "sessions": sessions, "id": _id(path, json.dumps(sessions))}
+                builder.keep(fields | syllabus, origin, answer)
+        if not written:
+            missing = {"path": row["path"], "id": _id(row["path"])}
+            builder.drop(Reject("not answered", "no completion"), fields | missing, row)
+    return replace(builder.outcome(), figures={"named": named})
 
 
 def _id(path: list[str], *more: str) -> str:
@@ -186,7 +186,7 @@ def read_syllabus(answer: Answer, options: Options) -> list[dict[str, Any]]:
     Raises
     ------
     Reject
-        If it has none, or repeats a title or a concept within a session.
+        If it has no sessions, or repeats a title or a concept within a session.
     """
     sessions: list[dict[str, Any]] = []
     for session in answer.parse(Syllabus).sessions[: options.sessions]:
@@ -195,7 +195,7 @@ def read_syllabus(answer: Answer, options: Options) -> list[dict[str, Any]]:
             concepts = [name_of(concept) for concept in session.concepts[: options.concepts]]
         except ValueError as error:
             raise Reject("not a name", str(error)) from None
-        if title.casefold() in {known["title"].casefold() for known in sessions}:
+        if title.casefold() in {other["title"].casefold() for other in sessions}:
             raise Reject("repeated session", title)
         if len({concept.casefold() for concept in concepts}) < len(concepts):
             raise Reject("repeated concept", f"{title}: {', '.join(concepts)}")

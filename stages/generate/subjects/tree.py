@@ -1,4 +1,4 @@
-"""The tree of subjects that the recipe gives, read to its last nodes."""
+"""The tree of subjects in the recipe, read down to its leaves."""
 
 import json
 from collections.abc import Iterator
@@ -16,45 +16,45 @@ from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, SourceStage
 
 LEVELS = ("field", "sub-field", "discipline", "subject")
-LONGEST = 100  # characters of a name
+LONGEST = 100  # maximum characters of a name
 
 
 class Options(datagen.stage.Options):
     """The tree."""
 
     tree: str | dict[str, Any] = Field(
-        description="Fields with what is below them, as mappings or lists of names: written here, or a file"
+        description="Fields and the levels below them: mappings, lists of names, or the path of a YAML file"
     )
     language: str = Field(
-        "en", pattern=r"^[a-z]{2,3}$", description="Language of its names and of what is written about them"
+        "en", pattern=r"^[a-z]{2,3}$", description="Language of the names and of the text generated from them"
     )
 
 
 def plan(options: Options, context: Context) -> list[dict[str, Any]]:
-    """Read the tree; it is one task."""
+    """Read the tree, as one task."""
     return [load_tree(options, context)]
 
 
 def read(tree: dict[str, Any], options: Options, context: Context) -> Iterator[Outcome]:
-    """Yield the last given nodes."""
-    built = Builder("nodes", context)
+    """Yield the leaves of the tree."""
+    builder = Builder("nodes", context)
     source = options.tree if isinstance(options.tree, str) else ""
     paths = list(walk(tree))
     for path in paths:
-        built.keep(
+        builder.keep(
             {
                 "id": content_id("node", *path),
                 "path": list(path),
                 "level": LEVELS[len(path) - 1],
                 "language": options.language,
             },
-            {"lineage": traced(path, options.language, source)},
+            {"lineage": node_lineage(path, options.language, source)},
         )
-    yield replace(built.outcome(), figures={level: _count(paths, level) for level in LEVELS})
+    yield replace(builder.outcome(), figures={level: _count(paths, level) for level in LEVELS})
 
 
-def traced(path: tuple[str, ...] | list[str], language: str, source: str) -> dict[str, Any]:
-    """Return the lineage of rows about a node. Rows of one subject count as those of one document."""
+def node_lineage(path: tuple[str, ...] | list[str], language: str, source: str) -> dict[str, Any]:
+    """Return the lineage of rows about a node; all rows of a subject count as one document."""
     return {
         "document_id": content_id("node", *path),
         "source": source,
@@ -74,7 +74,7 @@ def load_tree(options: Options, context: Context) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If the file cannot be read, or it is no tree of names.
+        If the file cannot be read, or is not a tree of names.
     """
     where, tree = f"stages.{context.stage}.tree", options.tree
     if isinstance(tree, str):
@@ -85,7 +85,7 @@ def load_tree(options: Options, context: Context) -> dict[str, Any]:
             raise UserError(f"{where}: {path} cannot be read as YAML: {error}") from error
         where = str(path)
     if not isinstance(tree, dict) or not tree:
-        raise UserError(f"{where}: write a mapping of fields to what is below them")
+        raise UserError(f"{where}: write a mapping from fields to the levels below them")
     try:
         for path_ in walk(tree):
             if len(path_) > len(LEVELS):
@@ -97,12 +97,12 @@ def load_tree(options: Options, context: Context) -> dict[str, Any]:
 
 def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """
-    Yield the path to each last node.
+    Yield the path to each leaf.
 
     Raises
     ------
     ValueError
-        If something is not a name, or two children have the same.
+        If a name is invalid, or two children share one.
     """
     if len(above) > len(LEVELS):
         raise ValueError(f"{' > '.join(above)} is deeper than {', '.join(LEVELS)}")
@@ -123,7 +123,7 @@ def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, below in pairs:
         checked = name_of(name)
         if checked.casefold() in seen:
-            raise ValueError(f"{checked} is twice below {' > '.join(above) or 'the top'}")
+            raise ValueError(f"{checked} appears twice below {' > '.join(above) or 'the top'}")
         seen.add(checked.casefold())
         yield from walk(below, (*above, checked))
     if not pairs:

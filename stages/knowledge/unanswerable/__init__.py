@@ -1,17 +1,15 @@
 """
 Find a near miss for each question: a passage that seems to answer it but leaves it open.
 
-Either the passage is another one: of the same document, or found for question and answer in the whole
-corpus. Or the question is another one, with a name, number or date in it changed. Search over all passages
-checks that the question stays open:
+Either the passage is replaced by another one, from the same document or found in the whole corpus by question
+and answer; or the question is changed in a name, number or date. These conditions keep the question open:
 
-* the answer's words do not occur in the passage, under any of its names, and the passage is not like the
-  evidence;
-* search does not score the passage nearly as high as the question's own passage;
-* what was changed in a question does not occur in the passage.
+* neither the answer nor an alias of it occurs in the passage, and the passage does not resemble the evidence;
+* search scores the passage clearly lower than the question's own passage;
+* the new name or number does not occur in the passage.
 
-The judge decides in the end (`datagen.stages.knowledge.refuse`). None of this depends on what the target
-knows. A row that has a near miss already keeps it.
+The judge makes the final decision (`datagen.stages.knowledge.refuse`). None of this depends on what the
+target knows. A row that already has a near miss keeps it.
 """
 
 from bisect import bisect_left
@@ -34,54 +32,58 @@ from datagen.stages.shared.language.matching import Aliases, likeness, standing
 from datagen.stages.shared.language.rules import Language, Languages
 
 Row = Mapping[str, Any]
-TRIED = 32  # names of the same document that may take another's place, and of others
+TRIED = 32  # names to try from the same document, and from other documents
 READ = ("question", "answer", "evidence", "context", "lineage", "near")
 
 
 class Options(datagen.stage.Options):
-    """How many near misses are made, and what counts as containing the answer."""
+    """How many near misses to make, and what counts as containing the answer."""
 
-    share: float = Field(0.5, ge=0, le=1, description="Share of the questions that are given a near miss")
+    share: float = Field(0.5, ge=0, le=1, description="Share of the questions that get a near miss")
     changed: float = Field(
-        0.4, ge=0, le=1, description="Of these, the share in which the question is changed where it can be"
+        0.4, ge=0, le=1, description="Share of these in which the question is changed, if possible"
     )
-    overlap: float = Field(0.6, gt=0, le=1, description="What is shown may hold no such share of the answer")
+    overlap: float = Field(
+        0.6, gt=0, le=1, description="Reject a passage with this share of the answer's words"
+    )
     rival: float = Field(
-        0.8, gt=0, description="Nor may search score it so high, as a share of the question's own passage"
+        0.8,
+        gt=0,
+        description="Reject a passage with this share of the search score of the question's own passage",
     )
-    aliases: str = Field(
-        "", description="A YAML file, relative to the recipe: answer -> list of what means the same"
-    )
+    aliases: str = Field("", description="A YAML file, relative to the recipe: answer -> list of its aliases")
 
 
 def run(partitions: Partitions, options: Options, context: Context) -> Iterator[int]:
-    """Search all passages for the questions of all partitions; a partition is told its number."""
+    """Search all passages for the questions of all partitions; yield the partition numbers."""
     seed = str(context.seed)
     queries = (_queries(table, options, seed) for table in partitions.columns(READ))
-    passage_search.search(passage_search.shelves(context), queries, context)
+    passage_search.search(passage_search.passage_files(context), queries, context)
     yield from range(len(partitions))
 
 
 def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Outcome:
-    """Give each drawn question its near miss, or the reason why it has none; one that has some keeps it."""
+    """Add a near miss, or the reason why there is none, to each drawn question without one."""
     seed, aliases = str(context.seed), Aliases.load(context.folder, options.aliases)
-    told = rows.select(READ).to_pylist()
-    candidates = _fetch(passage_search.found(context.scratch, number), passage_search.shelves(context))
+    records = rows.select(READ).to_pylist()
+    candidates = _fetch(
+        passage_search.read_hits(context.scratch, number), passage_search.passage_files(context)
+    )
     languages = Languages(context)
-    named = _Names(told, languages)
+    named = _Names(records, languages)
     near: list[dict[str, Any] | None] = []
-    for place, row in enumerate(told):
+    for index, row in enumerate(records):
         if not _drawn(row, options, seed):
             near.append(row["near"])
             continue
         try:
             language = languages.of(row)
-            made = _change(row, named, options, seed, language) or _exchange(
-                row, candidates.get(place, []), aliases, options, language
+            near_miss = _change(row, named, options, seed, language) or _exchange(
+                row, candidates.get(index, []), aliases, options, language
             )
         except Reject as why:
-            made = {"reason": why.reason, "detail": why.detail}
-        near.append(made)
+            near_miss = {"reason": why.reason, "detail": why.detail}
+        near.append(near_miss)
     column = rows.schema.get_field_index("near")
     return Outcome.all_kept(rows.set_column(column, "near", pa.array(near, NEAR_MISS)))
 
@@ -93,38 +95,43 @@ def _drawn(row: Row, options: Options, seed: str) -> bool:
 
 
 def _queries(rows: pa.Table, options: Options, seed: str) -> passage_search.Queries:
-    told = rows.select(["question", "answer", "near"]).to_pylist()
-    texts = [f"{row['question']} {row['answer']}" if _drawn(row, options, seed) else "" for row in told]
+    records = rows.select(["question", "answer", "near"]).to_pylist()
+    texts = [f"{row['question']} {row['answer']}" if _drawn(row, options, seed) else "" for row in records]
     return passage_search.Queries.of(texts, rows["lineage"].combine_chunks())
 
 
-def _fetch(found: passage_search.Found, paths: Sequence[Path]) -> dict[int, list[Row]]:
-    """Read the passages that were found, in the order in which they are tried."""
-    told: dict[int, list[Row]] = {}
-    for part in np.unique(found["part"]).tolist():
-        mine = found[found["part"] == part]
-        rows, places = np.unique(mine["row"], return_inverse=True)
+def _fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[Row]]:
+    """Read the passages found, in the order in which to try them."""
+    passages: dict[int, list[Row]] = {}
+    for part in np.unique(matches["part"]).tolist():
+        part_matches = matches[matches["part"] == part]
+        rows, text_indices = np.unique(part_matches["row"], return_inverse=True)
         texts = pq.read_table(paths[part], columns=["id", "title", "text"]).take(rows).to_pylist()
-        for hit, place in zip(mine, places.tolist(), strict=True):
-            measured = {name: hit[name].item() for name in ("score", "gap", "own")}
-            told.setdefault(hit["query"].item(), []).append(texts[place] | measured)
-    for query, rows_ in told.items():
-        told[query] = _in_turn(rows_)
-    return told
+        for hit, text_index in zip(part_matches, text_indices.tolist(), strict=True):
+            measures = {name: hit[name].item() for name in ("score", "gap", "own")}
+            passages.setdefault(hit["query"].item(), []).append(texts[text_index] | measures)
+    for query, query_passages in passages.items():
+        passages[query] = _in_turn(query_passages)
+    return passages
 
 
-def _in_turn(found: list[Row]) -> list[Row]:
+def _in_turn(passages: list[Row]) -> list[Row]:
     """Order passages: the nearest of the same document first, then the best hits."""
-    near = sorted((one for one in found if one["gap"] >= 0), key=lambda one: (one["gap"], one["id"]))
-    near = near[: passage_search.NEIGHBOURS]
-    taken = {one["id"] for one in near}
-    rest = [one for one in found if one["id"] not in taken]
-    best = sorted(rest, key=lambda one: (not one["own"], -one["score"], one["id"]))[: 1 + passage_search.BEST]
-    return near + best
+    nearby = sorted(
+        (passage for passage in passages if passage["gap"] >= 0),
+        key=lambda passage: (passage["gap"], passage["id"]),
+    )
+    nearby = nearby[: passage_search.NEIGHBOURS]
+    chosen = {passage["id"] for passage in nearby}
+    rest = [passage for passage in passages if passage["id"] not in chosen]
+    best = sorted(rest, key=lambda passage: (not passage["own"], -passage["score"], passage["id"]))[
+        : 1 + passage_search.BEST
+    ]
+    return nearby + best
 
 
 def _exchange(
-    row: Row, found: list[Row], aliases: Aliases, options: Options, language: Language
+    row: Row, passages: list[Row], aliases: Aliases, options: Options, language: Language
 ) -> dict[str, Any]:
     """
     Choose the passage.
@@ -132,38 +139,38 @@ def _exchange(
     Raises
     ------
     Reject
-        When each of them may contain the answer, or there is none.
+        If there is no passage, or each may contain the answer.
     """
-    own = max((one["score"] for one in found if one["own"]), default=0.0)
-    tried = [one for one in found if not one["own"]]
-    for passage in tried:
+    own_score = max((passage["score"] for passage in passages if passage["own"]), default=0.0)
+    others = [passage for passage in passages if not passage["own"]]
+    for passage in others:
         names = [row["answer"], *aliases.of(row["answer"], language)]
-        held = max(standing(name, passage["text"], language=language) for name in names)
-        alike = likeness(passage["text"], row["evidence"] or row["answer"], language=language)
-        rivals = own > 0 and passage["score"] >= options.rival * own
-        if max(held, alike) < options.overlap and not rivals:
+        answer_share = max(standing(name, passage["text"], language=language) for name in names)
+        similarity = likeness(passage["text"], row["evidence"] or row["answer"], language=language)
+        rivals = own_score > 0 and passage["score"] >= options.rival * own_score
+        if max(answer_share, similarity) < options.overlap and not rivals:
             shown = {"context": passage["text"], "title": passage["title"]}
             return {"question": row["question"], "change": "passage"} | shown
-    if tried:
-        raise Reject("context may answer it", f"search finds the answer in all {len(tried)} near ones")
-    raise Reject("no other passage", "search finds none besides the question's own")
+    if others:
+        raise Reject("context may answer it", f"all {len(others)} nearby passages may contain the answer")
+    raise Reject("no other passage", "search finds only the question's own passage")
 
 
 def _change(
     row: Row, named: "_Names", options: Options, seed: str, language: Language
 ) -> dict[str, Any] | None:
-    """Change the question, where that is drawn and can be done."""
+    """Change the question if it is drawn for this and has a name or number to change."""
     if not row["context"] or fraction("change", row["question"], seed) >= options.changed:
         return None
-    made = change.changed(row["question"], row["context"], named.near(row), language, options.overlap)
-    if made is None:
+    replacement = change.changed(row["question"], row["context"], named.near(row), language, options.overlap)
+    if replacement is None:
         return None
     shown = {"context": row["context"], "title": row["lineage"]["title"]}
-    return {"question": made[0], "change": made[1]} | shown
+    return {"question": replacement[0], "change": replacement[1]} | shown
 
 
 class _Names:
-    """The names in a partition's questions, to be put in each other's place."""
+    """The names in a partition's questions, as replacements for each other."""
 
     def __init__(self, rows: Sequence[Row], languages: Languages) -> None:
         self._documents: dict[str, list[str]] = {}
@@ -174,7 +181,7 @@ class _Names:
         self._ring = sorted((content_id(name), name) for name in all_names)
 
     def near(self, row: Row) -> Iterator[str]:
-        """List some names by a draw, those of the same document first; others change few draws."""
+        """Draw names, first from the same document; new rows change few draws."""
         mine = set(self._documents[row["lineage"]["document_id"]])
         yield from sorted(mine, key=lambda name: content_id(row["question"], name))[:TRIED]
         start = bisect_left(self._ring, (content_id(row["question"]), ""))
@@ -184,7 +191,7 @@ class _Names:
 
 stage = WholeStage(
     name="unanswerable",
-    summary="find passages near a question's own that leave it open, by search over all of them",
+    summary="find passages near a question's own that leave it open, by search over all passages",
     takes="probes",
     gives="probes",
     run=run,

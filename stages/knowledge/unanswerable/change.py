@@ -1,4 +1,4 @@
-"""A question made into one that its passage leaves open: a name, a number or a date in it becomes another."""
+"""Change a name, number or date in a question, so that its passage leaves it open."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ from datagen.stages.shared.language.rules import Language
 QUOTED = re.compile(r"`[^`\n]{1,40}`|\"[^\"\n]{1,40}\"|“[^”\n]{1,40}”")
 CAPITAL = r"[A-Z][\w'’.-]*\w"
 NUMBER = re.compile(r"(?<![\w.,/-])\d{1,9}(?![\w/-]|[.,]\d)")
-STEPS = (3, 4, 7, 12, 19, 26, 41)  # by which a number is changed
-OVERLAP = 0.6  # share of a new name that may stand in the passage: "court" of "Federal Court"
+STEPS = (3, 4, 7, 12, 19, 26, 41)  # differences between an old and a new number
+OVERLAP = 0.6  # maximum share of a new name's words in the passage: "court" of "Federal Court"
 
 
 def names(text: str, language: Language) -> list[str]:
-    """List the names and quoted terms in a question, each once."""
+    """List the distinct names and quoted terms in a question."""
     quoted = QUOTED.findall(text)
     name = _name(language.linking, language.capitalised)
     return list(dict.fromkeys([*quoted, *name.findall(QUOTED.sub(" ", text))]))
@@ -24,7 +24,7 @@ def names(text: str, language: Language) -> list[str]:
 
 @cache
 def _name(linking: tuple[str, ...], capitalised: tuple[str, ...]) -> re.Pattern[str]:
-    """Compile what a name is: words with a capital behind another word, with linking words between them."""
+    """Compile the pattern of a name: capitalised words after another word, joined by linking words."""
     link = f"(?:{'|'.join(f'{re.escape(word)} ' for word in linking)})?" if linking else ""
     others = f"(?!(?:{'|'.join(map(re.escape, capitalised))})\\b)" if capitalised else ""
     return re.compile(rf"(?<=[a-z,)] ){others}{CAPITAL}(?: {link}{CAPITAL})*")
@@ -34,26 +34,29 @@ def changed(
     question: str, passage: str, others: Iterable[str], language: Language, overlap: float = OVERLAP
 ) -> tuple[str, str] | None:
     """
-    Change a name or a number of a question that its passage holds into one that it does not.
+    Replace a name or number that question and passage share with one that the passage lacks.
 
     Parameters
     ----------
     question, passage
-        What is asked, and the passage that answers it.
+        The question, and the passage that answers it.
     others
-        Names to choose from, the fittest first.
+        Names to choose from, best first.
     language
-        What is known of the question's language.
+        The rules of the question's language.
     overlap
-        Share of a new name's words that may stand in the passage.
+        Share of a new name's words in the passage at which the name is rejected.
 
     Returns
     -------
-    The new question and what was changed, ``name`` or ``number``; None where nothing can be.
+    The new question and the kind of change, ``name`` or ``number``; None if there is nothing to change.
     """
     pool = list(others)
-    made = [*_renamed(question, passage, pool, overlap, language), *_renumbered(question, passage, language)]
-    return min(made, key=lambda one: content_id(question, one[1])) if made else None
+    variants = [
+        *_renamed(question, passage, pool, overlap, language),
+        *_renumbered(question, passage, language),
+    ]
+    return min(variants, key=lambda variant: content_id(question, variant[1])) if variants else None
 
 
 def _renamed(
@@ -63,29 +66,29 @@ def _renamed(
         if standing(name, passage, language=language) < 1:
             continue
         for other in pool:
-            strange = all(standing(other, text, language=language) < overlap for text in (passage, question))
-            if strange and _shape(other) == _shape(name):
+            absent = all(standing(other, text, language=language) < overlap for text in (passage, question))
+            if absent and _shape(other) == _shape(name):
                 yield question.replace(name, other), "name"
                 return
 
 
 def _shape(name: str) -> str:
-    """Tell names of one kind: quoted alike, with the same signs; letters and words count as one."""
+    """Return the kind of a name: its quotes and symbols, with words and letter sequences collapsed."""
     if name[0] not in '`"“':
         return "name"
     return re.sub(r"[A-Z]\w*", "A", re.sub(r"(?<![^\W_])[a-z0-9][^\W_]*", "a", name))
 
 
 def _renumbered(question: str, passage: str, language: Language) -> Iterator[tuple[str, str]]:
-    """Change a number into one beyond all numbers of the passage, which may speak of a range."""
+    """Change a number into one outside the range of the passage's numbers."""
     stated = [int(word) for word in words(passage, language=language) if word.isdigit() and len(word) < 10]
     for number in NUMBER.findall(question):
         value = int(number)
         if value not in stated:
             continue
-        turned = sorted(STEPS, key=lambda step: content_id(question, str(step)))
-        beyond = [max(stated) + turned[0], *(value - step for step in turned)]
-        for other in sorted(beyond, key=lambda new: abs(new - value)):
-            if other > 0 and not min(stated) <= other <= max(stated):
-                yield re.sub(rf"(?<![\w.,/-]){number}(?![\w/-]|[.,]\d)", str(other), question), "number"
+        steps = sorted(STEPS, key=lambda step: content_id(question, str(step)))
+        candidates = [max(stated) + steps[0], *(value - step for step in steps)]
+        for replacement in sorted(candidates, key=lambda candidate: abs(candidate - value)):
+            if replacement > 0 and not min(stated) <= replacement <= max(stated):
+                yield re.sub(rf"(?<![\w.,/-]){number}(?![\w/-]|[.,]\d)", str(replacement), question), "number"
                 return

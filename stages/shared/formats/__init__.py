@@ -1,9 +1,9 @@
 """
-Output formats, each with a strict parser: the whole text must be the format, with nothing around it.
+Output formats, each with a strict parser: the whole text must match the format, with nothing around it.
 
-`read(name, text)` returns what a text of that format holds. A code fence, an introduction, a row of another
-length or a repeated key is not the format. The parsers bound length and nesting, resolve no references and
-execute nothing.
+`read(name, text)` returns the content of a text in that format. Code fences, introductions, rows of different
+lengths and repeated keys are errors. The parsers bound length and nesting, resolve no references and execute
+nothing.
 """
 
 from collections.abc import Callable
@@ -31,19 +31,19 @@ FORMATS: dict[str, Callable[[str], Parsed]] = {
 
 def read(name: str, text: str) -> Parsed:
     """
-    Parse a text as a format.
+    Parse a text in a format.
 
     Parameters
     ----------
     name
         A key of `FORMATS`.
     text
-        The text; blanks around it are ignored.
+        The text; surrounding white space is ignored.
 
     Raises
     ------
     Reject
-        If the text is not of the format, is empty, or longer than `LONGEST`.
+        If the text does not match the format, is empty, or is longer than `LONGEST`.
     """
     try:
         if not text.strip():
@@ -52,7 +52,7 @@ def read(name: str, text: str) -> Parsed:
             raise NotTheFormat(f"{len(text)} characters")
         parsed = FORMATS[name](text.strip())
         if not any(cell.strip() for cell in parsed.cells):
-            raise NotTheFormat("it holds nothing")
+            raise NotTheFormat("no content")
     except (NotTheFormat, RecursionError) as error:
         raise Reject("not the demanded format", f"{name}: {error}: {text[:200]}") from None
     return parsed

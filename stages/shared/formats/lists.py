@@ -11,20 +11,20 @@ from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 
 @cache
 def markdown() -> MarkdownIt:
-    """The parser: CommonMark with tables, without HTML."""
+    """Return the parser: CommonMark with tables, without HTML."""
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def block(text: str, name: str) -> list[Token]:
-    """Parse Markdown that is one block of the given type; return the tokens inside it."""
-    seen: dict[str, Any] = {}
-    tokens = markdown().parse(text, seen)
-    if seen.get("references"):
-        raise NotTheFormat("a link definition, which is not shown")
+    """Parse Markdown that is a single block of type `name`; return the tokens inside it."""
+    environment: dict[str, Any] = {}
+    tokens = markdown().parse(text, environment)
+    if environment.get("references"):
+        raise NotTheFormat("a link definition, which is not rendered")
     if not tokens or tokens[0].type != f"{name}_open" or tokens[-1].type != f"{name}_close":
         raise NotTheFormat(f"not only a {name.replace('_', ' ')}")
     if sum(token.level == 0 for token in tokens) != 2:
-        raise NotTheFormat(f"something beside the {name.replace('_', ' ')}")
+        raise NotTheFormat(f"more than the {name.replace('_', ' ')}")
     return tokens[1:-1]
 
 
@@ -43,7 +43,7 @@ def bulleted_list(text: str) -> Parsed:
 
 
 def _items(tokens: list[Token]) -> Parsed:
-    """Collect the items of a list; each is text, not a nested list, heading or code block."""
+    """Collect the items of a list. Each must be text, not a nested list, heading or code block."""
     items: list[list[str]] = []
     for token in tokens:
         if token.type == "list_item_open":

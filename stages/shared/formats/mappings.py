@@ -10,7 +10,7 @@ from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 
 
 def json_object(text: str) -> Parsed:
-    """Parse a JSON object. Repeated keys and NaN are errors; Python's parser accepts both."""
+    """Parse a JSON object. Repeated keys and NaN are errors, although Python's parser accepts both."""
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except NotTheFormat:
@@ -33,7 +33,7 @@ def yaml_mapping(text: str) -> Parsed:
 
 
 def _no_references(text: str) -> None:
-    """Reject aliases, tags and comments, which hide text or multiply it."""
+    """Reject aliases, tags and comments, which hide or multiply text."""
     outside, end = "", 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -57,12 +57,12 @@ class _Strict(yaml.SafeLoader):
 
 
 def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
+    mapping: dict[Any, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in mapping:
             raise NotTheFormat(f"the key {key!r} twice")
-        found[key] = value
-    return found
+        mapping[key] = value
+    return mapping
 
 
 def _no_constant(name: str) -> Any:

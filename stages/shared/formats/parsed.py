@@ -1,10 +1,10 @@
-"""What a text in an output format holds."""
+"""The content of a text in an output format."""
 
 from dataclasses import dataclass
 
 
 class NotTheFormat(ValueError):
-    """The text is not of the format; the message says why."""
+    """The text does not match the format; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Parsed:
     Parameters
     ----------
     names
-        Keys of an object, or columns of a table, in their order; empty for lists.
+        Keys of an object, or columns of a table, in order; empty for lists.
     rows
-        Values in the order of the names: one row for an object, one for each row of a table, one of one value
-        for each item of a list.
+        Values in the order of the names: one row for an object, one per table row, or one with a single value
+        per list item.
     """
 
     names: tuple[str, ...]

@@ -28,7 +28,7 @@ def csv_table(text: str) -> Parsed:
 
 
 def markdown_table(text: str) -> Parsed:
-    """Parse a table in GitHub's Markdown. The parser pads and cuts rows, so cells are counted here."""
+    """Parse a table in GitHub's Markdown. The parser pads and truncates rows, so cells are counted here."""
     tokens = block(text, "table")
     rows: list[list[str]] = []
     for token in tokens:
@@ -71,7 +71,7 @@ def html_table(text: str) -> Parsed:
 
 
 def latex_table(text: str) -> Parsed:
-    """Parse a `tabular` environment whose cells hold text without commands."""
+    """Parse a `tabular` environment whose cells contain text without commands."""
     match = LATEX.fullmatch(text)
     if not match:
         raise NotTheFormat("not one tabular environment")
@@ -88,7 +88,7 @@ def latex_table(text: str) -> Parsed:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Parsed:
-    """Return a table of at least two columns and one row below the header; column names differ."""
+    """Return a table with at least two columns, distinct column names, and one row below the header."""
     if len(rows) < 2:
         raise NotTheFormat("no rows below a header")
     stripped = [tuple(cell.strip() for cell in row) for row in rows]

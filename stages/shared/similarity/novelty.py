@@ -1,17 +1,17 @@
 """
-ROUGE-L novelty: keep a text unless it is too like one that is kept already.
+ROUGE-L novelty: keep a text unless it is too similar to a kept one.
 
-Two texts are as alike as their ROUGE-L F1 over words: ``2 LCS / (m + n)``, which is the Indel similarity of
-the sequences (Self-Instruct, arXiv 2212.10560, rejects above 0.7). Words are those of every script
-(`datagen.stages.shared.language.columns`): the tokenizer of the ROUGE package drops all letters but a to z,
-so that texts in other scripts are never compared.
+Similarity is ROUGE-L F1 over words: ``2 LCS / (m + n)``, which is the Indel similarity of the sequences
+(Self-Instruct, arXiv 2212.10560, rejects above 0.7). The tokenizer covers every script
+(`datagen.stages.shared.language.columns`); that of the ROUGE package drops all letters except a to z, so
+texts in other scripts would never be compared.
 
-Texts are judged in their order and the first of a group is kept. Comparing a text with all that are filtered
-out as well, as AlpaCare does, would lose every member of a near pair.
+Texts are processed in order and the first of a group is kept. Comparing with dropped texts too, as AlpaCare
+does, would lose every member of a similar pair.
 
-All pairs are considered, and most are excluded by a bound that never excludes a match: each text has a bitmap
-of its words, a repeated word being a word of its own, and the bits in which two bitmaps differ are at most
-the words in which the texts differ (the bitmap filter of Sandes et al. 2020, arXiv 2005.01386).
+All pairs are considered, but most are excluded by a bound that never excludes a match: each text has a bitmap
+of its words, in which each repetition counts as a different word, and two bitmaps differ in at most as many
+bits as the texts differ in words (the bitmap filter of Sandes et al. 2020, arXiv 2005.01386).
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from rapidfuzz.distance import Indel
 from datagen.stages.shared.language.columns import words
 
 MOST = 0.7
-BLOCK = 256  # texts judged at once
+BLOCK = 256  # texts processed at once
 TILE = 8192  # kept texts that a block is compared with at once
 LANES = 4  # 64-bit words of a bitmap
 DENSE = 2  # of these, compared for every pair; the others only for pairs that pass
@@ -40,7 +40,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 class Like(NamedTuple):
-    """The kept text that a text is most like: its number in the order of keeping, and the ROUGE-L F1."""
+    """The most similar kept text: its number in the order of keeping, and the ROUGE-L F1."""
 
     kept: int
     score: float
@@ -53,7 +53,7 @@ class Novelty:
     Parameters
     ----------
     most
-        Largest ROUGE-L F1 with a kept text.
+        Maximum ROUGE-L F1 with a kept text.
     """
 
     def __init__(self, most: float = MOST) -> None:
@@ -67,22 +67,22 @@ class Novelty:
         return len(self._sequences)
 
     def keep(self, texts: Sequence[str]) -> None:
-        """Keep texts whatever they are like, such as seeds."""
+        """Keep texts without comparison, such as seeds."""
         self._add(self._coded(texts))
 
     def judge(self, texts: Sequence[str]) -> list[Like | None]:
         """
-        Keep the novel ones among texts.
+        Keep the novel texts.
 
         Returns
         -------
-        None for each text that is kept; for any other, what it is most like.
+        None for each kept text; for any other, the most similar kept text.
         """
         sequences = self._coded(texts)
-        found: list[Like | None] = []
+        matches: list[Like | None] = []
         for start in range(0, len(sequences), BLOCK):
-            found += self._judge_block(sequences[start : start + BLOCK])
-        return found
+            matches += self._judge_block(sequences[start : start + BLOCK])
+        return matches
 
     def _judge_block(self, block: list[str]) -> list[Like | None]:
         lengths, bits = _lengths(block), _bitmaps(block)
@@ -98,7 +98,7 @@ class Novelty:
         for text, other, score in self._alike((block, lengths, bits), (block, lengths, bits)):
             if other < text:
                 inside.setdefault(text, []).append((other, score))
-        numbers: dict[int, int] = {}  # place in the block -> number among the kept
+        numbers: dict[int, int] = {}  # index in the block -> number among the kept
         for text in range(len(block)):
             for other, score in inside.get(text, ()):
                 if other in numbers and (text not in best or score > best[text].score):
@@ -111,18 +111,20 @@ class Novelty:
     def _alike(
         self, left: tuple[list[str], Numbers, Bits], right: tuple[list[str], Numbers, Bits]
     ) -> list[tuple[int, int, float]]:
-        """List the pairs that are too alike: place on the left, place on the right, ROUGE-L F1."""
+        """List the pairs that are too similar: index on the left, index on the right, ROUGE-L F1."""
         rows, columns = candidates(left[1], left[2], right[1], right[2], self._most)
         pairs: list[tuple[int, int, float]] = []
         for start in range(0, len(rows), VERIFIED):
-            some = slice(start, start + VERIFIED)
-            mine = [left[0][row] for row in rows[some].tolist()]
-            others = [right[0][column] for column in columns[some].tolist()]
-            total = left[1][rows[some]] + right[1][columns[some]]
-            distance = process.cpdist(mine, others, scorer=Indel.distance, dtype=np.int64, workers=-1)
+            part = slice(start, start + VERIFIED)
+            left_texts = [left[0][row] for row in rows[part].tolist()]
+            right_texts = [right[0][column] for column in columns[part].tolist()]
+            total = left[1][rows[part]] + right[1][columns[part]]
+            distance = process.cpdist(
+                left_texts, right_texts, scorer=Indel.distance, dtype=np.int64, workers=-1
+            )
             scores = (total - distance) / total
-            for place in np.flatnonzero(scores > self._most).tolist():
-                pairs.append((int(rows[some][place]), int(columns[some][place]), float(scores[place])))
+            for index in np.flatnonzero(scores > self._most).tolist():
+                pairs.append((int(rows[part][index]), int(columns[part][index]), float(scores[index])))
         return pairs
 
     def _add(self, sequences: list[str]) -> None:
@@ -131,17 +133,19 @@ class Novelty:
         self._bits = np.concatenate([self._bits, _bitmaps(sequences)])
 
     def _coded(self, texts: Sequence[str]) -> list[str]:
-        """Write each text as a character for each word; one without words is a single word."""
-        cut = words(pa.array(texts, pa.string()), symbols=False)
-        said = cut.words.to_pylist()
-        sequences, at = [], 0
-        for text, length in zip(texts, cut.lengths.tolist(), strict=True):
-            sequences.append("".join(map(self._code, said[at : at + length] or [text.strip()])))
-            at += length
+        """Encode each word of a text as a character; a text without words is a single word."""
+        tokens = words(pa.array(texts, pa.string()), symbols=False)
+        token_words = tokens.words.to_pylist()
+        sequences, offset = [], 0
+        for text, length in zip(texts, tokens.lengths.tolist(), strict=True):
+            sequences.append(
+                "".join(map(self._code, token_words[offset : offset + length] or [text.strip()]))
+            )
+            offset += length
         return sequences
 
     def _code(self, word: str) -> str:
-        # Beyond 1.1 million distinct words two may share a code, which makes texts more alike, never less.
+        # Beyond 1.1 million distinct words two may share a code, which can only raise the similarity.
         code = self._codes.setdefault(word, len(self._codes)) % CODES
         return chr(code if code < SURROGATES.start else code + len(SURROGATES))
 
@@ -152,24 +156,24 @@ def candidates(
     """
     Find all pairs whose ROUGE-L F1 can be above `most`, by their lengths and bitmaps.
 
-    F1 is at most ``1 - d / (m + n)``, where d is the number of words, repeated ones counted, that only one of
-    both has; the bits in which the bitmaps differ are at most d.
+    F1 is at most ``1 - d / (m + n)``, where d is the number of words, with repetitions, that only one of the
+    texts has; the bitmaps differ in at most d bits.
 
     Returns
     -------
-    Places on the left and on the right.
+    Indices on the left and on the right.
     """
-    room = np.add.outer(
+    allowed = np.add.outer(
         ((1 - most) * left_lengths).astype(np.float32), ((1 - most) * right_lengths).astype(np.float32)
     )
     differing = np.bitwise_count(np.bitwise_xor.outer(left[:, 0], right[:, 0])).astype(np.uint16)
     for lane in range(1, DENSE):
         differing += np.bitwise_count(np.bitwise_xor.outer(left[:, lane], right[:, lane]))
-    rows, columns = np.nonzero(differing <= room + 0.01)  # 0.01: rounding must not exclude a match
+    rows, columns = np.nonzero(differing <= allowed + 0.01)  # 0.01: rounding must not exclude a match
     m, n = left_lengths[rows], right_lengths[columns]
     bits = np.bitwise_count(left[rows] ^ right[columns]).sum(axis=1, dtype=np.int64)
-    apart = np.maximum(bits, np.abs(m - n))
-    possible = apart <= (1 - most) * (m + n) + 0.01
+    distance = np.maximum(bits, np.abs(m - n))
+    possible = distance <= (1 - most) * (m + n) + 0.01
     return rows[possible], columns[possible]
 
 
@@ -178,7 +182,7 @@ def _lengths(sequences: Sequence[str]) -> Numbers:
 
 
 def _bitmaps(sequences: Sequence[str]) -> Bits:
-    """Set a bit for each word of each text, and another one for each time that it is repeated."""
+    """Set a bit for each word of each text, and another for each repetition."""
     maps = np.zeros((len(sequences), LANES), np.uint64)
     for number, sequence in enumerate(sequences):
         bits = 0

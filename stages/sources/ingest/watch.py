@@ -2,9 +2,9 @@
 Read files in a child process that may crash, hang or take too much memory; then only one file is dropped.
 
 No library for PDF or Office files is safe from hostile files, and a worker that dies loses its partition. So
-each worker reads files in a child process, and starts another if that one ends. It is not certain which file
-killed the child; it may be an earlier one. So the new child continues after the last received row, one row at
-a time, and the file at which it dies again is dropped.
+each worker reads files in a child process, and starts another if that one ends. Which file killed the child
+is not certain; it may be an earlier one. So the new child continues after the last received row, one row at a
+time, and the file at which it dies again is dropped.
 """
 
 import atexit

@@ -46,12 +46,14 @@ def test_a_small_machine_has_all_its_cores_bound():
     assert "VLLM_CPU_OMP_THREADS_BIND" not in environment([0, 1], parallel=2)
 
 
-def test_options_override_defaults_and_a_gpu_uses_vllms_defaults():
+def test_options_override_defaults_and_a_gpu_uses_vllms_defaults(monkeypatch):
+    monkeypatch.setattr("datagen.engines.vllm.has_bfloat16", lambda: True)
     spec = VllmModel(model="org/m", revision="abc", options={"enforce_eager": False, "max_num_seqs": 7})
     cpu = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert cpu["enforce_eager"] is False and cpu["max_num_seqs"] == 7 and cpu["revision"] == "abc"
     assert cpu["dtype"] == "bfloat16" and cpu["kv_cache_memory_bytes"] == 2 * GIB
-    emulated = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB, bfloat16=False)
+    monkeypatch.setattr("datagen.engines.vllm.has_bfloat16", lambda: False)
+    emulated = engine_arguments(spec, "org/m", cpu=True, free=8 * GIB)
     assert emulated["dtype"] == "float32" and emulated["kv_cache_memory_bytes"] == 4 * GIB
     gpu = engine_arguments(spec, "org/m", cpu=False, free=0)
     assert not {"dtype", "kv_cache_memory_bytes"} & set(gpu)

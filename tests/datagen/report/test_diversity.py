@@ -1,4 +1,4 @@
-"""The report tells how the questions of each task open and how varied their words are."""
+"""The report shows the openings of each task's questions and the diversity of their words."""
 
 import pytest
 
@@ -11,24 +11,25 @@ from tests.support.runs import row, write_run
 
 
 def test_a_task_is_measured_by_its_openings_and_words():
-    found = measure("task", ["How long is it?", "How long was it?", "Who is it?", "Explain it."])
-    assert (found.questions, found.openings, found.commonest, found.share) == (4, 3, "how long", 0.5)
-    assert found.distinct_1 == 7 / 13 and found.distinct_2 == 7 / 9
+    result = measure("task", ["How long is it?", "How long was it?", "Who is it?", "Explain it."])
+    assert (result.questions, result.openings) == (4, 3)
+    assert (result.commonest, result.share) == ("how long", 0.5)
+    assert result.distinct_1 == 7 / 13 and result.distinct_2 == 7 / 9
     same = measure("task", ["How long is it?"] * 10)
     assert (same.openings, same.share, same.distinct_1, same.distinct_2) == (1, 1.0, 4 / 40, 3 / 30)
 
 
 @pytest.mark.parametrize("question", ["租约多长?", "कितना लंबा है?", "?", ""])
 def test_any_script_is_measured(question):
-    found = measure("task", [question, question])
-    assert found.openings == 1 and found.share == 1.0 and found.distinct_1 <= 0.5
+    result = measure("task", [question, question])
+    assert result.openings == 1 and result.share == 1.0 and result.distinct_1 <= 0.5
 
 
-def test_signs_of_scripts_without_blanks_are_words():
+def test_characters_of_scripts_without_spaces_are_words():
     assert measure("task", ["租约多长?"]).commonest == "租 约"
 
 
-def test_the_report_lists_tasks_from_the_least_varied(tmp_path, monkeypatch):
+def test_the_report_lists_the_least_diverse_task_first(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FEWEST", 2)
     dull = [row("d", "How long is it?", str(number), task="dull") for number in range(4)]
     varied = [
@@ -37,9 +38,9 @@ def test_the_report_lists_tasks_from_the_least_varied(tmp_path, monkeypatch):
     few = [row("d", "Alone?", "a", task="few")]
     texts = [row("d", None, None, kind="reading", text=f"Text {number}.", task="text") for number in range(3)]
     run = write_run(tmp_path / "run", {"d": "Text."}, [*varied, *dull, *few, *texts])
-    assert [one.task for one in diversity(run)] == ["dull", "varied"]
+    assert [task.task for task in diversity(run)] == ["dull", "varied"]
     monkeypatch.setattr(module, "QUESTIONS", 3)
-    assert [one.questions for one in diversity(run)] == [3, 3]
+    assert [task.questions for task in diversity(run)] == [3, 3]
 
 
 def test_the_report_shows_the_table(tmp_path):

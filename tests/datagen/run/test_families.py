@@ -80,7 +80,7 @@ HOP = {
 
 
 def model(request):
-    """Write what each task asks for."""
+    """Answer each task as a good generator would."""
     said = request.messages[-1]["content"]
     if request.schema and "new" in request.schema["properties"]:
         return json.dumps({"new": [{"text": text} for text in NEW[request.task]]})
@@ -131,14 +131,14 @@ def test_each_family_hands_off_rows(finished):
     assert "balloon" in refusal["prompt"][0]["content"] and refusal["task"] == "not_in_context"
 
 
-def test_questions_similar_to_a_seed_are_dropped(finished):
+def test_a_question_similar_to_a_seed_is_dropped(finished):
     near = [row for row in rows(finished, "novelty", "dropped") if "winter" in row["question"]]
     assert near and all("seed" in row["detail"] for row in near)
     kept = [row["question"] for row in rows(finished, "novelty")]
     assert len(kept) == len(set(kept)) == 3
 
 
-def test_a_row_traces_back_to_its_seeds(finished):
+def test_a_row_is_traceable_to_its_seeds(finished):
     seeds = {row["id"] for row in rows(finished, "seeds")}
     questions = {row["id"]: row for row in rows(finished, "novelty")}
     made = [row for row in rows(finished, "answer_questions") if row["task"] == "from_seeds"]

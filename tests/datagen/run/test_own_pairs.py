@@ -1,4 +1,4 @@
-"""A user's own pairs and chats pass filters, selection and hand-off like generated rows."""
+"""A user's own pairs and chats are filtered, selected and handed off like generated rows."""
 
 import json
 from io import StringIO
@@ -78,14 +78,14 @@ def load(finished):
     return [row for split in data.values() for row in split]
 
 
-def test_invalid_records_and_rows_are_dropped_with_the_same_reasons(finished):
+def test_bad_records_and_bad_rows_are_dropped_with_reasons(finished):
     assert [row["reason"] for row in dropped(finished, "own_pairs")] == ["no answer"]
     assert [row["reason"] for row in dropped(finished, "curate")] == ["control tokens"]
     assert len(dropped(finished, "dedup")) == 1
     assert [row["question"] for row in dropped(finished, "decontaminate")] == [LEAKED]
 
 
-def test_valid_rows_are_handed_off_with_source_key_and_licence(finished):
+def test_good_rows_are_handed_off_with_source_key_and_licence(finished):
     rows = load(finished)
     assert len(rows) == len(TOWNS) + 1
     by_source = {row["lineage"]["source"]: row for row in rows}

@@ -1,4 +1,4 @@
-"""The licence gate, of rows and of the recipe."""
+"""The licence checks of rows and of the recipe."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_a_row_whose_models_are_not_recorded_is_dropped():
     assert dropped["detail"] == "a: no licence recorded"
 
 
-def test_the_recipes_licences_are_the_default_and_none_at_all_is_an_error():
+def test_the_licences_of_the_recipe_are_the_default_and_none_is_an_error():
     models = {"generator": {"engine": "scripted", "model": "a:b", "licence": "MIT"}}
     assert gate(row(("a", "MIT")), recipe={"licences": ["MIT"], "models": models})[0]
     assert gate(row(("a", "GPL-3.0")), recipe={"licences": ["MIT"], "models": models})[1]
@@ -100,7 +100,7 @@ def test_a_recipe_whose_generator_has_another_licence_is_refused(tmp_path):
         recipe(tmp_path, SILENT, OPEN, "")
 
 
-def test_a_model_that_no_stage_asks_is_not_refused(tmp_path):
+def test_an_unused_model_is_not_refused(tmp_path):
     assert recipe(tmp_path, OPEN, CLOSED, "")
     path = tmp_path / "recipe.yaml"
     path.write_text(

@@ -35,7 +35,7 @@ def passages(*given):
 
 
 def model(draft=GOOD, both="Corby", first=SILENCE, second=SILENCE):
-    """Write the draft, and answer by what is shown."""
+    """Write the draft, and answer according to the passages in the prompt."""
 
     def answer(request):
         if request.task == "across_passages":
@@ -84,7 +84,7 @@ def test_the_ablation_decides(said, reason):
     assert [row["reason"] for row in dropped if row["reason"] != "paired already"] == [reason]
 
 
-def test_another_answer_from_one_passage_is_no_answer():
+def test_a_different_answer_from_one_passage_does_not_count():
     kept, _, _ = ask(stage, passages(BRIDGE, ANNA), model(first="Aldham", second="Dover"))
     assert len(kept) == 1
 
@@ -109,13 +109,13 @@ def test_another_answer_from_one_passage_is_no_answer():
         ({"answer": "Bananas"}, "not about the passage"),
     ],
 )
-def test_unsound_drafts_are_dropped_and_cost_no_ablation(change, reason):
+def test_unsound_drafts_are_dropped_before_the_ablation(change, reason):
     kept, dropped, requests = ask(stage, passages(BRIDGE, ANNA), model(GOOD | change))
     assert not kept and len(requests) == 1
     assert [row["reason"] for row in dropped if row["reason"] != "paired already"] == [reason]
 
 
-def test_a_quote_that_both_passages_have_proves_nothing():
+def test_a_quote_in_both_passages_is_rejected():
     both = "Anna Weidlich was a builder of bridges."
     kept, dropped, _ = ask(
         stage, passages(f"{both} {BRIDGE}", f"{both} {ANNA}"), model(GOOD | {"first": both})
@@ -136,7 +136,7 @@ def test_hostile_texts_are_dropped(name, path):
     assert not kept
 
 
-def test_overlapping_passages_are_no_pair():
+def test_overlapping_passages_are_not_paired():
     rows = passages(BRIDGE, ANNA)
     rows[1] |= {"document_id": "d0", "start": 150}
     kept, dropped, requests = ask(stage, rows, model())

@@ -72,7 +72,7 @@ def test_each_question_gets_the_passages_that_may_answer_it(tmp_path, size):
     assert rows[2]["passages"][0]["share"] < 0.5 and len(rows[2]["passages"]) == 1
 
 
-def test_a_lower_bound_gives_more_questions_passages(tmp_path):
+def test_a_lower_threshold_finds_passages_for_more_questions(tmp_path):
     rows, _ = retrieved(tmp_path, OPEN, least=0.05)
     assert rows[0]["answered"]
 
@@ -100,7 +100,7 @@ def good(request):
     )
 
 
-def test_an_answer_cites_the_passage_that_it_rests_on(tmp_path):
+def test_an_answer_cites_its_passage(tmp_path):
     rows, _ = retrieved(tmp_path, LONG, WHO, OPEN, least=0.3)
     kept, dropped, requests = ask(answer_questions, rows, good)
     assert [row["answer"] for row in kept] == ["It lasts 12 years.", "The registrar records it."]
@@ -166,7 +166,7 @@ def test_only_questions_whose_passages_change_are_asked_again(tmp_path):
     assert keys[0][0] != keys[1][0] and keys[0][1] == keys[1][1]
 
 
-def test_questions_without_passages_become_true_refusals(tmp_path):
+def test_questions_without_passages_become_refusals(tmp_path):
     rows, _ = retrieved(tmp_path, LONG, OPEN, NOTHING)
     outcome = open_questions.apply(
         table_of(QUESTIONS, rows), open_questions.options(), context("open_questions")

@@ -1,4 +1,4 @@
-"""New instructions and questions from seeds: what prompts show, what is checked, and what a row traces to."""
+"""New instructions and questions from seeds: contents of prompts, checks, and traceability of rows."""
 
 import json
 
@@ -72,13 +72,13 @@ def test_each_prompt_shows_k_seeds_and_its_rows_name_them(stage):
         (from_search, "What may be empty then?", "asks for nothing in particular"),
     ],
 )
-def test_unfit_texts_are_dropped_with_their_reason(stage, text, reason):
+def test_unsuitable_texts_are_dropped_with_a_reason(stage, text, reason):
     kept, dropped, _ = ask(stage, seeds(1), lambda _: new(GOOD, text), prompts=1, shown=1)
     assert [row["question"] for row in kept] == [GOOD]
     assert [row["reason"] for row in dropped] == [reason]
 
 
-def test_a_category_is_one_of_those_given():
+def test_a_category_must_be_one_of_the_options():
     def model(request):
         assert request.schema["$defs"]["Item"]["properties"]["category"]["enum"] == ["answering", "writing"]
         return json.dumps(
@@ -94,7 +94,7 @@ def test_a_category_is_one_of_those_given():
 
 @pytest.mark.parametrize("stage", [from_seeds, from_search])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_answers_leave_a_dropped_row(stage, name):
+def test_a_hostile_answer_gives_a_dropped_row(stage, name):
     good = json.loads(new(GOOD))
     kept, dropped, _ = ask(stage, seeds(1), lambda _: HOSTILE[name](good), prompts=1, shown=1)
     assert not kept and dropped
@@ -107,6 +107,6 @@ def test_hostile_texts_are_dropped(stage, name):
     assert not kept and dropped
 
 
-def test_the_same_text_twice_in_an_answer_is_repeated():
+def test_a_text_that_occurs_twice_in_an_answer_is_repeated():
     kept, dropped, _ = ask(from_seeds, seeds(1), lambda _: new(GOOD, GOOD), prompts=1, shown=1)
     assert len(kept) == 1 and [row["reason"] for row in dropped] == ["repeated"]

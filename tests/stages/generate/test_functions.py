@@ -109,7 +109,7 @@ BLOCK = st.recursive(
 
 
 @given(BLOCK)
-def test_the_functions_are_those_that_the_module_scope_binds(lines):
+def test_the_functions_are_those_bound_in_the_module_scope(lines):
     code = "\n".join(lines)
     expected = []
 
@@ -138,7 +138,7 @@ def test_the_functions_are_those_that_the_module_scope_binds(lines):
         (document("", text="Prose.", metadata=None, source="a.md"), "not Python"),
     ],
 )
-def test_other_files_are_dropped_with_their_reason(row, reason):
+def test_other_files_are_dropped_with_a_reason(row, reason):
     kept, dropped, requests = ask(stage, [row], summary_for)
     assert not kept and not requests and [one["reason"] for one in dropped] == [reason]
     assert set(DOCUMENTS.names) >= set(row)

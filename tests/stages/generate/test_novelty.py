@@ -1,4 +1,4 @@
-"""Questions are kept only if they are unlike seeds, earlier questions and each other, up to the target."""
+"""Questions are kept if they differ from seeds, earlier questions and each other, up to the target."""
 
 from dataclasses import replace
 
@@ -51,14 +51,14 @@ FENCE = "Who repairs a broken fence between two leased fields?"
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])
-def test_near_questions_are_dropped_for_the_first(tmp_path, size):
+def test_only_the_first_of_similar_questions_is_kept(tmp_path, size):
     near = RENT.replace("spring", "autumn")
     kept, dropped, _ = judged(tmp_path, questions(RENT, near, HEIRS, near, FENCE), size)
     assert kept == ["q0", "q2", "q4"]
     assert dropped == dict.fromkeys(("q1", "q3"), ("not new", "ROUGE-L 0.92 with question q0"))
 
 
-def test_seeds_and_earlier_questions_count(tmp_path):
+def test_questions_are_compared_with_seeds_and_earlier_questions(tmp_path):
     tables = {
         "seeds": [example(id="s0", question=RENT)],
         "examples": [example(id="e0", question=HEIRS), example(id="e1", kind="reading", text="A text.")],
@@ -91,6 +91,6 @@ def test_diversity_is_counted_before_and_after(tmp_path):
     }
 
 
-def test_a_larger_limit_keeps_more(tmp_path):
+def test_a_higher_threshold_keeps_more(tmp_path):
     near = RENT.replace("spring", "autumn")
     assert judged(tmp_path, questions(RENT, near), most=0.95)[0] == ["q0", "q1"]

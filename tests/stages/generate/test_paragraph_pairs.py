@@ -1,4 +1,4 @@
-"""Passages become paragraphs and keyword rows; the keywords stand in their paragraph."""
+"""Passages become paragraphs and keyword rows; the keywords occur in their paragraph."""
 
 from datagen.schema import PASSAGES, table_of
 from datagen.stages.generate.paragraph_pairs import stage
@@ -37,7 +37,7 @@ def test_each_passage_gives_a_row_of_each_format():
     assert only["kind"] == "reading"
 
 
-def test_keywords_stand_in_the_paragraph_and_tell_it_apart():
+def test_keywords_occur_in_the_paragraph_and_distinguish_it():
     kept, _ = outcome(ROWS, formats=["keywords"], keywords=3)
     by_answer = {row["answer"]: row["question"] for row in kept}
     for text, words in ((TEXT, ("lease", "tenant", "standard")), (OTHER, ("village", "oven", "baker"))):
@@ -47,7 +47,7 @@ def test_keywords_stand_in_the_paragraph_and_tell_it_apart():
             assert word in text
 
 
-def test_passages_without_keywords_or_wordings_are_dropped_from_that_format():
+def test_passages_without_keywords_or_templates_give_no_keyword_row():
     rows = [
         passage("It is so. So it is.", 0, language="en"),
         passage("承租人每个月支付租金。", 1, language="zh"),
@@ -57,7 +57,7 @@ def test_passages_without_keywords_or_wordings_are_dropped_from_that_format():
     assert sorted(row["reason"] for row in dropped) == ["no wordings for its language", "too few keywords"]
 
 
-def test_a_rare_word_is_a_better_keyword_than_a_frequent_one():
+def test_rare_words_are_preferred_as_keywords():
     rows = [
         passage(f"The harbour keeps its {word}. A harbour is wide.", number, language="en")
         for number, word in enumerate(("lighthouse", "dockyard", "breakwater"))

@@ -45,7 +45,7 @@ def test_every_layout_gives_the_same_example(record):
     assert question_of(record) == "Q"
 
 
-def test_what_stands_beside_a_question_is_kept():
+def test_input_context_and_system_are_kept():
     row = example({"instruction": "Sum up.", "input": "A text.", "output": "S", "system": "Be brief."})
     assert row["prompt"] == [
         {"role": "system", "content": "Be brief."},

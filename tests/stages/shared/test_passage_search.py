@@ -1,4 +1,4 @@
-"""Search in parts gives what BM25 over all passages at once gives."""
+"""Search by partition gives the same scores as BM25 over all passages."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ TEXTS = st.lists(st.lists(WORD, min_size=1, max_size=6).map(" ".join), min_size=
 
 
 def look(folder, texts, queries, size):
-    """Search for the queries, each of a document of its own, in partitions of so many passages."""
+    """Search for the queries, each from a different document, in partitions of `size` passages."""
     rows = [
         {"id": str(n), "document_id": str(n), "text": text, "start": 0, "end": 9}
         for n, text in enumerate(texts)
@@ -32,7 +32,7 @@ def look(folder, texts, queries, size):
     where = replace(context(), output=folder)
     where.scratch.mkdir(parents=True, exist_ok=True)
     search.search(shelves, [search.Queries.of(queries, lineage)], where)
-    found = search.found(where.scratch, 0)
+    found = search.read_hits(where.scratch, 0)
     return {
         (hit["query"].item(), hit["part"].item() * size + hit["row"].item()): hit["score"].item()
         for hit in found
@@ -40,7 +40,7 @@ def look(folder, texts, queries, size):
 
 
 def bm25(texts, query):
-    """Score each text, by the book."""
+    """Score each text by the definition of BM25."""
     bags = [Counter(text.casefold().split()) for text in texts]
     mean = sum(bag.total() for bag in bags) / len(bags)
     scores = []
@@ -57,7 +57,7 @@ def bm25(texts, query):
 
 @settings(max_examples=30, deadline=None)
 @given(TEXTS, st.lists(WORD, min_size=1, max_size=4).map(" ".join), st.integers(1, 4))
-def test_scores_are_those_of_bm25_however_the_passages_are_cut(tmp_path_factory, texts, query, size):
+def test_scores_equal_bm25_for_any_partitioning(tmp_path_factory, texts, query, size):
     found = look(tmp_path_factory.mktemp("search"), texts, [query, ""], size)
     expected = {(0, row): score for row, score in enumerate(bm25(texts, query)) if score > 0}
     assert found == pytest.approx(expected)  # nothing is looked for where nothing is asked
@@ -81,4 +81,4 @@ def test_partitions_without_passages_or_questions(tmp_path):
     where.scratch.mkdir(parents=True)
     lineage = pa.array([{"document_id": "none"}], LINEAGE)
     search.search([tmp_path / "empty" / part_name(0)], [search.Queries.of(["gate"], lineage)], where)
-    assert not len(search.found(where.scratch, 0))
+    assert not len(search.read_hits(where.scratch, 0))

@@ -1,4 +1,4 @@
-"""A user's own pairs become rows that trace back to their records; every record is accounted for."""
+"""A user's own pairs become rows that are traceable to their records; every record is accounted for."""
 
 import gzip
 import json
@@ -77,7 +77,7 @@ def test_a_row_traces_back_to_its_record(own):
     assert moved[2]["lineage"]["document_id"] == second["lineage"]["document_id"]
 
 
-def test_nothing_is_lost_of_damaged_files(own):
+def test_damaged_files_lose_no_readable_record(own):
     (own / "a.jsonl").write_bytes(
         lines(pair(1)).encode() + b'{"instruction": \n\xff\xfe\n[1]\n' + b'{"other": 1}\n'
     )
@@ -119,7 +119,7 @@ def test_large_files_become_several_partitions(own):
 
 
 @pytest.mark.parametrize("name", ["nothing", "own/empty"])
-def test_a_path_without_records_is_a_mistake(own, name):
+def test_a_path_without_records_is_an_error(own, name):
     (own / "empty").mkdir()
     (own / "empty" / "README.md").write_text("# Nothing here")
     with pytest.raises(UserError, match=r"own_pairs\.path"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import phonenumbers
 
-# Addresses are searched around each @, because a pattern that begins with a word would be tried at each word.
+# An address is searched around each @: a pattern that begins with a word would be tried at every word.
 # In scripts without spaces between words, only ASCII characters belong to an address.
 LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af])")
 DOMAIN = re.compile(

@@ -1,4 +1,4 @@
-"""Reflection-Tuning: critiques, proposals, and the student's scores that decide about them."""
+"""Reflection-Tuning: critiques, proposals, and the student scores that decide on them."""
 
 import math
 
@@ -91,7 +91,7 @@ def test_the_teacher_criticises_and_proposes_and_changes_nothing():
         ({"critique": ""}, "empty"),
     ],
 )
-def test_an_unsound_proposal_is_stored_with_its_reason_and_never_taken(change, reason):
+def test_an_unsound_proposal_is_stored_with_its_reason_and_never_accepted(change, reason):
     proposed, _ = reflected(said=REFLECTED | change)
     assert proposed["question_proposal"]["reason"].startswith(reason)
     for mode in ("student", "all"):
@@ -100,7 +100,7 @@ def test_an_unsound_proposal_is_stored_with_its_reason_and_never_taken(change, r
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE_TEXT if "thought" not in name])
-def test_no_hostile_proposal_is_taken(name):
+def test_a_hostile_proposal_is_never_accepted(name):
     proposed, _ = reflected(said=REFLECTED | {"question": HOSTILE_TEXT[name](BETTER)})
     assert questioned({}, proposed, mode="all")[0]["question"] == QUESTION
     after, _ = answered(student({}), parent(), IMPROVED | {"answer": HOSTILE_TEXT[name](FULLER)}, mode="all")
@@ -108,7 +108,7 @@ def test_no_hostile_proposal_is_taken(name):
 
 
 @pytest.mark.parametrize(("new", "taken"), [(2.0, True), (1.0, False), (0.5, False)])
-def test_a_question_is_taken_only_if_the_pair_is_harder_for_the_student(new, taken):
+def test_a_question_is_accepted_only_if_the_pair_is_harder_for_the_student(new, taken):
     after, requests = questioned({ANSWER: 1.0, FULL: new})
     assert len(requests) == 4
     assert after["ifd_before"] == pytest.approx(math.exp(1.0 - 3.0))
@@ -126,7 +126,7 @@ def test_the_student_reads_each_answer_after_its_own_question_and_passage():
     assert all(parent()["context"] in text for text in asked.values())
 
 
-def test_the_original_is_on_the_row_and_scores_of_the_old_pair_are_not():
+def test_a_rewritten_row_keeps_the_original_pair_without_its_scores():
     row = parent()
     after, _ = questioned({ANSWER: 1.0, FULL: 2.0}, reflected(row)[0] | {"p_true": 0.9})
     assert (after["question_before"], after["answer_before"]) == (QUESTION, ANSWER)
@@ -147,7 +147,7 @@ def test_the_lineage_names_the_teacher_its_request_and_the_same_parents():
 
 
 @pytest.mark.parametrize(("new", "taken"), [(0.5, True), (1.0, False), (2.0, False)])
-def test_an_answer_is_taken_only_if_its_question_is_easier_to_guess(new, taken):
+def test_an_answer_is_accepted_only_if_its_question_is_easier_to_guess(new, taken):
     model = student({ANSWER: 1.0, FULLER: 1.0}, guessed={ANSWER: 1.0, FULLER: new})
     after, requests = answered(model, parent())
     assert after["rifd_before"] == pytest.approx(math.exp(1.0 - 3.0))
@@ -161,7 +161,7 @@ def test_an_answer_is_taken_only_if_its_question_is_easier_to_guess(new, taken):
 
 
 @pytest.mark.parametrize("fault", ["ifd", "rifd"])
-def test_a_rewritten_pair_with_a_ratio_of_one_or_more_gets_its_original_back(fault):
+def test_a_rewritten_pair_with_a_ratio_of_one_or_more_is_restored(fault):
     asked = {FULL: 1.0, FULLER: 3.0 if fault == "ifd" else 1.0}
     guessed = {FULL: 4.0, FULLER: 3.0 if fault == "rifd" else 0.5}
     row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
@@ -173,7 +173,7 @@ def test_a_rewritten_pair_with_a_ratio_of_one_or_more_gets_its_original_back(fau
     assert (after["question_decision"], after["answer_decision"]) == ("original", "original")
 
 
-def test_both_phases_taken_give_the_new_question_with_the_newest_answer():
+def test_accepting_both_phases_gives_the_new_question_with_the_latest_answer():
     row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
     model = student({FULL: 1.0, FULLER: 1.0}, guessed={FULL: 4.0, FULLER: 0.5})
     after, _ = answered(model, row)
@@ -183,7 +183,7 @@ def test_both_phases_taken_give_the_new_question_with_the_newest_answer():
     assert after["question_proposal"]["critique"] and after["answer_proposal"]["critique"]
 
 
-def test_a_rewritten_question_is_measured_once_more_where_no_answer_is_proposed():
+def test_a_rewritten_question_is_measured_again_if_no_answer_is_proposed():
     row, _ = questioned({ANSWER: 0.5, FULL: 1.0})
     after, requests = answered(student({FULL: 1.0}, guessed={FULL: 1.0}), row, "prose")
     assert len(requests) == 4 and after["question"] == BETTER and after["answer_decision"] == "unsound"
@@ -194,7 +194,7 @@ def test_a_rewritten_question_is_measured_once_more_where_no_answer_is_proposed(
 @pytest.mark.parametrize(
     "fault", [{"finish": "error", "error": "x"}, {"logprobs": []}, {"logprobs": [-math.inf]}]
 )
-def test_what_could_not_be_measured_changes_nothing(fault):
+def test_missing_measurements_change_nothing(fault):
     def model(request):
         return {"text": request.given, "logprobs": [-1.0]} | fault
 
@@ -205,19 +205,19 @@ def test_what_could_not_be_measured_changes_nothing(fault):
     assert after["answer"] == ANSWER
 
 
-def test_mode_all_takes_every_sound_proposal_without_the_student():
+def test_mode_all_accepts_every_sound_proposal_without_the_student():
     after, requests = questioned({}, mode="all")
     assert not requests and after["question"] == BETTER
     after, requests = answered(student({}), after, mode="all")
     assert not requests and after["answer"] == FULLER and after["question_before"] == QUESTION
 
 
-def test_accepting_without_proposals_is_an_error_that_says_what_is_missing():
+def test_accepting_without_proposals_is_an_error_that_names_the_missing_stage():
     with pytest.raises(UserError, match="put reflect_answers before"):
         through(accept.answers_, student({}), parent())
 
 
-def test_teacher_and_student_are_roles_of_their_own():
+def test_teacher_and_student_are_separate_roles():
     assert {reflect.questions.role, reflect.answers_.role} == {"generator"}
     assert {accept.questions.role, accept.answers_.role} == {"target"}
 

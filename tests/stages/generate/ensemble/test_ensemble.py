@@ -1,4 +1,4 @@
-"""Ensemble-Instruct: outputs of several models, and the consensus that decides."""
+"""Ensemble-Instruct: outputs of several models and their consensus."""
 
 import pyarrow as pa
 import pytest
@@ -39,7 +39,7 @@ def voted(*texts, row=None, **options):
     return after
 
 
-def test_two_template_families_with_and_without_input_are_chosen_by_the_passage():
+def test_rows_with_and_without_a_passage_use_different_templates():
     _, _, (shown,) = ask(stage, [parent()], lambda _: "x")
     assert shown.prompt == "ensemble/with_input"
     assert parent()["context"] in shown.messages[-1]["content"] and QUESTION in shown.messages[-1]["content"]
@@ -66,18 +66,18 @@ def test_every_output_is_kept_with_its_model_and_licence():
         ((NEAR, "A standard lease lasts 12 years."), ANSWER),  # the largest sum of ROUGE-L
     ],
 )
-def test_the_papers_rule_decides(texts, winner):
+def test_the_rule_of_the_paper_decides(texts, winner):
     row = voted(*texts)
     assert "reason" not in row and row["answer"] == winner
     assert row["original_answer"] == (None if winner == ANSWER else ANSWER)
 
 
-def test_without_an_equal_pair_one_that_shares_nothing_ends_the_consensus():
+def test_one_dissimilar_output_prevents_consensus_unless_two_are_equal():
     row = voted(NEAR, FAR)
     assert row["reason"] == "no consensus" and row["answer"] == ANSWER
 
 
-def test_the_limit_is_an_option():
+def test_the_threshold_is_an_option():
     assert "reason" not in voted(NEAR, "A standard lease lasts 12 years.", least=0.5)
     assert voted(NEAR, "A standard lease lasts 12 years.", least=0.7)["reason"] == "no consensus"
 
@@ -95,18 +95,18 @@ def test_the_winner_and_its_licence_are_in_the_lineage():
     assert kept["model"] == "writer" and len(kept["models"]) == 1
 
 
-def test_a_winner_that_is_unsound_is_no_answer():
+def test_an_unsound_winner_is_dropped():
     row = voted("A standard lease lasts 99 years.", "A standard lease lasts 99 years.")
     assert row["reason"] == "number not in passage" and row["answer"] == ANSWER
 
 
-def test_two_further_outputs_of_different_models_are_required():
+def test_outputs_of_two_other_models_are_required():
     assert voted(SAME)["reason"] == "too few outputs"
     assert voted({"text": "", "finish": "error", "error": "x"}, SAME)["reason"] == "too few outputs"
     rows = outputs(SAME, SAME, whos=(SECOND, SECOND))
     with pytest.raises(UserError, match="different models"):
         vote.apply(rows, vote.options(), context("consensus"))
-    with pytest.raises(UserError, match="put two stages another_output"):
+    with pytest.raises(UserError, match="put two another_output stages"):
         vote.apply(table_of(EXAMPLES, [parent()]), vote.options(), context("consensus"))
 
 
@@ -118,7 +118,7 @@ def test_the_score_is_the_mean_rouge_l_of_the_winner_with_the_others():
 
 
 def lcs(a, b):
-    """Longest common subsequence, by the book."""
+    """Return the length of the longest common subsequence, by its recurrence."""
     table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, one in enumerate(a):
         for j, other in enumerate(b):

@@ -39,7 +39,7 @@ def test_the_instruction_is_made_from_the_answer_and_replaces_the_demand(candida
     assert len(after["lineage"]["requests"]) == len(candidate["lineage"]["requests"]) + 2
 
 
-def test_the_round_trip_puts_the_plain_question_and_the_instruction(candidate):
+def test_the_round_trip_asks_the_plain_question_with_the_instruction(candidate):
     _, _, requests = ask(stage, [candidate], model(candidate))
     tried = requests[1].messages[-1]["content"]
     assert WRITTEN in tried and RENEWAL in tried and labels(candidate)["demand"] not in tried
@@ -61,7 +61,7 @@ def test_an_instruction_that_does_not_reproduce_the_format_changes_nothing(candi
         "prose",
     ],
 )
-def test_an_instruction_that_gives_the_answer_away_or_is_none_is_not_tried(candidate, cot):
+def test_an_invalid_instruction_or_one_that_gives_the_answer_away_is_not_tested(candidate, cot):
     (after,), _, requests = ask(stage, [candidate], model(candidate, cot))
     assert after == candidate and len(requests) == 1
 

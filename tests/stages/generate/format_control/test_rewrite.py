@@ -48,7 +48,7 @@ def formatted(name, names, count, parts=PARTS):
 
 
 def demanded(request):
-    """Find names and count in the demand that a request makes."""
+    """Find the names and the count in the demand of a request."""
     form = load("formats/demands").fields["formats"][request.about]
     asked = request.messages[-1]["content"].rpartition("~~~")[2]
     names = next((names for names in form.get("names", []) if ", ".join(names) in asked), [])
@@ -91,7 +91,7 @@ def test_the_plain_answer_is_not_in_a_format(name):
     assert dropped["reason"] == "not the demanded format"
 
 
-def test_a_code_fence_around_the_answer_is_taken_off():
+def test_a_code_fence_around_the_answer_is_removed():
     (made,), _, _ = only("json", lambda request: f"```json\n{good(request)}\n```")
     assert made["answer"].startswith("{")
     assert only("json", lambda request: f"Sure:\n```json\n{good(request)}\n```")[1]
@@ -117,7 +117,7 @@ def test_a_subtly_wrong_answer_in_a_format_is_dropped(name, change, reason):
 
 @pytest.mark.parametrize("hostile", sorted(HOSTILE_TEXT.keys() - {"a thought", "another thought"}))
 @pytest.mark.parametrize("name", ["json", "csv", "numbered_list"])
-def test_no_hostile_text_gets_into_a_formatted_answer(name, hostile):
+def test_hostile_text_never_enters_a_formatted_answer(name, hostile):
     def model(request):
         names, count = demanded(request)
         parts = [HOSTILE_TEXT[hostile](part) for part in PARTS]
@@ -128,7 +128,7 @@ def test_no_hostile_text_gets_into_a_formatted_answer(name, hostile):
     assert not only(name, model)[0]
 
 
-def test_the_scorecard_is_the_words_kept_and_the_words_added():
+def test_the_scorecard_measures_kept_and_added_words():
     (made,), _, _ = only("one_line", lambda _: f"{LONG_ANSWER} Bananas.")
     scores = labels(made)["scores"]
     assert scores["formatting"] == 1 and scores["coverage"] == 1 and 0.9 < scores["grounding"] < 1
@@ -136,7 +136,7 @@ def test_the_scorecard_is_the_words_kept_and_the_words_added():
     assert labels(made)["scores"]["coverage"] < 1
 
 
-def test_a_row_gets_as_many_different_views_as_wanted_each_with_a_demand_of_its_own():
+def test_a_row_gets_the_requested_number_of_views_each_with_its_own_demand():
     kept, dropped, requests = ask(stage, [row()], good, views=4, one_shot=0.0)
     assert not dropped and len(kept) == len(requests) == 4
     assert len({labels(made)["view"] for made in kept}) == 4
@@ -160,7 +160,7 @@ def test_weights_choose_the_formats_and_an_unknown_one_is_an_error():
             stage.options(formats=formats)
 
 
-def test_a_short_answer_is_not_put_into_a_table_or_a_list():
+def test_a_short_answer_is_not_written_as_a_table_or_a_list():
     for name in ("csv", "numbered_list"):
         _, (dropped,), requests = only(name, rows=[parent(QUESTION, "12 years")])
         assert not requests and dropped["reason"] == "no format for it"
@@ -207,12 +207,12 @@ def test_oifc_a_one_shot_row_has_another_question_with_an_answer_in_exactly_its_
         assert "demand" not in told
 
 
-def test_without_another_row_of_the_format_the_demand_stays():
+def test_the_demand_is_used_if_no_other_row_has_the_format():
     (made,), _, _ = only("json", one_shot=1.0)
     assert labels(made)["shown"] == "demand"
 
 
-def test_figures_say_how_many_answers_of_each_format_were_written_and_kept():
+def test_figures_count_the_written_and_kept_answers_of_each_format():
     options = stage.options(formats=["json", "csv"], views=2)
     where, table = replace(context("formats", Path()), model=WHO), table_of(EXAMPLES, [row()])
     answers = answers_to(

@@ -1,4 +1,4 @@
-"""The quality gate of candidates."""
+"""The quality gate for candidates."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_an_unsound_candidate_is_dropped_with_its_score():
     assert labels(row)["quality"] < 0.1
 
 
-def test_the_limit_is_an_option():
+def test_the_threshold_is_an_option():
     def torn(request):
         return {"text": "A", "choices": [-0.7 for _ in request.choices]}
 

@@ -20,7 +20,7 @@ SOUND = {
     "json": '{"subject": "the tenant of a lease", "statement": "the tenant files a notice with the registrar"}',
     "question": "How does the tenant renew a standard lease with the registrar?",
 }
-# Of each link an output that a careless check would let through.
+# For each link, an output that a careless check would accept.
 WRONG = {
     "shorten": (SHORT[:-1] + " within 45 days.", "number not in passage"),
     "title": ("A long title that goes on for more words than it may have", "too long"),
@@ -40,7 +40,7 @@ def model(outputs=SOUND, fits=says_yes):
 
 
 def only(tmp_path, *names):
-    """Write a recipe folder whose chains have these links only."""
+    """Write a recipe folder whose chains have only these links."""
     file = Path(__file__).parents[4] / "prompts/operators/links.yaml"
     fields = yaml.safe_load(file.read_text(encoding="utf-8"))
     fields["links"] = {name: fields["links"][name] for name in names}
@@ -51,7 +51,7 @@ def only(tmp_path, *names):
 
 
 @pytest.mark.parametrize("length", [2, 3])
-def test_a_chain_has_as_many_links_and_each_inputs_the_previous_output(tmp_path, length):
+def test_a_chain_has_the_requested_links_and_each_takes_the_previous_output(tmp_path, length):
     recipe = only(tmp_path, "points", "json")
     (made,), dropped, _ = ask(stage, [row()], model(), recipe=recipe, length=length)
     assert not dropped
@@ -116,7 +116,7 @@ def test_a_link_that_only_repeats_or_invents_is_dropped(tmp_path):
     assert dropped["reason"] == "not the demanded format"
 
 
-def test_an_output_that_is_too_short_for_every_link_gives_no_chain():
+def test_an_output_too_short_for_every_link_gives_no_chain():
     kept, (dropped,), requests = ask(stage, [parent(answer="12 years")], model())
     assert not kept and not requests and dropped["reason"] == "no link fits"
 
@@ -128,7 +128,7 @@ def test_a_row_in_a_language_without_links_is_dropped():
     assert not kept and dropped["reason"] == "no links in its language"
 
 
-def test_a_german_row_is_followed_by_german_instructions():
+def test_a_german_row_gets_german_links():
     german = row()
     german["lineage"] = german["lineage"] | {"language": "de"}
     _, _, requests = ask(stage, [german], lambda _: {"text": "", "choices": []})
@@ -140,7 +140,7 @@ def test_a_german_row_is_followed_by_german_instructions():
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEXT)
-def test_no_hostile_output_gets_into_a_chain(tmp_path, name):
+def test_hostile_output_never_enters_a_chain(tmp_path, name):
     recipe = only(tmp_path, "shorten")
     kept, _, _ = ask(stage, [row()], model({"shorten": HOSTILE_TEXT[name](SHORT)}), recipe=recipe)
     if "thought" in name:  # reasoning is taken off before a stage reads the answer

@@ -47,7 +47,7 @@ def test_one_row_gives_k_children_with_its_task_context_and_id():
         assert keys[0] == "r0" and len(keys) == 3  # the parent's, the question's and its own answer's
 
 
-def test_no_more_children_than_asked_for_are_kept():
+def test_surplus_children_are_ignored():
     kept, _, requests = expanded(OTHER_QUESTION, TIMES, count=1)
     assert [row["question"] for row in kept] == [OTHER_QUESTION] and len(requests) == 2
 
@@ -61,7 +61,7 @@ def test_no_more_children_than_asked_for_are_kept():
         (INJECTED, "not a question"),
     ],
 )
-def test_an_expansion_is_another_question_of_the_same_type(question, reason):
+def test_an_expansion_must_be_a_different_question_of_the_same_type(question, reason):
     kept, (row,), requests = expanded(question)
     assert not kept and row["reason"] == reason and len(requests) == 1  # it is not answered
 
@@ -122,7 +122,7 @@ def test_a_refinement_keeps_the_intent_and_asks_for_more(question, reason):
     assert not kept and row["reason"] == reason
 
 
-def test_rows_that_no_child_can_be_made_of_are_dropped_with_their_reason():
+def test_rows_that_cannot_have_children_are_dropped_with_a_reason():
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
     rows = [parent(answer=""), parent(prompt=turns), parent(task="other")]
     kept, dropped, requests = ask(expand, rows, model({}), tasks=["extractive_question"])

@@ -1,4 +1,4 @@
-"""Pair expansion: new pairs after the pattern of several."""
+"""Pair expansion: new pairs modelled on several others."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def through(*pairs, rows=ROWS, **options):
     return ask(stage, rows, lambda request: told({"pairs": list(pairs)}), **options)
 
 
-def test_each_row_is_shown_with_others_of_other_tasks_first_and_all_are_parents():
+def test_prompts_prefer_pairs_of_other_tasks_and_all_of_them_are_parents():
     rows = [*ROWS, parent("How long may a lease last at most?", "12 years")]
     kept, _, requests = through(PAIR, rows=rows, shown=2)
     asked = {request.row: request.messages[-1]["content"] for request in requests}
@@ -69,7 +69,7 @@ def test_a_hostile_completion_gives_no_pair():
         assert not kept and [row["reason"] for row in dropped] == ["unparsable"]
 
 
-def test_a_child_names_the_models_of_every_pair_that_was_shown():
+def test_a_child_names_the_models_of_every_pair_in_its_prompt():
     other = parent(RENEWAL, LONG_ANSWER, task="how_to")
     models = [{"model": "elder", "revision": "0", "licence": "closed"}]
     other["lineage"] = other["lineage"] | {"models": models}

@@ -34,7 +34,7 @@ def nodes(given_tree, **options):
 
 
 def branch(level, path):
-    """Name two children of a node, each with what is below it."""
+    """Name two children of a node, each with its subtree."""
     names = [f"{path.split(' > ')[-1]} {kind}" for kind in ("theory", "practice")]
     if level == 1:
         return {"names": names}
@@ -105,7 +105,7 @@ def all_requests(given_tree):
     }
 
 
-def test_the_tree_is_read_to_its_last_nodes_with_their_levels():
+def test_the_tree_is_read_down_to_its_leaves_with_their_levels():
     found = {tuple(row["path"]): row for row in nodes(TREE)}
     assert {path: row["level"] for path, row in found.items()} == {
         ("Law", "Private law", "Property law", "Leases"): "subject",
@@ -118,7 +118,7 @@ def test_the_tree_is_read_to_its_last_nodes_with_their_levels():
     assert {row["language"] for row in nodes(TREE, language="de")} == {"de"}
 
 
-def test_a_file_says_the_same_as_the_recipe(tmp_path):
+def test_a_tree_in_a_file_equals_one_in_the_recipe(tmp_path):
     (tmp_path / "tree.yaml").write_text(yaml.safe_dump(TREE), encoding="utf-8")
     options, where = tree.stage.options(tree="tree.yaml"), replace(context("subjects"), folder=tmp_path)
     (task,) = tree.stage.plan(options, where)
@@ -143,7 +143,7 @@ def test_a_file_says_the_same_as_the_recipe(tmp_path):
         {"...": None},
     ],
 )
-def test_what_is_no_tree_of_names_is_an_error_that_names_the_option(wrong):
+def test_an_invalid_tree_is_an_error_that_names_the_option(wrong):
     with pytest.raises(UserError, match=r"stages\.subjects\.tree"):
         nodes(wrong)
 
@@ -156,7 +156,7 @@ def test_a_missing_or_broken_file_is_an_error(tmp_path):
             tree.stage.plan(tree.stage.options(tree=name), replace(context("subjects"), folder=tmp_path))
 
 
-def test_given_subjects_get_a_syllabus_in_one_request_and_others_are_completed_first():
+def test_a_given_subject_needs_one_request_and_other_nodes_are_completed_first():
     kept, dropped, requests = syllabi(FULL)
     assert not dropped and len(requests) == 2 and {request.task for request in requests} == {"syllabus"}
     kept, dropped, requests = syllabi({"Law": {"Private law": {"Property law": None}}})
@@ -214,7 +214,7 @@ def test_an_unsound_syllabus_is_dropped(said, reason):
         ("prose", "unparsable"),
     ],
 )
-def test_a_name_that_is_none_or_is_repeated_is_dropped(said, reason):
+def test_an_invalid_or_repeated_name_is_dropped(said, reason):
     def model(request):
         return told(said) if request.task == syllabus.COMPLETE else teacher(request)
 
@@ -263,7 +263,7 @@ CONCEPTS = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=1, max_s
 
 @settings(max_examples=50)
 @given(st.lists(CONCEPTS, min_size=1, max_size=4), st.integers(0, 4), st.integers(0, 4), st.integers(0, 99))
-def test_assignments_hold_the_papers_bounds_whatever_the_syllabus(concepts, single, double, seed):
+def test_assignments_keep_the_bounds_of_the_paper_for_any_syllabus(concepts, single, double, seed):
     plan = [{"title": f"s{number}", "concepts": part} for number, part in enumerate(concepts)]
     drawn = coursework.assignments(["a"], plan, coursework.Options(single=single, double=double), seed)
     assert len(drawn) == len(set(drawn)) <= single + double
@@ -296,7 +296,7 @@ def test_a_pair_that_is_not_about_its_concepts_or_is_broken_is_dropped(task, sai
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE_TEXT if "thought" not in name])
 @pytest.mark.parametrize("task", ["question", "answer"])
-def test_no_hostile_text_gets_into_a_pair(task, name):
+def test_hostile_text_never_enters_a_pair(task, name):
     def model(request):
         good = json.loads(teacher(request))
         return told({k: HOSTILE_TEXT[name](v) for k, v in good.items()} if request.task == task else good)
@@ -362,7 +362,7 @@ TREES = st.recursive(
 
 @settings(max_examples=200)
 @given(st.dictionaries(st.text(max_size=6), TREES, max_size=3))
-def test_any_tree_is_read_to_different_nodes_or_refused(value):
+def test_any_tree_gives_distinct_nodes_or_an_error(value):
     try:
         found = nodes(value)
     except UserError:

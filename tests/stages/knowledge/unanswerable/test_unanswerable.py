@@ -1,4 +1,4 @@
-"""Near misses, found and tested by search over all passages of the line."""
+"""Near misses, found and checked by search over all passages."""
 
 import re
 
@@ -22,7 +22,7 @@ ENGLISH = language_of("en")
 
 
 def shelve(folder, texts, size=3):
-    """Write the passages of the line in partitions: (document, number, text)."""
+    """Write passages, given as (document, number, text), in partitions."""
     rows = [
         {
             "id": f"{document}-{number}",
@@ -40,7 +40,7 @@ def shelve(folder, texts, size=3):
 
 
 def find(folder, rows, size=None, **options):
-    """Put probes through the stage; return what it found for each, by question."""
+    """Run the stage on probes; return the near miss of each, by question."""
     given = {"share": 1, "changed": 0} | options
     kept, dropped = put_through(stage, rows, size, folder=folder, columns=COLUMNS, **given)
     assert not dropped
@@ -51,7 +51,7 @@ def rivers(folder, count=10):
     shelve(folder, [("rivers", number, passage(number)) for number in range(count)])
 
 
-def test_a_near_miss_that_a_question_has_already_is_kept(tmp_path):
+def test_an_existing_near_miss_is_kept(tmp_path):
     rivers(tmp_path)
     known = {"question": "Who?", "context": "A passage.", "title": "t", "change": "passage"}
     rows = [probe(0) | {"near": known, "answer": None}, probe(1)]
@@ -71,13 +71,13 @@ def test_the_nearest_passage_of_the_document_is_taken(tmp_path, size):
         assert found["context"] in [passage(n) for n in (number - 1, number + 1) if 0 <= n < 10]
 
 
-def test_where_the_answers_words_stand_another_passage_is_taken(tmp_path):
+def test_a_passage_with_the_words_of_the_answer_is_skipped(tmp_path):
     texts = [("rivers", 0, passage(0)), ("rivers", 1, "Some river is 100 miles long, another is 50 miles.")]
     shelve(tmp_path, [*texts, ("rivers", 2, passage(2))])
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == passage(2)
 
 
-def test_the_answer_under_another_name_is_found_too(tmp_path):
+def test_a_passage_with_an_alias_of_the_answer_is_skipped(tmp_path):
     (tmp_path / "names.yaml").write_text("100 miles: [161 kilometres]\n")
     metric = "Some rivers are long, one is 161 kilometres."
     shelve(tmp_path, [("rivers", 0, passage(0)), ("rivers", 1, metric)])
@@ -87,7 +87,7 @@ def test_the_answer_under_another_name_is_found_too(tmp_path):
     assert found["reason"] == "context may answer it"
 
 
-def test_a_passage_that_search_finds_as_well_as_the_own_one_is_not_taken(tmp_path):
+def test_a_passage_that_scores_as_high_as_the_own_one_is_skipped(tmp_path):
     told = "As to how long the river Amstel is: miles and miles, a hundred in all."
     shelve(tmp_path, [("rivers", 0, passage(0)), ("atlas", 0, told), ("rivers", 3, passage(3))])
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == passage(3)
@@ -96,7 +96,7 @@ def test_a_passage_that_search_finds_as_well_as_the_own_one_is_not_taken(tmp_pat
 
 
 def test_passages_beyond_the_partition_and_the_document_are_found(tmp_path):
-    """Search goes over the passages of the whole line, also those that nothing was asked about."""
+    """Search covers all passages, including those without questions."""
     other = [("hills", n, f"Hill {n} is low.") for n in range(9)]
     alike = (
         "canals",
@@ -107,14 +107,14 @@ def test_passages_beyond_the_partition_and_the_document_are_found(tmp_path):
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == alike[2]
 
 
-def test_a_passage_that_overlaps_the_own_one_is_no_other(tmp_path):
+def test_a_passage_that_overlaps_the_own_one_does_not_count(tmp_path):
     rivers(tmp_path, 2)
     row = probe(0)
     row["lineage"] |= {"end": 220}
     assert find(tmp_path, [row])[row["question"]]["reason"] == "no other passage"
 
 
-def test_without_other_passages_there_is_none(tmp_path):
+def test_without_other_passages_there_is_no_near_miss(tmp_path):
     rivers(tmp_path, 1)
     near = find(tmp_path, [probe(0)])[probe(0)["question"]]
     assert (near["context"], near["reason"]) == (None, "no other passage")
@@ -137,12 +137,12 @@ def test_shares_are_drawn_from_the_question(tmp_path):
         (["`len()`", "`Error`"], None),
     ],
 )
-def test_a_quoted_term_gives_way_to_one_of_its_kind(names, taken):
+def test_a_quoted_term_is_replaced_by_one_of_the_same_kind(names, taken):
     made = changed("What does `__iter__()` give?", "`__iter__()` gives an iterator.", names, ENGLISH)
     assert (made and made[0]) == (taken and f"What does {taken} give?")
 
 
-def test_quotes_are_paired_in_their_order():
+def test_quotes_are_paired_in_order():
     assert find_names('What is "_" in a "case" block of a "match" statement?', ENGLISH) == [
         '"_"',
         '"case"',
@@ -175,21 +175,21 @@ def test_quotes_are_paired_in_their_order():
         ),  # not what the passage is about
     ],
 )
-def test_a_name_is_changed_into_one_that_the_passage_has_not(question, text, names, expected):
+def test_a_name_is_replaced_by_one_that_the_passage_lacks(question, text, names, expected):
     assert changed(question, text, names, ENGLISH) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["In 1912 it was sold.", "Between 1900 and 1912 it was built, and sold in 1930."]
 )
-def test_a_number_is_changed_beyond_all_that_the_passage_states(text):
+def test_a_number_is_replaced_by_one_outside_the_range_of_the_passage(text):
     question, change = changed("What happened in 1912?", text, [], ENGLISH)
     year = int(re.search(r"\d+", question)[0])
     stated = [int(number) for number in re.findall(r"\d+", text)]
     assert change == "number" and not min(stated) <= year <= max(stated)
 
 
-def test_a_changed_question_is_put_to_its_own_passage(tmp_path):
+def test_a_changed_question_keeps_its_own_passage(tmp_path):
     rivers(tmp_path)
     near = find(tmp_path, [probe(number) for number in range(10)], changed=1)
     for question, found in near.items():
@@ -225,7 +225,7 @@ def planted():
 
 
 def reader(request):
-    """Read the passage that is shown; miss one in four answers that stand there as they are, invent one in twenty."""
+    """Read the given passage; miss one in four answers that occur there verbatim, invent one in twenty."""
     text, asked = request.messages[-1]["content"].split("\n~~~\n\n")
     number = int(re.search(r"valve (\d+)", asked)[1])
     _, answer, _, shown = list(planted())[number]
@@ -236,8 +236,8 @@ def reader(request):
     return answer if number % 40 == 4 else SILENCE
 
 
-def test_no_planted_near_miss_is_refused_where_its_answer_stands(tmp_path):
-    """Of 200, none that is answerable is labelled unanswerable, and 90 in 100 of the others are found."""
+def test_no_answerable_question_is_refused_in_a_planted_set(tmp_path):
+    """Of 200 questions, no answerable one is labelled unanswerable, and at least 90 of 100 others are found."""
     rows, shelf = [], []
     for number, answer, own, shown in planted():
         name = f"manual {number}"

@@ -1,4 +1,4 @@
-"""The parsers of output formats: what they accept, and that nothing else passes or breaks them."""
+"""The parsers of output formats accept their format and reject everything else without failing."""
 
 import csv
 import html
@@ -135,7 +135,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_text_of_the_format_is_read_as_what_it_holds(name):
+def test_a_text_in_the_format_is_parsed(name):
     text, names, rows = GOOD[name]
     for given_text in (text, f"\n {text}\n"):
         parsed = read(name, given_text)
@@ -143,7 +143,7 @@ def test_a_text_of_the_format_is_read_as_what_it_holds(name):
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
-def test_a_text_that_is_almost_of_the_format_is_not(name, text):
+def test_a_text_almost_in_the_format_is_rejected(name, text):
     with pytest.raises(Reject) as found:
         read(name, text)
     assert found.value.reason == "not the demanded format"
@@ -166,7 +166,7 @@ def test_a_text_that_is_almost_of_the_format_is_not(name, text):
         "\ud800",
     ],
 )
-def test_hostile_text_is_no_text_of_the_format(name, text):
+def test_hostile_text_is_rejected(name, text):
     if name == "one_line" and "\n" not in text.strip() and 0 < len(text.strip()) <= LONGEST:
         return  # any line is one
     with pytest.raises(Reject):
@@ -175,7 +175,7 @@ def test_hostile_text_is_no_text_of_the_format(name, text):
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(st.text(max_size=60))
-def test_any_text_is_read_or_rejected(name, text):
+def test_any_text_is_parsed_or_rejected(name, text):
     try:
         parsed = read(name, text)
     except Reject:

@@ -29,7 +29,7 @@ def split(texts):
 
 
 def brute_force(texts, most):
-    """Judge texts one by one against all kept ones."""
+    """Compare each text with all kept ones."""
     kept, found = [], []
     for sequence in split(texts):
         scores = [rouge(sequence, other) for other in kept]
