@@ -113,7 +113,7 @@ def test_structtuning_pairs_walk_the_proposed_tree():
         ("Where does the queen go?", "a_sentence"),
         ("The queen has left the hive", "a_sentence"),
         ("Flight of the queen from the", "unfinished"),
-        ("It and the hive", "opens_in_the_middle"),
+        ("It and the hive", "depends_on_earlier_text"),
         ("Heading: the queen", "template_leftover"),
         ("{{ heading }}", "template_leftover"),
         ("Queen > hive", "template_leftover"),

@@ -155,7 +155,8 @@ def test_a_run_records_who_measured_what(tmp_path):
     done = run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "outputs", toys.Silent())
     assert done.stage_record("delift_neighbours")["figures"] == {"pairs": 16 * 2, "all_pairs": 16 * 16}
     record = done.stage_record("delift_utility")
-    assert record["model"] == {"role": "target", "name": "tests.support.helped:target", "revision": "7"}
+    target = {"role": "target", "name": "tests.support.helped:target", "revision": "7", "licence": ""}
+    assert record["model"] == target
     assert record["figures"] == {"pairs": 32, "pairs_not_read": 0}
     assert record["requests"]["asked"] == 16 + 32
     kept = pa.concat_tables(map(read_part, parts(done.stage_folder("select"))))
