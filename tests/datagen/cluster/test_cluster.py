@@ -320,5 +320,5 @@ def test_an_address_may_replace_the_whole_section(tmp_path):
     with pytest.raises(RecipeError, match=r"r.yaml:3: cluster: .*tcp://host:8786"):
         load_recipe(path)
     path.write_text("name: r\ncorpus: [{path: docs}]\ncluster: {address: 'tcp://head:8786', workers: 2}\n")
-    with pytest.raises(RecipeError, match="give an address or workers"):
+    with pytest.raises(RecipeError, match="give either address or workers"):
         load_recipe(path)

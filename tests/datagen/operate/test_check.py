@@ -71,8 +71,8 @@ def test_a_valid_recipe_passes_and_its_inputs_are_reported(write, tmp_path):
 @pytest.mark.parametrize(
     ("change", "what", "message"),
     [
-        ({"against": "none.jsonl"}, "decontaminate.against", "is not there"),
-        ({"labels": "none.jsonl"}, "calibrate.labels", "cannot be read"),
+        ({"against": "none.jsonl"}, "decontaminate.against", "does not exist"),
+        ({"labels": "none.jsonl"}, "calibrate.labels", "cannot read the labels"),
         (
             {"model": '{engine: scripted, model: "tests.support.toys:none"}'},
             "model (generator)",

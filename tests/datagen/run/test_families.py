@@ -28,7 +28,7 @@ stages:
   chunk: {min_chars: 40}
   seeds: {path: [seeds.jsonl], language: en}
   own_pairs: {path: [seeds.jsonl], language: en}
-  formats:
+  paragraph_pairs:
   across_passages:
   from_seeds: {prompts: 1, shown: 2}
   from_search: {prompts: 1, shown: 1}
