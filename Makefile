@@ -20,9 +20,9 @@ run-pdfs: .venv/ready
 test: .venv/ready check
 	$(BIN)/pytest
 
-# Without an engine, a cluster or what takes long: under two minutes on two cores.
+# Without an engine, a cluster, a browser or what takes long.
 test-fast: .venv/ready
-	$(BIN)/pytest -m "not engine and not cluster and not slow"
+	$(BIN)/pytest -m "not engine and not cluster and not slow and not browser"
 
 # Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
 test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready
