@@ -3,14 +3,13 @@
 import json
 from collections import Counter
 
-import datasets
 import pytest
 
 from datagen.recipe.model import load_recipe
 from datagen.report.html import refusals
 from datagen.run.runner import run
-from datagen.store.parquet import parts, read_part
 from tests.support import scribe
+from tests.support.finished_run import load, rows
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
@@ -52,19 +51,6 @@ def finished(tmp_path_factory):
     (folder / "leaked.jsonl").write_text(json.dumps(leaked) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
     return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
-
-
-def rows(finished, stage, table=""):
-    return [
-        row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
-    ]
-
-
-def load(finished, product):
-    data = datasets.load_dataset(
-        str(finished.folder / "handoff"), product, cache_dir=str(finished.folder / "cache")
-    )
-    return [row for split in data.values() for row in split]
 
 
 def test_every_stage_accounts_for_its_rows(finished):

@@ -4,7 +4,6 @@ import json
 import re
 from io import StringIO
 
-import datasets
 import pytest
 from rich.console import Console
 
@@ -12,7 +11,7 @@ from datagen.look.explain import explain
 from datagen.look.trail import Trails
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
-from datagen.store.parquet import parts, read_part
+from tests.support.finished_run import load, rows
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
@@ -108,19 +107,6 @@ def finished(tmp_path_factory):
     (folder / "seeds.jsonl").write_text("".join(f"{json.dumps(seed)}\n" for seed in SEEDS))
     (folder / "recipe.yaml").write_text(RECIPE)
     return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
-
-
-def rows(finished, stage, table=""):
-    return [
-        row for path in parts(finished.stage_folder(stage) / table) for row in read_part(path).to_pylist()
-    ]
-
-
-def load(finished, product):
-    data = datasets.load_dataset(
-        str(finished.folder / "handoff"), product, cache_dir=str(finished.folder / "cache")
-    )
-    return [row for split in data.values() for row in split]
 
 
 def test_each_family_hands_off_rows(finished):
