@@ -25,15 +25,13 @@ from datagen.errors import UserError
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
+from datagen.yaml_loader import FastLoader
 from datagen.yaml_loader import load as load_yaml
 
 # A prompt in a recipe: the path of a prompt file without extension, or the fields of such a file.
 PromptSource: TypeAlias = str | dict[str, Any]
 
 ROLES = ("system", "user")
-
-# The C loader is ten times as fast, but not every PyYAML build has it.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -132,7 +130,7 @@ def load(name: str, folder: Path | None = None) -> Prompt:
         raise UserError(f"there is no prompt {name}.yaml in {own_folder}the built-in prompts")
     try:
         text = path.read_text(encoding="utf-8")
-        fields = load_yaml(text, LOADER)
+        fields = load_yaml(text, FastLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):

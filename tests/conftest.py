@@ -5,10 +5,15 @@ import importlib.util
 import threading
 
 import pytest
+import yaml
 from hypothesis import settings
 
 settings.register_profile("datagen", deadline=None)  # a busy machine is not a fault
 settings.load_profile("datagen")
+
+# As lm-format-enforcer does when vLLM imports it: dates in YAML are read as text, in every loader that shares this table.
+SHARED = yaml.SafeLoader.yaml_constructors
+SHARED["tag:yaml.org,2002:timestamp"] = SHARED["tag:yaml.org,2002:str"]
 
 
 def pytest_configure(config):

@@ -5,14 +5,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.prompt import LOADER
-from datagen.yaml_loader import FILE, Loader, UnsafeShape, check_shape, load
+from datagen.yaml_loader import FILE, FastLoader, Loader, UnsafeShape, check_shape, load
 
 DEEP = 50_000  # levels that crash libyaml's loader
 GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
 
 
-@pytest.mark.parametrize("loader", [Loader, LOADER])
+@pytest.mark.parametrize("loader", [Loader, FastLoader])
 @pytest.mark.parametrize(
     "text",
     [

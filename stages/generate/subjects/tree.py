@@ -14,6 +14,7 @@ from datagen.control_tokens import control_tokens
 from datagen.errors import UserError
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, SourceStage
+from datagen.yaml_loader import load as load_yaml
 
 LEVELS = ("field", "sub-field", "discipline", "subject")
 LONGEST = 100  # maximum characters of a name
@@ -80,7 +81,7 @@ def load_tree(options: Options, context: Context) -> dict[str, Any]:
     if isinstance(tree, str):
         path = (context.folder / Path(tree).expanduser()).resolve()
         try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = load_yaml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{where}: {path} cannot be read as YAML: {error}") from error
         where = str(path)

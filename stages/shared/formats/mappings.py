@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
+from datagen.yaml_loader import Loader
 
 
 def json_object(text: str) -> Parsed:
@@ -47,7 +48,7 @@ def _no_references(text: str) -> None:
         raise NotTheFormat("a comment")
 
 
-class _Strict(yaml.SafeLoader):
+class _Strict(Loader):
     """Rejects repeated keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

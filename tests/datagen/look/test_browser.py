@@ -116,6 +116,7 @@ def test_a_threshold_moves(browser, address):
     page.page.click("#tab-threshold")
     page.page.select_option("#limits [name=score]", "grounding")
     page.page.locator("#effect").get_by_text("38 rows at or above, 0 below.").wait_for()
+    page.page.locator('#effect svg[aria-label="Histogram of grounding"]').wait_for()
     page.page.focus("#limits [name=value]")
     move = "s => { s.value = 0.5; s.dispatchEvent(new Event('input', {bubbles: true})) }"
     page.page.locator("#limits [name=value]").evaluate(move)
