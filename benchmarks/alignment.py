@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import add_quick
 from benchmarks.planted import WAYS, read
 from datagen.stages.confidence.measure.alignment import alignment
 from datagen.stages.confidence.measure.support import grounding
@@ -63,8 +64,8 @@ def main() -> None:
     """Print the figures of each set as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sets", type=Path, nargs="+", help="sets in SQuAD's format; NAME.LANGUAGE.json.gz")
-    for path in parser.parse_args().sets:
-        print(json.dumps({path.name: judge(path)}))
+    add_quick(parser)
+    print(json.dumps({path.name: judge(path) for path in parser.parse_args().sets}))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ twelve reasons, with four scores. Each question is asked several times.
 """
 
 import argparse
+import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,6 +23,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks import add_quick
 from datagen.look.index import Index
 from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, LINEAGE
@@ -92,17 +95,20 @@ def _table(count: int, words: pa.Array, draw: np.random.Generator) -> pa.Table:
     return pa.table(own | scores)
 
 
-def timed(name: str, work: Callable[[], Any], times: int) -> None:
-    """Print the median and the longest of some calls, and the median of what the processors spent on one."""
+def timed(work: Callable[[], Any], times: int) -> dict[str, Any]:
+    """Measure some calls: median and longest time, median CPU time, and the rows that were found."""
     seconds, spent = [], []
     for _ in range(times):
         start, before = time.perf_counter(), time.process_time()
         answer = work()
         seconds.append(time.perf_counter() - start)
         spent.append(time.process_time() - before)
-    rows = f"{answer['total']:,}" if "total" in answer else ""
-    figures = (statistics.median(seconds), max(seconds), statistics.median(spent))
-    print(f"{name:26} {rows:>10} {figures[0]:9.2f} {figures[1]:9.2f} {figures[2]:12.2f}")
+    return {
+        "rows": answer.get("total"),
+        "seconds": round(statistics.median(seconds), 2),
+        "longest": round(max(seconds), 2),
+        "cpu_seconds": round(statistics.median(spent), 2),
+    }
 
 
 def main() -> None:
@@ -113,23 +119,23 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--folder", type=Path, required=True, help="where the run is, or will be made")
     parser.add_argument("--times", type=int, default=5)
+    add_quick(parser, rows=200_000)
     given = parser.parse_args()
     if not (given.folder / "manifest.json").exists():
         make_run(given.folder, given.rows)
     start = time.perf_counter()
     index = Index(open_run(given.folder))
-    print(f"opened in {time.perf_counter() - start:.1f} s")
-    print(f"{'question':26} {'rows':>10} {'median s':>9} {'longest s':>9} {'processors s':>12}")
+    figures: dict[str, Any] = {"opened_seconds": round(time.perf_counter() - start, 1)}
     for name, question in QUESTIONS.items():
-        timed(name, partial(index.rows, question), given.times)
+        figures[name] = timed(partial(index.rows, question), given.times)
+        print(name, figures[name], file=sys.stderr, flush=True)
     values = iter(np.linspace(0.2, 0.8, given.times).tolist())
-    timed(
-        "threshold moved",
-        lambda: index.threshold({"score": "confidence", "value": str(next(values))}),
-        given.times,
+    figures["threshold moved"] = timed(
+        lambda: index.threshold({"score": "confidence", "value": str(next(values))}), given.times
     )
-    print(f"memory {psutil.Process().memory_info().rss / 2**30:.1f} GiB")
+    figures["memory_gib"] = round(psutil.Process().memory_info().rss / 2**30, 1)
     index.close()
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import add_quick
 from datagen.request import Completion
 from datagen.schema import content_id
 from datagen.store.completions import Completions
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--keys", type=int, default=1_000_000, help="completions in the store")
     parser.add_argument("--folder", type=Path, help="folder for the store; default: a temporary one")
+    add_quick(parser, keys=200_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         store = Completions(Path(folder))

@@ -28,7 +28,7 @@ import yaml
 from pydantic import Field
 
 import datagen.stage
-from benchmarks import planted
+from benchmarks import add_quick, planted
 from datagen.recipe.model import load_recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.report.console import Console
@@ -297,6 +297,7 @@ def main() -> None:
     parser.add_argument("--sure", type=float, default=0.9, help="how surely")
     parser.add_argument("--keep", type=float, default=0.6, help="share of the rows that the cascade keeps")
     parser.add_argument("--folder", type=Path, help="keep the runs there; the same command goes on")
+    add_quick(parser, rows=60, labels=24)
     options = parser.parse_args()
     pairs = planted.plant(list(planted.read(options.set)), options.rows)
     with tempfile.TemporaryDirectory() as name:

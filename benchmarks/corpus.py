@@ -29,6 +29,7 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks import add_quick
 from benchmarks.memory import Finished, run_measured
 from datagen.stages.shared.segment.sentences import is_sentence, split_sentences, unwrap
 
@@ -47,11 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", type=Path, help="JSON lines, gzipped: id, title and text")
     parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--quick", action="store_true", help="20,000 documents")
     parser.add_argument("--datatrove-python", type=Path, help="an interpreter that has datatrove")
     parser.add_argument("--scratch", type=Path, help="where the files go; about 6 GB for a million documents")
+    add_quick(parser, documents=20_000)
     options = parser.parse_args()
-    count = 20_000 if options.quick else options.documents
+    count = options.documents
     sentences = read_sentences(options.corpus)
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)

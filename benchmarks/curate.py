@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from benchmarks import add_quick
 from datagen.recipe.model import Recipe
 from datagen.request import Usage
 from datagen.run.runner import run
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where the run is written; a temporary folder")
+    add_quick(parser, rows=100_000)
     options = parser.parse_args()
     stages = {"made": {"use": "benchmarks.curate:made", "rows": options.rows}, "curate": LIMITS}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

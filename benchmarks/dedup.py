@@ -32,6 +32,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks import add_quick
 from benchmarks.memory import run_measured
 from datagen.schema import EXAMPLES, table_of
 from datagen.store.parquet import part_name, parts, read_part, write_table
@@ -245,6 +246,7 @@ def main() -> None:
     parser.add_argument("--data-juicer-python", type=Path, help="an interpreter that has data-juicer")
     parser.add_argument("--scratch", type=Path, help="where the documents go; about 4 GB for a million")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    add_quick(parser, documents=20_000, large=0)
     options = parser.parse_args()
     if options.child:
         return run_ours(options.child, options.workers)

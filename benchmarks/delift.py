@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from benchmarks import planted
+from benchmarks import add_quick, planted
 from datagen.recipe.model import load_recipe
 from datagen.report.console import Console
 from datagen.run.folder import Run
@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--neighbours", type=int, default=3, help="rows that each is tried with")
     parser.add_argument("--closed-book", action="store_true", help="leave the paragraphs out of the prompts")
     parser.add_argument("--folder", type=Path, help="keep the run there; the same command goes on")
+    add_quick(parser, rows=8, articles=2)
     options = parser.parse_args()
     pairs = draw(options.set, options.rows, options.articles)
     with tempfile.TemporaryDirectory() as name:

@@ -16,6 +16,7 @@ What `dedup` removes wrongly and what it misses: planted pairs by kind, and reca
 import argparse
 import json
 import random
+import sys
 import tempfile
 import unicodedata
 from collections import defaultdict
@@ -27,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from benchmarks import add_quick
 from benchmarks.planted import read
 from datagen.schema import EXAMPLES, table_of
 from datagen.stage import Context, Partitions
@@ -222,21 +224,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", type=Path, help="a question-answer set in SQuAD's format, or a text file")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of each length and edit")
+    add_quick(parser, pairs=10)
     options = parser.parse_args()
     kinds = judge_planted()
     for kind, of in kinds.items():
         if of["false"] or of["missed"]:
-            print(json.dumps({kind: of}, ensure_ascii=False))
+            print(json.dumps({kind: of}, ensure_ascii=False), file=sys.stderr)
     totals = {name: sum(len(of[name]) for of in kinds.values()) for name in ("false", "missed")}
-    print(json.dumps({"kinds": len(kinds), "pairs": sum(of["pairs"] for of in kinds.values()), **totals}))
+    figures: dict[str, object] = {
+        "kinds": len(kinds),
+        "pairs": sum(of["pairs"] for of in kinds.values()),
+        **totals,
+    }
     if find_spec(encoder.PACKAGE):
-        print(json.dumps({"paraphrases": paraphrases(encoder.NAME)}))
+        figures["paraphrases"] = paraphrases(encoder.NAME)
     if ".json" in options.corpus.suffixes:
         said = " ".join(dict.fromkeys(pair.passage for pair in read(options.corpus)))
     else:
         said = options.corpus.read_text(encoding="utf-8")
-    for edit, by_length in recall(said.split(), options.pairs).items():
-        print(json.dumps({edit: by_length}))
+    print(json.dumps(figures | {"recall": recall(said.split(), options.pairs)}))
 
 
 if __name__ == "__main__":

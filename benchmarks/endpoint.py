@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import add_quick
+
 ANSWER = "The statement binds the name to the object that the expression gives. " * 3
 REPLY = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}],
@@ -138,17 +140,19 @@ def measure_peer(
 
 def main() -> None:
     """Serve; or measure datagen and peers against 10 requests per second, then with an outage of 10 s."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--start", type=float, default=0)
     parser.add_argument("--end", type=float, default=0)
     parser.add_argument("--measure", type=int, default=0, help="requests")
     parser.add_argument("--peer", action="append", default=[], help="NAME=PYTHON; see engine_peers.py")
+    add_quick(parser, measure=60)
     options = parser.parse_args()
     if not options.measure:
         _Limits.rate, _Limits.start, _Limits.end = options.rate, options.start, options.end
         asyncio.run(_serve())
         return
+    figures: dict[str, dict[str, object]] = {}
     for away in ((0.0, 0.0), (5.0, 15.0)):
         least = options.measure / 10 + away[1] - away[0]
         results = {"datagen": measure(options.measure, 10, away)}
@@ -156,10 +160,12 @@ def main() -> None:
             name, _, python = peer.partition("=")
             results[name] = measure_peer(name, python, options.measure, 10, away)
         for name, (seconds, lost) in results.items():
-            ratio = f"{seconds / least:.3f} times the minimum"
-            print(
-                f"{name}, away {away[1] - away[0]:.0f} s: {seconds:.1f} s, {ratio}, {lost} lost", flush=True
-            )
+            figures.setdefault(f"away {away[1] - away[0]:.0f} s", {})[name] = {
+                "seconds": round(seconds, 1),
+                "of_minimum": round(seconds / least, 3),
+                "lost": lost,
+            }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks import add_quick
 from benchmarks.endpoint import endpoint
 from datagen.cluster.hardware import core_ids
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
@@ -315,6 +316,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=128, help="as in a recipe")
     parser.add_argument("--speculation", default=json.dumps(NGRAM), help="vLLM's speculative_config, as JSON")
     parser.add_argument("--engine", default="{}", help="further arguments of vLLM, as JSON")
+    add_quick(parser, sizes=[1_000], peers_most=1_000, requests=50)
     options = parser.parse_args()
     figures: dict[str, float | None] = dict.fromkeys(FIGURES)
     if options.only != "engines":

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from benchmarks import add_quick
 from datagen.request import Answers, Reject, Request, Sampling
 from datagen.schema import chat
 from datagen.stage import Builder, Context, ModelStage, Options, Outcome
@@ -145,12 +146,12 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--quick", action="store_true", help="4,000 requests")
+    add_quick(parser, requests=4_000)
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("network namespaces need root")
     with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(Path(scratch), 4_000 if options.quick else options.requests)))
+        print(json.dumps(measure(Path(scratch), options.requests)))
 
 
 def measure(folder: Path, requests: int) -> dict[str, object]:

@@ -35,6 +35,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks import add_quick
 from datagen.prompt import load
 from datagen.schema import DOCUMENTS, fraction, table_of
 from datagen.stage import Context, Partitions
@@ -59,10 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("reference", type=Path, help="a checkout of microsoft/LMOps")
     parser.add_argument("--corpus", type=Path, required=True, help="JSON lines, gzipped: id, title and text")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the documents")
+    parser.add_argument("--documents", type=int, help="at most; default: all")
+    add_quick(parser, documents=400)
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    documents = read_documents(options.corpus, options.quick)
+    documents = read_documents(options.corpus, options.documents)
     sides = {
         "reference": ("reference", options.reference / "adaptllm"),
         "chunk": ("cut",),
@@ -95,11 +97,11 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def read_documents(path: Path, quick: bool) -> list[Document]:
-    """Read the corpus, in an order drawn by hash."""
+def read_documents(path: Path, most: int | None) -> list[Document]:
+    """Read up to `most` documents of the corpus, in an order drawn by hash."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         documents = sorted(map(json.loads, file), key=lambda one: fraction("benchmark", one["id"]))
-    return documents[: len(documents) // 10] if quick else documents
+    return documents[:most]
 
 
 def _prepare(documents: Sequence[Document], side: str, *arguments: Any) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import add_quick
 from datagen.recipe.model import Recipe
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest import watch
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seeds", type=Path, help="a folder of further sound files")
     parser.add_argument("--seed", type=int, default=0)
+    add_quick(parser, count=300)
     arguments = parser.parse_args()
     draw, sound = random.Random(arguments.seed), seeds()
     if arguments.seeds:
@@ -106,7 +108,7 @@ def main() -> None:
             path = Path(folder) / "files" / str(number // 1000) / f"{number}-{name}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        print(json.dumps(read(Path(folder)), indent=2))
+        print(json.dumps(read(Path(folder))))
 
 
 def read(folder: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ those of brute force, which scores every pair.
 """
 
 import argparse
+import json
 import random
 import resource
 import time
@@ -18,6 +19,7 @@ import pyarrow as pa
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
+from benchmarks import add_quick
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.novelty import MOST, Like, Novelty
 
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--script", choices=[*SCRIPTS, "han"], default="latin")
     parser.add_argument("--sample", type=int, default=2_000, help="texts that brute force judges, too")
     parser.add_argument("--seed", type=int, default=0)
+    add_quick(parser, texts=5_000, sample=500)
     given = parser.parse_args()
     texts = write_texts(given.texts, given.script, given.seed)
     clock, processors = time.perf_counter(), time.process_time()
@@ -86,9 +89,17 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sample = brute_force(texts[: given.sample])
     same = [like is None for like in found[: given.sample]] == [like is None for like in sample]
-    print(f"{given.script}: {given.texts:,} texts, {found.count(None):,} kept")
-    print(f"{clock:.1f} s by the clock, {processors:.1f} s of processors, {peak:,.0f} MB at most")
-    print(f"decisions on the first {given.sample:,} equal brute force: {same}")
+    figures = {
+        "script": given.script,
+        "texts": given.texts,
+        "kept": found.count(None),
+        "seconds": round(clock, 1),
+        "cpu_seconds": round(processors, 1),
+        "peak_mb": round(peak),
+        "sample": given.sample,
+        "equals_brute_force": same,
+    }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

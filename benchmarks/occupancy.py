@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from benchmarks import add_quick
 from datagen.recipe.model import load_recipe
 from datagen.report.console import Console
 from datagen.request import Request
@@ -86,12 +87,11 @@ def measure(latency: float, window: int, one_by_one: bool) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--latency", type=float, help=f"of the engine, in seconds; default: {LATENCY}")
+    parser.add_argument("--latency", type=float, default=LATENCY, help="of the engine, in seconds")
     parser.add_argument("--window", type=int, default=16, help="requests in flight, at most")
-    parser.add_argument("--quick", action="store_true", help=f"a latency of {QUICK} seconds")
+    add_quick(parser, latency=QUICK)
     options = parser.parse_args()
-    latency = options.latency or (QUICK if options.quick else LATENCY)
-    before, after = (measure(latency, options.window, one_by_one) for one_by_one in (True, False))
+    before, after = (measure(options.latency, options.window, one_by_one) for one_by_one in (True, False))
     print(
         json.dumps(
             {

@@ -11,6 +11,7 @@ What is read from a PDF, against the same text in another format.
 """
 
 import argparse
+import json
 import re
 import time
 import zipfile
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from lxml import etree, html
 
+from benchmarks import add_quick
 from datagen.stages.sources.ingest.pdf import read_pdf
 from datagen.stages.sources.ingest.pdf.headings import fold, without_number
 
@@ -31,10 +33,11 @@ FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 def main() -> None:
     """Compare and print."""
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[1])
-    arguments.add_argument("pdf", type=Path)
-    arguments.add_argument("reference", type=Path)
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("pdf", type=Path)
+    parser.add_argument("reference", type=Path)
+    add_quick(parser)
+    given = parser.parse_args()
     data = given.pdf.read_bytes()
     seconds = []
     for _ in range(3):
@@ -42,15 +45,15 @@ def main() -> None:
         text = read_pdf(data)
         seconds.append(time.process_time() - start)
     book, titles = reference(given.reference)
-    print(f"sequences {found(book, text.markdown):.3f}")
+    figures: dict[str, object] = {"sequences": round(found(book, text.markdown), 3)}
     written = [key(title) for title in HEADING.findall(FENCED.sub("", text.markdown))]
     wanted = [key(title) for title in titles]
     right = sum((Counter(written) & Counter(wanted)).values())
     if wanted:
-        share, each = right / len(wanted), len(written) / len(wanted)
-        print(f"headings {right}/{len(wanted)} = {share:.3f}, {each:.2f} lines each")
+        figures["headings"] = round(right / len(wanted), 3)
+        figures["lines_per_heading"] = round(len(written) / len(wanted), 2)
     pages = text.metadata["pages"]
-    print(f"{pages} pages, {pages / min(seconds):.0f} pages/s; {text.metadata}")
+    print(json.dumps(figures | {"pages_per_second": round(pages / min(seconds)), **text.metadata}))
 
 
 def key(title: str) -> str:

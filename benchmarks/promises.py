@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import add_quick
 from datagen.recipe.model import Recipe
 from datagen.schema import EXAMPLES, table_of
 from datagen.stage import Context, Partitions
@@ -192,6 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--draws", type=int, default=300, help="populations, each with other judged rows")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    add_quick(parser, draws=10)
     options = parser.parse_args()
     found: dict[str, list[float | None]] = {}
     for seed in range(options.draws):

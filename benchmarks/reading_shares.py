@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from benchmarks import add_quick
 from datagen.store.parquet import parts, read_part
 
 TYPES = {
@@ -30,6 +31,7 @@ def main() -> None:
     """Print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("stage", type=Path, help="the folder of a stage that makes reading texts")
+    add_quick(parser)
     folder = parser.parse_args().stage
     texts = [
         [exercise["task"] for exercise in json.loads(metadata)["exercises"]]

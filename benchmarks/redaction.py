@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks import add_quick
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
@@ -69,11 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--planted", type=Path)
     parser.add_argument("--clean", type=Path, nargs="*", default=[])
+    add_quick(parser)
     arguments = parser.parse_args()
-    if arguments.planted:
-        print(json.dumps(planted(arguments.planted), indent=2))
-    for path in arguments.clean:
-        print(path.name, json.dumps(clean(path), indent=2))
+    figures = {"planted": planted(arguments.planted)} if arguments.planted else {}
+    print(json.dumps(figures | {path.name: clean(path) for path in arguments.clean}))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import add_quick
 from datagen.engines.ask import Asker
 from datagen.engines.identity import identify
 from datagen.prompt import load as load_prompt
@@ -42,13 +43,19 @@ def main() -> None:
     parser.add_argument("recipe", type=Path, help="the synthesizer's recipe: its sets and what is held out")
     parser.add_argument("--model", default="bundled", help="the judge")
     parser.add_argument("--questions", type=int, default=200)
+    add_quick(parser, questions=20)
     options = parser.parse_args()
     held_out = [p for p in load(load_recipe(options.recipe)) if p.held_out and p.questions[0].answer]
     planted = plant(held_out, options.questions)
     searched = search(planted)
-    for sure in (0.0, RefuseOptions().sure):
-        judged = judge(planted, options.model, sure)
-        print(json.dumps({"sure": sure} | figures(planted, searched, judged)))
+    print(
+        json.dumps(
+            {
+                f"sure {sure}": figures(planted, searched, judge(planted, options.model, sure))
+                for sure in (0.0, RefuseOptions().sure)
+            }
+        )
+    )
 
 
 def plant(paragraphs: Sequence[Paragraph], most: int) -> list[Planted]:

@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks import add_quick
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, Partitions
 from datagen.stages.select.select import apply, stage
@@ -108,6 +109,7 @@ def main() -> None:
     )
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    add_quick(parser, rows=10_000)
     options = parser.parse_args()
     if options.child:
         return run(options.child, *options.methods)

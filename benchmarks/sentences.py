@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import add_quick
 from datagen.stages.shared.segment.sentences import split_sentences
 
 DECISION = re.compile(r"[.?!…]+[\"'”’»)\]]*(?=\s+\S)|[。！？](?=.)")
@@ -79,16 +80,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--labelled", type=Path)
     parser.add_argument("--text", type=Path, help="plain text to time the splitters on")
+    add_quick(parser)
     arguments = parser.parse_args()
     splitters = {"own": own} | ({"pysbd": other} if (other := pysbd()) else {})
+    figures = {}
     for name, split in splitters.items():
-        report: dict[str, object] = {"splitter": name}
+        report: dict[str, object] = {}
         if arguments.labelled:
             report |= agreement(arguments.labelled, split)
         if arguments.text:
             text = arguments.text.read_text(encoding="utf-8")
             report["mb_per_second"] = speed(text if name == "own" else text[:SIZE], split)
-        print(json.dumps(report))
+        figures[name] = report
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from aiohttp import web
 
+from benchmarks import add_quick
 from datagen.engines import http, openai, pace
 from datagen.engines.identity import circumstances, identify
 from datagen.engines.pool import EngineRoom
@@ -211,9 +212,10 @@ def main() -> None:
     """Run the soak test and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
+    add_quick(parser, requests=1_000)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for name, value in soak(parser.parse_args().requests, Path(folder)).items():
-            print(f"{name:14} {value:>10,.0f}")
+        print(json.dumps(soak(options.requests, Path(folder))))
 
 
 if __name__ == "__main__":

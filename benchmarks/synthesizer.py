@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import add_quick
 from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
@@ -80,12 +81,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--passages", type=int, default=40, help="documents per set")
     parser.add_argument("--questions", type=int, default=400, help="questions with a paragraph")
     parser.add_argument("--keep", type=Path, help="a folder for the kept pairs, for reading")
-    parser.add_argument("--quick", action="store_true", help="use small numbers")
+    add_quick(parser, passages=4, questions=20)
     options = parser.parse_args()
     models = options.model or ["bundled"]
     options.model = [str(Path(name).resolve()) if Path(name).is_dir() else name for name in models]
-    if options.quick:
-        options.passages, options.questions = 4, 20
     return options
 
 
