@@ -145,7 +145,7 @@ def _weaknesses(tally: Tally, measure: Ruler, context: Context) -> Iterator[str]
         )
     for name in ("reading", "instructions", "refusals", "preferences"):
         if tally.rows(name, "train") and (few := tally.rows(name, "validation")) < FEW:
-            amount = f"only {few} validation rows" if few else "no validation rows"
+            amount = f"only {few} validation row{'s' * (few > 1)}" if few else "no validation rows"
             yield f"{name} has {amount}: its validation loss is unreliable."
     if "instructions" in tally.configurations and (few := tally.rows(KNOWLEDGE_TEST, KNOWLEDGE_TEST)) < 400:
         yield f"The knowledge test has {few} questions; detecting a gain of 5 points takes about 400."

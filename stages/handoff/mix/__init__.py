@@ -118,9 +118,9 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Decide on every row, then read the partitions again and apply the decisions."""
     seed = str(context.seed)
     ledger = ledgers.read(partitions, options.domains, seed)
-    validation = splits.validation(ledger, options.validation, seed)
     reasons, details = np.full(len(ledger), None, object), np.full(len(ledger), None, object)
     _cap(ledger, options, np.full(len(ledger), True), reasons, details)
+    validation = splits.validation(ledger, _undecided(reasons), options.validation, seed)
     plan = _plan(partitions, ledger, ~validation & _undecided(reasons), options, context)
     tested, spent = (_flags(partitions, ids) for ids in (plan.held.keys(), plan.spent))
     _drop(reasons, details, spent, "question of the knowledge test", None)
@@ -129,7 +129,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         allotted = _allot(partitions, ledger, options, plan, ~validation & ~tested, reasons, details, context)
     else:
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
-    warnings = splits.warnings(ledger, validation, options.validation)
+    warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
     _write(options, allotted, plan, warnings, context)
     levels = _levels(partitions, options)
     split_of = np.where(tested, KNOWLEDGE_TEST, np.where(validation, "validation", "train"))

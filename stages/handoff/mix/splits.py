@@ -16,11 +16,18 @@ FAR, NEAR = 0.5, 0.1  # deviations, relative to the target
 TINY = 10  # minimum rows of a split without a warning
 
 
-def validation(ledger: Ledger, share: float, seed: str) -> Flags:
-    """Flag the rows for validation."""
+def validation(ledger: Ledger, counted: Flags, share: float, seed: str) -> Flags:
+    """
+    Flag the rows for validation.
+
+    Parameters
+    ----------
+    counted
+        The rows that the share refers to; those that are dropped anyway do not count.
+    """
     draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
     chosen = draws < share
-    valid = ledger.kinds >= 0
+    valid = counted & (ledger.kinds >= 0)
     counts = np.zeros((len(ledger.names), len(KINDS)), np.int64)
     np.add.at(counts, (ledger.documents[valid], ledger.kinds[valid]), 1)
     if share > 0 and len(ledger.names):
@@ -43,11 +50,11 @@ def _repair(chosen: Flags, counts: Numbers, share: float, draws: np.ndarray) -> 
             missing = missing + change
 
 
-def warnings(ledger: Ledger, held_out: Flags, share: float) -> list[str]:
-    """Return warnings for kinds whose validation split is empty or tiny."""
+def warnings(ledger: Ledger, counted: Flags, held_out: Flags, share: float) -> list[str]:
+    """Return warnings for kinds whose validation split is empty or tiny, of the rows that count."""
     messages = []
     for kind, name in KINDS.items():
-        of_kind = ledger.of_kind(kind)
+        of_kind = counted & ledger.of_kind(kind)
         rows, in_validation = int(of_kind.sum()), int((of_kind & held_out).sum())
         if share > 0 and rows and in_validation < min(TINY, rows):
             documents = len(np.unique(ledger.documents[of_kind]))

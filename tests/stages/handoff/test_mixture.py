@@ -172,6 +172,24 @@ def test_validation_has_about_its_share_of_each_kind():
             assert 0.05 <= held / count <= 0.15, (seed, kind)
 
 
+def test_validation_has_its_share_of_the_rows_that_the_cap_leaves(tmp_path):
+    rows = [row | at("a.md", n % 40) for n, row in enumerate(pairs(240))]
+    rows += [
+        example("refusal", id=f"r{n}", question=f"What is town {n}?", lineage=at("a.md", n % 40)["lineage"])
+        for n in range(600)
+    ]
+    for seed in range(8):
+        kept, _ = put_through(
+            stage,
+            rows,
+            recipe=SERVED | {"seed": seed},
+            **(PLAIN | {"validation": 0.1, "max_share": {"refusal": 0.2}}),
+        )
+        refusals = [row["split"] for row in kept if row["kind"] == "refusal"]
+        assert len(refusals) == 60
+        assert 3 <= refusals.count("validation") <= 9, seed
+
+
 def test_an_empty_validation_split_gives_a_warning(tmp_path):
     mixed([row | at("a.md", 0) for row in texts(50)], validation=0.05, output=tmp_path)
     [warning] = json.loads((tmp_path / "mixture.json").read_text())["warnings"]
