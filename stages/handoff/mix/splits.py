@@ -22,8 +22,14 @@ def validation(ledger: Ledger, counted: Flags, share: float, seed: str) -> Flags
 
     Parameters
     ----------
+    ledger
+        The documents and kinds of the rows.
     counted
-        The rows that the share refers to; those that are dropped anyway do not count.
+        Flags of the rows that the share refers to: not of those that are dropped anyway.
+    share
+        The share of the rows of each kind.
+    seed
+        Seeds the draw of the documents.
     """
     draws = np.array([fraction("split", seed, name) for name in ledger.names], np.float64)
     chosen = draws < share
