@@ -29,8 +29,9 @@ def stages(
         fields = ("takes", "gives", "summary")
         emit({name: {field: getattr(stage, field) for field in fields} for name, stage in available.items()})
         return
+    width = max(map(len, available))
     for name, stage in available.items():
-        typer.echo(f"{name:15} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
+        typer.echo(f"{name:{width}} {stage.takes or 'corpus':>10} → {stage.gives:10} {stage.summary}")
 
 
 @app.command(rich_help_panel=PANEL)

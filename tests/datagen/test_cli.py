@@ -1,9 +1,11 @@
 """Command line output: no secrets, no terminal escape sequences, no traceback for an invalid --set."""
 
 import json
+import re
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from datagen import cli
@@ -90,3 +92,15 @@ def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypat
     assert "profile of generator" in said
     assert "large (14 billion parameters, by its name)" in said
     assert "set models.generator.thinking" in " ".join(said.split())
+
+
+def texts(command):
+    """The texts of a command's help and of that of its subcommands and parameters."""
+    yield command.help or ""
+    yield from ((parameter.help or "") for parameter in command.params)
+    for inner in getattr(command, "commands", {}).values():
+        yield from texts(inner)
+
+
+def test_help_has_nothing_in_angle_brackets_which_would_not_be_shown():
+    assert not [text for text in texts(typer.main.get_command(cli.app)) if re.search(r"<[^>]*>", text)]
