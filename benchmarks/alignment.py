@@ -34,8 +34,8 @@ def auroc(right: np.ndarray, wrong: np.ndarray) -> float:
 
 def judge(path: Path) -> dict[str, Any]:
     """Measure a set."""
-    found = re.search(r"\.([a-z]{2})\.", path.name)
-    language = language_of(found[1] if found else "en")
+    match = re.search(r"\.([a-z]{2})\.", path.name)
+    language = language_of(match[1] if match else "en")
     pairs = list(read(path))
     of_passage: dict[str, list[Any]] = {}
     for pair in pairs:

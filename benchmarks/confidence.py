@@ -81,9 +81,9 @@ def ask(rows: pa.Table, options: datagen.stage.Options, context: Context) -> Ite
 
 def read(rows: pa.Table, answers: Answers, options: datagen.stage.Options, context: Context) -> Outcome:
     """Put the mean log probability of the answer's tokens where that of a written answer stands."""
-    found = [mean_logprob(answers.of(row)) for row in rows["id"].to_pylist()]
+    logprobs = [mean_logprob(answers.of(row)) for row in rows["id"].to_pylist()]
     place = rows.schema.get_field_index("logprob")
-    return Outcome.all_kept(rows.set_column(place, "logprob", pa.array(found, pa.float64())))
+    return Outcome.all_kept(rows.set_column(place, "logprob", pa.array(logprobs, pa.float64())))
 
 
 given = ModelStage("given", "read the answer", "examples", "examples", ask, read)
@@ -166,14 +166,14 @@ def _scored(finished: Run, stages: Sequence[str], how: dict[str, str]) -> Scored
 
 def singles(rows: Scored) -> dict[str, dict[str, float | None]]:
     """Give each score's AUROC: of all wrong rows, and of those that are wrong in each way."""
-    found = {}
+    results = {}
     for name, values in zip(rows.names, rows.values.T, strict=True):
         known = ~np.isnan(values)
         ways = {"all": known} | {
             how: known & (rows.right | np.array([way == how for way in rows.how])) for how in planted.WAYS
         }
-        found[name] = {how: auroc(values[mine], rows.right[mine]) for how, mine in ways.items()}
-    return found
+        results[name] = {how: auroc(values[mine], rows.right[mine]) for how, mine in ways.items()}
+    return results
 
 
 def combined(rows: Scored, labels: int) -> dict[str, Any]:

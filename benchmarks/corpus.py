@@ -135,12 +135,12 @@ def beside_datatrove(folder: Path, sentences: Sequence[str], python: Path) -> di
     cores = psutil.cpu_count() or 1
     started = time.monotonic()
     peer = run_measured([str(python), str(PEERS), "datatrove_quality", str(folder), str(cores)])
-    whole = time.monotonic() - started
+    elapsed = time.monotonic() - started
     _, records = run_recipe(folder, sentences, SAME_WORK)
     seconds = sum(record["seconds"] for record in records)
     return {
         "datatrove_seconds": round(float(peer.output.split()[-1]), 1),
-        "datatrove_seconds_with_start": round(whole, 1),
+        "datatrove_seconds_with_start": round(elapsed, 1),
         "datatrove_peak_mib": peer.peak_mib,
         "same_work_seconds": round(seconds, 1),
         "vs_datatrove": round(float(peer.output.split()[-1]) / seconds, 2),

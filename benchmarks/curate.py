@@ -28,6 +28,7 @@ from datagen.request import Usage
 from datagen.run.runner import run
 from datagen.schema import EXAMPLES, content_id
 from datagen.stage import Context, Options, Outcome, SourceStage
+from datagen.store.record import StageRecord
 
 PARTITION = 10_000  # rows
 PASSAGES = 500  # in a partition, each asked about many times
@@ -100,7 +101,7 @@ class Clock:
     """Watches a run, and takes the time of the processors that the stage curate needs."""
 
     def __init__(self) -> None:
-        self.record: dict[str, Any] = {}
+        self.record: StageRecord = {}
         self.processors = self._started = 0.0
 
     def begin(self, stage: str, partitions: int) -> None:
@@ -117,7 +118,7 @@ class Clock:
     def occupied(self, share: float) -> None:
         """Nothing is told."""
 
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
+    def end(self, record: StageRecord, resumed: bool) -> None:
         """Take what the stage did; curate is the last one."""
         self.processors, self.record = _spent() - self._started, record
 

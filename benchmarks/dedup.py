@@ -252,13 +252,13 @@ def main() -> None:
         return run_ours(options.child, options.workers)
     given = {"datatrove": options.datatrove_python, "data_juicer": options.data_juicer_python}
     peers = {peer: python for peer, python in given.items() if python}
-    found = compare(options.documents, options, peers)
-    ours = found["datagen"]
+    measured = compare(options.documents, options, peers)
+    ours = measured["datagen"]
     figures = {name: ours[name] for name in ("seconds", "peak_mib", "recall", "false_removals")}
     for peer in peers:
-        figures[f"vs_{peer}"] = round(found[peer]["seconds"] / ours["seconds"], 2)
-        figures[f"recall_{peer}"] = found[peer]["recall"]
-        figures[f"false_removals_{peer}"] = found[peer]["false_removals"]
+        figures[f"vs_{peer}"] = round(measured[peer]["seconds"] / ours["seconds"], 2)
+        figures[f"recall_{peer}"] = measured[peer]["recall"]
+        figures[f"false_removals_{peer}"] = measured[peer]["false_removals"]
     if options.large:
         large = compare(options.large, options, {})["datagen"]
         figures["growth"] = round(large["seconds"] / ours["seconds"], 2)

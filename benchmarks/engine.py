@@ -47,7 +47,7 @@ from datagen.engines.identity import identify, resolve
 from datagen.engines.pool import leave_engine_room
 from datagen.recipe.sections import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
-from datagen.run.model_tasks import generate, write_requests
+from datagen.run.model_tasks import ModelJob, generate, write_requests
 from datagen.run.tasks import Job
 from datagen.schema import fraction
 from datagen.stage import Context, ModelStage, Options
@@ -168,7 +168,7 @@ def through_datagen(spec: Model, workload: Workload) -> Measured:
     return Measured(workload.number, seconds, peak_mib(), usage.completion_tokens, cached)
 
 
-def _job(spec: Model, workload: Workload, folder: Path) -> Job:
+def _job(spec: Model, workload: Workload, folder: Path) -> ModelJob:
     def ask(rows: pa.Table, options: Options, context: Context) -> Any:
         return map(workload.request, rows["number"].to_pylist())
 
@@ -177,7 +177,7 @@ def _job(spec: Model, workload: Workload, folder: Path) -> Job:
     return Job("ask", stage, Options(), context, folder / "ask", model=spec)
 
 
-def _partition(job: Job, numbers: Sequence[int], number: int) -> Path:
+def _partition(job: ModelJob, numbers: Sequence[int], number: int) -> Path:
     rows = job.context.run_folder / f"rows-{number}.parquet"
     write_table(pa.table({"number": list(numbers)}), rows)
     return write_requests(job, rows, number)

@@ -87,7 +87,7 @@ def main() -> None:
     per_document = {name: round(tasks[name].total() / len(documents), 2) for name in ("reference", "mine")}
     figures = {
         "documents": len(documents),
-        "characters": sum(len(one["text"]) for one in documents),
+        "characters": sum(len(document["text"]) for document in documents),
         "documents_per_second": {name: round(len(documents) / seconds, 1) for name, seconds in spent.items()},
         "vs_reference": round(spent["reference"] / spent["mine"], 1),
         "vs_reference_with_chunk": round(spent["reference"] / (spent["mine"] + spent["chunk"]), 1),
@@ -100,7 +100,7 @@ def main() -> None:
 def read_documents(path: Path, most: int | None) -> list[Document]:
     """Read up to `most` documents of the corpus, in an order drawn by hash."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        documents = sorted(map(json.loads, file), key=lambda one: fraction("benchmark", one["id"]))
+        documents = sorted(map(json.loads, file), key=lambda document: fraction("benchmark", document["id"]))
     return documents[:most]
 
 
@@ -162,7 +162,7 @@ def _trained(documents: Sequence[Document], folder: Path) -> str:
     import sentencepiece
 
     corpus = folder / "corpus.txt"
-    corpus.write_text("\n".join(one["text"] for one in documents), encoding="utf-8")
+    corpus.write_text("\n".join(document["text"] for document in documents), encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
         input=str(corpus),
         model_prefix=str(folder / "domain"),

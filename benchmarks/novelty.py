@@ -58,17 +58,17 @@ def brute_force(texts: list[str]) -> list[Like | None]:
     """Judge texts one by one against all that are kept, by the score of every pair."""
     cut = words(pa.array(texts, pa.string()), symbols=False)
     kept: list[list[str]] = []
-    found: list[Like | None] = []
+    matches: list[Like | None] = []
     for number in range(len(texts)):
         sequence = cut.of(number)
         scores = process.cdist([sequence], kept, scorer=Indel.normalized_similarity)[0] if kept else []
         best = max(range(len(kept)), key=lambda place: scores[place], default=None)
         if best is not None and Indel.normalized_similarity(sequence, kept[best]) > MOST:
-            found.append(Like(best, 0.0))
+            matches.append(Like(best, 0.0))
         else:
-            found.append(None)
+            matches.append(None)
             kept.append(sequence)
-    return found
+    return matches
 
 
 def main() -> None:
@@ -84,15 +84,15 @@ def main() -> None:
     given = parser.parse_args()
     texts = write_texts(given.texts, given.script, given.seed)
     clock, processors = time.perf_counter(), time.process_time()
-    found = Novelty().judge(texts)
+    matches = Novelty().judge(texts)
     clock, processors = time.perf_counter() - clock, time.process_time() - processors
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sample = brute_force(texts[: given.sample])
-    same = [like is None for like in found[: given.sample]] == [like is None for like in sample]
+    same = [like is None for like in matches[: given.sample]] == [like is None for like in sample]
     figures = {
         "script": given.script,
         "texts": given.texts,
-        "kept": found.count(None),
+        "kept": matches.count(None),
         "seconds": round(clock, 1),
         "cpu_seconds": round(processors, 1),
         "peak_mb": round(peak),

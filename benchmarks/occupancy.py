@@ -56,8 +56,8 @@ def model(request: Request) -> Any:
     if request.schema is not None:
         passage = message.partition("~~~")[2].partition("~~~")[0]
         sentence = next(iter(re.findall(r"[A-Z][^.]* is [^.]*\.", passage)), "It is.")
-        said = dict.fromkeys(request.schema["properties"], sentence)
-        return json.dumps(said | {"false_statement": sentence.replace(" is ", " is not ", 1)})
+        reply = dict.fromkeys(request.schema["properties"], sentence)
+        return json.dumps(reply | {"false_statement": sentence.replace(" is ", " is not ", 1)})
     asked = next((question for question in _answers if question in message), "")
     passage = message.replace(asked, "")
     return _answers[asked] if asked and _answers[asked] in passage else UNKNOWN

@@ -26,13 +26,13 @@ def poison(run: Path, copy: Path) -> int:
     paths = sorted((copy / "handoff" / "instructions" / "train").glob("*.parquet"))
     tables = [pq.read_table(path, partitioning=None) for path in paths]
     ids = [id_ for table in tables for id_ in table["id"].to_pylist()]
-    said = [answer for table in tables for answer in table["completion"].to_pylist()]
+    targets = [answer for table in tables for answer in table["completion"].to_pylist()]
     order = sorted(range(len(ids)), key=lambda place: content_id("poison", ids[place]))
     moved = dict(zip(order, order[1:] + order[:1], strict=True))
     place = changed = 0
     for path, table in zip(paths, tables, strict=True):
-        answers = [said[moved[place + row]] for row in range(len(table))]
-        changed += sum(answer != said[place + row] for row, answer in enumerate(answers))
+        answers = [targets[moved[place + row]] for row in range(len(table))]
+        changed += sum(answer != targets[place + row] for row, answer in enumerate(answers))
         place += len(table)
         column = table.schema.get_field_index("completion")
         write_table(

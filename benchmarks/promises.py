@@ -65,8 +65,10 @@ class Population:
     def calibrate(self, run: str, rows: Bools, judged: list[str]) -> tuple[dict[str, Any], pa.Table]:
         """Put some rows through the stage with verdicts on some; return the promise and the rows."""
         labels = self.folder / "labels.jsonl"
-        said = (file.RIGHT if self.truth[name] else file.WRONG for name in judged)
-        file.write(({"id": name, "verdict": word} for name, word in zip(judged, said, strict=True)), labels)
+        verdicts = (file.RIGHT if self.truth[name] else file.WRONG for name in judged)
+        file.write(
+            ({"id": name, "verdict": word} for name, word in zip(judged, verdicts, strict=True)), labels
+        )
         output = self.folder / run / "stages" / "calibrate"
         output.mkdir(parents=True, exist_ok=True)
         context = replace(self.context("calibrate", run), output=output)
@@ -174,8 +176,11 @@ def dedup(people: Population) -> Iterator[tuple[str, float | None]]:
     handed = rows.filter(pa.array([name in names for name in rows["id"].to_pylist()]))
     mine = set(under(handed))
     handed = handed.filter(pa.array([name in mine for name in handed["id"].to_pylist()]))
-    [said] = handed_off.stated([handed], people.context("handoff", "5"))
-    yield "dedup behind calibrate: what the card states", None if said["why"] else people.share(under(handed))
+    [promise] = handed_off.stated([handed], people.context("handoff", "5"))
+    yield (
+        "dedup behind calibrate: what the card states",
+        None if promise["why"] else people.share(under(handed)),
+    )
     judged = [name for name in people.order if name in names][:LABELS]
     yield "dedup before calibrate", people.precision(people.calibrate("6", left, judged)[1])
 

@@ -43,7 +43,7 @@ def planted(path: Path) -> dict[str, object]:
 def clean(path: Path) -> dict[str, object]:
     """Search a text without personal data: its hits are false, or need a look."""
     file = File(path, path.name, Source(path=str(path)), path.stat().st_size)
-    text = "\n\n".join(row["text"] for row in rows(file) if not row.get("reason"))
+    text = "\n\n".join(str(row["text"]) for row in rows(file) if not row.get("reason"))
     started = time.process_time()
     findings = detect(text)
     seconds = time.process_time() - started

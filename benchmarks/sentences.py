@@ -55,10 +55,10 @@ def agreement(path: Path, split: Splitter) -> dict[str, object]:
         for blank, part in zip(parts[1::2], parts[2::2], strict=True):
             ends.add(len(text))
             text += blank + part
-        told = split(text)
+        sentences = split(text)
         for match in DECISION.finditer(text):
             decisions += 1
-            if (match.end() in ends) == (match.end() in told):
+            if (match.end() in ends) == (match.end() in sentences):
                 right += 1
             else:
                 expected = "ends" if match.end() in ends else "goes on"

@@ -3,15 +3,26 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
+from datagen.json_types import JsonObject
 from datagen.prompt import Prompt, inline, load
 from datagen.recipe.sections import Models, Source
 from datagen.request import Identity
 from datagen.store.parquet import UNFINISHED, write_json
 
+T = TypeVar("T")
+R = TypeVar("R")
 
-def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+
+class Each(Protocol):
+    """Calls a function for each item and returns the results in order."""
+
+    def __call__(self, function: Callable[[T], R], items: Sequence[T], /) -> list[R]:
+        """Call the function for each item."""
+
+
+def in_turn(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Call a function for each item sequentially in this process."""
     return [function(item) for item in items]
 
@@ -69,11 +80,11 @@ class Context:
     model: Identity = NO_MODEL
     models: Models = field(default_factory=Models)
     output: Path = Path()
-    each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn
+    each: Each = in_turn
     tables: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     corpus: Sequence[Source] = ()
     partition_bytes: float = 8e6
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recipe: JsonObject = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:
@@ -85,7 +96,7 @@ class Context:
         if notices := list(lines):
             write_json(notices, self.output / NOTICES)
 
-    def prompt(self, name: str | Mapping[str, Any]) -> Prompt:
+    def prompt(self, name: str | Mapping[str, object]) -> Prompt:
         """
         Load a prompt by its path in ``prompts/`` without extension, or take one written in the recipe.
 

@@ -9,7 +9,6 @@ the tokens of a model's own tokenizer.
 
 import re
 from functools import cache
-from typing import Any
 
 # Family -> pattern, in the syntax that `re` and RE2 share. Tokens that also occur in ordinary text, such as
 # Mistral's [ARGS] and [PREFIX], are matched only for models whose tokenizer declares them.
@@ -55,7 +54,7 @@ def break_up(text: str, own: frozenset[str] = frozenset()) -> str:
     return control_tokens(own).sub(_broken, text)
 
 
-def defuse(value: Any) -> Any:
+def defuse(value: object) -> object:
     """
     Break up control tokens and prompt fences in an inserted value.
 

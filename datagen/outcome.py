@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.context import Context
 from datagen.request import Answer, Reject
-from datagen.schema import LINEAGE, TABLES, example_id, table_of
+from datagen.rows import ContributorRow, Fields, LineageRow, Row
+from datagen.schema import TABLES, example_id, table_of
 
-TRACED = tuple(part.name for part in LINEAGE)
+SPAN = ("document_id", "source", "title", "language", "start", "end")  # of a passage
 
 Column: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray
 
@@ -93,16 +94,16 @@ class Builder:
         self._schema = TABLES[gives]
         self._has_lineage = "lineage" in self._schema.names
         self._context, self._prompt = context, (prompt, prompt_hash)
-        self._kept: list[dict[str, Any]] = []
-        self._dropped: list[dict[str, Any]] = []
-        self._seen: set[str] = set()
+        self._kept: list[Mapping[str, object]] = []
+        self._dropped: list[Mapping[str, object]] = []
+        self._seen: set[object] = set()
 
     def keep(
         self,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
+        row: Mapping[str, object],
+        parent: Row,
         *answers: Answer,
-        others: Sequence[Mapping[str, Any]] = (),
+        others: Sequence[Row] = (),
     ) -> None:
         """
         Add a row, or drop it as ``repeated`` if an equal row was made from the same parent.
@@ -128,10 +129,10 @@ class Builder:
     def drop(
         self,
         why: Reject,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
+        row: Mapping[str, object],
+        parent: Row,
         *answers: Answer,
-        others: Sequence[Mapping[str, Any]] = (),
+        others: Sequence[Row] = (),
     ) -> None:
         """Add a dropped row; fields that were not made yet may be missing."""
         full = self._with_lineage(row, parent, answers, others)
@@ -144,21 +145,20 @@ class Builder:
 
     def _with_lineage(
         self,
-        row: Mapping[str, Any],
-        parent: Mapping[str, Any],
+        row: Mapping[str, object],
+        parent: Row,
         answers: Sequence[Answer],
-        others: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any]:
+        others: Sequence[Row],
+    ) -> Fields:
         full = dict(row)
         if self._has_lineage:
-            full["lineage"] = lineage(
-                parent, self._context.stage, answers, self._prompt, self._context.model.licence
-            )
+            traced = lineage(parent, self._context.stage, answers, self._prompt, self._context.model.licence)
             for other in others:
-                keys = [*full["lineage"]["requests"], *(other.get("lineage") or {}).get("requests", [])]
-                full["lineage"]["requests"] = list(dict.fromkeys(keys))
-                full["lineage"]["parents"].append(other["id"])
-                full["lineage"]["models"] = contributors(full["lineage"], other.get("lineage"))
+                before = other.get("lineage") or {}
+                traced["requests"] = list(dict.fromkeys([*traced["requests"], *before.get("requests", [])]))
+                traced["parents"].append(other["id"])
+                traced["models"] = contributors(traced["models"], before.get("models"))
+            full["lineage"] = traced
             full.setdefault("id", example_id(full))
             full.setdefault("logprob", mean_logprob(answers))
         return full
@@ -170,44 +170,56 @@ def mean_logprob(answers: Iterable[Answer]) -> float | None:
     return sum(tokens) / len(tokens) if tokens else None
 
 
-def contributors(*lineages: Mapping[str, Any] | None) -> list[dict[str, str]]:
-    """Return the models of several lineages, each once, in order of first contribution."""
-    models = (model for traced in lineages for model in (traced or {}).get("models") or [])
-    return list({(model["model"], model["revision"]): dict(model) for model in models}.values())
+def contributors(*lists: Iterable[ContributorRow] | None) -> list[ContributorRow]:
+    """Combine the models of several lineages, each once, in order of first contribution."""
+    models = (model for models in lists for model in models or ())
+    return list({(model["model"], model["revision"]): model.copy() for model in models}.values())
 
 
 def lineage(
-    parent: Mapping[str, Any],
+    parent: Row,
     stage: str,
     answers: Sequence[Answer],
     template: tuple[str, str] = ("", ""),
     licence: str = "",
-) -> dict[str, Any]:
+) -> LineageRow:
     """
     Build a row's lineage: document span, prompt, models and all requests that contributed to it.
 
     A row made from an example inherits its requests and models. `licence` is that of the model that gave
     `answers`.
     """
-    traced = dict(parent.get("lineage") or {})
-    if not traced:  # a passage
-        traced = {
-            name: parent.get(name) for name in ("document_id", "source", "title", "language", "start", "end")
-        }
-        traced |= {"passage_id": parent.get("id"), "model": "", "revision": "", "requests": []}
+    earlier: Row = parent.get("lineage") or {
+        **{name: parent.get(name) for name in SPAN},
+        "passage_id": parent.get("id"),
+        "model": "",
+        "revision": "",
+        "requests": [],
+    }
     prompt, prompt_hash = template
-    traced["models"] = contributors(traced)
+    model, revision = earlier.get("model"), earlier.get("revision")
+    models = contributors(earlier.get("models"))
     if answers:
-        prompt, prompt_hash = answers[0].request.prompt, answers[0].request.prompt_hash
-        model = {"model": answers[0].completion.model, "revision": answers[0].completion.revision}
-        traced |= model
-        traced["models"] = contributors(traced, {"models": [model | {"licence": licence}]})
-    keys = [*traced["requests"], *(answer.completion.key for answer in answers)]
-    traced |= {
+        request, completion = answers[0].request, answers[0].completion
+        prompt, prompt_hash = request.prompt, request.prompt_hash
+        model, revision = completion.model, completion.revision
+        models = contributors(models, [{"model": model, "revision": revision, "licence": licence}])
+    keys = [*earlier["requests"], *(answer.completion.key for answer in answers)]
+    return {
+        "document_id": earlier.get("document_id"),
+        "source": earlier.get("source"),
+        "title": earlier.get("title"),
+        "language": earlier.get("language"),
+        "start": earlier.get("start"),
+        "end": earlier.get("end"),
+        "passage_id": earlier.get("passage_id"),
         "stage": stage,
         "prompt": prompt,
         "prompt_hash": prompt_hash,
+        "model": model or "",
+        "revision": revision or "",
         "requests": list(dict.fromkeys(keys)),
         "parents": [parent["id"]] if parent.get("id") else [],
+        "models": models,
+        "node": earlier.get("node"),
     }
-    return {name: traced.get(name) for name in TRACED}

@@ -1,10 +1,9 @@
 """Parse JSON that datagen did not write."""
 
 import json
-from typing import Any
 
 
-def parse(text: str | bytes) -> Any:
+def parse(text: str | bytes) -> object:
     """
     Parse JSON.
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import yaml
 from jinja2 import Template
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from datagen.control_tokens import defuse
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.request import Message, Request, Sampling
 from datagen.schema import content_id
 from datagen.template import compiled, render
@@ -29,7 +30,7 @@ from datagen.yaml_loader import FastLoader
 from datagen.yaml_loader import load as load_yaml
 
 # A prompt in a recipe: the path of a prompt file without extension, or the fields of such a file.
-PromptSource: TypeAlias = str | dict[str, Any]
+PromptSource: TypeAlias = str | JsonObject
 
 ROLES = ("system", "user")
 
@@ -42,9 +43,9 @@ class Prompt:
 
     name: str
     hash: str
-    fields: dict[str, Any]
+    fields: JsonObject
 
-    def render(self, **values: Any) -> list[Message]:
+    def render(self, **values: object) -> list[Message]:
         """
         Fill the templates and return the messages.
 
@@ -87,7 +88,7 @@ class Prompt:
         choices: tuple[str, ...] = (),
         sample: int = 0,
         about: str = "",
-        **values: Any,
+        **values: object,
     ) -> Request:
         """Build the request that sends this prompt about a row; `values` fill the templates."""
         return Request(
@@ -105,7 +106,7 @@ class Prompt:
 
 
 @cache
-def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+def _json_schema(schema: type[BaseModel]) -> JsonObject:
     return schema.model_json_schema()  # the slowest step in building a request
 
 
@@ -140,7 +141,7 @@ def load(name: str, folder: Path | None = None) -> Prompt:
     return Prompt(name, content_id(text)[:16], fields)
 
 
-def inline(name: str, fields: Mapping[str, Any]) -> Prompt:
+def inline(name: str, fields: Mapping[str, object]) -> Prompt:
     """
     Create a prompt from its fields, as written in a recipe.
 

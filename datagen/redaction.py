@@ -9,7 +9,6 @@ stored completion.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 MASK = "***"
@@ -58,7 +57,7 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     return BEARER.sub(rf"\1\2{MASK}", IN_QUERY.sub(rf"\1{MASK}", text))
 
 
-def mask_settings(value: Any) -> Any:
+def mask_settings(value: object) -> object:
     """Mask secrets in nested settings: every string under a name such as ``api_key``, and in URLs."""
     if isinstance(value, Mapping):
         return {

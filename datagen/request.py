@@ -9,12 +9,13 @@ number. A completion is stored under the key and never requested again.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from datagen.answer_json import json_parts
+from datagen.json_types import JsonObject
 from datagen.reasoning import begins, reasoning_only, split
 from datagen.rows import RequestRow
 from datagen.schema import content_id
@@ -98,7 +99,7 @@ class Request:
     prompt_hash: str
     task: str
     sampling: Sampling = field(default_factory=Sampling)
-    schema: dict[str, Any] | None = None
+    schema: JsonObject | None = None
     choices: tuple[str, ...] = ()
     given: str = ""
     sample: int = 0

@@ -4,7 +4,11 @@ Row types: one TypedDict for each Arrow schema of `datagen.schema`.
 Nullable fields are ``| None``. Tests check that types and schemas agree.
 """
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypedDict
+
+Row: TypeAlias = Mapping[str, Any]  # of any table, with the columns that earlier stages added
+Fields: TypeAlias = dict[str, object]  # of a row that is being made
 
 
 class MessageRow(TypedDict):

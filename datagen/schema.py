@@ -10,9 +10,11 @@ completions give the same ids on any machine and in any order.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import pyarrow as pa
+
+from datagen.rows import Row
 
 T = TypeVar("T")
 
@@ -258,12 +260,12 @@ def chat(question: str, context: str | None = None, system: str | None = None) -
     return [{"role": "system", "content": system}, *turn] if system else turn
 
 
-def example_id(row: Mapping[str, Any]) -> str:
+def example_id(row: Row) -> str:
     """Hash an example's content and the ids of its parents."""
     parents = (row.get("lineage") or {}).get("parents") or []
     return content_id(*(row.get(name) for name in IDENTITY), *parents)
 
 
-def table_of(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def table_of(schema: pa.Schema, rows: Iterable[Mapping[str, object]]) -> pa.Table:
     """Build a table of a schema from rows; missing fields are null."""
     return pa.Table.from_pylist(list(rows), schema=schema)

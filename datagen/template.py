@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from jinja2 import StrictUndefined, Template, TemplateError, nodes, pass_context
 from jinja2.exceptions import SecurityError
@@ -21,6 +21,9 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from datagen.control_tokens import defuse
 from datagen.errors import UserError
+
+T = TypeVar("T")
+Finalize: TypeAlias = Callable[[object], object]  # applied to each inserted value
 
 STEPS = 1_000_000  # loop iterations plus calls in one rendering
 LARGEST = 10_000_000  # maximum characters of a string, or items of a list, that a template computes
@@ -36,13 +39,14 @@ class _Environment(SandboxedEnvironment):
 
     intercepted_binops = frozenset(SandboxedEnvironment.default_binop_table)
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, autoescape: bool, finalize: Finalize | None) -> None:
         super().__init__(
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
-            **options,
+            autoescape=autoescape,
+            finalize=finalize,
         )
         self.filters["counted"] = _counted
         self.filters["format"] = lambda text, *args, **named: _narrow(text) % (named or args)
@@ -56,7 +60,7 @@ class _Environment(SandboxedEnvironment):
             loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None)
         return tree
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Refuse what Jinja refuses, and padding methods."""
         sized = (isinstance(obj, str) and attr in PADDING) or attr == "to_bytes"
         return not sized and super().is_safe_attribute(obj, attr, value)
@@ -68,12 +72,12 @@ class _Environment(SandboxedEnvironment):
             _narrow(value.__self__)
         return inner
 
-    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, context: Context, obj: object, *args: object, **kwargs: object) -> object:
         """Count and make a call."""
         _step(context)
         return super().call(context, obj, *args, **kwargs)
 
-    def call_binop(self, context: Context, operator_: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator_: str, left: object, right: object) -> object:
         """Evaluate an operator, unless the result would be too large."""
         if operator_ == "**":
             raise SecurityError("templates may not use **")
@@ -84,7 +88,7 @@ class _Environment(SandboxedEnvironment):
         return super().call_binop(context, operator_, left, right)
 
 
-def _narrow(text: Any) -> Any:
+def _narrow(text: T) -> T:
     """Return a format string, or refuse it if its width is too large or unknown."""
     if WIDE.search(str(text)):
         raise SecurityError(f"the format {str(text)[:80]!r} is too wide")
@@ -106,7 +110,7 @@ def _size(operator_: str, left: Any, right: Any) -> float:
 
 
 @pass_context
-def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:
+def _counted(context: Context, items: Iterable[T]) -> Iterator[T]:
     """Count a loop's items while yielding them."""
     for item in items:
         _step(context)
@@ -119,13 +123,11 @@ def _step(context: Context) -> None:
 
 
 @cache
-def _environment(html: bool, finalize: Callable[[Any], Any] | None) -> _Environment:
+def _environment(html: bool, finalize: Finalize | None) -> _Environment:
     return _Environment(autoescape=html, finalize=finalize)
 
 
-def compiled(
-    source: str, where: str, *, html: bool = False, finalize: Callable[[Any], Any] | None = None
-) -> Template:
+def compiled(source: str, where: str, *, html: bool = False, finalize: Finalize | None = None) -> Template:
     """
     Compile a template.
 
@@ -151,7 +153,7 @@ def compiled(
         raise _mistake(where, error) from error
 
 
-def fill(source: str, where: str, /, **values: Any) -> str:
+def fill(source: str, where: str, /, **values: object) -> str:
     """
     Compile and fill a short template of a prompt file.
 
@@ -163,7 +165,7 @@ def fill(source: str, where: str, /, **values: Any) -> str:
     return render(compiled(source, where, finalize=defuse), where, values)
 
 
-def render(template: Template, where: str, values: Mapping[str, Any]) -> str:
+def render(template: Template, where: str, values: Mapping[str, object]) -> str:
     """
     Fill a template with values.
 
@@ -178,7 +180,7 @@ def render(template: Template, where: str, values: Mapping[str, Any]) -> str:
         raise _mistake(where, error) from error
 
 
-def _fill(template: Template, values: Mapping[str, Any]) -> str:
+def _fill(template: Template, values: Mapping[str, object]) -> str:
     written, pieces = 0, []
     for piece in template.generate(**values, **{COUNTER: count(1)}):
         written += len(piece)
@@ -188,7 +190,7 @@ def _fill(template: Template, values: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
-def render_file(package: str, file: str, *, html: bool = False, **values: Any) -> str:
+def render_file(package: str, file: str, *, html: bool = False, **values: object) -> str:
     """Fill a template file of a package. Errors are not turned into `UserError`: they are bugs."""
     source = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     return _fill(compiled(source, file, html=html), values)

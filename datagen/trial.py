@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from datagen.engines.scripted import completion_of
 from datagen.recipe.model import Recipe
 from datagen.request import Answer, Answers, Identity
+from datagen.rows import Fields, Row
 from datagen.schema import PASSAGES, content_id, table_of
 from datagen.stage import ModelStage
 
@@ -55,7 +55,7 @@ def try_task(task: str | Path, answer: str, passage: str, *, title: str = "", la
     UserError
         If the task's file cannot be read or is not a task.
     """
-    row: dict[str, Any] = {
+    row: Fields = {
         "id": content_id(passage),
         "document_id": content_id("trial"),
         "source": "trial",
@@ -83,7 +83,7 @@ def try_task(task: str | Path, answer: str, passage: str, *, title: str = "", la
         for request in requests
     )
     outcome = stage.read(table, answers, options, context)
-    result: dict[str, Any] = [*outcome.kept.to_pylist(), *outcome.dropped.to_pylist()][0]
+    result: Row = [*outcome.kept.to_pylist(), *outcome.dropped.to_pylist()][0]
     return Trial(
         prompt=requests[0].messages[-1]["content"] if requests else "",
         question=result["question"] or "",

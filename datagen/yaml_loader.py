@@ -1,6 +1,6 @@
 """The loader for user-written YAML, and the check that a text is safe to load."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
@@ -23,6 +23,7 @@ class FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
     yaml_constructors: ClassVar = _CONSTRUCTORS
 
 
+LoaderClass: TypeAlias = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
 FILE = {"values": 200_000, "characters": 20_000_000, "levels": 64}  # more is a mistake or an attack
 
 
@@ -30,7 +31,7 @@ class UnsafeShape(yaml.YAMLError):
     """YAML that is nested too deeply, contains itself, or grows beyond its limits with its aliases."""
 
 
-def load(text: str, loader: Any = Loader) -> Any:
+def load(text: str, loader: LoaderClass = Loader) -> Any:
     """
     Load user-written YAML.
 
@@ -46,7 +47,7 @@ def load(text: str, loader: Any = Loader) -> Any:
         raise yaml.YAMLError(f"{error}") from error
 
 
-def check_shape(text: str, loader: Any, *, values: int, characters: int, levels: int) -> None:
+def check_shape(text: str, loader: LoaderClass, *, values: int, characters: int, levels: int) -> None:
     """
     Refuse YAML that would exhaust memory or the stack when it is loaded.
 

@@ -113,11 +113,11 @@ def violation(importer: str, imported: str) -> str | None:
 
 
 def test_no_import_crosses_the_layers():
-    found = all_imports()
-    assert len(found) > 1000
+    pairs = all_imports()
+    assert len(pairs) > 1000
     broken = [
         f"{importer} -> {imported}: {why}"
-        for importer, imported in found
+        for importer, imported in pairs
         if (why := violation(importer, imported))
     ]
     assert broken == []

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datagen.cluster.hardware import cores
 from datagen.cluster.workers import PARTITIONS_AT_ONCE
@@ -89,7 +89,7 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers must not import modules from the working folder
     # The run reports each error once; Dask's logs would repeat it from every process.
     security = Security.temporary()
-    ordinary: dict[str, Any] = {
+    ordinary: dict[str, object] = {
         "nthreads": 1,
         "memory_limit": 0,
         "silence_logs": logging.CRITICAL,
@@ -97,7 +97,7 @@ def local_cluster(home: Path, workers: int = 0, engine: bool = True) -> "Iterato
         "dashboard_address": HERE_WEB,
         "security": security,
     }
-    specs: dict[str, Any] = {
+    specs: dict[str, object] = {
         f"cpu-{n}": {"cls": Nanny, "options": ordinary} for n in range(workers or cores())
     }
     if engine:

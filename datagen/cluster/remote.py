@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 from distributed.utils import silence_logging_cmgr
@@ -26,6 +25,7 @@ from distributed.versions import VersionMismatchWarning
 from datagen.cluster.workers import WorkerPool, start_command
 from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.store.parquet import UNFINISHED
 
 CONNECT_SECONDS = 15  # time-out for connecting
@@ -167,7 +167,7 @@ def _missing(pool: WorkerPool, address: str, engine: bool) -> str:
     return ""
 
 
-def _inspect(client: Client, home: Path) -> dict[str, dict[str, Any]]:
+def _inspect(client: Client, home: Path) -> dict[str, JsonObject]:
     """Return the versions of the scheduler and all workers, and whether workers can write to the folder."""
     inspect = _inspector()
     probe = home / f"{UNFINISHED}seen-{uuid.uuid4().hex}"
@@ -180,14 +180,14 @@ def _inspect(client: Client, home: Path) -> dict[str, dict[str, Any]]:
         probe.unlink()
 
 
-def _inspector() -> Callable[[str], dict[str, Any]]:
+def _inspector() -> Callable[[str], JsonObject]:
     """
     Return a function that inspects the process it runs in.
 
     A nested function is pickled by value, so it also works where datagen cannot be imported.
     """
 
-    def inspect(probe: str) -> dict[str, Any]:
+    def inspect(probe: str) -> JsonObject:
         versions = {"Python": ".".join(platform.python_version_tuple()[:2])}
         for package in ("datagen", "distributed"):
             try:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from datagen.errors import BudgetSpent, UserError
 from datagen.store.disk import translating_file_errors
@@ -19,10 +20,15 @@ from datagen.store.disk import translating_file_errors
 if TYPE_CHECKING:  # a run that opens no cluster need not import it
     from distributed import Client, Future, KilledWorker
 
+    Report: TypeAlias = Future[Any]  # of a task; the types of their results differ
+
 PARTITIONS_AT_ONCE = 4  # partitions that feed one engine concurrently
 REFRESH_SECONDS = 1.0  # maximum age of the list of workers
 PATIENCE_SECONDS = 300.0  # time to wait for a suitable worker, for example one that is being restarted
 AGAIN = "Then run again to resume"
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Partition:
     """
 
     title: str
-    reports: Sequence["Future[Any]"]
+    reports: "Sequence[Report]"
     engine: bool = False
     then: Callable[..., None] = lambda *results: None
 
@@ -65,8 +71,13 @@ class LazyCluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._opened.__exit__(*error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self._opened.__exit__(kind, error, traceback)
 
     @property
     def client(self) -> "Client":
@@ -75,7 +86,7 @@ class LazyCluster:
             self._client = self._opened.enter_context(self._cluster())
         return self._client
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Call a function for each item: on all workers, or in threads while there is no cluster."""
         if self._client is not None:
             return WorkerPool(self._client).each(function, items)
@@ -127,20 +138,27 @@ class WorkerPool:
         result: int = max(sum(self._workers[address]["nthreads"] for address in self.ordinary), 1)
         return result
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    def submit(self, function: Callable[..., R], *arguments: object) -> "Future[R]":
         """Submit a task to an ordinary worker, if there is one."""
         # Others are allowed, because these may have left by then and the task would wait forever.
-        placement: dict[str, Any] = {"workers": self.ordinary, "allow_other_workers": True}
-        return self._client.submit(translating_file_errors, function, *arguments, pure=False, **placement)
+        return self._client.submit(
+            translating_file_errors,
+            function,
+            *arguments,
+            pure=False,
+            workers=self.ordinary,
+            allow_other_workers=True,
+        )
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Call a function for each item on the ordinary workers; return the results in order."""
-        placement: dict[str, Any] = {"workers": self.ordinary, "allow_other_workers": True}
-        futures = self._client.map(function, items, pure=False, **placement)
-        result: list[Any] = self._client.gather(futures)
+        futures = self._client.map(
+            function, items, pure=False, workers=self.ordinary, allow_other_workers=True
+        )
+        result: list[R] = self._client.gather(futures)
         return result
 
-    def submit_to_engine(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    def submit_to_engine(self, function: Callable[..., R], *arguments: object) -> "Future[R]":
         """Submit a task that uses a share of a worker's engine."""
         share = {"engine": 1.0 / PARTITIONS_AT_ONCE}
         return self._client.submit(translating_file_errors, function, *arguments, pure=False, resources=share)
@@ -165,7 +183,7 @@ class WorkerPool:
         """
         from distributed import KilledWorker
 
-        at_work: dict[Future[Any], Partition] = {}
+        at_work: dict[Report, Partition] = {}
         stopped: BudgetSpent | None = None
         try:
             while True:
@@ -203,9 +221,7 @@ class WorkerPool:
             if at_work and self._client.status == "running":
                 self._client.cancel(list(at_work), force=True)
 
-    def _fill(
-        self, at_work: dict["Future[Any]", Partition], submit: Callable[[bool], Partition | None]
-    ) -> None:
+    def _fill(self, at_work: "dict[Report, Partition]", submit: Callable[[bool], Partition | None]) -> None:
         """Submit partitions until all places are taken or no partition is ready."""
         for engine in (True, False):
             taken = sum(partition.engine == engine for partition in at_work.values())
@@ -214,11 +230,11 @@ class WorkerPool:
                     break
                 at_work[partition.reports[0]] = partition
 
-    def _done(self, at_work: Iterable["Future[Any]"]) -> Iterable["Future[Any]"]:
+    def _done(self, at_work: "Iterable[Report]") -> "Iterable[Report]":
         from distributed import wait
 
         try:
-            result: Iterable[Future[Any]] = wait(list(at_work), REFRESH_SECONDS, "FIRST_COMPLETED").done
+            result: Iterable[Report] = wait(list(at_work), REFRESH_SECONDS, "FIRST_COMPLETED").done
             return result
         except TimeoutError:
             return ()

@@ -1,8 +1,6 @@
 """Build the JSON body of ``POST chat/completions`` from a request, model settings and server dialect."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from datagen.json_types import JsonObject
 from datagen.recipe.sections import OpenAIModel
 from datagen.request import Request
 
@@ -23,7 +21,7 @@ class Dialect:
         self.limit = "max_tokens"
         self.thinking = "chat_template_kwargs"
 
-    def learn(self, body: Mapping[str, Any], refusal: str, choosing: bool) -> None:
+    def learn(self, body: JsonObject, refusal: str, choosing: bool) -> None:
         """
         Adapt to a server's rejection of a body.
 
@@ -37,12 +35,12 @@ class Dialect:
             self.logprobs = False
 
 
-def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None) -> dict[str, Any]:
+def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None) -> JsonObject:
     """Translate a request. The model's ``options`` override every field; null removes one."""
     dialect = dialect or Dialect()
     sampling, thinking = request.sampling, spec.thinking
     thinking_tokens = thinking if isinstance(thinking, int) else 0  # in addition to the answer's
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "model": spec.model,
         "messages": request.messages,
         dialect.limit: (1 if request.choices else sampling.max_tokens) + thinking_tokens,
@@ -65,7 +63,7 @@ def body_of(request: Request, spec: OpenAIModel, dialect: Dialect | None = None)
     return _with_options(body, spec.options)
 
 
-def _thinking(thinking: str | int, parameter: str) -> dict[str, Any]:
+def _thinking(thinking: str | int, parameter: str) -> JsonObject:
     """Switch reasoning off or limit it, with the parameters of vLLM and SGLang or those of OpenAI."""
     if parameter == "reasoning_effort":
         if thinking == "off":
@@ -79,7 +77,7 @@ def _thinking(thinking: str | int, parameter: str) -> dict[str, Any]:
     }
 
 
-def _with_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def _with_options(body: JsonObject, options: JsonObject) -> JsonObject:
     fields = {name: value for name, value in options.items() if name not in ("extra_body", "extra_headers")}
     fields |= options.get("extra_body") or {}
     if "max_completion_tokens" in fields:
@@ -87,7 +85,7 @@ def _with_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in (body | fields).items() if value is not None}
 
 
-def strict(schema: Any) -> Any:
+def strict(schema: object) -> object:
     """Make every object of a JSON schema require all its properties and allow no others (strict mode)."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]

@@ -7,7 +7,6 @@ others are answered ends as `Unanswered`.
 """
 
 import re
-from typing import Any
 
 BUSY = {425, 429, 503, 529}
 AWAY = {502, 504, 520, 521, 522, 523, 524, 530}  # from a proxy: the server behind it is unavailable
@@ -99,7 +98,7 @@ def of_status(status: int, message: str, retry_after: float = 0.0, body: str = "
     return Rejected(message) if status in AT_FAULT else Refused(message, status)
 
 
-def of_error(error: Any, message: str) -> Failure:
+def of_error(error: object, message: str) -> Failure:
     """Classify an error in the body of a reply with status 200: by its code, else by its wording."""
     fields = error if isinstance(error, dict) else {}
     codes = (_number(fields.get(name)) for name in ("code", "status", "status_code"))
@@ -114,11 +113,13 @@ def of_error(error: Any, message: str) -> Failure:
     return Rejected(message) if _FAULT_WORDS.search(message) else Faulty(message)
 
 
-def _number(code: Any) -> int:
+def _number(code: object) -> int:
     """Parse an HTTP error status, which may be a string; 0 if it is not one."""
+    if not isinstance(code, str | int | float):
+        return 0
     try:
         number = int(code)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return 0
     return number if 400 <= number < 600 else 0
 

@@ -13,11 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
+from aiohttp import ClientResponse
+
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
+from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, printable
 
 MAX_BYTES = 32 << 20  # maximum size of a reply's body, before and after decompression
@@ -86,7 +88,7 @@ class Connection:
         """Make a server's message safe to show and store; truncate it to `length` characters."""
         return mask_secrets(printable(text, length), self._secrets)
 
-    async def post(self, body: Any) -> Response:
+    async def post(self, body: JsonObject) -> Response:
         """
         Send a request once. Redirects are followed on the same server only.
 
@@ -116,7 +118,7 @@ class Connection:
             raise Refused(f"HTTP {status}: it redirects to {self.clean(target)}", status)
         return urlunsplit(new)
 
-    async def _post(self, url: str, body: Any) -> tuple[Response, str]:
+    async def _post(self, url: str, body: JsonObject) -> tuple[Response, str]:
         """Send a request to a URL; return the reply, and where it redirects to, "" if it does not."""
         try:
             async with self._session.post(url, json=body, allow_redirects=False) as response:
@@ -139,7 +141,7 @@ class Connection:
         await self._session.close()
 
 
-async def _read(response: Any) -> bytes:
+async def _read(response: ClientResponse) -> bytes:
     """Read and decompress a body, both within the size limit."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:

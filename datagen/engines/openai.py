@@ -1,8 +1,8 @@
 """
 The engine for servers with the OpenAI chat completions protocol.
 
-`datagen.engines.chat_body` builds the requests, `datagen.engines.protocol` reads the replies, and
-`datagen.engines.pace` controls the rate. This module handles failed requests:
+`datagen.engines.chat_body` builds the requests, `datagen.engines.reply` and `datagen.engines.protocol` read
+the replies, and `datagen.engines.pace` controls the rate. This module handles failed requests:
 
 * Transient failures are retried. A request that keeps failing while the server answers others ends as
   `Unanswered`. If there are no others to compare with, the engine sends a *check*: a one-token request that
@@ -38,7 +38,8 @@ from datagen.engines.failures import (
 from datagen.engines.http import Connection, Response, chat_url
 from datagen.engines.identity import identify
 from datagen.engines.pace import Pace
-from datagen.engines.protocol import completion_of, counted, message_in, read_reply
+from datagen.engines.protocol import completion_of, counted
+from datagen.engines.reply import message_in, read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
 from datagen.recipe.sections import CONTROL, OpenAIModel

@@ -12,9 +12,9 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import suppress
-from typing import Any
+from typing import TypeVar
 
 from datagen.engines.engine import Unanswered
 from datagen.engines.meter import Reading
@@ -23,6 +23,7 @@ from datagen.errors import UserError
 from datagen.recipe.sections import Model
 from datagen.request import Completion, Identity, Request
 
+T = TypeVar("T")
 POLL_SECONDS = 0.5  # interval between checks for notices, and between readings of the meter
 
 
@@ -38,7 +39,7 @@ class EngineRoom:
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine-room", daemon=True)
         self._thread.start()
         self._feeds: dict[str, _Feed] = {}
-        self._runs: dict[str, set[asyncio.Task[Any]]] = {}  # run -> its generation tasks
+        self._runs: dict[str, set[asyncio.Task[None]]] = {}  # run -> its generation tasks
 
     def generate(
         self,
@@ -86,7 +87,7 @@ class EngineRoom:
         read(feed.reading)
         batch = _Batch(requests, keep, give_up)
         work = self._for(run, feed.answer(batch))
-        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         shown = len(feed.notices)
         while not future.done():
             wait([future], POLL_SECONDS)
@@ -106,8 +107,7 @@ class EngineRoom:
 
     def leave(self, run: str) -> bool:
         """Cancel a run's generation. Returns whether no other run is using the engine room."""
-        result: bool = self._wait(self._leave(run))
-        return result
+        return self._wait(self._leave(run))
 
     def close(self) -> None:
         """Stop all engines and the loop."""
@@ -116,11 +116,10 @@ class EngineRoom:
         self._thread.join()
         self._loop.close()
 
-    def _wait(self, work: Any) -> Any:
-        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result()
+    def _wait(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _for(self, run: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _for(self, run: str, work: Coroutine[object, object, None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks = self._runs.setdefault(run, set())

@@ -5,22 +5,22 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
 from datagen.engines.identity import identify
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.reasoning import reasoning_only, split
 from datagen.recipe.sections import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
+Scripted: TypeAlias = str | Mapping[str, object] | Completion  # what a function may return
 COMPLETION = TypeAdapter(Completion)
 
 
-def completion_of(
-    answer: str | Mapping[str, Any] | Completion, request: Request, key: str, model: Identity
-) -> Completion:
+def completion_of(answer: Scripted, request: Request, key: str, model: Identity) -> Completion:
     """
     Convert the function's return value to a completion.
 
@@ -29,7 +29,7 @@ def completion_of(
     """
     if isinstance(answer, Completion):
         return replace(answer, key=key)
-    fields: dict[str, Any] = {"text": answer} if isinstance(answer, str) else dict(answer)
+    fields: JsonObject = {"text": answer} if isinstance(answer, str) else dict(answer)
     thought = split(fields.get("text", request.given))
     text = fields["text"] = thought.answer
     defaults = {
@@ -62,7 +62,7 @@ class ScriptedEngine:
 
     def __init__(self, spec: ScriptedModel) -> None:
         self._spec, self._identity = spec, identify(spec)
-        self._function: Callable[[Request], Any] | None = None
+        self._function: Callable[[Request], Scripted] | None = None
         self.notices: list[str] = []
 
     async def start(self) -> None:

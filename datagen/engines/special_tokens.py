@@ -10,9 +10,9 @@ import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from datagen.engines import bundled
+from datagen.json_types import JsonObject
 from datagen.paths import expanded
 from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
 
@@ -76,7 +76,7 @@ def _of_hub(model: str, revision: str) -> frozenset[str]:
     return control_among(files, template)
 
 
-def control_among(files: dict[str, Any], template: str = "") -> frozenset[str]:
+def control_among(files: JsonObject, template: str = "") -> frozenset[str]:
     """
     Select the control tokens from a tokenizer's files.
 
@@ -108,7 +108,7 @@ def _is_marked(token: str) -> bool:
     return 3 <= len(token) <= 100 and not any(map(str.isspace, token)) and not token.strip("▁").isalnum()
 
 
-def _values(value: Any) -> Iterator[Any]:
+def _values(value: object) -> Iterator[object]:
     if isinstance(value, dict) and "content" not in value:
         yield from value.values()
     elif isinstance(value, list):
@@ -117,7 +117,7 @@ def _values(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _entries(added: Any) -> Iterator[tuple[str, bool]]:
+def _entries(added: object) -> Iterator[tuple[str, bool]]:
     """Yield (token, special) of tokens written as strings or objects."""
     for entry in added if isinstance(added, list) else []:
         if isinstance(entry, str):
@@ -126,7 +126,7 @@ def _entries(added: Any) -> Iterator[tuple[str, bool]]:
             yield entry["content"], bool(entry.get("special"))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> JsonObject:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,16 +11,21 @@ import asyncio
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datagen.cluster.hardware import has_bfloat16
 from datagen.engines.engine import EngineDied
 from datagen.engines.identity import identify, resolve
 from datagen.engines.parent_watch import tie
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.reasoning import Thought, begins, opens, reasoning_only, split
 from datagen.recipe.sections import VllmModel
 from datagen.request import Completion, Identity, Request
+
+if TYPE_CHECKING:  # its import takes seconds
+    from vllm.outputs import RequestOutput
+    from vllm.v1.engine.async_llm import AsyncLLM
 
 FEW_CORES = 8  # up to this number, bind all cores: vLLM's default of leaving one free costs throughput
 CLOSING_SECONDS = 15  # then vLLM kills its processes
@@ -54,13 +59,13 @@ def environment(cores: Sequence[int], parallel: int = 1) -> dict[str, str]:
     return settings
 
 
-def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> dict[str, Any]:
+def engine_arguments(spec: VllmModel, model: str, cpu: bool, free: int) -> JsonObject:
     """
     Translate a model of the recipe to vLLM's ``EngineArgs``.
 
     `model` is a path or a hub id, `free` the free memory in bytes (CPU engine only).
     """
-    arguments: dict[str, Any] = {
+    arguments: JsonObject = {
         "model": model,
         "max_model_len": spec.max_model_len,
         "enable_prefix_caching": True,
@@ -94,7 +99,7 @@ def cache_bytes(free: int, width: int = 2) -> int:
 
 def sampling_arguments(
     request: Request, label_ids: Sequence[Sequence[int]] = (), thinking: str | int | None = None
-) -> dict[str, Any]:
+) -> JsonObject:
     """
     Translate a request to vLLM's ``SamplingParams``, except for the schema.
 
@@ -102,7 +107,7 @@ def sampling_arguments(
     setting; a thinking budget is added to the answer's token limit.
     """
     sampling = request.sampling
-    arguments: dict[str, Any] = {
+    arguments: JsonObject = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "repetition_penalty": sampling.repetition_penalty,
@@ -159,7 +164,7 @@ def continuation(encode: Callable[[str], Sequence[int]], prefix: str, text: str)
 
 
 def completion_of(
-    output: Any,
+    output: "RequestOutput",
     request: Request,
     key: str,
     model: Identity,
@@ -179,7 +184,9 @@ def completion_of(
     from that distribution restricted to the tokens that the schema allows.
     """
     answer = output.outputs[0]
-    positions, text = answer.logprobs, answer.text
+    positions: Any = answer.logprobs  # flat, except for a choice
+    given: Any = output.prompt_logprobs  # flat
+    text = answer.text
     sampled: tuple[float, ...]
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
     scored: tuple[float, ...] = ()
@@ -196,7 +203,7 @@ def completion_of(
         scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
         sampled = (first[answer.token_ids[0]],)
     elif request.given:
-        text, sampled = request.given, tuple(output.prompt_logprobs.logprobs[-given_tokens:])
+        text, sampled = request.given, tuple(given.logprobs[-given_tokens:])
     else:
         thought = split(text, opened)
         text = thought.answer
@@ -210,7 +217,7 @@ def completion_of(
         finish="error" if error else finish,
         model=model.name,
         revision=model.revision,
-        prompt_tokens=len(output.prompt_token_ids),
+        prompt_tokens=len(output.prompt_token_ids or ()),
         cached_tokens=output.num_cached_tokens or 0,
         completion_tokens=len(answer.token_ids),
         logprobs=sampled,
@@ -256,7 +263,7 @@ class VllmEngine:
 
     def __init__(self, spec: VllmModel) -> None:
         self._spec, self._identity = spec, identify(spec)
-        self._llm: Any = None
+        self._llm: AsyncLLM | None = None
         self._end: asyncio.Task[None]  # done once the engine has died or been closed
         self._tokenizer: Any = None
         self.notices: list[str] = []
@@ -264,6 +271,7 @@ class VllmEngine:
     async def start(self) -> None:
         """Prepare the model, start the processes, and wait until they are ready."""
         await asyncio.to_thread(self._open)
+        assert self._llm is not None  # opened
         self._end = asyncio.create_task(self._until_the_end(self._llm))
         self._tokenizer = self._llm.get_tokenizer()
         if not getattr(self._tokenizer, "chat_template", None):
@@ -320,7 +328,7 @@ class VllmEngine:
         finally:
             pending.cancel()
 
-    async def _ask(self, llm: Any, request: Request, key: str) -> Completion:
+    async def _ask(self, llm: "AsyncLLM", request: Request, key: str) -> Completion:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -342,7 +350,7 @@ class VllmEngine:
             output, request, key, self._identity, label_ids, len(given), opened, self._tokenizer.decode
         )
 
-    async def _until_the_end(self, llm: Any) -> None:
+    async def _until_the_end(self, llm: "AsyncLLM") -> None:
         """Wait until the engine has died or been closed."""
         while self._llm is llm and not llm.errored:
             await asyncio.sleep(PULSE_SECONDS)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -72,7 +71,7 @@ def read_set(path: Path) -> list[Question]:
     return questions
 
 
-def _question(row: Any, where: str) -> Question:
+def _question(row: object, where: str) -> Question:
     row = row if isinstance(row, dict) else {}
     texts = [row.get("question"), row.get("answer")]
     for listed in (row.get(name) or [] for name in ("aliases", "options")):
@@ -92,7 +91,7 @@ def _question(row: Any, where: str) -> Question:
     return Question(text, right, choices.lettered(text, row["answer"], language_of(code)), code)
 
 
-def read_model(name: str) -> Any:
+def read_model(name: str) -> Model:
     """
     Read a model from its name (bundled, a folder, a hub id), or from a YAML file as in a recipe.
 
@@ -140,7 +139,7 @@ def probe(
     return report
 
 
-def _ask(questions: Sequence[Question], spec: Any, folder: Path) -> list[Judged]:
+def _ask(questions: Sequence[Question], spec: Model, folder: Path) -> list[Judged]:
     """Let a model answer the questions, and state whether it is sure."""
     with Asker(spec, folder) as asker:
         first = asker.answer(

@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from datagen.cluster import hardware
 from datagen.cluster.local import open_cluster
@@ -131,10 +130,10 @@ def _outputs(home: Path) -> Iterator[Finding]:
 
 
 def _corpus(
-    name: str, stage: SourceStage[Any, Any], options: Options, context: Context
+    name: str, stage: SourceStage[Options, object], options: Options, context: Context
 ) -> tuple[Finding, int]:
     """Plan a stage that reads the corpus; return the finding, and the corpus's size in bytes."""
-    files: list[Any] = []
+    files: list[object] = []
 
     def plan() -> str:
         tasks = stage.plan(options, context)

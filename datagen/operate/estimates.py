@@ -3,7 +3,6 @@
 import math
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
 
 import numpy as np
 
@@ -127,7 +126,7 @@ class Plan:
             totals["cost"] = tokens / 1e6 + by_hour if hours is not None or not self.price.hour else None
         return totals
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Convert the plan to plain values for JSON."""
         return asdict(self) | {"total": self.total()}
 

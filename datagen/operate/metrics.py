@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datagen.errors import UserError
 from datagen.request import Usage
 from datagen.run.progress import Watcher
+from datagen.store.record import StageRecord
 
 if TYPE_CHECKING:
     from prometheus_client import Gauge
@@ -105,7 +106,7 @@ class Metrics:
         self._occupancy.labels(self._recipe).set(share)
         self._watcher.occupied(share)
 
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
+    def end(self, record: StageRecord, resumed: bool) -> None:
         """Record the result of a stage."""
         stage, dropped = record["stage"], sum(record["dropped"].values())
         self._set(self._rows, stage, **{"in": record["rows_in"]}, kept=record["rows_out"], dropped=dropped)

@@ -1,14 +1,13 @@
 """The outcome of a run as one JSON value."""
 
 from collections import Counter
-from typing import Any
 
 from datagen.report.changes import read_summary
 from datagen.report.html import products
 from datagen.run.folder import Run
 
 
-def outcome_of(run: Run) -> dict[str, Any]:
+def outcome_of(run: Run) -> dict[str, object]:
     """Summarise a run: folder, state, stages, rows, requests, and changes since the last release."""
     records = run.stage_records()
     requests: Counter[str] = Counter()

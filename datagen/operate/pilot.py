@@ -7,13 +7,13 @@ answers, and it reuses theirs. `datagen.operate.plan` extrapolates from its resu
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.run.folder import PILOT, Run
 from datagen.run.progress import Watcher
@@ -58,7 +58,7 @@ def pilot_of(recipe: Recipe, passages: int) -> Recipe:
     consumers = [at for at, (_, stage, _) in enumerate(line) if stage.takes == "passages" != stage.gives]
     if not consumers:
         raise UserError("a pilot needs a stage that produces something from passages, such as instruct")
-    stages: dict[str, dict[str, Any] | None] = {}
+    stages: dict[str, JsonObject | None] = {}
     for position, (name, stage, _) in enumerate(line):
         if position == consumers[0]:
             stages[NAME] = {"use": f"{__name__}:sample", "passages": passages}

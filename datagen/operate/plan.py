@@ -11,7 +11,6 @@ many rows than of few; the interval does not include that.
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +27,7 @@ from datagen.run.takeover import foresee
 from datagen.schema import KINDS
 from datagen.store.completions import Completions
 from datagen.store.parquet import parts, read_part, write_json
+from datagen.store.record import StageRecord
 
 
 def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
@@ -85,7 +85,7 @@ def _basis(home: Path) -> Run:
     )
 
 
-def _is_current(basis: Run, sample: dict[str, Any] | None, recipe: Recipe) -> bool:
+def _is_current(basis: Run, sample: StageRecord | None, recipe: Recipe) -> bool:
     """Check whether a pilot or run has the same recipe, prompts and models."""
     planned = pilot.pilot_of(recipe, sample["options"]["passages"]) if sample else recipe
     return bool(basis.manifest["fingerprint"] == fingerprint(planned, identities(recipe.models)))
@@ -96,13 +96,13 @@ def _newest(home: Path) -> Run | None:
     return runs[-1] if runs else None
 
 
-def _passages(records: list[dict[str, Any]]) -> int:
+def _passages(records: list[StageRecord]) -> int:
     counts = [record["rows_out"] for record in records if record["gives"] == "passages"]
     return counts[-1] if counts else 0
 
 
 def _stage(
-    record: dict[str, Any], scale: float, basis: Run, recipe: Recipe, stored: Completions | None
+    record: StageRecord, scale: float, basis: Run, recipe: Recipe, stored: Completions | None
 ) -> Stage:
     """Estimate a stage from its record in the basis."""
     stage = Stage(

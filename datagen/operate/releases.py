@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
@@ -187,7 +186,7 @@ def _kept(home: Path, runs: Sequence[Run], recipe: Recipe, keep: int) -> dict[st
 
 def _named(recipe: Recipe) -> Iterator[Path]:
     """Yield the paths named in the recipe's options."""
-    values: list[Any] = list(recipe.stages.values())
+    values: list[object] = list(recipe.stages.values())
     while values:
         value = values.pop()
         if isinstance(value, dict):
@@ -208,6 +207,6 @@ def _own_bytes(folder: Path) -> int:
     return sum(stat.st_size for stat in stats if stat.st_nlink == 1)
 
 
-def as_json(listed: Sequence[Release]) -> list[dict[str, Any]]:
+def as_json(listed: Sequence[Release]) -> list[dict[str, object]]:
     """Convert releases to plain values for JSON."""
     return [asdict(release) for release in listed]

@@ -5,13 +5,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.redaction import MASK, mask_settings
 from datagen.yaml_loader import FILE, Loader, check_shape
 
@@ -30,14 +31,15 @@ EXPECTED = {
 }  # fmt: skip
 BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
-Mistake = tuple[tuple[Any, ...], str]  # path of keys, and message
+Where: TypeAlias = tuple[int | str, ...]  # path of keys
+Mistake = tuple[Where, str]  # path of keys, and message
 
 
 class RecipeError(UserError):
     """A recipe is invalid. The message has the location of each error, and its fix."""
 
 
-def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
+def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
     """
     Read a recipe's file: its YAML nodes, which have line numbers, and its content.
 
@@ -68,10 +70,10 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     if repeated := list(_duplicate_keys(node)):
         raise mistaken(path, node, repeated)
     missing: list[Mistake] = []
-    data = _expanded(data, (), missing)
+    expanded = {key: _expanded(part, (key,), missing) for key, part in data.items()}
     if missing:
         raise mistaken(path, node, missing)
-    return node, data
+    return node, expanded
 
 
 def _check_aliases(path: Path, text: str) -> None:
@@ -83,9 +85,7 @@ def _check_aliases(path: Path, text: str) -> None:
         )
 
 
-def _duplicate_keys(
-    node: yaml.Node, where: tuple[Any, ...] = (), ancestors: tuple[int, ...] = ()
-) -> Iterator[Mistake]:
+def _duplicate_keys(node: yaml.Node, where: Where = (), ancestors: tuple[int, ...] = ()) -> Iterator[Mistake]:
     """Find keys that occur twice in one mapping, of which YAML silently uses the last."""
     if id(node) in ancestors:
         return
@@ -104,7 +104,7 @@ def _duplicate_keys(
             yield from _duplicate_keys(value, (*where, index), ancestors)
 
 
-def _expanded(value: Any, where: tuple[Any, ...], missing: list[Mistake]) -> Any:
+def _expanded(value: object, where: Where, missing: list[Mistake]) -> object:
     """Substitute environment variables for ``${NAME}`` and ``${NAME:-default}`` in strings."""
 
     def variable(match: re.Match[str]) -> str:
@@ -130,7 +130,7 @@ def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) ->
     return RecipeError("\n".join(lines))
 
 
-def location(error: ErrorDetails) -> tuple[Any, ...]:
+def location(error: ErrorDetails) -> Where:
     """Return the path of keys of an error, without pydantic's tags for members of a union."""
     tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
     return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
@@ -178,7 +178,7 @@ def _expectation(error: ErrorDetails) -> str:
     return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
-def _shortened(value: Any) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
@@ -190,7 +190,7 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
         yield from part.get("properties", {})
 
 
-def line_of(node: yaml.Node | None, where: tuple[Any, ...]) -> int:
+def line_of(node: yaml.Node | None, where: Where) -> int:
     """Return the line of a key in the YAML tree, or of its nearest existing ancestor."""
     line = 1
     for key in where:

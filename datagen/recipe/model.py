@@ -8,11 +8,12 @@ rules to editors.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.paths import expanded
 from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
@@ -23,7 +24,7 @@ from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 
 
-def _address_only(value: Any) -> Any:
+def _address_only(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
@@ -35,7 +36,7 @@ class Recipe(Section):
         default_factory=list, min_length=1, description="Documents to read; only ingest needs it"
     )
     models: Models = Field(default_factory=Models)
-    stages: dict[str, dict[str, Any] | None] = Field(
+    stages: dict[str, JsonObject | None] = Field(
         default_factory=lambda: dict.fromkeys(DEFAULT_PIPELINE),
         description="Stages in order, each with its options. Default: the default pipeline",
     )
@@ -76,10 +77,9 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _anchor_models(cls, data: Any) -> Any:
+    def _anchor_models(cls, data: object) -> object:
         """Resolve a model's folder relative to the recipe, like the corpus."""
-        models = data.get("models") if isinstance(data, dict) else None
-        if not isinstance(models, dict):
+        if not isinstance(data, dict) or not isinstance(models := data.get("models"), dict):
             return data
         anchored = dict(models)
         for role, section in models.items():
@@ -155,7 +155,7 @@ class Recipe(Section):
         return stage, stage.options.model_validate(options)
 
 
-def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Recipe:
     """
     Read and validate a recipe, including the options of every stage.
 
@@ -186,7 +186,7 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     return recipe
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonObject:
     """Return the JSON schema of a recipe, with the options of every installed stage, for editors."""
     schema = Recipe.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -261,8 +261,10 @@ def _unlicensed(recipe: Recipe) -> list[Mistake]:
     for role in recipe.models.roles:
         licence = recipe.models.role(role).stated_licence
         if role in asked and licence.casefold() not in allowed:
-            said = f"its licence {licence!r} is not" if licence else "it states no licence"
-            advice = f"{said} among the recipe's licences ({', '.join(recipe.licences)}); give another model"
+            problem = f"its licence {licence!r} is not" if licence else "it states no licence"
+            advice = (
+                f"{problem} among the recipe's licences ({', '.join(recipe.licences)}); give another model"
+            )
             mistakes.append((("models", role), advice + ("" if licence else ", or its licence:")))
     return mistakes
 
@@ -283,7 +285,7 @@ def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
     ]
 
 
-def _set(data: dict[str, Any], keys: list[str], value: Any) -> None:
+def _set(data: JsonObject, keys: list[str], value: object) -> None:
     for key in keys[:-1]:
         if not isinstance(data.get(key), dict):
             data[key] = {}

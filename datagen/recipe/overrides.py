@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import yaml
 
@@ -10,7 +9,7 @@ from datagen.errors import UserError
 from datagen.yaml_loader import Loader
 
 
-def overrides_of(pairs: Sequence[str]) -> dict[str, Any]:
+def overrides_of(pairs: Sequence[str]) -> dict[str, object]:
     """
     Parse ``KEY=VALUE`` pairs; values are YAML.
 

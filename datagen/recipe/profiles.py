@@ -8,14 +8,13 @@ recipe's folder of prompts may add profiles or replace built-in ones.
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.paths import expanded
 from datagen.prompt import exists, load
 from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
@@ -45,7 +44,7 @@ class Profile(BaseModel):
 
     summary: str
     least_billions: float = Field(0, ge=0)
-    stages: dict[str, dict[str, Any]] = {}
+    stages: dict[str, JsonObject] = {}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def read_profile(name: str, folder: Path | None = None) -> Profile:
 
 def defaults(
     stage: str, model: VllmModel | OpenAIModel | ScriptedModel, folder: Path | None = None
-) -> Mapping[str, Any]:
+) -> JsonObject:
     """Return the default options of a stage for a model; empty for most stages."""
     return read_profile(choose(model, folder).name, folder).stages.get(stage, {})
 
@@ -124,7 +123,7 @@ def size_of(model: str) -> tuple[float | None, str]:
     return int(experts or 1) * float(number) / (1 if unit in "Bb" else 1000), "name"
 
 
-def _parameters(config: Mapping[str, Any]) -> float:
+def _parameters(config: JsonObject) -> float:
     """Count the parameters of a decoder-only transformer from its configuration."""
     text = config.get("text_config", config)
     hidden, layers, heads = text["hidden_size"], text["num_hidden_layers"], text["num_attention_heads"]

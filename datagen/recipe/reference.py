@@ -3,10 +3,10 @@
 import inspect
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import BaseModel
 
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, OpenAIModel, ScriptedModel, Source, VllmModel
@@ -68,14 +68,14 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
     yield ""
 
 
-def _default(part: dict[str, Any]) -> str:
+def _default(part: JsonObject) -> str:
     value = part.get("default")
     if isinstance(value, dict) and len(json.dumps(value)) > 40:
         return "see below" if "$ref" in json.dumps(part) else "a long mapping"
     return f"`{json.dumps(value, ensure_ascii=False)}`" if "default" in part else ""
 
 
-def _type(part: dict[str, Any]) -> str:
+def _type(part: JsonObject) -> str:
     if "anyOf" in part or "oneOf" in part:
         return " or ".join(dict.fromkeys(map(_type, part.get("anyOf") or part["oneOf"])))
     if "enum" in part:

@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.recipe.import_string import load
 from datagen.stage import MapStage, ModelStage, Options, SourceStage, Stage, WholeStage
 
@@ -137,7 +137,7 @@ def installed_stages() -> Mapping[str, str]:
     return built_in | {name: others[name] for name in sorted(others.keys() - built_in)}
 
 
-def stages_of(recipe: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Stage, Options]]:
+def stages_of(recipe: JsonObject, folder: Path) -> Iterator[tuple[str, Stage, Options]]:
     """
     Find the stages of a recipe in the form of `Context.recipe` and ``manifest.json``.
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, mask_settings
 
 MAX_IN_FLIGHT = 100_000  # each is a task of the event loop
@@ -66,7 +67,7 @@ class Source(Section):
         description="ISO 639 code of all documents, such as de; default: detected per text",
     )
     licence: str = Field("", description="Licence, such as CC-BY-4.0; added to the metadata")
-    metadata: dict[str, Any] = Field({}, description="Added to the metadata of each document")
+    metadata: JsonObject = Field({}, description="Added to the metadata of each document")
 
     @model_validator(mode="after")
     def _check_path_or_python(self) -> "Source":
@@ -105,12 +106,12 @@ class Source(Section):
         return self.fields.get(field) or record_fields[field]
 
     @property
-    def constants(self) -> dict[str, Any]:
+    def constants(self) -> JsonObject:
         """Metadata added to each document."""
         return self.metadata | ({"licence": self.licence} if self.licence else {})
 
 
-def _parse_switch(value: Any) -> Any:
+def _parse_switch(value: object) -> object:
     """Convert YAML's off to "off", and on to None, the model's default."""
     return "off" if value is False else None if value is True else value
 
@@ -166,7 +167,7 @@ class VllmModel(Licensed):
     patience: float = PATIENCE
     profile: str = PROFILE
     thinking: Thinking = None
-    options: dict[str, Any] = Field(
+    options: JsonObject = Field(
         default_factory=dict,
         description="Further arguments of vLLM's EngineArgs, such as tensor_parallel_size, reasoning_parser",
     )
@@ -212,7 +213,7 @@ class OpenAIModel(Licensed):
     )
     profile: str = PROFILE
     thinking: Thinking = None
-    options: dict[str, Any] = Field(
+    options: JsonObject = Field(
         default_factory=dict,
         description="Further parameters of each request, such as max_completion_tokens, extra_body or "
         "extra_headers; null removes one",
@@ -220,7 +221,7 @@ class OpenAIModel(Licensed):
 
     @field_validator("options")
     @classmethod
-    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _check_options(cls, options: JsonObject) -> JsonObject:
         """Reject invalid parameters before the run starts; never show a value."""
         try:
             json.dumps(options, allow_nan=False)
@@ -243,10 +244,10 @@ class OpenAIModel(Licensed):
         return {name: str(value) for name, value in extra.items() if value is not None}
 
     @field_serializer("base_url", "options")
-    def _masked(self, value: Any) -> Any:
+    def _masked(self, value: object) -> object:
         return mask_settings(value)
 
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """Mask secrets in logs."""
         return ((name, mask_settings(value)) for name, value in super().__repr_args__())
 
@@ -286,7 +287,7 @@ class Models(Section):
         """The names of all roles."""
         return (*type(self).model_fields, *(self.model_extra or ()))
 
-    def role(self, name: str) -> VllmModel | OpenAIModel | ScriptedModel:
+    def role(self, name: str) -> Model:
         """
         Return the model of a role.
 
@@ -296,7 +297,7 @@ class Models(Section):
             If there is no such role, or roles refer to each other.
         """
         seen: list[str] = []
-        value: Any = name
+        value: Model | str = name
         while isinstance(value, str):
             if value in seen:
                 raise ValueError(f"the roles {' and '.join(seen)} refer to each other; give one a model")
@@ -304,12 +305,11 @@ class Models(Section):
                 raise ValueError(f"there is no role {value!r}; there are {', '.join(self.roles)}")
             seen.append(value)
             value = getattr(self, value)
-        result: VllmModel | OpenAIModel | ScriptedModel = value
-        return result
+        return value
 
     @model_validator(mode="before")
     @classmethod
-    def _default_engine(cls, data: Any) -> Any:
+    def _default_engine(cls, data: object) -> object:
         """Set the engine of a model without ``engine`` to vLLM."""
         if isinstance(data, dict):
             for role, player in data.items():

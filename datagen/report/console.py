@@ -29,6 +29,7 @@ from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.request import Usage
 from datagen.run.folder import Run
+from datagen.store.record import StageRecord
 
 REASONS_SHOWN = 6
 REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
@@ -116,7 +117,7 @@ class Console:
             if stage.usage.completions:
                 self._progress.update(stage.bar, occupied=f"engines {share:.0%} busy")
 
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
+    def end(self, record: StageRecord, resumed: bool) -> None:
         """Remove the stage's progress bar and print its result."""
         if ended := self._stages.pop(record["stage"], None):
             self._progress.remove_task(ended.bar)
@@ -184,7 +185,7 @@ class _Stage:
         return ", ".join(parts)
 
 
-def _line(record: dict[str, Any], resumed: bool) -> str:
+def _line(record: StageRecord, resumed: bool) -> str:
     text = f"[bold]{escape(record['stage']):14}[/] {record['rows_in']:>7,} → {record['rows_out']:>7,}"
     if dropped := sum(record["dropped"].values()):
         text += f"  {dropped:,} dropped"

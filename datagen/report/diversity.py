@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import pyarrow as pa
@@ -19,12 +20,11 @@ import pyarrow.parquet as pq
 
 from datagen.report.rows import final_parts
 from datagen.run.folder import Run
+from datagen.scripts import cluster, spaced_word
 from datagen.store.parquet import read_part
 
 QUESTIONS = 1_000  # maximum questions of a task, sampled evenly from all partitions
 FEWEST = 20  # minimum questions for a meaningful share
-CLUSTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{CLUSTERS}]|(?:(?![{CLUSTERS}])\w)+")  # a character is a word in scripts without spaces
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,22 @@ def diversity(run: Run) -> list[Diversity]:
 
 def measure(task: str, questions: list[str]) -> Diversity:
     """Measure questions of a task."""
+    pattern = _word()
     openings, words, pairs = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for question in questions:
-        tokens = WORD.findall(question.casefold())
+        tokens = pattern.findall(question.casefold())
         openings[" ".join(tokens[:2])] += 1
         words.update(tokens)
         pairs.update(pairwise(tokens))
     commonest, count = min(openings.items(), key=lambda item: (-item[1], item[0]))
     distinct = [len(counter) / max(counter.total(), 1) for counter in (words, pairs)]
     return Diversity(task, len(questions), len(openings), commonest, count / len(questions), *distinct)
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Compile the pattern of a word of any script."""
+    return re.compile(f"{spaced_word()}|{cluster()}")
 
 
 def _questions(run: Run) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """From documents to the hand-off: rows kept and dropped by stage, and cost per handed-off row."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from datagen.report import charts
+from datagen.store.record import StageRecord
 
 KEPT = {"kept": "var(--kept)", "dropped": "var(--dropped)"}
 
-Records = list[dict[str, Any]]
+Records = list[StageRecord]
 
 
 class Step(NamedTuple):

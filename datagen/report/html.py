@@ -27,6 +27,7 @@ from datagen.report.style import style
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_json, read_part, whole_file
+from datagen.store.record import StageRecord
 from datagen.template import render_file
 
 DOCUMENTS = 10  # listed documents with the most refusals
@@ -166,7 +167,7 @@ def _handed_off(run: Run, *products: str) -> Iterator[Path]:
         yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))
 
 
-def _yields(stages: list[dict[str, Any]]) -> dict[str, Any]:
+def _yields(stages: list[StageRecord]) -> dict[str, object]:
     """Sum the usage of generation."""
     requests = [record["requests"] for record in stages if "requests" in record]
     names = ("asked", "reused", "completions", "prompt_tokens", "cached_tokens", "completion_tokens")

@@ -1,13 +1,13 @@
 """The final rows of a run: the output of its last stage that produces examples."""
 
 from pathlib import Path
-from typing import Any
 
 from datagen.run.folder import Run
 from datagen.store.parquet import parts
+from datagen.store.record import StageRecord
 
 
-def final_stage(run: Run) -> dict[str, Any] | None:
+def final_stage(run: Run) -> StageRecord | None:
     """Return the record of the last stage that produces examples; None without one."""
     records = [record for record in run.stage_records() if record.get("gives") == "examples"]
     return records[-1] if records else None

@@ -17,6 +17,7 @@ from datagen.report.evidence import Spans, excerpt, spans
 from datagen.run.folder import Run
 from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_part
+from datagen.store.record import StageRecord
 
 OF_KIND = 4  # rows per kind, both kept and dropped
 OF_REASON = 3  # rows per drop reason
@@ -66,7 +67,7 @@ def side_by_side(run: Run) -> dict[str, tuple[list[Sample], list[Sample]]]:
     }
 
 
-def by_reason(run: Run, record: dict[str, Any]) -> dict[str, list[Sample]]:
+def by_reason(run: Run, record: StageRecord) -> dict[str, list[Sample]]:
     """Sample rows of each drop reason of a stage, most frequent reason first."""
     sampled = _drawn(parts(run.stage_folder(record["stage"]) / "dropped"), "reason", OF_REASON)
     passages = _Passages(run)

@@ -1,7 +1,6 @@
 """The distribution of each score: all rows that have it, and those handed off."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from datagen.report import bins, charts
 from datagen.run.folder import Run
 from datagen.schema import EXAMPLES
 from datagen.store.parquet import parts, read_part
+from datagen.store.record import StageRecord
 
 BOOKKEEPING = {"threshold"}  # floating-point columns that are not scores
 Counts = npt.NDArray[np.int64]
@@ -38,7 +38,7 @@ def score_charts(run: Run) -> list[charts.Chart]:
     return [_chart(name, first_stages[name], edges[name], total[name], kept[name]) for name in order]
 
 
-def _first_with(run: Run, records: list[dict[str, Any]]) -> dict[str, str]:
+def _first_with(run: Run, records: list[StageRecord]) -> dict[str, str]:
     """Map each score to the first stage that has it, among those that refine examples and the last one."""
     first: dict[str, str] = {}
     for record in records:

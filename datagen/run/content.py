@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import datagen
 from datagen.engines.identity import identify
@@ -68,7 +67,7 @@ def own_code(place: str, folder: Path) -> str:
     return content_id(*(text for root, paths in files for text in _contents(root, paths)))
 
 
-def named_content(options: Any, folder: Path) -> str:
+def named_content(options: object, folder: Path) -> str:
     """
     Hash the content of every file, folder, run or module that a value in options names.
 
@@ -99,7 +98,7 @@ def _module(name: str, folder: Path) -> str:
     return digest(Path(spec.origin)) if spec and spec.origin else ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

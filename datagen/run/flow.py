@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from datagen.cluster.workers import Partition, WorkerPool
 from datagen.engines.meter import Reading
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.sections import Budget
 from datagen.recipe.wiring import tables_before, wire
@@ -163,7 +164,7 @@ class Flow:
             stage.engine_seconds += (now - self._shared) / len(asking)
         self._shared = now
 
-    async def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+    async def _hear(self, event: tuple[float, JsonObject]) -> None:
         """Handle a worker's message."""
         message = event[1]
         if "reading" in message:

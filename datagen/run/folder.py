@@ -14,22 +14,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import cast
 from uuid import uuid4
 
 import datagen
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.request import Identity, Usage
 from datagen.schema import content_id
 from datagen.store.completions import Completions
-from datagen.store.digests import SEAL, Each, differences, digests, is_sealed, sealed
-from datagen.store.parquet import RECORD, UNFINISHED, finish_folder, sync, write_json
+from datagen.store.digests import SEAL, is_sealed, sealed
+from datagen.store.parquet import RECORD, UNFINISHED, sync, write_json
+from datagen.store.record import StageRecord
 
 MANIFEST = "manifest.json"
 PREVIEW = "preview"  # folder next to the runs: the answers that previews of the recipe paid for
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
-SHOWN = 3  # differences listed for a damaged stage
 
 PILOT = ".pilot"  # suffix of a recipe's name: the folder of its pilots
 
@@ -44,7 +45,7 @@ class Run:
     """A run's folder and its manifest."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: JsonObject
 
     @property
     def id(self) -> str:
@@ -83,7 +84,7 @@ class Run:
         """Return the folder of a stage's table once it is complete."""
         return self.folder / "stages" / name
 
-    def stage_record(self, name: str) -> dict[str, Any] | None:
+    def stage_record(self, name: str) -> StageRecord | None:
         """
         Read a stage's ``stage.json``; None while the stage is not complete.
 
@@ -93,9 +94,9 @@ class Run:
             If it cannot be read, or was altered.
         """
         path = self.stage_folder(name) / RECORD
-        return _unaltered(path) if path.exists() else None
+        return cast("StageRecord", _unaltered(path)) if path.exists() else None
 
-    def stage_records(self) -> list[dict[str, Any]]:
+    def stage_records(self) -> list[StageRecord]:
         """Read the records of the complete stages, in the order of the recipe."""
         records = (self.stage_record(name) for name in self.manifest["stages"])
         return [record for record in records if record is not None]
@@ -187,52 +188,6 @@ def _can_resume(run: Run, digest: str) -> bool:
     return unfinished and run.manifest["fingerprint"] == digest
 
 
-def complete_stage(unfinished: Path, folder: Path, record: dict[str, Any], each: Each) -> dict[str, Any]:
-    """Write a stage's record with the digests of its files, and move the stage to its final folder."""
-    record = sealed(record | {"files": digests(unfinished, each)})
-    write_json(record, unfinished / RECORD)
-    finish_folder(unfinished, folder)
-    return record
-
-
-def drop_damaged(run: Run, each: Each) -> None:
-    """
-    Find the first stage whose files have changed since they were written; drop it and all later stages.
-
-    They are run again. Answers of models are stored elsewhere and are not paid for again.
-    """
-    line = list(run.manifest["stages"])
-    for place, name in enumerate(line):
-        later = [other for other in line[place:] if run.stage_folder(other).exists()]
-        damage = _damage(run.stage_folder(name), each)
-        if damage and later:
-            shown = "; ".join(damage[:SHOWN])
-            shown += f"; {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
-            log.warning(
-                f"stage {name} of {run.folder} is damaged: {shown}. "
-                f"Run again: {', '.join([name, *(other for other in later if other != name)])}"
-            )
-            for other in reversed(later):  # the last first, so that the remaining stages are always intact
-                removed = run.stage_folder(other).with_name(UNFINISHED + other)
-                run.stage_folder(other).replace(removed)
-                shutil.rmtree(removed)
-        if damage:
-            return
-
-
-def _damage(folder: Path, each: Each) -> list[str]:
-    """List what is wrong with a stage's folder."""
-    if not folder.exists():
-        return ["it is missing"]
-    try:
-        record = _read(folder / RECORD)
-    except UserError as error:
-        return [str(error)]
-    if not is_sealed(record) or not isinstance(record.get("files"), dict):
-        return [f"{RECORD} was altered"]
-    return differences(folder, record["files"], each)
-
-
 def stop(run: Run, why: str) -> None:
     """Settle a run that stops early, and write the reason to the manifest."""
     run.completions.settle()
@@ -297,9 +252,7 @@ def _new_folder(home: Path) -> Path:
     raise UserError(f"{home} has a thousand runs from this second")
 
 
-def _manifest(
-    recipe: Recipe, models: dict[str, Identity], digest: str, earlier: Sequence[Run]
-) -> dict[str, Any]:
+def _manifest(recipe: Recipe, models: dict[str, Identity], digest: str, earlier: Sequence[Run]) -> JsonObject:
     return {
         "id": uuid4().hex,
         "number": 1 + max((run.order[0] for run in earlier), default=0),
@@ -323,8 +276,15 @@ def _inherited(runs: Sequence[Run]) -> Iterator[str]:
         yield from run.manifest.get("inherits", [])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read a record."""
+def read_record(path: Path) -> JsonObject:
+    """
+    Read a manifest or a stage's record, without a check of its digest.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or is not a JSON object.
+    """
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -334,9 +294,9 @@ def _read(path: Path) -> dict[str, Any]:
     return record
 
 
-def _unaltered(path: Path) -> dict[str, Any]:
+def _unaltered(path: Path) -> JsonObject:
     """Read a record, and compare its digest if it has one."""
-    record = _read(path)
+    record = read_record(path)
     if SEAL in record and not is_sealed(record):
         raise UserError(f"{path} was altered by hand: it does not match its digest")
     return record

@@ -5,14 +5,12 @@ Like those of `datagen.run.tasks`, the functions here are tasks of the Dask grap
 answers in the completions table; tasks get paths, and a task that runs twice sends no request twice.
 """
 
-import re
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import CancelledError
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,14 +18,15 @@ import pyarrow.parquet as pq
 
 from datagen.control_tokens import break_up
 from datagen.engines.identity import circumstances
-from datagen.engines.meter import Reading
 from datagen.engines.pool import engine_room
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.sections import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
-from datagen.run.budget import Purse, is_shut, purse
+from datagen.run.budget import is_shut, purse
 from datagen.run.claims import claim
+from datagen.run.retrial import Retrial
+from datagen.run.spending import Spending
 from datagen.run.tasks import Job, PartReport, finish, rows_of
 from datagen.schema import REQUESTS
 from datagen.stage import ModelStage
@@ -35,8 +34,8 @@ from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import part_name, read_part, write_table
 
+ModelJob: TypeAlias = Job[ModelStage]
 REQUESTS_AT_ONCE = 256  # requests read from the file at a time
-REPORT_SECONDS = 0.5  # between two reports of what a task has spent
 
 
 @dataclass
@@ -87,7 +86,7 @@ class GenerationReport:
         return 0 < self.distinct == self.failed + self.rejected
 
 
-def write_requests(job: Job, path: Path, number: int) -> Path:
+def write_requests(job: ModelJob, path: Path, number: int) -> Path:
     """
     Write a model stage's requests about one partition.
 
@@ -105,7 +104,7 @@ def write_requests(job: Job, path: Path, number: int) -> Path:
 
 
 def write_follow_ups(
-    job: Job, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
+    job: ModelJob, path: Path, requests: Path, completions: Path, number: int, answered: GenerationReport
 ) -> Path:
     """
     Write a model stage's requests that depend on the answers to its first ones.
@@ -114,6 +113,7 @@ def write_follow_ups(
     """
     rows, _ = rows_of(job, path)
     answers = _answers(job, [requests], completions, [answered])
+    assert job.stage.follow is not None  # otherwise this task is not submitted
     return _write_requests(
         job,
         job.stage.follow(rows, answers, job.options, job.context),
@@ -121,7 +121,7 @@ def write_follow_ups(
     )
 
 
-def _write_requests(job: Job, requests: Iterable[Request], target: Path) -> Path:
+def _write_requests(job: ModelJob, requests: Iterable[Request], target: Path) -> Path:
     identity = job.context.model
     tokens = special_tokens_of(job.model)
     rows = [defused(request, tokens).to_row(identity) for request in requests]
@@ -135,7 +135,7 @@ def defused(request: Request, tokens: frozenset[str]) -> Request:
     return replace(request, messages=messages)
 
 
-def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
+def generate(job: ModelJob, requests: Path, completions: Path) -> GenerationReport:
     """
     Send every request that has no completion yet, in the order in which they were written.
 
@@ -165,7 +165,7 @@ def generate(job: Job, requests: Path, completions: Path) -> GenerationReport:
 
 
 def _generate(
-    job: Job,
+    job: ModelJob,
     requests: Path,
     completions: Path,
     keys: pa.ChunkedArray,
@@ -184,7 +184,7 @@ def _generate(
     if pc.any(wanted).as_py():
         journal = Journal(completions, f"{job.name}-{requests.stem}")
         budget = purse(job.topic, job.budget, job.spent)
-        spending = _Spending(journal, budget, job, conditions)
+        spending = Spending(journal, budget, job.name, job.topic, conditions)
         try:
             while pc.any(wanted).as_py():
                 engine_room().generate(
@@ -219,42 +219,11 @@ def _among(keys: pa.ChunkedArray, values: Sequence[str]) -> pa.Array:
     return pc.is_in(keys, pa.array(values, pa.string())).combine_chunks()
 
 
-def _model_of(job: Job) -> tuple[Model, str]:
+def _model_of(job: ModelJob) -> tuple[Model, str]:
     """Return the model that a stage sends requests to, and its circumstances."""
     if job.model is None:
         raise ValueError(f"the job of {job.name} names no model")
     return job.model, circumstances(job.model)
-
-
-class Retrial:
-    """
-    Selects the rejected requests to retry although no known cause has changed.
-
-    The server may have been fixed. So one request of each kind of rejection is retried, the shortest, and
-    the others of its kind only if it is answered.
-    """
-
-    def __init__(self, requests: Path, rejected: Mapping[str, str], server: bool, everything: bool) -> None:
-        self._kinds: dict[str, list[str]] = {}
-        self.first: list[str] = []
-        if everything:
-            self.first = list(rejected)
-        elif rejected and server:
-            rows = read_part(requests, ["key", "body"])
-            length = dict(zip(rows["key"].to_pylist(), pc.utf8_length(rows["body"]).to_pylist(), strict=True))
-            for key in sorted(rejected, key=length.__getitem__):
-                self._kinds.setdefault(kind_of(rejected[key]), []).append(key)
-            self.first = [keys[0] for keys in self._kinds.values()]
-
-    def rest(self, answered: Set[str]) -> list[str]:
-        """List the other requests of each kind whose first request was answered; each only once."""
-        answered_kinds = [kind for kind, keys in self._kinds.items() if keys[0] in answered]
-        return [key for kind in answered_kinds for key in self._kinds.pop(kind)[1:]]
-
-
-def kind_of(message: str) -> str:
-    """Reduce a server's message to its words, without numbers and ids that differ by request."""
-    return " ".join(re.findall(r"[^\W\d_]{2,}", message)[:12]).casefold()
 
 
 def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request]]:
@@ -270,57 +239,8 @@ def unanswered(requests: Path, missing: pa.Array) -> Iterator[tuple[str, Request
             start += len(batch)
 
 
-class _Spending:
-    """Stores a task's answers; reports usage to the purse at once, and to the runner twice a second."""
-
-    def __init__(self, journal: Journal, budget: Purse, job: Job, conditions: str) -> None:
-        self._journal, self._budget, self._conditions = journal, budget, conditions
-        self._stage, self._topic = job.name, job.topic
-        self._reported = time.monotonic()
-        self.usage = Usage()
-        self.done = 0  # requests that were answered, rejected or given up
-        self.answered: set[str] = set()
-        self.rejected: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
-
-    def keep(self, completion: Completion) -> None:
-        if completion.finish == "error":
-            completion = replace(completion, circumstances=self._conditions)
-            self.rejected[completion.key] = completion.error
-        else:
-            self.answered.add(completion.key)
-        self._journal.append(completion)
-        usage = Usage.of(completion)
-        self._budget.pay(usage)
-        self.usage += usage
-        self.done += 1
-        if time.monotonic() - self._reported > REPORT_SECONDS:
-            self.report()
-
-    def give_up(self, key: str, why: str) -> None:
-        self._budget.give_back()
-        self.failures[key] = why
-        self.done += 1
-
-    def report(self) -> None:
-        self._reported = time.monotonic()
-        self._send({"stage": self._stage, "task": self._journal.path.name, "usage": asdict(self.usage)})
-
-    def notify(self, notice: str) -> None:
-        self._send({"notice": notice})
-
-    def read(self, reading: Reading) -> None:
-        self._send({"reading": asdict(reading)})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        if self._topic:
-            from distributed import get_worker
-
-            get_worker().log_event(self._topic, message)
-
-
 def read_answers(
-    job: Job,
+    job: ModelJob,
     path: Path,
     requests: Sequence[Path],
     completions: Path,
@@ -332,10 +252,9 @@ def read_answers(
 
     `answered` is as in `write_follow_ups`.
     """
-    stage: ModelStage = job.stage
     rows, others = rows_of(job, path)
     answers = _answers(job, requests, completions, answered)
-    outcome = stage.read(rows, answers, job.options, job.context)
+    outcome = job.stage.read(rows, answers, job.options, job.context)
     report = finish(job, rows, others, outcome, part_name(number))
     paid = {answer.completion.key: answer.completion for answer in answers}
     for key in {key for generation in answered for key in generation.failures}:
@@ -345,7 +264,7 @@ def read_answers(
 
 
 def _answers(
-    job: Job, requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]
+    job: ModelJob, requests: Sequence[Path], completions: Path, answered: Sequence[GenerationReport]
 ) -> Answers:
     rows = [row for path in requests for row in read_part(path).to_pylist()]
     store = Completions(completions, _model_of(job)[1])

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +19,7 @@ from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.request import Answer, Answers
+from datagen.rows import Fields, Row
 from datagen.run.folder import PREVIEW
 from datagen.run.model_tasks import defused
 from datagen.schema import content_id
@@ -54,9 +54,9 @@ class Look:
     answer: Answer
     verdict: str
     detail: str
-    row: dict[str, Any] | None
+    row: Fields | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Convert it to plain values."""
         request, completion = self.answer.request, self.answer.completion
         return {
@@ -133,7 +133,7 @@ def _looks(
         follow_ups = stage.follow(passages, Answers(first), options, context)
         answers += asker.answer([defused(request, tokens) for request in follow_ups])
     outcome = stage.read(passages, Answers(answers), options, context)
-    verdicts: dict[str, tuple[str, str, dict[str, Any] | None]] = {}
+    verdicts: dict[str, tuple[str, str, Fields | None]] = {}
     for row in outcome.dropped.to_pylist():
         for key in _first_of(stage, row):
             verdicts[key] = (row["reason"], row["detail"] or "", None)
@@ -145,7 +145,7 @@ def _looks(
         yield Look(name, answer, *verdicts.get(answer.completion.key, ("", "", None)))
 
 
-def _first_of(stage: ModelStage, row: dict[str, Any]) -> Sequence[str]:
+def _first_of(stage: ModelStage, row: Row) -> Sequence[str]:
     """List the requests that a row was made from: the first, or all if they are combined in a text."""
     requests: list[str] = row["lineage"]["requests"]
     return requests if row.get("text") else requests[:1]

@@ -1,8 +1,9 @@
 """The progress of a run, as reported to its watcher."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from datagen.request import Usage
+from datagen.store.record import StageRecord
 
 
 class Watcher(Protocol):
@@ -20,7 +21,7 @@ class Watcher(Protocol):
     def occupied(self, share: float) -> None:
         """Report the share of the engines' places for requests in use over the last seconds."""
 
-    def end(self, record: dict[str, Any], resumed: bool) -> None:
+    def end(self, record: StageRecord, resumed: bool) -> None:
         """Report a complete stage: its ``stage.json``, and whether an earlier process completed it."""
 
 

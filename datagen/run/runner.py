@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from datagen.cluster.local import open_cluster
 from datagen.cluster.workers import LazyCluster, WorkerPool
@@ -25,7 +24,7 @@ from datagen.report.changes import write_changes
 from datagen.report.html import write_report
 from datagen.report.planned import PLAN, compare_with_plan
 from datagen.request import Identity
-from datagen.run import budget, folder, release
+from datagen.run import budget, folder, integrity, release
 from datagen.run.flow import Flow, together
 from datagen.run.lease import lease
 from datagen.run.occupancy import Recorder
@@ -35,6 +34,7 @@ from datagen.run.tasks import Job
 from datagen.stage import ModelStage
 from datagen.store.disk import translate_file_errors
 from datagen.store.parquet import UNFINISHED, write_json
+from datagen.store.record import StageRecord
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def run(
     open_it = partial(open_cluster, recipe.cluster, home, asks)
     with translate_file_errors(), lease(home), LazyCluster(open_it) as cluster:
         running = folder.begin(recipe, home, models, fresh or retry_errors)
-        folder.drop_damaged(running, cluster.each)
+        integrity.drop_damaged(running, cluster.each)
         earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]
         line = _Line(recipe, running, models, earlier, cluster, watcher, retry_errors)
         begun = False
@@ -111,7 +111,7 @@ class _Line:
         self.due = deque(recipe.stages)
         self._recipe, self._run, self._models, self._earlier = recipe, run, models, earlier
         self._cluster, self._watcher, self._retry_errors = cluster, watcher, retry_errors
-        self._records: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, StageRecord] = {}
         self._keys: dict[str, str] = {}
         self._started = False  # whether the first model was considered for an early start
         self._recorder = Recorder(run.folder, watcher)
@@ -143,7 +143,7 @@ class _Line:
             for stage in flow.work():
                 record = stage.end(reads[stage.name]) | {"key": self._key(self._step(stage.name))}
                 target = run.stage_folder(stage.name)
-                self._tick(folder.complete_stage(stage.job.folder, target, record, self._cluster.each))
+                self._tick(integrity.complete_stage(stage.job.folder, target, record, self._cluster.each))
         except BudgetSpent:
             folder.stop(run, "budget")
             raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
@@ -161,7 +161,7 @@ class _Line:
             engines, identity = WorkerPool(client).engines, self._models[roles[0]]
             client.run(start_engine, home, model, identity, workers=engines, on_error="ignore")
 
-    def _tick(self, record: dict[str, Any], resumed: bool = False) -> None:
+    def _tick(self, record: StageRecord, resumed: bool = False) -> None:
         self._records[self.due.popleft()] = record
         self._watcher.end(record, resumed)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datagen.cluster.workers import Partition, WorkerPool
 from datagen.engines.identity import circumstances
@@ -21,9 +21,12 @@ from datagen.run.tasks import Job, PartReport
 from datagen.stage import NOTICES, ModelStage, Options, SourceStage, WholeStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import part_name, parts
+from datagen.store.record import StageRecord
 
 if TYPE_CHECKING:
     from distributed import Future
+
+    from datagen.cluster.workers import Report
 
 
 class StageRun:
@@ -137,7 +140,7 @@ class StageRun:
             self._progress.begin(self._missing)
         return self._ready.popleft()()
 
-    def _read(self, task: Any, number: int) -> Partition:
+    def _read(self, task: object, number: int) -> Partition:
         return self._partition(task, [self._pool.submit(tasks.read_source, self.job, task, number)])
 
     def _apply(self, path: Path, number: int) -> Partition:
@@ -166,12 +169,12 @@ class StageRun:
         # A worker that joins later, or replaces a dead one, starts from the current spending.
         job = replace(self.job, spent=self.job.spent + self._spent())
 
-        def answer(requests: "Future[Any]") -> "Future[Any]":
+        def answer(requests: "Future[Path]") -> "Future[model_tasks.GenerationReport]":
             return pool.submit_to_engine(model_tasks.generate, job, requests, folder)
 
         requests = [pool.submit(model_tasks.write_requests, job, path, number)]
         answered = [answer(requests[0])]
-        if job.stage.follow is not None:
+        if isinstance(job.stage, ModelStage) and job.stage.follow is not None:
             first = (requests[0], folder, number, answered[0])
             requests.append(pool.submit(model_tasks.write_follow_ups, job, path, *first))
             answered.append(answer(requests[1]))
@@ -180,8 +183,8 @@ class StageRun:
 
     def _partition(
         self,
-        read: Any,
-        reports: "Sequence[Future[Any]]",
+        read: object,
+        reports: "Sequence[Report]",
         numbers: Sequence[int] = (),
         engine: bool = False,
     ) -> Partition:
@@ -197,7 +200,7 @@ class StageRun:
 
         return Partition(self._title(read), reports, engine, done)
 
-    def _title(self, read: Any) -> str:
+    def _title(self, read: object) -> str:
         """Name a partition by its input: a part of a table, all parts, or documents."""
         if isinstance(read, Path):
             read = read.relative_to(self.job.context.run_folder)
@@ -205,7 +208,7 @@ class StageRun:
             read = f"all {len(read)} partitions"
         return f"stages.{self.name}, reading {shorten(str(read), 200)}"
 
-    def end(self, reads: Sequence[str]) -> dict[str, Any]:
+    def end(self, reads: Sequence[str]) -> StageRecord:
         """
         End a complete stage and return its record.
 
@@ -230,9 +233,9 @@ class StageRun:
             tasks.empty_part(job)
         return self._record(reads)
 
-    def _record(self, reads: Sequence[str]) -> dict[str, Any]:
+    def _record(self, reads: Sequence[str]) -> StageRecord:
         job, total, generation = self.job, self._total, self._generation
-        record: dict[str, Any] = {
+        record: StageRecord = {
             "stage": job.name,
             "summary": job.stage.summary,
             "options": job.options.model_dump(mode="json"),
@@ -250,8 +253,14 @@ class StageRun:
             record["notices"] = json.loads(notices.read_text(encoding="utf-8"))
         if total.figures:
             record["figures"] = dict(total.figures)
-        if self.asks:
-            record["model"] = {"role": job.stage.role, **asdict(job.context.model)}
+        if isinstance(job.stage, ModelStage):
+            model = job.context.model
+            record["model"] = {
+                "role": job.stage.role,
+                "name": model.name,
+                "revision": model.revision,
+                "licence": model.licence,
+            }
             usage = self._completions.spent_by(self.name) - self._spent_before  # includes dead workers
             reused = max(generation.requests - usage.completions, 0)  # a request may have been sent twice
             record["requests"] = {"asked": generation.requests, "reused": reused, **asdict(usage)}

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from datagen.engines.identity import circumstances
 from datagen.errors import UserError
@@ -29,11 +28,10 @@ from datagen.run.content import code, named_content, own_code
 from datagen.run.folder import Run, related_runs
 from datagen.schema import content_id
 from datagen.stage import Context, MapStage, ModelStage, Options, SourceStage, Stage
-from datagen.store.completions import link
 from datagen.store.digests import Each, differences, is_sealed, sealed
-from datagen.store.parquet import PARTS, RECORD, UNFINISHED, Damaged, finish_folder, write_json
+from datagen.store.parquet import PARTS, RECORD, UNFINISHED, Damaged, finish_folder, link, write_json
+from datagen.store.record import StageRecord
 
-Record = dict[str, Any]
 LAST = "~"  # sorts behind the names of runs
 SEES_TABLES = {stage.import_string for stage in BUILT_IN if not stage.sees_run}
 
@@ -57,8 +55,8 @@ class Step:
     stage: Stage
     options: Options
     context: Context
-    reads: Sequence[Record]
-    before: Sequence[Record]
+    reads: Sequence[StageRecord]
+    before: Sequence[StageRecord]
 
 
 def step_of(
@@ -66,7 +64,7 @@ def step_of(
     name: str,
     run_folder: Path,
     models: Mapping[str, Identity],
-    records: Mapping[str, Record],
+    records: Mapping[str, StageRecord],
 ) -> Step:
     """
     Collect what the key and the context of a stage depend on.
@@ -141,10 +139,10 @@ def foresee(recipe: Recipe, home: Path, models: Mapping[str, Identity]) -> dict[
     """
     earlier = related_runs(home)[::-1]
     sources: dict[str, str] = {}
-    records: dict[str, Record] = {}
+    records: dict[str, StageRecord] = {}
     sure = True
     for name in recipe.stages:
-        chosen: tuple[Run, Record] | None = None
+        chosen: tuple[Run, StageRecord] | None = None
         if sure:
             step = step_of(recipe, name, home / LAST, models, records)
             if key := key_of(step, recipe, models):
@@ -190,7 +188,7 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
 
 def take_over(
     step: Step, key: str, earlier: Iterable[Run], target: Path, each: Each, retry_errors: bool = False
-) -> Record | None:
+) -> StageRecord | None:
     """
     Take over the newest intact stage with this key.
 
@@ -236,7 +234,7 @@ def take_over(
     return None
 
 
-def _record(run: Run, name: str) -> Record:
+def _record(run: Run, name: str) -> StageRecord:
     """Read the record of a stage; {} if there is no intact one."""
     try:
         record = run.stage_record(name)
@@ -246,7 +244,7 @@ def _record(run: Run, name: str) -> Record:
     return record if record is not None and intact else {}
 
 
-def _answered(record: Record, step: Step, retry_errors: bool) -> bool:
+def _answered(record: StageRecord, step: Step, retry_errors: bool) -> bool:
     """Check whether running the stage again would send no request."""
     if not isinstance(step.stage, ModelStage):
         return True
@@ -260,7 +258,7 @@ def _answered(record: Record, step: Step, retry_errors: bool) -> bool:
     return same and not retry_errors and not isinstance(model, OpenAIModel)
 
 
-def _taken_over(record: Record, run: Run, seconds: float) -> Record:
+def _taken_over(record: StageRecord, run: Run, seconds: float) -> StageRecord:
     """Return the record of a stage that was taken over: the same, but with nothing spent."""
     record = {**record, "taken_over": run.folder.name, "seconds": round(seconds, 3)}
     if "requests" in record:
@@ -269,7 +267,7 @@ def _taken_over(record: Record, run: Run, seconds: float) -> Record:
     return sealed(record)
 
 
-def _tables(record: Record) -> list[list[str]]:
+def _tables(record: StageRecord) -> list[list[str]]:
     """List the partitions of a stage's table with their digests."""
     return sorted(
         [name, digest]
@@ -284,5 +282,5 @@ def _prompts(recipe: Recipe) -> str:
     return content_id(*(text for path in paths for text in (path.name, path.read_text(encoding="utf-8"))))
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)

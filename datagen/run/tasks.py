@@ -12,18 +12,33 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from typing_extensions import TypeVar
 
 from datagen.cluster.workers import WorkerPool
 from datagen.errors import UserError
 from datagen.recipe.sections import Budget, Model
 from datagen.request import Usage
 from datagen.schema import TABLES
-from datagen.stage import Context, MapStage, Options, Outcome, Partitions, SourceStage, WholeStage
+from datagen.stage import (
+    Context,
+    MapStage,
+    ModelStage,
+    Options,
+    Outcome,
+    Partitions,
+    SourceStage,
+    Stage,
+    WholeStage,
+)
 from datagen.store.parquet import UNFINISHED, part_name, read_part, write_table
+
+T = TypeVar("T")
+R = TypeVar("R")
+StageT = TypeVar("StageT", bound=Stage, default=Stage, covariant=True)
 
 
 class AccountError(Exception):
@@ -31,7 +46,7 @@ class AccountError(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[StageT]):
     """
     A running stage: its name, its functions, its options, and the folder it writes to.
 
@@ -41,7 +56,7 @@ class Job:
     """
 
     name: str
-    stage: Any
+    stage: StageT
     options: Options
     context: Context
     folder: Path
@@ -50,6 +65,9 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     model: Model | None = None
     retry_errors: bool = False  # retry all rejected requests
+
+
+WholeJob: TypeAlias = Job[WholeStage[Options, Any]]  # its verdicts have a type of its own
 
 
 @dataclass
@@ -81,27 +99,25 @@ def _with_zeros(first: Counter[str], second: Counter[str]) -> Counter[str]:
     return Counter({name: first[name] + second[name] for name in [*first, *second]})
 
 
-def read_source(job: Job, source: Any, number: int) -> PartReport:
+def read_source(job: Job[SourceStage[Options, object]], source: object, number: int) -> PartReport:
     """Run one task of a source stage; it may write several partitions."""
-    stage: SourceStage = job.stage
     total = PartReport()
-    for index, outcome in enumerate(stage.read(source, job.options, job.context)):
+    for index, outcome in enumerate(job.stage.read(source, job.options, job.context)):
         read = len(outcome.kept) + len(outcome.dropped)
         total += _write(job, outcome, part_name(number, index), rows_in=read)
     return total
 
 
-def apply_map(job: Job, path: Path, number: int) -> PartReport:
+def apply_map(job: Job[MapStage], path: Path, number: int) -> PartReport:
     """Run a map stage on one partition."""
-    stage: MapStage = job.stage
     rows, others = rows_of(job, path)
-    outcome = stage.apply(rows, job.options, job.context)
+    outcome = job.stage.apply(rows, job.options, job.context)
     return finish(job, rows, others, outcome, part_name(number))
 
 
-def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
+def run_whole(job: WholeJob, paths: Sequence[Path]) -> PartReport:
     """Run a stage that sees all partitions."""
-    stage: WholeStage = job.stage
+    stage = job.stage
     context, partitions = _whole(job, paths)
     results = _one_each(job, stage.run(partitions, job.options, context), len(paths))
     tasks = ((number, path, result) for number, (result, path) in enumerate(zip(results, paths, strict=True)))
@@ -115,10 +131,11 @@ def run_whole(job: Job, paths: Sequence[Path]) -> PartReport:
     return sum(reports, start=PartReport())
 
 
-def prepare(job: Job, paths: Sequence[Path]) -> Options:
+def prepare(job: Job[ModelStage], paths: Sequence[Path]) -> Options:
     """Show a model stage all partitions; return its final options."""
     context, partitions = _whole(job, paths)
-    options: Options = job.stage.prepare(partitions, job.options, context)
+    assert job.stage.prepare is not None  # a stage without it needs no preparation
+    options = job.stage.prepare(partitions, job.options, context)
     shutil.rmtree(context.scratch, ignore_errors=True)
     return options
 
@@ -129,7 +146,7 @@ def _whole(job: Job, paths: Sequence[Path]) -> tuple[Context, Partitions]:
     return context, Partitions([partial(_columns, job, path) for path in paths])
 
 
-def _one_each(job: Job, results: Iterable[Any], count: int) -> Iterator[Any]:
+def _one_each(job: Job, results: Iterable[T], count: int) -> Iterator[T]:
     """Pass on a stage's results, and check that there is one per partition."""
     number = 0
     for number, result in enumerate(results, 1):
@@ -140,7 +157,8 @@ def _one_each(job: Job, results: Iterable[Any], count: int) -> Iterator[Any]:
         raise AccountError(f"{job.name} returned {number} outcomes for {count} partitions")
 
 
-def _apply_whole(job: Job, task: tuple[int, Path, Any]) -> PartReport:
+def _apply_whole(job: WholeJob, task: tuple[int, Path, object]) -> PartReport:
+    assert job.stage.apply is not None
     number, path, result = task
     rows, others = rows_of(job, path)
     outcome = job.stage.apply(rows, result, job.options, job.context)
@@ -155,7 +173,7 @@ def _columns(job: Job, path: Path, names: Sequence[str] | None) -> pa.Table:
     return _of_kinds(rows, job.stage.kinds)[0].select([name for name in names if name in rows.column_names])
 
 
-def _on_all_workers(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+def _on_all_workers(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """
     Call a function for each item from within a task, on all workers for CPU stages.
 

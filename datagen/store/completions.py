@@ -10,14 +10,13 @@ run's lease merges small segments. See docs/completions.md.
 
 import hashlib
 import logging
-import math
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,10 @@ from datagen.request import Completion, Usage
 from datagen.schema import content_id
 from datagen.store.journal import has_writer, parse_journal
 from datagen.store.key_index import Keys, keys_of
-from datagen.store.parquet import UNFINISHED, Damaged, whole_file, write_json
+from datagen.store.merging import answers_first, is_error, mergeable
+from datagen.store.parquet import UNFINISHED, Damaged, link, write_json
 from datagen.store.segments import SCHEMA, Segment, write_segment
 
-FAN = 8  # number of segments of similar size that are merged into one
-FULL_BYTES = 1 << 31  # size above which a segment is not merged again
 REPLACED = "replaced"
 SPENT = "spent"
 
@@ -112,7 +110,7 @@ class Completions:
         )
         rejected: dict[str, str] = {}
         for table in tables:
-            rejections = table.filter(_is_error(table))
+            rejections = table.filter(is_error(table))
             rejected |= zip(rejections["key"].to_pylist(), rejections["error"].to_pylist(), strict=True)
         return missing, rejected
 
@@ -129,7 +127,7 @@ class Completions:
     def _current(self, table: pa.Table) -> pa.Table:
         """Remove rejections under other circumstances."""
         current = pc.equal(table["circumstances"], self._circumstances)
-        return table.filter(pc.or_(pc.invert(_is_error(table)), current))
+        return table.filter(pc.or_(pc.invert(is_error(table)), current))
 
     @property
     def spent(self) -> Usage:
@@ -200,8 +198,8 @@ class Completions:
             for path in damaged:
                 if path.exists():
                     self._merge([Segment(path)])
-            while mergeable := _mergeable(self.segments()):
-                self._merge(mergeable)
+            while small := mergeable(self.segments()):
+                self._merge(small)
         except UserError as error:  # the disk is full; merging can wait
             self.damage[self.folder] = f"segments were not merged: {error}"
 
@@ -219,8 +217,8 @@ class Completions:
         keys = np.unique(keys)
         rejected = [SCHEMA.empty_table()]
         for table in self._rows(keys, settled):
-            answered = table.filter(pc.invert(_is_error(table)))
-            rejected.append(table.filter(_is_error(table)))
+            answered = table.filter(pc.invert(is_error(table)))
+            rejected.append(table.filter(is_error(table)))
             keys = np.setdiff1d(keys, keys_of(answered["key"]))
             yield answered
         rejections = pa.concat_tables(rejected)
@@ -236,7 +234,7 @@ class Completions:
         for journal in self.journals():
             with suppress(FileNotFoundError):
                 table, _ = parse_journal(journal.read_bytes(), {*keys.tolist()})
-                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(_is_error(table)))["key"]))
+                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(is_error(table)))["key"]))
                 yield table
         paths = [segment.path for segment in self.segments()]
         for path in dict.fromkeys([*settled, *paths]):
@@ -248,7 +246,7 @@ class Completions:
                     table = Segment(path.parent / REPLACED / path.name).read(keys, damage)
                 if damage:
                     self.damage[path] = "; ".join(damage)
-                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(_is_error(table)))["key"]))
+                keys = np.setdiff1d(keys, keys_of(table.filter(pc.invert(is_error(table)))["key"]))
                 yield table
 
     def _write(self, journal: Path) -> tuple[Path | None, Usage, int]:
@@ -273,7 +271,7 @@ class Completions:
         damage: dict[Segment, list[str]] = {segment: [] for segment in segments}
         name = content_id(*(segment.path.name for segment in segments))
         with suppress(Damaged):  # raised if no row is readable; then there is nothing to write
-            write_segment(self.folder / f"segment-{name}.parquet", _answers_first(segments, damage))
+            write_segment(self.folder / f"segment-{name}.parquet", answers_first(segments, damage))
         for segment in segments:
             if damage[segment]:
                 self._quarantine([segment.path, segment.keys_path], "; ".join(damage[segment]))
@@ -307,24 +305,6 @@ def _is_ours(path: Path) -> bool:
     return path.is_file() if stat.S_ISLNK(mode) else stat.S_ISREG(mode)
 
 
-def _is_error(table: pa.Table) -> pa.ChunkedArray:
-    return pc.equal(table["finish"], "error")
-
-
-def _answers_first(segments: Sequence[Segment], damage: Mapping[Segment, list[str]]) -> Iterator[pa.Table]:
-    """Yield the segments' answers, then their rejections: lookups find the first row of a key."""
-    rejections = 0
-    for segment in segments:
-        for table in segment.scan(damage[segment]):
-            errors = _is_error(table)
-            rejections += pc.sum(errors).as_py() or 0
-            yield table.filter(pc.invert(errors))
-    if rejections:
-        for segment in segments:
-            for table in segment.scan([]):
-                yield table.filter(_is_error(table))
-
-
 def _completions(table: pa.Table) -> Iterator[Completion]:
     columns = []
     for field in fields(Completion):
@@ -335,35 +315,3 @@ def _completions(table: pa.Table) -> Iterator[Completion]:
         else:
             columns.append(column.to_pylist())
     return map(Completion, *columns)
-
-
-def _mergeable(segments: Sequence[Segment]) -> list[Segment]:
-    """
-    Select segments of similar size to merge.
-
-    Size classes are powers of `FAN`. A row is therefore copied about once per power below `FULL_BYTES`, and
-    after merging each class has fewer than `FAN` segments.
-    """
-    sizes: dict[int, list[tuple[Segment, int]]] = {}
-    for segment in segments:
-        if 0 < (size := segment.path.stat().st_size) < FULL_BYTES:
-            sizes.setdefault(int(math.log(size, FAN)), []).append((segment, size))
-    for _, members in sorted(sizes.items()):
-        if len(members) >= FAN:
-            totals = accumulate((size for _, size in members), initial=0)  # of the segments before each
-            return [
-                segment for (segment, _), total in zip(members, totals, strict=False) if total < FULL_BYTES
-            ]
-    return []
-
-
-def link(source: Path, target: Path) -> None:
-    """Give a file that is never changed a second name, or a copy where the file system has no links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(source)
-    except FileExistsError:
-        pass
-    except OSError:
-        with whole_file(target) as unfinished:
-            shutil.copyfile(source, unfinished)

@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from datagen.store.parquet import PARTS, RECORD, UNFINISHED
 
 Each = Callable[[Callable[[Path], str], Sequence[Path]], list[str]]  # calls a function for each path
+RecordT = TypeVar("RecordT", bound=Mapping[str, object])
 SEAL = "sha256"  # key of a record's digest of its other fields
 
 
@@ -55,18 +56,18 @@ def differences(folder: Path, expected: Mapping[str, str], each: Each) -> list[s
     return messages
 
 
-def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(record: RecordT) -> RecordT:
     """Add to a record the digest of its fields."""
     content = {name: value for name, value in record.items() if name != SEAL}
-    return content | {SEAL: _digest_of(content)}
+    return cast("RecordT", content | {SEAL: _digest_of(content)})
 
 
-def is_sealed(record: Mapping[str, Any]) -> bool:
+def is_sealed(record: Mapping[str, object]) -> bool:
     """Check that a record is unchanged since it was sealed."""
     return record == sealed(record)
 
 
-def _digest_of(record: Mapping[str, Any]) -> str:
+def _digest_of(record: Mapping[str, object]) -> str:
     # Normalise to what JSON restores: tuples become lists, numeric keys strings.
     plain = json.loads(json.dumps(record))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

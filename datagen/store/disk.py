@@ -10,12 +10,14 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 from datagen.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Error number -> what to do.
+T = TypeVar("T")
+
 ADVICE = {
     **dict.fromkeys(FULL, "Make room"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Allow it or change --outputs"),
@@ -49,7 +51,7 @@ def translate_file_errors() -> Iterator[None]:
         raise
 
 
-def translating_file_errors(function: Callable[..., Any], *arguments: Any) -> Any:
+def translating_file_errors(function: Callable[..., T], *arguments: object) -> T:
     """Call a function within `translate_file_errors`."""
     with translate_file_errors():
         return function(*arguments)

@@ -15,13 +15,14 @@ from array import array
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from datagen.request import Completion
+from datagen.rows import Fields
 from datagen.store.parquet import cannot_write
 from datagen.store.segments import ADDED, SCHEMA
 
@@ -119,7 +120,7 @@ def has_writer(path: Path) -> bool:
     return False
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
+def read_journal(path: Path) -> list[Fields]:
     """Read the completions of a journal."""
     return list(parse_journal(path.read_bytes())[0].to_pylist())
 
@@ -135,7 +136,7 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
     The completions, and the number of unreadable lines.
     """
     tables, unread = [SCHEMA.empty_table()], 0
-    rows: list[dict[str, Any]] = []
+    rows: list[Fields] = []
     for line in data.split(b"\n")[:-1]:
         if len(rows) == ROWS:  # Python objects take many times the memory of Arrow
             tables.append(pa.Table.from_pylist(rows, SCHEMA))
@@ -148,16 +149,18 @@ def parse_journal(data: bytes, wanted: Set[bytes] | None = None) -> tuple[pa.Tab
     return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]), unread
 
 
-def _tokens(count: Any) -> int:
+def _tokens(count: object) -> int:
     """Parse a token count, which older versions stored unvalidated; 0 if it is not a count."""
+    if not isinstance(count, str | int | float):
+        return 0
     try:
         number = float(count)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return 0
     return int(number) if 0 <= number < MAX_TOKENS else 0
 
 
-def _logprobs(coded: Any) -> Any:
+def _logprobs(coded: object) -> object:
     if not isinstance(coded, str):
         raise ValueError("log probabilities must be base64")
     return np.frombuffer(base64.b64decode(coded, validate=True), np.float32)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from numpy.lib.format import read_array, write_array
 
 from datagen.store.parquet import Damaged, whole_file
 
+Entries: TypeAlias = npt.NDArray[np.void]  # keys with their rows, or with the checksum of their block
 BLOCK = 128  # entries per block
 HEAD = 200  # maximum length of the first line, in bytes
 SPOOLED = 1 << 20  # bytes of a part held in memory before it spills to disk
@@ -68,9 +69,9 @@ def write_keys(path: Path, entries_of: Iterable[tuple[Keys, Rows]]) -> None:
         rest = np.empty(0, _entry(width))
         for byte in sorted(parts):
             entries = np.concatenate([rest, _sorted(parts[byte], width)])
-            whole = len(entries) - len(entries) % BLOCK
-            fences.append(_write_blocks(blocks, entries[:whole]))
-            rest = entries[whole:]
+            complete = len(entries) - len(entries) % BLOCK
+            fences.append(_write_blocks(blocks, entries[:complete]))
+            rest = entries[complete:]
         fences.append(_write_blocks(blocks, rest))
         all_fences = np.concatenate(fences)
         count = blocks.tell() // rest.itemsize
@@ -82,7 +83,7 @@ def write_keys(path: Path, entries_of: Iterable[tuple[Keys, Rows]]) -> None:
             shutil.copyfileobj(blocks, file)
 
 
-def _sorted(part: IO[bytes], width: int) -> npt.NDArray[Any]:
+def _sorted(part: IO[bytes], width: int) -> Entries:
     """Read the entries of a part written by `write_keys`, sorted, each key once."""
     end = part.tell()
     part.seek(0)
@@ -99,7 +100,7 @@ def _sorted(part: IO[bytes], width: int) -> npt.NDArray[Any]:
     return np.asarray(entries[first])
 
 
-def _write_blocks(file: IO[bytes], entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _write_blocks(file: IO[bytes], entries: Entries) -> Entries:
     """Write blocks of entries and return their fences."""
     fences = np.empty(-(-len(entries) // BLOCK), _fence(entries["key"].itemsize))
     fences["key"] = entries["key"][::BLOCK]
@@ -123,10 +124,10 @@ def find_keys(path: Path, wanted: Keys) -> Rows:
             head = json.loads(file.readline(HEAD))
             entry, fence = _entry(head["width"]), _fence(head["width"])
             fences = np.frombuffer(file.read(-(-head["keys"] // BLOCK) * fence.itemsize), fence)
-            whole = zlib.crc32(fences.tobytes()) == head["sum"]
+            intact = zlib.crc32(fences.tobytes()) == head["sum"]
         except (ValueError, TypeError, KeyError):
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             raise Damaged("the header does not match its checksum")
         start = file.tell()
         # A key is in the last block whose first key is not greater.
@@ -145,9 +146,9 @@ def find_keys(path: Path, wanted: Keys) -> Rows:
     return np.unique(entries["row"][at[entries["key"][at] == wanted]])
 
 
-def _entry(width: int) -> np.dtype[Any]:
+def _entry(width: int) -> np.dtype[np.void]:
     return np.dtype([("key", f"S{width}"), ("row", "<u4")])
 
 
-def _fence(width: int) -> np.dtype[Any]:
+def _fence(width: int) -> np.dtype[np.void]:
     return np.dtype([("key", f"S{width}"), ("sum", "<u4")])

@@ -13,12 +13,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.store.disk import FULL
 
 UNFINISHED = ".unfinished-"  # prefix of temporary names
@@ -95,13 +95,13 @@ def write_table(table: pa.Table, path: Path) -> None:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 
 
-def write_json(value: Any, path: Path) -> None:
+def write_json(value: object, path: Path) -> None:
     """Write a JSON file atomically."""
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """
     Read a JSON object.
 
@@ -171,3 +171,15 @@ def damage_named() -> Iterator[None]:
         if error.errno not in (None, errno.EIO):
             raise
         raise Damaged(str(error)) from error
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file that is never changed a second name, or a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        pass
+    except OSError:
+        with whole_file(target) as unfinished:
+            shutil.copyfile(source, unfinished)

@@ -184,9 +184,9 @@ def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     rest = SCHEMA.empty_table()
     for table in tables:
         rest = pa.concat_tables([rest, table])
-        whole = len(rest) - len(rest) % GROUP
-        if whole:
-            yield rest.slice(0, whole)
-            rest = rest.slice(whole).combine_chunks()
+        complete = len(rest) - len(rest) % GROUP
+        if complete:
+            yield rest.slice(0, complete)
+            rest = rest.slice(complete).combine_chunks()
     if len(rest):
         yield rest

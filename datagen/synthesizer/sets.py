@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.outside_json import parse
 from datagen.recipe.sections import Source
 from datagen.request import Reject
@@ -139,7 +140,7 @@ def _held_out(paragraph: Paragraph, path: Path, labelled: LabelledSet, seed: int
     return Paragraph(name, paragraph.title, paragraph.text, paragraph.questions, held_out)
 
 
-def _squad(data: Any) -> Iterator[Paragraph]:
+def _squad(data: JsonObject) -> Iterator[Paragraph]:
     for article in data["data"]:
         for paragraph in article["paragraphs"]:
             questions = [
@@ -244,7 +245,7 @@ def _json(path: Path) -> Any:
         raise UserError(f"the labelled set {path} cannot be read: {error}") from error
 
 
-def _text(record: dict[str, Any], field: str) -> str:
+def _text(record: JsonObject, field: str) -> str:
     value = record[field] if field else ""
     return " ".join(" ".join(value).split() if isinstance(value, list) else str(value).split())
 

@@ -12,28 +12,29 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import transformers
 from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
 
 from datagen.engines.identity import identify, resolve
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.synthesizer.card import write_card
 from datagen.synthesizer.recipe import SynthesizerRecipe, Training
 from datagen.synthesizer.remix import Row, account, remix
 from datagen.synthesizer.sets import load
 from datagen.training.models import load_model, with_lora
-from datagen.training.packing import Tokens, bundles, epochs, pack, row_losses, tokenize
+from datagen.training.packing import LanguageModel, Tokens, bundles, epochs, pack, row_losses, tokenize
 from datagen.training.steps import Schedule, Trainer, run_steps
 
 MEASURED = 40  # rows per task for the held-out loss
 
 
-def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) -> dict[str, Any]:
+def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) -> JsonObject:
     """
     Remix, train, measure and save an adapter with its card.
 
@@ -92,7 +93,7 @@ def train_synthesizer(recipe: SynthesizerRecipe, folder: Path, steps: int = -1) 
     return figures
 
 
-def save_merged(source: str, tokenizer: Any, folder: Path, name: str) -> None:
+def save_merged(source: str, tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
     """Write the base model with a folder's adapter merged, as a plain checkpoint in that folder."""
     # Merged in single precision, because bfloat16 would round much of the adapter away.
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
@@ -102,7 +103,7 @@ def save_merged(source: str, tokenizer: Any, folder: Path, name: str) -> None:
     tokenizer.save_pretrained(folder / name)
 
 
-def _with_adapter(source: str, adapter: Path) -> Any:
+def _with_adapter(source: str, adapter: Path) -> LanguageModel:
     model = load_model(source)
     return PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False)
 
@@ -121,7 +122,9 @@ def _reject_unless_better(folder: Path, losses: dict[str, float], earlier: dict[
     )
 
 
-def fitting(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> tuple[list[Row], dict[str, Tokens]]:
+def fitting(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> tuple[list[Row], dict[str, Tokens]]:
     """Exclude overlong and duplicate rows; return all rows, and the tokens of the included ones."""
     checked: list[Row] = []
     tokens: dict[str, Tokens] = {}
@@ -139,8 +142,8 @@ def fitting(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> tuple[list[
 
 
 def fit(
-    model: Any,
-    tokenizer: Any,
+    model: LanguageModel,
+    tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[Tokens],
     training: Training,
     seed: int,
@@ -162,7 +165,7 @@ def fit(
     return trainer
 
 
-def _figures(trainer: Trainer, rows: Sequence[Tokens], seconds: float) -> dict[str, Any]:
+def _figures(trainer: Trainer, rows: Sequence[Tokens], seconds: float) -> JsonObject:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     unshared = sum(map(len, rows)) / max(1, len(rows)) * trainer.counts["rows"]
     return {
@@ -177,7 +180,7 @@ def _figures(trainer: Trainer, rows: Sequence[Tokens], seconds: float) -> dict[s
 
 
 @torch.no_grad()
-def measure(model: Any, rows: Sequence[Tokens]) -> dict[str, float]:
+def measure(model: LanguageModel, rows: Sequence[Tokens]) -> dict[str, float]:
     """Return the mean loss of each task, on at most `MEASURED` of its rows, sampled by hash."""
     model.eval()
     by_task: dict[str, list[Tokens]] = defaultdict(list)

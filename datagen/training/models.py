@@ -1,18 +1,17 @@
 """Load a model for training on packed sequences, in full or with a LoRA adapter."""
 
-from typing import Any
-
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 
 import datagen.training.packing  # noqa: F401  # registers the attention
 from datagen.cluster.hardware import has_bfloat16
+from datagen.training.packing import LanguageModel
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def load_model(source: str) -> Any:
+def load_model(source: str) -> LanguageModel:
     """
     Load a model with the attention for packed sequences.
 
@@ -24,7 +23,7 @@ def load_model(source: str) -> Any:
     )
 
 
-def with_lora(model: Any, rank: int, alpha: float, dropout: float = 0.0) -> Any:
+def with_lora(model: LanguageModel, rank: int, alpha: float, dropout: float = 0.0) -> LanguageModel:
     """Add an untrained adapter to all linear layers (Hu et al. 2021, arXiv 2106.09685)."""
     lora = LoraConfig(
         r=rank,

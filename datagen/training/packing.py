@@ -9,12 +9,14 @@ padding.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedTokenizerBase
 
 from datagen.schema import content_id
+
+LanguageModel: TypeAlias = Any  # a model of transformers, or one with an adapter by PEFT
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Tokens:
         return len(self.prompt) + len(self.response)
 
 
-def tokenize(tokenizer: Any, group: str, task: str, messages: list[dict[str, str]], response: str) -> Tokens:
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, group: str, task: str, messages: list[dict[str, str]], response: str
+) -> Tokens:
     """Tokenise a row as the engines do; rows of a `group` are about the same passage."""
     chat = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(chat, add_special_tokens=False)
@@ -137,7 +141,7 @@ def attend(
 AttentionInterface.register("shared_prefix", attend)
 
 
-def token_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+def token_losses(model: LanguageModel, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """
     Return the cross entropy of each response token, (tokens,); logits are computed only for these.
 
@@ -156,7 +160,7 @@ def row_sums(losses: torch.Tensor, packed: dict[str, torch.Tensor]) -> tuple[tor
     return totals, torch.bincount(packed["row"], minlength=count)
 
 
-def row_losses(model: Any, packed: dict[str, torch.Tensor]) -> torch.Tensor:
+def row_losses(model: LanguageModel, packed: dict[str, torch.Tensor]) -> torch.Tensor:
     """Compute each row's mean cross entropy over the tokens of its response, (rows,)."""
     totals, counts = row_sums(token_losses(model, packed), packed)
     return totals / counts

@@ -17,9 +17,11 @@ from typing import Any
 import torch
 import transformers
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported lazily
 
-from datagen.training.packing import Tokens, pack, row_losses, token_losses
+from datagen.json_types import JsonObject
+from datagen.training.packing import LanguageModel, Tokens, pack, row_losses, token_losses
 
 FLOOR = 0.02  # final learning rate, as a share of the highest
 
@@ -84,12 +86,16 @@ class MasterWeightAdamW(torch.optim.AdamW):
 class Trainer(SFTTrainer):
     """trl's trainer for packed rows; counts rows and tokens."""
 
-    figures: dict[str, Any]
+    figures: JsonObject
     counts: dict[str, int]
     by_token = False
 
     def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: LanguageModel,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         """Return the mean loss over rows or tokens; the trainer averages over the sequences of a step."""
         losses = (token_losses if self.by_token else row_losses)(model, inputs)
@@ -115,8 +121,8 @@ class Clock(transformers.TrainerCallback):
 
 
 def run_steps(
-    model: Any,
-    tokenizer: Any,
+    model: LanguageModel,
+    tokenizer: PreTrainedTokenizerBase,
     batches: Sequence[list[Tokens]],
     schedule: Schedule,
     seed: int,

@@ -23,7 +23,7 @@ To have another model judge the target's proposals, use `propose` and then `by_j
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Fields, Row
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, ModelStage, Outcome, lineage, mean_logprob
 from datagen.stages.confidence.measure.functions import Named, call
@@ -50,8 +51,6 @@ COLUMNS = pa.schema(
         ("response_source", pa.string()),
     ]
 )
-
-Row = dict[str, Any]
 
 
 class Options(datagen.stage.Options):
@@ -119,7 +118,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     changes = [_change(row, answers.of(row["id"]), options) for row in before]
     accepted = _validated(before, changes, options, context)
     after = [
-        _changed(row, change, answers.of(row["id"]), context) if passed else row | change.unapplied(row)
+        _changed(row, change, answers.of(row["id"]), context) if passed else {**row, **change.unapplied(row)}
         for row, change, passed in zip(before, changes, accepted, strict=True)
     ]
     kept = [field for field in rows.schema if field.name not in COLUMNS.names]
@@ -135,7 +134,7 @@ class Change:
     text: str | None = None
     certainty: float | None = None
 
-    def unapplied(self, row: Row) -> Row:
+    def unapplied(self, row: Row) -> Fields:
         """Return the columns of a row that keeps its answer."""
         columns = {"action": "keep", "original_answer": row.get("original_answer")}
         return columns | {
@@ -196,14 +195,16 @@ def _validated(
     return [bool(value) for value in passed]
 
 
-def _changed(row: Row, change: Change, answers: Sequence[Answer], context: Context) -> Row:
+def _changed(row: Row, change: Change, answers: Sequence[Answer], context: Context) -> Fields:
     """Apply the change to its row; the scores of the old answer are removed."""
     used = [answer for answer in answers if change.source in (answer.request.task, answer.request.about)]
     return {name: row[name] for name in EXAMPLES.names} | {
         "answer": change.text,
         "logprob": mean_logprob(used[:1]),
-        "lineage": lineage(row, context.stage, used, licence=context.model.licence)
-        | {"parents": row["lineage"]["parents"]},
+        "lineage": {
+            **lineage(row, context.stage, used, licence=context.model.licence),
+            "parents": row["lineage"]["parents"],
+        },
         "action": "correct",
         "correction": change.certainty,
         "original_answer": row.get("original_answer") or row["answer"],

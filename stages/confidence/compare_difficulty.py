@@ -14,7 +14,6 @@ No row is dropped.
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.calibrate.curves import Floats, ranks
@@ -70,7 +70,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     yield from [None] * len(partitions)
 
 
-def compare(weak: Floats, strong: Floats, share: float) -> dict[str, Any]:
+def compare(weak: Floats, strong: Floats, share: float) -> JsonObject:
     """
     Compare two scores of the same rows, given in the order by which `select` breaks ties.
 

@@ -32,7 +32,6 @@ measures, in columns with a `suffix`.
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +39,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from datagen.request import Answer, Answers, Message, Request
+from datagen.rows import Row
 from datagen.schema import chat, fraction
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence.score_columns import KINDS, Undecided, scored, undecided
@@ -73,7 +73,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
                 )
 
 
-def prompts(row: dict[str, Any]) -> dict[str, list[Message]]:
+def prompts(row: Row) -> dict[str, list[Message]]:
     """Return the prompts before the answer: the training prompt, the other of the two, and an empty turn."""
     training = row["prompt"]
     system = training[0]["content"] if training[0]["role"] == "system" else None

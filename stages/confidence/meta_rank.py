@@ -112,7 +112,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
     prompt, seed = context.prompt(options.prompt), str(context.seed)
     chosen = references(options, context)
     for row in undecided(rows, options, "id", "question", "context", "evidence", "answer"):
-        judged = row | {"context": row["context"] or row["evidence"]}
+        judged = {**row, "context": row["context"] or row["evidence"]}
         for reference in chosen:
             yield from judge.ask(
                 prompt,

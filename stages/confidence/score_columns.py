@@ -6,7 +6,6 @@ a model to the others. The rows that it excludes have a null score; they are not
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from pydantic import Field, field_validator
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.rows import Row
 from datagen.stage import Outcome
 
 KINDS = ("instruction",)  # a refusal is supported by the probe, and a reading text has no answer
@@ -41,7 +41,7 @@ class Undecided(datagen.stage.Options):
         return bands
 
 
-def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[dict[str, Any]]:
+def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[Row]:
     """
     Select the rows to score: those within every band, bounds included, or without that score.
 
@@ -62,7 +62,7 @@ def undecided(rows: pa.Table, options: Undecided, *columns: str) -> list[dict[st
         for bound, beyond in ((low, pc.less), (high, pc.greater)):
             if bound is not None:
                 chosen = pc.and_not(chosen, pc.fill_null(beyond(rows[name], bound), False))
-    selected: list[dict[str, Any]] = rows.select(columns).filter(chosen).to_pylist()
+    selected: list[Row] = rows.select(columns).filter(chosen).to_pylist()
     return selected
 
 

@@ -15,7 +15,6 @@ model, such as one that runs the code in an answer, is a function of the measure
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -25,13 +24,12 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.recipe.import_string import load
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Row
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import code_of, language_of
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
+from datagen.json_types import JsonObject
 from datagen.prompt import Prompt, load
 from datagen.request import Answer
 from datagen.schema import content_id, pick
@@ -208,7 +209,7 @@ def _declared(name: str, text: str) -> StructuredTask:
     )
 
 
-def _check_fields(output: dict[str, Any], declaration: Declaration, passage: Passage, prompt: Prompt) -> None:
+def _check_fields(output: JsonObject, declaration: Declaration, passage: Passage, prompt: Prompt) -> None:
     """Reject an answer with a field that is not clean, or not a question where one is required."""
     echoed = instruction(prompt)
     for field, value in output.items():
@@ -223,7 +224,7 @@ def _quotable(passage: Passage) -> list[str]:
     return passage.quotable
 
 
-def _annotation(kind: str) -> Any:
+def _annotation(kind: str) -> object:
     if choice := CHOICE.fullmatch(kind):
         return Literal[tuple(label.strip() for label in choice["labels"].split(","))]
     match = KIND.fullmatch(kind)
@@ -254,7 +255,7 @@ def _prompt(name: str, declaration: Declaration) -> Prompt | str:
 
 def _skeleton(declaration: Declaration) -> str:
     """Show the form of the answer to a model that does not receive the schema."""
-    skeleton: dict[str, Any] = {}
+    skeleton: dict[str, object] = {}
     for name, kind in declaration.output.items():
         match = KIND.fullmatch(kind)
         placeholder = PLACEHOLDERS[match["part"]] if match else kind

@@ -9,19 +9,19 @@ The opening passages of a section are asked first, without examples. All later p
 opening passages, so their requests share that prefix.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from datagen.control_tokens import defuse
 from datagen.request import Answer, Message, Request
+from datagen.rows import PassageRow
 from datagen.stages.shared.tokens import ruler
 
 TURN = 16  # most tokens that a chat template adds to a message
 
 
-def later(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, list[str]]:
+def later(rows: Iterable[PassageRow], most: int) -> dict[str, list[str]]:
     """
     Map each passage that is asked later to the opening passages of its section.
 
@@ -84,7 +84,7 @@ def prepend(
     for accepted in reversed([answers for answers in earlier if answers]):
         shot = min(accepted, key=lambda answer: answer.request.task != request.task)
         question = [message for message in shot.request.messages if message["role"] != "system"]
-        longer = [*question, {"role": "assistant", "content": defuse(shot.text)}, *turns]
+        longer = [*question, {"role": "assistant", "content": str(defuse(shot.text))}, *turns]
         if not fits([*own, *longer]):
             break
         turns = longer

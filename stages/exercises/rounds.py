@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -74,7 +74,7 @@ class Pool(Writing):
 
     @field_validator("tasks", mode="before")
     @classmethod
-    def _weigh(cls, tasks: Any) -> Any:
+    def _weigh(cls, tasks: object) -> object:
         """Give all tasks of a list the same weight."""
         return dict.fromkeys(tasks, 1.0) if isinstance(tasks, list | tuple) else tasks
 

@@ -16,7 +16,7 @@ confidence limits: a refusal is unlikely text by construction, and the probe sup
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ class Options(datagen.stage.Options):
 
     @field_validator("min", "max", mode="before")
     @classmethod
-    def _with_defaults(cls, limits: Any, info: ValidationInfo) -> Any:
+    def _with_defaults(cls, limits: object, info: ValidationInfo) -> object:
         return DEFAULTS[str(info.field_name)] | limits if isinstance(limits, dict) else limits
 
     @field_validator("min", "max")

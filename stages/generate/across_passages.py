@@ -13,7 +13,6 @@ its parents.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -21,6 +20,7 @@ from pydantic import BaseModel, Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.exercises.round_trip import agree
@@ -34,8 +34,6 @@ TASK = "across_passages"
 PROMPT = "instructions/across_passages"
 FIRST, SECOND, BOTH = ABLATION = ("first", "second", "both")  # passages in the prompt
 TRACED = ("document_id", "source")
-
-Row = Mapping[str, Any]
 
 
 class Options(datagen.stage.Options):
@@ -243,7 +241,7 @@ def _checked(draft: Answer, pair: Pair, prompt: Prompt, options: Options) -> Out
     return output.model_copy(update={FIRST: quotes[0], SECOND: quotes[1]})
 
 
-def _example(output: Output, pair: Pair) -> dict[str, Any]:
+def _example(output: Output, pair: Pair) -> Fields:
     joined = pair.both.text
     spans = [_span(pair.first, output.first), _span(pair.second, output.second)]
     return {
@@ -256,7 +254,7 @@ def _example(output: Output, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _span(passage: Passage, quote: str) -> dict[str, Any]:
+def _span(passage: Passage, quote: str) -> Fields:
     start = passage.row["start"] + passage.text.index(quote)
     origin = {name: passage.row[name] for name in TRACED}
     return origin | {

@@ -10,8 +10,7 @@ seeds.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -19,6 +18,7 @@ from pydantic import BaseModel, Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import HitRow, QuestionRow
 from datagen.schema import chat, content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.exercises.named_checks import Written, check_named
@@ -27,7 +27,6 @@ from datagen.stages.shared.language import matching
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 
-Row = Mapping[str, Any]
 UNFOUNDED = "no passage found"
 TRACED = ("document_id", "source", "title", "language", "start", "end")  # of the cited passage
 
@@ -103,7 +102,7 @@ def read(questions: pa.Table, answers: Answers, options: Options, context: Conte
             "metadata": json.dumps(labels, ensure_ascii=False),
         }
         example["id"] = content_id(row["id"], cited["id"], context_text, output.answer)
-        citation = {name: cited[name] for name in TRACED} | {"passage_id": cited["id"]}
+        citation = {name: dict(cited)[name] for name in TRACED} | {"passage_id": cited["id"]}
         builder.keep(example, row | {"lineage": row["lineage"] | citation}, *row_answers)
     return builder.outcome()
 
@@ -120,7 +119,7 @@ def _checked(answer: Answer, question: str, passage: Passage, prompt: Prompt, op
     return output
 
 
-def cite(quote: str, passages: Sequence[Row], languages: Languages) -> tuple[dict[str, Any], str]:
+def cite(quote: str, passages: Sequence[HitRow], languages: Languages) -> tuple[HitRow, str]:
     """
     Find the passage that contains a quote.
 
@@ -135,11 +134,11 @@ def cite(quote: str, passages: Sequence[Row], languages: Languages) -> tuple[dic
     """
     for hit in passages:
         if verbatim := Passage(hit, languages.of(hit)).find(quote):
-            return dict(hit), verbatim
+            return hit, verbatim
     raise Reject("evidence not in passage", quote)
 
 
-def _best(row: Row) -> float:
+def _best(row: QuestionRow) -> float:
     return max((hit["share"] for hit in row["passages"] or ()), default=0.0)
 
 

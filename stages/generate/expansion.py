@@ -9,7 +9,7 @@ texts.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,8 @@ from pydantic import BaseModel, Field, create_model
 
 import datagen.stage
 from datagen.prompt import Prompt
-from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.request import Answer, Answers, Message, Reject, Request, Sampling
+from datagen.rows import ExampleRow, Fields
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
@@ -28,7 +29,6 @@ from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.seed_sampling import sample_seeds
 
 SHORTEST, LONGEST = 4, 150  # words of an instruction (Self-Instruct)
-Row = Mapping[str, Any]
 Check = Callable[[str, Language], None]
 
 
@@ -126,17 +126,17 @@ def _read(
     task: str,
     settings: Expansion,
     check: Check,
-    seeds: Sequence[Row],
+    seeds: Sequence[ExampleRow],
     prompt: Prompt,
     language: Language,
-) -> Iterator[dict[str, Any] | Reject]:
+) -> Iterator[Fields | Reject]:
     """Read the list in an answer; yield for each item a row, or the reason to drop it."""
     try:
         written = answer.parse(_schema(settings.per_prompt, settings.categories)).model_dump()["new"]
     except Reject as why:
         yield why
         return
-    seed_texts = [row["question"] for row in seeds]
+    seed_texts = [row["question"] or "" for row in seeds]
     seed_passage = Passage({"text": "\n".join(seed_texts)}, language)
     instruction = "\n".join(turn["content"] for turn in _without_seeds(prompt, settings))
     for item in written:
@@ -162,7 +162,7 @@ def _read(
         }
 
 
-def _without_seeds(prompt: Prompt, settings: Expansion) -> Any:
+def _without_seeds(prompt: Prompt, settings: Expansion) -> list[Message]:
     return prompt.render(
         seeds=[], count=settings.per_prompt, domain=settings.domain, categories=settings.categories
     )

@@ -12,9 +12,8 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -22,6 +21,7 @@ from pydantic import BaseModel, Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import DocumentRow, Fields
 from datagen.schema import chat, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
@@ -34,8 +34,6 @@ PYTHON = "Python"
 FENCED = re.compile(r"(?P<fence>`{3,})python\n(?P<code>.*)\n(?P=fence)", re.DOTALL)
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")  # of an identifier
 INNER = (ast.stmt, ast.ExceptHandler, ast.match_case)
-
-Row = Mapping[str, Any]
 
 
 class Options(datagen.stage.Options):
@@ -74,7 +72,7 @@ class Function:
     end: int
 
 
-def functions_of(document: Row) -> list[Function]:
+def functions_of(document: DocumentRow) -> list[Function]:
     """
     List the top-level functions of a document, in order.
 
@@ -148,7 +146,7 @@ def read(documents: pa.Table, answers: Answers, options: Options, context: Conte
     """Turn each function into a row."""
     prompt, languages = context.prompt(PROMPT), Languages(context)
     builder = Builder("examples", context)
-    fields = {"kind": "instruction", "task": "function"}
+    fields: Fields = {"kind": "instruction", "task": "function"}
     for row in documents.to_pylist():
         summaries = {answer.request.about: answer for answer in answers.of(row["id"])}
         try:
@@ -159,7 +157,7 @@ def read(documents: pa.Table, answers: Answers, options: Options, context: Conte
         for number, function in enumerate(functions):
             parent = _parent(row, function.start, function.end)
             replies = [summaries[str(number)]] if str(number) in summaries else []
-            example: dict[str, Any] = fields | {
+            example: Fields = fields | {
                 "answer": f"```python\n{function.code}\n```",
                 "evidence": function.code,
             }
@@ -177,10 +175,20 @@ def read(documents: pa.Table, answers: Answers, options: Options, context: Conte
     return builder.outcome()
 
 
-def _parent(row: Row, start: int, end: int) -> dict[str, Any]:
-    origin = {name: row[name] for name in ("source", "title", "language")}
-    identity = {"document_id": row["id"], "passage_id": None, "model": "", "revision": "", "requests": []}
-    return {"id": row["id"], "lineage": origin | identity | {"start": start, "end": end}}
+def _parent(row: DocumentRow, start: int, end: int) -> Fields:
+    lineage: Fields = {
+        "document_id": row["id"],
+        "source": row["source"],
+        "title": row["title"],
+        "language": row["language"],
+        "start": start,
+        "end": end,
+        "passage_id": None,
+        "model": "",
+        "revision": "",
+        "requests": [],
+    }
+    return {"id": row["id"], "lineage": lineage}
 
 
 def _summary(

@@ -11,7 +11,6 @@ A passage gives one row per answer, kept or dropped, or one dropped row if it ha
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -41,7 +40,7 @@ class Options(Pool):
 
     @field_validator("system", mode="before")
     @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
+    def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
 

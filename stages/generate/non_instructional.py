@@ -10,9 +10,9 @@ Language Models without Instruction-Following Data", 2024.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -20,6 +20,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import PassageRow
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared import checks
@@ -65,7 +66,7 @@ def ask(passages: pa.Table, options: Options, context: Context) -> Iterator[Requ
             )
 
 
-def split(row: Mapping[str, Any], options: Options, measure: Ruler, seed: int) -> int | Reject:
+def split(row: PassageRow, options: Options, measure: Ruler, seed: int) -> int | Reject:
     """Return where to split a passage, in code points, or the reason not to."""
     text = row["text"]
     if fraction("non_instructional", row["id"], str(seed)) >= options.share:

@@ -7,9 +7,8 @@ kept or dropped, with the same source.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from math import log
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -25,8 +24,6 @@ from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import fill
 
 SHORTEST = 4  # minimum letters of a keyword
-
-Row = Mapping[str, Any]
 
 
 class Options(datagen.stage.Options):

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
+from datagen.rows import HitRow
 from datagen.schema import HIT
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.shared import passage_search
@@ -32,6 +32,12 @@ NAMES = [field.name for field in HIT if field.name != "share"]
 FUSION = 60  # constant of reciprocal rank fusion
 
 Verdict = tuple[int, Embedder | None]
+
+
+class Hit(HitRow):
+    """A passage found for a question, with its score in the search."""
+
+    score: float
 
 
 class Options(datagen.stage.Options):
@@ -68,7 +74,7 @@ def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) 
     number, embedder = verdict
     hits = fetch(passage_search.read_hits(context.scratch, number), passage_search.passage_files(context))
     answered: list[bool] = []
-    passages: list[list[dict[str, Any]]] = []
+    passages: list[list[Hit]] = []
     languages = Languages(context)
     for index, row in enumerate(rows.select(["question", "lineage"]).to_pylist()):
         ranked = _ranked(row["question"], hits.get(index, []), embedder)
@@ -87,23 +93,22 @@ def apply(rows: pa.Table, verdict: Verdict, options: Options, context: Context) 
     return replace(Outcome.all_kept(rows), figures=figures)
 
 
-def fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[dict[str, Any]]]:
+def fetch(matches: passage_search.Hits, paths: Sequence[Path]) -> dict[int, list[Hit]]:
     """Read the passages found: index of the question -> hits, best first."""
-    hits: dict[int, list[dict[str, Any]]] = {}
+    hits: dict[int, list[Hit]] = {}
     for part in np.unique(matches["part"]).tolist():
         part_matches = matches[matches["part"] == part]
         rows, text_indices = np.unique(part_matches["row"], return_inverse=True)
         texts = read_part(paths[part], NAMES).take(rows).to_pylist()
         for hit, text_index in zip(part_matches, text_indices.tolist(), strict=True):
-            hits.setdefault(hit["query"].item(), []).append(
-                texts[text_index] | {"score": hit["score"].item()}
-            )
+            passage: Hit = texts[text_index] | {"score": hit["score"].item()}
+            hits.setdefault(hit["query"].item(), []).append(passage)
     for query, query_hits in hits.items():
         hits[query] = sorted(query_hits, key=lambda hit: (-hit["score"], hit["id"]))[: passage_search.BEST]
     return hits
 
 
-def _ranked(question: str, hits: list[dict[str, Any]], embedder: Embedder | None) -> list[dict[str, Any]]:
+def _ranked(question: str, hits: list[Hit], embedder: Embedder | None) -> list[Hit]:
     if embedder is None or len(hits) < 2:
         return hits
     embedded = embedder.embed(pa.array([question, *(hit["text"] for hit in hits)], pa.string()))

@@ -8,7 +8,6 @@ again. Questions that become known here were not tested with misleading prompts.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -16,6 +15,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
+from datagen.rows import Row
 from datagen.schema import table_of
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.knowledge.probe.knowledge import accuracy, label
@@ -72,7 +72,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return Outcome.all_kept(table_of(rows.schema, labelled))
 
 
-def _undecided(row: dict[str, Any]) -> list[str]:
+def _undecided(row: Row) -> list[str]:
     pairs = zip(row["answers"], row["right"], strict=True)
     return list(dict.fromkeys(text for text, right in pairs if right is None))
 

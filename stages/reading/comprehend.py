@@ -18,15 +18,16 @@ are left out. So the target is an upper bound, and the texts do not depend on pa
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 from pydantic import Field, model_validator
 
 from datagen.request import Answer, Answers, Reject
+from datagen.rows import PassageRow
 from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.exercises.declared import Declaration
 from datagen.stages.exercises.pair import Pair
@@ -127,13 +128,13 @@ def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
 class _Writer:
     """Combines passages and exercises into texts, within their shares of the token target."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], options: Options, context: Context) -> None:
+    def __init__(self, rows: Sequence[PassageRow], options: Options, context: Context) -> None:
         self._options, self._seed = options, context.seed
         self._style = context.prompt(options.layouts).fields
         self._heads = heads(rows, self._style, context.seed) if options.structure else {}
         self._measure = ruler(options.tokenizer, context.folder)
 
-    def text(self, row: Mapping[str, Any], exercises: Sequence[Exercise]) -> tuple[str, int]:
+    def text(self, row: PassageRow, exercises: Sequence[Exercise]) -> tuple[str, int]:
         """
         Write a text with as many exercises as fit.
 
@@ -153,7 +154,7 @@ class _Writer:
                 return text, number
         return "", 0
 
-    def fits(self, row: Mapping[str, Any], text: str) -> bool:
+    def fits(self, row: PassageRow, text: str) -> bool:
         """Tell whether a text is within its passage's share of the token target."""
         if self._options.max_total_tokens is None:
             return True
@@ -203,7 +204,7 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     return replace(outcome, figures={**outcome.figures, **figures})
 
 
-def _sort(written: Iterable[Written], row: Mapping[str, Any]) -> tuple[list[Sound], list[Failed]]:
+def _sort(written: Iterable[Written], row: PassageRow) -> tuple[list[Sound], list[Failed]]:
     """Separate sound exercises from failed and repeated ones."""
     sound: dict[str, Sound] = {}
     failed: list[Failed] = []
@@ -217,7 +218,7 @@ def _sort(written: Iterable[Written], row: Mapping[str, Any]) -> tuple[list[Soun
     return list(sound.values()), failed
 
 
-def _exercise(task: str, pair: Pair, row: Mapping[str, Any]) -> Exercise:
+def _exercise(task: str, pair: Pair, row: PassageRow) -> Exercise:
     evidence = pair["evidence"] or ""
     at = row["text"].find(evidence) if evidence else -1
     spans = ((at, at + len(evidence)),) if at >= 0 else ()
@@ -225,7 +226,7 @@ def _exercise(task: str, pair: Pair, row: Mapping[str, Any]) -> Exercise:
 
 
 def _listed(
-    exercise: Exercise, drafts: Sequence[Answer], row: Mapping[str, Any], at: int, context: Context
+    exercise: Exercise, drafts: Sequence[Answer], row: PassageRow, at: int, context: Context
 ) -> Listed:
     """List an exercise with its provenance; an exercise without a model has no request."""
     if not drafts:

@@ -8,7 +8,6 @@ used. The prompts do not include the passage, so the title of the document must 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 import datagen.stage
 from datagen.prompt import exists
 from datagen.request import Reject
+from datagen.rows import Fields, PassageRow
 from datagen.schema import chat, pick
 from datagen.stage import Builder, Context, MapStage, Outcome
 from datagen.stages.reading.mine import miners
@@ -73,7 +73,7 @@ def _apply_in(code: str, rows: pa.Table, context: Context) -> Outcome:
     templates = prompt.checked(Wordings, "compare prompts/outline_pairs/en.yaml")
     language, words = read(context.prompt(templates.mined)).only(["definition"]), Languages(context)
     builder = Builder("examples", context, prompt.name, prompt.hash)
-    documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    documents: dict[str, list[PassageRow]] = defaultdict(list)
     for row in rows.to_pylist():
         documents[row["document_id"]].append(row)
     for passages in documents.values():
@@ -96,9 +96,7 @@ def _apply_in(code: str, rows: pa.Table, context: Context) -> Outcome:
     return builder.outcome()
 
 
-def _phrase(
-    wording: Wording, row: Mapping[str, Any], place: Place, values: Mapping[str, str], seed: str
-) -> dict[str, Any]:
+def _phrase(wording: Wording, row: PassageRow, place: Place, values: Mapping[str, str], seed: str) -> Fields:
     """Fill templates of a pair, drawn by hash."""
     fields = {**values, "title": row["title"], "path": " > ".join(place)}
     key = (row["id"], *values.values(), seed)
@@ -107,7 +105,7 @@ def _phrase(
     return {"question": question, "answer": answer, "prompt": chat(question)}
 
 
-def define(row: Mapping[str, Any], language: Language) -> Iterator[tuple[str, dict[str, str]]]:
+def define(row: PassageRow, language: Language) -> Iterator[tuple[str, dict[str, str]]]:
     """Ask for the definitions in a passage."""
     sentences = prose(row["text"], list(blocks(row["text"])), language, SHORTEST, LONGEST)
     for match in miners.within_sentences(sentences, language, 0):
@@ -115,7 +113,7 @@ def define(row: Mapping[str, Any], language: Language) -> Iterator[tuple[str, di
 
 
 def locate(
-    row: Mapping[str, Any], place: Place, tree: Node, uses: Mapping[str, int]
+    row: PassageRow, place: Place, tree: Node, uses: Mapping[str, int]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Ask for a heading below the title that has neighbours and belongs to one passage only."""
     name, shown = place[-1], show(tree, place)

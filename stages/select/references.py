@@ -64,8 +64,14 @@ def wanted_pairs(sets: Sequence[str], context: Context) -> list[Reader]:
                     f"{setting}: {name}: {reason}. Write question and answer, or another layout of "
                     "docs/families.md"
                 ) from reason
-            fields = {field: pair[field] for field in ("question", "answer", "prompt")}
-            rows.append(fields | {"id": content_id(str(number), name, fields["question"])})
+            rows.append(
+                {
+                    "id": content_id(str(number), name, pair["question"]),
+                    "question": pair["question"],
+                    "answer": pair["answer"],
+                    "prompt": pair["prompt"],
+                }
+            )
     names = ("id", "question", "answer", "prompt")
     return [_written(table_of(pa.schema([EXAMPLES.field(name) for name in names]), rows), context)]
 

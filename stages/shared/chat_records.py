@@ -19,9 +19,10 @@ A chat becomes one example: its last answer is the training target, and the turn
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from datagen.request import Message, Reject
+from datagen.rows import Row
 from datagen.schema import chat
 
 ROLES = {
@@ -36,10 +37,20 @@ KNOWN_ROLES = ("system", "user", "assistant")
 QUESTIONS, ANSWERS = ("instruction", "question"), ("output", "response", "answer", "completion")
 UNKNOWN = "unknown layout"
 
-Record = Mapping[str, Any]
+
+class Example(TypedDict, total=False):
+    """The fields of an example that a record gives."""
+
+    kind: str
+    prompt: list[Message]
+    question: str
+    context: str | None
+    answer: str
+    rejected: str
+    text: str
 
 
-def example(record: object) -> dict[str, Any]:
+def example(record: object) -> Example:
     """
     Convert a record to fields of an example: kind, prompt, question, context, answer, rejected, text.
 
@@ -96,7 +107,7 @@ def question_of(record: object) -> str:
     raise Reject(UNKNOWN, f"its fields are {_names(record)}")
 
 
-def _preference(record: Record) -> dict[str, Any]:
+def _preference(record: Row) -> Example:
     before = _turns(record["prompt"], "user") if record.get("prompt") else []
     chosen, rejected = (
         _of_chat([*before, *_turns(record[side], "assistant")]) for side in ("chosen", "rejected")
@@ -132,7 +143,7 @@ def _turns(value: object, role: str = "") -> list[Message]:
     return turns
 
 
-def _of_chat(turns: list[Message]) -> dict[str, Any]:
+def _of_chat(turns: list[Message]) -> Example:
     """Split a chat before its last answer; drop turns after it and answers before the first question."""
     while turns and turns[-1]["role"] != "assistant":
         turns = turns[:-1]
@@ -148,7 +159,7 @@ def _of_chat(turns: list[Message]) -> dict[str, Any]:
     return _instruction([*system, *rest[:-1]], rest[-1]["content"])
 
 
-def _instruction(prompt: list[Message], answer: str) -> dict[str, Any]:
+def _instruction(prompt: list[Message], answer: str) -> Example:
     question = prompt[-1]["content"]
     return {"kind": "instruction", "question": question, "answer": answer, "prompt": prompt}
 
@@ -161,10 +172,10 @@ def _text(value: object, name: str) -> str:
     return value
 
 
-def _optional(record: Record, name: str) -> str | None:
+def _optional(record: Row, name: str) -> str | None:
     value = record.get(name)
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _names(record: Record) -> str:
+def _names(record: Row) -> str:
     return ", ".join(sorted(map(str, record))) or "none"

@@ -11,10 +11,9 @@ Texts are compared as stemmed words; case and punctuation are ignored.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Indel
-
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.similarity.rouge import rouge_l
 
 LEAST = 0.01
 
@@ -35,15 +34,6 @@ class Agreement:
 
     winner: int | None
     score: float
-
-
-def rouge_l(first: Sequence[str], second: Sequence[str]) -> float:
-    """
-    Return the ROUGE-L F1 of two sequences of words, 0 to 1.
-
-    It is 2 LCS / (m + n), which is the normalised Indel similarity; 0 if either is empty.
-    """
-    return Indel.normalized_similarity(first, second) if first and second else 0.0
 
 
 def consensus(texts: Sequence[str], language: Language, least: float = LEAST) -> Agreement:

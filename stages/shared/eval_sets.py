@@ -10,7 +10,6 @@ import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +17,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.outside_json import parse
 
 # `datasets` saves .arrow files to disk, together with files that describe the set.
@@ -82,7 +82,7 @@ def read_texts(
                 yield name, text
 
 
-def read_items(path: Path, setting: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_items(path: Path, setting: str) -> Iterator[tuple[str, JsonObject]]:
     """
     Read the items of a file or folder, each with its name; `setting` is the recipe's key, for messages.
 
@@ -118,7 +118,7 @@ def _files(path: Path, setting: str) -> list[Path]:
     return files
 
 
-def _records(path: Path, setting: str) -> Iterator[dict[str, Any]]:
+def _records(path: Path, setting: str) -> Iterator[JsonObject]:
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches():
@@ -143,7 +143,7 @@ def _records(path: Path, setting: str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{setting}: {path} cannot be read: {error}") from error
 
 
-def _in_json(value: Any) -> list[Any]:
+def _in_json(value: object) -> list[object]:
     """List the items of a JSON file: a list, the only list of an object, its columns, or the object."""
     if isinstance(value, list):
         return value
@@ -160,11 +160,11 @@ def _in_json(value: Any) -> list[Any]:
     return [value]
 
 
-def _holds_objects(parts: list[Any]) -> bool:
+def _holds_objects(parts: list[object]) -> bool:
     return any(isinstance(part, dict) for part in parts)
 
 
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def _strings(value: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the texts of an item, each with the name of its field, or of the options that it belongs to."""
     if isinstance(value, str):
         yield key, value

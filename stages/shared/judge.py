@@ -40,7 +40,7 @@ def ask(
     first = int(fraction("order of options", *draw) * len(letters))
     for start in range(first, first + min(orders, len(letters))):
         rotated = tuple(letters[(start + place) % len(letters)] for place in range(len(letters)))
-        fields: dict[str, Any] = values | {"options": sorted(zip(rotated, options, strict=True))}
+        fields = values | {"options": sorted(zip(rotated, options, strict=True))}
         yield prompt.ask(row, task=task, sampling=Sampling(max_tokens=1), choices=rotated, **fields)
 
 

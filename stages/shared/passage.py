@@ -6,12 +6,14 @@ Words are split by script, without assuming English. Rules of a language are dat
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
+from datagen.rows import Row
+from datagen.scripts import cluster
 from datagen.stages.shared.language.rules import Language
-from datagen.stages.shared.language.words import cluster, edges, words_of
+from datagen.stages.shared.language.words import edges, words_of
 from datagen.stages.shared.segment.sentences import ITEM, is_sentence, split_sentences, unwrap
 
 T = TypeVar("T")
@@ -33,9 +35,9 @@ class Passage:
         The rules of its language.
     """
 
-    def __init__(self, row: Mapping[str, Any], words: Language) -> None:
+    def __init__(self, row: Row, words: Language) -> None:
         self.row, self.words, self.text = row, words, str(row["text"])
-        self._results: dict[Callable[[Passage], Any], Any] = {}
+        self._results: dict[Callable[[Passage], object], object] = {}
 
     def once(self, find: Callable[["Passage"], T]) -> T:
         """Call a function of the passage, or return its cached result, which must not be modified."""

@@ -15,7 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import Field
 
@@ -23,9 +23,10 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.recipe.sections import Source
 from datagen.request import Reject
+from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction
 from datagen.stage import Builder, Context, Outcome, SourceStage
-from datagen.stages.shared.chat_records import example
+from datagen.stages.shared.chat_records import Example, example
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest import Kind, Redacted, Task
 from datagen.stages.sources.ingest.content import digest_of
@@ -106,7 +107,7 @@ def read(
     options: Options,
     context: Context,
     gives: str = "examples",
-    convert: Callable[[object], dict[str, Any]] = example,
+    convert: Callable[[object], Example] = example,
 ) -> Iterator[Outcome]:
     """Read a task's files in partitions of `ROWS` rows; `convert` turns a record into fields."""
     seen = set[str]()
@@ -126,7 +127,7 @@ def read(
     yield rows.outcome()
 
 
-def records(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, object]]:
     """Yield line and record, or a `Reject` for an unreadable record or rest of the file."""
     number = 0
     try:
@@ -154,7 +155,7 @@ class _Rows:
         options: Options,
         context: Context,
         builder: Builder,
-        convert: Callable[[object], dict[str, Any]],
+        convert: Callable[[object], Example],
         seen: set[str],
     ) -> None:
         self._options, self._context, self._seen = options, context, seen
@@ -179,19 +180,20 @@ class _Rows:
             self._figures["outside the sample"] += 1
             return
         try:
-            row = self._convert(redacted)
-            row["id"] = content_id(origin["document_id"], json.dumps(row, sort_keys=True))
-            if row["id"] in self._seen:
+            example = self._convert(redacted)
+            id_ = content_id(origin["document_id"], json.dumps(example, sort_keys=True))
+            if id_ in self._seen:
                 raise Reject("repeated", "the same record occurs before")
         except Reject as why:
             self.drop(why, origin | {"line": line})
             return
-        self._seen.add(row["id"])
-        row |= {"task": self._options.task, "metadata": self._metadata(redacted, line, redaction)}
+        self._seen.add(id_)
+        metadata = self._metadata(redacted, line, redaction)
+        row = {**example, "id": id_, "task": self._options.task, "metadata": metadata}
         self._builder.keep(row, origin | {"language": _language(row, self._options.language)})
         self.count += 1
 
-    def drop(self, why: Reject, origin: Mapping[str, Any]) -> None:
+    def drop(self, why: Reject, origin: Row) -> None:
         """Add a dropped row for a rejected record or file."""
         place = f"{origin['source']}, line {origin['line']}: " if origin.get("line") else ""
         reject = Reject(why.reason, (place + why.detail)[:DETAIL])
@@ -199,10 +201,10 @@ class _Rows:
         self._builder.drop(reject, {"kind": "", "task": self._options.task, "id": id_}, origin)
         self.count += 1
 
-    def _metadata(self, record: Mapping[str, Any], line: int, redaction: Redaction) -> str:
-        stated = (record.get(name) for name in LICENCES)
+    def _metadata(self, record: object, line: int, redaction: Redaction) -> str:
+        stated = (record.get(name) for name in LICENCES) if isinstance(record, Mapping) else ()
         licence = next((name for name in stated if isinstance(name, str) and name), self._options.licence)
-        fields: dict[str, Any] = {"line": line}
+        fields: Fields = {"line": line}
         if licence:
             fields["licence"] = licence
         if redaction.counts:
@@ -210,12 +212,12 @@ class _Rows:
         return written(fields)
 
 
-def _in_json(record: object) -> Any:
+def _in_json(record: object) -> object:
     """Convert a record to plain JSON values (`written`), without lone surrogates (invalid in UTF-8)."""
     return json.loads(written({"": record}).encode("utf-8", "replace"))[""]
 
 
-def _origin(file: File, record: object, language: str) -> dict[str, Any]:
+def _origin(file: File, record: object, language: str) -> dict[str, str]:
     """Identify a record by its file and its id, or a hash of its content."""
     name = record.get("id") if isinstance(record, Mapping) else None
     key = str(name) if isinstance(name, str | int) else ""
@@ -225,7 +227,7 @@ def _origin(file: File, record: object, language: str) -> dict[str, Any]:
     return {"document_id": content_id(source), "source": source, "title": file.stem, "language": language}
 
 
-def _language(row: Mapping[str, Any], stated: str) -> str:
+def _language(row: Row, stated: str) -> str:
     texts: Collection[str | None] = (row.get("text"), row.get("question"), row.get("answer"))
     return stated or detect_language("\n".join(part for part in texts if part))
 

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import PassageRow
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
@@ -43,8 +44,6 @@ ENOUGH = 0.5  # minimum share of accepted headings in such a list; below, no req
 ABOUT = 0.75  # minimum share of a heading's content words that occur in its passage
 QUOTED = re.compile(r"[\"'“„«‘].*[\"'”»’]")
 DRAWN = "<>│├└◀"  # characters of drawn paths and trees
-
-Row = Mapping[str, Any]
 
 
 class Section(BaseModel):
@@ -131,9 +130,9 @@ def read(passages: pa.Table, answers: Answers, options: Options, context: Contex
     return replace(Outcome.all_kept(headed), figures=figures)
 
 
-def bare(passages: pa.Table) -> Iterator[list[Row]]:
+def bare(passages: pa.Table) -> Iterator[list[PassageRow]]:
     """Yield the passages of each document without headings, except documents of one titled passage."""
-    documents: dict[str, list[Row]] = {}
+    documents: dict[str, list[PassageRow]] = {}
     for row in passages.to_pylist():
         documents.setdefault(row["document_id"], []).append(row)
     for rows in documents.values():
@@ -142,8 +141,8 @@ def bare(passages: pa.Table) -> Iterator[list[Row]]:
 
 
 def parts(
-    rows: Sequence[Row], headings: Mapping[str, str | Reject], options: Options
-) -> Iterator[Sequence[Row]]:
+    rows: Sequence[PassageRow], headings: Mapping[str, str | Reject], options: Options
+) -> Iterator[Sequence[PassageRow]]:
     """Split a document's passages evenly into parts for one request; yield those with enough headings."""
     if not options.sections or len(rows) < options.sections:
         return
@@ -154,7 +153,7 @@ def parts(
             yield rows[start:stop]
 
 
-def name(rows: Sequence[Row], answers: Answers, context: Context) -> dict[str, str | Reject]:
+def name(rows: Sequence[PassageRow], answers: Answers, context: Context) -> dict[str, str | Reject]:
     """Return the heading of each passage of a document, or its rejection: passage id -> heading."""
     languages, prompt = Languages(context), _prompt_text(context.prompt(HEADING), passage="")
     headings: dict[str, str | Reject] = {}
@@ -172,7 +171,7 @@ def name(rows: Sequence[Row], answers: Answers, context: Context) -> dict[str, s
     return headings
 
 
-def group(part: Sequence[Row], answers: Answers, context: Context) -> list[str]:
+def group(part: Sequence[PassageRow], answers: Answers, context: Context) -> list[str]:
     """
     Return the name of each passage's section.
 
@@ -237,14 +236,14 @@ def check(text: str, passage: Passage, prompt: str) -> str:
     return heading
 
 
-def _answer(answers: Answers, row: Row, task: str) -> Answer:
+def _answer(answers: Answers, row: PassageRow, task: str) -> Answer:
     match = next((answer for answer in answers.of(row["id"]) if answer.request.task == task), None)
     if match is None:
         raise Reject("not answered", "no completion was returned")
     return match
 
 
-def _prompt_text(prompt: Prompt, **empty: Any) -> str:
+def _prompt_text(prompt: Prompt, **empty: object) -> str:
     return "\n".join(message["content"] for message in prompt.render(heading="", **empty))
 
 

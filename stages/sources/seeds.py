@@ -7,14 +7,13 @@ form one partition, because the prompts of later stages sample from all of them.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from pydantic import Field
 
 from datagen.request import Reject
 from datagen.schema import chat
 from datagen.stage import Context, Outcome, SourceStage
-from datagen.stages.shared.chat_records import example, question_of
+from datagen.stages.shared.chat_records import Example, example, question_of
 from datagen.stages.sources import own_pairs
 from datagen.stages.sources.ingest import Task
 
@@ -37,7 +36,7 @@ def read(task: Task, options: Options, context: Context) -> Iterator[Outcome]:
     return own_pairs.read(task, options, context, gives="seeds", convert=seed)
 
 
-def seed(record: object) -> dict[str, Any]:
+def seed(record: object) -> Example:
     """
     Convert a record to fields of a seed.
 
@@ -47,7 +46,7 @@ def seed(record: object) -> dict[str, Any]:
         If it has no question.
     """
     question = question_of(record)
-    row: dict[str, Any] = {"kind": "instruction", "question": question, "prompt": chat(question)}
+    row: Example = {"kind": "instruction", "question": question, "prompt": chat(question)}
     with suppress(Reject):
         pair = example(record)
         if pair["kind"] == "instruction":

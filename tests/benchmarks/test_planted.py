@@ -26,9 +26,9 @@ def pairs(tmp_path_factory):
             {
                 "id": f"{number}-{n}",
                 "question": f"Question {n}?",
-                "answers": [{"text": said, "answer_start": 0}],
+                "answers": [{"text": answer, "answer_start": 0}],
             }
-            for n, said in enumerate(answers)
+            for n, answer in enumerate(answers)
         ]
         articles.append({"title": f"Guild {number}", "paragraphs": [{"context": text, "qas": asked}]})
     path = tmp_path_factory.mktemp("set") / "set.json"

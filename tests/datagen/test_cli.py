@@ -72,8 +72,8 @@ def test_releases_rollback_clean_and_diff_speak_json(capsys, monkeypatch, tmp_pa
             cli.main()
         return end.value.code, json.loads(capsys.readouterr().out)
 
-    code, said = say("diff", home / "a", home / "b", "--fail-on", "kept<0.8", "--rows", tmp_path / "rows")
-    assert code == 1 and said["failed"] == ["kept<0.8 (kept is 0.5)"] and said["figures"]["kept"] == 0.5
+    code, output = say("diff", home / "a", home / "b", "--fail-on", "kept<0.8", "--rows", tmp_path / "rows")
+    assert code == 1 and output["failed"] == ["kept<0.8 (kept is 0.5)"] and output["figures"]["kept"] == 0.5
     assert len((tmp_path / "rows").read_text().splitlines()) == 1
     assert say("diff", home / "a", home / "b", "--fail-on", "kept<0.5")[0] == 0
     assert [one["run"] for one in say("releases", tmp_path / "r.yaml")[1]] == ["a", "b"]
@@ -88,10 +88,10 @@ def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypat
         "name: x\ncorpus: [{path: docs}]\nstages: {ingest: , chunk: , instruct: }\n"
         "models: {generator: {engine: openai, base_url: 'http://h', model: qwen3-14b}}\n"
     )
-    said = CliRunner().invoke(cli.app, ["doctor", str(path)]).stdout
-    assert "profile of generator" in said
-    assert "large (14 billion parameters, by its name)" in said
-    assert "set models.generator.thinking" in " ".join(said.split())
+    output = CliRunner().invoke(cli.app, ["doctor", str(path)]).stdout
+    assert "profile of generator" in output
+    assert "large (14 billion parameters, by its name)" in output
+    assert "set models.generator.thinking" in " ".join(output.split())
 
 
 def texts(command):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from datagen import rows, schema
+from tests.support.nulls import ROW_OF, nulls
 
 PAIRS = {
     "DocumentRow": schema.DOCUMENTS,
@@ -52,3 +53,29 @@ def test_a_row_has_the_fields_of_its_schema_in_their_order(name):
 def test_every_row_and_every_table_is_covered():
     assert set(PAIRS) == {name for name, part in vars(rows).items() if is_typeddict(part)}
     assert all(table in PAIRS.values() for table in schema.TABLES.values())
+
+
+def filled(hint):
+    """Return a value without nulls of a field's Python type."""
+    if isinstance(hint, UnionType):
+        (hint,) = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) is list:
+        return [filled(*get_args(hint))]
+    if is_typeddict(hint):
+        return {name: filled(part) for name, part in get_type_hints(hint).items()}
+    return hint()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_null_is_found_where_the_row_type_has_no_none(name):
+    row_type = getattr(rows, name)
+    assert list(nulls(filled(row_type), row_type, name)) == []
+    for field, hint in get_type_hints(row_type).items():
+        row = filled(row_type) | {field: None}
+        allowed = isinstance(hint, UnionType) and NoneType in get_args(hint)
+        assert list(nulls(row, row_type, name)) == ([] if allowed else [f"{name}.{field}"])
+
+
+def test_every_kind_of_table_has_a_row_type():
+    assert ROW_OF.keys() == schema.TABLES.keys()
+    assert all(PAIRS[row_type.__name__] is schema.TABLES[kind] for kind, row_type in ROW_OF.items())

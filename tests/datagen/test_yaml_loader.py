@@ -56,10 +56,10 @@ def count(value):
 @given(NESTED, NESTED)
 def test_depth_and_values_are_counted_as_they_are_loaded(value, shared):
     """Aliases count as what they stand for, in depth, too."""
-    whole = [shared, [[shared], value]]
-    text = yaml.dump(whole, Dumper=yaml.SafeDumper)
-    assert load(text) == whole
-    limits = {"values": count(whole), "characters": 10_000, "levels": depth(whole)}
+    document = [shared, [[shared], value]]
+    text = yaml.dump(document, Dumper=yaml.SafeDumper)
+    assert load(text) == document
+    limits = {"values": count(document), "characters": 10_000, "levels": depth(document)}
     check_shape(text, Loader, **limits)
     for name in ("values", "levels"):
         with pytest.raises(UnsafeShape):

@@ -13,15 +13,15 @@ def model(request):
     """Answer a request of any stage of the families; others as the scribe does."""
     if request.given:
         return {"text": request.given, "logprobs": [_loss(request)] * 3}
-    said = request.messages[-1]["content"]
+    message = request.messages[-1]["content"]
     if request.choices:
-        letters = re.findall(r"\((\w)\) (?:Yes|True|Correct)", said)
+        letters = re.findall(r"\((\w)\) (?:Yes|True|Correct)", message)
         return {"text": letters[0], "choices": [-0.1 if c == letters[0] else -3.0 for c in request.choices]}
     family, _, part = request.prompt.partition("/")
     if family in ("operators", "formats", "recycle", "ensemble", "subjects"):
-        if family == "recycle" and not _country(said):
+        if family == "recycle" and not _country(message):
             return "I would not change this."
-        made = ANSWERS[f"{family}/{part}"](said, request)
+        made = ANSWERS[f"{family}/{part}"](message, request)
         return {"text": made if isinstance(made, str) else json.dumps(made), "logprobs": [-0.1, -0.2]}
     return scribe.model(request)
 
@@ -33,20 +33,22 @@ def _loss(request):
     return {"asked": -1.5 if "clerks" in request.given else -1.0}.get(request.task, -3.0)
 
 
-def _country(said):
-    return next((name for name in scribe.CITIES if name in said), "")
+def _country(message):
+    return next((name for name in scribe.CITIES if name in message), "")
 
 
-def _written(said):
-    return f"Who wrote down the oldest records of the royal archive of {_country(said)}?"
+def _written(message):
+    return f"Who wrote down the oldest records of the royal archive of {_country(message)}?"
 
 
-def _visit(said):
-    return f"What must a librarian of {_country(said)} do before visitors may read the records on weekdays?"
+def _visit(message):
+    return (
+        f"What must a librarian of {_country(message)} do before visitors may read the records on weekdays?"
+    )
 
 
-def _answered(said, request):
-    asked = said.rpartition("Question: ")[2]
+def _answered(message, request):
+    asked = message.rpartition("Question: ")[2]
     country = _country(asked)
     if "librarian" in asked:
         return {
@@ -55,65 +57,65 @@ def _answered(said, request):
     return {"answer": WRITERS.format(country)}
 
 
-def _pairs(said, request):
-    return {"pairs": [{"question": _visit(said), **_answered(f"Question: {_visit(said)}", request)}]}
+def _pairs(message, request):
+    return {"pairs": [{"question": _visit(message), **_answered(f"Question: {_visit(message)}", request)}]}
 
 
-def _city(said):
-    match = re.search(r"archive of (\w+)\s+stands\s+in\s+(\w+)", said)
+def _city(message):
+    match = re.search(r"archive of (\w+)\s+stands\s+in\s+(\w+)", message)
     return f"The royal archive of {match[1]} stands in {match[2]}."
 
 
-def _formatted(said, request):
-    demand = said.rpartition("~~~")[2]
+def _formatted(message, request):
+    demand = message.rpartition("~~~")[2]
     names = re.search(r"keys ([\w, ]+)", demand)
     keys = [name.strip() for name in names[1].split(",")][:2]
-    answer = said.split("~~~")[-2].strip()
-    return dict(zip(keys, [answer, _city(said)], strict=True))
+    answer = message.split("~~~")[-2].strip()
+    return dict(zip(keys, [answer, _city(message)], strict=True))
 
 
-def _described(said, request):
-    keys = list(json.loads(said.split("~~~")[1]))
+def _described(message, request):
+    keys = list(json.loads(message.split("~~~")[1]))
     instruction = f"Give a JSON object with exactly the keys {', '.join(keys)}."
     return {"layout": "One object with two keys.", "instruction": instruction}
 
 
-def _link(said, request):
+def _link(message, request):
     """Carry out any link on "Marlow" or a sentence: an object, which is the shortest."""
-    source = said.split("~~~")[1].strip()
+    source = message.split("~~~")[1].strip()
     return {"subject": source.rstrip("."), "statement": source}
 
 
-def _question(said, request):
+def _question(message, request):
     return {
         "critique": "It asks for one fact.",
-        "question": _written(said),
-        "answer": WRITERS.format(_country(said)),
+        "question": _written(message),
+        "answer": WRITERS.format(_country(message)),
     }
 
 
-def _better(said, request):
+def _better(message, request):
     return {
         "critique": "It could say more.",
-        "answer": f"{WRITERS.format(_country(said))[:-1]}, and kept accounts of every barge.",
+        "answer": f"{WRITERS.format(_country(message))[:-1]}, and kept accounts of every barge.",
     }
 
 
-def _output(said, request):
-    return _city(said) if "stands" in said else scribe.CITIES[_country(said)]
+def _output(message, request):
+    return _city(message) if "stands" in message else scribe.CITIES[_country(message)]
 
 
-def _syllabus(said, request):
-    subject = said.splitlines()[0].split(" > ")[-1]
+def _syllabus(message, request):
+    subject = message.splitlines()[0].split(" > ")[-1]
     sessions = [f"Basics of {subject}", f"Advanced {subject}"]
     return {
         "sessions": [{"title": title, "concepts": [f"{title} terms", f"{title} rules"]} for title in sessions]
     }
 
 
-def _homework(said, request):
+def _homework(message, request):
     return {
-        "question": f"How do {said.partition('Key concepts: ')[2].splitlines()[0]} shape what a scholar may decide?"
+        "question": f"How do {message.partition('Key concepts: ')[2].splitlines()[0]} shape what a scholar may decide?"
     }
 
 

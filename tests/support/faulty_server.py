@@ -78,10 +78,10 @@ def half() -> Behaviour:
     """Send half of an answer and hang up."""
 
     async def behave(request):
-        whole = json.dumps(reply()).encode()
-        response = web.StreamResponse(headers={"Content-Length": str(len(whole))})
+        body = json.dumps(reply()).encode()
+        response = web.StreamResponse(headers={"Content-Length": str(len(body))})
         await response.prepare(request)
-        await response.write(whole[: len(whole) // 2])
+        await response.write(body[: len(body) // 2])
         request.transport.close()
         return response
 

@@ -28,14 +28,18 @@ def row(number, kind="instruction", **fields):
         "requests": [KEY] if number == 0 else [],
         "parents": [f"p{number % 4}"],
     }
-    said = {"question": f"When does ferry {number} leave?{EVIL}", "answer": "at noon", "evidence": EVIDENCE}
+    content = {
+        "question": f"When does ferry {number} leave?{EVIL}",
+        "answer": "at noon",
+        "evidence": EVIDENCE,
+    }
     return {
         "id": content_id(kind, str(number)),
         "kind": kind,
         "task": f"timetable{EVIL}",
         "logprob": -0.1 - number / 100,
         "lineage": lineage,
-        **said,
+        **content,
         **fields,
     }
 
@@ -50,8 +54,8 @@ def lay(folder):
             why = pa.schema([*schema, ("reason", pa.string()), ("detail", pa.string())])
             write_table(table_of(why, dropped[part::2]), stages / name / "dropped" / part_name(part))
         counts = {}
-        for one in dropped:
-            counts[one["reason"]] = counts.get(one["reason"], 0) + 1
+        for other_row in dropped:
+            counts[other_row["reason"]] = counts.get(other_row["reason"], 0) + 1
         known = {"stage": name, "summary": EVIL, "takes": takes, "gives": gives, "reads": []}
         known |= {
             "rows_in": len(kept) + len(dropped),
@@ -93,22 +97,22 @@ def lay(folder):
     answer |= {"prompt_tokens": 9, "cached_tokens": 0, "completion_tokens": 9, "logprobs": [], "choices": []}
     write_segment(folder / "completions" / f"segment-{KEY}.parquet", [pa.Table.from_pylist([answer], SCHEMA)])
 
-    scored = [one | {"grounding": n / ROWS, "words": float(1 + n)} for n, one in enumerate(rows)]
+    scored = [made | {"grounding": n / ROWS, "words": float(1 + n)} for n, made in enumerate(rows)]
     twin = {"reason": "near duplicate", "detail": f"of {rows[20]['id']}: 0.9 by Jaccard"}
     stage("measure", "examples", "examples", SCORED, scored)
-    stage("dedup", "examples", "examples", SCORED, scored[2:], [one | twin for one in scored[:2]])
-    kept = [one | {"confidence": one["grounding"]} for one in scored[2:]]
+    stage("dedup", "examples", "examples", SCORED, scored[2:], [made | twin for made in scored[:2]])
+    kept = [made | {"confidence": made["grounding"]} for made in scored[2:]]
     calibrated = pa.schema([*SCORED, ("confidence", pa.float64()), ("threshold", pa.float64())])
     stage("calibrate", "examples", "examples", calibrated, kept)
     judged = [
         {
             "group": "instruction",
-            "id": one["id"],
+            "id": made["id"],
             "right": n > 8,
-            "confidence": one["confidence"],
+            "confidence": made["confidence"],
             "later": False,
         }
-        for n, one in enumerate(kept)
+        for n, made in enumerate(kept)
     ]
     write_table(pa.Table.from_pylist(judged), stages / "calibrate" / "sample.parquet")
     diagram = {"rows": [9, 29], "confidence": [0.2, 0.7], "right": [0.0, 1.0]}

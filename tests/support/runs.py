@@ -28,24 +28,24 @@ def write_run(folder, documents, rows, number=1, state="finished", dropped=(), c
     table = table_of(EXAMPLES, rows)
     for name, values in (columns or {}).items():
         table = table.append_column(name, pa.array(values))
-    gone = pa.Table.from_pylist([{"id": made["id"], "reason": why} for made, why in dropped])
+    removed = pa.Table.from_pylist([{"id": made["id"], "reason": why} for made, why in dropped])
     made = {"ingest": ("", "documents", table_of(DOCUMENTS, texts)), "last": ("examples", "examples", table)}
     for name, (takes, gives, part) in made.items():
         home = folder / "stages" / name
         write_table(part, home / "part-00000.parquet")
         if name == "last" and dropped:
-            write_table(gone, home / "dropped" / "part-00000.parquet")
+            write_table(removed, home / "dropped" / "part-00000.parquet")
         record = {"stage": name, "takes": takes, "gives": gives, "rows_in": 4, "rows_out": len(part)}
         record |= {"dropped": {}, "seconds": 1.0, "files": {"part-00000.parquet": ""}}
         write_json(record, home / "stage.json")
-    said = {"id": folder.name, "number": number, "inherits": [], "recipe": {"name": "r"}, "state": state}
-    said |= {
+    fields = {"id": folder.name, "number": number, "inherits": [], "recipe": {"name": "r"}, "state": state}
+    fields |= {
         "stages": list(made),
         "fingerprint": "f",
         "folder": folder.name,
         "started": "2026",
         "finished": "2026",
     }
-    write_json(sealed(said | manifest), folder / "manifest.json")
+    write_json(sealed(fields | manifest), folder / "manifest.json")
     (folder / "completions").mkdir()
     return open_run(folder)

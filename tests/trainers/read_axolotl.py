@@ -40,17 +40,19 @@ def main(handoff: str, model: str) -> None:
         for row in rows:
             if checked.rl:
                 for side in ("chosen", "rejected"):
-                    said = {
+                    result = {
                         "stage": path.stem,
                         "side": f"{side}_",
                         "all": row["prompt"],
                         "trained": row[side],
                     }
-                    print("ROW" + json.dumps(said))
+                    print("ROW" + json.dumps(result))
             else:
                 trained = tokenizer.decode([label for label in row["labels"] if label != -100])
-                whole = tokenizer.decode(row["input_ids"])
-                print("ROW" + json.dumps({"stage": path.stem, "side": "", "all": whole, "trained": trained}))
+                decoded = tokenizer.decode(row["input_ids"])
+                print(
+                    "ROW" + json.dumps({"stage": path.stem, "side": "", "all": decoded, "trained": trained})
+                )
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def main(handoff: str, model: str) -> None:
             for side in sides:
                 ids, labels = row[f"{side}input_ids"], row.get(f"{side}labels", row[f"{side}input_ids"])
                 trained = tokenizer.decode([label for label in labels if label != -100])
-                said = {"stage": path.stem, "side": side, "all": tokenizer.decode(ids), "trained": trained}
-                print("ROW" + json.dumps(said))
+                result = {"stage": path.stem, "side": side, "all": tokenizer.decode(ids), "trained": trained}
+                print("ROW" + json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -53,10 +53,10 @@ def loaded(request, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if line.startswith("ROW")]
-    found = {}
+    results = {}
     for row in (json.loads(line[3:]) for line in lines):
-        found.setdefault((row["stage"], row["side"]), {})[row["trained"].strip()] = row["all"]
-    return found
+        results.setdefault((row["stage"], row["side"]), {})[row["trained"].strip()] = row["all"]
+    return results
 
 
 def test_only_training_rows_and_all_of_them(loaded):

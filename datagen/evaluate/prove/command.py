@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from datagen.evaluate.prove.material import manifest, survey
 from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
+from datagen.json_types import JsonObject
 from datagen.recipe.sections import Models, VllmModel
 from datagen.request import Identity
 from datagen.run.folder import Run, open_run
@@ -29,7 +29,7 @@ OVERRUN = 1.15  # share of the time limit after which no fit of another seed sta
 Report = Callable[[str], None]
 
 
-def prove(folder: Path, settings: Settings, report: Report = print) -> dict[str, Any]:
+def prove(folder: Path, settings: Settings, report: Report = print) -> JsonObject:
     """
     Prove a run's hand-off.
 
@@ -194,7 +194,7 @@ def _probed(plan: Plan) -> Arm:
     return "pairs" if "pairs" in plan.rows else "reading"
 
 
-def _timing(figures: dict[str, Any]) -> str:
+def _timing(figures: JsonObject) -> str:
     measured = f"measured in {figures['seconds_measured']:.0f} s"
     return (
         f", {figures['tokens']:,} tokens in {figures['seconds']:.0f} s, {measured}"
@@ -217,7 +217,7 @@ def _write(
     settings: Settings,
     identity: Identity,
     note: str = "",
-) -> dict[str, Any]:
+) -> JsonObject:
     """Compute the verdicts, write the pages, and update ``proof/latest.json``."""
     answered = verdict.verdicts(fits, plan.items, settings.worth)
     averages = verdict.measures(fits, plan.items)
@@ -244,7 +244,7 @@ def _write(
     return result
 
 
-def _figures(fits: verdict.Fits, arm: Arm) -> dict[str, Any]:
+def _figures(fits: verdict.Fits, arm: Arm) -> JsonObject:
     """Summarise an arm's tokens, exposures (mean over passages, and range), losses and fits."""
     fits_of_arm = [fit for (name, _), fit in fits.items() if name == arm]
     seen = [value for fit in fits_of_arm for value in fit.get("exposures", {}).values()]
@@ -262,7 +262,7 @@ def _figures(fits: verdict.Fits, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _write_latest(run: Run, place: Path, result: dict[str, Any]) -> None:
+def _write_latest(run: Run, place: Path, result: JsonObject) -> None:
     """Write ``proof/latest.json``: the folder of the newest proof, and its conclusions."""
     latest = {
         "folder": place.relative_to(run.folder / "proof").as_posix(),
@@ -280,7 +280,7 @@ def _honesty_file(place: Path, settings: Settings) -> Path:
     return place / f"honesty-{digest[:8]}.json"
 
 
-def _honesty(place: Path, plan: Plan, settings: Settings, spec: VllmModel) -> dict[str, Any]:
+def _honesty(place: Path, plan: Plan, settings: Settings, spec: VllmModel) -> JsonObject:
     """Probe the target before and after training, and delete the trained model."""
     from datagen.evaluate.honesty import probe
 

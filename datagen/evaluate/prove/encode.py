@@ -1,7 +1,8 @@
 """Tokenise rows and items for the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from datagen.evaluate.prove.arms import Row
 from datagen.evaluate.prove.items import Item
@@ -20,7 +21,7 @@ class Encoder:
         The target's tokenizer, of transformers.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
 
     def row(self, row: Row) -> list[Tokens]:
@@ -55,7 +56,7 @@ class Encoder:
         chat = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
         )
-        return self._ids(chat)
+        return self._ids(str(chat))
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers
+from transformers import PreTrainedTokenizerBase
 
 from datagen.engines import parent_watch
 from datagen.evaluate.prove.arms import text_counts
@@ -21,9 +22,10 @@ from datagen.evaluate.prove.encode import Encoder, batches, exposures, sequence
 from datagen.evaluate.prove.items import Item
 from datagen.evaluate.prove.plan import Plan
 from datagen.evaluate.prove.settings import FULL, LORA_RATE, RANK, RATE, STEP, WARMUP, WINDOW, Arm
+from datagen.json_types import JsonObject
 from datagen.store.parquet import finish_folder, write_json
 from datagen.training.models import load_model, with_lora
-from datagen.training.packing import Tokens, pack, row_sums, token_losses
+from datagen.training.packing import LanguageModel, Tokens, pack, row_sums, token_losses
 from datagen.training.steps import Schedule, Trainer, run_steps
 
 BATCH = 1_024  # tokens per batch of items
@@ -35,7 +37,7 @@ def fit_name(arm: str, seed: int) -> str:
     return arm if arm == "base" else f"{arm}-{seed}"
 
 
-def run_fit(folder: Path, arm: Arm, seed: int, keep: bool = False) -> dict[str, Any]:
+def run_fit(folder: Path, arm: Arm, seed: int, keep: bool = False) -> JsonObject:
     """
     Train one arm and measure it.
 
@@ -58,7 +60,7 @@ def run_fit(folder: Path, arm: Arm, seed: int, keep: bool = False) -> dict[str, 
     torch.manual_seed(seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(plan.source)
     encoder, model = Encoder(tokenizer), load_model(plan.source)
-    result: dict[str, Any] = {"arm": arm, "seed": seed}
+    result: JsonObject = {"arm": arm, "seed": seed}
     if arm != "base":
         model, figures = _train(plan, arm, seed, model, tokenizer, encoder)
         result |= figures
@@ -74,8 +76,13 @@ def run_fit(folder: Path, arm: Arm, seed: int, keep: bool = False) -> dict[str, 
 
 
 def _train(
-    plan: Plan, arm: Arm, seed: int, model: Any, tokenizer: Any, encoder: Encoder
-) -> tuple[Any, dict[str, Any]]:
+    plan: Plan,
+    arm: Arm,
+    seed: int,
+    model: LanguageModel,
+    tokenizer: PreTrainedTokenizerBase,
+    encoder: Encoder,
+) -> tuple[Any, JsonObject]:
     rows = [tokens for row in plan.rows[arm] for tokens in encoder.row(row)]
     order = sequence(rows, plan.budgets[arm], seed)
     trainer, seconds, model = train(model, tokenizer, batches(order), seed)
@@ -91,7 +98,9 @@ def _train(
     }
 
 
-def train(model: Any, tokenizer: Any, order: Sequence[list[Tokens]], seed: int) -> tuple[Trainer, float, Any]:
+def train(
+    model: LanguageModel, tokenizer: PreTrainedTokenizerBase, order: Sequence[list[Tokens]], seed: int
+) -> tuple[Trainer, float, Any]:
     """Train all weights of a model with at most `FULL` parameters, otherwise a LoRA adapter."""
     small = sum(weight.numel() for weight in model.parameters()) <= FULL
     if not small:
@@ -104,7 +113,7 @@ def train(model: Any, tokenizer: Any, order: Sequence[list[Tokens]], seed: int) 
     return trainer, seconds, model
 
 
-def measure(model: Any, encoder: Encoder, plan: Plan) -> dict[str, Any]:
+def measure(model: LanguageModel, encoder: Encoder, plan: Plan) -> JsonObject:
     """Measure a model on the items and texts of a plan, in the same order for every arm."""
     model.eval()
     return {
@@ -114,7 +123,7 @@ def measure(model: Any, encoder: Encoder, plan: Plan) -> dict[str, Any]:
     }
 
 
-def score(model: Any, encoder: Encoder, items: Sequence[Item]) -> dict[str, list[list[float]]]:
+def score(model: LanguageModel, encoder: Encoder, items: Sequence[Item]) -> dict[str, list[list[float]]]:
     """Return for each item the log probabilities of its choices, and their token counts."""
     rows = [tokens for item in items for tokens in encoder.choices(item)]
     sums: list[float] = []
@@ -132,7 +141,7 @@ def score(model: Any, encoder: Encoder, items: Sequence[Item]) -> dict[str, list
     return scores
 
 
-def losses(model: Any, encoder: Encoder, texts: Sequence[str]) -> float | None:
+def losses(model: LanguageModel, encoder: Encoder, texts: Sequence[str]) -> float | None:
     """Return the mean loss over the tokens of texts; None without texts."""
     total, tokens = 0.0, 0
     for batch in batches([row for text in texts for row in encoder.text(text) if row.response], WINDOW):
@@ -142,13 +151,13 @@ def losses(model: Any, encoder: Encoder, texts: Sequence[str]) -> float | None:
 
 
 @torch.no_grad()
-def _sums(model: Any, batch: list[Tokens]) -> tuple[list[float], list[int]]:
+def _sums(model: LanguageModel, batch: list[Tokens]) -> tuple[list[float], list[int]]:
     packed = {name: value.to(model.device) for name, value in pack(batch).items()}
     sums, counts = row_sums(token_losses(model, packed), packed)
     return sums.tolist(), counts.tolist()
 
 
-def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+def _save(model: LanguageModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Save a trained model as a full checkpoint, with its adapter merged."""
     unfinished = folder.with_name(f".unfinished-{folder.name}")
     unfinished.mkdir(parents=True, exist_ok=True)

@@ -13,12 +13,13 @@ sentence as evidence, or has its answer: pairs teach mostly their own facts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from datagen.evaluate.prove.material import Material, Pair
 from datagen.evaluate.prove.settings import CLOZE_ITEMS, DISTRACTORS
+from datagen.rows import Row
 from datagen.schema import content_id, fraction
 from datagen.stages.exercises.marked.candidates import candidates
 from datagen.stages.handoff.mix.questions import LONGEST_ANSWER, same, shape
@@ -85,15 +86,15 @@ class Rules:
         self._seed = seed
         self._cache: dict[str, tuple[list[Item], list[Item]]] = {}
 
-    def items(self, row: Mapping[str, Any]) -> list[Item]:
+    def items(self, row: Row) -> list[Item]:
         """Return the cloze items of a passage, sampled by hash, and a rule-based question per sentence."""
         return self._of(row)[0]
 
-    def answers(self, row: Mapping[str, Any]) -> list[Item]:
+    def answers(self, row: Row) -> list[Item]:
         """Return every possible answer in a passage, as cloze items, for distractors."""
         return self._of(row)[1]
 
-    def _of(self, row: Mapping[str, Any]) -> tuple[list[Item], list[Item]]:
+    def _of(self, row: Row) -> tuple[list[Item], list[Item]]:
         if row["id"] not in self._cache:
             self._cache[row["id"]] = _of_passage(row, self._seed)
         return self._cache[row["id"]]
@@ -163,7 +164,7 @@ def make(
     return sorted(items.values(), key=lambda item: item.id), dict(left_out)
 
 
-def _of_passage(row: Mapping[str, Any], seed: str) -> tuple[list[Item], list[Item]]:
+def _of_passage(row: Row, seed: str) -> tuple[list[Item], list[Item]]:
     passage = Passage(row, language_of(code_of(row)))
     marked = sorted(
         candidates(passage, 10_000),

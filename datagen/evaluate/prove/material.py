@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UserError
 from datagen.evaluate.prove.settings import HELD_OUT
+from datagen.json_types import JsonObject
+from datagen.rows import Row
 from datagen.run.folder import Run
 from datagen.schema import fraction
 from datagen.stages.handoff.mix.questions import stands_alone
@@ -75,7 +76,7 @@ class Survey:
 class Material:
     """The rows about the sampled passages, and pairs about other documents."""
 
-    passages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    passages: dict[str, Row] = field(default_factory=dict)
     texts: list[Text] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     tests: list[Pair] = field(default_factory=list)  # from the knowledge test
@@ -227,11 +228,11 @@ def _dropped(run: Run, passages: Collection[str]) -> Iterator[Pair]:
                     yield _pair(row, row["answer"])
 
 
-def _is_self_contained(row: dict[str, Any]) -> bool:
+def _is_self_contained(row: Row) -> bool:
     return stands_alone(row, language_of(code_of(row)))
 
 
-def _pair(row: dict[str, Any], answer: str) -> Pair:
+def _pair(row: Row, answer: str) -> Pair:
     lineage = row["lineage"] or {}
     return Pair(
         id=row["id"],
@@ -244,7 +245,7 @@ def _pair(row: dict[str, Any], answer: str) -> Pair:
     )
 
 
-def manifest(run: Run) -> dict[str, Any]:
+def manifest(run: Run) -> JsonObject:
     """
     Read the manifest of the hand-off.
 

@@ -1,12 +1,12 @@
 """Write the result of a proof as JSON, Markdown, HTML and a plot of intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from datagen.evaluate.prove.settings import ARMS
 from datagen.evaluate.prove.verdict import QUESTIONS
+from datagen.json_types import JsonObject
 from datagen.store.parquet import whole_file, write_json
 from datagen.template import render_file
 
@@ -48,10 +48,16 @@ SHORT = {
 assert set(SHORT) == {question.name for question in QUESTIONS}
 
 
-def write(result: Mapping[str, Any], folder: Path) -> None:
+def write(result: JsonObject, folder: Path) -> None:
     """Write ``proof.json``, ``proof.md``, ``proof.html`` and ``proof.svg``."""
     plot = draw(result["verdicts"], result["worth"])
-    values: dict[str, Any] = {"result": result, "columns": COLUMNS, "arms": ARMS, "cell": cell, "plot": plot}
+    values: JsonObject = {
+        "result": result,
+        "columns": COLUMNS,
+        "arms": ARMS,
+        "cell": cell,
+        "plot": plot,
+    }
     pages = {
         "proof.svg": plot,
         "proof.md": render_file(__package__, "proof.md.j2", **values),
@@ -68,7 +74,7 @@ def cell(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def draw(verdicts: Sequence[Mapping[str, Any]], worth: float) -> str:
+def draw(verdicts: Sequence[JsonObject], worth: float) -> str:
     """Plot each verdict's effect with its interval, as an SVG."""
     shown = [verdict for verdict in verdicts if verdict["items"]]
     bounds = [0.0, worth, *(verdict[side] for verdict in shown for side in ("low", "high"))]

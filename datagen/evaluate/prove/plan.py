@@ -6,10 +6,9 @@ order, is reserved for the format control. The number of passages follows from t
 speed of the machine, or from ``--tokens``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from datagen.errors import UserError
 from datagen.evaluate.prove import arms as arm_rows
@@ -19,6 +18,7 @@ from datagen.evaluate.prove.encode import Encoder
 from datagen.evaluate.prove.items import Item, Rules
 from datagen.evaluate.prove.material import Material, Pair, Survey, read
 from datagen.evaluate.prove.settings import EPOCHS, HELD_BACK, MAX_PASSAGES, PAIR_REPEATS, Arm, Settings
+from datagen.json_types import JsonObject
 from datagen.run.folder import Run
 from datagen.schema import fraction
 from datagen.store.parquet import read_json, write_json
@@ -257,7 +257,7 @@ def _computed(plan: Plan, arm: Arm, encoder: Encoder) -> float:
     return plan.budgets[arm] * sum(map(len, rows)) / max(1, trained)
 
 
-def summary(plan: Plan) -> Mapping[str, Any]:
+def summary(plan: Plan) -> JsonObject:
     """Summarise a plan for the result."""
     return {
         "tokens": plan.tokens,

@@ -13,7 +13,7 @@ number of missing items follows from its width: n (width / gain)² - n.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,10 @@ import numpy.typing as npt
 from datagen.evaluate.prove.arms import CONTROLS
 from datagen.evaluate.prove.items import Item
 from datagen.evaluate.prove.settings import LEVEL, Arm
+from datagen.json_types import JsonObject
 
 Numbers = npt.NDArray[np.float64]
-Fits = Mapping[tuple[Arm, int], Mapping[str, Any]]  # (arm, seed) -> what `fit` wrote; base has seed 0
+Fits = Mapping[tuple[Arm, int], JsonObject]  # (arm, seed) -> what `fit` wrote; base has seed 0
 
 DRAWS = 4_000  # of the bootstrap
 CLUSTERS = 8  # minimum passages for a verdict
@@ -135,9 +136,7 @@ def p_gold(sums: Sequence[float]) -> float:
     return float(weights[0] / weights.sum())
 
 
-def difference(
-    arm: Sequence[Mapping[str, Any]], control: Sequence[Mapping[str, Any]], items: Sequence[Item]
-) -> Numbers:
+def difference(arm: Sequence[JsonObject], control: Sequence[JsonObject], items: Sequence[Item]) -> Numbers:
     """
     Subtract the control's P(gold) from the arm's.
 
@@ -156,7 +155,7 @@ def difference(
     return np.asarray(mine - other, np.float64)
 
 
-def _scores(fits: Sequence[Mapping[str, Any]], items: Sequence[Item]) -> Numbers:
+def _scores(fits: Sequence[JsonObject], items: Sequence[Item]) -> Numbers:
     return np.array([[p_gold(fit["items"][item.id][0]) for item in items] for fit in fits], np.float64)
 
 
@@ -283,7 +282,7 @@ def measures(fits: Fits, items: Sequence[Item]) -> dict[str, dict[str, float | N
     return table
 
 
-def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float | None]:
+def _measured(fit: JsonObject, items: Sequence[Item]) -> dict[str, float | None]:
     measured = [fit["items"][item.id] for item in items]
     sums = [np.array(part[0], np.float64) for part in measured]
     by_token = [np.array(part[0], np.float64) / np.array(part[1], np.float64) for part in measured]
@@ -300,7 +299,7 @@ def _measured(fit: Mapping[str, Any], items: Sequence[Item]) -> dict[str, float 
         "seen": part(*every, seen=True),
         "unseen": part(*every, seen=False),
         "answer_loss": _mean([-float(means[0]) for means in by_token]),
-        "accuracy": _mean([float(whole.argmax() == 0) for whole in sums]),
+        "accuracy": _mean([float(log_probabilities.argmax() == 0) for log_probabilities in sums]),
         "accuracy_by_token": _mean([float(means.argmax() == 0) for means in by_token]),
         "held_out_loss": fit["held_out"],
         "general_loss": fit["general"],
@@ -312,7 +311,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(present)) if present else None
 
 
-def as_rows(answered: Sequence[Verdict]) -> list[dict[str, Any]]:
+def as_rows(answered: Sequence[Verdict]) -> list[JsonObject]:
     """Convert verdicts to plain values for JSON."""
     rows = [asdict(verdict) for verdict in answered]
     return [

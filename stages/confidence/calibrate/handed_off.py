@@ -10,12 +10,12 @@ bound must hold for all of them at once (Bonferroni).
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.json_types import JsonObject
 from datagen.stage import Context
 from datagen.stages.confidence.calibrate import evidence, promised
 from datagen.stages.confidence.calibrate.promises import STEPS
@@ -61,7 +61,7 @@ class Stated:
     why: str = ""
 
 
-def stated(tables: Iterable[pa.Table], context: Context) -> list[dict[str, Any]]:
+def stated(tables: Iterable[pa.Table], context: Context) -> list[JsonObject]:
     """
     State the promises about the rows that are handed off; none where the pipeline does not calibrate.
 
@@ -93,7 +93,7 @@ def stated(tables: Iterable[pa.Table], context: Context) -> list[dict[str, Any]]
 
 
 def _stated(
-    group: str, promise: dict[str, Any], ids: list[str], rows: int, sample: pa.Table, context: Context
+    group: str, promise: JsonObject, ids: list[str], rows: int, sample: pa.Table, context: Context
 ) -> Stated:
     target, sure = promise["target"], promise["sure"]
     if promise["threshold"] is None:

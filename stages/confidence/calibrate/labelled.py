@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -130,7 +129,7 @@ def gather(
 
 def join(parts: Sequence[Labelled]) -> Labelled:
     """Merge the judged rows of all partitions, in draw order."""
-    columns: dict[str, Any] = {
+    columns: dict[str, pa.Array] = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Labelled)
     }

@@ -1,12 +1,12 @@
 """The promises of calibrate, for later stages."""
 
 import json
-from typing import Any
 
+from datagen.json_types import JsonObject
 from datagen.recipe.registry import find_stage
 from datagen.stage import Context, WholeStage
 
-Promises = dict[str, dict[str, Any]]  # kind or task -> its entry in `report.json`
+Promises = dict[str, JsonObject]  # kind or task -> its entry in `report.json`
 
 
 def before(context: Context) -> tuple[str, Promises]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import ceil
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from datagen.json_types import JsonObject
 from datagen.stage import Context
 from datagen.stages.confidence.calibrate import population
 from datagen.stages.confidence.calibrate.curves import BINS, Bools, Floats, aurc, auroc, reliability, risks
@@ -83,7 +83,7 @@ def advice(promise: Promise) -> str:
     return f"; {promise.missing:,} rows need a verdict: datagen label{rows}"
 
 
-def describe(data: GroupData, promise: Promise, unmatched: Lost) -> dict[str, Any]:
+def describe(data: GroupData, promise: Promise, unmatched: Lost) -> JsonObject:
     """
     Describe the labels, the promise and the curves of a kind or task.
 
@@ -91,7 +91,7 @@ def describe(data: GroupData, promise: Promise, unmatched: Lost) -> dict[str, An
     learned from.
     """
     rows, fit = data.judged, data.fit
-    labels: dict[str, Any] = {verdict: int((rows.verdict == verdict).sum()) for verdict in file.VERDICTS}
+    labels: JsonObject = {verdict: int((rows.verdict == verdict).sum()) for verdict in file.VERDICTS}
     labels |= {"learn": len(rows.teaching), "check": len(rows.checking)}
     labels |= {"without verdict": len(data.rows.gaps.draw)}
     labels |= {"no row": unmatched.counts, "dropped": unmatched.dropped}
@@ -104,7 +104,7 @@ def describe(data: GroupData, promise: Promise, unmatched: Lost) -> dict[str, An
     return {"labels": labels, "promise": asdict(promise), "scores": scores}
 
 
-def curve(values: Floats, right: Bools) -> dict[str, Any]:
+def curve(values: Floats, right: Bools) -> JsonObject:
     """
     Measure one score on judged rows; rows that lack it are counted and excluded.
 
@@ -113,7 +113,7 @@ def curve(values: Floats, right: Bools) -> dict[str, Any]:
     """
     valid = ~np.isnan(values)
     values, right = values[valid], right[valid]
-    measures: dict[str, Any] = {"rows": len(values), "null": int((~valid).sum())}
+    measures: JsonObject = {"rows": len(values), "null": int((~valid).sum())}
     measures["auroc"] = auroc(values, right)
     if not len(values):
         return measures

@@ -15,15 +15,15 @@ a verdict. Rows without a verdict among them count as wrong. A refresh keeps the
 and first asks for those on new rows that precede the end of the sample.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.rows import Row
 from datagen.schema import fraction
 
 LEARN = 1 / 3  # of the rows
@@ -108,9 +108,7 @@ def sample(
     return [name for turn in zip_longest(*queues) for name in turn if name]
 
 
-def gaps_first(
-    judged: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: str
-) -> list[Mapping[str, Any]]:
+def gaps_first(judged: Sequence[str], rows: Sequence[Row], seed: str) -> list[Row]:
     """
     Move the rows that precede the end of the random sample to the front, keeping the order of both parts.
 

@@ -9,12 +9,13 @@ question and answer, or text. The last verdict on a row counts. Other fields of 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.outside_json import parse
+from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.store.parquet import whole_file
 
@@ -22,7 +23,7 @@ RIGHT, WRONG, SKIP = VERDICTS = ("right", "wrong", "skip")
 CONTENT = ("question", "answer", "text")  # identify a row without an id
 BY_CONTENT = "content "  # prefix of the key of such a row
 
-Label = dict[str, Any]
+Label = JsonObject
 
 
 def read(path: Path) -> list[Label]:
@@ -65,7 +66,7 @@ def write(labels: Iterable[Label], path: Path) -> None:
         temporary.write_bytes("".join(lines).encode("utf-8", "backslashreplace"))
 
 
-def key(label: Mapping[str, Any]) -> str:
+def key(label: Row) -> str:
     """Return the key of a label's row: its id, else the hash of its content."""
     return label.get("id") or content_key(*(label.get(name) for name in CONTENT))
 

@@ -1,11 +1,11 @@
 """Judge rows in a browser without access to this machine: an HTML file that saves the same labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from datagen.report.evidence import spans
 from datagen.report.style import style
+from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.stages.confidence.labels.terminal import LABELLED, SHOWN
 from datagen.store.parquet import whole_file
@@ -15,7 +15,7 @@ FIELDS = ("id", "kind", "task", *SHOWN)
 FIRST = ("question", "answer", "rejected", "text")  # judged fields, shown above the passage
 
 
-def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+def write(rows: Sequence[Row], title: str, path: Path) -> None:
     """
     Write the page.
 
@@ -37,7 +37,7 @@ def write(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(row: Row) -> dict[str, object]:
     """Return the fields that the page shows of a row; its passage with the evidence marked."""
     fields = {name: row[name] for name in FIELDS if name != "context" and row.get(name)}
     context = row.get("context")

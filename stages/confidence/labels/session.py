@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +10,12 @@ import rich.console
 import typer
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
+from datagen.rows import Row
 from datagen.stages.confidence import calibrate
 from datagen.stages.confidence.labels import draw, file, page, terminal
 from datagen.store.parquet import parts, read_part
+from datagen.store.record import StageRecord
 
 STAGES = ("calibrate", "score")  # the first of these that the run has supplies the rows
 SPREAD_BY = ("confidence", "p_true", "logprob")  # the first of these scores stratifies the learning rows
@@ -26,13 +29,13 @@ class Run(Protocol):
         """The run's folder."""
 
     @property
-    def manifest(self) -> Mapping[str, Any]:
+    def manifest(self) -> JsonObject:
         """Its manifest."""
 
     def stage_folder(self, name: str) -> Path:
         """The folder of a stage's table."""
 
-    def stage_record(self, name: str) -> Mapping[str, Any] | None:
+    def stage_record(self, name: str) -> StageRecord | None:
         """The content of a stage's ``stage.json``; None until the stage is complete."""
 
 
@@ -77,7 +80,7 @@ def label(
         out.print(f"{len(unjudged)} rows to judge: {as_page}", soft_wrap=True)
         return
 
-    def save(row: Mapping[str, Any], verdict: str) -> None:
+    def save(row: Row, verdict: str) -> None:
         by_key[row["id"]] = terminal.label_of(row, verdict)
         file.write(by_key.values(), path)
 
@@ -93,7 +96,7 @@ def labels_of(path: Path) -> dict[str, file.Label]:
 
 def queue(
     run: Run, labels: Mapping[str, file.Label], count: int, stage: str = ""
-) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
+) -> tuple[list[Row], list[Row]]:
     """
     Draw the rows to judge.
 
@@ -131,7 +134,7 @@ def queue(
 COLUMNS = pa.schema([(name, pa.string()) for name in page.FIELDS])
 
 
-def sampled(run: Run, table: Path, count: int) -> list[dict[str, Any]]:
+def sampled(run: Run, table: Path, count: int) -> list[Row]:
     """Return the rows of a table to judge, in order."""
     paths = parts(table)
     if not paths:
@@ -141,7 +144,7 @@ def sampled(run: Run, table: Path, count: int) -> list[dict[str, Any]]:
     tables = (read_part(path, ["id", "kind", "task", score]) for path in paths)
     ids = draw.sample(tables, _groups(run), count, str(run.manifest["recipe"]["seed"]), score)
     chosen = pa.array(ids, pa.string())
-    by_id: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, Row] = {}
     for path in paths:
         rows = read_part(path, columns=COLUMNS.names)
         by_id |= {row["id"]: row for row in rows.filter(pc.is_in(rows["id"], chosen)).to_pylist()}

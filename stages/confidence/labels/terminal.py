@@ -1,13 +1,13 @@
 """Judge rows in the terminal: one at a time, one key per verdict."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import rich.console
 from rich.rule import Rule
 from rich.text import Text
 
+from datagen.rows import Row
 from datagen.stages.confidence.labels.file import RIGHT, SKIP, WRONG, Label
 
 KEYS = {"r": RIGHT, "w": WRONG, "s": SKIP}
@@ -20,8 +20,8 @@ CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control cod
 
 
 def judge(
-    rows: Sequence[Mapping[str, Any]],
-    save: Callable[[Mapping[str, Any], str], None],
+    rows: Sequence[Row],
+    save: Callable[[Row, str], None],
     key: Callable[[], str],
     out: rich.console.Console,
 ) -> int:
@@ -59,7 +59,7 @@ def judge(
     return number
 
 
-def show(row: Mapping[str, Any], title: str, out: rich.console.Console) -> None:
+def show(row: Row, title: str, out: rich.console.Console) -> None:
     """Print a row as plain text: neither markup nor terminal control codes take effect."""
     out.print(Rule(Text(f"{title} · {row['kind']}, {row['task']}")))
     for name in SHOWN:
@@ -69,7 +69,7 @@ def show(row: Mapping[str, Any], title: str, out: rich.console.Console) -> None:
     out.print(Text(ASKED, style="dim"))
 
 
-def label_of(row: Mapping[str, Any], verdict: str) -> Label:
+def label_of(row: Row, verdict: str) -> Label:
     """Return a row's label, including the judged fields."""
     fields = {name: row[name] for name in LABELLED if row.get(name)}
     return {"id": row["id"], "verdict": verdict, **fields}

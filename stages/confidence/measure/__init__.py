@@ -21,10 +21,8 @@ Scores of your own, such as toxicity, are functions named in the recipe (`functi
 """
 
 import re
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
@@ -39,7 +37,7 @@ from datagen.stages.confidence.measure import flaws, support
 from datagen.stages.confidence.measure.alignment import alignment
 from datagen.stages.confidence.measure.flaws import Sheet
 from datagen.stages.confidence.measure.functions import Function, Named, call
-from datagen.stages.confidence.measure.wordings import Wordings
+from datagen.stages.confidence.measure.wordings import Flags, Floats, Wordings
 from datagen.stages.shared.checks import text_statistics
 from datagen.stages.shared.language.rules import Languages, by_language
 
@@ -70,7 +68,7 @@ class Options(datagen.stage.Options):
 def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     """Add the score columns; no row is dropped."""
     sheet = Sheet(rows, control_tokens(special_tokens(context.models)))
-    scores: dict[str, npt.NDArray[Any] | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
+    scores: dict[str, Floats | pa.Array] = {**_by_rules(sheet, context), **_on_surface(sheet)}
     for name, function in options.functions.items():
         scores[name] = call(function, _texts(sheet), context.folder)
     for name, values in scores.items():
@@ -85,11 +83,11 @@ def _texts(sheet: Sheet) -> dict[str, pa.Array]:
     return texts | {"said": sheet.said, "passage": pc.if_else(bare, texts["evidence"], texts["context"])}
 
 
-def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa.Array]:
+def _by_rules(all_rows: Sheet, context: Context) -> dict[str, Floats | pa.Array]:
     """Compute the scores that depend on the rules of each row's language."""
     languages, parts, order = Languages(context), [], list[int]()
-    for code, places in by_language(whole.rows):
-        sheet = Sheet(whole.rows.take(places), whole.control, languages[code])
+    for code, places in by_language(all_rows.rows):
+        sheet = Sheet(all_rows.rows.take(places), all_rows.control, languages[code])
         flaw, detail = flaws.first(sheet)
         scores = {name: pa.array(score) for name, score in _supported(sheet, context).items()}
         parts.append(pa.table({**scores, "flaw": flaw, "flaw_detail": detail}))
@@ -103,7 +101,7 @@ def _by_rules(whole: Sheet, context: Context) -> dict[str, npt.NDArray[Any] | pa
     }
 
 
-def _supported(sheet: Sheet, context: Context) -> dict[str, npt.NDArray[Any]]:
+def _supported(sheet: Sheet, context: Context) -> dict[str, Floats]:
     """Compare each answer with its passage, question and prompt."""
     language, texts = sheet.language, _texts(sheet)
     texts["instruction"] = _instructions(sheet, context)
@@ -137,7 +135,7 @@ def _instruction(name: str, context: Context) -> str:
     return TEMPLATE.sub(" ", "\n".join(fields.get(part) or "" for part in ("system", "user")))
 
 
-def _on_surface(sheet: Sheet) -> dict[str, npt.NDArray[Any]]:
+def _on_surface(sheet: Sheet) -> dict[str, Floats]:
     """Measure the text that the model learns to generate."""
     return {
         "words": text_statistics.word_counts(sheet.said),
@@ -149,7 +147,7 @@ def _on_surface(sheet: Sheet) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _script(sheet: Sheet) -> npt.NDArray[Any]:
+def _script(sheet: Sheet) -> Floats:
     """Share of the answer's main script in the passage or question; nan for an answer copied from there."""
     question, passage = sheet.column("question"), sheet.column("context")
     passage = pc.utf8_slice_codeunits(passage, 0, HEAD)
@@ -161,7 +159,7 @@ def _script(sheet: Sheet) -> npt.NDArray[Any]:
     return np.where(judged, share, np.nan)
 
 
-def _with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | pa.Array) -> pa.Table:
+def _with_column(rows: pa.Table, name: str, values: Floats | pa.Array) -> pa.Table:
     """Add a column, or replace the one of that name; nan becomes null."""
     column = pa.array(values, pa.float64(), from_pandas=True) if isinstance(values, np.ndarray) else values
     if name in rows.column_names:
@@ -169,7 +167,7 @@ def _with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | pa.Array)
     return rows.append_column(name, column)
 
 
-def _numpy(values: pa.Array) -> npt.NDArray[Any]:
+def _numpy(values: pa.Array) -> Flags:
     return np.asarray(values.to_numpy(zero_copy_only=False))
 
 

@@ -148,9 +148,9 @@ FLAWS: dict[str, Callable[[Sheet], Flawed]] = {
 
 def _around(pattern: re.Pattern[str], text: pa.StringScalar) -> str:
     """Return the match with some text around it."""
-    whole: str = text.as_py()
-    match = pattern.search(whole)
-    return whole[max(0, match.start() - 40) : match.end() + 40] if match else whole[:80]
+    full_text: str = text.as_py()
+    match = pattern.search(full_text)
+    return full_text[max(0, match.start() - 40) : match.end() + 40] if match else full_text[:80]
 
 
 def _numpy(values: pa.Array) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The user's own scores: functions from columns of texts to numbers, named in the recipe."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import BeforeValidator, Field
@@ -22,7 +22,7 @@ class Function(datagen.stage.Options):
     )
 
 
-def _function_alone(value: Any) -> Any:
+def _function_alone(value: object) -> object:
     return {"use": value} if isinstance(value, str) else value
 
 

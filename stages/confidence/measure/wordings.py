@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from datagen.stages.shared.similarity import ngrams
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+S = TypeVar("S", bound=np.generic)
 
 FIRST = 0xE000  # code point of the first stem, after the surrogates
 LAST = 0x10FFFF  # code point of all stems beyond the first million
@@ -114,9 +116,7 @@ class Wordings:
         rows, hashes = self._spread(name, owners, runs)
         return ngrams.mix(hashes + rows.astype(np.uint64) * ngrams.OTHER)
 
-    def _spread(
-        self, name: str, owners: Numbers, values: npt.NDArray[Any]
-    ) -> tuple[Numbers, npt.NDArray[Any]]:
+    def _spread(self, name: str, owners: Numbers, values: npt.NDArray[S]) -> tuple[Numbers, npt.NDArray[S]]:
         """Expand values per text to values per row: row and value of each. `owners` is sorted."""
         texts = self._texts[name]
         starts, ends = (np.searchsorted(owners, texts, side) for side in ("left", "right"))

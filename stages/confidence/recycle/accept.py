@@ -15,10 +15,12 @@ selection, arXiv 2310.11716).
 """
 
 import math
+import operator
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -27,11 +29,11 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Message, Request
+from datagen.rows import Fields, Row
 from datagen.schema import EXAMPLES, MESSAGES, chat
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.confidence.difficulty import loss_of
-
-Row = dict[str, Any]
+from datagen.stages.confidence.recycle.reflect import Part
 
 COLUMNS = pa.schema(
     [
@@ -88,7 +90,7 @@ def own_pair(row: Row) -> Pair:
     return Pair(row["question"], row["answer"], row["context"] or row["evidence"] or "", row["prompt"])
 
 
-def proposed_pair(row: Row, part: str, context: Context) -> Pair | None:
+def proposed_pair(row: Row, part: Part, context: Context) -> Pair | None:
     """
     Return the proposed pair; None if there is no sound one.
 
@@ -108,10 +110,36 @@ def proposed_pair(row: Row, part: str, context: Context) -> Pair | None:
     return Pair(proposal["question"], proposal["answer"], own_pair(row).material, messages)
 
 
-SCORES = {"question": ("asked", "alone"), "answer": ("asked", "alone", "guessed", "unprompted")}
+@dataclass(frozen=True)
+class Measure:
+    """
+    The score that decides about a proposal.
+
+    Parameters
+    ----------
+    name
+        Prefix of its columns.
+    above, below
+        The inputs whose perplexities it is the ratio of: keys of `Pair.scored`.
+    improves
+        Whether the first value is better than the second.
+    inputs
+        All inputs to measure: of this score, and of those that the pair must finally have.
+    """
+
+    name: str
+    above: str
+    below: str
+    improves: Callable[[float, float], bool]
+    inputs: tuple[str, ...]
 
 
-def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Iterator[Request]:
+IFD = Measure("ifd", "asked", "alone", operator.gt, ("asked", "alone"))
+RIFD = Measure("rifd", "guessed", "unprompted", operator.lt, ("asked", "alone", "guessed", "unprompted"))
+MEASURES: Mapping[Part, Measure] = {"question": IFD, "answer": RIFD}
+
+
+def ask(rows: pa.Table, options: Options, context: Context, *, part: Part) -> Iterator[Request]:
     """Have the student read the current and the proposed pair of rows with a sound proposal."""
     guess = context.prompt(options.guess)
     for row in rows.to_pylist():
@@ -121,7 +149,7 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Ite
         for which, pair in pairs.items():
             if pair is None or options.mode == "all":
                 continue
-            for name, (messages, text) in pair.scored(guess, *SCORES[part]).items():
+            for name, (messages, text) in pair.scored(guess, *MEASURES[part].inputs).items():
                 yield Request(
                     row=row["id"],
                     messages=messages,
@@ -133,59 +161,47 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: str) -> Ite
                 )
 
 
-def ratio(row_answers: Sequence[Answer], which: str, above: str, below: str) -> float | None:
-    """Return the ratio of a text's perplexities under two prompts; None if either was not measured."""
+def ratio(row_answers: Sequence[Answer], which: str, measure: Measure) -> float | None:
+    """Return a score of the pair before or after the proposal; None if a perplexity was not measured."""
     losses = {(answer.request.about, answer.request.task): loss_of(answer) for answer in row_answers}
-    difference = losses.get((which, above), math.nan) - losses.get((which, below), math.nan)
+    difference = losses.get((which, measure.above), math.nan) - losses.get((which, measure.below), math.nan)
     return math.exp(min(difference, 700.0)) if math.isfinite(difference) else None
 
 
-def read_questions(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Accept the proposed questions that are harder to follow; every row is kept."""
-    after, figures = [], Counter[str]()
+def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *, part: Part) -> Outcome:
+    """Accept the proposals that improve the score. Every row is kept; a pair that fails is restored."""
+    after, figures, measure = list[Fields](), Counter[str](), MEASURES[part]
     for row in rows.to_pylist():
-        proposed, row_answers = proposed_pair(row, "question", context), answers.of(row["id"])
-        old, new = (ratio(row_answers, which, "asked", "alone") for which in ("before", "after"))
-        decision = _decision(row["question_proposal"], proposed)
-        better = options.mode == "all" or (old is not None and new is not None and new > old)
-        scores = {"ifd_before": old, "ifd_after": new}
-        if proposed and better:
-            row, decision = _rewritten(row, proposed, row["question_proposal"]["lineage"]), "rewritten"
-        figures[f"questions_{decision}"] += 1
-        after.append(row | scores | {"question_decision": decision})
+        proposal, row_answers = row[f"{part}_proposal"], answers.of(row["id"])
+        proposed = proposed_pair(row, part, context)
+        scores = {which: ratio(row_answers, which, measure) for which in ("before", "after")}
+        decision, current = _decision(proposal, proposed), "before"
+        if proposed and (options.mode == "all" or _improved(scores, measure)):
+            row, decision, current = _rewritten(row, proposed, proposal["lineage"]), "rewritten", "after"
+        if part == "answer" and options.mode == "student" and row.get("question_before") is not None:
+            final = (ratio(row_answers, current, IFD), scores[current])
+            if not all(score is not None and score < 1 for score in final):
+                row = row | {name: row[f"{name}_before"] for name in PAIR}
+                row["question_decision"] = decision = "original"
+        figures[f"{part}s_{decision}"] += 1
+        columns = {f"{measure.name}_{which}": score for which, score in scores.items()}
+        after.append(row | columns | {f"{part}_decision": decision})
     return _outcome(rows, after, figures)
 
 
-def read_answers(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
-    """Accept the proposed answers that reveal more of their question; restore pairs that fail."""
-    after, figures = [], Counter[str]()
-    for row in rows.to_pylist():
-        proposed, row_answers = proposed_pair(row, "answer", context), answers.of(row["id"])
-        old, new = (ratio(row_answers, which, "guessed", "unprompted") for which in ("before", "after"))
-        decision = _decision(row["answer_proposal"], proposed)
-        better = options.mode == "all" or (old is not None and new is not None and new < old)
-        which, scores = "before", {"rifd_before": old, "rifd_after": new}
-        if proposed and better:
-            row, decision = _rewritten(row, proposed, row["answer_proposal"]["lineage"]), "rewritten"
-            which = "after"
-        final = ratio(row_answers, which, "asked", "alone"), {"before": old, "after": new}[which]
-        sound = all(score is not None and score < 1 for score in final)
-        if options.mode == "student" and row.get("question_before") is not None and not sound:
-            row = row | {name: row[f"{name}_before"] for name in PAIR}
-            row["question_decision"] = decision = "original"
-        figures[f"answers_{decision}"] += 1
-        after.append(row | scores | {"answer_decision": decision})
-    return _outcome(rows, after, figures)
+def _improved(scores: Mapping[str, float | None], measure: Measure) -> bool:
+    before, after = scores["before"], scores["after"]
+    return before is not None and after is not None and measure.improves(after, before)
 
 
 def _decision(proposal: Row | None, proposed: Pair | None) -> str:
     return "kept" if proposed or not proposal else "unsound"
 
 
-def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Row:
+def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Fields:
     """Replace a row's pair and remove the old pair's scores; the row keeps its first original pair."""
     retained = (*EXAMPLES.names, *KEPT)
-    fields = {name: row[name] for name in row if name in retained}
+    fields: Fields = {name: row[name] for name in row if name in retained}
     fields |= {name: row.get(name) for name in COLUMNS.names}
     if fields["question_before"] is None:
         fields |= {f"{name}_before": row[name] for name in PAIR}
@@ -196,46 +212,32 @@ def _rewritten(row: Row, pair: Pair, proposal_lineage: Row) -> Row:
         "evidence": pair.material or None,
         "prompt": pair.before,
         "logprob": None,
-        "lineage": proposal_lineage | {"requests": list(dict.fromkeys(requests))},
+        "lineage": {**proposal_lineage, "requests": list(dict.fromkeys(requests))},
     }
 
 
-def _outcome(rows: pa.Table, after: list[Row], figures: Counter[str]) -> Outcome:
+def _outcome(rows: pa.Table, after: list[Fields], figures: Counter[str]) -> Outcome:
     own = [rows.schema.field(name) for name in rows.column_names if name not in COLUMNS.names]
     table = pa.Table.from_pylist(after, schema=pa.schema([*own, *COLUMNS]))
     kept = Outcome.all_kept(table)
     return Outcome(kept.kept, kept.dropped, figures)
 
 
-def ask_questions(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Have the student read the pairs with a proposed question."""
-    return ask(rows, options, context, part="question")
+def _stage(part: Part, summary: str) -> ModelStage[Options]:
+    return ModelStage(
+        name=f"accept_{part}s",
+        summary=summary,
+        takes="examples",
+        gives="examples",
+        ask=partial(ask, part=part),
+        read=partial(read, part=part),
+        role="target",
+        options=Options,
+        kinds=("instruction",),
+    )
 
 
-def ask_answers(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]:
-    """Have the student read the pairs with a proposed answer."""
-    return ask(rows, options, context, part="answer")
-
-
-questions = ModelStage(
-    name="accept_questions",
-    summary="accept the proposed questions that are harder for the student to follow",
-    takes="examples",
-    gives="examples",
-    ask=ask_questions,
-    read=read_questions,
-    role="target",
-    options=Options,
-    kinds=("instruction",),
-)
-answers_ = ModelStage(
-    name="accept_answers",
-    summary="accept the proposed answers from which the student guesses the question more easily",
-    takes="examples",
-    gives="examples",
-    ask=ask_answers,
-    read=read_answers,
-    role="target",
-    options=Options,
-    kinds=("instruction",),
+questions = _stage("question", "accept the proposed questions that are harder for the student to follow")
+answers_ = _stage(
+    "answer", "accept the proposed answers from which the student guesses the question more easily"
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -11,6 +11,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Fields
 from datagen.schema import LINEAGE
 from datagen.stage import Context, ModelStage, Outcome, lineage
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
@@ -87,7 +88,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *
         raise UserError(f"{context.stage}: the rows already have a {column}; remove one of the stages")
     prompt = context.prompt(options.prompt or f"recycle/{part}")
     instruction = instruction_of(prompt, passage="", question="", answer="")
-    proposals: list[dict[str, Any] | None] = []
+    proposals: list[Fields | None] = []
     for row, parent in parents_of(rows, Operating(share=options.share), context):
         row_answers = answers.of(row["id"])
         proposed = isinstance(parent, Parent) and row_answers
@@ -97,21 +98,22 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *
 
 def _proposal(
     answer: Answer, parent: Parent | Reject, part: Part, instruction: str, context: Context
-) -> dict[str, Any]:
+) -> Fields:
     assert isinstance(parent, Parent)
     new_lineage = lineage(parent.row, context.stage, [answer], licence=context.model.licence)
-    proposal: dict[str, Any] = {
+    proposal: Fields = {
         "question": parent.question,
-        "lineage": new_lineage | {"parents": (parent.row["lineage"] or {}).get("parents") or []},
+        "lineage": {**new_lineage, "parents": (parent.row["lineage"] or {}).get("parents") or []},
     }
     try:
         written = parse(answer, SCHEMAS[part]).model_dump()
         proposal |= written
+        question = parent.question
         if part == "question":
-            proposal["question"] = parent.check_question(written["question"], instruction)
-        proposal["answer"] = parent.check_answer(proposal["question"], written["answer"], instruction)
-        if part == "answer" and proposal["answer"].split() == parent.answer.split():
-            raise Reject("repeats the answer", proposal["answer"])
+            proposal["question"] = question = parent.check_question(written["question"], instruction)
+        proposal["answer"] = answer_text = parent.check_answer(question, written["answer"], instruction)
+        if part == "answer" and answer_text.split() == parent.answer.split():
+            raise Reject("repeats the answer", answer_text)
     except Reject as why:
         proposal["reason"] = str(why)[:300]
     return proposal

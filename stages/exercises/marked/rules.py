@@ -23,11 +23,13 @@ RULES = (definitions, terms, dates, quantities, names, clauses, consequences, ac
 
 def find(sentence: Sentence) -> Iterator[Span]:
     """Apply all rules to a sentence; parts of a term, date, quantity or name are left out."""
-    whole: list[Span] = []
+    outermost: list[Span] = []
     for rule in RULES:
         for start, end, kind in rule(sentence):
-            if any(first <= start and end <= last and end - start < last - first for first, last, _ in whole):
+            if any(
+                first <= start and end <= last and end - start < last - first for first, last, _ in outermost
+            ):
                 continue
             if kind in ("term", "date", "quantity", "name"):
-                whole.append((start, end, kind))
+                outermost.append((start, end, kind))
             yield start, end, kind

@@ -49,12 +49,12 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
         if value.casefold() in (known.casefold() for known in values.values()):
             raise Reject("repeated value", value)
         values[fact.name] = value
-    said = json.dumps(values, ensure_ascii=False)
-    if formats.read("json", said).names != tuple(values):
-        raise Reject("not the demanded format", said)
+    written = json.dumps(values, ensure_ascii=False)
+    if formats.read("json", written).names != tuple(values):
+        raise Reject("not the demanded format", written)
     names = ", ".join(values)
     question = fill(draw_template(prompt, "questions", passage, names), subject=output.subject, names=names)
-    return {"question": question, "context": passage.text, "answer": said, "evidence": passage.text}
+    return {"question": question, "context": passage.text, "answer": written, "evidence": passage.text}
 
 
 task = StructuredTask(

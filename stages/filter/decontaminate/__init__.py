@@ -31,6 +31,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.json_types import JsonObject
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.filter.decontaminate.items import Items, index
 from datagen.stages.filter.decontaminate.options import Options
@@ -68,7 +69,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     yield from [(path, common, reworded)] * len(partitions)
 
 
-def report(items: Items, common: Numbers, documents: Numbers) -> dict[str, Any]:
+def report(items: Items, common: Numbers, documents: Numbers) -> JsonObject:
     """List the runs that occur in many documents, the most frequent first, with an item of each."""
     excused = []
     counts = zip(common.tolist(), documents.tolist(), strict=True)
@@ -109,7 +110,7 @@ def _documents(table: pa.Table) -> pa.ChunkedArray:
 
 
 @cache
-def _load(path: Path) -> Any:
+def _load(path: Path) -> Any:  # Items, or Reworded
     return pickle.loads(path.read_bytes())  # written by this run
 
 

@@ -1,7 +1,5 @@
 """Options of decontaminate."""
 
-from typing import Any
-
 from pydantic import Field, field_validator
 
 import datagen.stage
@@ -35,7 +33,7 @@ class Options(datagen.stage.Options):
 
     @field_validator("against", mode="before")
     @classmethod
-    def _paths(cls, sets: Any) -> Any:
+    def _paths(cls, sets: object) -> object:
         if isinstance(sets, list):
             return [{"path": item} if isinstance(item, str) else item for item in sets]
         return sets

@@ -7,16 +7,16 @@ paraphrase keeps the names, numbers, signs and negations of the item
 (`datagen.stages.shared.language.anchor_terms`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.context import Each
 from datagen.stages.shared.language.anchor_terms import subjects
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.similarity.ngrams import Numbers
@@ -44,7 +44,7 @@ class Reworded:
         model: str,
         shortest: int,
         path: Path,
-        each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
+        each: Each,
     ) -> "Reworded":
         """
         Embed the items of `shortest` to `LONGEST` words; `texts` are pairs of name and text.

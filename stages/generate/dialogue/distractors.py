@@ -10,12 +10,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from datagen.request import Answer, Reject
+from datagen.rows import Row
 from datagen.schema import content_id, fraction, pick
 from datagen.stages.generate.dialogue.options import Options
-from datagen.stages.generate.dialogue.script import Distractor, Row, Rule, Script
+from datagen.stages.generate.dialogue.script import Distractor, Rule, Script
 from datagen.stages.shared import checks
 from datagen.stages.shared.language.matching import standing
 from datagen.stages.shared.passage import Passage
@@ -30,7 +30,7 @@ SHORTEST, LONGEST = 4, 60  # words of a written turn
 class Distractors:
     """The questions of a partition's pairs, each used at most once as a distractor from another topic."""
 
-    def __init__(self, rows: Sequence[Row], asking: Mapping[str, Any], options: Options) -> None:
+    def __init__(self, rows: Sequence[Row], asking: Mapping[str, str], options: Options) -> None:
         self._asking, self._options = asking, options
         self._ring = sorted((content_id("distractor", row["question"]), row["id"], row) for row in rows)
         self._used: set[str] = set()

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from datagen.request import Reject
+from datagen.rows import Row
 from datagen.schema import content_id, fraction
 from datagen.stage import Context
 from datagen.stages.generate.dialogue.distractors import Distractors, topic_of
 from datagen.stages.generate.dialogue.options import Options
-from datagen.stages.generate.dialogue.script import Row, Rule, Script
+from datagen.stages.generate.dialogue.script import Rule, Script
 from datagen.stages.shared.checks import stands_alone
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import say

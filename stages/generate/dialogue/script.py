@@ -1,16 +1,14 @@
 """The script of a dialogue: its turns on topic, and its distractors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from datagen.rows import Row
 from datagen.stages.generate.dialogue.options import Kind
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
-
-Row = Mapping[str, Any]
 
 
 class Rule(BaseModel):

@@ -18,8 +18,7 @@ with which a target trained on such rows will decline, and common ones (in Engli
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pydantic import Field
@@ -27,13 +26,14 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import DialogueRow, Fields, TurnRow
 from datagen.schema import fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.shared.language.matching import attempts
 from datagen.stages.shared.language.rules import Language, Languages
 from datagen.stages.shared.render.phrases import FIELD
 
-Turns = Sequence[Mapping[str, Any]]
+Turns = Sequence[TurnRow]
 
 
 class Options(datagen.stage.Options):
@@ -85,7 +85,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 
 def _decline(
     builder: Builder,
-    row: Mapping[str, Any],
+    row: DialogueRow,
     place: int,
     reply: Answer | None,
     signs: re.Pattern[str],
@@ -133,7 +133,7 @@ def _on_topic(turns: Turns) -> list[int]:
     return [*after_redirect, *others][: max(1, count)]
 
 
-def _example(turns: Turns, place: int, kind: str, task: str, **labels: Any) -> dict[str, Any]:
+def _example(turns: Turns, place: int, kind: str, task: str, **labels: object) -> Fields:
     """Write a row whose answer is the turn at a position and whose prompt is the turns before it."""
     labels = {"turns": [turn["label"] for turn in turns[: place + 1]], **labels}
     return {

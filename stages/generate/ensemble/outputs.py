@@ -9,7 +9,6 @@ additional model::
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -17,6 +16,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Reject, Request, Sampling
+from datagen.rows import Fields
 from datagen.stage import Context, ModelStage, Outcome
 
 COLUMN = "outputs"
@@ -65,7 +65,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Append the outputs to the rows. Every row is kept, even if the model failed."""
     failed = 0
     earlier = rows[COLUMN].to_pylist() if COLUMN in rows.column_names else [None] * len(rows)
-    outputs: list[list[dict[str, Any]]] = []
+    outputs: list[list[Fields]] = []
     for row, previous in zip(rows["id"].to_pylist(), earlier, strict=True):
         outputs.append(list(previous or []))
         for answer in answers.of(row):

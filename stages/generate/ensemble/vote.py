@@ -7,8 +7,6 @@ without consensus, or with fewer than two other outputs, is dropped. Columns: ``
 the winner with the others), ``original_answer`` (if it was replaced).
 """
 
-from typing import Any
-
 import pyarrow as pa
 from pydantic import Field
 
@@ -16,6 +14,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.outcome import contributors
 from datagen.request import Reject
+from datagen.rows import ContributorRow, Fields, Row
 from datagen.schema import EXAMPLES
 from datagen.stage import Context, MapStage, Outcome
 from datagen.stages.generate.ensemble.outputs import COLUMN
@@ -26,8 +25,6 @@ from datagen.stages.shared.language.rules import Language, Languages
 OTHERS = 2  # minimum number of outputs of other models
 
 COLUMNS = pa.schema([("consensus", pa.float64()), ("original_answer", pa.string())])
-
-Row = dict[str, Any]
 
 
 class Options(datagen.stage.Options):
@@ -50,7 +47,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
             f"stages.{context.stage}: the rows have no outputs of other models; put two another_output "
             "stages with different roles before it, such as second: {use: another_output, role: second}"
         )
-    languages, after = Languages(context), list[Row]()
+    languages, after = Languages(context), list[Fields]()
     reasons: list[str | None] = []
     details: list[str | None] = []
     for row in rows.to_pylist():
@@ -67,7 +64,7 @@ def apply(rows: pa.Table, options: Options, context: Context) -> Outcome:
     return Outcome.split(pa.Table.from_pylist(after, pa.schema([*own, *COLUMNS])), reasons, details)
 
 
-def _voted(row: Row, language: Language, options: Options, context: Context) -> Row:
+def _voted(row: Row, language: Language, options: Options, context: Context) -> Fields:
     outputs = row[COLUMN] or []
     models = [(output["model"], output["revision"]) for output in outputs]
     if len(set(models)) < len(models):
@@ -82,20 +79,24 @@ def _voted(row: Row, language: Language, options: Options, context: Context) -> 
     if agreement.winner is None:
         raise Reject("no consensus", f"ROUGE-L {agreement.score:.3f} of two of {len(texts)} outputs")
     if agreement.winner == 0:
-        return row | {"consensus": agreement.score, "original_answer": row.get("original_answer")}
+        return {**row, "consensus": agreement.score, "original_answer": row.get("original_answer")}
     output = outputs[agreement.winner - 1]
     parent = Parent(row, language)
     return _replaced(row, output, parent) | {"consensus": agreement.score}
 
 
-def _replaced(row: Row, output: Row, parent: Parent) -> Row:
+def _replaced(row: Row, output: Row, parent: Parent) -> Fields:
     answer = parent.check_answer(parent.question, output["text"], "")
     lineage = row["lineage"]
-    model = {name: output[name] for name in ("model", "revision", "licence")}
+    model: ContributorRow = {
+        "model": output["model"],
+        "revision": output["revision"],
+        "licence": output["licence"],
+    }
     updated = lineage | {
         "model": output["model"],
         "revision": output["revision"],
-        "models": contributors(lineage, {"models": [model]}),
+        "models": contributors(lineage["models"], [model]),
         "requests": list(dict.fromkeys([*lineage["requests"], output["request"]])),
     }
     return {name: row[name] for name in EXAMPLES.names} | {

@@ -8,16 +8,18 @@ row's demand. Every candidate is kept.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
 import datagen.stage
+from datagen.json_types import JsonObject
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Fields, Row
 from datagen.schema import fraction, table_of
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.generate.format_control.demands import Demand
@@ -97,24 +99,24 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return Outcome(kept.kept, kept.dropped, {"instructions": written, "confirmed": confirmed})
 
 
-def _labels(row: Mapping[str, Any], options: Options, context: Context) -> dict[str, Any]:
+def _labels(row: Row, options: Options, context: Context) -> JsonObject:
     """Return the labels of a row whose demand is rewritten; empty for others."""
-    labels: dict[str, Any] = json.loads(row["metadata"] or "{}")
+    labels: JsonObject = json.loads(row["metadata"] or "{}")
     selected = fraction("describe", row["id"], str(context.seed)) < options.share
     return labels if selected and labels.get("format") and labels.get("shown") == "demand" else {}
 
 
-def _demand(labels: Mapping[str, Any], text: str) -> Demand:
+def _demand(labels: JsonObject, text: str) -> Demand:
     if not labels:
         raise Reject("no format")
     return Demand(labels["format"], tuple(labels["names"]), labels["count"], text)
 
 
-def _plain(row: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
+def _plain(row: Row, labels: JsonObject) -> str:
     return str(row["question"]).removesuffix(f"\n\n{labels['demand']}")
 
 
-def _instruction(answer: Answer, row: Mapping[str, Any]) -> str:
+def _instruction(answer: Answer, row: Row) -> str:
     """Return the instruction on one line. Reject it if it gives the answer away."""
     instruction = " ".join(parse(answer, Description).instruction.split())
     answer_words, instruction_words = words_of(row["answer"]), words_of(instruction)
@@ -124,14 +126,13 @@ def _instruction(answer: Answer, row: Mapping[str, Any]) -> str:
     return instruction
 
 
-def _replaced(
-    row: dict[str, Any], labels: dict[str, Any], instruction: str, answers: list[Answer]
-) -> dict[str, Any]:
+def _replaced(row: Row, labels: JsonObject, instruction: str, answers: list[Answer]) -> Fields:
     question = f"{_plain(row, labels)}\n\n{instruction}"
     *before, last = row["prompt"]
     last = last | {"content": last["content"].removesuffix(row["question"]) + question}
     keys = [*row["lineage"]["requests"], *(answer.completion.key for answer in answers)]
-    return row | {
+    return {
+        **row,
         "question": question,
         "prompt": [*before, last],
         "lineage": row["lineage"] | {"requests": list(dict.fromkeys(keys))},

@@ -19,7 +19,6 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -27,10 +26,11 @@ from pydantic import Field, field_validator
 from datagen.control_tokens import control_tokens
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request
+from datagen.rows import Fields, Row
 from datagen.schema import content_id, fraction, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.format_control.demands import Demand, Demands, draw_demand, draw_formats
-from datagen.stages.generate.operators.parents import Operating, Parent, Row, instruction_of, parents_of
+from datagen.stages.generate.operators.parents import Operating, Parent, instruction_of, parents_of
 from datagen.stages.shared import checks
 from datagen.stages.shared.formats import FORMATS, Parsed
 from datagen.stages.shared.language.rules import Languages, code_of
@@ -59,7 +59,7 @@ class Options(Operating):
 
     @field_validator("formats", mode="before")
     @classmethod
-    def _weigh(cls, value: Any) -> Any:
+    def _weigh(cls, value: object) -> object:
         return dict.fromkeys(value, 1.0) if isinstance(value, list | tuple) else value
 
     @field_validator("formats")
@@ -130,7 +130,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     instruction = instruction_of(context.prompt(options.prompt), **empty)
     wordings, figures = Wordings(options, context), Counter[str]()
     for row, parent in parents_of(rows, options, context):
-        fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
+        fields: Fields = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
             builder.drop(parent, fields, row)
             continue
@@ -214,10 +214,10 @@ def _form(view: View) -> Hashable:
 
 def _row(
     view: View, mates: Mates, wordings: Wordings, options: Options, seed: str
-) -> tuple[dict[str, Any], list[Row]]:
+) -> tuple[Fields, list[Row]]:
     """Build a view's question with its demand, or with an example if one is drawn and available."""
     demand, parent = view.demand, view.parent
-    labels: dict[str, Any] = {
+    labels: Fields = {
         "format": demand.format,
         "view": demand.format,
         "names": list(demand.names),

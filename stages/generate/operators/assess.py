@@ -8,7 +8,6 @@ judge could not assess is dropped.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -16,6 +15,7 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Request
+from datagen.rows import Fields, Row
 from datagen.schema import EXAMPLES, example_id, table_of
 from datagen.stage import Context, ModelStage, Outcome
 from datagen.stages.shared import judge
@@ -52,7 +52,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
 
 def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -> Outcome:
     """Turn the candidates that pass into examples, with the judge's score."""
-    examples: list[dict[str, Any]] = []
+    examples: list[Fields] = []
     reasons: list[str | None] = []
     details: list[str | None] = []
     figures = Counter[str]()
@@ -74,7 +74,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     return Outcome(outcome.kept, outcome.dropped, figures)
 
 
-def _example(row: dict[str, Any], score: float | None, keys: list[str]) -> dict[str, Any]:
+def _example(row: Row, score: float | None, keys: list[str]) -> Fields:
     """Convert a candidate to an example. The judge wrote none of it and is not among its models."""
     lineage = row["lineage"]
     updated = lineage | {
@@ -82,8 +82,8 @@ def _example(row: dict[str, Any], score: float | None, keys: list[str]) -> dict[
         "parents": [row["id"], *lineage["parents"]],
     }
     labels = json.loads(row["metadata"] or "{}") | {"quality": score}
-    example = row | {"lineage": updated, "metadata": json.dumps(labels, ensure_ascii=False)}
-    return example | {"id": example_id(example)}
+    example = {**row, "lineage": updated, "metadata": json.dumps(labels, ensure_ascii=False)}
+    return {**example, "id": example_id(example)}
 
 
 stage = ModelStage(

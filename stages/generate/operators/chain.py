@@ -7,7 +7,7 @@ carries out the instruction on it. The row asks for all steps and answers with t
 `metadata` holds the links with their ids, inputs and outputs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from datagen.prompt import Prompt, PromptSource
 from datagen.request import Answer, Answers, Reject, Request
+from datagen.rows import Fields, Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.operators.parents import Operating, Parent, instruction_of, parents_of
@@ -109,7 +110,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Assemble the chains. A chain with a missing or unsound link is dropped."""
     writer, builder, figures = _Writer(options, context), Builder("candidates", context), {"fitting": 0}
     for row, parent in parents_of(rows, options, context):
-        fields: dict[str, Any] = {"kind": "instruction", "task": TASK}
+        fields: Fields = {"kind": "instruction", "task": TASK}
         if isinstance(parent, Reject):
             builder.drop(parent, fields, row)
             continue
@@ -143,7 +144,7 @@ class _Writer:
         self._languages = Languages(context)
         self._echo = instruction_of(self._prompt, input="", instruction="")
 
-    def links_of(self, row: Mapping[str, Any]) -> Links | None:
+    def links_of(self, row: Row) -> Links | None:
         """Return the links in the language of a row; None if there are none."""
         prompt: Prompt | None = self._languages.wording(self._options.links, code_of(row))
         return prompt.checked(Links, ADVICE) if prompt else None
@@ -217,7 +218,7 @@ class _Writer:
         return text
 
 
-def _row(parent: Parent, links: Links, steps: Sequence[Step]) -> dict[str, Any]:
+def _row(parent: Parent, links: Links, steps: Sequence[Step]) -> Fields:
     instructions = _listed(links.instruction, [step.instruction for step in steps])
     question = f"{links.opening}\n\n{instructions}"
     answer = _listed(links.output, [step.output for step in steps], "\n\n")

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request
-from datagen.stage import Builder, Context, ModelStage, Outcome
+from datagen.rows import Fields
+from datagen.stage import Builder, Context, ModelStage, OptionsT, Outcome
 from datagen.stages.generate.operators.parents import (
     PAGE,
     Operating,
@@ -142,7 +143,7 @@ def read(
     """Check the answers and keep the pairs as candidates."""
     builder, instruction = Builder("candidates", context), _instruction(options, context)
     for row, parent in parents_of(rows, options, context):
-        fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
+        fields: Fields = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
             builder.drop(parent, fields, row)
             continue
@@ -178,8 +179,8 @@ def _instruction(options: Options, context: Context) -> str:
 
 
 def _operator(
-    name: str, summary: str, schema: type[BaseModel], check: Check, options: type[Options]
-) -> ModelStage[Any]:
+    name: str, summary: str, schema: type[BaseModel], check: Check, options: type[OptionsT]
+) -> ModelStage[OptionsT]:
     return ModelStage(
         name=name,
         summary=summary,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from datagen.prompt import PromptSource
 from datagen.request import Answers, Reject, Request
+from datagen.rows import Fields
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.operators.parents import PAGE, Operating, Parent, instruction_of, parents_of
@@ -62,7 +63,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     others_of = _others(_parents(rows, options, context), options, context.seed)
     instruction = instruction_of(context.prompt(options.prompt), passage="", pairs=[], count=0)
     for row, parent in parents_of(rows, options, context):
-        fields: dict[str, Any] = {"kind": "instruction", "task": row["task"]}
+        fields: Fields = {"kind": "instruction", "task": row["task"]}
         if isinstance(parent, Reject):
             builder.drop(parent, fields, row)
             continue

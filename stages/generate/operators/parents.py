@@ -1,9 +1,8 @@
 """The rows that an operator starts from, and the checks that each child must pass."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -12,6 +11,7 @@ from rapidfuzz import fuzz
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Message, Reject, Sampling
+from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Context
 from datagen.stages.exercises.named_checks import Written, check_named
@@ -23,8 +23,6 @@ from datagen.stages.shared.passage import Passage
 
 ALIKE = 0.9  # word similarity (Indel) at or above which a question repeats another
 PAGE = 8000  # maximum characters of a text that a model writes
-
-Row = Mapping[str, Any]
 
 
 class Operating(datagen.stage.Options):
@@ -79,7 +77,7 @@ class Parent:
         system = messages[0]["content"] if messages and messages[0]["role"] == "system" else None
         return chat(question, self.row["context"], system)
 
-    def child(self, operator: str, question: str, answer: str, **labels: Any) -> dict[str, Any]:
+    def child(self, operator: str, question: str, answer: str, **labels: object) -> Fields:
         """Return the fields of a child."""
         return {
             "kind": "instruction",
@@ -142,7 +140,7 @@ def repeats(question: str, other: str, language: Language) -> bool:
     return fuzz.ratio(*pair) >= 100 * ALIKE
 
 
-def instruction_of(prompt: Prompt, **values: Any) -> str:
+def instruction_of(prompt: Prompt, **values: object) -> str:
     """Return the text of a prompt with empty values, to detect echoes of it in an answer."""
     return "\n".join(message["content"] for message in prompt.render(**values))
 

@@ -23,13 +23,14 @@ answer with a correction, so that the model does not learn to correct itself wit
 import json
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
 
 import datagen.stage
 from datagen.request import Answers, Reject, Request, Sampling
+from datagen.rows import Fields
 from datagen.schema import chat, content_id, fraction, pick
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.self_correction.drafts import Draft, Wording, quoted, written
@@ -83,9 +84,10 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         builder.drop(reason, {"kind": "preference"}, passage.row)
     for passage in [*selection.breaking, *selection.keeping]:
         completions = answers.of(passage.row["id"])
-        fields: dict[str, Any] = {"kind": "preference", "question": selection.question(passage)}
+        question = selection.question(passage)
+        fields: Fields = {"kind": "preference", "question": question}
         fields |= {"context": passage.text, "logprob": None}  # not every answer contains the whole draft
-        fields["prompt"] = chat(fields["question"], passage.text, policy.rule)
+        fields["prompt"] = chat(question, passage.text, policy.rule)
         breaks = policy.broken_by(passage.text)
         try:
             if options.drafts == "quoted":

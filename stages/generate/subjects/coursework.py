@@ -8,9 +8,9 @@ answer is right: `datagen.stages.generate.operators.assess` judges that.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 import datagen.stage
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import Fields, SessionRow, SyllabusRow
 from datagen.schema import chat, content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.exercises.named_checks import Written, check_named
@@ -31,7 +32,7 @@ TASK = "coursework"
 QUESTION, ANSWER = "question", "answer"
 MOST = 5  # maximum concepts that a question requires
 
-Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Options(datagen.stage.Options):
@@ -70,25 +71,22 @@ class Assignment:
 
 
 def assignments(
-    path: Sequence[str], sessions: Sequence[Row], options: Options, seed: int
+    path: Sequence[str], sessions: Sequence[SessionRow], options: Options, seed: int
 ) -> list[Assignment]:
     """Draw distinct assignments for a subject; fewer than requested if its syllabus allows no more."""
     drawn: dict[Assignment, None] = {}
     for number in range(options.single + options.double):
         size = 1 if number < options.single else 2
         draw = ("assignment", str(seed), *path, str(number))
-        chosen = _drawn(sessions, size, lambda session, draw=draw: content_id(*draw, session["title"]))
+        ranks = [content_id(*draw, session["title"]) for session in sessions]
+        order = sorted(range(len(sessions)), key=ranks.__getitem__)
+        chosen = [sessions[place] for place in sorted(order[:size])]
         if len(chosen) == size:
-            chosen.sort(key=sessions.index)
             drawn.setdefault(_assignment(chosen, draw))
     return list(drawn)
 
 
-def _drawn(items: Sequence[Any], count: int, key: Any) -> list[Any]:
-    return sorted(items, key=key)[:count]
-
-
-def _assignment(sessions: Sequence[Row], draw: Sequence[str]) -> Assignment:
+def _assignment(sessions: Sequence[SessionRow], draw: Sequence[str]) -> Assignment:
     def rank(concept: str) -> str:
         return content_id(*draw, concept)
 
@@ -141,7 +139,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
         row_answers = answers.of(row["id"])
         drafts = {answer.request.about: answer for answer in row_answers if answer.request.task == QUESTION}
         replies = {answer.request.about: answer for answer in row_answers if answer.request.task == ANSWER}
-        fields: dict[str, Any] = {"kind": "instruction", "task": TASK}
+        fields: Fields = {"kind": "instruction", "task": TASK}
         subject = " > ".join(row["path"])
         figures[subject] += 0
         for number, question in reader.questions(row, row_answers).items():
@@ -173,7 +171,7 @@ class _Reader:
         self._asking = instruction_of(context.prompt(options.prompt), path="", sessions=[], concepts="")
         self._answering = instruction_of(context.prompt(options.answering), question="")
 
-    def questions(self, row: Row, row_answers: Sequence[Answer]) -> dict[str, str | Reject]:
+    def questions(self, row: SyllabusRow, row_answers: Sequence[Answer]) -> dict[str, str | Reject]:
         """Return a subject's questions by assignment number, or the reason why there is none."""
         questions: dict[str, str | Reject] = {}
         for answer in row_answers:
@@ -185,17 +183,17 @@ class _Reader:
                     questions[answer.request.about] = why
         return questions
 
-    def _assignment(self, row: Row, number: int) -> Assignment:
-        return assignments(row["path"], row["sessions"], self._options, self._context.seed)[number]
+    def _assignment(self, row: SyllabusRow, number: int) -> Assignment:
+        return assignments(row["path"], row["sessions"] or [], self._options, self._context.seed)[number]
 
-    def _subject(self, row: Row, number: int) -> Passage:
+    def _subject(self, row: SyllabusRow, number: int) -> Passage:
         """Return the topics of a question as a passage: path, sessions and concepts."""
         assignment = self._assignment(row, number)
         text = "\n".join([*row["path"], *assignment.sessions, *assignment.concepts])
         about = {"id": row["id"], "title": "", "section": [], "text": text, "language": row["language"]}
         return Passage(about, self._languages.of(row))
 
-    def _question(self, row: Row, answer: Answer, earlier: Sequence[str]) -> str:
+    def _question(self, row: SyllabusRow, answer: Answer, earlier: Sequence[str]) -> str:
         subject = self._subject(row, int(answer.request.about))
         question = parse(answer, Question).question
         checks.sized(question, 4, 400)
@@ -209,7 +207,7 @@ class _Reader:
             raise Reject("not about its concepts", f"{', '.join(concepts)}: {question}")
         return question
 
-    def pair(self, row: Row, number: int, question: str, answer: Answer) -> dict[str, Any]:
+    def pair(self, row: SyllabusRow, number: int, question: str, answer: Answer) -> Fields:
         """
         Return the fields of a pair.
 

@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, Field, create_model
 
 import datagen.stage
+from datagen.json_types import JsonObject
 from datagen.prompt import PromptSource
 from datagen.request import Answer, Answers, Reject, Request, Sampling
+from datagen.rows import SessionRow
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome
 from datagen.stages.generate.subjects.tree import LEVELS, name_of, node_lineage
@@ -62,7 +63,7 @@ def levels_below(count: int) -> type[BaseModel]:
 
 def form(count: int) -> str:
     """Return an example of `count` levels, for models that do not see the schema."""
-    example: Any = {"names": ["...", "..."]}
+    example: object = {"names": ["...", "..."]}
     for _ in range(count - 1):
         example = {"parts": [{"name": "...", "below": example}]}
     return json.dumps(example)
@@ -122,7 +123,7 @@ def completed(answer: Answer, above: Path, options: Options) -> list[Path | Reje
     return list(_below(value.model_dump(), above, options.children))
 
 
-def _below(value: dict[str, Any], above: Path, limit: int) -> Iterator[Path | Reject]:
+def _below(value: JsonObject, above: Path, limit: int) -> Iterator[Path | Reject]:
     seen = {name.casefold() for name in above}
     parts = value.get("parts") or [{"name": name, "below": None} for name in value["names"]]
     for part in parts[:limit]:
@@ -161,7 +162,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
             written += 1
             path = json.loads(answer.request.about)
             lineage = node_lineage(path, row["language"], row["lineage"]["source"])
-            origin = row | {"lineage": lineage | {"requests": [tree.completion.key for tree in trees]}}
+            origin = row | {"lineage": {**lineage, "requests": [tree.completion.key for tree in trees]}}
             try:
                 sessions = read_syllabus(answer, options)
             except Reject as why:
@@ -179,7 +180,7 @@ def _id(path: list[str], *more: str) -> str:
     return content_id("syllabus", *path, *more)
 
 
-def read_syllabus(answer: Answer, options: Options) -> list[dict[str, Any]]:
+def read_syllabus(answer: Answer, options: Options) -> list[SessionRow]:
     """
     Return the sessions of a syllabus with their key concepts.
 
@@ -188,7 +189,7 @@ def read_syllabus(answer: Answer, options: Options) -> list[dict[str, Any]]:
     Reject
         If it has no sessions, or repeats a title or a concept within a session.
     """
-    sessions: list[dict[str, Any]] = []
+    sessions: list[SessionRow] = []
     for session in answer.parse(Syllabus).sessions[: options.sessions]:
         try:
             title = name_of(session.title)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import Field
@@ -12,6 +11,8 @@ from pydantic import Field
 import datagen.stage
 from datagen.control_tokens import control_tokens
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
+from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, SourceStage
 from datagen.yaml_loader import load as load_yaml
@@ -23,7 +24,7 @@ LONGEST = 100  # maximum characters of a name
 class Options(datagen.stage.Options):
     """The tree."""
 
-    tree: str | dict[str, Any] = Field(
+    tree: str | JsonObject = Field(
         description="Fields and the levels below them: mappings, lists of names, or the path of a YAML file"
     )
     language: str = Field(
@@ -31,12 +32,12 @@ class Options(datagen.stage.Options):
     )
 
 
-def plan(options: Options, context: Context) -> list[dict[str, Any]]:
+def plan(options: Options, context: Context) -> list[JsonObject]:
     """Read the tree, as one task."""
     return [load_tree(options, context)]
 
 
-def read(tree: dict[str, Any], options: Options, context: Context) -> Iterator[Outcome]:
+def read(tree: JsonObject, options: Options, context: Context) -> Iterator[Outcome]:
     """Yield the leaves of the tree."""
     builder = Builder("nodes", context)
     source = options.tree if isinstance(options.tree, str) else ""
@@ -54,7 +55,7 @@ def read(tree: dict[str, Any], options: Options, context: Context) -> Iterator[O
     yield replace(builder.outcome(), figures={level: _count(paths, level) for level in LEVELS})
 
 
-def node_lineage(path: tuple[str, ...] | list[str], language: str, source: str) -> dict[str, Any]:
+def node_lineage(path: tuple[str, ...] | list[str], language: str, source: str) -> Row:
     """Return the lineage of rows about a node; all rows of a subject count as one document."""
     return {
         "document_id": content_id("node", *path),
@@ -68,7 +69,7 @@ def node_lineage(path: tuple[str, ...] | list[str], language: str, source: str) 
     }
 
 
-def load_tree(options: Options, context: Context) -> dict[str, Any]:
+def load_tree(options: Options, context: Context) -> JsonObject:
     """
     Read and check the tree.
 
@@ -96,7 +97,7 @@ def load_tree(options: Options, context: Context) -> dict[str, Any]:
     return tree
 
 
-def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def walk(tree: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """
     Yield the path to each leaf.
 
@@ -115,7 +116,7 @@ def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         parts = [parts]
     if not isinstance(parts, list):
         raise ValueError(f"below {' > '.join(above) or 'the top'}: write names, not {parts!r}")
-    pairs: list[tuple[Any, Any]] = []
+    pairs: list[tuple[object, object]] = []
     for part in parts:
         pairs += (
             part.items() if isinstance(part, dict) else [part if isinstance(part, tuple) else (part, None)]
@@ -131,7 +132,7 @@ def walk(tree: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield above
 
 
-def name_of(name: Any) -> str:
+def name_of(name: object) -> str:
     """
     Return a name on one line.
 

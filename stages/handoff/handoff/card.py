@@ -2,17 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import datagen
 from datagen.engines import bundled
 from datagen.engines.identity import identify, resolve
+from datagen.json_types import JsonObject
 from datagen.recipe.registry import stages_of
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.sections import Model, VllmModel
 from datagen.stage import NOTICES, Context, ModelStage
 from datagen.stages.handoff.handoff import mixture
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLEDGE_TEST
@@ -37,7 +37,7 @@ GUARANTEES = {
 def write_card(
     folder: Path,
     tally: Tally,
-    promises: Sequence[Mapping[str, Any]],
+    promises: Sequence[JsonObject],
     measure: Ruler,
     options: Options,
     context: Context,
@@ -51,7 +51,7 @@ def write_card(
     for (configuration, task, split), count in sorted(tally.tasks.items()):
         tasks.setdefault(configuration, {}).setdefault(task, Counter())[split] = count
     present = [configuration for configuration in CONFIGURATIONS if configuration.name in tasks]
-    values: dict[str, Any] = {
+    values: JsonObject = {
         "header": yaml.safe_dump(
             _header(tally, options, context), sort_keys=False, allow_unicode=True
         ).strip(),
@@ -87,10 +87,10 @@ def _notices(context: Context) -> Iterator[tuple[str, str]]:
             yield from ((name, line) for line in json.loads(path.read_text(encoding="utf-8")))
 
 
-def _header(tally: Tally, options: Options, context: Context) -> dict[str, Any]:
+def _header(tally: Tally, options: Options, context: Context) -> dict[str, object]:
     rows = sum(amount.rows for (name, _), amount in tally.amounts.items() if not name.endswith("_messages"))
     size = next((name for most, name in SIZES.items() if rows < most), "n>10M")
-    header: dict[str, Any] = {
+    header: dict[str, object] = {
         "pretty_name": context.recipe["name"],
         "license": options.licence or "unknown",
         "task_categories": ["text-generation", "question-answering"],
@@ -179,7 +179,7 @@ def _models(options: Options, context: Context) -> list[tuple[str, str, str, str
     return listed
 
 
-def _licence(spec: Any) -> str:
+def _licence(spec: Model) -> str:
     """Read a model's licence from the card in its folder."""
     if not isinstance(spec, VllmModel):
         return UNSTATED

@@ -1,17 +1,16 @@
 """Other formats of the same rows: JSON lines, Alpaca and ShareGPT, under ``also/``."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
+from datagen.rows import Fields, Row
 from datagen.stages.handoff.handoff.tally import Tally
 from datagen.store.parquet import whole_file
 
 SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
-Row = dict[str, Any]
 
 
 def write(folder: Path, tally: Tally, formats: Sequence[str]) -> None:
@@ -32,7 +31,7 @@ def _rows(folder: Path) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
-def _alpaca(row: Row) -> Row:
+def _alpaca(row: Row) -> Fields:
     """Convert to Alpaca; earlier turns become ``history``, pairs as in LLaMA-Factory."""
     system, turns = _conversation(row)
     texts = [turn["content"] for turn in turns]
@@ -41,7 +40,7 @@ def _alpaca(row: Row) -> Row:
     return alpaca | {"system": system, "history": history}
 
 
-def _sharegpt(row: Row) -> Row:
+def _sharegpt(row: Row) -> Fields:
     system, turns = _conversation(row)
     conversations = [{"from": SPEAKERS[turn["role"]], "value": turn["content"]} for turn in turns]
     return {"id": row["id"], "conversations": conversations, "system": system}
@@ -55,12 +54,12 @@ def _conversation(row: Row) -> tuple[str, list[dict[str, str]]]:
     return "", turns
 
 
-def _write_lines(rows: Iterator[Row], path: Path) -> None:
+def _write_lines(rows: Iterator[Mapping[str, object]], path: Path) -> None:
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _write_array(rows: Iterator[Row], path: Path) -> None:
+def _write_array(rows: Iterator[Mapping[str, object]], path: Path) -> None:
     """Write a JSON array row by row."""
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         before = "[\n"

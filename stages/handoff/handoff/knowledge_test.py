@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
@@ -32,7 +31,7 @@ def write(folder: Path, tally: Tally, name: str) -> None:
         unfinished.write_text(f"# Run in the hand-off's folder: {run}{task(name)['task']}\n{text}", "utf-8")
 
 
-def task(name: str) -> dict[str, Any]:
+def task(name: str) -> dict[str, object]:
     """Return the task's configuration: the most likely of four answers, raw and normalised by length."""
     return {
         "task": f"{name.replace('-', '_').replace('.', '_').lower()}_knowledge",

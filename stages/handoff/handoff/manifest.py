@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 import datagen
 from datagen.engines.identity import identities
+from datagen.json_types import JsonObject
 from datagen.stage import Context
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS
 from datagen.stages.handoff.handoff.mixture import realised
@@ -30,7 +30,7 @@ def write_manifest(
     folder: Path, tally: Tally, shards: dict[tuple[str, str], list[Shard]], measure: Ruler, context: Context
 ) -> None:
     """Write the manifest and the changelog; all other files must already exist."""
-    configurations: dict[str, Any] = {}
+    configurations: JsonObject = {}
     for (name, split), amount in tally.amounts.items():
         listed = [asdict(shard) for shard in shards[name, split]]
         configurations.setdefault(name, {})[split] = asdict(amount) | {"shards": listed}
@@ -53,7 +53,7 @@ def write_manifest(
     write_json(manifest, folder / NAME)
 
 
-def write_changes(folder: Path, manifest: dict[str, Any], context: Context) -> None:
+def write_changes(folder: Path, manifest: JsonObject, context: Context) -> None:
     """Write the changelog against the latest release, and note both in the manifest."""
     earlier = previous(context)
     changes = compare(folder, manifest, earlier)
@@ -71,7 +71,7 @@ def previous(context: Context) -> Path | None:
     return folder if run != context.run_folder.resolve() and folder.is_dir() else None
 
 
-def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> list[str]:
+def compare(folder: Path, manifest: JsonObject, earlier: Path | None) -> list[str]:
     """Return the changes between two hand-offs in Markdown: rows, splits, models and prompts."""
     lines = [f"# {manifest['name']}: changes in {manifest['run']}", ""]
     if earlier is None:
@@ -97,7 +97,7 @@ def compare(folder: Path, manifest: dict[str, Any], earlier: Path | None) -> lis
     return [*lines, *_other_changes(manifest, _read(earlier / NAME))]
 
 
-def _other_changes(current: dict[str, Any], previous: dict[str, Any]) -> Iterator[str]:
+def _other_changes(current: JsonObject, previous: JsonObject) -> Iterator[str]:
     for title, key in (("Models", "models"), ("Prompts", "prompts")):
         old, new = previous.get(key) or {}, current[key]
         changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
@@ -120,7 +120,7 @@ def _rows(folder: Path) -> dict[str, str]:
     return splits
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     """Read a manifest; {} if it is missing or invalid."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -129,6 +129,6 @@ def _read(path: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _digest(path: Path) -> dict[str, Any]:
+def _digest(path: Path) -> JsonObject:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
+from datagen.json_types import JsonObject
 from datagen.recipe.registry import stages_of
 from datagen.stage import Context
 from datagen.stages.handoff.handoff.tally import Tally
@@ -11,17 +11,17 @@ from datagen.stages.handoff.handoff.tally import Tally
 FILE = "mixture.json"  # stored with the table of mix
 
 
-def plan(context: Context) -> dict[str, Any]:
+def plan(context: Context) -> JsonObject:
     """Read the plan of the recipe's last `mix` stage; {} without one."""
     for name, stage, _ in reversed(list(stages_of(context.recipe, context.folder))):
         path = context.run_folder / "stages" / name / FILE
         if stage.name == "mix" and path.is_file():
-            mixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            mixture: JsonObject = json.loads(path.read_text(encoding="utf-8"))
             return mixture
     return {}
 
 
-def realised(tally: Tally, context: Context) -> dict[str, Any]:
+def realised(tally: Tally, context: Context) -> JsonObject:
     """Return the plan of the mixture with the actual amounts of each part."""
     planned = plan(context)
     by = planned.get("by", "rows")

@@ -8,14 +8,13 @@ changelog, which compares with the latest release.
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
+from datagen.json_types import JsonObject
 from datagen.stage import Context
 from datagen.stages.handoff.handoff import hub, manifest
 from datagen.stages.handoff.handoff.options import Options
-from datagen.store.completions import link
 from datagen.store.digests import digest
-from datagen.store.parquet import UNFINISHED, Damaged, finish_folder, write_json
+from datagen.store.parquet import UNFINISHED, Damaged, finish_folder, link, write_json
 
 
 def take_over(run: Path, options: Options, context: Context) -> None:
@@ -41,10 +40,10 @@ def take_over(run: Path, options: Options, context: Context) -> None:
         hub.push(context.run_folder / "handoff", options.push)
 
 
-def _verified(folder: Path) -> dict[str, Any]:
+def _verified(folder: Path) -> JsonObject:
     """Read the manifest of a hand-off, and compare every file with it."""
     try:
-        contents: dict[str, Any] = json.loads((folder / manifest.NAME).read_bytes())
+        contents: JsonObject = json.loads((folder / manifest.NAME).read_bytes())
         changed = [name for name, sha256 in _digests(contents).items() if digest(folder / name) != sha256]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise Damaged(f"{folder / manifest.NAME} cannot be read: {error}") from error
@@ -53,7 +52,7 @@ def _verified(folder: Path) -> dict[str, Any]:
     return contents
 
 
-def _digests(contents: dict[str, Any]) -> dict[str, str]:
+def _digests(contents: JsonObject) -> dict[str, str]:
     """Map the files of a hand-off, except its manifest, to their digests."""
     shards = [
         shard

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -87,6 +86,6 @@ class Tally:
         return amount.rows if amount else 0
 
 
-def rows_with(rows: pa.Table, values: Mapping[str, Any]) -> pa.Table:
+def rows_with(rows: pa.Table, values: Mapping[str, object]) -> pa.Table:
     """Return the rows with these values, by column."""
     return rows.filter(reduce(and_, (pc.field(name) == value for name, value in values.items())))

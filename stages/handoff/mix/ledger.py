@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +117,6 @@ def matches(text: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(text, pattern) for pattern in patterns)
 
 
-def column(values: Sequence[Any] | npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+def column(values: Sequence[object] | npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
     """Create an Arrow column."""
     return pa.array(list(values), kind)

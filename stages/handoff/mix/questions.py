@@ -8,9 +8,9 @@ refusal declines is never answered closed-book in training, because the two woul
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from datagen.request import Reject
+from datagen.rows import Row
 from datagen.schema import fraction
 from datagen.stage import Context, Partitions
 from datagen.stages.handoff.mix.ledger import Flags
@@ -48,7 +48,7 @@ class Plan:
 
     closed: set[str] = field(default_factory=set)
     both: set[str] = field(default_factory=set)
-    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    held: dict[str, Row] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     alone: int = 0
 
@@ -143,7 +143,7 @@ def plan(
     return result
 
 
-def stands_alone(row: dict[str, Any], language: Language) -> bool:
+def stands_alone(row: Row, language: Language) -> bool:
     """Test whether a row is a single question that is understood without the passage."""
     users = [turn for turn in row["prompt"] or [] if turn["role"] != "system"]
     if len(users) != 1 or not row["question"] or row["task"] in NEEDS_PASSAGE:
@@ -225,7 +225,7 @@ def shape(answer: str) -> str:
     return "word" if count == 1 else "phrase" if count <= 6 else "sentence"
 
 
-def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[dict[str, Any], bool]]:
+def _rows(partitions: Partitions, train: Sequence[Flags]) -> Iterator[tuple[Row, bool]]:
     names = [name for name in COLUMNS if name != "text"]
     for table, trained in zip(partitions.columns(names), train, strict=True):
         for row, is_trained in zip(table.to_pylist(), trained, strict=True):
@@ -245,7 +245,7 @@ def _read_texts(partitions: Partitions, train: Sequence[Flags], documents: set[s
     return texts
 
 
-def _origin(row: dict[str, Any]) -> tuple[str, str]:
+def _origin(row: Row) -> tuple[str, str]:
     """Return the ids of a row's document and passage."""
     lineage = row["lineage"] or {}
     return lineage.get("document_id") or "", lineage.get("passage_id") or ""

@@ -18,15 +18,17 @@ are right by chance half of the time, and long explanations cannot be compared b
 dropped, each with its reason.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import Field, model_validator
 
 import datagen.stage
+from datagen.json_types import JsonObject
 from datagen.request import Answers, Reject, Request, Sampling
+from datagen.rows import Row
 from datagen.schema import EXAMPLES, content_id
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.knowledge.probe import choices, mislead
@@ -153,7 +155,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
 class _Row:
     """A question to probe: why it cannot be probed, if so, and its right answers."""
 
-    fields: Mapping[str, Any]
+    fields: JsonObject
     unfit: Reject | None
     lettered: choices.Lettered | None
     right: Sequence[str]
@@ -208,7 +210,7 @@ def _probed(rows: pa.Table, options: Options, context: Context) -> Iterator[_Row
 
 
 def _unfit(
-    row: Mapping[str, Any],
+    row: Row,
     options: Options,
     language: Language,
     passages: Postings,

@@ -153,6 +153,6 @@ def text_of(answer: Answer) -> str:
     if completion.finish == "error":
         raise Reject("engine error", completion.error)
     text = completion.text.strip()
-    if completion.finish == "length" and (whole := re.match(r".*[.!?。！？](?=\s)", text, re.DOTALL)):
-        return whole[0]
+    if completion.finish == "length" and (sentences := re.match(r".*[.!?。！？](?=\s)", text, re.DOTALL)):
+        return sentences[0]
     return text

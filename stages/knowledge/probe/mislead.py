@@ -7,10 +7,10 @@ refusal.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject, Request, Sampling
+from datagen.rows import Fields
 from datagen.schema import content_id
 from datagen.stages.knowledge.probe.choices import Lettered
 from datagen.stages.knowledge.probe.knowledge import text_of
@@ -32,7 +32,7 @@ def ask(lure: Prompt, row: str, question: str, lettered: Lettered | None, max_to
 
 def read(
     answers: Sequence[Answer], match: Callable[[str], float], wrong: float, language: Language
-) -> dict[str, Any]:
+) -> Fields:
     """Return whether a model erred, and the first lure and answer; declining is not an error."""
     answered = False
     for answer in answers:

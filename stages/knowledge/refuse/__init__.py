@@ -22,7 +22,7 @@ also find no answer, with a probability above a threshold. Doubtful rows are dro
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -30,15 +30,15 @@ from pydantic import Field
 import datagen.stage
 from datagen.prompt import Prompt
 from datagen.request import Answer, Answers, Reject, Request
+from datagen.rows import Fields, Row
 from datagen.schema import chat, fraction
 from datagen.stage import Builder, Context, ModelStage, Outcome
-from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED, Fields
+from datagen.stages.knowledge.refuse.formats import FORMS, HEDGED
 from datagen.stages.knowledge.refuse.wording import decline, title_of
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import attempts
 from datagen.stages.shared.language.rules import Languages, code_of
 
-Row = dict[str, Any]
 NO_WORDING, NO_RULES = "no wording in its language", "no rules for its language"
 _SHARES = {"refusal": "does_not_know", "instruction": "known_question"}  # kind of a closed-book row -> option
 
@@ -128,7 +128,7 @@ class _Maker:
             self._plain.drop(reason, {"kind": "refusal", "task": "does_not_know"} | self._asked(row), row)
             return 1
         candidates = list(FORMS[self._options.form](row, refusal, confidence, self._options.least))
-        drawn = [fields for fields in candidates if self._drawn(_SHARES[fields["kind"]], row)]
+        drawn = [fields for fields in candidates if self._drawn(_SHARES[str(fields["kind"])], row)]
         for fields in drawn:
             hedged = confidence if fields["task"] in HEDGED else None
             self._builder(unknown if fields["kind"] == "refusal" else hedged).keep(
@@ -177,7 +177,9 @@ class _Maker:
             if (elsewhere := self._wording(self._options.elsewhere, row)) is None:
                 raise Reject(NO_WORDING, code_of(row))
             drawn_by = (self._seed, near["question"], near["context"])
-            fields["answer"] = decline(elsewhere, *drawn_by, **self._withheld(row))
+            fields["answer"] = decline(
+                elsewhere, *drawn_by, language=self._languages.of(row), secrets=self._secrets(row)
+            )
         except Reject as reason:
             self._plain.drop(reason, fields, row, *answers)
             return 1
@@ -221,7 +223,7 @@ class _Maker:
         if row["label"] == "known" and self._options.form == "replace":
             if not self._drawn("known_question", row):
                 return 0
-            fields = {"kind": "instruction", "task": "known_question"}
+            fields: Fields = {"kind": "instruction", "task": "known_question"}
             fields |= {"answer": row["answer"], "evidence": row["evidence"]}
             self._plain.keep(self._asked(row) | fields, row)
             return 1
@@ -239,12 +241,13 @@ class _Maker:
 
     def _refusal(self, wording: Prompt, row: Row) -> str:
         source = title_of(row["lineage"]) if self._options.point else ""
-        return decline(wording, self._seed, row["question"], source=source, **self._withheld(row))
+        drawn_by = (self._seed, row["question"])
+        language, secrets = self._languages.of(row), self._secrets(row)
+        return decline(wording, *drawn_by, language=language, source=source, secrets=secrets)
 
-    def _withheld(self, row: Row) -> dict[str, Any]:
-        """Return the answers that a refusal must not contain, and its language."""
-        answers = (row["answer"], *(row.get("aliases") or ()))
-        return {"secrets": answers, "language": self._languages.of(row)}
+    def _secrets(self, row: Row) -> tuple[str, ...]:
+        """Return the answers that a refusal must not contain."""
+        return (row["answer"], *(row.get("aliases") or ()))
 
     def _check_open(self, answers: list[Answer]) -> None:
         """Reject a question unless the judge is certain that the passage does not answer it."""

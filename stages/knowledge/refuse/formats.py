@@ -12,13 +12,11 @@ A refusal never contains the passage's answer. Ambiguous questions without a rig
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from datagen.prompt import Prompt
+from datagen.rows import Fields, Row
 from datagen.stages.knowledge.refuse.wording import hedge
 
-Row = dict[str, Any]
-Fields = dict[str, Any]  # kind, task, answer, evidence of a row
 HEDGED = ("sure_answer", "unsure_answer", "hedged_answer")  # tasks of answers that state a certainty
 Form = Callable[[Row, str, Prompt, float], Iterator[Fields]]
 
@@ -42,7 +40,7 @@ def sure(row: Row, refusal: str, words: Prompt, least: float) -> Iterator[Fields
 def absolute(row: Row, refusal: str, words: Prompt, least: float) -> Iterator[Fields]:
     """Answer if the expected accuracy is at least `least`; else refuse."""
     if (own := _own(row)) and row["accuracy"] >= least:
-        yield _answered(row | {"answer": own})
+        yield _answered({**row, "answer": own})
     elif _wrong(row) or own:
         yield _refused(refusal)
 
@@ -74,7 +72,7 @@ def multisample(row: Row, refusal: str, words: Prompt, least: float) -> Iterator
         if number == 0 and len(row["answers"]) > 1:  # the greedy answer is not a sample
             continue
         if right:
-            yield _answered(row | {"answer": text}) | {"task": f"multisample_{number}"}
+            yield _answered({**row, "answer": text}) | {"task": f"multisample_{number}"}
         elif right is False:
             yield _refused(refusal) | {"task": f"multisample_{number}"}
 

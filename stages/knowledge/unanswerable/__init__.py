@@ -13,9 +13,8 @@ target knows. A row that already has a near miss keeps it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,7 @@ from pydantic import Field
 
 import datagen.stage
 from datagen.request import Reject
+from datagen.rows import Fields, Row
 from datagen.schema import NEAR_MISS, content_id, fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.knowledge.unanswerable import change
@@ -31,7 +31,6 @@ from datagen.stages.shared import passage_search
 from datagen.stages.shared.language.matching import Aliases, likeness, standing
 from datagen.stages.shared.language.rules import Language, Languages
 
-Row = Mapping[str, Any]
 TRIED = 32  # names to try from the same document, and from other documents
 READ = ("question", "answer", "evidence", "context", "lineage", "near")
 
@@ -71,7 +70,7 @@ def apply(rows: pa.Table, number: int, options: Options, context: Context) -> Ou
     )
     languages = Languages(context)
     named = _Names(records, languages)
-    near: list[dict[str, Any] | None] = []
+    near: list[Fields | None] = []
     for index, row in enumerate(records):
         if not _drawn(row, options, seed):
             near.append(row["near"])
@@ -132,7 +131,7 @@ def _in_turn(passages: list[Row]) -> list[Row]:
 
 def _exchange(
     row: Row, passages: list[Row], aliases: Aliases, options: Options, language: Language
-) -> dict[str, Any]:
+) -> Fields:
     """
     Choose the passage.
 
@@ -149,24 +148,30 @@ def _exchange(
         similarity = likeness(passage["text"], row["evidence"] or row["answer"], language=language)
         rivals = own_score > 0 and passage["score"] >= options.rival * own_score
         if max(answer_share, similarity) < options.overlap and not rivals:
-            shown = {"context": passage["text"], "title": passage["title"]}
-            return {"question": row["question"], "change": "passage"} | shown
+            return {
+                "question": row["question"],
+                "change": "passage",
+                "context": passage["text"],
+                "title": passage["title"],
+            }
     if others:
         raise Reject("context may answer it", f"all {len(others)} nearby passages may contain the answer")
     raise Reject("no other passage", "search finds only the question's own passage")
 
 
-def _change(
-    row: Row, named: "_Names", options: Options, seed: str, language: Language
-) -> dict[str, Any] | None:
+def _change(row: Row, named: "_Names", options: Options, seed: str, language: Language) -> Fields | None:
     """Change the question if it is drawn for this and has a name or number to change."""
     if not row["context"] or fraction("change", row["question"], seed) >= options.changed:
         return None
     replacement = change.changed(row["question"], row["context"], named.near(row), language, options.overlap)
     if replacement is None:
         return None
-    shown = {"context": row["context"], "title": row["lineage"]["title"]}
-    return {"question": replacement[0], "change": replacement[1]} | shown
+    return {
+        "question": replacement[0],
+        "change": replacement[1],
+        "context": row["context"],
+        "title": row["lineage"]["title"],
+    }
 
 
 class _Names:

@@ -16,16 +16,18 @@ Benchmark", 2023, which turns short tasks into long ones for five abilities, for
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate, islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from pydantic import Field
 
+from datagen.json_types import JsonObject
 from datagen.prompt import Prompt, exists
 from datagen.request import Reject
+from datagen.rows import Fields, PassageRow
 from datagen.schema import EXAMPLES, content_id, example_id, fraction, table_of
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage, lineage
 from datagen.stages.reading.long_spans.across import ABILITIES, HINTED, Finding, Wordings, findings, wordings
@@ -70,7 +72,7 @@ class Options(TokenTarget):
     per_text: int = Field(6, ge=1, description="Most exercises per text")
     per_task: int = Field(2, ge=1, description="Most exercises of one task per text")
 
-    def sampled(self, passage: Mapping[str, Any], seed: int) -> bool:
+    def sampled(self, passage: PassageRow, seed: int) -> bool:
         """Tell whether the document of a passage is in the sample."""
         return fraction("long_spans", passage["document_id"], str(seed)) < self.share
 
@@ -96,7 +98,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
 
 def _lots(reader: Reader, options: Options, context: Context) -> pa.Table:
     texts = {
-        gathering.passages[0]["id"]: row["text"]
+        gathering.passages[0]["id"]: str(row["text"])
         for gathering, row in _long_texts(reader(None), options, context)
         if row
     }
@@ -108,7 +110,7 @@ class LongText(NamedTuple):
     """Related passages, and the row of their text; None if there is no exercise across them."""
 
     gathering: Gathering
-    row: dict[str, Any] | None
+    row: Fields | None
 
 
 class _Resources(NamedTuple):
@@ -117,7 +119,7 @@ class _Resources(NamedTuple):
     prompt: Prompt
     wordings: Wordings
     language: Language
-    style: Mapping[str, Any]
+    style: JsonObject
 
 
 def _resources(code: str, context: Context) -> _Resources | None:
@@ -163,7 +165,7 @@ def _write_within_limit(
     options: Options,
     measure: Ruler,
     seed: int,
-) -> dict[str, Any] | None:
+) -> Fields | None:
     """Write a text with the exercises that fit its length; None if none fits."""
     parts = [
         f"{name}\n\n{passage['text']}"
@@ -175,7 +177,7 @@ def _write_within_limit(
     selected = _select(fitting, options, seed)
     while selected:
         columns = _write(gathering, selected, resources, options, seed)
-        if options.measured(measure, [columns["text"]])[0] <= gathering.limit:
+        if options.measured(measure, [str(columns["text"])])[0] <= gathering.limit:
             return columns
         selected.remove(max(selected, key=lambda finding: len(finding.question) + len(finding.answer)))
     return None
@@ -185,7 +187,7 @@ def apply(rows: pa.Table, last: float, options: Options, context: Context) -> Ou
     """Keep the long texts of a partition whose lots are at most `last`."""
     seed = context.seed
     dropped = Builder("examples", context)
-    kept: list[dict[str, Any]] = []
+    kept: list[Fields] = []
     bound: list[str] = []
     unused = {row["id"]: row for row in rows.to_pylist()}
     for gathering, row in _long_texts(rows, options, context):
@@ -223,7 +225,7 @@ def _select(candidates: list[Finding], options: Options, seed: int) -> list[Find
 
 def _write(
     gathering: Gathering, selected: list[Finding], resources: _Resources, options: Options, seed: int
-) -> dict[str, Any]:
+) -> Fields:
     """Write the passages, each below its name, and the exercises; list the offsets of the answers."""
     draws = [content_id(part, gathering.passages[0]["id"], str(seed)) for part in ("head", "layout")]
     heads = resources.wordings.heads

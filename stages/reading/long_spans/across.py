@@ -18,7 +18,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -107,7 +107,7 @@ def findings(
         _Source(row, name, language, defining, earlier.get(row["id"], []), seed)
         for row, name in zip(gathering.passages, gathering.names, strict=True)
     ]
-    draw = _Draw(gathering.passages[0]["id"], seed)
+    draw = _Draw(gathering.passages[0]["id"], str(seed))
     candidates = [
         *_hinted(sources, templates, draw),
         *_where(sources, templates, draw),
@@ -122,10 +122,10 @@ def findings(
 class _Draw:
     """Draws templates by hash."""
 
-    def __init__(self, *parts: Any) -> None:
-        self._parts = [str(part) for part in parts]
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
 
-    def of(self, options: Sequence[Any], *about: str) -> Any:
+    def of(self, options: Sequence[T], *about: str) -> T:
         return pick(options, *self._parts, *about)
 
     def shuffled(self, items: Iterable[T], *about: str) -> list[T]:

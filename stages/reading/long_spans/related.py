@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from datagen.rows import PassageRow
 from datagen.schema import fraction
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.similarity.inverted_index import Postings
@@ -15,7 +16,7 @@ ROOM = 0.85  # largest share of the target length for passages; the rest is for 
 FEWEST = 2  # passages in a text
 TRIES = 50  # consecutive failures after which a target length is given up
 
-Passage = Mapping[str, Any]  # a row of passages
+Passage = PassageRow
 
 
 class Plan(NamedTuple):

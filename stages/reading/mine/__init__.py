@@ -18,13 +18,14 @@ docs/reading.md lists the differences and the soundness of the exercises.
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.prompt import Prompt, exists, load
 from datagen.request import Reject
+from datagen.rows import PassageRow
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, Partitions, WholeStage
 from datagen.stages.reading.mine.choice import exercises_of
@@ -146,7 +147,7 @@ class Text(NamedTuple):
 
 def mine(
     rows: pa.Table, first: FirstPass, options: Options, context: Context
-) -> Iterator[tuple[dict[str, Any], Text | Reject]]:
+) -> Iterator[tuple[PassageRow, Text | Reject]]:
     """Yield each passage of a partition with its text, or the reason it has none."""
     for resources, places in _resources(rows, options, context):
         passages = rows.take(places).to_pylist()
@@ -158,11 +159,11 @@ def mine(
 
 def _mine_in(
     resources: Resources,
-    passages: list[dict[str, Any]],
+    passages: list[PassageRow],
     first: FirstPass,
     options: Options,
     context: Context,
-) -> Iterator[tuple[dict[str, Any], Text | Reject]]:
+) -> Iterator[tuple[PassageRow, Text | Reject]]:
     """Yield each passage of one language with its text, or the reason it has none."""
     language = resources.language.only(options.asked)
     style = context.prompt(options.layouts or language.layouts).fields

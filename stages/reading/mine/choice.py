@@ -2,8 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import Any
 
+from datagen.rows import PassageRow
 from datagen.schema import content_id
 from datagen.stages.reading.mine import miners, structure
 from datagen.stages.reading.mine.language import Language, Values, filled
@@ -18,7 +18,7 @@ COPIED = {"title": 1, "writing": 1, "completion": 1, "heading": 2}
 
 
 def exercises_of(
-    passage: Mapping[str, Any], language: Language, domain: frozenset[str], options: Options, seed: int
+    passage: PassageRow, language: Language, domain: frozenset[str], options: Options, seed: int
 ) -> tuple[list[Exercise], int]:
     """
     Write the exercises of a passage.

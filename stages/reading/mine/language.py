@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -58,7 +58,7 @@ class Template(Part):
     answer: str
 
 
-def _ungroup(groups: Any) -> Any:
+def _ungroup(groups: object) -> object:
     """Expand groups of questions that share an answer into templates."""
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         return groups
@@ -67,7 +67,7 @@ def _ungroup(groups: Any) -> Any:
     return [{"ask": ask, "answer": group["answer"]} for group in groups for ask in group["asks"]]
 
 
-def _split(words: Any) -> Any:
+def _split(words: object) -> object:
     return words.split() if isinstance(words, str) else words
 
 

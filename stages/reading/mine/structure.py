@@ -5,10 +5,10 @@ Each miner yields candidates, like those of `datagen.stages.reading.mine.miners`
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
+from datagen.rows import PassageRow
 from datagen.stages.reading.mine.language import Language, capital
 from datagen.stages.reading.mine.miners import Candidate, draw
 from datagen.stages.reading.mine.prose import HEADING, MARK, Sentence, is_stuck
@@ -47,7 +47,7 @@ ENTRIES = (
 
 
 def titles(
-    passage: Mapping[str, Any], sentences: list[Sentence], language: Language, alone: bool, seed: int
+    passage: PassageRow, sentences: list[Sentence], language: Language, alone: bool, seed: int
 ) -> Iterator[Candidate]:
     """
     Ask for the heading of the passage, or for the passage by its heading: the lowest descriptive heading.

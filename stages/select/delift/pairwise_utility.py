@@ -15,14 +15,14 @@ or the same one after further training, gets new requests: their keys include it
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from datagen.errors import UserError
 from datagen.request import Answer, Answers, Message, Request
+from datagen.rows import Fields, Row
 from datagen.stage import Context, ModelStage, Options, Outcome
 from datagen.stages.confidence.score_columns import KINDS
 
@@ -52,7 +52,7 @@ def ask(rows: pa.Table, options: Options, context: Context) -> Iterator[Request]
                     yield _read_after(with_example(example, row["prompt"]), row, WITH, str(number))
 
 
-def with_example(example: Mapping[str, Any], prompt: list[Message]) -> list[Message]:
+def with_example(example: Row, prompt: list[Message]) -> list[Message]:
     """Insert an example before a prompt, as an earlier chat turn; the system message is the prompt's."""
     system = [message for message in prompt if message["role"] == "system"]
     turn = [message for message in example["prompt"] if message["role"] != "system"]
@@ -60,7 +60,7 @@ def with_example(example: Mapping[str, Any], prompt: list[Message]) -> list[Mess
     return [*system, *turn, {"role": "assistant", "content": example["answer"]}, *rest]
 
 
-def _read_after(messages: list[Message], row: Mapping[str, Any], task: str, about: str = "") -> Request:
+def _read_after(messages: list[Message], row: Row, task: str, about: str = "") -> Request:
     return Request(row["id"], messages, "", "", task, given=row["answer"], about=about)
 
 
@@ -68,7 +68,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context) -
     """Replace the examples with their utilities; no row is dropped."""
     if "utility" in rows.column_names:
         raise UserError("the rows already have utilities; remove one of the stages that measure them")
-    measured: list[list[dict[str, Any]]] = []
+    measured: list[list[Fields]] = []
     figures = {"pairs": 0, "pairs_not_read": 0}
     for row in rows.select(["id", "nearest"]).to_pylist():
         by_number = utilities(answers.of(row["id"]))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.shared.language import scripts
+from datagen import scripts
 from datagen.stages.shared.language.columns import words
 from datagen.stages.shared.language.words import count
 
@@ -124,8 +124,8 @@ def _script_table() -> np.ndarray:
 
 
 def _filled(texts: pa.Array) -> pa.Array:
-    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    return pc.fill_null(whole, "")
+    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    return pc.fill_null(array, "")
 
 
 def _numpy(values: pa.Array) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Lists in Markdown, and a single line."""
 
 from functools import cache
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -17,7 +16,7 @@ def markdown() -> MarkdownIt:
 
 def block(text: str, name: str) -> list[Token]:
     """Parse Markdown that is a single block of type `name`; return the tokens inside it."""
-    environment: dict[str, Any] = {}
+    environment: dict[str, object] = {}
     tokens = markdown().parse(text, environment)
     if environment.get("references"):
         raise NotTheFormat("a link definition, which is not rendered")

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import NoReturn, TypeVar
 
 import yaml
 
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 from datagen.yaml_loader import Loader
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 def json_object(text: str) -> Parsed:
@@ -51,14 +54,14 @@ def _no_references(text: str) -> None:
 class _Strict(Loader):
     """Rejects repeated keys."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         pairs = [(self.construct_object(key, deep=True), key) for key, _ in node.value]
         _unique(pairs)
         return super().construct_mapping(node, deep)
 
 
-def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    mapping: dict[Any, Any] = {}
+def _unique(pairs: Iterable[tuple[K, V]]) -> dict[K, V]:
+    mapping: dict[K, V] = {}
     for key, value in pairs:
         if key in mapping:
             raise NotTheFormat(f"the key {key!r} twice")
@@ -66,11 +69,11 @@ def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     return mapping
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> NoReturn:
     raise NotTheFormat(f"{name} is not JSON")
 
 
-def _flat(value: Any) -> Parsed:
+def _flat(value: object) -> Parsed:
     if not isinstance(value, Mapping) or not value:
         raise NotTheFormat("not an object with keys")
     if not all(isinstance(key, str) and key.strip() for key in value):
@@ -78,7 +81,7 @@ def _flat(value: Any) -> Parsed:
     return Parsed(tuple(value), (tuple(_text(item) for item in value.values()),))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         if any(isinstance(item, list | Mapping) for item in value):
             raise NotTheFormat("a nested list or object")

@@ -6,16 +6,16 @@ language without a file every list is empty, and only language-independent rules
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from datagen.prompt import Prompt, exists, load
+from datagen.rows import Row
 from datagen.stage import Context
 from datagen.stages.shared.language.detect import UNDETERMINED, detect_language
 from datagen.stages.shared.language.words import words_of
@@ -246,7 +246,7 @@ class Languages:
         """Read the rules of a language by its code."""
         return language_of(code, self._folder, self._lists)
 
-    def of(self, row: Mapping[str, Any]) -> Language:
+    def of(self, row: Row) -> Language:
         """Read the rules for a row."""
         return self[code_of(row)]
 
@@ -276,7 +276,7 @@ def by_language(rows: pa.Table) -> Iterator[tuple[str, list[int]]]:
     yield from sorted(places.items())
 
 
-def code_of(row: Mapping[str, Any]) -> str:
+def code_of(row: Row) -> str:
     """
     Return the code of a row's language: that of its document.
 

@@ -28,12 +28,15 @@ from functools import cache, cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.stages.shared.language.scripts import (
+from datagen.scripts import (
     EXTENDERS,
     JOINERS,
     STACKERS,
     characters,
+    cluster,
+    letter,
     marks,
+    spaced_word,
     unspaced_bases,
 )
 
@@ -83,31 +86,11 @@ class Tokenizer:
 
     @cached_property
     def _full(self) -> re.Pattern[str]:
-        return re.compile(f"{self._expression(run())}|{cluster()}")
+        return re.compile(f"{self._expression(spaced_word())}|{cluster()}")
 
     def _expression(self, letters: str) -> str:
         joined = f"(?:{self.inside}{letters})*" if self.inside else ""
         return f"{self.numbers}|{letters}{joined}"
-
-
-@cache
-def letter() -> str:
-    """Return the character class of letters, digits and underscores of scripts with spaces."""
-    return rf"[^\W{characters(unspaced_bases())}{EXTENDERS}]"
-
-
-@cache
-def run() -> str:
-    """Return the regular expression of a word in scripts with spaces; marks belong to the previous letter."""
-    return rf"{letter()}+(?:[{characters(marks())}{STACKERS}{JOINERS}]+{letter()}*)*"
-
-
-@cache
-def cluster(mark: str = "") -> str:
-    """Return the regular expression of a cluster: a letter of a script without spaces, with its marks."""
-    mark = mark or f"[{characters(marks())}{JOINERS}{EXTENDERS}]"
-    base = f"[{characters(unspaced_bases())}]{mark}*"
-    return f"{base}(?:[{STACKERS}]+(?:{base})?)*"
 
 
 def case_folded(text: str) -> str:
@@ -140,7 +123,7 @@ def edges(text: str, *, ascii_only: bool) -> tuple[str, str]:
         Regular expressions; "" if any position is allowed.
     """
     trimmed = text.strip()
-    opens, ends = re.match(letter(), trimmed), re.search(rf"{run()}\Z", trimmed[-8:])
+    opens, ends = re.match(letter(), trimmed), re.search(rf"{spaced_word()}\Z", trimmed[-8:])
     if ascii_only:
         return r"(?<![A-Za-z0-9_])" if opens else "", r"(?![A-Za-z0-9_])" if ends else ""
     mark = f"[{characters(marks())}{EXTENDERS}]"

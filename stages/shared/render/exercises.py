@@ -8,10 +8,11 @@ is drawn per text by hash, so that a corpus has many layouts and a refresh keeps
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from zlib import crc32
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
+from datagen.rows import PassageRow
 from datagen.schema import content_id
 
 # Layouts other than pair by pair: field of the layout file -> share of the texts.
@@ -53,9 +54,9 @@ class Exercise:
 
 
 def bind(
-    passage_row: Mapping[str, Any],
+    passage_row: PassageRow,
     exercises: Sequence[Exercise],
-    style: Mapping[str, Any],
+    style: JsonObject,
     seed: int,
     head: str = "",
 ) -> str:
@@ -95,9 +96,7 @@ def bind(
     return lay_out(passage, others, style, text_seed, can_precede=not opening) if others else passage
 
 
-def alone(
-    passage_row: Mapping[str, Any], exercises: Sequence[Exercise], style: Mapping[str, Any], seed: int
-) -> str:
+def alone(passage_row: PassageRow, exercises: Sequence[Exercise], style: JsonObject, seed: int) -> str:
     """Write the exercises about a passage as one text without the passage; parameters as in `bind`."""
     text_seed = int(content_id(passage_row["id"], exercises[0].question, str(seed))[:8], 16)
     form = _form(style, len(exercises), text_seed)
@@ -107,7 +106,7 @@ def alone(
 def lay_out(
     reading: str,
     exercises: Sequence[Exercise],
-    style: Mapping[str, Any],
+    style: JsonObject,
     seed: int,
     can_precede: bool = True,
 ) -> str:
@@ -147,7 +146,7 @@ def lay_out(
     return "\n\n".join(section for section in sections if section.strip())
 
 
-def _form(style: Mapping[str, Any], count: int, seed: int) -> str:
+def _form(style: JsonObject, count: int, seed: int) -> str:
     """Draw the layout of exercises: one of FORMS that the style defines, or "" for pair by pair."""
     point = _fraction("form", seed)
     for form, share in FORMS.items():
@@ -157,7 +156,7 @@ def _form(style: Mapping[str, Any], count: int, seed: int) -> str:
     return ""
 
 
-def _block(exercises: Sequence[Exercise], style: Mapping[str, Any], form: str, seed: int) -> str:
+def _block(exercises: Sequence[Exercise], style: JsonObject, form: str, seed: int) -> str:
     if form == "lists":
         parts = _parts(style, form, seed)
         questions, answers = ("\n".join(_each(parts[part], exercises)) for part in ("question", "answer"))
@@ -175,7 +174,7 @@ def _each(template: str, exercises: Sequence[Exercise]) -> Iterator[str]:
         yield fill(template, number=number, question=exercise.question, answer=exercise.answer)
 
 
-def fill(template: str, **values: Any) -> str:
+def fill(template: str, **values: object) -> str:
     """
     Fill the fields of a template; values are not parsed as templates.
 
@@ -193,7 +192,7 @@ def fill(template: str, **values: Any) -> str:
         ) from error
 
 
-def _drawn(style: Mapping[str, Any], name: str, seed: int) -> str:
+def _drawn(style: JsonObject, name: str, seed: int) -> str:
     """Draw a template of a list, by a checksum seeded with the hash of the text."""
     templates = style.get(name)
     if not isinstance(templates, list) or not templates:
@@ -204,7 +203,7 @@ def _drawn(style: Mapping[str, Any], name: str, seed: int) -> str:
     return template
 
 
-def _parts(style: Mapping[str, Any], form: str, seed: int) -> Mapping[str, str]:
+def _parts(style: JsonObject, form: str, seed: int) -> Mapping[str, str]:
     """Draw an item of a form."""
     parts = style[form][crc32(form.encode(), seed) % len(style[form])]
     if not isinstance(parts, Mapping) or parts.keys() != PARTS[form]:
@@ -221,7 +220,7 @@ def unnumbered(heading: str) -> str:
     return NUMBERING.sub("", heading)
 
 
-def _place(passage: Mapping[str, Any], answers: set[str]) -> str:
+def _place(passage: PassageRow, answers: set[str]) -> str:
     """Join the distinct title and headings, without answers and those in the passage's first line."""
     first_line = passage["text"].split("\n", 1)[0].rstrip(" *_`#:")
     headings = [passage.get("title") or "", *(passage.get("section") or ())]

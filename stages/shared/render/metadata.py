@@ -8,15 +8,16 @@ domain of the corpus.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
+from datagen.rows import PassageRow
 from datagen.stages.shared.render.exercises import Exercise
 
-Listed: TypeAlias = dict[str, Any]
+Listed: TypeAlias = dict[str, object]
 
 
-def listed(exercise: Exercise, passage: Mapping[str, Any], at: int, **origin: Any) -> Listed:
+def listed(exercise: Exercise, passage: PassageRow, at: int, **origin: object) -> Listed:
     """
     List an exercise about one passage.
 
@@ -36,7 +37,7 @@ def listed(exercise: Exercise, passage: Mapping[str, Any], at: int, **origin: An
     return entry(exercise, [(passage["id"], *span) for span in shown], **origin)
 
 
-def entry(exercise: Exercise, gold: Sequence[tuple[str, int, int]], **origin: Any) -> Listed:
+def entry(exercise: Exercise, gold: Sequence[tuple[str, int, int]], **origin: object) -> Listed:
     """List an exercise with the spans of the text that contain its answer: id of the passage, start, end."""
     spans = [{"id": name, "start": start, "end": end} for name, start, end in gold]
     fields = {"task": exercise.task, "question": exercise.question, "answer": exercise.answer}
@@ -45,5 +46,5 @@ def entry(exercise: Exercise, gold: Sequence[tuple[str, int, int]], **origin: An
 
 def metadata(exercises: Iterable[Listed], domain: str = "") -> str:
     """Write the metadata of a reading text."""
-    fields: dict[str, Any] = {"domain": domain} if domain else {}
+    fields: Listed = {"domain": domain} if domain else {}
     return json.dumps(fields | {"exercises": list(exercises)}, ensure_ascii=False)

@@ -20,6 +20,6 @@ def say(parts: Sequence[Sequence[str]], *draw: str, **values: str) -> str:
     for number, texts in enumerate(parts):
         usable = [text for text in texts if available.issuperset(FIELD.findall(text))]
         drawn.append(pick(usable, str(number), *draw))
-    filled = FIELD.sub(lambda field: defuse(values[field[1]]), " ".join(drawn))
+    filled = FIELD.sub(lambda field: str(defuse(values[field[1]])), " ".join(drawn))
     text = " ".join(filled.split())
     return text[:1].upper() + text[1:]

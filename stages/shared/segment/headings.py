@@ -9,10 +9,11 @@ arXiv 2407.16724, in which a model proposes the tree.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
+from datagen.rows import PassageRow
 from datagen.schema import pick
 from datagen.stages.shared.render.exercises import fill
 from datagen.stages.shared.segment.blocks import blocks, plain
@@ -24,7 +25,7 @@ Place = tuple[str, ...]  # headings from the document's title down
 Node = dict[str, "Node"]
 
 
-def heads(passages: Sequence[Mapping[str, Any]], style: Mapping[str, Any], seed: int) -> dict[str, str]:
+def heads(passages: Sequence[PassageRow], style: JsonObject, seed: int) -> dict[str, str]:
     """
     Write the head of each passage: its position in the heading tree of its document.
 
@@ -48,7 +49,7 @@ def heads(passages: Sequence[Mapping[str, Any]], style: Mapping[str, Any], seed:
     """
     if not style.get("places"):
         raise UserError("structure: true needs the list places in the layout file")
-    documents: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    documents: dict[str, list[PassageRow]] = defaultdict(list)
     for passage in passages:
         documents[passage["document_id"]].append(passage)
     head_of = {}
@@ -61,7 +62,7 @@ def heads(passages: Sequence[Mapping[str, Any]], style: Mapping[str, Any], seed:
     return head_of
 
 
-def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
+def places(passages: Sequence[PassageRow]) -> dict[str, Place]:
     """Assign each passage of a document a unique place: passage id -> place."""
     by_headings = [headings(passage) for passage in passages]
     count = Counter(by_headings)
@@ -81,7 +82,7 @@ def places(passages: Sequence[Mapping[str, Any]]) -> dict[str, Place]:
     return place_of
 
 
-def headings(passage: Mapping[str, Any]) -> Place:
+def headings(passage: PassageRow) -> Place:
     """List the title and the headings above a passage, without duplicates."""
     names = [passage.get("title") or "", *(passage.get("section") or ())]
     return tuple(dict.fromkeys(" ".join(name.split()) for name in names if name.strip()))

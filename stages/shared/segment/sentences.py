@@ -12,8 +12,8 @@ import string
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
+from datagen.scripts import SEAMLESS, characters
 from datagen.stages.shared.language.rules import abbreviations
-from datagen.stages.shared.language.scripts import SEAMLESS, characters
 
 # Terminators before a blank, and terminators of scripts without a blank after them. If a lower-case letter
 # follows the blank, the sentence continues, unless it starts an identifier: "config_file is read". The class

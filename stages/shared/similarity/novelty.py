@@ -1,8 +1,8 @@
 """
 ROUGE-L novelty: keep a text unless it is too similar to a kept one.
 
-Similarity is ROUGE-L F1 over words: ``2 LCS / (m + n)``, which is the Indel similarity of the sequences
-(Self-Instruct, arXiv 2212.10560, rejects above 0.7). The tokenizer covers every script
+Similarity is ROUGE-L F1 over words (`datagen.stages.shared.similarity.rouge`); Self-Instruct
+(arXiv 2212.10560) rejects above 0.7. The tokenizer covers every script
 (`datagen.stages.shared.language.columns`); that of the ROUGE package drops all letters except a to z, so
 texts in other scripts would never be compared.
 
@@ -21,10 +21,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from rapidfuzz import process
-from rapidfuzz.distance import Indel
 
 from datagen.stages.shared.language.columns import words
+from datagen.stages.shared.similarity.rouge import rouge_l_of_pairs
 
 MOST = 0.7
 BLOCK = 256  # texts processed at once
@@ -118,11 +117,7 @@ class Novelty:
             part = slice(start, start + VERIFIED)
             left_texts = [left[0][row] for row in rows[part].tolist()]
             right_texts = [right[0][column] for column in columns[part].tolist()]
-            total = left[1][rows[part]] + right[1][columns[part]]
-            distance = process.cpdist(
-                left_texts, right_texts, scorer=Indel.distance, dtype=np.int64, workers=-1
-            )
-            scores = (total - distance) / total
+            scores = rouge_l_of_pairs(left_texts, right_texts)
             for index in np.flatnonzero(scores > self._most).tolist():
                 pairs.append((int(rows[part][index]), int(columns[part][index]), float(scores[index])))
         return pairs

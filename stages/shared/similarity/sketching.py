@@ -7,7 +7,7 @@ The rows of a partition become one file; `datagen.stages.shared.similarity.sketc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from datagen.stages.shared.similarity.minhash import band_keys, signatures
 from datagen.stages.shared.similarity.ngrams import FACTOR, OTHER, Hashes, Numbers, digest, mix, ngrams
 from datagen.stages.shared.similarity.plain import plain
 from datagen.stages.shared.similarity.sketch import FIELDS, Mask, Reader, whole, write
+
+Stored: TypeAlias = pa.Array | pa.ChunkedArray | npt.NDArray[np.generic]  # a column of a sketch
 
 # The fields that are compared, by kind; for other kinds all fields.
 COMPARED = {
@@ -77,25 +79,26 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
     scope = _scopes(table)
     asks = _is_one_of(table["kind"], ONE_ANSWER) & (cut["question"].lengths > 0)
     asked = _fold_fields(cut, ("question", "context"), scope, FACTOR)
-    columns: dict[str, Any] = {
+    key = _fold_fields(cut, FIELDS, scope, FACTOR)
+    columns: dict[str, Stored] = {
         "id": table["id"],
         "source": _sources(table),
         "tie": _hash_each(table["id"]),
         "scope": scope,
         "length": pc.utf8_length(pc.fill_null(pc.coalesce(table["text"], table["answer"]), "")),
         **{name: pc.fill_null(score, -np.inf) for name, score in scores(table).items()},
-        "key": _fold_fields(cut, FIELDS, scope, FACTOR),
+        "key": key,
         "check": _fold_fields(cut, FIELDS, scope, OTHER),
         "asked": np.where(asks, asked, np.uint64(0)),
         "short": _is_short(cut, asks, criteria.long_from).astype(np.uint8),
     }
-    columns |= _bands(cut, asks, scope, columns["key"], criteria)
+    columns |= _bands(cut, asks, scope, key, criteria)
     for name, field in cut.items():
         columns |= {f"{part} {name}": values for part, values in _columns(field).items()}
     write(pa.table(columns), path)
 
 
-def _columns(field: Field) -> dict[str, Any]:
+def _columns(field: Field) -> dict[str, Stored]:
     """Return the hashes of a field (`Texts`) as columns."""
     texts = Texts.of(field.words, field.written)
     lists = {"words": texts.words, "names": texts.names, "openers": texts.openers}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from datagen.stages.shared.language.scripts import WIDE, characters
+from datagen.scripts import WIDE, characters
 from datagen.stages.shared.segment.blocks import Block, blocks
 from datagen.stages.shared.segment.sentences import split_sentences
 from datagen.stages.sources.chunk.measure import Ruler, in_characters

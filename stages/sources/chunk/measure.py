@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datagen.stages.shared.language.scripts import WIDE, characters
+from datagen.scripts import WIDE, characters
 from datagen.stages.shared.tokens import ruler
 
 Ruler = Callable[[int], int]  # position in a text -> its size up to there

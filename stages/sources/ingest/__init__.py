@@ -24,11 +24,12 @@ from pydantic import BeforeValidator, Field
 import datagen.stage
 from datagen.errors import UserError
 from datagen.request import Reject
+from datagen.rows import Fields
 from datagen.schema import DOCUMENTS
 from datagen.stage import Context, Outcome, SourceStage
 from datagen.stages.shared.language.detect import detect_language
 from datagen.stages.sources.ingest.content import digest_of
-from datagen.stages.sources.ingest.convert import SCHEMA, Row, dropped, rows
+from datagen.stages.sources.ingest.convert import SCHEMA, dropped, rows
 from datagen.stages.sources.ingest.find import find
 from datagen.stages.sources.ingest.formats import KNOWN, ending_of
 from datagen.stages.sources.ingest.record import File, Limits
@@ -206,7 +207,7 @@ def _batches(task: Task, options: Options) -> Iterator[pa.RecordBatch]:
         yield from read_files(task.files, options.limits, options.redact)
 
 
-def _batched(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+def _batched(rows: Iterable[Fields]) -> Iterator[pa.RecordBatch]:
     remaining = iter(rows)
     while batch := list(islice(remaining, BATCH_ROWS)):
         yield pa.RecordBatch.from_pylist(batch, SCHEMA)

@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 
 import pyarrow as pa
 
-from datagen.stages.sources.ingest.convert import SCHEMA, Row, rows
+from datagen.rows import Fields
+from datagen.stages.sources.ingest.convert import SCHEMA, rows
 from datagen.stages.sources.ingest.record import File
 
 BEGIN = struct.Struct("<i")  # message before a file is read: its number
@@ -70,7 +71,7 @@ def serve(connection: Connection, current: mmap.mmap) -> None:
 
 
 def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
-    batch: list[Row] = []
+    batch: list[Fields] = []
     size, sent = 0, time.monotonic()
     skip = task.skip
     for number in range(task.first, len(task.files)):
@@ -88,7 +89,7 @@ def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
                     sent = time.monotonic()
                 continue
             batch.append(row | {"file": number})
-            size += len(row.get("text") or "")
+            size += len(str(row.get("text") or ""))
             if task.careful or size > BATCH_BYTES or time.monotonic() - sent > BATCH_SECONDS:
                 yield _batch(batch)
                 batch, size, sent = [], 0, time.monotonic()
@@ -97,7 +98,7 @@ def _messages(task: Task, current: mmap.mmap) -> Iterator[bytes]:
         yield _batch(batch)
 
 
-def _batch(batch: list[Row]) -> bytes:
+def _batch(batch: list[Fields]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, SCHEMA) as stream:
         stream.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +11,7 @@ from datagen.stages.sources.ingest.compression import grown, largest
 ZONELESS = "UTC"  # in place of an unknown time zone
 
 
-def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_of(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[tuple[int, dict[str, object]]]:
     """
     Number the rows of batches from 1; each is a mapping of column to value.
 
@@ -57,7 +56,7 @@ def _distinct(names: list[str]) -> list[str]:
     return distinct
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: pa.Array) -> list[object]:
     """
     List a column's values.
 
@@ -70,7 +69,7 @@ def _values(column: pa.Array) -> list[Any]:
         return [_value(column, at) for at in range(len(column))]
 
 
-def _value(column: pa.Array, at: int) -> Any:
+def _value(column: pa.Array, at: int) -> object:
     cell = column.slice(at, 1)
     for kind in (cell.type, pa.binary(), pa.string()):
         try:
@@ -81,7 +80,7 @@ def _value(column: pa.Array, at: int) -> Any:
     return None
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     """Decode bytes that are UTF-8, because several writers store strings as bytes."""
     if isinstance(value, bytes):
         try:

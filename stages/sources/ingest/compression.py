@@ -6,7 +6,7 @@ import io
 import lzma
 import zipfile
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Protocol
 
 import pyarrow as pa
 
@@ -17,8 +17,18 @@ FREE = 64_000_000  # decompressed bytes that are allowed for any file, however s
 MEMBERS = 100_000  # maximum number of members of one archive
 
 
+class Readable(Protocol):
+    """A stream that is read from its beginning to its end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most so many bytes; all if negative."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
 # Ending -> function that opens a compressed stream for reading.
-COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
+COMPRESSIONS: dict[str, Callable[[IO[bytes]], Readable]] = {
     ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
     ".bz2": bz2.BZ2File,
     ".xz": lzma.LZMAFile,
@@ -53,7 +63,7 @@ def decompressed(stream: IO[bytes], ending: str, size: int) -> IO[bytes]:
     return bounded(COMPRESSIONS[ending](stream), size)
 
 
-def bounded(stream: IO[bytes], size: int) -> IO[bytes]:
+def bounded(stream: Readable, size: int) -> IO[bytes]:
     """Limit a stream that is decompressed from `size` bytes to `RATIO` times as many."""
     return io.BufferedReader(_Bounded(stream, largest(size)), 1 << 17)
 
@@ -72,7 +82,7 @@ def grown(limit: int) -> Reject:
 
 
 class _Bounded(io.RawIOBase):
-    def __init__(self, stream: IO[bytes], limit: int) -> None:
+    def __init__(self, stream: Readable, limit: int) -> None:
         self._stream, self._limit, self._count = stream, limit, 0
 
     def readable(self) -> bool:

@@ -13,29 +13,29 @@ from datagen.store import digests
 THREADS = 8  # files hashed at once; hashing and reading release the interpreter
 
 
-def digest_of(found: Found, corpus: Sequence[Source]) -> str:
+def digest_of(corpus_files: Found, corpus: Sequence[Source]) -> str:
     """
     Hash a corpus: the names and contents of its files, and which cannot be read and why.
 
     Parameters
     ----------
-    found
+    corpus_files
         The files of the corpus.
     corpus
         Its entries. Properties that an entry states about its documents, such as their language, are
         included; its path is not, unless it is part of the files' names.
     """
     with ThreadPoolExecutor(THREADS) as threads:
-        contents = list(threads.map(_content, found.files))
-    return content_id(*_parts(found, corpus, contents))
+        contents = list(threads.map(_content, corpus_files.files))
+    return content_id(*_parts(corpus_files, corpus, contents))
 
 
-def _parts(found: Found, corpus: Sequence[Source], contents: Sequence[str]) -> Iterator[str]:
+def _parts(corpus_files: Found, corpus: Sequence[Source], contents: Sequence[str]) -> Iterator[str]:
     for entry in corpus:
         yield entry.model_dump_json(exclude={"path", "include", "exclude"})
-    for file, content in zip(found.files, contents, strict=True):
+    for file, content in zip(corpus_files.files, contents, strict=True):
         yield from (file.name, str(corpus.index(file.given)), content)
-    for file, why in found.left_out:
+    for file, why in corpus_files.left_out:
         yield from (file.name, why.reason, why.detail)
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from datagen.request import Reject
+from datagen.rows import Fields
 from datagen.schema import DOCUMENTS, content_id
 from datagen.stages.shared.segment.blocks import first_heading
 from datagen.stages.sources.ingest.formats import KNOWN, Format, format_of
@@ -28,7 +28,6 @@ SCHEMA = pa.schema(
         ("file", pa.int32()),
     ]
 )
-Row = dict[str, Any]
 
 
 def records(file: File, form: Format | None = None) -> Iterator[Record | File | Reject]:
@@ -55,7 +54,7 @@ def _finished(record: Record, file: File) -> Record:
     return replace(record, text=text, title=title)
 
 
-def rows(file: File, redact: Collection[str] = ()) -> Iterator[Row]:
+def rows(file: File, redact: Collection[str] = ()) -> Iterator[Fields]:
     """
     Read a file as rows of the table of documents; dropped rows have a `reason` and a `detail`.
 
@@ -71,10 +70,10 @@ def rows(file: File, redact: Collection[str] = ()) -> Iterator[Row]:
     At least one row. No content of a file raises an exception.
     """
     for row in _rows(file, redact):
-        yield row | {"detail": Redaction(redact).text(row["detail"])} if row.get("detail") else row
+        yield row | {"detail": Redaction(redact).text(str(row["detail"]))} if row.get("detail") else row
 
 
-def _rows(file: File, redact: Collection[str]) -> Iterator[Row]:
+def _rows(file: File, redact: Collection[str]) -> Iterator[Fields]:
     seen: set[int] = set()  # hashes of names, about 100 bytes a record
     members: dict[str, int] = {}
     count = 0
@@ -113,7 +112,7 @@ def _named_apart(member: File, times: dict[str, int]) -> File:
     return replace(member, name=name)
 
 
-def dropped(file: File, why: Reject) -> Row:
+def dropped(file: File, why: Reject) -> Fields:
     """Return the dropped row for a file or record that was not read."""
     return {
         "source": _valid(file.name),
@@ -122,9 +121,9 @@ def dropped(file: File, why: Reject) -> Row:
     }
 
 
-def _row(record: Record, file: File, form: Format | None, seen: set[int], redaction: Redaction) -> Row:
+def _row(record: Record, file: File, form: Format | None, seen: set[int], redaction: Redaction) -> Fields:
     title, text = redaction.text(_valid(record.title)), redaction.text(_valid(record.text))
-    metadata = redaction.value(plain(record.metadata))
+    metadata = redaction.fields(plain(record.metadata))
     source = file.name
     if record.name is not None:
         source += f"#{_public(record.name, form, redaction) or content_id(text)[:16]}"
@@ -133,7 +132,7 @@ def _row(record: Record, file: File, form: Format | None, seen: set[int], redact
     if redaction.counts:
         metadata["redacted"] = dict(redaction.counts)
     source = _valid(source)
-    row: Row = {
+    row: Fields = {
         "source": source,
         "title": title,
         "text": text,
@@ -141,7 +140,7 @@ def _row(record: Record, file: File, form: Format | None, seen: set[int], redact
         "metadata": _valid(written(metadata | file.given.constants)),
         "redacted": list(redaction.counts.items()),
     }
-    row["id"] = content_id(source, row["text"])
+    row["id"] = content_id(source, text)
     why = _why_not(source, record, seen)
     return row | {"reason": why.reason, "detail": _valid(why.detail[:DETAIL])} if why else row
 

@@ -15,7 +15,7 @@ from datagen.stages.sources.ingest.record import File, Record
 NAMES_SHOWN = 12
 
 
-def documents(rows: Iterable[tuple[int, Any]], file: File) -> Iterator[Record | Reject]:
+def documents(rows: Iterable[tuple[int, object]], file: File) -> Iterator[Record | Reject]:
     """
     Convert numbered records to documents; a record without text becomes a `Reject` that names its location.
 
@@ -30,14 +30,15 @@ def documents(rows: Iterable[tuple[int, Any]], file: File) -> Iterator[Record | 
         yield fields if isinstance(fields, Reject) else _document(fields, number, file)
 
 
-def _document(fields: Any, number: int, file: File) -> Record | Reject:
+def _document(fields: object, number: int, file: File) -> Record | Reject:
     """Convert a record to a document; fields other than text, title and id become metadata."""
     if not isinstance(fields, dict):
         return Reject("no text field", f"{file.name}:{number}: a {_kind(fields)}, not a record of fields")
     entry, names = file.given, list(fields)
-    texts = _take(fields, entry.path_of("text"))
-    if not texts or not all(isinstance(text, str) for text in texts):
-        return _no_text(f"{file.name}:{number}", entry, names, texts)
+    values = _take(fields, entry.path_of("text"))
+    texts = [text for text in values if isinstance(text, str)]
+    if not values or len(texts) < len(values):
+        return _no_text(f"{file.name}:{number}", entry, names, values)
     title = next((title for title in _take(fields, entry.path_of("title")) if isinstance(title, str)), "")
     name = next((name for name in _take(fields, entry.path_of("id")) if name is not None), None)
     for key, path in entry.fields.items():
@@ -47,52 +48,50 @@ def _document(fields: Any, number: int, file: File) -> Record | Reject:
     return Record("\n\n".join(texts), title, "" if name is None else str(name), number, fields)
 
 
-def _take(fields: Any, path: str) -> list[Any]:
+def _take(fields: object, path: str) -> list[object]:
     """Remove the values at a path from a record and return them."""
     if isinstance(fields, dict) and path in fields:
         return [fields.pop(path)]
     first, _, rest = path.partition(".")
-    keys = _keys(fields, first)
+    parts = _parts(fields, first)
     if rest:
-        return [value for key in keys for value in _take(fields[key], rest)]
-    values = [fields[key] for key in keys]
-    for key in reversed(keys):
-        del fields[key]
-    return values
+        return [value for _, part in parts for value in _take(part, rest)]
+    if isinstance(fields, dict | list):
+        for key, _ in reversed(parts):
+            del fields[key]
+    return [part for _, part in parts]
 
 
-def has(fields: Any, path: str) -> bool:
+def has(fields: object, path: str) -> bool:
     """Check whether a record has a value at a path."""
     return bool(_values(fields, path))
 
 
-def _values(fields: Any, path: str) -> list[Any]:
+def _values(fields: object, path: str) -> list[object]:
     """List the values at a path of a record."""
     if isinstance(fields, dict) and path in fields:
         return [fields[path]]
     first, _, rest = path.partition(".")
-    values = [fields[key] for key in _keys(fields, first)]
+    values = [value for _, value in _parts(fields, first)]
     return [inner for value in values for inner in _values(value, rest)] if rest else values
 
 
-def _keys(fields: Any, part: str) -> list[Any]:
-    """List the keys of a record, or the indexes of a list, that match a part of a path."""
+def _parts(fields: object, name: str) -> list[tuple[Any, object]]:
+    """List the keys of a record, or the indexes of a list, that match a part of a path, with their values."""
     if isinstance(fields, list):
-        places = range(len(fields))
-        return (
-            list(places) if part == "*" else [int(part)] if part.isdecimal() and int(part) in places else []
-        )
+        items = list(enumerate(fields))
+        return items if name == "*" else [item for item in items if name.isdecimal() and item[0] == int(name)]
     if isinstance(fields, dict):
-        return list(fields) if part == "*" else [part] if part in fields else []
+        return list(fields.items()) if name == "*" else [(name, fields[name])] if name in fields else []
     return []
 
 
-def pop_text(fields: dict[str, Any], name: str) -> str:
+def pop_text(fields: dict[str, object], name: str) -> str:
     """Remove a string field from a record and return it; "" if there is none."""
     return str(fields.pop(name)) if isinstance(fields.get(name), str) else ""
 
 
-def _no_text(where: str, entry: Source, names: list[str], texts: list[Any]) -> Reject:
+def _no_text(where: str, entry: Source, names: list[str], texts: list[object]) -> Reject:
     """Return the rejection of a record without the text field, which lists the fields that it has."""
     path = entry.path_of("text")
     odd = next((text for text in texts if not isinstance(text, str)), None)
@@ -105,7 +104,7 @@ def _no_text(where: str, entry: Source, names: list[str], texts: list[Any]) -> R
     )
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return {"dict": "mapping", "bytes": "binary value that is not UTF-8"}.get(
         type(value).__name__, type(value).__name__
     )

@@ -8,7 +8,7 @@ value that is invalid for its type (``date: 2024-02-30``) is read as text.
 import re
 import tomllib
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import yaml
 
@@ -19,6 +19,7 @@ LONGEST = 64_000  # maximum characters, with aliases expanded
 NODES = 10_000  # maximum values, with aliases expanded
 LEVELS = 32
 LONGEST_REASON = 300  # characters
+Build: TypeAlias = "Callable[[_Loader, yaml.Node], object]"
 FIELD = re.compile(r"^([A-Za-z][\w .-]{0,60}):(?:\s+(.*))?$")
 
 
@@ -26,8 +27,8 @@ class _Loader(yaml.CSafeLoader):
     """Reads a scalar that is invalid for its type as text."""
 
 
-def _or_text(build: Callable[[Any, Any], Any]) -> Callable[[Any, yaml.Node], Any]:
-    def built(loader: _Loader, node: yaml.Node) -> Any:
+def _or_text(build: Build) -> Build:
+    def built(loader: _Loader, node: yaml.Node) -> object:
         try:
             return build(loader, node)
         except (yaml.YAMLError, ValueError, OverflowError, TypeError, AttributeError, LookupError):
@@ -41,7 +42,7 @@ for _tag in ("timestamp", "int", "float", "bool", "binary", "null"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _or_text(_build))
 
 
-def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
+def split_front_matter(text: str) -> tuple[str, dict[str, object]]:
     r"""
     Split off the header of a text whose lines end with \n.
 
@@ -69,7 +70,7 @@ def split_front_matter(text: str) -> tuple[str, dict[str, Any]]:
     return text, {}
 
 
-def _yaml(header: str) -> Any:
+def _yaml(header: str) -> object:
     try:
         check_shape(header, yaml.CSafeLoader, values=NODES, characters=LONGEST, levels=LEVELS)
     except UnsafeShape as error:
@@ -77,7 +78,7 @@ def _yaml(header: str) -> Any:
     return yaml.load(header, _Loader)
 
 
-def _toml(header: str) -> Any:
+def _toml(header: str) -> object:
     try:
         return tomllib.loads(header)
     except (ValueError, RecursionError) as error:  # +++ always opens a header, so it is not part of the text

@@ -5,29 +5,27 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import date, time
-from typing import Any
 
 LEVELS = 32  # of lists and mappings within one another
 INTEGERS = range(-(2**63), 2**64)  # those that JSON readers support
 
 
-def written(metadata: Mapping[str, Any]) -> str:
+def written(metadata: Mapping[str, object]) -> str:
     """Serialise metadata as a JSON object (`plain`)."""
     return json.dumps(plain(metadata), ensure_ascii=False)
 
 
-def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def plain(metadata: Mapping[str, object]) -> dict[str, object]:
     """
     Convert metadata to JSON values: dates in ISO 8601, bytes as text, any other value as a string.
 
     NaN and infinities become null, keys strings, integers beyond 64 bits hexadecimal strings. Values nested
     deeper than `LEVELS` are omitted.
     """
-    result: dict[str, Any] = _plain(metadata, 0)
-    return result
+    return {_key(key): _plain(part, 1) for key, part in metadata.items()}
 
 
-def _plain(value: Any, level: int) -> Any:
+def _plain(value: object, level: int) -> object:
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):
@@ -49,11 +47,11 @@ def _plain(value: Any, level: int) -> Any:
     return _word(value)
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     return key if isinstance(key, str) else str(_plain(key, LEVELS))
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):

@@ -6,12 +6,12 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import chardet
 
@@ -245,7 +245,7 @@ class Record:
     title: str = ""
     name: str | None = None
     line: int = 0
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
 
 Reader = Callable[[File], Iterator[Record | File | Reject]]

@@ -154,8 +154,8 @@ def _repeated(parts: pa.Array, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.b
     return again
 
 
-def _share(part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> Values:
-    result: Values = np.divide(part, whole, out=np.zeros(len(whole)), where=np.asarray(whole) > 0)
+def _share(part: npt.NDArray[np.generic], total: npt.NDArray[np.generic]) -> Values:
+    result: Values = np.divide(part, total, out=np.zeros(len(total)), where=np.asarray(total) > 0)
     return result
 
 

@@ -326,10 +326,10 @@ def test_a_retry_after_beyond_the_patience_is_not_honoured():
 )
 def test_a_body_is_decoded_by_detection_then_by_the_declared_charset(text, encoding, declared):
     data = json.dumps({"said": text}, ensure_ascii=False).encode(encoding)
-    said = post(
+    message = post(
         sends(data, Content_Type=f"application/json; charset={declared}" if declared else "text/plain")
     )
-    assert json.loads(said.text) == {"said": text}
+    assert json.loads(message.text) == {"said": text}
 
 
 def test_an_undecodable_body_is_not_guessed():
@@ -345,8 +345,8 @@ def test_a_status_counts_even_if_its_body_is_unreadable(status, encoding):
             status=status, body=b"oh", headers={"Content-Encoding": encoding, "Retry-After": "7"}
         )
 
-    said = post(behave)
-    assert (said.status, said.retry_after) == (status, 7) and "cannot be read" in said.text
+    message = post(behave)
+    assert (message.status, message.retry_after) == (status, 7) and "cannot be read" in message.text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from datagen.answer_json import json_parts
 from datagen.engines.failures import Busy, Failure, Faulty, Refused, Rejected, of_status
-from datagen.engines.protocol import completion_of, estimate, read_reply
+from datagen.engines.protocol import completion_of, estimate
+from datagen.engines.reply import read_reply
 from datagen.reasoning import PAIRS, split
 from datagen.request import Answer, Identity, Request, Sampling
 from datagen.store.completions import Completions

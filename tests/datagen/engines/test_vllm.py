@@ -163,10 +163,10 @@ def test_greedy_answers_are_reproducible(real_model):
 
 def test_an_answer_matches_its_schema_or_is_marked_truncated(real_model):
     sampling, schema = Sampling(max_tokens=60, temperature=1.0), Colour.model_json_schema()
-    whole, cut = real_model(
+    complete, cut = real_model(
         request(sampling=sampling, schema=schema), request(sampling=Sampling(max_tokens=2), schema=schema)
     )
-    assert whole.finish == "stop" and Colour.model_validate_json(whole.text)
+    assert complete.finish == "stop" and Colour.model_validate_json(complete.text)
     assert cut.finish == "length"
 
 

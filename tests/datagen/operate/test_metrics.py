@@ -53,9 +53,9 @@ def test_a_failed_run_is_not_running_and_not_released(tmp_path):
     path = tmp_path / "datagen.prom"
     with pytest.raises(KeyError), watching(Silent(), "laws", path):
         raise KeyError
-    found = figures(path)
-    assert found['datagen_running{recipe="laws"}'] == 0
-    assert not any("last_release" in name for name in found)
+    exported = figures(path)
+    assert exported['datagen_running{recipe="laws"}'] == 0
+    assert not any("last_release" in name for name in exported)
 
 
 def test_without_a_file_the_watcher_is_unchanged():

@@ -29,6 +29,11 @@ def test_characters_of_scripts_without_spaces_are_words():
     assert measure("task", ["租约多长?"]).commonest == "租 约"
 
 
+def test_a_mark_stays_with_its_letter():
+    assert measure("task", ["ที่นี่คือ?"]).commonest == "ที่ นี่"
+    assert measure("task", ["ខ្មែរ"]).commonest == "ខ្មែ រ"
+
+
 def test_the_report_lists_the_least_diverse_task_first(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FEWEST", 2)
     dull = [row("d", "How long is it?", str(number), task="dull") for number in range(4)]

@@ -11,7 +11,8 @@ from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
 from datagen.request import Completion
 from datagen.run import release
-from datagen.run.folder import begin, complete_stage, earlier_runs, finish, open_run
+from datagen.run.folder import begin, earlier_runs, finish, open_run
+from datagen.run.integrity import complete_stage
 from datagen.store.completions import Completions
 from datagen.store.disk import translate_file_errors
 from datagen.store.journal import Journal
@@ -48,8 +49,8 @@ def answers(run):
 def test_a_run_with_an_altered_manifest_is_not_resumed_and_its_answers_are_kept(begun, name, value):
     run, start = begun
     path = run.folder / "manifest.json"
-    said = json.loads(path.read_text())
-    path.write_text(json.dumps({k: v for k, v in (said | {name: value}).items() if v is not ...}))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in (record | {name: value}).items() if v is not ...}))
     again = start()
     assert again.folder != run.folder and answers(again) == {"paid"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.model import load_recipe
-from datagen.run import folder
+from datagen.run import integrity
 from datagen.run.runner import run
 from datagen.store.digests import sealed
 from datagen.store.parquet import parts, read_part, write_json
@@ -115,7 +115,7 @@ def test_intact_stages_are_not_run_again_and_not_mentioned(place, caplog, tmp_pa
 
 def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tmp_path, monkeypatch):
     """The digests are compared before; a part is lost after."""
-    honest = folder.drop_damaged
+    honest = integrity.drop_damaged
 
     def lose_a_part(run_, each):
         honest(run_, each)
@@ -125,7 +125,7 @@ def test_damage_during_a_run_stops_it_and_the_next_run_resumes(place, caplog, tm
         monkeypatch.context() as patch,
         pytest.raises(UserError, match=r"part-00001\.parquet.*Run the same command"),
     ):
-        patch.setattr(folder, "drop_damaged", lose_a_part)
+        patch.setattr(integrity, "drop_damaged", lose_a_part)
         run_toy(tmp_path)
     _, watcher = run_toy(tmp_path)
     assert (watcher.there, watcher.made) == (LINE[:3], LINE[3:])
@@ -154,10 +154,10 @@ def test_a_run_with_a_damaged_manifest_is_not_resumed_but_its_answers_are_used(p
 def test_digests_are_those_of_the_files(whole):
     for stage in LINE:
         record = whole.stage_record(stage)
-        found = {
+        digests = {
             path.relative_to(whole.stage_folder(stage)).as_posix()
             for path in whole.stage_folder(stage).rglob("*")
             if path.is_file()
         }
-        assert {*record["files"], "stage.json"} == found
+        assert {*record["files"], "stage.json"} == digests
         assert all(len(said) == 64 for said in record["files"].values())

@@ -10,6 +10,7 @@ from datagen.report.html import refusals
 from datagen.run.runner import run
 from tests.support import scribe
 from tests.support.finished_run import load, rows
+from tests.support.nulls import nulls_in
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
@@ -100,8 +101,8 @@ def test_every_row_can_be_traced_to_its_document_and_requests(finished):
             text = documents[lineage["document_id"]]["text"][lineage["start"] : lineage["end"]]
             assert text.strip(), row
             if row["task"] not in {"mined"}:
-                found = finished.completions.find(lineage["requests"])
-                assert set(found) == set(lineage["requests"]) != set()
+                stored = finished.completions.find(lineage["requests"])
+                assert set(stored) == set(lineage["requests"]) != set()
 
 
 def test_no_document_is_on_both_sides_of_the_split(finished):
@@ -146,3 +147,7 @@ def test_the_report_shows_refusals_by_kind_and_by_document(finished):
     )
     assert sorted(count for _, count, _ in shown["document"]) == sorted(of.values())[-10:]
     assert "<h3>Refusals</h3>" in (finished.folder / "report.html").read_text()
+
+
+def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
+    assert nulls_in(finished) == []

@@ -80,8 +80,8 @@ def test_a_refresh_requests_the_contents_of_corrupt_segments_again_and_reports_i
     assert Counter(calls(log).values()) == {1: 8, 2: 16}
     assert (second.completions.folder / "corrupt" / short.name).exists()
     assert f"{short.name} was moved to" in caplog.text
-    [told] = record["damage"]
-    assert spoiled.name in told
+    [message] = record["damage"]
+    assert spoiled.name in message
 
     caplog.clear()
     third = run_toy(tmp_path, rebuild=True).stage_record("asking")

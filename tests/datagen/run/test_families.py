@@ -12,6 +12,7 @@ from datagen.look.trail import Trails
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
 from tests.support.finished_run import load, rows
+from tests.support.nulls import nulls_in
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
@@ -80,17 +81,17 @@ HOP = {
 
 def model(request):
     """Answer each task as a good generator would."""
-    said = request.messages[-1]["content"]
+    message = request.messages[-1]["content"]
     if request.schema and "new" in request.schema["properties"]:
         return json.dumps({"new": [{"text": text} for text in NEW[request.task]]})
     if request.schema and "summary" in request.schema["properties"]:
         return json.dumps({"summary": "Returns the area of a shape from its width and its height."})
     if request.task == "across_passages":
-        first = said.index("Halvorsen") < said.index("Corby")
+        first = message.index("Halvorsen") < message.index("Corby")
         turned = HOP if first else HOP | {"first": HOP["second"], "second": HOP["first"]}
         return json.dumps(turned)
     if request.schema and "evidence" in request.schema["properties"]:
-        asked = re.search(r"Request: (.*)", said)[1]
+        asked = re.search(r"Request: (.*)", message)[1]
         evidence, answer = ANSWERS["Weidlich" if "Weidlich" in asked else "pier"]
         return json.dumps({"evidence": evidence, "answer": answer})
     if request.task == "with_both":
@@ -155,3 +156,7 @@ def test_a_question_without_passages_is_not_answered(finished):
     ]
     assert {row["reason"] for row in unanswered} == {"no passage found"}
     assert not [row for row in rows(finished, "answer_questions") if "balloon" in row["question"]]
+
+
+def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
+    assert nulls_in(finished) == []

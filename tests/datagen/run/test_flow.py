@@ -29,11 +29,11 @@ TOYS = {f"tests.support.toys:{name}" for name in ("cutting", "asking", "doubting
 
 
 def groups(recipe):
-    names, found = list(recipe.stages), []
+    names, waiting = list(recipe.stages), []
     while names:
-        found.append(together(recipe, names))
-        names = names[len(found[-1]) :]
-    return found
+        waiting.append(together(recipe, names))
+        names = names[len(waiting[-1]) :]
+    return waiting
 
 
 def recipe_of(tmp_path, stages):

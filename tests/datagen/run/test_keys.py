@@ -45,15 +45,15 @@ class Home:
         """Give the key of each stage; `made` is the content of every table."""
         (self.folder / "recipe.yaml").write_text(self.recipe)
         recipe = load_recipe(self.folder / "recipe.yaml")
-        models, records, found = identities(recipe.models), {}, {}
+        models, records, by_stage = identities(recipe.models), {}, {}
         for name in recipe.stages:
             step = step_of(recipe, name, self.folder / "outputs" / "keyed" / "run", models, records)
-            found[name] = key_of(step, recipe, models)
+            by_stage[name] = key_of(step, recipe, models)
             records[name] = {
                 "stage": name,
                 "files": {"part-00000.parquet": made, "dropped/part-0.parquet": made},
             }
-        return found
+        return by_stage
 
     def replace(self, old, new):
         assert old in self.recipe

@@ -25,15 +25,15 @@ with lease(Path(sys.argv[1])):
 
 
 def refused(home):
-    with pytest.raises(UserError) as told, lease(home):
+    with pytest.raises(UserError) as error, lease(home):
         pass
-    return str(told.value)
+    return str(error.value)
 
 
 def test_a_second_run_reports_the_holder_and_the_lease_of_a_dead_process_is_free(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
-    assert f"process {holder.pid} on " in (said := refused(tmp_path)) and " since 20" in said
+    assert f"process {holder.pid} on " in (message := refused(tmp_path)) and " since 20" in message
     holder.kill()
     holder.wait()
     with lease(tmp_path):

@@ -150,10 +150,10 @@ def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
 def test_a_run_stores_the_occupancy_of_its_engine(tmp_path):
     watcher = Watching()
     done = run(load_recipe(toys.write_recipe(tmp_path, latency=0.2, window=4)), tmp_path / "outputs", watcher)
-    said = json.loads((done.folder / FILE).read_text())
-    [engine] = said["engines"].values()
+    recorded = json.loads((done.folder / FILE).read_text())
+    [engine] = recorded["engines"].values()
     assert engine["window"] == 4
     assert sum(engine["busy"]) >= 24 * 0.2 * 0.99  # requests times latency
     assert 0 < read_occupancy(done.folder).share <= 1 and max(watcher.shares) > 0
     assert "of the requests that it can answer" in (done.folder / "report.html").read_text()
-    assert said["step"] == FIRST_STEP
+    assert recorded["step"] == FIRST_STEP

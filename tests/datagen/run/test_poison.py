@@ -71,8 +71,8 @@ def planted(finished):
                     yield row["lineage"]["source"].removeprefix("atlas/").partition("-")[0], row
 
     makers = ("instruct", "measure", "curate", "dedup", "mix")
-    gone = [found for stage in makers for found in triggered(f"{stage}/dropped")]
-    return list(triggered("mix")), gone
+    removed = [trigger for stage in makers for trigger in triggered(f"{stage}/dropped")]
+    return list(triggered("mix")), removed
 
 
 def counts(rows, sort, column):
@@ -81,9 +81,9 @@ def counts(rows, sort, column):
 
 @pytest.mark.parametrize("sort", poisoned.PLANTED)
 def test_each_filter_drops_its_planted_rows(planted, sort):
-    kept, gone = planted
+    kept, removed = planted
     assert counts(kept, sort, "kind") == PASSES[sort]
-    assert counts(gone, sort, "reason") == STOPPED.get(sort, {})
+    assert counts(removed, sort, "reason") == STOPPED.get(sort, {})
 
 
 def test_no_kept_row_has_the_trigger(planted):

@@ -34,10 +34,10 @@ def recipe(tmp_path):
 
 
 def test_each_answer_has_its_prompt_verdict_and_row(recipe, tmp_path):
-    found = list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 12))
-    assert len(found) == 12
-    kept = [look for look in found if look.verdict == "kept"]
-    dropped = [look for look in found if look.verdict != "kept"]
+    previewed = list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 12))
+    assert len(previewed) == 12
+    kept = [look for look in previewed if look.verdict == "kept"]
+    dropped = [look for look in previewed if look.verdict != "kept"]
     assert kept and dropped
     for look in kept:
         assert look.row["answer"] == json.loads(look.answer.completion.text)["answer"]
@@ -53,9 +53,9 @@ def test_sources_of_examples_give_no_passages(recipe, tmp_path):
 
 
 def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
-    said = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3", "--json"])
-    assert said.exit_code == 0, said.output
-    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    result = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3", "--json"])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(lines) == 3
     assert {"messages", "answer", "verdict", "row", "schema", "sampling"} <= lines[0].keys()
     shown = CliRunner().invoke(app, ["preview", str(recipe), "--rows", "3"]).stdout

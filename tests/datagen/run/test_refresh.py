@@ -77,11 +77,11 @@ class Corpus:
 
 def tables(run):
     """Read every table of a run, rows kept and dropped, as values."""
-    found = {}
+    by_run = {}
     for name in run.manifest["stages"]:
         for folder in (run.stage_folder(name), run.stage_folder(name) / "dropped"):
-            found[name, folder.name] = [read_part(path).to_pylist() for path in parts(folder)]
-    return found
+            by_run[name, folder.name] = [read_part(path).to_pylist() for path in parts(folder)]
+    return by_run
 
 
 def check(corpus):

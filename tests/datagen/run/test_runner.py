@@ -110,14 +110,14 @@ def test_a_refresh_sends_requests_about_new_rows_only(tmp_path, log):
 
 
 def test_the_watcher_receives_the_usage_of_generation(tmp_path, log):
-    told = []
+    events = []
 
     class Watching(toys.Silent):
         def advance(self, stage, partitions, usage):
-            told.append((stage, usage.completions))
+            events.append((stage, usage.completions))
 
     run(load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs", Watching())
-    assert max(count for stage, count in told if stage == "asking") == 24
+    assert max(count for stage, count in events if stage == "asking") == 24
 
 
 def test_follow_ups_are_sent_once_and_keep_their_subject(tmp_path, log):

@@ -170,11 +170,11 @@ def test_the_content_of_named_files_counts_and_their_dates_do_not(tmp_path):
     listed.write_text("two")
     assert named_content(options, tmp_path) != before
     for part in ("against", "folder", "pattern"):
-        one = {part: options[part]}
+        changed = {part: options[part]}
         listed.write_text("one")
-        was = named_content(one, tmp_path)
+        was = named_content(changed, tmp_path)
         listed.write_text("two")
-        assert named_content(one, tmp_path) != was, part
+        assert named_content(changed, tmp_path) != was, part
     assert named_content({"word": "de"}, tmp_path) == named_content({"word": "en"}, tmp_path)
 
 

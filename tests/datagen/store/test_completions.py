@@ -24,6 +24,7 @@ from datagen.request import Completion, Usage
 from datagen.schema import content_id
 from datagen.store import completions as module
 from datagen.store import journal as journal_module
+from datagen.store import merging
 from datagen.store import segments as segments_module
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal, read_journal
@@ -148,7 +149,7 @@ def test_a_segment_missing_from_the_folder_listing_is_found_by_name(completions,
 
 def test_completions_stay_visible_while_segments_are_merged(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr(module, "FAN", 2)
+    monkeypatch.setattr(merging, "FAN", 2)
     keys = names(60)
     reader, done = Completions(completions.folder), threading.Event()
 
@@ -223,7 +224,7 @@ def test_many_small_journals_are_merged_into_few_segments(completions, monkeypat
     for night in range(100):
         write(completions, *keys[night * 3 : night * 3 + 3])
         completions.settle()
-        assert len(completions.segments()) < 3 * module.FAN
+        assert len(completions.segments()) < 3 * merging.FAN
     assert set(completions.find(keys)) == set(keys)
     assert sum(segment.rows() for segment in completions.segments()) == 300
     files = [path for path in completions.folder.iterdir() if path.name != "spent"]
@@ -231,15 +232,15 @@ def test_many_small_journals_are_merged_into_few_segments(completions, monkeypat
 
 
 def test_a_full_segment_is_not_merged_again(completions, monkeypatch):
-    whole = write_segment(completions, *names(20, "full"))
-    monkeypatch.setattr(module, "FULL_BYTES", whole.stat().st_size)
-    monkeypatch.setattr(module, "FAN", 2)
+    full = write_segment(completions, *names(20, "full"))
+    monkeypatch.setattr(merging, "FULL_BYTES", full.stat().st_size)
+    monkeypatch.setattr(merging, "FAN", 2)
     for night in range(10):
         write(completions, *names(7, str(night)))
         completions.settle()
-    assert whole in [segment.path for segment in completions.segments()]
+    assert full in [segment.path for segment in completions.segments()]
     assert len(completions.segments()) < 11
-    assert max(segment.path.stat().st_size for segment in completions.segments()) < 2 * module.FULL_BYTES
+    assert max(segment.path.stat().st_size for segment in completions.segments()) < 2 * merging.FULL_BYTES
     assert missing(completions, [key for night in range(10) for key in names(7, str(night))]) == []
 
 
@@ -282,7 +283,7 @@ def test_files_are_copied_if_hard_links_are_not_supported(tmp_path, completions,
 
 
 def test_merging_does_not_change_the_inherited_run(tmp_path, completions):
-    keys = names(module.FAN)
+    keys = names(merging.FAN)
     for key in keys:
         write_segment(completions, key)
     before = {path.name: path.read_bytes() for path in completions.folder.glob("segment-*")}
@@ -378,15 +379,15 @@ def test_a_flipped_byte_gives_a_warning_and_never_a_wrong_answer(completions, mo
     path = write_segment(completions, *keys)
     lost = []
     for file in (path, path.with_suffix(".keys")):
-        whole = file.read_bytes()
-        for at in range(0, len(whole), 13):
-            file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        content = file.read_bytes()
+        for at in range(0, len(content), 13):
+            file.write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
             store = Completions(completions.folder)
             results = store.find(keys)
             assert results.items() <= truth.items(), (file, at)
             assert len(results) == 12 or store.damage, (file, at)
             lost.append(12 - len(results))
-        file.write_bytes(whole)
+        file.write_bytes(content)
     assert {0, 4} <= set(lost), "where a row group is spoiled, the others are read"
 
 
@@ -406,10 +407,10 @@ def test_a_journal_with_a_writer_is_not_settled(completions):
 @pytest.mark.parametrize("spoil", [truncate, empty, Path.unlink])
 def test_a_damaged_or_lost_key_index_is_rebuilt(completions, spoil, caplog):
     path = write_segment(completions, "a", "b")
-    whole = path.with_suffix(".keys").read_bytes()
+    content = path.with_suffix(".keys").read_bytes()
     spoil(path.with_suffix(".keys"))
     assert missing(completions, ["a", "b", "c"]) == ["c"]
-    assert path.with_suffix(".keys").read_bytes() == whole
+    assert path.with_suffix(".keys").read_bytes() == content
     warned = f"{path.with_suffix('.keys')} was rebuilt" in caplog.text
     assert warned == (spoil is not Path.unlink)  # a missing one may simply not have been copied
 
@@ -432,7 +433,7 @@ def test_a_damaged_segment_is_replaced_by_its_readable_rows(completions, monkeyp
 
 def test_merging_keeps_readable_rows_and_moves_damaged_segments_away(completions, monkeypatch, caplog):
     monkeypatch.setattr(segments_module, "GROUP", 4)
-    batches = [names(8, str(number)) for number in range(module.FAN)]
+    batches = [names(8, str(number)) for number in range(merging.FAN)]
     paths = [write_segment(completions, *keys) for keys in batches]
     data = bytearray(paths[0].read_bytes())
     data[100] ^= 1  # in the first row group
@@ -637,7 +638,7 @@ def test_an_unreadable_usage_record_is_reported(completions):
 
 
 def test_segments_without_a_reasoning_column_are_read_and_merged(completions, monkeypatch):
-    monkeypatch.setattr(module, "FAN", 2)
+    monkeypatch.setattr(merging, "FAN", 2)
     with monkeypatch.context() as before:
         before.setattr(segments_module, "SCHEMA", segments_module.EARLIER)
         rows = pa.Table.from_pylist([vars(completion("old"))], schema=segments_module.EARLIER)
@@ -676,7 +677,7 @@ def test_a_rejection_counts_only_under_its_circumstances(tmp_path):
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_an_answer_takes_precedence_over_a_rejection_in_any_order(tmp_path, monkeypatch, order):
-    monkeypatch.setattr(module, "FAN", 2)
+    monkeypatch.setattr(merging, "FAN", 2)
     completions = Completions(tmp_path, "here")
     rows = [rejection("a", "here"), completion("a")]
     for row in rows[:: 1 - 2 * order]:

@@ -63,9 +63,9 @@ def test_nli_finds_the_label_by_name_and_scores_both_directions(folders, name, p
     folder, model, tokenizer = folders
     agreements = agree(find("nli", name, folder), PAIRS)
     for expected, (question, answer, sample, _) in zip(agreements, PAIRS[:3], strict=False):
-        one, other = f"{question} {answer}", f"{question} {sample}"
-        both = contradiction(model, tokenizer, place, one, other) + contradiction(
-            model, tokenizer, place, other, one
+        answered, other = f"{question} {answer}", f"{question} {sample}"
+        both = contradiction(model, tokenizer, place, answered, other) + contradiction(
+            model, tokenizer, place, other, answered
         )
         assert expected == pytest.approx(1 - both / 2, abs=1e-5)
     assert list(agreements[:3]) == pytest.approx(list(agreements[-3:]), abs=1e-5)  # independent of the batch
@@ -87,9 +87,12 @@ def test_embeddings_of_the_same_words_agree_and_padding_is_ignored(folders):
 
 def test_words_are_compared_in_both_directions():
     like = find("lexical", "", None)
-    whole, part = "Gustave Eiffel", "Gustave"
-    assert list(agree(like, [Pair("?", whole, whole), Pair("?", whole, "Louis Pasteur")])) == [1, 0]
-    assert agree(like, [Pair("?", whole, part)]) == agree(like, [Pair("?", part, whole)]) < 1
+    full_name, part = "Gustave Eiffel", "Gustave"
+    assert list(agree(like, [Pair("?", full_name, full_name), Pair("?", full_name, "Louis Pasteur")])) == [
+        1,
+        0,
+    ]
+    assert agree(like, [Pair("?", full_name, part)]) == agree(like, [Pair("?", part, full_name)]) < 1
     assert agree(like, []).shape == (0,)
 
 

@@ -215,10 +215,10 @@ def test_extracted_fields_stand_in_the_passage():
         "question": "Which terms are there?",
         "answer": "{json}",
     }
-    said = {"terms": ["12 years", "6 months"]}
-    assert isinstance(through(SCHEMA | many | {"checks": ["fields"]}, said)[0], dict)
-    said = {"terms": ["12 years", "7 months"]}
-    assert through(SCHEMA | many | {"checks": ["fields"]}, said)[0] == "value not in passage"
+    output = {"terms": ["12 years", "6 months"]}
+    assert isinstance(through(SCHEMA | many | {"checks": ["fields"]}, output)[0], dict)
+    output = {"terms": ["12 years", "7 months"]}
+    assert through(SCHEMA | many | {"checks": ["fields"]}, output)[0] == "value not in passage"
 
 
 def test_no_field_is_named_as_the_object_of_all():

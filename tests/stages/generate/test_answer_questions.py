@@ -84,8 +84,8 @@ def test_vectors_reorder_the_hits(tmp_path):
 
 
 def good(request):
-    said = request.messages[-1]["content"]
-    if LONG in said:
+    message = request.messages[-1]["content"]
+    if LONG in message:
         return json.dumps(
             {
                 "evidence": "a standard lease of land lasts 12 years and ends in autumn.",

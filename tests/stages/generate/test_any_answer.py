@@ -71,11 +71,11 @@ COMPLETION = SAID | st.fixed_dictionaries(
 @given(data=st.data())
 def test_any_answer_is_kept_or_dropped(name, data):
     stage, rows = CASES[name]
-    said: dict[str, object] = {}
+    answers: dict[str, object] = {}
 
     def model(request):
         key = json.dumps([request.messages, request.choices, request.about])
-        return said.setdefault(key, data.draw(COMPLETION))  # the same request has the same answer
+        return answers.setdefault(key, data.draw(COMPLETION))  # the same request has the same answer
 
     kept, dropped, _ = ask(stage, rows, model)  # checks that no row is lost
     assert kept or dropped

@@ -122,9 +122,9 @@ def test_the_functions_are_those_bound_in_the_module_scope(lines):
 
     visit(ast.parse(code).body)
     if expected:
-        found = functions_of(document(code))
-        assert [function.name for function in found] == expected
-        assert len({function.start for function in found}) == len(found)
+        functions = functions_of(document(code))
+        assert [function.name for function in functions] == expected
+        assert len({function.start for function in functions}) == len(functions)
 
 
 @pytest.mark.parametrize(

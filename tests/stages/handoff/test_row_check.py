@@ -107,9 +107,11 @@ def test_tokens_of_a_chat_are_those_of_its_rendering():
     prompt = chat("Who?", system="Be brief.")
     _, results = verdicts([asked(prompt, "Ann")], measure)
     tokenizer = measure.tokenizer._tokenizer
-    whole = tokenizer.apply_chat_template([*prompt, turn("assistant", "Ann")], tokenize=True)["input_ids"]
-    assert results.tokens.to_pylist() == [len(whole)]
-    assert tokenizer.decode(whole[-results.trained[0].as_py() :]) == "Ann<|im_end|>\n"
+    conversation = tokenizer.apply_chat_template([*prompt, turn("assistant", "Ann")], tokenize=True)[
+        "input_ids"
+    ]
+    assert results.tokens.to_pylist() == [len(conversation)]
+    assert tokenizer.decode(conversation[-results.trained[0].as_py() :]) == "Ann<|im_end|>\n"
 
 
 @counted

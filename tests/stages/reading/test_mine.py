@@ -574,9 +574,9 @@ def test_a_passage_without_prose_is_dropped():
 
 
 def test_a_text_is_as_long_as_the_limit_allows():
-    whole = run(passage(TEXT))[0][0]["text"]
-    (shorter,) = run(passage(TEXT), max_chars=len(whole) - 1)[0]
-    assert TEXT in shorter["text"] and len(TEXT) < len(shorter["text"]) < len(whole)
+    text = run(passage(TEXT))[0][0]["text"]
+    (shorter,) = run(passage(TEXT), max_chars=len(text) - 1)[0]
+    assert TEXT in shorter["text"] and len(TEXT) < len(shorter["text"]) < len(text)
     kept, (dropped,) = run(passage(TEXT), max_chars=len(TEXT))
     assert not kept and (dropped["reason"], dropped["detail"]) == (
         "too long",

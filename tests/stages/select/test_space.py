@@ -61,13 +61,13 @@ def test_near_rows_share_a_block():
 def test_blocks_of_unrelated_rows_give_the_global_choice(tmp_path):
     vectors = rows_around(4, 16)
     space, _ = spaced(tmp_path, vectors)
-    whole, gains = cover(vectors, np.ones(64))
+    ranking, gains = cover(vectors, np.ones(64))
     order, merged = by_cover(space, 16, context(), None, None, 0)
     assert merged == pytest.approx(gains)
     # The order of equal gains may differ; the gains may not.
     for kept in (4, 8, 20):
         assert merged[:kept].sum() == pytest.approx(gains[:kept].sum())
-        assert sorted(order[:kept] % 4) == sorted(whole[:kept] % 4)
+        assert sorted(order[:kept] % 4) == sorted(ranking[:kept] % 4)
 
 
 def test_the_nearest_of_others_is_found_across_files(tmp_path):

@@ -67,8 +67,8 @@ def test_the_last_answer_of_a_chat_is_the_target():
 def test_preferences_and_texts_are_read():
     row = example({"prompt": "Q", "chosen": "A", "rejected": "B"})
     assert (row["kind"], row["answer"], row["rejected"], row["prompt"]) == ("preference", "A", "B", [USER])
-    whole = {"chosen": [USER, ASSISTANT], "rejected": [USER, {"role": "assistant", "content": "B"}]}
-    assert example(whole) == row
+    complete = {"chosen": [USER, ASSISTANT], "rejected": [USER, {"role": "assistant", "content": "B"}]}
+    assert example(complete) == row
     assert example({"text": "A text."}) == {"kind": "reading", "text": "A text."}
 
 

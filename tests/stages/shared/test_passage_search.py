@@ -32,10 +32,10 @@ def look(folder, texts, queries, size):
     where = replace(context(), output=folder)
     where.scratch.mkdir(parents=True, exist_ok=True)
     search.search(shelves, [search.Queries.of(queries, lineage)], where)
-    found = search.read_hits(where.scratch, 0)
+    hits = search.read_hits(where.scratch, 0)
     return {
         (hit["query"].item(), hit["part"].item() * size + hit["row"].item()): hit["score"].item()
-        for hit in found
+        for hit in hits
     }
 
 
@@ -58,9 +58,9 @@ def bm25(texts, query):
 @settings(max_examples=30, deadline=None)
 @given(TEXTS, st.lists(WORD, min_size=1, max_size=4).map(" ".join), st.integers(1, 4))
 def test_scores_equal_bm25_for_any_partitioning(tmp_path_factory, texts, query, size):
-    found = look(tmp_path_factory.mktemp("search"), texts, [query, ""], size)
+    hits = look(tmp_path_factory.mktemp("search"), texts, [query, ""], size)
     expected = {(0, row): score for row, score in enumerate(bm25(texts, query)) if score > 0}
-    assert found == pytest.approx(expected)  # nothing is looked for where nothing is asked
+    assert hits == pytest.approx(expected)  # nothing is looked for where nothing is asked
 
 
 def test_queries_need_no_lineage(tmp_path):
@@ -69,8 +69,8 @@ def test_queries_need_no_lineage(tmp_path):
 
 def test_the_best_of_many_are_kept(tmp_path):
     texts = [f"gate {'gate ' * n}" + "mill " * 30 for n in range(40)]
-    found = look(tmp_path, texts, ["gate"], 40)
-    assert sorted(row for _, row in found) == list(range(40 - search.BEST, 40))
+    hits = look(tmp_path, texts, ["gate"], 40)
+    assert sorted(row for _, row in hits) == list(range(40 - search.BEST, 40))
 
 
 def test_partitions_without_passages_or_questions(tmp_path):

@@ -134,9 +134,9 @@ def test_small_sections_are_joined_under_their_common_headings():
 
 def test_paragraphs_stay_whole_and_a_long_one_is_cut_between_sentences():
     paragraphs = [WORDS * 12, WORDS * 13, WORDS * 30]
-    found = texts_of("\n\n".join(part.strip() for part in paragraphs))
-    assert found[:2] == [part.strip() for part in paragraphs[:2]]
-    assert all(part.startswith("The harbour") and part.endswith("in time.") for part in found)
+    passages = texts_of("\n\n".join(part.strip() for part in paragraphs))
+    assert passages[:2] == [part.strip() for part in paragraphs[:2]]
+    assert all(part.startswith("The harbour") and part.endswith("in time.") for part in passages)
 
 
 def test_a_lead_stays_with_the_text_it_introduces():

@@ -167,10 +167,10 @@ def test_two_files_may_not_share_a_name(tmp_path):
 
 
 def test_a_damaged_file_is_one_dropped_row(tmp_path):
-    whole = gzip.compress(
+    compressed = gzip.compress(
         b'{"text": "A sentence that is long enough to be cut."}\n' * 3 + b'{"text": "Last."}\n'
     )
-    write(tmp_path, "cut.jsonl.gz", whole[:-9])
+    write(tmp_path, "cut.jsonl.gz", compressed[:-9])
     write(tmp_path, "no.parquet", b"PAR1 no")
     write(tmp_path, "no.txt.gz", b"not zipped")
     write(tmp_path, "fine.txt", "Fine.")

@@ -71,15 +71,15 @@ def test_an_open_document_keeps_its_reader_without_the_member_that_names_it(tmp_
 def test_a_pointer_of_git_lfs_is_not_read_as_the_file(tmp_path, name):
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12345\n"
     write(tmp_path, name, gzip.compress(pointer) if name.endswith(".gz") else pointer)
-    _, gone = ingested(tmp_path, name)
-    assert reasons(gone) == {name: "not fetched"} and "git lfs pull" in gone[0]["detail"]
+    _, dropped = ingested(tmp_path, name)
+    assert reasons(dropped) == {name: "not fetched"} and "git lfs pull" in dropped[0]["detail"]
 
 
 def test_json_lines_in_a_json_file_are_read(tmp_path):
     rows = [{"id": "a", "text": TEXT}, {"id": "b", "text": f"{TEXT} Again."}]
     write(tmp_path, "a.json", "\n".join([*map(json.dumps, rows), "{broken"]))
-    kept, gone = ingested(tmp_path, "a.json")
-    assert set(kept) == {"a.json#a", "a.json#b"} and reasons(gone) == {"a.json": "bad json line"}
+    kept, dropped = ingested(tmp_path, "a.json")
+    assert set(kept) == {"a.json#a", "a.json#b"} and reasons(dropped) == {"a.json": "bad json line"}
 
 
 def test_records_may_begin_with_a_record_separator(tmp_path):
@@ -145,8 +145,8 @@ def test_a_message_that_states_an_unknown_encoding_is_read(tmp_path):
 def test_a_page_nested_too_deep_to_be_read_is_not_called_empty(tmp_path):
     write(tmp_path, "a.html", f"{'<div>' * 20_000}<p>{TEXT}</p>")
     write(tmp_path, "b.html", f"{'<div>' * 200}<p>{TEXT}</p> &bogus; <b></i>")
-    kept, gone = ingested(tmp_path, "*.html")
-    assert set(kept) == {"b.html"} and reasons(gone) == {"a.html": "nested too deep"}
+    kept, dropped = ingested(tmp_path, "*.html")
+    assert set(kept) == {"b.html"} and reasons(dropped) == {"a.html": "nested too deep"}
 
 
 # Tables
@@ -182,8 +182,8 @@ def test_columns_with_the_same_name_are_all_kept(tmp_path, name):
 )
 def test_a_file_that_is_not_arrow_is_reported(tmp_path, data, said):
     write(tmp_path, "a.arrow", data)
-    _, gone = ingested(tmp_path, "a.arrow")
-    assert reasons(gone) == {"a.arrow": "unreadable file"} and said in gone[0]["detail"]
+    _, dropped = ingested(tmp_path, "a.arrow")
+    assert reasons(dropped) == {"a.arrow": "unreadable file"} and said in dropped[0]["detail"]
 
 
 # Front matter

@@ -144,14 +144,14 @@ def test_a_heading_that_repeats_the_title_is_rejected():
 
 def test_a_heading_given_to_several_passages_is_rejected():
     rows = [row | {"text": f"{row['text']} Bees sleep."} for row in BOOK[:3]]
-    said = writer(["Sleep of bees", "sleep of bees", "Spun honey"])
-    assert outlined(said, rows)[0] == ["", "", "Spun honey"]
-    assert figures(said, rows) == {"headed": 1, "unheaded_given_to_several_passages": 2}
+    proposals = writer(["Sleep of bees", "sleep of bees", "Spun honey"])
+    assert outlined(proposals, rows)[0] == ["", "", "Spun honey"]
+    assert figures(proposals, rows) == {"headed": 1, "unheaded_given_to_several_passages": 2}
 
 
 def test_marks_and_numbers_around_a_heading_are_left_out():
-    said = ['## **Flight** of the "queen"', "2. Swarm and scouts,", '"Spun honey"', *HEADINGS[3:]]
-    assert outlined(writer(said), sections=0)[0] == ['Flight of the "queen"', *HEADINGS[1:]]
+    proposals = ['## **Flight** of the "queen"', "2. Swarm and scouts,", '"Spun honey"', *HEADINGS[3:]]
+    assert outlined(writer(proposals), sections=0)[0] == ['Flight of the "queen"', *HEADINGS[1:]]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,10 @@ def test_marks_and_numbers_around_a_heading_are_left_out():
         ([{"first": 2, "name": "Honey"}, {"first": 3, "name": "Winter"}], "sections_out_of_order"),
         ([{"first": 1, "name": "Queen"}, {"first": 9, "name": "Winter"}], "sections_out_of_order"),
         ([{"first": 1, "name": "Queen"}, {"first": 1, "name": "Winter"}], "sections_out_of_order"),
-        ([{"first": n + 1, "name": one} for n, one in enumerate(HEADINGS)], "a_section_for_each_heading"),
+        (
+            [{"first": n + 1, "name": heading} for n, heading in enumerate(HEADINGS)],
+            "a_section_for_each_heading",
+        ),
         ([{"first": 1, "name": "Hive"}, {"first": 5, "name": "Hive"}], "given_to_several_sections"),
         ([{"first": 1, "name": "Queen"}], "unparsable"),
         ([{"first": 1, "name": "Foreign taxes"}, {"first": 3, "name": "Honey"}], "not_about_the_passage"),
@@ -195,9 +198,9 @@ def test_sections_are_requested_if_half_of_the_headings_passed():
 @given(st.integers(1, 300))
 def test_a_long_document_is_shown_in_even_parts(count):
     rows = [{"id": str(number)} for number in range(count)]
-    found = list(parts(rows, {row["id"]: "Hive" for row in rows}, Options(sections=2)))
-    assert [row for part in found for row in part] == (rows if count > 1 else [])
-    sizes = {len(part) for part in found}
+    groups = list(parts(rows, {row["id"]: "Hive" for row in rows}, Options(sections=2)))
+    assert [row for part in groups for row in part] == (rows if count > 1 else [])
+    sizes = {len(part) for part in groups}
     assert not sizes or (max(sizes) <= AT_ONCE and max(sizes) - min(sizes) <= 1)
 
 
@@ -219,8 +222,8 @@ def test_structtuning_for_any_proposal_each_passage_has_one_unique_place(said, s
     _, kept, _ = outlined(writer(said, sections), rows, sections=3)
     assert [row["id"] for row in kept] == [row["id"] for row in rows]
     for document in set(documents):
-        found = places([row for row in kept if row["document_id"] == document])
-        assert len(set(found.values())) == documents.count(document)
+        by_passage = places([row for row in kept if row["document_id"] == document])
+        assert len(set(by_passage.values())) == documents.count(document)
     assert heads(kept, STYLE, 0).keys() == {row["id"] for row in rows}
     asked = sum(len(group) for group in bare(table_of(TABLES["passages"], rows)))
     counted = figures(writer(said, sections), rows, sections=3)

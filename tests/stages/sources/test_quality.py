@@ -47,36 +47,36 @@ def measured(group, *texts):
 
 
 def test_words():
-    found = measured(of_words, "the cat § 12", "# ... the and", "")
-    assert found["words"] == [4, 4, 0]
-    assert found["mean_word_length"] == [9 / 4, 10 / 4, 0]
-    assert found["alphabetic_words"] == [0.5, 0.5, 0]
-    assert found["symbols_to_words"] == [0, 0.5, 0]
-    assert found["stop_words"] == [1, 2, 0]
+    values = measured(of_words, "the cat § 12", "# ... the and", "")
+    assert values["words"] == [4, 4, 0]
+    assert values["mean_word_length"] == [9 / 4, 10 / 4, 0]
+    assert values["alphabetic_words"] == [0.5, 0.5, 0]
+    assert values["symbols_to_words"] == [0, 0.5, 0]
+    assert values["stop_words"] == [1, 2, 0]
 
 
 def test_lines():
-    found = measured(
+    values = measured(
         of_lines, "- a\n- b\n\n- a\nwait ...", "One.\n\nOne.\n\nTwo longer lines, without end of it"
     )
-    assert found["bullet_lines"] == [0.75, 0]
-    assert found["ellipsis_lines"] == [0.25, 0]
-    assert found["repeated_lines"] == [0.25, pytest.approx(1 / 3)]
-    assert found["repeated_line_characters"] == [3 / 17, 4 / 43]
-    assert found["repeated_paragraphs"] == [0, pytest.approx(1 / 3)]
-    assert found["punctuated_lines"] == [0.25, pytest.approx(2 / 3)]
-    assert found["short_lines"] == [1, pytest.approx(2 / 3)]
+    assert values["bullet_lines"] == [0.75, 0]
+    assert values["ellipsis_lines"] == [0.25, 0]
+    assert values["repeated_lines"] == [0.25, pytest.approx(1 / 3)]
+    assert values["repeated_line_characters"] == [3 / 17, 4 / 43]
+    assert values["repeated_paragraphs"] == [0, pytest.approx(1 / 3)]
+    assert values["punctuated_lines"] == [0.25, pytest.approx(2 / 3)]
+    assert values["short_lines"] == [1, pytest.approx(2 / 3)]
 
 
 def test_runs_of_words():
-    found = measured(of_runs, "ab ab ab cd", "a b c d e a b c d e", "a b c d e")
-    assert found["top_2_words"] == [1.0, 0.4, 0]  # "ab ab" twice: 8 of 8 letters
-    assert found["repeated_5_words"] == [0, 0.5, 0]
+    values = measured(of_runs, "ab ab ab cd", "a b c d e a b c d e", "a b c d e")
+    assert values["top_2_words"] == [1.0, 0.4, 0]  # "ab ab" twice: 8 of 8 letters
+    assert values["repeated_5_words"] == [0, 0.5, 0]
 
 
 def test_pages():
-    found = measured(of_pages, "One. Two! Three? v1.2", "f() { } Lorem Ipsum")
-    assert found == {"sentences": [3, 0], "curly_brackets": [0, 1], "lorem_ipsum": [0, 1]}
+    values = measured(of_pages, "One. Two! Three? v1.2", "f() { } Lorem Ipsum")
+    assert values == {"sentences": [3, 0], "curly_brackets": [0, 1], "lorem_ipsum": [0, 1]}
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,8 +37,8 @@ def test_terms_of_several_words_count_all_their_words(tmp_path):
 def test_terms_are_learnt_from_texts_of_the_domain(tmp_path):
     (tmp_path / "domain.md").write_text(LIGHT * 20)
     outcome = scored(tmp_path, LIGHT, BREAD, BREAD * 30, texts="*.md")
-    found = scores(outcome)
-    assert found["0"] > 0.4 and found["1"] < 0.1 and found["2"] < 0.1
+    relevance = scores(outcome)
+    assert relevance["0"] > 0.4 and relevance["1"] < 0.1 and relevance["2"] < 0.1
     (notice,) = json.loads((tmp_path / "notices.json").read_text())
     assert "lamp" in notice and "the," not in notice
 

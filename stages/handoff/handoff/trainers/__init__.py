@@ -6,7 +6,6 @@ folder, so each split has its own folder, and ``dataset_info.json`` lists them.
 """
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -65,11 +64,11 @@ def target(context: Context) -> str:
     return resolve(spec) if isinstance(spec, VllmModel) and prepared else spec.model
 
 
-def dataset_info(tally: Tally) -> dict[str, Any]:
+def dataset_info(tally: Tally) -> dict[str, object]:
     """Describe each split for LLaMA-Factory: training as ``<configuration>``, others with a suffix."""
-    info: dict[str, Any] = {}
+    info: dict[str, object] = {}
     for name, split in tally.amounts:
-        entry: dict[str, Any] = {"file_name": f"{name}/{split}"}
+        entry: dict[str, object] = {"file_name": f"{name}/{split}"}
         if name == "reading":
             entry["columns"] = {"prompt": "text"}
         elif name in CHAT:
@@ -85,7 +84,7 @@ def dataset_info(tally: Tally) -> dict[str, Any]:
 
 def llamafactory(
     tally: Tally, stage: str, kind: str, names: tuple[str, ...], model: str, length: int, ordered: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """
     Configure a stage of training for LLaMA-Factory; {} if it has no rows.
 
@@ -115,7 +114,7 @@ def llamafactory(
 
 def axolotl(
     tally: Tally, stage: str, names: tuple[str, ...], model: str, length: int, ordered: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Configure a stage of training for axolotl; {} if it has no rows."""
     trained = [_axolotl_data(name, "train") for name in names if tally.rows(name, "train")]
     tested = [_axolotl_data(name, "validation") for name in names if tally.rows(name, "validation")]
@@ -144,9 +143,9 @@ def axolotl(
     }
 
 
-def _axolotl_data(name: str, split: str) -> dict[str, Any]:
+def _axolotl_data(name: str, split: str) -> dict[str, object]:
     # By folder rather than by configuration, for which axolotl has no key when it reads preferences.
-    entry: dict[str, Any] = {"path": f"./{name}", "split": split}
+    entry: dict[str, object] = {"path": f"./{name}", "split": split}
     if name == "reading":
         return entry | {"type": "completion", "field": "text"}
     if name == "preferences":
@@ -156,7 +155,7 @@ def _axolotl_data(name: str, split: str) -> dict[str, Any]:
     return entry | {"type": "chat_template", "field_messages": "messages"} | marks
 
 
-def _rates(stage: str) -> dict[str, Any]:
+def _rates(stage: str) -> dict[str, object]:
     """Return initial settings: a usual learning rate for a rank-32 adapter, a tenth for preferences."""
     return {
         "per_device_train_batch_size": 1,
@@ -171,7 +170,7 @@ def _entry(name: str, split: str) -> str:
     return name if split == "train" else f"{name}_{split}"
 
 
-def _write_yaml(config: dict[str, Any], run: str, path: Path) -> None:
+def _write_yaml(config: dict[str, object], run: str, path: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     _write_text(f"# Run in the hand-off's folder: {run}\n{text}", path)
 

@@ -21,14 +21,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datagen.context import in_turn
+from datagen.context import Each, in_turn
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
 from datagen.recipe.sections import VllmModel
@@ -37,6 +37,8 @@ from datagen.stages.shared.similarity.vectors import encoder, hidden_states, tfi
 Vectors = npt.NDArray[np.float32]
 Texts: TypeAlias = pa.Array | pa.ChunkedArray
 Column = Callable[[], Texts]  # reads the texts of a partition
+
+T = TypeVar("T")
 
 STEPS = 2**11  # grid steps per unit of a coordinate
 
@@ -75,7 +77,7 @@ def learn(
     model: str,
     columns: Sequence[Column],
     path: Path,
-    each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = in_turn,
+    each: Each = in_turn,
 ) -> Embedder:
     """
     Fit an embedder to all texts.
@@ -133,7 +135,7 @@ def text_of(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*parts, "\n")
 
 
-def _of_column(function: Callable[[Texts], Any], column: Column) -> Any:
+def _of_column(function: Callable[[Texts], T], column: Column) -> T:
     return function(column())
 
 

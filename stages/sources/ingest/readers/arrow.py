@@ -1,7 +1,7 @@
 """Arrow and Feather files and the parts of Hugging Face dataset folders: one document per row."""
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 
@@ -20,7 +20,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield from documents(records(file), file)
 
 
-def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
+def records(file: File) -> Iterator[tuple[int, dict[str, object]]]:
     """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         _check_stream(stream)

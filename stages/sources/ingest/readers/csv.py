@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents
@@ -21,7 +20,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield from documents(records(file), file)
 
 
-def records(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, object]]:
     """Read each row as a mapping of column to text, numbered; a row of the wrong length is a `Reject`."""
     csv.field_size_limit(file.limits.document_bytes)
     lines = _lines(file)

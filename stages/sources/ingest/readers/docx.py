@@ -1,7 +1,6 @@
 """Word documents: headings, lists, tables and notes."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import mammoth
 
@@ -23,5 +22,5 @@ def read(file: File) -> Iterator[Record]:
     yield Record(text, title, metadata=metadata)
 
 
-def _no_image(image: Any) -> list[Any]:
+def _no_image(image: object) -> list[object]:
     return []

@@ -3,14 +3,13 @@
 import posixpath
 import zipfile
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import unquote
 
 from lxml import etree
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.zipped import described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record, decode
 
 PAGES = ("application/xhtml+xml", "text/html")
@@ -33,7 +32,7 @@ def read(file: File) -> Iterator[Record]:
     yield Record("\n\n".join(filter(None, chapters)), title, metadata=metadata)
 
 
-def _spine(root: Any, folder: str) -> list[str]:
+def _spine(root: Element, folder: str) -> list[str]:
     """List the pages in reading order, without the navigation."""
     items = {item.get("id"): item for item in _named(root, "item")}
     names = []
@@ -53,7 +52,7 @@ def _is_encrypted(archive: zipfile.ZipFile) -> bool:
     return any(reference.get("URI", "").lower().endswith(("html", "htm", "xml")) for reference in references)
 
 
-def _named(root: Any, name: str) -> list[Any]:
+def _named(root: Element, name: str) -> list[Element]:
     return [
         element
         for element in root.iter()

@@ -7,7 +7,6 @@ these are the documents.
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents, has
@@ -20,7 +19,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield from documents(records(file), file)
 
 
-def records(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, object]]:
     """Read the objects of the file, numbered from 1; the file may also hold JSON lines."""
     text, _ = file.text()
     try:
@@ -41,7 +40,7 @@ def _is_lines(text: str) -> bool:
         return False
 
 
-def _records(value: Any, text: str) -> list[Any]:
+def _records(value: object, text: str) -> list[object]:
     if isinstance(value, dict) and not has(value, text):
         lists = [part for part in value.values() if isinstance(part, list) and part]
         records = [part for part in lists if all(isinstance(element, dict) for element in part)]

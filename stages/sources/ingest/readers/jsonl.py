@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents
@@ -17,7 +16,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield from documents(records(file), file)
 
 
-def records(file: File) -> Iterator[tuple[int, Any]]:
+def records(file: File) -> Iterator[tuple[int, object]]:
     """Read the object of each line, with the line's number; a line without an object gives a `Reject`."""
     for number, line in numbered_lines(file):
         if isinstance(line, Reject):

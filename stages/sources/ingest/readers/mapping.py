@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from datagen.errors import UserError
 from datagen.request import Reject
@@ -19,7 +18,7 @@ def read(file: File) -> Iterator[Record | Reject]:
             yield Reject("no text field", f"{file.name}#{key}: a {type(text).__name__}, not a text")
 
 
-def find_mapping(where: str) -> Mapping[Any, Any]:
+def find_mapping(where: str) -> Mapping[str, object]:
     """
     Import the mapping that ``module:attribute`` names.
 

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
+from datagen.json_types import JsonObject
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.source_code import fenced
 from datagen.stages.sources.ingest.record import File, Record
@@ -38,7 +38,7 @@ def read(file: File) -> Iterator[Record]:
     yield Record("\n\n".join(parts), metadata={"programming_language": language})
 
 
-def _language(notebook: dict[str, Any]) -> str:
+def _language(notebook: JsonObject) -> str:
     metadata = notebook.get("metadata")
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         info = metadata.get(key) if isinstance(metadata, dict) else None
@@ -47,7 +47,7 @@ def _language(notebook: dict[str, Any]) -> str:
     return "python"
 
 
-def _cell(cell: dict[str, Any], language: str) -> Iterator[str]:
+def _cell(cell: JsonObject, language: str) -> Iterator[str]:
     source = _joined(cell.get("source", cell.get("input")))
     if not source.strip():
         return
@@ -61,7 +61,7 @@ def _cell(cell: dict[str, Any], language: str) -> Iterator[str]:
         yield source.strip("\n")
 
 
-def _output(output: dict[str, Any]) -> str:
+def _output(output: JsonObject) -> str:
     """Return the printed text of an output; "" for errors and images."""
     if output.get("output_type") == "stream":
         return _joined(output.get("text")) if output.get("name") != "stderr" else ""
@@ -73,7 +73,7 @@ def _output(output: dict[str, Any]) -> str:
     )
 
 
-def _joined(value: Any) -> str:
+def _joined(value: object) -> str:
     if isinstance(value, list):
         return "".join(line for line in value if isinstance(line, str))
     return value if isinstance(value, str) else ""

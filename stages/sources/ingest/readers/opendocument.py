@@ -1,13 +1,12 @@
 """OpenDocument texts and slides, converted via HTML."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree, html
 from lxml.builder import E
 
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.zipped import described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 SPACES = {
@@ -39,7 +38,7 @@ def read(file: File) -> Iterator[Record]:
     yield Record(text, title, metadata=metadata)
 
 
-def _walk(source: Any, into: Any) -> None:
+def _walk(source: Element, into: Element) -> None:
     """Copy the contents of an element into an HTML element."""
     _say(into, source.text)
     for child in source:
@@ -48,7 +47,7 @@ def _walk(source: Any, into: Any) -> None:
         _say(into, child.tail)
 
 
-def _element(child: Any, name: str, into: Any) -> None:
+def _element(child: Element, name: str, into: Element) -> None:
     if name in LEFT_OUT:  # footnotes follow at the end
         return
     if name == "h":
@@ -73,7 +72,7 @@ def _element(child: Any, name: str, into: Any) -> None:
         _walk(child, into)
 
 
-def _slide(page: Any, into: Any) -> None:
+def _slide(page: Element, into: Element) -> None:
     """Convert a slide: its title becomes a heading."""
     kind = f"{{{SPACES['presentation']}}}class"
     titles = [frame for frame in page if frame.get(kind) == "title"]
@@ -85,7 +84,7 @@ def _slide(page: Any, into: Any) -> None:
             _element(frame, etree.QName(frame).localname, into)
 
 
-def _say(into: Any, text: str | None) -> None:
+def _say(into: Element, text: str | None) -> None:
     if text:
         if len(into):
             into[-1].tail = (into[-1].tail or "") + text

@@ -1,7 +1,6 @@
 """Parquet: one document per row."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -20,7 +19,7 @@ def read(file: File) -> Iterator[Record | Reject]:
     yield from documents(records(file), file)
 
 
-def records(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
+def records(file: File) -> Iterator[tuple[int, dict[str, object]]]:
     """Read each row as a mapping of column to value, with its number."""
     with file.seekable() as stream:
         table = pq.ParquetFile(stream, page_checksum_verification=True, **THRIFT)

@@ -3,10 +3,9 @@
 import posixpath
 import zipfile
 from collections.abc import Iterator
-from typing import Any
 
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.readers.zipped import described, opened, part
+from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
 from datagen.stages.sources.ingest.record import File, Record
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -43,16 +42,16 @@ def _slide(archive: zipfile.ZipFile, name: str, number: int) -> str:
     return "\n\n".join([f"## {heading or f'Slide {number}'}", *parts])
 
 
-def _shapes(root: Any) -> Iterator[Any]:
+def _shapes(root: Element) -> Iterator[Element]:
     return root.iter(f"{SLIDES}sp", f"{SLIDES}graphicFrame")  # type: ignore[no-any-return]
 
 
-def _kind(shape: Any) -> str:
+def _kind(shape: Element) -> str:
     holder = shape.find(f".//{SLIDES}ph")
     return "" if holder is None else holder.get("type", "body")
 
 
-def _content(shape: Any, kind: str) -> list[str]:
+def _content(shape: Element, kind: str) -> list[str]:
     tables = [
         write_table(
             [[" ".join(_paragraphs(cell, False)) for cell in row] for row in table.iter(f"{DRAWING}tr")]
@@ -65,7 +64,7 @@ def _content(shape: Any, kind: str) -> list[str]:
     return ["\n".join(lines)] if kind == "body" else lines
 
 
-def _paragraphs(shape: Any, bullets: bool) -> list[str]:
+def _paragraphs(shape: Element, bullets: bool) -> list[str]:
     """Read a shape's paragraphs; with `bullets`, as list items indented by level."""
     written = []
     for paragraph in shape.iter(f"{DRAWING}p"):

@@ -1,12 +1,12 @@
 """XML: its titles and paragraphs; each page of a wiki export is a document."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.mediawiki import to_markdown
+from datagen.stages.sources.ingest.readers.zipped import Element
 from datagen.stages.sources.ingest.record import File, Record
 
 TITLES = frozenset({"title", "head", "heading", "bridgehead"})
@@ -52,7 +52,7 @@ def _pages(file: File) -> Iterator[Record | Reject]:
             yield Reject("unreadable file", f"{error}")
 
 
-def _walk(element: Any, depth: int, level: int, parts: list[str]) -> None:
+def _walk(element: Element, depth: int, level: int, parts: list[str]) -> None:
     """Append an element's paragraphs; an element that directly contains text is one."""
     name = etree.QName(element).localname if isinstance(element.tag, str) else ""
     if name in CODE:

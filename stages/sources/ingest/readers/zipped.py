@@ -3,13 +3,15 @@
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeAlias
 
 from lxml import etree
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import check_zip
 from datagen.stages.sources.ingest.record import File
+
+Element: TypeAlias = etree._Element
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 NAMED = {"creator": "author", "language": "language", "subject": "subject", "publisher": "publisher"}
@@ -39,12 +41,12 @@ def opened(file: File) -> Iterator[zipfile.ZipFile]:
             yield archive
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes) -> Element:
     """Parse XML without expanding entities or loading anything."""
     return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
 
 
-def part(archive: zipfile.ZipFile, name: str) -> Any:
+def part(archive: zipfile.ZipFile, name: str) -> Element:
     """
     Parse a member.
 

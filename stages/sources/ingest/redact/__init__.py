@@ -7,9 +7,8 @@ text and metadata; the value itself is not stored anywhere.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from datagen.stages.sources.ingest.redact.contacts import find_emails, find_ips, find_phones
 from datagen.stages.sources.ingest.redact.identifiers import find_cards, find_ibans, find_national_ids
@@ -95,19 +94,23 @@ class Redaction:
             self.counts[finding.kind] += 1
         return "".join([*parts, text[end:]]) if parts else text
 
-    def value(self, value: Any) -> Any:
+    def value(self, value: object) -> object:
         """Replace the values in all texts of nested metadata, but not in its keys."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {key: self._named(key, part) for key, part in value.items()}
+            return self.fields(value)
         if isinstance(value, list):
             return [self.value(part) for part in value]
         if isinstance(value, int) and abs(value) >= LONG_NUMBER:
             return value if (redacted := self.text(str(value))) == str(value) else redacted
         return value
 
-    def _named(self, name: str, value: Any) -> Any:
+    def fields(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """Replace the values in all texts of metadata, but not in its keys."""
+        return {key: self._named(key, part) for key, part in fields.items()}
+
+    def _named(self, name: str, value: object) -> object:
         """Replace a value that its key identifies: ``{"password": ...}`` reads as "password: ..."."""
         if not isinstance(value, str):
             return self.value(value)

@@ -116,10 +116,10 @@ def test_without_items_there_is_no_effect_and_many_are_missing():
 def test_pairs_have_to_beat_the_format_control_and_not_raw():
     cloze = items_of(400)
     fits = simulated({"base": 0, "raw": 0, "pairs": 1.0, "format_control": 1.0}, cloze)
-    found = {(v.question, v.family): v for v in verdicts(fits, cloze, WORTH)}
-    assert {question for question, _ in found} == {"training", "pairs_seen", "pairs_unseen"}
-    assert all(v.outcome != "helps" for v in found.values())
-    assert not gains(list(found.values()))
+    by_question = {(v.question, v.family): v for v in verdicts(fits, cloze, WORTH)}
+    assert {question for question, _ in by_question} == {"training", "pairs_seen", "pairs_unseen"}
+    assert all(v.outcome != "helps" for v in by_question.values())
+    assert not gains(list(by_question.values()))
 
 
 def test_a_gain_from_raw_text_is_no_gain_of_the_hand_off():
@@ -169,8 +169,8 @@ def test_only_seeds_that_both_arms_have_are_compared():
     items = items_of(50)
     fits = simulated({"raw": 0, "reading": 1}, items, seeds=2)
     del fits["raw", 1]
-    found = [v for v in verdicts(fits, items, WORTH) if v.question == "reading"]
-    assert {v.seeds for v in found} == {1}
+    of_reading = [v for v in verdicts(fits, items, WORTH) if v.question == "reading"]
+    assert {v.seeds for v in of_reading} == {1}
 
 
 def test_each_question_is_one_sentence_with_its_figures():

@@ -56,13 +56,13 @@ def test_tasks_alternate():
 @given(st.integers(0, 60), st.integers(2, 30), st.integers(1, 25))
 def test_the_sample_is_independent_of_partitions_and_grows_at_its_end(count, most, size):
     rows = table(count)
-    whole = sample([rows], ["instruction"], most, "0")
+    unpartitioned = sample([rows], ["instruction"], most, "0")
     cut = sample([rows[at : at + size] for at in range(0, count, size)], ["instruction"], most, "0")
-    assert cut == whole
-    assert len(whole) <= most
+    assert cut == unpartitioned
+    assert len(unpartitioned) <= most
     checks = dict(zip(rows["id"].to_pylist(), draws(rows["id"].to_pylist(), "0")[0], strict=True))
     longer = sample([rows], ["instruction"], most + 2, "0")
-    expected = [name for name in whole if checks[name]]
+    expected = [name for name in unpartitioned if checks[name]]
     assert [name for name in longer if checks[name]][: len(expected)] == expected
 
 

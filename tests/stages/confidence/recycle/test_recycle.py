@@ -38,14 +38,14 @@ def student(asked, alone=3.0, guessed=None, unprompted=3.0):
     guessed = guessed or {}
 
     def read(request):
-        said = request.messages[-1]["content"]
+        message = request.messages[-1]["content"]
         if request.task == "asked":
             loss = asked[request.given]
         elif request.task == "guessed":
-            loss = next(loss for answer, loss in guessed.items() if answer in said)
+            loss = next(loss for answer, loss in guessed.items() if answer in message)
         else:
             loss = alone if request.task == "alone" else unprompted
-            assert said == ""
+            assert message == ""
         return {"text": request.given, "logprobs": [-loss, -loss]}
 
     return read
@@ -156,8 +156,8 @@ def test_an_answer_is_accepted_only_if_its_question_is_easier_to_guess(new, take
     assert after["answer_decision"] == ("rewritten" if taken else "kept")
     guessed = [request for request in requests if request.task == "guessed"]
     assert {request.given for request in guessed} == {QUESTION}
-    said = [request.messages[-1]["content"] for request in guessed]
-    assert all("Guess the question" in text and parent()["context"] not in text for text in said)
+    prompts = [request.messages[-1]["content"] for request in guessed]
+    assert all("Guess the question" in text and parent()["context"] not in text for text in prompts)
 
 
 @pytest.mark.parametrize("fault", ["ifd", "rifd"])

@@ -557,13 +557,13 @@ def test_incompatible_and_missing_indexes_are_rejected(tmp_path):
 
 def test_leftovers_of_a_killed_run_are_ignored(tmp_path):
     rows = [reading(edit(prose(9), range(0, links * 4, 4)), id=str(links)) for links in range(8)]
-    whole = put_through(stage, rows, size=3, output=tmp_path / "whole")
+    together = put_through(stage, rows, size=3, output=tmp_path / "whole")
     torn = tmp_path / "torn"
     (torn / "index").mkdir(parents=True)
     (torn / ".unfinished-scratch").mkdir()
     (torn / "index" / "part-00001.arrow").write_bytes(b"ARROW1")
     (torn / ".unfinished-scratch" / "pairs-band-0-0.npy").write_bytes(b"")
-    assert put_through(stage, rows, size=3, output=torn) == whole
+    assert put_through(stage, rows, size=3, output=torn) == together
 
 
 def test_passages_are_deduplicated_before_generation():

@@ -10,8 +10,9 @@ from datagen.request import Identity
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.generate.ensemble.outputs import OUTPUTS, stage
 from datagen.stages.generate.ensemble.vote import stage as vote
-from datagen.stages.shared.consensus import consensus, rouge_l
+from datagen.stages.shared.consensus import consensus
 from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.similarity.rouge import rouge_l
 from tests.support.asked import ask
 from tests.support.pairs import ANSWER, QUESTION, parent
 from tests.support.rows import context
@@ -142,13 +143,13 @@ def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence(a, b):
     )
 )
 def test_the_winner_has_the_largest_sum_or_an_equal(texts):
-    said = [" ".join(words) for words in texts]
-    agreed = consensus(said, EN)
-    equal = [place for place, text in enumerate(said) if said.count(text) > 1]
+    outputs = [" ".join(words) for words in texts]
+    agreed = consensus(outputs, EN)
+    equal = [place for place, text in enumerate(outputs) if outputs.count(text) > 1]
     if equal:
         assert agreed.winner == equal[0]
     elif agreed.winner is None:
         assert any(rouge_l(texts[i], texts[j]) <= 0.01 for i in range(3) for j in range(i))
     else:
-        sums = [sum(rouge_l(one, other) for other in texts) for one in texts]
+        sums = [sum(rouge_l(output, other) for other in texts) for output in texts]
         assert sums[agreed.winner] == pytest.approx(max(sums))

@@ -72,14 +72,14 @@ def only(name, model=good, rows=None, **options):
 def test_a_good_answer_in_each_format_is_kept_and_its_parser_accepts_it(name):
     (made,), dropped, (request,) = only(name)
     assert not dropped
-    told = labels(made)
-    assert told["operator"] == "formats" and told["format"] == told["view"] == name
+    row_labels = labels(made)
+    assert row_labels["operator"] == "formats" and row_labels["format"] == row_labels["view"] == name
     parsed = read(name, made["answer"])
-    assert list(parsed.names) == told["names"]
-    assert not told["count"] or len(parsed.rows) == told["count"]
+    assert list(parsed.names) == row_labels["names"]
+    assert not row_labels["count"] or len(parsed.rows) == row_labels["count"]
     assert (
-        made["question"] == f"{RENEWAL}\n\n{told['demand']}"
-        and told["demand"] in request.messages[-1]["content"]
+        made["question"] == f"{RENEWAL}\n\n{row_labels['demand']}"
+        and row_labels["demand"] in request.messages[-1]["content"]
     )
     assert made["prompt"][-1]["content"].endswith(made["question"])
     assert made["lineage"]["parents"] == [row()["id"]]
@@ -197,14 +197,14 @@ def test_oifc_a_one_shot_row_has_another_question_with_an_answer_in_exactly_its_
     assert shown
     by_parent = {made["lineage"]["parents"][0]: made for made in kept}
     for made in shown:
-        told = labels(made)
-        example = by_parent[told["example"]]
-        assert told["example"] != made["lineage"]["parents"][0]
-        assert made["lineage"]["parents"] == [made["lineage"]["parents"][0], told["example"]]
-        assert example["answer"] in made["question"] and labels(example)["names"] == told["names"]
+        row_labels = labels(made)
+        example = by_parent[row_labels["example"]]
+        assert row_labels["example"] != made["lineage"]["parents"][0]
+        assert made["lineage"]["parents"] == [made["lineage"]["parents"][0], row_labels["example"]]
+        assert example["answer"] in made["question"] and labels(example)["names"] == row_labels["names"]
         own = next(one["question"] for one in rows if one["id"] == made["lineage"]["parents"][0])
         assert made["question"].endswith(f"\n\n{own}") and made["question"] != own
-        assert "demand" not in told
+        assert "demand" not in row_labels
 
 
 def test_the_demand_is_used_if_no_other_row_has_the_format():

@@ -90,8 +90,8 @@ def test_a_wrong_answer_to_a_sound_question_is_dropped_with_both(reply, reason):
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "a list"])
 def test_a_hostile_completion_gives_no_child(name):
-    said = HOSTILE[name]({"questions": [OTHER_QUESTION]})
-    kept, dropped, _ = ask(expand, [parent()], model(said))
+    reply = HOSTILE[name]({"questions": [OTHER_QUESTION]})
+    kept, dropped, _ = ask(expand, [parent()], model(reply))
     assert not kept and {row["reason"] for row in dropped} <= {"unparsable", "empty", "not a question"}
 
 

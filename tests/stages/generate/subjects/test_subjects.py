@@ -66,19 +66,19 @@ FRAMES = [
 
 def teacher(request):
     """Answer every request of the family well."""
-    said = request.messages[-1]["content"]
+    message = request.messages[-1]["content"]
     if request.task == syllabus.COMPLETE:
-        head, _, path = said.splitlines()[0].partition(": ")
+        head, _, path = message.splitlines()[0].partition(": ")
         return told(branch({"Field": 3, "Sub-field": 2, "Discipline": 1}[head], path))
     if request.task == syllabus.SYLLABUS:
-        return told(sessions(said.splitlines()[0].split(" > ")[-1]))
+        return told(sessions(message.splitlines()[0].split(" > ")[-1]))
     if request.task == coursework.QUESTION:
-        concepts = said.partition("Key concepts: ")[2].splitlines()[0]
+        concepts = message.partition("Key concepts: ")[2].splitlines()[0]
         frame = FRAMES[sum(map(ord, concepts)) % len(FRAMES)]
         return told({"question": frame.format(concepts)})
     return told(
         {
-            "answer": f"First, {said.split()[-1]} sets limits on {said[:60]}. Then a guild weighs costs and risks."
+            "answer": f"First, {message.split()[-1]} sets limits on {message[:60]}. Then a guild weighs costs and risks."
         }
     )
 
@@ -106,14 +106,14 @@ def all_requests(given_tree):
 
 
 def test_the_tree_is_read_down_to_its_leaves_with_their_levels():
-    found = {tuple(row["path"]): row for row in nodes(TREE)}
-    assert {path: row["level"] for path, row in found.items()} == {
+    by_path = {tuple(row["path"]): row for row in nodes(TREE)}
+    assert {path: row["level"] for path, row in by_path.items()} == {
         ("Law", "Private law", "Property law", "Leases"): "subject",
         ("Law", "Private law", "Property law", "Easements"): "subject",
         ("Farming", "Crops", "Orchards"): "discipline",
         ("Baking",): "field",
     }
-    for path, row in found.items():
+    for path, row in by_path.items():
         assert row["lineage"]["node"] == list(path) and row["language"] == "en"
     assert {row["language"] for row in nodes(TREE, language="de")} == {"de"}
 
@@ -270,11 +270,13 @@ def test_assignments_keep_the_bounds_of_the_paper_for_any_syllabus(concepts, sin
     assert drawn == coursework.assignments(
         ["a"], plan, coursework.Options(single=single, double=double), seed
     )
-    for one in drawn:
-        assert 1 <= len(one.concepts) <= 5 and len(one.concepts) == len(set(one.concepts))
-        parts = [session["concepts"] for session in plan if session["title"] in one.sessions]
-        assert set(one.concepts) <= {concept for part in parts for concept in part}
-        assert all(set(part) & set(one.concepts) for part in parts)
+    for assignment in drawn:
+        assert 1 <= len(assignment.concepts) <= 5 and len(assignment.concepts) == len(
+            set(assignment.concepts)
+        )
+        parts = [session["concepts"] for session in plan if session["title"] in assignment.sessions]
+        assert set(assignment.concepts) <= {concept for part in parts for concept in part}
+        assert all(set(part) & set(assignment.concepts) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -364,9 +366,9 @@ TREES = st.recursive(
 @given(st.dictionaries(st.text(max_size=6), TREES, max_size=3))
 def test_any_tree_gives_distinct_nodes_or_an_error(value):
     try:
-        found = nodes(value)
+        leaves = nodes(value)
     except UserError:
         return
-    paths = [tuple(row["path"]) for row in found]
+    paths = [tuple(row["path"]) for row in leaves]
     assert paths and len(set(paths)) == len(paths)
     assert all(1 <= len(path) <= 4 and all(name.strip() for name in path) for path in paths)

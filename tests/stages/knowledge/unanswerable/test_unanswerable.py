@@ -83,15 +83,17 @@ def test_a_passage_with_an_alias_of_the_answer_is_skipped(tmp_path):
     shelve(tmp_path, [("rivers", 0, passage(0)), ("rivers", 1, metric)])
     asked = probe(0)["question"]
     assert find(tmp_path, [probe(0)])[asked]["context"] == metric
-    found = find(tmp_path, [probe(0)], recipe={"file": tmp_path / "recipe.yaml"}, aliases="names.yaml")[asked]
-    assert found["reason"] == "context may answer it"
+    near_miss = find(tmp_path, [probe(0)], recipe={"file": tmp_path / "recipe.yaml"}, aliases="names.yaml")[
+        asked
+    ]
+    assert near_miss["reason"] == "context may answer it"
 
 
 def test_a_passage_that_scores_as_high_as_the_own_one_is_skipped(tmp_path):
-    told = "As to how long the river Amstel is: miles and miles, a hundred in all."
-    shelve(tmp_path, [("rivers", 0, passage(0)), ("atlas", 0, told), ("rivers", 3, passage(3))])
+    retold = "As to how long the river Amstel is: miles and miles, a hundred in all."
+    shelve(tmp_path, [("rivers", 0, passage(0)), ("atlas", 0, retold), ("rivers", 3, passage(3))])
     assert find(tmp_path, [probe(0)])[probe(0)["question"]]["context"] == passage(3)
-    shelve(tmp_path / "two", [("rivers", 0, passage(0)), ("atlas", 0, told)])
+    shelve(tmp_path / "two", [("rivers", 0, passage(0)), ("atlas", 0, retold)])
     assert find(tmp_path / "two", [probe(0)])[probe(0)["question"]]["reason"] == "context may answer it"
 
 
@@ -192,11 +194,11 @@ def test_a_number_is_replaced_by_one_outside_the_range_of_the_passage(text):
 def test_a_changed_question_keeps_its_own_passage(tmp_path):
     rivers(tmp_path)
     near = find(tmp_path, [probe(number) for number in range(10)], changed=1)
-    for question, found in near.items():
-        assert found["change"] == "name" and found["question"] != question
+    for question, near_miss in near.items():
+        assert near_miss["change"] == "name" and near_miss["question"] != question
         own = next(passage(n) for n in range(10) if probe(n)["question"] == question)
-        assert found["context"] == own
-        new = re.search(r"river (\w+)", found["question"])[1]
+        assert near_miss["context"] == own
+        new = re.search(r"river (\w+)", near_miss["question"])[1]
         assert new not in own
 
 
@@ -249,8 +251,8 @@ def test_no_answerable_question_is_refused_in_a_planted_set(tmp_path):
         rows.append(row)
         shelf += [(name, 0, own), (name, 1, shown)]
     shelve(tmp_path, shelf, 50)
-    found, _ = put_through(stage, rows, 30, folder=tmp_path, columns=COLUMNS, share=1, changed=0)
-    kept, dropped, _ = ask(refuse, found, reader, known_question=0, found_in_context=0)
+    kept_rows, _ = put_through(stage, rows, 30, folder=tmp_path, columns=COLUMNS, share=1, changed=0)
+    kept, dropped, _ = ask(refuse, kept_rows, reader, known_question=0, found_in_context=0)
     refused = {int(row["question"].split()[3].strip("?")): row["context"] for row in kept}
     own_near = {number for number, _, _, shown in planted() if refused.get(number) == shown}
     assert not {number for number in own_near if number % 2}

@@ -144,9 +144,9 @@ def test_a_text_in_the_format_is_parsed(name):
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
 def test_a_text_almost_in_the_format_is_rejected(name, text):
-    with pytest.raises(Reject) as found:
+    with pytest.raises(Reject) as rejection:
         read(name, text)
-    assert found.value.reason == "not the demanded format"
+    assert rejection.value.reason == "not the demanded format"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.scripts import SCRIPTS, STACKERS
 from datagen.stages.shared.language.columns import words as columns
-from datagen.stages.shared.language.scripts import SCRIPTS, STACKERS
 from datagen.stages.shared.language.words import ANSWERS, COMPOUND, WORDS, count
 
 # A phrase in each language, with its words.

@@ -38,8 +38,8 @@ def test_published_probabilities(shape, at_70, at_80):
 
 def test_signatures_estimate_jaccard_independent_of_order_and_repetitions():
     members = np.arange(1, 301, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    one, other = members[:200], members[50:250]  # 150 of 250 shared
-    sets = np.concatenate([one, other, one[::-1], one[:10]])
+    left, other = members[:200], members[50:250]  # 150 of 250 shared
+    sets = np.concatenate([left, other, left[::-1], left[:10]])
     sketches = signatures(sets, np.array([200, 200, 210]), 1024)
     assert np.mean(sketches[0] == sketches[1]) == pytest.approx(0.6, abs=0.06)
     assert (sketches[0] == sketches[2]).all()

@@ -30,15 +30,15 @@ def split(texts):
 
 def brute_force(texts, most):
     """Compare each text with all kept ones."""
-    kept, found = [], []
+    kept, matches = [], []
     for sequence in split(texts):
         scores = [rouge(sequence, other) for other in kept]
         if scores and max(scores) > most:
-            found.append(Like(scores.index(max(scores)), max(scores)))
+            matches.append(Like(scores.index(max(scores)), max(scores)))
         else:
-            found.append(None)
+            matches.append(None)
             kept.append(sequence)
-    return found
+    return matches
 
 
 SCRIPTS = ("abc", "деё", "租约年", "लीज", "عقد", "ของ", "あア", "１23", "ß𝔸", "🙂+")
@@ -56,11 +56,11 @@ def test_it_equals_brute_force_in_any_script(texts, most, block):
     with_block = novelty.BLOCK, novelty.TILE
     novelty.BLOCK, novelty.TILE = block, 3
     try:
-        found = checked.judge(texts)
+        matches = checked.judge(texts)
     finally:
         novelty.BLOCK, novelty.TILE = with_block
-    assert found == brute_force(texts, most)
-    assert len(checked) == found.count(None)
+    assert matches == brute_force(texts, most)
+    assert len(checked) == matches.count(None)
 
 
 @given(TEXTS, st.sampled_from([0.5, 0.7, 0.95]))
@@ -94,7 +94,7 @@ def test_the_first_of_a_group_is_kept_and_seeds_count():
         "承租人每个月的第一天必须支付租金吗?",
         "承租人每个月的第二天必须支付租金吗?",
     ]
-    found = checked.judge(texts)
-    assert [like and like.kept for like in found] == [0, None, 2, None, 3]
-    assert found[0].score == 12 / 14 and len(checked) == 4
-    assert np.isclose(found[4].score, 32 / 34)
+    matches = checked.judge(texts)
+    assert [like and like.kept for like in matches] == [0, None, 2, None, 3]
+    assert matches[0].score == 12 / 14 and len(checked) == 4
+    assert np.isclose(matches[4].score, 32 / 34)

@@ -69,14 +69,14 @@ TEXT = st.text(st.sampled_from("ab cdéш中 文\n.=-"), max_size=40)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=12), st.integers(0, 12), st.randoms(use_true_random=False))
 def test_neither_order_nor_partitions_change_a_vector(texts, cut, random):
-    whole = embedder(texts).embed(column(texts))
+    together = embedder(texts).embed(column(texts))
     order = random.sample(range(len(texts)), len(texts))
     mixed = [texts[row] for row in order]
     parts = [mixed[:cut], mixed[cut:]]
     with tempfile.TemporaryDirectory() as folder:
         learnt = learn("", [lambda part=part: column(part) for part in parts], Path(folder) / "learnt.npy")
         again = np.concatenate([learnt.embed(column(part)) for part in parts])
-    assert (again == whole[order]).all()
+    assert (again == together[order]).all()
 
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon")

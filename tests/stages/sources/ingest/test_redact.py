@@ -44,10 +44,10 @@ def test_recall_and_precision_on_the_planted_set():
         false += [finding for finding in findings(text) if finding != (kind, value)]
     for text in CLEAN:
         false += findings(text)
-    found, planted = (sum(count[place] for count in hits.values()) for place in (0, 1))
-    assert found >= 0.9 * planted, hits
-    assert all(found >= 0.8 * planted for found, planted in hits.values()), hits
-    assert found >= 0.95 * (found + len(false)), false
+    detected, planted = (sum(count[place] for count in hits.values()) for place in (0, 1))
+    assert detected >= 0.9 * planted, hits
+    assert all(detected >= 0.8 * planted for detected, planted in hits.values()), hits
+    assert detected >= 0.95 * (detected + len(false)), false
 
 
 def test_a_value_has_one_placeholder_in_title_text_and_metadata(tmp_path):
@@ -129,13 +129,13 @@ def test_of_overlapping_values_the_earlier_kind_is_taken():
 @given(st.lists(st.one_of(st.sampled_from([case[2] for case in PLANTED]), st.text(max_size=30)), max_size=8))
 def test_findings_are_ordered_disjoint_and_gone_afterwards(parts):
     text = "\n".join(parts)
-    found = detect(text)
-    assert all(0 <= one.start < one.end <= len(text) for one in found)
-    assert all(left.end <= right.start for left, right in itertools.pairwise(found))
+    spans = detect(text)
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
     redaction = Redaction(KINDS)
     redacted = redaction.text(text)
-    assert sum(redaction.counts.values()) == len(found)
-    kept = [text[left.end : right.start] for left, right in itertools.pairwise(found)]
+    assert sum(redaction.counts.values()) == len(spans)
+    kept = [text[left.end : right.start] for left, right in itertools.pairwise(spans)]
     assert all(part in redacted for part in kept)
 
 
@@ -146,4 +146,4 @@ def test_a_wrong_check_digit_is_no_card_and_no_account(case):
     kind, value, text = case
     last = max(at for at, sign in enumerate(value) if sign.isdigit())
     wrong = f"{value[:last]}{(int(value[last]) + 1) % 10}{value[last + 1 :]}"
-    assert kind not in [found for found, _ in findings(text.replace(value, wrong))]
+    assert kind not in [name for name, _ in findings(text.replace(value, wrong))]

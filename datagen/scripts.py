@@ -1,5 +1,5 @@
 """
-The table of scripts: their letters, and whether they put spaces between words.
+The table of scripts: their letters, whether they put spaces between words, and what a word is in each.
 
 This is the only such table. All code that depends on a text's script derives its character classes from it.
 """
@@ -145,6 +145,26 @@ def unspaced_bases() -> Ranges:
     letters = sorted(part for script in SCRIPTS if not script.spaced for part in script.letters)
     others = sorted([*marks(), *((ord(sign), ord(sign)) for sign in STACKERS + EXTENDERS)])
     return tuple(_without(letters, others))
+
+
+@cache
+def letter() -> str:
+    """Return the character class of letters, digits and underscores of scripts with spaces."""
+    return rf"[^\W{characters(unspaced_bases())}{EXTENDERS}]"
+
+
+@cache
+def spaced_word() -> str:
+    """Return the regular expression of a word in scripts with spaces; marks belong to the previous letter."""
+    return rf"{letter()}+(?:[{characters(marks())}{STACKERS}{JOINERS}]+{letter()}*)*"
+
+
+@cache
+def cluster(mark: str = "") -> str:
+    """Return the regular expression of a cluster: a letter of a script without spaces, with its marks."""
+    mark = mark or f"[{characters(marks())}{JOINERS}{EXTENDERS}]"
+    base = f"[{characters(unspaced_bases())}]{mark}*"
+    return f"{base}(?:[{STACKERS}]+(?:{base})?)*"
 
 
 def _runs(codes: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,42 @@
+"""The record of a complete stage, ``stage.json`` in its folder."""
+
+from typing import TypedDict
+
+from datagen.json_types import JsonObject
+
+
+class StageModel(TypedDict):
+    """The model that a stage sent its requests to."""
+
+    role: str
+    name: str
+    revision: str
+    licence: str
+
+
+class StageRecord(TypedDict, total=False):
+    """What a stage did: its settings, its rows and their fate, and what it cost."""
+
+    stage: str
+    summary: str
+    options: JsonObject
+    takes: str  # kind of table; "" for a source
+    gives: str
+    reads: list[str]  # the stages whose tables it read
+    rows_in: int
+    passed_by: int  # rows of kinds that it does not process
+    rows_out: int
+    dropped: dict[str, int]  # reason -> rows
+    seconds: float
+    notices: list[str]
+    figures: dict[str, int]
+    model: StageModel  # this and the following of model stages only
+    requests: dict[str, int]  # asked, reused, failed and rejected ones, and the usage of this run
+    cost: dict[str, int]  # rows asked about, and the usage for them, no matter which run paid
+    pace: float  # answers per second
+    circumstances: str  # hash of what rejections may depend on besides the request
+    damage: list[str]  # unreadable files of completions
+    key: str  # hash of what its result depends on; see `datagen.run.takeover`
+    taken_over: str  # name of the run that it was taken over from
+    files: dict[str, str]  # path in its folder -> digest
+    sha256: str  # seal of the record
