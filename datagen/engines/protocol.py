@@ -26,6 +26,10 @@ SHOWN = 300  # characters to quote of an invalid reply
 # An object takes 100 times the memory of its brackets: a body within its limit may exhaust memory.
 MAX_VALUES, MAX_ITEMS, MAX_PARTS = 2_000_000, 200_000, 10_000  # of a reply, a list of tokens, an answer
 LONGEST_ERROR = 100_000  # characters
+END_TOKENS = 64  # characters of tokens after the answer, such as <|im_end|>
+MAX_LIKELIHOOD = 1.1  # of all tokens at a position; rounded log probabilities may add up to more than 1
+NOT_WORD = re.compile("[^A-Za-z0-9]+")
+BYTES = re.compile(r"(?:bytes:)?(?:\\x[0-9a-fA-F]{2})+")  # a part of a character, in OpenAI's notation
 SURROGATE = re.compile(r"\\u[dD][89abAB]")
 
 STOPPED = {
@@ -285,7 +289,8 @@ def _error_in(value: Mapping[str, Any]) -> Any:
         return error
     if value.get("choices"):
         return None
-    return value if any(value.get(name) for name in ("detail", "message", "msg", "errors", "code")) else None
+    named = (value.get(name) for name in ("detail", "message", "msg", "errors", "code"))
+    return value if any(part and not isinstance(part, dict) for part in named) else None
 
 
 def _error_text(error: Any) -> str:
@@ -326,15 +331,15 @@ def completion_of(
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
     unanswered = not text.strip() and bool(reasoned or thought.cut or hidden)
     finish, error = _end(choice, text, unanswered, request, completion_tokens)
-    positions = _of_answer(choice.logprobs.content, text, bool(reasoned))
+    positions = _of_answer(choice.logprobs.content, text, bool(reasoned), request)
     logprobs = tuple(position.logprob for position in positions)
     choices: tuple[float, ...] = ()
     if request.choices:
         top = positions[0].top_logprobs if positions else ()
-        if top and all(entry.logprob is not None for entry in top):
+        if top and _likelihood(top) < MAX_LIKELIHOOD:
             choices = scores([(entry.token, entry.logprob or 0.0) for entry in top], request.choices)
         finish = "stop"  # max_tokens is 1, so the server reports "length"
-        error = error or ("" if choices else "the server returned no logprobs, so it cannot choose")
+        error = error or ("" if choices else "the server returned no valid logprobs, so it cannot choose")
         choices = () if error else choices
     return Completion(
         key=key,
@@ -392,16 +397,16 @@ def _misplaced(message: Message, thought: str) -> str:
 def _tokens(reply: Reply, request: Request, text: str, thought: str) -> tuple[int, int]:
     """Count prompt and completion tokens: from the usage, else from log probabilities, else by length."""
     prompt, completion = reply.usage.prompt_tokens, reply.usage.completion_tokens
-    if prompt is None:
+    if not prompt:
         prompt = estimate(*(message["content"] for message in request.messages))
-    if completion is None:
+    if not completion:
         completion = len(reply.choices[0].logprobs.content) or estimate(text, thought)
     return prompt, completion
 
 
 def counted(reply: Reply) -> bool:
-    """Check whether the server reported its token counts."""
-    return reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None
+    """Check whether the server reported its token counts; some report 0 for every request."""
+    return bool(reply.usage.prompt_tokens) and reply.usage.completion_tokens is not None
 
 
 def estimate(*texts: str) -> int:
@@ -409,19 +414,38 @@ def estimate(*texts: str) -> int:
     return sum(math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN) for text in texts)
 
 
-def _of_answer(positions: Sequence[Position], text: str, thought: bool) -> Sequence[Position]:
+def _of_answer(
+    positions: Sequence[Position], text: str, thought: bool, request: Request
+) -> Sequence[Position]:
     """Return the positions of the answer without the reasoning; none if they cannot be identified."""
     if not thought:
-        return positions
+        return positions if request.choices or _spells(positions, text) else ()
     answer = text.strip()
     suffix = ""
     for at in range(len(positions) - 1, -1, -1):
         suffix = positions[at].token + suffix
-        if len(suffix) > len(answer) + 64:
+        if len(suffix) > len(answer) + END_TOKENS:
             break
         if answer and suffix.lstrip().startswith(answer):
             return positions[at:]
     return ()
+
+
+def _spells(positions: Sequence[Position], text: str) -> bool:
+    """
+    Check that tokens are those of a text: a server may return too few, or those of the prompt, too.
+
+    Compares letters and digits of ASCII, because servers write tokens with parts of a character in their own
+    ways; a text without any needs a token.
+    """
+    spelled = NOT_WORD.sub("", BYTES.sub("", "".join(position.token for position in positions)))
+    letters = NOT_WORD.sub("", text)
+    return bool(positions) and letters in spelled and len(spelled) <= len(letters) + END_TOKENS
+
+
+def _likelihood(top: Sequence[Likely]) -> float:
+    """Add up the likelihoods of tokens; infinite if one is missing."""
+    return sum(math.inf if entry.logprob is None else math.exp(entry.logprob) for entry in top)
 
 
 def scores(top: Sequence[tuple[str, float]], labels: Sequence[str]) -> tuple[float, ...]:

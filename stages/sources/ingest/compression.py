@@ -4,9 +4,10 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -15,42 +16,57 @@ from datagen.request import Reject
 RATIO = 200  # of decompressed to compressed size; logs reach 50, JSON with one schema about 100
 FREE = 64_000_000  # decompressed bytes that are allowed for any file, however small
 MEMBERS = 100_000  # maximum number of members of one archive
+TIMES = 3  # that a file may be compressed
+ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 
-
-# Ending -> function that opens a compressed stream for reading.
-COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
-    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": lambda stream: pa.CompressedInputStream(stream, "zstd"),
+# First bytes of a compressed file -> function that opens it for reading.
+COMPRESSIONS: dict[re.Pattern[bytes], Callable[[IO[bytes]], Any]] = {
+    re.compile(rb"\x1f\x8b"): lambda stream: gzip.GzipFile(fileobj=stream),
+    re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"): bz2.BZ2File,
+    re.compile(rb"\xfd7zXZ\0"): lzma.LZMAFile,
+    re.compile(rb"\x28\xb5\x2f\xfd"): lambda stream: pa.CompressedInputStream(stream, "zstd"),
 }
+HEAD = 10  # bytes
 
 
 def compression_of(name: str) -> str:
-    """Return the compression's ending of a file name; "" if it is not compressed."""
-    ending = "." + name.rpartition(".")[2].lower()
-    return ending if ending in COMPRESSIONS else ""
+    """Return the endings of compressions of a file name, such as ".gz" or ".gz.gz"; "" if it has none."""
+    rest = name
+    while rest.lower().endswith(ENDINGS):
+        rest = rest[: rest.rindex(".")]
+    return name[len(rest) :]
 
 
-def decompressed(stream: IO[bytes], ending: str, size: int) -> IO[bytes]:
+def decompressed(stream: IO[bytes], size: int) -> tuple[IO[bytes], bool]:
     """
-    Open a compressed stream.
+    Open a stream that may be compressed, whatever the file's name.
+
+    A browser may have decompressed a ``.gz`` file, and a tool may have compressed one twice.
 
     Parameters
     ----------
     stream
-        The compressed stream.
-    ending
-        A key of `COMPRESSIONS`.
+        The stream; it can be peeked at.
     size
-        Size of the compressed file in bytes, which limits the decompressed size.
+        Size of the file in bytes, which limits the decompressed size.
+
+    Returns
+    -------
+    The decompressed stream, and whether it was compressed. Reading raises `Reject` if it grows to more than
+    `RATIO` times its size.
 
     Raises
     ------
     Reject
-        During reading, if it grows to more than `RATIO` times its size.
+        If it is compressed more than `TIMES` times.
     """
-    return bounded(COMPRESSIONS[ending](stream), size)
+    for times in range(TIMES + 1):
+        head = cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
+        opens = next((opens for mark, opens in COMPRESSIONS.items() if mark.match(head)), None)
+        if opens is None:
+            return stream, times > 0
+        stream = bounded(opens(stream), size)
+    raise Reject("nested too deep", f"it is compressed more than {TIMES} times")
 
 
 def bounded(stream: IO[bytes], size: int) -> IO[bytes]:

@@ -135,7 +135,7 @@ class File:
 
     @property
     def compression(self) -> str:
-        """The ending of its compression, such as ".gz"; "" if it is not compressed."""
+        """The ending of its compression, such as ".gz"; "" if it has none."""
         return compression_of(self.name)
 
     @property
@@ -158,7 +158,7 @@ class File:
         name
             Its path within this file.
         opener
-            Opens it with a size limit (`datagen.stages.sources.ingest.compression.bounded`).
+            Opens it as a buffered reader with a size limit (`bounded` in `compression`).
         size
             Its size in bytes.
 
@@ -174,13 +174,18 @@ class File:
 
     def open(self) -> IO[bytes]:
         """Open it for sequential reading, decompressed; reading raises `Reject` if it grows without bound."""
-        stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
-        return decompressed(stream, self.compression, self.size) if self.compression else stream
+        return self._open()[0]
 
     def seekable(self) -> IO[bytes]:
         """Open it for reading at any position, decompressed."""
-        is_stream = self.compression or (self.opener and not self.remote)
-        return io.BytesIO(self.read()) if is_stream else self.open()
+        stream, compressed = self._open()
+        if not compressed and (self.opener is None or self.remote):
+            return stream
+        with stream:
+            return io.BytesIO(self._whole(stream))
+
+    def _open(self) -> tuple[IO[bytes], bool]:
+        return decompressed(self.opener() if self.opener else _open_regular(self.path), self.size)
 
     def read(self) -> bytes:
         """
@@ -191,11 +196,14 @@ class File:
         Reject
             If it is larger than a document may be.
         """
-        limit = self.limits.document_bytes
         with self.open() as stream:
-            data = stream.read(CHUNK)
-            if len(data) == CHUNK:  # so that not every small file allocates the limit
-                data += stream.read(max(0, limit + 1 - CHUNK))
+            return self._whole(stream)
+
+    def _whole(self, stream: IO[bytes]) -> bytes:
+        limit = self.limits.document_bytes
+        data = stream.read(CHUNK)
+        if len(data) == CHUNK:  # so that not every small file allocates the limit
+            data += stream.read(max(0, limit + 1 - CHUNK))
         if len(data) > limit:
             raise too_large(self.limits)
         return data
