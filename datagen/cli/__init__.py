@@ -1,5 +1,6 @@
 """The command line. Each module is a group of commands, which import what they need when called."""
 
+import io
 import shlex
 import sys
 
@@ -24,6 +25,9 @@ for group in (runs, rows, releases, models, new, reference):
 
 def main() -> None:
     """Run the command line; print errors that the user can fix without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+            stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
     try:
         with stoppable(), translate_file_errors():
             app()

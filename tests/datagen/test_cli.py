@@ -1,5 +1,6 @@
 """Command line output: no secrets, no terminal escape sequences, no traceback for an invalid --set."""
 
+import io
 import json
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from datagen import cli
+from datagen.cli.parameters import emit
 from datagen.errors import UserError
 from datagen.recipe.overrides import overrides_of
 from tests.support.runs import row, write_run
@@ -90,3 +92,24 @@ def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypat
     assert "profile of generator" in said
     assert "large (14 billion parameters, by its name)" in said
     assert "set models.generator.thinking" in " ".join(said.split())
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Standard output that cannot show all characters."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    return sys.stdout
+
+
+def test_an_output_that_cannot_show_all_characters_ends_no_command(screen, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["datagen", "stages"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    screen.flush()
+    assert not end.value.code and b"corpus ? documents" in screen.buffer.getvalue()
+
+
+def test_json_keeps_characters_that_the_output_cannot_show(screen):
+    emit({"text": "a → b"})
+    screen.flush()
+    assert json.loads(screen.buffer.getvalue()) == {"text": "a → b"}
