@@ -94,14 +94,14 @@ def test_the_doctor_says_which_profile_a_recipes_models_have(tmp_path, monkeypat
     assert "set models.generator.thinking" in " ".join(said.split())
 
 
-@pytest.fixture
-def screen(monkeypatch):
-    """Standard output that cannot show all characters."""
+def narrow(monkeypatch):
+    """Replace standard output by one that cannot show all characters."""
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
     return sys.stdout
 
 
-def test_an_output_that_cannot_show_all_characters_ends_no_command(screen, monkeypatch):
+def test_an_output_that_cannot_show_all_characters_ends_no_command(monkeypatch):
+    screen = narrow(monkeypatch)
     monkeypatch.setattr(sys, "argv", ["datagen", "stages"])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -109,7 +109,8 @@ def test_an_output_that_cannot_show_all_characters_ends_no_command(screen, monke
     assert not end.value.code and b"corpus ? documents" in screen.buffer.getvalue()
 
 
-def test_json_keeps_characters_that_the_output_cannot_show(screen):
+def test_json_keeps_characters_that_the_output_cannot_show(monkeypatch):
+    screen = narrow(monkeypatch)
     emit({"text": "a → b"})
     screen.flush()
     assert json.loads(screen.buffer.getvalue()) == {"text": "a → b"}
