@@ -17,29 +17,29 @@ RATIO = 200  # of decompressed to compressed size; logs reach 50, JSON with one 
 FREE = 64_000_000  # decompressed bytes that are allowed for any file, however small
 MEMBERS = 100_000  # maximum number of members of one archive
 TIMES = 3  # that a file may be compressed
-ENDINGS = (".gz", ".bz2", ".xz", ".zst")
+BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]")  # not in text
+HEAD = 512  # bytes in which they are searched
 
-# First bytes of a compressed file -> function that opens it for reading.
-COMPRESSIONS: dict[re.Pattern[bytes], Callable[[IO[bytes]], Any]] = {
-    re.compile(rb"\x1f\x8b"): lambda stream: gzip.GzipFile(fileobj=stream),
-    re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"): bz2.BZ2File,
-    re.compile(rb"\xfd7zXZ\0"): lzma.LZMAFile,
-    re.compile(rb"\x28\xb5\x2f\xfd"): lambda stream: pa.CompressedInputStream(stream, "zstd"),
+# Ending -> first bytes of a file, and function that opens it for reading.
+COMPRESSIONS: dict[str, tuple[re.Pattern[bytes], Callable[[IO[bytes]], Any]]] = {
+    ".gz": (re.compile(rb"\x1f\x8b"), lambda stream: gzip.GzipFile(fileobj=stream)),
+    ".bz2": (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
+    ".xz": (re.compile(rb"\xfd7zXZ\0"), lzma.LZMAFile),
+    ".zst": (re.compile(rb"\x28\xb5\x2f\xfd"), lambda stream: pa.CompressedInputStream(stream, "zstd")),
 }
-HEAD = 10  # bytes
 
 
 def compression_of(name: str) -> str:
     """Return the endings of compressions of a file name, such as ".gz" or ".gz.gz"; "" if it has none."""
     rest = name
-    while rest.lower().endswith(ENDINGS):
+    while rest.lower().endswith(tuple(COMPRESSIONS)):
         rest = rest[: rest.rindex(".")]
     return name[len(rest) :]
 
 
-def decompressed(stream: IO[bytes], size: int) -> tuple[IO[bytes], bool]:
+def decompressed(stream: IO[bytes], ending: str, size: int) -> tuple[IO[bytes], bool]:
     """
-    Open a stream that may be compressed, whatever the file's name.
+    Open a stream that may be compressed, as its first bytes say.
 
     A browser may have decompressed a ``.gz`` file, and a tool may have compressed one twice.
 
@@ -47,6 +47,9 @@ def decompressed(stream: IO[bytes], size: int) -> tuple[IO[bytes], bool]:
     ----------
     stream
         The stream; it can be peeked at.
+    ending
+        Ending of the file's name, one of `COMPRESSIONS` or "". It decides if the data are binary and begin
+        with no known mark: they are damaged.
     size
         Size of the file in bytes, which limits the decompressed size.
 
@@ -62,10 +65,10 @@ def decompressed(stream: IO[bytes], size: int) -> tuple[IO[bytes], bool]:
     """
     for times in range(TIMES + 1):
         head = cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
-        opens = next((opens for mark, opens in COMPRESSIONS.items() if mark.match(head)), None)
-        if opens is None:
+        named = next((name for name, (mark, _) in COMPRESSIONS.items() if mark.match(head)), "")
+        if not named and (times or not ending or not BINARY.search(head)):
             return stream, times > 0
-        stream = bounded(opens(stream), size)
+        stream = bounded(COMPRESSIONS[named or ending][1](stream), size)
     raise Reject("nested too deep", f"it is compressed more than {TIMES} times")
 
 

@@ -185,7 +185,9 @@ class File:
             return io.BytesIO(self._whole(stream))
 
     def _open(self) -> tuple[IO[bytes], bool]:
-        return decompressed(self.opener() if self.opener else _open_regular(self.path), self.size)
+        stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
+        ending = Path(self.name).suffix.lower() if self.compression else ""
+        return decompressed(stream, ending, self.size)
 
     def read(self) -> bytes:
         """

@@ -192,12 +192,17 @@ def test_content_decides_whether_a_file_is_compressed(tmp_path, ending):
         "d.parquet": pack(table.getvalue().to_pybytes()),
         f"e.txt{ending}": b"",
         f"f.txt{ending}": pack(pack(pack(pack(b"Words.")))),
+        f"g.txt{ending}": b"\x01" + pack(b"Words.")[1:],
     }
     for name, data in contents.items():
         write(tmp_path, name, data)
     kept, dropped = ingested(tmp_path, ".")
     assert sorted(row["text"] for row in kept.values()) == ["# Title\n\nPacked.", "One.", "Plain.", "Words."]
-    assert reasons(dropped) == {f"e.txt{ending}": "empty document", f"f.txt{ending}": "nested too deep"}
+    assert reasons(dropped) == {
+        f"e.txt{ending}": "empty document",
+        f"f.txt{ending}": "nested too deep",
+        f"g.txt{ending}": "unreadable file",
+    }
 
 
 def test_a_file_that_is_compressed_twice_may_not_grow_without_bound(tmp_path):
