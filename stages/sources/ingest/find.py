@@ -92,7 +92,7 @@ def find(
         if pattern or base.is_dir():
             walk.run()
         elif base.exists():
-            walk.take(str(base), base.name, base.stat())
+            walk.take(os.path.realpath(base), base.name, base.stat())
         if not walk.any:
             raise UserError(
                 f"{where}: {entry.path!r} matches no file (looked in {base.absolute()}). "
@@ -246,7 +246,7 @@ class _Walk:
         elif folder:
             self._folder(path, name)
         else:
-            self.take(path, name, status)
+            self.take(str(target), name, status)
 
     def _wanted(self, parts: Sequence[str]) -> bool:
         if self._pattern and not matches(parts, self._pattern):

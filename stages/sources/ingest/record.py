@@ -1,6 +1,7 @@
 """The input and output of readers: a file of the corpus, and the documents in it."""
 
 import codecs
+import errno
 import io
 import os
 import re
@@ -86,17 +87,26 @@ def pattern_parts(pattern: str) -> list[str]:
     return parts if "/" in pattern.rstrip("/") else ["**", *parts]
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would block
 
 
 def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file, unless it has been replaced since it was found: opening a pipe would block."""
-    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    """Open a file, unless it has been replaced since it was found: a link could lead out of the corpus."""
+    try:
+        stream = open(path, "rb", opener=_opener)  # noqa: SIM115
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _replaced() from error
+        raise
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise Reject("not a file", "it has been replaced by a pipe, a device or a folder since it was found")
+        raise _replaced()
     return stream
+
+
+def _replaced() -> Reject:
+    return Reject("not a file", "it has been replaced by a link, a pipe or a folder since it was found")
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class File:
     Parameters
     ----------
     path
-        Its path; empty for a mapping in a Python module.
+        Its path, of which the last part is not a link; empty for a mapping in a Python module.
     name
         Its name in `source`, which is the same on every machine.
     given
@@ -184,10 +194,13 @@ class File:
         with stream:
             return io.BytesIO(self._whole(stream))
 
+    def stored(self) -> IO[bytes]:
+        """Open it for sequential reading as it is stored, not decompressed."""
+        return self.opener() if self.opener else _open_regular(self.path)
+
     def _open(self) -> tuple[IO[bytes], bool]:
-        stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
         ending = Path(self.name).suffix.lower() if self.compression else ""
-        return decompressed(stream, ending, self.size)
+        return decompressed(self.stored(), ending, self.size)
 
     def read(self) -> bytes:
         """
