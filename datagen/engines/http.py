@@ -69,7 +69,7 @@ class Connection:
         self._url = url
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
         self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
-        defaults: dict[str, str] = {"Accept-Encoding": "gzip, deflate"}
+        defaults: dict[str, str] = {"Accept-Encoding": "gzip"}
         if credentials:
             defaults["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
         elif key:

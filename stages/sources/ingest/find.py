@@ -25,6 +25,8 @@ Identity = tuple[int, int]  # device and inode: the same for all names of a file
 
 DATASET = ("dataset_info.json", "state.json")  # written by Hugging Face's datasets next to .arrow files
 
+RUN = {"manifest.json", "stages", "completions"}  # what every run's folder contains
+
 KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -196,6 +198,11 @@ class _Walk:
                 self._leave_out(
                     f"{name}/", Reject("another name of a folder", f"it is read as {first_name or '.'}")
                 )
+                continue
+            if name and {entry.name for entry in listed} >= RUN:
+                self.any = True
+                why = Reject("run of datagen", "to read its files, name a folder in it in the corpus")
+                self._leave_out(f"{name}/", why)
                 continue
             sidecars = DATASET if any(entry.name.endswith(".arrow") for entry in listed) else ()
             for entry in listed:

@@ -145,6 +145,18 @@ def test_the_folder_of_runs_is_not_part_of_the_corpus(tmp_path):
     assert [file.name for file in task.files] == ["a.txt"]
 
 
+def test_runs_in_other_folders_of_outputs_are_not_documents(tmp_path):
+    for name in ("manifest.json", "stages/chunk/stage.json", "completions/x.jsonl", "handoff/README.md"):
+        write(tmp_path, f"earlier/recipe/run/{name}", '{"text": "Words of an earlier run."}')
+    write(tmp_path, "other/manifest.json", '{"text": "Words of a manifest of something else."}')
+    kept, dropped = ingested(tmp_path, ".")
+    assert [source.partition("#")[0] for source in kept] == ["other/manifest.json"]
+    assert reasons(dropped) == {"earlier/recipe/run/": "run of datagen"}
+    assert list(ingested(tmp_path, "earlier/recipe/run/handoff")[0]) == [
+        "earlier/recipe/run/handoff/README.md"
+    ]
+
+
 def test_include_and_exclude(tmp_path):
     for name in ("a.md", "b.txt", "drafts/c.md", "manual/d.md", "manual/old/e.md"):
         write(tmp_path, f"docs/{name}", "Words.")
