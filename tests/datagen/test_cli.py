@@ -40,6 +40,27 @@ def test_the_resume_command_masks_passwords():
     assert "hush" not in again and "datagen run r.yaml" in again
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "models.generator.options.extra_headers.api-key=HUSH",
+        "models.generator.options={extra_headers: {X-Api-Key: HUSH}, seed: 1}",
+        'models.generator.options={"token": "HUSH"}',
+        "models.generator.options.extra_body.password=HUSH",
+    ],
+)
+def test_the_resume_command_masks_secret_settings(setting):
+    for arguments in (["--set", setting], [f"--set={setting}"]):
+        again = cli.how_to_resume(["run", "r.yaml", *arguments])
+        assert "HUSH" not in again and "models.generator.options" in again
+
+
+def test_the_resume_command_keeps_other_settings():
+    settings = ["models.generator.max_tokens=5", "stages.chunk.max_chars=800", "a.api_key_env=MY_KEY"]
+    again = cli.how_to_resume(["run", "r.yaml", *(part for value in settings for part in ("--set", value))])
+    assert all(value in again for value in settings)
+
+
 def test_with_json_a_run_that_cannot_begin_says_why_on_one_line(monkeypatch, capsys, tmp_path):
     (tmp_path / "outputs").write_text("")
     (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\nstages: {ingest: }\n")
