@@ -31,7 +31,8 @@ BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 ISO_2022 = re.compile(rb"\x1b[$(][@-Z(]")  # escapes that choose characters; those of terminals are \x1b[
 MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
-PRINTABLE = re.compile(rb"[\t\n\r\f -~]*")
+UNPRINTABLE = re.compile(rb"[^\t\n\r\f -~]+")
+PLAIN = 0.75  # least share of printable ASCII in text with stray NULs; in wide CJK text it is about a half
 MIXED = 8  # non-ASCII characters after which a text counts as UTF-8, even if errors follow
 
 # Neither text nor layout: control characters, and byte-order marks at any position. A form feed ends a line,
@@ -346,7 +347,9 @@ def wide(data: bytes) -> str:
     """
     sample = data[:WIDE_SAMPLE]
     bare = sample.replace(b"\0", b"")
-    if len(bare) == len(sample) or (PRINTABLE.fullmatch(bare) and len(sample) < 1.9 * len(bare)):
+    printable = len(UNPRINTABLE.sub(b"", bare))
+    most = 1.9 if printable == len(bare) else 1.1 if printable >= PLAIN * len(bare) else 1.0
+    if len(sample) <= most * len(bare):
         return ""  # no NUL, or a few in plain text
     likely: dict[str, int] = {}
     for encoding in WIDE:

@@ -172,7 +172,7 @@ def test_a_damaged_file_is_one_dropped_row(tmp_path):
     )
     write(tmp_path, "cut.jsonl.gz", whole[:-9])
     write(tmp_path, "no.parquet", b"PAR1 no")
-    write(tmp_path, "no.txt.gz", b"\x1e\x8b not zipped")
+    write(tmp_path, "no.txt.gz", b"\x01\x8b not zipped")
     write(tmp_path, "fine.txt", "Fine.")
     kept, dropped = ingested(tmp_path, ".")
     assert "fine.txt" in kept
