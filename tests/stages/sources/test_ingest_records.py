@@ -284,6 +284,8 @@ def test_an_entry_without_any_text_stops_the_run_and_one_of_pictures_does_not(tm
         ("a.csv", 'id,text\n1,"a \\"b, c\\" d"\n2,Two.\n', ["Two.", 'a "b, c" d']),
         ("a.jsonl", '{"text": "One."}\r{"text": "Two."}\r\n{"text": "Zwei."}', ["One.", "Two.", "Zwei."]),
         ("a.jsonl", '\ufeff{"text": "One."}\n\ufeff{"text": "Two."}\n', ["One.", "Two."]),
+        ("a.jsonl", f'{{"text": "One.", "n": {"9" * 9000}, "m": -{"1" * 5000}, "k": NaN}}', ["One."]),
+        ("a.json", f'[{{"text": "One.", "text": "Two.", "n": {"9" * 9000}}}]', ["Two."]),
     ],
 )
 def test_records_are_documents(tmp_path, name, data, texts):
