@@ -380,10 +380,12 @@ def _end(
         return finish, f"the server stopped: {choice.finish_reason}"
     if unanswered or (not text.strip() and finish == "length" and not request.choices):
         return finish, reasoning.reasoning_only(finish, completion_tokens)
-    if text.strip() or request.choices or message.has_text:
+    if text.strip() or request.choices:
         return finish, ""
     if message.tool_calls or reason in CALLED:
         return finish, "the model called a tool instead of answering"
+    if message.has_text:
+        return finish, ""
     raise Faulty("the reply contains no text")
 
 

@@ -345,6 +345,20 @@ def test_parts_without_text_are_not_an_empty_answer(content):
         read(put(WHOLE, ("choices", 0, "message"), {"content": content}))
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, "tool_calls"),
+        ({"content": "", "tool_calls": [{}]}, ""),
+        ({"content": None, "function_call": {"name": "f"}}, "function_call"),
+    ],
+)
+def test_a_tool_call_in_place_of_an_answer_is_a_rejection(message, reason):
+    choice = {"message": message, "finish_reason": reason}
+    done = read(WHOLE | {"choices": [choice]})
+    assert (done.finish, done.error) == ("error", "the model called a tool instead of answering")
+
+
 def test_a_refusal_part_is_a_refusal():
     message = {"content": [{"type": "refusal", "refusal": "I cannot"}]}
     done = read(put(WHOLE, ("choices", 0, "message"), message))
