@@ -28,6 +28,7 @@ AROUND = (  # tags that some models put around the answer
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
 )
 _OPEN = re.compile(r"\s*(?:" + "|".join(re.escape(open_) for open_, _ in PAIRS) + ")", re.IGNORECASE)
+_NESTED = re.compile("|".join(re.escape(open_) for open_, _ in PAIRS), re.IGNORECASE)
 _CLOSE = re.compile("|".join(re.escape(close) for _, close in PAIRS), re.IGNORECASE)
 _TURN = "<|end|><|start|>assistant"  # gpt-oss writes it between the two
 
@@ -56,7 +57,7 @@ def split(text: str, opened: bool = False) -> Thought:
     while (opening := _OPEN.match(text, at)) or opened:  # some models think more than once
         begin = opening.end() if opening else at
         opened = False
-        close = _CLOSE.search(text, begin)
+        close = _closing(text, begin)
         thoughts.append(text[begin : close.start() if close else None])
         if close is None:
             return Thought(_joined(thoughts), "", True)
@@ -65,6 +66,17 @@ def split(text: str, opened: bool = False) -> Thought:
         for close in _CLOSE.finditer(text):  # opened by an unknown chat template
             thoughts, at = [text[: close.start()]], close.end()
     return Thought(_joined(thoughts), _unwrapped(text[at:]) if thoughts else text, False)
+
+
+def _closing(text: str, begin: int) -> re.Match[str] | None:
+    """Find the tag that closes reasoning; nested reasoning may have closing tags too."""
+    last, open_ = None, 1
+    for close in _CLOSE.finditer(text, begin):
+        open_ += len(_NESTED.findall(text, last.end() if last else begin, close.start())) - 1
+        last = close
+        if not open_:
+            break
+    return last
 
 
 def begins(text: str) -> bool:

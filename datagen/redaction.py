@@ -17,8 +17,21 @@ SECRET = (
 )
 SECRET_NAME = re.compile(rf"(?:.*[-_.])?{SECRET}", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
-IN_QUERY = re.compile(rf"([?&;](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
+IN_QUERY = re.compile(rf"([?&;#](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
 BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+HEADER = re.compile(
+    r"\b((?:x-)?api[-_]?key|access[-_]?token|authorization)(['\"]?\s*[:=]\s*['\"]?)"
+    r"(?=[\w.~+/-]*\d)[\w.~+/-]{8,}",  # with a digit, because "api_key: required" is a message
+    re.IGNORECASE,
+)
+# Keys of OpenAI, Anthropic and others, Hugging Face, AWS, GitHub, GitLab, Slack, Google.
+KEYS = re.compile(
+    r"\b(?:sk-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,})"
+)
+SETTING = re.compile(
+    rf"((?:^|[.=\s{{,])['\"]?(?:[\w-]*[-_])?{SECRET}['\"]?\s*[:=]\s*)[^\s,}}]+", re.IGNORECASE
+)
 UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")  # Unicode categories of invisible and control characters
 TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor
@@ -49,12 +62,18 @@ def shown(text: str) -> str:
 
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """Mask user, password and keys in URLs, and every occurrence of the given secrets."""
+    """Mask user, password and keys in URLs and headers, keys of known forms, and the given secrets."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, MASK)
     text = IN_URL.sub(f"{MASK}@", text)
-    return BEARER.sub(rf"\1\2{MASK}", IN_QUERY.sub(rf"\1{MASK}", text))
+    text = BEARER.sub(rf"\1\2{MASK}", IN_QUERY.sub(rf"\1{MASK}", text))
+    return KEYS.sub(MASK, HEADER.sub(rf"\1\2{MASK}", text))
+
+
+def mask_argument(argument: str) -> str:
+    """Mask the secrets in an argument of the command line, such as ``--set`` of an ``api_key``."""
+    return mask_secrets(SETTING.sub(rf"\1{MASK}", argument))
 
 
 def mask_settings(value: object) -> object:

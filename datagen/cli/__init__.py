@@ -1,5 +1,6 @@
 """The command line. Each module is a group of commands, which import what they need when called."""
 
+import io
 import shlex
 import sys
 
@@ -7,7 +8,7 @@ import typer
 
 from datagen.cli import models, new, reference, releases, rows, runs
 from datagen.errors import BudgetSpent, UserError
-from datagen.redaction import shown
+from datagen.redaction import mask_argument, shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import translate_file_errors
 
@@ -24,6 +25,9 @@ for group in (runs, rows, releases, models, new, reference):
 
 def main() -> None:
     """Run the command line; print errors that the user can fix without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+            stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
     try:
         with stoppable(), translate_file_errors():
             app()
@@ -42,5 +46,6 @@ def how_to_resume(arguments: list[str]) -> str:
     """Describe how to continue a stopped command."""
     if arguments[:1] != ["run"]:
         return "Run the same command again."
-    again = shlex.join(["datagen", *(argument for argument in arguments if argument != "--fresh")])
+    kept = (mask_argument(argument) for argument in arguments if argument != "--fresh")
+    again = shlex.join(["datagen", *kept])
     return f"Every completion received is stored. To resume, run: {again}"

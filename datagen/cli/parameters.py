@@ -1,6 +1,7 @@
 """Parameters shared by commands, and JSON output."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,8 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
 def emit(value: object) -> None:
-    """Print a value as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """Print a value as one line of JSON, in ASCII if the output cannot show all characters."""
+    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    typer.echo(json.dumps(value, ensure_ascii=not unicode, default=str))
 
 
 def load(path: Path, outputs: Path | None, settings: list[str] | None = None) -> "tuple[Recipe, Path]":

@@ -71,7 +71,7 @@ class Connection:
         self._url = url
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
         self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
-        defaults: dict[str, str] = {"Accept-Encoding": "gzip, deflate"}
+        defaults: dict[str, str] = {"Accept-Encoding": "gzip"}
         if credentials:
             defaults["Authorization"] = aiohttp.BasicAuth(*credentials, encoding="utf-8").encode()
         elif key:
@@ -123,7 +123,7 @@ class Connection:
         try:
             async with self._session.post(url, json=body, allow_redirects=False) as response:
                 target = response.headers.get("Location", "") if response.status in REDIRECTS else ""
-                retry_after = asked_pause(response.headers.get("Retry-After"), datetime.now(UTC))
+                retry_after = asked_pause(response.headers.get("Retry-After"), response.headers.get("Date"))
                 try:
                     text = _decoded(await _read(response), response.charset)
                 except Exception as error:
@@ -193,18 +193,30 @@ def chat_url(base: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions", fragment=""))
 
 
-def asked_pause(header: str | None, now: datetime) -> float:
-    """Parse a ``Retry-After`` header, in seconds or as a date; 0 if missing or invalid."""
+def asked_pause(header: str | None, sent: str | None) -> float:
+    """
+    Parse a ``Retry-After`` header, in seconds or as a date; 0 if missing or invalid.
+
+    A date is relative to `sent`, the reply's ``Date`` header, because clocks differ; without one, to now.
+    """
     if not header:
         return 0.0
     try:
         seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(header) - now).total_seconds()
+            seconds = (parsedate_to_datetime(header) - _time(sent)).total_seconds()
         except (TypeError, ValueError, OverflowError):
             return 0.0
     return max(seconds, 0.0) if seconds < float("inf") else 0.0  # the comparison excludes NaN too
+
+
+def _time(sent: str | None) -> datetime:
+    try:
+        date = parsedate_to_datetime(sent or "")
+    except (TypeError, ValueError):
+        date = None
+    return date if date and date.tzinfo else datetime.now(UTC)
 
 
 def proxy_for(url: str) -> str | None:

@@ -5,16 +5,21 @@ A reply becomes a `Completion`, or a failure (`datagen.engines.failures`).
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from datagen import reasoning
 from datagen.answer_json import json_parts
 from datagen.engines.failures import Faulty
-from datagen.engines.reply import Choice, Message, Position, Reply
+from datagen.engines.reply import Choice, Likely, Message, Position, Reply
 from datagen.request import Completion, Identity, Request
 
 BYTES_A_TOKEN = 3  # for estimates; low, so that a budget is rather too tight than too loose
+END_TOKENS = 64  # characters of tokens after the answer, such as <|im_end|>
+MAX_LIKELIHOOD = 1.1  # of all tokens at a position; rounded log probabilities may add up to more than 1
+NOT_WORD = re.compile("[^A-Za-z0-9]+")
+BYTES = re.compile(r"(?:bytes:)?(?:\\x[0-9a-fA-F]{2})+")  # a part of a character, in OpenAI's notation
 
 # Reasons for the end of an answer, as servers write them.
 STOPPED = {
@@ -67,15 +72,15 @@ def completion_of(
     hidden = reply.usage.completion_tokens_details.reasoning_tokens or 0
     unanswered = not text.strip() and bool(reasoned or thought.cut or hidden)
     finish, error = _end(choice, text, unanswered, request, completion_tokens)
-    positions = _of_answer(choice.logprobs.content, text, bool(reasoned))
+    positions = _of_answer(choice.logprobs.content, text, bool(reasoned), request)
     logprobs = tuple(position.logprob for position in positions)
     choices: tuple[float, ...] = ()
     if request.choices:
         top = positions[0].top_logprobs if positions else ()
-        if top and all(entry.logprob is not None for entry in top):
+        if top and _likelihood(top) < MAX_LIKELIHOOD:
             choices = scores([(entry.token, entry.logprob or 0.0) for entry in top], request.choices)
         finish = "stop"  # max_tokens is 1, so the server reports "length"
-        error = error or ("" if choices else "the server returned no logprobs, so it cannot choose")
+        error = error or ("" if choices else "the server returned no valid logprobs, so it cannot choose")
         choices = () if error else choices
     return Completion(
         key=key,
@@ -116,10 +121,12 @@ def _end(
         return finish, f"the server stopped: {choice.finish_reason}"
     if unanswered or (not text.strip() and finish == "length" and not request.choices):
         return finish, reasoning.reasoning_only(finish, completion_tokens)
-    if text.strip() or request.choices or message.has_text:
+    if text.strip() or request.choices:
         return finish, ""
     if message.tool_calls or reason in CALLED:
         return finish, "the model called a tool instead of answering"
+    if message.has_text:
+        return finish, ""
     raise Faulty("the reply contains no text")
 
 
@@ -133,16 +140,16 @@ def _misplaced(message: Message, thought: str) -> str:
 def _tokens(reply: Reply, request: Request, text: str, thought: str) -> tuple[int, int]:
     """Count prompt and completion tokens: from the usage, else from log probabilities, else by length."""
     prompt, completion = reply.usage.prompt_tokens, reply.usage.completion_tokens
-    if prompt is None:
+    if not prompt:
         prompt = estimate(*(message["content"] for message in request.messages))
-    if completion is None:
+    if not completion:
         completion = len(reply.choices[0].logprobs.content) or estimate(text, thought)
     return prompt, completion
 
 
 def counted(reply: Reply) -> bool:
-    """Check whether the server reported its token counts."""
-    return reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None
+    """Check whether the server reported its token counts; some report 0 for every request."""
+    return bool(reply.usage.prompt_tokens) and reply.usage.completion_tokens is not None
 
 
 def estimate(*texts: str) -> int:
@@ -150,19 +157,38 @@ def estimate(*texts: str) -> int:
     return sum(math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN) for text in texts)
 
 
-def _of_answer(positions: Sequence[Position], text: str, thought: bool) -> Sequence[Position]:
+def _of_answer(
+    positions: Sequence[Position], text: str, thought: bool, request: Request
+) -> Sequence[Position]:
     """Return the positions of the answer without the reasoning; none if they cannot be identified."""
     if not thought:
-        return positions
+        return positions if request.choices or _spells(positions, text) else ()
     answer = text.strip()
     suffix = ""
     for at in range(len(positions) - 1, -1, -1):
         suffix = positions[at].token + suffix
-        if len(suffix) > len(answer) + 64:
+        if len(suffix) > len(answer) + END_TOKENS:
             break
         if answer and suffix.lstrip().startswith(answer):
             return positions[at:]
     return ()
+
+
+def _spells(positions: Sequence[Position], text: str) -> bool:
+    """
+    Check that tokens are those of a text: a server may return too few, or those of the prompt, too.
+
+    Compares letters and digits of ASCII, because servers write tokens with parts of a character in their own
+    ways; a text without any needs a token.
+    """
+    spelled = NOT_WORD.sub("", BYTES.sub("", "".join(position.token for position in positions)))
+    letters = NOT_WORD.sub("", text)
+    return bool(positions) and letters in spelled and len(spelled) <= len(letters) + END_TOKENS
+
+
+def _likelihood(top: Sequence[Likely]) -> float:
+    """Add up the likelihoods of tokens; infinite if one is missing."""
+    return sum(math.inf if entry.logprob is None else math.exp(entry.logprob) for entry in top)
 
 
 def scores(top: Sequence[tuple[str, float]], labels: Sequence[str]) -> tuple[float, ...]:

@@ -260,7 +260,8 @@ def _error_in(value: Mapping[str, object]) -> object:
         return error
     if value.get("choices"):
         return None
-    return value if any(value.get(name) for name in ("detail", "message", "msg", "errors", "code")) else None
+    named = (value.get(name) for name in ("detail", "message", "msg", "errors", "code"))
+    return value if any(part and not isinstance(part, dict) for part in named) else None
 
 
 def _error_text(error: object) -> str:

@@ -23,7 +23,7 @@ from datagen.run.folder import Run, earlier_runs
 from datagen.stage import Context, ModelStage, Options, SourceStage
 from datagen.stages.confidence.labels.file import labels_in
 from datagen.stages.shared.eval_sets import EvaluationSet, read_texts
-from datagen.store.disk import translate_file_errors
+from datagen.store.disk import file_error, translate_file_errors
 
 GIB, MB = 2**30, 1e6
 GROWTH = 12  # size of a run's folder relative to its corpus, if there is no earlier run to compare
@@ -122,8 +122,11 @@ def _outputs(home: Path) -> Iterator[Finding]:
         if not folder.is_dir():
             raise UserError(f"{folder} is a file. Choose another folder with --outputs")
         probe = folder / ".unfinished-check"
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.touch()
+            probe.unlink()
+        except FileNotFoundError as error:  # a folder of the system, such as /proc
+            raise file_error(error, folder) from error
         return str(home)
 
     yield _attempt("outputs", writable)

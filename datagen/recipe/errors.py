@@ -20,6 +20,8 @@ MAX_ALIASES = 100
 MAX_SHOWN = 120  # characters of an invalid value shown in a message
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
+LONGEST = 10_000_000  # characters of a recipe
+
 # Error type of pydantic -> expected value in the terms of YAML.
 EXPECTED = {
     "int_type": "a whole number", "int_parsing": "a whole number", "int_from_float": "a whole number",
@@ -49,7 +51,10 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
         If it cannot be read, is not YAML, or is not a mapping. ``keys`` names its required keys.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise RecipeError(f"{path} is not a recipe: it has over {LONGEST:,} characters")
         _check_aliases(path, text)
         check_shape(text, Loader, **FILE)
         node = yaml.compose(text, Loader=Loader)

@@ -231,7 +231,8 @@ def _check_latest(home: Path) -> None:
 def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     """Hash everything that must be unchanged for a run to be resumed."""
     folder = recipe.prompt_folder
-    prompts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.yaml"))] if folder else []
+    paths = sorted(folder.rglob("*.yaml")) if folder else []
+    prompts = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
     # Without the budget, the conditions of a release, and the machines.
     settings = recipe.model_dump_json(
         exclude={"budget": True, "min_rows": True, "gates": True, "cluster": {"address", "workers"}}

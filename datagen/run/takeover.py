@@ -278,8 +278,9 @@ def _tables(record: StageRecord) -> list[list[str]]:
 
 def _prompts(recipe: Recipe) -> str:
     folder = recipe.prompt_folder
-    paths = sorted(folder.rglob("*.yaml")) if folder else []
-    return content_id(*(text for path in paths for text in (path.name, path.read_text(encoding="utf-8"))))
+    paths = [path for path in sorted(folder.rglob("*.yaml")) if path.is_file()] if folder else []
+    texts = ((path.name, path.read_text(encoding="utf-8", errors="replace")) for path in paths)
+    return content_id(*(part for named in texts for part in named))
 
 
 def _json(value: object) -> str:

@@ -185,7 +185,7 @@ def _corpus(path: Path, labelled: LabelledSet) -> Iterator[Paragraph]:
     words = language_of("en")
     files = list(path.rglob("*")) if path.is_dir() else [path]
     for file in sorted(files, key=lambda file: content_id(file.name)):
-        document = File(file, file.name, Source(path=str(file)))
+        document = File(file.resolve(), file.name, Source(path=str(file)))
         if not file.is_file() or format_of(document) is None:
             continue
         for record in records(document):

@@ -1,5 +1,6 @@
 """Command line output: no secrets, no terminal escape sequences, no traceback for an invalid --set."""
 
+import io
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from datagen import cli
+from datagen.cli.parameters import emit
 from datagen.errors import UserError
 from datagen.recipe.overrides import overrides_of
 from tests.support.runs import row, write_run
@@ -38,6 +40,27 @@ def test_passwords_and_escape_sequences_of_the_command_line_are_masked(key, monk
 def test_the_resume_command_masks_passwords():
     again = cli.shown(cli.how_to_resume(["run", "r.yaml", "--set", "m.base_url=http://user:hush@host/v1"]))
     assert "hush" not in again and "datagen run r.yaml" in again
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "models.generator.options.extra_headers.api-key=HUSH",
+        "models.generator.options={extra_headers: {X-Api-Key: HUSH}, seed: 1}",
+        'models.generator.options={"token": "HUSH"}',
+        "models.generator.options.extra_body.password=HUSH",
+    ],
+)
+def test_the_resume_command_masks_secret_settings(setting):
+    for arguments in (["--set", setting], [f"--set={setting}"]):
+        again = cli.how_to_resume(["run", "r.yaml", *arguments])
+        assert "HUSH" not in again and "models.generator.options" in again
+
+
+def test_the_resume_command_keeps_other_settings():
+    settings = ["models.generator.max_tokens=5", "stages.chunk.max_chars=800", "a.api_key_env=MY_KEY"]
+    again = cli.how_to_resume(["run", "r.yaml", *(part for value in settings for part in ("--set", value))])
+    assert all(value in again for value in settings)
 
 
 def test_with_json_a_run_that_cannot_begin_says_why_on_one_line(monkeypatch, capsys, tmp_path):
@@ -104,3 +127,25 @@ def texts(command):
 
 def test_help_has_nothing_in_angle_brackets_which_would_not_be_shown():
     assert not [text for text in texts(typer.main.get_command(cli.app)) if re.search(r"<[^>]*>", text)]
+
+
+def narrow(monkeypatch):
+    """Replace standard output by one that cannot show all characters."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    return sys.stdout
+
+
+def test_an_output_that_cannot_show_all_characters_ends_no_command(monkeypatch):
+    screen = narrow(monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["datagen", "stages"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    screen.flush()
+    assert not end.value.code and b"corpus ? documents" in screen.buffer.getvalue()
+
+
+def test_json_keeps_characters_that_the_output_cannot_show(monkeypatch):
+    screen = narrow(monkeypatch)
+    emit({"text": "a → b"})
+    screen.flush()
+    assert json.loads(screen.buffer.getvalue()) == {"text": "a → b"}

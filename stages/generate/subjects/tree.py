@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import yaml
 from pydantic import Field
@@ -12,6 +11,7 @@ import datagen.stage
 from datagen.control_tokens import control_tokens
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
+from datagen.paths import expanded
 from datagen.rows import Row
 from datagen.schema import content_id
 from datagen.stage import Builder, Context, Outcome, SourceStage
@@ -80,7 +80,7 @@ def load_tree(options: Options, context: Context) -> JsonObject:
     """
     where, tree = f"stages.{context.stage}.tree", options.tree
     if isinstance(tree, str):
-        path = (context.folder / Path(tree).expanduser()).resolve()
+        path = (context.folder / expanded(tree)).resolve()
         try:
             tree = load_yaml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:

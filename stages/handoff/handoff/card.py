@@ -22,6 +22,7 @@ from datagen.stages.handoff.tokenizer import Ruler
 from datagen.stages.sources import own_pairs
 from datagen.store.parquet import sync
 from datagen.template import render_file
+from datagen.yaml_loader import load as load_yaml
 
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
 FEW = 30  # minimum rows of a split for a meaningful loss
@@ -187,7 +188,7 @@ def _licence(spec: Model) -> str:
         return "apache-2.0"
     card = Path(resolve(spec)) / "README.md"
     try:
-        header = yaml.safe_load(card.read_text(encoding="utf-8").split("---\n")[1])
+        header = load_yaml(card.read_text(encoding="utf-8").split("---\n")[1])
         return str(header["license"])
     except (OSError, IndexError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return UNSTATED

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import sentencepiece
 
 import datagen
-from datagen.engines.bundled import cache_folder
+from datagen.cache_folder import cache_folder
 from datagen.schema import content_id
 from datagen.stages.reading.mine.language import Language
 from datagen.store.parquet import write_table

@@ -4,9 +4,10 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 from collections.abc import Callable
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 import pyarrow as pa
 
@@ -15,6 +16,9 @@ from datagen.request import Reject
 RATIO = 200  # of decompressed to compressed size; logs reach 50, JSON with one schema about 100
 FREE = 64_000_000  # decompressed bytes that are allowed for any file, however small
 MEMBERS = 100_000  # maximum number of members of one archive
+TIMES = 3  # that a file may be compressed
+BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]")  # not in text
+HEAD = 512  # bytes in which they are searched
 
 
 class Readable(Protocol):
@@ -27,40 +31,56 @@ class Readable(Protocol):
         """Close it."""
 
 
-# Ending -> function that opens a compressed stream for reading.
-COMPRESSIONS: dict[str, Callable[[IO[bytes]], Readable]] = {
-    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": lambda stream: pa.CompressedInputStream(stream, "zstd"),
+# Ending -> first bytes of a file, and function that opens it for reading.
+COMPRESSIONS: dict[str, tuple[re.Pattern[bytes], Callable[[IO[bytes]], Readable]]] = {
+    ".gz": (re.compile(rb"\x1f\x8b"), lambda stream: gzip.GzipFile(fileobj=stream)),
+    ".bz2": (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), bz2.BZ2File),
+    ".xz": (re.compile(rb"\xfd7zXZ\0"), lzma.LZMAFile),
+    ".zst": (re.compile(rb"\x28\xb5\x2f\xfd"), lambda stream: pa.CompressedInputStream(stream, "zstd")),
 }
 
 
 def compression_of(name: str) -> str:
-    """Return the compression's ending of a file name; "" if it is not compressed."""
-    ending = "." + name.rpartition(".")[2].lower()
-    return ending if ending in COMPRESSIONS else ""
+    """Return the endings of compressions of a file name, such as ".gz" or ".gz.gz"; "" if it has none."""
+    rest = name
+    while rest.lower().endswith(tuple(COMPRESSIONS)):
+        rest = rest[: rest.rindex(".")]
+    return name[len(rest) :]
 
 
-def decompressed(stream: IO[bytes], ending: str, size: int) -> IO[bytes]:
+def decompressed(stream: IO[bytes], ending: str, size: int) -> tuple[IO[bytes], bool]:
     """
-    Open a compressed stream.
+    Open a stream that may be compressed, as its first bytes say.
+
+    A browser may have decompressed a ``.gz`` file, and a tool may have compressed one twice.
 
     Parameters
     ----------
     stream
-        The compressed stream.
+        The stream; it can be peeked at.
     ending
-        A key of `COMPRESSIONS`.
+        Ending of the file's name, one of `COMPRESSIONS` or "". It decides if the data are binary and begin
+        with no known mark: they are damaged.
     size
-        Size of the compressed file in bytes, which limits the decompressed size.
+        Size of the file in bytes, which limits the decompressed size.
+
+    Returns
+    -------
+    The decompressed stream, and whether it was compressed. Reading raises `Reject` if it grows to more than
+    `RATIO` times its size.
 
     Raises
     ------
     Reject
-        During reading, if it grows to more than `RATIO` times its size.
+        If it is compressed more than `TIMES` times.
     """
-    return bounded(COMPRESSIONS[ending](stream), size)
+    for times in range(TIMES + 1):
+        head = cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
+        named = next((name for name, (mark, _) in COMPRESSIONS.items() if mark.match(head)), "")
+        if not named and (times or not ending or not BINARY.search(head)):
+            return stream, times > 0
+        stream = bounded(COMPRESSIONS[named or ending][1](stream), size)
+    raise Reject("nested too deep", f"it is compressed more than {TIMES} times")
 
 
 def bounded(stream: Readable, size: int) -> IO[bytes]:

@@ -1,14 +1,17 @@
 """Hash the content of a corpus, to detect whether any of it has changed since it was read."""
 
+import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from datagen.recipe.sections import Source
+from datagen.request import Reject
 from datagen.schema import content_id
 from datagen.stages.sources.ingest.find import Found
 from datagen.stages.sources.ingest.readers.mapping import find_mapping
 from datagen.stages.sources.ingest.record import File
-from datagen.store import digests
 
 THREADS = 8  # files hashed at once; hashing and reading release the interpreter
 
@@ -43,4 +46,8 @@ def _content(file: File) -> str:
     if file.given.python:
         items = find_mapping(file.given.python).items()
         return content_id(*(str(part) for item in items for part in item))
-    return digests.digest(file.path)
+    try:
+        with file.stored() as stream:
+            return hashlib.file_digest(cast(io.BufferedReader, stream), "sha256").hexdigest()
+    except (OSError, Reject):
+        return ""

@@ -25,6 +25,8 @@ Identity = tuple[int, int]  # device and inode: the same for all names of a file
 
 DATASET = ("dataset_info.json", "state.json")  # written by Hugging Face's datasets next to .arrow files
 
+RUN = {"manifest.json", "stages", "completions"}  # what every run's folder contains
+
 KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -92,7 +94,7 @@ def find(
         if pattern or base.is_dir():
             walk.run()
         elif base.exists():
-            walk.take(str(base), base.name, base.stat())
+            walk.take(os.path.realpath(base), base.name, base.stat())
         if not walk.any:
             raise UserError(
                 f"{where}: {entry.path!r} matches no file (looked in {base.absolute()}). "
@@ -197,6 +199,11 @@ class _Walk:
                     f"{name}/", Reject("another name of a folder", f"it is read as {first_name or '.'}")
                 )
                 continue
+            if name and {entry.name for entry in listed} >= RUN:
+                self.any = True
+                why = Reject("run of datagen", "to read its files, name a folder in it in the corpus")
+                self._leave_out(f"{name}/", why)
+                continue
             sidecars = DATASET if any(entry.name.endswith(".arrow") for entry in listed) else ()
             for entry in listed:
                 if entry.name in sidecars:
@@ -246,7 +253,7 @@ class _Walk:
         elif folder:
             self._folder(path, name)
         else:
-            self.take(path, name, status)
+            self.take(str(target), name, status)
 
     def _wanted(self, parts: Sequence[str]) -> bool:
         if self._pattern and not matches(parts, self._pattern):

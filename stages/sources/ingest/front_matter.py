@@ -1,6 +1,8 @@
 """
 Read the header of a Markdown file: YAML between two lines of ``---``, or TOML between two of ``+++``.
 
+A line of ``...`` may end YAML, too.
+
 Its author is not trusted: a header that is too long, too deep, or expands with its aliases is not read, and a
 value that is invalid for its type (``date: 2024-02-30``) is read as text.
 """
@@ -20,6 +22,8 @@ NODES = 10_000  # maximum values, with aliases expanded
 LEVELS = 32
 LONGEST_REASON = 300  # characters
 Build: TypeAlias = "Callable[[_Loader, yaml.Node], object]"
+YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE)
+TOML_END = re.compile(r"^\+\+\+[ \t]*(?:\n|\Z)", re.MULTILINE)
 FIELD = re.compile(r"^([A-Za-z][\w .-]{0,60}):(?:\s+(.*))?$")
 
 
@@ -52,10 +56,9 @@ def split_front_matter(text: str) -> tuple[str, dict[str, object]]:
         The text below the header; the whole text and no fields if it has none. The field ``front_matter``
         states why a header was not read.
     """
-    for mark, read in (("---", _yaml), ("+++", _toml)):
+    for mark, close, read in (("---", YAML_END, _yaml), ("+++", TOML_END, _toml)):
         if not text.startswith(f"{mark}\n"):
             continue
-        close = re.compile(rf"^{re.escape(mark)}[ \t]*(?:\n|\Z)", re.MULTILINE)
         if not (end := close.search(text, 4, 5 + LONGEST)):
             continue
         header, below = text[4 : end.start()], text[end.end() :].strip("\n")
@@ -64,9 +67,9 @@ def split_front_matter(text: str) -> tuple[str, dict[str, object]]:
         except Reject as why:
             return below, {"front_matter": f"{why.reason}: {why.detail}"}
         except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-            fields = _lines(header)
-        if isinstance(fields, dict):
-            return below, {str(key): value for key, value in fields.items()}
+            fields = _lines(header) or header
+        if isinstance(fields, dict | None):
+            return below, {str(key): value for key, value in (fields or {}).items()}
     return text, {}
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import IO, cast
 
@@ -9,14 +10,23 @@ from datagen.request import Reject
 from datagen.stages.sources.ingest.record import BOMS, WIDE_SAMPLE, File, too_large, wide
 
 REMEDY = "Name its encoding with encoding: in the corpus entry"
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, decoded as lone surrogates
+MARK = "\ufeff"  # a byte-order mark; files that were concatenated have one in the middle
 
 
-def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
+def numbered_lines(file: File, escaped: bool = False) -> Iterator[tuple[int, str | Reject]]:
     r"""
     Read a file's lines, numbered from 1, with their ends: \n, \r\n or \r.
 
     The encoding is that of the byte-order mark, else ``encoding:`` in the recipe, else that found by `wide`,
     else UTF-8; a line that is not UTF-8 is yielded as a `Reject`.
+
+    Parameters
+    ----------
+    file
+        The file.
+    escaped
+        Yield a line that is not UTF-8 as text in which `NOT_UTF8` finds the invalid bytes.
 
     Raises
     ------
@@ -30,27 +40,27 @@ def numbered_lines(file: File) -> Iterator[tuple[int, str | Reject]]:
         encoding = BOMS.get(mark) or file.given.encoding or wide(head) or "utf-8"
         try:
             if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
-                yield from _utf8_lines(stream, file)
+                yield from _utf8_lines(stream, file, escaped)
             else:
                 yield from _text_lines(stream, encoding, file)
         except (UnicodeError, LookupError) as error:
             raise Reject("not in its encoding", f"{file.name}: {encoding}: {error}") from error
 
 
-def _utf8_lines(stream: IO[bytes], file: File) -> Iterator[tuple[int, str | Reject]]:
+def _utf8_lines(stream: IO[bytes], file: File, escaped: bool) -> Iterator[tuple[int, str | Reject]]:
     limit, number = file.limits.document_bytes, 0
     while data := stream.readline(limit + 1):
         if len(data) > limit:
             raise too_large(file.limits)
-        only_line = not number and not data.endswith(b"\n")  # no line ends with \n: perhaps all end with \r
-        lines = data.splitlines(keepends=True) if only_line and b"\r" in data else [data]
-        for line in lines:
+        for line in data.splitlines(keepends=True) if b"\r" in data else [data]:
             number += 1
             try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = line.decode("utf-8", "surrogateescape" if escaped else "strict")
             except UnicodeDecodeError as error:
                 problem = "it is binary, not text" if b"\0" in line else f"{error}. {REMEDY}"
                 yield number, Reject("not utf-8", f"{file.name}:{number}: {problem}")
+            else:
+                yield number, text.removeprefix(MARK)
 
 
 def _text_lines(stream: IO[bytes], encoding: str, file: File) -> Iterator[tuple[int, str | Reject]]:
@@ -60,4 +70,4 @@ def _text_lines(stream: IO[bytes], encoding: str, file: File) -> Iterator[tuple[
         if len(line) > limit:
             raise too_large(file.limits)
         number += 1
-        yield number, line
+        yield number, line.removeprefix(MARK)

@@ -1,6 +1,7 @@
 """The input and output of readers: a file of the corpus, and the documents in it."""
 
 import codecs
+import errno
 import io
 import os
 import re
@@ -30,7 +31,8 @@ BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 ISO_2022 = re.compile(rb"\x1b[$(][@-Z(]")  # escapes that choose characters; those of terminals are \x1b[
 MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
-PRINTABLE = re.compile(rb"[\t\n\r\f -~]*")
+UNPRINTABLE = re.compile(rb"[^\t\n\r\f -~]+")
+PLAIN = 0.75  # least share of printable ASCII in text with stray NULs; in wide CJK text it is about a half
 MIXED = 8  # non-ASCII characters after which a text counts as UTF-8, even if errors follow
 
 # Neither text nor layout: control characters, and byte-order marks at any position. A form feed ends a line,
@@ -86,17 +88,26 @@ def pattern_parts(pattern: str) -> list[str]:
     return parts if "/" in pattern.rstrip("/") else ["**", *parts]
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would block
 
 
 def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file, unless it has been replaced since it was found: opening a pipe would block."""
-    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    """Open a file, unless it has been replaced since it was found: a link could lead out of the corpus."""
+    try:
+        stream = open(path, "rb", opener=_opener)  # noqa: SIM115
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _replaced() from error
+        raise
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise Reject("not a file", "it has been replaced by a pipe, a device or a folder since it was found")
+        raise _replaced()
     return stream
+
+
+def _replaced() -> Reject:
+    return Reject("not a file", "it has been replaced by a link, a pipe or a folder since it was found")
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ class File:
     Parameters
     ----------
     path
-        Its path; empty for a mapping in a Python module.
+        Its path, of which the last part is not a link; empty for a mapping in a Python module.
     name
         Its name in `source`, which is the same on every machine.
     given
@@ -135,7 +146,7 @@ class File:
 
     @property
     def compression(self) -> str:
-        """The ending of its compression, such as ".gz"; "" if it is not compressed."""
+        """The ending of its compression, such as ".gz"; "" if it has none."""
         return compression_of(self.name)
 
     @property
@@ -158,7 +169,7 @@ class File:
         name
             Its path within this file.
         opener
-            Opens it with a size limit (`datagen.stages.sources.ingest.compression.bounded`).
+            Opens it as a buffered reader with a size limit (`bounded` in `compression`).
         size
             Its size in bytes.
 
@@ -174,13 +185,23 @@ class File:
 
     def open(self) -> IO[bytes]:
         """Open it for sequential reading, decompressed; reading raises `Reject` if it grows without bound."""
-        stream: IO[bytes] = self.opener() if self.opener else _open_regular(self.path)
-        return decompressed(stream, self.compression, self.size) if self.compression else stream
+        return self._open()[0]
 
     def seekable(self) -> IO[bytes]:
         """Open it for reading at any position, decompressed."""
-        is_stream = self.compression or (self.opener and not self.remote)
-        return io.BytesIO(self.read()) if is_stream else self.open()
+        stream, compressed = self._open()
+        if not compressed and (self.opener is None or self.remote):
+            return stream
+        with stream:
+            return io.BytesIO(self._whole(stream))
+
+    def stored(self) -> IO[bytes]:
+        """Open it for sequential reading as it is stored, not decompressed."""
+        return self.opener() if self.opener else _open_regular(self.path)
+
+    def _open(self) -> tuple[IO[bytes], bool]:
+        ending = Path(self.name).suffix.lower() if self.compression else ""
+        return decompressed(self.stored(), ending, self.size)
 
     def read(self) -> bytes:
         """
@@ -191,11 +212,14 @@ class File:
         Reject
             If it is larger than a document may be.
         """
-        limit = self.limits.document_bytes
         with self.open() as stream:
-            data = stream.read(CHUNK)
-            if len(data) == CHUNK:  # so that not every small file allocates the limit
-                data += stream.read(max(0, limit + 1 - CHUNK))
+            return self._whole(stream)
+
+    def _whole(self, stream: IO[bytes]) -> bytes:
+        limit = self.limits.document_bytes
+        data = stream.read(CHUNK)
+        if len(data) == CHUNK:  # so that not every small file allocates the limit
+            data += stream.read(max(0, limit + 1 - CHUNK))
         if len(data) > limit:
             raise too_large(self.limits)
         return data
@@ -323,7 +347,9 @@ def wide(data: bytes) -> str:
     """
     sample = data[:WIDE_SAMPLE]
     bare = sample.replace(b"\0", b"")
-    if len(bare) == len(sample) or (PRINTABLE.fullmatch(bare) and len(sample) < 1.9 * len(bare)):
+    printable = len(UNPRINTABLE.sub(b"", bare))
+    most = 1.9 if printable == len(bare) else 1.1 if printable >= PLAIN * len(bare) else 1.0
+    if len(sample) <= most * len(bare):
         return ""  # no NUL, or a few in plain text
     likely: dict[str, int] = {}
     for encoding in WIDE:

@@ -1,8 +1,10 @@
 """The bundled models: prepared once, atomically, with the adapter merged."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +53,32 @@ def test_the_bundled_model_is_a_plain_checkpoint():
     # Every digit is a separate token, as in training.
     assert tokenizer.tokenize("Hi 42")[-2:] == ["4", "2"]
     assert not list(folder.parent.glob("*.unfinished"))
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc", "~", "file"])
+def test_without_a_writable_home_the_cache_is_a_private_temporary_folder(home, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("DATAGEN_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / home) if home == "file" else home)
+    folder = bundled.folder_of("bundled")
+    assert folder.parents[1] == tmp_path / f"datagen-{os.getuid()}"
+    assert folder.parents[1].stat().st_mode & 0o777 == 0o700
+    folder.parents[1].chmod(0o777)
+    with pytest.raises(UserError, match="DATAGEN_CACHE"):
+        bundled.folder_of("bundled")
+
+
+def test_a_model_in_a_cache_that_can_only_be_read_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("DATAGEN_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = bundled.folder_of("bundled")
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda *arguments: False)
+    assert bundled.folder_of("bundled") == folder
+    assert bundled.folder_of("bundled-chat").is_relative_to(tmp_path / f"datagen-{os.getuid()}")
 
 
 WORKER = """

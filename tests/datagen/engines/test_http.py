@@ -225,6 +225,25 @@ def test_secrets_in_urls_and_settings_are_masked():
     assert printable("a\x00b\u2028c\n" + "x" * 900, 10) == "a b c xxx…"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x-api-key: abcd1234efgh was refused", "x-api-key: *** was refused"),
+        ("{'api_key': 'abcd1234efgh'}", "{'api_key': '***'}"),
+        ("https://h/#access_token=abc", "https://h/#access_token=***"),
+        ("no such key sk-proj-abcdefgh12345678!", "no such key ***!"),
+        ("hf_" + "aB3" * 10, "***"),
+        ("AKIA" + "ABCD1234" * 2, "***"),
+        ("api_key: authentication required", "api_key: authentication required"),
+        ("unknown key: temperature2", "unknown key: temperature2"),
+        ("max_tokens: 12345678", "max_tokens: 12345678"),
+        ("Authorization: Bearer abcd1234", "Authorization: Bearer ***"),
+    ],
+)
+def test_keys_of_known_forms_are_masked_and_messages_kept(text, shown):
+    assert mask_secrets(text) == shown
+
+
 @pytest.mark.parametrize("unit", ["\x1b]", "\x1b]0;a", "\x1b", "\x1b[0", "\x9b1", "\x1bP\x1b"])
 def test_a_message_of_unfinished_escape_sequences_takes_linear_time(unit):
     shown = printable(unit * 500_000, 200_000)

@@ -3,7 +3,8 @@
 import asyncio
 import math
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from pydantic import BaseModel
@@ -109,12 +110,19 @@ def test_scores_add_the_spellings_of_a_label_and_exclude_ambiguous_ones():
     assert both == (-math.inf, -math.inf)
 
 
-def test_retry_after_is_seconds_or_a_date():
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert asked_pause("7", now) == 7
-    assert asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", now) == 9
-    assert asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
-    assert asked_pause("soon", now) == asked_pause(None, now) == 0
+def test_retry_after_is_seconds_or_a_date_by_the_servers_clock():
+    sent = "Thu, 01 Jan 2026 00:00:00 GMT"
+    assert asked_pause("7", sent) == 7
+    assert asked_pause("Thu, 01 Jan 2026 00:00:09 GMT", sent) == 9
+    assert asked_pause("Wed, 31 Dec 2025 00:00:00 GMT", sent) == 0
+    for odd in ("soon", "nan", "inf", "-5", "1e999", None, ""):
+        assert asked_pause(odd, sent) == 0
+
+
+@pytest.mark.parametrize("sent", [None, "", "today", "Thu, 01 Jan 2026 00:00:00 -0000"])
+def test_without_a_date_of_the_reply_this_machines_clock_counts(sent):
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert 80 < asked_pause(later, sent) <= 90
 
 
 def test_a_complete_answer_is_read(monkeypatch):

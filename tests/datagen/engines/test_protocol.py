@@ -124,7 +124,8 @@ def test_text_parts_are_joined_and_reasoning_parts_are_separated():
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [({"prompt_tokens": "10", "completion_tokens": 4.0}, (10, 4)), ({"prompt_tokens": -1}, (1, 1))]
-    + [(usage, (1, 1)) for usage in (None, [], 7, {"prompt_tokens": 1e30, "completion_tokens": True})],
+    + [(usage, (1, 1)) for usage in (None, [], 7, {"prompt_tokens": 1e30, "completion_tokens": True})]
+    + [({"prompt_tokens": 0, "completion_tokens": 0}, (1, 1))],
 )
 def test_missing_or_invalid_usage_is_counted_or_estimated(usage, tokens):
     done = read(reply() | {"usage": usage})  # one token of log probabilities, one character asked
@@ -196,6 +197,47 @@ def test_missing_top_logprobs_are_an_error_only_for_choices():
     assert chosen.finish == "error" and chosen.choices == ()
 
 
+def spelled(text, tokens):
+    body = reply(text)
+    entry = body["choices"][0]["logprobs"]["content"][0]
+    body["choices"][0]["logprobs"]["content"] = [entry | {"token": token} for token in tokens]
+    return read(body)
+
+
+@pytest.mark.parametrize(
+    "tokens", [[], ["one"], ["one", " two"], ["a", "b"], ["one two three", *["x"] * 100], [""] * 5]
+)
+def test_log_probabilities_of_other_tokens_are_dropped_and_the_answer_kept(tokens):
+    done = spelled("one two three", tokens)
+    assert (done.text, done.finish, done.logprobs) == ("one two three", "stop", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("one two", ["one", " two", "<|im_end|>"]),
+        ("one two", ["▁one", "▁two"]),
+        ("hi 😀!", ["hi", " \\xf0\\x9f", "\\x98\\x80", "!"]),
+        ("hi 😀!", ["hi", "bytes: \\xf0\\x9f", "bytes:\\x98\\x80", "!"]),
+        ("hi 😀!", ["hi", " \ufffd", "\ufffd", "!"]),
+        ("灯台", ["灯", "台"]),
+        ("", [""]),
+    ],
+)
+def test_tokens_may_be_written_in_several_ways(text, tokens):
+    assert len(spelled(text, tokens).logprobs) == len(tokens)
+
+
+def test_likelihoods_above_one_are_no_choice():
+    done = read(reply("A", top=[("A", -0.1), ("A", -0.1), ("B", -0.1)]), choices=("A", "B"))
+    assert (done.finish, done.choices) == ("error", ())
+
+
+def test_a_reply_of_another_protocol_is_not_called_an_error():
+    with pytest.raises(Faulty, match="not a chat completion"):
+        read({"model": "m", "message": {"content": "fine"}, "done": True})
+
+
 # Reasoning
 
 
@@ -240,6 +282,19 @@ def test_truncated_reasoning_without_tags_is_recognised_by_the_template():
     body = thinking("Okay, so the user", finish="length")
     assert completion_of(read_reply(json.dumps(body)), asked(), "k", MODEL, opened=True).finish == "error"
     assert read(body).finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>a<think>b</think>c</think>fine", "fine"),
+        ("<think>a<think>b</think></think><think>c</think>fine", "fine"),
+        ("<think>I may write <think> here</think>fine", "fine"),
+        ("<think>a</think>fine </think> tag", "fine </think> tag"),
+    ],
+)
+def test_nested_reasoning_is_not_part_of_the_answer(text, answer):
+    assert split(text).answer.strip() == answer
 
 
 @settings(deadline=None)
@@ -289,6 +344,20 @@ def test_a_choice_is_read_after_the_reasoning():
 def test_parts_without_text_are_not_an_empty_answer(content):
     with pytest.raises(Faulty, match="contains no text"):
         read(put(WHOLE, ("choices", 0, "message"), {"content": content}))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, "tool_calls"),
+        ({"content": "", "tool_calls": [{}]}, ""),
+        ({"content": None, "function_call": {"name": "f"}}, "function_call"),
+    ],
+)
+def test_a_tool_call_in_place_of_an_answer_is_a_rejection(message, reason):
+    choice = {"message": message, "finish_reason": reason}
+    done = read(WHOLE | {"choices": [choice]})
+    assert (done.finish, done.error) == ("error", "the model called a tool instead of answering")
 
 
 def test_a_refusal_part_is_a_refusal():

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,11 @@ def test_a_missing_corpus_is_reported(write, tmp_path):
 def test_an_output_path_that_is_a_file_is_reported(write, tmp_path):
     (tmp_path / "outputs").write_text("")
     assert "is a file" in wrong(check(write(), tmp_path / "outputs"))["outputs"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc")
+def test_outputs_where_no_file_can_be_created_are_reported(write):
+    assert "/proc could not be" in wrong(check(write(), Path("/proc/outputs")))["outputs"]
 
 
 def test_too_little_disk_space_or_memory_is_reported(write, tmp_path, monkeypatch):

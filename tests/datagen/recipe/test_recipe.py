@@ -105,6 +105,14 @@ def test_a_library_that_changes_the_shared_loader_does_not_affect_recipes(tmp_pa
     assert line.startswith("recipe.yaml: invalid YAML: day is out of range")
 
 
+@pytest.mark.parametrize("content", ["# long\n" * 2_000_000, "\0" * 11_000_000])
+def test_a_file_that_is_no_recipe_is_not_read_whole(tmp_path, content):
+    path = tmp_path / "r.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError, match="not a recipe"):
+        load_recipe(path)
+
+
 def test_a_recipe_of_pairs_needs_no_corpus(tmp_path):
     recipe = load(tmp_path, "name: x\nstages:\n  own_pairs: {path: [pairs]}\n  mix:\n  handoff:")
     assert not recipe.corpus and recipe.line()[0][0] == "own_pairs"

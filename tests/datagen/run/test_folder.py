@@ -37,6 +37,18 @@ def test_another_recipe_or_model_or_a_request_begins_a_new_run(tmp_path, change)
     assert begin(tmp_path, **change).folder != first.folder
 
 
+def test_anything_may_be_in_the_folder_of_prompts(tmp_path):
+    prompts = tmp_path / "prompts"
+    (prompts / "folder.yaml").mkdir(parents=True)
+    (prompts / "dangling.yaml").symlink_to("nothing")
+    (prompts / "a.yaml").write_bytes(b"user: caf\xe9")
+    of = recipe(prompts=str(prompts))
+    first = begin(tmp_path / "r", of)
+    assert begin(tmp_path / "r", of).folder == first.folder
+    (prompts / "a.yaml").write_bytes(b"user: tea")
+    assert begin(tmp_path / "r", of).folder != first.folder
+
+
 def test_a_finished_run_is_unchanged_and_is_the_latest(tmp_path):
     first = folder.finish(begin(tmp_path), tmp_path)
     second = begin(tmp_path)

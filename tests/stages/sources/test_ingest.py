@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -172,7 +173,7 @@ def test_a_damaged_file_is_one_dropped_row(tmp_path):
     )
     write(tmp_path, "cut.jsonl.gz", compressed[:-9])
     write(tmp_path, "no.parquet", b"PAR1 no")
-    write(tmp_path, "no.txt.gz", b"not zipped")
+    write(tmp_path, "no.txt.gz", b"\x01\x8b not zipped")
     write(tmp_path, "fine.txt", "Fine.")
     kept, dropped = ingested(tmp_path, ".")
     assert "fine.txt" in kept
@@ -257,7 +258,7 @@ def test_normalising_twice_changes_nothing(text):
 def test_no_line_of_json_lines_stops_a_run(tmp_path_factory, lines):
     folder = tmp_path_factory.mktemp("lines")
     good = b'{"text": "A good line.", "id": "good"}'
-    lines = [line.replace(b"\n", b" ") for line in lines]
+    lines = [re.sub(rb"[\r\n]", b" ", line) for line in lines]
     write(folder, "a.jsonl", b"\n".join([good, *lines]))
     kept, dropped = ingested(folder, "a.jsonl")
     assert "a.jsonl#good" in kept

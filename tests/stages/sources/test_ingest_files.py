@@ -145,6 +145,18 @@ def test_the_folder_of_runs_is_not_part_of_the_corpus(tmp_path):
     assert [file.name for file in task.files] == ["a.txt"]
 
 
+def test_runs_in_other_folders_of_outputs_are_not_documents(tmp_path):
+    for name in ("manifest.json", "stages/chunk/stage.json", "completions/x.jsonl", "handoff/README.md"):
+        write(tmp_path, f"earlier/recipe/run/{name}", '{"text": "Words of an earlier run."}')
+    write(tmp_path, "other/manifest.json", '{"text": "Words of a manifest of something else."}')
+    kept, dropped = ingested(tmp_path, ".")
+    assert [source.partition("#")[0] for source in kept] == ["other/manifest.json"]
+    assert reasons(dropped) == {"earlier/recipe/run/": "run of datagen"}
+    assert list(ingested(tmp_path, "earlier/recipe/run/handoff")[0]) == [
+        "earlier/recipe/run/handoff/README.md"
+    ]
+
+
 def test_include_and_exclude(tmp_path):
     for name in ("a.md", "b.txt", "drafts/c.md", "manual/d.md", "manual/old/e.md"):
         write(tmp_path, f"docs/{name}", "Words.")
@@ -197,15 +209,28 @@ def test_the_documentation_lists_the_formats():
     assert f"-->\n\n{table()}\n<!--" in page
 
 
-def test_a_file_that_becomes_a_pipe_or_vanishes_before_it_is_read_is_dropped(tmp_path):
-    for name in ("a.txt", "b.txt", "c.txt"):
+def test_a_file_that_becomes_a_pipe_or_a_link_or_vanishes_before_it_is_read_is_dropped(tmp_path):
+    write(tmp_path, "secret", "Words outside of the corpus.")
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt", "real.txt"):
         write(tmp_path, f"docs/{name}", f"Words of {name}.")
+    (tmp_path / "docs/link.txt").symlink_to("real.txt")
     running, options = context(tmp_path, "docs"), ingest.Options(seconds=5)
     tasks = ingest.plan(options, running)
     (tmp_path / "docs/a.txt").unlink()
     os.mkfifo(tmp_path / "docs/a.txt")
     (tmp_path / "docs/b.txt").unlink()
+    (tmp_path / "docs/d.txt").unlink()
+    (tmp_path / "docs/d.txt").symlink_to(tmp_path / "secret")
     parts = [part for task in tasks for part in ingest.read(task, options, running)]
     reasons = {row["source"]: row["reason"] for part in parts for row in part.dropped.to_pylist()}
-    assert reasons == {"docs/a.txt": "not a file", "docs/b.txt": "unreadable file"}
-    assert [row["source"] for part in parts for row in part.kept.to_pylist()] == ["docs/c.txt"]
+    replaced = dict.fromkeys(["docs/a.txt", "docs/d.txt"], "not a file")
+    assert reasons == {**replaced, "docs/b.txt": "unreadable file", "docs/link.txt": "another name of a file"}
+    kept = sorted(row["source"] for part in parts for row in part.kept.to_pylist())
+    assert kept == ["docs/c.txt", "docs/real.txt"]
+
+
+def test_a_file_that_the_recipe_names_by_a_link_is_read(tmp_path):
+    write(tmp_path, "elsewhere/real.txt", "Words of the file.")
+    (tmp_path / "link.txt").symlink_to("elsewhere/real.txt")
+    kept, dropped = ingested(tmp_path, "link.txt")
+    assert list(kept) == ["link.txt"] and not dropped

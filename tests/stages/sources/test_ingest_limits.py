@@ -11,6 +11,7 @@ import threading
 import time
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datagen.recipe.sections import Source
@@ -177,6 +178,38 @@ def test_compressed_files_are_read(tmp_path, ending):
     kept, dropped = ingested(tmp_path, ".")
     assert sorted(row["text"] for row in kept.values()) == ["One.", "Two.", "Words."]
     assert reasons(dropped) == {f"c.txt{ending}": "unreadable file"}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_content_decides_whether_a_file_is_compressed(tmp_path, ending):
+    pack = PACKERS[ending]
+    table = pa.BufferOutputStream()
+    pq.write_table(pa.table({"text": ["One."]}), table)
+    contents = {
+        f"a.txt{ending}{ending}": pack(pack(b"Words.")),
+        f"b.jsonl{ending}": b'{"text": "Plain."}\n',
+        "c.md": pack(b"# Title\n\nPacked."),
+        "d.parquet": pack(table.getvalue().to_pybytes()),
+        f"e.txt{ending}": b"",
+        f"f.txt{ending}": pack(pack(pack(pack(b"Words.")))),
+        f"g.txt{ending}": b"\x01" + pack(b"Words.")[1:],
+    }
+    for name, data in contents.items():
+        write(tmp_path, name, data)
+    kept, dropped = ingested(tmp_path, ".")
+    assert sorted(row["text"] for row in kept.values()) == ["# Title\n\nPacked.", "One.", "Plain.", "Words."]
+    assert reasons(dropped) == {
+        f"e.txt{ending}": "empty document",
+        f"f.txt{ending}": "nested too deep",
+        f"g.txt{ending}": "unreadable file",
+    }
+
+
+def test_a_file_that_is_compressed_twice_may_not_grow_without_bound(tmp_path):
+    write(tmp_path, "a.jsonl.gz", gzip.compress(gzip.compress(b" " * 300_000_000)))
+    write(tmp_path, "b.txt", "Fine.")
+    kept, dropped = ingested(tmp_path, ".", options=ingest.Options(memory_mb=300, document_mb=200))
+    assert list(kept) == ["b.txt"] and reasons(dropped) == {"a.jsonl.gz": "grows without bound"}
 
 
 @pytest.mark.parametrize("ending", PACKERS)

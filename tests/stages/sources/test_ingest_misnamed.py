@@ -106,6 +106,8 @@ def test_wide_text_without_a_mark_is_recognised(encoding, text):
         b"\0" * 5000,
         TEXT.encode(),
         b"\0".join(TEXT.encode().split() * 9),
+        b'{"text": "A good line."}\n\n\0 \1',
+        TEXT.encode() + b"\0\1\2 \0\xff",
         b"",
     ],
 )

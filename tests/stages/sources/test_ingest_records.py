@@ -84,6 +84,21 @@ def test_a_header_that_expands_is_not_read_and_the_text_is_kept(tmp_path, header
     assert row["text"] == "Text." and list(metadata(row)) == ["front_matter"]
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("---\ntitle: Lamps\n...\n\nText.\n\n---\n\nMore.", "Lamps"),
+        ("---\r\ntitle: Lamps\r\n---\r\nText.", "Lamps"),
+        ("---\n---\nText.", "a"),
+        ("---\n# a comment\n---\nText.", "a"),
+    ],
+)
+def test_variants_of_a_header_are_not_part_of_the_text(tmp_path, text, title):
+    write(tmp_path, "a.md", text)
+    row = only(tmp_path, "a.md")
+    assert row["text"].startswith("Text.") and (row["title"], metadata(row)) == (title, {})
+
+
 def test_toml_front_matter():
     text, fields = split_front_matter('+++\ntitle = "Bees"\ndate = 2024-01-31\n+++\nText.\n')
     assert (text, fields) == ("Text.", {"title": "Bees", "date": date(2024, 1, 31)})
@@ -264,6 +279,13 @@ def test_an_entry_without_any_text_stops_the_run_and_one_of_pictures_does_not(tm
         ("a.csv", 'id,text\n1,One.\n2,"Two,\nlines"\n', ["One.", "Two,\nlines"]),
         ("a.csv", "\ufeffid;text\r\n1;One.\r\n", ["One."]),
         ("a.tsv", "id\ttext\n1\tOne, two.\n", ["One, two."]),
+        ("a.csv", "id,text\r1,One.\r2,Two.\r\n", ["One.", "Two."]),
+        ("a.csv", 'id,text\n1,"a ""b"" c"\n2,"C:\\"\n', ["C:\\", 'a "b" c']),
+        ("a.csv", 'id,text\n1,"a \\"b, c\\" d"\n2,Two.\n', ["Two.", 'a "b, c" d']),
+        ("a.jsonl", '{"text": "One."}\r{"text": "Two."}\r\n{"text": "Zwei."}', ["One.", "Two.", "Zwei."]),
+        ("a.jsonl", '\ufeff{"text": "One."}\n\ufeff{"text": "Two."}\n', ["One.", "Two."]),
+        ("a.jsonl", f'{{"text": "One.", "n": {"9" * 9000}, "m": -{"1" * 5000}, "k": NaN}}', ["One."]),
+        ("a.json", f'[{{"text": "One.", "text": "Two.", "n": {"9" * 9000}}}]', ["Two."]),
     ],
 )
 def test_records_are_documents(tmp_path, name, data, texts):
@@ -285,6 +307,9 @@ def test_records_are_documents(tmp_path, name, data, texts):
         ("a.csv", "text,b\na\n", "bad csv row"),
         ("a.csv", "body\nOne.\n", "no text field"),
         ("a.csv", b"text\n\xff\xfe\xff\n", "not utf-8"),
+        ("a.csv", 'text,b\n"One,1\nTwo,2\n', "bad csv row"),
+        ("a.csv", 'b,text\n1,"One\n2,Two\n3,Three\n', "bad csv row"),
+        ("a.csv", 'b,"text\n1,One\n', "bad csv header"),
         ("a.arrow", "no", "unreadable file"),
         ("a.zip", "no", "unreadable file"),
         ("a.tar", "no", "unreadable file"),
@@ -294,6 +319,13 @@ def test_an_invalid_record_is_dropped_with_its_reason(tmp_path, name, data, reas
     write(tmp_path, name, data)
     kept, dropped = ingested(tmp_path, name)
     assert not kept and [row["reason"] for row in dropped] == [reason]
+
+
+def test_a_line_of_csv_in_another_encoding_affects_no_others(tmp_path):
+    write(tmp_path, "a.csv", b'id,text\n1,One.\n2,"caf\xe9\ntwo lines"\n3,"caf\xc3\xa9"\n')
+    kept, dropped = ingested(tmp_path, "a.csv")
+    assert sorted(row["text"] for row in kept.values()) == ["One.", "café"]
+    assert [row["reason"] for row in dropped] == ["not utf-8"] and ":3:" in dropped[0]["detail"]
 
 
 def test_parquet_values_that_python_cannot_represent_affect_no_others(tmp_path):

@@ -106,6 +106,17 @@ def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_pat
     assert len(sizes) >= 15 and max(sizes) < 2_500_000
 
 
+def test_a_changed_object_of_the_same_name_and_size_is_a_changed_corpus(bucket, tmp_path):
+    from datagen.stages.sources import ingest
+
+    running = context(tmp_path, "s3://corpus/docs/d.jsonl")
+    digests = []
+    for text in ("One.", "Two.", "One."):
+        bucket.put_object(Bucket="corpus", Key="docs/d.jsonl", Body=b'{"text": "%s"}\n' % text.encode())
+        digests.append(ingest.digest(Options(), running))
+    assert digests[0] == digests[2] != digests[1]
+
+
 def test_an_object_deleted_before_it_is_read_is_dropped(bucket, tmp_path):
     from datagen.stages.sources import ingest
 

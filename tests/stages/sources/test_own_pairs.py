@@ -82,7 +82,7 @@ def test_damaged_files_lose_no_readable_record(own):
         lines(pair(1)).encode() + b'{"instruction": \n\xff\xfe\n[1]\n' + b'{"other": 1}\n'
     )
     (own / "b.parquet").write_bytes(b"PAR1 broken")
-    (own / "c.jsonl.gz").write_bytes(b"no gzip")
+    (own / "c.jsonl.gz").write_bytes(b"\x1f\x8b no gzip")
     (own / "d.jsonl").write_text(lines(pair(2), pair(2), pair(3)))
     (own / "e.csv").write_text("instruction,output\nonly one field\nQ?,A.\n")
     (own / "README.md").write_text("# About the pairs")

@@ -5,9 +5,9 @@ If the object has no text field but exactly one list of objects, such as ``{"ver
 these are the documents.
 """
 
-import json
 from collections.abc import Iterator
 
+from datagen.outside_json import parse
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents, has
 from datagen.stages.sources.ingest.readers import jsonl
@@ -23,8 +23,8 @@ def records(file: File) -> Iterator[tuple[int, object]]:
     """Read the objects of the file, numbered from 1; the file may also hold JSON lines."""
     text, _ = file.text()
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse(text)
+    except ValueError as error:
         if _is_lines(text):
             yield from jsonl.records(file)
             return
@@ -35,8 +35,8 @@ def records(file: File) -> Iterator[tuple[int, object]]:
 def _is_lines(text: str) -> bool:
     """Check whether a text is JSON lines, often named .json: its first line is an object."""
     try:
-        return isinstance(json.loads(text.lstrip().partition("\n")[0]), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse(text.lstrip().partition("\n")[0]), dict)
+    except ValueError:
         return False
 
 

@@ -1,8 +1,8 @@
 """JSON lines: one object per line; blank lines are skipped."""
 
-import json
 from collections.abc import Iterator
 
+from datagen.outside_json import parse
 from datagen.request import Reject
 from datagen.stages.sources.ingest.fields import documents
 from datagen.stages.sources.ingest.lines import numbered_lines
@@ -23,8 +23,8 @@ def records(file: File) -> Iterator[tuple[int, object]]:
             yield number, line
         elif line := line.strip(BLANKS):
             try:
-                fields = json.loads(line)
-            except (ValueError, RecursionError) as error:  # not JSON, nested too deep
+                fields = parse(line)
+            except ValueError as error:
                 yield number, Reject("bad json line", f"{file.name}:{number}: {error}")
                 continue
             if isinstance(fields, dict):

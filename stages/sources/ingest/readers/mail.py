@@ -6,7 +6,8 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from functools import partial
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import IO, cast
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.formats import by_name
@@ -75,7 +76,7 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
             content = attachment.get_payload(decode=True) or b""
             if isinstance(content, bytes):
                 path = f"{line}!{name}" if line else name
-                yield file.member(path, partial(BytesIO, content), len(content))
+                yield file.member(path, partial(_open, content), len(content))
 
 
 def _header(letter: EmailMessage, name: str) -> str:
@@ -100,3 +101,7 @@ def _body(letter: EmailMessage) -> str:
     if part.get_content_subtype() == "html":
         return read_webpage(text, whole=True)[0]
     return SIGNATURE.sub("", text.replace("\r\n", "\n"))
+
+
+def _open(content: bytes) -> IO[bytes]:
+    return BufferedReader(cast(RawIOBase, BytesIO(content)))

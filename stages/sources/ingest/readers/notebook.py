@@ -1,9 +1,9 @@
 """Notebooks: text, code and printed output."""
 
-import json
 from collections.abc import Iterator
 
 from datagen.json_types import JsonObject
+from datagen.outside_json import parse
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.source_code import fenced
 from datagen.stages.sources.ingest.record import File, Record
@@ -15,7 +15,7 @@ def read(file: File) -> Iterator[Record]:
     """Read the cells in order."""
     text, _ = file.text()
     try:
-        notebook = json.loads(text)
+        notebook = parse(text)
     except ValueError as error:
         raise Reject("unreadable file", f"it is not JSON: {error}") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None

@@ -8,30 +8,26 @@ from collections.abc import Iterator
 from typing import IO, cast
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.compression import COMPRESSIONS, MEMBERS, decompressed
+from datagen.stages.sources.ingest.compression import MEMBERS
 from datagen.stages.sources.ingest.record import File, is_hidden
 
 LARGEST = 2_000_000_000  # maximum bytes of a member
 IN_MEMORY = 8_000_000  # bytes of a member kept in memory; a larger one goes to a temporary file
-SHORT = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
 
 
 def read(file: File) -> Iterator[File | Reject]:
     """Yield the members in order; the archive is read once, sequentially, and nothing is extracted."""
-    with file.open() as opened:
-        packed = SHORT.get("." + file.basename.lower().rpartition(".")[2], "")
-        stream = decompressed(opened, packed, file.size) if packed in COMPRESSIONS else opened
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for number, member in enumerate(archive):
-                if number == MEMBERS:
-                    raise Reject("too many members", f"{file.name} contains more than {MEMBERS:,}")
-                if member.isdir() or is_hidden(member.name):
-                    continue
-                if not member.isreg():
-                    kind = "a link" if member.issym() or member.islnk() else "not a file"
-                    yield Reject("not a regular file", f"{file.name}!{member.name} is {kind}")
-                    continue
-                yield file.member(member.name, _Member(archive, member), member.size)
+    with file.open() as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        for number, member in enumerate(archive):
+            if number == MEMBERS:
+                raise Reject("too many members", f"{file.name} contains more than {MEMBERS:,}")
+            if member.isdir() or is_hidden(member.name):
+                continue
+            if not member.isreg():
+                kind = "a link" if member.issym() or member.islnk() else "not a file"
+                yield Reject("not a regular file", f"{file.name}!{member.name} is {kind}")
+                continue
+            yield file.member(member.name, _Member(archive, member), member.size)
 
 
 class _Member:
