@@ -141,11 +141,15 @@ def _corpus(
         files.extend(file for task in tasks for file in getattr(task, "files", ()))
         unreadable = sum(len(getattr(task, "reasons", ())) for task in tasks)
         size = sum(getattr(file, "size", 0) for file in files)
-        message = f"{len(tasks):,} tasks"
-        message += f", {len(files) - unreadable:,} files, {size / MB:,.1f} MB" if files else ""
+        message = _count(len(tasks), "partition")
+        message += f", {_count(len(files) - unreadable, 'file')}, {size / MB:,.1f} MB" if files else ""
         return message + (f", {unreadable:,} unreadable" if unreadable else "")
 
     return _attempt(f"corpus ({name})", plan), sum(getattr(file, "size", 0) for file in files)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _models(recipe: Recipe) -> Iterator[Finding]:
