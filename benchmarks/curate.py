@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,9 @@ class Clock:
         """Nothing is told."""
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """Nothing is told."""
+
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
         """Nothing is told."""
 
     def occupied(self, share: float) -> None:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 import rich.console
 from rich import box
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -22,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from datagen.report import planned
 from datagen.report.changes import LIST, headline, read_summary
@@ -29,6 +32,7 @@ from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.request import Usage
 from datagen.run.folder import Run
+from datagen.schema import KINDS
 
 REASONS_SHOWN = 6
 REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
@@ -48,7 +52,7 @@ class Console:
         self._out = rich.console.Console(highlight=False, stderr=to_stderr)
         if not self._out.is_terminal:
             self._out.width = WIDTH
-        self._progress = Progress(
+        self._progress = _Bars(
             SpinnerColumn(),
             TextColumn("{task.description:14}"),
             BarColumn(),
@@ -63,6 +67,7 @@ class Console:
             disable=not self._out.is_terminal,
         )
         self._stages: dict[str, _Stage] = {}  # those in progress
+        self._funnel: dict[str, tuple[Mapping[str, int], Mapping[str, int]]] = {}  # stage -> made, lost
         self._occupied: float | None = None
         self._ended = threading.Event()
         self._reporter = threading.Thread(target=self._report_regularly, name="progress", daemon=True)
@@ -80,10 +85,11 @@ class Console:
         self._progress.stop()
 
     def _report_regularly(self) -> None:
-        """Print a line per stage if no progress bar can be shown."""
+        """Print a line per stage, and one about the products, if no progress bar can be shown."""
         while not self._ended.wait(REPORT_SECONDS):
-            for stage in list(self._stages.values()):
-                self._out.print(stage.line(self._occupied), markup=False, soft_wrap=True)
+            if lines := [stage.line(self._occupied) for stage in list(self._stages.values())]:
+                for line in filter(None, [*lines, funnel_line(self._funnel)]):
+                    self._out.print(line, markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
         """Show a progress bar for the stage."""
@@ -109,6 +115,11 @@ class Console:
             share = f"{kept / (kept + dropped):.0%} kept" if kept + dropped else ""
             self._progress.update(progress.bar, kept=share)
 
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """Show the rows of each product so far."""
+        self._funnel[stage] = (made, lost)
+        self._progress.footer = funnel_line(self._funnel)
+
     def occupied(self, share: float) -> None:
         """Show how busy the engines are, at every stage that uses them."""
         self._occupied = share
@@ -120,6 +131,7 @@ class Console:
         """Remove the stage's progress bar and print its result."""
         if ended := self._stages.pop(record["stage"], None):
             self._progress.remove_task(ended.bar)
+        self.funnel(record["stage"], record.get("made", {}), record.get("lost", {}))
         self._out.print(_line(record, resumed))
         for message in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
@@ -144,6 +156,37 @@ class Console:
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
+
+
+class _Bars(Progress):
+    """Progress bars with a line below them."""
+
+    footer = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the bars and the line."""
+        yield from super().get_renderables()
+        if self.footer:
+            yield Text(self.footer)
+
+
+def funnel_line(stages: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]) -> str:
+    """
+    Describe the funnel of each product so far: the rows that are left of those made.
+
+    Parameters
+    ----------
+    stages
+        Stage -> product -> examples that it made, or that it dropped from earlier ones.
+    """
+    made, left = Counter[str](), Counter[str]()
+    for made_here, lost_here in list(stages.values()):
+        made.update(made_here)
+        left.update(made_here)
+        left.subtract(lost_here)
+    products = [name for name in KINDS.values() if made[name]]
+    shares = (f"{name} {left[name]:,} of {made[name]:,} ({left[name] / made[name]:.0%})" for name in products)
+    return f"kept so far: {', '.join(shares)}" if products else ""
 
 
 @dataclass
