@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from datagen.recipe.model import Recipe
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; see examples/")]
-RunPath = Annotated[Path, typer.Argument(help="The run's folder, such as outputs/<recipe>/latest")]
+RunPath = Annotated[Path, typer.Argument(help="The run's folder, such as outputs/RECIPE/latest")]
 Outputs = Annotated[
     Path | None,
-    typer.Option(help="Folder of all runs, OUTPUTS/<recipe>/<run>/; default: the recipe's outputs"),
+    typer.Option(help="Folder of all runs, OUTPUTS/RECIPE/RUN/; default: the recipe's outputs"),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -29,7 +29,7 @@ def releases(recipe: RecipePath, outputs: Outputs = None, json_: AsJson = False)
 @app.command(rich_help_panel=PANEL)
 def diff(
     old: Annotated[Path, typer.Argument(help="A run's folder")],
-    new: Annotated[Path, typer.Argument(help="A later run's folder, such as outputs/<recipe>/latest")],
+    new: Annotated[Path, typer.Argument(help="A later run's folder, such as outputs/RECIPE/latest")],
     fail_on: Annotated[
         list[str] | None, typer.Option(help="A condition such as 'kept<0.8' that makes the exit status 1")
     ] = None,
