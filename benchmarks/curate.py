@@ -102,6 +102,9 @@ class Clock:
         self.record: dict[str, Any] = {}
         self.processors = self._started = 0.0
 
+    def joined(self, dashboard: str) -> None:
+        """Nothing is told."""
+
     def begin(self, stage: str, partitions: int) -> None:
         """Note where the processors are when a stage begins."""
         self._started = _spent()

@@ -13,7 +13,7 @@ from typing import Any
 
 from datagen.cluster import hardware
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import WorkerPool
+from datagen.cluster.workers import WorkerPool, dashboard_of
 from datagen.engines.identity import identify
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
@@ -229,7 +229,7 @@ def _cluster(recipe: Recipe, home: Path) -> str:
         pool = WorkerPool(client)
         return (
             f"{len(pool.all)} workers at {recipe.cluster.address}, {len(pool.engines)} with an engine; "
-            f"dashboard: {client.dashboard_link}"
+            f"dashboard: {dashboard_of(client) or 'none'}"
         )
 
 

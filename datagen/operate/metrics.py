@@ -82,6 +82,10 @@ class Metrics:
         self._released = gauge("last_release_timestamp_seconds", "When a run became latest", ["recipe"])
         self._running.labels(recipe).set(1)
 
+    def joined(self, dashboard: str) -> None:
+        """Forward the address of the cluster's dashboard."""
+        self._watcher.joined(dashboard)
+
     def begin(self, stage: str, partitions: int) -> None:
         """Record the start of a stage."""
         self._set(self._partitions, stage, all=partitions, done=0)

@@ -91,6 +91,11 @@ class Console:
                 for line in filter(None, [*lines, funnel_line(self._funnel)]):
                     self._out.print(line, markup=False, soft_wrap=True)
 
+    def joined(self, dashboard: str) -> None:
+        """Print the address of the cluster's dashboard, if it has one."""
+        if dashboard:
+            self._out.print(f"Dask dashboard: {dashboard}", markup=False, soft_wrap=True)
+
     def begin(self, stage: str, partitions: int) -> None:
         """Show a progress bar for the stage."""
         bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="")

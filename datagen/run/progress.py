@@ -11,6 +11,9 @@ from datagen.run.tasks import PartReport
 class Watcher(Protocol):
     """Receives the progress of a run."""
 
+    def joined(self, dashboard: str) -> None:
+        """Report that a cluster is at work, and the address of its dashboard; "" for none."""
+
     def begin(self, stage: str, partitions: int) -> None:
         """Report the start of a stage, and its number of partitions."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import LazyCluster, WorkerPool
+from datagen.cluster.workers import LazyCluster, WorkerPool, dashboard_of
 from datagen.engines.identity import identities
 from datagen.engines.pool import start_engine
 from datagen.errors import BudgetSpent, UserError
@@ -90,6 +90,7 @@ def run(
                 continue
             if not begun:
                 before_work(running)
+                watcher.joined(dashboard_of(cluster.client))
                 begun = True
             line.work()
         return _release(running, home)

@@ -67,6 +67,16 @@ def test_the_funnel_is_shown_below_the_bars(monkeypatch):
     assert str(footer) == "kept so far: instructions 40 of 40 (100%)"
 
 
+@pytest.mark.parametrize(
+    ("dashboard", "printed"),
+    [("http://host:8787/status", "Dask dashboard: http://host:8787/status\n"), ("", "")],
+)
+def test_the_dashboard_of_a_cluster_is_named(capsys, dashboard, printed):
+    with Console() as console:
+        console.joined(dashboard)
+    assert capsys.readouterr().out == printed
+
+
 def test_nothing_is_printed_between_stages_and_after_the_end(console, capsys):
     console.begin("cutting", 1)
     record = {"stage": "cutting", "rows_in": 1, "rows_out": 1, "dropped": {}, "seconds": 1.0}
