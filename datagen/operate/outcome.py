@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from datagen.report.changes import read_summary
-from datagen.report.html import products
+from datagen.report.rows import products
 from datagen.run.folder import Run
 
 

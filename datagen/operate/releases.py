@@ -17,7 +17,7 @@ from typing import Any
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.report.changes import read_summary
-from datagen.report.html import products
+from datagen.report.rows import products
 from datagen.run.folder import PILOT, WITHDRAWN, Run, earlier_runs, open_run, point_latest
 from datagen.run.lease import lease
 from datagen.store.digests import sealed

@@ -30,6 +30,7 @@ from datagen.report import planned
 from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
+from datagen.report.rows import products
 from datagen.request import Usage
 from datagen.run.folder import Run
 from datagen.schema import KINDS
@@ -302,8 +303,6 @@ def reasons(dropped: dict[str, int]) -> str:
 
 def product_table(run: Run) -> Table:
     """Tabulate the rows of the hand-off by product and split."""
-    from datagen.report.html import products
-
     table = Table(title="hand-off", **LOOK)
     table.add_column("product")
     table.add_column("split")
