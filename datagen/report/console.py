@@ -1,39 +1,23 @@
 """Terminal output of a run: progress, one line per stage, and tables at the end."""
 
 import threading
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import rich.console
 from rich import box
-from rich.console import RenderableType
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from datagen.report import planned
 from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
+from datagen.report.live import StageProgress, bars, funnel_line
 from datagen.report.rows import products
 from datagen.request import Usage
 from datagen.run.folder import Run
-from datagen.schema import KINDS
 
 REASONS_SHOWN = 6
 REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
@@ -53,21 +37,8 @@ class Console:
         self._out = rich.console.Console(highlight=False, stderr=to_stderr)
         if not self._out.is_terminal:
             self._out.width = WIDTH
-        self._progress = _Bars(
-            SpinnerColumn(),
-            TextColumn("{task.description:14}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[kept]}"),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[occupied]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._out,
-            transient=True,
-            disable=not self._out.is_terminal,
-        )
-        self._stages: dict[str, _Stage] = {}  # those in progress
+        self._progress = bars(self._out)
+        self._stages: dict[str, StageProgress] = {}  # those in progress
         self._funnel: dict[str, tuple[Mapping[str, int], Mapping[str, int]]] = {}  # stage -> made, lost
         self._occupied: float | None = None
         self._ended = threading.Event()
@@ -100,7 +71,7 @@ class Console:
     def begin(self, stage: str, partitions: int) -> None:
         """Show a progress bar for the stage."""
         bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="")
-        self._stages[stage] = _Stage(stage, partitions, bar)
+        self._stages[stage] = StageProgress(stage, partitions, bar)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Update the progress bar, with the rate of generation."""
@@ -162,75 +133,6 @@ class Console:
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
-
-
-class _Bars(Progress):
-    """Progress bars with a line below them."""
-
-    footer = ""
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        """Yield the bars and the line."""
-        yield from super().get_renderables()
-        if self.footer:
-            yield Text(self.footer)
-
-
-def funnel_line(stages: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]) -> str:
-    """
-    Describe the funnel of each product so far: the rows that are left of those made.
-
-    Parameters
-    ----------
-    stages
-        Stage -> product -> examples that it made, or that it dropped from earlier ones.
-    """
-    made, left = Counter[str](), Counter[str]()
-    for made_here, lost_here in list(stages.values()):
-        made.update(made_here)
-        left.update(made_here)
-        left.subtract(lost_here)
-    products = [name for name in KINDS.values() if made[name]]
-    shares = (f"{name} {left[name]:,} of {made[name]:,} ({left[name] / made[name]:.0%})" for name in products)
-    return f"kept so far: {', '.join(shares)}" if products else ""
-
-
-@dataclass
-class _Stage:
-    """Progress of a stage."""
-
-    name: str
-    partitions: int
-    bar: TaskID
-    done: int = 0
-    kept: int = 0
-    dropped: int = 0
-    usage: Usage = field(default_factory=Usage)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """Elapsed time."""
-        return max(time.monotonic() - self.began, 0.1)
-
-    @property
-    def pace(self) -> float:
-        """Completion tokens per second."""
-        return self.usage.completion_tokens / self.seconds
-
-    def line(self, occupied: float | None) -> str:
-        """Describe the progress: partitions, kept share, tokens per second, use of the engines, time left."""
-        parts = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
-        if rows := self.kept + self.dropped:
-            parts.append(f"{self.kept / rows:.0%} kept")
-        if self.usage.completions:
-            parts += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
-            parts += [f"engines {occupied:.0%} busy"] if occupied is not None else []
-        remaining = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
-        parts.append(
-            f"{remaining} left" if self.done else f"started {timedelta(seconds=round(self.seconds))} ago"
-        )
-        return ", ".join(parts)
 
 
 def _line(record: dict[str, Any], resumed: bool) -> str:
