@@ -39,8 +39,6 @@ def diff(
     json_: AsJson = False,
 ) -> None:
     """Compare two runs: documents, rows added, changed and retired, yields, scores, lengths, mixture."""
-    import rich.console
-
     from datagen.errors import UserError
     from datagen.recipe.gates import failed, read_gate
     from datagen.report.changes import show, summary, write_rows
@@ -59,7 +57,7 @@ def diff(
     if json_:
         emit(summary(comparison) | {"failed": failures})
     else:
-        show(comparison, rich.console.Console(highlight=False))
+        show(comparison)
         for condition in failures:
             typer.secho(f"fails: {condition}", fg="red", err=True)
     if failures:

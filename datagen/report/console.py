@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import rich.console
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,27 +14,19 @@ from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.report.live import StageProgress, bars, funnel_line
 from datagen.report.rows import products
+from datagen.report.terminal import LOOK, output
 from datagen.request import Usage
 from datagen.run.folder import Run
 
 REASONS_SHOWN = 6
 REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
-WIDTH = 118  # width of tables without a terminal
-LOOK: dict[str, Any] = {
-    "title_justify": "left",
-    "title_style": "bold",
-    "box": box.SIMPLE_HEAD,
-    "pad_edge": False,
-}
 
 
 class Console:
     """A watcher that prints the progress of a run."""
 
     def __init__(self, to_stderr: bool = False) -> None:
-        self._out = rich.console.Console(highlight=False, stderr=to_stderr)
-        if not self._out.is_terminal:
-            self._out.width = WIDTH
+        self._out = output(to_stderr)
         self._progress = bars(self._out)
         self._stages: dict[str, StageProgress] = {}  # those in progress
         self._funnel: dict[str, tuple[Mapping[str, int], Mapping[str, int]]] = {}  # stage -> made, lost
@@ -217,7 +207,7 @@ def product_table(run: Run) -> Table:
 
 def show_measures(report: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
     """Print measures of models: set -> model -> measure -> share, None if nothing was counted."""
-    out = rich.console.Console(highlight=False)
+    out = output()
     for name, models in report.items():
         table = Table(title=escape(name), **LOOK)
         table.add_column("")

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import rich.console
-from rich import box
 from rich.markup import escape
 from rich.table import Table
+
+from datagen.report.terminal import LOOK, output
 
 
 def show(plan: Mapping[str, Any]) -> None:
     """Print a plan: stages, products with intervals, and cost."""
-    out = rich.console.Console(highlight=False)
-    style: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
-    table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **style)
+    out = output()
+    table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **LOOK)
     table.add_column("stage")
     for name in ("in", "out", "requests", "stored", "tokens in", "tokens out"):
         table.add_column(name, justify="right")
@@ -29,7 +28,7 @@ def show(plan: Mapping[str, Any]) -> None:
             "" if source is None else escape(f"reused from {source}") if source else "new",
         )
     out.print(table)
-    table = Table(title="rows", **style)
+    table = Table(title="rows", **LOOK)
     for name in ("product", "rows", "95% interval"):
         table.add_column(name, justify="left" if name == "product" else "right")
     for product, (rows, low, high) in plan["products"].items():
