@@ -1,6 +1,6 @@
 """Print a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -34,12 +34,23 @@ def show(plan: Mapping[str, Any]) -> None:
     for product, (rows, low, high) in plan["products"].items():
         table.add_row(product, f"{rows:,.0f}", f"{low:,.0f} to {high:,.0f}")
     out.print(table)
-    out.print(_sum(plan), markup=False, soft_wrap=True)
+    for line in [*_by_model(plan), _sum(plan)]:
+        out.print(line, markup=False, soft_wrap=True)
     if not plan["current"]:
         out.print(
             "The recipe, a prompt or a model has changed since. Run a new pilot with --pilot",
             style="yellow",
         )
+
+
+def _by_model(plan: Mapping[str, Any]) -> Iterator[str]:
+    for model in dict.fromkeys(stage["model"] for stage in plan["stages"] if stage["model"]):
+        stages = [stage for stage in plan["stages"] if stage["model"] == model]
+        requests, tokens_in, tokens_out = (
+            sum(stage[name] for stage in stages)
+            for name in ("requests", "prompt_tokens", "completion_tokens")
+        )
+        yield f"{model}: {requests:,.0f} requests, {tokens_in:,.0f} tokens in, {tokens_out:,.0f} tokens out"
 
 
 def _sum(plan: Mapping[str, Any]) -> str:
