@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,9 @@ class Clock:
         self.record: StageRecord = {}
         self.processors = self._started = 0.0
 
+    def joined(self, dashboard: str) -> None:
+        """Nothing is told."""
+
     def begin(self, stage: str, partitions: int) -> None:
         """Note where the processors are when a stage begins."""
         self._started = _spent()
@@ -113,6 +116,9 @@ class Clock:
         """Nothing is told."""
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
+        """Nothing is told."""
+
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
         """Nothing is told."""
 
     def occupied(self, share: float) -> None:

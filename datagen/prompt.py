@@ -160,6 +160,13 @@ def exists(name: str, folder: Path | None = None) -> bool:
     return _find(name, folder) is not None
 
 
+def names_in(path: str, folder: Path | None = None) -> list[str]:
+    """List the names in a folder below the recipe's own and the built-in prompts, such as profiles."""
+    places = [place.joinpath(path) for place in (folder, resources.files("datagen.prompts")) if place]
+    files = [file.name for place in places if place.is_dir() for file in place.iterdir()]
+    return sorted({name.removesuffix(".yaml") for name in files if name.endswith(".yaml")})
+
+
 def _find(name: str, folder: Path | None) -> Traversable | None:
     places = [folder] if folder else []
     paths = (place.joinpath(f"{name}.yaml") for place in [*places, resources.files("datagen.prompts")])

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from datagen.cli import models, new, reference, releases, rows, runs
+from datagen.cli.parameters import emit
 from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import mask_argument, shown
 from datagen.stop import Stopped, leave, stoppable
@@ -24,7 +25,11 @@ for group in (runs, rows, releases, models, new, reference):
 
 
 def main() -> None:
-    """Run the command line; print errors that the user can fix without a traceback."""
+    """
+    Run the command line; print errors that the user can fix without a traceback.
+
+    With ``--json``, the message is also the one line on stdout.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None if it is closed
             stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
@@ -32,14 +37,21 @@ def main() -> None:
         with stoppable(), translate_file_errors():
             app()
     except UserError as error:
-        typer.secho(shown(f"error: {error}"), fg="red", err=True)
+        tell(f"error: {error}", "red")
         sys.exit(2)
     except BudgetSpent as stop:
-        typer.secho(f"{stop}", fg="yellow", err=True)
+        tell(f"{stop}", "yellow")
         sys.exit(3)
     except Stopped as stop:
-        typer.secho(shown(f"stopped by {stop}. {how_to_resume(sys.argv[1:])}"), fg="yellow", err=True)
+        tell(f"stopped by {stop}. {how_to_resume(sys.argv[1:])}", "yellow")
         leave(stop.status)
+
+
+def tell(message: str, colour: str) -> None:
+    """Print why a command ended early, for people and, with ``--json``, for machines."""
+    typer.secho(shown(message), fg=colour, err=True)
+    if "--json" in sys.argv:
+        emit({"error": shown(message.removeprefix("error: "))})
 
 
 def how_to_resume(arguments: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Models: ``probe``, ``prove``, ``train-synthesizer`` and ``doctor``."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,9 @@ def prove(
     worth: Annotated[float, typer.Option(help="Smallest gain of P(gold) that counts")] = 0.03,
     probe: Annotated[str, typer.Option(help="Questions for `datagen probe`, before and after training")] = "",
     fail_on: Annotated[str, typer.Option(help="no-gain: exit status 4 if nothing helps")] = "",
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON at the end; everything else goes to stderr")
+    ] = False,
 ) -> None:
     """
     Fine-tune briefly on a run's hand-off and on controls with equal tokens; report whether the data helps.
@@ -51,10 +55,13 @@ def prove(
         worth=worth,
         probe=probe,
     )
-    result = run_proof(run, chosen, typer.echo)
-    for sentence in result["sentences"]:
-        typer.echo(f"- {sentence}")
-    typer.echo(f"table and plot: {result['page']}")
+    result = run_proof(run, chosen, partial(typer.echo, err=json_))
+    if json_:
+        emit(result)
+    else:
+        for sentence in result["sentences"]:
+            typer.echo(f"- {sentence}")
+        typer.echo(f"table and plot: {result['page']}")
     if fail_on and not result["gain"]:
         raise typer.Exit(4)
 

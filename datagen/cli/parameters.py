@@ -18,7 +18,7 @@ Outputs = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a key of the recipe, such as stages.chunk.max_chars=800"),
+    typer.Option("--set", help="Override a key of the recipe: KEY=VALUE, such as cluster.workers=4"),
 ]
 Labels = Annotated[
     Path | None, typer.Option(help="File of labels; default: labels.jsonl in the run's folder")

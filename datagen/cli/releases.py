@@ -39,8 +39,6 @@ def diff(
     json_: AsJson = False,
 ) -> None:
     """Compare two runs: documents, rows added, changed and retired, yields, scores, lengths, mixture."""
-    import rich.console
-
     from datagen.errors import UserError
     from datagen.recipe.gates import failed, read_gate
     from datagen.report.changes import show, summary, write_rows
@@ -59,7 +57,7 @@ def diff(
     if json_:
         emit(summary(comparison) | {"failed": failures})
     else:
-        show(comparison, rich.console.Console(highlight=False))
+        show(comparison)
         for condition in failures:
             typer.secho(f"fails: {condition}", fg="red", err=True)
     if failures:
@@ -95,21 +93,26 @@ def clean(
     json_: AsJson = False,
 ) -> None:
     """
-    Remove old runs.
+    Remove old runs and pilots.
 
-    Keeps the latest release, the newest finished runs, an unfinished run that can continue, and runs with
-    labels or named in the recipe. No completion is lost: a run is removed only if a kept run has all of them.
+    Keeps the latest release, the newest finished runs, the newest pilot, an unfinished run that can continue,
+    and runs with labels or named in the recipe. No answer is lost: a run is removed only if a kept run has
+    all of its answers.
     """
     from datagen.operate.releases import clean as clean_up
 
     loaded, folder = load(recipe, outputs)
     removed, reasons = clean_up(folder / loaded.name, loaded, keep, yes)
+    names = [str(path.relative_to(folder.resolve())) for path in removed]
+    kept = {str(path.relative_to(folder.resolve())): why for path, why in reasons.items()}
     if json_:
-        emit({"removed" if yes else "would_remove": [path.name for path in removed], "kept": reasons})
+        emit({"removed" if yes else "would_remove": names, "kept": kept})
         return
-    for path in removed:
-        typer.echo(f"{'removed' if yes else 'would remove'} {path}")
-    for name, why in reasons.items():
-        typer.echo(f"kept {name}: {why}")
-    if removed and not yes:
+    for name in names:
+        typer.echo(f"{'removed' if yes else 'would remove'} {name}")
+    for name, why in kept.items():
+        typer.echo(f"{'kept' if yes else 'would keep'} {name}: {why}")
+    if not names:
+        typer.echo("There is nothing to remove")
+    elif not yes:
         typer.echo("Nothing was removed. Add --yes to remove these runs")

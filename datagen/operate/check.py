@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datagen.cluster import hardware
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import WorkerPool
+from datagen.cluster.workers import WorkerPool, dashboard_of
 from datagen.engines.identity import identify
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
@@ -143,11 +143,15 @@ def _corpus(
         files.extend(file for task in tasks for file in getattr(task, "files", ()))
         unreadable = sum(len(getattr(task, "reasons", ())) for task in tasks)
         size = sum(getattr(file, "size", 0) for file in files)
-        message = f"{len(tasks):,} tasks"
-        message += f", {len(files) - unreadable:,} files, {size / MB:,.1f} MB" if files else ""
+        message = _count(len(tasks), "partition")
+        message += f", {_count(len(files) - unreadable, 'file')}, {size / MB:,.1f} MB" if files else ""
         return message + (f", {unreadable:,} unreadable" if unreadable else "")
 
     return _attempt(f"corpus ({name})", plan), sum(getattr(file, "size", 0) for file in files)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _models(recipe: Recipe) -> Iterator[Finding]:
@@ -227,7 +231,7 @@ def _cluster(recipe: Recipe, home: Path) -> str:
         pool = WorkerPool(client)
         return (
             f"{len(pool.all)} workers at {recipe.cluster.address}, {len(pool.engines)} with an engine; "
-            f"dashboard: {client.dashboard_link}"
+            f"dashboard: {dashboard_of(client) or 'none'}"
         )
 
 

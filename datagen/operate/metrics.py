@@ -6,7 +6,7 @@ format, atomically, for the textfile collector of the node exporter.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WRITE_SECONDS = 5.0  # minimum time between writes during a stage
 STAGE, KIND = ["recipe", "stage"], ["recipe", "stage", "kind"]
+PRODUCT = ["recipe", "stage", "product", "kind"]
 
 
 @contextmanager
@@ -69,6 +70,7 @@ class Metrics:
 
         self._partitions = gauge("partitions", "Partitions of a stage: all, done", KIND)
         self._rows = gauge("rows", "Rows of a stage: in, kept, dropped", KIND)
+        self._products = gauge("examples", "Examples of a product: made by a stage, or lost in it", PRODUCT)
         self._answers = gauge("answers", "Answers of a stage: new, reused", KIND)
         self._tokens = gauge("tokens", "Tokens of new answers: prompt, completion", KIND)
         self._seconds = gauge("stage_seconds", "Duration of a stage", STAGE)
@@ -80,6 +82,10 @@ class Metrics:
         self._running = gauge("running", "1 while a run is on", ["recipe"])
         self._released = gauge("last_release_timestamp_seconds", "When a run became latest", ["recipe"])
         self._running.labels(recipe).set(1)
+
+    def joined(self, dashboard: str) -> None:
+        """Forward the address of the cluster's dashboard."""
+        self._watcher.joined(dashboard)
 
     def begin(self, stage: str, partitions: int) -> None:
         """Record the start of a stage."""
@@ -101,6 +107,11 @@ class Metrics:
         self._set(self._rows, stage, kept=kept, dropped=dropped)
         self._watcher.judged(stage, kept, dropped)
 
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """Record the examples made and dropped so far."""
+        self._count_products(stage, made, lost)
+        self._watcher.funnel(stage, made, lost)
+
     def occupied(self, share: float) -> None:
         """Note how much of the engines is in use."""
         self._occupancy.labels(self._recipe).set(share)
@@ -110,6 +121,7 @@ class Metrics:
         """Record the result of a stage."""
         stage, dropped = record["stage"], sum(record["dropped"].values())
         self._set(self._rows, stage, **{"in": record["rows_in"]}, kept=record["rows_out"], dropped=dropped)
+        self._count_products(stage, record.get("made", {}), record.get("lost", {}))
         if requests := record.get("requests"):
             self._set(self._answers, stage, new=requests["completions"], reused=requests["reused"])
         self._seconds.labels(self._recipe, stage).set(record["seconds"])
@@ -127,6 +139,11 @@ class Metrics:
     def _set(self, gauge: "Gauge", stage: str, **values: float) -> None:
         for kind, value in values.items():
             gauge.labels(self._recipe, stage, kind).set(value)
+
+    def _count_products(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        for kind, counts in (("made", made), ("lost", lost)):
+            for product, rows in counts.items():
+                self._products.labels(self._recipe, stage, product, kind).set(rows)
 
     def _write(self) -> None:
         from prometheus_client import write_to_textfile

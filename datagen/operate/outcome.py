@@ -3,7 +3,7 @@
 from collections import Counter
 
 from datagen.report.changes import read_summary
-from datagen.report.html import products
+from datagen.report.rows import products
 from datagen.run.folder import Run
 
 

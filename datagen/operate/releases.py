@@ -2,12 +2,13 @@
 List, roll back and clean up the releases of a recipe.
 
 `clean` keeps the latest release, a number of finished runs before it, an unfinished run that can continue,
-runs with labels in their folder, and runs named in the recipe. It removes another run only if a kept run has
-all of its answers, so no answer is lost.
+the newest complete pilot, which a plan is based on, runs with labels in their folder, and runs named in the
+recipe. It removes another run or pilot only if a kept one has all of its answers, so no answer is lost.
 """
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,8 @@ from pathlib import Path
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.report.changes import read_summary
-from datagen.report.html import products
-from datagen.run.folder import WITHDRAWN, Run, earlier_runs, open_run, point_latest
+from datagen.report.rows import products
+from datagen.run.folder import PILOT, WITHDRAWN, Run, earlier_runs, open_run, point_latest
 from datagen.run.lease import lease
 from datagen.store.digests import sealed
 from datagen.store.parquet import UNFINISHED, write_json
@@ -122,9 +123,9 @@ def rollback(home: Path, to: str = "") -> tuple[Run, Run]:
         return latest, targets[0]
 
 
-def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Path], dict[str, str]]:
+def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Path], dict[Path, str]]:
     """
-    Remove runs that the retention policy does not keep.
+    Remove runs and pilots that the retention policy does not keep.
 
     Parameters
     ----------
@@ -139,47 +140,64 @@ def clean(home: Path, recipe: Recipe, keep: int, remove: bool) -> tuple[list[Pat
 
     Returns
     -------
-    The removed folders, and for each other run the reason why it is kept.
+    The removed folders, and for the folder of each other run or pilot the reason why it is kept.
+
+    Raises
+    ------
+    UserError
+        If there is no run, or one is in progress.
     """
-    with lease(home):
-        for leftover in home.glob(f"{REMOVING}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        runs = earlier_runs(home)
-        reasons = _kept(home, runs, recipe, keep)
-        removable = [run for run in runs if run.folder.name not in reasons]
+    homes = [folder for folder in (home, home.with_name(f"{home.name}{PILOT}")) if folder.is_dir()]
+    with ExitStack() as leases:
+        for folder in homes:
+            leases.enter_context(lease(folder))
+            for leftover in folder.glob(f"{REMOVING}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        runs, pilots = (earlier_runs(folder) for folder in (home, home.with_name(f"{home.name}{PILOT}")))
+        if not runs and not pilots:
+            raise UserError(f"{home} has no runs, so there is nothing to clean up")
+        reasons = _kept(home, runs, pilots, recipe, keep)
+        removable = [run.folder for run in (*pilots, *runs) if run.folder not in reasons]
         if remove:
-            for run in removable:
-                hidden = home / f"{REMOVING}{run.folder.name}"
-                run.folder.replace(hidden)
+            for folder in removable:
+                hidden = folder.with_name(f"{REMOVING}{folder.name}")
+                folder.replace(hidden)
                 (hidden / "manifest.json").unlink()  # without a manifest it is not a run
                 shutil.rmtree(hidden)
-        return [run.folder for run in removable], reasons
+        return removable, reasons
 
 
-def _kept(home: Path, runs: Sequence[Run], recipe: Recipe, keep: int) -> dict[str, str]:
-    """Return the runs to keep, with reasons."""
+def _kept(
+    home: Path, runs: Sequence[Run], pilots: Sequence[Run], recipe: Recipe, keep: int
+) -> dict[Path, str]:
+    """Return the runs and pilots to keep, with reasons."""
     latest = _latest(home)
-    reasons: dict[str, str] = {}
+    reasons: dict[Path, str] = {}
     finished = [run for run in runs if run.finished]
     for run in finished[-keep - 1 :]:
-        reasons[run.folder.name] = "one of the newest"
+        reasons[run.folder] = "one of the newest"
     if latest is not None:
-        reasons[latest.folder.name] = "the latest release"
-    if runs and not runs[-1].over:
-        reasons[runs[-1].folder.name] = "it can be continued"
+        reasons[latest.folder] = "the latest release"
+    complete = [pilot for pilot in pilots if pilot.over]
+    for pilot in complete[-1:]:
+        reasons[pilot.folder] = "the newest pilot"
+    for newest in (*runs[-1:], *pilots[-1:]):
+        if not newest.over:
+            reasons[newest.folder] = "it can be continued"
     named_paths = {path.resolve() for path in _named(recipe)}
-    for run in runs:
+    everything = sorted([*runs, *pilots], key=lambda run: run.order)
+    for run in everything:
         if (run.folder / LABELS).exists():
-            reasons.setdefault(run.folder.name, f"it has {LABELS}")
+            reasons.setdefault(run.folder, f"it has {LABELS}")
         elif any(path.is_relative_to(run.folder) for path in named_paths):
-            reasons.setdefault(run.folder.name, "the recipe names it")
+            reasons.setdefault(run.folder, "the recipe names it")
         elif run.manifest["state"] == "unreadable":
-            reasons.setdefault(run.folder.name, "its manifest cannot be read")
+            reasons.setdefault(run.folder, "its manifest cannot be read")
     inherited: set[str] = set()
-    for run in reversed(runs):  # newest first: a kept run has the answers of earlier ones
-        if run.folder.name not in reasons and run.id not in inherited:
-            reasons[run.folder.name] = "no kept run has its answers"
-        if run.folder.name in reasons:
+    for run in reversed(everything):  # newest first: a kept run has the answers of earlier ones
+        if run.folder not in reasons and run.id not in inherited:
+            reasons[run.folder] = "no kept run has its answers"
+        if run.folder in reasons:
             inherited |= set(run.manifest.get("inherits", []))
     return reasons
 

@@ -1,6 +1,5 @@
 """Errors in a recipe, reported with file, line, key and fix, one line per error."""
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint, similar
 from datagen.json_types import JsonObject
 from datagen.redaction import MASK, mask_settings
 from datagen.yaml_loader import FILE, Loader, check_shape
@@ -32,6 +31,8 @@ EXPECTED = {
     "tuple_type": "a list", "set_type": "a list", "path_type": "a path", "none_required": "nothing",
 }  # fmt: skip
 BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+
+MAPPINGS = {kind for kind, expected in EXPECTED.items() if expected == "a mapping"}
 
 Where: TypeAlias = tuple[int | str, ...]  # path of keys
 Mistake = tuple[Where, str]  # path of keys, and message
@@ -66,7 +67,7 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(f"{where}: not YAML: {error.problem or error}") from error
+        raise RecipeError(f"{where}: not YAML: {error.problem or error}{_quotes(text, mark)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # control characters, 2024-02-30, too deep
         reason = " ".join(str(error).split())
         raise RecipeError(f"{path}: invalid YAML: {reason}") from error
@@ -79,6 +80,13 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
     if missing:
         raise mistaken(path, node, missing)
     return node, expanded
+
+
+def _quotes(text: str, mark: yaml.Mark | None) -> str:
+    """Advise to quote an environment variable in a line that is not YAML: `{` starts a mapping there."""
+    lines = text.splitlines()[mark.line :] if mark else []  # empty if the mark is at the end of the file
+    variable = VARIABLE.search(lines[0]) if lines else None
+    return f'; put quotes around a variable: "{variable[0]}"' if variable else ""
 
 
 def _check_aliases(path: Path, text: str) -> None:
@@ -115,9 +123,8 @@ def _expanded(value: object, where: Where, missing: list[Mistake]) -> object:
     def variable(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
         if (setting := os.environ.get(name, default)) is None:
-            missing.append(
-                (where, f"the environment variable {name} is not set; set it, or write ${{{name}:-…}}")
-            )
+            advice = similar(name, os.environ) or f"set it, or write ${{{name}:-…}}"
+            missing.append((where, f"the environment variable {name} is not set; {advice}"))
         return setting or ""
 
     if isinstance(value, str):
@@ -130,33 +137,74 @@ def _expanded(value: object, where: Where, missing: list[Mistake]) -> object:
 
 
 def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) -> RecipeError:
-    """Build an error with one line per mistake."""
-    lines = [f"{path}:{line_of(node, at)}: {'.'.join(map(str, at))}: {what}" for at, what in mistakes]
-    return RecipeError("\n".join(lines))
+    """Build an error with one line per mistake, in the order of the file."""
+    located = sorted((line_of(node, at), ".".join(map(str, at)), what) for at, what in mistakes)
+    return RecipeError("\n".join(f"{path}:{line}: {where}: {what}" for line, where, what in located))
 
 
-def location(error: ErrorDetails) -> Where:
-    """Return the path of keys of an error, without pydantic's tags for members of a union."""
-    tags = {"vllm", "openai", "scripted", "function-after", "function-before"}
-    return tuple(part for part in error["loc"] if part not in tags and not str(part).startswith("literal["))
+def mistakes_in(
+    error: ValidationError, model: type[BaseModel], data: object, at: Where = ()
+) -> list[Mistake]:
+    """
+    Describe the errors of a validation.
+
+    Parameters
+    ----------
+    error
+        The errors. Where a value may be of several types, pydantic reports one error per type.
+    model
+        The model that the data should match.
+    data, at
+        The data, and the path of keys to it.
+
+    Returns
+    -------
+    The mistakes, without those about other types than the one that the value has.
+    """
+    mistakes = [(_location(part, data), part["type"], _explain(part, model)) for part in error.errors()]
+    places = [where for where, _, _ in mistakes]
+    inner = {place[:depth] for place in places for depth in range(len(place))}
+    return [
+        ((*at, *where), what)
+        for where, kind, what in mistakes
+        if where not in inner and not (kind in MAPPINGS and places.count(where) > 1)
+    ]
 
 
-def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _location(error: ErrorDetails, data: object) -> Where:
+    """Return the path of keys of an error, without the names of types that pydantic adds to it."""
+    where: list[int | str] = []
+    for key in error["loc"]:
+        is_index = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if is_index or (isinstance(data, dict) and key in data):
+            data = data[key]
+            where.append(key)
+    if error["type"] == "union_tag_invalid":  # the value of this key selects the type, such as engine
+        where.append(str(error["ctx"]["discriminator"]).strip("'"))
+    elif error["type"] in ("missing", "extra_forbidden") and where[-1:] != [error["loc"][-1]]:
+        where.append(error["loc"][-1])
+    return tuple(where)
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
     """Describe an error in a key of a model, and how to fix it."""
     key = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        keys = sorted(set(_keys(model)))
-        similar = difflib.get_close_matches(key, keys, n=1)
-        return (
-            f"no such key; did you mean {similar[0]}?"
-            if similar
-            else f"no such key; there are {', '.join(keys)}"
-        )
+        return f"no such key; {hint(key, sorted(set(_keys(model))))}"
     if error["type"] == "missing":
         return "is required; add it"
+    value = error["ctx"]["tag"] if error["type"] == "union_tag_invalid" else error["input"]
     # It may contain an API key by mistake.
-    value = MASK if key == "api_key_env" else mask_settings(error["input"])
-    return f"{_expectation(error)} (found {_shortened(value)})"
+    shown = MASK if key == "api_key_env" else mask_settings(value)
+    return f"{_expectation(error)} (found {_shortened(shown)}){_meant(error, value)}"
+
+
+def _meant(error: ErrorDetails, value: object) -> str:
+    """Ask whether a misspelt choice was meant."""
+    context = error.get("ctx", {})
+    choices = re.findall(r"'([^']*)'", str(context.get("expected") or context.get("expected_tags", "")))
+    question = similar(value, choices) if isinstance(value, str) else ""
+    return f"; {question}" if question else ""
 
 
 def _expectation(error: ErrorDetails) -> str:
@@ -177,9 +225,7 @@ def _expectation(error: ErrorDetails) -> str:
         case "too_long" | "string_too_long":
             return f"should have at most {context['max_length']} entries or characters"
         case "union_tag_invalid":
-            return (
-                f"{str(context['discriminator']).strip(chr(39))} should be one of {context['expected_tags']}"
-            )
+            return f"should be one of {context['expected_tags']}"
     return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 

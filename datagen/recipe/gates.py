@@ -4,9 +4,8 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint
 from datagen.schema import KINDS
 
 SYNTAX = re.compile(
@@ -46,9 +45,8 @@ class Gate:
             If there is no such figure.
         """
         if self.name not in figures:
-            similar = get_close_matches(self.name, figures, n=1)
-            hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(sorted(figures))}"
-            raise UserError(f"the gate {self.text!r}: there is no figure {self.name!r}; {hint}")
+            advice = hint(self.name, sorted(figures))
+            raise UserError(f"the gate {self.text!r}: there is no figure {self.name!r}; {advice}")
         return bool(SIGNS[self.sign](figures[self.name], self.limit))
 
 
@@ -70,9 +68,7 @@ def read_gate(text: str) -> Gate:
         raise ValueError(f"a gate is written as kept<0.8 or rows.instructions<50%, not {text!r}")
     name = match["name"]
     if name not in SIMPLE and not name.startswith(FAMILIES):
-        similar = get_close_matches(name, SIMPLE, n=1)
-        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join([*SIMPLE, *FAMILIES])}"
-        raise ValueError(f"{text!r}: there is no figure {name!r}; {hint}")
+        raise ValueError(f"{text!r}: there is no figure {name!r}; {hint(name, [*SIMPLE, *FAMILIES])}")
     return Gate(text.strip(), match["name"], match["sign"], limit / 100 if match["percent"] else limit)
 
 

@@ -12,16 +12,20 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint, similar
 from datagen.json_types import JsonObject
 from datagen.paths import expanded
+from datagen.prompt import names_in
 from datagen.recipe import profiles
-from datagen.recipe.errors import Mistake, explain, location, mistaken, read_yaml
+from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
 from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
+
+LISTS = "languages/lists"  # folder of word lists below the prompts
+ADVICE = "the usual roles are generator, target and judge; a stage uses another with role: NAME"
 
 
 def _address_only(value: object) -> object:
@@ -147,7 +151,7 @@ class Recipe(Section):
             if not isinstance(stage, ModelStage):
                 raise UserError("it uses no model, so it has no role; remove role")
             if not isinstance(role, str) or role not in self.models.roles:
-                raise UserError(f"models has no role {role!r}; there are {', '.join(self.models.roles)}")
+                raise UserError(f"models has no role {role!r}; {hint(str(role), self.models.roles)}")
             stage = replace(stage, role=role)
         if isinstance(stage, ModelStage) and stage.role in self.models.roles:
             model = self.models.role(stage.role)
@@ -180,7 +184,7 @@ def load_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
         recipe = Recipe.model_validate(data | {"file": path.resolve()})
         mistakes = _stage_mistakes(recipe)
     except ValidationError as error:
-        mistakes = [(location(part), explain(part, Recipe)) for part in error.errors()]
+        mistakes = mistakes_in(error, Recipe, data)
     if mistakes:
         raise mistaken(path, node, mistakes)
     return recipe
@@ -209,15 +213,15 @@ def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
     own = recipe.prompt_folder
     if own and not own.is_dir():
         return [(("prompts",), f"there is no folder {own}; leave prompts out to use the built-in ones")]
-    if mistakes := _unknown_profiles(recipe):
+    if mistakes := [*_unknown_profiles(recipe), *_unknown_lists(recipe)]:
         return mistakes
     for name in recipe.stages:
         try:
             recipe.step(name)
         except ValidationError as error:
-            use = (recipe.stages[name] or {}).get("use", name)
-            options = find_stage(use, recipe.folder).options
-            mistakes += [(("stages", name, *part["loc"]), explain(part, options)) for part in error.errors()]
+            section = recipe.stages[name] or {}
+            stage = find_stage(section.get("use", name), recipe.folder)
+            mistakes += mistakes_in(error, stage.options, section, ("stages", name))
         except UserError as error:
             mistakes.append((("stages", name), str(error)))
     return (
@@ -226,20 +230,32 @@ def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
         or _unlicensed(recipe)
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
+        or _unmeasured(recipe)
     )
 
 
 def _unknown_profiles(recipe: Recipe) -> list[Mistake]:
     """Find roles with a profile that does not exist."""
     mistakes: list[Mistake] = []
-    for role in recipe.models.roles:
+    models = recipe.models
+    for role in (role for role in models.roles if not isinstance(getattr(models, role), str)):
         try:
             profiles.read_profile(
-                profiles.choose(recipe.models.role(role), recipe.prompt_folder).name, recipe.prompt_folder
+                profiles.choose(models.role(role), recipe.prompt_folder).name, recipe.prompt_folder
             )
         except UserError as error:
             mistakes.append((("models", role, "profile"), str(error)))
     return mistakes
+
+
+def _unknown_lists(recipe: Recipe) -> list[Mistake]:
+    """Find word lists that do not exist."""
+    known = names_in(LISTS, recipe.prompt_folder)
+    return [
+        (("lists", index), f"there is no list {name!r}; {hint(name, known)}")
+        for index, name in enumerate(recipe.lists)
+        if name not in known
+    ]
 
 
 def _unused_roles(recipe: Recipe) -> list[Mistake]:
@@ -247,8 +263,12 @@ def _unused_roles(recipe: Recipe) -> list[Mistake]:
     models = recipe.models
     used = {stage.role for _, stage, _ in recipe.line() if isinstance(stage, ModelStage)}
     used |= {player for role in models.roles if isinstance(player := getattr(models, role), str)}
-    advice = "no stage uses this role; the usual roles are generator, target and judge"
-    return [(("models", role), advice) for role in models.model_extra or () if role not in used]
+    usual = tuple(Models.model_fields)
+    return [
+        (("models", role), f"no stage uses this role; {similar(role, usual) or ADVICE}")
+        for role in models.model_extra or ()
+        if role not in used
+    ]
 
 
 def _unlicensed(recipe: Recipe) -> list[Mistake]:
@@ -282,6 +302,17 @@ def _nothing_to_read(recipe: Recipe) -> list[Mistake]:
         (("stages", name), advice)
         for name, stage, _ in recipe.line()
         if stage.name == "ingest" and not recipe.corpus
+    ]
+
+
+def _unmeasured(recipe: Recipe) -> list[Mistake]:
+    """Find gates on the yield of a stage that the recipe does not have."""
+    stages = [f"yield.{name}" for name in recipe.stages]
+    figures = [(index, read_gate(text).name) for index, text in enumerate(recipe.gates)]
+    return [
+        (("gates", index), f"there is no stage of this name for {name!r}; {hint(name, stages)}")
+        for index, name in figures
+        if name.startswith("yield.") and name not in stages
     ]
 
 

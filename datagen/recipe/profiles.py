@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint
 from datagen.json_types import JsonObject
 from datagen.paths import expanded
 from datagen.prompt import exists, load
@@ -66,8 +66,8 @@ def read_profile(name: str, folder: Path | None = None) -> Profile:
     """
     if not re.fullmatch(r"[\w.-]+", name) or not exists(f"{FOLDER}/{name}", folder):
         raise UserError(
-            f"there is no profile {name!r}; there are {', '.join(BUILT_IN)}. Add your own as "
-            f"{FOLDER}/NAME.yaml in the recipe's folder of prompts"
+            f"there is no profile {name!r}; {hint(name, BUILT_IN)} "
+            f"(your own is a file {FOLDER}/NAME.yaml in the recipe's folder of prompts)"
         )
     return load(f"{FOLDER}/{name}", folder).checked(Profile, "compare prompts/profiles/small.yaml")
 

@@ -7,12 +7,11 @@ are derived from it. Other packages add stages through the entry point group ``d
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint
 from datagen.json_types import JsonObject
 from datagen.recipe.import_string import load
 from datagen.stage import MapStage, ModelStage, Options, SourceStage, Stage, WholeStage
@@ -179,11 +178,9 @@ def find_stage(use: str, folder: Path = Path()) -> Stage:
     installed = installed_stages()
     import_string = installed.get(use, use)
     if ":" not in import_string:
-        similar = get_close_matches(use, installed, n=1)
-        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(sorted(installed))}."
         raise UserError(
-            f"there is no stage {use!r}; {hint} "
-            "For your own stage, set use: package.module:stage or use: ./file.py:stage"
+            f"there is no stage {use!r}; {hint(use, installed)} "
+            "(for your own stage, set use: package.module:stage or use: ./file.py:stage)"
         )
     stage = load(import_string, folder, "the stage")
     if not isinstance(stage, SourceStage | MapStage | ModelStage | WholeStage):

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from datagen.errors import hint
 from datagen.json_types import JsonObject
 from datagen.redaction import mask_secrets, mask_settings
 
@@ -302,7 +303,7 @@ class Models(Section):
             if value in seen:
                 raise ValueError(f"the roles {' and '.join(seen)} refer to each other; give one a model")
             if value not in self.roles:
-                raise ValueError(f"there is no role {value!r}; there are {', '.join(self.roles)}")
+                raise ValueError(f"there is no role {value!r}; {hint(value, self.roles)}")
             seen.append(value)
             value = getattr(self, value)
         return value

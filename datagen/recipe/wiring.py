@@ -28,8 +28,8 @@ def unconnected(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
     before = tables_before(steps)
     for index, (name, takes, _) in enumerate(steps):
         if takes and takes not in before[name]:
-            later = [other for other, _, gives in steps[index + 1 :] if gives == takes]
-            fix = f"move it after {later[0]}" if later else "add one that does"
+            later = [other for other, needs, gives in steps[index + 1 :] if gives == takes != needs]
+            fix = f"move it after {later[0]}" if later else "add one that does (see `datagen stages`)"
             yield name, f"takes {takes}, but no earlier stage gives any; {fix}"
 
 

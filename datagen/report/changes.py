@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import rich.console
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from datagen.report.compare import Comparison
+from datagen.report.terminal import LOOK, output
 from datagen.store.parquet import read_json, whole_file, write_json
 
 SUMMARY, LIST = "changes.json", "changes.jsonl"  # in a run's folder
@@ -62,12 +61,12 @@ def headline(comparison: Mapping[str, Any]) -> str:
     return f"{text}; {near:,} new rows are near duplicates of old ones" if near else text
 
 
-def show(comparison: Comparison, out: rich.console.Console) -> None:
+def show(comparison: Comparison) -> None:
     """Print a comparison: documents, rows by product, and the figures that differ."""
+    out = output()
     values = summary(comparison)
     out.print(headline(values), markup=False, soft_wrap=True)
-    style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
-    table = Table(title="rows", **style)
+    table = Table(title="rows", **LOOK)
     table.add_column("product")
     for name in COUNTS:
         table.add_column(name, justify="right")
@@ -77,7 +76,7 @@ def show(comparison: Comparison, out: rich.console.Console) -> None:
     for title in ("yields", "scores", "lengths", "mixture", "tasks"):
         figures: Mapping[str, Sequence[float | None]] = values[title]
         if differing := {name: both for name, both in figures.items() if _differ(*both)}:
-            table = Table(title=title, **style)
+            table = Table(title=title, **LOOK)
             table.add_column("")
             for name in (comparison.old, comparison.new):
                 table.add_column(escape(name), justify="right")

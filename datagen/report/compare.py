@@ -2,8 +2,9 @@
 Compare two runs of a recipe: documents, rows, yields, scores, lengths, mixture.
 
 The rows of a run are those of its last stage that produces examples. A row is *kept* if both runs have its
-id. Otherwise a row of the new run *changes* a row of the old one if both have the same kind, task, position
-in the same document, and question. The others are *added* and *retired*.
+id, or its content with another id, because its document was *moved*. Otherwise a row of the new run *changes*
+a row of the old one if both have the same kind, task, position in the same document, and question. The others
+are *added* and *retired*. A document that was only renamed is *unchanged*.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.report.moved import moved_rows, renamed_documents
 from datagen.report.near import near_duplicates
 from datagen.report.rows import final_parts
 from datagen.run.folder import Run
@@ -23,6 +25,7 @@ from datagen.store.parquet import parts, read_part
 
 IDENTITY = ("kind", "task", "source", "start", "question")  # equal in a changed row and the old one
 ADDED, EDITED, REMOVED, UNCHANGED = "added", "edited", "removed", "unchanged"
+MOVED = "moved"
 QUANTILES = (0.5, 0.9)
 MAX_COMPARED = 200_000  # maximum rows for the search of near duplicates (20 seconds)
 
@@ -35,7 +38,7 @@ class Change:
     Parameters
     ----------
     change
-        added, retired or changed.
+        added, retired, changed or moved.
     id, was
         Its id in the new run and in the old one; "" if it has none.
     product, task, source
@@ -70,7 +73,7 @@ class Comparison:
         Number of added or changed rows that are near duplicates of removed ones; None if too many rows
         differ.
     changes
-        All rows that are not kept.
+        All rows that are not in both runs under one id.
     yields, scores, lengths, mixture, tasks
         Name -> figures in the old and the new run; None if a run has none.
     """
@@ -140,7 +143,7 @@ def compare(old: Run, new: Run) -> Comparison:
     """
     before, after = _rows(old), _rows(new)
     documents = _documents(old, new)
-    changes = list(_changes(before, after, documents, new))
+    changes = list(_changes(before, after, documents, old, new))
     comparison = Comparison(
         old.folder.name,
         new.folder.name,
@@ -148,8 +151,9 @@ def compare(old: Run, new: Run) -> Comparison:
         _products(before, after, changes),
         changes=changes,
     )
-    removed = [change.was for change in changes if change.was]
-    added = [change.id for change in changes if change.id]
+    differing = [change for change in changes if change.change != MOVED]
+    removed = [change.was for change in differing if change.was]
+    added = [change.id for change in differing if change.id]
     if len(removed) + len(added) <= MAX_COMPARED:
         comparison.near_duplicates = len(near_duplicates(old, removed, new, added))
     for name, measure in (
@@ -193,6 +197,10 @@ def _documents(old: Run, new: Run) -> dict[str, str]:
             changes[source] = ADDED
         else:
             changes[source] = UNCHANGED if before[source] == after[source] else EDITED
+    removed, added = before.keys() - after.keys(), after.keys() - before.keys()
+    for new_source, old_source in renamed_documents(old, removed, new, added).items():
+        del changes[old_source]
+        changes[new_source] = UNCHANGED
     return changes
 
 
@@ -207,13 +215,20 @@ def _sources(run: Run) -> dict[str, str]:
     return ids
 
 
-def _changes(before: pa.Table, after: pa.Table, documents: Mapping[str, str], new: Run) -> Iterator[Change]:
+def _changes(
+    before: pa.Table, after: pa.Table, documents: Mapping[str, str], old: Run, new: Run
+) -> Iterator[Change]:
     removed = before.filter(pc.invert(pc.is_in(before["id"], value_set=pc.unique(after["id"])))).to_pylist()
     added = after.filter(pc.invert(pc.is_in(after["id"], value_set=pc.unique(before["id"])))).to_pylist()
+    moved = moved_rows(old, [row["id"] for row in removed], new, [row["id"] for row in added])
     unmatched: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in removed:
+    was_moved = set(moved.values())
+    for row in (row for row in removed if row["id"] not in was_moved):
         unmatched.setdefault(tuple(row.get(name) for name in IDENTITY), []).append(row)
     for row in added:
+        if row["id"] in moved:
+            yield _change(MOVED, row, row["id"], moved[row["id"]], "same content, another document")
+            continue
         matches = unmatched.get(tuple(row.get(name) for name in IDENTITY))
         old_id = matches.pop()["id"] if matches else ""
         reason = _why_added(documents.get(row["source"] or "", ""))

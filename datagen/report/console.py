@@ -1,69 +1,36 @@
 """Terminal output of a run: progress, one line per stage, and tables at the end."""
 
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import rich.console
-from rich import box
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from datagen.report import planned
 from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
+from datagen.report.live import StageProgress, bars, funnel_line
+from datagen.report.rows import products
+from datagen.report.terminal import LOOK, output
 from datagen.request import Usage
 from datagen.run.folder import Run
 from datagen.store.record import StageRecord
 
 REASONS_SHOWN = 6
 REPORT_SECONDS = 60.0  # interval of progress lines without a terminal
-WIDTH = 118  # width of tables without a terminal
-LOOK: dict[str, Any] = {
-    "title_justify": "left",
-    "title_style": "bold",
-    "box": box.SIMPLE_HEAD,
-    "pad_edge": False,
-}
 
 
 class Console:
     """A watcher that prints the progress of a run."""
 
     def __init__(self, to_stderr: bool = False) -> None:
-        self._out = rich.console.Console(highlight=False, stderr=to_stderr)
-        if not self._out.is_terminal:
-            self._out.width = WIDTH
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:14}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[kept]}"),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[occupied]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._out,
-            transient=True,
-            disable=not self._out.is_terminal,
-        )
-        self._stages: dict[str, _Stage] = {}  # those in progress
+        self._out = output(to_stderr)
+        self._progress = bars(self._out)
+        self._stages: dict[str, StageProgress] = {}  # those in progress
+        self._funnel: dict[str, tuple[Mapping[str, int], Mapping[str, int]]] = {}  # stage -> made, lost
         self._occupied: float | None = None
         self._ended = threading.Event()
         self._reporter = threading.Thread(target=self._report_regularly, name="progress", daemon=True)
@@ -81,15 +48,21 @@ class Console:
         self._progress.stop()
 
     def _report_regularly(self) -> None:
-        """Print a line per stage if no progress bar can be shown."""
+        """Print a line per stage, and one about the products, if no progress bar can be shown."""
         while not self._ended.wait(REPORT_SECONDS):
-            for stage in list(self._stages.values()):
-                self._out.print(stage.line(self._occupied), markup=False, soft_wrap=True)
+            if lines := [stage.line(self._occupied) for stage in list(self._stages.values())]:
+                for line in filter(None, [*lines, funnel_line(self._funnel)]):
+                    self._out.print(line, markup=False, soft_wrap=True)
+
+    def joined(self, dashboard: str) -> None:
+        """Print the address of the cluster's dashboard, if it has one."""
+        if dashboard:
+            self._out.print(f"Dask dashboard: {dashboard}", markup=False, soft_wrap=True)
 
     def begin(self, stage: str, partitions: int) -> None:
         """Show a progress bar for the stage."""
         bar = self._progress.add_task(stage, total=partitions, rate="", kept="", occupied="")
-        self._stages[stage] = _Stage(stage, partitions, bar)
+        self._stages[stage] = StageProgress(stage, partitions, bar)
 
     def advance(self, stage: str, partitions: int, usage: Usage) -> None:
         """Update the progress bar, with the rate of generation."""
@@ -110,6 +83,11 @@ class Console:
             share = f"{kept / (kept + dropped):.0%} kept" if kept + dropped else ""
             self._progress.update(progress.bar, kept=share)
 
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """Show the rows of each product so far."""
+        self._funnel[stage] = (made, lost)
+        self._progress.footer = funnel_line(self._funnel)
+
     def occupied(self, share: float) -> None:
         """Show how busy the engines are, at every stage that uses them."""
         self._occupied = share
@@ -121,6 +99,7 @@ class Console:
         """Remove the stage's progress bar and print its result."""
         if ended := self._stages.pop(record["stage"], None):
             self._progress.remove_task(ended.bar)
+        self.funnel(record["stage"], record.get("made", {}), record.get("lost", {}))
         self._out.print(_line(record, resumed))
         for message in [*record.get("damage", []), *record.get("notices", [])]:
             self._out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
@@ -145,44 +124,6 @@ class Console:
         for name, path in (("hand-off", "handoff"), ("report", "report.html"), ("changes", LIST)):
             if (run.folder / path).exists():
                 self._out.print(f"{name:9} {run.folder / path}", markup=False, soft_wrap=True)
-
-
-@dataclass
-class _Stage:
-    """Progress of a stage."""
-
-    name: str
-    partitions: int
-    bar: TaskID
-    done: int = 0
-    kept: int = 0
-    dropped: int = 0
-    usage: Usage = field(default_factory=Usage)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """Elapsed time."""
-        return max(time.monotonic() - self.began, 0.1)
-
-    @property
-    def pace(self) -> float:
-        """Completion tokens per second."""
-        return self.usage.completion_tokens / self.seconds
-
-    def line(self, occupied: float | None) -> str:
-        """Describe the progress: partitions, kept share, tokens per second, use of the engines, time left."""
-        parts = [f"{self.name}: {self.done:,} of {self.partitions:,} partitions done"]
-        if rows := self.kept + self.dropped:
-            parts.append(f"{self.kept / rows:.0%} kept")
-        if self.usage.completions:
-            parts += [f"{self.usage.completions:,} answers", f"{self.pace:,.0f} tokens/s"]
-            parts += [f"engines {occupied:.0%} busy"] if occupied is not None else []
-        remaining = timedelta(seconds=round(self.seconds * (self.partitions - self.done) / max(self.done, 1)))
-        parts.append(
-            f"{remaining} left" if self.done else f"started {timedelta(seconds=round(self.seconds))} ago"
-        )
-        return ", ".join(parts)
 
 
 def _line(record: StageRecord, resumed: bool) -> str:
@@ -255,8 +196,6 @@ def reasons(dropped: dict[str, int]) -> str:
 
 def product_table(run: Run) -> Table:
     """Tabulate the rows of the hand-off by product and split."""
-    from datagen.report.html import products
-
     table = Table(title="hand-off", **LOOK)
     table.add_column("product")
     table.add_column("split")
@@ -269,7 +208,7 @@ def product_table(run: Run) -> Table:
 
 def show_measures(report: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
     """Print measures of models: set -> model -> measure -> share, None if nothing was counted."""
-    out = rich.console.Console(highlight=False)
+    out = output()
     for name, models in report.items():
         table = Table(title=escape(name), **LOOK)
         table.add_column("")

@@ -6,7 +6,6 @@ from typing import Any
 
 import rich.console
 from rich.markup import escape
-from rich.table import Table
 
 MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
 
@@ -38,12 +37,15 @@ def in_order(findings: Iterable[Finding]) -> bool:
 
 
 def show(title: str, findings: Iterable[Finding]) -> None:
-    """Print findings as a table."""
-    table = Table(title=escape(title), title_justify="left", show_header=False)
-    for finding in findings:
-        fix = f"\n[yellow]{escape(finding.fix)}[/]" if finding.fix and finding.ok is False else ""
-        table.add_row(MARKS[finding.ok], escape(finding.what), escape(finding.found) + fix)
-    rich.console.Console(highlight=False).print(table)
+    """Print one line per finding, whatever the width of the terminal, so that a log can be searched."""
+    out = rich.console.Console(highlight=False)
+    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
+    listed = list(findings)
+    width = max((len(finding.what) for finding in listed), default=0)
+    for finding in listed:
+        fix = f" [yellow]({escape(finding.fix)})[/]" if finding.fix and finding.ok is False else ""
+        mark = MARKS[finding.ok] or " "
+        out.print(f"{mark} {escape(f'{finding.what:{width}}')}  {escape(finding.found)}{fix}", soft_wrap=True)
 
 
 def as_json(findings: Iterable[Finding]) -> dict[str, Any]:

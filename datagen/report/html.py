@@ -2,12 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datagen.report.calibration import calibration_charts
 from datagen.report.changes import read_summary
@@ -21,11 +19,11 @@ from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
 from datagen.report.languages import languages
 from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
+from datagen.report.rows import handed_off, products
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import score_charts
 from datagen.report.style import style
 from datagen.run.folder import Run
-from datagen.schema import KINDS
 from datagen.store.parquet import parts, read_json, read_part, whole_file
 from datagen.store.record import StageRecord
 from datagen.template import render_file
@@ -83,17 +81,6 @@ def write_report(run: Run) -> Path:
     return path
 
 
-def products(run: Run) -> dict[str, dict[str, int]]:
-    """Count the rows of the hand-off: product -> split -> rows. A product without rows has no splits."""
-    counts: dict[str, dict[str, int]] = {product: {} for product in KINDS.values()}
-    for product, splits in counts.items():
-        for path in _handed_off(run, product):
-            if rows := pq.read_metadata(path).num_rows:
-                split = path.name.partition("-")[0]
-                splits[split] = splits.get(split, 0) + rows
-    return counts
-
-
 def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     """
     Count refusals, compared with all rows of the chat format.
@@ -107,7 +94,7 @@ def refusals(run: Run) -> dict[str, list[tuple[str, int, int]]]:
     by_source: Counter[str] = Counter()
     of_chat: Counter[str] = Counter()
     for product in ("refusals", "instructions"):
-        for path in _handed_off(run, product):
+        for path in handed_off(run, product):
             rows = read_part(path, ["task", "lineage"])
             sources = Counter(pc.struct_field(rows["lineage"].combine_chunks(), "source").to_pylist())
             of_chat += sources
@@ -160,11 +147,6 @@ def promises(run: Run) -> list[dict[str, Any]]:
         if path.is_file()
         for promise in json.loads(path.read_text(encoding="utf-8"))
     ]
-
-
-def _handed_off(run: Run, *products: str) -> Iterator[Path]:
-    for product in products:
-        yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))
 
 
 def _yields(stages: list[StageRecord]) -> dict[str, object]:

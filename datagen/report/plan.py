@@ -1,19 +1,18 @@
 """Print a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import rich.console
-from rich import box
 from rich.markup import escape
 from rich.table import Table
+
+from datagen.report.terminal import LOOK, output
 
 
 def show(plan: Mapping[str, Any]) -> None:
     """Print a plan: stages, products with intervals, and cost."""
-    out = rich.console.Console(highlight=False)
-    style: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
-    table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **style)
+    out = output()
+    table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **LOOK)
     table.add_column("stage")
     for name in ("in", "out", "requests", "stored", "tokens in", "tokens out"):
         table.add_column(name, justify="right")
@@ -29,18 +28,29 @@ def show(plan: Mapping[str, Any]) -> None:
             "" if source is None else escape(f"reused from {source}") if source else "new",
         )
     out.print(table)
-    table = Table(title="rows", **style)
+    table = Table(title="rows", **LOOK)
     for name in ("product", "rows", "95% interval"):
         table.add_column(name, justify="left" if name == "product" else "right")
     for product, (rows, low, high) in plan["products"].items():
         table.add_row(product, f"{rows:,.0f}", f"{low:,.0f} to {high:,.0f}")
     out.print(table)
-    out.print(_sum(plan), markup=False, soft_wrap=True)
+    for line in [*_by_model(plan), _sum(plan)]:
+        out.print(line, markup=False, soft_wrap=True)
     if not plan["current"]:
         out.print(
             "The recipe, a prompt or a model has changed since. Run a new pilot with --pilot",
             style="yellow",
         )
+
+
+def _by_model(plan: Mapping[str, Any]) -> Iterator[str]:
+    for model in dict.fromkeys(stage["model"] for stage in plan["stages"] if stage["model"]):
+        stages = [stage for stage in plan["stages"] if stage["model"] == model]
+        requests, tokens_in, tokens_out = (
+            sum(stage[name] for stage in stages)
+            for name in ("requests", "prompt_tokens", "completion_tokens")
+        )
+        yield f"{model}: {requests:,.0f} requests, {tokens_in:,.0f} tokens in, {tokens_out:,.0f} tokens out"
 
 
 def _sum(plan: Mapping[str, Any]) -> str:

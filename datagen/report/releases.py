@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import rich.console
-from rich import box
 from rich.markup import escape
 from rich.table import Table
+
+from datagen.report.terminal import LOOK, output
 
 MB = 1e6
 
 
 def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
     """Print the runs of a recipe, oldest first."""
-    table = Table(title=escape(name), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=escape(name), padding=0, **LOOK)  # fits into 80 columns
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
     products = list(releases[0]["rows"]) if releases else []
-    for column in [*products, "kept", "own MB"]:
+    for column in [*products, "kept", "MB"]:
         table.add_column(column, justify="right")
     for release in releases:
         kept = "" if release["kept"] is None else f"{release['kept']:.0%}"
@@ -25,7 +25,7 @@ def show(name: str, releases: Sequence[Mapping[str, Any]]) -> None:
         size = f"{release['own_bytes'] / MB:,.1f}"
         state = "[green]latest[/]" if release["latest"] else escape(release["state"].partition(":")[0])
         table.add_row(escape(release["run"]), state, *rows, kept, size)
-    out = rich.console.Console(highlight=False)
+    out = output()
     out.print(table)
     for release in releases:
         state, _, why = release["state"].partition(": ")

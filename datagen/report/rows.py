@@ -1,8 +1,12 @@
-"""The final rows of a run: the output of its last stage that produces examples."""
+"""The final rows of a run: the output of its last stage that produces examples, and its hand-off."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from datagen.run.folder import Run
+from datagen.schema import KINDS
 from datagen.store.parquet import parts
 from datagen.store.record import StageRecord
 
@@ -17,3 +21,20 @@ def final_parts(run: Run) -> list[Path]:
     """List the partitions of the last stage that produces examples; empty without one."""
     record = final_stage(run)
     return parts(run.stage_folder(record["stage"])) if record else []
+
+
+def products(run: Run) -> dict[str, dict[str, int]]:
+    """Count the rows of the hand-off: product -> split -> rows. A product without rows has no splits."""
+    counts: dict[str, dict[str, int]] = {product: {} for product in KINDS.values()}
+    for product, splits in counts.items():
+        for path in handed_off(run, product):
+            if rows := pq.read_metadata(path).num_rows:
+                split = path.name.partition("-")[0]
+                splits[split] = splits.get(split, 0) + rows
+    return counts
+
+
+def handed_off(run: Run, *products: str) -> Iterator[Path]:
+    """List the Parquet files of some products in the hand-off."""
+    for product in products:
+        yield from sorted((run.folder / "handoff" / product).rglob("*.parquet"))

@@ -1,13 +1,19 @@
 """The progress of a run, as reported to its watcher."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Protocol
 
 from datagen.request import Usage
+from datagen.run.tasks import PartReport
 from datagen.store.record import StageRecord
 
 
 class Watcher(Protocol):
     """Receives the progress of a run."""
+
+    def joined(self, dashboard: str) -> None:
+        """Report that a cluster is at work, and the address of its dashboard; "" for none."""
 
     def begin(self, stage: str, partitions: int) -> None:
         """Report the start of a stage, and its number of partitions."""
@@ -17,6 +23,9 @@ class Watcher(Protocol):
 
     def judged(self, stage: str, kept: int, dropped: int) -> None:
         """Report how many rows of the complete partitions were kept and dropped."""
+
+    def funnel(self, stage: str, made: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """Report the examples that the stage has made, or dropped from earlier ones, by product."""
 
     def occupied(self, share: float) -> None:
         """Report the share of the engines' places for requests in use over the last seconds."""
@@ -33,6 +42,7 @@ class Progress:
         self._partitions = 0
         self._usage: dict[str, Usage] = {}
         self._kept = self._dropped = 0
+        self._made, self._lost = Counter[str](), Counter[str]()
 
     @property
     def usage(self) -> Usage:
@@ -48,11 +58,13 @@ class Progress:
         self._usage[task] = usage
         self._show()
 
-    def part_done(self, kept: int, dropped: int) -> None:
+    def part_done(self, report: PartReport) -> None:
         """Count a complete partition and its rows."""
         self._partitions += 1
-        self._kept, self._dropped = self._kept + kept, self._dropped + dropped
+        self._kept, self._dropped = self._kept + report.rows_out, self._dropped + report.dropped.total()
+        self._made, self._lost = self._made + report.made, self._lost + report.lost
         self._watcher.judged(self._stage, self._kept, self._dropped)
+        self._watcher.funnel(self._stage, self._made, self._lost)
         self._show()
 
     def _show(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from datagen.errors import UserError
 from datagen.recipe.gates import failed
 from datagen.report.compare import Comparison, compare
-from datagen.report.html import products
+from datagen.report.rows import products
 from datagen.run.folder import Run, open_run
 
 log = logging.getLogger(__name__)

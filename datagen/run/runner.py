@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from datagen.cluster.local import open_cluster
-from datagen.cluster.workers import LazyCluster, WorkerPool
+from datagen.cluster.workers import LazyCluster, WorkerPool, dashboard_of
 from datagen.engines.identity import identities
 from datagen.engines.pool import start_engine
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.wiring import wire
 from datagen.report.changes import write_changes
-from datagen.report.html import write_report
 from datagen.report.planned import PLAN, compare_with_plan
+from datagen.report.unchanged import reuse_report
 from datagen.request import Identity
 from datagen.run import budget, folder, integrity, release
 from datagen.run.flow import Flow, together
@@ -90,6 +90,7 @@ def run(
                 continue
             if not begun:
                 before_work(running)
+                watcher.joined(dashboard_of(cluster.client))
                 begun = True
             line.work()
         return _release(running, home)
@@ -195,7 +196,10 @@ def _release(run: folder.Run, home: Path) -> folder.Run:
         write_changes(changed, run.folder)
     if planned := compare_with_plan(run):
         write_json(planned, run.folder / PLAN)
-    write_report(run)
+    if reuse_report(run) is None:
+        from datagen.report.html import write_report  # loaded when needed: an unchanged run has no use for it
+
+        write_report(run)
     if objection := release.objection(run, home, changed):
         folder.withhold(run, objection)
         raise UserError(

@@ -192,7 +192,7 @@ class StageRun:
             self._missing, self._ended = self._missing - 1, time.monotonic()
             self._total += report
             self._generation = sum(generations, start=self._generation)
-            self._progress.part_done(report.rows_out, report.dropped.total())
+            self._progress.part_done(report)
             if engine:
                 self._completions.merge()
             outputs = self.outputs
@@ -246,6 +246,8 @@ class StageRun:
             "passed_by": total.passed_by,
             "rows_out": total.rows_out,
             "dropped": dict(total.dropped.most_common()),
+            "made": dict(total.made),
+            "lost": dict(total.lost),
             "seconds": round(self._ended - self._began, 3) if self._began is not None else 0.0,
         }
         notices = job.folder / NOTICES

@@ -22,7 +22,7 @@ from datagen.cluster.workers import WorkerPool
 from datagen.errors import UserError
 from datagen.recipe.sections import Budget, Model
 from datagen.request import Usage
-from datagen.schema import TABLES
+from datagen.schema import KINDS, TABLES
 from datagen.stage import (
     Context,
     MapStage,
@@ -72,12 +72,29 @@ WholeJob: TypeAlias = Job[WholeStage[Options, Any]]  # its verdicts have a type 
 
 @dataclass
 class PartReport:
-    """The result of one partition; for a model stage, also the number of rows asked about and the cost."""
+    """
+    The result of one partition.
+
+    Parameters
+    ----------
+    rows_in, rows_out, passed_by
+        Number of rows read, kept, and of rows that bypassed the stage.
+    dropped
+        Reason -> rows.
+    made, lost
+        Product -> examples that the stage made, or that it dropped from those made by earlier stages.
+    rows_asked, cost
+        Of a model stage: number of rows asked about, and usage of the answers.
+    figures
+        Counts of the stage's own.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
     passed_by: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    made: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
     rows_asked: int = 0
     cost: Usage = field(default_factory=Usage)
     figures: Counter[str] = field(default_factory=Counter)
@@ -88,6 +105,8 @@ class PartReport:
             self.rows_out + other.rows_out,
             self.passed_by + other.passed_by,
             self.dropped + other.dropped,
+            self.made + other.made,
+            self.lost + other.lost,
             self.rows_asked + other.rows_asked,
             self.cost + other.cost,
             _with_zeros(self.figures, other.figures),
@@ -262,10 +281,23 @@ def _write(job: Job, outcome: Outcome, name: str, rows_in: int) -> PartReport:
     dropped = dropped.append_column("stage", stage) if "stage" not in dropped.column_names else dropped
     write_table(outcome.kept, job.folder / name)
     write_table(dropped, job.folder / "dropped" / name)
-    reasons = Counter(dropped["reason"].to_pylist())
-    return PartReport(
-        rows_in=rows_in, rows_out=len(outcome.kept), dropped=reasons, figures=Counter(outcome.figures)
+    report = PartReport(
+        rows_in=rows_in,
+        rows_out=len(outcome.kept),
+        dropped=Counter(dropped["reason"].to_pylist()),
+        figures=Counter(outcome.figures),
     )
+    if job.stage.gives == "examples":
+        if job.stage.takes == "examples":
+            report.lost = _by_product(dropped)
+        else:
+            report.made = _by_product(outcome.kept)
+    return report
+
+
+def _by_product(rows: pa.Table) -> Counter[str]:
+    counts = pc.value_counts(rows["kind"]).to_pylist() if "kind" in rows.column_names else []
+    return Counter({KINDS[count["values"]]: count["counts"] for count in counts if count["values"] in KINDS})
 
 
 def empty_part(job: Job) -> None:

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datagen.engines import bundled
-from datagen.recipe.errors import explain, location, mistaken, read_yaml
+from datagen.errors import hint
+from datagen.recipe.errors import mistaken, mistakes_in, read_yaml
 from datagen.recipe.sections import Section, VllmModel
 
 # Tasks to train on (keys of `datagen.synthesizer.remix.TEMPLATES`).
@@ -106,7 +107,7 @@ class SynthesizerRecipe(Section):
     def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
         for name in tasks:
             if name not in TASKS:
-                raise ValueError(f"there is no task {name!r}; there are {', '.join(TASKS)}")
+                raise ValueError(f"there is no task {name!r}; {hint(name, TASKS)}")
         return tasks
 
     @property
@@ -129,5 +130,5 @@ def load_recipe(path: Path) -> SynthesizerRecipe:
     try:
         return SynthesizerRecipe.model_validate(data | {"file": path.resolve()})
     except ValidationError as error:
-        mistakes = [(location(part), explain(part, SynthesizerRecipe)) for part in error.errors()]
+        mistakes = mistakes_in(error, SynthesizerRecipe, data)
         raise mistaken(path, node, mistakes) from None

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from datagen.errors import UserError
+from datagen.errors import UserError, hint
 from datagen.prompt import Prompt, exists
 from datagen.request import Answer, Answers, Reject, Request
 from datagen.schema import content_id, fraction
@@ -89,7 +89,7 @@ class Pool(Writing):
                 if name in (*task_names(), round_trip.TASK) or not re.fullmatch(r"\w+", name):
                     raise ValueError(f"a task of your own cannot be named {name!r}; give it another name")
             elif ":" not in name and not name.endswith(FILES) and not is_task(name):
-                raise ValueError(f"there is no task {name!r}; there are {', '.join(task_names())}")
+                raise ValueError(f"there is no task {name!r}; {hint(name, task_names())}")
         return tasks
 
     @model_validator(mode="after")

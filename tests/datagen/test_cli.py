@@ -73,6 +73,33 @@ def test_with_json_a_run_that_cannot_begin_says_why_on_one_line(monkeypatch, cap
     assert end.value.code == 2 and "outputs" in json.loads(line)["error"]
 
 
+@pytest.mark.parametrize("command", ["run", "check", "plan", "releases", "rollback", "clean"])
+def test_with_json_an_invalid_recipe_is_one_line_of_json(command, monkeypatch, capsys, tmp_path):
+    (tmp_path / "r.yaml").write_text("name: r\ncorpus: [{path: none}]\nstages: {ingst: }\n")
+    monkeypatch.setattr(sys, "argv", ["datagen", command, str(tmp_path / "r.yaml"), "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    output = capsys.readouterr()
+    [line] = output.out.splitlines()
+    assert end.value.code == 2 and "did you mean ingest?" in json.loads(line)["error"]
+    assert output.err.startswith("error: ")
+
+
+def test_with_json_a_proof_is_one_line_and_its_progress_goes_to_stderr(monkeypatch, capsys, tmp_path):
+    def prove(run, settings, report):
+        report("measuring")
+        return {"gain": False, "sentences": ["no gain"], "page": "proof.html"}
+
+    monkeypatch.setattr("datagen.evaluate.prove.command.prove", prove)
+    monkeypatch.setattr(sys, "argv", ["datagen", "prove", str(tmp_path), "--json", "--fail-on", "no-gain"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    output = capsys.readouterr()
+    [line] = output.out.splitlines()
+    assert end.value.code == 4 and json.loads(line)["sentences"] == ["no gain"]
+    assert output.err == "measuring\n"
+
+
 @pytest.mark.parametrize("command", ["stages", "doctor"])
 def test_json_is_json(command, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["datagen", command, "--json"])

@@ -38,8 +38,9 @@ def read(path: Path) -> list[Label]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # text may hold Unicode's other line ends
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot read the labels {path}: {error}. `datagen label RUN` writes such a file"
+            f"cannot read the labels {path}: {reason}. `datagen label RUN` writes such a file"
         ) from error
     return [_checked(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
 

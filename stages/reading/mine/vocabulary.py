@@ -11,12 +11,12 @@ import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import sentencepiece
 
 import datagen
 from datagen.cache_folder import cache_folder
@@ -92,6 +92,8 @@ def train(counts: pa.Table, size: int) -> list[str]:
 
     Training is deterministic: one thread, and no sampling.
     """
+    import sentencepiece  # loaded when used, as recipes load all stages
+
     frequent = counts.slice(0, TRAINED)
     if not len(frequent):
         return []
@@ -125,7 +127,7 @@ def cached(counts: pa.Table, settings: Sequence[str], find: Callable[[], list[st
         Computes the words.
     """
     runs = content_id(*counts["run"].to_pylist(), *map(str, counts["times"].to_pylist()))
-    name = content_id(runs, datagen.__version__, sentencepiece.__version__, *settings)
+    name = content_id(runs, datagen.__version__, version("sentencepiece"), *settings)
     path = cache_folder() / "domain_words" / f"{name}.parquet"
     with suppress(OSError, pa.ArrowInvalid, KeyError):
         kept: list[str] = pq.read_table(path)["word"].to_pylist()

@@ -1,20 +1,24 @@
 """Lists in Markdown, and a single line."""
 
 from functools import cache
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from datagen.stages.shared.formats.parsed import NotTheFormat, Parsed
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 
 @cache
-def markdown() -> MarkdownIt:
+def markdown() -> "MarkdownIt":
     """Return the parser: CommonMark with tables, without HTML."""
+    from markdown_it import MarkdownIt  # loaded when used, as recipes load all stages
+
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def block(text: str, name: str) -> list[Token]:
+def block(text: str, name: str) -> "list[Token]":
     """Parse Markdown that is a single block of type `name`; return the tokens inside it."""
     environment: dict[str, object] = {}
     tokens = markdown().parse(text, environment)
@@ -41,7 +45,7 @@ def bulleted_list(text: str) -> Parsed:
     return _items(block(text, "bullet_list"))
 
 
-def _items(tokens: list[Token]) -> Parsed:
+def _items(tokens: "list[Token]") -> Parsed:
     """Collect the items of a list. Each must be text, not a nested list, heading or code block."""
     items: list[list[str]] = []
     for token in tokens:

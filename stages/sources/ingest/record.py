@@ -14,8 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-import chardet
-
 from datagen.recipe.sections import Source
 from datagen.request import Reject
 from datagen.stages.sources.ingest.compression import compression_of, decompressed
@@ -364,6 +362,8 @@ def wide(data: bytes) -> str:
 
 
 def _likely_encoding(data: bytes) -> str:
+    import chardet  # loaded when used, as recipes load all stages
+
     likely = chardet.detect(data)
     if likely["encoding"] is None:
         raise Reject("not utf-8 nor any known encoding", f"it begins with {data[:16]!r}")

@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from httpx import Request, Response
+from huggingface_hub.errors import RevisionNotFoundError
 
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
@@ -62,7 +64,7 @@ def test_a_valid_recipe_passes_and_its_inputs_are_reported(write, tmp_path):
     findings = check(write(), tmp_path / "outputs")
     assert wrong(findings) == {} and in_order(findings)
     messages = {finding.what: finding.found for finding in findings}
-    assert "1 files" in messages["corpus (ingest)"]
+    assert messages["corpus (ingest)"].startswith("1 partition, 1 file, ")
     assert "set.jsonl" in messages["decontaminate.against"] and messages["calibrate.labels"].startswith(
         "1 labels"
     )
@@ -190,6 +192,28 @@ def test_a_checkpoint_without_weights_or_tokenizer_is_reported(tmp_path, monkeyp
         ask_one_token(model)
     (tmp_path / "tokenizer.json").write_text("{}")
     assert str(tmp_path) in ask_one_token(model)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RevisionNotFoundError("404", response=Response(404, request=Request("GET", "http://hub"))), "the model hub has no model 'a/b' with the revision 'v2'"),
+        (ConnectionError("no route"), "a/b is not downloaded, and the model hub cannot be reached (ConnectionError)"),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_not_on_the_hub_is_reported(monkeypatch, error, message):
+    def model_info(*arguments, **keywords):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.model_info", model_info)
+    with pytest.raises(UserError) as caught:
+        ask_one_token(VllmModel(model="a/b", revision="v2"))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_model_name_that_the_hub_cannot_have_is_reported():
+    with pytest.raises(UserError, match="the model hub has no model 'a/b/c'"):
+        ask_one_token(VllmModel(model="a/b/c"))
 
 
 def test_a_scripted_model_is_imported():

@@ -15,7 +15,7 @@ from datagen.run import release
 from tests.support.runs import row, write_run
 
 OLD = {"same": "text", "edited": "text", "gone": "text"}
-NEW = {"same": "text", "edited": "other text", "come": "text"}
+NEW = {"same": "text", "edited": "other text", "come": "new text"}
 
 
 @pytest.fixture
@@ -59,6 +59,39 @@ def test_every_row_that_is_not_in_both_runs_is_listed_with_a_reason(comparison, 
     }
     assert all(bool(line["id"]) == (line["change"] != "retired") for line in listed)
     assert all(bool(line["was"]) == (line["change"] != "added") for line in listed)
+
+
+def row_of(source, question, answer):
+    """Make a row whose id depends on its source, as those of passages do."""
+    return row(source, question, answer) | {"id": f"{source} {question} {answer}"}
+
+
+def test_a_renamed_document_is_unchanged_and_its_rows_are_kept(tmp_path):
+    old = [row_of("a/x", "what?", "yes"), row_of("a/x", "who?", "me"), row_of("stays", "where?", "here")]
+    new = [row_of("b/x", "what?", "yes"), row_of("b/x", "who?", "you"), row_of("stays", "where?", "here")]
+    before = write_run(tmp_path / "a", {"a/x": "text", "stays": "other"}, old)
+    after = write_run(tmp_path / "b", {"b/x": "text", "stays": "other"}, new, 2)
+    comparison = compare(before, after)
+    assert comparison.documents == {"added": 0, "edited": 0, "removed": 0, "unchanged": 2}
+    counts = {"old": 3, "new": 3, "kept": 2, "added": 1, "changed": 0, "retired": 1}
+    assert comparison.products["instructions"] == counts
+    moved = [change for change in comparison.changes if change.change == "moved"]
+    assert [(change.id, change.was, change.source) for change in moved] == [
+        (new[0]["id"], old[0]["id"], "b/x")
+    ]
+    assert comparison.near_duplicates == 0 and not comparison.unchanged
+
+
+def test_a_copied_document_is_added_and_one_of_two_equal_ones_removed(tmp_path):
+    rows = {name: [row_of(name, "what?", "yes")] for name in "abc"}
+    one = write_run(tmp_path / "1", {"a": "text"}, rows["a"])
+    two = write_run(tmp_path / "2", {"b": "text", "c": "text"}, rows["b"] + rows["c"], 2)
+    there, back = compare(one, two), compare(two, one)
+    assert there.documents == {"added": 1, "edited": 0, "removed": 0, "unchanged": 1}
+    assert back.documents == {"added": 0, "edited": 0, "removed": 1, "unchanged": 1}
+    names = ("kept", "added", "retired")
+    assert [there.products["instructions"][name] for name in names] == [1, 1, 0]
+    assert [back.products["instructions"][name] for name in names] == [1, 0, 1]
 
 
 def test_near_duplicates_among_new_rows_are_counted(tmp_path):

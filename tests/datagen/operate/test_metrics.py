@@ -13,6 +13,8 @@ RECORD = {
     "rows_in": 10,
     "rows_out": 7,
     "dropped": {"short": 2, "long": 1},
+    "made": {"instructions": 9},
+    "lost": {"reading": 2},
     "seconds": 1.5,
     "requests": {"completions": 4, "reused": 6},
 }
@@ -33,6 +35,7 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
         watcher.begin("asking", 3)
         assert figures(path)['datagen_running{recipe="laws"}'] == 1
         watcher.judged("asking", 3, 1)
+        watcher.funnel("asking", {"instructions": 4}, {})
         watcher.advance("asking", 1, Usage(completions=4, prompt_tokens=40, completion_tokens=9))
         watcher.occupied(0.75)
         watcher.end(RECORD, False)
@@ -42,6 +45,9 @@ def test_the_file_has_the_progress_and_outcome_of_the_run(tmp_path):
     assert [during[of("answers", kind)] for kind in ("new", "reused")] == [4, 6]
     assert [during[of("tokens", kind)] for kind in ("prompt", "completion")] == [40, 9]
     assert during['datagen_stage_seconds{recipe="laws",stage="asking"}'] == 1.5
+    examples = 'datagen_examples{{kind="{}",product="{}",recipe="laws",stage="asking"}}'
+    assert during[examples.format("made", "instructions")] == 9
+    assert during[examples.format("lost", "reading")] == 2
     occupancy = 'datagen_engine_occupancy{recipe="laws"}'
     assert during[occupancy] == 0.75
     after = figures(path)

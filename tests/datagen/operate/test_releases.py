@@ -5,10 +5,24 @@ import json
 import pytest
 
 from datagen.errors import UserError
-from datagen.operate.releases import clean, releases, rollback
+from datagen.operate import releases as releases_module
+from datagen.operate.releases import releases, rollback
 from datagen.recipe.model import Recipe
-from datagen.run.folder import earlier_runs, open_run
+from datagen.run.folder import PILOT, earlier_runs, open_run
+from datagen.run.lease import lease
+from datagen.store.digests import sealed
+from datagen.store.parquet import write_json
 from tests.support.runs import row, write_run
+
+
+def clean(*arguments, **options):
+    """Clean up; return the names of the removed runs, and name -> reason of the kept ones."""
+    removed, kept = releases_module.clean(*arguments, **options)
+    return [name_of(path) for path in removed], {name_of(path): why for path, why in kept.items()}
+
+
+def name_of(path):
+    return f"pilot {path.name}" if path.parent.name.endswith(PILOT) else path.name
 
 
 def recipe(**changes):
@@ -59,7 +73,7 @@ def test_a_rollback_to_a_run_that_was_never_released_is_rejected(home):
 
 def test_clean_keeps_the_newest_and_removes_nothing_without_confirmation(home):
     removable, kept = clean(home, recipe(), 1, remove=False)
-    assert [path.name for path in removable] == ["a", "b", "c"] and set(kept) == {"d", "e"}
+    assert removable == ["a", "b", "c"] and set(kept) == {"d", "e"}
     assert len(earlier_runs(home)) == 5
     clean(home, recipe(), 1, remove=True)
     assert sorted(path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()) == [
@@ -80,7 +94,7 @@ def test_clean_keeps_labels_and_runs_that_the_recipe_names(home):
     (home / "a" / "labels.jsonl").write_text("")
     options = {"dedup": {"earlier": [str(home / "b")]}, "select": {"earlier": "latest"}}
     removable, kept = clean(home, recipe(stages=options), 0, remove=True)
-    assert [path.name for path in removable] == ["c", "d"]
+    assert removable == ["c", "d"]
     assert "labels" in kept["a"] and "names" in kept["b"]
 
 
@@ -102,3 +116,55 @@ def test_leftovers_of_a_killed_clean_are_removed(home):
     (home / ".unfinished-gone-a" / "manifest.json").unlink()
     clean(home, recipe(), 4, remove=True)
     assert not (home / ".unfinished-gone-a").exists()
+
+
+@pytest.fixture
+def pilots(home):
+    """Three pilots: before the first run, before the last, and after it."""
+    folder = home.with_name(f"{home.name}{PILOT}")
+    for name, number, inherits in (("p", 0, []), ("q", 4, ["a", "b", "c", "p"]), ("r", 7, ["p", "q"])):
+        write_run(folder / name, {"s": "t"}, [], number, inherits=inherits)
+    return folder
+
+
+def inherit(run, *ids):
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["inherits"] += ids
+    write_json(sealed(manifest), run / "manifest.json")
+
+
+def test_clean_keeps_the_newest_pilot_and_removes_others(home, pilots):
+    inherit(home / "e", "p", "q")
+    removed, kept = clean(home, recipe(), 1, remove=False)
+    assert removed == ["pilot p", "pilot q", "a", "b", "c"] and kept["pilot r"] == "the newest pilot"
+    assert len(earlier_runs(pilots)) == 3
+    clean(home, recipe(), 1, remove=True)
+    assert [run.folder.name for run in earlier_runs(pilots)] == ["r"]
+    assert [run.folder.name for run in earlier_runs(home)] == ["d", "e"]
+
+
+def test_clean_keeps_a_pilot_whose_answers_no_kept_run_has(home, pilots):
+    removed, kept = clean(home, recipe(), 1, remove=True)
+    assert removed == ["pilot p", "pilot q", "a", "b", "c"]  # the newest pilot has their answers
+    write_run(pilots / "s", {"s": "t"}, [], 8, inherits=[])
+    removed, kept = clean(home, recipe(), 1, remove=True)
+    assert removed == [] and kept["pilot r"] == "no kept run has its answers"
+
+
+def test_clean_keeps_a_pilot_that_can_be_continued(home, pilots):
+    write_run(pilots / "s", {"s": "t"}, [], 8, state="running", inherits=["p", "q", "r"])
+    removed, kept = clean(home, recipe(), 4, remove=True)
+    assert removed == ["pilot p", "pilot q"]
+    assert (kept["pilot r"], kept["pilot s"]) == ("the newest pilot", "it can be continued")
+
+
+def test_clean_waits_for_no_pilot_in_progress(home, pilots):
+    with lease(pilots), pytest.raises(UserError, match="is held by another run"):
+        clean(home, recipe(), 1, remove=True)
+    assert len(earlier_runs(pilots)) == 3 and len(earlier_runs(home)) == 5
+
+
+def test_clean_of_a_recipe_without_runs_is_an_error_and_creates_nothing(tmp_path):
+    with pytest.raises(UserError, match="has no runs, so there is nothing to clean up"):
+        clean(tmp_path / "none", recipe(), 1, remove=True)
+    assert not (tmp_path / "none").exists()

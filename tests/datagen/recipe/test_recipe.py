@@ -87,6 +87,22 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, window: 1000000000}", "recipe.yaml:4: models.generator.window: should be at most"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, timeout: .inf}", "recipe.yaml:4: models.generator.timeout: should be at most"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage uses this role; did you mean judge?"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  other: {model: m}", "recipe.yaml:4: models.other: no stage uses this role; the usual roles are generator"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  judge: genrator\n", "recipe.yaml:4: models.judge: should be 'generator' or 'target' (found 'genrator'); did you mean generator?"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  target:\n    engine: openai\n    modle: m\n    base_url: http://h\n    model: m", "recipe.yaml:6: models.target.modle: no such key; did you mean model?"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  target:\n    engine: openai\n    base_url: http://h", "recipe.yaml:4: models.target.model: is required"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  mine:\n  mix:\n    max_share:\n      refusl: 0.5", "recipe.yaml:9: stages.mix.max_share.refusl: should be"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator:\n    engine: opnai\n    model: m", "recipe.yaml:5: models.generator.engine: should be one of 'vllm', 'openai', 'scripted' (found 'opnai'); did you mean openai?"),
+        ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator:\n    profile: smal", "recipe.yaml:5: models.generator.profile: there is no profile 'smal'; did you mean small?"),
+        ("name: x\ncorpus: [{path: a}]\nmin_rows:\n  refusal: 3", "recipe.yaml:4: min_rows.refusal: should be 'reading', 'instructions', 'refusals' or 'preferences' (found 'refusal'); did you mean refusals?"),
+        ("name: x\ncorpus: [{path: a}]\nlists: [us-cod]", "recipe.yaml:3: lists.0: there is no list 'us-cod'; did you mean us-code?"),
+        ("name: x\ncorpus: [{path: a}]\ngates:\n  - kept<0.8\n  - yield.curat<0.5", "recipe.yaml:5: gates.1: there is no stage of this name for 'yield.curat'; did you mean yield.curate?"),
+        ("name: x\ncorpus: [{path: a}]\ngates: [kpt<0.8]", "recipe.yaml:3: gates: 'kpt<0.8': there is no figure 'kpt'; did you mean kept?"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: juge}", "recipe.yaml:5: stages.score: models has no role 'juge'; did you mean judge?"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  instruct: {tasks: [sumary]}", "recipe.yaml:6: stages.instruct.tasks: there is no task 'sumary'; did you mean summary?"),
+        ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  chunk:\n  dedup:\n  mix:", "recipe.yaml:6: stages.dedup: takes examples, but no earlier stage gives any; add one"),
+        ("name: x\ncorpus: [{path: ${DOCS}]", "recipe.yaml:2: not YAML: expected ',' or '}', but got '{'; put quotes around a variable: \"${DOCS}\""),
     ],
 )  # fmt: skip
 def test_an_error_has_line_key_and_fix(tmp_path, text, message):
@@ -116,6 +132,15 @@ def test_a_file_that_is_no_recipe_is_not_read_whole(tmp_path, content):
 def test_a_recipe_of_pairs_needs_no_corpus(tmp_path):
     recipe = load(tmp_path, "name: x\nstages:\n  own_pairs: {path: [pairs]}\n  mix:\n  handoff:")
     assert not recipe.corpus and recipe.line()[0][0] == "own_pairs"
+
+
+def test_a_misspelt_environment_variable_is_suggested(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAGEN_TEST_FOLDER", "docs")
+    [line] = mistakes(tmp_path, "name: x\ncorpus:\n  - path: ${DATAGEN_TEST_FOLDR}/a")
+    assert line == (
+        "recipe.yaml:3: corpus.0.path: the environment variable DATAGEN_TEST_FOLDR is not set; "
+        "did you mean DATAGEN_TEST_FOLDER?"
+    )
 
 
 def test_all_errors_are_reported_at_once(tmp_path):

@@ -44,6 +44,39 @@ def test_progress_lines_are_printed(console, capsys):
     assert 30 <= int(match[2]) < 59
 
 
+def test_the_funnel_of_each_product_is_printed(console, capsys):
+    record = {"stage": "mine", "rows_in": 5, "rows_out": 1200, "dropped": {}, "seconds": 1.0}
+    console.end(record | {"made": {"reading": 1200}}, resumed=True)
+    console.begin("instruct", 10)
+    console.funnel("instruct", {"instructions": 20, "preferences": 1}, {})
+    console.funnel("instruct", {"instructions": 40, "preferences": 2}, {})
+    console.funnel("curate", {}, {"instructions": 10})
+    console.funnel("dedup", {}, {"reading": 12, "instructions": 10})
+    line = next(line for line in lines(capsys, 4) if line.startswith("kept so far"))
+    assert line == (
+        "kept so far: reading 1,188 of 1,200 (99%), instructions 20 of 40 (50%), preferences 2 of 2 (100%)"
+    )
+
+
+def test_the_funnel_is_shown_below_the_bars(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Console() as console:
+        console.begin("instruct", 10)
+        console.funnel("instruct", {"instructions": 40}, {})
+        *_, footer = console._progress.get_renderables()
+    assert str(footer) == "kept so far: instructions 40 of 40 (100%)"
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "printed"),
+    [("http://host:8787/status", "Dask dashboard: http://host:8787/status\n"), ("", "")],
+)
+def test_the_dashboard_of_a_cluster_is_named(capsys, dashboard, printed):
+    with Console() as console:
+        console.joined(dashboard)
+    assert capsys.readouterr().out == printed
+
+
 def test_nothing_is_printed_between_stages_and_after_the_end(console, capsys):
     console.begin("cutting", 1)
     record = {"stage": "cutting", "rows_in": 1, "rows_out": 1, "dropped": {}, "seconds": 1.0}

@@ -2,6 +2,9 @@
 
 import os
 import random
+import shutil
+import tarfile
+import zipfile
 from contextlib import contextmanager
 
 import pytest
@@ -13,7 +16,11 @@ from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
-SEQUENCES = int(os.environ.get("DATAGEN_SEQUENCES", "6"))  # of edits; each takes about ten seconds
+SEQUENCES = int(os.environ.get("DATAGEN_SEQUENCES", "50"))  # of edits
+EDITS = (
+    *("add", "edit", "remove", "rename", "case", "copy", "zip", "tar", "move", "relocate", "touch"),
+    *("samples", "seed", "revision", "threshold"),
+)
 
 RECIPE = """
 name: toy
@@ -26,7 +33,7 @@ stages:
   cutting: {use: "tests.support.toys:cutting"}
   asking: {use: "tests.support.toys:asking", samples: %(samples)s}
   measure:
-  curate:
+  curate: {min: {words: {instruction: %(threshold)s}}}
   dedup:
   tallying: {use: "tests.support.toys:tallying"}
 """
@@ -43,7 +50,7 @@ class Corpus:
 
     def __init__(self, folder, draw):
         self.folder, self.draw = folder, draw
-        self.settings = {"revision": "1", "seed": 0, "samples": 2}
+        self.settings = {"revision": "1", "seed": 0, "samples": 2, "threshold": 0}
         (folder / "facts").mkdir(parents=True)
         for number in range(6):
             self.write(number)
@@ -52,22 +59,43 @@ class Corpus:
         text = f"Fact {number} is {self.draw.randrange(1000)}.\n"
         (self.folder / "facts" / f"{number}.txt").write_text(text)
 
-    def edit(self):
-        """Make one change, of any kind: also one that changes nothing."""
-        files = sorted((self.folder / "facts").iterdir())
-        match self.draw.choice(["add", "edit", "remove", "rename", "touch", "samples", "seed", "revision"]):
+    def edit(self, kind=None):
+        """Make one change of this kind, or of any; also one that changes no content."""
+        facts, number = self.folder / "facts", self.draw.randrange(1000)
+        files = sorted(path for path in facts.rglob("*") if path.is_file())
+        file = self.draw.choice(files)
+        match kind or self.draw.choice(EDITS):
             case "add":
                 self.write(self.draw.randrange(6, 40))
-            case "edit":
-                self.draw.choice(files).write_text(f"Fact {self.draw.randrange(40)} is new.\n")
+            case "edit" if file.suffix.lower() == ".txt":
+                file.write_text(f"Fact {self.draw.randrange(40)} is new.\n")
             case "remove" if len(files) > 1:
-                self.draw.choice(files).unlink()
+                file.unlink()
             case "rename":
-                self.draw.choice(files).rename(self.folder / "facts" / f"r{self.draw.randrange(99)}.txt")
+                file.rename(file.with_name(f"r{number}{file.suffix}"))
+            case "case":
+                file.rename(file.with_name(file.name.swapcase()))
+            case "copy":
+                shutil.copyfile(file, facts / f"c{number}{file.suffix}")
+            case "zip" if file.suffix.lower() == ".txt":
+                with zipfile.ZipFile(facts / f"z{number}.zip", "w") as archive:
+                    archive.write(file, file.name)
+                file.unlink()
+            case "tar" if file.suffix.lower() == ".txt":
+                with tarfile.open(facts / f"t{number}.tar.gz", "w:gz") as archive:
+                    archive.add(file, file.name)
+                file.unlink()
+            case "move":
+                (facts / f"m{number}").mkdir()
+                file.rename(facts / f"m{number}" / file.name)
+            case "relocate":
+                self.folder = self.folder.rename(self.folder.with_name(f"x{number}"))
             case "touch":
-                self.draw.choice(files).touch()
+                file.touch()
             case "samples" | "seed" | "revision" as name:
                 self.settings[name] = self.draw.choice([1, 2])
+            case "threshold":
+                self.settings["threshold"] = self.draw.choice([0, "50%"])
 
     def run(self, **options):
         path = self.folder / "recipe.yaml"
@@ -84,13 +112,17 @@ def tables(run):
     return by_run
 
 
-def check(corpus):
+def check(corpus, kind):
+    """Edit and refresh a few times, the first time by an edit of this kind; then run from scratch."""
     corpus.run()
-    for _ in range(corpus.draw.randint(1, 3)):
+    corpus.edit(kind)
+    refreshed = corpus.run()
+    for _ in range(corpus.draw.randint(0, 2)):
         corpus.edit()
         refreshed = corpus.run()
     scratch = corpus.run(rebuild=True)
     assert all(record.get("requests", {}).get("completions", 0) == 0 for record in scratch.stage_records())
+    assert not any(record.get("taken_over") for record in scratch.stage_records())
     assert tables(refreshed) == tables(scratch)
 
 
@@ -102,4 +134,4 @@ def test_a_refreshed_run_equals_a_run_from_scratch(seed, client, tmp_path, monke
         yield client
 
     monkeypatch.setattr(runner, "open_cluster", join)
-    check(Corpus(tmp_path, random.Random(seed)))
+    check(Corpus(tmp_path / "corpus", random.Random(seed)), EDITS[seed % len(EDITS)])

@@ -68,6 +68,7 @@ def test_an_unchanged_run_takes_over_every_stage_and_opens_no_cluster(go, opened
     assert second.folder != first.folder and second.finished
     assert taken(second) == STAGES and taken(first) == []
     assert ids(second) == ids(first)
+    assert f"Nothing changed in run {second.folder.name}," in (second.folder / "report.html").read_text()
     for path in parts(first.stage_folder("tallying")):
         assert (second.stage_folder("tallying") / path.name).samefile(path)
     record = second.stage_record("asking")

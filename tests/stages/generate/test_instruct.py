@@ -274,7 +274,7 @@ class TestAsking:
 
 class TestOptions:
     def test_an_unknown_task_is_reported_with_the_known_ones(self):
-        with pytest.raises(ValidationError, match=r"no task 'sumary'; there are .*summary"):
+        with pytest.raises(ValidationError, match=r"no task 'sumary'; did you mean summary"):
             Options(tasks=["sumary"])
 
     @pytest.mark.parametrize(

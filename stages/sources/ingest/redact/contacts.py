@@ -4,8 +4,6 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-import phonenumbers
-
 # An address is searched around each @: a pattern that begins with a word would be tried at every word.
 # In scripts without spaces between words, only ASCII characters belong to an address.
 LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af])")
@@ -137,6 +135,8 @@ def _number(written: str, region: str | None, valid: bool = True) -> str:
         Whether the number must be assigned; otherwise only its length is checked, as for the fictional
         555-0100.
     """
+    import phonenumbers  # loaded when used, as recipes load all stages
+
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException:
