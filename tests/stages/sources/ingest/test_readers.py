@@ -1,63 +1,14 @@
 """Each format is read; files in another format than their name states are handled."""
 
-import io
 import json
 import shutil
-import zipfile
 
 import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
-
-W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
-RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-
-
-def zipped(**members):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    return stream.getvalue()
-
-
-def docx(body):
-    return zipped(
-        **{
-            "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
-            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
-            "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>',
-            "docProps/core.xml": '<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The stated title</dc:title><dc:creator>A. Author</dc:creator></p>',
-        }
-    )
-
-
-def paragraph(text, style=""):
-    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
-
-
-ODF = " ".join(
-    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{space}:1.0"'
-    for name, space in {
-        "office": "office",
-        "text": "text",
-        "table": "table",
-        "draw": "drawing",
-        "presentation": "presentation",
-    }.items()
-)
-
-
-def opendocument(body):
-    return zipped(
-        **{
-            "content.xml": f"<office:document-content {ODF}><office:body>{body}</office:body></office:document-content>"
-        }
-    )
+from tests.support.office import ODF, OFFICE, RELATIONS, docx, opendocument, paragraph, zipped
 
 
 def pptx():
