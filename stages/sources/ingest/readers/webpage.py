@@ -21,8 +21,8 @@ ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar")
 )
 NAMES = re.compile(
-    r"(?:^|[-_ ])(?:nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar|footer|toc|cookies?|social"
-    r"|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
+    r"(?:^|[-_ ])(?:(?:doc|top|sub|side)?nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar"
+    r"|footer|toc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
     r"(?:[-_ ]|$)",
     re.IGNORECASE,
 )
