@@ -86,4 +86,5 @@ def _position(line: Line) -> tuple[int, int]:
 def _place(line: Line) -> tuple[str, int, int]:
     """Return a line's text and position; numbers without words are equal, as numbers of slides are."""
     text = line.text if any(map(str.isalpha, line.text)) else DIGITS.sub("#", line.text)
-    return text, *_position(line)
+    base, left = _position(line)
+    return text, base, left if text == line.text else left // 10
