@@ -16,6 +16,7 @@ CARD = re.compile(r"(?<![\w.,/-])\d(?:[ \u00a0\u202f-]?\d){12,18}(?![\w/-]|[.,]\
 # Groups as they are printed on cards; a run of other groups is a table of numbers.
 CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
 SEPARATORS = re.compile(r"[ \u00a0\u202f.,/+-]")
+LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
 NEARBY = 40  # characters before a number in which a word may name its kind
 
 
@@ -145,7 +146,10 @@ def find_national_ids(text: str) -> Iterator[tuple[int, int, str]]:
     for start in START.finditer(text):
         at = start.start()
         before = text[max(0, at - NEARBY) : at]
+        announced = LETTER.search(before)
         for shape, word, kind in SHAPES:
+            if kind.word and not announced:
+                continue
             match = shape.match(text, at)
             if match and word.search(before) and kind.check(_to_check(kind, match[0])):
                 yield *match.span(), SEPARATORS.sub("", match[0])
