@@ -35,7 +35,7 @@ BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
 PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
-ESCAPED = re.compile(r"^([ >]*(?:- )?)(?:(\d+)\\(?=[.)] )|\\(?=[-+] ))", re.MULTILINE)
+ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)] )|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
 FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2`*$", re.MULTILINE | re.DOTALL)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
@@ -107,7 +107,7 @@ def _without_repeated_headings(text: str) -> str:
 
 
 def _without_escapes(text: str) -> str:
-    """Remove the backslash before a number or dash at the start of a paragraph, which is a list item."""
+    """Remove the backslash before a number or sign that begins a list item, and before any dash."""
     parts, at = [], 0
     for fence in FENCE.finditer(text):
         parts += [ESCAPED.sub(r"\1\2", text[at : fence.start()]), fence[0]]
