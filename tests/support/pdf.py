@@ -37,12 +37,13 @@ def write_pdf(
     title: str = "",
     extra: bytes = b"",
     trailer: bytes = b"",
+    size: tuple[int, int] = (612, 792),
 ) -> bytes:
     """
     Write a PDF.
 
     The outline has titles and the pages that they lead to, from 0; `extra` are operators on each page,
-    `trailer` entries of the trailer.
+    `trailer` entries of the trailer, `size` the width and height of pages.
     """
     objects: list[bytes] = [b"", b""]
 
@@ -79,8 +80,8 @@ def write_pdf(
         stream = add(b"<</Length %d>>stream\n%s\nendstream" % (len(content), content))
         kids.append(
             add(
-                b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents %d 0 R/Resources<</Font<<%s>>>>>>"
-                % (stream, fonts)
+                b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Contents %d 0 R/Resources<</Font<<%s>>>>>>"
+                % (*size, stream, fonts)
             )
         )
     root = b"<</Type/Catalog/Pages 2 0 R"

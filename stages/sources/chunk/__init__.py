@@ -106,7 +106,7 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
                 "language": row.get("language"),
             }
             occurrences[text] += 1
-            if why := refuse(text, size, measure.unit, options):
+            if why := refuse(text, size, measure.unit, options, span.in_code):
                 builder.drop(why, passage, row)
             else:
                 builder.keep(passage, row)
@@ -136,15 +136,15 @@ def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
     return spans
 
 
-def refuse(text: str, size: int, unit: str, options: Options) -> Reject | None:
-    """Return the reason to drop a passage of this size; None if it is kept."""
+def refuse(text: str, size: int, unit: str, options: Options, in_code: bool = False) -> Reject | None:
+    """Return the reason to drop a passage of this size, which may begin in code; None if it is kept."""
     if size < options.shortest:
         return Reject("too short", f"{size} {unit}")
     if size > options.longest:
         return Reject("too long", f"{size} {unit} without a space")
     if is_licence(text):
         return Reject("licence text", text[:80])
-    share = prose_share(text)
+    share = prose_share(text, in_code)
     if share < options.min_prose:
         return Reject("not prose", f"{share:.2f} of its characters are in sentences")
     return None

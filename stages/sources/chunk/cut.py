@@ -19,7 +19,18 @@ from datagen.stages.shared.segment.sentences import split_sentences
 from datagen.stages.sources.chunk.measure import Ruler, in_characters
 
 # The price of beginning a passage at a piece, by the kind of cut. Only the order of the prices matters.
-DEDENT, PARAGRAPH, ITEM, DEEPER, SENTENCE, LINE, LEAD, WORD, HEADING = 0.5, 1, 2, 3, 4, 5, 8, 12, 50
+DEDENT, PARAGRAPH, ITEM, DEEPER, SENTENCE, LINE, INNER_LINE, LEAD, WORD, HEADING = (
+    0.5,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    12,
+    50,
+)
 NEXT_HEADING = 3  # the price of each heading inside a passage, and of each level that it leaves
 SHORT = 10  # the price of a passage below the minimum: more than that of extending into the next section
 ROOM = 2  # the price of the smallest passage above the minimum
@@ -53,6 +64,8 @@ class Piece:
         The headings above it, outermost first, including itself if it is a heading.
     is_heading
         Whether it is a heading.
+    in_code
+        Whether it is part of a block of code, and not its beginning.
     """
 
     start: int
@@ -60,15 +73,17 @@ class Piece:
     price: float
     path: tuple[str, ...]
     is_heading: bool = False
+    in_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The position of a passage: its span and the headings above it."""
+    """The position of a passage: its span, the headings above it, and whether it begins within code."""
 
     start: int
     end: int
     path: tuple[str, ...]
+    in_code: bool = False
 
 
 def cut(text: str, longest: int, shortest: int, at: Ruler | None = None) -> list[Span]:
@@ -113,7 +128,8 @@ def cut(text: str, longest: int, shortest: int, at: Ruler | None = None) -> list
     stop = len(row)
     while stop:
         first, shared = choice[stop]
-        spans.append(Span(row[first].start, row[stop - 1].end, row[first].path[:shared]))
+        opening = row[first]
+        spans.append(Span(opening.start, row[stop - 1].end, opening.path[:shared], opening.in_code))
         stop = first
     return spans[::-1]
 
@@ -133,7 +149,9 @@ def pieces(text: str, longest: int, at: Ruler) -> Iterator[Piece]:
             price += _list_price(text, block, marks)
         previous = block
         for start, end, inner in _parts(text, block, longest, at):
-            yield Piece(start, end, inner or price, titles, block.kind == "heading" and not inner)
+            is_heading = block.kind == "heading" and not inner
+            in_code = block.kind == "code" and bool(inner)
+            yield Piece(start, end, inner or price, titles, is_heading, in_code)
 
 
 def _start_price(text: str, previous: Block, block: Block) -> float:
@@ -180,7 +198,8 @@ def _parts(text: str, block: Block, longest: int, at: Ruler) -> Iterator[tuple[i
         return
     part = text[block.start : block.end]
     first = True
-    for start, end, inner in _lines(part) if block.kind in ("code", "table") else _sentences(part):
+    split = {"code": _code, "table": _rows}.get(block.kind, _sentences)
+    for start, end, inner in split(part):
         words = _words(text, block.start + start, block.start + end, longest, at)
         for number, (left, right) in enumerate(words):
             yield left, right, 0 if first else WORD if number else inner
@@ -191,8 +210,15 @@ def _sentences(text: str) -> Iterator[tuple[int, int, float]]:
     return ((start, end, SENTENCE) for start, end in split_sentences(text))
 
 
-def _lines(text: str) -> Iterator[tuple[int, int, float]]:
-    """Split code and tables; the rows of a grid table begin after its rules."""
+def _code(text: str) -> Iterator[tuple[int, int, float]]:
+    """Split code between lines, preferably after a blank line and before a line that is not indented."""
+    for line in LINES.finditer(text):
+        opens = text[max(0, line.start() - 2) : line.start()] == "\n\n"
+        yield *line.span(), LINE if opens else INNER_LINE
+
+
+def _rows(text: str) -> Iterator[tuple[int, int, float]]:
+    """Split a table between lines; the rows of a grid table begin after its rules."""
     is_grid = GRID_RULE.match(text)
     price = LINE
     for line in LINES.finditer(text):

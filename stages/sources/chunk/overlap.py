@@ -29,7 +29,7 @@ def overlapping(text: str, spans: list[Span], overlap: int, at: Ruler) -> list[S
                 if place > previous.start and at(span.start) - at(place) <= overlap
             )
             start = min(near, default=start)
-        extended.append(replace(span, start=start))
+        extended.append(replace(span, start=start, in_code=span.in_code and start == span.start))
     return extended
 
 

@@ -18,6 +18,10 @@ SENTENCE, CLAUSE = 25, 80  # minimum letters of a prose unit that ends like a se
 ENDS = re.compile(r"(?:[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*|[;,] \w{1,5})\Z")
 NOT_PROSE = re.compile(r"::=|>>> |\A[{}<]|[{}]\Z|\A[$#%] ")  # grammars, consoles, code
 INLINE_CODE = re.compile(r"(`+)[^`]+\1")  # counts neither for prose nor against it
+URL = re.compile(r"<?\b(?:https?|ftp|mailto):[^\s<>]+>?")
+NAMES = re.compile(r"\S*\w[_/\\]\w\S*")  # identifiers and paths
+MAX_NAMES = 0.5  # share of a unit's letters in names
+CLOSING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
 CELL = re.compile(r"(?<!\\)\|")
 SEPARATOR = re.compile(r"[|+:=\-\s]*\Z")
 LICENCE = re.compile(
@@ -50,20 +54,30 @@ IDEOGRAPH = 3  # letters that an ideograph counts as
 
 def is_prose(unit: str) -> bool:
     """Check whether a paragraph, a list item or a table cell reads like a sentence or clause."""
-    kinds = INLINE_CODE.sub(" x ", unit).translate(CLASSES)
+    words = URL.sub(" ", INLINE_CODE.sub(" x ", unit))
+    kinds = words.translate(CLASSES)
     small, capitals, caseless, wide = (kinds.count(kind) for kind in "luow")
     other = kinds.count(".")
     letters = small + capitals + caseless + IDEOGRAPH * wide
     if letters < SENTENCE or letters < MIN_LETTERS * (letters + other) or NOT_PROSE.search(unit):
+        return False
+    if sum(map(len, NAMES.findall(words))) > MAX_NAMES * (letters + other):
         return False
     if capitals > MAX_CAPITALS * (small + capitals + caseless + wide):
         return False
     return letters >= CLAUSE or bool(ENDS.search(unit))
 
 
-def prose_share(text: str) -> float:
+def prose_share(text: str, in_code: bool = False) -> float:
     """
     Return the share of a text's characters in prose, without headings.
+
+    Parameters
+    ----------
+    text
+        A passage.
+    in_code
+        Whether it begins within a block of code; then code ends at the first closing fence.
 
     Returns
     -------
@@ -71,6 +85,10 @@ def prose_share(text: str) -> float:
         0 to 1; 0 for a text without prose.
     """
     prose = other = 0
+    if in_code:
+        fence = CLOSING.search(text)
+        other = len(text) if fence is None else fence.end()
+        text = text[other:]
     for block in blocks(text):
         if block.kind == "heading":
             continue

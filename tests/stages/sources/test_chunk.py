@@ -374,3 +374,35 @@ def test_an_overlap_does_not_cross_a_heading():
     spans = [Span(0, before, ("T",)), Span(after, len(text), ("T",))]
     _, extended = overlapping(text, spans, 1000, in_characters(text))
     assert text[extended.start :].startswith("Second one.")
+
+
+CODE = "def burn(lamp):\n    lamp.wick = 'The keeper wound the clock, and lit the lamp at dusk.'\n    return lamp\n\n"
+
+
+def test_the_rest_of_a_block_of_code_is_not_prose():
+    kept, dropped = passages(f"```python\n{CODE * 40}```\n")
+    assert not kept and len(dropped) > 1
+    assert {row["reason"] for row in dropped} == {"not prose"}
+
+
+def test_prose_after_a_block_of_code_counts():
+    (last,) = [text for text in texts_of(f"```\n{CODE * 15}```\n\n{WORDS * 9}") if WORDS in text]
+    assert last in {row["text"] for row in passages(f"```\n{CODE * 15}```\n\n{WORDS * 9}")[0]}
+
+
+def test_code_is_cut_between_its_functions():
+    inner = texts_of(f"```python\n{CODE * 40}```\n")[1:]
+    assert inner and all(text.startswith("def burn") for text in inner)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "Unsubscribe https://lamps.example.org/asm/unsubscribe/user/mMBJbzKMnaKBeUBWarsbaeEepidehOLtiXGqoMDAwdTAw",
+        "value_blob value_bytes value_double value_frombind value_int value_nochange value_numeric_type value_pointer",
+        "usr/share/doc/lamps/changelog usr/share/doc/lamps/copyright usr/share/doc/lamps/examples/wicks/README",
+    ],
+)
+def test_addresses_and_names_are_not_prose(unit):
+    assert not is_prose(unit)
+    assert is_prose(f"{WORDS} See https://lamps.example.org/wicks for set_wick and unset_wick.")

@@ -19,12 +19,16 @@ from datagen.stages.sources.ingest.pdf.headings import find_headings
 from datagen.stages.sources.ingest.pdf.layout import Layout, arrange
 from datagen.stages.sources.ingest.pdf.pages import Document, Line, load
 from datagen.stages.sources.ingest.pdf.paragraphs import BULLET, Block, body_size, build
+from datagen.stages.sources.ingest.pdf.slides import are_slides, drop_navigation, drop_steps, find_titles
 from datagen.stages.sources.ingest.pdf.words import Words
 
 MIN_CHARS = 20  # per page, on average: with fewer, and an image per page, it is a scan
 MAX_UNMAPPED = 0.3  # share of characters in fonts that do not map glyphs to characters
 UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\ufffe\uffff\x00-\x01\x03-\x08\x0e-\x1f]")
 NO_TITLE = re.compile(r"untitled|microsoft|\.\w{2,4}\Z|\A\W*\Z", re.IGNORECASE)
+# Signs and small numbers without a word: the ticks of a plot, pieces of a formula, numbers of pages.
+FRAGMENT = re.compile(r"[^\w\s=]{0,3}(?:\d{1,3}|0?[.,]\d{1,3})?[^\w\s=]{0,3}")
+MAX_FRAGMENT = 40  # characters
 ESCAPED = re.compile(r"\A(?=#{1,6}\s)")
 
 
@@ -51,24 +55,35 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
     pages = document.pages
     blank = sum(not page.lines for page in pages)
     sideways = sum(page.sideways for page in pages)
+    count = len(pages)
+    slides = are_slides(pages)
+    running = 0
+    if slides:
+        pages = drop_steps(pages)
+        running = drop_navigation(pages)
     size = body_size(line for page in pages for line in page.lines)
-    running = drop_furniture(pages, size)
+    running += drop_furniture(pages, size, slides)
     layouts = [arrange(page) for page in pages]
     lines = [
         line for layout in layouts for column in layout.columns for line in column if isinstance(line, Line)
     ]
-    are_slides = 2 * sum(page.is_wide for page in pages) > len(pages)
-    marks = find_headings(layouts, document.outline, size, are_slides)
-    blocks = build(layouts, marks, size)
+    marks = find_headings(layouts, document.outline, size, slides)
+    if slides:
+        marks |= find_titles(layouts, marks)
+    built = build(layouts, marks, size)
+    blocks = [block for block in built if not _is_fragment(block)]
     words = Words(line.text for line in lines)
     left_out = {
         "running heads": running,
         "lines of contents": sum(layout.contents for layout in layouts),
         "tables": sum(layout.tables_left_out for layout in layouts),
+        "fragments": len(built) - len(blocks),
+        "labels": sum(layout.labels for layout in layouts),
+        "steps of slides": count - len(pages),
         "sideways lines": sideways,
         "pages without text": blank,
     }
-    metadata: dict[str, Any] = {"pages": len(pages)}
+    metadata: dict[str, Any] = {"pages": count}
     if tables := sum(block.kind == "table" for block in blocks):
         metadata["tables"] = tables
     if nonzero := {kind: count for kind, count in left_out.items() if count}:
@@ -92,13 +107,21 @@ def write(blocks: Sequence[Block], words: Words) -> str:
     return "\n\n".join(parts)
 
 
+def _is_fragment(block: Block) -> bool:
+    if block.table or block.kind not in ("text", "item", "note"):
+        return False
+    text = " ".join(line.text for line in block.lines)
+    return len(text) <= MAX_FRAGMENT and all(FRAGMENT.fullmatch(token) for token in text.split())
+
+
 def _write(block: Block, words: Words) -> str:
     if block.table:
         return _write_table(block.table.rows)
     if block.kind == "code":
         return _write_code(block.lines)
     if block.kind == "heading":
-        return "#" * block.level + " " + words.join([line.text for line in block.lines])
+        title = words.join([line.text for line in block.lines]).strip()
+        return f"{'#' * block.level} {title}" if title else ""
     starts = [0, *sorted(block.breaks), len(block.lines)]
     texts = [
         words.join([line.text for line in block.lines[start:end]])

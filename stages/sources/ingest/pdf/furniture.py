@@ -18,7 +18,8 @@ NUMBER_MARGIN = 0.2  # likewise, for page numbers: a page set for letter may be 
 APART = 1.7  # minimum distance of baselines between furniture and text, in font sizes
 NEIGHBOURS = 2  # pages before and after: left and right pages have different heads
 MOST = 0.5  # share of pages with furniture at a height from which every line there is furniture
-LARGE = 1.25  # times the size of the text: repeated titles of slides are not furniture
+LARGE = 1.25  # times the size of the text: a larger line is a title
+LARGE_REPEATED = 2.0  # likewise, for a line that pages of a book repeat
 MAX_CHARS = 150
 SAME = 1.5  # maximum difference of equal heights, in points
 NUMBER = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
@@ -27,9 +28,9 @@ PAGE_NUMBER = re.compile(r"\W*(?:\w+\s)?(\d+)\W*(?:\w+\s\d+)?\W*")
 Key = tuple[int, str]  # height, text without numbers
 
 
-def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
+def drop_furniture(pages: Sequence[Page], body_size: float, slides: bool = False) -> int:
     """
-    Remove running heads, footers and page numbers from pages, in place.
+    Remove running heads, footers and page numbers from pages, in place; from slides, not their titles.
 
     Returns
     -------
@@ -37,23 +38,30 @@ def drop_furniture(pages: Sequence[Page], body_size: float) -> int:
         Number of dropped lines.
     """
     dropped = 0
+    largest = body_size * (LARGE if slides else LARGE_REPEATED)
     for side in (1, -1):
         edges = [_edge(page, side) for page in pages]
         where: dict[Key, list[int]] = defaultdict(list)
         for number, edge in enumerate(edges):
             for line in edge:
-                where[_key(line)].append(number)
+                where[_key(line, body_size)].append(number)
         numbers = _numbered(edges)
         repeated: list[list[Line]] = []
         for number, edge in enumerate(edges):
             repeated.append(
-                [line for line in edge if _repeats(line, number, where, numbers, len(pages), body_size)]
+                [
+                    line
+                    for line in edge
+                    if _repeats(line, number, where, numbers, len(pages), body_size, largest)
+                ]
             )
         heights = Counter(height for lines in repeated for height in {round(line.base) for line in lines})
-        usual = {height for height, count in heights.items() if count >= max(3, MOST * len(pages))}
+        usual = {
+            height for height, count in heights.items() if count >= max(3, MOST * len(pages)) and not slides
+        }
         for page, edge, lines in zip(pages, edges, repeated, strict=True):
             furniture = {id(line) for line in lines}
-            furniture |= {id(line) for line in edge if _at(line, usual) and _small(line, body_size)}
+            furniture |= {id(line) for line in edge if _at(line, usual) and _small(line, LARGE * body_size)}
             kept = [line for line in page.lines if id(line) not in furniture]
             dropped += len(page.lines) - len(kept)
             page.lines = kept
@@ -85,8 +93,10 @@ def _edge(page: Page, side: int) -> list[Line]:
     ]
 
 
-def _key(line: Line) -> Key:
-    return round(line.base / 2), NUMBER.sub("#", line.text.casefold())[:MAX_CHARS]
+def _key(line: Line, body_size: float) -> Key:
+    """Return a line's height and its text without numbers; titles that differ by a number are not equal."""
+    text = line.text.casefold()[:MAX_CHARS]
+    return round(line.base / 2), NUMBER.sub("#", text) if _small(line, LARGE * body_size) else text
 
 
 def _numbered(edges: Sequence[Sequence[Line]]) -> set[tuple[int, int]]:
@@ -109,10 +119,11 @@ def _repeats(
     numbers: set[tuple[int, int]],
     count: int,
     body_size: float,
+    largest: float,
 ) -> bool:
-    if not _small(line, body_size):
+    if not _small(line, largest):
         return False
-    height, text = _key(line)
+    height, text = _key(line, body_size)
     if _page_number(line, number) in numbers:
         return True
     if text.strip(" #.-–—") == "" and not re.search("[ivxl]", line.text, re.IGNORECASE):
@@ -124,8 +135,8 @@ def _repeats(
     return near > 1 or len(places) >= max(3, 0.05 * count)
 
 
-def _small(line: Line, body_size: float) -> bool:
-    return line.size <= LARGE * body_size and len(line.text) <= MAX_CHARS
+def _small(line: Line, largest: float) -> bool:
+    return line.size <= largest and len(line.text) <= MAX_CHARS
 
 
 def _at(line: Line, heights: set[int]) -> bool:

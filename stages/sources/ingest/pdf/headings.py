@@ -164,6 +164,8 @@ def _style(line: Line) -> tuple[float, bool]:
 
 def _same_heading(above: Line, line: Line) -> bool:
     pitch = line.base - above.base
+    if NUMBERED.match(line.text) and NUMBERED.match(above.text):
+        return False  # the heading of a section right below that of its chapter
     return _style(above) == _style(line) and 0 < pitch < 1.8 * line.size
 
 

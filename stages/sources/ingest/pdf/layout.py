@@ -25,6 +25,9 @@ MAX_COLUMNS = 15
 ROW_PITCH = 3.0  # maximum distance of two rows of a table, in font sizes
 LEADER = re.compile(r"(?:[.·…_]\s?){4,}+\s*[\divxlc]+\Z", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"\S.*\s[\divxlc]+\Z", re.IGNORECASE | re.DOTALL)
+LABEL = re.compile(
+    r"\[(?:[A-Z][\w-]+)(?: [\w-]+){0,3}\]"
+)  # at the right margin, such as [Function] of Texinfo
 MARKER = re.compile(r"(?:[^\w\s]|[\ue000-\uf8ff]|o|\(?[\w]{1,4}[.):]|\[\w{1,8}\])\Z")
 
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
@@ -50,6 +53,7 @@ class Layout:
     columns: list[list[Line | Table]] = field(default_factory=list)
     contents: int = 0  # lines of a table of contents, left out
     tables_left_out: int = 0  # rows of figures only, usually the axes of a plot
+    labels: int = 0  # of signatures, left out
 
 
 def arrange(page: Page) -> Layout:
@@ -202,7 +206,7 @@ def _find_tables(
     rows = rows_of(lines)
     if len(rows) == len(lines):
         return list(lines)
-    rows = [_with_marker(row) for row in rows]
+    rows = [_with_marker(_without_label(row, layout)) for row in rows]
     out: list[Line | Table] = []
     at = 0
     while at < len(rows):
@@ -219,6 +223,14 @@ def _find_tables(
             out.append(_merged(rows[at]))
         at = max(stop, at + 1)
     return out
+
+
+def _without_label(row: Row, layout: Layout) -> Row:
+    """Remove the label at the right of a signature, which would run into the description."""
+    if len(row) > 1 and LABEL.fullmatch(row[-1].text):
+        layout.labels += 1
+        return row[:-1]
+    return row
 
 
 def _with_marker(row: Row) -> Row:

@@ -1,25 +1,67 @@
-"""Word documents: headings, lists, tables and notes."""
+"""Word documents: headings, lists, tables, formulas and notes."""
 
+import io
+import posixpath
+import zipfile
 from collections.abc import Iterator
 
 import mammoth
 
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.readers.zipped import described, opened, part
+from datagen.stages.sources.ingest.readers.word_xml import MARKS, prepared
+from datagen.stages.sources.ingest.readers.zipped import described, opened, parse, part
 from datagen.stages.sources.ingest.record import File, Record
 
-STYLES = "p[style-name='Title'] => h1:fresh"
+STYLES = """
+p[style-name='Title'] => h1:fresh
+p[style-name='Code'] => pre:separator('\\n')
+p[style-name='Source Code'] => pre:separator('\\n')
+p[style-name='HTML Preformatted'] => pre:separator('\\n')
+p[style-name='Preformatted Text'] => pre:separator('\\n')
+"""
 PROPERTIES = "docProps/core.xml"
+TEXTS = ("document", "footnotes", "endnotes")  # beginnings of the names of parts with text
 
 
 def read(file: File) -> Iterator[Record]:
     """Read the document."""
     with opened(file) as archive:
         title, metadata = described(archive, PROPERTIES)
-        part(archive, "word/document.xml")
-        page = mammoth.convert_to_html(archive.fp, style_map=STYLES, convert_image=_no_image).value
+        main = _main_part(archive)
+        part(archive, main)
+        stream = _prepared(archive, posixpath.dirname(main))
+        page = mammoth.convert_to_html(stream, style_map=STYLES, convert_image=_no_image).value
     text, _ = read_webpage(page, whole=True)
     yield Record(text, title, metadata=metadata)
+
+
+def _main_part(archive: zipfile.ZipFile) -> str:
+    """Find the part with the text, which Office 365 may call document2.xml."""
+    if "_rels/.rels" in archive.NameToInfo:
+        for relation in part(archive, "_rels/.rels"):
+            if relation.get("Type", "").endswith("/officeDocument"):
+                return str(relation.get("Target", "")).lstrip("/")
+    return "word/document.xml"
+
+
+def _prepared(archive: zipfile.ZipFile, folder: str) -> object:
+    """Copy the archive with its texts prepared for mammoth; if nothing has to be changed, return its file."""
+    texts = {
+        name: archive.read(name)
+        for name in archive.NameToInfo
+        if posixpath.dirname(name) == folder and posixpath.basename(name).startswith(TEXTS)
+    }
+    if not any(mark in data for mark in MARKS for data in texts.values()):
+        return archive.fp
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w") as changed:
+        for name in archive.NameToInfo:
+            if name in texts:
+                changed.writestr(name, prepared(texts[name], parse))
+            elif name.endswith((".xml", ".rels")):
+                changed.writestr(name, archive.read(name))
+    copy.seek(0)
+    return copy
 
 
 def _no_image(image: object) -> list[object]:

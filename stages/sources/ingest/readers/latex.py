@@ -1,5 +1,7 @@
 """LaTeX, converted by pandoc, the only reader that handles sections, macros and notes."""
 
+import html
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -7,6 +9,13 @@ from collections.abc import Iterator
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record, unusual
+
+# In pandoc's HTML: formulas, and citations, which are empty without a bibliography.
+FORMULA = re.compile(r'<span\s+class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.DOTALL)
+CITATION = re.compile(r'<span\s+class="citation"\s+data-cites="([^"]*)">\s*</span>')
+PLACE = "\ue000{}\ue001"  # of a formula, while the page is converted
+PLACES = re.compile("\ue000(\\d+)\ue001")
+NO_TITLE = "-"  # pandoc's title of a document without one
 
 
 def read(file: File) -> Iterator[Record]:
@@ -26,5 +35,19 @@ def read(file: File) -> Iterator[Record]:
     if done.returncode:
         errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise Reject("unreadable file", f"pandoc: {errors[0] if errors else done.returncode}")
-    markdown, title = read_webpage(done.stdout.decode("utf-8", "replace"), whole=True)
-    yield Record(markdown, title, metadata=unusual(encoding))
+    markdown, title = to_markdown(done.stdout.decode("utf-8", "replace"))
+    yield Record(markdown, "" if title == NO_TITLE else title, metadata=unusual(encoding))
+
+
+def to_markdown(page: str) -> tuple[str, str]:
+    """Convert pandoc's page to text and title: formulas between dollar signs, citations by their keys."""
+    formulas: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        sign = "$" if match[1] == "inline" else "$$"
+        formulas.append(f"{sign}{html.unescape(match[2]).strip()}{sign}")
+        return PLACE.format(len(formulas) - 1)
+
+    page = CITATION.sub(lambda match: f"[{', '.join(match[1].split())}]", FORMULA.sub(keep, page))
+    text, title = read_webpage(page, whole=True)
+    return PLACES.sub(lambda match: formulas[int(match[1])], text), title

@@ -15,6 +15,9 @@ from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.record import File, Record, decode
 
 SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
+# Before a copy of the message that is answered, as Outlook and web mail write it.
+ORIGINAL = re.compile(r"-{2,} ?Original Message ?-{2,}|_{10,}", re.IGNORECASE)
+MAX_INTRODUCTION = 3  # lines such as "On Monday, A wrote:"
 HEADERS = {"from": "From", "to": "To", "date": "Date"}
 LONGEST_HEADER = 4_000  # characters of a header that are parsed, which takes superlinear time
 ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -40,7 +43,10 @@ def read(file: File) -> Iterator[Record | File | Reject]:
         for line, data in _letters(file):
             yield from _letter(data, file, line)
     else:
-        yield from _letter(file.read(), file, 0)
+        data = file.read()
+        if b"\0" in data[:200]:  # UTF-16
+            data = decode(data)[0].encode()
+        yield from _letter(data, file, 0)
 
 
 def _letters(file: File) -> Iterator[tuple[int, bytes]]:
@@ -68,8 +74,13 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
         yield Reject("unreadable file", "it has no message header")
         return
     message_id = _header(letter, "Message-ID").strip("<>") if line else None
-    metadata = {key: value for key, header in HEADERS.items() if (value := _header(letter, header))}
-    yield Record(_body(letter), _header(letter, "Subject"), message_id, line, metadata)
+    metadata: dict[str, Any] = {
+        key: value for key, header in HEADERS.items() if (value := _header(letter, header))
+    }
+    body, quoted = without_quote(_body(letter))
+    if quoted:
+        metadata["left_out"] = {"quoted lines": quoted}
+    yield Record(body, _header(letter, "Subject"), message_id, line, metadata)
     for attachment in letter.iter_attachments():
         name = attachment.get_filename() or ""
         if name and by_name(name):
@@ -77,6 +88,37 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
             if isinstance(content, bytes):
                 path = f"{line}!{name}" if line else name
                 yield file.member(path, partial(_open, content), len(content))
+
+
+def without_quote(text: str) -> tuple[str, int]:
+    """
+    Remove the message that a text answers, quoted below the answer: it is a document of its own.
+
+    Returns
+    -------
+    The text, and the number of lines that were removed. Quotations between the lines of an answer are kept.
+    """
+    lines = text.rstrip().split("\n")
+    end = next(
+        (
+            at
+            for at, line in enumerate(lines)
+            if ORIGINAL.fullmatch(line.strip()) and "".join(lines[at + 1 : at + 2]).startswith("From:")
+        ),
+        len(lines),
+    )
+    while end and (not lines[end - 1].strip() or lines[end - 1].startswith(">")):
+        end -= 1
+    removed = [line for line in lines[end:] if line.strip()]
+    if not removed or not end:
+        return text, 0
+    if lines[end - 1].rstrip().endswith(":"):
+        start = end
+        while start and lines[start - 1].strip() and end - start < MAX_INTRODUCTION:
+            start -= 1
+        removed, end = lines[start:end] + removed, start
+    kept = "\n".join(lines[:end]).rstrip()
+    return (kept, len(removed)) if kept else (text, 0)
 
 
 def _header(letter: EmailMessage, name: str) -> str:

@@ -2,9 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.readers.tables import write_table
 from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
 
 SIGNS = {
@@ -21,6 +22,7 @@ ESCAPE = re.compile(
     r"|\\[hvwlD]'[^']*'|\\m\[[^\]]*\]|\\[&%/,|^:)cd]|\\\*.|\\[-e0 ~.]|\\."
 )
 MACRO = re.compile(r"^\.(?:TH|Dd|Dt|SH|Sh)\s", re.MULTILINE)
+SEPARATOR = re.compile(r"tab\s*\((.)\)")  # of the cells of a table
 COMMENT = re.compile(r"\\\".*$")
 FONTS = ("B", "I", "BR", "BI", "IR", "IB", "RB", "RI", "SM", "SB")
 IGNORED = re.compile(
@@ -71,6 +73,38 @@ def unescaped(text: str) -> str:
     return ESCAPE.sub(sign, COMMENT.sub("", text))
 
 
+def table_rows(lines: Sequence[str]) -> list[list[str]]:
+    """
+    Read a table of the preprocessor tbl.
+
+    Options end with a semicolon, formats with a full stop. A cell between ``T{`` and ``T}`` may have several
+    lines and macros.
+    """
+    options = lines[0] if lines and lines[0].rstrip().endswith(";") else ""
+    separator = stated[1] if (stated := SEPARATOR.search(options)) else "\t"
+    rows: list[list[str]] = []
+    in_formats, block = True, False
+    for line in lines[1 if options else 0 :]:
+        if in_formats:
+            in_formats = not line.rstrip().endswith(".")
+        elif block and not line.startswith("T}"):
+            words = _arguments(line[1:].partition(" ")[2]) if line.startswith(".") else [unescaped(line)]
+            joint = "" if line.startswith((".BR", ".BI", ".IR", ".IB", ".RB", ".RI")) else " "
+            rows[-1][-1] = f"{rows[-1][-1]} {joint.join(words)}".strip()
+        elif line.startswith(".T&"):
+            in_formats = True
+        elif not line.startswith(".") and line.strip() not in ("_", "=", ""):
+            cells = line.split(separator)
+            if block:  # the rest of a row after the end of a block
+                rows[-1] += [unescaped(cell).strip() for cell in cells[1:]]
+            else:
+                rows.append([unescaped(cell).strip() for cell in cells])
+            block = rows[-1][-1] == "T{"
+            if block:
+                rows[-1][-1] = ""
+    return rows
+
+
 class _Page:
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -81,9 +115,16 @@ class _Page:
         self.in_term = False  # whether the next line is a list's term
         self.terms: list[str] = []  # whose description follows
         self.skipping = False  # within a macro's definition
+        self.table: list[str] | None = None  # lines of the open table
 
     def add(self, line: str) -> None:
         """Read a line."""
+        if self.table is not None:
+            if line.startswith(".TE"):
+                self._end_table()
+            else:
+                self.table.append(line)
+            return
         if self.skipping:
             self.skipping = not line.startswith("..")
             return
@@ -103,6 +144,13 @@ class _Page:
         """Finish the last paragraph."""
         self._end_code()
         self._end_list()
+        self._end_table()
+
+    def _end_table(self) -> None:
+        if self.table is not None:
+            if table := write_table(table_rows(self.table)):
+                self.parts.append(table)
+            self.table = None
 
     def _say(self, text: str) -> None:
         if text:
@@ -138,6 +186,9 @@ class _Page:
     def _macro(self, name: str, rest: str) -> None:
         if name == "de":
             self.skipping = True
+        elif name == "TS":
+            self.end()
+            self.table = []
         elif name in ("TH", "Dt"):
             self.title = self.title or " ".join(_arguments(rest)[:2])
             self.title = re.sub(r"^(\S+) (\S+)$", r"\1(\2)", self.title)

@@ -20,6 +20,8 @@ LINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 OUTER_LINK = re.compile(r"\[(?:https?:)?//[^\s\]]+(?:\s+([^\]]*))?\]")
 EMPHASIS = re.compile(r"'{2,5}")
 CODE = re.compile(r"<(syntaxhighlight|source|pre)\b([^>]*)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+FENCE = re.compile(r"^```.*?^```[ \t]*$", re.DOTALL | re.MULTILINE)  # of Markdown, which some wikis mix in
+RULE = re.compile(r"-{4,}")
 CODE_LANGUAGE = re.compile(r'lang\s*=\s*"?(\w+)')
 TAG = re.compile(
     r"</?(?:nowiki|noinclude|includeonly|span|div|small|big|sub|sup|u|s|b|i|br|center|blockquote|p|onlyinclude)\b[^<>]*>",
@@ -47,7 +49,11 @@ def to_markdown(text: str) -> str:
         codes.append(f"```{language[1] if language else ''}\n{match[3].strip(chr(10))}\n```")
         return f"\n\x00{len(codes) - 1}\x00\n"
 
-    text = CODE.sub(keep, text)
+    def keep_fence(match: re.Match[str]) -> str:
+        codes.append(match[0])
+        return f"\x00{len(codes) - 1}\x00"
+
+    text = FENCE.sub(keep_fence, CODE.sub(keep, text))
     for _ in range(MAX_NESTED):
         text, count = INNERMOST.subn("", text)
         if not count:
@@ -61,8 +67,15 @@ def to_markdown(text: str) -> str:
 
 def _lines(lines: list[str]) -> Iterator[str]:
     table: list[list[str]] | None = None
-    for line in lines:
+    code: list[str] = []
+    for line in (*lines, ""):
         bare = line.strip()
+        if table is None and line.startswith(" ") and bare:  # preformatted
+            code.append(line[1:])
+            continue
+        if code:
+            yield from ("", "```", *code, "```", "")
+            code = []
         if table is not None:
             if bare.startswith("|}"):
                 yield from ("", write_table(table), "")
@@ -77,7 +90,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
             mark = "1." if item[1].endswith("#") else "-" if item[1].endswith("*") else ""
             indent = "  " * (len(item[1]) - 1)
             yield f"{indent}{mark} {item[2]}" if mark else item[2]
-        else:
+        elif not RULE.fullmatch(bare):
             yield bare
     if table is not None:
         yield write_table(table)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lxml import etree, html
-from lxml.builder import E
+from lxml.html.builder import E
 
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
@@ -15,11 +15,16 @@ SPACES = {
     "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
     "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
     "presentation": "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0",
+    "style": "urn:oasis:names:tc:opendocument:xmlns:style:1.0",
 }
 MAX_REPEATED = 100  # copies of a cell, consecutive spaces
 TAGS = {"p": "p", "list": "ul", "list-item": "li", "list-header": "li", "table": "table", "table-row": "tr"}
 # Not part of the text: tracked changes, the table of contents (it repeats the headings), annotations.
-LEFT_OUT = ("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes")
+LEFT_OUT = (
+    *("tracked-changes", "table-of-content", "annotation", "forms", "sequence-decls", "note", "notes"),
+    *("header-decl", "footer-decl", "date-time-decl"),
+)
+FURNITURE = ("page-number", "date-time", "header", "footer", "notes-page", "page")  # frames of a slide
 
 
 def read(file: File) -> Iterator[Record]:
@@ -30,12 +35,51 @@ def read(file: File) -> Iterator[Record]:
     body = root.find(f"{{{SPACES['office']}}}body")
     page = E.body()
     if body is not None:
+        _mark_title(root, body)
         _walk(body, page)
         for note in body.iter(f"{{{SPACES['text']}}}note"):
             words = " ".join(" ".join(note.itertext()).split())
             etree.SubElement(page, "p").text = words
+        _nest_lists(page)
     text, _ = read_webpage(html.tostring(page, encoding="unicode"), whole=True)
     yield Record(text, title, metadata=metadata)
+
+
+def _mark_title(root: Element, body: Element) -> None:
+    """Make a heading of the paragraph with the style "Title", or with one based on it."""
+    style, text = f"{{{SPACES['style']}}}", f"{{{SPACES['text']}}}"
+    names = {
+        named.get(f"{style}name")
+        for named in root.iter(f"{style}style")
+        if named.get(f"{style}parent-style-name") == "Title"
+    }
+    for paragraph in body.iter(f"{text}p"):
+        if paragraph.get(f"{text}style-name") in names | {"Title"} and "".join(paragraph.itertext()).strip():
+            paragraph.tag = f"{text}h"
+            return
+
+
+def _nest_lists(page: Element) -> None:
+    """
+    Put a list into the item before it, and write items of one paragraph without space between them.
+
+    OpenDocument has an inner list in an item of its own, and slides have a list per paragraph. Items without
+    text are spaces.
+    """
+    for inner in list(page.iter("ul")):
+        previous = inner.getprevious()
+        if previous is not None and previous.tag == "ul" and not (previous.tail or "").strip():
+            previous.extend(list(inner))
+            inner.drop_tree()
+    for item in list(page.iter("li")):
+        if len(item) == 1 and item[0].tag == "p":
+            item[0].drop_tag()
+        only_lists = len(item) and all(child.tag == "ul" for child in item) and not (item.text or "").strip()
+        previous = item.getprevious()
+        if only_lists and previous is not None and previous.tag == "li":
+            previous.extend(list(item))
+        if not len(item) and not (item.text or "").strip():
+            item.drop_tree()
 
 
 def _walk(source: Element, into: Element) -> None:
@@ -73,14 +117,15 @@ def _element(child: Element, name: str, into: Element) -> None:
 
 
 def _slide(page: Element, into: Element) -> None:
-    """Convert a slide: its title becomes a heading."""
+    """Convert a slide: its title becomes a heading; its notes follow."""
     kind = f"{{{SPACES['presentation']}}}class"
     titles = [frame for frame in page if frame.get(kind) == "title"]
     heading = etree.SubElement(into, "h2")
     name = page.get(f"{{{SPACES['draw']}}}name", "")
     heading.text = " ".join(" ".join("".join(frame.itertext()) for frame in titles).split()) or name
-    for frame in page:
-        if frame not in titles and isinstance(frame.tag, str) and frame.get(kind) != "page-number":
+    notes = [frame for part in page.iterchildren(f"{{{SPACES['presentation']}}}notes") for frame in part]
+    for frame in (*page, *notes):
+        if frame not in titles and isinstance(frame.tag, str) and frame.get(kind) not in FURNITURE:
             _element(frame, etree.QName(frame).localname, into)
 
 

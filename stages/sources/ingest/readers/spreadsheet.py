@@ -1,33 +1,78 @@
-"""Spreadsheets: each sheet is a document with one table."""
+"""Spreadsheets: each sheet is a document of tables, and of text in rows with one cell."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.readers.zipped import opened
+from datagen.stages.sources.ingest.readers.zipped import OLE, opened
 from datagen.stages.sources.ingest.record import File, Record
+
+MAX_CHARS = 1000  # of a table: a longer one is written as several, each with the header
+LOCKED = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0"  # the stream of an encrypted workbook
+NUMBER = re.compile(r"[-−+]?[\d.,]+\s?%?")
+
+Row = Sequence[str]
 
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read the sheets that are not empty."""
     if file.head(2) == b"PK":
         with opened(file):
-            pass  # checks its size
+            pass  # checks its size; calamine does not read beyond the sizes stated in the file
     with file.seekable() as stream:
         try:
             workbook = CalamineWorkbook.from_filelike(stream)
             for name in workbook.sheet_names:
                 rows = workbook.get_sheet_by_name(name).iter_rows()
-                table = write_table([[_cell(value) for value in row] for row in rows])
-                if table:
-                    yield Record(table, name, name)
+                text = "\n\n".join(blocks([" ".join(_cell(value).split()) for value in row] for row in rows))
+                if text:
+                    yield Record(text, name, name)
         except PasswordError as error:
             raise Reject("encrypted", "it requires a password; save it without one") from error
         except CalamineError as error:
+            if file.head(len(OLE)) == OLE and LOCKED in file.read():
+                raise Reject("encrypted", "it requires a password; save it without one") from error
             raise Reject("unreadable file", str(error)) from error
+
+
+def blocks(rows: Iterable[Row]) -> Iterator[str]:
+    """
+    Write a sheet's rows as tables and paragraphs.
+
+    A row with one cell is a paragraph: a title or a note. The first other row is the header of a table; after
+    an empty row, one without a number is the next header. The header is repeated in tables of at most
+    `MAX_CHARS` characters, so that passages have it.
+    """
+    table: list[Row] = []  # the header, and the rows that are not yet written
+    header_written = False
+    size = 0
+    after_space = False
+    for row in rows:
+        filled = [cell for cell in row if cell]
+        if not filled:
+            after_space = bool(table)
+            continue
+        new_header = after_space and not any(NUMBER.fullmatch(cell) for cell in filled)
+        after_space = False
+        length = sum(len(cell) + 3 for cell in row)
+        is_text = len(filled) == 1
+        if table and (is_text or new_header or size + length > MAX_CHARS):
+            if len(table) > 1 or not header_written:
+                yield write_table(table)
+            table, size, header_written = table[:1], 0, True
+        if is_text:
+            yield filled[0]
+        elif new_header or not table:
+            table, header_written = [row], False
+        else:
+            table.append(row)
+            size += length
+    if len(table) > 1 or (table and not header_written):
+        yield write_table(table)
 
 
 def _cell(value: object) -> str:

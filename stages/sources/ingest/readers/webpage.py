@@ -21,8 +21,8 @@ ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar")
 )
 NAMES = re.compile(
-    r"(?:^|[-_ ])(?:nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar|footer|toc|cookies?|social"
-    r"|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
+    r"(?:^|[-_ ])(?:(?:doc|top|sub|side)?nav(?:bar|igation|header|footer)?|menu|breadcrumbs?|sidebar"
+    r"|footer|toc|cookies?|social|shar(?:e|ing)|related|comments?|advert(?:isement)?|promo|newsletter|subscribe|skip-?link|headerlink)"
     r"(?:[-_ ]|$)",
     re.IGNORECASE,
 )
@@ -34,7 +34,9 @@ INDEX_LINKS, INDEX_SHARE = 60, 0.8  # minimum links, and share of the text, of a
 BLANKS = re.compile(r"\s+")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TOO_MANY = re.compile(r"<([a-zA-Z][\w-]*)\s[^<>]{20000,}>")  # attributes, for which lxml takes quadratic time
-PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞]|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
+PERMALINK = re.compile(r"[¶#§🔗\uf0c1∞↑↩]\ufe0e?|(?:permalink|link) to th\w+ \w+", re.IGNORECASE)
+ESCAPED = re.compile(r"(?:^([ >]*(?:- )?)(?:(\d+)\\(?=[.)] )|\\(?=[-+] ))|\\(?=-))", re.MULTILINE)
+FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2`*$", re.MULTILINE | re.DOTALL)
 REPEATED = re.compile(r"^(#{1,6} (.+))\n+#{1,6} \2$", re.MULTILINE)
 
 MARKDOWN = ConversionOptions(
@@ -81,18 +83,19 @@ def read_webpage(page: str, whole: bool = False) -> tuple[str, str]:
     title = _title(tree)
     if not whole:
         body = _main_part(body)
+    _unwrap_layout_tables(body)
     _lower_admonitions(body)
     _join_lines(body)
     _raise_powers(body)
     cleaned = etree.tostring(body, encoding="unicode", method="html", with_tail=False)
-    text = _without_repeated_headings(convert(cleaned, MARKDOWN).content or "")
+    text = _without_escapes(_without_repeated_headings(convert(cleaned, MARKDOWN).content or ""))
     if not text and any(error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in parser.error_log):
         raise Reject("nested too deep", "all of its text is nested within hundreds of elements")
     return text, title
 
 
 def _drop_permalinks(body: html.HtmlElement) -> None:
-    """Remove the symbols that link a heading to itself."""
+    """Remove the symbols that link a heading to itself, or a note to its place."""
     for link in list(body.iter("a")):
         if link.get("href", "").startswith("#") and PERMALINK.fullmatch(link.text_content().strip()):
             _empty(link)
@@ -101,6 +104,15 @@ def _drop_permalinks(body: html.HtmlElement) -> None:
 def _without_repeated_headings(text: str) -> str:
     """Keep the first of two consecutive headings with the same text."""
     return REPEATED.sub(r"\1", text)
+
+
+def _without_escapes(text: str) -> str:
+    """Remove the backslash before a number or sign that begins a list item, and before any dash."""
+    parts, at = [], 0
+    for fence in FENCE.finditer(text):
+        parts += [ESCAPED.sub(r"\1\2", text[at : fence.start()]), fence[0]]
+        at = fence.end()
+    return "".join([*parts, ESCAPED.sub(r"\1\2", text[at:])])
 
 
 def _title(tree: html.HtmlElement) -> str:
@@ -164,6 +176,16 @@ def _drop_link_lists(main: html.HtmlElement, measure: "_Measure") -> None:
             _empty(part)
         else:
             waiting += reversed(part)
+
+
+def _unwrap_layout_tables(main: html.HtmlElement) -> None:
+    """Convert a table with one column, a frame around its text, to paragraphs."""
+    for table in reversed(list(main.iter("table"))):  # inner tables first
+        groups = [table, *(part for part in table if part.tag in ("thead", "tbody", "tfoot"))]
+        rows = [row for group in groups for row in group if row.tag == "tr"]
+        if rows and all(sum(cell.tag in ("td", "th") for cell in row) <= 1 for row in rows):
+            for part in (*groups, *rows, *(cell for row in rows for cell in row if cell.tag in ("td", "th"))):
+                part.tag = "div"
 
 
 def _lower_admonitions(main: html.HtmlElement) -> None:

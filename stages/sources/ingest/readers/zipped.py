@@ -16,6 +16,7 @@ Element: TypeAlias = etree._Element
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 NAMED = {"creator": "author", "language": "language", "subject": "subject", "publisher": "publisher"}
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # start of encrypted and of old Office documents
+MANIFEST = "META-INF/manifest.xml"
 
 
 @contextmanager
@@ -38,6 +39,8 @@ def opened(file: File) -> Iterator[zipfile.ZipFile]:
             raise Reject("unreadable file", f"{error}") from error
         with archive:
             check_zip(archive, file.size)
+            if MANIFEST in archive.NameToInfo and b":encryption-data" in archive.read(MANIFEST):
+                raise Reject("encrypted", "it requires a password; save it without one")
             yield archive
 
 

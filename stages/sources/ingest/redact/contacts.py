@@ -10,6 +10,7 @@ LOCAL = re.compile(r"[\w.%+'’=-](?<![\u0e00-\u0eff\u1100-\u11ff\u3040-\u9fff\u
 DOMAIN = re.compile(
     r"@((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[a-zA-Z]{2,24}(?![a-zA-Z0-9_-])|xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24}(?![\w-])))"
 )
+ASSIGNED = re.compile(r"[A-Za-z_]{1,20}=(?=.)")  # user=a@example.org
 LONGEST_LOCAL, LONGEST_DOMAIN, LONGEST_URL = 64, 260, 160
 FILES = frozenset(
     ("png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css", "py", "rb", "html")
@@ -23,13 +24,16 @@ SPELLED_MARK = re.compile(r"[\[({<]\s?at\s?[\])}>]| dot ", re.IGNORECASE)
 
 # A word that announces a number, with only a few characters and words between them.
 PHONE_WORD = re.compile(
-    r"(?:\b(?:t[eé]l[eé](?:ph|f)[oó](?:ne?|on|no)s?|t[eé]l|ph(?:one)?|fax|mobile?|sms|whatsapp|handy"
-    r"|rufnummer|m[oó]vil|portable|cellulare|hotline)\b|тел(?:ефон)?|电话|電話|전화)"
+    r"(?:\b(?:t[eé]l(?:[eéi](?:f|ph|m[oó]v)[\w-]{0,9})?|tlf|tfno|ph(?:one)?|fax|mob(?:il\w{0,6})?|sms|gsm"
+    r"|whatsapp|handy(?:n(?:umme)?r)?|natel|rufnummer|m[oó]vil|celular|portable|cellulare|cell|puh(?:elin)?|hotline"
+    r"|komórka|matkapuhelin|cep(?: tel\w*)?|contact (?:no|number|us)|kontakt)\b"
+    r"|\b(?:тел|моб|τηλ|κιν)\w{0,7}|电话|電話|手机|手機|携帯|전화|휴대폰|연락처|טלפון|נייד"
+    r"|هاتف|جوال|موبايل|تلفن|โทร|điện thoại|फ़ोन|मोबाइल|☎|📞|\bĐT\b|\bH/P\b)"
     r"[^\d\n]{0,20}\n?[^\d\n]{0,8}\Z"
-    r"|\b(?:call|dial|text|ring|cell|reach)(?: \w+){0,3}[ :.]{1,3}\(?\Z",
+    r"|\b(?:call|dial|text|ring|reach|bel|appelez|llame|ligue|ruf)(?: \w+){0,3}[ :.]{1,3}\(?\Z",
     re.IGNORECASE,
 )
-LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
+ANNOUNCING = re.compile(r"[^\W\d_]|☎|📞")  # looked for first: a table of numbers has none
 BEFORE = 48  # characters before a number in which that word is searched
 # Where a number begins; the prefix of international calls is + or 00.
 INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))\(?\d(?:[\s().\u00a0/-]{0,3}\d){6,14}(?!\d)")
@@ -49,6 +53,8 @@ NATIONAL = (
 REGIONS = (
     *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "PT", "BR", "MX", "IN", "CN", "JP"),
     *("KR", "AU", "CA", "IE", "PL", "RU", "UA", "SE", "NO", "DK", "FI", "CZ", "TR", "ZA"),
+    *("GR", "HU", "RO", "BG", "HR", "RS", "SI", "SK", "EE", "LV", "LT", "IL", "SA", "AE", "EG", "MA"),
+    *("NG", "KE", "PK", "BD", "TH", "VN", "ID", "MY", "PH", "SG", "HK", "TW", "NZ", "AR", "CL", "CO", "PE"),
 )
 
 # One address; a following "/24" makes it a network, a full stop and a space a section number.
@@ -56,7 +62,7 @@ IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d|/\d)")
 IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}:(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{1,4}(?![\w:]|/\d)")
 NO_IP = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|sections?|sec|chapters?|clauses?|articles?|paragraphs?|no)\.?"
-    r"|§)[\s:=v]{0,3}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
+    r"|§)[\s:=v]{0,12}\Z|^#+ \Z|(?<!/)/\Z|ffff:\Z",  # Chrome/120.0.60.9
     re.IGNORECASE | re.MULTILINE,
 )
 SECTION = re.compile(r"\.?[ \t]+[^\W\d_]")  # after a section's number at the start of a line
@@ -84,6 +90,8 @@ def _local_part(text: str, at: int) -> int:
     start = at
     while start > max(0, at - LONGEST_LOCAL) and LOCAL.match(text, start - 1):
         start -= 1
+    if name := ASSIGNED.match(text, start, at):
+        start = name.end()
     while start < at and not text[start].isalnum() and text[start] != "_":
         start += 1
     return start if text[at - 1 : at] != "." else at
@@ -109,7 +117,7 @@ def find_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for begin in BEGINS.finditer(text):
         at = begin.start()
         before = text[max(0, at - BEFORE) : at]
-        announced = NUMBER.match(text, at) if LETTER.search(before) else None
+        announced = NUMBER.match(text, at) if ANNOUNCING.search(before) else None
         if announced and not IPV4.fullmatch(announced[0]) and PHONE_WORD.search(before):
             if number := _announced(announced[0]):
                 yield *announced.span(), number

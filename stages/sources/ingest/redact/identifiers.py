@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from datagen.stages.sources.ingest.redact import checksums
 
-IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[  -]?[A-Z0-9]){11,30}")
-CARD = re.compile(r"(?<![\w.,/-])\d(?:[  -]?\d){12,18}(?![\w/-]|[.,]\d)")
+IBAN = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?:[ \u00a0\u202f./-]?[A-Za-z0-9]){11,30}")
+CARD = re.compile(r"(?<![\w.,/-])\d(?:[ \u00a0\u202f-]?\d){12,18}(?![\w/-]|[.,]\d)")
 # Groups as they are printed on cards; a run of other groups is a table of numbers.
 CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 13)}
-SEPARATORS = re.compile(r"[  .,/+-]")
+SEPARATORS = re.compile(r"[ \u00a0\u202f.,/+-]")
+LETTER = re.compile(r"[^\W\d_]")  # looked for first: a table of numbers has none
 NEARBY = 40  # characters before a number in which a word may name its kind
 
 
@@ -41,6 +42,15 @@ class NationalId:
 
 DAY, MONTH = "(?:0[1-9]|[12]\\d|3[01])", "(?:0[1-9]|1[0-2])"
 SOCIAL_SECURITY = r"\bssn\b|social security|\bsoc\. sec"
+# Names of national numbers, in the languages of their countries.
+ID_WORD = (
+    r"(?:(?:national |personal )?id(?:entity|entification)? (?:no\.?|number)|taxpayer id(?:entification)?"
+    r"|tax id(?:entification)?(?: number)?|rodn[eé] č[ií]slo|\br\. ?č\.|\boib|\bnif|c[eé]dula|\bcui[lt]|\brut"
+    r"|\bpps(?: ?no\.?)?|kimlik(?: no)?|\bcnp|\b(?:егн|инн|рнокпп)|isikukood|asmens kodas|personas kods"
+    r"|\b(?:αμκα|αφμ)|emšo|jmbg|adóazonosító(?: jel)?|\btaj(?: szám)?|ת\.? ?ז\.?|תעודת זהות|رقم الهوية"
+    r"|주민등록번호|身分證字號|身份证号码?|\bnric|\bhkid|kennitala|cpr-?n(?:umme)?r\.?|fødselsnummer"
+    r"|número de contribuinte|numéro fiscal)"
+)
 
 NATIONAL_IDS = (
     # United States: social security and individual taxpayer numbers.
@@ -63,6 +73,11 @@ NATIONAL_IDS = (
     NationalId(rf"{DAY}{MONTH}\d\d[-+ABCDEFUVWXY]\d{{3}}[0-9A-Y]", checksums.hetu),
     NationalId(rf"{DAY}{MONTH}\d\d ?\d{{5}}", checksums.fodselsnummer),
     NationalId(rf"(?:19|20)?\d\d{MONTH}{DAY}[-+]\d{{4}}", lambda value: checksums.luhn(value[-10:])),
+    NationalId(
+        rf"(?:19|20)?\d\d{MONTH}{DAY}-?\d{{4}}",
+        lambda value: checksums.luhn(value[-10:]),
+        word=r"person(?:n(?:umme)?r|nummer)|\bpnr",
+    ),
     NationalId(rf"{DAY}{MONTH}\d\d-?\d{{4}}", word=r"\bcpr\b|personnummer"),
     NationalId(rf"\d\d(?:[02]\d|[13][0-2]){DAY}\d{{5}}", checksums.pesel, word=r"\bpesel\b"),
     NationalId(r"\d{3}-\d{3}-\d{3}[ -]\d\d", checksums.snils),
@@ -88,6 +103,7 @@ NATIONAL_IDS = (
         word=r"(?:driv\w+'?s? licen[cs]e|driving licen[cs]e|national id(?:entity)?(?: card)?|id card"
         r"|personalausweis\w*)[\w. ]{0,8}(?:no|nr|number|num|#|:)\W{0,4}$",
     ),
+    NationalId(r"[A-Z]?\d(?:[ ./-]?\d){5,13}(?:-?[A-Z0-9]{1,2})?", word=rf"{ID_WORD}[^\w\n]{{0,4}}\Z"),
 )
 # Where a number of any kind may begin: five digits, or the four of an Indian tax number.
 START = re.compile(r"(?<![\w.-])(?=(?:[A-Z]{1,6} ?)?\d(?:[ .A-Z+-]{0,2}\d){4}|[A-Z]{5}\d{4}[A-Z])")
@@ -100,9 +116,9 @@ SHAPES = tuple(
 def find_ibans(text: str) -> Iterator[tuple[int, int, str]]:
     """Find bank account numbers."""
     for match in IBAN.finditer(text):
-        length = checksums.IBAN_LENGTHS.get(match[0][:2], 0)
+        length = checksums.IBAN_LENGTHS.get(match[0][:2].upper(), 0)
         end = _end_of(text, match.start(), length)
-        compact = SEPARATORS.sub("", text[match.start() : end])
+        compact = SEPARATORS.sub("", text[match.start() : end]).upper()
         if length and checksums.iban(compact) and not text[end : end + 1].isalnum():
             yield match.start(), end, compact
 
@@ -130,7 +146,10 @@ def find_national_ids(text: str) -> Iterator[tuple[int, int, str]]:
     for start in START.finditer(text):
         at = start.start()
         before = text[max(0, at - NEARBY) : at]
+        announced = LETTER.search(before)
         for shape, word, kind in SHAPES:
+            if kind.word and not announced:
+                continue
             match = shape.match(text, at)
             if match and word.search(before) and kind.check(_to_check(kind, match[0])):
                 yield *match.span(), SEPARATORS.sub("", match[0])

@@ -17,9 +17,8 @@ KEYS = {
     "ASIA": r"ASIA[A-Z0-9]{16}",
     **{f"gh{kind}_": rf"gh{kind}_[A-Za-z0-9]{{36,255}}" for kind in "pousr"},
     "github_pat_": r"github_pat_\w{22,255}",
-    "glpat-": r"glpat-[\w-]{20,}",
-    "glrt-": r"glrt-[\w-]{20,}",
-    "xox": r"xox[abeoprs]-[\w-]{10,}",
+    "gl": r"gl(?:pat|rt|ptt|dt|cbt|ft|imt|agent|soat|oas)-[\w-]{20,}",
+    "xox": r"xox[abeoprs](?:\.xox[bp])?-[\w-]{10,}",
     "xapp-": r"xapp-[\w-]{20,}",
     "hooks.slack.com": r"hooks\.slack\.com/services/[\w/]{20,}",
     "k_live_": r"[rps]k_live_\w{10,}",
@@ -52,30 +51,63 @@ KEYS = {
     "AccountKey=": r"(?<=AccountKey=)[\w+/]{40,}={0,2}",
     "SharedAccessKey=": r"(?<=SharedAccessKey=)[\w+/]{40,}={0,2}",
     ":AA": r"\d{8,10}:AA[\w-]{30,}",
+    "TT3xFf": r"AT[AC]TT3xFf[\w=-]{20,}",
+    "EAA": r"EAA[A-Za-z0-9]{80,}",
+    "LTAI": r"LTAI[A-Za-z0-9]{16,24}",
+    "AKID": r"AKID[A-Za-z0-9]{32,}",
+    "dp.": r"dp\.(?:pt|st|ct|sa)\.[\w.]{40,}",
+    "$production$": r"access_token\$production\$[a-z0-9]{12,}\$[0-9a-f]{32}",
+    "pat-": r"pat-[a-z]{2}\d-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "HRKU-": r"HRKU-[\w-]{36,}",
+    "access-": r"access-(?:production|sandbox|development)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "pul-": r"pul-[0-9a-f]{40}",
+    "eyJrIjoi": r"eyJrIjoi[\w+/=-]{40,}",
+    "Private-Lines:": r"Private-Lines: \d+(?:\s+[\w+/=]{20,})+",  # PuTTY
 }
 PREFIXED = {mark: re.compile(rf"(?<![\w-]){key}(?![\w])") for mark, key in KEYS.items()}
 PREFIXED |= {mark: re.compile(KEYS[mark]) for mark in ("AccountKey=", "SharedAccessKey=")}
 
-PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
-PEM_END = re.compile(r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
+# A prefix that is in no list, and a long random value: tfp_..., vercel_blob_rw_..., xkeysib-...
+PREFIX = re.compile(r"(?<![\w./+=-])[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][A-Za-z0-9]{1,12}){0,2}[_-]\Z")
+LONGEST_PREFIX = 32  # characters
+ANY_KEY = re.compile(r"[\w-]{2,32}?[_-][A-Za-z0-9]{24,}(?:[_-][A-Za-z0-9]{6,})*(?![\w./+])")
+HASHES = re.compile(r"sha|md\d|blake|uuid|hash|crc|commit|rev|digest|image|build|id[_-]", re.IGNORECASE)
+# A bot's token: its id in base64, a time, a signature.
+BOT = re.compile(r"(?<![\w.])[MNO][A-Za-z0-9]{22,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w.])")
+RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{22,}")  # looked for first, which is faster
+
+PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+PEM_END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\n|^[A-Z][\w-]+: .*$)*", re.MULTILINE)  # of one cut short
 URL = re.compile(r"://([^\s/@:'\"<>]*):([^\s@/'\"<>]+)@(?=[\w\[])")
 BEARER = re.compile(r"(?:Bearer|Basic|Token)\s+([\w.~+/-]{16,}=*)")
 
 # A name that ends in one of these is assigned a secret, unlike "password_encryption".
-PASSWORD = r"pass(?:word|wd|code)|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha"
+PASSWORD = (
+    r"pass(?:word|wd|code)|pwd|kennwort|passwort|mot de passe|contrase[nñ]a|senha|wachtwoord|lösenord|passord"
+    r"|clave|(?<![a-z])pw|adgangskode|salasana|hasło|heslo|jelszó|parolă|lozinka|şifre|пароль|парола|κωδικός|סיסמה|パスワード"
+    r"|密码|密碼|비밀번호"
+)
 TOKEN = (
     r"secret(?:[_ -]?access)?(?:[_ -]?key)?|token|api[_ -]?key|access[_ -]?key|private[_ -]?key"
     r"|auth[_ -]?key|encryption[_ -]?key|credentials?"
 )
-# The start of such a name, in lower case. Only where it matches is the slower pattern tried.
-NAME = re.compile(
-    r"pass|pwd|kennwort|mot de|contrase|senha|secret|token|api|access|private|auth|encrypt|cred"
-)
+# The starts of such names, in lower case. Only where one occurs is the slower pattern tried.
+NAMES = (
+    *("pass", "pw", "kennwort", "mot de", "contrase", "senha", "clave", "secret", "token", "api", "access"),
+    *("private", "auth", "encrypt", "cred", "wachtw", "lösen", "adgangs", "salas", "hasł", "hesl", "jelsz"),
+    *("parolă", "lozin", "şifre", "парол", "κωδικ", "סיסמה", "パスワ", "密码", "密碼", "비밀번호"),
+)  # fmt: skip
+LOGINS = {
+    "login": re.compile(r"login\s+\S{1,60}\s+password\s+(\S{4,100})"),  # .netrc
+    "sshpass": re.compile(r"sshpass -p ?[\"']?([^\s\"'$]{4,100})"),
+    " -u": re.compile(r" -u[ =]?[\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),  # curl
+    "--user": re.compile(r"--user[ =][\"']?[\w.@-]{1,60}:([^\s\"'$]{4,100})"),
+}
 GIVEN = re.compile(
     rf"(?:(?P<password>{PASSWORD})|(?P<phrase>pass ?phrase)|{TOKEN})[\"'`]?\]?"
-    r"(?:\s{0,3}(?:=>|:=|[=:])\s{0,3}|>(?=[^<\s]+</)|\s+(?:is|ist|lautet)\s*:?\s+|\s+(?=[\"'`]))"
-    r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>[^\s\"'`,;<>(){}\[\]]{6,200}))",
+    r"(?:\s{0,3}(?:=>|:=|[=:：])\s{0,3}|>(?=[^<\s]+</)|\s+(?:is|ist|lautet)\s*:?\s+|\s+(?=[\"'`]))"
+    r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`](?:[^\"'`\n]{2,198}[^\s\"'`]))(?P=quote)|(?P<bare>(?:(?!&\w+=)[^\s\"'`,;<>(){}\[\]]){6,200}))",
     re.IGNORECASE,
 )
 # Placeholders for secrets in documentation.
@@ -97,6 +129,11 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
                 if mark != "sk-" or _is_random(match[0][3:]):
                     yield *match.span(), match[0]
     yield from _private_keys(text)
+    yield from _unknown_keys(text)
+    for mark, login in LOGINS.items():
+        for at in _places(mark, text):
+            if (match := login.match(text, at)) and not STAND_IN.fullmatch(match[1]):
+                yield *match.span(1), match[1]
     if "://" in text:
         for match in URL.finditer(text):
             if not STAND_IN.fullmatch(match[2]):
@@ -107,18 +144,44 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _given(text)
 
 
+def _places(name: str, text: str) -> Iterator[int]:
+    at = text.find(name)
+    while at >= 0:
+        yield at
+        at = text.find(name, at + 1)
+
+
+def _unknown_keys(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find keys by their form: a prefix and a long random value with letters and digits, but no hash."""
+    for run in RUN.finditer(text):
+        if (bot := BOT.match(text, run.start())) and _is_random(bot[0]):
+            yield *bot.span(), bot[0]
+        prefix = PREFIX.search(text, max(0, run.start() - LONGEST_PREFIX), run.start())
+        match = ANY_KEY.match(text, prefix.start()) if prefix else None
+        if match is None or HASHES.match(match[0]) or not _is_random(run[0]):
+            continue
+        if len(re.findall(r"\d+", run[0])) < 2:
+            continue  # a long identifier, such as ripemd160WithRSAEncryption
+        is_mixed = re.search(r"[a-z]", run[0]) and re.search(r"[A-Z]", run[0])
+        if len(run[0]) < (24 if is_mixed and "_" in match[0] else 32):
+            continue
+        if is_mixed or "_" in match[0] or len(run[0]) >= 60:
+            yield *match.span(), match[0]
+
+
 def _given(text: str) -> Iterator[tuple[int, int, str]]:
     """Find secrets that are assigned to a name."""
-    for name in NAME.finditer(text.replace("İ", "I").lower()):  # the only letter that lower() makes longer
-        match = GIVEN.match(text, name.start())
+    lower = text.replace("İ", "I").lower()  # the only letter that lower() makes longer
+    for start in sorted({start for name in NAMES for start in _places(name, lower)}):
+        match = GIVEN.match(text, start)
         if match is None:
             continue
         part = "quoted" if match["quote"] else "bare"
         value = match[part] if match["quote"] else match[part].rstrip(".:?") or match[part]
         is_phrase = bool(match["phrase"])
         if _is_given(value, is_phrase or bool(match["password"]), bool(match["quote"]), is_phrase):
-            start = match.start(part)
-            yield start, start + len(value), value
+            begin = match.start(part)
+            yield begin, begin + len(value), value
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:

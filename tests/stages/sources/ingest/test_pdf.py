@@ -318,3 +318,63 @@ def test_columns_stored_bottom_up_are_read_top_down():
         < text.index("right line 0")
         < text.index("right line 7")
     )
+
+
+def slide(title, *texts, number=0, size=12, left=60):
+    wide = [Put(left, 150 - 16 * at, text, size) for at, text in enumerate(texts)]
+    return [Put(left, 200, title, size), *wide, Put(700, 10, f"1.{number}", 6)]
+
+
+SLIDES = [
+    ("Why lamps are lit", "A lamp is lit at dusk,", "and put out at dawn."),
+    ("How a wick is cut", "The wick is cut with care,", "so that it does not smoke."),
+    ("Who keeps the light", "A keeper climbs the stairs,", "and winds the clock."),
+    ("What it all costs", "Oil is dear in winter,", "and the keeper is paid."),
+    ("Where we go next", "There are more lamps to see.", "Thank you for listening."),
+]
+
+
+def slides_of(*pages):
+    return read_pdf(write_pdf(pages, size=(792, 220)))
+
+
+def test_slides_lose_their_sidebar_and_keep_their_titles():
+    sidebar = [Put(640, 180 - 12 * at, f"Part {name}", 5) for at, name in enumerate("ABCD")]
+    read = slides_of(*([*slide(*texts, number=at), *sidebar] for at, texts in enumerate(SLIDES)))
+    assert read.markdown.startswith("# Why lamps are lit\n\nA lamp is lit at dusk,")
+    assert all(f"# {title}\n\n" in read.markdown for title, *_ in SLIDES)
+    assert "Part" not in read.markdown and "1.3" not in read.markdown
+    assert read.metadata["left_out"]["running heads"] == 5 * 5
+
+
+def test_a_slide_that_builds_up_is_read_once():
+    title, first, second = SLIDES[0]
+    steps = [
+        slide(title, first, number=1),
+        slide(title, first, second, number=2),
+        slide(*SLIDES[1], number=3),
+    ]
+    read = slides_of(*steps)
+    assert read.markdown.count(first) == 1 and second in read.markdown
+    assert read.metadata["pages"] == 3 and read.metadata["left_out"]["steps of slides"] == 1
+
+
+def test_the_label_of_a_signature_is_removed_and_ends_it():
+    signature = [Put(72, 700, "light (lamp, wick, oil)"), Put(480, 700, "[Function]")]
+    text = text_of([*signature, *lines(BODY[:3], x=100, y=688)])
+    assert text.startswith("light (lamp, wick, oil)\n\nLine 0 of a body") and "[Function]" not in text
+
+
+def test_signs_and_ticks_without_words_are_left_out_and_counted():
+    ticks = [Put(90, 500, "0.2"), Put(300, 460, "+"), Put(90, 420, "•"), Put(90, 380, "0.4 0.6 •")]
+    read = read_pdf(
+        write_pdf([[*body("A"), *ticks, Put(90, 340, "In 1789 it was lit."), Put(90, 300, "1815")]])
+    )
+    assert read.markdown.endswith("In 1789 it was lit.\n\n1815") and "0.2" not in read.markdown
+    assert read.metadata["left_out"]["fragments"] == 4
+
+
+def test_the_large_running_heads_of_a_book_are_removed():
+    pages = [[Put(72, 760, "Command Codes", 18), *body(f"P{at}")] for at in range(6)]
+    read = read_pdf(write_pdf(pages))
+    assert "Command" not in read.markdown and read.metadata["left_out"]["running heads"] == 6

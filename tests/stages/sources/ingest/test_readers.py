@@ -1,63 +1,14 @@
 """Each format is read; files in another format than their name states are handled."""
 
-import io
 import json
 import shutil
-import zipfile
 
 import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
-
-W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
-RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-
-
-def zipped(**members):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    return stream.getvalue()
-
-
-def docx(body):
-    return zipped(
-        **{
-            "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
-            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
-            "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>',
-            "docProps/core.xml": '<p xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The stated title</dc:title><dc:creator>A. Author</dc:creator></p>',
-        }
-    )
-
-
-def paragraph(text, style=""):
-    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
-
-
-ODF = " ".join(
-    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{space}:1.0"'
-    for name, space in {
-        "office": "office",
-        "text": "text",
-        "table": "table",
-        "draw": "drawing",
-        "presentation": "presentation",
-    }.items()
-)
-
-
-def opendocument(body):
-    return zipped(
-        **{
-            "content.xml": f"<office:document-content {ODF}><office:body>{body}</office:body></office:document-content>"
-        }
-    )
+from tests.support.office import ODF, OFFICE, RELATIONS, docx, opendocument, paragraph, zipped
 
 
 def pptx():
@@ -470,3 +421,76 @@ def test_no_file_content_raises_an_exception(read, name, data):
     kept, dropped = read(name, data)
     assert len(kept) + len(dropped) >= 1
     assert all(row["reason"] for row in dropped)
+
+
+TBL = r""".TH GET 3
+.SH ATTRIBUTES
+.TS
+allbox;
+lb lb lbx
+l l l.
+Interface	Attribute	Value
+T{
+.BR get (),
+.B put
+T}	Thread safety	MT-Safe
+_
+free	Thread safety	T{
+MT-Unsafe
+race
+T}
+.TE
+In the above table, get is safe.
+"""
+
+
+def test_a_table_of_a_manual_page(text_of):
+    assert text_of("a.3", TBL) == (
+        "## ATTRIBUTES\n\n| Interface | Attribute | Value |\n| --- | --- | --- |\n"
+        "| get(), put | Thread safety | MT-Safe |\n| free | Thread safety | MT-Unsafe race |\n\n"
+        "In the above table, get is safe."
+    )
+
+
+def test_tables_of_manual_pages_may_be_damaged(text_of):
+    for table in (
+        ".TS",
+        ".TS\nl l.",
+        ".TS\ntab(;);\nl l.\na;b\n.TE",
+        ".TS\nl.\nT{\nx",
+        ".TS\nl.\nT}\ta\n.TE",
+    ):
+        assert text_of("a.1", f".TH A 1\n.SH NAME\nWords.\n{table}").startswith("## NAME\n\nWords.")
+
+
+def test_preformatted_wikitext_is_code(text_of):
+    wiki = "Words.\n def f():\n     return 1\n----\n```\n as it is\n```\nMore."
+    assert (
+        text_of("a.wiki", wiki) == "Words.\n\n```\ndef f():\n    return 1\n```\n\n```\n as it is\n```\nMore."
+    )
+
+
+ANSWER = "From: A\nSubject: Re: Lamps\n\n{}"
+INTRODUCED = "Yes, it does.\n\nOn Monday, B wrote\nto the list:\n\n> Does it burn?\n>\n> B\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "kept", "removed"),
+    [
+        (INTRODUCED, "Yes, it does.", 5),
+        ("Yes.\n\n-----Original Message-----\nFrom: B\nSent: today\n\nDoes it?\n", "Yes.", 4),
+        ("> Does it burn?\nYes.\n> Why?\nIt is lit.\n", "> Does it burn?\nYes.\n> Why?\nIt is lit.", 0),
+        ("> All of it\n> is quoted.\n", "> All of it\n> is quoted.", 0),
+        ("See below:\n\nThe end.", "See below:\n\nThe end.", 0),
+    ],
+)
+def test_the_message_quoted_below_an_answer_is_removed_and_counted(read, body, kept, removed):
+    (row,), dropped = read("a.eml", ANSWER.format(body))
+    assert row["text"] == kept and not dropped
+    assert json.loads(row["metadata"]).get("left_out", {}).get("quoted lines", 0) == removed
+
+
+def test_mail_in_utf_16(text_of):
+    assert (
+        text_of("a.eml", ANSWER.format("Die Glühlampe brennt.").encode("utf-16")) == "Die Glühlampe brennt."
+    )

@@ -80,3 +80,14 @@ def test_badges_are_removed_and_images_in_the_text_are_kept():
     assert without_badges(text) == (
         "# Tool\n\n\nA tool, as in ![the figure](a.png) here.\n\n![Architecture](architecture.png)"
     )
+
+
+def test_dashes_and_numbers_of_paragraphs_are_not_escaped():
+    page = "<p>1. One</p><p>- two</p><pre>1\\. three</pre><table><caption>a well-lit one</caption><tr><td>a</td><td>b</td></tr></table>"
+    text, _ = read_webpage(page, whole=True)
+    assert text.startswith("1. One\n\n- two\n\n```\n1\\. three\n```\n\n*a well-lit one*")
+
+
+def test_arrows_from_notes_to_their_places_are_removed():
+    page = '<p>A note.<a href="#r1">↩︎</a> Another <a href="#r2">↑</a></p>'
+    assert read_webpage(page, whole=True)[0].strip() == "A note. Another"

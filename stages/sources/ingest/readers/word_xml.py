@@ -1,0 +1,103 @@
+"""Prepare the XML of a Word document for mammoth, which ignores formulas and ruby and keeps hidden text."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lxml import etree
+
+WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+# One of these occurs in a part that must be changed.
+MARKS = (b"oMath", b":ruby", b":vanish")
+OFF = ("0", "false", "off")
+
+
+def prepared(data: bytes, parse: Callable[[bytes], Any]) -> bytes:
+    """Write formulas as text, keep the base of ruby annotations, and remove hidden text."""
+    if not any(mark in data for mark in MARKS):
+        return data
+    root = parse(data)
+    if root is None:
+        return data
+    for vanish in list(root.iter(f"{WORD}vanish")):
+        properties = vanish.getparent()
+        run = None if properties is None else properties.getparent()
+        if vanish.get(f"{WORD}val") not in OFF and run is not None and run.tag == f"{WORD}r":
+            _replace(run, ())
+    for ruby in list(root.iter(f"{WORD}ruby")):
+        # The runs of the base become siblings of the run that holds the annotation.
+        base = ruby.find(f"{WORD}rubyBase")
+        _replace(ruby, [] if base is None else list(base.iter(f"{WORD}t")))
+    for formula in list(root.iter(f"{MATH}oMath")):
+        run = etree.Element(f"{WORD}r")
+        text = etree.SubElement(run, f"{WORD}t")
+        text.text = linear(formula)
+        _replace(formula, (run,))
+    for paragraph in list(root.iter(f"{MATH}oMathPara")):  # mammoth ignores it
+        _replace(paragraph, list(paragraph.iter(f"{WORD}r")))
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return written
+
+
+def _replace(element: Any, by: Any) -> None:
+    """Replace an element, keeping the text after it."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    at = parent.index(element)
+    for child in reversed(list(by)):
+        child.tail = None
+        parent.insert(at + 1, child)
+    parent.remove(element)
+
+
+def linear(formula: Any) -> str:
+    """Write a formula on one line: (a+b)/2, x^2, √(x)."""
+    return " ".join(_children(formula).split())
+
+
+def _children(element: Any) -> str:
+    return "".join(_written(child) for child in element if isinstance(child.tag, str))
+
+
+def _part(element: Any, name: str) -> str:
+    part = element.find(f"{MATH}{name}")
+    return "" if part is None else _children(part).strip()
+
+
+def _property(element: Any, group: str, name: str, default: str) -> str:
+    stated = element.find(f"{MATH}{group}/{MATH}{name}")
+    return default if stated is None else str(stated.get(f"{MATH}val", ""))
+
+
+def _grouped(text: str) -> str:
+    return text if len(text) < 2 or text.isalnum() else f"({text})"
+
+
+def _scripts(element: Any) -> str:
+    """Write what is below and above a symbol."""
+    below, above = _part(element, "sub"), _part(element, "sup")
+    return (f"_{_grouped(below)}" if below else "") + (f"^{_grouped(above)}" if above else "")
+
+
+def _written(element: Any) -> str:
+    name = etree.QName(element).localname
+    if name == "t":
+        return str(element.text or "")
+    if name == "f":
+        return f"{_grouped(_part(element, 'num'))}/{_grouped(_part(element, 'den'))}"
+    if name in ("sSup", "sSub", "sSubSup"):
+        return _part(element, "e") + _scripts(element)
+    if name == "rad":
+        return f"{_part(element, 'deg')}√{_grouped(_part(element, 'e'))}"
+    if name == "nary":
+        return f"{_property(element, 'naryPr', 'chr', '∫')}{_scripts(element)} {_part(element, 'e')}"
+    if name == "d":
+        parts = ", ".join(_children(part) for part in element.findall(f"{MATH}e"))
+        return _property(element, "dPr", "begChr", "(") + parts + _property(element, "dPr", "endChr", ")")
+    if name == "func":
+        of = _part(element, "e")
+        return _part(element, "fName") + (of if of.startswith("(") else f"({of})")
+    if name == "mr":
+        return ", ".join(_children(part) for part in element.findall(f"{MATH}e")) + "; "
+    return "" if name.endswith("Pr") else _children(element)

@@ -1,0 +1,33 @@
+"""LaTeX: what pandoc writes becomes text with formulas and citations; needs no pandoc, except where it is."""
+
+import shutil
+
+import pytest
+
+from datagen.recipe.sections import Source
+from datagen.stages.sources.ingest.convert import rows
+from datagen.stages.sources.ingest.readers.latex import to_markdown
+from datagen.stages.sources.ingest.record import File
+
+PAGE = r"""<html><head><title>-</title></head><body><h1 class="title">Lamps</h1><p>As <span class="citation"
+data-cites="a92 b-93"></span> say, <span
+class="math inline">\(x_1 &lt; 2\%\)</span> and <span class="math display">\[\frac{a*b}{b_{c}}\]</span> hold.</p></body></html>"""
+SOURCE = r"""\documentclass{article}\newcommand{\lamp}{oil lamp}\begin{document}
+\section{Light}\label{s} The \lamp{} burns $\sqrt{x}$ hours~\cite{a92}.\footnote{In winter.} See \ref{s}.
+\begin{itemize}\item one \item two\end{itemize}\end{document}"""
+
+
+def test_formulas_and_citations_stay_in_their_sentences():
+    text, title = to_markdown(PAGE)
+    assert text.strip() == "# Lamps\n\nAs [a92, b-93] say, $x_1 < 2\\%$ and $$\\frac{a*b}{b_{c}}$$ hold."
+    assert title == "Lamps"
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_sections_macros_and_notes(tmp_path):
+    path = tmp_path / "a.tex"
+    path.write_text(SOURCE)
+    (row,) = rows(File(path, path.name, Source(path=path.name), len(SOURCE)))
+    assert row["text"].startswith("# Light\n\nThe oil lamp burns $\\sqrt{x}$ hours [a92].")
+    assert "- one\n" in row["text"] and "In winter." in row["text"] and "↩" not in row["text"]
+    assert row["title"] == "Light"

@@ -1,0 +1,184 @@
+"""What Word documents, OpenDocument files and spreadsheets lose in common converters is kept."""
+
+import struct
+
+import pytest
+
+from datagen.recipe.sections import Source
+from datagen.stages.sources.ingest.convert import rows
+from datagen.stages.sources.ingest.readers.spreadsheet import MAX_CHARS, blocks
+from datagen.stages.sources.ingest.record import File
+from tests.support.office import OFFICE, RELATIONS, TYPES, W, docx, opendocument, paragraph, zipped
+
+M = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def reader(name, data):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return list(rows(File(path, name, Source(path=name), len(data))))
+
+    return reader
+
+
+@pytest.fixture
+def text_of(read):
+    def reader(name, data):
+        (row,) = read(name, data)
+        assert "reason" not in row, row
+        return row["text"]
+
+    return reader
+
+
+def run(text, properties=""):
+    return f"<w:r><w:rPr>{properties}</w:rPr><w:t xml:space='preserve'>{text}</w:t></w:r>"
+
+
+def math(text):
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
+SQUARE = f"<m:sSup><m:e>{math('c')}</m:e><m:sup>{math('2')}</m:sup></m:sSup>"
+HALF = f"<m:f><m:num>{math('a+b')}</m:num><m:den>{math('2')}</m:den></m:f>"
+ROOT = f"<m:rad><m:deg/><m:e>{math('x')}</m:e></m:rad>"
+SUM = (
+    f"<m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{math('i=1')}</m:sub><m:sup>{math('n')}</m:sup>"
+    f"<m:e>{math('i')}</m:e></m:nary>"
+)
+INDEXED = f"<m:sSub><m:e>{math('a')}</m:e><m:sub>{math('0')}</m:sub></m:sSub>"
+INTERVAL = f"<m:d><m:dPr><m:begChr m:val='['/></m:dPr><m:e>{math('0')}</m:e><m:e>{math('1')}</m:e></m:d>"
+LOG = f"<m:func><m:fName>{math('log')}</m:fName><m:e>{math('x')}</m:e></m:func>"
+
+
+@pytest.mark.parametrize(
+    ("formula", "written"),
+    [
+        (math("E=m") + SQUARE, "E=mc^2"),
+        (HALF, "(a+b)/2"),
+        (ROOT, "√x"),
+        (SUM, "∑_(i=1)^n i"),
+        (INDEXED, "a_0"),
+        (INTERVAL, "[0, 1)"),
+        (LOG, "log(x)"),
+    ],
+)
+def test_formulas_stand_where_they_were(text_of, formula, written):
+    inline = f"<w:p xmlns:m='{M}'>{run('We have ')}<m:oMath>{formula}</m:oMath>{run(' here.')}</w:p>"
+    block = f"<w:p xmlns:m='{M}'><m:oMathPara><m:oMath>{formula}</m:oMath></m:oMathPara></w:p>"
+    text = text_of("a.docx", docx(inline + block))
+    assert text.replace("\\", "") == f"We have {written} here.\n\n{written}"
+
+
+def test_ruby_keeps_its_base_and_hidden_text_is_removed(text_of):
+    ruby = (
+        f"<w:r><w:ruby><w:rt>{run('とうきょう')}</w:rt><w:rubyBase>{run('東京')}</w:rubyBase></w:ruby></w:r>"
+    )
+    hidden = run("secret", "<w:vanish/>") + run("shown", "<w:vanish w:val='0'/>")
+    text = text_of("a.docx", docx(f"<w:p>{run('In ')}{ruby}{run(' now, ')}{hidden}</w:p>"))
+    assert text == "In 東京 now, shown"
+
+
+def test_code_styles_make_one_block(text_of):
+    styles = (
+        f"<w:styles xmlns:w='{W}'><w:style w:type='paragraph' w:styleId='C'><w:name w:val='Source Code'/>"
+    )
+    data = zipped(
+        **{
+            "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
+            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="/word/document2.xml"/></Relationships>',
+            "word/_rels/document2.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="s" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>',
+            "word/styles.xml": f"{styles}</w:style></w:styles>",
+            "word/document2.xml": f'<w:document xmlns:w="{W}"><w:body>{paragraph("import sys", "C")}{paragraph("exit()", "C")}</w:body></w:document>',
+        }
+    )
+    assert text_of("a.docx", data) == "```\nimport sys\nexit()\n```"
+
+
+def test_a_frame_of_one_column_is_not_a_table(text_of):
+    cell = f"<w:tr><w:tc>{paragraph('First words.')}{paragraph('Second words.')}</w:tc></w:tr>"
+    assert text_of("a.docx", docx(f"<w:tbl>{cell}</w:tbl>")) == "First words.\n\nSecond words."
+
+
+def items(*texts):
+    return (
+        "<text:list>" + "".join(f"<text:list-item>{text}</text:list-item>" for text in texts) + "</text:list>"
+    )
+
+
+def test_lists_of_slides_are_nested_and_tight_and_notes_follow(text_of):
+    inner = items(items("<text:p>below</text:p>", "<text:p>it</text:p>"))
+    body = f"""<office:presentation><presentation:footer-decl>Every page</presentation:footer-decl><draw:page draw:name="p">
+    <draw:frame presentation:class="outline">{items("<text:p>one</text:p>")}{inner}{items("<text:p/>")}{items("<text:p>two</text:p>")}</draw:frame>
+    <presentation:notes><draw:frame presentation:class="notes"><text:p>What is said.</text:p></draw:frame></presentation:notes>
+    </draw:page></office:presentation>"""
+    assert text_of("a.odp", opendocument(body)) == "## p\n\n- one\n  - below\n  - it\n- two\n\nWhat is said."
+
+
+def test_the_paragraph_styled_as_title_is_a_heading(text_of):
+    body = (
+        "<office:text><text:p text:style-name='Title'>On Lamps</text:p><text:p>Words.</text:p></office:text>"
+    )
+    assert text_of("a.odt", opendocument(body)) == "# On Lamps\n\nWords."
+
+
+@pytest.mark.parametrize("name", ["a.odt", "a.ods", "a.xlsx"])
+def test_a_file_with_a_password_is_dropped_as_encrypted(read, name):
+    entry = "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>"
+    manifest = f"<manifest:manifest xmlns:manifest='x'>{entry}</manifest:manifest>"
+    locked = zipped(**{"META-INF/manifest.xml": manifest, "content.xml": b"\x8f\x13", "meta.xml": b"\x01"})
+    (row,) = read(name, OLE + "EncryptedPackage".encode("utf-16-le") if name == "a.xlsx" else locked)
+    assert row["reason"] == "encrypted" and "password" in row["detail"]
+
+
+def test_a_sheet_is_titles_tables_and_notes():
+    sheet = [
+        ["3. Segments", "", ""],
+        ["", "", ""],
+        ["", "Sales", "Profit"],
+        ["", "", ""],
+        ["Zone A", "10", "-2"],
+        ["", "", ""],
+        ["Zone B", "11", "3%"],
+        ["(a) Not audited.", "", ""],
+        ["", "", ""],
+        ["Item", "Remark", ""],
+        ["Lamp", "bright", ""],
+    ]
+    assert list(blocks(sheet)) == [
+        "3. Segments",
+        "|  | Sales | Profit |\n| --- | --- | --- |\n| Zone A | 10 | -2 |\n| Zone B | 11 | 3% |",
+        "(a) Not audited.",
+        "| Item | Remark |\n| --- | --- |\n| Lamp | bright |",
+    ]
+
+
+def test_the_parts_of_a_long_table_have_its_header():
+    sheet = [["No", "Remark"], *([str(number), "word " * 20] for number in range(100))]
+    tables = list(blocks(sheet))
+    assert len(tables) > 5 and all(table.startswith("| No | Remark |\n") for table in tables)
+    assert max(map(len, tables)) < 1.3 * MAX_CHARS
+    rows_of_data = [line for table in tables for line in table.split("\n")[2:]]
+    assert [line.split()[1] for line in rows_of_data] == [str(number) for number in range(100)]
+
+
+def test_a_workbook_larger_than_its_directory_states_is_dropped(read):
+    row = '<row><c t="inlineStr"><is><t>aaaaaaaaaa</t></is></c></row>'
+    sheet = f'<worksheet xmlns="{SHEETS}"><sheetData>{row * 100_000}</sheetData></worksheet>'
+    data = zipped(
+        **{
+            "[Content_Types].xml": f'<Types xmlns="{TYPES}"/>',
+            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="r" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+            "xl/workbook.xml": f'<workbook xmlns="{SHEETS}" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="a"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}"><Relationship Id="a" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+            "xl/worksheets/sheet1.xml": sheet,
+        }
+    )
+    (sound,) = read("a.xlsx", data)
+    assert sound["text"].startswith("aaaaaaaaaa")
+    (lying,) = read("b.xlsx", data.replace(struct.pack("<I", len(sheet)), struct.pack("<I", 500)))
+    assert lying["reason"] == "unreadable file"
