@@ -6,7 +6,7 @@ Shared by the stages instruct and comprehend, which differ only in what they mak
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -250,7 +250,8 @@ def read_answers(
     """
     Read the answers about a passage, each with the task that asked for it.
 
-    Repeated questions among confirmed pairs are rejected. Tasks without a model come last.
+    Confirmed pairs are rejected if they repeat a question, or ask in fewer words for the same part of the
+    same sentence as another. Tasks without a model come last.
 
     Yields
     ------
@@ -258,9 +259,10 @@ def read_answers(
         The name of a task, an answer followed by those of its round trip, and the pair or the reason there is
         none.
     """
-    tasks, questions = find_tasks(options, context.folder), set[str]()
+    tasks = find_tasks(options, context.folder)
     asking = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask | MarkedTask)}
     trips = {answer.request.about: answer for answer in answers if answer.request.task == round_trip.TASK}
+    written: list[Written] = []
     for draft in answers:
         if draft.request.task == round_trip.TASK:
             continue
@@ -269,17 +271,39 @@ def read_answers(
             pair = task.read(draft, passage, prompt_for(task, options, context))
             if isinstance(task, MarkedTask):
                 pair = round_trip.settle(pair, trip, task.confirm, passage, context, options.agreement)
-                if (question := " ".join(words_of(pair["question"]))) in questions:
-                    raise Reject("repeated", pair["question"])
-                questions.add(question)
         except Reject as reason:
-            yield task.name, [draft, *trip], reason
+            written.append((task.name, [draft, *trip], reason))
         else:
-            yield task.name, [draft, *trip], pair
+            written.append((task.name, [draft, *trip], pair))
+    marked = {name for name, task in asking.items() if isinstance(task, MarkedTask)}
+    yield from _distinct(written, marked, passage)
     if len(asking) < len(tasks):
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):
                 yield mined.name, [], mined.make(passage, prompt_for(mined, options, context))
+
+
+def _distinct(written: Sequence[Written], marked: Collection[str], passage: Passage) -> Iterator[Written]:
+    """Yield the exercises, with the pairs of these tasks rejected that repeat another one."""
+    longest: dict[tuple[str, ...], tuple[int, int]] = {}
+    for place, (task, _, pair) in enumerate(written):
+        if task in marked and not isinstance(pair, Reject):
+            size = len(passage.words.content(pair["question"]))
+            for same in _sames(pair):
+                longest[same] = max(longest.get(same, (0, 0)), (size, -place))
+    for place, (task, answers, pair) in enumerate(written):
+        repeats = (
+            task in marked
+            and not isinstance(pair, Reject)
+            and any(longest[same][1] != -place for same in _sames(pair))
+        )
+        yield task, answers, Reject("repeated", pair["question"]) if repeats else pair
+
+
+def _sames(pair: Pair) -> Iterator[tuple[str, ...]]:
+    """Yield what two pairs that repeat each other have in common: the question, or sentence and answer."""
+    yield (" ".join(words_of(pair["question"])),)
+    yield pair["evidence"], " ".join(words_of(pair["answer"]))
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:
