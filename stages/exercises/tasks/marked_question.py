@@ -37,6 +37,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.clean(question, passage, instruction(prompt))
     asks(question, passage.words)
     checks.about(question, passage, 0.4)
+    checks.spelled(question, passage)
     return {
         "question": question,
         "context": passage.text,
