@@ -18,7 +18,7 @@ from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
-from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
 from datagen.stages.shared.checks.gap import completes, says_all
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language
@@ -27,6 +27,7 @@ from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.segment.sentences import unwrap
 
 QUESTION = Line(160, QUESTION_MARKS)
+SENTENCES = ("clause", "consequence")  # kinds of answers that are given as sentences
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
@@ -109,7 +110,7 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
             suits(question, candidate, passage.words)
             evidence = leads_to(question, candidate.answer, passage)
             holds(question, candidate.answer, unwrap(evidence), passage.words)
-            return pair | {"answer": candidate.answer, "evidence": evidence}
+            return pair | {"answer": phrased(candidate, passage.words), "evidence": evidence}
         except Reject as reason:
             rejected = rejected or reason
     detail = f"{question} {pair['answer']}"
@@ -119,6 +120,19 @@ def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pa
         else Reject("round trip finds no answer", detail)
     )
     raise rejected or unconfirmed
+
+
+def phrased(candidate: Candidate, words: Language) -> str:
+    """
+    Return the answer as it is given: a clause as a sentence, anything else verbatim.
+
+    A clause that does not open with a function word is left as it is: "pdb" must not become "Pdb".
+    """
+    answer = candidate.answer
+    small = words.stop | words.vague | words.articles | words.opening_words | {*words.subordinate}
+    if candidate.kind not in SENTENCES or words_of(answer)[0] not in small or not answer[0].isalpha():
+        return answer
+    return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."
 
 
 def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:

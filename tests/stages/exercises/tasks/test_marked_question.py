@@ -10,7 +10,7 @@ from datagen.schema import content_id
 from datagen.stages.exercises.marked import returned
 from datagen.stages.exercises.marked.candidates import Candidate
 from datagen.stages.exercises.round_trip import Neighbours, agree
-from datagen.stages.exercises.tasks.marked_question import suits
+from datagen.stages.exercises.tasks.marked_question import phrased, suits
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
 from datagen.stages.shared.language.rules import language_of
@@ -286,8 +286,8 @@ def confirmed(text, question, own, other=UNANSWERABLE):
         (ALIAS, "What is nested aliasing recursively applied to?", "the first word of the command line", ["the first word of the command line"]),
         (ALIAS, "What is nested aliasing recursively applied to?", "the command line", []),
         # The pair says all that its sentence says, whatever the model returns.
-        (TIDE, "When does the lock keeper open both gates of the canal?", "noon", ["When the tide turns"]),
-        (TIDE, "When does the lock keeper open both gates of the canal?", UNANSWERABLE, ["When the tide turns"]),
+        (TIDE, "When does the lock keeper open both gates of the canal?", "noon", ["When the tide turns."]),
+        (TIDE, "When does the lock keeper open both gates of the canal?", UNANSWERABLE, ["When the tide turns."]),
         (TIDE, "When does the lock keeper open the gates of the river?", UNANSWERABLE, []),
     ],
 )  # fmt: skip
@@ -346,3 +346,23 @@ def test_of_two_questions_for_the_same_part_of_a_sentence_the_fuller_one_is_kept
     kept, dropped, _ = ask(stage, ROWS, model, tasks=["marked_question"])
     assert [row["question"] for row in kept] == [QUESTION]
     assert "repeated" in {row["reason"] for row in dropped}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "given"),
+    [
+        ("all aliases are listed", "consequence", "All aliases are listed."),
+        ("if the tide turns", "clause", "If the tide turns."),
+        ("Once the tide has turned.", "clause", "Once the tide has turned."),
+        ("pdb stops at the first line", "consequence", "pdb stops at the first line"),
+        ("the command line", "object", "the command line"),
+        ("opens both gates", "action", "opens both gates"),
+    ],
+)
+def test_a_clause_is_given_as_a_sentence(answer, kind, given):
+    assert phrased(Candidate(answer, "", kind), ENGLISH) == given
+
+
+def test_a_german_clause_is_given_as_a_sentence():
+    clause = Candidate("wenn die Glocke läutet", "", "clause")
+    assert phrased(clause, GERMAN) == "Wenn die Glocke läutet."
