@@ -6,13 +6,13 @@ Shared by the stages instruct and comprehend, which differ only in what they mak
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -24,7 +24,8 @@ from datagen.schema import content_id, fraction
 from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.declared import Declaration, declared, read_file
-from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.distinct import distinct
+from datagen.stages.exercises.pair import Pair, Written
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import (
     MarkedTask,
@@ -37,11 +38,7 @@ from datagen.stages.exercises.task import (
     task_names,
 )
 from datagen.stages.shared.language.rules import Languages
-from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
-
-# The name of a task, an answer followed by those of its round trip, and the pair or the reason there is none.
-Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
 class Pool(Writing):
@@ -276,34 +273,11 @@ def read_answers(
         else:
             written.append((task.name, [draft, *trip], pair))
     marked = {name for name, task in asking.items() if isinstance(task, MarkedTask)}
-    yield from _distinct(written, marked, passage)
+    yield from distinct(written, marked, passage)
     if len(asking) < len(tasks):
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):
                 yield mined.name, [], mined.make(passage, prompt_for(mined, options, context))
-
-
-def _distinct(written: Sequence[Written], marked: Collection[str], passage: Passage) -> Iterator[Written]:
-    """Yield the exercises, with the pairs of these tasks rejected that repeat another one."""
-    longest: dict[tuple[str, ...], tuple[int, int]] = {}
-    for place, (task, _, pair) in enumerate(written):
-        if task in marked and not isinstance(pair, Reject):
-            size = len(passage.words.content(pair["question"]))
-            for same in _sames(pair):
-                longest[same] = max(longest.get(same, (0, 0)), (size, -place))
-    for place, (task, answers, pair) in enumerate(written):
-        repeats = (
-            task in marked
-            and not isinstance(pair, Reject)
-            and any(longest[same][1] != -place for same in _sames(pair))
-        )
-        yield task, answers, Reject("repeated", pair["question"]) if repeats else pair
-
-
-def _sames(pair: Pair) -> Iterator[tuple[str, ...]]:
-    """Yield what two pairs that repeat each other have in common: the question, or sentence and answer."""
-    yield (" ".join(words_of(pair["question"])),)
-    yield pair["evidence"], " ".join(words_of(pair["answer"]))
 
 
 def yields(written: Iterable[Written]) -> Counter[str]:
