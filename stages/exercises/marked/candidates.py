@@ -143,7 +143,8 @@ def is_answer(answer: str, kind: str, passage: Passage, *, depends: bool = False
     """
     Tell whether a span could be an answer: neither code nor a label, complete, and with content words.
 
-    With `depends` it may begin with a pronoun, because its question names what the pronoun stands for.
+    With `depends` it is a clause that may begin or end with a pronoun, because its question names what the
+    pronoun stands for.
     """
     words, tokens = passage.words, words_of(answer)
     longest = LONGEST_WHOLE if kind in WHOLE else MOST
@@ -155,7 +156,8 @@ def is_answer(answer: str, kind: str, passage: Passage, *, depends: bool = False
         return False
     if not depends and (opening(tokens, words.dangling) or tokens[0] in words.pointing):
         return False
-    if tokens[-1] in words.prepositions | words.relative | words.stop and answer[-1].islower():  # World War I
+    trailing = words.prepositions | words.relative | words.stop
+    if not depends and tokens[-1] in trailing and answer[-1].islower():  # not World War I
         return False
     if kind not in WHOLE and tokens[-1] in words.pointing:
         return False

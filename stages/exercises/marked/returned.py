@@ -10,7 +10,7 @@ import re
 
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, is_answer, trim
 from datagen.stages.exercises.marked.sentence import LONGEST_WHOLE, PAUSE, Sentence
-from datagen.stages.shared.checks.gap import Asks, fills, second_predicate
+from datagen.stages.shared.checks.gap import Asks, fills, opens_condition, second_predicate
 from datagen.stages.shared.language.words import WORDS, words_of
 from datagen.stages.shared.passage import Passage, opening
 
@@ -86,7 +86,13 @@ def _complete(start: int, end: int, asks: Asks, sentence: Sentence) -> int:
     begins = not before or line[start - 2] in ",;:" or before[-1] in words.consequent | {*words.coordinating}
     if asks is Asks.SUBJECT and not begins:
         return 0
-    if opening(after, (*words.joining, *words.connectives, *words.genitive)):
+    if opening(after, (*words.joining, *words.genitive)) or opens_condition(after, words):
         return 0
-    goes_on = words.prepositions | words.relative | sentence.auxiliaries | words.actions
+    goes_on = (
+        frozenset(connective.partition(" ")[0] for connective in words.connectives)
+        | words.prepositions
+        | words.relative
+        | sentence.auxiliaries
+        | words.actions
+    )
     return end if asks is Asks.SUBJECT or not after or paused or after[0] in goes_on else 0

@@ -97,9 +97,15 @@ def completes(question: str, answer: str, evidence: str, words: Language) -> Non
     outer = next((word for word in reversed(before) if word not in words.articles), "")
     if asks is Asks.SUBJECT and outer in words.prepositions:
         raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
-    condition = opening(words_of(after), words.connectives) if after[:1] == " " else ""
+    condition = opens_condition(words_of(after), words) if after[:1] == " " else ""
     if asks is Asks.OBJECT and condition and condition not in " ".join(words_of(question)):
         raise Reject("cut from its condition", f"{question} {answer}, by: {evidence}")
+
+
+def opens_condition(tokens: Sequence[str], words: Language) -> str:
+    """Return the connective of a condition, not of a reason or purpose, that words begin with; or ""."""
+    connective = opening(tokens, words.connectives)
+    return connective if connective.partition(" ")[0] in words.conditions else ""
 
 
 def _same_verb_form(question: str, asks: Asks | None, evidence: str, words: Language) -> None:

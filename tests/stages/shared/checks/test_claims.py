@@ -51,6 +51,9 @@ def verdict(check, *given):
         ("Where was vanadium discovered?", "Mexico City", VANADIUM, ""),
         ("When was the canal nationalised by Gamal Nasser?", "in July 1956", CANAL, ""),
         ("Who was the novel translated by?", "Ines Duarte", NOVEL, ""),
+        ("What can the seal be followed by?", "a date", "The seal can be followed by a date.", ""),
+        ("What can the date be followed by?", "the seal", "The seal can be followed by a date.", "confuses who does what"),
+        ("What can be followed by a date?", "the seal", "The seal can be followed by a date.", ""),
         ("When are the leaves eaten?", "in June", LEAVES, ""),
         # A superfluous preposition.
         ("When was vanadium discovered by?", "in 1801", VANADIUM, "superfluous preposition"),
