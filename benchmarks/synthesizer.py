@@ -37,6 +37,7 @@ from datagen.schema import fraction
 from datagen.stages.shared import passage_qa
 from datagen.stages.shared.language.matching import likeness
 from datagen.stages.shared.language.rules import language_of
+from datagen.stages.shared.language.words import words_of
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 from datagen.store.parquet import parts, read_part
@@ -164,7 +165,9 @@ def measure(finished: Run, name: str) -> dict[str, Any]:
     keys = {key for row in [*kept, *dropped] for key in row["lineage"]["requests"]}
     completions = Completions(finished.folder / "completions").find(sorted(keys))
     tokens = sum(completion.completion_tokens for completion in completions.values())
-    standing = sum(" ".join(row["answer"].split()) in " ".join(row["context"].split()) for row in kept)
+    standing = sum(
+        f" {' '.join(words_of(row['answer']))} " in f" {' '.join(words_of(row['context']))} " for row in kept
+    )
     return {
         "passages": len(passages),
         "written": len(kept) + sum(bool(row["lineage"]["requests"]) for row in dropped),

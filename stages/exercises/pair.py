@@ -1,8 +1,8 @@
 """The exercise that a task makes from an answer."""
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
 
-from datagen.request import Message
+from datagen.request import Answer, Message, Reject
 from datagen.schema import chat
 
 
@@ -15,6 +15,10 @@ class Pair(TypedDict):
     evidence: str
     reasoning: NotRequired[str]  # how the answer follows, where it is written separately
     earlier: NotRequired[list[Message]]  # earlier turns of the conversation
+
+
+# The name of a task, an answer followed by those of its round trip, and the pair or the reason there is none.
+Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
 def prompt_of(pair: Pair, system: str = "") -> list[Message]:

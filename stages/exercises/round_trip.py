@@ -26,7 +26,8 @@ from datagen.stages.shared.passage import Passage
 TASK = "round_trip"
 OWN, OTHER = "own", "other"
 
-# Returns the pair that a returned answer confirms: pair, answer, passage, least agreement -> pair, or Reject.
+# Returns the pair that a returned answer ("": none) confirms: pair, answer, passage, least agreement -> pair,
+# or Reject.
 Confirm = Callable[[Pair, str, Passage, float], Pair]
 
 
@@ -119,9 +120,9 @@ def settle(
     """
     if not trip:
         raise Reject("no round trip", pair["question"])
-    if passage_qa.left_open(trip[0].text, context.prompt(passage_qa.PROMPT)):
-        raise Reject("round trip finds no answer", f"{pair['question']} {pair['answer']}")
-    pair = confirm(pair, trip[0].text, passage, agreement)
+    text = trip[0].text
+    left_open = passage_qa.left_open(text, context.prompt(passage_qa.PROMPT))
+    pair = confirm(pair, "" if left_open else text, passage, agreement)
     question, answer = pair["question"], pair["answer"]
     for other in trip[1:]:
         if (

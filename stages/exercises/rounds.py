@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -24,7 +23,8 @@ from datagen.schema import content_id, fraction
 from datagen.stage import Context
 from datagen.stages.exercises import few_shot, round_trip
 from datagen.stages.exercises.declared import Declaration, declared, read_file
-from datagen.stages.exercises.pair import Pair
+from datagen.stages.exercises.distinct import distinct
+from datagen.stages.exercises.pair import Pair, Written
 from datagen.stages.exercises.round_trip import Neighbours
 from datagen.stages.exercises.task import (
     MarkedTask,
@@ -37,11 +37,7 @@ from datagen.stages.exercises.task import (
     task_names,
 )
 from datagen.stages.shared.language.rules import Languages
-from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
-
-# The name of a task, an answer followed by those of its round trip, and the pair or the reason there is none.
-Written: TypeAlias = tuple[str, list[Answer], Pair | Reject]
 
 
 class Pool(Writing):
@@ -250,7 +246,8 @@ def read_answers(
     """
     Read the answers about a passage, each with the task that asked for it.
 
-    Repeated questions among confirmed pairs are rejected. Tasks without a model come last.
+    Confirmed pairs are rejected if they repeat a question, or ask in fewer words for the same part of the
+    same sentence as another. Tasks without a model come last.
 
     Yields
     ------
@@ -258,9 +255,10 @@ def read_answers(
         The name of a task, an answer followed by those of its round trip, and the pair or the reason there is
         none.
     """
-    tasks, questions = find_tasks(options, context.folder), set[str]()
+    tasks = find_tasks(options, context.folder)
     asking = {name: task for name, task in tasks.items() if isinstance(task, StructuredTask | MarkedTask)}
     trips = {answer.request.about: answer for answer in answers if answer.request.task == round_trip.TASK}
+    written: list[Written] = []
     for draft in answers:
         if draft.request.task == round_trip.TASK:
             continue
@@ -269,13 +267,12 @@ def read_answers(
             pair = task.read(draft, passage, prompt_for(task, options, context))
             if isinstance(task, MarkedTask):
                 pair = round_trip.settle(pair, trip, task.confirm, passage, context, options.agreement)
-                if (question := " ".join(words_of(pair["question"]))) in questions:
-                    raise Reject("repeated", pair["question"])
-                questions.add(question)
         except Reject as reason:
-            yield task.name, [draft, *trip], reason
+            written.append((task.name, [draft, *trip], reason))
         else:
-            yield task.name, [draft, *trip], pair
+            written.append((task.name, [draft, *trip], pair))
+    marked = {name for name, task in asking.items() if isinstance(task, MarkedTask)}
+    yield from distinct(written, marked, passage)
     if len(asking) < len(tasks):
         for mined in drawn(passage, options, context):
             if isinstance(mined, MinedTask):

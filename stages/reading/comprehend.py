@@ -30,8 +30,8 @@ from datagen.request import Answer, Answers, Reject
 from datagen.rows import PassageRow
 from datagen.stage import Builder, Context, ModelStage, Outcome, Partitions
 from datagen.stages.exercises.declared import Declaration
-from datagen.stages.exercises.pair import Pair
-from datagen.stages.exercises.rounds import Pool, Written, ask, follow, read_answers, unasked, yields
+from datagen.stages.exercises.pair import Pair, Written
+from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.render.exercises import Exercise, alone, bind

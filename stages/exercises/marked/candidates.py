@@ -117,13 +117,13 @@ def _offered(passage: Passage) -> Iterator[Candidate]:
         if NUMBERED.match(line) or tokens[0] in words.subjectless or opening(tokens, words.dangling):
             continue
         for start, end, kind in find(Sentence(line, words)):
-            answer = _trim(line[start:end])
+            answer = trim(line[start:end])
             if (line, answer) not in seen and _askable(answer, kind, line, passage):
                 seen.add((line, answer))
                 yield Candidate(answer, line, kind)
 
 
-def _trim(answer: str) -> str:
+def trim(answer: str) -> str:
     """Strip blanks, punctuation and one pair of quotes or asterisks around an answer."""
     answer = answer.strip(TRIM.replace(".", "") if INITIALS.search(answer[-4:]) else TRIM)
     marked = MARKED.fullmatch(answer)
@@ -132,21 +132,36 @@ def _trim(answer: str) -> str:
 
 def _askable(answer: str, kind: str, line: str, passage: Passage) -> bool:
     """Tell whether a reader could give this answer to a question about the sentence."""
-    words, tokens, content = passage.words, words_of(answer), passage.words.content(answer)
+    if MARKUP.search(answer) or not is_answer(answer, kind, passage):
+        return False
+    content = passage.words.content(answer)
+    remaining = {word for word in passage.words.content(line) if word not in content}
+    return len(remaining) >= (REMAINING_BY_WHOLE if kind in WHOLE else REMAINING)
+
+
+def is_answer(answer: str, kind: str, passage: Passage, *, depends: bool = False) -> bool:
+    """
+    Tell whether a span could be an answer: neither code nor a label, complete, and with content words.
+
+    With `depends` it is a clause that may begin or end with a pronoun, because its question names what the
+    pronoun stands for.
+    """
+    words, tokens = passage.words, words_of(answer)
     longest = LONGEST_WHOLE if kind in WHOLE else MOST
-    if len(answer) < 2 or not 1 <= len(tokens) <= longest or not content or LABEL.fullmatch(answer):
+    if len(answer) < 2 or not 1 <= len(tokens) <= longest or not words.content(answer):
         return False
-    if CODE.search(answer) or MARKUP.search(answer) or not is_closed(answer):
+    if LABEL.fullmatch(answer) or CODE.search(answer) or not is_closed(answer):
         return False
-    if phrase_in(tokens, words.outside) or opening(tokens, words.dangling) or tokens[0] in words.pointing:
+    if phrase_in(tokens, words.outside):
         return False
-    if tokens[-1] in words.prepositions | words.relative | words.stop and answer[-1].islower():  # World War I
+    if not depends and (opening(tokens, words.dangling) or tokens[0] in words.pointing):
+        return False
+    trailing = words.prepositions | words.relative | words.stop
+    if not depends and tokens[-1] in trailing and answer[-1].islower():  # not World War I
         return False
     if kind not in WHOLE and tokens[-1] in words.pointing:
         return False
     if tokens[0] in words.negations | words.numbered or (YEAR.fullmatch(tokens[0]) and len(tokens) == 2):
         return False
-    if all(word in words.modals | words.verbs | words.vague | words.stop | words.months for word in tokens):
-        return False
-    remaining = {word for word in words.content(line) if word not in content}
-    return len(remaining) >= (REMAINING_BY_WHOLE if kind in WHOLE else REMAINING)
+    small = words.modals | words.verbs | words.vague | words.stop | words.months
+    return not all(word in small for word in tokens)

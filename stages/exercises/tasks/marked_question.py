@@ -7,21 +7,27 @@ question for another part of the sentence, so another returned answer is accepte
 in that sentence.
 """
 
+from collections.abc import Iterator
+
 from datagen.prompt import Prompt
 from datagen.request import Answer, Reject
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates, offered
+from datagen.stages.exercises.marked.returned import candidate as returned_candidate
 from datagen.stages.exercises.pair import Pair
 from datagen.stages.exercises.round_trip import agree
 from datagen.stages.exercises.task import MarkedTask, instruction
 from datagen.stages.shared import checks
 from datagen.stages.shared.checks import claims
-from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, Line
+from datagen.stages.shared.checks.field_patterns import QUESTION_MARKS, SENTENCE_MARKS, Line
+from datagen.stages.shared.checks.gap import completes, says_all
+from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage, phrase_in
 from datagen.stages.shared.segment.sentences import unwrap
 
 QUESTION = Line(160, QUESTION_MARKS)
+SENTENCES = ("clause", "consequence")  # kinds of answers that are given as sentences
 NAMES = ("object", "subject", "phrase", "term", "name")  # kinds of answers that name something
 
 
@@ -32,6 +38,7 @@ def read(answer: Answer, passage: Passage, prompt: Prompt) -> Pair:
     checks.clean(question, passage, instruction(prompt))
     asks(question, passage.words)
     checks.about(question, passage, 0.4)
+    checks.spelled(question, passage)
     return {
         "question": question,
         "context": passage.text,
@@ -85,28 +92,60 @@ def leads_to(question: str, answer: str, passage: Passage) -> str:
 
 def holds(question: str, answer: str, evidence: str, words: Language) -> None:
     """Reject a pair that its sentence does not entail, or whose question nobody would ask."""
+    completes(question, answer, evidence, words)
     claims.entailed(question, answer, evidence, words)
     claims.turned(question, answer, evidence, words)
-    claims.worth_asking(question, answer, evidence, words)
+    worth_asking(question, answer, evidence, words)
 
 
 def confirm(pair: Pair, returned: str, passage: Passage, agreement: float) -> Pair:
-    """Return the pair with the returned answer, if that is a candidate of the marked sentence."""
-    question = pair["question"]
+    """
+    Return the pair with the returned answer, if that is a candidate of the marked sentence.
+
+    A pair that says all that its sentence says is true whatever the model returns.
+    """
+    question, rejected = pair["question"], None
+    for candidate in _confirmed(pair, returned, passage, agreement):
+        try:
+            suits(question, candidate, passage.words)
+            evidence = leads_to(question, candidate.answer, passage)
+            holds(question, candidate.answer, unwrap(evidence), passage.words)
+            return pair | {"answer": phrased(candidate, passage.words), "evidence": evidence}
+        except Reject as reason:
+            rejected = rejected or reason
+    detail = f"{question} {pair['answer']}"
+    unconfirmed = (
+        Reject("round trip gives another answer", f"{detail}, but: {returned}")
+        if returned
+        else Reject("round trip finds no answer", detail)
+    )
+    raise rejected or unconfirmed
+
+
+def phrased(candidate: Candidate, words: Language) -> str:
+    """
+    Return the answer as it is given: a clause as a sentence, anything else verbatim.
+
+    A clause that does not open with a function word is left as it is: "pdb" must not become "Pdb".
+    """
+    answer = candidate.answer
+    small = words.stop | words.vague | words.articles | words.opening_words | {*words.subordinate}
+    if candidate.kind not in SENTENCES or words_of(answer)[0] not in small or not answer[0].isalpha():
+        return answer
+    return answer[0].upper() + answer[1:].rstrip(SENTENCE_MARKS) + "."
+
+
+def _confirmed(pair: Pair, returned: str, passage: Passage, agreement: float) -> Iterator[Candidate]:
+    """Yield the answers that a returned answer may stand for, the marked one first."""
+    question, words = pair["question"], passage.words
     nearby = [candidate for candidate in passage.once(offered) if candidate.sentence == pair["evidence"]]
-    rejected = None
     for candidate in sorted(nearby, key=lambda candidate: candidate.answer != pair["answer"]):
-        answer = candidate.answer
-        if agree(returned, answer, question, passage.words) >= agreement:
-            try:
-                suits(question, candidate, passage.words)
-                evidence = leads_to(question, answer, passage)
-                holds(question, answer, unwrap(evidence), passage.words)
-                return pair | {"answer": answer, "evidence": evidence}
-            except Reject as reason:
-                rejected = rejected or reason
-    detail = f"{question} {pair['answer']}, but: {returned}"
-    raise rejected or Reject("round trip gives another answer", detail)
+        agrees = returned and agree(returned, candidate.answer, question, words) >= agreement
+        marked = candidate.answer == pair["answer"]
+        if agrees or (marked and says_all(question, candidate.answer, candidate.sentence, words)):
+            yield candidate
+    if returned and (filling := returned_candidate(question, returned, pair["evidence"], passage)):
+        yield filling
 
 
 task = MarkedTask(

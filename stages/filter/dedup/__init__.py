@@ -5,7 +5,8 @@ The compared fields depend on the kind (`COMPARED`): refusals share their answer
 their questions; an instruction is compared by question, context and answer. A row is a duplicate only if
 **every** compared field is alike:
 
-* *exact*: equal in normal form (`datagen.stages.shared.similarity.ngrams`);
+* *exact*: equal in normal form (`datagen.stages.shared.similarity.ngrams`); questions of tasks that stand
+  alone are equal whatever passage is shown with them;
 * *near*: alike by `datagen.stages.shared.similarity.alike`, which separates templates filled with different
   names. Candidates come from MinHash (`datagen.stages.shared.similarity.minhash`) over the shingles of all
   fields together, which are at least as similar as the least similar field; short questions are compared

@@ -44,7 +44,7 @@ def exercises_of(
         mined += miners.within_sentences(sentences, language, passage_seed)
         mined += miners.between_sentences(sentences, language, passage_seed)
         mined += miners.keywords(sentences, language, domain)
-        mined += miners.completions(sentences)
+        mined += miners.completions(sentences, language)
         if any(candidate.task == "inference" for candidate in mined):
             mined += miners.unrelated(sentences, language)
     mined += structure.titles(passage, sentences, language, not mined, passage_seed)
@@ -64,7 +64,8 @@ def select(candidates: list[Candidate], options: Options, seed: int) -> list[Can
     and are limited further. Inferences alternate their labels, so that no label is the usual answer.
     """
     queues: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in sorted(candidates, key=lambda c: miners.draw(seed, next(iter(c.values.values())))):
+    drawn = sorted(candidates, key=lambda c: miners.draw(seed, next(iter(c.values.values()))))
+    for candidate in sorted(drawn, key=lambda c: not c.preferred):
         queues[candidate.task].append(candidate)
     if "inference" in queues:
         queues["inference"] = _alternate_labels(queues["inference"], seed)

@@ -23,6 +23,9 @@ ASKED = {
 }
 
 
+NOTHING = re.compile(r"[^\s\S]")  # matches nothing
+
+
 class Part(BaseModel):
     """A part of the file. Unknown keys are errors."""
 
@@ -78,6 +81,10 @@ class Language(Part):
     pointing: re.Pattern[str] = Field(description="Openings of sentences that depend on others")
     remains: tuple[str, ...] = Field(description="Residue of notes and markup; sentences with it are skipped")
     glued: re.Pattern[str] = Field(description="A heading merged into a sentence, which is not used")
+    elsewhere: re.Pattern[str] = Field(NOTHING, description="Openings of sentences that only refer elsewhere")
+    headless: re.Pattern[str] = Field(
+        NOTHING, description="Openings of conditions without a subject: If “defined as a method”"
+    )
     nominal: re.Pattern[str] = Field(description="Openings of noun phrases that may not be sentences")
     verb: re.Pattern[str] = Field(description="A verb: makes the opening of a paragraph or item a sentence")
     vague: re.Pattern[str] = Field(description="Headings that do not describe their text")

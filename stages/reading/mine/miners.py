@@ -26,13 +26,15 @@ class Candidate(NamedTuple):
     A possible exercise: its task, and the values of its templates.
 
     `sentences` are the numbers of the sentences that it uses; `spans` are their offsets in the passage. Empty
-    `spans` stand for those of the sentences, or for the whole passage.
+    `spans` stand for those of the sentences, or for the whole passage. `preferred` candidates are selected
+    before others of their task.
     """
 
     task: str
     values: Mapping[str, str]
     sentences: tuple[int, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
+    preferred: bool = False
 
 
 def draw(seed: int, *texts: str) -> int:
@@ -89,12 +91,19 @@ def between_sentences(sentences: list[Sentence], language: Language, seed: int) 
                 break
 
 
-def completions(sentences: list[Sentence]) -> Iterator[Candidate]:
-    """Ask for the sentence that follows another one."""
+def completions(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
+    """
+    Ask for the sentence that follows another one.
+
+    Not for one that only refers elsewhere, or whose emphasis does not end in it. A sentence that refers back
+    ("They can be ...") follows from the one before, so it is preferred.
+    """
     for first, second in _neighbours(sentences):
-        if first.clear:
-            values = {"first": first.text, "second": second.text}
-            yield Candidate("completion", values, (first.number, second.number))
+        text = second.text
+        unended = text.startswith("*") and text.count("*") % 2 == 1
+        if first.clear and not unended and not language.elsewhere.match(text):
+            values = {"first": first.text, "second": text}
+            yield Candidate("completion", values, (first.number, second.number), preferred=not second.clear)
 
 
 def unrelated(sentences: list[Sentence], language: Language) -> Iterator[Candidate]:
@@ -170,6 +179,8 @@ def _is_clear(values: Mapping[str, str], task: str, language: Language) -> bool:
     """Tell whether the subject of the question is complete, stands alone and does not reveal the answer."""
     subject = values.get(ASKED.get(task, ""), "")
     if task == "term" and values["term"].casefold() in subject.casefold():
+        return False
+    if task in ("condition", "consequence") and language.headless.match(values["condition"]):
         return False
     if task in ("cause", "effect") and language.nominal.match(subject) and not language.verb.search(subject):
         return False

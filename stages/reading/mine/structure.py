@@ -21,6 +21,7 @@ STEM = 6  # letters
 MAX_TITLE = 120  # characters
 QUOTED = 4  # fewest words of a heading that a passage quotes on purpose
 WRITTEN = 0.3  # share of the headings whose exercise asks for the passage instead of the heading
+EMPHASIS = dict.fromkeys(map(ord, "*`"))
 KEPT = 4096  # cached headings: the passages of a document share them
 AROUND = 40  # most characters around a heading on its line
 WORD = re.compile(r"[^\W\d_]{2,}")
@@ -64,10 +65,12 @@ def titles(
         bare = tuple(name for name in bare if name in first_line)
     lowered = text.casefold()
     for title in bare:
-        if not language.vague.search(title):
+        vague = language.vague.search(title)
+        if not vague:
             break
-        if _is_line(title.casefold(), lowered):
-            return  # the nearest heading of the passage is vague
+        # "Function definitions" is vague as a heading, but the one above it is about more than the passage.
+        if vague.start() or _is_line(title.casefold(), lowered):
+            return
     else:
         return
     words = _distinctive(title)
@@ -75,6 +78,8 @@ def titles(
     if not words or len(title) > MAX_TITLE or not phrased:
         return
     folded = title.casefold()
+    if folded not in lowered and _unmarked(folded) in _unmarked(lowered):
+        return  # markup is part of the heading: "except*" is not "except"
     body = lowered.replace(folded, "", 1)
     if 2 * sum(word[:STEM] in body for word in words) < len(words):
         return
@@ -91,6 +96,11 @@ def titles(
 def _bare(*above: str) -> tuple[str, ...]:
     """List headings without their numbers, the lowest first."""
     return tuple(unnumbered(name) for name in reversed(above) if name)
+
+
+def _unmarked(text: str) -> str:
+    """Remove the signs of emphasis and code."""
+    return text.translate(EMPHASIS)
 
 
 def _is_line(heading: str, lowered: str) -> bool:

@@ -27,6 +27,7 @@ from datagen.stages.shared.checks.grounding import (
     numbers,
     original,
     related,
+    spelled,
     supported,
     verbatim,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "question",
     "related",
     "sized",
+    "spelled",
     "stands_alone",
     "supported",
     "verbatim",

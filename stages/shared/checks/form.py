@@ -14,6 +14,7 @@ CLOSING = " \"'”’»)]*_」』）】`"
 LEFTOVER = re.compile(r"\{\{|\}\}|\{%|</?[A-Za-z_]{2,20}>|\[[A-Z][A-Za-z_ ]{2,20}\]|```|\\n|<\||_{4,}")
 NAMED = re.compile(r"(?<=\w )[A-Z]|[\"'`“‘*_\d]")  # a name inside a question, a quotation, a number
 SENTENCE_END = rf"[{SENTENCE_MARKS}{QUESTION_MARKS}]\s+"
+BROKEN = re.compile(r"”\w[^”“]*\s”")  # ”x ”: quotation marks that a model spaced like words
 ECHO = 5  # consecutive words that a field must not share with the prompt
 LOOP = 0.25  # maximum share of repeated trigrams
 
@@ -54,6 +55,8 @@ def _no_leftover(text: str, passage: Passage) -> None:
     for match in LEFTOVER.finditer(text):
         if match[0] not in passage.text:
             raise Reject("template leftover", f"{match[0]} in: {text}")
+    if BROKEN.search(text) and not BROKEN.search(passage.text):
+        raise Reject("template leftover", f"quotation marks in: {text}")
     label = re.match(r"\W*(\w+)(?: \d+)?\W?\s*[:：]", text)
     if label and label[1].casefold() in passage.words.labels and label[0] not in passage.text:
         raise Reject("template leftover", f"{label[0]} in: {text}")
@@ -124,7 +127,7 @@ def stands_alone(text: str, words: Language, *, asks: bool = False) -> None:
     if not asks and (phrase := opening(text_words, words.dangling)):
         raise Reject("depends on earlier text", f"{phrase!r} in: {text}")
     if asks:
-        small = words.asking | words.modals | words.verbs
+        small = words.asking | words.modals | words.verbs | words.opening_words
         for position, word in enumerate(text_words):
             # "What is a list and how is it made?" contains the pronoun's antecedent.
             before = " ".join(earlier for earlier in text_words[:position] if earlier not in small)

@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 
+from rapidfuzz.distance import Hamming
+
 from datagen.request import Reject
 from datagen.stages.shared.checks.form import SENTENCE_END, sentences
 from datagen.stages.shared.language.rules import Language
 from datagen.stages.shared.language.words import NUMBER, words_of
 from datagen.stages.shared.passage import Passage, overlap, phrase_in
+
+LETTERS = 7  # fewest letters of a word that can be recognised although one is wrong
+ENDING = 3  # last letters, in which forms of a word differ
 
 
 def about(text: str, passage: Passage, least: float = 0.5) -> None:
@@ -21,6 +26,16 @@ def about(text: str, passage: Passage, least: float = 0.5) -> None:
         raise Reject(
             "not about the passage", f"{share:.2f} of its words, not {' '.join(missing)}, in: {text}"
         )
+
+
+def spelled(text: str, passage: Passage) -> None:
+    """Reject a text with a word that differs from a word of the passage in one letter: "disible"."""
+    known = set(words_of(passage.text))
+    for word in set(words_of(text)) - known:
+        if len(word) >= LETTERS and word.isalpha() and word not in passage.words.stop:
+            like = (v for v in known if (len(v), v[0], v[-ENDING:]) == (len(word), word[0], word[-ENDING:]))
+            if meant := next((other for other in like if Hamming.distance(other, word) == 1), ""):
+                raise Reject("misspelt", f"{word!r} for {meant!r} in: {text}")
 
 
 def grounded(text: str, passage: Passage, least: int = 3) -> None:

@@ -63,7 +63,8 @@ def _claimed(question: str, answer: str, verb: str, words: Language) -> _Roles |
         return None  # the verb is in a subordinate clause, with roles of its own
     passive = next((at for at, word in enumerate(before) if word in words.being), None)
     if passive is not None:
-        subject = _content(before[passive + 1 :], words)
+        # "What was X found by?", "What can X be found by?"
+        subject = _content(before[passive + 1 :], words) or _content(before[2:passive], words)
         by = next((at for at, word in enumerate(after) if word in words.agent), None)
         named_agent = _content(after[by + 1 :], words) if by is not None else nothing
         ends_with_by = by is not None and not after[by + 1 :]

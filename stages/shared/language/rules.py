@@ -99,6 +99,11 @@ class Language(BaseModel):
     being: frozenset[str] = frozenset()
     agent: frozenset[str] = frozenset()
     support: frozenset[str] = frozenset()
+    inflecting: frozenset[str] = frozenset()
+    choosing: tuple[str, ...] = ()
+    indefinite: frozenset[str] = frozenset()
+    contrasting: frozenset[str] = frozenset()
+    likening: dict[str, tuple[str, ...]] = {}
     stranded: dict[str, frozenset[str]] = {}
     adrift: frozenset[str] = frozenset()
     unspecific: tuple[str, ...] = ()
@@ -128,6 +133,11 @@ class Language(BaseModel):
     def is_known(self) -> bool:
         """Whether there are any rules for this language."""
         return self != UNKNOWN
+
+    @cached_property
+    def opening_words(self) -> frozenset[str]:
+        """Words of phrases that open a question or a clause, which name nothing: "what happens", "if"."""
+        return frozenset(words_of(" ".join((*self.happening, *self.connectives))))
 
     @cached_property
     def denying(self) -> re.Pattern[str]:

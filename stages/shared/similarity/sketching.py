@@ -39,6 +39,9 @@ COMPARED = {
 # only differ in it are found too.
 ONE_ANSWER = ("instruction",)
 
+# Tasks whose questions stand alone: question and answer are one pair, whatever passage is shown with them.
+STAND_ALONE = ("marked_question",)
+
 # Prefix of the tasks whose rows each hold the answer of one sample.
 SAMPLES = "multisample"
 
@@ -79,7 +82,9 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
     scope = _scopes(table)
     asks = _is_one_of(table["kind"], ONE_ANSWER) & (cut["question"].lengths > 0)
     asked = _fold_fields(cut, ("question", "context"), scope, FACTOR)
-    key = _fold_fields(cut, FIELDS, scope, FACTOR)
+    keys = [_fold_fields(cut, FIELDS, scope, factor) for factor in (FACTOR, OTHER)]
+    alone = _is_one_of(table["task"], STAND_ALONE)
+    pair, unshown = [name for name in FIELDS if name != "context"], _scopes(table, shown=False)
     columns: dict[str, Stored] = {
         "id": table["id"],
         "source": _sources(table),
@@ -87,12 +92,12 @@ def sketch(task: tuple[Reader, Path], criteria: Criteria) -> None:
         "scope": scope,
         "length": pc.utf8_length(pc.fill_null(pc.coalesce(table["text"], table["answer"]), "")),
         **{name: pc.fill_null(score, -np.inf) for name, score in scores(table).items()},
-        "key": key,
-        "check": _fold_fields(cut, FIELDS, scope, OTHER),
+        "key": np.where(alone, _fold_fields(cut, pair, unshown, FACTOR), keys[0]),
+        "check": np.where(alone, _fold_fields(cut, pair, unshown, OTHER), keys[1]),
         "asked": np.where(asks, asked, np.uint64(0)),
         "short": _is_short(cut, asks, criteria.long_from).astype(np.uint8),
     }
-    columns |= _bands(cut, asks, scope, key, criteria)
+    columns |= _bands(cut, asks, scope, keys[0], criteria)
     for name, field in cut.items():
         columns |= {f"{part} {name}": values for part, values in _columns(field).items()}
     write(pa.table(columns), path)
@@ -130,15 +135,16 @@ def _cut(table: pa.Table, name: str) -> Field:
     return Field(words(texts, cased=True), as_written(texts))
 
 
-def _scopes(table: pa.Table) -> Hashes:
+def _scopes(table: pa.Table, *, shown: bool = True) -> Hashes:
     """
     Hash the properties that rows must share to be compared.
 
-    These are the kind, the existence of a context, and the task of refusals and of the rows of `SAMPLES`,
-    which hold different answers to one question.
+    These are the kind, with `shown` the existence of a context, and the task of refusals and of the rows of
+    `SAMPLES`, which hold different answers to one question.
     """
     has_context = pc.is_valid(table["context"]).to_numpy()
     has_context &= ~_is_one_of(table["kind"], ("refusal", "reading"))
+    has_context &= shown
     by_task = pc.or_kleene(pc.equal(table["kind"], "refusal"), pc.starts_with(table["task"], SAMPLES))
     tasks = pc.if_else(pc.fill_null(by_task, False), table["task"], "")
     return mix(_hash_each(table["kind"]) + _hash_each(tasks) * FACTOR + has_context.astype(np.uint64))

@@ -199,6 +199,38 @@ def test_a_sentence_that_occurs_twice_has_no_unique_continuation():
     assert mined(text, ["completion"]) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sentence_that_refers_back_is_asked_for_rather_than_another(seed):
+    text = f"{FIRST}. The keeper counts the drones of every hive in May. They are marked with a dot of paint on the second day."
+    (exercise,) = mined(text, ["completion"], seed=seed)
+    assert exercise.answer == "They are marked with a dot of paint on the second day."
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "See the chapter on swarms for another way to keep a queen.",
+        "(See the explanation of swarms for another way to keep it.)",
+        "For further details on queens, ask the keeper of the hive.",
+        "*Note that a queen of this kind is never marked with a dot.",
+    ],
+)
+def test_a_sentence_that_only_refers_elsewhere_is_no_continuation(pointer):
+    assert mined(f"{FIRST}. {pointer}", ["completion"]) == []
+    assert (
+        len(mined(f"{FIRST}. (The keeper waits for her at the entrance until evening.)", ["completion"])) == 1
+    )
+
+
+def test_german_completions_refer_back_and_not_elsewhere():
+    first = "Die Königin verlässt den Stock nur an warmen Tagen im Mai."
+    elsewhere = f"{first} Siehe das Kapitel über Schwärme am Ende des Buches."
+    assert mined(elsewhere, ["completion"], language=GERMAN) == []
+    back = f"{first} Der Imker zählt im Mai alle Drohnen eines starken Volkes. Sie werden am zweiten Tag mit einem kleinen Punkt markiert."
+    (exercise,) = mined(back, ["completion"], language=GERMAN)
+    assert exercise.answer == "Sie werden am zweiten Tag mit einem kleinen Punkt markiert."
+
+
 POLLEN = ("pollination", "orchards", "neighbouring", "colonies")
 
 
@@ -283,6 +315,8 @@ def test_a_condition_and_its_consequence_are_asked_for(sentence, condition, cons
         "If the queen died of disease, hunger, cold, or other misfortune of this kind.",  # no main clause
         f"If any, {REST}.",
         f"If so, {REST}.",
+        f"If defined as a normal hive, {REST}.",  # no subject
+        f"If omitted or empty at noon, {REST}.",
     ],
 )
 def test_a_false_condition_is_not_asked_for(sentence):
@@ -468,6 +502,19 @@ def test_a_passage_that_shows_a_vague_heading_is_not_asked_for_by_the_document_t
     assert mined(text, ["title"], title="Bees in winter", section=["Notes"]) == []
     below = text.partition("=\n\n")[2]
     assert mined(below, ["title"], title="Bees in winter", section=["Notes"])[0].answer == "Bees in winter"
+
+
+def test_a_passage_below_a_specific_heading_is_not_asked_for_by_the_one_above_it():
+    text = "The bees of a strong hive are well kept through a long winter. They are fed in autumn."
+    for heading in ("Hive definitions", "Winter rules"):
+        assert mined(text, ["title"], title="Bees in winter", section=[heading]) == []
+    (exercise,) = mined(text, ["title"], title="Bees in winter", section=["Definitions"])
+    assert exercise.answer == "Bees in winter"
+
+
+def test_a_heading_that_lost_its_markup_is_not_asked_for():
+    text = "Keeping *bees* in winter\n=====\n\nThe bees of a strong hive are well kept through a long winter."
+    assert mined(text, ["title", "writing", "keywords"], section=["Keeping bees in winter"]) == []
 
 
 def test_a_heading_inside_another_visible_heading_is_not_asked_for():

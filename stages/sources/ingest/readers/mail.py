@@ -74,7 +74,7 @@ def _letter(data: bytes, file: File, line: int) -> Iterator[Record | File | Reje
         yield Reject("unreadable file", "it has no message header")
         return
     message_id = _header(letter, "Message-ID").strip("<>") if line else None
-    metadata: dict[str, Any] = {
+    metadata: dict[str, object] = {
         key: value for key, header in HEADERS.items() if (value := _header(letter, header))
     }
     body, quoted = without_quote(_body(letter))

@@ -7,16 +7,17 @@ import pytest
 from datagen.prompt import load
 from datagen.request import Reject
 from datagen.schema import content_id
+from datagen.stages.exercises.marked import returned
 from datagen.stages.exercises.marked.candidates import Candidate
 from datagen.stages.exercises.round_trip import Neighbours, agree
-from datagen.stages.exercises.tasks.marked_question import suits
+from datagen.stages.exercises.tasks.marked_question import phrased, suits
 from datagen.stages.generate.instruct import stage
 from datagen.stages.reading.comprehend import stage as comprehend
 from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.passage import Passage
 from tests.support.asked import ask
 
-ENGLISH = language_of("en")
+ENGLISH, GERMAN = language_of("en"), language_of("de")
 UNANSWERABLE = load("instructions/answer").fields["unanswerable"]
 FIRST = "The mint of Ruritania strikes copper coins in March 1912 under the eye of Baron Holz, its warden."
 SECOND = "The archive of Borduria has a reading room, and visitors must sign the ledger before noon."
@@ -260,3 +261,108 @@ def test_a_confirmed_question_is_dropped_if_its_sentence_does_not_entail_it(ques
     kept, dropped, _ = ask(stage, [passage(text), ROWS[1]], model, tasks=["marked_question"])
     assert [row["answer"] for row in kept] == ([] if reason else ["1798"])
     assert not reason or reason in {row["reason"] for row in dropped}
+
+
+TIDE = "When the tide turns, the lock keeper opens both gates of the canal."
+ALIAS = "Nested aliasing is recursively applied to the first word of the command line."
+
+
+def confirmed(text, question, own, other=UNANSWERABLE):
+    """Ask one question for every answer marked in a text, and answer it as given."""
+
+    def model(request):
+        if request.task == "round_trip":
+            return own if text in request.messages[1]["content"] else other
+        return question
+
+    kept, dropped, _ = ask(stage, [passage(text), ROWS[1]], model, tasks=["marked_question"])
+    return [row["answer"] for row in kept if row["context"] == text], {row["reason"] for row in dropped}
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "own", "answers"),
+    [
+        # The returned answer fills the gap, and no rule had marked it.
+        (ALIAS, "What is nested aliasing recursively applied to?", "the first word of the command line", ["the first word of the command line"]),
+        (ALIAS, "What is nested aliasing recursively applied to?", "the command line", []),
+        # The pair says all that its sentence says, whatever the model returns.
+        (TIDE, "When does the lock keeper open both gates of the canal?", "noon", ["When the tide turns."]),
+        (TIDE, "When does the lock keeper open both gates of the canal?", UNANSWERABLE, ["When the tide turns."]),
+        (TIDE, "When does the lock keeper open the gates of the river?", UNANSWERABLE, []),
+    ],
+)  # fmt: skip
+def test_an_answer_that_fills_the_gap_of_its_question_is_kept(text, question, own, answers):
+    assert confirmed(text, question, own)[0] == answers
+
+
+def test_a_pair_that_says_all_of_its_sentence_must_still_need_its_passage():
+    question = "When does the lock keeper open both gates of the canal?"
+    kept, reasons = confirmed(TIDE, question, "noon", other="When the tide turns")
+    assert kept == [] and "answered without its passage" in reasons
+
+
+@pytest.mark.parametrize(
+    ("question", "own", "line", "answer"),
+    [
+        ("What is nested aliasing recursively applied to?", "the first word of the command line", ALIAS, "the first word of the command line"),
+        ("What is nested aliasing recursively applied to?", "the first word", ALIAS, None),  # cut before "of"
+        ("What happens when the tide turns?", "the lock keeper opens both gates", TIDE, "the lock keeper opens both gates of the canal"),
+        ("What does the keeper do?", "counts", "The keeper counts the boats of the guild; the clerk sleeps.", "counts the boats of the guild"),
+        ("What does the keeper do when the tide turns?", "opens a gate", "The keeper opens a gate when the tide turns.", "opens a gate"),
+        ("What does the keeper do?", "belongs to the guild", "The keeper belongs to the guild.", None),  # no action
+        ("What can the key be read as?", "type", 'The key can be read as "type(cls)".', "type(cls)"),
+        ("What can the mark be received by?", "the clerk and can carry a seal", "The mark can be received by the clerk and can carry a seal.", None),
+        ("What is stored in the mint?", "pairs", "Matched pairs are stored in the mint.", None),  # cut from a subject
+        ("What are stored in the mint?", "Matched pairs", "Matched pairs are stored in the mint.", "Matched pairs"),
+        ("What does the mint strike?", "coins", "The mint strikes coins and medals.", None),  # cut from a list
+        ("What happens if a name is bound?", "it is local", "If a name is bound, it is local.", "it is local"),
+        ("What is the mint?", "it", "It is the mint.", None),
+    ],
+)  # fmt: skip
+def test_a_returned_answer_is_complete_in_its_sentence(question, own, line, answer):
+    found = returned.candidate(question, own, line, Passage(passage(line), ENGLISH))
+    assert (found and found.answer) == answer
+
+
+def test_a_returned_answer_is_complete_in_german():
+    line = "Die Kasse wird am Abend von der Wirtin des Gasthofs geschlossen."
+    found = returned.candidate(
+        "Was wird am Abend geschlossen?", "Kasse", line, Passage(passage(line), GERMAN)
+    )
+    assert found is None or found.answer == "Die Kasse"
+
+
+def test_of_two_questions_for_the_same_part_of_a_sentence_the_fuller_one_is_kept():
+    shorter = "Under the eye of whom does the mint of Ruritania strike copper coins?"
+
+    def model(request):
+        if request.task == "round_trip":
+            return ANSWER if FIRST in request.messages[1]["content"] else UNANSWERABLE
+        marked = Candidate.load(request.about)
+        if marked.sentence != FIRST:
+            return "Nothing."
+        return QUESTION if marked.answer == ANSWER else shorter
+
+    kept, dropped, _ = ask(stage, ROWS, model, tasks=["marked_question"])
+    assert [row["question"] for row in kept] == [QUESTION]
+    assert "repeated" in {row["reason"] for row in dropped}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "given"),
+    [
+        ("all aliases are listed", "consequence", "All aliases are listed."),
+        ("if the tide turns", "clause", "If the tide turns."),
+        ("Once the tide has turned.", "clause", "Once the tide has turned."),
+        ("pdb stops at the first line", "consequence", "pdb stops at the first line"),
+        ("the command line", "object", "the command line"),
+        ("opens both gates", "action", "opens both gates"),
+    ],
+)
+def test_a_clause_is_given_as_a_sentence(answer, kind, given):
+    assert phrased(Candidate(answer, "", kind), ENGLISH) == given
+
+
+def test_a_german_clause_is_given_as_a_sentence():
+    clause = Candidate("wenn die Glocke läutet", "", "clause")
+    assert phrased(clause, GERMAN) == "Wenn die Glocke läutet."

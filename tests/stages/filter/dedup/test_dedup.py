@@ -313,6 +313,20 @@ def test_every_field_must_be_alike():
     assert {"b", "c"} < ids(kept)
 
 
+def test_a_question_that_stands_alone_is_kept_once_whatever_passage_is_shown_with_it():
+    asked = {"question": "What is the toll of the bridge of Syldavia?", "answer": "Two crowns"}
+    rows = [
+        example(task="marked_question", **asked, context=prose(1), id="a"),
+        example(task="marked_question", **asked, context=prose(2), id="b"),
+        example(task="marked_question", **asked | {"answer": "three crowns."}, context=prose(3), id="c"),
+        example(task="found_in_context", **asked, context=prose(4), id="d"),
+        example(task="marked_question", **asked | {"answer": "TWO crowns"}, id="e"),
+    ]
+    kept, dropped = put_through(stage, rows)
+    assert len(kept) == 3 and {"c", "d"} < {row["id"] for row in kept}
+    assert {row["reason"] for row in dropped} == {"exact duplicate"}
+
+
 def test_preferences_by_question_chosen_and_rejected():
     same = {"question": "Who wrote it?", "answer": "I do not know."}
     rows = [

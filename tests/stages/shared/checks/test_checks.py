@@ -403,6 +403,36 @@ class TestVerdict:
         assert checks.verdict("Le mot n'est pas là.", "Le mot est là.", Language()) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("What terninates the loop?", "misspelt"),
+        ("What does the ststement do?", "misspelt"),
+        ("What terminates the loop?", None),
+        ("What is iterated over by a sequence of elemental objects?", None),  # another word
+        ("What has executes to do with it?", None),  # another form: "executed"
+        ("What is a fist?", None),  # too short to tell
+        ("What does „Termmnate“ mean?", None),
+    ],
+)
+def test_a_word_with_one_wrong_letter_is_misspelt(text, reason):
+    assert rejection(checks.spelled, text, passage()) == reason
+
+
+def test_quotation_marks_that_a_model_spaced_like_words_are_rejected():
+    assert rejection(checks.clean, "The parts ”z ” of a number", passage(), "") == "template leftover"
+    for text in ("The parts “z” of a loop", 'The parts "z" of a loop', "Osat ”z” ja ”y” eroavat"):
+        assert rejection(checks.clean, text, passage(), "") is None
+    assert rejection(checks.clean, "The ”z ” part", passage("The ”z ” part of it."), "") is None
+
+
+@pytest.mark.parametrize("words", [language_of("en"), language_of("de")])
+def test_the_words_that_open_a_condition_name_nothing(words):
+    opened = {"en": "What happens if it ends?", "de": "Was passiert, wenn es endet?"}
+    asked = opened["de" if "wenn" in words.connectives else "en"]
+    assert rejection(checks.stands_alone, asked, words, asks=True) == "refers to the passage"
+
+
 def test_words_are_split_by_script():
     assert words_of("The clause’s 3.11 rule: don't use __init__") == [
         "the", "clause's", "3.11", "rule", "don't", "use", "__init__",

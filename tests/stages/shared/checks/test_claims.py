@@ -21,10 +21,6 @@ LOG = 'The log is written by the "flush()" function whenever the buffer is full.
 STAFF = "The members of the board and the auditor are elected for three years."
 FORMAT = "ASCII characters have code points in the range U+0000-U+007F."
 SCOPE = "The scope of a name is limited to the block."
-METHOD = 'An example of a built-in method is "alist.append()".'
-BLOCK = "Guard evaluation must stop once a case block is selected."
-PROXY = "The new copy is wrapped in a read-only proxy, which becomes the attribute of the class."
-ORDER = "Insertion order was preserved, but it was considered a detail of the implementation."
 
 
 def verdict(check, *given):
@@ -55,6 +51,9 @@ def verdict(check, *given):
         ("Where was vanadium discovered?", "Mexico City", VANADIUM, ""),
         ("When was the canal nationalised by Gamal Nasser?", "in July 1956", CANAL, ""),
         ("Who was the novel translated by?", "Ines Duarte", NOVEL, ""),
+        ("What can the seal be followed by?", "a date", "The seal can be followed by a date.", ""),
+        ("What can the date be followed by?", "the seal", "The seal can be followed by a date.", "confuses who does what"),
+        ("What can be followed by a date?", "the seal", "The seal can be followed by a date.", ""),
         ("When are the leaves eaten?", "in June", LEAVES, ""),
         # A superfluous preposition.
         ("When was vanadium discovered by?", "in 1801", VANADIUM, "superfluous preposition"),
@@ -106,30 +105,6 @@ def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, a
 
 
 @pytest.mark.parametrize(
-    ("question", "answer", "evidence", "reason"),
-    [
-        ("What is an example of a built-in method?", "alist", METHOD, "question nobody would ask"),
-        ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, "question nobody would ask"),
-        ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", "question nobody would ask"),
-        ("What are also compound statements?", "Classes", "Classes are also compound statements.", "question nobody would ask"),
-        ("What is wrapped in a proxy, which becomes the attribute?", "The new copy", PROXY, "asks about two things"),
-        ("What was preserved, but it was considered a detail?", "Insertion order", ORDER, "asks about two things"),
-        ("When is a common cause of cycles a common cause?", "when it fails", METHOD, "repetition loop"),
-        ("When is the length added to it?", "If it is negative", METHOD, "refers to the passage"),
-        ("What happens in such a statement?", "It fails", "It fails in such a statement.", "question nobody would ask"),
-        ("When is pass a null operation —?", "when it is executed", "It is one.", "unfinished sentence"),
-        ("Historically, which church backed the movement?", "the Methodists", "The Methodists backed it.", ""),
-        ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
-        ("What is the new copy wrapped in?", "a read-only proxy", PROXY, ""),
-        ("What are floors, walls, and roofs made of?", "oak", "Floors, walls, and roofs are made of oak.", ""),
-        ("What must a tenant pay?", "rent", "A tenant must pay rent.", ""),
-    ],
-)  # fmt: skip
-def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence, reason):
-    assert verdict(claims.worth_asking, question, answer, evidence) == reason
-
-
-@pytest.mark.parametrize(
     ("statement", "evidence", "reason"),
     [
         ("Neon does not occur in the atmosphere, and comprises 0.0018% of it.", "Neon occurs in the atmosphere, and comprises 0.0018% of it.", "contradicts itself"),
@@ -155,6 +130,7 @@ def test_a_statement_that_negates_one_half_of_its_sentence_is_rejected(statement
         ("Such vessels pay no toll.", False),
         ("The `property()` function is implemented as a data descriptor.", True),
         ("The Suez Canal connects two seas.", True),
+        ("The Senate may adjourn.", True),
         ("A match statement may have one irrefutable block.", True),
         ("Neon is a noble gas.", True),
         ("The annual meeting of members elects the board.", False),
@@ -166,7 +142,7 @@ def test_whether_a_statement_names_its_subject(statement, named):
 
 def test_a_language_without_lists_has_no_rules():
     pair = "Where was Andres Manuel del Rio discovered by?", "Once the Mexico City", VANADIUM
-    for check in (claims.entailed, claims.turned, claims.worth_asking):
+    for check in (claims.entailed, claims.turned):
         check(*pair, UNKNOWN)
     claims.consistent("Neon does not occur in air, and comprises it.", "Neon occurs in air.", UNKNOWN)
     assert claims.named("The method is called.", UNKNOWN)

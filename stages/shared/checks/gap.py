@@ -1,0 +1,231 @@
+"""
+The gap that a question leaves in its sentence.
+
+A question in the words of its sentence leaves out one part of it: "What is the copy wrapped in?" leaves out
+"a proxy" of "The copy is wrapped in a proxy". Its answer is what fills that gap, so a pair is true by
+construction if the answer adjoins the question's words, and wrong if it stands elsewhere or if the question
+leaves nothing out. A question in other words has no such gap and is not judged.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from datagen.request import Reject
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import opening
+
+ANSWER = "\0"  # stands for the answer among the words of the sentence
+SKIPPED = 1  # most words of the sentence that a question may leave out besides its answer
+CLOSING = "\"'”’*`)"
+OPENERS = 3  # most words of "which kind of thing"
+
+
+class Asks(Enum):
+    """The part of its sentence that a question leaves out."""
+
+    SUBJECT = "what comes before the words of the question"
+    OBJECT = "what comes after them"
+    ACTION = "what somebody does"
+    CONSEQUENCE = "what happens under a condition"
+    CIRCUMSTANCE = "when, where, why or how"
+    ELSEWHERE = "another part than the answer, or nothing"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Words of a sentence that a question repeats: from `first` to before `end`."""
+
+    first: int
+    end: int
+    around: bool  # whether the answer is among them
+    inverted: bool  # whether the verb that the question moved to its front is among them
+
+
+def fills(question: str, answer: str, evidence: str, words: Language) -> Asks | None:
+    """
+    Tell whether an answer fills the gap that a question leaves in its sentence.
+
+    Returns
+    -------
+    Asks
+        What the question asks for, if the answer fills the gap; ELSEWHERE if the question repeats its
+        sentence and the answer is not what it leaves out.
+    None
+        If the question is in other words than its sentence.
+    """
+    repeats = False
+    for asks, moved, rest in _readings(words_of(question), words):
+        for gapped in _gapped(words_of(evidence), words_of(answer)):
+            run = _repeated(rest, gapped, moved, words)
+            if run and _adjoins(run, gapped, asks, moved, words):
+                return asks
+            repeats = repeats or (run is not None and not _shares_subject(run, gapped, asks, words))
+    return Asks.ELSEWHERE if repeats else None
+
+
+def says_all(question: str, answer: str, evidence: str, words: Language) -> bool:
+    """Tell whether a question and its answer together say what their sentence says, and nothing less."""
+    for asks, moved, rest in _readings(words_of(question), words):
+        for gapped in _gapped(words_of(evidence), words_of(answer)):
+            run = _repeated(rest, gapped, moved, words, most_skipped=0)
+            if run and _adjoins(run, gapped, asks, moved, words):
+                outside = {*gapped[: run.first], *gapped[run.end :]}
+                return outside <= {ANSWER, moved, *words.articles, *words.consequent}
+    return False
+
+
+def completes(question: str, answer: str, evidence: str, words: Language) -> None:
+    """
+    Reject a question in the words of its sentence whose answer is not the part that it leaves out.
+
+    The answer is elsewhere in the sentence, or cut from a longer subject or from its condition ("is a number"
+    of "is a number if ..."); or the question keeps the inflected verb ("When does it ends?").
+    """
+    asks = fills(question, answer, evidence, words)
+    if asks is Asks.ELSEWHERE:
+        raise Reject("answers another part of the sentence", f"{question} {answer}, by: {evidence}")
+    _same_verb_form(question, asks, evidence, words)
+    _one_predicate(question, asks, words)
+    if asks not in (Asks.SUBJECT, Asks.OBJECT):
+        return
+    place = evidence.casefold().find(answer.casefold())
+    if place < 0:
+        return
+    before, after = words_of(evidence[:place]), evidence[place + len(answer) :].lstrip(CLOSING)
+    outer = next((word for word in reversed(before) if word not in words.articles), "")
+    if asks is Asks.SUBJECT and outer in words.prepositions:
+        raise Reject("cut from a longer answer", f"{question} {answer}, by: {evidence}")
+    condition = opens_condition(words_of(after), words) if after[:1] == " " else ""
+    if asks is Asks.OBJECT and condition and condition not in " ".join(words_of(question)):
+        raise Reject("cut from its condition", f"{question} {answer}, by: {evidence}")
+
+
+def opens_condition(tokens: Sequence[str], words: Language) -> str:
+    """Return the connective of a condition, not of a reason or purpose, that words begin with; or ""."""
+    connective = opening(tokens, words.connectives)
+    return connective if connective.partition(" ")[0] in words.conditions else ""
+
+
+def _same_verb_form(question: str, asks: Asks | None, evidence: str, words: Language) -> None:
+    """Reject a question that keeps the verb form of its sentence after "does": "When does it ends?"."""
+    asked, written = words_of(question), words_of(evidence)
+    support = next((word for word in asked[: OPENERS + 1] if word in words.support), "")
+    if support not in words.inflecting or support in written or asks in (None, Asks.ACTION):
+        return
+    rest = asked[asked.index(support) + 1 :]
+    if set(rest) <= set(written):
+        raise Reject("ungrammatical", f"{support!r}: {question}, by: {evidence}")
+
+
+def _shares_subject(run: _Run, sentence: Sequence[str], asks: Asks, words: Language) -> bool:
+    """Tell whether a subject may stand further back: "Ada Holz, who ran the mint and struck coins"."""
+    joints = words.relative | words.joining
+    return (
+        asks is Asks.SUBJECT and sentence[max(0, run.first - 1)] in joints and ANSWER in sentence[: run.first]
+    )
+
+
+def _one_predicate(question: str, asks: Asks | None, words: Language) -> None:
+    """Reject an inverted question with a second predicate: "When is it called first and may be omitted?"."""
+    if asks in (Asks.OBJECT, Asks.CIRCUMSTANCE) and second_predicate(question, words):
+        raise Reject("ungrammatical", f"two predicates: {question}")
+
+
+def second_predicate(text: str, words: Language) -> bool:
+    """Tell whether a finite verb follows a conjunction, directly or after one word: "and may be omitted"."""
+    tokens = words_of(text)
+    verbs = words.modals | words.verbs | words.actions
+    return any(
+        word in words.coordinating and verbs & set(tokens[place + 1 : place + 3])
+        for place, word in enumerate(tokens)
+    )
+
+
+def _readings(question: Sequence[str], words: Language) -> Iterator[tuple[Asks, str, list[str]]]:
+    """Yield what a question may ask for, the verb that it moved to its front, and its remaining words."""
+    if happens := opening(question, words.happening):
+        yield Asks.CONSEQUENCE, "", list(question[happens.count(" ") + 1 :])
+        return
+    if not question or question[0] not in words.open_ended:
+        return
+    circumstance = question[0] not in words.things
+    for first in range(1, min(OPENERS + 1, len(question) - 1)):
+        verb, rest = question[first], list(question[first + 1 :])
+        if first > 1 and verb not in words.verbs | words.modals | words.support | words.actions:
+            continue  # a further word of "which kind of thing"
+        asks = Asks.CIRCUMSTANCE if circumstance else Asks.OBJECT
+        if not circumstance:
+            yield Asks.SUBJECT, "", [verb, *rest]
+        if verb in words.support:
+            if doing := next((place for place, word in enumerate(rest) if word in words.doing), 0):
+                yield Asks.ACTION, "", rest[:doing] + rest[doing + 1 :]
+            yield asks, "", rest
+        elif verb in words.modals | words.verbs or not words.support:
+            yield asks, verb, rest
+        if verb in words.support | words.modals | words.verbs:
+            return
+
+
+def _gapped(sentence: list[str], answer: list[str]) -> Iterator[list[str]]:
+    """Yield the words of a sentence with each occurrence of the answer replaced by one mark."""
+    for place in range(len(sentence) - len(answer) + 1 if answer else 0):
+        if sentence[place : place + len(answer)] == answer:
+            yield [*sentence[:place], ANSWER, *sentence[place + len(answer) :]]
+
+
+def _repeated(
+    rest: Sequence[str], sentence: Sequence[str], moved: str, words: Language, most_skipped: int = SKIPPED
+) -> _Run | None:
+    """Find the words of a question in its sentence, in order; articles and the moved verb may differ."""
+    for first, word in enumerate(sentence):
+        if not rest or not _same(rest[0], word, words):
+            continue
+        place, read, skipped, around, inverted = first, 0, 0, False, False
+        while place < len(sentence) and read < len(rest):
+            here = sentence[place]
+            if here == ANSWER:
+                around = True
+            elif _same(rest[read], here, words):
+                read += 1
+            elif moved == here and not inverted:
+                inverted = True
+            elif rest[read] in words.articles:
+                read += 1
+                continue
+            elif here not in words.articles:
+                skipped += 1
+                if skipped > most_skipped or here in _telling(words):
+                    break
+            place += 1
+        near = sentence[max(0, first - 1) : first] + sentence[place : place + 2]
+        if read == len(rest) and (not moved or inverted or moved in near):
+            return _Run(first, place, around, inverted)
+    return None
+
+
+def _telling(words: Language) -> frozenset[str]:
+    """Return words that a question must not leave out of its sentence."""
+    return words.negations | words.joining | words.relative | words.prepositions
+
+
+def _same(asked: str, written: str, words: Language) -> bool:
+    """Tell whether two words are forms of one word."""
+    if asked == written:
+        return True
+    return not {asked, written} & words.stop and words.stem(asked) == words.stem(written)
+
+
+def _adjoins(run: _Run, sentence: Sequence[str], asks: Asks, moved: str, words: Language) -> bool:
+    """Tell whether the answer is next to the words of the question, on the side that it asks for."""
+    if asks is Asks.CIRCUMSTANCE:
+        return run.inverted or not moved
+    if run.around:
+        return True
+    passed = words.articles | words.consequent | {moved}
+    before = next((word for word in reversed(sentence[: run.first]) if word not in passed), "")
+    after = next((word for word in sentence[run.end :] if word not in passed), "")
+    if asks is Asks.SUBJECT:
+        return before == ANSWER
+    return after == ANSWER or (asks is Asks.CONSEQUENCE and before == ANSWER)

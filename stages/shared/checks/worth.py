@@ -1,0 +1,132 @@
+"""
+Whether somebody would ask a question and learn from its answer.
+
+A pair may be true and still be worth nothing for training: it asks for the subject of an obligation, for one
+of endless things that are not so, or its answer says nothing without the passage. The checks are rules over
+words and raise `datagen.request.Reject`.
+"""
+
+import re
+from itertools import takewhile
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.claims import follows, named
+from datagen.stages.shared.checks.form import NAMED
+from datagen.stages.shared.checks.gap import Asks, fills
+from datagen.stages.shared.language.rules import Language
+from datagen.stages.shared.language.words import words_of
+from datagen.stages.shared.passage import opening, phrase_in
+
+SHORT = 5  # most words of an answer of which one that says nothing spoils the rest
+BARE = 2  # most words of a reference such as "the file", which names nothing
+REFERENCE = 3  # most words of a reference to something that a question without a name does not name either
+UNENDED = re.compile(r"[-–—,;:]\s*[?？؟]\W*\Z")
+PAUSE = re.compile(r"(?:[,;]| [-–—]+) ")
+NOBODY = "question nobody would ask"
+
+
+def worth_asking(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject a question that nobody would ask, or an answer that says nothing."""
+    _one_question(question, words)
+    _specific(question, words)
+    _no_obligation(question, answer, evidence, words)
+    _tells_something(question, answer, words)
+    asks_subject = fills(question, answer, evidence, words) is Asks.SUBJECT
+    _negated(question, answer, evidence, asks_subject, words)
+    if asks_subject:
+        _names_its_subject(question, answer, words)
+
+
+def _one_question(question: str, words: Language) -> None:
+    """Reject a question that is double, unfinished or repeats itself."""
+    question_words = words_of(question)
+    for pause in PAUSE.finditer(question):
+        rest = words_of(question[pause.end() :])
+        if not words.open_ended & set(words_of(question[: pause.start()])):
+            continue  # "Historically, which ...?"
+        if opening(rest, words.second) or pause[0].strip() != ",":
+            raise Reject("asks about two things", question)
+    if UNENDED.search(question):
+        raise Reject("unfinished sentence", question)
+    trigrams = list(zip(question_words, question_words[1:], question_words[2:], strict=False))
+    if len(set(trigrams)) < len(trigrams):
+        raise Reject("repetition loop", question)
+
+
+def _specific(question: str, words: Language) -> None:
+    """Reject a question with many answers, or with a word that belongs to what it left out."""
+    question_words = words_of(question)
+    if phrase := phrase_in(question_words, words.unspecific):
+        raise Reject(NOBODY, f"{phrase!r} in: {question}")
+    small = words.verbs | words.modals | words.support
+    after = next((place + 1 for place, word in enumerate(question_words) if word in small), 0)
+    if after and after < len(question_words) and question_words[after] in words.adrift:
+        raise Reject(NOBODY, f"{question_words[after]!r} in: {question}")
+    if word := _likened(question_words, words):
+        raise Reject("refers to the passage", f"{word!r} in: {question}")
+    if opening(question_words, words.choosing) and question_words[1] in small:
+        raise Reject(NOBODY, f"does not name what to choose from: {question}")
+
+
+def _likened(question_words: list[str], words: Language) -> str:
+    """Return a word such as "such" outside its phrases ("such as"); "" if there is none."""
+    line = f" {' '.join(question_words)} "
+    for phrase in sum(words.likening.values(), ()):
+        line = line.replace(f" {phrase} ", " ")
+    return next((word for word in words.likening if f" {word} " in line), "")
+
+
+def _no_obligation(question: str, answer: str, evidence: str, words: Language) -> None:
+    """Reject a question for the subject of an obligation: "What must stop ...?"."""
+    question_words, subject = words_of(question), words_of(answer)
+    if (
+        len(question_words) > 1
+        and question_words[1] in words.obliging
+        and follows(subject, question_words[1], words_of(evidence))
+    ):
+        raise Reject(NOBODY, f"for the subject of {question_words[1]!r}: {question}")
+    pronouns = words.pointing & set(question_words[-1:])
+    if pronouns & set(subject):
+        raise Reject("refers to the passage", f"{question_words[-1]!r} in: {question}")
+
+
+def _tells_something(question: str, answer: str, words: Language) -> None:
+    """Reject an answer that says nothing of its own: "appropriate arguments", "several subpatterns"."""
+    answer_words = words_of(answer)
+    head = takewhile(lambda word: word not in words.prepositions, answer_words[:-1])
+    if len(answer_words) <= SHORT and (indefinite := words.indefinite.intersection(head)):
+        raise Reject("answer says nothing", f"{min(indefinite)!r}: {question} {answer}")
+    if phrase := phrase_in(answer_words, words.unspecific):
+        raise Reject("refers to the passage", f"{phrase!r} in: {answer}")
+
+
+def _negated(question: str, answer: str, evidence: str, asks_subject: bool, words: Language) -> None:
+    """
+    Reject a negated question without a certain answer.
+
+    Endless things "are not part of" another; a condition after a negation may belong to either ("names are
+    not deleted when the loop ends"); and one half of "not in X, but in Y" misleads.
+    """
+    question_words, evidence_words = words.spelled(question), words.spelled(evidence)
+    if opening(question_words, words.happening) or not words.negations & set(question_words):
+        return
+    negation = next((place for place, word in enumerate(evidence_words) if word in words.negations), None)
+    if negation is None:
+        return
+    rest = evidence_words[negation + 1 :]
+    if words.contrasting & set(rest):
+        raise Reject(NOBODY, f"half of a contrast: {question}, by: {evidence}")
+    circumstance = question_words[0] in words.open_ended - words.things
+    if circumstance and f" {' '.join(words_of(answer))} " in f" {' '.join(rest)} ":
+        raise Reject(NOBODY, f"negated before its condition: {question}, by: {evidence}")
+    if asks_subject and words.being & set(question_words[:2]):
+        raise Reject(NOBODY, f"for what is not so: {question}")
+
+
+def _names_its_subject(question: str, answer: str, words: Language) -> None:
+    """Reject a subject that only its passage identifies: "the file", "the returned value"."""
+    count = len(words_of(answer))
+    if named(answer, words) or count > REFERENCE:
+        return
+    if count <= BARE or not NAMED.search(question):
+        raise Reject("refers to the passage", f"{answer!r}: {question}")

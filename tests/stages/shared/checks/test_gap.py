@@ -1,0 +1,112 @@
+"""Questions in the words of their sentence: planted answers that fill the gap, and others."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.gap import Asks, completes, fills, says_all
+from datagen.stages.shared.language.rules import UNKNOWN, language_of
+
+EN, DE = language_of("en"), language_of("de")
+
+BELL = 'The "ring()" command returns a bell code, and the buffer is closed.'
+SHAFT = "The shaft of the pump is sealed with a ring of copper."
+LOCK = "When the tide turns, the lock keeper opens both gates."
+KILN = "The kiln is treated as cold if its sensor fails."
+GUILD = "The guild appoints a warden when the old one retires."
+SLUICE = "If the sluice jams, then the alarm is raised at the mill."
+FRAME = 'A wind mark via the "vane" module is available for sailors and pilots.'
+LEDGER = "The ledger is signed and must be sealed before noon."
+ROOF = "The roof is covered with slate, which is cut in the quarry of Arbroath."
+RUNS = "Ada Holz ran the mint and struck the copper coins of Ruritania."
+KASSE = "Die Kasse wird am Abend von der Wirtin geschlossen."
+KANAL = "Der Kanal wird mit Wasser gefüllt, und die Schleuse wird geprüft."
+TOR = "Das Tor öffnet sich, wenn die Glocke läutet."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "asks"),
+    [
+        ("What is sealed with a ring of copper?", "The shaft of the pump", SHAFT, Asks.SUBJECT),
+        ("What is the shaft of the pump sealed with?", "a ring of copper", SHAFT, Asks.OBJECT),
+        ('What does the "ring()" command return?', "a bell code", BELL, Asks.OBJECT),
+        ('What does the "ring()" command do?', "returns a bell code", BELL, Asks.ACTION),
+        ("What happens when the tide turns?", "the lock keeper opens both gates", LOCK, Asks.CONSEQUENCE),
+        ("When does the lock keeper open both gates?", "When the tide turns", LOCK, Asks.CIRCUMSTANCE),
+        ("What happens if the sluice jams?", "the alarm is raised at the mill", SLUICE, Asks.CONSEQUENCE),
+        ("Which command returns a bell code?", "ring()", BELL, Asks.SUBJECT),
+        ("What does the guild do when the old one retires?", "appoints a warden", GUILD, Asks.ACTION),
+        # Another part of the sentence, and nothing left out.
+        ("What is the shaft of the pump sealed with?", "copper", SHAFT, Asks.ELSEWHERE),
+        ('What does the "ring()" command return?', "the buffer", BELL, Asks.ELSEWHERE),
+        ("What is the roof covered with?", "the quarry of Arbroath", ROOF, Asks.ELSEWHERE),
+        ("What is the alarm raised at the mill?", "the sluice", SLUICE, Asks.ELSEWHERE),
+        ("What happens when the tide turns?", "both gates", LOCK, Asks.ELSEWHERE),
+        # The subject of a second verb stands further back; the question is in other words.
+        ("Who struck the copper coins of Ruritania?", "Ada Holz", RUNS, None),
+        ("Why does the keeper let boats pass?", "When the tide turns", LOCK, None),
+        ("Who led the guild?", "a warden", GUILD, None),
+    ],
+)
+def test_an_answer_fills_the_gap_of_a_question_in_the_words_of_its_sentence(question, answer, evidence, asks):
+    assert fills(question, answer, evidence, EN) is asks
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "asks"),
+    [
+        ("Was wird am Abend von der Wirtin geschlossen?", "Die Kasse", KASSE, Asks.SUBJECT),
+        ("Von wem wird die Kasse geschlossen?", "der Wirtin", KASSE, None),
+        ("Wann wird die Kasse von der Wirtin geschlossen?", "am Abend", KASSE, Asks.CIRCUMSTANCE),
+        ("Was passiert, wenn die Glocke läutet?", "Das Tor öffnet sich", TOR, Asks.CONSEQUENCE),
+        ("Was wird mit Wasser gefüllt?", "die Schleuse", KANAL, Asks.ELSEWHERE),
+    ],
+)
+def test_gaps_are_found_in_german(question, answer, evidence, asks):
+    assert fills(question, answer, evidence, DE) is asks
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "reason"),
+    [
+        ("What is the shaft of the pump sealed with?", "copper", SHAFT, "answers another part of the sentence"),
+        ("What is the shaft of the pump sealed with?", "a ring of copper", SHAFT, ""),
+        # Cut from its condition, or from a longer subject.
+        ("What is the kiln treated as?", "cold", KILN, "cut from its condition"),
+        ("What is the kiln treated as if its sensor fails?", "cold", KILN, ""),
+        ("Which module is available for sailors and pilots?", "vane", FRAME, "cut from a longer answer"),
+        # The verb of the sentence behind "does"; a second verb that is not inverted.
+        ("When does the lock keeper opens both gates?", "When the tide turns", LOCK, "ungrammatical"),
+        ("When does the lock keeper open both gates?", "When the tide turns", LOCK, ""),
+        ("When is the ledger signed and must be sealed?", "before noon", LEDGER, "ungrammatical"),
+        ("Who ran the mint and struck the copper coins?", "Ada Holz", RUNS, ""),
+    ],
+)  # fmt: skip
+def test_an_answer_completes_its_question(question, answer, evidence, reason):
+    try:
+        completes(question, answer, evidence, EN)
+    except Reject as rejected:
+        assert rejected.reason == reason
+    else:
+        assert not reason
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "everything"),
+    [
+        ("When does the lock keeper open both gates?", "When the tide turns", LOCK, True),
+        ("What happens if the sluice jams?", "the alarm is raised at the mill", SLUICE, True),
+        ("What is sealed with a ring of copper?", "The shaft of the pump", SHAFT, True),
+        # Something is left out: a place, a second clause, an adverb.
+        ("What happens if the sluice jams?", "the alarm is raised", SLUICE, False),
+        ('What does the "ring()" command return?', "a bell code", BELL, False),
+        ("What is covered with slate?", "The roof", "The roof is usually covered with slate.", False),
+        ("Why does the keeper let boats pass?", "When the tide turns", LOCK, False),
+    ],
+)
+def test_question_and_answer_say_all_that_their_sentence_says(question, answer, evidence, everything):
+    assert says_all(question, answer, evidence, EN) is everything
+
+
+def test_a_language_without_lists_has_no_gaps():
+    assert fills("What is sealed with a ring of copper?", "The shaft", SHAFT, UNKNOWN) is None
+    completes("What is sealed with a ring of copper?", "a ring", SHAFT, UNKNOWN)

@@ -1,0 +1,116 @@
+"""Questions that nobody would ask, and answers that say nothing: planted ones, and good ones beside them."""
+
+import pytest
+
+from datagen.request import Reject
+from datagen.stages.shared.checks.worth import worth_asking
+from datagen.stages.shared.language.rules import UNKNOWN, language_of
+
+EN, DE = language_of("en"), language_of("de")
+NOBODY = "question nobody would ask"
+
+METHOD = 'An example of a built-in method is "alist.append()".'
+BLOCK = "Guard evaluation must stop once a case block is selected."
+PROXY = "The new copy is wrapped in a read-only proxy, which becomes the attribute of the class."
+ORDER = "Insertion order was preserved, but it was considered a detail of the implementation."
+SCOPE = "Free names are not resolved in the nearest block, but in the module."
+LOOP = "Names of the list are not deleted when the loop ends."
+GUARD = "If the pattern failed, the guard is not evaluated."
+TEXTS = "Error messages are not part of the interface."
+CALL = "The setter is called with appropriate arguments, and returns several different values."
+FILE = 'The file is searched on "sys.path", and the returned value is bound to the name.'
+STAFF = "The members of the board are elected for three years."
+KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
+
+
+def reason(question, answer, evidence, words=EN):
+    try:
+        worth_asking(question, answer, evidence, words)
+    except Reject as why:
+        return why.reason
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "why"),
+    [
+        ("What is an example of a built-in method?", "alist", METHOD, NOBODY),
+        ("What must stop once a case block is selected?", "Guard evaluation", BLOCK, NOBODY),
+        ("What must either both be numbers or both be sequences?", "The arguments", "The arguments must either both be numbers or both be sequences.", NOBODY),
+        ("What are also compound statements?", "Classes", "Classes are also compound statements.", NOBODY),
+        ("What is wrapped in a proxy, which becomes the attribute?", "The new copy", PROXY, "asks about two things"),
+        ("What was preserved, but it was considered a detail?", "Insertion order", ORDER, "asks about two things"),
+        ("When is a common cause of cycles a common cause?", "when it fails", METHOD, "repetition loop"),
+        ("When is the length added to it?", "If it is negative", METHOD, "refers to the passage"),
+        ("What happens in such a statement?", "It fails", "It fails in such a statement.", NOBODY),
+        ("When is pass a null operation —?", "when it is executed", "It is one.", "unfinished sentence"),
+        ("Historically, which church backed the movement?", "the Methodists", "The Methodists backed it.", ""),
+        ("When must guard evaluation stop?", "once a case block is selected", BLOCK, ""),
+        ("What is the new copy wrapped in?", "a read-only proxy", PROXY, ""),
+        ("What are floors, walls, and roofs made of?", "oak", "Floors, walls, and roofs are made of oak.", ""),
+        ("What must a tenant pay?", "rent", "A tenant must pay rent.", ""),
+    ],
+)  # fmt: skip
+def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence, why):
+    assert reason(question, answer, evidence) == why
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "why"),
+    [
+        # Half of a contrast; a condition after a negation; endless things that are not so.
+        ("What are free names not resolved in?", "the nearest block", SCOPE, NOBODY),
+        ("What are not resolved in the nearest block?", "Free names", SCOPE, NOBODY),
+        ("When are names of the list not deleted?", "when the loop ends", LOOP, NOBODY),
+        ("What are not part of the interface?", "Error messages", TEXTS, NOBODY),
+        ("What are error messages not part of?", "the interface", TEXTS, ""),
+        ("When is the guard not evaluated?", "If the pattern failed", GUARD, ""),
+        ("What happens if the pattern failed?", "the guard is not evaluated", GUARD, ""),
+        # Which of what; a second statement; what was named before.
+        ("Which is searched on the path?", "file", FILE, NOBODY),
+        ("Which file is searched on the path?", "the first", FILE, ""),
+        ('What is raised for copies; or a "KeyError" for names?', "SyntaxError", METHOD, "asks about two things"),
+        ("What is used to set such attributes?", "Dot notation", METHOD, "refers to the passage"),
+        ("What are keys such as numbers used for?", "access", METHOD, ""),
+        ("When is the name printed?", "When an error occurs in such a statement", METHOD, "refers to the passage"),
+    ],
+)  # fmt: skip
+def test_negated_double_and_dependent_questions_are_rejected(question, answer, evidence, why):
+    assert reason(question, answer, evidence) == why
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "evidence", "why"),
+    [
+        ("What is the setter called with?", "appropriate arguments", CALL, "answer says nothing"),
+        ("What does the setter return?", "several different values", CALL, "answer says nothing"),
+        ("What does it map?", "names in different formats", "It maps names in different formats.", ""),
+        ("What is searched on the path?", "various", FILE, ""),
+        ('What is searched on "sys.path"?', "The file", FILE, "refers to the passage"),
+        ("What is bound to the name?", "the returned value", FILE, "refers to the passage"),
+        ("Who are elected for three years?", "The members of the board", STAFF, ""),
+        ('What becomes "None"?', "The annotation values", 'The annotation values become "None".', ""),
+        ("What met in May?", "The Senate", "The Senate met in May.", ""),
+    ],
+)
+def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
+    assert reason(question, answer, evidence) == why
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "why"),
+    [
+        ("Was steht nicht im Hof?", "Die Kasse", NOBODY),
+        ("Was steht im Keller?", "verschiedene Kassen", "answer says nothing"),
+        ("Welche steht im Keller?", "die Kasse", ""),
+        ("Welche wird im Keller gezählt?", "die Kasse", NOBODY),
+        ("Wofür werden solche Kassen gebraucht?", "für Münzen", "refers to the passage"),
+        ("Wo steht die Kasse?", "im Keller", ""),
+    ],
+)
+def test_german_has_the_rules_that_do_not_need_english_word_order(question, answer, why):
+    assert reason(question, answer, KASSE, DE) == why
+
+
+def test_a_language_without_lists_has_no_rules():
+    worth_asking("What are free names not resolved in?", "appropriate arguments", SCOPE, UNKNOWN)
