@@ -38,6 +38,8 @@ def prove(
     """
     from datagen.evaluate.prove.command import prove as run_proof
     from datagen.evaluate.prove.settings import settings_of
+    from datagen.report.html import write_report
+    from datagen.run.folder import open_run
 
     if fail_on not in ("", "no-gain"):
         raise UserError(f"--fail-on {fail_on}: the only condition is no-gain")
@@ -52,6 +54,9 @@ def prove(
         probe=probe,
     )
     result = run_proof(run, chosen, typer.echo)
+    opened = open_run(run)
+    if opened.over:
+        write_report(opened)
     for sentence in result["sentences"]:
         typer.echo(f"- {sentence}")
     typer.echo(f"table and plot: {result['page']}")
