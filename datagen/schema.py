@@ -226,6 +226,9 @@ KINDS: dict[Kind, str] = {
     "preference": "preferences",
 }
 
+# Column of rows that a person edited: their texts before the edit, as a JSON object; null in other rows.
+ORIGINAL = "original"
+
 IDENTITY = ("kind", "task", "question", "context", "answer", "rejected", "text")
 
 

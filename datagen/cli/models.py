@@ -42,6 +42,8 @@ def prove(
     """
     from datagen.evaluate.prove.command import prove as run_proof
     from datagen.evaluate.prove.settings import settings_of
+    from datagen.report.html import write_report
+    from datagen.run.folder import open_run
 
     if fail_on not in ("", "no-gain"):
         raise UserError(f"--fail-on {fail_on}: the only condition is no-gain")
@@ -56,6 +58,9 @@ def prove(
         probe=probe,
     )
     result = run_proof(run, chosen, partial(typer.echo, err=json_))
+    opened = open_run(run)
+    if opened.over:
+        write_report(opened)
     if json_:
         emit(result)
     else:

@@ -56,9 +56,13 @@ def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | No
     out.print(
         _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
     )
+    for turn in trail.earlier_turns:
+        _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
     for name in TEXTS:
         if row.get(name):
             _section(out, name, _text(row[name]))
+        if name in trail.original:
+            _section(out, f"{name} before the edit", _text(trail.original[name]))
     if trail.passage:
         _section(
             out,
@@ -83,6 +87,8 @@ def to_json(trail: Trail, requests: list[Request]) -> dict[str, Any]:
         "passage": [{"text": text, "evidence": marked} for text, marked in trail.passage],
         "stages": [asdict(step) for step in trail.steps],
         "requests": [asdict(request) for request in requests],
+        "earlier_turns": trail.earlier_turns,
+        "original": trail.original,
         "related": [
             dict(zip(("relation", "id", "stage", "text"), other, strict=True)) for other in trail.related
         ],
@@ -99,7 +105,7 @@ def _steps(steps: list[Step]) -> Table:
     for step in steps:
         scores = "  ".join(f"{name} {value:.3g}" for name, value in step.scores.items())
         why = ": ".join(part for part in (step.reason, step.detail) if part)
-        style = {"dropped": "red", "kept": "green"}.get(step.outcome, "")
+        style = {"dropped": "red", "kept": "green", "edited": "yellow"}.get(step.outcome, "")
         table.add_row(_text(step.stage), _text(step.outcome, style), _text(why or scores))
     return table
 

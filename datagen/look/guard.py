@@ -58,7 +58,10 @@ class Guard:
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         nonce = secrets.token_urlsafe(16)
         request[NONCE] = nonce
-        response = self._rejection(request) or self._set_cookie(request) or await handler(request)
+        try:
+            response = self._rejection(request) or self._set_cookie(request) or await handler(request)
+        except web.HTTPException as error:  # such as 404
+            response = web.Response(status=error.status, text=error.reason)
         response.headers.update(HEADERS | {"Content-Security-Policy": POLICY.format(nonce)})
         return response
 

@@ -6,7 +6,7 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
@@ -21,9 +21,12 @@ PAGE = 50  # rows per page
 NEAR = 5  # rows shown on either side of a threshold
 BARS = 40  # bars of a histogram
 
-VERDICTS = pa.schema([("id", pa.string()), ("verdict", pa.string())])
+LABELS = pa.schema([("id", pa.string()), ("verdict", pa.string()), ("edit", pa.bool_())])
+EDITED = "edited"  # a filter of verdicts: rows with an edit, applied or not
 FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
-SUMMARY = "id, kind, task, source, stage, reason, question, left(answer, 300), verdict"
+JUDGED = "from hits join verdicts using (place) join rows on rows.rowid = place where not rows.edited"
+IS_EDITED = "edited or coalesce(edit, false)"
+SUMMARY = f"id, kind, task, source, stage, reason, question, left(answer, 300), verdict, {IS_EDITED}"
 
 Json = dict[str, Any]
 
@@ -56,20 +59,26 @@ class Index:
         self._database.execute("set temp_directory = ?", [self._folder.name])
         self.scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
-        self.set_verdicts({})
+        self.set_labels({}, ())
 
     def close(self) -> None:
         """Delete the table."""
         self._database.close()
         self._folder.cleanup()
 
-    def set_verdicts(self, verdicts: Mapping[str, str]) -> None:
-        """Replace the verdicts on rows: id -> right, wrong or skip."""
+    def set_labels(self, verdicts: Mapping[str, str], edits: Collection[str]) -> None:
+        """Replace the verdicts on rows, id -> right, wrong or skip, and the ids of rows with an edit."""
         cursor = self._database.cursor()
-        cursor.register(
-            "given", pa.table({"id": list(verdicts), "verdict": list(verdicts.values())}, VERDICTS)
-        )
-        matches = "select rows.rowid as place, verdict from rows join given using (id)"
+        rows = [
+            {
+                "id": name.encode("utf-8", "replace").decode(),  # an id from a file may be invalid Unicode
+                "verdict": verdicts.get(name),
+                "edit": name in edits,
+            }
+            for name in dict.fromkeys([*verdicts, *edits])
+        ]
+        cursor.register("given", pa.Table.from_pylist(rows, LABELS))
+        matches = "select rows.rowid as place, verdict, edit from rows join given using (id)"
         cursor.execute(f"create or replace table verdicts as {matches}")
 
     def rows(self, query: Mapping[str, str]) -> Json:
@@ -122,7 +131,8 @@ class Index:
 
         Returns
         -------
-        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: (verdict, rows above, rows below);
+        ``tasks``: (kind, task, rows above, rows below); ``verdicts``: (verdict, rows above, rows below),
+        without edited rows;
         ``bars``: (start, rows); ``span``: minimum and maximum score; ``nearest``: rows on both sides.
 
         Raises
@@ -140,7 +150,8 @@ class Index:
         cursor.execute(f"create or replace temp table hits as {hits}", values)
         sides = "count(*) filter (score >= $1), count(*) filter (score < $1)"
         tasks = f"select kind, task, {sides} from hits join groups using (number) group by all order by all"
-        judged = f"select verdict, {sides} from hits join verdicts using (place) group by all"
+        # A verdict may be about the text before an edit, which had other scores.
+        judged = f"select verdict, {sides} {JUDGED} and verdict is not null group by all"
         result: Json = {
             "tasks": _fetch(cursor.execute(tasks, [value])),
             "verdicts": _fetch(cursor.execute(judged, [value])),
@@ -185,7 +196,9 @@ class Index:
         if group_conditions:
             conditions.append(f"number in (select number from groups where {' and '.join(group_conditions)})")
             values += group_values
-        if verdict := query.get("verdict"):
+        if query.get("verdict") == EDITED:
+            conditions.append("(edited or rowid in (select place from verdicts where edit))")
+        elif verdict := query.get("verdict"):
             conditions.append("rowid in (select place from verdicts where verdict = ?)")
             values.append(verdict)
         for name, column in (("source", "lower(source)"), ("text", "search")):

@@ -1,21 +1,23 @@
 """
-Judge rows in the browser: which rows may be judged, and the file of labels.
+Judge and edit rows in the browser: which rows may be judged, and the file of labels.
 
 The promised precision depends on judging in the order of a random sample: if a row of the check is judged
 early, all rows sampled before it count as wrong. The page therefore presents rows in that order, and a person
-may pick freely only from the third of the rows that confidence is trained on.
+may pick freely only from the third of the rows that confidence is trained on. Every row may be edited: an
+edit of a row that cannot be judged yet has no verdict.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
 
 from datagen.errors import UserError
-from datagen.look.trail import Trails
+from datagen.look.trail import Trail, Trails
 from datagen.run.folder import Run
-from datagen.stages.confidence.labels import draw, file, session, terminal
+from datagen.stages.confidence.labels import draw, edits, file, session, terminal
 
 Json = dict[str, Any]
 
@@ -40,7 +42,7 @@ class Judging:
     """
 
     def __init__(self, run: Run, path: Path, maximum: int) -> None:
-        self._run, self.path = run, path
+        self._run, self.path, self._writing = run, path, Lock()
         try:
             self._sample, _ = session.queue(run, {}, maximum)
             self.closed = ""
@@ -51,16 +53,20 @@ class Judging:
 
     def verdicts(self) -> dict[str, str]:
         """Map the ids of judged rows to their verdicts."""
-        labels = session.labels_of(self.path)
+        all_verdicts = file.verdicts_among(session.labels_of(self.path))
         by_id = {
-            name: label["verdict"] for name, label in labels.items() if not name.startswith(file.BY_CONTENT)
+            name: verdict for name, verdict in all_verdicts.items() if not name.startswith(file.BY_CONTENT)
         }
-        all_verdicts = {name: label["verdict"] for name, label in labels.items()}
         drawn = pa.Table.from_pylist(self._sample, session.COLUMNS)
         by_content = zip(
             (row["id"] for row in self._sample), file.verdicts_of(drawn, all_verdicts), strict=True
         )
         return by_id | {name: verdict for name, verdict in by_content if verdict}
+
+    def edits(self) -> dict[str, dict[str, str]]:
+        """Map the ids of edited rows to their new texts, applied by this run or not."""
+        labels = session.labels_of(self.path)
+        return {name: label["edit"] for name, label in labels.items() if label.get("edit")}
 
     def queue(self) -> Json:
         """Return the numbers of sampled and judged rows, and the next rows."""
@@ -98,8 +104,39 @@ class Judging:
             raise UserError(
                 f"row {name} cannot be judged yet: rows are judged in the order of a random sample"
             )
-        label = terminal.label_of(trails.follow(name).row, verdict)
-        labels = session.labels_of(self.path)
-        labels[file.key(label)] = label
-        file.write(labels.values(), self.path)
-        return label
+        return self._add(terminal.label_of(trails.follow(name).row, verdict))
+
+    def edit(self, trails: Trails, name: str, texts: Mapping[str, str]) -> Mapping[str, Any]:
+        """
+        Write new texts of a row into the file; without texts, withdraw its edit.
+
+        A row that may be judged and has no verdict is judged wrong: as it was generated, it needed the edit.
+
+        Raises
+        ------
+        UserError
+            If the row does not exist, or the edit cannot be applied to it.
+        """
+        if not texts:
+            return self._add({"id": name, "edit": {}})
+        trail = trails.follow(name)
+        if not trail.is_editable:
+            raise UserError(f"row {name} cannot be edited: {_why_fixed(trail)}")
+        label = edits.new_label(trail.row, texts, trail.scores)
+        if name not in self.verdicts() and self.may_judge(name):
+            label |= terminal.label_of(trail.row, file.WRONG)
+        return self._add(label)
+
+    def _add(self, label: file.Label) -> Mapping[str, Any]:
+        with self._writing:
+            labels = session.labels_of(self.path)
+            file.add(label, labels)
+            file.write(labels.values(), self.path)
+            return labels[file.key(label)]
+
+
+def _why_fixed(trail: Trail) -> str:
+    first = trail.steps[0]
+    return (
+        f"{first.stage} dropped it when it was made" if first.outcome == "dropped" else "it is not an example"
+    )

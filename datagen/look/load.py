@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from datagen.errors import UserError
 from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
+from datagen.schema import ORIGINAL
 from datagen.store.parquet import parts
 
 GIST = 300  # searchable characters of an answer or a text
@@ -40,7 +41,11 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     files = {stage: non_empty(parts(folder)) for stage, folder in tables}
     scores = list(dict.fromkeys(name for paths in files.values() for name in _scores(paths)))
     texts = ("id", "source", "detail", "question", "answer", "search")
-    columns = [*(f"{name} varchar" for name in texts), *(f"s{place} double" for place in range(len(scores)))]
+    columns = [
+        *(f"{name} varchar" for name in texts),
+        "edited boolean",
+        *(f"s{place} double" for place in range(len(scores))),
+    ]
     database.execute(f"create table rows (number integer, {', '.join(columns)})")
     parts_of_group = ", ".join(f"{name} varchar" for name in ("kind", "task", "stage", "reason"))
     database.execute(f"create table groups (number integer, {parts_of_group})")
@@ -61,6 +66,7 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     gist = f"left(coalesce(answer, text), {GIST})"
     search = f"lower(concat_ws(' ', question, {gist}, lineage.title))"
     values = ["groups.number", "id", "lineage.source", detail, "question", gist, search]
+    values.append(f"{ORIGINAL} is not null" if _has(files, ORIGINAL) else "false")
     values += [_finite(name) if name in available else "null" for name in scores]
     same = [
         f"{value} is not distinct from groups.{name}"
@@ -70,6 +76,10 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     database.execute(
         f"insert into rows select {', '.join(values)} {read} join groups on {of_group}", [files, stage]
     )
+
+
+def _has(files: list[str], column: str) -> bool:
+    return column in pq.read_schema(files[0]).names
 
 
 def non_empty(paths: Sequence[Path]) -> list[str]:

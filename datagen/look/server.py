@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from datagen.look.guard import NONCE, Guard
 from datagen.look.index import Index
 from datagen.look.judging import Judging
 from datagen.look.trail import Trails
+from datagen.outside_json import parse
 from datagen.report.style import style
 from datagen.run.folder import Run
+from datagen.stages.confidence.labels.edits import FIELDS
 from datagen.template import render_file
 
 HOST = "127.0.0.1"
@@ -40,7 +42,7 @@ class Browser:
     def __init__(self, run: Run, labels: Path, maximum: int) -> None:
         self._run = run
         self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, maximum)
-        self._index.set_verdicts(self._judging.verdicts())
+        self._show_labels()
 
     def close(self) -> None:
         """Delete temporary files."""
@@ -57,7 +59,8 @@ class Browser:
             ("/api/queue", lambda request: self._judging.queue()),
         ):
             app.router.add_get(path, _json(answer))
-        app.router.add_post("/api/label", self._label)
+        app.router.add_post("/api/label", _writer(self._judge))
+        app.router.add_post("/api/edit", _writer(self._edit))
         return app
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -76,24 +79,34 @@ class Browser:
     def _row(self, name: str) -> dict[str, Any]:
         trail = self._trails.follow(name)
         details = to_json(trail, self._trails.requests(trail.requests))
-        verdict = self._judging.verdicts().get(name)
-        return details | {"verdict": verdict, "may_judge": self._judging.may_judge(name)}
+        fields = FIELDS.get(trail.row.get("kind") or "", ()) if trail.is_editable else ()
+        return details | {
+            "verdict": self._judging.verdicts().get(name),
+            "may_judge": self._judging.may_judge(name),
+            "editable": [field for field in fields if trail.row.get(field)],
+            "edit": self._judging.edits().get(name, {}),
+        }
 
-    async def _label(self, request: web.Request) -> web.Response:
-        async def give() -> dict[str, Any]:
-            try:
-                body = await request.json()
-                name, verdict = str(body["id"]), str(body["verdict"])
-            except (ValueError, KeyError, TypeError):
-                raise UserError("a verdict is an object with id and verdict") from None
-            return dict(await asyncio.to_thread(self._judge, name, verdict))
+    def _judge(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        name, verdict = body.get("id"), body.get("verdict")
+        if not isinstance(name, str) or not isinstance(verdict, str):
+            raise UserError("a verdict is an object with id and verdict")
+        return self._labelled(self._judging.judge(self._trails, name, verdict))
 
-        return await _respond(give)
+    def _edit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        name, texts = body.get("id"), body.get("edit")
+        if not isinstance(name, str) or not isinstance(texts, dict):
+            raise UserError("an edit is an object with id and edit, an object of texts by field")
+        if not all(isinstance(text, str) for text in texts.values()):
+            raise UserError("the new texts of an edit should be texts")
+        return self._labelled(self._judging.edit(self._trails, name, texts))
 
-    def _judge(self, name: str, verdict: str) -> dict[str, Any]:
-        label = self._judging.judge(self._trails, name, verdict)
-        self._index.set_verdicts(self._judging.verdicts())
+    def _labelled(self, label: Mapping[str, Any]) -> dict[str, Any]:
+        self._show_labels()
         return dict(label)
+
+    def _show_labels(self) -> None:
+        self._index.set_labels(self._judging.verdicts(), self._judging.edits())
 
 
 def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
@@ -150,6 +163,24 @@ def _listen(port: int) -> socket.socket:
 def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
         return await _respond(lambda: asyncio.to_thread(answer, request))
+
+    return handle
+
+
+def _writer(write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
+    """Handle requests that write into the file of labels."""
+
+    async def work(request: web.Request) -> Any:
+        try:
+            body = parse(await request.read())
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise UserError("the body should be a JSON object")
+        return await asyncio.to_thread(write, body)
+
+    async def handle(request: web.Request) -> web.Response:
+        return await _respond(lambda: work(request))
 
     return handle
 

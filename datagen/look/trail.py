@@ -8,6 +8,7 @@ parent. DuckDB reads only the columns that a query needs.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from datagen.look.load import non_empty
 from datagen.report.evidence import Spans, spans
 from datagen.request import Completion
 from datagen.run.folder import Run
-from datagen.schema import EXAMPLES
+from datagen.schema import EXAMPLES, KINDS, ORIGINAL
 from datagen.store.parquet import parts, read_part
 
 RELATED = 12  # related rows shown per stage
@@ -43,7 +44,7 @@ class Step:
     stage
         Its name.
     outcome
-        ``made``, ``kept`` or ``dropped``.
+        ``made``, ``kept``, ``edited`` by a person, or ``dropped``.
     reason, detail
         Why the row was dropped.
     scores
@@ -90,6 +91,26 @@ class Trail:
     passage: Spans
     steps: list[Step]
     related: list[tuple[str, str, str, str]]
+
+    @property
+    def is_editable(self) -> bool:
+        """Whether an edit of the row could be applied: the stage that made it kept it."""
+        return self.steps[0].outcome == "made" and self.row.get("kind") in KINDS
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores of the row's present text."""
+        return {name: value for name, value in self.row.items() if _is_score(name, value) and isfinite(value)}
+
+    @property
+    def earlier_turns(self) -> list[dict[str, str]]:
+        """The messages before the question, such as a system message; empty for most rows."""
+        return list(self.row.get("prompt") or [])[:-1]
+
+    @property
+    def original(self) -> dict[str, str]:
+        """The texts that a person's edit replaced; empty for most rows."""
+        return dict(json.loads(self.row.get(ORIGINAL) or "{}"))
 
     @property
     def requests(self) -> list[str]:
@@ -154,10 +175,12 @@ class Trails:
         for table in self._tables:
             for files, dropped in ((table.kept, False), (table.dropped, True)):
                 for row in self._rows(files, name)[:1]:
+                    outcome = "dropped" if dropped else _outcome(row, last)
+                    if outcome == "edited":  # the scores so far are those of the former text
+                        seen_scores.clear()
                     scores = {key: value for key, value in row.items() if _is_score(key, value)}
                     new = {key: value for key, value in scores.items() if key not in seen_scores}
                     seen_scores |= new.keys()
-                    outcome = "dropped" if dropped else "kept" if last else "made"
                     why = (row.get("reason") or "", row.get("detail") or "") if dropped else ("", "")
                     steps.append(Step(table.stage, outcome, *why, new))
                     last = row
@@ -239,6 +262,12 @@ def _tables(run: Run) -> Iterator[_Table]:
             folder = run.stage_folder(record["stage"])
             files = (non_empty(parts(folder)), non_empty(parts(folder / "dropped")))
             yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
+
+
+def _outcome(row: Row, before: Row) -> str:
+    if not before:
+        return "made"
+    return "kept" if row.get(ORIGINAL) == before.get(ORIGINAL) else "edited"
 
 
 def _request(key: str, prompt: str, body: str, answer: Completion | None) -> Request:

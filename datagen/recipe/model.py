@@ -20,7 +20,7 @@ from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
-from datagen.recipe.sections import Budget, Cluster, Models, Section, Source
+from datagen.recipe.sections import Budget, Cluster, Models, Price, Section, Source
 from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 
@@ -50,6 +50,11 @@ class Recipe(Section):
         "model is rejected. Default: any",
     )
     budget: Budget = Field(Budget(), description="Limits on what the run may spend")
+    prices: dict[str, Price] = Field(
+        default_factory=dict,
+        description="Price of the answers by role, such as {generator: {prompt: 0.15, completion: 0.6}}; the "
+        "report gives the cost per row",
+    )
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
         description="Minimum rows per product of the hand-off. With fewer, the run is not released",
@@ -78,6 +83,14 @@ class Recipe(Section):
         for text in gates:
             read_gate(text)
         return gates
+
+    @field_validator("prices")
+    @classmethod
+    def _one_currency(cls, prices: dict[str, Price]) -> dict[str, Price]:
+        currencies = sorted({price.currency for price in prices.values()})
+        if len(currencies) > 1:
+            raise ValueError(f"give all prices in one currency, not in {' and '.join(currencies)}")
+        return prices
 
     @model_validator(mode="before")
     @classmethod
@@ -227,6 +240,7 @@ def _stage_mistakes(recipe: Recipe) -> list[Mistake]:
     return (
         mistakes
         or _unused_roles(recipe)
+        or _unknown_prices(recipe)
         or _unlicensed(recipe)
         or _unconnected(recipe)
         or _nothing_to_read(recipe)
@@ -269,6 +283,13 @@ def _unused_roles(recipe: Recipe) -> list[Mistake]:
         for role in models.model_extra or ()
         if role not in used
     ]
+
+
+def _unknown_prices(recipe: Recipe) -> list[Mistake]:
+    """Find prices of roles that do not exist."""
+    roles = recipe.models.roles
+    advice = f"there is no such role; there are {', '.join(roles)}"
+    return [(("prices", role), advice) for role in recipe.prices if role not in roles]
 
 
 def _unlicensed(recipe: Recipe) -> list[Mistake]:

@@ -9,7 +9,16 @@ from pydantic import BaseModel
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
-from datagen.recipe.sections import Budget, Cluster, Models, OpenAIModel, ScriptedModel, Source, VllmModel
+from datagen.recipe.sections import (
+    Budget,
+    Cluster,
+    Models,
+    OpenAIModel,
+    Price,
+    ScriptedModel,
+    Source,
+    VllmModel,
+)
 
 INTRODUCTION = """\
 # Recipe reference
@@ -26,6 +35,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models with `engine: openai`", OpenAIModel),
     ("models with `engine: scripted`", ScriptedModel),
     ("budget", Budget),
+    ("prices: by role", Price),
     ("cluster", Cluster),
 )
 

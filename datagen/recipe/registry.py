@@ -104,6 +104,7 @@ BUILT_IN = (
     BuiltIn("accept_answers", "confidence.recycle.accept:answers_"),
     BuiltIn("propose", "confidence.auto_correct:propose"),
     BuiltIn("validate", "confidence.validate:stage"),
+    BuiltIn("apply_edits", "confidence.apply_edits:stage", sees_run=True),
     BuiltIn("measure", "confidence.measure:stage", default=True, sees_run=True),
     BuiltIn("score", "confidence.score:stage"),
     BuiltIn("consistency", "confidence.consistency:stage"),

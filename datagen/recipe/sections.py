@@ -351,6 +351,28 @@ class Cluster(Section):
         return self
 
 
+class Price(Section):
+    """
+    The price of a model's answers, for the report. It affects no row and no request.
+
+    Prices are per million tokens, per hour of an engine, or both.
+    """
+
+    prompt: float = Field(0, ge=0, allow_inf_nan=False, description="Per million input tokens")
+    completion: float = Field(0, ge=0, allow_inf_nan=False, description="Per million output tokens")
+    cached: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Per million input tokens from the prefix cache; default: as other input tokens",
+    )
+    hour: float = Field(0, ge=0, allow_inf_nan=False, description="Per hour of the engine")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Code of the currency; one per recipe")
+    stated: str = Field(
+        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Date of the price, such as 2026-11-29, in quotes"
+    )
+
+
 class Budget(Section):
     """
     Limits on the answers of a run; omitted ones are unlimited.

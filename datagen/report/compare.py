@@ -2,9 +2,10 @@
 Compare two runs of a recipe: documents, rows, yields, scores, lengths, mixture.
 
 The rows of a run are those of its last stage that produces examples. A row is *kept* if both runs have its
-id, or its content with another id, because its document was *moved*. Otherwise a row of the new run *changes*
-a row of the old one if both have the same kind, task, position in the same document, and question. The others
-are *added* and *retired*. A document that was only renamed is *unchanged*.
+id, or its content with another id, because its document was *moved*, and *changed* if a person edited its
+text in between. Otherwise a row of the new run *changes* a row of the old one if both have the same kind,
+task, position in the same document, and question. The others are *added* and *retired*. A document that was
+only renamed is *unchanged*.
 """
 
 from collections import Counter
@@ -20,10 +21,11 @@ from datagen.report.moved import moved_rows, renamed_documents
 from datagen.report.near import near_duplicates
 from datagen.report.rows import final_parts
 from datagen.run.folder import Run
-from datagen.schema import KINDS
+from datagen.schema import KINDS, ORIGINAL
 from datagen.store.parquet import parts, read_part
 
 IDENTITY = ("kind", "task", "source", "start", "question")  # equal in a changed row and the old one
+TEXTS = ("question", "answer", "rejected", "text")  # that a person can edit
 ADDED, EDITED, REMOVED, UNCHANGED = "added", "edited", "removed", "unchanged"
 MOVED = "moved"
 QUANTILES = (0.5, 0.9)
@@ -170,7 +172,9 @@ def compare(old: Run, new: Run) -> Comparison:
 def _rows(run: Run) -> pa.Table:
     """Read the final rows of a run, with the lengths of long texts instead of the texts."""
     tables = [_narrow(read_part(path)) for path in final_parts(run)]
-    empty = pa.schema([(name, pa.string()) for name in ("id", "kind", "task", "question", "split", "source")])
+    empty = pa.schema(
+        [(name, pa.string()) for name in ("id", "kind", "task", "question", "split", "source", "edited")]
+    )
     non_empty = [table for table in tables if len(table)]
     return pa.concat_tables(non_empty, promote_options="default") if non_empty else empty.empty_table()
 
@@ -180,10 +184,19 @@ def _narrow(table: pa.Table) -> pa.Table:
     columns = {name: table[name] for name in ("id", "kind", "task", "question")}
     columns["split"] = table["split"] if "split" in table.column_names else pa.nulls(len(table), pa.string())
     columns |= {name: pc.struct_field(lineage, name) for name in ("source", "start")}
+    columns["edited"] = _edited_texts(table)
     text = pc.coalesce(table["text"], table["answer"])
     columns["length"] = pc.cast(pc.utf8_length(text), pa.float64())
     floats = [part.name for part in table.schema if pa.types.is_floating(part.type)]
     return pa.table(columns | {f"score/{name}": table[name] for name in floats})
+
+
+def _edited_texts(table: pa.Table) -> pa.ChunkedArray:
+    """Return the texts of the rows that a person edited; null for other rows."""
+    if ORIGINAL not in table.column_names:
+        return pa.chunked_array([pa.nulls(len(table), pa.string())])
+    texts = [pc.fill_null(table[name], "") for name in TEXTS]
+    return pc.if_else(pc.is_valid(table[ORIGINAL]), pc.binary_join_element_wise(*texts, "\0"), None)
 
 
 def _documents(old: Run, new: Run) -> dict[str, str]:
@@ -237,6 +250,20 @@ def _changes(
     for row in (row for rows in unmatched.values() for row in rows):
         reason = _why_retired(documents.get(row["source"] or "", ""), dropped.get(row["id"], ""))
         yield _change("retired", row, "", row["id"], reason)
+    edits_before, edits_after = _edits(before), _edits(after)
+    same = edits_before.items() & edits_after.items()
+    different = {name for name, _ in (edits_before.items() | edits_after.items()) - same}
+    in_both = pc.is_in(after["id"], value_set=pc.unique(before["id"]))
+    edited = pc.and_(in_both, pc.is_in(after["id"], value_set=pa.array(different, pa.string())))
+    for row in after.filter(edited).to_pylist():
+        reason = "edited" if row["id"] in edits_after else "edit withdrawn"
+        yield _change("changed", row, row["id"], row["id"], reason)
+
+
+def _edits(table: pa.Table) -> dict[str, str]:
+    """Map the ids of edited rows to their texts."""
+    rows = table.filter(pc.is_valid(table["edited"]))
+    return dict(zip(rows["id"].to_pylist(), rows["edited"].to_pylist(), strict=True))
 
 
 def _change(change: str, row: Mapping[str, Any], id_: str, old_id: str, reason: str) -> Change:

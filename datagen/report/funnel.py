@@ -1,4 +1,4 @@
-"""From documents to the hand-off: rows kept and dropped by stage, and cost per handed-off row."""
+"""From documents to the hand-off: rows kept and dropped by stage."""
 
 from typing import NamedTuple
 
@@ -40,20 +40,6 @@ def funnel_chart(records: Records) -> charts.Chart | None:
         return None
     caption = "Rows that each stage kept or generated, and rows that it dropped"
     return charts.bars("Rows by stage", caption, values, "stage", "rows", "outcome", KEPT)
-
-
-def cost_chart(records: Records) -> charts.Chart | None:
-    """Draw the completion tokens of each stage per handed-off row."""
-    rows = records[-1]["rows_out"] if records else 0
-    costly = [record for record in records if record.get("cost", {}).get("completion_tokens")]
-    if not rows or not costly:
-        return None
-    values = [
-        {"stage": record["stage"], "tokens": round(record["cost"]["completion_tokens"] / rows, 1)}
-        for record in costly
-    ]
-    caption = "Completion tokens of a stage divided by the rows handed off. Stages may share answers"
-    return charts.bars("Completion tokens per handed-off row", caption, values, "stage", "tokens")
 
 
 def duplicates(records: Records) -> list[tuple[str, str, int, float]]:

@@ -11,14 +11,16 @@ from datagen.report.calibration import calibration_charts
 from datagen.report.changes import read_summary
 from datagen.report.charts import draw_all
 from datagen.report.composition import mix_charts
+from datagen.report.cost import cost_chart, costs, money
 from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
 from datagen.report.diversity import diversity
 from datagen.report.files import files_by_ending
-from datagen.report.funnel import cost_chart, duplicates, funnel_chart, steps
+from datagen.report.funnel import duplicates, funnel_chart, steps
 from datagen.report.languages import languages
 from datagen.report.occupancy import engine_use
 from datagen.report.planned import read_outcome
+from datagen.report.proof import latest_proof
 from datagen.report.rows import handed_off, products
 from datagen.report.samples import by_reason, side_by_side
 from datagen.report.scores import score_charts
@@ -60,6 +62,9 @@ def write_report(run: Run) -> Path:
         diversity=diversity(run),
         duplicates=duplicates(stages),
         cost=cost,
+        costs=costs(run.manifest, stages),
+        money=money,
+        proof=latest_proof(run),
         use=use,
         samples=side_by_side(run),
         drops={record["stage"]: by_reason(run, record) for record in stages if record["dropped"]},

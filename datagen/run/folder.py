@@ -233,9 +233,15 @@ def fingerprint(recipe: Recipe, models: dict[str, Identity]) -> str:
     folder = recipe.prompt_folder
     paths = sorted(folder.rglob("*.yaml")) if folder else []
     prompts = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
-    # Without the budget, the conditions of a release, and the machines.
+    # Without budget, prices, the conditions of a release, and the machines.
     settings = recipe.model_dump_json(
-        exclude={"budget": True, "min_rows": True, "gates": True, "cluster": {"address", "workers"}}
+        exclude={
+            "budget": True,
+            "prices": True,
+            "min_rows": True,
+            "gates": True,
+            "cluster": {"address", "workers"},
+        }
     )
     identities = [f"{role}={identity}" for role, identity in models.items()]
     return content_id(settings, datagen.__version__, *identities, *prompts)

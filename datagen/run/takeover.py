@@ -178,7 +178,9 @@ def key_of(step: Step, recipe: Recipe, models: Mapping[str, Identity]) -> str:
     if isinstance(stage, ModelStage):
         parts += [stage.role, context.model.name, context.model.revision]
     if place not in SEES_TABLES and not isinstance(stage, SourceStage):
-        parts += [recipe.model_dump_json(exclude={"budget", "min_rows", "gates", "cluster", "models"})]
+        parts += [
+            recipe.model_dump_json(exclude={"budget", "prices", "min_rows", "gates", "cluster", "models"})
+        ]
         parts += [_json({role: asdict(identity) for role, identity in models.items()})]
         parts += [_json([record["stage"], record.get("files")]) for record in step.before]
     if not isinstance(stage, ModelStage | MapStage | SourceStage) and stage.digest is not None:

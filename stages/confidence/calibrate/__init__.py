@@ -20,7 +20,7 @@ Memory holds the labelled rows, one number per row, and one partition. Scores ar
 workers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -44,6 +44,7 @@ from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.calibrate.promises import FEWEST
 from datagen.stages.confidence.labels import file
 from datagen.stages.confidence.labels.draw import drawn, group_of
+from datagen.stages.confidence.labels.edits import is_on_original
 from datagen.store import digests
 
 COLUMNS = ("confidence", "threshold")
@@ -99,12 +100,22 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     """Learn from the judged rows, count all rows by confidence, and test what can be promised."""
     names, scores, seed = list(options.promise), _scores(partitions, options), str(context.seed)
     labels = file.labels_in([context.folder / path for path in options.labels])
-    verdicts = {key: label["verdict"] for key, label in labels.items()}
+    verdicts = file.verdicts_among(labels)
+    before_edit = {key: label.get("scores", {}) for key, label in labels.items() if is_on_original(label)}
     earlier = population.before(context)
     before = [earlier.get(name) for name in names]
-    find_judged = partial(gather, verdicts=verdicts, scores=scores, groups=names, seed=seed, before=before)
+    find_judged = partial(
+        gather,
+        verdicts=verdicts,
+        before_edit=before_edit,
+        scores=scores,
+        groups=names,
+        seed=seed,
+        before=before,
+    )
     matched = join([Labelled.none(len(scores)), *context.each(find_judged, partitions.readers)])
-    unmatched = lost(labels, matched.key.tolist(), context)
+    judged_labels = {key: labels[key] for key in verdicts}
+    unmatched = lost(judged_labels, matched.key.tolist(), context)
     judged = [matched.of(number) for number in range(len(names))]
     fits = [_learn(rows.teaching, scores, options) for rows in judged]
     count_rows = partial(
@@ -122,12 +133,20 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         name: promise_for(group, unmatched.of(name), options.promise[name], options.sure, options.combine)
         for name, group in data.items()
     }
-    report.write(data, promises, unmatched, len(labels), context)
+    report.write(data, promises, unmatched, len(verdicts), _unapplied(labels, context), context)
     groups = {
         name: Group(group.fit, promises[name].threshold, group.before if promises[name].release else None)
         for name, group in data.items()
     }
     yield from [groups] * len(partitions)
+
+
+def _unapplied(labels: Mapping[str, file.Label], context: Context) -> int:
+    """Count the edits among the labels if no stage applies them."""
+    stages = context.recipe.get("stages", {})
+    if "apply_edits" in [(section or {}).get("use", name) for name, section in stages.items()]:
+        return 0
+    return sum(bool(label.get("edit")) for label in labels.values())
 
 
 def digest(options: Options, context: Context) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.schema import ORIGINAL
 from datagen.stages.confidence.calibrate.curves import Bools, Floats
 from datagen.stages.confidence.calibrate.population import Population
 from datagen.stages.confidence.labels import file
@@ -101,30 +102,52 @@ def later_than(before: Sequence[Population | None], group: npt.NDArray[np.int64]
 def gather(
     reader: Reader,
     verdicts: Mapping[str, str],
+    before_edit: Mapping[str, Mapping[str, float]],
     scores: Sequence[str],
     groups: Sequence[str],
     seed: str,
     before: Sequence[Population | None],
 ) -> Labelled:
-    """Collect the judged rows of a partition."""
+    """
+    Collect the judged rows of a partition.
+
+    A verdict on the text before an edit keeps the scores of that text, which `before_edit` holds by key. So
+    the sample remains one of generated rows, and editing the wrong rows of the sample strengthens no promise.
+    If these scores were not recorded, the row does not train the combination, and a promise is tested with
+    the scores of the new text.
+    """
     content = file.by_content(verdicts)
-    rows = reader(["id", "kind", "task", *(file.CONTENT if content else ()), *scores])
+    rows = reader(["id", "kind", "task", ORIGINAL, *(file.CONTENT if content else ()), *scores])
     keys = np.array(file.keys_of(rows, verdicts, content), object)
     judged = np.array([key is not None for key in keys], np.bool_)
     rows, keys = rows.filter(pa.array(judged)), keys[judged]
     group, ids = group_of(rows, groups), rows["id"].to_pylist()
     lots = drawn(ids, seed)
     checks, draw = split(lots)
+    values = numbers(rows, scores)
+    verdict = np.array([verdicts[key] for key in keys], np.str_)
+    for place in np.flatnonzero(_are_edited(rows)):
+        recorded = before_edit.get(keys[place])
+        if recorded:
+            values[place] = [recorded.get(name, np.nan) for name in scores]
+        elif recorded is not None and not checks[place]:
+            verdict[place] = file.SKIP
     return Labelled(
-        values=numbers(rows, scores),
+        values=values,
         id=np.array(ids, np.str_),
         key=np.array(list(keys), np.str_),
         group=group,
-        verdict=np.array([verdicts[key] for key in keys], np.str_),
+        verdict=verdict,
         checks=checks,
         draw=draw,
         later=later_than(before, group, lots),
     )
+
+
+def _are_edited(rows: pa.Table) -> Bools:
+    if ORIGINAL not in rows.column_names:
+        return np.zeros(len(rows), np.bool_)
+    return np.asarray(pc.is_valid(rows[ORIGINAL]).to_numpy())
 
 
 def join(parts: Sequence[Labelled]) -> Labelled:

@@ -32,16 +32,23 @@ def write(
     data: Mapping[str, GroupData],
     promises: Mapping[str, Promise],
     unmatched: Lost,
-    labels: int,
+    verdicts: int,
+    unapplied: int,
     context: Context,
 ) -> None:
-    """Write all files; `labels` is the total number of labels."""
+    """Write all files; `verdicts` and `unapplied` are the numbers of all verdicts and of ignored edits."""
     entries = {name: describe(group, promises[name], unmatched) for name, group in data.items()}
     write_json(entries, context.output / "report.json")
     tables = [_sampled(name, group) for name, group in data.items()]
     write_table(pa.concat_tables([SAMPLED.empty_table(), *tables]), context.output / SAMPLE)
     population.write(dict(_promised(data, promises, context)), context.output)
-    context.notice(_notices(promises, unmatched) if labels else [])
+    notices = [*_notices(promises, unmatched)] if verdicts else []
+    if unapplied:
+        notices.append(
+            f"{unapplied:,} edits in the labels are not applied: put apply_edits, with these labels, before "
+            "measure"
+        )
+    context.notice(notices)
 
 
 def _sampled(name: str, data: GroupData) -> pa.Table:

@@ -1,12 +1,17 @@
 """
-Labels on disk: JSON lines, one object per verdict.
+Labels on disk: JSON lines, one object per verdict or edit.
 
 ``{"id": "7918d5...", "verdict": "right", "question": "...", "answer": "..."}``. The verdict is ``right``,
 ``wrong`` or ``skip`` (cannot be judged). The row is identified by its id or, without one, by its content:
 question and answer, or text. The last verdict on a row counts. Other fields of an object are kept.
+
+An edit gives a row new text: ``"edit": {"answer": "..."}``, with or without a verdict. It needs the row's id.
+The last edit of a row counts, ``{}`` withdraws it, and a later verdict leaves it in place.
+`datagen.stages.confidence.labels.edits` lists the other fields of an edit.
 """
 
 import json
+import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +27,7 @@ from datagen.store.parquet import whole_file
 RIGHT, WRONG, SKIP = VERDICTS = ("right", "wrong", "skip")
 CONTENT = ("question", "answer", "text")  # identify a row without an id
 BY_CONTENT = "content "  # prefix of the key of such a row
+EDITABLE = ("question", "answer", "rejected", "text")  # fields that an edit may replace
 
 Label = JsonObject
 
@@ -50,13 +56,39 @@ def _checked(line: str, where: str) -> Label:
         label = parse(line)
     except ValueError as error:
         raise UserError(f"{where}: not JSON: {error}") from error
-    if not isinstance(label, dict) or label.get("verdict") not in VERDICTS:
-        raise UserError(f'{where}: a label is an object with "verdict": one of {", ".join(VERDICTS)}')
+    if not isinstance(label, dict) or not _is_judged_or_edited(label):
+        raise UserError(
+            f'{where}: a label is an object with "verdict": one of {", ".join(VERDICTS)}, or with "edit"'
+        )
     if odd := [name for name in ("id", *CONTENT) if not isinstance(label.get(name), str | None)]:
         raise UserError(f"{where}: {odd[0]!r} should be a text")
     if not label.get("id") and not any(label.get(name) for name in CONTENT):
         raise UserError(f'{where}: identify the row by "id", by "question" and "answer", or by "text"')
+    if "edit" in label:
+        _check_edit(label, where)
     return label
+
+
+def _is_judged_or_edited(label: Label) -> bool:
+    return label["verdict"] in VERDICTS if "verdict" in label else "edit" in label
+
+
+def _check_edit(label: Label, where: str) -> None:
+    if not label.get("id"):
+        raise UserError(f'{where}: an edit needs the "id" of its row')
+    for name in ("edit", "original"):
+        texts = label.get(name, {})
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise UserError(f'{where}: "{name}" should be an object of texts, such as {{"answer": "..."}}')
+        if unknown := sorted(texts.keys() - set(EDITABLE)):
+            raise UserError(f'{where}: "{name}" has {unknown[0]!r}; it may have {", ".join(EDITABLE)}')
+    scores = label.get("scores", {})
+    if not isinstance(scores, dict) or not all(map(_is_number, scores.values())):
+        raise UserError(f'{where}: "scores" should be an object of numbers')
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # False for nan
 
 
 def write(labels: Iterable[Label], path: Path) -> None:
@@ -112,10 +144,25 @@ def verdicts_of(rows: pa.Table, verdicts: Mapping[str, str]) -> list[str | None]
 
 
 def labels_in(paths: Sequence[Path]) -> dict[str, Label]:
-    """Read label files: key of a row -> its last label."""
-    return {key(label): label for path in paths for label in read(path)}
+    """Read label files: key of a row -> its label, with the last verdict and the last edit."""
+    labels: dict[str, Label] = {}
+    for path in paths:
+        for label in read(path):
+            add(label, labels)
+    return labels
+
+
+def add(label: Label, labels: dict[str, Label]) -> None:
+    """Add a label to those by key; a verdict leaves an earlier edit in place, and the reverse."""
+    name = key(label)
+    labels[name] = labels.get(name, {}) | label
+
+
+def verdicts_among(labels: Mapping[str, Label]) -> dict[str, str]:
+    """Map the keys of the labels that have a verdict to it."""
+    return {name: label["verdict"] for name, label in labels.items() if "verdict" in label}
 
 
 def verdicts_in(paths: Sequence[Path]) -> dict[str, str]:
     """Read label files: key of a row -> verdict."""
-    return {key: label["verdict"] for key, label in labels_in(paths).items()}
+    return verdicts_among(labels_in(paths))

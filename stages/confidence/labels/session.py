@@ -81,7 +81,7 @@ def label(
         return
 
     def save(row: Row, verdict: str) -> None:
-        by_key[row["id"]] = terminal.label_of(row, verdict)
+        file.add(terminal.label_of(row, verdict), by_key)
         file.write(by_key.values(), path)
 
     done = terminal.judge(unjudged, save, key, out)
@@ -91,7 +91,7 @@ def label(
 
 def labels_of(path: Path) -> dict[str, file.Label]:
     """Read a label file by the key of the row; empty if there is no file yet."""
-    return {file.key(label): label for label in (file.read(path) if path.exists() else [])}
+    return file.labels_in([path] if path.exists() else [])
 
 
 def queue(
@@ -121,8 +121,7 @@ def queue(
         When there is no such table.
     """
     rows = sampled(run, run.stage_folder(stage or _stage(run)), count)
-    by_key = {key: label["verdict"] for key, label in labels.items()}
-    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), by_key)
+    verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), file.verdicts_among(labels))
     unjudged = draw.gaps_first(
         [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
         [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None],

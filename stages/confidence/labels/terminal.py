@@ -13,7 +13,8 @@ from datagen.stages.confidence.labels.file import RIGHT, SKIP, WRONG, Label
 KEYS = {"r": RIGHT, "w": WRONG, "s": SKIP}
 BACK, QUIT = "b", "q"
 ASKED = "r right   w wrong   s skip, cannot be judged   b back   q quit"
-LABELLED = ("kind", "task", "question", "answer", "text")  # fields of the row that a label repeats
+# Fields of the row that a label repeats.
+LABELLED = ("kind", "task", "question", "answer", "rejected", "text")
 SHOWN = ("context", "evidence", "question", "answer", "rejected", "text")
 
 CONTROL = re.compile(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control codes for terminals

@@ -158,3 +158,47 @@ def test_the_page_without_a_server_shows_judges_and_saves(browser, run, tmp_path
     lines = saved.value.path().read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["verdict"] for line in lines] == ["right", "wrong", "skip"]
     assert page.overflow() <= 0 and not page.complaints
+
+
+@pytest.mark.parametrize("width", chromium.SIZES)
+def test_a_row_is_edited_and_the_edit_is_written_and_withdrawn(browser, address, tmp_path, width):
+    page = chromium.Page(browser, width)
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
+    page.page.locator("#detail #edit").wait_for()
+    page.page.keyboard.press("e")
+    answer = page.page.locator("textarea[data-edit=answer]")
+    assert answer.input_value() == "at noon"
+    answer.fill("at rws noon <b>sharp</b>")  # keys of verdicts are text here
+    assert page.overflow() <= 0
+    page.page.keyboard.press("Control+Enter")
+    page.page.locator("#where").get_by_text("1 of 12 judged").wait_for()
+    [label] = file.read(tmp_path / "labels.jsonl")
+    assert (label["verdict"], label["edit"]) == ("wrong", {"answer": "at rws noon <b>sharp</b>"})
+    page.page.click("#tab-rows")
+    page.page.select_option("#filters [name=verdict]", "edited")
+    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
+    page.page.locator("#list button").get_by_text("edited").wait_for()
+    page.page.locator("#list button").click()
+    pending = page.page.locator("#detail .pending")
+    assert "at rws noon <b>sharp</b>" in pending.inner_text()
+    page.page.click("#edit")
+    page.page.keyboard.press("Escape")
+    page.page.locator("#detail #edit").wait_for()
+    page.page.click("#withdraw")
+    page.page.locator("#total").get_by_text("0 rows", exact=True).wait_for()
+    [label] = file.read(tmp_path / "labels.jsonl")
+    assert label["edit"] == {} and label["verdict"] == "wrong" and not page.complaints
+
+
+def test_an_edit_that_cannot_be_saved_tells_why_and_keeps_the_text(browser, address, tmp_path):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.locator("#list button").first.click()
+    page.page.locator("#detail #edit").click()
+    page.page.fill("textarea[data-edit=answer]", "   ")
+    page.page.click("#save")
+    page.page.locator("#problem").get_by_text("the new answer is blank").wait_for()
+    assert page.page.locator("textarea[data-edit=answer]").input_value() == "   "
+    assert not (tmp_path / "labels.jsonl").exists()

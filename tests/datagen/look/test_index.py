@@ -44,14 +44,16 @@ def test_text_source_and_scores(index):
 
 
 def test_rows_are_filtered_by_verdicts_which_may_change(index):
-    index.set_verdicts({finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"})
+    index.set_labels(
+        {finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"}, ()
+    )
     assert ids(index.rows({"verdict": "right"})) == rows(5)
-    index.set_verdicts({finished.row(6)["id"]: "right"})
+    index.set_labels({finished.row(6)["id"]: "right"}, ())
     assert ids(index.rows({"verdict": "right"})) == rows(6)
 
 
 def test_a_threshold_counts_handed_off_rows(index):
-    index.set_verdicts({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"})
+    index.set_labels({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"}, ())
     answer = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
     assert [row[2:] for row in answer["tasks"]] == [[30, 8]]
     assert {verdict: counts for verdict, *counts in answer["verdicts"]} == {

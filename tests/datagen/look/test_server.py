@@ -131,3 +131,65 @@ def test_a_row_of_the_check_cannot_be_judged_before_its_turn(browser):
     with pytest.raises(Exception, match="cannot be judged yet"):
         judging.judge(browser._trails, checks[0]["id"], "right")
     assert judging.verdicts() == {}
+
+
+def test_an_edit_is_written_with_what_the_next_run_needs(browser, tmp_path):
+    async def work(client, guard, address):
+        await status(client, f"/?token={guard.token}")
+
+        async def edit(**body):
+            async with client.post("/api/edit", json=body, headers={"Origin": address}) as response:
+                return response.status, await response.json()
+
+        async def get(path):
+            async with client.get(path) as response:
+                return await response.json()
+
+        teach = next(row for n in range(2, 40) if browser._judging.may_judge((row := finished.row(n))["id"]))
+        turn = set((await get("/api/queue"))["next"])
+        later = next(
+            row
+            for n in range(2, 40)
+            if not browser._judging.may_judge((row := finished.row(n))["id"]) and row["id"] not in turn
+        )
+        shown = await get(f"/api/row/{teach['id']}")
+        assert shown["editable"] == ["question", "answer"] and shown["edit"] == {}
+        code, label = await edit(id=teach["id"], edit={"question": teach["question"], "answer": "at 12"})
+        assert code == 200 and label["edit"] == {"answer": "at 12"} and label["verdict"] == "wrong"
+        assert label["original"] == {"answer": "at noon"} and label["answer"] == "at noon"
+        assert label["document_id"] == teach["lineage"]["document_id"]
+        assert {"grounding", "words", "confidence"} <= set(label["scores"])
+        assert (await edit(id=later["id"], edit={"answer": "at 12"}))[0] == 200
+        labels = {entry["id"]: entry for entry in file.read(tmp_path / "labels.jsonl")}
+        assert "verdict" not in labels[later["id"]]  # not its turn in the sample
+        edited = await get("/api/rows?verdict=edited")
+        assert {row[0] for row in edited["rows"]} == {teach["id"], later["id"]}
+        async with client.post(
+            "/api/label", json={"id": teach["id"], "verdict": "right"}, headers={"Origin": address}
+        ) as response:
+            assert response.status == 200
+        [kept] = [entry for entry in file.read(tmp_path / "labels.jsonl") if entry["id"] == teach["id"]]
+        assert (kept["verdict"], kept["edit"]) == ("right", {"answer": "at 12"})
+        assert (await get(f"/api/row/{teach['id']}"))["edit"] == {"answer": "at 12"}
+        assert (await edit(id=teach["id"], edit={}))[0] == 200
+        assert (await get(f"/api/row/{teach['id']}"))["edit"] == {}
+        made_dropped = finished.row(finished.ROWS)["id"]
+        assert (await get(f"/api/row/{made_dropped}"))["editable"] == []
+        before = (tmp_path / "labels.jsonl").read_bytes()
+        for body in (
+            {"id": made_dropped, "edit": {"answer": "x"}},
+            {"id": "nothing", "edit": {"answer": "x"}},
+            {"id": later["id"], "edit": {"answer": "at noon"}},
+            {"id": later["id"], "edit": {"answer": " "}},
+            {"id": later["id"], "edit": {"answer": 5}},
+            {"id": later["id"], "edit": {"text": "x"}},
+            {"id": later["id"], "edit": {"evidence": "x"}},
+            {"id": later["id"], "edit": "x"},
+            {"id": ["x"], "edit": {"answer": "x"}},
+            {"edit": {"answer": "x"}},
+        ):
+            code, reply = await edit(**body)
+            assert code == 400 and reply["error"], body
+        assert (tmp_path / "labels.jsonl").read_bytes() == before
+
+    with_client(browser, work)

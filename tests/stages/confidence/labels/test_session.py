@@ -110,7 +110,9 @@ def test_the_page_shows_the_unjudged_rows_and_saves_the_same_labels(run, tmp_pat
     rows = json.loads(scripts.found[0])
     assert len(rows) == 6 and not {row["id"] for row in rows} & {label["id"] for label in labels}
     fields = re.search(r"for \(const name of (\[.*?\])\) if \(row\[name\]\) label", scripts.found[1])[1]
-    assert set(labels[0]) == {"id", "verdict"} | {name for name in json.loads(fields) if name != "text"}
+    assert set(labels[0]) == {"id", "verdict"} | {
+        name for name in json.loads(fields) if name not in ("text", "rejected")
+    }
     assert not re.search(r"""(src|href)=["']http""", page.read_text())
 
 
