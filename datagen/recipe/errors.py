@@ -175,9 +175,9 @@ def _location(error: ErrorDetails, data: object) -> Where:
     """Return the path of keys of an error, without the names of types that pydantic adds to it."""
     where: list[int | str] = []
     for key in error["loc"]:
-        is_index = isinstance(data, list) and isinstance(key, int) and key < len(data)
-        if is_index or (isinstance(data, dict) and key in data):
-            data = data[key]
+        parts = dict(enumerate(data)) if isinstance(data, list) else data if isinstance(data, dict) else {}
+        if key in parts:
+            data = parts[key]
             where.append(key)
     if error["type"] == "union_tag_invalid":  # the value of this key selects the type, such as engine
         where.append(str(error["ctx"]["discriminator"]).strip("'"))

@@ -5,8 +5,9 @@ from math import floor, log10
 from typing import Any, NamedTuple
 
 from datagen.report import charts
+from datagen.store.record import StageRecord
 
-Records = list[dict[str, Any]]
+Records = list[StageRecord]
 
 
 class StageCost(NamedTuple):
@@ -105,7 +106,7 @@ def money(amount: float) -> str:
     return f"{amount:,.{digits}f}"
 
 
-def _stage(record: Mapping[str, Any], price: Mapping[str, Any] | None) -> StageCost:
+def _stage(record: StageRecord, price: Mapping[str, Any] | None) -> StageCost:
     cost = record["cost"]
     return StageCost(
         record["stage"],

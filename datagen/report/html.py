@@ -74,6 +74,7 @@ def write_report(run: Run) -> Path:
             if record["dropped"] and record["takes"] == record["gives"] == "examples"
         },
         comparisons=comparisons(run),
+        generators=generators(run),
         changed=read_summary(run.folder),
         planned=read_outcome(run.folder),
         promises=promises(run),
@@ -139,8 +140,17 @@ def metadata(run: Run) -> list[tuple[str, str, str, int, int]]:
 
 def comparisons(run: Run) -> dict[str, dict[str, Any]]:
     """Read the agreement of two models on difficulty: stage -> its ``comparison.json``, if it has one."""
-    paths = {name: run.stage_folder(name) / "comparison.json" for name in run.manifest["stages"]}
-    return {name: read_json(path) for name, path in paths.items() if path.is_file()}
+    return _written(run, "comparison.json")
+
+
+def generators(run: Run) -> dict[str, dict[str, Any]]:
+    """Read the comparisons of generators: stage -> its ``generators.json``, if it has one."""
+    return _written(run, "generators.json")
+
+
+def _written(run: Run, name: str) -> dict[str, Any]:
+    paths = {stage: run.stage_folder(stage) / name for stage in run.manifest["stages"]}
+    return {stage: read_json(path) for stage, path in paths.items() if path.is_file()}
 
 
 def promises(run: Run) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ class StageRecord(TypedDict, total=False):
     passed_by: int  # rows of kinds that it does not process
     rows_out: int
     dropped: dict[str, int]  # reason -> rows
+    made: dict[str, int]  # product -> examples that the stage made
+    lost: dict[str, int]  # product -> examples that it dropped from those made by earlier stages
     seconds: float
     notices: list[str]
     figures: dict[str, int]

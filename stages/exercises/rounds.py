@@ -102,6 +102,10 @@ class Pool(Writing):
         """Tell whether a passage is in the sample."""
         return self.lot(passage_id, seed) < self.share
 
+    def unsampled(self) -> Reject:
+        """Return the reason why a passage is outside the sample."""
+        return Reject("outside the sample", f"share {self.share}")
+
     def draw(self, passage_id: str, seed: int) -> list[str]:
         """
         Return the tasks in the order in which a passage draws them by weight, without replacement.
@@ -291,7 +295,7 @@ def yields(written: Iterable[Written]) -> Counter[str]:
 def unasked(passage: Passage, options: Pool, context: Context) -> Reject:
     """Return the reason why there is no answer about a passage."""
     if not options.sampled(passage.row["id"], context.seed):
-        return Reject("outside the sample", f"share {options.share}")
+        return options.unsampled()
     if drawn(passage, options, context):
         return Reject("not answered", "no completion came back")
     return Reject("nothing to quote", "no sentence that its tasks could be about")

@@ -11,6 +11,7 @@ seeds.
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -36,6 +37,11 @@ class Options(datagen.stage.Options):
 
     shown: bool = Field(
         True, description="Show the passages in the row's prompt; otherwise it is closed-book"
+    )
+    max_chars: int | None = Field(
+        None,
+        ge=1,
+        description="Maximum characters of the passages in a prompt; the best is always shown. Left out: any",
     )
     max_tokens: int = Field(512, ge=32, description="Maximum length of the answer and its quote, in tokens")
     temperature: float = Field(0.1, ge=0, description="0: always the likeliest answer")
@@ -65,7 +71,7 @@ def ask(questions: pa.Table, options: Options, context: Context) -> Iterator[Req
                 sampling=sampling,
                 schema=Output,
                 question=row["question"],
-                passages=row["passages"],
+                passages=within(row["passages"], options.max_chars),
             )
 
 
@@ -80,7 +86,7 @@ def read(questions: pa.Table, answers: Answers, options: Options, context: Conte
             nearest = f"{UNFOUNDED}; the nearest one contains {_best(row):.2f} of its words"
             builder.drop(Reject(UNFOUNDED, nearest), fields, row)
             continue
-        passages = row["passages"]
+        passages = within(row["passages"], options.max_chars)
         joined = "\n\n".join(hit["text"] for hit in passages)
         passage = Passage(
             {"text": joined, "title": passages[0]["title"], "language": passages[0]["language"]},
@@ -105,6 +111,13 @@ def read(questions: pa.Table, answers: Answers, options: Options, context: Conte
         citation = {name: dict(cited)[name] for name in TRACED} | {"passage_id": cited["id"]}
         builder.keep(example, row | {"lineage": row["lineage"] | citation}, *row_answers)
     return builder.outcome()
+
+
+def within(passages: Sequence[HitRow], most: int | None) -> list[HitRow]:
+    """Return the first passages that together have at most `most` characters, at least one."""
+    lengths = accumulate(len(passage["text"]) for passage in passages)
+    fitting = sum(most is None or length <= most for length in lengths)
+    return list(passages[: max(1, fitting)])
 
 
 def _checked(answer: Answer, question: str, passage: Passage, prompt: Prompt, options: Options) -> Output:

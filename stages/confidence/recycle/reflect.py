@@ -34,9 +34,14 @@ class Options(datagen.stage.Options):
     """How the teacher is asked."""
 
     share: float = Field(1.0, ge=0, le=1, description="Share of the rows to rewrite, drawn by hash")
+    tasks: tuple[str, ...] = Field((), description="Rewrite rows of these tasks; left out: all")
     max_tokens: int = Field(768, ge=16, description="Maximum length of critique and proposal, in tokens")
     temperature: float = Field(0.0, ge=0, description="0: always the likeliest tokens")
     prompt: PromptSource = Field("", description="Prompt for the teacher; left out: recycle/PART")
+
+    def chosen(self) -> Operating:
+        """Return the options that choose the rows."""
+        return Operating(share=self.share, tasks=self.tasks)
 
 
 class Question(BaseModel):
@@ -61,7 +66,7 @@ def ask(rows: pa.Table, options: Options, context: Context, *, part: Part) -> It
     """Ask the teacher about each row."""
     prompt = context.prompt(options.prompt or f"recycle/{part}")
     sampling = Sampling(options.max_tokens, options.temperature)
-    for row, parent in parents_of(rows, Operating(share=options.share), context):
+    for row, parent in parents_of(rows, options.chosen(), context):
         if isinstance(parent, Parent):
             yield prompt.ask(
                 row["id"],
@@ -89,7 +94,7 @@ def read(rows: pa.Table, answers: Answers, options: Options, context: Context, *
     prompt = context.prompt(options.prompt or f"recycle/{part}")
     instruction = instruction_of(prompt, passage="", question="", answer="")
     proposals: list[Fields | None] = []
-    for row, parent in parents_of(rows, Operating(share=options.share), context):
+    for row, parent in parents_of(rows, options.chosen(), context):
         row_answers = answers.of(row["id"])
         proposed = isinstance(parent, Parent) and row_answers
         proposals.append(_proposal(row_answers[0], parent, part, instruction, context) if proposed else None)

@@ -34,7 +34,10 @@ class Options(datagen.stage.Options):
         0.15, ge=0, lt=1, description="For coverage: similarity below which rows count as unrelated"
     )
     categories: list[str] = Field(
-        ["task", "lineage.document_id"], min_length=1, description="For entropy: columns, or fields of them"
+        ["task", "lineage.document_id"],
+        min_length=1,
+        description="For entropy: columns, fields of them, "
+        "opening (first two words of the question) or position (tenth of the document)",
     )
     neighbours: int = Field(150, ge=1, description="For vote_k: number of rows that each row votes for")
     discount: float = Field(

@@ -11,6 +11,7 @@ from datagen.errors import UserError
 from datagen.schema import Kind, fraction
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
+from datagen.stages.select.select.categories import POSITION, columns_for, labels, with_positions
 from datagen.stages.select.select.options import Options
 from datagen.stages.shared.ranking import SCORES, scores
 
@@ -57,7 +58,7 @@ def read_rows(
     methods = {options.method_of(kind) for kind in kinds}
     extra = [name for name in DIFFICULTIES if name in methods]
     categories = options.categories if "entropy" in methods else []
-    columns = [*SCORES, *extra, *dict.fromkeys(name.partition(".")[0] for name in categories)]
+    columns = [*SCORES, *extra, *columns_for(categories)]
     parts = []
     for table in partitions.columns(["id", "kind", *columns]):
         if missing := [name for name in extra if name not in table.column_names]:
@@ -65,24 +66,12 @@ def read_rows(
                 f"{context.stage}.method: the rows have no column {missing[0]}; "
                 "put the stage difficulty before this one"
             )
-        labels = {name: _labels(table, name, context) for name in categories}
         required = {name: table[name] for name in ("id", "kind", *extra)}
-        parts.append(pa.table({**required, **scores(table), **labels}))
+        parts.append(pa.table({**required, **scores(table), **labels(table, categories, context)}))
     rows = pa.concat_tables(parts, promote_options="default")
+    if POSITION in categories:
+        rows = with_positions(rows)
     return [_of_kind(rows, kind, str(context.seed)) for kind in kinds]
-
-
-def _labels(table: pa.Table, name: str, context: Context) -> pa.ChunkedArray:
-    """Read a column, or a field of one, as text."""
-    column, *fields = name.split(".")
-    try:
-        labels = pc.struct_field(table[column], fields) if fields else table[column]
-        return labels.cast(pa.string())
-    except (KeyError, pa.ArrowException) as error:
-        raise UserError(
-            f"{context.stage}.categories: {name} cannot be read as a category: {error}. Use a column of the "
-            f"examples, such as task, or a field of lineage, such as lineage.source"
-        ) from error
 
 
 def _of_kind(table: pa.Table, kind: Kind, seed: str) -> Rows:

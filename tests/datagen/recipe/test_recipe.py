@@ -27,7 +27,7 @@ def mistakes(tmp_path, text):
     return [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()]
 
 
-@pytest.mark.parametrize("name", ["python-reference", "pdf-folder", "from-seeds"])
+@pytest.mark.parametrize("name", ["python-reference", "pdf-folder", "families"])
 def test_the_examples_are_valid(name):
     assert load_recipe(EXAMPLES / f"{name}.yaml").line()
 

@@ -12,7 +12,7 @@ from datagen.recipe.model import load_recipe
 from datagen.stages.exercises.declared import Declaration, declared
 from datagen.stages.exercises.named_checks import CHECKS, parse_check
 from datagen.stages.generate.instruct import Options, stage
-from tests.support.asked import ask
+from tests.support.asked import WHO, ask
 from tests.support.generators import STANDARD, TEXT
 from tests.support.written import passage
 
@@ -58,6 +58,20 @@ def test_a_task_declared_in_a_recipe_writes_requests_and_checks_answers(tmp_path
     assert TEXT.strip() in prompt and "Name one duty" in prompt
     assert prompt.endswith('{"question": "a question", "holder": "a few words", "reason": "a text"}')
     assert list(requests[0].schema["properties"]) == ["question", "holder", "reason"]
+
+
+def test_a_changed_task_is_rebuilt_alone():
+    def keys(prompt):
+        tasks = {
+            "duty": {"prompt": prompt, "output": {"question": "question", "answer": "text"}},
+            "right": {"prompt": "Name one right.", "output": {"question": "question", "answer": "text"}},
+        }
+        _, _, requests = ask(stage, [passage(TEXT)], lambda _: "{}", tasks=tasks | {"comparison": 1.0})
+        return {request.task: request.key(WHO) for request in requests}
+
+    before, after = keys("Name one duty."), keys("Name one duty of the tenant.")
+    assert {task for task in before if before[task] != after[task]} == {"duty"}
+    assert before.keys() == {"duty", "right", "comparison"}
 
 
 def test_a_task_can_be_declared_in_a_file_next_to_the_recipe(tmp_path):

@@ -116,6 +116,30 @@ def test_an_answer_cites_its_passage(tmp_path):
     assert [row["reason"] for row in dropped] == ["no passage found"] and len(requests) == 2
 
 
+@pytest.mark.parametrize("top", [1, 2, 3])
+def test_every_prompt_has_the_best_passages_in_order(tmp_path, top):
+    rows, _ = retrieved(tmp_path, LONG, WHO, least=0.01, top=top)
+    _, _, requests = ask(answer_questions, rows, good)
+    assert len(requests) == 2
+    for row, request in zip(rows, requests, strict=True):
+        prompt, texts = request.messages[-1]["content"], [hit["text"] for hit in row["passages"]]
+        assert 1 <= len(texts) <= top
+        places = [prompt.index(text) for text in texts]
+        assert places == sorted(places)
+        assert sum(text in prompt for text in TEXTS.values()) == len(texts)
+
+
+@pytest.mark.parametrize(("most", "shown"), [(None, 2), (10_000, 2), (100, 1), (1, 1)])
+def test_the_passages_of_a_prompt_are_limited_in_characters(tmp_path, most, shown):
+    rows, _ = retrieved(tmp_path, WHO, least=0.01, top=2)
+    assert len(rows[0]["passages"]) == 2
+    kept, _, (request,) = ask(answer_questions, rows, good, max_chars=most)
+    assert sum(text in request.messages[-1]["content"] for text in TEXTS.values()) == shown
+    assert rows[0]["passages"][0]["text"] in request.messages[-1]["content"]
+    assert kept[0]["context"].count("\n\n") == shown - 1
+    assert len(json.loads(kept[0]["metadata"])["passages"]) == shown
+
+
 def test_a_closed_book_row_shows_no_passage(tmp_path):
     rows, _ = retrieved(tmp_path, LONG)
     (row,), _, _ = ask(answer_questions, rows, good, shown=False)

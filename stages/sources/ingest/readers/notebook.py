@@ -18,8 +18,10 @@ def read(file: File) -> Iterator[Record]:
         notebook = parse(text)
     except ValueError as error:
         raise Reject("unreadable file", f"it is not JSON: {error}") from error
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if cells is None and isinstance(notebook, dict):  # of version 3
+    if not isinstance(notebook, dict):
+        raise Reject("unreadable file", "it has no cells")
+    cells = notebook.get("cells")
+    if cells is None:  # of version 3
         sheets = notebook.get("worksheets")
         cells = (
             [

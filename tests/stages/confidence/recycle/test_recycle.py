@@ -227,3 +227,12 @@ def test_rows_outside_the_share_have_no_proposal():
     assert not requests and row["question_proposal"] is None
     after, requests = questioned({}, row)
     assert not requests and after["question_decision"] == "kept"
+
+
+def test_rows_of_other_tasks_have_no_proposal():
+    row, requests = through(
+        reflect.questions, lambda _: told(REFLECTED), parent(task="function"), tasks=("qa",)
+    )
+    assert not requests and row["question_proposal"] is None
+    row, requests = through(reflect.questions, lambda _: told(REFLECTED), parent(task="qa"), tasks=("qa",))
+    assert len(requests) == 1 and row["question_proposal"]["reason"] is None

@@ -230,6 +230,41 @@ def test_categories_are_balanced():
         put_through(stage, rows, **options, categories=["colour"])
 
 
+def test_openings_are_balanced():
+    openings = ["What is"] * 20 + ["Explain how"] * 5 + ["List the"] * 5
+    rows = [example(id=str(n), question=f"{opening} land {n} ?") for n, opening in enumerate(openings)]
+    options = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 9}}
+    kept, _ = put_through(stage, rows, 7, **options, categories=["opening"])
+    assert Counter(row["question"][:4] for row in kept) == {"What": 3, "Expl": 3, "List": 3}
+
+
+def test_positions_are_balanced_within_documents_of_different_length():
+    rows = [place("short", start, start + 10) for start in range(0, 100, 10)]
+    rows += [place("long", start, start + 1000) for start in (*range(0, 1000, 20), *range(1000, 10000, 1000))]
+    options = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 20}}
+    kept, _ = put_through(stage, rows, 16, **options, categories=["position"])
+    tenths = Counter(
+        row["lineage"]["start"] * 10 // {"short": 100, "long": 10000}[row["lineage"]["document_id"]]
+        for row in kept
+    )
+    assert tenths == dict.fromkeys(range(10), 2)
+
+
+def test_rows_without_a_place_or_question_can_be_balanced():
+    rows = [place("d", 0, 10), *(example(id=f"own {n}", question=None) for n in range(3))]
+    options = {"method": {"instruction": "entropy"}, "max_rows": {"instruction": 2}}
+    kept, _ = put_through(stage, rows, **options, categories=["position", "opening"])
+    assert {row["lineage"]["document_id"] for row in kept} == {"d"} and len(kept) == 2
+    assert sum(row["question"] is None for row in kept) == 1
+
+
+def place(document, start, end):
+    """Make a row about a span of a document."""
+    row = example(id=f"{document} {start}", document=document, question="What is it?")
+    row["lineage"] |= {"start": start, "end": end}
+    return row
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     """A model folder with a word tokenizer."""
