@@ -20,7 +20,7 @@ run-pdfs: .venv/ready
 test: .venv/ready check
 	$(BIN)/pytest
 
-# Without an engine, a cluster, a browser or what takes long.
+# Without an engine, a cluster, a browser or what takes long; properties are tried on fewer examples.
 test-fast: .venv/ready
 	$(BIN)/pytest -m "not engine and not cluster and not slow and not browser"
 

@@ -242,7 +242,6 @@ def test_truncated_reasoning_without_tags_is_recognised_by_the_template():
     assert read(body).finish == "length"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_a_text_without_tags_is_the_answer(text):
     if not any(tag.casefold() in text.casefold() for tags in PAIRS for tag in tags):
