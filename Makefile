@@ -17,12 +17,16 @@ run-pdfs: .venv/ready
 	@test -d "$(PDFS)" || { echo "make: name a folder: make run-pdfs PDFS=FOLDER" >&2; exit 1; }
 	PDFS="$(abspath $(PDFS))" $(BIN)/datagen run examples/pdf-folder.yaml
 
-test: .venv/ready check
-	$(BIN)/pytest
+# One process per core; engines and clusters need the cores themselves.
+PARALLEL := --numprocesses auto --dist loadfile
 
-# Without an engine, a cluster, a browser or what takes long.
+test: .venv/ready check
+	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not browser"
+	$(BIN)/pytest -m "engine or cluster or browser"
+
+# Without an engine, a cluster, a browser or what takes long; properties are tried on fewer examples.
 test-fast: .venv/ready
-	$(BIN)/pytest -m "not engine and not cluster and not slow and not browser"
+	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not slow and not browser"
 
 # Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
 test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import settings
 
 settings.register_profile("datagen", deadline=None)  # a busy machine is not a fault
+settings.register_profile("fast", deadline=None, max_examples=20)
 settings.load_profile("datagen")
 
 # As lm-format-enforcer does when vLLM imports it: dates in YAML are read as text, in every loader that shares this table.
@@ -17,8 +18,15 @@ SHARED["tag:yaml.org,2002:timestamp"] = SHARED["tag:yaml.org,2002:str"]
 
 
 def pytest_configure(config):
-    """If tests with an engine or a cluster are deselected, fail tests that start one unmarked."""
+    """
+    Adapt to the tests that are deselected.
+
+    Without those with an engine or a cluster, tests that start one unmarked fail. Without slow ones, properties are
+    tried on fewer examples.
+    """
     expression = config.option.markexpr
+    if "not slow" in expression:
+        settings.load_profile("fast")
     if "not cluster" in expression:
         import distributed
 

@@ -28,8 +28,9 @@ from datagen.synthesizer.recipe import SynthesizerRecipe, Training
 from datagen.synthesizer.remix import Row, account, remix
 from datagen.synthesizer.sets import load
 from datagen.training.models import load_model, with_lora
-from datagen.training.packing import LanguageModel, Tokens, bundles, epochs, pack, row_losses, tokenize
+from datagen.training.packing import LanguageModel, pack, row_losses
 from datagen.training.steps import Schedule, Trainer, run_steps
+from datagen.training.tokens import Tokens, bundles, epochs, tokenize
 
 MEASURED = 40  # rows per task for the held-out loss
 

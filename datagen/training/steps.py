@@ -21,7 +21,8 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]  # exported lazily
 
 from datagen.json_types import JsonObject
-from datagen.training.packing import LanguageModel, Tokens, pack, row_losses, token_losses
+from datagen.training.packing import LanguageModel, pack, row_losses, token_losses
+from datagen.training.tokens import Tokens
 
 FLOOR = 0.02  # final learning rate, as a share of the highest
 

@@ -1,7 +1,7 @@
 """Requests survive the round trip through rows, with the same key."""
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.request import Identity, Request, Sampling
@@ -33,7 +33,6 @@ REQUESTS_OF_ALL_SORTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(REQUESTS_OF_ALL_SORTS)
 def test_a_request_is_restored_from_its_row(request):
     (row,) = pa.Table.from_pylist([request.to_row(WHO)], schema=REQUESTS).to_pylist()

@@ -1,14 +1,16 @@
 """Tokenise rows and items for the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from datagen.evaluate.prove.arms import Row
 from datagen.evaluate.prove.items import Item
 from datagen.evaluate.prove.settings import PAIR_REPEATS, STEP, WINDOW
 from datagen.schema import content_id
-from datagen.training.packing import Tokens
+from datagen.training.tokens import Tokens
+
+if TYPE_CHECKING:  # its import takes seconds
+    from transformers import PreTrainedTokenizerBase
 
 
 class Encoder:
@@ -21,7 +23,7 @@ class Encoder:
         The target's tokenizer, of transformers.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
 
     def row(self, row: Row) -> list[Tokens]:

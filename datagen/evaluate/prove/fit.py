@@ -25,8 +25,9 @@ from datagen.evaluate.prove.settings import FULL, LORA_RATE, RANK, RATE, STEP, W
 from datagen.json_types import JsonObject
 from datagen.store.parquet import finish_folder, write_json
 from datagen.training.models import load_model, with_lora
-from datagen.training.packing import LanguageModel, Tokens, pack, row_sums, token_losses
+from datagen.training.packing import LanguageModel, pack, row_sums, token_losses
 from datagen.training.steps import Schedule, Trainer, run_steps
+from datagen.training.tokens import Tokens
 
 BATCH = 1_024  # tokens per batch of items
 STEPS_TIMED = 2  # after a warm-up step

@@ -297,7 +297,6 @@ def test_nested_reasoning_is_not_part_of_the_answer(text, answer):
     assert split(text).answer.strip() == answer
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_a_text_without_tags_is_the_answer(text):
     if not any(tag.casefold() in text.casefold() for tags in PAIRS for tag in tags):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.engines import meter as meters
@@ -63,7 +63,6 @@ def test_a_meter_integrates_the_requests_in_flight(clock):
 spans = st.lists(st.tuples(st.floats(0.01, 500), st.floats(0, 1)), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(spans)
 def test_no_request_second_is_lost_and_memory_is_bounded(spans):
     occupancy, now = Occupancy(), 0.0

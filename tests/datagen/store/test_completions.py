@@ -182,7 +182,6 @@ def rows_from(start, keys):
     return keys_of(pa.array(keys)), np.arange(start, start + len(keys), dtype=np.uint32)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("0123456789abcdefé", min_size=1, max_size=9), max_size=400), st.data())
 def test_the_key_index_finds_the_first_row_of_each_key(keys, data):
     wanted = data.draw(st.lists(st.sampled_from(keys) if keys else st.nothing(), max_size=20)) if keys else []

@@ -2,15 +2,25 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("peft")
-pytest.importorskip("trl")
+from datagen.training.tokens import Tokens
 
-from datagen.training.packing import Tokens, bundles, epochs, pack, row_losses  # noqa: E402
+pytestmark = pytest.mark.slow  # the import of PyTorch and transformers alone
 
 
 @pytest.fixture(scope="module")
-def model():
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def packing(torch):
+    from datagen.training import packing
+
+    return packing
+
+
+@pytest.fixture(scope="module")
+def model(torch, packing):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -28,7 +38,7 @@ ROWS = [
 ]
 
 
-def alone(model, row):
+def alone(torch, model, row):
     model.set_attn_implementation("eager")
     ids = torch.tensor([[*row.prompt, *row.response]])
     labels = torch.tensor([[-100] * len(row.prompt) + row.response])
@@ -39,20 +49,11 @@ def alone(model, row):
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[1:], [ROWS[0], ROWS[0]]])
-def test_packed_rows_have_the_same_loss_as_separate_rows(model, rows):
+def test_packed_rows_have_the_same_loss_as_separate_rows(torch, packing, model, rows):
     with torch.no_grad():
-        together = row_losses(model, pack(rows)).tolist()
-    assert together == pytest.approx([alone(model, row) for row in rows], abs=1e-5)
+        together = packing.row_losses(model, packing.pack(rows)).tolist()
+    assert together == pytest.approx([alone(torch, model, row) for row in rows], abs=1e-5)
 
 
-def test_a_packed_sequence_holds_the_prefix_once():
-    assert pack(ROWS)["input_ids"].shape[1] == 4 + (3 + 3) + (1 + 2) + (4 + 1)
-
-
-def test_an_epoch_sees_each_row_once_in_bundles_of_one_group():
-    rows = [Tokens(f"g{n % 5}", "t", [n % 5, n], [n]) for n in range(23)]
-    for order in (bundles(rows, 3, "0"), bundles(rows, 3, "1")):
-        assert sorted(row.response[0] for bundle in order for row in bundle) == list(range(23))
-        assert all(len(bundle) <= 3 and len({row.group for row in bundle}) == 1 for bundle in order)
-    assert bundles(rows, 3, "0") != bundles(rows, 3, "1")
-    assert len(list(epochs(rows, 2, 3, 0))) == 2 * len(bundles(rows, 3, "0"))
+def test_a_packed_sequence_holds_the_prefix_once(packing):
+    assert packing.pack(ROWS)["input_ids"].shape[1] == 4 + (3 + 3) + (1 + 2) + (4 + 1)

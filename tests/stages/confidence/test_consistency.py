@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -117,7 +117,6 @@ def test_an_explanation_before_the_answer_is_ignored():
     assert scored["consistency"] == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text(max_size=30), min_size=1, max_size=4),
     st.text(min_size=1, max_size=30),

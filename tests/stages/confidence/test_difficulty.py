@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.request import Identity
@@ -74,7 +74,6 @@ def test_a_misleading_question_scores_above_one_and_below_zero():
     assert scored["ifd"] == pytest.approx(4) and scored["ifd_ppl"] > 1 and scored["v_info"] < 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-20, -1e-3), min_size=1, max_size=9), st.floats(0.01, 3))
 def test_both_forms_and_the_information_agree_on_the_side_of_one(alone, factor):
     scored, _ = score(model=target(with_context=tuple(factor * loss for loss in alone), alone=tuple(alone)))

@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -71,7 +71,6 @@ def test_position_bias_cancels_out(known):
     assert {round(scored["meta_rank"], 9) for scored in kept} == {0.0}
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 0.99), min_size=4, max_size=4))
 def test_the_score_is_bounded(tmp_path_factory, beliefs):
     path = tmp_path_factory.mktemp("m") / "known.jsonl"

@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -49,7 +49,6 @@ def test_one_decisive_score_suffices():
     assert chosen(rows, logprob=[-2, 0], p_true=[0.2, 0.8]) == [0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.floats(-9, 9), min_size=1), st.floats(-9, 9), st.floats(-9, 9))
 def test_a_wider_band_scores_more_rows(values, one, other):
     rows, (low, high) = table(logprob=values), sorted((one, other))

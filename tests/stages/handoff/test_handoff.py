@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.schema import MESSAGES, chat
@@ -241,7 +241,6 @@ TURNS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TURNS, st.text(max_size=5)), min_size=1, max_size=8), st.integers(0, 7))
 def test_answers_follow_their_prompts(rows, skip):
     skip = min(skip, len(rows) - 1)

@@ -5,7 +5,7 @@ import sys
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.engines import bundled
@@ -71,7 +71,6 @@ def test_a_preference_needs_two_sides():
 ROLES = st.lists(st.sampled_from(["system", "user", "assistant"]), min_size=1, max_size=5)
 
 
-@settings(deadline=None)
 @given(st.lists(ROLES, min_size=1, max_size=6))
 def test_roles_must_alternate(prompts):
     results, _ = verdicts([asked([turn(role) for role in roles]) for roles in prompts])

@@ -28,7 +28,6 @@ def covered_by(vectors, weights, chosen, had=0.0, wanted=np.inf, floor=0.0):
 BOUNDS = st.sampled_from([None, 0.0, 0.25, 1.0])
 
 
-@settings(max_examples=100, deadline=None)
 @given(spaces(), BOUNDS, BOUNDS, st.sampled_from([0.0, 0.5]), st.data())
 def test_cover_is_the_greedy_choice_of_a_monotone_function(vectors, had, wanted, floor, data):
     count = len(vectors)
@@ -85,7 +84,6 @@ def pairs(draw, most=8):
     return count, helped, example, np.array(list(some.values()))
 
 
-@settings(max_examples=100, deadline=None)
 @given(pairs(), BOUNDS, BOUNDS, st.randoms(use_true_random=False))
 def test_cover_pairs_is_the_greedy_choice_whatever_the_order_of_the_pairs(given_pairs, had, wanted, random):
     count, helped, example, utility = given_pairs

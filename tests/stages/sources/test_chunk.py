@@ -83,7 +83,6 @@ def test_invariants(texts, max_chars, min_chars):
     assert all(min_chars <= len(row["text"]) <= max_chars or not row["text"].isascii() for row in kept)
 
 
-@settings(max_examples=100, deadline=None)
 @given(TEXTS)
 def test_no_cut_inside_a_word(text):
     for span in cut(text, 100, 10):
@@ -301,7 +300,6 @@ def tokenizer(tmp_path_factory):
     return str(path), lambda text: len(tokens.encode(text).ids)
 
 
-@settings(max_examples=100, deadline=None)
 @given(text=TEXTS, longest=st.integers(60, 300), shortest=st.integers(1, 60))
 def test_in_tokens_the_spans_hold_the_document_and_none_is_too_long(tokenizer, text, longest, shortest):
     path, count = tokenizer
@@ -315,7 +313,6 @@ def test_in_tokens_the_spans_hold_the_document_and_none_is_too_long(tokenizer, t
         assert all(count(row["text"]) > longest for row in dropped if row["reason"] == "too long")
 
 
-@settings(max_examples=100, deadline=None)
 @given(text=TEXTS, longest=st.integers(200, 400), share=st.floats(0.1, 0.5))
 def test_an_overlap_repeats_whole_sentences_and_is_bounded(text, longest, share):
     overlap = int(longest * share)

@@ -345,7 +345,6 @@ def test_a_page_nested_too_deep_to_give_any_text_is_rejected_with_a_reason():
     assert refused.value.reason == "nested too deep"
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="<>/abpdivtrh1 ='\"&;-!\n", max_size=200))
 def test_no_page_fails(page):
     text, title = read_webpage(page)

@@ -6,15 +6,12 @@ import pytest
 
 from datagen.evaluate.prove import arms
 from datagen.evaluate.prove.arms import CONTROLS, Row
+from datagen.evaluate.prove.command import with_controls
+from datagen.evaluate.prove.encode import Encoder, batches, exposures, sequence
 from datagen.evaluate.prove.material import Material, Pair, Text, read, survey
 from datagen.evaluate.prove.plan import draw
 from datagen.evaluate.prove.settings import ARMS, settings_of
 from datagen.evaluate.prove.verdict import QUESTIONS
-
-pytest.importorskip("torch")
-
-from datagen.evaluate.prove.command import with_controls
-from datagen.evaluate.prove.encode import Encoder, batches, exposures, sequence
 
 SEED = "0"
 

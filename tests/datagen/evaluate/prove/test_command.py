@@ -1,24 +1,19 @@
 """A whole proof on a small random model: how it resumes, stops and fails."""
 
 import json
-import sys
 
 import pytest
+from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("peft")
-pytest.importorskip("trl")
+from datagen.cli import app
+from datagen.errors import UserError
+from datagen.evaluate.prove import command
+from datagen.evaluate.prove.encode import Encoder
+from datagen.evaluate.prove.plan import Plan
+from datagen.evaluate.prove.settings import settings_of
+from datagen.evaluate.prove.verdict import p_gold
 
-from typer.testing import CliRunner  # noqa: E402
-
-from datagen.cli import app  # noqa: E402
-from datagen.errors import UserError  # noqa: E402
-from datagen.evaluate.prove import command, fit, processes  # noqa: E402
-from datagen.evaluate.prove.encode import Encoder  # noqa: E402
-from datagen.evaluate.prove.plan import Plan  # noqa: E402
-from datagen.evaluate.prove.processes import Task, run_all  # noqa: E402
-from datagen.evaluate.prove.settings import settings_of  # noqa: E402
-from datagen.evaluate.prove.verdict import p_gold  # noqa: E402
+pytestmark = pytest.mark.slow  # the import of PyTorch and transformers alone
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
@@ -29,6 +24,9 @@ CHAT = (
 @pytest.fixture
 def base(tmp_path):
     """Write a small random model with a tokenizer of characters."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("peft")
+    pytest.importorskip("trl")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -52,8 +50,10 @@ def base(tmp_path):
 
 
 @pytest.fixture
-def in_process(monkeypatch):
+def in_process(base, monkeypatch):
     """Run the fits in this process, which saves the start of ten others; return the names of those run."""
+    from datagen.evaluate.prove import fit
+
     ran = []
 
     def run(tasks, processes, threads, done, goes_on=lambda task: True):
@@ -123,6 +123,7 @@ def test_scores_are_the_log_probabilities_of_the_choices_alone(write_run, base, 
     proved(run, base, arms="reading", seeds=1, tokens=300)
     folder = next((run.folder / "proof").glob("*/plan.json")).parent
     plan = Plan.load(folder)
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -179,49 +180,3 @@ def test_a_different_hand_off_target_or_budget_starts_a_new_proof(write_run, bas
     proved(run, base, arms="reading", seeds=1, tokens=200)
     proved(run, base, arms="reading", seeds=1, tokens=300)
     assert len(list((run.folder / "proof").glob("*/plan.json"))) == 2
-
-
-STUB = """
-import json, sys, time
-from pathlib import Path
-what, target = sys.argv[1:3]
-if what == "fails":
-    print("out of luck")
-    raise SystemExit(3)
-if what == "sleeps":
-    time.sleep(60)
-Path(target).parent.mkdir(parents=True, exist_ok=True)
-Path(target).write_text(json.dumps(what))
-"""
-
-
-@pytest.fixture
-def stub(tmp_path, monkeypatch):
-    """Run a stub script instead of fits."""
-    (tmp_path / "stub_fit.py").write_text(STUB)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(filter(None, sys.path))}")
-    monkeypatch.setattr(processes, "MODULE", "stub_fit")
-
-    def task(what, name):
-        target = tmp_path / "fits" / f"{name}.json"
-        return Task(name, (what, str(target)), target)
-
-    return task
-
-
-def test_tasks_with_an_existing_result_are_not_run_again(stub):
-    tasks = [stub("works", name) for name in ("a", "b", "c")]
-    tasks[1].result.parent.mkdir(parents=True)
-    tasks[1].result.write_text('"earlier"')
-    done = []
-    run_all(tasks, 2, 1, done.append)
-    assert sorted(task.name for task in done) == ["a", "b", "c"]
-    assert json.loads(tasks[0].result.read_text()) == "works"
-    assert json.loads(tasks[1].result.read_text()) == "earlier"
-
-
-def test_a_failed_fit_is_reported_with_its_output_and_stops_the_others(stub):
-    done = []
-    with pytest.raises(UserError, match=r"(?s)the fit bad failed with exit status 3.*out of luck"):
-        run_all([stub("sleeps", "slow"), stub("fails", "bad"), stub("works", "never")], 2, 1, done.append)
-    assert done == [] and not stub("works", "never").result.exists()

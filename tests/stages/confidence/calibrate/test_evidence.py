@@ -73,7 +73,6 @@ def test_no_verdicts_and_a_lower_precision_show_nothing():
     assert not shows(wrong, 10_000, 0.5, ERROR) and lower_bound(wrong, 10_000, ERROR) == 0
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.data())
 def test_omitting_a_right_row_never_helps(verdicts, data):
     verdicts = np.array(verdicts)

@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.confidence.calibrate import evidence
@@ -24,7 +24,6 @@ from datagen.stages.confidence.calibrate.promises import (
 TARGET, SURE = 0.9, 0.9
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(1, 19))
 def test_the_tail_is_the_binomial_sum(counts, twentieths):
     right, rows = counts

@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
@@ -57,7 +57,6 @@ def test_the_formula_is_that_of_the_paper():
     assert [request.given for request in requests] == ["Gustave Eiffel"] * 3
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=5), st.floats(1e-6, 1), st.integers(2, 4))
 def test_the_length_of_an_answer_does_not_matter(alone, helped, times):
     rows = tried(shown("a", answer="x"))

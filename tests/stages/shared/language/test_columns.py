@@ -5,7 +5,7 @@ import sys
 from functools import cache
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.language.columns import MARKED, NAME, OPENING, SMALL, _marked, words
@@ -22,7 +22,6 @@ def by_pattern() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(inside), re.compile(rf"(?<![\w{MARKED[NAME]}'’-]){capital}")
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_the_marks_are_those_of_the_regular_expressions(text):
     inside, opening = by_pattern()

@@ -1,7 +1,7 @@
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.language import matching
@@ -91,7 +91,6 @@ def test_a_sentence_is_compared_by_what_it_adds_to_the_question():
     assert likeness("The tower in Paris was designed by Louis Pasteur", sentence, question, stop) <= WRONG
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_likeness_is_between_0_and_1_and_1_for_equal_texts(one, other):
     assert 0 <= likeness(one, other) <= 1

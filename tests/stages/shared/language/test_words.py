@@ -2,7 +2,7 @@ import unicodedata
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.scripts import SCRIPTS, STACKERS
@@ -156,7 +156,6 @@ def test_a_soft_hyphen_or_a_joiner_does_not_split_a_word():
     assert ANSWERS("क्\u200dष") == ["क्ष"]
 
 
-@settings(deadline=None)
 @given(UNICODE)
 def test_words_and_gaps_add_up_to_the_text(text):
     for variant in (WORDS, ANSWERS, COMPOUND):
@@ -175,7 +174,6 @@ def test_words_and_gaps_add_up_to_the_text(text):
         )
 
 
-@settings(deadline=None)
 @given(st.lists(UNICODE, max_size=4))
 def test_a_column_has_as_many_words_as_its_texts(texts):
     assert count(pa.array(texts, pa.string())).to_pylist() == [len(WORDS.spans(text)) for text in texts]

@@ -1,7 +1,7 @@
 """Places of passages in the heading tree of their document: the properties of StructTuning."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
@@ -57,7 +57,6 @@ def test_structtuning_each_text_starts_with_its_place():
 NAMES = st.sampled_from(["", "A", "B", "A > B", "A > C", " > ", "A >  "])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["", "Bees", "A"]), st.text(max_size=30)), max_size=12))
 def test_structtuning_each_passage_has_a_unique_place(parts):
     rows = [passage(n, section, text, title) for n, (section, title, text) in enumerate(parts)]

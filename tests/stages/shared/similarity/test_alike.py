@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.language.columns import words
@@ -38,7 +38,6 @@ def say_the_same(left, right):
     return critical[0] == critical[1] and (not named or names[0] == names[1])
 
 
-@settings(deadline=None)
 @given(CUT, CUT)
 def test_short_texts(left, right):
     similarity, long = measure(left, right, long_from=100)
@@ -49,7 +48,6 @@ def test_short_texts(left, right):
     assert not long and np.isclose(similarity, expected)
 
 
-@settings(deadline=None)
 @given(CUT.filter(lambda text: len(text) >= SHINGLE), CUT.filter(lambda text: len(text) >= SHINGLE))
 def test_long_texts(left, right):
     similarity, long = measure(left, right, long_from=SHINGLE)
@@ -63,7 +61,6 @@ def test_long_texts(left, right):
     assert long and np.isclose(similarity, expected)
 
 
-@settings(deadline=None)
 @given(CUT, CUT, st.floats(0, 1))
 def test_pairs_below_the_threshold_have_similarity_zero(left, right, least):
     free, _ = measure(left, right, long_from=100)

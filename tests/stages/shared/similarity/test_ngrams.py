@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.stages.shared.language.columns import words
@@ -46,7 +46,6 @@ def test_a_non_ascii_character_does_not_change_other_words(symbols, text):
 TEXTS = st.lists(st.lists(st.sampled_from(["ab", "cd", "ef", "是"]), max_size=7), max_size=6)
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(1, 5), st.integers(0, 3))
 def test_ngrams_do_not_cross_texts(texts, n, salt):
     cut = words(pa.array([" ".join(text) for text in texts], pa.string()))
@@ -57,7 +56,6 @@ def test_ngrams_do_not_cross_texts(texts, n, salt):
     assert len(set(hashes.tolist())) == len(set(runs)) == len(set(zip(hashes.tolist(), runs, strict=True)))
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_take_and_count(texts):
     cut = words(pa.array([" ".join(text) for text in texts], pa.string()))
