@@ -17,12 +17,11 @@ def distinct(written: Sequence[Written], marked: Collection[str], passage: Passa
             for same in _sames(pair):
                 longest[same] = max(longest.get(same, (0, 0)), (size, -place))
     for place, (task, answers, pair) in enumerate(written):
-        repeats = (
-            task in marked
-            and not isinstance(pair, Reject)
-            and any(longest[same][1] != -place for same in _sames(pair))
-        )
-        yield task, answers, Reject("repeated", pair["question"]) if repeats else pair
+        if isinstance(pair, Reject) or task not in marked:
+            yield task, answers, pair
+            continue
+        first = all(longest[same][1] == -place for same in _sames(pair))
+        yield task, answers, pair if first else Reject("repeated", pair["question"])
 
 
 def _sames(pair: Pair) -> Iterator[tuple[str, ...]]:

@@ -199,7 +199,7 @@ def _repeated(
                 if skipped > most_skipped or here in _telling(words):
                     break
             place += 1
-        near = sentence[max(0, first - 1) : first] + sentence[place : place + 2]
+        near = [*sentence[max(0, first - 1) : first], *sentence[place : place + 2]]
         if read == len(rest) and (not moved or inverted or moved in near):
             return _Run(first, place, around, inverted)
     return None
