@@ -19,9 +19,9 @@ def distinct(written: Sequence[Written], marked: Collection[str], passage: Passa
     for place, (task, answers, pair) in enumerate(written):
         if isinstance(pair, Reject) or task not in marked:
             yield task, answers, pair
-        else:
-            repeats = any(longest[same][1] != -place for same in _sames(pair))
-            yield task, answers, Reject("repeated", pair["question"]) if repeats else pair
+            continue
+        first = all(longest[same][1] == -place for same in _sames(pair))
+        yield task, answers, pair if first else Reject("repeated", pair["question"])
 
 
 def _sames(pair: Pair) -> Iterator[tuple[str, ...]]:
