@@ -185,7 +185,6 @@ def completion_of(
     """
     answer = output.outputs[0]
     positions: Any = answer.logprobs  # flat, except for a choice
-    given: Any = output.prompt_logprobs  # flat
     text = answer.text
     sampled: tuple[float, ...]
     finish = answer.finish_reason if answer.finish_reason in ("stop", "length") else "error"
@@ -203,7 +202,8 @@ def completion_of(
         scored = tuple(_log_sum([first.get(token, -math.inf) for token in ids]) for ids in label_ids)
         sampled = (first[answer.token_ids[0]],)
     elif request.given:
-        text, sampled = request.given, tuple(given.logprobs[-given_tokens:])
+        prompt: Any = output.prompt_logprobs  # flat
+        text, sampled = request.given, tuple(prompt.logprobs[-given_tokens:])
     else:
         thought = split(text, opened)
         text = thought.answer

@@ -14,6 +14,8 @@ from datagen.store.digests import sealed
 from datagen.store.parquet import parts, read_part, write_json
 from tests.support import toys
 
+pytestmark = pytest.mark.cluster
+
 LINE = ["source", "cutting", "asking", "scoring", "tallying"]
 
 

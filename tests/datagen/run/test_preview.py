@@ -62,6 +62,7 @@ def test_the_command_prints_lines_of_json_and_pages_for_people(recipe):
     assert "extractive_question" in shown and "kept rows by task" in shown
 
 
+@pytest.mark.cluster
 def test_a_run_reuses_the_answers_of_a_preview(recipe, tmp_path):
     loaded, outputs = load_recipe(recipe), tmp_path / "outputs"
     asked = len(list(looks(loaded, outputs / "atlas", 5)))
