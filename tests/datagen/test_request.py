@@ -1,10 +1,11 @@
 """Requests survive the round trip through rows, with the same key."""
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.request import Identity, Request, Sampling
+from datagen.request import Completion, Identity, Request, Sampling, separated
 from datagen.schema import REQUESTS
 
 WHO = Identity("model", "1")
@@ -40,3 +41,32 @@ def test_a_request_is_restored_from_its_row(request):
     assert read == request
     assert read.key(WHO) == request.key(WHO) == row["key"]
     assert list(read.schema or ()) == list(request.schema or ())  # the order in which fields are decoded
+
+
+def stored(text, **fields):
+    return Completion("k", text, "stop", "m", "1", logprobs=(-1.0,), choices=(-0.5,), **fields)
+
+
+def test_reasoning_in_an_answer_of_an_earlier_version_is_separated():
+    done = separated(stored("<think>hm</think>\nfine"))
+    assert (done.text, done.reasoning, done.finish, done.logprobs) == ("fine", "hm", "stop", ())
+
+
+@pytest.mark.parametrize("text", ["<think>hm", "<think>hm</think>", "<think>hm</think>\n \n"])
+def test_an_answer_of_an_earlier_version_that_is_only_reasoning_is_unanswered(text):
+    done = separated(stored(text))
+    assert (done.finish, done.choices, done.text.strip()) == ("error", (), "")
+    assert "unanswered" in done.error and done.reasoning == "hm"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stored("fine"),
+        stored("an </a> tag"),
+        stored("<think>x</think>y", reasoning="z"),
+        stored("<think>x", error="e"),
+    ],
+)
+def test_other_answers_are_as_they_were_stored(answer):
+    assert separated(answer) is answer

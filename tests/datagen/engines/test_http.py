@@ -300,6 +300,13 @@ def test_a_different_parameter_name_is_learned_once_and_used_from_then_on():
     assert all(body["max_completion_tokens"] == 20 and "max_tokens" not in body for body in bodies[2:])
 
 
+def test_a_server_without_template_parameters_gets_a_reasoning_effort():
+    refusal = answers("unexpected field: chat_template_kwargs", status=400)
+    done, server = ask(refusal, answers(), thinking="off")
+    assert done.finish == "stop" and "chat_template_kwargs" in server.bodies[0]
+    assert server.bodies[1]["reasoning_effort"] == "none" and "chat_template_kwargs" not in server.bodies[1]
+
+
 def test_only_options_that_change_answers_are_part_of_the_identity():
     plain = identify(spec(revision="7"))
     assert plain.revision == "7", "keys of before stay"

@@ -184,6 +184,17 @@ def test_an_unavailable_server_is_waited_for_within_the_patience(fault):
     assert done.text == "fine"
 
 
+@pytest.mark.parametrize("fault", [answers("down", status=503), answers("null"), hang_up()])
+def test_the_patience_ends_the_wait_however_many_tries_are_left(fault):
+    error, server = ask(fault, retries=20, patience=0.3)
+    assert isinstance(error, Unreachable) and len(server.bodies) < 50
+
+
+def test_a_pause_beyond_the_patience_is_not_waited_for_by_more_tries():
+    error, server = ask(answers("tomorrow", status=429, Retry_After="86400"), retries=100, patience=60)
+    assert isinstance(error, Unreachable) and len(server.bodies) <= 2
+
+
 @pytest.mark.parametrize(
     "fault", [answers("null"), answers("CUDA error", status=500), hang_up(), half(), answers(after=1.0)]
 )
