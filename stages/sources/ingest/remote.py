@@ -9,6 +9,8 @@ import glob
 import io
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
@@ -21,9 +23,13 @@ from datagen.recipe.sections import Source
 from datagen.redaction import mask_secrets
 from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
 
-ARROW_SCHEMES = ("gs", "gcs", "abfs", "abfss")
+GOOGLE_SCHEMES = ("gs", "gcs")
+AZURE_SCHEMES = ("abfs", "abfss")
+ANONYMOUS = "anonymous@"  # before a public bucket of Google's
+GOOGLE_SECONDS = 60  # for a request with its retries; the client's default is 15 minutes
 BUFFER = 1 << 20  # bytes per request
 S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+AZURE_SECRETS = ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")  # else Azure's default credential
 S3_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -62,27 +68,25 @@ def open_remote(url: str) -> IO[bytes]:
         If it no longer exists, or the store refuses access; the message contains no secret.
     """
     try:
-        filesystem, path = _filesystem(url)
-        return cast(
-            IO[bytes], io.BufferedReader(cast(io.RawIOBase, filesystem.open_input_file(path)), BUFFER)
-        )
+        place = _place(url)
+        stream = place.store.open_input_file(place.path)
+        return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, stream), BUFFER))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise OSError(_message(error)) from error
 
 
 def _listed(base: str) -> Iterator[tuple[str, list[str], int]]:
     """List an object, or all below a prefix: address, path below the prefix, size in bytes."""
-    filesystem, path = _filesystem(base)
-    path = path.rstrip("/")
-    address = base[: base.index("://") + 3]
-    info = filesystem.get_file_info(path)
+    place = _place(base)
+    path = place.path.rstrip("/")
+    info = place.store.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield address + path, [path.rpartition("/")[2]], info.size
+        yield place.address(path), [path.rpartition("/")[2]], info.size
         return
-    for info in filesystem.get_file_info(fs.FileSelector(path, recursive=True)):
+    for info in place.store.get_file_info(fs.FileSelector(path, recursive=True)):
         if info.type == fs.FileType.File:
             below = info.path[len(path) :].strip("/")
-            yield address + info.path, below.split("/"), info.size or 0
+            yield place.address(info.path), below.split("/"), info.size or 0
 
 
 def _wanted(parts: Sequence[str], pattern: Sequence[str], entry: Source) -> bool:
@@ -102,18 +106,40 @@ def _split(url: str) -> tuple[str, list[str]]:
     return f"{scheme}://{'/'.join(parts[:fixed])}", parts[fixed:]
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
-    """Return the store of an address, and the path in it."""
+@dataclass(frozen=True)
+class _Place:
+    """A path in a store; an address is `root` and the path without its first `within` characters."""
+
+    store: Any
+    path: str
+    root: str
+    within: int = 0
+
+    def address(self, path: str) -> str:
+        """Return the address of another path in the store."""
+        return self.root + path[self.within :]
+
+
+def _place(url: str) -> _Place:
+    """Find the store of an address, and the path in it."""
     scheme, _, rest = url.partition("://")
+    root = f"{scheme}://"
     if scheme == "s3":
-        return _s3(rest.partition("/")[0]), rest
-    if scheme in ARROW_SCHEMES:
-        filesystem, path = fs.FileSystem.from_uri(url)
-        return filesystem, path
+        return _Place(_s3(rest.partition("/")[0]), rest, root)
+    if scheme in GOOGLE_SCHEMES:
+        if rest.startswith(ANONYMOUS):
+            return _Place(_google(True), rest.removeprefix(ANONYMOUS), root + ANONYMOUS)
+        return _Place(_google(False), rest, root)
+    if scheme in AZURE_SCHEMES:
+        authority, _, path = rest.partition("/")
+        container, _, host = authority.rpartition("@")
+        if not container:
+            raise ValueError("name the container before the account, with an @ between them")
+        return _Place(_azure(host), f"{container}/{path}", f"{root}{authority}/", len(container) + 1)
     import fsspec
 
     store, path = fsspec.url_to_fs(url)
-    return fs.PyFileSystem(fs.FSSpecHandler(store)), path
+    return _Place(fs.PyFileSystem(fs.FSSpecHandler(store)), path, root)
 
 
 @cache
@@ -125,6 +151,28 @@ def _s3(bucket: str) -> Any:
         region = "us-east-1" if endpoint else fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
         region=region, endpoint_override=host or None, scheme=scheme or "https", connect_timeout=20
+    )
+
+
+@cache
+def _google(anonymous: bool) -> Any:
+    return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=timedelta(seconds=GOOGLE_SECONDS))
+
+
+@cache
+def _azure(host: str) -> Any:
+    """Return the store of an account, such as ``name.dfs.core.windows.net``."""
+    key, token = (os.environ.get(name) for name in AZURE_SECRETS)
+    emulator = os.environ.get("AZURE_STORAGE_BLOB_ENDPOINT", "")
+    scheme, _, address = emulator.rpartition("://")
+    return fs.AzureFileSystem(
+        host.partition(".")[0],
+        account_key=key,
+        sas_token=None if key else token,
+        blob_storage_authority=address or None,
+        dfs_storage_authority=address or None,
+        blob_storage_scheme=scheme or None,
+        dfs_storage_scheme=scheme or None,
     )
 
 

@@ -10,12 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
+from pyarrow import fs
 from pydantic import ValidationError
 
 from datagen.errors import UserError
 from datagen.recipe.sections import Source
-from datagen.stages.sources.ingest import Options, watch
+from datagen.stages.sources.ingest import Options, remote, watch
+from datagen.stages.sources.ingest.record import Limits
+from datagen.stages.sources.ingest.remote import list_files
 from tests.support.corpora import context, ingested, reasons
+from tests.support.google_store import google_store
 
 PROSE = "The keeper wound the clock at dusk. A bell was rung in fog.\n"
 
@@ -152,3 +156,58 @@ def test_other_addresses_are_read_through_fsspec(tmp_path):
         assert stream.read() == PROSE.encode()
     assert file.size == len(PROSE)
     assert Source(path="abfss://container@account.dfs.core.windows.net/docs").is_remote
+
+
+GOOGLE = {"docs/a.md": b"# Lamps\n\nLight.\n", "docs/deep/b.txt": PROSE.encode(), "other/c.txt": b"Other."}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("docs", ["docs/a.md", "docs/deep/b.txt"]),
+        ("**/*.txt", ["docs/deep/b.txt", "other/c.txt"]),
+        ("docs/a.md", ["docs/a.md"]),
+    ],
+)
+def test_a_public_bucket_of_google_is_listed(monkeypatch, pattern, names):
+    with google_store("corpus", GOOGLE) as address:
+        monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", address)
+        files = list_files(Source(path=f"gs://anonymous@corpus/{pattern}"), Limits())
+        assert [file.name for file in files] == [f"gs://anonymous@corpus/{name}" for name in names]
+        assert [file.size for file in files] == [len(GOOGLE[name]) for name in names]
+
+
+class Azure:
+    """Stands in for Arrow's file system of an account; the addresses are what is tested."""
+
+    def __init__(self):
+        self.files = {"corpus/docs/a.md": b"Light.", "corpus/other/c.txt": b"Other."}
+
+    def get_file_info(self, wanted):
+        if isinstance(wanted, str):
+            kind = fs.FileType.File if wanted in self.files else fs.FileType.Directory
+            return fs.FileInfo(wanted, kind, size=len(self.files.get(wanted, b"")))
+        below = [name for name in self.files if name.startswith(f"{wanted.base_dir}/")]
+        return [fs.FileInfo(name, fs.FileType.File, size=len(self.files[name])) for name in below]
+
+    def open_input_file(self, path):
+        return io.BytesIO(self.files[path])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [("", ["docs/a.md", "other/c.txt"]), ("docs", ["docs/a.md"]), ("*/*.txt", ["other/c.txt"])],
+)
+def test_addresses_of_azure_keep_their_container_and_account(monkeypatch, pattern, names):
+    accounts = []
+    monkeypatch.setattr(remote, "_azure", lambda host: accounts.append(host) or Azure())
+    base = "abfss://corpus@account.dfs.core.windows.net"
+    files = list_files(Source(path=f"{base}/{pattern}"), Limits())
+    assert [file.name for file in files] == [f"{base}/{name}" for name in names]
+    assert files[0].opener().read() in (b"Light.", b"Other.")
+    assert set(accounts) == {"account.dfs.core.windows.net"}
+
+
+def test_an_address_of_azure_without_a_container_is_refused():
+    with pytest.raises(UserError, match="name the container"):
+        list_files(Source(path="abfss://corpus/docs"), Limits())
