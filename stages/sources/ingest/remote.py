@@ -134,9 +134,7 @@ def _place(url: str) -> _Place:
         authority, _, path = rest.partition("/")
         container, _, host = authority.rpartition("@")
         if not container:
-            raise ValueError(
-                f"the address must begin with {scheme}://CONTAINER@ACCOUNT.dfs.core.windows.net/"
-            )
+            raise ValueError("name the container before the account, with an @ between them")
         return _Place(_azure(host), f"{container}/{path}", f"{root}{authority}/", len(container) + 1)
     import fsspec
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import mammoth
 
+from datagen.request import Reject
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.word_xml import MARKS, prepared
 from datagen.stages.sources.ingest.readers.zipped import described, opened, parse, part
@@ -51,6 +52,8 @@ def _prepared(archive: zipfile.ZipFile, folder: str) -> object:
         for name in archive.NameToInfo
         if posixpath.dirname(name) == folder and posixpath.basename(name).startswith(TEXTS)
     }
+    if any(b"<!ENTITY" in data for data in texts.values()):
+        raise Reject("unreadable file", "it defines entities, which Word never does")
     if not any(mark in data for mark in MARKS for data in texts.values()):
         return archive.fp
     copy = io.BytesIO()

@@ -25,7 +25,7 @@ def read(file: File) -> Iterator[Record]:
         root = part(archive, package)
         title, metadata = described(archive, package)
         chapters = []
-        for name in _spine(root, posixpath.dirname(package)):
+        for name in dict.fromkeys(_spine(root, posixpath.dirname(package))):  # a repeated one is read once
             if name in archive.NameToInfo:
                 page, _ = decode(archive.read(name))
                 chapters.append(read_webpage(page, whole=True)[0].strip())

@@ -132,8 +132,9 @@ def find_secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _unknown_keys(text)
     for mark, login in LOGINS.items():
         for at in _places(mark, text):
-            if (account := login.match(text, at)) and not STAND_IN.fullmatch(account[1]):
-                yield *account.span(1), account[1]
+            given = login.match(text, at)
+            if given and not STAND_IN.fullmatch(given[1]):
+                yield *given.span(1), given[1]
     if "://" in text:
         for match in URL.finditer(text):
             if not STAND_IN.fullmatch(match[2]):

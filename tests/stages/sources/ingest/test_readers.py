@@ -1,14 +1,16 @@
 """Each format is read; files in another format than their name states are handled."""
 
+import io
 import json
 import shutil
+import zipfile
 
 import pytest
 
 from datagen.recipe.sections import Source
 from datagen.stages.sources.ingest.convert import rows
 from datagen.stages.sources.ingest.record import File
-from tests.support.office import ODF, OFFICE, RELATIONS, docx, opendocument, paragraph, zipped
+from tests.support.office import ODF, OFFICE, RELATIONS, W, docx, opendocument, paragraph, zipped
 
 
 def pptx():
@@ -376,6 +378,23 @@ LAUGHS = (
     + '">]><l>&c;&c;</l>'
 )
 LEAK = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><l>Text &a; here</l>'
+
+
+def test_a_chapter_that_a_book_repeats_is_read_once(text_of):
+    """A spine of 100,000 entries would make a large book of a small file."""
+    package = epub()
+    with zipfile.ZipFile(io.BytesIO(package)) as book:
+        spine = (
+            book.read("OEBPS/book.opf").decode().replace('<itemref idref="b"/>', '<itemref idref="b"/>' * 9)
+        )
+    text = text_of("a.epub", epub(**{"OEBPS/book.opf": spine}))
+    assert text.count("An aside.") == 1
+
+
+def test_a_word_document_with_entities_is_dropped(read):
+    document = f'<!DOCTYPE l [<!ENTITY a "ha">]><w:document xmlns:w="{W}"><w:body>{paragraph("&a;")}</w:body></w:document>'
+    _, dropped = read("a.docx", zipped(**{"word/document.xml": document}))
+    assert [row["reason"] for row in dropped] == ["unreadable file"]
 
 
 @pytest.mark.parametrize("data", [LAUGHS, LEAK])

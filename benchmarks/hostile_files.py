@@ -1,0 +1,238 @@
+"""
+Reads files made to break readers: each must end as text or with a reason, within limits, the worker alive.
+
+Bombs, loops, lies about sizes, nesting without end, links out of archives, damaged encodings and broken
+structure, in each format that can be made without another program. Prints what became of each. Run:
+
+    python -m benchmarks.hostile_files
+"""
+
+# ruff: noqa: E501 - the lines are data
+import bz2
+import gzip
+import io
+import json
+import lzma
+import struct
+import tarfile
+import tempfile
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+from datagen.recipe.model import Recipe
+from datagen.stages.sources import ingest
+from datagen.stages.sources.ingest import watch
+
+PROSE = "The keeper wound the clock at dusk. A bell was rung in fog.\n\n" * 20
+LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "' + "&a;" * 99 + '"><!ENTITY c "' + "&b;" * 99 + '">]>'
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+M = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+ODF = "".join(
+    f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for name in ("office", "text", "table")
+)
+SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    """Make a zip file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def docx(body: str, prolog: str = "") -> bytes:
+    """Make a Word document."""
+    target = f'<Relationship Id="r" Type="{OFFICE}/officeDocument" Target="word/document.xml"/>'
+    return zipped(
+        {
+            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}">{target}</Relationships>',
+            "word/document.xml": f"{prolog}<w:document {W} {M}><w:body>{body}</w:body></w:document>",
+        }
+    )
+
+
+def odt(body: str) -> bytes:
+    """Make an OpenDocument text."""
+    content = f"<office:document-content{ODF}><office:body><office:text>{body}"
+    return zipped({"content.xml": f"{content}</office:text></office:body></office:document-content>"})
+
+
+def xlsx(rows: str) -> bytes:
+    """Make a workbook."""
+    book = f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="a"/>'
+    main = f'<Relationship Id="r" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
+    sheet = f'<Relationship Id="a" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+    return zipped(
+        {
+            "_rels/.rels": f'<Relationships xmlns="{RELATIONS}">{main}</Relationships>',
+            "xl/workbook.xml": f"{book}</sheets></workbook>",
+            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{RELATIONS}">{sheet}</Relationships>',
+            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{rows}</sheetData></worksheet>',
+        }
+    )
+
+
+def epub(spine: str) -> bytes:
+    """Make a book of one long chapter."""
+    container = '<container><rootfiles><rootfile full-path="b.opf"/></rootfiles></container>'
+    item = '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/>'
+    return zipped(
+        {
+            "META-INF/container.xml": container,
+            "b.opf": f"<package><manifest>{item}</manifest><spine>{spine}</spine></package>",
+            "a.xhtml": f"<html><body><p>{PROSE * 50}</p></body></html>",
+        }
+    )
+
+
+def pdf(content: bytes, pages: str = "1", extra: bytes = b"", more: bytes = b"") -> bytes:
+    """Make a PDF without a table of positions, which readers rebuild."""
+    stream = b"<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream" % (len(content), content)
+    return (
+        b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R%s>>endobj\n2 0 obj<</Type/Pages/Count %s/Kids[3 0 R]>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj\n"
+        b"4 0 obj%sendobj\n5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Courier>>endobj\n%s\ntrailer<</Root 1 0 R>>\n"
+        % (extra, pages.encode(), stream, more)
+    )
+
+
+def tarred(*members: tuple[str, bytes, bytes]) -> bytes:
+    """Make a tar archive of members: name, type and data."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, kind, data in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, len(data), "/etc/passwd"
+            archive.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def nested_zips(depth: int) -> bytes:
+    """Make a zip archive in a zip archive, and so on."""
+    data = zipped({"a.txt": PROSE})
+    for _ in range(depth):
+        data = zipped({"a.zip": data})
+    return data
+
+
+def hostile() -> dict[str, bytes]:
+    """Make the files: name -> bytes."""
+    bomb = bytes(200_000_000)
+    glyphs = b"BT /F 1 Tf " + b"(" + b"a" * 20_000_000 + b") Tj ET"
+    lying = xlsx('<row><c t="inlineStr"><is><t>aaaaaaaa</t></is></c></row>' * 100_000)
+    with zipfile.ZipFile(io.BytesIO(lying)) as book:
+        size = struct.pack("<I", book.getinfo("xl/worksheets/sheet1.xml").file_size)
+    deep = {
+        "deep.html": "<div>" * 50_000 + "x",
+        "tables.html": "<table><tr><td>" * 8_000 + "x",
+        "attributes.html": "<p " + " ".join(f"a{n}=1" for n in range(100_000)) + ">x</p>",
+        "comment.html": "<!--" * 80_000,
+        "references.html": "<p>a &#1; &#xFFFE; &#55296; b</p>",
+        "deep.json": "[" * 100_000 + "]" * 100_000,
+        "integers.json": json.dumps([{"text": PROSE, "n": 10**4000}]),
+        "cut.json": '[{"text": "One."}, {"text": "Tw',
+        "numbers.jsonl": '{"text": "One.", "x": NaN}\n{"text": 5}\n[1]\n"x"\n{"text": "\\ud800 Two."}\n',
+        "aliases.md": "---\na: &a [x, x, x]\n" + "".join(f"{c}: &{c} [*{p}, *{p}, *{p}]\n" for p, c in zip("abcdefghijklmn", "bcdefghijklmno", strict=True)) + "---\nText.\n",
+        "date.md": "---\ndate: 2024-02-30\n!!int x: 1\n---\nText.\n",
+        "brackets.md": "[" * 200_000,
+        "fences.md": "```\n" * 100_000,
+        "quote.csv": 'id,text\n1,"' + "x,\n" * 500_000,
+        "columns.csv": ",".join(f"c{n}" for n in range(20_000)) + "\n" + ",".join("1" * 20_000),
+        "laughs.xml": LAUGHS + "<l>&c;&c;</l>",
+        "deep.xml": "<a>" * 100_000,
+        "leak.xml": '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><l>Text &a;</l>',
+        "braces.rtf": "{\\rtf1 " + "{" * 150_000,
+        "binary.rtf": "{\\rtf1 \\bin999999999 x}",
+        "parts.eml": "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(800)) + "\nx",
+        "header.eml": "Subject: " + "=?utf-8?q?a?= " * 50_000 + "\n\nx",
+        "charset.eml": "From: a\nContent-Type: text/plain; charset=klingon-8\n\nText.\n",
+        "many.mbox": "From x\n\n" * 50_000,
+        "cells.ipynb": '{"cells": [null, 5, {"cell_type": "code", "source": {"a": 1}, "outputs": [[]]}]}',
+        "macro.1": ".TH A 1\n.de X\n" + ".X\n" * 50_000,
+        "table.3": ".TH A 3\n.SH NAME\nx\n.TS\nl l.\nT{\n" + "a\n" * 50_000,
+        "braces.wiki": "{{" * 100_000 + "[[File:" * 50_000,
+        "times.srt": "1\n99:99:99,999 --> 00:00:00,000\nHello.\n\n" * 20_000,
+        "roles.rst": "`" * 100_000 + "\n=\n" * 50_000,
+        "line.py": "x = [" + "1, " * 2_000_000 + "]",
+        "codes.txt": "\x1b]0;title\x07\x1b[2J" * 20_000,
+    }  # fmt: skip
+    return {name: text.encode("utf-8", "surrogatepass") for name, text in deep.items()} | {
+        "empty.txt": b"",
+        "zeros.txt": bytes(1_000_000),
+        "mark.txt": b"\xff\xfe",
+        "mixed.txt": "Grüße und café. ".encode() * 99 + "Grüße".encode("latin-1"),
+        "long.txt": b"x" * 8_000_000,
+        "bomb.txt.gz": gzip.compress(bomb),
+        "bomb.txt.xz": lzma.compress(bomb),
+        "bomb.txt.bz2": bz2.compress(bomb),
+        "cut.txt.gz": gzip.compress(PROSE.encode())[:-9],
+        "cut.txt.zst": b"\x28\xb5\x2f\xfd\x04\x00",
+        "bomb.zip": zipped({"a.txt": bomb}),
+        "nested.zip": nested_zips(6),
+        "paths.zip": zipped({"../../x.txt": PROSE, "/abs.txt": PROSE, "C:\\a.txt": PROSE}),
+        "many.zip": zipped({f"{n}.txt": "x" for n in range(101_000)}),
+        "cut.zip": zipped({"a.txt": PROSE})[:-30],
+        "links.tar": tarred(("a", tarfile.SYMTYPE, b""), ("b", tarfile.CHRTYPE, b""), ("c.txt", b"0", PROSE.encode())),
+        "size.tar": tarred(("a.txt", b"0", b"x")).replace(b"00000000001\0", b"77777777777\0"),
+        "footer.parquet": b"PAR1" + bytes(20) + b"\xff\xff\xff\x7fPAR1",
+        "cut.arrow": b"ARROW1\0\0" + bytes(100),
+        "bomb.docx": docx(f"<w:p><w:r><w:t>{'a' * 100_000_000}</w:t></w:r></w:p>"),
+        "tables.docx": docx("<w:tbl><w:tr><w:tc>" * 3_000 + "</w:tc></w:tr></w:tbl>" * 3_000),
+        "formula.docx": docx("<w:p>" + "<m:oMath>" + "<m:rad><m:e>" * 5_000 + "</m:e></m:rad>" * 5_000 + "</m:oMath></w:p>"),
+        "laughs.docx": docx("<w:p><w:r><w:t>&c;&c;</w:t></w:r></w:p>", LAUGHS),
+        "none.docx": zipped({"word/other.xml": "x"}),
+        "lists.odt": odt("<text:list><text:list-item>" * 5_000 + "</text:list-item></text:list>" * 5_000),
+        "cells.odt": odt('<table:table><table:table-row><table:table-cell table:number-columns-repeated="999999999"><text:p>x</text:p></table:table-cell></table:table-row></table:table>'),
+        "sizes.xlsx": lying.replace(size, struct.pack("<I", 500)),
+        "corner.xlsx": xlsx('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
+        "spine.epub": epub('<itemref idref="a"/>' * 100_000),
+        "missing.epub": zipped({"META-INF/container.xml": '<container><rootfile full-path="../../x"/></container>'}),
+        "glyphs.pdf": pdf(zlib.compress(glyphs)),
+        "flate.pdf": pdf(zlib.compress(bomb)),
+        "outline.pdf": pdf(zlib.compress(b"BT /F 9 Tf (Text) Tj ET"), extra=b"/Outlines 6 0 R", more=b"6 0 obj<</First 6 0 R/Next 6 0 R/Title(x)/Parent 6 0 R>>endobj"),
+        "arrays.pdf": pdf(b"", extra=b"/X " + b"[" * 100_000),
+        "pages.pdf": pdf(b"", pages="999999999"),
+        "loop.pdf": pdf(b"").replace(b"/Kids[3 0 R]", b"/Kids[2 0 R]"),
+        "cut.pdf": b"%PDF-1.7\n1 0 obj<<",
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Write the files, read them one by one, and print what became of each."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "files").mkdir()
+        for file, data in hostile().items():
+            (folder / "files" / file).write_bytes(data)
+        recipe = Recipe(name="hostile", corpus=[{"path": "files"}], file=folder / "recipe.yaml")
+        context, options = recipe.context("ingest", folder / "run"), ingest.Options()
+        outcomes: dict[str, list[str]] = {}
+        started = time.monotonic()
+        for task in ingest.plan(options, context):
+            for outcome in ingest.read(task, options, context):
+                for row in outcome.kept.to_pylist():
+                    outcomes.setdefault(_file(row["source"]), []).append(f"text of {len(row['text'])}")
+                for row in outcome.dropped.to_pylist():
+                    outcomes.setdefault(_file(row["source"]), []).append(row["reason"])
+        watch.end_children()
+        files = sorted(path.name for path in (folder / "files").iterdir())
+        for file in files:
+            ends = outcomes.get(file, ["LOST"])
+            print(f"{file:18} {', '.join(sorted(set(ends))[:4])}")
+        seconds = round(time.monotonic() - started)
+        print(json.dumps({"files": len(files), "accounted": len(outcomes), "seconds": seconds}))
+
+
+def _file(source: str) -> str:
+    return source.removeprefix("files/").partition("!")[0].partition("#")[0].partition("/")[0]
+
+
+if __name__ == "__main__":
+    main()
