@@ -13,7 +13,7 @@ from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.report.live import StageProgress, bars, funnel_line
-from datagen.report.rows import products, knowledge_test_rows
+from datagen.report.rows import knowledge_test_rows, products
 from datagen.report.terminal import LOOK, output
 from datagen.request import Usage
 from datagen.run.folder import Run
