@@ -215,7 +215,7 @@ def _resources(recipe: Recipe, home: Path, runs: Sequence[Run], size: int) -> It
     memory = hardware.memory()
     yield Finding(
         "memory",
-        f"{memory.available / GIB:.1f} GiB free; {workers} workers with partitions of "
+        f"{memory.available / GIB:.1f} GiB free; {_count(workers, 'worker')} with partitions of "
         f"{recipe.cluster.partition_mb:g} MB{' and an engine' if engines else ''} may need "
         f"{estimate / GIB:.1f} GiB",
         memory.available > estimate,
@@ -230,8 +230,8 @@ def _cluster(recipe: Recipe, home: Path) -> str:
     with open_cluster(recipe.cluster, shared, bool(_models_of_stages(recipe))) as client:
         pool = WorkerPool(client)
         return (
-            f"{len(pool.all)} workers at {recipe.cluster.address}, {len(pool.engines)} with an engine; "
-            f"dashboard: {dashboard_of(client) or 'none'}"
+            f"{_count(len(pool.all), 'worker')} at {recipe.cluster.address}, {len(pool.engines)} with an "
+            f"engine; dashboard: {dashboard_of(client) or 'none'}"
         )
 
 

@@ -86,7 +86,7 @@ class Plan:
     taken_over
         Stage -> run whose result would be reused; "" for a stage that would run.
     current
-        Whether the basis has the same recipe, prompts and models.
+        Whether the basis has the same corpus, recipe, prompts and models.
     """
 
     recipe: str
@@ -162,6 +162,28 @@ def interval(counts: list[int], sampled: int, passages: int) -> tuple[float, flo
     error = Z * passages * spread * math.sqrt(rest / len(per_cluster))
     total = mean * passages
     return total, max(total - error, float(sum(counts))), total + error
+
+
+def share_correction(rows: int, drawn: int, share: float) -> float:
+    """
+    Return the factor from the rows that were drawn to those expected.
+
+    A share that is drawn by hash is nearly exact for many rows, but for a few hundred often a fifth off.
+
+    Parameters
+    ----------
+    rows, drawn
+        Number of rows, and of those that were drawn.
+    share
+        Share of the rows to draw.
+
+    Returns
+    -------
+    1 if the difference is more than chance explains (4 standard deviations): then it has another cause.
+    """
+    expected = share * rows
+    chance = 4 * math.sqrt(expected * (1 - share))
+    return expected / drawn if drawn and abs(drawn - expected) <= chance else 1.0
 
 
 def read_price(tokens: str, hourly: float, stated: str) -> Price | None:

@@ -18,16 +18,19 @@ import pyarrow.compute as pc
 from datagen.engines.identity import circumstances, identities
 from datagen.errors import UserError
 from datagen.operate import pilot
-from datagen.operate.estimates import Plan, Price, Stage, interval
+from datagen.operate.estimates import Plan, Price, Stage, interval, share_correction
 from datagen.recipe.model import Recipe
 from datagen.report.planned import PLAN
 from datagen.report.rows import final_parts
 from datagen.run.folder import PILOT, Run, earlier_runs, fingerprint
 from datagen.run.takeover import foresee
 from datagen.schema import KINDS
+from datagen.stage import SourceStage
 from datagen.store.completions import Completions
 from datagen.store.parquet import parts, read_part, write_json
 from datagen.store.record import StageRecord
+
+OUTSIDE = "outside the sample"  # reason of the rows that a stage with a share does not ask about
 
 
 def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
@@ -55,6 +58,8 @@ def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
             after_sample = True
             continue
         stages.append(_stage(record, scale if after_sample and sample else 1.0, basis, recipe, stored))
+    taken_over = foresee(recipe, home, models)
+    reads_corpus = [name for name, stage, _ in recipe.line() if isinstance(stage, SourceStage)]
     result = Plan(
         recipe=recipe.name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,8 +70,8 @@ def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
         documents=sum(r["rows_out"] for r in records if r["gives"] == "documents" != r["takes"]),
         stages=stages,
         products=_products(basis, sampled, passages),
-        taken_over=foresee(recipe, home, models),
-        current=_is_current(basis, sample, recipe),
+        taken_over=taken_over,
+        current=_is_current(basis, sample, recipe) and all(taken_over[name] for name in reads_corpus),
         price=price,
     )
     home.mkdir(parents=True, exist_ok=True)
@@ -114,6 +119,8 @@ def _stage(
     if "requests" not in record:
         return stage
     requests, cost = record["requests"], record["cost"]
+    if scale != 1:
+        scale *= _correction(record)
     stage.requests = requests["asked"] * scale
     stage.prompt_tokens = cost["prompt_tokens"] * scale
     stage.completion_tokens = cost["completion_tokens"] * scale
@@ -130,6 +137,14 @@ def _stage(
     if not stage.open_share:
         stage.seconds = 0.0
     return stage
+
+
+def _correction(record: dict[str, Any]) -> float:
+    """Correct for the rows that a stage with the option ``share`` drew in the sample by chance."""
+    rows, share = record["rows_in"], record["options"].get("share")
+    if OUTSIDE not in record["dropped"] or not isinstance(share, float):
+        return 1.0
+    return share_correction(rows, rows - record["dropped"][OUTSIDE], share)
 
 
 def _keys(run: Run, stage: str) -> pa.Array:

@@ -58,7 +58,7 @@ def headline(comparison: Mapping[str, Any]) -> str:
         f"{rows['retired']:,} retired"
     )
     near = comparison.get("near_duplicates")
-    return f"{text}; {near:,} new rows are near duplicates of old ones" if near else text
+    return f"{text}; near duplicates of old rows among the new ones: {near:,}" if near else text
 
 
 def show(comparison: Comparison) -> None:

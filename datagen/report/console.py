@@ -13,7 +13,7 @@ from datagen.report.changes import LIST, headline, read_summary
 from datagen.report.files import files_by_ending
 from datagen.report.languages import warnings
 from datagen.report.live import StageProgress, bars, funnel_line
-from datagen.report.rows import products
+from datagen.report.rows import knowledge_test_rows, products
 from datagen.report.terminal import LOOK, output
 from datagen.request import Usage
 from datagen.run.folder import Run
@@ -203,6 +203,8 @@ def product_table(run: Run) -> Table:
     for product, splits in products(run).items():
         for split, rows in splits.items() or {"": 0}.items():
             table.add_row(product, split, f"{rows:,}")
+    if rows := knowledge_test_rows(run):
+        table.add_row("knowledge test", "", f"{rows:,}")
     return table
 
 

@@ -38,8 +38,10 @@ def show(plan: Mapping[str, Any]) -> None:
         out.print(line, markup=False, soft_wrap=True)
     if not plan["current"]:
         out.print(
-            "The recipe, a prompt or a model has changed since. Run a new pilot with --pilot",
+            "The corpus, the recipe, a prompt, a model or datagen has changed since, so the plan may be "
+            "far off. Run a new pilot with --pilot",
             style="yellow",
+            soft_wrap=True,
         )
 
 

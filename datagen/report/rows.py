@@ -34,6 +34,11 @@ def products(run: Run) -> dict[str, dict[str, int]]:
     return counts
 
 
+def knowledge_test_rows(run: Run) -> int:
+    """Count the rows of the hand-off's knowledge test, which are in no product."""
+    return sum(pq.read_metadata(path).num_rows for path in handed_off(run, "knowledge_test"))
+
+
 def handed_off(run: Run, *products: str) -> Iterator[Path]:
     """List the Parquet files of some products in the hand-off."""
     for product in products:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from datagen.cluster.local import local_cluster
 from datagen.errors import UserError
-from datagen.operate.estimates import Price, interval, read_price
+from datagen.operate.estimates import Price, interval, read_price, share_correction
 from datagen.operate.pilot import pilot_of, run_pilot
 from datagen.operate.plan import plan
 from datagen.recipe.model import load_recipe
@@ -47,6 +47,18 @@ def test_intervals_have_their_nominal_coverage():
     assert 0.92 <= statistics.mean(held) <= 0.98
 
 
+def test_requests_of_a_share_are_corrected_for_chance():
+    assert share_correction(200, 49, 0.3) * 49 == pytest.approx(60)
+    assert share_correction(200, 66, 0.3) * 66 == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    ("rows", "drawn", "share"), [(200, 10, 0.3), (200, 0, 0.001), (200, 150, 1.0), (0, 0, 0.5)]
+)
+def test_a_share_that_chance_does_not_explain_is_not_corrected(rows, drawn, share):
+    assert share_correction(rows, drawn, share) == 1
+
+
 def test_a_price_is_parsed_with_its_date():
     assert read_price("0.15/0.60", 2.5, "2026-11-29") == Price(0.15, 0.6, 2.5, "2026-11-29")
     assert read_price("", 0, "") is None
@@ -71,7 +83,7 @@ def on_client(client, monkeypatch):
 
 
 @pytest.mark.cluster
-def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path, on_client):
+def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path, on_client, monkeypatch):
     recipe, outputs = load_recipe(toys.write_recipe(tmp_path)), tmp_path / "outputs"
     with pytest.raises(UserError, match="--pilot"):
         plan(recipe, outputs)
@@ -95,6 +107,9 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     assert "24 (+0.0% of the plan)" in lines(compared)[0]
     again = plan(recipe, outputs)
     assert again.total()["to_ask"] == 0 and all(again.taken_over.values())
+    with monkeypatch.context() as patch:
+        patch.setattr("datagen.operate.plan.foresee", lambda *_: dict.fromkeys(recipe.stages, ""))
+        assert not plan(recipe, outputs).current, "the corpus has changed"
     other = recipe.model_copy(update={"seed": 1})
     assert not plan(other, outputs).current
     assert compare_with_plan(done) is None, "the plan is now that of another recipe"

@@ -143,6 +143,12 @@ def test_a_misspelt_environment_variable_is_suggested(tmp_path, monkeypatch):
     )
 
 
+def test_errors_are_in_the_order_of_the_file(tmp_path):
+    text = "seed: soon\ncluster: {adress: x}\nmodels: {judge: 5}\ncorpus: [{path: a}]\nname: x y\n"
+    lines = [int(line.split(":")[1]) for line in mistakes(tmp_path, text)]
+    assert lines == sorted(lines) == [1, 2, 3, 5]
+
+
 def test_all_errors_are_reported_at_once(tmp_path):
     assert len(mistakes(tmp_path, "name: x y\ncorpus: []\nseed: soon")) == 3
 

@@ -3,11 +3,14 @@
 import re
 import time
 
+import pyarrow as pa
 import pytest
 
 from datagen.report import console as module
-from datagen.report.console import Console
+from datagen.report.console import Console, product_table
 from datagen.request import Usage
+from datagen.store.parquet import write_table
+from tests.support.runs import write_run
 
 
 @pytest.fixture
@@ -75,6 +78,14 @@ def test_the_dashboard_of_a_cluster_is_named(capsys, dashboard, printed):
     with Console() as console:
         console.joined(dashboard)
     assert capsys.readouterr().out == printed
+
+
+def test_the_rows_of_the_knowledge_test_are_counted(tmp_path):
+    run = write_run(tmp_path / "a", {"s": "t"}, [])
+    assert list(product_table(run).columns[0].cells) == ["reading", "instructions", "refusals", "preferences"]
+    write_table(pa.table({"id": ["1", "2"]}), tmp_path / "a/handoff/knowledge_test/knowledge_test/a.parquet")
+    product, _, rows = product_table(run).columns
+    assert (list(product.cells)[-1], list(rows.cells)[-1]) == ("knowledge test", "2")
 
 
 def test_nothing_is_printed_between_stages_and_after_the_end(console, capsys):
