@@ -115,7 +115,7 @@ def _stage(record: Mapping[str, Any], price: Mapping[str, Any] | None) -> StageC
         cost["prompt_tokens"],
         cost["completion_tokens"],
         cost["cached_tokens"] / max(cost["prompt_tokens"], 1),
-        cost["rows"] / record["seconds"] if record["seconds"] else None,
+        cost["rows"] / record["seconds"] if record["seconds"] and record.get("pace") else None,
         None if price is None else _money(record, price),
     )
 
