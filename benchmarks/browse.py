@@ -40,10 +40,10 @@ QUESTIONS: dict[str, dict[str, str]] = {
     "kind, task and outcome": {"kind": "instruction", "task": "true_false", "stage": "handed off"},
     "reason": {"reason": "reason 7"},
     "source": {"source": "volume-0042"},
-    "score, lowest first": {"score": "confidence", "least": "0.3", "most": "0.6", "order": "low"},
+    "score, lowest first": {"score": "confidence", "min": "0.3", "max": "0.6", "order": "low"},
     "search, rare words": {"text": "w1234 w77"},
     "search, a frequent word": {"text": "w1"},
-    "all of them": {"kind": "instruction", "text": "w42", "score": "grounding", "least": "0.5"},
+    "all of them": {"kind": "instruction", "text": "w42", "score": "grounding", "min": "0.5"},
 }
 
 

@@ -42,7 +42,7 @@ def prove(
     """
     from datagen.evaluate.prove.command import prove as run_proof
     from datagen.evaluate.prove.settings import settings_of
-    from datagen.report.html import write_report
+    from datagen.report.html import REPORT, write_report
     from datagen.run.folder import open_run
 
     if fail_on not in ("", "no-gain"):
@@ -58,9 +58,8 @@ def prove(
         probe=probe,
     )
     result = run_proof(run, chosen, partial(typer.echo, err=json_))
-    opened = open_run(run)
-    if opened.over:
-        write_report(opened)
+    if (run / REPORT).is_file():
+        write_report(open_run(run))
     if json_:
         emit(result)
     else:

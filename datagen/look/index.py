@@ -18,6 +18,8 @@ from datagen.look.load import load
 from datagen.run.folder import Run
 
 PAGE = 50  # rows per page
+ROW_GROUP = 8192  # rows
+LAST_PAGE = 1e9
 NEAR = 5  # rows shown on either side of a threshold
 BARS = 40  # bars of a histogram
 
@@ -55,7 +57,11 @@ class Index:
 
     def __init__(self, run: Run) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="datagen-browse-")
-        self._database = duckdb.connect(f"{self._folder.name}/rows.duckdb")
+        self._database = duckdb.connect()
+        # Small row groups: a listed row is found by its number, which reads its whole row group.
+        path = f"{self._folder.name}/rows.duckdb"
+        self._database.execute(f"attach '{path}' as run (row_group_size {ROW_GROUP})")
+        self._database.execute("use run")
         self._database.execute("set temp_directory = ?", [self._folder.name])
         self.scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
@@ -68,7 +74,7 @@ class Index:
 
     def set_labels(self, verdicts: Mapping[str, str], edits: Collection[str]) -> None:
         """Replace the verdicts on rows, id -> right, wrong or skip, and the ids of rows with an edit."""
-        cursor = self._database.cursor()
+        cursor = self._cursor()
         rows = [
             {
                 "id": name.encode("utf-8", "replace").decode(),  # an id from a file may be invalid Unicode
@@ -106,8 +112,8 @@ class Index:
             "low": "order by score asc nulls last, place",
             "high": "order by score desc nulls last, place",
         }
-        offset = PAGE * int(_number(query.get("page") or "0"))
-        cursor = self._database.cursor()
+        offset = PAGE * _page(query.get("page") or "0")
+        cursor = self._cursor()
         # The text is scanned once; the other queries use the row numbers of the hits.
         hits = f"select rowid as place, number, {score} as score from rows where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
@@ -143,7 +149,7 @@ class Index:
         score, value = self._column(query.get("score", "")), _number(query.get("value") or "0")
         chosen = {name: query[name] for name in ("kind", "task") if name in query}
         where, values = self._filter(chosen | {"stage": "handed off"})
-        cursor = self._database.cursor()
+        cursor = self._cursor()
         hits = (
             f"select rowid as place, number, {score} as score from rows where {score} is not null and {where}"
         )
@@ -178,7 +184,12 @@ class Index:
         sql = (
             "select source from rows where source is not null group by 1 order by count(*) desc, 1 limit 500"
         )
-        return [source for (source,) in self._database.cursor().execute(sql).fetchall()]
+        return [source for (source,) in self._cursor().execute(sql).fetchall()]
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._database.cursor()
+        cursor.execute("use run")
+        return cursor
 
     def _filter(self, query: Mapping[str, str]) -> Filter:
         conditions: list[str] = ["true"]
@@ -229,6 +240,13 @@ def _summaries(cursor: duckdb.DuckDBPyConnection, places: list[int]) -> list[lis
 
 def _fetch(result: duckdb.DuckDBPyConnection) -> list[list[Any]]:
     return [list(row) for row in result.fetchall()]
+
+
+def _page(text: str) -> int:
+    page = _number(text)
+    if not 0 <= page < LAST_PAGE:
+        raise UserError(f"there is no page {text}")
+    return int(page)
 
 
 def _number(text: str) -> float:

@@ -9,7 +9,6 @@ edit of a row that cannot be judged yet has no verdict.
 
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -42,7 +41,7 @@ class Judging:
     """
 
     def __init__(self, run: Run, path: Path, maximum: int) -> None:
-        self._run, self.path, self._writing = run, path, Lock()
+        self._run, self.path = run, path
         try:
             self._sample, _ = session.queue(run, {}, maximum)
             self.closed = ""
@@ -128,11 +127,10 @@ class Judging:
         return self._add(label)
 
     def _add(self, label: file.Label) -> Mapping[str, Any]:
-        with self._writing:
-            labels = session.labels_of(self.path)
-            file.add(label, labels)
-            file.write(labels.values(), self.path)
-            return labels[file.key(label)]
+        labels = session.labels_of(self.path)
+        file.add(label, labels)
+        file.write(labels.values(), self.path)
+        return labels[file.key(label)]
 
 
 def _why_fixed(trail: Trail) -> str:

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import typer
@@ -43,6 +44,7 @@ class Browser:
         self._run = run
         self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, maximum)
         self._show_labels()
+        self._writing = Lock()
 
     def close(self) -> None:
         """Delete temporary files."""
@@ -59,8 +61,8 @@ class Browser:
             ("/api/queue", lambda request: self._judging.queue()),
         ):
             app.router.add_get(path, _json(answer))
-        app.router.add_post("/api/label", _writer(self._judge))
-        app.router.add_post("/api/edit", _writer(self._edit))
+        app.router.add_post("/api/label", self._writer(self._judge))
+        app.router.add_post("/api/edit", self._writer(self._edit))
         return app
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -100,6 +102,25 @@ class Browser:
         if not all(isinstance(text, str) for text in texts.values()):
             raise UserError("the new texts of an edit should be texts")
         return self._labelled(self._judging.edit(self._trails, name, texts))
+
+    def _writer(self, write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
+        """Handle requests that write into the file of labels, one at a time."""
+
+        def work(content: bytes) -> Any:
+            try:
+                body = parse(content)
+            except ValueError:
+                body = None
+            if not isinstance(body, dict):
+                raise UserError("the body should be a JSON object")
+            with self._writing:
+                return write(body)
+
+        async def handle(request: web.Request) -> web.Response:
+            content = await request.read()
+            return await _respond(lambda: asyncio.to_thread(work, content))
+
+        return handle
 
     def _labelled(self, label: Mapping[str, Any]) -> dict[str, Any]:
         self._show_labels()
@@ -163,24 +184,6 @@ def _listen(port: int) -> socket.socket:
 def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
         return await _respond(lambda: asyncio.to_thread(answer, request))
-
-    return handle
-
-
-def _writer(write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
-    """Handle requests that write into the file of labels."""
-
-    async def work(request: web.Request) -> Any:
-        try:
-            body = parse(await request.read())
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise UserError("the body should be a JSON object")
-        return await asyncio.to_thread(write, body)
-
-    async def handle(request: web.Request) -> web.Response:
-        return await _respond(lambda: work(request))
 
     return handle
 

@@ -139,7 +139,7 @@ def _stage(
     return stage
 
 
-def _correction(record: dict[str, Any]) -> float:
+def _correction(record: StageRecord) -> float:
     """Correct for the rows that a stage with the option ``share`` drew in the sample by chance."""
     rows, share = record["rows_in"], record["options"].get("share")
     if OUTSIDE not in record["dropped"] or not isinstance(share, float):

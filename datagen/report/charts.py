@@ -17,7 +17,7 @@ from datagen.report.draw import draw
 
 WIDTH = 360  # px; fits a phone
 ROW = 19  # px per bar
-LABEL = 150  # maximum px of an axis label
+LABEL = 190  # maximum px of an axis label
 NAMED = 7  # maximum number of labels of a histogram
 FONT = "Arimo"  # only for measuring; the page uses its own font
 COLOURS = [f"var(--c{number})" for number in range(1, 7)]

@@ -116,7 +116,7 @@ def _stage(record: StageRecord, price: Mapping[str, Any] | None) -> StageCost:
         cost["prompt_tokens"],
         cost["completion_tokens"],
         cost["cached_tokens"] / max(cost["prompt_tokens"], 1),
-        cost["rows"] / record["seconds"] if record["seconds"] else None,
+        cost["rows"] / record["seconds"] if record["seconds"] and record.get("pace") else None,
         None if price is None else _money(record, price),
     )
 

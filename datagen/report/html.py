@@ -30,6 +30,7 @@ from datagen.store.parquet import parts, read_json, read_part, whole_file
 from datagen.store.record import StageRecord
 from datagen.template import render_file
 
+REPORT = "report.html"
 DOCUMENTS = 10  # listed documents with the most refusals
 
 
@@ -81,7 +82,7 @@ def write_report(run: Run) -> Path:
         yields=_yields(stages),
         endings=[files_by_ending(record.get("figures", {})) for record in stages],
     )
-    path = run.folder / "report.html"
+    path = run.folder / REPORT
     with whole_file(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return path

@@ -15,6 +15,28 @@ from datagen.store.parquet import parts, read_part
 from datagen.store.record import StageRecord
 
 BOOKKEEPING = {"threshold"}  # floating-point columns that are not scores
+MEANINGS = {  # of the built-in scores; docs/curate.md and docs/scores.md describe them
+    "words": "Number of words of the answer or reading text",
+    "loop": "Words in the longest repetition",
+    "diversity": "Share of distinct words in a moving window",
+    "grounding": "How well the passage supports the answer; 1: the answer occurs in it",
+    "alignment": "Whether the answer is in the part of the passage that the question is about",
+    "leakage": "Share of the answer that the question gives away",
+    "echo": "Share of the answer that repeats the prompt but not the passage",
+    "standalone": "1: the question can be understood without the passage",
+    "script": "Share of the answer in the script of its source",
+    "logprob": "Mean log probability of the generated tokens",
+    "p_true": "Probability, to the judge, that the answer is right",
+    "consistency": "Agreement of the answer with repeated answers",
+    "reflection": "The model's assessment of the answer",
+    "bsdetector": "Agreement with repeated answers and assessment combined",
+    "meta_rank": "Comparison with labelled pairs; above 0: reliable",
+    "ifd": "Difficulty: how little the question helps to predict the answer; above 1: not at all",
+    "ifd_ppl": "Difficulty: how little the question helps to predict the answer, by perplexity",
+    "v_info": "Bits by which the question helps to predict the answer",
+    "utility": "How much the nearest rows help as examples",
+    "confidence": "Probability that the row is right, learnt from verdicts",
+}
 Counts = npt.NDArray[np.int64]
 COLOURS = {"handed off": "var(--kept)", "not handed off": "var(--dropped)"}
 
@@ -84,5 +106,6 @@ def _chart(name: str, stage: str, edges: bins.Floats, total: Counts, kept: Count
         for outcome, counts in (("handed off", kept), ("not handed off", np.maximum(total - kept, 0)))
         for label, rows in zip(bins.names(edges), counts, strict=True)
     ]
-    caption = f"{int(total.sum()):,} rows with this score, after {stage}"
+    meaning = f"{MEANINGS[name]}. " if name in MEANINGS else ""
+    caption = f"{meaning}{int(total.sum()):,} rows have this score after {stage}"
     return charts.columns(name, caption, values, name, "rows", "outcome", COLOURS)

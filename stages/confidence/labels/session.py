@@ -45,7 +45,7 @@ def label(
     count: int,
     as_page: Path | None,
     stage: str = "",
-    key: Callable[[], str] = typer.getchar,
+    key: Callable[[], str] | None = None,
     out: rich.console.Console | None = None,
 ) -> None:
     """
@@ -64,12 +64,12 @@ def label(
     stage
         The stage whose table is judged; empty: the first of `STAGES` that the run has.
     key, out
-        Wait for a key; print.
+        Wait for a key, print; None: in the terminal.
 
     Raises
     ------
     UserError
-        When there is no such table, or a line of the file is not a label.
+        When there is no such table, a line of the file is not a label, or there is no terminal to ask in.
     """
     out = out or rich.console.Console(highlight=False)
     path = labels or run.folder / "labels.jsonl"
@@ -84,9 +84,22 @@ def label(
         file.add(terminal.label_of(row, verdict), by_key)
         file.write(by_key.values(), path)
 
-    done = terminal.judge(unjudged, save, key, out)
+    done = terminal.judge(unjudged, save, key or _press, out)
     out.print(f"{len(unjudged) - done} of {len(rows)} rows remain to be judged.")
     out.print(f"labels  {path}", soft_wrap=True)
+
+
+def _press() -> str:
+    """Wait for a key in the terminal; the end of the input quits."""
+    try:
+        return typer.getchar()
+    except EOFError:
+        return terminal.QUIT
+    except OSError as error:
+        raise UserError(
+            f"there is no terminal to judge in ({error.strerror}). Write a page with --page FILE, or use "
+            "datagen browse"
+        ) from error
 
 
 def labels_of(path: Path) -> dict[str, file.Label]:

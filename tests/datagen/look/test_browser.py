@@ -202,3 +202,30 @@ def test_an_edit_that_cannot_be_saved_tells_why_and_keeps_the_text(browser, addr
     page.page.locator("#problem").get_by_text("the new answer is blank").wait_for()
     assert page.page.locator("textarea[data-edit=answer]").input_value() == "   "
     assert not (tmp_path / "labels.jsonl").exists()
+
+
+def test_verdicts_cannot_be_given_while_a_row_is_edited(browser, address, tmp_path):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    page.page.locator("#detail #edit").wait_for()
+    page.page.keyboard.press("e")
+    page.page.locator("textarea").first.wait_for()
+    assert page.page.locator("#detail [data-verdict]").first.is_hidden()
+    page.page.locator("#detail").focus()
+    page.page.keyboard.press("w")
+    page.page.keyboard.press("e")
+    page.page.wait_for_timeout(300)
+    assert page.page.locator("textarea[data-edit=answer]").input_value() == "at noon"
+    assert not (tmp_path / "labels.jsonl").exists() and not page.complaints
+
+
+def test_the_lowest_threshold_keeps_every_row(browser, address):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.click("#tab-threshold")
+    for name in ("confidence", "logprob", "words"):
+        page.page.select_option("#limits [name=score]", name)
+        page.page.locator(f'#effect svg[aria-label="Histogram of {name}"]').wait_for()
+        page.page.locator("#effect").get_by_text("38 rows at or above, 0 below.").wait_for()
+    assert page.page.locator("#effect .ends").inner_text().split() == ["3", "40"]

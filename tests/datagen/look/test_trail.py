@@ -3,6 +3,7 @@
 import io
 import json
 
+import pyarrow as pa
 import pytest
 import rich.console
 
@@ -10,6 +11,8 @@ from datagen.errors import UserError
 from datagen.look.explain import explain, newest
 from datagen.look.trail import Trails
 from datagen.run.folder import open_run
+from datagen.schema import EXAMPLES, ORIGINAL, table_of
+from datagen.store.parquet import part_name, write_json, write_table
 from tests.support import finished
 
 
@@ -103,3 +106,56 @@ def test_the_newest_finished_run(tmp_path):
         (folder / "manifest.json").write_text(json.dumps(manifest | {"started": day}))
         (tmp_path / name / "latest").symlink_to("run")
     assert newest(tmp_path).folder == tmp_path / "b" / "run"
+
+
+TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello."}]
+TURNS += [{"role": "assistant", "content": f"Good day.{finished.EVIL}"}]
+
+
+def one_row(folder, **fields):
+    """A run of two stages: one makes a row, the next edits its answer."""
+    made = finished.row(0) | {"lineage": {"passage_id": None, "requests": [], "parents": []}} | fields
+    edited = made | {"answer": "at 12", "logprob": None, ORIGINAL: json.dumps({"answer": made["answer"]})}
+    scored = edited | {"words": 2.0}
+    columns = pa.schema([*EXAMPLES, (ORIGINAL, pa.string())])
+    tables = (
+        ("write", "passages", made, EXAMPLES),
+        ("apply_edits", "examples", edited, columns),
+        ("measure", "examples", scored, pa.schema([*columns, ("words", pa.float64())])),
+    )
+    for name, takes, row, schema in tables:
+        write_table(table_of(schema, [row]), folder / "stages" / name / part_name(0))
+        record = {"stage": name, "takes": takes, "gives": "examples", "dropped": {}}
+        write_json(record, folder / "stages" / name / "stage.json")
+    manifest = {"recipe": {"name": "one", "seed": 0, "stages": {}}, "stages": [name for name, *_ in tables]}
+    write_json(manifest | {"state": "finished", "fingerprint": "f"}, folder / "manifest.json")
+    return open_run(folder), made["id"]
+
+
+def test_an_edited_row_shows_both_texts_and_the_scores_of_the_new_one(tmp_path):
+    run, name = one_row(tmp_path)
+    trail = Trails(run).follow(name)
+    assert [step.outcome for step in trail.steps] == ["made", "edited", "kept"]
+    assert trail.original == {"answer": "at noon"} and trail.scores == {"words": 2.0} and trail.is_editable
+    out = rich.console.Console(file=io.StringIO(), width=100, highlight=False)
+    explain(run, name, False, out)
+    shown = out.file.getvalue()
+    assert shown.index("at 12") < shown.index("answer before the edit") < shown.index("at noon")
+    assert "apply_edits  edited" in shown
+    explain(run, name, True, out := rich.console.Console(file=io.StringIO(), width=40, highlight=False))
+    assert json.loads(out.file.getvalue())["original"] == {"answer": "at noon"}
+
+
+@pytest.mark.parametrize("kind", ["preference", "refusal", "reading"])
+def test_a_conversation_and_both_answers_are_shown(tmp_path, kind):
+    question = [{"role": "user", "content": "When?"}]
+    texts = {"question": None, "text": "The whole text."} if kind == "reading" else {}
+    run, name = one_row(tmp_path, kind=kind, rejected="at one", prompt=[*TURNS, *question], **texts)
+    out = rich.console.Console(file=io.StringIO(), width=100, highlight=False)
+    explain(run, name, False, out)
+    shown = out.file.getvalue()
+    order = ["earlier message, system", "Be brief.", "earlier message, assistant", "Good day."]
+    order += ["rejected", "at one"] if kind != "reading" else ["The whole text."]
+    places = [shown.index(part) for part in order]
+    assert places == sorted(places) and "\x1b[2J" not in shown
+    assert Trails(run).follow(name).earlier_turns == TURNS

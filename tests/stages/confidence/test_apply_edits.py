@@ -52,7 +52,7 @@ def applied(tmp_path, monkeypatch):
 
 
 def test_edits_are_applied_in_place_in_any_partition(applied):
-    wanted = {ROWS[n]["id"]: f"at {n} sharp" for n in (0, 5, 8)}
+    wanted = {ROWS[n]["id"]: f"at {n} sharp" for n in (0, 2, 5, 8)}
     kept, notices, outcomes = applied(
         [{"id": name, "edit": {"answer": text}} for name, text in wanted.items()]
     )
@@ -63,8 +63,8 @@ def test_edits_are_applied_in_place_in_any_partition(applied):
         assert row["p_true"] == (None if edited else 0.5)
         assert row["lineage"]["stage"] == ("apply_edits" if edited else None)
         assert row[ORIGINAL] == (json.dumps({"answer": before["answer"]}) if edited else None)
-    assert notices == ["edits applied to 3 rows"]
-    assert [(line["outcome"], line["fields"]) for line in outcomes] == [("applied", ["answer"])] * 3
+    assert notices == ["edits applied to 4 rows"]
+    assert [(line["outcome"], line["fields"]) for line in outcomes] == [("applied", ["answer"])] * 4
 
 
 def test_edits_that_cannot_be_applied_are_reported_and_change_nothing(applied):

@@ -141,3 +141,19 @@ class Scripts(html.parser.HTMLParser):
     def handle_data(self, data):
         if self.cdata_elem == "script":
             self.found[-1] += data
+
+
+def test_without_a_terminal_the_command_names_the_other_ways(run, tmp_path, monkeypatch):
+    def no_terminal():
+        raise OSError(6, "No such device or address")
+
+    monkeypatch.setattr("typer.getchar", no_terminal)
+    with pytest.raises(UserError, match=r"no terminal to judge in .*--page FILE"):
+        label(open_run(run), tmp_path / "labels.jsonl", 8, None)
+
+    def end():
+        raise EOFError
+
+    monkeypatch.setattr("typer.getchar", end)
+    label(open_run(run), tmp_path / "labels.jsonl", 8, None)
+    assert not (tmp_path / "labels.jsonl").exists()
