@@ -312,7 +312,7 @@ def test_a_pair_that_says_all_of_its_sentence_must_still_need_its_passage():
         ("What does the keeper do?", "belongs to the guild", "The keeper belongs to the guild.", None),  # no action
         ("What can the key be read as?", "type", 'The key can be read as "type(cls)".', "type(cls)"),
         ("What can the mark be received by?", "the clerk and can carry a seal", "The mark can be received by the clerk and can carry a seal.", None),
-        ("What is stored in the mint?", "pairs", "Matched pairs are stored in the mint.", None),  # cut from a subject
+        ("What are stored in the mint?", "pairs", "Matched pairs are stored in the mint.", None),  # cut from a subject
         ("What are stored in the mint?", "Matched pairs", "Matched pairs are stored in the mint.", "Matched pairs"),
         ("What does the mint strike?", "coins", "The mint strikes coins and medals.", None),  # cut from a list
         ("What happens if a name is bound?", "it is local", "If a name is bound, it is local.", "it is local"),
