@@ -116,7 +116,7 @@ class Coverage:
         drawn = sorted(passages, key=lambda passage: content_id("balance", str(seed), passage[0]))
         drawn.sort(key=lambda passage: self.of_passage[passage[0]])
         turns = Counter(self.of_document)
-        ranked = []
+        ranked: list[tuple[int, int, Candidate]] = []
         for passage in drawn:
             ranked.append((turns[passage[1]], len(ranked), passage))
             turns[passage[1]] += 1

@@ -9,6 +9,7 @@ A category is a column of the rows, a field of one such as ``lineage.source``, o
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ PLACE = ("document_id", "start", "end")  # fields of the lineage that the positi
 TENTHS = 10
 WORDS = 2  # of an opening
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 def columns_for(categories: Sequence[str]) -> list[str]:
