@@ -202,6 +202,7 @@ class _TextPage:
         self.units = [0, *accumulate(1 + (char > "\uffff") for char in self.text)] if not self.direct else []
         self.box = [ctypes.c_double() for _ in range(4)]
         self.matrix = pdfium.FS_MATRIX()
+        self.measured = -1, (0.0, 0)  # the last character measured: a line's first is asked for twice
 
     def _read_text(self) -> str:
         if self.count <= 0:
@@ -259,12 +260,14 @@ class _TextPage:
         text = self.text[start:end].rstrip()
         end = start + len(text)
         first, middle = self._char(start), self._char((start + end) // 2)
-        last = self._char(end - 1 - text.endswith(HYPHEN))
-        fonts = [self._font(char) for char in (first, middle, last)]
+        bold, mono = self._font(first)
+        if bold or mono:  # all of the line must be; most lines are decided by their first character
+            last = self._char(end - 1 - text.endswith(HYPHEN))
+            others = self._font(middle), self._font(last)
+            bold = bold and all(font[0] for font in others)
+            mono = mono and all(font[1] for font in others)
         size = max(self._measure(first)[0], self._measure(middle)[0])
-        bold = all(font[0] for font in fonts)
-        mono = all(font[1] for font in fonts)
-        text = text.translate(LIGATURES)
+        text = text if text.isascii() else text.translate(LIGATURES)
         return Line(text, left, right, self._base(first, direction), size, bold, mono)
 
     def _parts(
@@ -297,6 +300,11 @@ class _TextPage:
 
     def _measure(self, char: int) -> tuple[float, int]:
         """Return a character's font size, and its direction in quarter turns; -1 if slanted."""
+        if char != self.measured[0]:
+            self.measured = char, self._size_and_direction(char)
+        return self.measured[1]
+
+    def _size_and_direction(self, char: int) -> tuple[float, int]:
         size: float = pdfium.FPDFText_GetFontSize(self.handle, char)
         matrix = self.matrix
         if not pdfium.FPDFText_GetMatrix(self.handle, char, matrix):
