@@ -378,3 +378,11 @@ def test_the_large_running_heads_of_a_book_are_removed():
     pages = [[Put(72, 760, "Command Codes", 18), *body(f"P{at}")] for at in range(6)]
     read = read_pdf(write_pdf(pages))
     assert "Command" not in read.markdown and read.metadata["left_out"]["running heads"] == 6
+
+
+def test_the_arabic_ligature_of_two_letters_keeps_their_order():
+    """The lines are stored from left to right; the article, alef and lam, is two glyphs."""
+    alef, lam = "\u0627", "\u0644"
+    text = text_of([Put(300, 700, "xl la xlla", font="arabic"), Put(300, 688, "llx alx", font="arabic")])
+    written = ("allla", "al", "lla", "lala", "lall")
+    assert text == " ".join(written).replace("a", alef).replace("l", lam)
