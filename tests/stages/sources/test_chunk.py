@@ -406,3 +406,10 @@ def test_code_is_cut_between_its_functions():
 def test_addresses_and_names_are_not_prose(unit):
     assert not is_prose(unit)
     assert is_prose(f"{WORDS} See https://lamps.example.org/wicks for set_wick and unset_wick.")
+
+
+def test_a_cell_with_pages_of_text_is_cut_between_sentences():
+    table = f"| Instructions |\n| --- |\n| {WORDS * 60}|"
+    texts = texts_of(table)
+    assert len(texts) > 2 and all(text.startswith("The harbour") for text in texts[1:-1])
+    assert "".join("".join(texts).split()) == "".join(table.split())
