@@ -380,7 +380,8 @@ CODE = "def burn(lamp):\n    lamp.wick = 'The keeper wound the clock, and lit th
 
 
 def test_the_rest_of_a_block_of_code_is_not_prose():
-    kept, dropped = passages(f"```python\n{CODE * 40}```\n")
+    output = "\n".join([WORDS.strip()] * 60)
+    kept, dropped = passages(f"```\n{output}\n```\n")
     assert not kept and len(dropped) > 1
     assert {row["reason"] for row in dropped} == {"not prose"}
 
