@@ -11,6 +11,10 @@ TO_HEBREW = (
     b"1 begincodespacerange <00> <ff> endcodespacerange\n2 beginbfrange <61> <7a> <05d0> <20> <20> <0020> endbfrange\n"
     b"endcmap end end"
 )
+# In the font "arabic" the letter a maps to alef, l to lam, and x to the ligature of lam and alef.
+TO_ARABIC = TO_HEBREW.partition(b"2 beginbfrange")[0] + (
+    b"4 beginbfchar <61> <0627> <6c> <0644> <78> <06440627> <20> <0020> endbfchar\nendcmap end end"
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ def write_pdf(
     hebrew = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_HEBREW), TO_HEBREW))
     fonts += b"/hebrew %d 0 R" % add(
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % hebrew
+    )
+    arabic = add(b"<</Length %d>>stream\n%s\nendstream" % (len(TO_ARABIC), TO_ARABIC))
+    fonts += b"/arabic %d 0 R" % add(
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding/ToUnicode %d 0 R>>" % arabic
     )
     kids = []
     for page in pages:

@@ -106,7 +106,8 @@ def chunk(documents: pa.Table, options: Options, context: Context) -> Outcome:
                 "language": row.get("language"),
             }
             occurrences[text] += 1
-            if why := refuse(text, size, measure.unit, options, span.in_code):
+            inside = span.in_code, index + 1 < len(spans) and spans[index + 1].in_code
+            if why := refuse(text, size, measure.unit, options, inside):
                 builder.drop(why, passage, row)
             else:
                 builder.keep(passage, row)
@@ -136,15 +137,17 @@ def _cut(text: str, options: Options, measure: Measure) -> list[Span]:
     return spans
 
 
-def refuse(text: str, size: int, unit: str, options: Options, in_code: bool = False) -> Reject | None:
-    """Return the reason to drop a passage of this size, which may begin in code; None if it is kept."""
+def refuse(
+    text: str, size: int, unit: str, options: Options, inside: tuple[bool, bool] = (False, False)
+) -> Reject | None:
+    """Return the reason to drop a passage, which may begin or end `inside` code; None if it is kept."""
     if size < options.shortest:
         return Reject("too short", f"{size} {unit}")
     if size > options.longest:
         return Reject("too long", f"{size} {unit} without a space")
     if is_licence(text):
         return Reject("licence text", text[:80])
-    share = prose_share(text, in_code)
+    share = prose_share(text, *inside)
     if share < options.min_prose:
         return Reject("not prose", f"{share:.2f} of its characters are in sentences")
     return None

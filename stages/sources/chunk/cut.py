@@ -200,10 +200,15 @@ def _parts(text: str, block: Block, longest: int, at: Ruler) -> Iterator[tuple[i
     first = True
     split = {"code": _code, "table": _rows}.get(block.kind, _sentences)
     for start, end, inner in split(part):
-        words = _words(text, block.start + start, block.start + end, longest, at)
-        for number, (left, right) in enumerate(words):
-            yield left, right, 0 if first else WORD if number else inner
-            first = False
+        is_row = block.kind == "table" and at(block.start + end) - at(block.start + start) > longest
+        # The cells of forms may hold pages of text.
+        spans = split_sentences(part[start:end]) if is_row else [(0, end - start)]
+        for sentence, (begin, stop) in enumerate(spans):
+            offset = block.start + start
+            words = _words(text, offset + begin, offset + stop, longest, at)
+            for number, (left, right) in enumerate(words):
+                yield left, right, 0 if first else WORD if number or sentence else inner
+                first = False
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int, float]]:

@@ -21,6 +21,7 @@ INLINE_CODE = re.compile(r"(`+)[^`]+\1")  # counts neither for prose nor against
 URL = re.compile(r"<?\b(?:https?|ftp|mailto):[^\s<>]+>?")
 NAMES = re.compile(r"\S*\w[_/\\]\w\S*")  # identifiers and paths
 MAX_NAMES = 0.5  # share of a unit's letters in names
+OPENING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})", re.MULTILINE)
 CLOSING = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*$", re.MULTILINE)
 CELL = re.compile(r"(?<!\\)\|")
 SEPARATOR = re.compile(r"[|+:=\-\s]*\Z")
@@ -68,7 +69,7 @@ def is_prose(unit: str) -> bool:
     return letters >= CLAUSE or bool(ENDS.search(unit))
 
 
-def prose_share(text: str, in_code: bool = False) -> float:
+def prose_share(text: str, in_code: bool = False, ends_in_code: bool = False) -> float:
     """
     Return the share of a text's characters in prose, without headings.
 
@@ -78,6 +79,8 @@ def prose_share(text: str, in_code: bool = False) -> float:
         A passage.
     in_code
         Whether it begins within a block of code; then code ends at the first closing fence.
+    ends_in_code
+        Whether it ends within one, which begins at its last fence.
 
     Returns
     -------
@@ -85,10 +88,13 @@ def prose_share(text: str, in_code: bool = False) -> float:
         0 to 1; 0 for a text without prose.
     """
     prose = other = 0
-    if in_code:
+    if ends_in_code:
+        opening = max((fence.start() for fence in OPENING.finditer(text)), default=0)
+        other, text = len(text) - opening, text[:opening]
+    if in_code and text:
         fence = CLOSING.search(text)
-        other = len(text) if fence is None else fence.end()
-        text = text[other:]
+        end = len(text) if fence is None else fence.end()
+        other, text = other + end, text[end:]
     for block in blocks(text):
         if block.kind == "heading":
             continue

@@ -377,7 +377,8 @@ CODE = "def burn(lamp):\n    lamp.wick = 'The keeper wound the clock, and lit th
 
 
 def test_the_rest_of_a_block_of_code_is_not_prose():
-    kept, dropped = passages(f"```python\n{CODE * 40}```\n")
+    output = "\n".join([WORDS.strip()] * 60)
+    kept, dropped = passages(f"```\n{output}\n```\n")
     assert not kept and len(dropped) > 1
     assert {row["reason"] for row in dropped} == {"not prose"}
 
@@ -403,3 +404,10 @@ def test_code_is_cut_between_its_functions():
 def test_addresses_and_names_are_not_prose(unit):
     assert not is_prose(unit)
     assert is_prose(f"{WORDS} See https://lamps.example.org/wicks for set_wick and unset_wick.")
+
+
+def test_a_cell_with_pages_of_text_is_cut_between_sentences():
+    table = f"| Instructions |\n| --- |\n| {WORDS * 60}|"
+    texts = texts_of(table)
+    assert len(texts) > 2 and all(text.startswith("The harbour") for text in texts[1:-1])
+    assert "".join("".join(texts).split()) == "".join(table.split())

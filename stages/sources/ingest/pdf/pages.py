@@ -37,6 +37,7 @@ UNNAMED |= dict(zip(range(0x1B, 0x20), "ﬀﬁﬂﬃﬄ", strict=True))
 UNNAMED |= dict(zip((0x0B, 0x0C, 0x0E, 0x0F), "ﬀﬁﬃﬄ", strict=True))
 UNNAMED[0x88] = "•"
 LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
+LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")  # alef, lam
 IMAGE, PATH = pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH
 WRONG_PASSWORD = pdfium.FPDF_ERR_PASSWORD
 
@@ -202,6 +203,8 @@ class _TextPage:
         self.units = [0, *accumulate(1 + (char > "\uffff") for char in self.text)] if not self.direct else []
         self.box = [ctypes.c_double() for _ in range(4)]
         self.matrix = pdfium.FS_MATRIX()
+        self.text = self._with_ligatures()
+        self.measured = -1, (0.0, 0)  # the last character measured: a line's first is asked for twice
 
     def _read_text(self) -> str:
         if self.count <= 0:
@@ -210,6 +213,24 @@ class _TextPage:
         written = pdfium.FPDFText_GetText(self.handle, 0, self.count, buffer)
         text = bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
         return text.translate(UNNAMED)
+
+    def _with_ligatures(self) -> str:
+        """Order the letters of the ligature of lam and alef, which PDFium reverses with the line."""
+        if self.text.isascii():
+            return self.text
+        return LAM_ALEF.sub(
+            lambda match: match[0][::-1] if self._is_one_glyph(match.start()) else match[0], self.text
+        )
+
+    def _is_one_glyph(self, at: int) -> bool:
+        """Check whether a character and the next one are at the same place."""
+        origins = []
+        for char in (self._char(at), self._char(at + 1)):
+            x, y = ctypes.c_double(), ctypes.c_double()
+            if not pdfium.FPDFText_GetCharOrigin(self.handle, char, x, y):
+                return False
+            origins.append((x.value, y.value))
+        return origins[0] == origins[1]
 
     def read(self, box: tuple[float, float, float, float]) -> Page:
         """Read the lines in the page's main direction; `box` is left, bottom, right and top of the page."""
@@ -259,12 +280,14 @@ class _TextPage:
         text = self.text[start:end].rstrip()
         end = start + len(text)
         first, middle = self._char(start), self._char((start + end) // 2)
-        last = self._char(end - 1 - text.endswith(HYPHEN))
-        fonts = [self._font(char) for char in (first, middle, last)]
+        bold, mono = self._font(first)
+        if bold or mono:  # all of the line must be; most lines are decided by their first character
+            last = self._char(end - 1 - text.endswith(HYPHEN))
+            others = self._font(middle), self._font(last)
+            bold = bold and all(font[0] for font in others)
+            mono = mono and all(font[1] for font in others)
         size = max(self._measure(first)[0], self._measure(middle)[0])
-        bold = all(font[0] for font in fonts)
-        mono = all(font[1] for font in fonts)
-        text = text.translate(LIGATURES)
+        text = text if text.isascii() else text.translate(LIGATURES)
         return Line(text, left, right, self._base(first, direction), size, bold, mono)
 
     def _parts(
@@ -297,6 +320,11 @@ class _TextPage:
 
     def _measure(self, char: int) -> tuple[float, int]:
         """Return a character's font size, and its direction in quarter turns; -1 if slanted."""
+        if char != self.measured[0]:
+            self.measured = char, self._size_and_direction(char)
+        return self.measured[1]
+
+    def _size_and_direction(self, char: int) -> tuple[float, int]:
         size: float = pdfium.FPDFText_GetFontSize(self.handle, char)
         matrix = self.matrix
         if not pdfium.FPDFText_GetMatrix(self.handle, char, matrix):

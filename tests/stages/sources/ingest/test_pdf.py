@@ -378,3 +378,18 @@ def test_the_large_running_heads_of_a_book_are_removed():
     pages = [[Put(72, 760, "Command Codes", 18), *body(f"P{at}")] for at in range(6)]
     read = read_pdf(write_pdf(pages))
     assert "Command" not in read.markdown and read.metadata["left_out"]["running heads"] == 6
+
+
+def test_the_arabic_ligature_of_two_letters_keeps_their_order():
+    """The lines are stored from left to right; the article, alef and lam, is two glyphs."""
+    alef, lam = "\u0627", "\u0644"
+    text = text_of([Put(300, 700, "xl la xlla", font="arabic"), Put(300, 688, "llx alx", font="arabic")])
+    written = ("allla", "al", "lla", "lala", "lall")
+    assert text == " ".join(written).replace("a", alef).replace("l", lam)
+
+
+def test_numbered_titles_at_the_top_of_pages_are_kept():
+    """They differ only by their numbers, as the versions of a list of changes do."""
+    pages = [[Put(72, 760, f"2.{at} Version 4.{at}", 16), *body(f"P{at}")] for at in range(6)]
+    text = text_of(*pages)
+    assert all(f"2.{at} Version 4.{at}" in text for at in range(6))
