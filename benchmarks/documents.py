@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from benchmarks import add_quick
 from benchmarks.memory import run_measured
 
 
@@ -32,13 +33,17 @@ def main() -> None:
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10], help="copies of each corpus")
     parser.add_argument("--exclude", nargs="*", default=[], help="globs of files to leave out")
     parser.add_argument("--scratch", type=Path, help="where the copies go")
+    add_quick(parser, times=[1])
     options = parser.parse_args()
+    measured: dict[str, dict[str, object]] = {}
     for corpus in options.corpora:
         for times in options.times:
             with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
                 copy(corpus, Path(scratch) / "files", times)
                 figures = measure(Path(scratch), options.exclude)
-            print(json.dumps({"corpus": corpus.name, "times": times} | figures), flush=True)
+            print(corpus.name, times, figures, file=sys.stderr, flush=True)
+            measured.setdefault(corpus.name, {})[str(times)] = figures
+    print(json.dumps(measured))
 
 
 def copy(corpus: Path, folder: Path, times: int) -> None:

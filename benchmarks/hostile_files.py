@@ -8,6 +8,7 @@ structure, in each format that can be made without another program. Prints what 
 """
 
 # ruff: noqa: E501 - the lines are data
+import argparse
 import bz2
 import gzip
 import io
@@ -21,6 +22,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from benchmarks import add_quick
 from datagen.recipe.model import Recipe
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest import watch
@@ -206,6 +208,9 @@ def hostile() -> dict[str, bytes]:
 
 def main() -> None:
     """Write the files, read them one by one, and print what became of each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add_quick(parser)
+    parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "files").mkdir()
