@@ -205,5 +205,6 @@ def _release(run: folder.Run, home: Path) -> folder.Run:
         raise UserError(
             f"the run {run.folder} is not released: {objection}. latest is unchanged, and all answers are "
             "kept for the next run"
+            + (f". To see what differs: datagen diff {home / 'latest'} {run.folder}" if changed else "")
         )
     return folder.finish(run, home)
