@@ -3,6 +3,7 @@
 import bz2
 import ctypes
 import gzip
+import json
 import lzma
 import mmap
 import os
@@ -227,9 +228,10 @@ def test_a_document_larger_than_the_limit_is_dropped(tmp_path):
     write(tmp_path, "a.txt", "word " * 300_000)
     write(tmp_path, "b.jsonl", '{"text": "' + "word " * 300_000 + '"}\n')
     write(tmp_path, "c.txt", "Fine.")
+    write(tmp_path, "d.json", json.dumps([{"text": "word"}] * 100_000))
     kept, dropped = ingested(tmp_path, ".", options=ingest.Options(document_mb=1))
     assert list(kept) == ["c.txt"]
-    assert reasons(dropped) == {"a.txt": "too large", "b.jsonl": "too large"}
+    assert reasons(dropped) == dict.fromkeys(["a.txt", "b.jsonl", "d.json"], "too large")
 
 
 def test_files_are_counted_by_ending_and_result(tmp_path):
