@@ -1,10 +1,13 @@
 """The table of the page: filters, thresholds and validation."""
 
+import pyarrow as pa
 import pytest
 
 from datagen.errors import UserError
 from datagen.look.index import Index
 from datagen.run.folder import Run, open_run
+from datagen.schema import ORIGINAL
+from datagen.store.parquet import parts, read_part, write_table
 from tests.support import finished
 
 
@@ -83,3 +86,19 @@ def test_queries_are_validated(index):
 def test_a_run_without_rows(tmp_path):
     with pytest.raises(UserError, match="no rows yet"):
         Index(Run(tmp_path, {"stages": []}))
+
+
+def test_edited_rows_are_listed_and_verdicts_on_them_do_not_count(tmp_path):
+    run = open_run(finished.lay(tmp_path / "run"))
+    edited = finished.row(3)["id"]
+    for path in parts(run.stage_folder("calibrate")):
+        table = read_part(path)
+        originals = ['{"answer": "at one"}' if name == edited else None for name in table["id"].to_pylist()]
+        write_table(table.append_column(ORIGINAL, pa.array(originals, pa.string())), path)
+    index = Index(run)
+    pending = finished.row(9)["id"]
+    index.set_labels({edited: "wrong", finished.row(30)["id"]: "right"}, [pending])
+    assert ids(index.rows({"verdict": "edited"})) == {edited, pending}
+    assert {row[0] for row in index.rows({})["rows"] if row[-2]} == {edited, pending}
+    assert index.threshold({"score": "grounding", "value": "0.5"})["verdicts"] == [["right", 1, 0]]
+    index.close()

@@ -116,7 +116,7 @@ def one_row(folder, **fields):
     """A run of two stages: one makes a row, the next edits its answer."""
     made = finished.row(0) | {"lineage": {"passage_id": None, "requests": [], "parents": []}} | fields
     edited = made | {"answer": "at 12", "logprob": None, ORIGINAL: json.dumps({"answer": made["answer"]})}
-    scored = edited | {"words": 2.0}
+    scored = edited | {"words": 2.0, "logprob": -0.3}
     columns = pa.schema([*EXAMPLES, (ORIGINAL, pa.string())])
     tables = (
         ("write", "passages", made, EXAMPLES),
@@ -136,7 +136,8 @@ def test_an_edited_row_shows_both_texts_and_the_scores_of_the_new_one(tmp_path):
     run, name = one_row(tmp_path)
     trail = Trails(run).follow(name)
     assert [step.outcome for step in trail.steps] == ["made", "edited", "kept"]
-    assert trail.original == {"answer": "at noon"} and trail.scores == {"words": 2.0} and trail.is_editable
+    assert trail.original == {"answer": "at noon"} and trail.is_editable
+    assert trail.scores == trail.steps[2].scores == {"words": 2.0, "logprob": -0.3}
     out = rich.console.Console(file=io.StringIO(), width=100, highlight=False)
     explain(run, name, False, out)
     shown = out.file.getvalue()

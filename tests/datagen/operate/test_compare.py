@@ -185,3 +185,30 @@ def test_with_gates_a_release_that_cannot_be_read_is_not_replaced(tmp_path):
     changed = release.changes(run, tmp_path)
     assert changed is None
     assert "cannot be compared" in release.objection(run, tmp_path, changed)
+
+
+def test_an_edited_row_is_changed_although_it_keeps_its_id(tmp_path):
+    rows = [
+        row("same", f"{name}?", "old") for name in ("plain", "edited", "edited again", "kept edit", "undone")
+    ]
+    originals = [None, None, '{"answer": "x"}', '{"answer": "x"}', '{"answer": "x"}']
+    before = write_run(tmp_path / "a", OLD, rows, columns={"original": originals})
+    new = [
+        rows[0],
+        rows[1] | {"answer": "new"},
+        rows[2] | {"answer": "newer"},
+        rows[3],
+        rows[4] | {"answer": "x"},
+    ]
+    edited = [None, '{"answer": "old"}', '{"answer": "x"}', '{"answer": "x"}', None]
+    after = write_run(tmp_path / "b", OLD, new, 2, columns={"original": edited})
+    compared = compare(before, after)
+    assert {change.id: change.reason for change in compared.changes} == {
+        rows[1]["id"]: "edited",
+        rows[2]["id"]: "edited",
+        rows[4]["id"]: "edit withdrawn",
+    }
+    assert all(change.change == "changed" and change.was == change.id for change in compared.changes)
+    assert compared.products["instructions"]["kept"] == 2
+    untouched = write_run(tmp_path / "c", OLD, rows, 3)
+    assert not compare(untouched, write_run(tmp_path / "d", OLD, rows, 4)).changes

@@ -83,6 +83,8 @@ def test_a_verdict_on_the_new_text_counts_with_its_present_scores(tmp_path, judg
     taught = [1.0 if name in wrong else scores[name]["p_true"] for name in labels]
     assert np.mean(taught) > np.mean([scores[name]["p_true"] for name in labels]) + 0.1
     assert report["promise"]["threshold"] is not None
+    plain = [{"id": name, "verdict": "right"} for name in labels]
+    assert report == calibrate(tmp_path / "plain", edited, plain)[1]
 
 
 def test_an_edit_without_a_verdict_is_no_verdict(tmp_path, judged):
