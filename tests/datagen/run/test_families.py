@@ -1,9 +1,11 @@
-"""Seeds, search, pairs of passages, formats and code in one run, with a scripted model, up to a hand-off."""
+"""The example with all ten families and own pairs, over a share of its real articles, with a scripted model."""
 
 import json
-import re
+from collections import Counter
 from io import StringIO
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -11,129 +13,186 @@ from datagen.look.explain import explain
 from datagen.look.trail import Trails
 from datagen.recipe.model import load_recipe
 from datagen.run.runner import run
+from datagen.store.parquet import parts
 from tests.support.finished_run import load, rows
 from tests.support.nulls import nulls_in
 from tests.support.toys import Silent
 
 pytestmark = pytest.mark.cluster
 
-RECIPE = """
-name: families
-corpus: [{path: docs}]
-models: {generator: {engine: scripted, model: "tests.datagen.run.test_families:model"}}
-cluster: {workers: 1}
-stages:
-  ingest:
-  functions:
-  chunk: {min_chars: 40}
-  seeds: {path: [seeds.jsonl], language: en}
-  own_pairs: {path: [seeds.jsonl], language: en}
-  paragraph_pairs:
-  across_passages:
-  from_seeds: {prompts: 1, shown: 2}
-  from_search: {prompts: 1, shown: 1}
-  novelty:
-  retrieve:
-  answer_questions:
-  open_questions:
-  refuse:
-  measure:
-  curate:
-  dedup:
-  mix: {validation: 0.2, max_share: {refusal: 0.9}}
-  handoff:
-"""
-DOCUMENTS = {
-    "bridge.md": "The Halvorsen bridge was built in 1871 by Anna Weidlich. It spans the river Tann near the old mill.",
-    "anna.md": "Anna Weidlich was born in the village of Corby. She founded a school of engineers in that place.",
-    "ferry.md": "The ferry to the island leaves from pier two at noon. In winter the harbour master closes the pier.",
-    "area.py": "def area(width, height):\n    return width * height\n",
-}
-SEEDS = [
-    {
-        "id": "one",
-        "instruction": "When does the ferry to the island leave?",
-        "output": "It leaves at noon from pier two.",
-    },
-    {"id": "two", "instruction": "Who closes the pier in winter?", "output": "The harbour master closes it."},
-]
-NEW = {
-    "from_seeds": [
-        "Explain from which pier the ferry to the island leaves.",
-        "Who closes the pier in the winter?",
-    ],
-    "from_search": [
-        "Which village was Anna Weidlich born in?",
-        "How much does a balloon trip over the island cost?",
-    ],
-}
-ANSWERS = {
-    "pier": ("The ferry to the island leaves from pier two at noon.", "The ferry leaves from pier two."),
-    "Weidlich": ("Anna Weidlich was born in the village of Corby.", "Anna Weidlich was born in Corby."),
-}
-HOP = {
-    "first": DOCUMENTS["bridge.md"].partition(". ")[0] + ".",
-    "second": DOCUMENTS["anna.md"].partition(". ")[0] + ".",
-    "question": "In which village was the builder of the Halvorsen bridge born?",
-    "answer": "Corby",
-}
-
-
-def model(request):
-    """Answer each task as a good generator would."""
-    message = request.messages[-1]["content"]
-    if request.schema and "new" in request.schema["properties"]:
-        return json.dumps({"new": [{"text": text} for text in NEW[request.task]]})
-    if request.schema and "summary" in request.schema["properties"]:
-        return json.dumps({"summary": "Returns the area of a shape from its width and its height."})
-    if request.task == "across_passages":
-        first = message.index("Halvorsen") < message.index("Corby")
-        turned = HOP if first else HOP | {"first": HOP["second"], "second": HOP["first"]}
-        return json.dumps(turned)
-    if request.schema and "evidence" in request.schema["properties"]:
-        asked = re.search(r"Request: (.*)", message)[1]
-        evidence, answer = ANSWERS["Weidlich" if "Weidlich" in asked else "pier"]
-        return json.dumps({"evidence": evidence, "answer": answer})
-    if request.task == "with_both":
-        return "Corby"
-    return "The text does not say."
+EXAMPLE = Path(__file__).parents[3] / "examples" / "families.yaml"
+WRITER = {"engine": "scripted", "model": "tests.support.sentence_writer:model", "licence": "Apache-2.0"}
+OPERATORS = ("expand", "refine", "expand_pairs", "chain", "formats")
+MODELS = ("generator", "second", "third")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("families")
-    (folder / "docs").mkdir()
-    for name, text in DOCUMENTS.items():
-        (folder / "docs" / name).write_text(text)
-    (folder / "seeds.jsonl").write_text("".join(f"{json.dumps(seed)}\n" for seed in SEEDS))
-    (folder / "recipe.yaml").write_text(RECIPE)
-    return run(load_recipe(folder / "recipe.yaml"), folder / "outputs", Silent())
+    models = {role: WRITER | {"revision": str(number)} for number, role in enumerate(MODELS)}
+    _, code = load_recipe(EXAMPLE).corpus
+    articles = {"python": "tests.support.sentence_writer:ARTICLES"}
+    shares = {f"stages.{stage}.share": 1.0 for stage in ("instruct", "across_passages")}  # of fewer passages
+    overrides = {
+        "models": models,
+        "corpus": [articles, code.model_dump()],
+        "cluster": {"workers": 1},
+    } | shares
+    return run(load_recipe(EXAMPLE, overrides), tmp_path_factory.mktemp("families"), Silent())
+
+
+@pytest.fixture(scope="module")
+def released(finished):
+    """The rows of the mixture, which are those of the hand-off with all their columns."""
+    return rows(finished, "mix")
+
+
+def labels(row):
+    return json.loads(row["metadata"] or "{}")
+
+
+def made_by(released, *stages):
+    return [row for row in released if row["lineage"]["stage"] in stages]
+
+
+def test_every_stage_of_a_family_gives_rows(finished):
+    for stage in (*finished.manifest["stages"],):
+        assert rows(finished, stage), stage
+
+
+def test_every_row_of_every_stage_is_accounted_for(finished):
+    for record in finished.stage_records():
+        written = [
+            sum(
+                pq.read_metadata(path).num_rows
+                for path in parts(finished.stage_folder(record["stage"]) / table)
+            )
+            for table in ("", "dropped")
+        ]
+        passed_by = record["passed_by"]  # rows of kinds that the stage does not process
+        dropped = sum(record["dropped"].values())
+        assert written == [record["rows_out"] + passed_by, dropped], record["stage"]
+        if record["takes"] == record["gives"]:
+            assert record["rows_in"] == record["rows_out"] + dropped, record["stage"]
+        elif record["takes"]:
+            assert record["rows_in"] <= sum(written) and record["rows_in"] > 0, record["stage"]
 
 
 def test_each_family_hands_off_rows(finished):
     tasks = {row["task"] for row in load(finished, "instructions")}
-    assert {"function", "keywords", "across_passages", "from_seeds", "from_search", "own_pairs"} <= tasks
+    passages = {"extractive_question", "comparison", "how_to", "classification", "extraction"}
+    assert passages <= tasks  # from passages
+    assert {"function", "keywords"} <= tasks  # documents to formats
+    assert {"across_passages", "from_seeds", "from_search", "coursework", "own_pairs"} <= tasks
+    assert "chain_of_instructions" in tasks
     assert {row["task"] for row in load(finished, "reading")} == {"paragraph"}
-    (refusal,) = load(finished, "refusals")
-    assert "balloon" in refusal["prompt"][0]["content"] and refusal["task"] == "not_in_context"
+    refusals = load(finished, "refusals")
+    assert refusals and {row["task"] for row in refusals} == {"not_in_context"}
+    assert any("balloon" in row["prompt"][0]["content"] for row in refusals)
+    assert (finished.folder / "handoff").is_dir()
+
+
+def test_operators_formats_and_recycling_hand_off_rows(released, finished):
+    operators = {labels(row).get("operator") for row in released}
+    assert {None, "coursework", *OPERATORS} <= operators
+    assert {row.get("question_decision") for row in released} >= {"rewritten", "kept"}
+    assert "rewritten" in {row.get("answer_decision") for row in released}
+    shown = {labels(row)["shown"] for row in rows(finished, "describe_formats") if "shown" in labels(row)}
+    assert {"instruction", "example"} <= shown
+    views = Counter(row["lineage"]["parents"][0] for row in rows(finished, "formats"))
+    assert set(views.values()) <= {1, 2} and 2 in views.values()
+    assert len({labels(row)["format"] for row in rows(finished, "formats")}) >= 6
+
+
+def test_parents_stay_and_what_recycling_replaced_is_on_the_row(finished):
+    final = {row["id"]: row for row in rows(finished, "accept_answers")}
+    agreed = rows(finished, "consensus")
+    assert agreed
+    for row in agreed:
+        after = final[row["id"]]
+        assert (after["question_before"] or after["question"]) == row["question"]
+        assert (after["answer_before"] or after["answer"]) == row["answer"]
+    assert any(final[row["id"]]["question_before"] for row in agreed)
+
+
+def test_children_name_their_parents(finished, released):
+    stages = (
+        "consensus",
+        "answer_questions",
+        "across_passages",
+        "own_pairs",
+        "describe_formats",
+        "coursework",
+    )
+    known = {row["id"] for stage in (*stages, *OPERATORS) for row in rows(finished, stage)}
+    children = [row for row in released if labels(row).get("operator") in OPERATORS]
+    assert children
+    for row in children:
+        assert known.intersection(row["lineage"]["parents"])
+    own = {row["id"] for row in rows(finished, "own_pairs")}
+    assert any(own.intersection(row["lineage"]["parents"]) for row in rows(finished, "assess"))
+
+
+def test_coursework_names_its_node(released):
+    coursework = [row for row in released if labels(row).get("operator") == "coursework"]
+    assert coursework
+    for row in coursework:
+        assert row["lineage"]["node"] == labels(row)["node"] and row["lineage"]["node"][0] == "Computing"
+        assert len(row["lineage"]["node"]) == 4
+
+
+def test_lineage_has_every_model_and_its_licence(finished, released):
+    for row in released:
+        models = row["lineage"]["models"]
+        assert {model["licence"] for model in models} <= {"Apache-2.0"}
+        assert bool(models) == (row["lineage"]["stage"] not in ("own_pairs", "paragraph_pairs"))
+    revisions = {model["revision"] for row in released for model in row["lineage"]["models"]}
+    assert "0" in revisions
+    models = finished.manifest["models"]
+    assert {role: models[role]["licence"] for role in MODELS} == dict.fromkeys(MODELS, "Apache-2.0")
+
+
+def test_the_ensemble_asked_every_model(finished):
+    for row in rows(finished, "consensus"):
+        assert [output["revision"] for output in row["outputs"]] == ["1", "2"]
+        won = row["lineage"]["revision"]
+        assert (row["original_answer"] is None) == (won == "0")
+    assert {row["lineage"]["revision"] for row in rows(finished, "consensus")} == {"0", "1"}
+
+
+def test_balance_reaches_its_targets_about_other_passages(finished):
+    targets = finished.manifest["recipe"]["stages"]["balance"]["targets"]
+    first, added = rows(finished, "instruct"), rows(finished, "balance")
+    written = Counter(row["task"] for row in [*first, *added])
+    asked = {
+        (row["task"], row["lineage"]["passage_id"])
+        for row in (*first, *rows(finished, "instruct", "dropped"))
+    }
+    assert {row["task"] for row in added} <= targets.keys()
+    for task in targets:
+        assert written[task] > Counter(row["task"] for row in first)[task]
+    assert not asked.intersection((row["task"], row["lineage"]["passage_id"]) for row in added)
 
 
 def test_a_question_similar_to_a_seed_is_dropped(finished):
-    near = [row for row in rows(finished, "novelty", "dropped") if "winter" in row["question"]]
+    near = [row for row in rows(finished, "novelty", "dropped") if "exactly" in row["question"]]
     assert near and all("seed" in row["detail"] for row in near)
     kept = [row["question"] for row in rows(finished, "novelty")]
-    assert len(kept) == len(set(kept)) == 3
+    assert len(kept) == len(set(kept)) and not any("exactly" in question for question in kept)
 
 
 def test_a_row_is_traceable_to_its_seeds(finished):
     seeds = {row["id"] for row in rows(finished, "seeds")}
     questions = {row["id"]: row for row in rows(finished, "novelty")}
-    made = [row for row in rows(finished, "answer_questions") if row["task"] == "from_seeds"]
-    assert made
-    for row in made:
-        (parent,) = row["lineage"]["parents"]
-        assert set(questions[parent]["lineage"]["parents"]) == seeds
-        assert set(json.loads(row["metadata"])["seeds"]) == seeds
+    for task, shown in (("from_seeds", 3), ("from_search", 2)):
+        made = [row for row in rows(finished, "answer_questions") if row["task"] == task]
+        assert made
+        for row in made:
+            (parent,) = row["lineage"]["parents"]
+            parents = questions[parent]["lineage"]["parents"]
+            assert len(parents) == shown and seeds.issuperset(parents)
+            assert labels(row)["seeds"] == list(labels(questions[parent])["seeds"])
+            assert set(labels(row)["seeds"]) == set(parents)
+            assert row["lineage"]["passage_id"] in labels(row)["passages"]
 
 
 def test_a_row_its_question_and_its_seeds_can_be_explained(finished):
@@ -154,8 +213,27 @@ def test_a_question_without_passages_is_not_answered(finished):
     unanswered = [
         row for row in rows(finished, "answer_questions", "dropped") if "balloon" in row["question"]
     ]
-    assert {row["reason"] for row in unanswered} == {"no passage found"}
+    assert unanswered and {row["reason"] for row in unanswered} == {"no passage found"}
     assert not [row for row in rows(finished, "answer_questions") if "balloon" in row["question"]]
+
+
+def test_rows_across_passages_quote_both(finished):
+    passages = {row["id"]: row for row in rows(finished, "dedup_passages")}
+    made = rows(finished, "across_passages")
+    assert made
+    for row in made:
+        spans = labels(row)["spans"]
+        assert [span["passage_id"] for span in spans] == row["lineage"]["parents"]
+        for span in spans:
+            passage = passages[span["passage_id"]]
+            quote = passage["text"][span["start"] - passage["start"] : span["end"] - passage["start"]]
+            assert quote == span["quote"]
+
+
+def test_every_top_level_function_gives_one_row(finished):
+    made = [*rows(finished, "functions"), *rows(finished, "functions", "dropped")]
+    code = Counter((row["lineage"]["source"], row["answer"]) for row in made if row["answer"])
+    assert code and set(code.values()) == {1}
 
 
 def test_kept_rows_have_a_value_wherever_their_type_has_no_none(finished):
