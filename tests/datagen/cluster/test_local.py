@@ -12,6 +12,8 @@ from distributed.security import Security
 
 from datagen.cluster.local import local_cluster
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):

@@ -106,8 +106,9 @@ def test_near_duplicates_among_new_rows_are_counted(tmp_path):
     ]
     before, after = write_run(tmp_path / "a", {"d": "t"}, old), write_run(tmp_path / "b", {"d": "t"}, new, 2)
     comparison = compare(before, after)
-    assert comparison.near_duplicates == 1 and "1 new rows are near duplicates" in headline(
-        summary(comparison)
+    assert (
+        comparison.near_duplicates == 1
+        and "near duplicates of old rows among the new ones: 1" in headline(summary(comparison))
     )
 
 

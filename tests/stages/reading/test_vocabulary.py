@@ -11,7 +11,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.engines import bundled
+from datagen.cache_folder import cache_folder
 from datagen.prompt import load
 from datagen.stages.reading.mine.language import read
 from datagen.stages.reading.mine.vocabulary import cached, count_runs, domain_words, total, train
@@ -108,7 +108,7 @@ def test_domain_words_are_cached_per_corpus_and_settings(tmp_path, monkeypatch):
     assert len(calls) == 1
     cached(other, ("a",), find), cached(first, ("b",), find)
     assert len(calls) == 3
-    for file in bundled.cache_folder().rglob("*.parquet"):
+    for file in cache_folder().rglob("*.parquet"):
         file.write_bytes(b"torn")
     assert cached(first, ("a",), find) == ["broodcombs"] and len(calls) == 4
 
