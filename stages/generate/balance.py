@@ -34,7 +34,7 @@ from datagen.stages.shared.passage import Passage
 from datagen.stages.shared.token_budget import Reader
 from datagen.store.parquet import UNFINISHED, parts, read_part
 
-NO_ROWS = pa.table({name: pa.array([], pa.string()) for name in ("task", "passage_id", "document_id")})
+PLACES = pa.schema([(name, pa.string()) for name in ("task", "passage_id", "document_id")])
 MOST = 10  # passages asked for each missing row, at most
 
 Candidate = tuple[str, str, frozenset[str]]  # id of a passage, its document, the tasks that suit it
@@ -170,7 +170,7 @@ def read_coverage(context: Context) -> Coverage:
 def _instructions(path: Path) -> pa.Table:
     """Read task, passage and document of a table's instructions about passages; none if it has other rows."""
     if not {"kind", "task", "lineage"} <= {*pq.read_schema(path).names}:
-        return NO_ROWS
+        return PLACES.empty_table()
     table = read_part(path, ["kind", "task", "lineage"])
     origin = {name: pc.struct_field(table["lineage"], name) for name in ("passage_id", "document_id")}
     rows = pa.table({"task": table["task"], **origin})

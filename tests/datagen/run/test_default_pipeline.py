@@ -131,7 +131,10 @@ def test_the_report_shows_rows_and_drops_and_what_a_row_costs(finished):
     page = (finished.folder / "report.html").read_text()
     assert "royal archive" in page
     assert "leaks evaluation data" in page
-    answers, handed_off = finished.stage_record("score")["cost"]["completions"], len(rows(finished, "handoff"))
+    answers, handed_off = (
+        finished.stage_record("score")["cost"]["completions"],
+        len(rows(finished, "handoff")),
+    )
     assert f'<td class="n">{answers / handed_off:.2f}</td>' in page
 
 
