@@ -31,14 +31,15 @@ def explain(
     run: Annotated[
         Path | None, typer.Option(help="The run's folder; default: the newest finished run in outputs/")
     ] = None,
+    labels: Labels = None,
     json_: AsJson = False,
 ) -> None:
-    """Show a row with its passage, prompt, raw answer, scores, and what each stage did with it."""
+    """Show a row with its passage, prompt, raw answer, scores, label, and what each stage did with it."""
     from datagen.look.explain import explain as show
     from datagen.look.explain import newest
     from datagen.run.folder import open_run
 
-    show(open_run(run) if run else newest(Path("outputs")), row, json_)
+    show(open_run(run) if run else newest(Path("outputs")), row, json_, labels=labels)
 
 
 @app.command(rich_help_panel=PANEL)

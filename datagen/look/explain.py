@@ -13,6 +13,8 @@ from rich.text import Text
 from datagen.errors import UserError
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
+from datagen.stages.confidence.labels.file import CONTENT, content_key, labels_in
+from datagen.stages.confidence.labels.session import labels_of
 from datagen.stages.confidence.labels.terminal import CONTROL
 
 TEXTS = ("question", "answer", "rejected", "text", "evidence")
@@ -34,23 +36,46 @@ def newest(outputs: Path) -> Run:
     return max(map(open_run, links), key=lambda run: str(run.manifest.get("started")))
 
 
-def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | None = None) -> None:
+def explain(
+    run: Run,
+    prefix: str,
+    as_json: bool,
+    out: rich.console.Console | None = None,
+    labels: Path | None = None,
+) -> None:
     """
-    Print a row, its passage, prompt and raw answer, its scores, and what each stage did with it.
+    Print a row, its passage, prompt and raw answer, its scores, its label, and what each stage did with it.
+
+    Parameters
+    ----------
+    run
+        The run.
+    prefix
+        The row's id, or its first characters.
+    as_json
+        Print JSON.
+    out
+        Prints; None: in the terminal.
+    labels
+        The file of labels; None: ``labels.jsonl`` in the run's folder, if there is one.
 
     Raises
     ------
     UserError
-        If no row, or more than one, has an id that begins with `prefix`.
+        If no row, or more than one, has an id that begins with `prefix`, or the labels cannot be read.
     """
     out = out or rich.console.Console(highlight=False)
     trails = Trails(run)
     trail = trails.follow(trails.find_id(prefix))
     requests = trails.requests(trail.requests)
-    if as_json:
-        out.print(Text(json.dumps(to_json(trail, requests), ensure_ascii=False, indent=2)), soft_wrap=True)
-        return
     row = trail.row
+    by_key = labels_in([labels]) if labels else labels_of(run.folder / "labels.jsonl")
+    label = by_key.get(row["id"]) or by_key.get(content_key(*(row.get(name) for name in CONTENT)), {})
+    edit = label.get("edit", {})
+    if as_json:
+        details = to_json(trail, requests) | {"verdict": label.get("verdict"), "edit": edit}
+        out.print(Text(json.dumps(details, ensure_ascii=False, indent=2)), soft_wrap=True)
+        return
     lineage = row.get("lineage") or {}
     out.print(Rule(_text(f"{row['id']} · {row.get('kind') or 'question'}, {row['task']}")))
     out.print(
@@ -63,6 +88,10 @@ def explain(run: Run, prefix: str, as_json: bool, out: rich.console.Console | No
             _section(out, name, _text(row[name]))
         if name in trail.original:
             _section(out, f"{name} before the edit", _text(trail.original[name]))
+        if edit.get(name, row.get(name)) != row.get(name):
+            _section(out, f"new {name}, applied by the next run", _text(edit[name]))
+    if "verdict" in label:
+        _section(out, "verdict", _text(label["verdict"]))
     if trail.passage:
         _section(
             out,

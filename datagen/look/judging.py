@@ -21,6 +21,10 @@ from datagen.stages.confidence.labels import draw, edits, file, session, termina
 Json = dict[str, Any]
 
 
+class Conflict(UserError):
+    """The labels have changed since they were read."""
+
+
 class Judging:
     """
     The labels of a run.
@@ -103,34 +107,52 @@ class Judging:
             raise UserError(
                 f"row {name} cannot be judged yet: rows are judged in the order of a random sample"
             )
-        return self._add(terminal.label_of(trails.follow(name).row, verdict))
+        label = terminal.label_of(trails.follow(name).row, verdict)
+        with file.changing(self.path) as labels:
+            file.add(label, labels)
+            return labels[name]
 
-    def edit(self, trails: Trails, name: str, texts: Mapping[str, str]) -> Mapping[str, Any]:
+    def edit(
+        self, trails: Trails, name: str, texts: Mapping[str, str], seen: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
         """
         Write new texts of a row into the file; without texts, withdraw its edit.
 
         A row that may be judged and has no verdict is judged wrong: as it was generated, it needed the edit.
+        Withdrawing the edit withdraws that verdict.
+
+        Parameters
+        ----------
+        trails
+            The histories of the run's rows.
+        name
+            The row's id.
+        texts
+            New texts by field.
+        seen
+            The row's edit in the file on which the new one is based; None: replace any.
 
         Raises
         ------
+        Conflict
+            If the row's edit in the file is no longer `seen`.
         UserError
             If the row does not exist, or the edit cannot be applied to it.
         """
-        if not texts:
-            return self._add({"id": name, "edit": {}})
         trail = trails.follow(name)
-        if not trail.is_editable:
+        if texts and not trail.is_editable:
             raise UserError(f"row {name} cannot be edited: {_why_fixed(trail)}")
-        label = edits.new_label(trail.row, texts, trail.scores)
-        if name not in self.verdicts() and self.may_judge(name):
-            label |= terminal.label_of(trail.row, file.WRONG)
-        return self._add(label)
-
-    def _add(self, label: file.Label) -> Mapping[str, Any]:
-        labels = session.labels_of(self.path)
-        file.add(label, labels)
-        file.write(labels.values(), self.path)
-        return labels[file.key(label)]
+        label = edits.new_label(trail.row, texts, trail.scores) if texts else {"id": name, "edit": {}}
+        with file.changing(self.path) as labels:
+            if seen is not None and seen != labels.get(name, {}).get("edit", {}):
+                raise Conflict(
+                    f"the edit of row {name[:12]} has changed since it was opened here, in another window or "
+                    "program. Nothing was saved: copy your text, cancel, and edit the row again"
+                )
+            if texts and name not in self.verdicts() and self.may_judge(name):
+                label |= terminal.label_of(trail.row, file.WRONG) | {file.BY_EDIT: True}
+            file.add(label, labels)
+            return labels[name]
 
 
 def _why_fixed(trail: Trail) -> str:

@@ -11,7 +11,7 @@ from datagen.errors import UserError
 from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
 from datagen.schema import ORIGINAL
-from datagen.store.parquet import parts
+from datagen.store.parquet import Damaged, damage_named, parts
 
 GIST = 300  # searchable characters of an answer or a text
 HANDED_OFF = ""  # stage of a row that no stage dropped
@@ -83,8 +83,26 @@ def _has(files: list[str], column: str) -> bool:
 
 
 def non_empty(paths: Sequence[Path]) -> list[str]:
-    """List the Parquet files that have rows."""
-    return [str(path) for path in paths if pq.read_metadata(path).num_rows]
+    """
+    List the Parquet files that have rows.
+
+    Raises
+    ------
+    UserError
+        If one is missing or corrupt.
+    """
+    return [str(path) for path in paths if _metadata(path).num_rows]
+
+
+def _metadata(path: Path) -> pq.FileMetaData:
+    try:
+        with damage_named():
+            return pq.read_metadata(path)
+    except (Damaged, FileNotFoundError) as error:
+        raise UserError(
+            f"{path} is corrupt or missing ({error}). Run the recipe again: a run checks its tables and "
+            "repeats damaged stages"
+        ) from error
 
 
 def _scores(files: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import duckdb
 import typer
 from aiohttp import web
 
@@ -15,7 +16,7 @@ from datagen.errors import UserError
 from datagen.look.explain import to_json
 from datagen.look.guard import NONCE, Guard
 from datagen.look.index import Index
-from datagen.look.judging import Judging
+from datagen.look.judging import Conflict, Judging
 from datagen.look.trail import Trails
 from datagen.outside_json import parse
 from datagen.report.style import style
@@ -69,6 +70,7 @@ class Browser:
         about = {
             "recipe": self._run.manifest["recipe"]["name"],
             "run": self._run.folder.name,
+            "labels": str(self._judging.path),
             "scores": self._index.scores,
             "sources": await asyncio.to_thread(self._index.sources),
         }
@@ -101,7 +103,10 @@ class Browser:
             raise UserError("an edit is an object with id and edit, an object of texts by field")
         if not all(isinstance(text, str) for text in texts.values()):
             raise UserError("the new texts of an edit should be texts")
-        return self._labelled(self._judging.edit(self._trails, name, texts))
+        seen = body.get("seen")
+        if not isinstance(seen, dict | None):
+            raise UserError("the edit seen should be an object of texts by field")
+        return self._labelled(self._judging.edit(self._trails, name, texts, seen))
 
     def _writer(self, write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
         """Handle requests that write into the file of labels, one at a time."""
@@ -117,8 +122,10 @@ class Browser:
                 return write(body)
 
         async def handle(request: web.Request) -> web.Response:
-            content = await request.read()
-            return await _respond(lambda: asyncio.to_thread(work, content))
+            async def answer() -> Any:
+                return await asyncio.to_thread(work, await request.read())
+
+            return await _respond(answer)
 
         return handle
 
@@ -153,9 +160,11 @@ def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
     with socket.create_server((HOST, 0)) if port == 0 else _listen(port) as listening:
         port = listening.getsockname()[1]
         guard = Guard(port)
+        labels = (labels or run.folder / "labels.jsonl").absolute()
         typer.echo(f"reading the rows of {run.folder}")
-        browser = Browser(run, labels or run.folder / "labels.jsonl", maximum)
+        browser = Browser(run, labels, maximum)
         try:
+            typer.echo(f"labels  {labels}")
             typer.echo(f"open http://{HOST}:{port}/?token={guard.token}  (Ctrl-C to stop)")
             asyncio.run(_serve(browser.app(guard), listening))
         finally:
@@ -192,6 +201,12 @@ async def _respond(work: Callable[[], Any]) -> web.Response:
     """Respond with JSON, or with the error."""
     try:
         value, status = await work(), 200
+    except Conflict as error:
+        value, status = {"error": str(error)}, 409
     except UserError as error:
         value, status = {"error": str(error)}, 400
+    except web.HTTPRequestEntityTooLarge as error:
+        value, status = {"error": f"the text is too long: {error.text}"}, error.status
+    except (OSError, duckdb.IOException) as error:  # such as a file that was deleted, or a full disk
+        value, status = {"error": f"the server cannot read or write a file: {error}"}, 500
     return web.json_response(value, status=status, dumps=lambda value: json.dumps(value, ensure_ascii=False))

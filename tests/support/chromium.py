@@ -43,8 +43,16 @@ class Page:
         self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append("dialog") or dialog.dismiss())
+        self.questions, self.consents = [], None
+        self.page.on("dialog", self._answer)
         self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
+
+    def _answer(self, dialog):
+        """Answer a question as `consents` says; where it is None, there should be none."""
+        self.questions.append(dialog.message)
+        if self.consents is None:
+            self.complaints.append("dialog")
+        dialog.accept() if self.consents else dialog.dismiss()
 
     def overflow(self):
         """Measure how far the page is wider than the window."""

@@ -6,13 +6,16 @@ Labels on disk: JSON lines, one object per verdict or edit.
 question and answer, or text. The last verdict on a row counts. Other fields of an object are kept.
 
 An edit gives a row new text: ``"edit": {"answer": "..."}``, with or without a verdict. It needs the row's id.
-The last edit of a row counts, ``{}`` withdraws it, and a later verdict leaves it in place.
+The last edit of a row counts, ``{}`` withdraws it, and a later verdict leaves it in place. A verdict with
+``"by_edit": true`` follows from the edit: it is withdrawn with it, and a later verdict replaces it.
 `datagen.stages.confidence.labels.edits` lists the other fields of an edit.
 """
 
+import fcntl
 import json
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +30,7 @@ from datagen.store.parquet import whole_file
 RIGHT, WRONG, SKIP = VERDICTS = ("right", "wrong", "skip")
 CONTENT = ("question", "answer", "text")  # identify a row without an id
 BY_CONTENT = "content "  # prefix of the key of such a row
+BY_EDIT = "by_edit"  # marks a verdict that follows from the edit
 EDITABLE = ("question", "answer", "rejected", "text")  # fields that an edit may replace
 
 Label = JsonObject
@@ -99,6 +103,27 @@ def write(labels: Iterable[Label], path: Path) -> None:
         temporary.write_bytes("".join(lines).encode("utf-8", "backslashreplace"))
 
 
+@contextmanager
+def changing(path: Path) -> Iterator[dict[str, Label]]:
+    """
+    Yield the labels of a file by key, and write them if the block succeeds.
+
+    A lock on a file next to it makes other processes wait, so that none overwrites a label of another.
+
+    Raises
+    ------
+    UserError
+        When a line of the file is not a label.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        labels = labels_in([path] if path.exists() else [])
+        yield labels
+        write(labels.values(), path)
+
+
 def key(label: Row) -> str:
     """Return the key of a label's row: its id, else the hash of its content."""
     return label.get("id") or content_key(*(label.get(name) for name in CONTENT))
@@ -153,9 +178,22 @@ def labels_in(paths: Sequence[Path]) -> dict[str, Label]:
 
 
 def add(label: Label, labels: dict[str, Label]) -> None:
-    """Add a label to those by key; a verdict leaves an earlier edit in place, and the reverse."""
+    """
+    Add a label to those by key.
+
+    A verdict leaves an earlier edit in place, and the reverse; a withdrawn edit takes its verdict with it.
+    """
     name = key(label)
-    labels[name] = labels.get(name, {}) | label
+    earlier = labels.get(name, {})
+    if "verdict" in label:
+        earlier = _without(earlier, BY_EDIT)
+    elif label.get("edit") == {} and earlier.get(BY_EDIT) is True:
+        earlier = _without(earlier, BY_EDIT, "verdict")
+    labels[name] = earlier | label
+
+
+def _without(label: Label, *names: str) -> Label:
+    return {name: value for name, value in label.items() if name not in names}
 
 
 def verdicts_among(labels: Mapping[str, Label]) -> dict[str, str]:

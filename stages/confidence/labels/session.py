@@ -73,16 +73,15 @@ def label(
     """
     out = out or rich.console.Console(highlight=False)
     path = labels or run.folder / "labels.jsonl"
-    by_key = labels_of(path)
-    rows, unjudged = queue(run, by_key, count, stage)
+    rows, unjudged = queue(run, labels_of(path), count, stage)
     if as_page:
         page.write(unjudged, f"{run.manifest['recipe']['name']}, run {run.folder.name}", as_page)
         out.print(f"{len(unjudged)} rows to judge: {as_page}", soft_wrap=True)
         return
 
     def save(row: Row, verdict: str) -> None:
-        file.add(terminal.label_of(row, verdict), by_key)
-        file.write(by_key.values(), path)
+        with file.changing(path) as by_key:
+            file.add(terminal.label_of(row, verdict), by_key)
 
     done = terminal.judge(unjudged, save, key or _press, out)
     out.print(f"{len(unjudged) - done} of {len(rows)} rows remain to be judged.")

@@ -71,6 +71,8 @@ def test_the_report_prints(browser, run):
     page.page.goto(write_report(open_run(run)).as_uri())
     page.page.emulate_media(media="print")
     assert page.page.locator("nav").is_hidden() and page.page.locator("figure svg").first.is_visible()
+    closed = page.page.locator("details:not([open]) table")
+    assert closed.count() and all(table.is_visible() for table in closed.all())
     assert page.page.pdf()[:4] == b"%PDF"
 
 
@@ -189,7 +191,7 @@ def test_a_row_is_edited_and_the_edit_is_written_and_withdrawn(browser, address,
     page.page.click("#withdraw")
     page.page.locator("#total").get_by_text("0 rows", exact=True).wait_for()
     [label] = file.read(tmp_path / "labels.jsonl")
-    assert label["edit"] == {} and label["verdict"] == "wrong" and not page.complaints
+    assert label["edit"] == {} and "verdict" not in label and not page.complaints
 
 
 def test_an_edit_that_cannot_be_saved_tells_why_and_keeps_the_text(browser, address, tmp_path):
@@ -229,3 +231,113 @@ def test_the_lowest_threshold_keeps_every_row(browser, address):
         page.page.locator(f'#effect svg[aria-label="Histogram of {name}"]').wait_for()
         page.page.locator("#effect").get_by_text("38 rows at or above, 0 below.").wait_for()
     assert page.page.locator("#effect .ends").inner_text().split() == ["3", "40"]
+
+
+def is_in_window(part):
+    box = part.bounding_box()
+    return box["y"] >= 0 and box["y"] + box["height"] <= 900
+
+
+def edit_first(page):
+    page.page.locator("#list button").first.click()
+    page.page.locator("#detail #edit").click()
+    return page.page.locator("textarea[data-edit=answer]")
+
+
+def test_typed_text_is_discarded_only_on_consent(browser, address):
+    page = chromium.Page(browser)
+    page.consents = False
+    page.page.goto(address)
+    text = edit_first(page)
+    text.fill("at nine")
+    page.page.locator("#list button").nth(1).click()
+    page.page.click("#tab-judge")
+    page.page.locator("#tab-rows[aria-selected=true]").wait_for()
+    page.page.click("#cancel")
+    assert len(page.questions) == 3 and text.input_value() == "at nine"
+    page = chromium.Page(browser)
+    page.consents = True
+    page.page.goto(address)
+    text = edit_first(page)
+    text.fill("at nine")
+    page.page.locator("#list button").nth(1).click()
+    page.page.locator("#detail #edit").wait_for()
+    assert len(page.questions) == 1 and text.count() == 0
+    page.page.click("#edit")
+    page.page.locator("#list button").nth(2).click()  # nothing typed
+    page.page.locator("#detail #edit").wait_for()
+    assert len(page.questions) == 1
+
+
+def test_late_replies_replace_neither_a_later_row_nor_typed_text(browser, address):
+    page = chromium.Page(browser)
+    page.consents = False
+    page.page.goto(address)
+    buttons = page.page.locator("#list button")
+    buttons.first.wait_for()
+    ids = [buttons.nth(place).get_attribute("data-id") for place in range(2)]
+    held = []
+    page.page.route(f"**/api/row/{ids[0]}", lambda route: held.append(route))
+    buttons.nth(0).click()
+    buttons.nth(1).click()
+    page.page.locator("#detail").get_by_text(ids[1]).wait_for()
+    release(page, held)
+    assert ids[1] in page.page.locator("#detail").inner_text() and not page.questions
+    buttons.nth(0).click()
+    page.page.keyboard.press("e")
+    page.page.fill("textarea[data-edit=answer]", "at nine")
+    release(page, held)
+    assert len(page.questions) == 1
+    assert page.page.locator("textarea[data-edit=answer]").input_value() == "at nine"
+
+
+def release(page, held):
+    with page.page.expect_response("**/api/row/*"):
+        held.pop().continue_()
+    page.page.wait_for_timeout(200)
+
+
+def test_two_windows_do_not_overwrite_the_edits_of_each_other(browser, address, tmp_path):
+    pages = [chromium.Page(browser), chromium.Page(browser)]
+    for page in pages:
+        page.page.goto(address)
+    texts = [edit_first(page) for page in pages]
+    texts[0].fill("at nine")
+    texts[1].fill("at ten")
+    pages[0].page.click("#save")
+    pages[0].page.locator("#detail #edit").wait_for()
+    pages[1].page.click("#save")
+    pages[1].page.locator("#problem").get_by_text("has changed since it was opened").wait_for()
+    assert texts[1].input_value() == "at ten"
+    [label] = file.read(tmp_path / "labels.jsonl")
+    assert label["edit"] == {"answer": "at nine"}
+
+
+def test_a_narrow_window_shows_the_start_of_each_row_and_its_verdicts(browser, address):
+    page = chromium.Page(browser, 400)
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    for number in range(3):
+        page.page.locator("#where").get_by_text(f"{number} of 12 judged").wait_for()
+        verdict = page.page.locator("#detail [data-verdict=right]")
+        assert is_in_window(verdict) and is_in_window(page.page.locator("#name-question"))
+        page.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        assert is_in_window(verdict)
+        verdict.click()
+    assert page.page.locator("header .path").inner_text().endswith("labels.jsonl")
+    assert page.overflow() <= 0
+
+
+def test_judging_continues_after_a_failed_write(browser, address, tmp_path):
+    page = chromium.Page(browser)
+    page.page.goto(address)
+    page.page.click("#tab-judge")
+    page.page.locator("#where").get_by_text("0 of 12 judged").wait_for()
+    page.page.route("**/api/label", lambda route: route.fulfill(status=500, body="500: broken"))
+    page.page.keyboard.press("r")
+    page.page.locator("#problem").get_by_text("500: broken").wait_for()
+    page.page.unroute("**/api/label")
+    page.page.keyboard.press("w")
+    page.page.locator("#where").get_by_text("1 of 12 judged").wait_for()
+    assert [line["verdict"] for line in file.read(tmp_path / "labels.jsonl")] == ["wrong"]
+    assert page.page.locator("#problem").inner_text() == ""

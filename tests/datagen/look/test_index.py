@@ -1,5 +1,7 @@
 """The table of the page: filters, thresholds and validation."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -102,3 +104,17 @@ def test_edited_rows_are_listed_and_verdicts_on_them_do_not_count(tmp_path):
     assert {row[0] for row in index.rows({})["rows"] if row[-2]} == {edited, pending}
     assert index.threshold({"score": "grounding", "value": "0.5"})["verdicts"] == [["right", 1, 0]]
     index.close()
+
+
+@pytest.mark.parametrize("content", [None, b"PAR1 cut"])
+def test_a_missing_or_corrupt_part_is_named_with_the_remedy(tmp_path, content):
+    run = open_run(finished.lay(tmp_path / "run"))
+    part, *_ = parts(run.stage_folder("calibrate"))
+    # Its record lists the part, as that of a finished stage does.
+    record = part.parent / "stage.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"files": [part.name]}))
+    part.unlink()
+    if content:
+        part.write_bytes(content)
+    with pytest.raises(UserError, match=f"{part}.* is corrupt or missing .*Run the recipe again"):
+        Index(run)

@@ -1,6 +1,7 @@
 """The local server: access control, responses, and the file of labels."""
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -191,5 +192,49 @@ def test_an_edit_is_written_with_what_the_next_run_needs(browser, tmp_path):
             code, reply = await edit(**body)
             assert code == 400 and reply["error"], body
         assert (tmp_path / "labels.jsonl").read_bytes() == before
+
+    with_client(browser, work)
+
+
+def test_an_edit_needs_an_existing_row_and_the_edit_that_its_author_saw(browser, tmp_path):
+    name, other = finished.row(5)["id"], finished.row(6)["id"]
+
+    async def work(client, guard, address):
+        await status(client, f"/?token={guard.token}")
+
+        async def edit(**body):
+            async with client.post("/api/edit", json=body, headers={"Origin": address}) as response:
+                return response.status, await response.json()
+
+        for missing in ("", "nothing", other[:-1]):
+            for texts in ({}, {"answer": "x"}):
+                assert (await edit(id=missing, edit=texts))[0] == 400
+        assert (await edit(id=name, edit={"answer": "x"}, seen="x"))[0] == 400
+        assert (await edit(id=name, edit={"answer": "x"}, seen={"answer": "y"}))[0] == 409
+        assert not (tmp_path / "labels.jsonl").exists()
+        assert (await edit(id=name, edit={"answer": "x"}, seen={}))[0] == 200
+        written = (tmp_path / "labels.jsonl").read_bytes()
+        for texts in ({"question": "y"}, {}):
+            code, reply = await edit(id=name, edit=texts, seen={})
+            assert code == 409 and "has changed" in reply["error"]
+        assert (tmp_path / "labels.jsonl").read_bytes() == written
+        assert (await edit(id=name, edit={}, seen={"answer": "x"}))[0] == 200
+        assert "verdict" not in file.read(tmp_path / "labels.jsonl")[0]
+
+    with_client(browser, work)
+
+
+def test_file_errors_and_oversized_bodies_are_answered_in_json(browser, tmp_path):
+    async def work(client, guard, address):
+        await status(client, f"/?token={guard.token}")
+
+        async def post(data):
+            async with client.post("/api/edit", data=data, headers={"Origin": address}) as response:
+                return response.status, (await response.json())["error"]
+
+        assert (await post(b"x" * 3_000_000))[0] == 413
+        (tmp_path / ".labels.jsonl.lock").mkdir()  # cannot be opened
+        code, message = await post(json.dumps({"id": finished.row(5)["id"], "edit": {}}))
+        assert code == 500 and ".labels.jsonl.lock" in message
 
     with_client(browser, work)

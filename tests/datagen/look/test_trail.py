@@ -12,6 +12,7 @@ from datagen.look.explain import explain, newest
 from datagen.look.trail import Trails
 from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, ORIGINAL, table_of
+from datagen.stages.confidence.labels import file
 from datagen.store.parquet import part_name, write_json, write_table
 from tests.support import finished
 
@@ -160,3 +161,26 @@ def test_a_conversation_and_both_answers_are_shown(tmp_path, kind):
     places = [shown.index(part) for part in order]
     assert places == sorted(places) and "\x1b[2J" not in shown
     assert Trails(run).follow(name).earlier_turns == TURNS
+
+
+def test_the_verdict_and_the_pending_edit_are_shown(tmp_path):
+    run, row = open_run(finished.lay(tmp_path / "run")), finished.row(5)
+    edit = {"id": row["id"], "edit": {"answer": "at nine\x1b"}, "verdict": "wrong"}
+    file.write([edit], run.folder / "labels.jsonl")
+    file.write(
+        [{"question": row["question"], "answer": "at noon", "verdict": "skip"}], tmp_path / "other.jsonl"
+    )
+
+    def explained(as_json, labels=None):
+        out = rich.console.Console(file=io.StringIO(), width=100, highlight=False)
+        explain(run, row["id"], as_json, out, labels)
+        return out.file.getvalue()
+
+    text = explained(False)
+    assert "new answer, applied by the next run\nat nine�" in text and "verdict\nwrong" in text
+    shown = json.loads(explained(True))
+    assert (shown["verdict"], shown["edit"]) == ("wrong", edit["edit"])
+    text = explained(False, tmp_path / "other.jsonl")
+    assert "verdict\nskip" in text and "applied by the next run" not in text
+    with pytest.raises(UserError, match="cannot read the labels"):
+        explained(False, tmp_path / "missing.jsonl")

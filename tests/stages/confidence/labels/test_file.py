@@ -1,5 +1,7 @@
 """Valid and invalid label files."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -63,3 +65,49 @@ def test_the_last_verdict_counts_and_ids_take_precedence_over_content(tmp_path):
         {"id": ["1", "2", "3"], "question": ["q"] * 3, "answer": ["a", "a", "b"], "text": [None, "", None]}
     )
     assert file.verdicts_of(rows, file.verdicts_in([first, second])) == ["skip", "wrong", None]
+
+
+EDIT = {"id": "1", "edit": {"answer": "x"}}
+BY_EDIT = EDIT | {"verdict": "wrong", "by_edit": True}
+WITHDRAWN = {"id": "1", "edit": {}}
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ([BY_EDIT], "wrong"),
+        ([BY_EDIT, WITHDRAWN], None),
+        ([BY_EDIT, EDIT, WITHDRAWN], None),
+        ([BY_EDIT, {"id": "1", "verdict": "wrong"}, WITHDRAWN], "wrong"),
+        ([{"id": "1", "verdict": "right"}, EDIT, WITHDRAWN], "right"),
+        ([BY_EDIT, WITHDRAWN, {"id": "1", "verdict": "skip"}, WITHDRAWN], "skip"),
+    ],
+)
+def test_a_withdrawn_edit_takes_only_its_own_verdict_with_it(tmp_path, lines, verdict):
+    file.write(lines, tmp_path / "labels.jsonl")
+    labels = file.labels_in([tmp_path / "labels.jsonl"])
+    assert file.verdicts_among(labels).get("1") == verdict
+    file.write(labels.values(), tmp_path / "labels.jsonl")
+    assert file.labels_in([tmp_path / "labels.jsonl"]) == labels
+
+
+def test_processes_that_write_at_the_same_time_lose_nothing(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    program = """
+import pathlib, sys
+from datagen.stages.confidence.labels import file
+for number in range(25):
+    with file.changing(pathlib.Path(sys.argv[1])) as labels:
+        file.add({"id": f"{sys.argv[2]}-{number}", "verdict": "right"}, labels)
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "abc"]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert len(file.labels_in([path])) == 75
+
+
+def test_a_failed_change_writes_nothing(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    with pytest.raises(ZeroDivisionError), file.changing(path) as labels:
+        file.add(EDIT, labels)
+        _ = 1 / 0
+    assert not path.exists()
