@@ -47,6 +47,7 @@ __all__ = [
     "SourceStage",
     "Stage",
     "WholeStage",
+    "keep_all",
     "lineage",
     "mean_logprob",
 ]
@@ -165,6 +166,11 @@ class WholeStage(Generic[OptionsT, VerdictT]):
     apply: Callable[[pa.Table, VerdictT, OptionsT, Context], Outcome] | None = None
     digest: Callable[[OptionsT, Context], str] | None = None
     take_over: Callable[[Path, OptionsT, Context], None] | None = None
+
+
+def keep_all(rows: pa.Table, verdict: object, options: Options, context: Context) -> Outcome:
+    """Keep every row: the `apply` of a whole stage that only measures."""
+    return Outcome.all_kept(rows)
 
 
 Stage = SourceStage[Any, Any] | MapStage[Any] | ModelStage[Any] | WholeStage[Any, Any]

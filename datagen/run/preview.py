@@ -28,7 +28,7 @@ from datagen.stage import MapStage, ModelStage, Options, SourceStage
 POOL = 40  # passages read for each one that is shown, so that they come from several documents
 # Options that limit the tasks or passages of a stage, with the values that remove the limits.
 EVERYTHING = {"share": 1.0, "per_passage": 0, "max_total_tokens": None}
-ROW = ("question", "context", "answer", "reasoning", "evidence", "text", "prompt")  # shown of a kept row
+ROW = ("question", "context", "answer", "reasoning", "evidence", "text", "prompt")  # shown of a row
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import datagen.stage
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.schema import fraction
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Context, Partitions, WholeStage, keep_all
 from datagen.stages.confidence.calibrate.curves import Floats, ranks
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.shared.ranking import hardest
@@ -99,18 +99,13 @@ def spearman(first: Floats, second: Floats) -> float | None:
     return float(np.corrcoef(ranks(first), ranks(second))[0, 1])
 
 
-def apply(rows: pa.Table, result: None, options: Options, context: Context) -> Outcome:
-    """Keep every row."""
-    return Outcome.all_kept(rows)
-
-
 stage = WholeStage(
     name="compare_difficulty",
     summary="compare the difficulty measured by a weak model with that of a stronger one",
     takes="examples",
     gives="examples",
     run=run,
-    apply=apply,
+    apply=keep_all,
     options=Options,
     kinds=KINDS,
 )

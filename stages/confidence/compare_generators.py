@@ -22,13 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
-from datagen.stage import Context, Outcome, Partitions, WholeStage
+from datagen.stage import Context, Partitions, WholeStage, keep_all
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.shared.language.words import words_of
 from datagen.store.parquet import RECORD, parts, read_part, write_json
@@ -195,18 +194,13 @@ def _advice(compared: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def apply(rows: pa.Table, result: None, options: Options, context: Context) -> Outcome:
-    """Keep every row."""
-    return Outcome.all_kept(rows)
-
-
 stage = WholeStage(
     name="compare_generators",
     summary="compare generators asked the same: coverage, diversity, false positives and cost",
     takes="examples",
     gives="examples",
     run=run,
-    apply=apply,
+    apply=keep_all,
     options=Options,
     kinds=KINDS,
 )

@@ -172,7 +172,7 @@ def compare(cluster: tuple[str, int], folders: Sequence[Path], threshold: float)
 
 def greedy(vectors: Vectors, term_sets: Numbers, threshold: float) -> tuple[Numbers, Numbers, np.ndarray]:
     """
-    Process rows from the best; drop each that is near a kept row with the same anchor terms.
+    Process rows from the best; drop each that is near one already kept with the same anchor terms.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """
 Which rows are dropped, and why.
 
-Rows are processed from the best; a row is dropped only if a kept row is like it. So a chain of rows, each
-like the next, does not collapse to its first row: every dropped row has the measured similarity to a kept
-one.
+Rows are processed from the best; a row is dropped only if it is like one that was kept. So a chain of rows,
+each like the next, does not collapse to its first row: every dropped row has the measured similarity to one
+that was kept.
 """
 
 from collections.abc import Iterator, Sequence

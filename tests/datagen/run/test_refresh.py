@@ -113,7 +113,7 @@ def tables(run):
     return by_run
 
 
-def check(corpus, kind):
+def refreshed_and_scratch(corpus, kind):
     """Edit and refresh a few times, the first time by an edit of this kind; then run from scratch."""
     corpus.run()
     corpus.edit(kind)
@@ -124,7 +124,7 @@ def check(corpus, kind):
     scratch = corpus.run(rebuild=True)
     assert all(record.get("requests", {}).get("completions", 0) == 0 for record in scratch.stage_records())
     assert not any(record.get("taken_over") for record in scratch.stage_records())
-    assert tables(refreshed) == tables(scratch)
+    return refreshed, scratch
 
 
 @pytest.mark.slow
@@ -135,4 +135,6 @@ def test_a_refreshed_run_equals_a_run_from_scratch(seed, client, tmp_path, monke
         yield client
 
     monkeypatch.setattr(runner, "open_cluster", join)
-    check(Corpus(tmp_path / "corpus", random.Random(seed)), EDITS[seed % len(EDITS)])
+    corpus = Corpus(tmp_path / "corpus", random.Random(seed))
+    refreshed, scratch = refreshed_and_scratch(corpus, EDITS[seed % len(EDITS)])
+    assert tables(refreshed) == tables(scratch)

@@ -113,4 +113,4 @@ def test_german_has_the_rules_that_do_not_need_english_word_order(question, answ
 
 
 def test_a_language_without_lists_has_no_rules():
-    worth_asking("What are free names not resolved in?", "appropriate arguments", SCOPE, UNKNOWN)
+    assert reason("What are free names not resolved in?", "appropriate arguments", SCOPE, UNKNOWN) == ""
