@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run run-gpu run-pdfs test test-fast test-trainers check lock clean
+.PHONY: run run-gpu run-pdfs test test-fast test-fuzz test-trainers check lock clean
 
 run: .venv/ready
 	$(BIN)/datagen run examples/python-reference.yaml
@@ -27,6 +27,10 @@ test: .venv/ready check
 # Without an engine, a cluster, a browser or what takes long; properties are tried on fewer examples.
 test-fast: .venv/ready
 	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not slow and not browser"
+
+# Properties on new random examples. `make test` tries the same ones each time.
+test-fuzz: .venv/ready
+	$(BIN)/pytest $(PARALLEL) --hypothesis-profile fuzz -m "hypothesis and not engine and not cluster and not browser"
 
 # Each trainer in an environment of its own (tests/trainers/*.txt): several GB, so not a part of `make test`.
 test-trainers: .venv/ready .trainers/llamafactory/ready .trainers/axolotl/ready

@@ -68,8 +68,9 @@ def _checked(line: str, where: str) -> Label:
         raise UserError(f"{where}: {odd[0]!r} should be a text")
     if not label.get("id") and not any(label.get(name) for name in CONTENT):
         raise UserError(f'{where}: identify the row by "id", by "question" and "answer", or by "text"')
-    if "edit" in label:
-        _check_edit(label, where)
+    if "edit" in label and not label.get("id"):
+        raise UserError(f'{where}: an edit needs the "id" of its row')
+    _check_fields_of_edits(label, where)
     return label
 
 
@@ -77,9 +78,8 @@ def _is_judged_or_edited(label: Label) -> bool:
     return label["verdict"] in VERDICTS if "verdict" in label else "edit" in label
 
 
-def _check_edit(label: Label, where: str) -> None:
-    if not label.get("id"):
-        raise UserError(f'{where}: an edit needs the "id" of its row')
+def _check_fields_of_edits(label: Label, where: str) -> None:
+    """Check them in verdicts too: `add` merges these with the row's edit."""
     for name in ("edit", "original"):
         texts = label.get(name, {})
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):

@@ -142,7 +142,7 @@ def test_any_file_is_read_into_valid_labels_or_refused_with_its_line(tmp_path_fa
             assert all(isinstance(text, str) for text in label.get(name, {}).values())
         if "edit" in label:
             assert edits.problem(ROW, label) or label["edit"]
-            [float(score) for score in label.get("scores", {}).values()]
+        [float(score) for score in label.get("scores", {}).values()]
     assert set(file.verdicts_among(labels)) <= set(labels)
 
 
