@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import IO, cast
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.record import BOMS, WIDE_SAMPLE, File, too_large, wide
+from datagen.stages.sources.ingest.decoding import BOMS, WIDE_SAMPLE, wide
+from datagen.stages.sources.ingest.record import File, too_large
 
 REMEDY = "Name its encoding with encoding: in the corpus entry"
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, decoded as lone surrogates
