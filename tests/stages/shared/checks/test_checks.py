@@ -70,6 +70,9 @@ class TestQuotes:
         assert checks.verbatim("中国古代的伟大工程", passage(text)) == "中国古代的\n伟大工程"
         assert checks.verbatim("古代", passage(text)) == "古代"
 
+    def test_a_quote_may_have_more_quotation_marks_than_the_passage(self):
+        assert checks.verbatim("the ``for'' loop", passage('the "for" loop')) == 'the "for" loop'
+
     @given(st.text(alphabet="ab \"'-日本.(\n", max_size=60), st.integers(0, 60), st.integers(1, 30))
     def test_any_run_of_whole_words_is_a_quote(self, text, start, length):
         words = text.split()
