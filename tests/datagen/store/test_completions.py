@@ -147,6 +147,7 @@ def test_a_segment_missing_from_the_folder_listing_is_found_by_name(completions,
     assert completions.find(["a"], [path]) == {"a": completion("a")}
 
 
+@pytest.mark.slow
 def test_completions_stay_visible_while_segments_are_merged(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(merging, "FAN", 2)
@@ -217,6 +218,7 @@ def test_looking_up_a_key_reads_one_block(tmp_path):
 # ── growth ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_many_small_journals_are_merged_into_few_segments(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     keys = names(300)
@@ -370,6 +372,7 @@ def test_corrupt_files_are_not_inherited(tmp_path, completions):
     assert list(later.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_gives_a_warning_and_never_a_wrong_answer(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(segments_module, "GROUP", 4)
@@ -456,6 +459,7 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.slow
 def test_sigkill_loses_no_appended_completion(completions):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, completions.folder], stdout=subprocess.PIPE, text=True
@@ -601,6 +605,7 @@ def test_an_unvalidated_token_count_of_an_older_version_is_parsed_or_zero(comple
     assert completions.damage == {} and completions.spent.prompt_tokens == read + 7
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(

@@ -35,6 +35,7 @@ def test_a_table_survives_the_round_trip(part, names):
     assert read_part(part, names).select(kept).equals(TABLE.select(kept))
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_never_reads_as_other_content(part, tmp_path):
     """Pages and headers are checked here; the digest covers the few bytes of the footer."""
     original = part.read_bytes()

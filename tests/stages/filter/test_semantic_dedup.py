@@ -65,6 +65,7 @@ def paraphrases(kind):
     return yaml.safe_load(path.read_text(encoding="utf-8"))[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
 def test_the_default_encoder_drops_only_paraphrases():
     pytest.importorskip("torch")

@@ -94,6 +94,7 @@ def test_an_object_that_two_entries_name_is_read_once(bucket, tmp_path):
     assert len(kept) == 1 and not dropped
 
 
+@pytest.mark.slow
 def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_path):
     line = json.dumps({"text": PROSE * 200}).encode()
     lines = b"\n".join(line.replace(b"The", f"{n} The".encode(), 1) for n in range(1500))  # 18 MB

@@ -280,6 +280,7 @@ def tokenizer(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_tokens_are_a_budget(tokenizer):
     lengths = {"five": 5, "three": 3, "four": 4, "one": 1}
     rows = [
