@@ -28,7 +28,7 @@ from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
 from datagen.recipe.model import load_recipe
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.report.console import Console
 from datagen.request import Request
 from datagen.run.folder import Run

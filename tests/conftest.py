@@ -105,7 +105,7 @@ def real_model():
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
     from datagen.engines import open_engine
-    from datagen.recipe.sections import VllmModel
+    from datagen.recipe.roles import VllmModel
 
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()

@@ -20,7 +20,8 @@ from datagen.recipe import profiles
 from datagen.recipe.errors import Mistake, mistaken, mistakes_in, read_yaml
 from datagen.recipe.gates import read_gate
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
-from datagen.recipe.sections import Budget, Cluster, Models, Price, Section, Source
+from datagen.recipe.roles import Models
+from datagen.recipe.sections import Budget, Cluster, Price, Section, Source
 from datagen.recipe.wiring import unconnected
 from datagen.stage import Context, ModelStage, Options, Stage
 

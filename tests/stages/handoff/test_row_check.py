@@ -190,7 +190,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 import sys
 from datagen.engines.identity import resolve
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stages.handoff.tokenizer import Ruler
 
 sys.setswitchinterval(1e-5)
