@@ -5,7 +5,8 @@ import json
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, load_recipe
+from datagen.recipe.load import load_recipe
+from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, choose, read_profile, size_of
 from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 

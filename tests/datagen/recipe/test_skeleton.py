@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.recipe.skeleton import write_task
 from datagen.trial import try_task
 from tests.support.generators import GOOD, TEXT

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.cost import costs, money
 from datagen.report.html import write_report
 from datagen.run.folder import fingerprint, open_run

@@ -8,7 +8,7 @@ import pytest
 
 from datagen.engines.identity import identities
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.request import Completion
 from datagen.run import release
 from datagen.run.folder import begin, earlier_runs, finish, open_run

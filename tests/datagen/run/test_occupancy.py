@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datagen.engines import meter as meters
 from datagen.engines.meter import Meter, Reading
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.html import write_report
 from datagen.report.occupancy import POINTS, engine_use
 from datagen.run import occupancy as module

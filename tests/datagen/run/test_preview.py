@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from datagen.cli import app
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.run.preview import looks
 from tests.support import scribe
