@@ -1,8 +1,7 @@
 """
 The recipe: one YAML file with the corpus, the models, and the options of each stage.
 
-Errors are reported with file, line, key and fix (`datagen.recipe.errors`). `json_schema` provides the same
-rules to editors.
+`datagen.recipe.load` reads and checks it; `json_schema` gives the same rules to editors.
 """
 
 from dataclasses import replace
