@@ -9,7 +9,8 @@ from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
 from datagen.report.cost import costs, money
 from datagen.report.html import write_report
-from datagen.run.folder import fingerprint, open_run
+from datagen.run.folder import open_run
+from datagen.run.lifecycle import fingerprint
 from tests.support import finished
 
 PRICE = {"prompt": 0.0, "completion": 0.0, "cached": None, "hour": 0.0, "currency": "EUR", "stated": ""}
