@@ -10,16 +10,17 @@ only renamed is *unchanged*.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datagen.json_types import JsonObject
 from datagen.report.comparison import ADDED, EDITED, REMOVED, UNCHANGED, Change, Comparison
 from datagen.report.moved import moved_rows, renamed_documents
 from datagen.report.near import near_duplicates
 from datagen.report.rows import final_parts
+from datagen.rows import Row
 from datagen.run.folder import Run
 from datagen.schema import KINDS, ORIGINAL
 from datagen.store.parquet import parts, read_part
@@ -131,7 +132,7 @@ def _changes(
     removed = before.filter(pc.invert(pc.is_in(before["id"], value_set=pc.unique(after["id"])))).to_pylist()
     added = after.filter(pc.invert(pc.is_in(after["id"], value_set=pc.unique(before["id"])))).to_pylist()
     moved = moved_rows(old, [row["id"] for row in removed], new, [row["id"] for row in added])
-    unmatched: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    unmatched: dict[tuple[object, ...], list[JsonObject]] = {}
     was_moved = set(moved.values())
     for row in (row for row in removed if row["id"] not in was_moved):
         unmatched.setdefault(tuple(row.get(name) for name in IDENTITY), []).append(row)
@@ -163,7 +164,7 @@ def _edits(table: pa.Table) -> dict[str, str]:
     return dict(zip(rows["id"].to_pylist(), rows["edited"].to_pylist(), strict=True))
 
 
-def _change(change: str, row: Mapping[str, Any], id_: str, old_id: str, reason: str) -> Change:
+def _change(change: str, row: Row, id_: str, old_id: str, reason: str) -> Change:
     product = KINDS.get(row["kind"], row["kind"] or "")
     return Change(change, id_, old_id, product, row["task"] or "", row["source"] or "", reason)
 
