@@ -73,10 +73,10 @@ def original_of(row: Row) -> dict[str, str]:
     return dict(json.loads(row.get(ORIGINAL) or "{}"))
 
 
-def restored(row: JsonObject) -> JsonObject:
+def restored(row: Row) -> JsonObject:
     """Return a row as it was before its edit."""
     texts = original_of(row)
-    before = row | texts | {ORIGINAL: None}
+    before: JsonObject = {**row, **texts, ORIGINAL: None}
     if "question" in texts and row.get("prompt"):
         before["prompt"] = _with_question(row, texts["question"])
     return before
