@@ -104,6 +104,7 @@ def test_every_value_survives_the_round_trip(completions):
     assert completions.find(["a", "b", "c"]) == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.text(max_size=40), max_size=20), st.integers(0, 5))
 def test_any_text_survives_the_round_trip(texts, splits):
@@ -536,6 +537,7 @@ assert len(store.find([content_id(str(n)) for n in range(count)])) == count
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_loses_no_appended_completion(completions):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, completions.folder], capture_output=True, text=True, timeout=60

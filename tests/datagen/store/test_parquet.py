@@ -136,6 +136,7 @@ def test_a_finished_stage_lists_the_partitions_in_its_record(tmp_path):
         parts(tmp_path)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists))
 )

@@ -157,6 +157,7 @@ def test_a_child_slow_to_begin_is_not_attributed_to_a_file_of_the_previous_task(
         go_on.join()
 
 
+@pytest.mark.slow
 def test_no_child_outlives_its_parent():
     with watch._child(Limits()) as reader:
         process = reader._process

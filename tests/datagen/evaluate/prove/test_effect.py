@@ -62,6 +62,7 @@ def test_the_verdict_follows_from_the_interval(mean, spread, count, expected):
     assert (more > 0) == (expected == "cannot tell")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(12, 60), st.floats(-0.02, 0.05))
 def test_the_missing_items_suffice_for_a_verdict(seed, passages, mean):
