@@ -138,7 +138,7 @@ def _row(record: Record, file: File, form: Format | None, seen: set[int], redact
         "title": title,
         "text": text,
         "format": form.name if form else "",
-        "metadata": _valid(written(metadata | file.given.constants)),
+        "metadata": _valid(written(metadata | file.entry.constants)),
         "redacted": list(redaction.counts.items()),
     }
     row["id"] = content_id(source, text)

@@ -77,7 +77,7 @@ class File:
         Its path, of which the last part is not a link; empty for a mapping in a Python module.
     name
         Its name in `source`, which is the same on every machine.
-    given
+    entry
         The recipe's corpus entry that it belongs to.
     size
         Its size in bytes, without decompression.
@@ -93,7 +93,7 @@ class File:
 
     path: Path
     name: str
-    given: Source
+    entry: Source
     size: int = 0
     limits: Limits = Limits()
     opener: Callable[[], IO[bytes]] | None = None
@@ -198,7 +198,7 @@ class File:
         Reject
             If it is not text in any known encoding, or too large.
         """
-        return decode(self.read(), self.given.encoding)
+        return decode(self.read(), self.entry.encoding)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ def read(file: File) -> Iterator[Record]:
     data = file.read()
     stated = CHARSET.search(data[:HEAD])
     try:
-        page, encoding = decode(data, file.given.encoding or (stated[1].decode() if stated else ""))
+        page, encoding = decode(data, file.entry.encoding or (stated[1].decode() if stated else ""))
     except Reject:
-        if file.given.encoding or not stated:
+        if file.entry.encoding or not stated:
             raise
         page, encoding = decode(data)  # the stated encoding is wrong
     try:
