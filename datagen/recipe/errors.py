@@ -32,6 +32,7 @@ EXPECTED = {
 }  # fmt: skip
 BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
+EXAMPLES = {("corpus", 0): "- path: documents", ("stages",): "ingest:"}
 MAPPINGS = {kind for kind, expected in EXPECTED.items() if expected == "a mapping"}
 
 Where: TypeAlias = tuple[int | str, ...]  # path of keys
@@ -211,7 +212,9 @@ def _expectation(error: ErrorDetails) -> str:
     """Describe the expected value in the terms of YAML."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in EXPECTED:
-        return f"should be {EXPECTED[kind]}"
+        place = tuple(0 if isinstance(key, int) else key for key in error["loc"])
+        example = f", such as `{EXAMPLES[place]}`" if place in EXAMPLES and kind in MAPPINGS else ""
+        return f"should be {EXPECTED[kind]}{example}"
     for bound, words in BOUNDS.items():
         if bound in context and kind.startswith(("greater_than", "less_than")):
             return f"should be {words} {context[bound]}"

@@ -102,7 +102,7 @@ def _exercise(
     task, values = candidate.task, Values(candidate.values)
     templates = language.templates[task]
     if task == "keywords" and values["words"].count(language.comma) + 1 < miners.KEYWORDS:
-        templates = tuple(template for template in templates if "{words}" in template.ask)
+        templates = tuple(template for template in templates if template.answer != "{words}")
     template = templates[miners.draw(seed, "template", task, *values.values()) % len(templates)]
     spans = candidate.spans or tuple(span_of[number] for number in candidate.sentences)
     return Exercise(task, filled(template.ask, values), filled(template.answer, values), spans)

@@ -90,6 +90,9 @@ class Language(Part):
     vague: re.Pattern[str] = Field(description="Headings that do not describe their text")
     keyword: re.Pattern[str] = Field(description="A word that can be a keyword")
     comma: str = Field(", ", description="Separator of keywords")
+    conjunction: str = Field(
+        description="Separator of the last two keywords where they are part of a sentence"
+    )
     unrelated: dict[str, str] = Field(
         description="Values of inference for two sentences, neither of which decides the other"
     )

@@ -136,7 +136,11 @@ def keywords(sentences: list[Sentence], language: Language, domain: frozenset[st
         best = set(sorted(spellings, key=lambda word: (-count[word], -len(word), word))[:KEYWORDS])
         if sum(best <= other.keys() for other in words) == 1:
             shown = [spelling for word, spelling in spellings.items() if word in best]
-            values = {"words": language.comma.join(shown), "sentence": sentence.text}
+            values = {
+                "words": language.comma.join(shown),
+                "listed": language.conjunction.join([language.comma.join(shown[:-1]), shown[-1]]),
+                "sentence": sentence.text,
+            }
             yield Candidate("keywords", values, (sentence.number,))
 
 

@@ -88,6 +88,8 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, window: 1000000000}", "recipe.yaml:4: models.generator.window: should be at most"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  generator: {engine: openai, model: m, base_url: http://h, timeout: .inf}", "recipe.yaml:4: models.generator.timeout: should be at most"),
         ("- a", "recipe.yaml: a recipe is a mapping"),
+        ("name: x\ncorpus:\n  - {path: a}\n  - documents", "recipe.yaml:4: corpus.1: should be a mapping, such as `- path: documents`"),
+        ("name: x\ncorpus: [{path: a}]\nstages: [ingest]", "recipe.yaml:3: stages: should be a mapping, such as `ingest:`"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  jugde: {model: m}", "recipe.yaml:4: models.jugde: no stage uses this role; did you mean judge?"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  other: {model: m}", "recipe.yaml:4: models.other: no stage uses this role; the usual roles are generator"),
         ("name: x\ncorpus: [{path: a}]\nmodels:\n  judge: genrator\n", "recipe.yaml:4: models.judge: should be 'generator' or 'target' (found 'genrator'); did you mean generator?"),

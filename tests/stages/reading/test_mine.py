@@ -240,7 +240,7 @@ def test_keywords_identify_exactly_one_sentence():
     for seed in range(30):
         (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN, seed=seed)
         asked, answer = (words, twin) if exercise.answer == twin else (twin, words)
-        assert asked in exercise.question and exercise.answer == answer
+        assert asked in exercise.question.replace(" and ", ", ") and exercise.answer == answer
     both = f"{twin} Few orchards depend on neighbouring colonies and pollination alone today."
     assert mined(both, ["keywords"], domain=POLLEN) == []
     assert mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:2]) == []
@@ -250,7 +250,8 @@ def test_two_keywords_ask_for_the_sentence_and_the_reverse_is_never_asked():
     twin = "Pollination of orchards depends on neighbouring colonies."
     for seed in range(30):
         (exercise,) = mined(f"Some say so. {twin}", ["keywords"], domain=POLLEN[:3], seed=seed)
-        assert exercise.answer == twin and "orchards, neighbouring" in exercise.question
+        assert exercise.answer == twin
+        assert "orchards, neighbouring" in exercise.question.replace(" and ", ", ")
 
 
 def test_domain_words_come_from_all_partitions():
@@ -755,7 +756,8 @@ def test_german_passages_use_the_german_file(task, text, asked, answer):
     if task == "keywords":
         words = "Propolis, Blütenstaub, Bienenstocks"
         asked, answer = (words, text) if exercise.answer == text else (text, words)
-    assert asked in exercise.question and exercise.answer == answer
+    question = exercise.question.replace("Blütenstaub und", "Blütenstaub,")
+    assert asked in question and exercise.answer == answer
 
 
 def test_a_german_text_has_no_english_layout():
