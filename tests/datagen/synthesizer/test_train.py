@@ -8,7 +8,6 @@ import pytest
 from datagen.cluster.hardware import has_bfloat16
 from datagen.errors import UserError
 from datagen.synthesizer.recipe import load_recipe
-from datagen.synthesizer.train import train_synthesizer
 
 # PyTorch is imported by the tests, not at collection, where every selection of tests would wait for it.
 MISSING = [name for name in ("peft", "torch", "trl") if find_spec(name) is None]
@@ -21,6 +20,13 @@ CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
 )
+
+
+@pytest.fixture
+def train_synthesizer():
+    from datagen.synthesizer.train import train_synthesizer
+
+    return train_synthesizer
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def base(tmp_path, written):
     return folder
 
 
-def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tmp_path):
+def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tmp_path, train_synthesizer):
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
@@ -83,13 +89,13 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     )
 
 
-def test_training_stops_at_the_time_limit(base, written, tmp_path):
+def test_training_stops_at_the_time_limit(base, written, tmp_path, train_synthesizer):
     training = {"epochs": 500, "batch_size": 12, "together": 4, "max_tokens": 512, "minutes": 0.05}
     recipe = load_recipe(written(base="base", training=training, tasks={"answer": None}))
     assert train_synthesizer(recipe, tmp_path / "adapter")["epochs_seen"] < 500
 
 
-def test_a_round_without_improvement_is_rejected(base, written, tmp_path):
+def test_a_round_without_improvement_is_rejected(base, written, tmp_path, train_synthesizer):
     training = {"epochs": 2, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
     tasks = {"answer": None}
     train_synthesizer(load_recipe(written(base="base", training=training, tasks=tasks)), tmp_path / "first")

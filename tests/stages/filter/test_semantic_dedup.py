@@ -104,6 +104,7 @@ VOCABULARY = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 7), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_change_the_kept_rows(count, size, draw):

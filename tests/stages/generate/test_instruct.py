@@ -344,6 +344,7 @@ task = StructuredTask("title", "a title", "mine/title", Output, read)
 
 
 class TestLines:
+    @pytest.mark.slow
     @pytest.mark.parametrize("line", [Line(80), Line(80, SENTENCE_MARKS)])
     def test_the_decoder_compiles_the_pattern(self, line):
         xgrammar = pytest.importorskip("xgrammar")
