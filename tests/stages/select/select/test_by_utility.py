@@ -59,6 +59,7 @@ def test_without_a_budget_three_in_ten_are_kept():
     assert len(select(rows, max_share={"instruction": 0.5})[0]) == 8
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 14), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_matter(size, budget, random):
