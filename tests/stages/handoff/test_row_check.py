@@ -207,6 +207,7 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
+@pytest.mark.slow
 @counted
 def test_threads_of_a_worker_load_the_tokenizer_once():
     """A worker checks several partitions at once, and transformers must not be imported by two threads."""

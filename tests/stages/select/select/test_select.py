@@ -118,6 +118,7 @@ def test_few_rows_represent_every_topic(method):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["coverage", "vote_k", "entropy"])
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(2, 9), st.randoms(use_true_random=False))
