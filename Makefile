@@ -24,7 +24,7 @@ test: .venv/ready check
 	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not browser"
 	$(BIN)/pytest -m "engine or cluster or browser"
 
-# Without an engine, a cluster, a browser or what takes long; properties are tried on fewer examples.
+# Without engines, clusters, browsers, PyTorch and slow tests; at most 20 examples of each property.
 test-fast: .venv/ready
 	$(BIN)/pytest $(PARALLEL) -m "not engine and not cluster and not slow and not browser"
 

@@ -29,7 +29,7 @@ from pydantic import Field
 
 import datagen.stage
 from benchmarks import add_quick, planted
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
 from datagen.report.console import Console
 from datagen.request import Answers, Request

@@ -20,7 +20,7 @@ import pyarrow as pa
 import yaml
 
 from benchmarks import add_quick, planted
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.console import Console
 from datagen.run.folder import Run
 from datagen.run.runner import run

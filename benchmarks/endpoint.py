@@ -105,7 +105,7 @@ def measure(number: int, rate: int, away: tuple[float, float]) -> tuple[float, i
     """Send requests; return the duration in seconds, and the number of requests without an answer."""
     from datagen.engines.identity import identify
     from datagen.engines.pool import EngineRoom
-    from datagen.recipe.sections import OpenAIModel
+    from datagen.recipe.roles import OpenAIModel
     from datagen.request import Completion, Request
 
     with endpoint(rate, away) as url:

@@ -45,7 +45,7 @@ from datagen.engines import vllm as backend
 from datagen.engines.chat_body import body_of
 from datagen.engines.identity import identify, resolve
 from datagen.engines.pool import leave_engine_room
-from datagen.recipe.sections import Model, OpenAIModel, VllmModel
+from datagen.recipe.roles import Model, OpenAIModel, VllmModel
 from datagen.request import Request, Sampling
 from datagen.run.model_tasks import ModelJob, generate, write_requests
 from datagen.run.tasks import Job

@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 
 from benchmarks import add_quick
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, load_recipe
+from datagen.recipe.load import load_recipe
+from datagen.recipe.model import Recipe
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest import watch
 

@@ -25,7 +25,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import add_quick
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.console import Console
 from datagen.request import Request
 from datagen.run.flow import together

@@ -19,7 +19,7 @@ from benchmarks import add_quick
 from datagen.engines.ask import Asker
 from datagen.engines.identity import identify
 from datagen.prompt import load as load_prompt
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.schema import PASSAGES, PROBES, fraction, table_of
 from datagen.stage import Context, Partitions
 from datagen.stages.knowledge import unanswerable

@@ -27,7 +27,7 @@ from benchmarks import add_quick
 from datagen.engines import http, openai, pace
 from datagen.engines.identity import circumstances, identify
 from datagen.engines.pool import EngineRoom
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.roles import OpenAIModel
 from datagen.request import Completion, Request
 from datagen.schema import content_id, fraction
 from datagen.store.completions import Completions

@@ -27,8 +27,8 @@ from benchmarks import add_quick
 from datagen.engines.identity import identify
 from datagen.engines.pool import EngineRoom
 from datagen.prompt import load as load_prompt
-from datagen.recipe.model import load_recipe
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.load import load_recipe
+from datagen.recipe.roles import VllmModel
 from datagen.report.console import Console
 from datagen.request import Request
 from datagen.run.folder import Run

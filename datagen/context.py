@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from datagen.json_types import JsonObject
 from datagen.prompt import Prompt, inline, load
-from datagen.recipe.sections import Models, Source
+from datagen.recipe.roles import Models
+from datagen.recipe.sections import Source
 from datagen.request import Identity
 from datagen.store.parquet import UNFINISHED, write_json
 

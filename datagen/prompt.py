@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import yaml
-from jinja2 import Template
 from pydantic import BaseModel, ValidationError
 
 from datagen.control_tokens import defuse
@@ -58,7 +57,7 @@ class Prompt:
         for role in ROLES:
             if template := self.fields.get(role):
                 where = f"prompts/{self.name}.yaml: {role}"
-                content = render(_compiled(template, where), where, values).strip()
+                content = render(compiled(template, where, finalize=defuse), where, values).strip()
                 messages.append({"role": role, "content": content})
         return messages
 
@@ -108,11 +107,6 @@ class Prompt:
 @cache
 def _json_schema(schema: type[BaseModel]) -> JsonObject:
     return schema.model_json_schema()  # the slowest step in building a request
-
-
-@cache
-def _compiled(template: str, where: str) -> Template:
-    return compiled(template, where, finalize=defuse)
 
 
 @cache

@@ -9,7 +9,7 @@ limited too.
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -127,9 +127,10 @@ def _environment(html: bool, finalize: Finalize | None) -> _Environment:
     return _Environment(autoescape=html, finalize=finalize)
 
 
+@lru_cache(maxsize=1024)
 def compiled(source: str, where: str, *, html: bool = False, finalize: Finalize | None = None) -> Template:
     """
-    Compile a template.
+    Compile a template, or return it from the cache.
 
     Parameters
     ----------

@@ -2,15 +2,18 @@
 
 import asyncio
 import importlib.util
+import sys
 import threading
 
 import pytest
 import yaml
 from hypothesis import settings
 
+FEW = 20  # examples of a property in a selection without slow tests
+
 # No deadline: a busy machine is not a fault. The same examples each time, so that a failure is due to the change.
 settings.register_profile("datagen", deadline=None, derandomize=True)
-settings.register_profile("fast", deadline=None, derandomize=True, max_examples=20)
+settings.register_profile("fast", deadline=None, derandomize=True, max_examples=FEW)
 settings.register_profile("fuzz", deadline=None, derandomize=False, max_examples=1000)
 settings.load_profile("datagen")
 
@@ -24,7 +27,7 @@ def pytest_configure(config):
     Adapt to the tests that are deselected.
 
     Without those with an engine or a cluster, tests that start one unmarked fail. Without slow ones, properties are
-    tried on fewer examples.
+    tried on fewer examples, and tests that import PyTorch fail.
     """
     expression = config.option.markexpr
     if "not slow" in expression:
@@ -46,10 +49,40 @@ def _unmarked(marker):
     return start
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if "real_model" in item.fixturenames:
             item.add_marker("engine")
+    if "not slow" in config.option.markexpr:
+        if "torch" in sys.modules:
+            raise pytest.UsageError("a module of tests imports PyTorch, for which every selection waits")
+        for item in items:
+            _limit_examples(item.function)
+
+
+def _limit_examples(test):
+    """Reduce the examples that a property asks for; Hypothesis has no public function for this."""
+    asked = getattr(test, "_hypothesis_internal_use_settings", None)
+    if asked and asked.max_examples > FEW:
+        test._hypothesis_internal_use_settings = settings(asked, max_examples=FEW)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    return (yield from _without_torch(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from _without_torch(item))
+
+
+def _without_torch(item):
+    loaded = "torch" in sys.modules
+    result = yield
+    if "not slow" in item.config.option.markexpr and "torch" in sys.modules and not loaded:
+        pytest.fail("this test imports PyTorch, which takes seconds; mark it @pytest.mark.slow")
+    return result
 
 
 @pytest.fixture
@@ -72,7 +105,7 @@ def real_model():
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
     from datagen.engines import open_engine
-    from datagen.recipe.sections import VllmModel
+    from datagen.recipe.roles import VllmModel
 
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()

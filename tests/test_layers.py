@@ -49,6 +49,7 @@ def modules() -> dict[str, str]:
     return sources
 
 
+@cache
 def all_imports() -> list[tuple[str, str]]:
     return [pair for module, source in modules().items() for pair in imports(source, module)]
 

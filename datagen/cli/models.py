@@ -117,7 +117,7 @@ def doctor(
     json_: AsJson = False,
 ) -> None:
     """Report what this machine can run, and what is missing for the rest."""
-    from datagen.recipe.model import load_recipe
+    from datagen.recipe.load import load_recipe
     from datagen.report.doctor import diagnose, examine
     from datagen.report.findings import as_json, in_order
 

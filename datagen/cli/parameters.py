@@ -34,7 +34,7 @@ def emit(value: object) -> None:
 
 def load(path: Path, outputs: Path | None, settings: list[str] | None = None) -> "tuple[Recipe, Path]":
     """Load a recipe; return it with the folder of all runs."""
-    from datagen.recipe.model import load_recipe
+    from datagen.recipe.load import load_recipe
     from datagen.recipe.overrides import overrides_of
 
     recipe = load_recipe(path, overrides_of(settings or []))

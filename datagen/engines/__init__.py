@@ -10,7 +10,7 @@ completions are stored.
 """
 
 from datagen.engines.engine import Engine
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 
 
 def open_engine(spec: VllmModel | OpenAIModel | ScriptedModel) -> Engine:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from datagen.engines.identity import circumstances, identify
 from datagen.engines.pool import EngineRoom
-from datagen.recipe.sections import Model
+from datagen.recipe.roles import Model
 from datagen.request import Answer, Completion, Request, separated
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal

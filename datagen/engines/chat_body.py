@@ -1,7 +1,7 @@
 """Build the JSON body of ``POST chat/completions`` from a request, model settings and server dialect."""
 
 from datagen.json_types import JsonObject
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request
 
 TOP_LOGPROBS = 20  # the protocol's maximum

@@ -17,7 +17,7 @@ import datagen
 from datagen.engines import bundled
 from datagen.errors import UserError
 from datagen.paths import expanded
-from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import Models, OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 from datagen.schema import content_id
 

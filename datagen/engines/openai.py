@@ -42,7 +42,7 @@ from datagen.engines.protocol import completion_of, counted
 from datagen.engines.reply import message_in, read_reply
 from datagen.errors import UserError
 from datagen.reasoning import begins
-from datagen.recipe.sections import CONTROL, OpenAIModel
+from datagen.recipe.roles import CONTROL, OpenAIModel
 from datagen.redaction import mask_secrets, split_credentials
 from datagen.request import Completion, Request, Sampling
 

@@ -20,7 +20,7 @@ from datagen.engines.engine import Unanswered
 from datagen.engines.meter import Reading
 from datagen.engines.supervised import GuardedEngine
 from datagen.errors import UserError
-from datagen.recipe.sections import Model
+from datagen.recipe.roles import Model
 from datagen.request import Completion, Identity, Request
 
 T = TypeVar("T")

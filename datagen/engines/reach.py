@@ -14,7 +14,7 @@ from datagen.engines.http import proxy_for
 from datagen.engines.openai import OpenAIEngine
 from datagen.errors import UserError
 from datagen.paths import expanded
-from datagen.recipe.sections import Model, OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import Model, OpenAIModel, ScriptedModel, VllmModel
 from datagen.redaction import mask_secrets
 
 CONNECT_SECONDS = 5.0

@@ -13,7 +13,7 @@ from datagen.engines.identity import identify
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.reasoning import reasoning_only, split
-from datagen.recipe.sections import ScriptedModel
+from datagen.recipe.roles import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 Scripted: TypeAlias = str | Mapping[str, object] | Completion  # what a function may return

@@ -14,7 +14,7 @@ from pathlib import Path
 from datagen.engines import bundled
 from datagen.json_types import JsonObject
 from datagen.paths import expanded
-from datagen.recipe.sections import Models, OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import Models, OpenAIModel, ScriptedModel, VllmModel
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 TEMPLATE = "chat_template.jinja"

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datagen.engines import open_engine
 from datagen.engines.engine import Engine, EngineDied
 from datagen.engines.meter import Meter
-from datagen.recipe.sections import Model, OpenAIModel
+from datagen.recipe.roles import Model, OpenAIModel
 from datagen.request import Completion, Identity, Request
 
 LIVES = 3  # deaths of the engine with a single request in flight, before that request is given up

@@ -20,7 +20,7 @@ from datagen.engines.parent_watch import tie
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.reasoning import Thought, begins, opens, reasoning_only, split
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.request import Completion, Identity, Request
 
 if TYPE_CHECKING:  # its import takes seconds

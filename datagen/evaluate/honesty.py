@@ -19,7 +19,7 @@ from datagen.errors import UserError
 from datagen.evaluate.metrics import Judged, measure
 from datagen.outside_json import parse
 from datagen.prompt import exists, load
-from datagen.recipe.sections import Model, VllmModel
+from datagen.recipe.roles import Model, VllmModel
 from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stage import mean_logprob
 from datagen.stages.knowledge.probe import choices

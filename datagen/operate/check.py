@@ -17,7 +17,7 @@ from datagen.engines.identity import identify
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
-from datagen.recipe.sections import Model, OpenAIModel, VllmModel
+from datagen.recipe.roles import Model, OpenAIModel, VllmModel
 from datagen.report.findings import Finding
 from datagen.run.folder import Run, earlier_runs
 from datagen.stage import Context, ModelStage, Options, SourceStage

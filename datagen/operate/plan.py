@@ -22,7 +22,8 @@ from datagen.operate.estimates import Plan, Price, Stage, interval, share_correc
 from datagen.recipe.model import Recipe
 from datagen.report.planned import PLAN
 from datagen.report.rows import final_parts
-from datagen.run.folder import PILOT, Run, earlier_runs, fingerprint
+from datagen.run.folder import PILOT, Run, earlier_runs
+from datagen.run.lifecycle import fingerprint
 from datagen.run.takeover import foresee
 from datagen.schema import KINDS
 from datagen.stage import SourceStage

@@ -17,8 +17,9 @@ from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.report.changes import read_summary
 from datagen.report.rows import products
-from datagen.run.folder import PILOT, WITHDRAWN, Run, earlier_runs, open_run, point_latest
+from datagen.run.folder import PILOT, WITHDRAWN, Run, earlier_runs, open_run
 from datagen.run.lease import lease
+from datagen.run.lifecycle import point_latest
 from datagen.store.digests import sealed
 from datagen.store.parquet import UNFINISHED, write_json
 

@@ -57,8 +57,8 @@ def read_yaml(path: Path, keys: str) -> tuple[yaml.Node | None, JsonObject]:
             text = file.read(LONGEST + 1)
         if len(text) > LONGEST:
             raise RecipeError(f"{path} is not a recipe: it has over {LONGEST:,} characters")
+        check_shape(text, Loader, **FILE)  # first, as it stops at the limit: deep nesting is slow to parse
         _check_aliases(path, text)
-        check_shape(text, Loader, **FILE)
         node = yaml.compose(text, Loader=Loader)
         data = yaml.load(text, Loader)
     except FileNotFoundError:

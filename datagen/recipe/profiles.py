@@ -17,7 +17,7 @@ from datagen.errors import UserError, hint
 from datagen.json_types import JsonObject
 from datagen.paths import expanded
 from datagen.prompt import exists, load
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 
 BUILT_IN = ("bundled", "small", "large")  # by size, smallest first
 FOLDER = "profiles"

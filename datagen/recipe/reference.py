@@ -9,16 +9,8 @@ from pydantic import BaseModel
 from datagen.json_types import JsonObject
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import DEFAULT_PIPELINE, find_stage, installed_stages
-from datagen.recipe.sections import (
-    Budget,
-    Cluster,
-    Models,
-    OpenAIModel,
-    Price,
-    ScriptedModel,
-    Source,
-    VllmModel,
-)
+from datagen.recipe.roles import Models, OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.sections import Budget, Cluster, Price, Source
 
 INTRODUCTION = """\
 # Recipe reference

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from datagen.report.compare import Comparison
+from datagen.report.comparison import Comparison
 from datagen.report.terminal import LOOK, output
 from datagen.store.parquet import read_json, whole_file, write_json
 

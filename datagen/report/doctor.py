@@ -12,7 +12,7 @@ from datagen.engines import bundled
 from datagen.engines.vllm import environment
 from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import read_profile
-from datagen.recipe.sections import ScriptedModel
+from datagen.recipe.roles import ScriptedModel
 from datagen.report.findings import Finding, in_order, show
 
 GIB = 2**30

@@ -14,7 +14,7 @@ import datagen
 from datagen.engines.identity import identify
 from datagen.errors import UserError
 from datagen.paths import expanded
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.schema import content_id
 from datagen.store.digests import digest
 from datagen.store.parquet import RECORD

@@ -21,7 +21,7 @@ from datagen.engines.identity import circumstances
 from datagen.engines.pool import engine_room
 from datagen.engines.special_tokens import special_tokens_of
 from datagen.errors import BudgetSpent, UserError
-from datagen.recipe.sections import Model, OpenAIModel
+from datagen.recipe.roles import Model, OpenAIModel
 from datagen.request import Answer, Answers, Completion, Request, Usage, separated
 from datagen.run.budget import is_shut, purse
 from datagen.run.claims import claim

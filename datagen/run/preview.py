@@ -20,7 +20,7 @@ from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.request import Answer, Answers
 from datagen.rows import Fields, Row
-from datagen.run.folder import PREVIEW
+from datagen.run.lifecycle import PREVIEW
 from datagen.run.model_tasks import defused
 from datagen.schema import content_id
 from datagen.stage import MapStage, ModelStage, Options, SourceStage

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from datagen.errors import UserError
 from datagen.recipe.gates import failed
-from datagen.report.compare import Comparison, compare
+from datagen.report.compare import compare
+from datagen.report.comparison import Comparison
 from datagen.report.rows import products
 from datagen.run.folder import Run, open_run
 

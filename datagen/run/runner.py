@@ -24,8 +24,9 @@ from datagen.report.changes import write_changes
 from datagen.report.planned import PLAN, compare_with_plan
 from datagen.report.unchanged import reuse_report
 from datagen.request import Identity
-from datagen.run import budget, folder, integrity, release
+from datagen.run import budget, integrity, lifecycle, release
 from datagen.run.flow import Flow, together
+from datagen.run.folder import Run, related_runs
 from datagen.run.lease import lease
 from datagen.run.occupancy import Recorder
 from datagen.run.progress import Watcher
@@ -46,8 +47,8 @@ def run(
     fresh: bool = False,
     retry_errors: bool = False,
     rebuild: bool = False,
-    before_work: Callable[[folder.Run], None] = lambda run: None,
-) -> folder.Run:
+    before_work: Callable[[Run], None] = lambda run: None,
+) -> Run:
     """
     Run a recipe to its end and return the finished run.
 
@@ -80,9 +81,9 @@ def run(
     models = identities(recipe.models) if asks else {}
     open_it = partial(open_cluster, recipe.cluster, home, asks)
     with translate_file_errors(), lease(home), LazyCluster(open_it) as cluster:
-        running = folder.begin(recipe, home, models, fresh or retry_errors)
+        running = lifecycle.begin(recipe, home, models, fresh or retry_errors)
         integrity.drop_damaged(running, cluster.each)
-        earlier = [] if rebuild else [run for run in folder.related_runs(home)[::-1] if run.id != running.id]
+        earlier = [] if rebuild else [run for run in related_runs(home)[::-1] if run.id != running.id]
         line = _Line(recipe, running, models, earlier, cluster, watcher, retry_errors)
         begun = False
         while line.due:
@@ -102,9 +103,9 @@ class _Line:
     def __init__(
         self,
         recipe: Recipe,
-        run: folder.Run,
+        run: Run,
         models: Mapping[str, Identity],
-        earlier: Sequence[folder.Run],
+        earlier: Sequence[Run],
         cluster: LazyCluster,
         watcher: Watcher,
         retry_errors: bool,
@@ -146,7 +147,7 @@ class _Line:
                 target = run.stage_folder(stage.name)
                 self._tick(integrity.complete_stage(stage.job.folder, target, record, self._cluster.each))
         except BudgetSpent:
-            folder.stop(run, "budget")
+            lifecycle.stop(run, "budget")
             raise BudgetSpent(budget.last_words(recipe.budget, run.spent, self.due[0])) from None
         finally:
             self._recorder.save()
@@ -189,7 +190,7 @@ class _Line:
         )
 
 
-def _release(run: folder.Run, home: Path) -> folder.Run:
+def _release(run: Run, home: Path) -> Run:
     """Report on a run whose stages are complete, and release it unless there is an objection."""
     changed = release.changes(run, home)
     if changed is not None:
@@ -201,10 +202,10 @@ def _release(run: folder.Run, home: Path) -> folder.Run:
 
         write_report(run)
     if objection := release.objection(run, home, changed):
-        folder.withhold(run, objection)
+        lifecycle.withhold(run, objection)
         raise UserError(
             f"the run {run.folder} is not released: {objection}. latest is unchanged, and all answers are "
             "kept for the next run"
             + (f". To see what differs: datagen diff {home / 'latest'} {run.folder}" if changed else "")
         )
-    return folder.finish(run, home)
+    return lifecycle.finish(run, home)

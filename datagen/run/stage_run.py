@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from datagen.cluster.workers import Partition, WorkerPool
 from datagen.engines.identity import circumstances
 from datagen.errors import UserError
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.roles import OpenAIModel
 from datagen.request import Usage
 from datagen.run import model_tasks, tasks
 from datagen.run.progress import Progress

@@ -21,7 +21,7 @@ from datagen.engines.identity import circumstances
 from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.recipe.registry import BUILT_IN, installed_stages
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.roles import OpenAIModel
 from datagen.recipe.wiring import tables_before, wire
 from datagen.request import Identity, Usage
 from datagen.run.content import code, named_content, own_code

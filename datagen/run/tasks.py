@@ -20,7 +20,8 @@ from typing_extensions import TypeVar
 
 from datagen.cluster.workers import WorkerPool
 from datagen.errors import UserError
-from datagen.recipe.sections import Budget, Model
+from datagen.recipe.roles import Model
+from datagen.recipe.sections import Budget
 from datagen.request import Usage
 from datagen.schema import KINDS, TABLES
 from datagen.stage import (

@@ -8,7 +8,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from datagen.engines import bundled
 from datagen.errors import hint
 from datagen.recipe.errors import mistaken, mistakes_in, read_yaml
-from datagen.recipe.sections import Section, VllmModel
+from datagen.recipe.roles import VllmModel
+from datagen.recipe.sections import Section
 
 # Tasks to train on (keys of `datagen.synthesizer.remix.TEMPLATES`).
 TASKS = (

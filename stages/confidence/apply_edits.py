@@ -18,7 +18,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +25,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 import datagen.stage
+from datagen.json_types import JsonObject
 from datagen.schema import ORIGINAL
 from datagen.stage import Context, Outcome, Partitions, WholeStage
 from datagen.stages.confidence.labels import edits, file
@@ -134,7 +134,7 @@ def _notices(problems: Mapping[str, str], overruled: int) -> Iterator[str]:
 
 
 def _write_outcomes(labels: Mapping[str, file.Label], problems: Mapping[str, str], context: Context) -> None:
-    lines: list[dict[str, Any]] = [
+    lines: list[JsonObject] = [
         {"id": name, "outcome": "not applied" if problems[name] else APPLIED, "reason": problems[name]}
         | {"fields": sorted(label["edit"]), "source": label.get("source")}
         for name, label in labels.items()

@@ -20,13 +20,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow.compute as pc
 from pydantic import Field
 
 import datagen.stage
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
 from datagen.stage import Context, Partitions, WholeStage, keep_all
 from datagen.stages.confidence.score_columns import KINDS
 from datagen.stages.shared.language.words import words_of
@@ -68,7 +69,7 @@ class Generated:
         Prompt -> its accepted pairs with a score, and those with a low one.
     """
 
-    record: Mapping[str, Any]
+    record: JsonObject
     asked: set[Prompt] = field(default_factory=set)
     pairs: dict[Prompt, set[str]] = field(default_factory=lambda: defaultdict(set))
     audited: Counter[Prompt] = field(default_factory=Counter)
@@ -82,7 +83,7 @@ class Generated:
         )
         return 2e9 * billions * float(tokens)
 
-    def figures(self, prompts: set[Prompt]) -> dict[str, Any]:
+    def figures(self, prompts: set[Prompt]) -> JsonObject:
         """Return the figures over some prompts."""
         covered = [prompt for prompt in prompts if self.pairs.get(prompt)]
         accepted = sum(len(self.pairs[prompt]) for prompt in covered)
@@ -120,7 +121,7 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
     yield from [None] * len(partitions)
 
 
-def compare(generated: Mapping[str, Generated], options: Options, stage: str) -> list[dict[str, Any]]:
+def compare(generated: Mapping[str, Generated], options: Options, stage: str) -> list[JsonObject]:
     """
     Return the figures of each stage over the prompts that all sent.
 
@@ -177,7 +178,7 @@ def _count(path: Path, accepted: bool, made: Generated) -> None:
             made.pairs[prompt].add(" ".join(words_of(f"{row['question']} {row['answer']}")))
 
 
-def _advice(compared: list[dict[str, Any]]) -> list[str]:
+def _advice(compared: list[JsonObject]) -> list[str]:
     """Tell how to match the costs, if they differ."""
     costs = [made["flops"] for made in compared]
     if min(costs) <= 0 or max(costs) <= MATCHED * min(costs):

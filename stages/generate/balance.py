@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,14 +51,14 @@ class Options(instruct.Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_tasks(cls, given: Any) -> Any:
+    def _name_tasks(cls, options: object) -> object:
         """Make every task with a target one of the tasks."""
-        if not isinstance(given, Mapping) or not isinstance(given.get("targets"), Mapping):
-            return given
-        declared = given.get("tasks") or {}
-        if unused := [name for name in declared if name not in given["targets"]]:
+        if not isinstance(options, Mapping) or not isinstance(options.get("targets"), Mapping):
+            return options
+        declared = options.get("tasks") or {}
+        if unused := [name for name in declared if name not in options["targets"]]:
             raise ValueError(f"the task {unused[0]!r} has no target; add it to targets, or remove it")
-        return {**given, "tasks": dict.fromkeys(given["targets"], 1.0) | dict(declared)}
+        return {**options, "tasks": dict.fromkeys(options["targets"], 1.0) | dict(declared)}
 
     @model_validator(mode="after")
     def _assigns(self) -> "Options":

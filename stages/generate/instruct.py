@@ -21,7 +21,8 @@ from datagen.schema import pick
 from datagen.stage import Builder, Context, ModelStage, Outcome, mean_logprob
 from datagen.stages.exercises.declared import Declaration
 from datagen.stages.exercises.pair import prompt_of
-from datagen.stages.exercises.rounds import Pool, ask, follow, read_answers, unasked, yields
+from datagen.stages.exercises.pool import Pool
+from datagen.stages.exercises.rounds import ask, follow, read_answers, unasked, yields
 from datagen.stages.shared.language.rules import Languages
 from datagen.stages.shared.passage import Passage
 

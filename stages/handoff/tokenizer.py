@@ -15,7 +15,7 @@ from datagen.engines.identity import resolve
 from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
 from datagen.outside_json import parse
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
 from datagen.stages.shared.load_once import load_once
 

@@ -99,9 +99,11 @@ class Passage:
         models change quotation marks. In scripts with spaces a quote must start and end at a word boundary,
         in others at a grapheme boundary.
         """
-        parts = [_pattern(part) for part in quote.split()]
-        if not parts:
+        words = quote.split()
+        shortest = QUOTES.sub('"', " ".join(words))
+        if not words or len(shortest) > len(self.text):
             return None
+        parts = [_pattern(word) for word in words]
         before, after = edges(quote, ascii_only=self.text.isascii())
         # The boundaries' character classes are large; compiling them case-insensitively takes 10 ms.
         quoted = r"\s+".join(parts)

@@ -1,9 +1,12 @@
 """A small soak test; `benchmarks.soak` runs a large one."""
 
+import pytest
+
 from benchmarks import soak
 from datagen.engines import openai, pace
 
 
+@pytest.mark.slow
 def test_a_server_that_mixes_all_faults_loses_and_doubles_nothing(tmp_path, monkeypatch):
     for module, name in ((openai, "FIRST_PAUSE"), (openai, "LONGEST_PAUSE"), (pace, "FIRST_PAUSE")):
         monkeypatch.setattr(module, name, getattr(module, name))  # the soak shortens them

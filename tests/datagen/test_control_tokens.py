@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datagen.control_tokens import BREAK, break_up, control_tokens, defuse
 from datagen.engines import bundled
 from datagen.engines.special_tokens import BUNDLED, special_tokens_of
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.request import Request
 from datagen.run import model_tasks
 from datagen.run.tasks import Job

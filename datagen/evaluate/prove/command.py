@@ -18,7 +18,7 @@ from datagen.evaluate.prove.plan import FILE, Plan, Speed, cost, make, summary
 from datagen.evaluate.prove.processes import Task, fits_at_once, has_cuda, run_all
 from datagen.evaluate.prove.settings import ARMS, DISTRACTORS, Arm, Settings, general_texts
 from datagen.json_types import JsonObject
-from datagen.recipe.sections import Models, VllmModel
+from datagen.recipe.roles import Models, VllmModel
 from datagen.request import Identity
 from datagen.run.folder import Run, open_run
 from datagen.schema import content_id

@@ -16,7 +16,6 @@ The promise holds for three reasons, all necessary:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +23,14 @@ import numpy.typing as npt
 from datagen.stages.confidence.calibrate import evidence
 from datagen.stages.confidence.calibrate.curves import Bools, Floats
 from datagen.stages.confidence.calibrate.evidence import UNLIMITED
+from datagen.stages.confidence.calibrate.power import labels_needed, power
 
 BINS = 10_000  # of confidence, in which all rows are counted
 STEPS = 20  # candidate thresholds: those that keep 5%, 10%, ... of the rows
 FIRST = 0.9  # share of the error for the first promise, which later runs repeat; the rest is for new rows
 FEWEST = 10  # rows needed to learn a confidence
-POWER = 0.8  # probability that the advised number of labels shows the target
 GUESSED = 5  # pseudo-observations that the mean confidence counts for
 SUREST = 0.98  # highest precision expected anywhere: confidences learned from few rows are too high
-MOST_LABELS = 20_000  # asking for more is not useful advice
 
 
 Judged = tuple[Floats, Bools]  # confidence of each row, and whether it is right
@@ -103,51 +101,8 @@ def begin(training: Judged, thresholds: Floats, judged: Floats, target: float, e
         above = confidence >= threshold
         guess = (confidence[above].sum() + threshold) / (above.sum() + 1)
         expected = (right[above].sum() + GUESSED * guess) / (above.sum() + GUESSED)
-        powers.append(_power(max(1, round(rows)), min(expected, SUREST), target, error))
+        powers.append(power(max(1, round(rows)), min(expected, SUREST), target, error))
     return int(np.argmax(np.array(powers) >= 0.95 * max(powers)))
-
-
-def labels_needed(right: int, rows: int, kept: float, target: float, error: float) -> int | None:
-    """
-    Estimate how many randomly drawn rows must be judged for a threshold to pass in four of five samples.
-
-    The share of right rows above it is estimated as (right + 1) / (rows + 2), which trusts few labels less.
-    If they are too few to show whether it exceeds the target, the answer is twice as many.
-
-    Parameters
-    ----------
-    right, rows
-        The judged rows above the threshold: the right ones, and all.
-    kept
-        Share of all rows above it.
-    target, error
-        The precision to promise, and the permitted probability of breaking the promise.
-
-    Returns
-    -------
-    None if no number suffices, because the precision above the threshold does not seem to exceed the target.
-    """
-    if right + 1 <= target * (rows + 1):
-        return None
-    share = (right + 1) / (rows + 2)
-    minimum = evidence.fewest(target, error)
-    if share <= target:
-        return ceil(2 * max(rows, minimum) / kept)
-    few, many = 0, minimum
-    while _power(many, share, target, error) < POWER:
-        few, many = many, 2 * many
-        if many > MOST_LABELS:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if _power(middle, share, target, error) >= POWER else (middle, many)
-    return ceil(many / kept)
-
-
-def _power(rows: int, share: float, target: float, error: float) -> float:
-    """Return the probability that `rows` rows, right with probability `share`, show the target."""
-    required = evidence.enough(rows, target, error)
-    return evidence.tail(required, rows, share) if required <= rows else 0.0
 
 
 @dataclass(frozen=True)

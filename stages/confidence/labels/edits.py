@@ -18,9 +18,10 @@ place in the random sample and its history remain. A verdict is about the text t
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from datagen.errors import UserError
+from datagen.json_types import JsonObject
+from datagen.rows import Row
 from datagen.schema import EXAMPLES, ORIGINAL
 from datagen.stages.confidence.labels.file import Label
 
@@ -32,10 +33,8 @@ FIELDS = {
     "reading": ("text",),
 }
 
-Row = dict[str, Any]
 
-
-def problem(row: Mapping[str, Any], label: Label) -> str:
+def problem(row: Row, label: Label) -> str:
     """Return why an edit cannot be applied to a row as it was generated; "" if it can."""
     edit, fields = label["edit"], FIELDS.get(row["kind"] or "", ())
     if other := [name for name in edit if name not in fields or not row.get(name)]:
@@ -53,7 +52,7 @@ def problem(row: Mapping[str, Any], label: Label) -> str:
     return ""
 
 
-def edited(row: Row, edit: Mapping[str, str], stage: str) -> Row:
+def edited(row: JsonObject, edit: Mapping[str, str], stage: str) -> JsonObject:
     """
     Return a row with the new texts.
 
@@ -61,7 +60,7 @@ def edited(row: Row, edit: Mapping[str, str], stage: str) -> Row:
     that describe the old text are null.
     """
     changes = {name: text for name, text in edit.items() if row[name] != text}
-    result: Row = dict.fromkeys(row) | {name: row.get(name) for name in EXAMPLES.names} | changes
+    result: JsonObject = dict.fromkeys(row) | {name: row.get(name) for name in EXAMPLES.names} | changes
     result["logprob"] = None
     if "question" in changes and row.get("prompt"):
         result["prompt"] = _with_question(row, changes["question"])
@@ -69,15 +68,15 @@ def edited(row: Row, edit: Mapping[str, str], stage: str) -> Row:
     return result | {ORIGINAL: json.dumps({name: row[name] for name in changes}, ensure_ascii=False)}
 
 
-def original_of(row: Mapping[str, Any]) -> dict[str, str]:
+def original_of(row: Row) -> dict[str, str]:
     """Return the texts of a row before its edit; empty if it has none."""
     return dict(json.loads(row.get(ORIGINAL) or "{}"))
 
 
-def restored(row: Row) -> Row:
+def restored(row: Row) -> JsonObject:
     """Return a row as it was before its edit."""
     texts = original_of(row)
-    before = row | texts | {ORIGINAL: None}
+    before: JsonObject = {**row, **texts, ORIGINAL: None}
     if "question" in texts and row.get("prompt"):
         before["prompt"] = _with_question(row, texts["question"])
     return before
@@ -131,7 +130,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _place(row: Mapping[str, Any]) -> int | None:
+def _place(row: Row) -> int | None:
     """Find the question in the last message of the prompt; None if it is absent or ambiguous."""
     content, question = row["prompt"][-1]["content"] or "", row["question"]
     if content.endswith(question):
@@ -139,7 +138,7 @@ def _place(row: Mapping[str, Any]) -> int | None:
     return content.index(question) if content.count(question) == 1 else None
 
 
-def _with_question(row: Mapping[str, Any], question: str) -> list[dict[str, str]]:
+def _with_question(row: Row, question: str) -> list[dict[str, str]]:
     *turns, last = row["prompt"]
     place = _place(row)
     if place is None:  # excluded by `problem`

@@ -12,7 +12,7 @@ from datagen.engines import bundled
 from datagen.engines.identity import identify, resolve
 from datagen.json_types import JsonObject
 from datagen.recipe.registry import stages_of
-from datagen.recipe.sections import Model, VllmModel
+from datagen.recipe.roles import Model, VllmModel
 from datagen.stage import NOTICES, Context, ModelStage
 from datagen.stages.handoff.handoff import mixture
 from datagen.stages.handoff.handoff.configurations import CONFIGURATIONS, KNOWLEDGE_TEST

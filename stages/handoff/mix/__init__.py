@@ -25,24 +25,19 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 import datagen.stage
-from datagen.errors import UserError
-from datagen.recipe.registry import stages_of
 from datagen.schema import fraction
 from datagen.stage import Context, Outcome, Partitions, WholeStage
-from datagen.stages.handoff.forms import BOTH, closed_forms, without_passage
+from datagen.stages.handoff.forms import BOTH, without_passage
 from datagen.stages.handoff.handoff.configurations import KNOWLEDGE, KNOWLEDGE_TEST
 from datagen.stages.handoff.handoff.mixture import FILE
+from datagen.stages.handoff.mix import difficulty, questions, splits
 from datagen.stages.handoff.mix import ledger as ledgers
-from datagen.stages.handoff.mix import questions, splits
-from datagen.stages.handoff.mix.ledger import Draws, Flags, Ledger
+from datagen.stages.handoff.mix.ledger import Flags, Ledger
 from datagen.stages.handoff.mix.shares import Allotment, Part, Phase, allot
-from datagen.stages.handoff.row_check import Checked, check
-from datagen.stages.handoff.tokenizer import Ruler, ruler
-from datagen.stages.shared.similarity.sketch import Reader
+from datagen.stages.handoff.mix.sizes import hand_off_ruler, sizes_of
 from datagen.store.parquet import write_json
 
 CHAT = ("instruction", "refusal")  # trained together; the cap is a share of their sum
-LEVELS = 10  # number of difficulty levels
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -131,12 +126,15 @@ def run(partitions: Partitions, options: Options, context: Context) -> Iterator[
         allotted = Allotment(np.zeros(len(ledger), np.int64), _kinds(ledger), float(len(ledger)))
     warnings = splits.warnings(ledger, ~tested & _undecided(reasons), validation, options.validation)
     _write(options, allotted, plan, warnings, context)
-    levels = _levels(partitions, options)
+    if options.order == "difficulty":
+        level_of = difficulty.levels(partitions, options.difficulty)
+    else:
+        level_of = np.zeros(len(ledger), np.int64)
     split_of = np.where(tested, KNOWLEDGE_TEST, np.where(validation, "validation", "train"))
     for number, table in enumerate(partitions):
         part = ledger.partition(number)
         phases = np.maximum(allotted.phases[part], 0)
-        order = phases * LEVELS + levels[part]
+        order = phases * difficulty.LEVELS + level_of[part]
         ids = table["id"].to_pylist()
         columns = {
             "split": pa.array(split_of[part].tolist(), pa.string()),
@@ -216,8 +214,8 @@ def _allot(
 ) -> Allotment:
     """Drop the rows that exceed the shares, after the rows that no trainer can use."""
     weights = np.ones(len(ledger), np.float64)
-    measure = _hand_off_ruler(context, options)
-    work = partial(_check, measure, plan.closed | plan.held.keys(), plan.both)
+    measure = hand_off_ruler(context, options.by)
+    work = partial(sizes_of, measure, plan.closed | plan.held.keys(), plan.both)
     for number, (checked, second_forms) in enumerate(context.each(work, partitions.readers)):
         part = ledger.partition(number)
         row_reasons = checked.reasons.to_pylist()
@@ -241,66 +239,6 @@ def _allot(
     size = f"a mixture of {allotted.total:,.0f} {options.by.replace('_', ' ')} has no room for it"
     _drop(reasons, details, unused, "over the share", size)
     return allotted
-
-
-def _check(
-    measure: Ruler, closed: Collection[str], both: Collection[str], reader: Reader
-) -> tuple[Checked, dict[str, Draws]]:
-    """
-    Check the rows of a partition in the form in which they are handed off.
-
-    Returns
-    -------
-    checked, second forms
-        The results, and for each row with both forms the size of its closed-book form: rows, tokens,
-        trained_tokens.
-    """
-    table = reader(None)
-    ids = table["id"].to_pylist()
-    in_both = np.array([name in both for name in ids], bool)
-    sizes = {name: np.zeros(len(table), np.float64) for name in ("rows", "tokens", "trained_tokens")}
-    if in_both.any():
-        second = check(closed_forms(table.filter(pa.array(in_both))), measure)
-        sizes["rows"][in_both] = 1
-        for name, counts in (("tokens", second.tokens), ("trained_tokens", second.trained)):
-            sizes[name][in_both] = pc.fill_null(counts, 0).to_numpy(zero_copy_only=False)
-    return check(without_passage(table, [name in closed for name in ids]), measure), sizes
-
-
-def _hand_off_ruler(context: Context, options: Options) -> Ruler:
-    """Return the ruler of this recipe's hand-off; a mixture by tokens needs a tokenizer."""
-    stages = stages_of(context.recipe, context.folder)
-    handoff = next((options for _, stage, options in stages if stage.name == "handoff"), None)
-    tokenizer, longest = getattr(handoff, "tokenizer", ""), getattr(handoff, "max_tokens", None)
-    measure = ruler(tokenizer, longest, context)
-    if options.by != "rows" and not measure.model:
-        raise UserError(
-            f"{context.stage}.by: cannot count tokens of {measure.name!r} here: set handoff.tokenizer, or "
-            "by: rows"
-        )
-    return measure
-
-
-def _levels(partitions: Partitions, options: Options) -> np.ndarray:
-    """Return each row's decile of difficulty, from 0; rows without difficulty, such as texts, get 0."""
-    if options.order == "draw":
-        return np.zeros(sum(len(table) for table in partitions.columns(["id"])), np.int64)
-    values, has_column = [], False
-    for table in partitions.columns(["id", options.difficulty]):
-        if options.difficulty not in table.column_names:
-            values.append(np.full(len(table), np.nan))  # replayed rows have no scores
-            continue
-        has_column = True
-        values.append(pc.fill_null(table[options.difficulty].cast(pa.float64()), np.nan).to_numpy())
-    if values and not has_column:
-        raise UserError(
-            f"mix.difficulty: the rows have no column {options.difficulty!r}; add the stage difficulty, or "
-            "set another column"
-        )
-    difficulty = np.concatenate([np.zeros(0), *values])
-    measured = difficulty[~np.isnan(difficulty)]
-    bounds = np.quantile(measured, np.arange(1, LEVELS) / LEVELS) if len(measured) else []
-    return np.where(np.isnan(difficulty), 0, np.searchsorted(bounds, difficulty))
 
 
 def _write(

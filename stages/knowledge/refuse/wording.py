@@ -47,7 +47,8 @@ def decline(
         if not silent and name == "sentence":
             raise Reject("every refusal would contain the answer", f"answer: {secrets[0]}")
         parts += [pick(silent, name, *draw)] if silent else []
-    return fill(" ".join(parts), f"prompts/{wording.name}.yaml", source=source).strip()
+    where = f"prompts/{wording.name}.yaml"
+    return " ".join(fill(part, where, source=source) for part in parts).strip()
 
 
 def hedge(phrases: Sequence[str], answer: str, *draw: str, **values: str) -> str:

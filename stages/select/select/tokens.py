@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
 from datagen.stages.shared.load_once import load_once

@@ -7,9 +7,11 @@ guided decoding, a pattern restricts the string to one line without double quote
 
 import re
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from datagen.request import Answer, Reject
 
@@ -35,10 +37,11 @@ class Line:
     most: int
     marks: str = ""
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Add the pattern to the field's JSON schema; pydantic does not check it."""
-        result: dict[str, Any] = handler(core) | {"pattern": self.pattern}
-        return result
+        return handler(core) | {"pattern": self.pattern}
 
     @property
     def pattern(self) -> str:

@@ -89,7 +89,7 @@ class Task:
     @property
     def mapping(self) -> bool:
         """Whether it is a mapping in a module."""
-        return bool(self.files and self.files[0].given.python)
+        return bool(self.files and self.files[0].entry.python)
 
 
 def plan(options: Options, context: Context) -> list[Task]:
@@ -188,11 +188,11 @@ def _group(files: Sequence[File], limit: float) -> list[Task]:
     room = 0.0
     for file in files:
         size = FILE_BYTES + file.size * (RATIO if file.compression else 1)
-        if size > room or not groups or file.given.python:
+        if size > room or not groups or file.entry.python:
             groups.append([])
             room = limit
         groups[-1].append(file)
-        room = 0.0 if file.given.python else room - size
+        room = 0.0 if file.entry.python else room - size
     return [Task(tuple(group)) for group in groups]
 
 
@@ -222,7 +222,7 @@ def _with_languages(batch: pa.RecordBatch, files: Sequence[File]) -> pa.RecordBa
     """
     texts, numbers = (batch[name].to_pylist() for name in ("text", "file"))
     codes = [
-        None if text is None else files[number].given.language or detect_language(text)
+        None if text is None else files[number].entry.language or detect_language(text)
         for text, number in zip(texts, numbers, strict=True)
     ]
     place = SCHEMA.get_field_index("language")
@@ -247,7 +247,7 @@ class _Account:
 
     def __init__(self, task: Task, context: Context) -> None:
         self._files = task.files
-        self._entries = [context.corpus.index(file.given) for file in task.files]
+        self._entries = [context.corpus.index(file.entry) for file in task.files]
         self._results: dict[int, str] = {}  # file -> "read", or the reason why nothing of it was read
         self._figures: Counter[str] = Counter()
 

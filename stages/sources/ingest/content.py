@@ -37,14 +37,14 @@ def _parts(corpus_files: Found, corpus: Sequence[Source], contents: Sequence[str
     for entry in corpus:
         yield entry.model_dump_json(exclude={"path", "include", "exclude"})
     for file, content in zip(corpus_files.files, contents, strict=True):
-        yield from (file.name, str(corpus.index(file.given)), content)
+        yield from (file.name, str(corpus.index(file.entry)), content)
     for file, why in corpus_files.left_out:
         yield from (file.name, why.reason, why.detail)
 
 
 def _content(file: File) -> str:
-    if file.given.python:
-        items = find_mapping(file.given.python).items()
+    if file.entry.python:
+        items = find_mapping(file.entry.python).items()
         return content_id(*(str(part) for item in items for part in item))
     try:
         with file.stored() as stream:

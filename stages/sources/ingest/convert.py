@@ -10,9 +10,10 @@ from datagen.request import Reject
 from datagen.rows import Fields
 from datagen.schema import DOCUMENTS, content_id
 from datagen.stages.shared.segment.blocks import first_heading
+from datagen.stages.sources.ingest.decoding import normalise
 from datagen.stages.sources.ingest.formats import KNOWN, Format, format_of
 from datagen.stages.sources.ingest.metadata import plain, written
-from datagen.stages.sources.ingest.record import File, Record, normalise, too_large
+from datagen.stages.sources.ingest.record import File, Record, too_large
 from datagen.stages.sources.ingest.redact import Redaction, detect
 
 DETAIL = 300  # maximum characters of the detail of a dropped row
@@ -137,7 +138,7 @@ def _row(record: Record, file: File, form: Format | None, seen: set[int], redact
         "title": title,
         "text": text,
         "format": form.name if form else "",
-        "metadata": _valid(written(metadata | file.given.constants)),
+        "metadata": _valid(written(metadata | file.entry.constants)),
         "redacted": list(redaction.counts.items()),
     }
     row["id"] = content_id(source, text)

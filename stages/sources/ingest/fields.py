@@ -34,7 +34,7 @@ def _document(fields: object, number: int, file: File) -> Record | Reject:
     """Convert a record to a document; fields other than text, title and id become metadata."""
     if not isinstance(fields, dict):
         return Reject("no text field", f"{file.name}:{number}: a {_kind(fields)}, not a record of fields")
-    entry, names = file.given, list(fields)
+    entry, names = file.entry, list(fields)
     values = _take(fields, entry.path_of("text"))
     texts = [text for text in values if isinstance(text, str)]
     if not values or len(texts) < len(values):

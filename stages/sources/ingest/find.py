@@ -17,8 +17,9 @@ from datagen.errors import UserError
 from datagen.paths import expanded
 from datagen.recipe.sections import Source
 from datagen.request import Reject
+from datagen.stages.sources.ingest.globs import matches, pattern_parts
 from datagen.stages.sources.ingest.readers.mapping import find_mapping
-from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
+from datagen.stages.sources.ingest.record import File, Limits
 from datagen.stages.sources.ingest.remote import list_files
 
 Identity = tuple[int, int]  # device and inode: the same for all names of a file or folder

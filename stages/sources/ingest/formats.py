@@ -168,7 +168,7 @@ def format_of(file: File) -> Format | None:
     OSError, Reject
         If the content cannot be read.
     """
-    if file.given.python:
+    if file.entry.python:
         return MAPPING
     named = by_name(file.basename)
     head = file.head(HEAD)

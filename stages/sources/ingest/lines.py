@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import IO, cast
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.record import BOMS, WIDE_SAMPLE, File, too_large, wide
+from datagen.stages.sources.ingest.decoding import BOMS, WIDE_SAMPLE, wide
+from datagen.stages.sources.ingest.record import File, too_large
 
 REMEDY = "Name its encoding with encoding: in the corpus entry"
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, decoded as lone surrogates
@@ -37,7 +38,7 @@ def numbered_lines(file: File, escaped: bool = False) -> Iterator[tuple[int, str
         stream = io.BufferedReader(cast(io.RawIOBase, opened))
         head = stream.peek(WIDE_SAMPLE)[:WIDE_SAMPLE]
         mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
-        encoding = BOMS.get(mark) or file.given.encoding or wide(head) or "utf-8"
+        encoding = BOMS.get(mark) or file.entry.encoding or wide(head) or "utf-8"
         try:
             if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
                 yield from _utf8_lines(stream, file, escaped)

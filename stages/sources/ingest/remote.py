@@ -21,7 +21,8 @@ from pyarrow import fs
 from datagen.errors import UserError
 from datagen.recipe.sections import Source
 from datagen.redaction import mask_secrets
-from datagen.stages.sources.ingest.record import File, Limits, matches, pattern_parts
+from datagen.stages.sources.ingest.globs import matches, pattern_parts
+from datagen.stages.sources.ingest.record import File, Limits
 
 GOOGLE_SCHEMES = ("gs", "gcs")
 AZURE_SCHEMES = ("abfs", "abfss")

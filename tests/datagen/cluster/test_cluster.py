@@ -16,8 +16,8 @@ from datagen.cluster import remote, workers
 from datagen.engines.pool import EngineRoom
 from datagen.errors import BudgetSpent, UserError
 from datagen.recipe.errors import RecipeError
-from datagen.recipe.model import load_recipe
-from datagen.recipe.sections import ScriptedModel
+from datagen.recipe.load import load_recipe
+from datagen.recipe.roles import ScriptedModel
 from datagen.request import Identity, Request
 from datagen.run.folder import earlier_runs
 from datagen.run.runner import run

@@ -20,6 +20,7 @@ def test_the_adapter_changes_the_revision_and_fits_into_a_package():
     assert weights.stat().st_size <= 20_000_000
 
 
+@pytest.mark.slow
 def test_the_adapter_is_merged():
     import torch
     from safetensors.torch import load_file
@@ -38,6 +39,7 @@ def test_the_adapter_is_merged():
     assert torch.allclose(merged[name].float(), expected, atol=4e-3)
 
 
+@pytest.mark.slow
 def test_the_bundled_model_is_a_plain_checkpoint():
     import torch
     from transformers import AutoConfig, AutoTokenizer
@@ -99,6 +101,7 @@ def prepare(log, seconds):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_it_once(tmp_path, monkeypatch):
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
     both = [prepare(tmp_path / "log", 0.5), prepare(tmp_path / "log", 0.5)]
@@ -106,6 +109,7 @@ def test_two_processes_prepare_it_once(tmp_path, monkeypatch):
     assert (tmp_path / "log").read_text() == "converted\n"
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_leaves_no_finished_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
     killed = prepare(tmp_path / "log", 60)

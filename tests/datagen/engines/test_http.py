@@ -22,7 +22,7 @@ from datagen.engines.engine import Unreachable
 from datagen.engines.failures import Faulty
 from datagen.engines.identity import circumstances, identify
 from datagen.errors import UserError
-from datagen.recipe.sections import OpenAIModel, VllmModel
+from datagen.recipe.roles import OpenAIModel, VllmModel
 from datagen.redaction import mask_secrets, mask_settings, printable
 from datagen.request import Request, Sampling
 from tests.support.faulty_server import answers, hang_up, reply, serve

@@ -8,7 +8,7 @@ import pytest
 from datagen.engines import bundled, identity
 from datagen.engines.identity import identify, resolve
 from datagen.errors import UserError
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
 
 
@@ -41,7 +41,7 @@ def test_models_without_files_are_identified_by_name():
 
 def test_identification_imports_no_heavy_library():
     work = (
-        "import sys; from datagen.engines.identity import identify; from datagen.recipe.sections import VllmModel;"
+        "import sys; from datagen.engines.identity import identify; from datagen.recipe.roles import VllmModel;"
         "identify(VllmModel()); print([m for m in ('torch', 'transformers', 'vllm') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", work], text=True).strip() == "[]"

@@ -16,7 +16,7 @@ from datagen.engines.engine import Unanswered, Unreachable
 from datagen.engines.http import asked_pause, proxy_for
 from datagen.engines.protocol import scores
 from datagen.errors import UserError
-from datagen.recipe.sections import OpenAIModel
+from datagen.recipe.roles import OpenAIModel
 from datagen.request import Request, Sampling
 from tests.support.faulty_server import answers, half, hang_up, reply, serve
 

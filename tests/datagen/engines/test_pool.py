@@ -12,7 +12,7 @@ from datagen.engines import supervised
 from datagen.engines.engine import EngineDied
 from datagen.engines.pool import EngineRoom
 from datagen.errors import UserError
-from datagen.recipe.sections import ScriptedModel
+from datagen.recipe.roles import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 MODEL = Identity("planted", "1")

@@ -8,7 +8,7 @@ import pytest
 from datagen.engines import open_engine
 from datagen.engines.scripted import completion_of
 from datagen.errors import UserError
-from datagen.recipe.sections import ScriptedModel
+from datagen.recipe.roles import ScriptedModel
 from datagen.request import Completion, Identity, Request
 
 MODEL = Identity("test:model", "2")

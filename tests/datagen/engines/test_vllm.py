@@ -25,7 +25,7 @@ from datagen.engines.vllm import (
     label_tokens,
     sampling_arguments,
 )
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.request import Identity, Request, Sampling
 
 MODEL = Identity("tiny", "1")
@@ -249,7 +249,7 @@ OPEN = """
 import asyncio, time
 from datagen.engines.supervised import GuardedEngine
 from datagen.engines.identity import identify
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.request import Request, Sampling
 
 async def work():

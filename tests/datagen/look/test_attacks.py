@@ -270,6 +270,7 @@ def test_hostile_text_of_an_edit_is_stored_and_returned_as_text(served, tmp_path
     assert label["edit"] == {"answer": text}
 
 
+@pytest.mark.slow
 def test_simultaneous_verdicts_and_edits_lose_nothing(served, tmp_path):
     names = [finished.row(n)["id"] for n in range(2, 40)]
 

@@ -11,8 +11,8 @@ from huggingface_hub.errors import RevisionNotFoundError
 from datagen.engines.reach import ask_one_token, wait_for_server
 from datagen.errors import UserError
 from datagen.operate.check import before_work, check
-from datagen.recipe.model import load_recipe
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.load import load_recipe
+from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 from datagen.report.findings import Finding, as_json, in_order
 from tests.support.faulty_server import answers, serving
 from tests.support.runs import write_run

@@ -124,6 +124,7 @@ def test_a_run_compared_with_itself_is_unchanged(tmp_path):
     assert compare(run, run).unchanged and compare(run, run).kept == 1.0
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))
 def test_every_row_is_counted_once(tmp_path_factory, before, after):

@@ -13,7 +13,7 @@ from datagen.errors import UserError
 from datagen.operate.estimates import Price, interval, read_price, share_correction
 from datagen.operate.pilot import pilot_of, run_pilot
 from datagen.operate.plan import plan
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.planned import compare_with_plan, lines
 from datagen.run import runner
 from datagen.run.folder import earlier_runs

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import Recipe, load_recipe
+from datagen.recipe.load import load_recipe
+from datagen.recipe.model import Recipe
 from datagen.recipe.profiles import BUILT_IN, choose, read_profile, size_of
-from datagen.recipe.sections import OpenAIModel, ScriptedModel, VllmModel
+from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 
 LLAMA_8B = {
     "hidden_size": 4096,

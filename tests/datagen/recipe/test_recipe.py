@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.recipe.errors import RecipeError
-from datagen.recipe.model import json_schema, load_recipe
+from datagen.recipe.load import load_recipe
+from datagen.recipe.model import json_schema
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

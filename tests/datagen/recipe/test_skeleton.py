@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.recipe.skeleton import write_task
 from datagen.trial import try_task
 from tests.support.generators import GOOD, TEXT
@@ -28,6 +28,7 @@ def test_the_skeleton_is_a_task_that_a_recipe_may_name(tmp_path):
     assert options.task("./risk.yaml", tmp_path).name == "risk"
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_skeleton_pass_as_written(tmp_path):
     write_task("risk", tmp_path / "tasks")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "tasks")]
@@ -38,6 +39,7 @@ def test_the_tests_of_the_skeleton_pass_as_written(tmp_path):
     assert "10 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_skeleton_fail_where_its_checks_are_taken_out(tmp_path):
     task, test = write_task("risk", tmp_path)
     task.write_text(task.read_text().partition("# What an answer must pass")[0])

@@ -6,10 +6,11 @@ import json
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.cost import costs, money
 from datagen.report.html import write_report
-from datagen.run.folder import fingerprint, open_run
+from datagen.run.folder import open_run
+from datagen.run.lifecycle import fingerprint
 from tests.support import finished
 
 PRICE = {"prompt": 0.0, "completion": 0.0, "cached": None, "hour": 0.0, "currency": "EUR", "stated": ""}
@@ -65,6 +66,7 @@ def test_small_amounts_are_not_shown_as_powers_of_ten(amount, shown):
     assert money(amount) == shown
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_tokens_and_money_per_row_by_stage(tmp_path):
     folder = finished.lay(tmp_path / "run")
     path = folder / "manifest.json"

@@ -48,6 +48,7 @@ def test_the_report_lists_the_least_diverse_task_first(tmp_path, monkeypatch):
     assert [task.questions for task in diversity(run)] == [3, 3]
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_the_table(tmp_path):
     page = write_report(open_run(lay(tmp_path / "run"))).read_text()
     assert "Diversity of questions" in page and "<td>when does</td>" in page

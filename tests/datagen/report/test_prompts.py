@@ -50,6 +50,7 @@ def test_every_request_of_a_family_is_shown():
     assert {name for name in stages if isinstance(find_stage(name), ModelStage)} <= set(FAMILIES)
 
 
+@pytest.mark.slow
 def test_the_chat_template_is_that_of_the_bundled_model():
     folder = bundled.folder_of("bundled-chat")
     if not folder.is_dir():

@@ -9,6 +9,8 @@ from datagen.report.proof import latest_proof
 from datagen.run.folder import open_run
 from tests.support import finished
 
+pytestmark = pytest.mark.usefixtures("no_charts")
+
 LATEST = {
     "folder": "a b",
     "gain": True,

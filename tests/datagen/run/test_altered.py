@@ -8,11 +8,12 @@ import pytest
 
 from datagen.engines.identity import identities
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.request import Completion
 from datagen.run import release
-from datagen.run.folder import begin, earlier_runs, finish, open_run
+from datagen.run.folder import earlier_runs, open_run
 from datagen.run.integrity import complete_stage
+from datagen.run.lifecycle import begin, finish
 from datagen.store.completions import Completions
 from datagen.store.disk import translate_file_errors
 from datagen.store.journal import Journal

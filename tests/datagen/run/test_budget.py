@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datagen.errors import BudgetSpent
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.recipe.sections import Budget
 from datagen.request import Usage
 from datagen.run import budget

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import integrity
 from datagen.run.runner import run
 from datagen.store.digests import sealed

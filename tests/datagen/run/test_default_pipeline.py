@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.html import refusals
 from datagen.run.runner import run
 from tests.support import scribe

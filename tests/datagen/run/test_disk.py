@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.folder import open_run
 from datagen.run.runner import run
 from datagen.store.completions import Completions

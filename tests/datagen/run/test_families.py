@@ -11,7 +11,7 @@ from rich.console import Console
 
 from datagen.look.explain import explain
 from datagen.look.trail import Trails
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts
 from tests.support.finished_run import load, rows

@@ -16,7 +16,7 @@ import pytest
 from distributed import get_client
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner, takeover, tasks
 from datagen.run.claims import claim
 from datagen.run.flow import together

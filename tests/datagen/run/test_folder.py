@@ -9,7 +9,7 @@ import pytest
 
 from datagen.recipe.model import Recipe
 from datagen.request import Completion, Identity
-from datagen.run import folder
+from datagen.run import folder, lifecycle
 from datagen.store.completions import Completions
 from datagen.store.journal import Journal
 
@@ -21,7 +21,7 @@ def recipe(**changes):
 
 
 def begin(home, of=None, models=MODELS, **options):
-    return folder.begin(of or recipe(), home, models, **options)
+    return lifecycle.begin(of or recipe(), home, models, **options)
 
 
 def test_an_unfinished_run_is_continued(tmp_path):
@@ -50,11 +50,11 @@ def test_anything_may_be_in_the_folder_of_prompts(tmp_path):
 
 
 def test_a_finished_run_is_unchanged_and_is_the_latest(tmp_path):
-    first = folder.finish(begin(tmp_path), tmp_path)
+    first = lifecycle.finish(begin(tmp_path), tmp_path)
     second = begin(tmp_path)
     assert second.folder != first.folder
     assert folder.open_run(tmp_path / "latest").folder == first.folder
-    folder.finish(second, tmp_path)
+    lifecycle.finish(second, tmp_path)
     assert folder.open_run(tmp_path / "latest").folder == second.folder
     assert [run.folder for run in folder.earlier_runs(tmp_path)] == [first.folder, second.folder]
 
@@ -69,12 +69,12 @@ def test_unfinished_files_of_a_killed_run_are_removed(tmp_path):
 
 
 def test_a_folder_without_a_manifest_is_not_a_run_and_inherits_nothing(tmp_path, monkeypatch):
-    first = folder.finish(begin(tmp_path), tmp_path)
+    first = lifecycle.finish(begin(tmp_path), tmp_path)
     journal = Journal(first.completions.folder, "shard")
     journal.append(Completion("key", "an answer", "stop", "m", "1"))
     journal.close()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(folder, "write_json", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(lifecycle, "write_json", Mock(side_effect=KeyboardInterrupt))
         begin(tmp_path)
     later = begin(tmp_path)
     assert [run.folder for run in folder.earlier_runs(tmp_path)] == [first.folder, later.folder]
@@ -99,12 +99,12 @@ def names_backwards(monkeypatch):
     """A clock that goes back a day with every look at it."""
     clock = iter(datetime(2030, 1, day, tzinfo=UTC) for day in range(28, 1, -1))
     stopped = Mock(now=lambda zone: next(clock))
-    monkeypatch.setattr(folder, "datetime", stopped)
+    monkeypatch.setattr(lifecycle, "datetime", stopped)
 
 
 def test_the_newest_run_is_resumed_and_inherited_from_regardless_of_the_clock(tmp_path, monkeypatch):
     names_backwards(monkeypatch)
-    first = folder.finish(begin(tmp_path), tmp_path)
+    first = lifecycle.finish(begin(tmp_path), tmp_path)
     save_answer(first, "one")
     second = begin(tmp_path, recipe(seed=1))
     save_answer(second, "two")
@@ -125,7 +125,7 @@ def test_a_renamed_run_is_resumed_and_a_copy_does_not_count_as_newer(tmp_path):
     assert begin(tmp_path).folder == run.folder
     assert len(folder.earlier_runs(tmp_path)) == 1
     shutil.copytree(run.folder, tmp_path / "zzz copy")
-    assert folder.finish(begin(tmp_path), tmp_path).folder == run.folder
+    assert lifecycle.finish(begin(tmp_path), tmp_path).folder == run.folder
     again = begin(tmp_path)
     assert again.folder not in (run.folder, tmp_path / "zzz copy", tmp_path / "a copy")
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from datagen.engines.identity import identities
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import takeover
 from datagen.run.takeover import key_of, step_of
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datagen.engines import meter as meters
 from datagen.engines.meter import Meter, Reading
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.html import write_report
 from datagen.report.occupancy import POINTS, engine_use
 from datagen.run import occupancy as module
@@ -128,6 +128,7 @@ def test_an_altered_file_is_ignored(tmp_path, text):
     assert read_occupancy(tmp_path) == Occupancy()
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_the_report_shows_each_engine_over_time_and_one_figure(tmp_path):
     run_ = open_run(finished.lay(tmp_path))
     assert engine_use(run_) is None

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from datagen.look.explain import explain
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import poisoned

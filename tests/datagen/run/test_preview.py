@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from datagen.cli import app
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.run.preview import looks
 from tests.support import scribe
@@ -33,6 +33,7 @@ def recipe(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_each_answer_has_its_prompt_verdict_and_row(recipe, tmp_path):
     previewed = list(looks(load_recipe(recipe), tmp_path / "outputs/atlas", 12))
     assert len(previewed) == 12

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from datagen.cluster.local import local_cluster
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.store.parquet import parts, read_part
 from tests.support.toys import Silent

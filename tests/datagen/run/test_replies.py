@@ -9,7 +9,7 @@ import pytest
 from datagen.cluster.local import local_cluster
 from datagen.engines.pool import leave_engine_room
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner
 from datagen.run.folder import earlier_runs, open_run
 from datagen.run.runner import run

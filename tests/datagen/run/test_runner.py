@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.folder import open_run
 from datagen.run.runner import run
 from datagen.run.tasks import AccountError

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from datagen.cluster.local import local_cluster
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run import runner, takeover
 from datagen.run.content import named_content
 from datagen.run.folder import open_run

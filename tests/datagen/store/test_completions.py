@@ -104,6 +104,7 @@ def test_every_value_survives_the_round_trip(completions):
     assert completions.find(["a", "b", "c"]) == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.text(max_size=40), max_size=20), st.integers(0, 5))
 def test_any_text_survives_the_round_trip(texts, splits):
@@ -147,6 +148,7 @@ def test_a_segment_missing_from_the_folder_listing_is_found_by_name(completions,
     assert completions.find(["a"], [path]) == {"a": completion("a")}
 
 
+@pytest.mark.slow
 def test_completions_stay_visible_while_segments_are_merged(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(merging, "FAN", 2)
@@ -217,6 +219,7 @@ def test_looking_up_a_key_reads_one_block(tmp_path):
 # ── growth ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_many_small_journals_are_merged_into_few_segments(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     keys = names(300)
@@ -370,6 +373,7 @@ def test_corrupt_files_are_not_inherited(tmp_path, completions):
     assert list(later.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_gives_a_warning_and_never_a_wrong_answer(completions, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(segments_module, "GROUP", 4)
@@ -456,6 +460,7 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.slow
 def test_sigkill_loses_no_appended_completion(completions):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, completions.folder], stdout=subprocess.PIPE, text=True
@@ -532,6 +537,7 @@ assert len(store.find([content_id(str(n)) for n in range(count)])) == count
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_loses_no_appended_completion(completions):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, completions.folder], capture_output=True, text=True, timeout=60
@@ -601,6 +607,7 @@ def test_an_unvalidated_token_count_of_an_older_version_is_parsed_or_zero(comple
     assert completions.damage == {} and completions.spent.prompt_tokens == read + 7
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(

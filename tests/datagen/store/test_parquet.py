@@ -35,6 +35,7 @@ def test_a_table_survives_the_round_trip(part, names):
     assert read_part(part, names).select(kept).equals(TABLE.select(kept))
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_never_reads_as_other_content(part, tmp_path):
     """Pages and headers are checked here; the digest covers the few bytes of the footer."""
     original = part.read_bytes()
@@ -135,6 +136,7 @@ def test_a_finished_stage_lists_the_partitions_in_its_record(tmp_path):
         parts(tmp_path)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists))
 )

@@ -151,6 +151,7 @@ def test_json_rows_have_the_decoders_format(written):
     assert as_decoded({"a": "é", "b": "c"}) == '{"a":"é","b":"c"}'
 
 
+@pytest.mark.slow
 def test_the_decoder_can_write_the_rows(written):
     xgrammar = pytest.importorskip("xgrammar")
     testing = pytest.importorskip("xgrammar.testing")

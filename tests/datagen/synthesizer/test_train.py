@@ -1,19 +1,21 @@
 """A few steps on a small random model: the loss falls, and the adapter is saved with its card."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
-pytest.importorskip("peft")
-pytest.importorskip("trl")
-torch = pytest.importorskip("torch")
+from datagen.cluster.hardware import has_bfloat16
+from datagen.errors import UserError
+from datagen.synthesizer.recipe import load_recipe
 
-from datagen.cluster.hardware import has_bfloat16  # noqa: E402
-from datagen.errors import UserError  # noqa: E402
-from datagen.synthesizer.recipe import load_recipe  # noqa: E402
-from datagen.synthesizer.train import train_synthesizer  # noqa: E402
+# PyTorch is imported by the tests, not at collection, where every selection of tests would wait for it.
+MISSING = [name for name in ("peft", "torch", "trl") if find_spec(name) is None]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
 
-pytestmark = pytest.mark.slow
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|> {% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
@@ -21,8 +23,16 @@ CHAT = (
 
 
 @pytest.fixture
+def train_synthesizer():
+    from datagen.synthesizer.train import train_synthesizer
+
+    return train_synthesizer
+
+
+@pytest.fixture
 def base(tmp_path, written):
     """Write a small random model whose tokenizer knows the words of the sets."""
+    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -47,7 +57,11 @@ def base(tmp_path, written):
     return folder
 
 
-def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tmp_path):
+def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tmp_path, train_synthesizer):
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
     training = {"epochs": 4, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
     recipe = load_recipe(
         written(base="base", training=training, tasks={"answer": None, "unanswerable": None})
@@ -62,9 +76,6 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     card = (tmp_path / "adapter" / "README.md").read_text()
     assert "instructions/answer" in card and "towns.json" in card
 
-    from safetensors.torch import load_file
-    from transformers import AutoModelForCausalLM
-
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {
         torch.bfloat16 if torch.cuda.is_available() or has_bfloat16() else torch.float32
@@ -78,13 +89,13 @@ def test_the_loss_falls_and_the_adapter_is_saved_with_its_card(base, written, tm
     )
 
 
-def test_training_stops_at_the_time_limit(base, written, tmp_path):
+def test_training_stops_at_the_time_limit(base, written, tmp_path, train_synthesizer):
     training = {"epochs": 500, "batch_size": 12, "together": 4, "max_tokens": 512, "minutes": 0.05}
     recipe = load_recipe(written(base="base", training=training, tasks={"answer": None}))
     assert train_synthesizer(recipe, tmp_path / "adapter")["epochs_seen"] < 500
 
 
-def test_a_round_without_improvement_is_rejected(base, written, tmp_path):
+def test_a_round_without_improvement_is_rejected(base, written, tmp_path, train_synthesizer):
     training = {"epochs": 2, "learning_rate": 0.02, "batch_size": 12, "together": 4, "max_tokens": 512}
     tasks = {"answer": None}
     train_synthesizer(load_recipe(written(base="base", training=training, tasks=tasks)), tmp_path / "first")

@@ -58,6 +58,7 @@ def contradiction(model, tokenizer, place, premise, claim):
     return float(logits.softmax(-1)[0, place])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "place"), [("first", 0), ("last", 2)])
 def test_nli_finds_the_label_by_name_and_scores_both_directions(folders, name, place):
     folder, model, tokenizer = folders
@@ -71,6 +72,7 @@ def test_nli_finds_the_label_by_name_and_scores_both_directions(folders, name, p
     assert list(agreements[:3]) == pytest.approx(list(agreements[-3:]), abs=1e-5)  # independent of the batch
 
 
+@pytest.mark.slow
 def test_a_model_without_a_contradiction_label_is_rejected(folders):
     with pytest.raises(UserError, match="no contradiction label; its labels are a, b, c"):
         agree(find("nli", "none", folders[0]), PAIRS)
@@ -78,6 +80,7 @@ def test_a_model_without_a_contradiction_label_is_rejected(folders):
         agree(find("nli", "empty", folders[0]), PAIRS)
 
 
+@pytest.mark.slow
 def test_embeddings_of_the_same_words_agree_and_padding_is_ignored(folders):
     agreements = agree(find("embedding", "first", folders[0]), PAIRS)
     assert agreements[0] == pytest.approx(1, abs=1e-5) and agreements[1] < 1 and agreements[2] < 1
@@ -102,6 +105,7 @@ def test_invalid_agreement_values_are_rejected():
             agree(lambda pairs, wrong=wrong: wrong, PAIRS[:2])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
 def test_the_encoder_recognises_paraphrases():
     pytest.importorskip("torch")

@@ -229,6 +229,7 @@ def test_a_score_cannot_replace_a_column_of_the_examples():
 texts = st.one_of(st.none(), st.text(max_size=40), st.sampled_from([PASSAGE, "forty barges", "not 3 metres"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(texts, texts, texts, texts), min_size=1, max_size=5))
 def test_rows_are_measured_independently_and_within_bounds(drafts):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.stages.exercises.declared import Declaration, declared
 from datagen.stages.exercises.named_checks import CHECKS, parse_check
 from datagen.stages.generate.instruct import Options, stage

@@ -132,6 +132,7 @@ class TestTransformLLM:
 
         assert {row["reason"] for row in written(write)[1]} == {"answer not in passage", "no sound exercise"}
 
+    @pytest.mark.slow
     def test_the_pool_draws_tasks_by_weight_seed_and_number_per_passage(self):
         rows = [passage(f"{LAW} Number {number}.", number) for number in range(200)]
         options = {"tasks": {"extractive_question": 3, "closed_book_question": 1}, "per_passage": 1}

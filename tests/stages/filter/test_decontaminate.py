@@ -352,6 +352,7 @@ def test_a_reworded_item_leaks_if_anchor_terms_match(recipe, wording, leaked):
         assert detail.startswith("rewords test.jsonl, item q7 (cosine 0.") and wording in detail
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
 def test_the_encoder_finds_reworded_items(tmp_path, recipe):
     pytest.importorskip("torch")

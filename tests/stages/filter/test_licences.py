@@ -6,7 +6,7 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.errors import RecipeError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.request import Identity
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.filter.licences import stage

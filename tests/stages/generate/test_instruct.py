@@ -246,6 +246,7 @@ class TestAsking:
         less = ask(stage, rows, written(**SOUND), tasks=["yes_no"], share=0.2)[2]
         assert {request.row for request in less} < asked  # a larger share only adds passages
 
+    @pytest.mark.slow
     def test_tasks_are_drawn_by_weight_whatever_their_order(self):
         rows = [passage(f"{TEXT}{number}") for number in range(200)]
         weights = {"summary": 8, "yes_no": 1, "terms": 1}
@@ -344,6 +345,7 @@ task = StructuredTask("title", "a title", "mine/title", Output, read)
 
 
 class TestLines:
+    @pytest.mark.slow
     @pytest.mark.parametrize("line", [Line(80), Line(80, SENTENCE_MARKS)])
     def test_the_decoder_compiles_the_pattern(self, line):
         xgrammar = pytest.importorskip("xgrammar")

@@ -54,6 +54,7 @@ def test_a_pair_in_both_forms_is_two_rows_of_the_mixture(tmp_path):
     assert len(chats(kept)) == 30 and len(kept) - 30 == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, 7])
 def test_the_hand_off_writes_both_forms_and_the_account_holds(tmp_path, size):
     kept, _ = mixed(towns(40), both_forms=0.5, closed_book=0.2)

@@ -46,6 +46,7 @@ def ids(rows):
     return {row["id"] for row in rows}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), st.integers(1, 9), st.integers(1, 9))
 def test_actual_shares_match_and_the_scarcest_part_is_used_up(a, b, c, one, two):

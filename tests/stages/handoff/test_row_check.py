@@ -190,7 +190,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 import sys
 from datagen.engines.identity import resolve
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stages.handoff.tokenizer import Ruler
 
 sys.setswitchinterval(1e-5)
@@ -207,6 +207,7 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
+@pytest.mark.slow
 @counted
 def test_threads_of_a_worker_load_the_tokenizer_once():
     """A worker checks several partitions at once, and transformers must not be imported by two threads."""

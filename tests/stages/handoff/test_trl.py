@@ -10,9 +10,10 @@ from datagen.stages.handoff.handoff import stage
 from tests.support.rows import example, put_through
 from tests.support.trainees import tiny_model
 
-pytestmark = pytest.mark.skipif(
-    not bundled.installed(), reason="the bundled model's tokenizer is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,  # the import of PyTorch alone
+    pytest.mark.skipif(not bundled.installed(), reason="the bundled model's tokenizer is not installed"),
+]
 
 DIALOGUE = [*chat("First?", system="Be brief."), {"role": "assistant", "content": "One."}, *chat("Second?")]
 

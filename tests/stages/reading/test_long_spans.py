@@ -251,6 +251,7 @@ def test_passages_are_verbatim_and_the_account_balances(long_texts):
     assert kept == gathered(ROWS, **LENGTHS)[0]
 
 
+@pytest.mark.slow
 def test_texts_are_drawn_until_the_token_target_is_reached(blanks):
     options = LENGTHS | {"tokenizer": blanks}
     every, none, figures = gathered(ROWS, **options)

@@ -59,6 +59,7 @@ def test_a_checkpoint_with_only_a_sentencepiece_model_is_supported(checkpoint, m
     assert TEXT[:middle].strip() == before and measure.middle("") == 0
 
 
+@pytest.mark.slow
 def test_the_handoff_counts_with_a_sentencepiece_model(checkpoint):
     where = context("handoff", checkpoint.parent)
     tokenizer = handoff_ruler(str(checkpoint), None, where).tokenizer

@@ -17,7 +17,6 @@ from datagen.errors import UserError
 from datagen.request import Reject
 from datagen.stages.sources import ingest
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.record import decode, normalise
 from tests.support.corpora import checked, context, ingested, only, outcomes, write
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
@@ -217,40 +216,11 @@ def test_ids_depend_on_neither_partitions_nor_tasks(tmp_path):
     assert large == small
 
 
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [
-        ("Grüße".encode(), "Grüße"),
-        (b"\xef\xbb\xbfhello", "hello"),
-        ("Grüße".encode("utf-16"), "Grüße"),
-        ((DOCUMENTS / "latin1.txt").read_bytes()[:32], "Cafés und Bäckereien dürfen an S"),
-        (
-            "Каждый человек имеет право на жизнь и свободу.".encode("cp1251"),
-            "Каждый человек имеет право на жизнь и свободу.",
-        ),
-    ],
-)
-def test_encodings(data, text):
-    assert decode(data)[0] == text
-
-
 def test_a_guessed_encoding_is_recorded(tmp_path):
     shutil.copy(DOCUMENTS / "latin1.txt", tmp_path)
     row = only(tmp_path, "latin1.txt")
     assert row["text"].startswith("Cafés und Bäckereien")
     assert json.loads(row["metadata"]) == {"encoding": "windows-1252"}
-
-
-def test_normalising():
-    raw = "\ufeff\n\nCafe\u0301 \t\r\nline\x00 two\x85next\r\n   indented\u00a0\n\n"
-    assert normalise(raw) == "Café\nline two\nnext\n   indented"
-
-
-@given(st.text())
-def test_normalising_twice_changes_nothing(text):
-    once = normalise(text)
-    assert normalise(once) == once
-    assert "\r" not in once and once == once.strip("\n")
 
 
 @settings(max_examples=50)

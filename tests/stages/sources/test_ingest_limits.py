@@ -80,6 +80,7 @@ def obey(file: File):
                 yield Record(text, name=text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("does", "reason"),
     [
@@ -104,6 +105,7 @@ def test_a_file_that_kills_its_reader_is_dropped_and_all_others_are_read(tmp_pat
     assert list(kept) == ["docs/a.txt", "docs/b.bad#one", "docs/b.bad#two", "docs/c.bad#four", "docs/d.txt"]
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_of_an_earlier_file_loses_nothing(tmp_path, monkeypatch):
     """The second child reads what the first one did not send."""
     for number in range(5):
@@ -122,6 +124,7 @@ def test_a_child_that_dies_of_an_earlier_file_loses_nothing(tmp_path, monkeypatc
     assert len(kept) == 5 and not dropped
 
 
+@pytest.mark.slow
 def test_a_long_file_is_continued_after_its_last_row(tmp_path, monkeypatch):
     write(
         tmp_path, "a.jsonl", "\n".join(f'{{"text": "{n} {"word " * 500}", "id": {n}}}' for n in range(3000))
@@ -154,6 +157,7 @@ def test_a_child_slow_to_begin_is_not_attributed_to_a_file_of_the_previous_task(
         go_on.join()
 
 
+@pytest.mark.slow
 def test_no_child_outlives_its_parent():
     with watch._child(Limits()) as reader:
         process = reader._process
@@ -206,6 +210,7 @@ def test_content_decides_whether_a_file_is_compressed(tmp_path, ending):
     }
 
 
+@pytest.mark.slow
 def test_a_file_that_is_compressed_twice_may_not_grow_without_bound(tmp_path):
     write(tmp_path, "a.jsonl.gz", gzip.compress(gzip.compress(b" " * 300_000_000)))
     write(tmp_path, "b.txt", "Fine.")
@@ -213,6 +218,7 @@ def test_a_file_that_is_compressed_twice_may_not_grow_without_bound(tmp_path):
     assert list(kept) == ["b.txt"] and reasons(dropped) == {"a.jsonl.gz": "grows without bound"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", PACKERS)
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
 def test_a_file_that_grows_without_bound_is_dropped(tmp_path, ending, name):
@@ -224,6 +230,7 @@ def test_a_file_that_grows_without_bound_is_dropped(tmp_path, ending, name):
     assert set(reasons(dropped).values()) <= {"too large", "grows without bound"}
 
 
+@pytest.mark.slow
 def test_a_document_larger_than_the_limit_is_dropped(tmp_path):
     write(tmp_path, "a.txt", "word " * 300_000)
     write(tmp_path, "b.jsonl", '{"text": "' + "word " * 300_000 + '"}\n')
@@ -247,6 +254,7 @@ def test_files_are_counted_by_ending_and_result(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_slow_task_is_not_killed_while_it_yields_rows(tmp_path):
     """The limit is one document's, not the task's."""
     for number in range(30):

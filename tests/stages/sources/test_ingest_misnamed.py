@@ -8,8 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datagen.request import Reject
-from datagen.stages.sources.ingest.record import decode, wide
 from tests.stages.sources.ingest.test_readers import docx, opendocument, paragraph, pptx
 from tests.support.corpora import ingested, only, reasons, write
 from tests.support.pdf import lines, write_pdf
@@ -91,51 +89,11 @@ def test_records_may_begin_with_a_record_separator(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", WIDE)
-@pytest.mark.parametrize(
-    "text", [TEXT, "Смотритель завёл часы.\n" * 9, "灯台は岬の上に立つ。\n" * 9, "Où naît “l’été” ?"]
-)
-def test_wide_text_without_a_mark_is_recognised(encoding, text):
-    assert decode(text.encode(encoding)) == (text, encoding)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        gzip.compress(TEXT.encode() * 99, mtime=0),
-        parquet(),
-        b"\0" * 5000,
-        TEXT.encode(),
-        b"\0".join(TEXT.encode().split() * 9),
-        b'{"text": "A good line."}\n\n\0 \1',
-        TEXT.encode() + b"\0\1\2 \0\xff",
-        b"",
-    ],
-)
-def test_binary_data_and_plain_text_are_not_wide(data):
-    assert wide(data) == ""
-
-
-@pytest.mark.parametrize("encoding", WIDE)
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])
 def test_wide_records_without_a_mark_are_read(tmp_path, encoding, name):
     text = f"id,text\n1,Où {TEXT}\n" if name == "a.csv" else json.dumps({"id": 1, "text": f"Où {TEXT}"})
     write(tmp_path, name, text.encode(encoding))
     assert ingested(tmp_path, name)[0][f"{name}#1"]["text"] == f"Où {TEXT}"
-
-
-def test_text_of_two_encodings_is_not_read_with_wrong_letters():
-    french = (
-        "Le gardien a remonté l'horloge à la tombée de la nuit. Été déjà passé, où naîtra l'âme française? "
-    )
-    with pytest.raises(Reject, match="mixed encodings"):
-        decode(french.encode() + french.encode("latin-1") * 9)
-    assert decode(french.encode("latin-1") * 9)[0] == french * 9
-
-
-def test_iso_2022_is_distinguished_from_terminal_colours():
-    japanese = "灯台の守り人は夕暮れに時計を巻いた。" * 5
-    assert decode(japanese.encode("iso-2022-jp"))[0] == japanese
-    assert decode("\x1b[31mété\x1b[0m".encode()) == ("\x1b[31mété\x1b[0m", "utf-8")
 
 
 def test_a_message_that_states_an_unknown_encoding_is_read(tmp_path):

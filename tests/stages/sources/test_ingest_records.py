@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.recipe.sections import Source
-from datagen.request import Reject
 from datagen.stages.sources.ingest.front_matter import split_front_matter
 from datagen.stages.sources.ingest.metadata import written
-from datagen.stages.sources.ingest.record import decode
 from tests.support.corpora import checked, ingested, only, reasons, write
 
 
@@ -188,20 +186,6 @@ def test_a_stated_encoding_applies_only_to_text_that_is_not_utf8(tmp_path):
     assert {row["text"] for row in kept.values()} == {"Jiří Dvořák"}
     kept, _ = ingested(tmp_path, {"path": "c.txt", "encoding": "iso-2022-jp"})
     assert kept["c.txt"]["text"] == "灯台は岬の上に"
-
-
-@pytest.mark.parametrize("encoding", ["iso-8859-2", "windows-1254"])
-def test_an_encoding_with_too_little_evidence_is_not_guessed(encoding):
-    names = {"iso-8859-2": "Jiří Dvořák of Plzeň", "windows-1254": "İbrahim Şahin of Ağva"}[encoding]
-    text = f"The lighthouse was built by {names}. Ships from the north saw the beam first, because the cliffs are low."
-    with pytest.raises(Reject, match="encoding:"):
-        decode(text.encode(encoding))
-    assert decode(text.encode(encoding), encoding) == (text, encoding)
-
-
-def test_quotes_and_dashes_of_windows_are_recognised():
-    text = "The “lamp” of the tower — it’s old – burned oil for many years… and the keeper slept beside it."
-    assert decode(text.encode("windows-1252")) == (text, "windows-1252")
 
 
 def test_a_misspelt_encoding_is_a_mistake():

@@ -5,11 +5,9 @@ import io
 import json
 import re
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from pydantic import ValidationError
 
@@ -26,6 +24,8 @@ PROSE = "The keeper wound the clock at dusk. A bell was rung in fog.\n"
 
 @pytest.fixture(scope="module")
 def server():
+    from moto.server import ThreadedMotoServer  # imported here, as that takes seconds
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -35,6 +35,8 @@ def server():
 @pytest.fixture
 def bucket(server, monkeypatch):
     """A bucket with files; its credentials are in the environment."""
+    import boto3
+
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIAQ3EGRZ7XW2M5T4LJ",
         "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
@@ -63,6 +65,7 @@ def bucket(server, monkeypatch):
     watch.end_children()
 
 
+@pytest.mark.slow
 def test_a_prefix_is_read_as_a_folder_is(bucket, tmp_path):
     kept, dropped = ingested(tmp_path, {"path": "s3://corpus/docs", "exclude": ["drafts"]})
     assert set(kept) == {
@@ -75,6 +78,7 @@ def test_a_prefix_is_read_as_a_folder_is(bucket, tmp_path):
     assert kept["s3://corpus/docs/a.md"]["title"] == "Lamps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "names"),
     [
@@ -89,11 +93,13 @@ def test_globs_and_objects(bucket, tmp_path, entry, names):
     assert sorted(kept) == [f"s3://corpus/{name}" for name in names]
 
 
+@pytest.mark.slow
 def test_an_object_that_two_entries_name_is_read_once(bucket, tmp_path):
     kept, dropped = ingested(tmp_path, "s3://corpus/docs/a.md", "s3://corpus/docs/*.md")
     assert len(kept) == 1 and not dropped
 
 
+@pytest.mark.slow
 def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_path):
     line = json.dumps({"text": PROSE * 200}).encode()
     lines = b"\n".join(line.replace(b"The", f"{n} The".encode(), 1) for n in range(1500))  # 18 MB
@@ -110,6 +116,7 @@ def test_a_large_object_is_streamed_within_a_partition_of_memory(bucket, tmp_pat
     assert len(sizes) >= 15 and max(sizes) < 2_500_000
 
 
+@pytest.mark.slow
 def test_a_changed_object_of_the_same_name_and_size_is_a_changed_corpus(bucket, tmp_path):
     from datagen.stages.sources import ingest
 
@@ -121,6 +128,7 @@ def test_a_changed_object_of_the_same_name_and_size_is_a_changed_corpus(bucket, 
     assert digests[0] == digests[2] != digests[1]
 
 
+@pytest.mark.slow
 def test_an_object_deleted_before_it_is_read_is_dropped(bucket, tmp_path):
     from datagen.stages.sources import ingest
 
@@ -133,6 +141,7 @@ def test_an_object_deleted_before_it_is_read_is_dropped(bucket, tmp_path):
     assert sum(len(part.kept) for part in parts) == 1
 
 
+@pytest.mark.slow
 def test_a_missing_object_stops_the_run_with_a_message(bucket, tmp_path):
     for path in ("s3://corpus/nothing", "s3://no-such-bucket/x"):
         with pytest.raises(UserError, match=re.escape(path)):
@@ -172,6 +181,7 @@ def test_other_addresses_are_read_through_fsspec(tmp_path):
 GOOGLE = {"docs/a.md": b"# Lamps\n\nLight.\n", "docs/deep/b.txt": PROSE.encode(), "other/c.txt": b"Other."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [

@@ -112,6 +112,7 @@ def test_a_share_is_sampled_by_hash_and_counted(own):
     assert {row["id"] for row in some} < {row["id"] for row in more}
 
 
+@pytest.mark.slow
 def test_large_files_become_several_partitions(own):
     (own / "a.jsonl").write_text(lines(*map(pair, range(ROWS + 10)), pair(1)))
     kept, dropped, _ = read(own.parent, redact=False, language="en")

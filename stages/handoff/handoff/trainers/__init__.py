@@ -11,7 +11,7 @@ import yaml
 
 from datagen.engines import bundled
 from datagen.engines.identity import resolve
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
 from datagen.stages.handoff.handoff import mixture
 from datagen.stages.handoff.handoff.tally import Tally

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 from datagen.context import Each, in_turn
 from datagen.engines.identity import resolve
 from datagen.errors import UserError
-from datagen.recipe.sections import VllmModel
+from datagen.recipe.roles import VllmModel
 from datagen.stages.shared.similarity.vectors import encoder, hidden_states, tfidf
 
 Vectors = npt.NDArray[np.float32]

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import IO, Any
+from typing import IO
 
+from datagen.json_types import JsonObject
 from datagen.request import Reject
 from datagen.stages.sources.ingest.pdf.furniture import drop_furniture
 from datagen.stages.sources.ingest.pdf.headings import find_headings
@@ -38,7 +39,7 @@ class Text:
 
     markdown: str
     title: str
-    metadata: dict[str, Any]
+    metadata: JsonObject
 
 
 def read_pdf(source: bytes | IO[bytes]) -> Text:
@@ -83,7 +84,7 @@ def read_pdf(source: bytes | IO[bytes]) -> Text:
         "sideways lines": sideways,
         "pages without text": blank,
     }
-    metadata: dict[str, Any] = {"pages": count}
+    metadata: JsonObject = {"pages": count}
     if tables := sum(block.kind == "table" for block in blocks):
         metadata["tables"] = tables
     if nonzero := {kind: count for kind, count in left_out.items() if count}:

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 from lxml import etree
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import decode
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
 from datagen.stages.sources.ingest.readers.zipped import Element, described, opened, part
-from datagen.stages.sources.ingest.record import File, Record, decode
+from datagen.stages.sources.ingest.record import File, Record
 
 PAGES = ("application/xhtml+xml", "text/html")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from html_to_markdown import ConversionError
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import decode, unusual
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.record import File, Record, decode, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w:.-]{1,40})""", re.IGNORECASE)
 HEAD = 4096  # bytes in which a page may state its encoding
@@ -18,9 +19,9 @@ def read(file: File) -> Iterator[Record]:
     data = file.read()
     stated = CHARSET.search(data[:HEAD])
     try:
-        page, encoding = decode(data, file.given.encoding or (stated[1].decode() if stated else ""))
+        page, encoding = decode(data, file.entry.encoding or (stated[1].decode() if stated else ""))
     except Reject:
-        if file.given.encoding or not stated:
+        if file.entry.encoding or not stated:
             raise
         page, encoding = decode(data)  # the stated encoding is wrong
     try:

@@ -29,7 +29,7 @@ def records(file: File) -> Iterator[tuple[int, object]]:
             yield from jsonl.records(file)
             return
         raise Reject("bad json", f"{file.name}: {error}") from error
-    yield from enumerate(_records(value, file.given.path_of("text")), start=1)
+    yield from enumerate(_records(value, file.entry.path_of("text")), start=1)
 
 
 def _is_lines(text: str) -> bool:

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterator
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import unusual
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.record import File, Record, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 # In pandoc's HTML: formulas, and citations, which are empty without a bibliography.
 FORMULA = re.compile(r'<span\s+class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.DOTALL)

@@ -10,9 +10,10 @@ from io import BufferedReader, BytesIO, RawIOBase
 from typing import IO, cast
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import decode
 from datagen.stages.sources.ingest.formats import by_name
 from datagen.stages.sources.ingest.readers.webpage import read_webpage
-from datagen.stages.sources.ingest.record import File, Record, decode
+from datagen.stages.sources.ingest.record import File, Record
 
 SIGNATURE = re.compile(r"^-- ?$.*\Z", re.MULTILINE | re.DOTALL)
 # Before a copy of the message that is answered, as Outlook and web mail write it.

@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from datagen.request import Reject
+from datagen.stages.sources.ingest.decoding import normalise, unusual
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 SIGNS = {
     "bu": "•", "aq": "'", "dq": '"', "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "em": "—", "en": "–",

@@ -11,7 +11,7 @@ from datagen.stages.sources.ingest.record import File, Record
 
 def read(file: File) -> Iterator[Record | Reject]:
     """Read the mapping's entries."""
-    for key, text in find_mapping(file.given.python).items():
+    for key, text in find_mapping(file.entry.python).items():
         if isinstance(text, str):
             yield Record(text, first_heading(text.lstrip("\n")) or str(key), str(key))
         else:

@@ -4,8 +4,9 @@ import html
 import re
 from collections.abc import Iterator
 
+from datagen.stages.sources.ingest.decoding import unusual
 from datagen.stages.sources.ingest.readers.tables import write_table
-from datagen.stages.sources.ingest.record import File, Record, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 DROPPED = re.compile(
     r"<!--.*?-->|<ref[^>]*/>|<ref\b[^>]*>.*?</ref>|<(gallery|math|timeline|score)\b[^>]*>.*?</\1>|__[A-Z]+__",

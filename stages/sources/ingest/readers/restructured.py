@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
+from datagen.stages.sources.ingest.decoding import normalise, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 RULE = re.compile(r"([=\-~^\"'*+#`:._<>!$%&(),/;?@\[\\\]{|}])\1{2,}\s*")
 DIRECTIVE = re.compile(r"(\s*)\.\.\s+([\w:.+-]+)::\s*(.*)")

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
+from datagen.stages.sources.ingest.decoding import normalise, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 # Language, as named in a code fence -> endings.
 LANGUAGES = {

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from datagen.request import Reject
-from datagen.stages.sources.ingest.record import File, Record, normalise, unusual
+from datagen.stages.sources.ingest.decoding import normalise, unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 TIMES = re.compile(
     r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"

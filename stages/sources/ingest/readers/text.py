@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from datagen.stages.sources.ingest.record import File, Record, unusual
+from datagen.stages.sources.ingest.decoding import unusual
+from datagen.stages.sources.ingest.record import File, Record
 
 
 def read(file: File) -> Iterator[Record]:

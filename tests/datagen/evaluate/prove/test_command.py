@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 from datagen.cli import app
 from datagen.errors import UserError
 from datagen.evaluate.prove import command
+from datagen.evaluate.prove.effect import p_gold
 from datagen.evaluate.prove.encode import Encoder
 from datagen.evaluate.prove.plan import Plan
 from datagen.evaluate.prove.settings import settings_of
-from datagen.evaluate.prove.verdict import p_gold
 
 pytestmark = pytest.mark.slow  # the import of PyTorch and transformers alone
 

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from datagen.stages.confidence.calibrate import evidence
 from datagen.stages.confidence.calibrate.combination import combine, held_out
-from datagen.stages.confidence.calibrate.promises import (
-    BINS,
-    Counts,
-    begin,
-    bin_of,
-    choose,
-    labels_needed,
-    promise,
-    steps,
-)
+from datagen.stages.confidence.calibrate.power import labels_needed
+from datagen.stages.confidence.calibrate.promises import BINS, Counts, begin, bin_of, choose, promise, steps
 
 TARGET, SURE = 0.9, 0.9
 

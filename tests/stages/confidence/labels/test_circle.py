@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rich.console
 
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.console import Console
 from datagen.run.runner import run
 from datagen.schema import fraction

@@ -7,7 +7,7 @@ import pytest
 
 from datagen.look.judging import Judging
 from datagen.look.trail import Trails
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.report.compare import compare
 from datagen.run.runner import run
 from datagen.schema import ORIGINAL

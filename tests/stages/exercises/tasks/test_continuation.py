@@ -1,5 +1,7 @@
 """Continuation: the answer is the next sentence of the passage, and no model is used."""
 
+import pytest
+
 from datagen.stages.generate.instruct import stage
 from tests.support.asked import ask
 from tests.support.written import passage
@@ -20,6 +22,7 @@ def no_model(request):
     raise AssertionError(request.task)
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_next_sentence_of_the_block():
     kept, dropped, requests = ask(stage, [passage(TEXT)], no_model, tasks=["continuation"])
     (pair,) = kept

@@ -52,6 +52,7 @@ def test_a_flaw_is_dropped_with_its_reason(change, reason):
     assert outcome_of("inference", SOUND | change, TEXT) == reason
 
 
+@pytest.mark.slow
 def test_the_three_labels_are_balanced_and_match_their_statements():
     rows = [passage(f"{TEXT}\nNumber {number}.") for number in range(240)]
     kept, dropped, _ = ask(stage, rows, lambda _: json.dumps(SOUND), tasks=["inference"])

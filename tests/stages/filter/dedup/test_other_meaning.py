@@ -14,6 +14,7 @@ def judged():
     return duplicates.judge_planted()
 
 
+@pytest.mark.slow
 def test_fifty_kinds_in_five_languages(judged):
     assert len(judged) == 50
     assert {of["pairs"] for of in judged.values()} == {15}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.store.parquet import parts, read_part
 from tests.support import scribe

@@ -238,6 +238,7 @@ def reader(request):
     return answer if number % 40 == 4 else SILENCE
 
 
+@pytest.mark.slow
 def test_no_answerable_question_is_refused_in_a_planted_set(tmp_path):
     """Of 200 questions, no answerable one is labelled unanswerable, and at least 90 of 100 others are found."""
     rows, shelf = [], []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import UserError
-from datagen.recipe.model import load_recipe
+from datagen.recipe.load import load_recipe
 from datagen.run.runner import run
 from datagen.schema import EXAMPLES, table_of
 from datagen.stages.select.delift import neighbours, pairwise_utility
@@ -59,6 +59,7 @@ def test_without_a_budget_three_in_ten_are_kept():
     assert len(select(rows, max_share={"instruction": 0.5})[0]) == 8
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 14), st.randoms(use_true_random=False))
 def test_order_and_partitions_do_not_matter(size, budget, random):

@@ -118,6 +118,7 @@ def test_few_rows_represent_every_topic(method):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["coverage", "vote_k", "entropy"])
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(2, 9), st.randoms(use_true_random=False))
@@ -280,6 +281,7 @@ def tokenizer(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_tokens_are_a_budget(tokenizer):
     lengths = {"five": 5, "three": 3, "four": 4, "one": 1}
     rows = [

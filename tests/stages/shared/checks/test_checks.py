@@ -9,6 +9,7 @@ from datagen.stages.shared import checks
 from datagen.stages.shared.language.rules import Language, language_of
 from datagen.stages.shared.language.words import words_of
 from datagen.stages.shared.passage import Passage
+from tests.support.rejections import rejection
 
 WORDS = language_of("en")
 
@@ -33,15 +34,6 @@ without executing the "else" clause's suite. It was added in 1991.
 
 def passage(text=TEXT, title="Compound statements", words=WORDS):
     return Passage({"id": "p", "title": title, "section": [], "text": text}, words)
-
-
-def rejection(check, *arguments, **options):
-    """Return the reason of a check's rejection; None if it passes."""
-    try:
-        check(*arguments, **options)
-    except Reject as why:
-        return why.reason
-    return None
 
 
 class TestQuotes:
@@ -69,6 +61,9 @@ class TestQuotes:
         text = "长城是中国古代的\n伟大工程。它长约两万公里。"
         assert checks.verbatim("中国古代的伟大工程", passage(text)) == "中国古代的\n伟大工程"
         assert checks.verbatim("古代", passage(text)) == "古代"
+
+    def test_a_quote_may_have_more_quotation_marks_than_the_passage(self):
+        assert checks.verbatim("the ``for'' loop", passage('the "for" loop')) == 'the "for" loop'
 
     @given(st.text(alphabet="ab \"'-日本.(\n", max_size=60), st.integers(0, 60), st.integers(1, 30))
     def test_any_run_of_whole_words_is_a_quote(self, text, start, length):
@@ -107,7 +102,7 @@ class TestClean:
 
     def test_braces_in_the_passage_are_not_leftovers(self):
         about_braces = passage("A replacement field is written in {{ and }} pairs. Note: <b> is text.")
-        assert rejection(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) is None
+        assert rejection(checks.clean, "What do {{ and }} mean?", about_braces, self.PROMPT) == ""
 
     @pytest.mark.parametrize(
         "text",
@@ -122,7 +117,7 @@ class TestClean:
 
     def test_words_shared_by_prompt_and_passage_are_not_an_echo(self):
         text = passage("To answer it in one sentence is hard for anybody who reads the law.")
-        assert rejection(checks.clean, "To answer it in one sentence is hard.", text, self.PROMPT) is None
+        assert rejection(checks.clean, "To answer it in one sentence is hard.", text, self.PROMPT) == ""
 
     @pytest.mark.parametrize(
         "text",
@@ -147,7 +142,7 @@ class TestClean:
         ],
     )
     def test_sound_texts_pass(self, text):
-        assert self.rejection(text) is None
+        assert self.rejection(text) == ""
 
 
 class TestQuestions:
@@ -155,7 +150,7 @@ class TestQuestions:
         "text", ["What ends the loop?", "长城有多长？", "¿Qué termina el bucle?", "Who said “when?”"]
     )
     def test_questions_end_with_a_question_mark_of_their_script(self, text):
-        assert rejection(checks.question, text, Language()) is None
+        assert rejection(checks.question, text, Language()) == ""
 
     @pytest.mark.parametrize("text", ["What is that values differ?", 'What happens if set to "True"?'])
     def test_malformed_questions_are_rejected(self, text):
@@ -174,9 +169,9 @@ class TestQuestions:
                 "question gives its answer away",
             ),
             ("What is a break statement?", "A statement that is a break.", "answer repeats the question"),
-            ("What does a break statement terminate?", "the loop", None),
-            ("What is the form of the loop?", "loo", None),  # a part of a word gives nothing away
-            ("Which operator compares?", "==", None),
+            ("What does a break statement terminate?", "the loop", ""),
+            ("What is the form of the loop?", "loo", ""),  # a part of a word gives nothing away
+            ("Which operator compares?", "==", ""),
         ],
     )
     def test_questions_do_not_contain_their_answer(self, asked, answer, reason):
@@ -186,13 +181,13 @@ class TestQuestions:
         ("asked", "answer", "reason"),
         [
             ("How many suites are there?", "the loop", "answer of another kind"),
-            ("How many suites are there?", "Two", None),
+            ("How many suites are there?", "Two", ""),
             ("Who added the statement?", "1991", "answer of another kind"),
-            ("When was the statement added?", "1991", None),
-            ("Who added the statement?", "Louis XIV", None),
+            ("When was the statement added?", "1991", ""),
+            ("Who added the statement?", "Louis XIV", ""),
             ("What does the result have the type of?", "unless it is negative", "answer of another kind"),
-            ("When does the loop end?", "if the condition is false", None),
-            ("What happens if the loop ends?", "if there is an else clause, it is run", None),
+            ("When does the loop end?", "if the condition is false", ""),
+            ("What happens if the loop ends?", "if there is an else clause, it is run", ""),
         ],
     )
     def test_answers_are_of_the_kind_that_the_question_asks_for(self, asked, answer, reason):
@@ -215,7 +210,7 @@ class TestQuestions:
         ],
     )
     def test_specific_questions_pass(self, text):
-        assert rejection(checks.particular, text, WORDS) is None
+        assert rejection(checks.particular, text, WORDS) == ""
 
 
 class TestStandsAlone:
@@ -245,7 +240,7 @@ class TestStandsAlone:
         "text", ["What is a list and how is it created?", "What does the break statement do to its loop?"]
     )
     def test_a_pronoun_with_an_antecedent_passes(self, text):
-        assert rejection(checks.stands_alone, text, WORDS, asks=True) is None
+        assert rejection(checks.stands_alone, text, WORDS, asks=True) == ""
 
 
 class TestEvidence:
@@ -290,31 +285,30 @@ class TestEvidence:
         )
         assert checks.supported(asked, "It was added in 1991.", passage(text))
         assert (
-            rejection(checks.supported, asked, "It was added to the language in 1992.", passage(text))
-            is not None
+            rejection(checks.supported, asked, "It was added to the language in 1992.", passage(text)) != ""
         )
 
     def test_a_passage_without_sentences_has_no_evidence(self):
-        assert rejection(checks.supported, "What is it?", "a loop", passage("for_stmt ::= x")) is not None
+        assert rejection(checks.supported, "What is it?", "a loop", passage("for_stmt ::= x")) != ""
 
 
 class TestProse:
     def test_unfinished_sentence(self):
         assert rejection(checks.finished, "The loop is") == "unfinished sentence"
-        assert rejection(checks.finished, "It is called “the loop.”") is None
-        assert rejection(checks.finished, "循环结束。") is None
+        assert rejection(checks.finished, "It is called “the loop.”") == ""
+        assert rejection(checks.finished, "循环结束。") == ""
 
     def test_sizes_count_words(self):
         assert rejection(checks.sized, "one two", 3, 9) == "too short"
         assert rejection(checks.sized, "one two", 1, 1) == "too long"
-        assert rejection(checks.sized, "长城很长", 3, 9) is None
+        assert rejection(checks.sized, "长城很长", 3, 9) == ""
 
     def test_text_that_is_not_about_the_passage_is_rejected(self):
         assert (
             rejection(checks.about, "How do bees make honey from flowers?", passage())
             == "not about the passage"
         )
-        assert rejection(checks.about, "How is iteration over a sequence done?", passage()) is None
+        assert rejection(checks.about, "How is iteration over a sequence done?", passage()) == ""
 
     def test_copies_are_rejected(self):
         copy = "Names in the target list are not deleted when the loop is finished."
@@ -323,20 +317,20 @@ class TestProse:
             rejection(checks.original, "Compound statements.", passage()) == "copies the passage"
         )  # its heading
         own = "A for statement walks over a sequence, and its names survive the loop."
-        assert rejection(checks.original, own, passage()) is None
+        assert rejection(checks.original, own, passage()) == ""
 
     def test_the_words_of_the_passage_in_another_order_are_rejected(self):
         salad = "The target list is a string that terminates expression names with a break tuple."
-        assert rejection(checks.about, salad, passage(), 0.7) is None
+        assert rejection(checks.about, salad, passage(), 0.7) == ""
         assert rejection(checks.related, salad, passage()) == "not what the passage says"
         own = "The for statement iterates over a sequence. A break statement terminates the loop without the else clause."
-        assert rejection(checks.related, own, passage()) is None
+        assert rejection(checks.related, own, passage()) == ""
 
     def test_a_number_that_is_not_in_the_source_is_rejected(self):
         assert (
             rejection(checks.numbers, "Since 3.12 it is so.", "It was so in 3.11.") == "number not in passage"
         )
-        assert rejection(checks.numbers, "Since 3.11 it is so.", "It was so in 3.11.") is None
+        assert rejection(checks.numbers, "Since 3.11 it is so.", "It was so in 3.11.") == ""
 
     @pytest.mark.parametrize(
         ("term", "evidence", "defined"),
@@ -350,7 +344,7 @@ class TestProse:
         ],
     )
     def test_a_definition_follows_its_term(self, term, evidence, defined):
-        assert (rejection(checks.defined, term, evidence, WORDS) is None) == defined
+        assert (rejection(checks.defined, term, evidence, WORDS) == "") == defined
 
 
 class TestVerdict:
@@ -408,11 +402,11 @@ class TestVerdict:
     [
         ("What terninates the loop?", "misspelt"),
         ("What does the ststement do?", "misspelt"),
-        ("What terminates the loop?", None),
-        ("What is iterated over by a sequence of elemental objects?", None),  # another word
-        ("What has executes to do with it?", None),  # another form: "executed"
-        ("What is a fist?", None),  # too short to tell
-        ("What does „Termmnate“ mean?", None),
+        ("What terminates the loop?", ""),
+        ("What is iterated over by a sequence of elemental objects?", ""),  # another word
+        ("What has executes to do with it?", ""),  # another form: "executed"
+        ("What is a fist?", ""),  # too short to tell
+        ("What does „Termmnate“ mean?", ""),
     ],
 )
 def test_a_word_with_one_wrong_letter_is_misspelt(text, reason):
@@ -422,8 +416,8 @@ def test_a_word_with_one_wrong_letter_is_misspelt(text, reason):
 def test_quotation_marks_that_a_model_spaced_like_words_are_rejected():
     assert rejection(checks.clean, "The parts ”z ” of a number", passage(), "") == "template leftover"
     for text in ("The parts “z” of a loop", 'The parts "z" of a loop', "Osat ”z” ja ”y” eroavat"):
-        assert rejection(checks.clean, text, passage(), "") is None
-    assert rejection(checks.clean, "The ”z ” part", passage("The ”z ” part of it."), "") is None
+        assert rejection(checks.clean, text, passage(), "") == ""
+    assert rejection(checks.clean, "The ”z ” part", passage("The ”z ” part of it."), "") == ""
 
 
 @pytest.mark.parametrize("words", [language_of("en"), language_of("de")])

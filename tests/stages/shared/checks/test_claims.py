@@ -2,9 +2,9 @@
 
 import pytest
 
-from datagen.request import Reject
 from datagen.stages.shared.checks import claims
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
+from tests.support.rejections import rejection
 
 EN = language_of("en")
 
@@ -21,14 +21,6 @@ LOG = 'The log is written by the "flush()" function whenever the buffer is full.
 STAFF = "The members of the board and the auditor are elected for three years."
 FORMAT = "ASCII characters have code points in the range U+0000-U+007F."
 SCOPE = "The scope of a name is limited to the block."
-
-
-def verdict(check, *given):
-    try:
-        check(*given, EN)
-    except Reject as why:
-        return why.reason
-    return ""
 
 
 @pytest.mark.parametrize(
@@ -78,7 +70,7 @@ def verdict(check, *given):
     ],
 )  # fmt: skip
 def test_a_question_is_entailed_by_its_sentence(question, answer, evidence, reason):
-    assert verdict(claims.entailed, question, answer, evidence) == reason
+    assert rejection(claims.entailed, question, answer, evidence, EN) == reason
 
 
 @pytest.mark.parametrize(
@@ -101,7 +93,7 @@ def test_a_question_is_entailed_by_its_sentence(question, answer, evidence, reas
     ],
 )
 def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, answer, evidence, reason):
-    assert verdict(claims.turned, question, answer, evidence) == reason
+    assert rejection(claims.turned, question, answer, evidence, EN) == reason
 
 
 @pytest.mark.parametrize(
@@ -118,7 +110,7 @@ def test_a_question_keeps_verb_number_voice_and_kind_of_its_sentence(question, a
     ],
 )  # fmt: skip
 def test_a_statement_that_negates_one_half_of_its_sentence_is_rejected(statement, evidence, reason):
-    assert verdict(claims.consistent, statement, evidence) == reason
+    assert rejection(claims.consistent, statement, evidence, EN) == reason
 
 
 @pytest.mark.parametrize(

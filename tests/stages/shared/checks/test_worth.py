@@ -2,9 +2,9 @@
 
 import pytest
 
-from datagen.request import Reject
 from datagen.stages.shared.checks.worth import worth_asking
 from datagen.stages.shared.language.rules import UNKNOWN, language_of
+from tests.support.rejections import rejection
 
 EN, DE = language_of("en"), language_of("de")
 NOBODY = "question nobody would ask"
@@ -21,14 +21,6 @@ CALL = "The setter is called with appropriate arguments, and returns several dif
 FILE = 'The file is searched on "sys.path", and the returned value is bound to the name.'
 STAFF = "The members of the board are elected for three years."
 KASSE = "Die Kasse steht nicht im Hof, sondern im Keller."
-
-
-def reason(question, answer, evidence, words=EN):
-    try:
-        worth_asking(question, answer, evidence, words)
-    except Reject as why:
-        return why.reason
-    return ""
 
 
 @pytest.mark.parametrize(
@@ -52,7 +44,7 @@ def reason(question, answer, evidence, words=EN):
     ],
 )  # fmt: skip
 def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence, why):
-    assert reason(question, answer, evidence) == why
+    assert rejection(worth_asking, question, answer, evidence, EN) == why
 
 
 @pytest.mark.parametrize(
@@ -76,7 +68,7 @@ def test_questions_that_nobody_would_ask_are_rejected(question, answer, evidence
     ],
 )  # fmt: skip
 def test_negated_double_and_dependent_questions_are_rejected(question, answer, evidence, why):
-    assert reason(question, answer, evidence) == why
+    assert rejection(worth_asking, question, answer, evidence, EN) == why
 
 
 @pytest.mark.parametrize(
@@ -94,7 +86,7 @@ def test_negated_double_and_dependent_questions_are_rejected(question, answer, e
     ],
 )
 def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
-    assert reason(question, answer, evidence) == why
+    assert rejection(worth_asking, question, answer, evidence, EN) == why
 
 
 @pytest.mark.parametrize(
@@ -109,8 +101,13 @@ def test_answers_that_say_nothing_are_rejected(question, answer, evidence, why):
     ],
 )
 def test_german_has_the_rules_that_do_not_need_english_word_order(question, answer, why):
-    assert reason(question, answer, KASSE, DE) == why
+    assert rejection(worth_asking, question, answer, KASSE, DE) == why
 
 
 def test_a_language_without_lists_has_no_rules():
-    assert reason("What are free names not resolved in?", "appropriate arguments", SCOPE, UNKNOWN) == ""
+    assert (
+        rejection(
+            worth_asking, "What are free names not resolved in?", "appropriate arguments", SCOPE, UNKNOWN
+        )
+        == ""
+    )

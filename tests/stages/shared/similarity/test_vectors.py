@@ -126,6 +126,7 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_checkpoint_gives_its_mean_hidden_states(checkpoint):
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -177,6 +178,7 @@ def pool(folder, **modes):
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "pooled"), [("mean_tokens", "mean"), ("cls_token", "first")])
 def test_a_sentence_encoder_uses_its_pooling_and_no_mean_is_subtracted(sentence_encoder, mode, pooled):
     import torch
@@ -194,6 +196,7 @@ def test_a_sentence_encoder_uses_its_pooling_and_no_mean_is_subtracted(sentence_
     assert vectors[0] == pytest.approx(wanted / np.linalg.norm(wanted), abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modes", "module", "message"),
     [

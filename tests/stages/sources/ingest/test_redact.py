@@ -27,6 +27,7 @@ def findings(text):
     return [(finding.kind, text[finding.start : finding.end]) for finding in detect(text)]
 
 
+@pytest.mark.slow
 def test_a_list_of_many_addresses_takes_linear_time():
     """A table of contacts is one document."""
     text = " ".join(f"user{number}@example.org" for number in range(200_000))
