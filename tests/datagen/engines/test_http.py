@@ -71,8 +71,9 @@ def post(behaviour):
     [
         sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip"),
         sends(bytes(http.MAX_BYTES + 1)),
+        sends(gzip.compress(b"{}") + bytes(http.MAX_BYTES), Content_Encoding="gzip"),
     ],
-    ids=["bomb", "plain"],
+    ids=["bomb", "plain", "after the end"],
 )
 def test_a_body_is_limited_in_size(behaviour):
     with pytest.raises(Faulty, match="larger than 32 MB"):
@@ -358,9 +359,51 @@ def test_a_body_is_decoded_by_detection_then_by_the_declared_charset(text, encod
     assert json.loads(message.text) == {"said": text}
 
 
-def test_an_undecodable_body_is_not_guessed():
+@pytest.mark.parametrize("charset", ["", "; charset=unicode_escape"])
+def test_an_undecodable_body_is_not_guessed(charset):
     with pytest.raises(Faulty, match="not UTF-8"):
-        post(sends("für".encode("latin-1"), Content_Type="application/json"))
+        post(sends("für \\ud800".encode("latin-1"), Content_Type=f"application/json{charset}"))
+
+
+def test_a_second_reply_to_a_request_is_not_the_reply_to_the_next():
+    stray = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"two"'
+
+    async def work():
+        sent = asyncio.Event()
+
+        async def answer_twice(request):
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, lambda: (request.transport.write(stray), sent.set()))
+            return web.Response(text='"one"')
+
+        async with serve(answer_twice) as server:
+            connection = http.Connection(http.chat_url(server.url), None, "", {}, 1, 5)
+            try:
+                assert (await connection.post({})).text == '"one"'
+                await sent.wait()
+                await asyncio.sleep(0.1)
+                with pytest.raises(Faulty, match="no request asked for"):
+                    await connection.post({})
+                assert (await connection.post({})).text == '"one"'
+            finally:
+                await connection.close()
+
+    asyncio.run(work())
+
+
+def test_cookies_of_a_reply_are_not_sent_with_later_requests():
+    async def work():
+        async with serve(answers(Set_Cookie="session=1; Max-Age=1000")) as server:
+            url = server.url.replace("127.0.0.1", "localhost")  # clients ignore cookies of IP addresses
+            connection = http.Connection(http.chat_url(url), None, "", {}, 1, 5)
+            try:
+                await connection.post({})
+                await connection.post({})
+            finally:
+                await connection.close()
+            return server.headers
+
+    assert all("Cookie" not in headers for headers in asyncio.run(work()))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
