@@ -251,6 +251,12 @@ def test_a_message_of_unfinished_escape_sequences_takes_linear_time(unit):
     assert "\x1b" not in shown and "\x9b" not in shown
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unit", [";", "?a-", "&key", "://a"])
+def test_secrets_are_masked_in_linear_time(unit):
+    assert mask_secrets(unit * 300_000) == unit * 300_000
+
+
 def test_a_url_keeps_its_query_and_the_recipes_headers_are_sent():
     _, server = ask(answers(), path="?api-version=7", options={"extra_headers": {"X-Team": "a"}})
     assert server.headers[0]["X-Team"] == "a"
