@@ -7,7 +7,7 @@ import yaml
 INTEGERS = 2**63  # the first that no column holds
 
 
-def _integer(loader: yaml.SafeLoader, node: yaml.Node) -> int:
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     value: int = yaml.SafeLoader.construct_yaml_int(loader, node)
     if not -INTEGERS <= value < INTEGERS:
         raise yaml.constructor.ConstructorError(None, None, "an integer over 64 bits", node.start_mark)
