@@ -8,6 +8,7 @@ import math
 import socket
 import ssl
 import subprocess
+import tracemalloc
 import zlib
 from datetime import date
 
@@ -87,6 +88,17 @@ def test_a_body_is_limited_in_size(behaviour):
 def test_a_corrupt_archive_is_a_faulty_reply(data, encoding):
     with pytest.raises(Faulty):
         post(sends(data, Content_Encoding=encoding))
+
+
+def test_a_decompression_bomb_takes_no_more_memory_than_the_limit_allows():
+    bomb = sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(Faulty, match="larger than 32 MB"):
+            post(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * http.MAX_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
