@@ -164,6 +164,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             body += unpack.decompress(data, MAX_BYTES + 1 - len(body)) if unpack else data
         except zlib.error as error:
             raise Faulty(f"the reply cannot be decompressed: {error}") from None
+        if unpack and unpack.unused_data:
+            raise Faulty("the compressed reply continues after its end")
         if max(len(body), received) > MAX_BYTES:  # compressed data may be endless and give nothing
             response.close()
             raise Faulty(f"the reply is larger than {MAX_BYTES >> 20} MB")
