@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
+FENCE = re.compile(r"```[ \t]*+[\w+-]*+[ \t]*+\r?\n?(.*?)```", re.DOTALL)  # possessive: linear in blanks
 
 
 def json_parts(text: str) -> Iterator[str]:

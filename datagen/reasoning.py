@@ -7,6 +7,7 @@ tag, so the text may contain a closing tag only.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ def split(text: str, opened: bool = False) -> Thought:
             return Thought(_joined(thoughts), "", True)
         at = close.end()
     if not thoughts:
-        for close in _CLOSE.finditer(text):  # opened by an unknown chat template
+        for close in deque(_CLOSE.finditer(text), maxlen=1):  # opened by an unknown chat template
             thoughts, at = [text[: close.start()]], close.end()
     return Thought(_joined(thoughts), _unwrapped(text[at:]) if thoughts else text, False)
 

@@ -17,7 +17,7 @@ SECRET = (
 )
 SECRET_NAME = re.compile(rf"(?:.*[-_.])?{SECRET}", re.IGNORECASE)
 IN_URL = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
-IN_QUERY = re.compile(rf"([?&;#](?:[^=&\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
+IN_QUERY = re.compile(rf"([?&;#](?:[^=&;?\s#\"']*[-_.])?{SECRET}=)[^&\s#\"'<>]+", re.IGNORECASE)
 BEARER = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 HEADER = re.compile(
     r"\b((?:x-)?api[-_]?key|access[-_]?token|authorization)(['\"]?\s*[:=]\s*['\"]?)"

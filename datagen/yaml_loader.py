@@ -4,10 +4,21 @@ from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
+INTEGERS = 2**63  # the first that no column holds
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    value: int = yaml.SafeLoader.construct_yaml_int(loader, node)
+    if not -INTEGERS <= value < INTEGERS:
+        raise yaml.constructor.ConstructorError(None, None, "an integer over 64 bits", node.start_mark)
+    return value
+
+
 # A dependency of vLLM changes the constructors that every loader of PyYAML shares, to read dates as text.
 _CONSTRUCTORS = {
     **yaml.SafeLoader.yaml_constructors,
     "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_timestamp,
+    "tag:yaml.org,2002:int": _integer,
 }
 
 

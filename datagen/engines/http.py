@@ -16,7 +16,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from aiohttp import ClientResponse
+import aiohttp
+import aiohttp.connector
 
 from datagen.engines.failures import Away, Failure, Faulty, Hopeless, Lost, Refused
 from datagen.json_types import JsonObject
@@ -43,6 +44,15 @@ class Response:
     retry_after: float
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that is not sent on a connection with unread data, which would become its reply."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is None or conn.protocol.should_close:
+            raise aiohttp.ClientError("the server sent data that no request asked for")
+        return await super().send(conn)
+
+
 class Connection:
     """
     A session with one server.
@@ -66,8 +76,6 @@ class Connection:
         window: int,
         timeout: float,
     ) -> None:
-        import aiohttp
-
         self._url = url
         secrets = [key, *(credentials or ("", ""))[1:], *headers.values()]
         self._secrets = [secret for secret in secrets if len(secret) > 3]  # shorter ones occur in any text
@@ -81,6 +89,8 @@ class Connection:
             timeout=aiohttp.ClientTimeout(total=timeout),
             headers=defaults | dict(headers),
             proxy=proxy_for(url),  # trust_env would look it up for every request, in a thread
+            cookie_jar=aiohttp.DummyCookieJar(),  # a reply must not change later requests
+            request_class=_Request,
             auto_decompress=False,  # aiohttp's decompression has no size limit
         )
 
@@ -141,19 +151,22 @@ class Connection:
         await self._session.close()
 
 
-async def _read(response: ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Read and decompress a body, both within the size limit."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise Faulty(f"the reply has the encoding {encoding[:40]!r}, which was not requested")
     unpack = zlib.decompressobj(ENCODINGS[encoding]) if ENCODINGS[encoding] else None
-    body = bytearray()
+    body, received = bytearray(), 0
     async for data in response.content.iter_chunked(1 << 16):
+        received += len(data)
         try:
             body += unpack.decompress(data, MAX_BYTES + 1 - len(body)) if unpack else data
         except zlib.error as error:
             raise Faulty(f"the reply cannot be decompressed: {error}") from None
-        if len(body) > MAX_BYTES:
+        if unpack and unpack.unused_data:
+            raise Faulty("the compressed reply continues after its end")
+        if max(len(body), received) > MAX_BYTES:  # compressed data may be endless and give nothing
             response.close()
             raise Faulty(f"the reply is larger than {MAX_BYTES >> 20} MB")
     if unpack and not unpack.eof:
@@ -165,14 +178,14 @@ def _decoded(data: bytes, charset: str | None) -> str:
     """Decode JSON by the detected Unicode encoding, else by the declared charset."""
     for encoding in (json.detect_encoding(data), charset):
         with suppress(LookupError, ValueError):  # an unknown or wrong charset
-            return data.decode(encoding or "utf-8").removeprefix("\ufeff")
+            text = data.decode(encoding or "utf-8").removeprefix("\ufeff")
+            text.encode()  # charsets such as unicode_escape decode to unpaired surrogates
+            return text
     raise Faulty(f"the reply is not UTF-8: {data[:SHOWN].decode('utf-8', 'replace')}")
 
 
 def _failure(error: Exception, message: str) -> Failure:
     """Classify an error that the HTTP client raised."""
-    import aiohttp
-
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Hopeless(f"{message}. This machine does not accept its certificate or TLS version")
     if isinstance(error, aiohttp.InvalidURL | UnicodeError):  # an invalid host name

@@ -1,5 +1,6 @@
 """The sections of a recipe other than its models: corpus, cluster, prices and budget."""
 
+import os
 import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -76,6 +77,10 @@ class Source(Section):
         """Reject a URL with credentials, which the run's manifest would store; never show them."""
         if "\0" in path:
             raise ValueError("a path cannot contain a NUL character")
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            raise ValueError("a path cannot contain unpaired surrogates") from None
         address = re.match(r"[a-z][a-z0-9+.-]*://(?:([^/@]*)@)?(.*)", path, re.DOTALL)
         if address and (":" in (address[1] or "") or mask_secrets(address[2]) != address[2]):
             raise ValueError("remove the key or password from the URL: credentials come from the environment")

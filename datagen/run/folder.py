@@ -22,6 +22,7 @@ from datagen.store.record import StageRecord
 
 MANIFEST = "manifest.json"
 SHAPE = {"recipe": dict, "stages": list, "inherits": list, "state": str, "fingerprint": str}  # of a manifest
+STAGE_SHAPE = {"stage": str, "rows_in": int, "rows_out": int, "dropped": dict}  # of a stage's record
 
 PILOT = ".pilot"  # suffix of a recipe's name: the folder of its pilots
 
@@ -85,7 +86,14 @@ class Run:
             If it cannot be read, or was altered.
         """
         path = self.stage_folder(name) / RECORD
-        return cast("StageRecord", _unaltered(path)) if path.exists() else None
+        if not path.exists():
+            return None
+        record = _unaltered(path)
+        given = {"stage": None} | record
+        wrong = [name for name, kind in STAGE_SHAPE.items() if not isinstance(given.get(name, kind()), kind)]
+        if wrong and SEAL not in record:
+            raise UserError(f"{path} is not a stage's record: {', '.join(wrong)} missing or invalid")
+        return cast("StageRecord", record)
 
     def stage_records(self) -> list[StageRecord]:
         """Read the records of the complete stages, in the order of the recipe."""

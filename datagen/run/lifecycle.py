@@ -28,6 +28,7 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
 
     A new run takes over the completions of all runs that no other run has taken over.
     """
+    _check_name(home)
     _check_latest(home)
     runs = earlier_runs(home)
     digest = fingerprint(recipe, models)
@@ -53,6 +54,15 @@ def begin(recipe: Recipe, home: Path, models: dict[str, Identity], fresh: bool =
     run.completions.clear_unfinished()
     run.completions.settle()
     return run
+
+
+def _check_name(home: Path) -> None:
+    try:
+        str(home.absolute()).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{home.absolute()} is not valid UTF-8, so tables cannot be written there; change --outputs"
+        ) from None
 
 
 def _can_resume(run: Run, digest: str) -> bool:

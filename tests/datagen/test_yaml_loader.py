@@ -26,6 +26,8 @@ GROWING = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
         "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, FILE["levels"] + 1)),
         "when: 2024-02-30",
         "number: !!int x",
+        "number: 9223372036854775808",
+        "number: 0x" + "f" * 10_000,
         "number: !!python/object/apply:os.getpid []",
         "\0",
         "a: [",

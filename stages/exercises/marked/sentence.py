@@ -13,7 +13,7 @@ INITIALS = re.compile(r"(?:\w\.)+\w")  # U.S, before its final full stop
 MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(?! )([^*]+)(?<! )\*+)(?!\w)")
 YEAR = re.compile(r"1\d{3}|20\d{2}")
 ROMAN = re.compile(r"[ivxlc]+")
-PAUSE = re.compile(r"[,;:\[\]—–]|\((?!\))|(?<!\()\)| - |[.!?。！？]+[\"”’)]*\Z")
+PAUSE = re.compile(r"[,;:\[\]—–]|\((?!\))|(?<!\()\)| - |(?<![.!?。！？])[.!?。！？]+[\"”’)]*\Z")
 
 Span = tuple[int, int, str]  # start and end in the sentence, in code points, and the kind of candidate
 

@@ -16,7 +16,7 @@ from datagen.request import Answer, Reject, Request, Sampling
 from datagen.stages.shared.language.matching import likeness, words
 from datagen.stages.shared.language.rules import Language
 
-_OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+_OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*)$", re.MULTILINE)
 _LETTER = re.compile(r"\s*\(?([A-Z])(?:[).:](?:\s.*)?)?\s*", re.DOTALL)
 ORDERS = (1, -1)  # of the options: original and reversed
 
@@ -48,7 +48,7 @@ def lettered(question: str, answer: str, language: Language) -> Lettered | None:
         return None
     if question[matches[-1].end() :].strip() or not (stem := question[: matches[0].start()].strip()):
         return None
-    options = tuple(match[2] for match in matches)
+    options = tuple(match[2].rstrip(" \t") for match in matches)
     if letter := _LETTER.fullmatch(answer):
         right = letter[1]
     else:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Iterable, Mapping
-from typing import NoReturn, TypeVar
+from typing import ClassVar, NoReturn, TypeVar
 
 import yaml
 
@@ -52,7 +52,11 @@ def _no_references(text: str) -> None:
 
 
 class _Strict(Loader):
-    """Rejects repeated keys."""
+    """Rejects repeated keys; integers may be of any length, such as account numbers."""
+
+    yaml_constructors: ClassVar = Loader.yaml_constructors | {
+        "tag:yaml.org,2002:int": yaml.SafeLoader.construct_yaml_int
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         pairs = [(self.construct_object(key, deep=True), key) for key, _ in node.value]

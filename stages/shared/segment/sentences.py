@@ -54,7 +54,7 @@ MIN_WRAP = 30  # characters; a shorter line was not hard-wrapped
 LOOK_BACK = 24  # characters that are searched for an abbreviation
 
 IDENTIFIERS = re.compile(IDENTIFIER)
-LINE_BREAK = re.compile(r"\s*\n\s*")
+LINE_BREAK = re.compile(r"(?<!\s)\s*\n\s*")  # once per run of blanks: linear
 CJK = re.compile(f"[{characters(SEAMLESS)}]")
 
 OPENING = re.compile(r"([\"'“‘«*「『]*)[(\[¿¡（]*([^\W\d_])")

@@ -30,7 +30,7 @@ GREEK = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο"
 LATIN = "ABCEHIJKMOPSTXYadcehijlopsyxwv" + "ABEZHIKMNOPTYXo"
 LETTERS = str.maketrans(CYRILLIC + GREEK, LATIN)
 ALIKE = f"[{CYRILLIC}{GREEK}]"
-MIXED = re.compile(rf"\w*(?:[A-Za-z]{ALIKE}|{ALIKE}[A-Za-z])\w*")
+MIXED = re.compile(rf"(?<!\w)\w*(?:[A-Za-z]{ALIKE}|{ALIKE}[A-Za-z])\w*")  # once per word: linear
 ALONE = re.compile(rf"(?<!\w)[{CYRILLIC}]+(?!\w)")
 OF_CYRILLIC, OF_LATIN = re.compile(r"[\u0400-\u04ff]"), re.compile(r"[A-Za-z]")
 

@@ -191,7 +191,7 @@ class _Walk:
                 identity = _identity(Path(path).stat())
             except OSError as error:
                 self.any = True
-                self._leave_out(f"{name}/", Reject("unreadable folder", str(error.strerror)))
+                self._leave_out(f"{name or '.'}/", Reject("unreadable folder", str(error.strerror)))
                 continue
             if identity in self._outputs:
                 continue
@@ -238,7 +238,7 @@ class _Walk:
         except (OSError, ValueError):
             if self._wanted(parts):
                 self.any = True
-                self._leave_out(name, Reject("dangling link", f"its target is {Path(path).readlink()}"))
+                self._leave_out(name, Reject("dangling link", _target(path)))
             return
         folder = stat.S_ISDIR(status.st_mode)
         if not (self._may_hold(parts) if folder else self._wanted(parts)):
@@ -281,6 +281,13 @@ class _Walk:
 
 def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino
+
+
+def _target(path: str) -> str:
+    try:
+        return f"its target is {Path(path).readlink()}"
+    except OSError as error:  # it no longer exists
+        return str(error.strerror)
 
 
 def _identity_at(folder: Path) -> Identity | None:

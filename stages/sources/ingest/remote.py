@@ -50,7 +50,7 @@ def list_files(entry: Source, limits: Limits) -> list[File]:
             for name, parts, size in _listed(base)
             if _wanted(parts, pattern, entry)
         ]
-    except (OSError, ValueError, ImportError, pa.ArrowException) as error:
+    except (OSError, ValueError, ImportError, NotImplementedError, pa.ArrowException) as error:
         raise UserError(f"corpus: path: {entry.path!r} cannot be listed: {_message(error)}") from error
     if not files:
         raise UserError(

@@ -8,6 +8,7 @@ import math
 import socket
 import ssl
 import subprocess
+import tracemalloc
 import zlib
 from datetime import date
 
@@ -27,6 +28,7 @@ from datagen.redaction import mask_secrets, mask_settings, printable
 from datagen.request import Request, Sampling
 from tests.support.faulty_server import answers, hang_up, reply, serve
 
+EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a deflate stream
 ASKED = Request("r", [{"role": "user", "content": "?"}], "p", "0", "t", Sampling(max_tokens=20))
 
 
@@ -71,8 +73,9 @@ def post(behaviour):
     [
         sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip"),
         sends(bytes(http.MAX_BYTES + 1)),
+        sends(gzip.compress(b"")[:10] + EMPTY_BLOCK * (http.MAX_BYTES // 5 + 1), Content_Encoding="gzip"),
     ],
-    ids=["bomb", "plain"],
+    ids=["bomb", "plain", "empty blocks"],
 )
 def test_a_body_is_limited_in_size(behaviour):
     with pytest.raises(Faulty, match="larger than 32 MB"):
@@ -81,11 +84,28 @@ def test_a_body_is_limited_in_size(behaviour):
 
 @pytest.mark.parametrize(
     ("data", "encoding"),
-    [(gzip.compress(b"{}" * 99, mtime=0)[:15], "gzip"), (b"no", "gzip"), (b"", "deflate"), (b"x", "br")],
+    [
+        (gzip.compress(b"{}" * 99, mtime=0)[:15], "gzip"),
+        (gzip.compress(b"{}", mtime=0) + b"more", "gzip"),
+        (b"no", "gzip"),
+        (b"", "deflate"),
+        (b"x", "br"),
+    ],
 )
 def test_a_corrupt_archive_is_a_faulty_reply(data, encoding):
     with pytest.raises(Faulty):
         post(sends(data, Content_Encoding=encoding))
+
+
+def test_a_decompression_bomb_takes_no_more_memory_than_the_limit_allows():
+    bomb = sends(gzip.compress(bytes(http.MAX_BYTES * 8)), Content_Encoding="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(Faulty, match="larger than 32 MB"):
+            post(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * http.MAX_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
@@ -250,6 +270,12 @@ def test_a_message_of_unfinished_escape_sequences_takes_linear_time(unit):
     assert "\x1b" not in shown and "\x9b" not in shown
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unit", [";", "?a-", "&key", "://a"])
+def test_secrets_are_masked_in_linear_time(unit):
+    assert mask_secrets(unit * 300_000) == unit * 300_000
+
+
 def test_a_url_keeps_its_query_and_the_recipes_headers_are_sent():
     _, server = ask(answers(), path="?api-version=7", options={"extra_headers": {"X-Team": "a"}})
     assert server.headers[0]["X-Team"] == "a"
@@ -358,9 +384,51 @@ def test_a_body_is_decoded_by_detection_then_by_the_declared_charset(text, encod
     assert json.loads(message.text) == {"said": text}
 
 
-def test_an_undecodable_body_is_not_guessed():
+@pytest.mark.parametrize("charset", ["", "; charset=unicode_escape"])
+def test_an_undecodable_body_is_not_guessed(charset):
     with pytest.raises(Faulty, match="not UTF-8"):
-        post(sends("für".encode("latin-1"), Content_Type="application/json"))
+        post(sends("für \\ud800".encode("latin-1"), Content_Type=f"application/json{charset}"))
+
+
+def test_a_second_reply_to_a_request_is_not_the_reply_to_the_next():
+    stray = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"two"'
+
+    async def work():
+        sent = asyncio.Event()
+
+        async def answer_twice(request):
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, lambda: (request.transport.write(stray), sent.set()))
+            return web.Response(text='"one"')
+
+        async with serve(answer_twice) as server:
+            connection = http.Connection(http.chat_url(server.url), None, "", {}, 1, 5)
+            try:
+                assert (await connection.post({})).text == '"one"'
+                await sent.wait()
+                await asyncio.sleep(0.1)
+                with pytest.raises(Faulty, match="no request asked for"):
+                    await connection.post({})
+                assert (await connection.post({})).text == '"one"'
+            finally:
+                await connection.close()
+
+    asyncio.run(work())
+
+
+def test_cookies_of_a_reply_are_not_sent_with_later_requests():
+    async def work():
+        async with serve(answers(Set_Cookie="session=1; Max-Age=1000")) as server:
+            url = server.url.replace("127.0.0.1", "localhost")  # clients ignore cookies of IP addresses
+            connection = http.Connection(http.chat_url(url), None, "", {}, 1, 5)
+            try:
+                await connection.post({})
+                await connection.post({})
+            finally:
+                await connection.close()
+            return server.headers
+
+    assert all("Cookie" not in headers for headers in asyncio.run(work()))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])

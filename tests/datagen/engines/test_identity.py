@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from datagen.engines import bundled, identity
-from datagen.engines.identity import identify, resolve
+from datagen.engines.identity import circumstances, identify, resolve
 from datagen.errors import UserError
 from datagen.recipe.roles import OpenAIModel, ScriptedModel, VllmModel
 from datagen.request import Identity
@@ -89,6 +89,19 @@ def test_changes_that_do_not_affect_answers_keep_the_revision(checkpoint):
 def test_a_folder_without_a_checkpoint_is_reported(name):
     with pytest.raises(UserError, match=r"config\.json"):
         identify(VllmModel(model=name))
+
+
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        (VllmModel(model="m"), {"max_model_len": 2048}),
+        (OpenAIModel(engine="openai", model="m", base_url="http://a/v1"), {"base_url": "http://b/v1"}),
+        (OpenAIModel(engine="openai", model="m", base_url="http://a/v1"), {"options": {"seed": 1}}),
+    ],
+)
+def test_rejected_requests_are_retried_when_a_possible_cause_changes(spec, cause):
+    assert circumstances(spec) != circumstances(spec.model_copy(update=cause))
+    assert circumstances(spec) == circumstances(spec.model_copy(update={"window": 3}))
 
 
 def test_samples_include_both_ends_of_a_file(tmp_path):

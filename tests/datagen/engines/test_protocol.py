@@ -303,6 +303,11 @@ def test_nested_reasoning_is_not_part_of_the_answer(text, answer):
     assert split(text).answer.strip() == answer
 
 
+@pytest.mark.timeout(30)
+def test_a_text_of_closing_tags_takes_linear_time():
+    assert split("</think>" * 1_000_000 + "fine") == ("</think>" * 999_999, "fine", False)
+
+
 @given(st.text(max_size=60))
 def test_a_text_without_tags_is_the_answer(text):
     if not any(tag.casefold() in text.casefold() for tags in PAIRS for tag in tags):
@@ -381,3 +386,10 @@ def test_a_token_count_of_thousands_of_digits_is_ignored():
 )
 def test_several_objects_are_ambiguous(text):
     assert list(json_parts(text)) == []
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unit", [" ", "\t", "a", "+ ", "`", "``` ", "{", "[", '{"a":', '"'])
+def test_text_that_repeats_after_a_fence_takes_linear_time(unit):
+    """A model may repeat one token until its limit."""
+    assert list(json_parts("```json" + unit * 100_000)) == []

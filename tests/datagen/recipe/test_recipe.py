@@ -82,6 +82,8 @@ GROWING = "name: x\ncorpus: [{path: a}]\na0: &a0 [x]\n" + "".join(
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest: {use: [x]}", "recipe.yaml:4: stages.ingest: use should be a text"),
         ("name: x\ncorpus: [{path: a}]\nstages:\n  ingest:\n  score: {role: [judge]}", "recipe.yaml:5: stages.score: models has no role ['judge']"),
         ('name: x\ncorpus: [{path: "a\\0b"}]', "recipe.yaml:2: corpus.0.path: a path cannot contain a NUL"),
+        ('name: x\ncorpus: [{path: "\\ud800"}]', "recipe.yaml:2: corpus.0.path: a path cannot contain unpaired"),
+        ("name: x\ncorpus: [{path: a}]\ncluster: {workers: 0x" + "f" * 9999 + "}", "recipe.yaml:3: not YAML: an integer over 64 bits"),
         ("name: x\ncorpus: [{path: a}]\nfile: /etc/hosts", "recipe.yaml:3: file: no such key"),
         ("name: x\ncorpus: [{path: a}]\nprompts: none", "recipe.yaml:3: prompts: there is no folder"),
         ("name: x\ncorpus: [{path: a}]\nprompts: recipe.yaml", "recipe.yaml:3: prompts: there is no folder"),

@@ -94,6 +94,17 @@ def test_an_altered_stage_record_is_reported(begun, altered):
         run.stage_record("cutting")
 
 
+@pytest.mark.parametrize(
+    "record", [{}, {"stage": "cutting", "rows_in": "9"}, {"stage": "cutting", "dropped": []}]
+)
+def test_an_invalid_stage_record_without_a_digest_is_reported(begun, record):
+    run, _ = begun
+    run.stage_folder("cutting").mkdir()
+    (run.stage_folder("cutting") / "stage.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"stage\.json is not a stage's record: .* missing or invalid"):
+        run.stage_record("cutting")
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
 @pytest.mark.parametrize("name", ["x-1-2.jsonl", "segment-0.parquet", ".unfinished-x"])
 def test_non_files_among_the_completions_are_ignored(begun, name, make):

@@ -1,12 +1,14 @@
 """Run folders: resumed if they are unfinished and have the same fingerprint."""
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
 
+from datagen.errors import UserError
 from datagen.recipe.model import Recipe
 from datagen.request import Completion, Identity
 from datagen.run import folder, lifecycle
@@ -35,6 +37,15 @@ def test_an_unfinished_run_is_continued(tmp_path):
 def test_another_recipe_or_model_or_a_request_begins_a_new_run(tmp_path, change):
     first = begin(tmp_path)
     assert begin(tmp_path, **change).folder != first.folder
+
+
+def test_outputs_in_a_folder_that_is_not_utf8_are_reported_before_any_work(tmp_path):
+    home = tmp_path / os.fsdecode(b"R\xe9sum\xe9")
+    with pytest.raises(
+        UserError, match="not valid UTF-8, so tables cannot be written there; change --outputs"
+    ):
+        begin(home)
+    assert not home.exists()
 
 
 def test_anything_may_be_in_the_folder_of_prompts(tmp_path):

@@ -110,6 +110,18 @@ def test_an_unreadable_folder_is_accounted_for(tmp_path, monkeypatch):
     assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/closed/": "unreadable folder"}
 
 
+def test_a_link_that_vanishes_while_it_is_followed_is_accounted_for(tmp_path, monkeypatch):
+    write(tmp_path, "docs/a.txt", "One.")
+    (tmp_path / "docs/gone.txt").symlink_to("nowhere.txt")
+
+    def vanished(path):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "readlink", vanished)
+    kept, dropped = ingested(tmp_path, "docs")
+    assert list(kept) == ["docs/a.txt"] and reasons(dropped) == {"docs/gone.txt": "dangling link"}
+
+
 def test_names_that_are_not_utf8_are_read_and_written_with_escapes(tmp_path):
     folder = os.fsencode(tmp_path)
     Path(os.fsdecode(folder + b"/R\xe9sum\xe9.txt")).write_text("Words.")

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.stages.exercises.marked.candidates import WHOLE, Candidate, candidates, offered
+from datagen.stages.exercises.marked.sentence import PAUSE
 from datagen.stages.shared.language.rules import language_of
 from datagen.stages.shared.passage import Passage
 
@@ -158,3 +159,8 @@ def test_every_answer_occurs_in_its_sentence_and_every_sentence_in_the_passage(t
         assert candidate.sentence in lines
         assert passage.find(candidate.answer) is not None
         assert "\n" not in candidate.sentence
+
+
+@pytest.mark.timeout(30)
+def test_a_long_run_of_marks_takes_linear_time():
+    assert not PAUSE.search("Wait" + "!" * 500_000 + " here")

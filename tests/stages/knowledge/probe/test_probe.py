@@ -340,3 +340,9 @@ def test_a_letter_can_be_misled_too(swayed_to, misled):
     assert (probe["label"], probe["misled"]) == ("known", misled)
     assert probe["lured"] == ("C" if misled else None)
     assert all(request.choices == tuple("ABCD") for request in requests)
+
+
+@pytest.mark.timeout(30)
+def test_an_option_with_a_long_run_of_blanks_takes_linear_time():
+    option = "a" + " " * 500_000 + "b"
+    assert lettered(f"Which?\nA) {option} \nB) two", "A", language_of("en")).options == (option, "two")

@@ -156,3 +156,8 @@ def test_labelled_sentences(line):
     text = line.replace("‖ ", "").replace("‖", "")
     expected = [part.strip() for part in line.split("‖")]
     assert [text[start:end] for start, end in split_sentences(text)] == expected
+
+
+@pytest.mark.timeout(30)
+def test_a_long_run_of_blanks_takes_linear_time():
+    assert unwrap("a" + " " * 500_000 + "b\nc") == "a b c"

@@ -46,3 +46,9 @@ def test_markup_and_look_alike_letters_are_removed(text, left):
 )
 def test_operators_names_and_other_scripts_are_kept(text):
     assert plain(pa.array([text])).to_pylist() == [text]
+
+
+@pytest.mark.timeout(30)
+def test_a_long_word_takes_linear_time():
+    """Such as a sequence of DNA."""
+    assert plain(pa.array(["zа" + "z" * 300_000])).to_pylist() == ["za" + "z" * 300_000]
