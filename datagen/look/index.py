@@ -8,13 +8,14 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 import tempfile
 from collections.abc import Collection, Mapping
 from math import isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from datagen.errors import UserError
 from datagen.look.load import load
+from datagen.look.search import Filter, matches
 from datagen.run.folder import Run
 
 PAGE = 50  # rows per page
@@ -31,13 +32,6 @@ IS_EDITED = "edited or coalesce(edit, false)"
 SUMMARY = f"id, kind, task, source, stage, reason, question, left(answer, 300), verdict, {IS_EDITED}"
 
 Json = dict[str, Any]
-
-
-class Filter(NamedTuple):
-    """A condition in SQL with its values."""
-
-    sql: str
-    values: list[Any]
 
 
 class Index:
@@ -212,10 +206,12 @@ class Index:
         elif verdict := query.get("verdict"):
             conditions.append("rowid in (select place from verdicts where verdict = ?)")
             values.append(verdict)
-        for name, column in (("source", "lower(source)"), ("text", "search")):
-            if query.get(name):
-                conditions.append(f"contains({column}, lower(?))")
-                values.append(query[name])
+        if query.get("source"):
+            conditions.append("contains(lower(source), lower(?))")
+            values.append(query["source"])
+        for term in matches(query.get("text", "")):
+            conditions.append(term.sql)
+            values += term.values
         for name, sign in (("min", ">="), ("max", "<=")):
             if query.get(name):
                 conditions.append(f"{self._column(query.get('score', ''))} {sign} ?")

@@ -85,7 +85,7 @@ def test_rows_are_filtered_and_opened(browser, address, width):
     assert page.page.locator("#total").inner_text() == "43 rows"
     page.page.select_option("#filters [name=stage]", "dropped")
     page.page.locator("#total").get_by_text("5 rows", exact=True).wait_for()
-    page.page.fill("#filters [name=text]", "ferry 1 leave")
+    page.page.fill("#filters [name=text]", '"ferry 1 leave"')
     page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
     page.page.locator("#list button").click()
     detail = page.page.locator("#detail")
@@ -104,7 +104,7 @@ def test_rows_are_filtered_and_opened(browser, address, width):
 def test_prompt_and_raw_answer_are_shown(browser, address):
     page = chromium.Page(browser)
     page.page.goto(address)
-    page.page.fill("#filters [name=text]", "ferry 0 leave")
+    page.page.fill("#filters [name=text]", '"ferry 0 leave"')
     page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
     page.page.locator("#list button").click()
     page.page.locator("#detail details[open]").wait_for()

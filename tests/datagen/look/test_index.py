@@ -40,7 +40,7 @@ def test_every_row_is_listed_once_with_its_outcome(index):
 
 
 def test_text_source_and_scores(index):
-    assert ids(index.rows({"text": "FERRY 7 leave"})) == rows(7)
+    assert ids(index.rows({"text": '"FERRY 7 leave"'})) == rows(7)
     assert index.rows({"text": "' or true --"})["total"] == 0
     assert ids(index.rows({"source": "harbour-3"})) == rows(3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
     answer = index.rows({"score": "words", "min": "10", "max": "12", "order": "high"})
