@@ -13,6 +13,7 @@ from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
 from datagen.schema import ORIGINAL
 from datagen.store.parquet import Damaged, damage_named, parts
+from datagen.store.record import latest_examples
 
 GIST = 300  # characters of an answer or a text in a list
 SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
@@ -24,8 +25,8 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     """
     Create the tables ``rows``, ``groups`` and ``passages``.
 
-    Rows are those of the last stage that produces examples, and those dropped by any of these stages. A group
-    is a combination of kind, task, dropping stage and reason; there are few, so a row stores only its number.
+    Rows are those of the latest tables of examples, and those dropped by the stages that give examples. A
+    group is a combination of kind, task, dropping stage and reason; a row stores the number of its group.
     Many rows share a passage, so a row stores its number too, and a search reads each passage once.
 
     Returns
@@ -40,10 +41,10 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     if not records:
         raise UserError(f"{run.folder} has no rows yet: no stage that produces examples is complete")
-    tables = [(HANDED_OFF, run.stage_folder(records[-1]["stage"]))]
+    tables = [(HANDED_OFF, run.stage_folder(record["stage"])) for record in latest_examples(records)]
     tables += [(record["stage"], run.stage_folder(record["stage"]) / "dropped") for record in records]
-    files = {stage: non_empty(parts(folder)) for stage, folder in tables}
-    scores = list(dict.fromkeys(name for paths in files.values() for name in _scores(paths)))
+    files = [(stage, paths) for stage, folder in tables if (paths := non_empty(parts(folder)))]
+    scores = list(dict.fromkeys(name for _, paths in files for name in _scores(paths)))
     texts = ("id", "source", "detail", "question", "answer", "search")
     columns = [
         *(f"{name} varchar" for name in texts),
@@ -55,10 +56,9 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     parts_of_group = ", ".join(f"{name} varchar" for name in ("kind", "task", "stage", "reason"))
     database.execute(f"create table groups (number integer, {parts_of_group})")
     _load_passages(run, database)
-    for stage, paths in files.items():
-        if paths:
-            _load_contexts(database, paths)
-            _load(database, stage, paths, scores)
+    for stage, paths in files:
+        _load_contexts(database, paths)
+        _load(database, stage, paths, scores)
     return scores
 
 
@@ -86,7 +86,8 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     reason, detail = ("null", "null") if stage == HANDED_OFF else ("found.reason", "detail")
     read = "from read_parquet(?, union_by_name = true) as found"
     distinct = f"select distinct kind, task, ? as stage, {reason} as reason {read}"
-    numbered = f"select (select count(*) from groups) + row_number() over (), * from ({distinct})"
+    new = f"{distinct} except select kind, task, stage, reason from groups"
+    numbered = f"select (select count(*) from groups) + row_number() over (), * from ({new})"
     database.execute(f"insert into groups {numbered}", [stage, files])
     question, gist = f"left(question, {GIST})", f"left(coalesce(answer, text), {GIST})"
     search = FOLD.format(f"concat_ws(chr(10), {', '.join(SEARCHED)})")
@@ -133,7 +134,7 @@ def _metadata(path: Path) -> pq.FileMetaData:
 
 def _scores(files: list[str]) -> list[str]:
     """List the score columns of a table; all its parts have the same columns."""
-    fields = pq.read_schema(files[0]) if files else []
+    fields = pq.read_schema(files[0])
     return [f.name for f in fields if pa.types.is_floating(f.type) and f.name not in BOOKKEEPING]
 
 

@@ -119,7 +119,9 @@ def test_every_run_of_words_of_a_text_is_found_as_a_phrase(words, data):
     phrase = " ".join(words[start : data.draw(st.integers(start, len(words)))])
     with duckdb.connect() as database:
         database.register("given", pa.table({"text": pa.array([text], pa.string())}))
-        database.execute(f"create table rows as select {FOLD.format('text')} as search, 0 as passage from given")
+        database.execute(
+            f"create table rows as select {FOLD.format('text')} as search, 0 as passage from given"
+        )
         database.execute("create table passages (search varchar)")
         for term in matches(f'"{phrase}"'):
             sql = f"select count(*) from rows where {term.sql}"
