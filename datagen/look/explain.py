@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datagen.errors import UserError
+from datagen.look.edit_state import APPLIED, PENDING, REFUSED, WITHDRAWN, Edits
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.file import CONTENT, content_key, labels_in
@@ -19,6 +20,13 @@ from datagen.stages.confidence.labels.terminal import CONTROL
 
 TEXTS = ("question", "answer", "rejected", "text", "evidence")
 GIST = 100  # characters of a related row
+NEW_TEXT = {PENDING: "applied by the next run", REFUSED: "refused"}
+EDITS = {
+    PENDING: "pending",
+    APPLIED: "applied",
+    REFUSED: "refused",
+    WITHDRAWN: "withdrawn, the next run restores the former text",
+}
 
 
 def newest(outputs: Path) -> Run:
@@ -72,8 +80,10 @@ def explain(
     by_key = labels_in([labels]) if labels else labels_of(run.folder / "labels.jsonl")
     label = by_key.get(row["id"]) or by_key.get(content_key(*(row.get(name) for name in CONTENT)), {})
     edit = label.get("edit", {})
+    state, reason = Edits(run).state(row["id"], label, trail.last) or ("", "")
     if as_json:
-        details = to_json(trail, requests) | {"verdict": label.get("verdict"), "edit": edit}
+        details = to_json(trail, requests) | {"verdict": label.get("verdict")}
+        details |= {"edit": edit, "edit_state": state, "edit_reason": reason}
         out.print(Text(json.dumps(details, ensure_ascii=False, indent=2)), soft_wrap=True)
         return
     lineage = row.get("lineage") or {}
@@ -89,7 +99,9 @@ def explain(
         if name in trail.original:
             _section(out, f"{name} before the edit", _text(trail.original[name]))
         if edit.get(name, row.get(name)) != row.get(name):
-            _section(out, f"new {name}, applied by the next run", _text(edit[name]))
+            _section(out, f"new {name}, {NEW_TEXT.get(state, state)}", _text(edit[name]))
+    if state:
+        _section(out, "edit", _text(": ".join(part for part in (EDITS[state], reason) if part)))
     if "verdict" in label:
         _section(out, "verdict", _text(label["verdict"]))
     if trail.passage:

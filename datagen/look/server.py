@@ -43,7 +43,8 @@ class Browser:
 
     def __init__(self, run: Run, labels: Path, maximum: int) -> None:
         self._run = run
-        self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, maximum)
+        self._index, self._trails = Index(run), Trails(run)
+        self._judging = Judging(run, self._trails, labels, maximum)
         self._show_labels()
         self._writing = Lock()
 
@@ -60,6 +61,7 @@ class Browser:
             ("/api/threshold", lambda request: self._index.threshold(request.query)),
             ("/api/row/{id}", lambda request: self._row(request.match_info["id"])),
             ("/api/queue", lambda request: self._judging.queue()),
+            ("/api/edits", lambda request: self._judging.edit_list()),
         ):
             app.router.add_get(path, _json(answer))
         app.router.add_post("/api/label", self._writer(self._judge))
@@ -83,19 +85,19 @@ class Browser:
     def _row(self, name: str) -> dict[str, Any]:
         trail = self._trails.follow(name)
         details = to_json(trail, self._trails.requests(trail.requests))
-        fields = FIELDS.get(trail.row.get("kind") or "", ()) if trail.is_editable else ()
+        fields = () if trail.last.why_fixed else FIELDS[trail.row["kind"]]
         return details | {
             "verdict": self._judging.verdicts().get(name),
             "may_judge": self._judging.may_judge(name),
             "editable": [field for field in fields if trail.row.get(field)],
-            "edit": self._judging.edits().get(name, {}),
+            **self._judging.edit_of(trail),
         }
 
     def _judge(self, body: Mapping[str, Any]) -> dict[str, Any]:
         name, verdict = body.get("id"), body.get("verdict")
         if not isinstance(name, str) or not isinstance(verdict, str):
             raise UserError("a verdict is an object with id and verdict")
-        return self._labelled(self._judging.judge(self._trails, name, verdict))
+        return self._labelled(self._judging.judge(name, verdict))
 
     def _edit(self, body: Mapping[str, Any]) -> dict[str, Any]:
         name, texts = body.get("id"), body.get("edit")
@@ -106,7 +108,7 @@ class Browser:
         seen = body.get("seen")
         if not isinstance(seen, dict | None):
             raise UserError("the edit seen should be an object of texts by field")
-        return self._labelled(self._judging.edit(self._trails, name, texts, seen))
+        return self._labelled(self._judging.edit(name, texts, seen))
 
     def _writer(self, write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
         """Handle requests that write into the file of labels, one at a time."""
@@ -134,7 +136,8 @@ class Browser:
         return dict(label)
 
     def _show_labels(self) -> None:
-        self._index.set_labels(self._judging.verdicts(), self._judging.edits())
+        edits = {name: edit.state for name, edit in self._judging.edits().items()}
+        self._index.set_labels(self._judging.verdicts(), edits)
 
 
 def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:

@@ -50,15 +50,15 @@ def test_text_source_and_scores(index):
 
 def test_rows_are_filtered_by_verdicts_which_may_change(index):
     index.set_labels(
-        {finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"}, ()
+        {finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"}, {}
     )
     assert ids(index.rows({"verdict": "right"})) == rows(5)
-    index.set_labels({finished.row(6)["id"]: "right"}, ())
+    index.set_labels({finished.row(6)["id"]: "right"}, {})
     assert ids(index.rows({"verdict": "right"})) == rows(6)
 
 
 def test_a_threshold_counts_handed_off_rows(index):
-    index.set_labels({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"}, ())
+    index.set_labels({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"}, {})
     answer = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
     assert [row[2:] for row in answer["tasks"]] == [[30, 8]]
     assert {verdict: counts for verdict, *counts in answer["verdicts"]} == {
@@ -99,10 +99,16 @@ def test_edited_rows_are_listed_and_verdicts_on_them_do_not_count(tmp_path):
         write_table(table.append_column(ORIGINAL, pa.array(originals, pa.string())), path)
     index = Index(run)
     pending = finished.row(9)["id"]
-    index.set_labels({edited: "wrong", finished.row(30)["id"]: "right"}, [pending])
-    assert ids(index.rows({"verdict": "edited"})) == {edited, pending}
+    index.set_labels({edited: "wrong", finished.row(30)["id"]: "right"}, {pending: "pending"})
+    assert ids(index.rows({"edit": "edited"})) == {edited, pending}
+    assert ids(index.rows({"edit": "pending"})) == {pending}
+    assert ids(index.rows({"edit": "applied"})) == {edited}
+    assert index.rows({"edit": "refused"})["total"] == 0
     assert {row[0] for row in index.rows({})["rows"] if row[-2]} == {edited, pending}
     assert index.threshold({"score": "grounding", "value": "0.5"})["verdicts"] == [["right", 1, 0]]
+    index.set_labels({}, {edited: "withdrawn"})
+    assert index.rows({"edit": "applied"})["total"] == 0
+    assert ids(index.rows({"edit": "withdrawn"})) == {edited}
     index.close()
 
 
