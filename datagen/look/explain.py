@@ -91,6 +91,14 @@ def explain(
     out.print(
         _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
     )
+    last = trail.steps[-1]
+    dropped = last.outcome == "dropped"
+    why = f": {_why(last)}" if dropped else ""
+    out.print(_text(f"{last.outcome} by {last.stage}{why}", "red" if dropped else "green"))
+    if "verdict" in label:
+        _section(out, "verdict", _text(label["verdict"]))
+    if state:
+        _section(out, "edit", _text(": ".join(part for part in (EDITS[state], reason) if part)))
     for turn in trail.earlier_turns:
         _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
     for name in TEXTS:
@@ -100,10 +108,6 @@ def explain(
             _section(out, f"{name} before the edit", _text(trail.original[name]))
         if edit.get(name, row.get(name)) != row.get(name):
             _section(out, f"new {name}, {NEW_TEXT.get(state, state)}", _text(edit[name]))
-    if state:
-        _section(out, "edit", _text(": ".join(part for part in (EDITS[state], reason) if part)))
-    if "verdict" in label:
-        _section(out, "verdict", _text(label["verdict"]))
     if trail.passage:
         _section(
             out,
@@ -145,10 +149,13 @@ def _steps(steps: list[Step]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for step in steps:
         scores = "  ".join(f"{name} {value:.3g}" for name, value in step.scores.items())
-        why = ": ".join(part for part in (step.reason, step.detail) if part)
         style = {"dropped": "red", "kept": "green", "edited": "yellow"}.get(step.outcome, "")
-        table.add_row(_text(step.stage), _text(step.outcome, style), _text(why or scores))
+        table.add_row(_text(step.stage), _text(step.outcome, style), _text(_why(step) or scores))
     return table
+
+
+def _why(step: Step) -> str:
+    return ": ".join(part for part in (step.reason, step.detail) if part)
 
 
 def _conversation(request: Request) -> Text:

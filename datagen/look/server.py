@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import duckdb
 import typer
 from aiohttp import web
+from markupsafe import Markup
 
 from datagen.errors import UserError
 from datagen.look.explain import to_json
@@ -21,6 +23,7 @@ from datagen.look.trail import Trails
 from datagen.outside_json import parse
 from datagen.report.style import style
 from datagen.run.folder import Run
+from datagen.schema import KINDS
 from datagen.stages.confidence.labels.edits import FIELDS
 from datagen.template import render_file
 
@@ -75,10 +78,18 @@ class Browser:
             "labels": str(self._judging.path),
             "scores": self._index.scores,
             "sources": await asyncio.to_thread(self._index.sources),
+            "kinds": list(KINDS),
+            "state": self._run.manifest["state"],
+            "kept": "handed off" if self._run.over else "kept so far",
         }
-        theme = style("theme.css")
         page = render_file(
-            __package__, "browse.html.j2", html=True, nonce=request[NONCE], theme=theme, about=about
+            __package__,
+            "browse.html.j2",
+            html=True,
+            nonce=request[NONCE],
+            style=style("theme.css") + _content("browse.css"),
+            script=_content("browse.js"),
+            about=about,
         )
         return web.Response(text=page, content_type="text/html")
 
@@ -172,6 +183,11 @@ def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
             asyncio.run(_serve(browser.app(guard), listening))
         finally:
             browser.close()
+
+
+def _content(file: str) -> Markup:
+    """Read a style sheet or script of the page."""
+    return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
 
 
 async def _serve(app: web.Application, listening: socket.socket) -> None:
