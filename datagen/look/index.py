@@ -160,12 +160,14 @@ class Index:
         }
         [[low, high]] = _fetch(cursor.execute("select min(score), max(score) from hits"))
         if low is not None:
-            width = (high - low) / BARS or 1.0
+            width = high / BARS - low / BARS or 1.0  # the difference of large scores is infinite
             bar = f"least(floor((score - ?) / ?), {BARS - 1})::int"
             counts = dict(
                 cursor.execute(f"select {bar} as bar, count(*) from hits group by 1", [low, width]).fetchall()
             )
-            result["bars"] = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
+            result["bars"] = [
+                [low * (1 - bar / BARS) + high * (bar / BARS), counts.get(bar, 0)] for bar in range(BARS)
+            ]
         nearest = {}
         for side, sign, direction in (("above", ">=", "asc"), ("below", "<", "desc")):
             condition = f"where score {sign} ? order by score {direction}, place limit {NEAR}"
