@@ -125,7 +125,7 @@ function mark() {
 function highlight() {  // what was searched for, in the list and in the row
   if (!CSS.highlights) return;
   const terms = [...$("filters").elements.text.value.matchAll(/["“”„]([^"“”„]*)["“”„]?|([^\s"“”„]+)/g)].map(([, phrase, word]) => (phrase || word || "").trim()).filter(Boolean);
-  const pattern = terms.map(term => term.split(/\s+/).map(word => word.replace(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&")).join("\\s+")).join("|");
+  const pattern = terms.map(term => term.split(/\s+/).map(word => word.replace(/[\\^$.*+?()[\]{}|\/]/g, "\\$&")).join("\\s+")).join("|");
   const ranges = [];
   for (const part of pattern ? [$("list"), ...document.querySelectorAll("#detail .answer, #passage")] : []) {
     const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);

@@ -9,6 +9,7 @@ from datagen.look.trail import LastRow
 from datagen.run.folder import Run
 from datagen.stages.confidence import apply_edits
 from datagen.stages.confidence.labels import edits
+from datagen.stages.confidence.labels.file import Label
 
 PENDING, APPLIED, REFUSED, WITHDRAWN = STATES = ("pending", "applied", "refused", "withdrawn")
 NO_STAGE = "needs the stage apply_edits, which the recipe of this run does not have"
@@ -56,7 +57,7 @@ class Edits:
         for stage in run.manifest["stages"]:
             self._outcomes |= _outcomes(run, stage)
 
-    def state(self, name: str, label: Mapping[str, Any], last: LastRow | None) -> EditState | None:
+    def state(self, name: str, label: Label, last: LastRow | None) -> EditState | None:
         """
         Return the state of a row's edit, or None if there is none.
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from datagen.errors import UserError
 from datagen.look.edit_state import APPLIED
 from datagen.look.load import load
-from datagen.look.search import Filter, matches
+from datagen.look.search import Filter, search_for
 from datagen.run.folder import Run
 
 PAGE = 50  # rows per page
@@ -110,7 +110,11 @@ class Index:
         offset = PAGE * _page(query.get("page") or "0")
         cursor = self._cursor()
         # The text is scanned once; the other queries use the row numbers of the hits.
-        hits = f"select rowid as place, number, {score} as score from rows where {where}"
+        source = "rows"
+        if search := search_for(query.get("text", "")):
+            source, where = f"rows {search.passages.sql}", f"{where} and {search.rows.sql}"
+            values = [*search.passages.values, *values, *search.rows.values]
+        hits = f"select rows.rowid as place, number, {score} as score from {source} where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
         counts = "(select number, count(*) as rows from hits group by number)"
         sql = f"select kind, task, stage, reason, rows from {counts} join groups using (number)"
@@ -205,7 +209,7 @@ class Index:
             conditions.append(f"number in (select number from groups where {' and '.join(group_conditions)})")
             values += group_values
         if edit := query.get("edit"):
-            with_edit = "rowid in (select place from verdicts where edit {})"
+            with_edit = "rows.rowid in (select place from verdicts where edit {})"
             if edit == EDITED:
                 conditions.append(f"(edited or {with_edit.format('is not null')})")
             elif edit == APPLIED:
@@ -216,14 +220,11 @@ class Index:
                 conditions.append(with_edit.format("= ?"))
                 values.append(edit)
         if verdict := query.get("verdict"):
-            conditions.append("rowid in (select place from verdicts where verdict = ?)")
+            conditions.append("rows.rowid in (select place from verdicts where verdict = ?)")
             values.append(verdict)
         if query.get("source"):
             conditions.append("contains(lower(source), lower(?))")
             values.append(query["source"])
-        for term in matches(query.get("text", "")):
-            conditions.append(term.sql)
-            values += term.values
         for name, sign in (("min", ">="), ("max", "<=")):
             if query.get(name):
                 conditions.append(f"{self._column(query.get('score', ''))} {sign} ?")

@@ -45,21 +45,34 @@ def terms_of(query: str) -> list[list[str]]:
     return distinct
 
 
-def matches(query: str) -> list[Filter]:
+class Search(NamedTuple):
+    """A search in SQL: `passages`, to join to the table ``rows``, and `rows`, a condition on the result."""
+
+    passages: Filter
+    rows: Filter
+
+
+def search_for(query: str) -> Search | None:
     """
-    Return the conditions of a search on the tables ``rows`` and ``passages``.
+    Return the SQL of a search; None without words.
+
+    Each passage is read once for all terms, and before the rows that share it.
 
     Raises
     ------
     UserError
         If the query has too many terms.
     """
-    conditions = []
-    for words in terms_of(query):
-        sql, values = _has_term(words)
-        in_passage = f"passage in (select rowid from passages where {sql})"
-        conditions.append(Filter(f"({sql} or {in_passage})", [*values, *values]))
-    return conditions
+    terms = [_has_term(words) for words in terms_of(query)]
+    if not terms:
+        return None
+    values = [value for term in terms for value in term.values]
+    names = [f"in_passage_{number}" for number in range(len(terms))]
+    columns = ", ".join(f"{term.sql} as {name}" for term, name in zip(terms, names, strict=True))
+    found = f"(select rowid as passage, {columns} from passages)"
+    joined = f"left join (select * from {found} where {' or '.join(names)}) using (passage)"
+    conditions = [f"(coalesce({name}, false) or {term.sql})" for term, name in zip(terms, names, strict=True)]
+    return Search(Filter(joined, values), Filter(" and ".join(conditions), values))
 
 
 def _has_term(words: list[str]) -> Filter:

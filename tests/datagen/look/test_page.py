@@ -184,6 +184,9 @@ def test_hits_are_marked_and_letters_typed_into_a_field_are_no_keys(opened):
     marked = "[...CSS.highlights.get('hit')].map(range => range.toString())"
     assert {"ferry 3 leave", "noon"} <= set(page.page.evaluate(marked))
     assert page.page.locator("textarea").count() == 0
+    page.page.fill("#filters [name=text]", "ferry a-b [ \\\\ (?")  # not a pattern
+    total(page, "0 rows")
+    assert page.page.locator("#problem").inner_text() == ""
 
 
 def test_a_lost_server_and_a_lost_token_are_explained(browser, run, tmp_path):

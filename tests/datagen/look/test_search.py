@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datagen.errors import UserError
 from datagen.look.index import Index
-from datagen.look.search import FOLD, MOST_TERMS, matches, terms_of
+from datagen.look.search import FOLD, MOST_TERMS, search_for, terms_of
 from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.store.parquet import part_name, write_json, write_table
@@ -123,6 +123,7 @@ def test_every_run_of_words_of_a_text_is_found_as_a_phrase(words, data):
             f"create table rows as select {FOLD.format('text')} as search, 0 as passage from given"
         )
         database.execute("create table passages (search varchar)")
-        for term in matches(f'"{phrase}"'):
-            sql = f"select count(*) from rows where {term.sql}"
-            assert database.execute(sql, term.values).fetchone() == (1,)
+        if search := search_for(f'"{phrase}"'):
+            sql = f"select count(*) from rows {search.passages.sql} where {search.rows.sql}"
+            values = [*search.passages.values, *search.rows.values]
+            assert database.execute(sql, values).fetchone() == (1,)
