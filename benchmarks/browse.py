@@ -36,24 +36,27 @@ KINDS = ("instruction", "instruction", "refusal", "reading")
 SCORES = ("grounding", "leakage", "words", "confidence")
 REASONS = tuple(f"reason {number}" for number in range(12))
 SOURCES = tuple(f"manuals/volume-{number:04}.pdf" for number in range(2000))
+SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+# The first ones are frequent.
+WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "n")][:5000]
 QUESTIONS: dict[str, dict[str, str]] = {
     "first page": {},
     "kind, task and outcome": {"kind": "instruction", "task": "true_false", "stage": "handed off"},
     "reason": {"reason": "reason 7"},
     "source": {"source": "volume-0042"},
     "score, lowest first": {"score": "confidence", "min": "0.3", "max": "0.6", "order": "low"},
-    "search, rare words": {"text": "w1234 w77"},
-    "search, a frequent word": {"text": "w1"},
-    "search, six words": {"text": "w1234 w77 w3 w512 w9 w45"},
-    "search, a phrase": {"text": '"w1 w2 w3"'},
-    "all of them": {"kind": "instruction", "text": "w42", "score": "grounding", "min": "0.5"},
+    "search, rare words": {"text": f"{WORDS[1234]} {WORDS[77]}"},
+    "search, a frequent word": {"text": WORDS[1]},
+    "search, six words": {"text": " ".join(WORDS[number] for number in (1234, 77, 3, 512, 9, 45))},
+    "search, a phrase": {"text": f'"{WORDS[1]} {WORDS[2]} {WORDS[3]}"'},
+    "all of them": {"kind": "instruction", "text": WORDS[42], "score": "grounding", "min": "0.5"},
 }
 
 
 def make_run(folder: Path, rows: int) -> None:
     """Write what a finished run leaves of its last two stages."""
     draw = np.random.default_rng(0)
-    words = pa.array([f"w{number}" for number in range(5000)])
+    words = pa.array(WORDS)
     passages = max(1, rows // PER_PASSAGE)
     for number, count in enumerate(_parts(passages)):
         text = {"id": _names(count, number * PART), "text": _text(100, count, words, draw)}
