@@ -1,7 +1,6 @@
 """Search: words in any order, phrases, scripts, and the texts that it covers."""
 
 import duckdb
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from datagen.run.folder import open_run
 from datagen.schema import EXAMPLES, PASSAGES, table_of
 from datagen.store.parquet import part_name, write_json, write_table
 
+DATABASE = duckdb.connect()
 TEXTS = {
     "words": {"question": "When does the FERRY leave?", "answer": "It leaves " + "x " * 400 + "at noon."},
     "lines": {"question": "Which pier?", "answer": "From pier\n    two, at\u00a0high water (tide 4.2 m)."},
@@ -117,13 +117,10 @@ def test_every_run_of_words_of_a_text_is_found_as_a_phrase(words, data):
     text = "before\n" + " \n\t".join(words)
     start = data.draw(st.integers(0, len(words)))
     phrase = " ".join(words[start : data.draw(st.integers(start, len(words)))])
-    with duckdb.connect() as database:
-        database.register("given", pa.table({"text": pa.array([text], pa.string())}))
-        database.execute(
-            f"create table rows as select {FOLD.format('text')} as search, 0 as passage from given"
-        )
-        database.execute("create table passages (search varchar)")
-        if search := search_for(f'"{phrase}"'):
-            sql = f"select count(*) from rows {search.passages.sql} where {search.rows.sql}"
-            values = [*search.passages.values, *search.rows.values]
-            assert database.execute(sql, values).fetchone() == (1,)
+    DATABASE.execute("create or replace table passages (search varchar)")
+    folded = f"select {FOLD.format('?')} as search, 0 as passage"
+    DATABASE.execute(f"create or replace table rows as {folded}", [text])
+    if search := search_for(f'"{phrase}"'):
+        sql = f"select count(*) from rows {search.passages.sql} where {search.rows.sql}"
+        values = [*search.passages.values, *search.rows.values]
+        assert DATABASE.execute(sql, values).fetchone() == (1,)
