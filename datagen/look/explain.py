@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datagen.errors import UserError
+from datagen.look.edit_state import APPLIED, PENDING, REFUSED, WITHDRAWN, Edits
 from datagen.look.trail import Request, Step, Trail, Trails
 from datagen.run.folder import Run, open_run
 from datagen.stages.confidence.labels.file import CONTENT, content_key, labels_in
@@ -19,6 +20,13 @@ from datagen.stages.confidence.labels.terminal import CONTROL
 
 TEXTS = ("question", "answer", "rejected", "text", "evidence")
 GIST = 100  # characters of a related row
+NEW_TEXT = {PENDING: "applied by the next run", REFUSED: "refused"}
+EDITS = {
+    PENDING: "pending",
+    APPLIED: "applied",
+    REFUSED: "refused",
+    WITHDRAWN: "withdrawn, the next run restores the former text",
+}
 
 
 def newest(outputs: Path) -> Run:
@@ -72,8 +80,10 @@ def explain(
     by_key = labels_in([labels]) if labels else labels_of(run.folder / "labels.jsonl")
     label = by_key.get(row["id"]) or by_key.get(content_key(*(row.get(name) for name in CONTENT)), {})
     edit = label.get("edit", {})
+    state, reason = Edits(run).state(row["id"], label, trail.last) or ("", "")
     if as_json:
-        details = to_json(trail, requests) | {"verdict": label.get("verdict"), "edit": edit}
+        details = to_json(trail, requests) | {"verdict": label.get("verdict")}
+        details |= {"edit": edit, "edit_state": state, "edit_reason": reason}
         out.print(Text(json.dumps(details, ensure_ascii=False, indent=2)), soft_wrap=True)
         return
     lineage = row.get("lineage") or {}
@@ -81,6 +91,14 @@ def explain(
     out.print(
         _text(f"{lineage.get('source') or ''}, characters {lineage.get('start')} to {lineage.get('end')}")
     )
+    last = trail.steps[-1]
+    dropped = last.outcome == "dropped"
+    why = f": {_why(last)}" if dropped else ""
+    out.print(_text(f"{last.outcome} by {last.stage}{why}", "red" if dropped else "green"))
+    if "verdict" in label:
+        _section(out, "verdict", _text(label["verdict"]))
+    if state:
+        _section(out, "edit", _text(": ".join(part for part in (EDITS[state], reason) if part)))
     for turn in trail.earlier_turns:
         _section(out, f"earlier message, {turn.get('role')}", _text(str(turn.get("content"))))
     for name in TEXTS:
@@ -89,9 +107,7 @@ def explain(
         if name in trail.original:
             _section(out, f"{name} before the edit", _text(trail.original[name]))
         if edit.get(name, row.get(name)) != row.get(name):
-            _section(out, f"new {name}, applied by the next run", _text(edit[name]))
-    if "verdict" in label:
-        _section(out, "verdict", _text(label["verdict"]))
+            _section(out, f"new {name}, {NEW_TEXT.get(state, state)}", _text(edit[name]))
     if trail.passage:
         _section(
             out,
@@ -133,10 +149,13 @@ def _steps(steps: list[Step]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for step in steps:
         scores = "  ".join(f"{name} {value:.3g}" for name, value in step.scores.items())
-        why = ": ".join(part for part in (step.reason, step.detail) if part)
         style = {"dropped": "red", "kept": "green", "edited": "yellow"}.get(step.outcome, "")
-        table.add_row(_text(step.stage), _text(step.outcome, style), _text(why or scores))
+        table.add_row(_text(step.stage), _text(step.outcome, style), _text(_why(step) or scores))
     return table
+
+
+def _why(step: Step) -> str:
+    return ": ".join(part for part in (step.reason, step.detail) if part)
 
 
 def _conversation(request: Request) -> Text:

@@ -6,15 +6,17 @@ columns for filters and lists; full rows are read from the run's Parquet files.
 """
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from math import isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from datagen.errors import UserError
+from datagen.look.edit_state import APPLIED
 from datagen.look.load import load
+from datagen.look.search import Filter, search_for
 from datagen.run.folder import Run
 
 PAGE = 50  # rows per page
@@ -23,21 +25,14 @@ LAST_PAGE = 1e9
 NEAR = 5  # rows shown on either side of a threshold
 BARS = 40  # bars of a histogram
 
-LABELS = pa.schema([("id", pa.string()), ("verdict", pa.string()), ("edit", pa.bool_())])
-EDITED = "edited"  # a filter of verdicts: rows with an edit, applied or not
+LABELS = pa.schema([("id", pa.string()), ("verdict", pa.string()), ("edit", pa.string())])
+EDITED = "edited"  # a filter: rows with an edit in any state
 FROM = "from rows join groups using (number) left join verdicts on rows.rowid = verdicts.place"
 JUDGED = "from hits join verdicts using (place) join rows on rows.rowid = place where not rows.edited"
-IS_EDITED = "edited or coalesce(edit, false)"
-SUMMARY = f"id, kind, task, source, stage, reason, question, left(answer, 300), verdict, {IS_EDITED}"
+EDIT = f"coalesce(edit, case when edited then '{APPLIED}' end, '')"
+SUMMARY = f"id, kind, task, source, stage, reason, question, answer, verdict, {EDIT}"
 
 Json = dict[str, Any]
-
-
-class Filter(NamedTuple):
-    """A condition in SQL with its values."""
-
-    sql: str
-    values: list[Any]
 
 
 class Index:
@@ -65,21 +60,21 @@ class Index:
         self._database.execute("set temp_directory = ?", [self._folder.name])
         self.scores = load(run, self._database)
         self._database.execute("set enable_external_access = false")
-        self.set_labels({}, ())
+        self.set_labels({}, {})
 
     def close(self) -> None:
         """Delete the table."""
         self._database.close()
         self._folder.cleanup()
 
-    def set_labels(self, verdicts: Mapping[str, str], edits: Collection[str]) -> None:
-        """Replace the verdicts on rows, id -> right, wrong or skip, and the ids of rows with an edit."""
+    def set_labels(self, verdicts: Mapping[str, str], edits: Mapping[str, str]) -> None:
+        """Replace the verdicts on rows, id -> right, wrong or skip, and the states of their edits."""
         cursor = self._cursor()
         rows = [
             {
                 "id": name.encode("utf-8", "replace").decode(),  # an id from a file may be invalid Unicode
                 "verdict": verdicts.get(name),
-                "edit": name in edits,
+                "edit": edits.get(name),
             }
             for name in dict.fromkeys([*verdicts, *edits])
         ]
@@ -94,8 +89,8 @@ class Index:
         Parameters
         ----------
         query
-            Any of ``kind``, ``task``, ``stage``, ``reason``, ``source``, ``text``, ``verdict``, ``score``
-            with ``min`` and ``max``, ``order`` and ``page``. Missing and empty ones do not filter.
+            Any of ``kind``, ``task``, ``stage``, ``reason``, ``source``, ``text``, ``verdict``, ``edit``,
+            ``score`` with ``min`` and ``max``, ``order`` and ``page``. Missing and empty ones do not filter.
 
         Returns
         -------
@@ -115,7 +110,11 @@ class Index:
         offset = PAGE * _page(query.get("page") or "0")
         cursor = self._cursor()
         # The text is scanned once; the other queries use the row numbers of the hits.
-        hits = f"select rowid as place, number, {score} as score from rows where {where}"
+        source = "rows"
+        if search := search_for(query.get("text", "")):
+            source, where = f"rows {search.passages.sql}", f"{where} and {search.rows.sql}"
+            values = [*search.passages.values, *values, *search.rows.values]
+        hits = f"select rows.rowid as place, number, {score} as score from {source} where {where}"
         cursor.execute(f"create or replace temp table hits as {hits}", values)
         counts = "(select number, count(*) as rows from hits group by number)"
         sql = f"select kind, task, stage, reason, rows from {counts} join groups using (number)"
@@ -165,12 +164,14 @@ class Index:
         }
         [[low, high]] = _fetch(cursor.execute("select min(score), max(score) from hits"))
         if low is not None:
-            width = (high - low) / BARS or 1.0
+            width = high / BARS - low / BARS or 1.0  # the difference of large scores is infinite
             bar = f"least(floor((score - ?) / ?), {BARS - 1})::int"
             counts = dict(
                 cursor.execute(f"select {bar} as bar, count(*) from hits group by 1", [low, width]).fetchall()
             )
-            result["bars"] = [[low + width * bar, counts.get(bar, 0)] for bar in range(BARS)]
+            result["bars"] = [
+                [low * (1 - bar / BARS) + high * (bar / BARS), counts.get(bar, 0)] for bar in range(BARS)
+            ]
         nearest = {}
         for side, sign, direction in (("above", ">=", "asc"), ("below", "<", "desc")):
             condition = f"where score {sign} ? order by score {direction}, place limit {NEAR}"
@@ -207,15 +208,23 @@ class Index:
         if group_conditions:
             conditions.append(f"number in (select number from groups where {' and '.join(group_conditions)})")
             values += group_values
-        if query.get("verdict") == EDITED:
-            conditions.append("(edited or rowid in (select place from verdicts where edit))")
-        elif verdict := query.get("verdict"):
-            conditions.append("rowid in (select place from verdicts where verdict = ?)")
+        if edit := query.get("edit"):
+            with_edit = "rows.rowid in (select place from verdicts where edit {})"
+            if edit == EDITED:
+                conditions.append(f"(edited or {with_edit.format('is not null')})")
+            elif edit == APPLIED:
+                others = with_edit.format("<> ?")
+                conditions.append(f"(edited and not {others} or {with_edit.format('= ?')})")
+                values += [APPLIED, APPLIED]
+            else:
+                conditions.append(with_edit.format("= ?"))
+                values.append(edit)
+        if verdict := query.get("verdict"):
+            conditions.append("rows.rowid in (select place from verdicts where verdict = ?)")
             values.append(verdict)
-        for name, column in (("source", "lower(source)"), ("text", "search")):
-            if query.get(name):
-                conditions.append(f"contains({column}, lower(?))")
-                values.append(query[name])
+        if query.get("source"):
+            conditions.append("contains(lower(source), lower(?))")
+            values.append(query["source"])
         for name, sign in (("min", ">="), ("max", "<=")):
             if query.get(name):
                 conditions.append(f"{self._column(query.get('score', ''))} {sign} ?")

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from datagen.errors import UserError
-from datagen.look.trail import Trail, Trails
+from datagen.look.edit_state import Edits, EditState
+from datagen.look.trail import LastRow, Trail, Trails
 from datagen.run.folder import Run
 from datagen.stages.confidence.labels import draw, edits, file, session, terminal
 
@@ -31,8 +32,8 @@ class Judging:
 
     Parameters
     ----------
-    run
-        The run.
+    run, trails
+        The run, and the histories of its rows.
     path
         The file of labels. It is read before each verdict, because other programs may write to it.
     maximum
@@ -44,12 +45,14 @@ class Judging:
         If a line of the file is not a label.
     """
 
-    def __init__(self, run: Run, path: Path, maximum: int) -> None:
-        self._run, self.path = run, path
+    def __init__(self, run: Run, trails: Trails, path: Path, maximum: int) -> None:
+        self._trails, self.path = trails, path
+        self._edits = Edits(run)
+        self._last_rows: dict[str, LastRow | None] = {}  # of the rows with an edit; None: not in the run
         try:
             self._sample, _ = session.queue(run, {}, maximum)
             self.closed = ""
-        except UserError as error:  # a run without calibrate or score has nothing to judge
+        except UserError as error:  # a run without examples
             self._sample, self.closed = [], str(error)
         self._seed = str(run.manifest["recipe"]["seed"])
         session.labels_of(path)
@@ -66,10 +69,35 @@ class Judging:
         )
         return by_id | {name: verdict for name, verdict in by_content if verdict}
 
-    def edits(self) -> dict[str, dict[str, str]]:
-        """Map the ids of edited rows to their new texts, applied by this run or not."""
+    def edits(self) -> dict[str, EditState]:
+        """Map the ids of rows with an edit in the file of labels to its state in this run."""
+        return self._states(session.labels_of(self.path))
+
+    def edit_list(self) -> list[Json]:
+        """List the edits in the file of labels, also those of rows that this run does not have."""
         labels = session.labels_of(self.path)
-        return {name: label["edit"] for name, label in labels.items() if label.get("edit")}
+        return [
+            {"id": name, "state": edit.state, "reason": edit.reason, "has_row": bool(self._last_rows[name])}
+            | {"source": labels[name].get("source"), "fields": sorted(labels[name]["edit"])}
+            for name, edit in self._states(labels).items()
+        ]
+
+    def _states(self, labels: Mapping[str, file.Label]) -> dict[str, EditState]:
+        with_edit = {name: label for name, label in labels.items() if "edit" in label}
+        unknown = with_edit.keys() - self._last_rows.keys()
+        if unknown:
+            self._last_rows |= dict.fromkeys(unknown) | self._trails.last_rows(unknown)
+        states = {
+            name: self._edits.state(name, label, self._last_rows[name]) for name, label in with_edit.items()
+        }
+        return {name: state for name, state in states.items() if state}
+
+    def edit_of(self, trail: Trail) -> Json:
+        """Return the new texts of a row in the file of labels, and the edit's state and its reason."""
+        name = trail.row["id"]
+        label = session.labels_of(self.path).get(name, {})
+        state, reason = self._edits.state(name, label, trail.last) or ("", "")
+        return {"edit": label.get("edit", {}), "edit_state": state, "edit_reason": reason}
 
     def queue(self) -> Json:
         """Return the numbers of sampled and judged rows, and the next rows."""
@@ -92,7 +120,7 @@ class Judging:
         is_for_training = not draw.draws([name], self._seed)[0][0]
         return is_for_training or name in queue["next"] or name in self.verdicts()
 
-    def judge(self, trails: Trails, name: str, verdict: str) -> Mapping[str, Any]:
+    def judge(self, name: str, verdict: str) -> Mapping[str, Any]:
         """
         Write a verdict on a row into the file.
 
@@ -107,13 +135,13 @@ class Judging:
             raise UserError(
                 f"row {name} cannot be judged yet: rows are judged in the order of a random sample"
             )
-        label = terminal.label_of(trails.follow(name).row, verdict)
+        label = terminal.label_of(self._trails.follow(name).row, verdict)
         with file.changing(self.path) as labels:
             file.add(label, labels)
             return labels[name]
 
     def edit(
-        self, trails: Trails, name: str, texts: Mapping[str, str], seen: Mapping[str, str] | None = None
+        self, name: str, texts: Mapping[str, str], seen: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         """
         Write new texts of a row into the file; without texts, withdraw its edit.
@@ -123,8 +151,6 @@ class Judging:
 
         Parameters
         ----------
-        trails
-            The histories of the run's rows.
         name
             The row's id.
         texts
@@ -139,9 +165,9 @@ class Judging:
         UserError
             If the row does not exist, or the edit cannot be applied to it.
         """
-        trail = trails.follow(name)
-        if texts and not trail.is_editable:
-            raise UserError(f"row {name} cannot be edited: {_why_fixed(trail)}")
+        trail = self._trails.follow(name)
+        if texts and (reason := trail.last.why_fixed):
+            raise UserError(f"row {name} cannot be edited: {reason}")
         label = edits.new_label(trail.row, texts, trail.scores) if texts else {"id": name, "edit": {}}
         with file.changing(self.path) as labels:
             if seen is not None and seen != labels.get(name, {}).get("edit", {}):
@@ -153,10 +179,3 @@ class Judging:
                 label |= terminal.label_of(trail.row, file.WRONG) | {file.BY_EDIT: True}
             file.add(label, labels)
             return labels[name]
-
-
-def _why_fixed(trail: Trail) -> str:
-    first = trail.steps[0]
-    return (
-        f"{first.stage} dropped it when it was made" if first.outcome == "dropped" else "it is not an example"
-    )

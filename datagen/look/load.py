@@ -8,21 +8,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datagen.errors import UserError
+from datagen.look.search import FOLD
 from datagen.report.scores import BOOKKEEPING
 from datagen.run.folder import Run
 from datagen.schema import ORIGINAL
 from datagen.store.parquet import Damaged, damage_named, parts
+from datagen.store.record import latest_examples
 
-GIST = 300  # searchable characters of an answer or a text
+GIST = 300  # characters of an answer or a text in a list
+SEARCHED = ("question", "answer", "rejected", "text", "lineage.title")  # and the passage
+CONTEXT_KEY = "case when context is not null then 'context ' || hash(context) end"
 HANDED_OFF = ""  # stage of a row that no stage dropped
 
 
 def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     """
-    Create the tables ``rows`` and ``groups``.
+    Create the tables ``rows``, ``groups`` and ``passages``.
 
-    Rows are those of the last stage that produces examples, and those dropped by any of these stages. A group
-    is a combination of kind, task, dropping stage and reason. There are few, so a row stores only its number.
+    Rows are those of the latest tables of examples, and those dropped by the stages that give examples. A
+    group is a combination of kind, task, dropping stage and reason; a row stores the number of its group.
+    Many rows share a passage, so a row stores its number too, and a search reads each passage once.
 
     Returns
     -------
@@ -36,23 +41,43 @@ def load(run: Run, database: duckdb.DuckDBPyConnection) -> list[str]:
     records = [record for record in run.stage_records() if record["gives"] == "examples"]
     if not records:
         raise UserError(f"{run.folder} has no rows yet: no stage that produces examples is complete")
-    tables = [(HANDED_OFF, run.stage_folder(records[-1]["stage"]))]
+    tables = [(HANDED_OFF, run.stage_folder(record["stage"])) for record in latest_examples(records)]
     tables += [(record["stage"], run.stage_folder(record["stage"]) / "dropped") for record in records]
-    files = {stage: non_empty(parts(folder)) for stage, folder in tables}
-    scores = list(dict.fromkeys(name for paths in files.values() for name in _scores(paths)))
+    files = [(stage, paths) for stage, folder in tables if (paths := non_empty(parts(folder)))]
+    scores = list(dict.fromkeys(name for _, paths in files for name in _scores(paths)))
     texts = ("id", "source", "detail", "question", "answer", "search")
     columns = [
         *(f"{name} varchar" for name in texts),
+        "passage bigint",
         "edited boolean",
         *(f"s{place} double" for place in range(len(scores))),
     ]
     database.execute(f"create table rows (number integer, {', '.join(columns)})")
     parts_of_group = ", ".join(f"{name} varchar" for name in ("kind", "task", "stage", "reason"))
     database.execute(f"create table groups (number integer, {parts_of_group})")
-    for stage, paths in files.items():
-        if paths:
-            _load(database, stage, paths, scores)
+    _load_passages(run, database)
+    for stage, paths in files:
+        _load_contexts(database, paths)
+        _load(database, stage, paths, scores)
     return scores
+
+
+def _load_passages(run: Run, database: duckdb.DuckDBPyConnection) -> None:
+    """Copy the passages of the stages that make them, by id."""
+    database.execute("create table passages (name varchar, search varchar)")
+    for record in run.stage_records():
+        if record["gives"] == "passages" != record["takes"] and (
+            files := non_empty(parts(run.stage_folder(record["stage"])))
+        ):
+            read = f"select id, {FOLD.format('text')} from read_parquet(?)"
+            database.execute(f"insert into passages {read}", [files])
+
+
+def _load_contexts(database: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    """Copy the passages that rows contain, by their hashes."""
+    contexts = f"select distinct {CONTEXT_KEY} as name, context from read_parquet(?, union_by_name = true)"
+    new = f"select name, {FOLD.format('context')} from ({contexts}) where context is not null"
+    database.execute(f"insert into passages {new} and name not in (select name from passages)", [files])
 
 
 def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], scores: list[str]) -> None:
@@ -61,11 +86,13 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
     reason, detail = ("null", "null") if stage == HANDED_OFF else ("found.reason", "detail")
     read = "from read_parquet(?, union_by_name = true) as found"
     distinct = f"select distinct kind, task, ? as stage, {reason} as reason {read}"
-    numbered = f"select (select count(*) from groups) + row_number() over (), * from ({distinct})"
+    new = f"{distinct} except select kind, task, stage, reason from groups"
+    numbered = f"select (select count(*) from groups) + row_number() over (), * from ({new})"
     database.execute(f"insert into groups {numbered}", [stage, files])
-    gist = f"left(coalesce(answer, text), {GIST})"
-    search = f"lower(concat_ws(' ', question, {gist}, lineage.title))"
-    values = ["groups.number", "id", "lineage.source", detail, "question", gist, search]
+    question, gist = f"left(question, {GIST})", f"left(coalesce(answer, text), {GIST})"
+    search = FOLD.format(f"concat_ws(chr(10), {', '.join(SEARCHED)})")
+    source = "translate(lineage.source, chr(10) || chr(13), '  ')"  # as a field of the page shows it
+    values = ["groups.number", "id", source, detail, question, gist, search, "passages.rowid"]
     values.append(f"{ORIGINAL} is not null" if _has(files, ORIGINAL) else "false")
     values += [_finite(name) if name in available else "null" for name in scores]
     same = [
@@ -73,9 +100,9 @@ def _load(database: duckdb.DuckDBPyConnection, stage: str, files: list[str], sco
         for name, value in (("kind", "found.kind"), ("task", "found.task"), ("reason", reason))
     ]
     of_group = " and ".join(["groups.stage = ?", *same])
-    database.execute(
-        f"insert into rows select {', '.join(values)} {read} join groups on {of_group}", [files, stage]
-    )
+    passage = f"passages.name = coalesce({CONTEXT_KEY}, lineage.passage_id)"
+    joined = f"{read} join groups on {of_group} left join passages on {passage}"
+    database.execute(f"insert into rows select {', '.join(values)} {joined}", [files, stage])
 
 
 def _has(files: list[str], column: str) -> bool:
@@ -107,7 +134,7 @@ def _metadata(path: Path) -> pq.FileMetaData:
 
 def _scores(files: list[str]) -> list[str]:
     """List the score columns of a table; all its parts have the same columns."""
-    fields = pq.read_schema(files[0]) if files else []
+    fields = pq.read_schema(files[0])
     return [f.name for f in fields if pa.types.is_floating(f.type) and f.name not in BOOKKEEPING]
 
 

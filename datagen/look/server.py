@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import duckdb
 import typer
 from aiohttp import web
+from markupsafe import Markup
 
 from datagen.errors import UserError
 from datagen.look.explain import to_json
@@ -21,6 +23,7 @@ from datagen.look.trail import Trails
 from datagen.outside_json import parse
 from datagen.report.style import style
 from datagen.run.folder import Run
+from datagen.schema import KINDS
 from datagen.stages.confidence.labels.edits import FIELDS
 from datagen.template import render_file
 
@@ -43,7 +46,8 @@ class Browser:
 
     def __init__(self, run: Run, labels: Path, maximum: int) -> None:
         self._run = run
-        self._index, self._trails, self._judging = Index(run), Trails(run), Judging(run, labels, maximum)
+        self._index, self._trails = Index(run), Trails(run)
+        self._judging = Judging(run, self._trails, labels, maximum)
         self._show_labels()
         self._writing = Lock()
 
@@ -60,6 +64,7 @@ class Browser:
             ("/api/threshold", lambda request: self._index.threshold(request.query)),
             ("/api/row/{id}", lambda request: self._row(request.match_info["id"])),
             ("/api/queue", lambda request: self._judging.queue()),
+            ("/api/edits", lambda request: self._judging.edit_list()),
         ):
             app.router.add_get(path, _json(answer))
         app.router.add_post("/api/label", self._writer(self._judge))
@@ -73,29 +78,37 @@ class Browser:
             "labels": str(self._judging.path),
             "scores": self._index.scores,
             "sources": await asyncio.to_thread(self._index.sources),
+            "kinds": list(KINDS),
+            "state": self._run.manifest["state"],
+            "kept": "handed off" if self._run.over else "kept so far",
         }
-        theme = style("theme.css")
         page = render_file(
-            __package__, "browse.html.j2", html=True, nonce=request[NONCE], theme=theme, about=about
+            __package__,
+            "browse.html.j2",
+            html=True,
+            nonce=request[NONCE],
+            style=style("theme.css") + _content("browse.css"),
+            script=_content("browse.js"),
+            about=about,
         )
         return web.Response(text=page, content_type="text/html")
 
     def _row(self, name: str) -> dict[str, Any]:
         trail = self._trails.follow(name)
         details = to_json(trail, self._trails.requests(trail.requests))
-        fields = FIELDS.get(trail.row.get("kind") or "", ()) if trail.is_editable else ()
+        fields = () if trail.last.why_fixed else FIELDS[trail.row["kind"]]
         return details | {
             "verdict": self._judging.verdicts().get(name),
             "may_judge": self._judging.may_judge(name),
             "editable": [field for field in fields if trail.row.get(field)],
-            "edit": self._judging.edits().get(name, {}),
+            **self._judging.edit_of(trail),
         }
 
     def _judge(self, body: Mapping[str, Any]) -> dict[str, Any]:
         name, verdict = body.get("id"), body.get("verdict")
         if not isinstance(name, str) or not isinstance(verdict, str):
             raise UserError("a verdict is an object with id and verdict")
-        return self._labelled(self._judging.judge(self._trails, name, verdict))
+        return self._labelled(self._judging.judge(name, verdict))
 
     def _edit(self, body: Mapping[str, Any]) -> dict[str, Any]:
         name, texts = body.get("id"), body.get("edit")
@@ -106,7 +119,7 @@ class Browser:
         seen = body.get("seen")
         if not isinstance(seen, dict | None):
             raise UserError("the edit seen should be an object of texts by field")
-        return self._labelled(self._judging.edit(self._trails, name, texts, seen))
+        return self._labelled(self._judging.edit(name, texts, seen))
 
     def _writer(self, write: Callable[[Mapping[str, Any]], Any]) -> Callable[[web.Request], Any]:
         """Handle requests that write into the file of labels, one at a time."""
@@ -134,7 +147,8 @@ class Browser:
         return dict(label)
 
     def _show_labels(self) -> None:
-        self._index.set_labels(self._judging.verdicts(), self._judging.edits())
+        edits = {name: edit.state for name, edit in self._judging.edits().items()}
+        self._index.set_labels(self._judging.verdicts(), edits)
 
 
 def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
@@ -169,6 +183,11 @@ def browse(run: Run, labels: Path | None, maximum: int, port: int) -> None:
             asyncio.run(_serve(browser.app(guard), listening))
         finally:
             browser.close()
+
+
+def _content(file: str) -> Markup:
+    """Read a style sheet or script of the page."""
+    return Markup(resources.files(__package__).joinpath(file).read_text(encoding="utf-8"))
 
 
 async def _serve(app: web.Application, listening: socket.socket) -> None:

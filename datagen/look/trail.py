@@ -6,13 +6,14 @@ parent. DuckDB reads only the columns that a query needs.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from datagen.errors import UserError
@@ -70,6 +71,13 @@ class Request:
     model: str
 
 
+class LastRow(NamedTuple):
+    """A row as after the last stage that it reached, and why it cannot be edited; "" if it can."""
+
+    row: Row
+    why_fixed: str
+
+
 @dataclass(frozen=True)
 class Trail:
     """
@@ -93,9 +101,10 @@ class Trail:
     related: list[tuple[str, str, str, str]]
 
     @property
-    def is_editable(self) -> bool:
-        """Whether an edit of the row could be applied: the stage that made it kept it."""
-        return self.steps[0].outcome == "made" and self.row.get("kind") in KINDS
+    def last(self) -> LastRow:
+        """The row, and why it cannot be edited."""
+        first = self.steps[0]
+        return LastRow(self.row, _why_fixed(self.row, first.stage, first.outcome == "dropped"))
 
     @property
     def scores(self) -> dict[str, float]:
@@ -190,6 +199,21 @@ class Trails:
         marked = spans(passage, last.get("evidence")) if passage else []
         return Trail(last, marked, steps, self._related(last))
 
+    def last_rows(self, names: Iterable[str]) -> dict[str, LastRow]:
+        """Read rows as after the last stages that they reached, by id; without those that no stage has."""
+        wanted = pa.array(sorted(names), pa.string())
+        sql = "select distinct filename from read_parquet(?, filename = true) where id in (select unnest(?))"
+        rows: dict[str, LastRow] = {}
+        for table in self._tables if len(wanted) else ():
+            for files, dropped in ((table.kept, False), (table.dropped, True)):
+                for (file,) in self._query(sql, files, wanted.to_pylist()):
+                    part = read_part(Path(file))
+                    for row in part.filter(pc.is_in(part["id"], wanted)).to_pylist():
+                        earlier = rows.get(row["id"])
+                        why_fixed = earlier.why_fixed if earlier else _why_fixed(row, table.stage, dropped)
+                        rows[row["id"]] = LastRow(row, why_fixed)
+        return rows
+
     def requests(self, keys: Sequence[str]) -> list[Request]:
         """Read requests and their raw answers, in the order of the keys."""
         answers = self._run.completions.find(keys) if keys else {}
@@ -262,6 +286,13 @@ def _tables(run: Run) -> Iterator[_Table]:
             folder = run.stage_folder(record["stage"])
             files = (non_empty(parts(folder)), non_empty(parts(folder / "dropped")))
             yield _Table(record["stage"], record["takes"] != record["gives"], ROWS[record["gives"]], *files)
+
+
+def _why_fixed(row: Row, stage: str, dropped: bool) -> str:
+    """Return why an edit of a row cannot be applied, given the stage that made it; "" if it can."""
+    if dropped:
+        return f"{stage} dropped it when it was made"
+    return "" if row.get("kind") in KINDS else "it is not an example"
 
 
 def _outcome(row: Row, before: Row) -> str:

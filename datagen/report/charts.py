@@ -81,7 +81,17 @@ def draw_all(charts: Sequence[Chart]) -> None:
     drawings = draw([chart.specification for chart in charts])
     for chart, svg in zip(charts, drawings, strict=False):
         # Remove the font, so that text has the font of the page.
-        chart.svg = Markup(svg.replace(f' font-family="{FONT}"', ""))
+        chart.svg = _described(Markup(svg.replace(f' font-family="{FONT}"', "")), chart)
+
+
+def _described(svg: Markup, chart: Chart) -> Markup:
+    """Add the role, title and description that a screen reader announces before the marks."""
+    start, content = svg.split(">", 1)
+    role = Markup('role="graphics-document document" aria-roledescription="chart"')
+    title = Markup("<title>{}</title><desc>{}</desc>").format(chart.title, chart.caption)
+    return Markup('{} {} aria-label="{}">{}{}').format(
+        Markup(start), role, chart.title, title, Markup(content)
+    )
 
 
 def bars(

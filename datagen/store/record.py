@@ -1,5 +1,6 @@
 """The record of a complete stage, ``stage.json`` in its folder."""
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from datagen.json_types import JsonObject
@@ -42,3 +43,11 @@ class StageRecord(TypedDict, total=False):
     taken_over: str  # name of the run that it was taken over from
     files: dict[str, str]  # path in its folder -> digest
     sha256: str  # seal of the record
+
+
+def latest_examples(records: Iterable[StageRecord]) -> list[StageRecord]:
+    """Select the tables of examples that no complete stage has refined: of a finished run, its hand-off."""
+    examples = [record for record in records if record.get("gives") == "examples"]
+    refining = (record for record in examples if record.get("takes") == "examples")
+    refined = {name for record in refining for name in record.get("reads", [])}
+    return [record for record in examples if record["stage"] not in refined]

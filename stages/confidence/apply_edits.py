@@ -136,7 +136,7 @@ def _notices(problems: Mapping[str, str], overruled: int) -> Iterator[str]:
 def _write_outcomes(labels: Mapping[str, file.Label], problems: Mapping[str, str], context: Context) -> None:
     lines: list[JsonObject] = [
         {"id": name, "outcome": "not applied" if problems[name] else APPLIED, "reason": problems[name]}
-        | {"fields": sorted(label["edit"]), "source": label.get("source")}
+        | {"fields": sorted(label["edit"]), "edit": label["edit"], "source": label.get("source")}
         for name, label in labels.items()
     ]
     with whole_file(context.output / OUTCOMES) as unfinished:

@@ -47,6 +47,7 @@ def row(number, kind="instruction", **fields):
 def lay(folder):
     """Write the run; return its folder."""
     stages = folder / "stages"
+    made = {}
 
     def stage(name, takes, gives, schema, kept, dropped=(), **record):
         for part in (0, 1):
@@ -56,7 +57,9 @@ def lay(folder):
         counts = {}
         for other_row in dropped:
             counts[other_row["reason"]] = counts.get(other_row["reason"], 0) + 1
-        known = {"stage": name, "summary": EVIL, "takes": takes, "gives": gives, "reads": []}
+        reads = [earlier for earlier, gave in made.items() if gave == takes][-1:]
+        made[name] = gives
+        known = {"stage": name, "summary": EVIL, "takes": takes, "gives": gives, "reads": reads}
         known |= {
             "rows_in": len(kept) + len(dropped),
             "rows_out": len(kept),

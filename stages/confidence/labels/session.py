@@ -12,12 +12,13 @@ import typer
 from datagen.errors import UserError
 from datagen.json_types import JsonObject
 from datagen.rows import Row
+from datagen.schema import KINDS
 from datagen.stages.confidence import calibrate
 from datagen.stages.confidence.labels import draw, file, page, terminal
 from datagen.store.parquet import parts, read_part
-from datagen.store.record import StageRecord
+from datagen.store.record import StageRecord, latest_examples
 
-STAGES = ("calibrate", "score")  # the first of these that the run has supplies the rows
+STAGES = ("calibrate", "score")  # the first of these that the run has supplies the rows, else the latest
 SPREAD_BY = ("confidence", "p_true", "logprob")  # the first of these scores stratifies the learning rows
 
 
@@ -62,7 +63,8 @@ def label(
     as_page
         Write a page to this path instead of asking in the terminal.
     stage
-        The stage whose table is judged; empty: the first of `STAGES` that the run has.
+        The stage whose table is judged; empty: the first of `STAGES` that the run has, or else its latest
+        tables of examples.
     key, out
         Wait for a key, print; None: in the terminal.
 
@@ -121,7 +123,8 @@ def queue(
     count
         Rows per kind or task that has a promise.
     stage
-        The stage whose table is judged; empty: the first of `STAGES` that the run has.
+        The stage whose table is judged; empty: the first of `STAGES` that the run has, or else its latest
+        tables of examples.
 
     Returns
     -------
@@ -132,7 +135,8 @@ def queue(
     UserError
         When there is no such table.
     """
-    rows = sampled(run, run.stage_folder(stage or _stage(run)), count)
+    stages = [stage] if stage else _stages(run)
+    rows = sampled(run, [run.stage_folder(name) for name in stages], count)
     verdicts = file.verdicts_of(pa.Table.from_pylist(rows, COLUMNS), file.verdicts_among(labels))
     unjudged = draw.gaps_first(
         [row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None],
@@ -145,12 +149,21 @@ def queue(
 COLUMNS = pa.schema([(name, pa.string()) for name in page.FIELDS])
 
 
-def sampled(run: Run, table: Path, count: int) -> list[Row]:
-    """Return the rows of a table to judge, in order."""
-    paths = parts(table)
-    if not paths:
-        raise UserError(f"{table} contains no table: is that stage complete?")
-    present = read_part(paths[0]).column_names
+def sampled(run: Run, folders: Sequence[Path], count: int) -> list[Row]:
+    """
+    Return the rows of tables to judge, in order.
+
+    Raises
+    ------
+    UserError
+        When a folder has no table.
+    """
+    by_folder = [parts(folder) for folder in folders]
+    if not all(by_folder):
+        missing = folders[by_folder.index([])]
+        raise UserError(f"{missing} contains no table: is that stage complete?")
+    paths = [path for paths in by_folder for path in paths]
+    present = {name for path, *_ in by_folder for name in read_part(path).column_names}
     score = next((name for name in SPREAD_BY if name in present), "")
     tables = (read_part(path, ["id", "kind", "task", score]) for path in paths)
     ids = draw.sample(tables, _groups(run), count, str(run.manifest["recipe"]["seed"]), score)
@@ -162,15 +175,23 @@ def sampled(run: Run, table: Path, count: int) -> list[Row]:
     return [by_id[name] for name in ids]
 
 
-def _stage(run: Run) -> str:
+def _stages(run: Run) -> list[str]:
+    """Return the stages whose tables are judged; every run with examples has one."""
     for name in STAGES:
         if run.stage_record(name):
-            return name
-    raise UserError(f"{run.folder} has no table of {' or '.join(STAGES)}; select a stage with --stage")
+            return [name]
+    records = map(run.stage_record, run.manifest["stages"])
+    latest = latest_examples(record for record in records if record)
+    if not latest:
+        raise UserError(f"{run.folder} has no rows to judge: no stage that produces examples is complete")
+    return [record["stage"] for record in latest]
 
 
 def _groups(run: Run) -> Sequence[str]:
-    """List the kinds and tasks that the run's recipe has a promise for."""
-    options = dict(run.manifest["recipe"]["stages"].get("calibrate") or {})
+    """List the kinds and tasks that the recipe has a promise for; without confidence, all kinds."""
+    stages = run.manifest["recipe"]["stages"]
+    if not any(name in stages for name in STAGES):
+        return list(KINDS)
+    options = dict(stages.get("calibrate") or {})
     options.pop("use", None)
     return list(calibrate.Options.model_validate(options).promise)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -14,38 +12,6 @@ from datagen.stages.confidence.labels.session import label
 from tests.support import chromium, finished
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.opened() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return finished.lay(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture
-def address(run, tmp_path):
-    """Start `datagen browse` and return the address that it prints."""
-    command = [
-        sys.executable,
-        "-m",
-        "datagen",
-        "browse",
-        str(run),
-        "--labels",
-        str(tmp_path / "labels.jsonl"),
-        "--rows",
-        "12",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield next(match[0] for line in process.stdout if (match := re.search(r"http://\S+", line)))
-        finally:
-            process.terminate()
 
 
 @pytest.mark.parametrize("width", chromium.SIZES)
@@ -85,8 +51,8 @@ def test_rows_are_filtered_and_opened(browser, address, width):
     assert page.page.locator("#total").inner_text() == "43 rows"
     page.page.select_option("#filters [name=stage]", "dropped")
     page.page.locator("#total").get_by_text("5 rows", exact=True).wait_for()
-    page.page.fill("#filters [name=text]", "ferry 1 leave")
-    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
+    page.page.fill("#filters [name=text]", '"ferry 1 leave"')
+    page.page.locator("#total").get_by_text("1 row", exact=True).wait_for()
     page.page.locator("#list button").click()
     detail = page.page.locator("#detail")
     detail.locator("mark").wait_for()
@@ -104,8 +70,8 @@ def test_rows_are_filtered_and_opened(browser, address, width):
 def test_prompt_and_raw_answer_are_shown(browser, address):
     page = chromium.Page(browser)
     page.page.goto(address)
-    page.page.fill("#filters [name=text]", "ferry 0 leave")
-    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
+    page.page.fill("#filters [name=text]", '"ferry 0 leave"')
+    page.page.locator("#total").get_by_text("1 row", exact=True).wait_for()
     page.page.locator("#list button").click()
     page.page.locator("#detail details[open]").wait_for()
     text = page.page.locator("#detail details").inner_text()
@@ -179,9 +145,10 @@ def test_a_row_is_edited_and_the_edit_is_written_and_withdrawn(browser, address,
     [label] = file.read(tmp_path / "labels.jsonl")
     assert (label["verdict"], label["edit"]) == ("wrong", {"answer": "at rws noon <b>sharp</b>"})
     page.page.click("#tab-rows")
-    page.page.select_option("#filters [name=verdict]", "edited")
-    page.page.locator("#total").get_by_text("1 rows", exact=True).wait_for()
-    page.page.locator("#list button").get_by_text("edited").wait_for()
+    page.page.click("#more summary")
+    page.page.select_option("#filters [name=edit]", "edited")
+    page.page.locator("#total").get_by_text("1 row", exact=True).wait_for()
+    page.page.locator("#list button").get_by_text("edit pending").wait_for()
     page.page.locator("#list button").click()
     pending = page.page.locator("#detail .pending")
     assert "at rws noon <b>sharp</b>" in pending.inner_text()

@@ -8,8 +8,8 @@ import pytest
 from datagen.errors import UserError
 from datagen.look.index import Index
 from datagen.run.folder import Run, open_run
-from datagen.schema import ORIGINAL
-from datagen.store.parquet import parts, read_part, write_table
+from datagen.schema import EXAMPLES, ORIGINAL, table_of
+from datagen.store.parquet import part_name, parts, read_part, write_json, write_table
 from tests.support import finished
 
 
@@ -40,7 +40,7 @@ def test_every_row_is_listed_once_with_its_outcome(index):
 
 
 def test_text_source_and_scores(index):
-    assert ids(index.rows({"text": "FERRY 7 leave"})) == rows(7)
+    assert ids(index.rows({"text": '"FERRY 7 leave"'})) == rows(7)
     assert index.rows({"text": "' or true --"})["total"] == 0
     assert ids(index.rows({"source": "harbour-3"})) == rows(3, 7, 11, 15, 19, 23, 27, 31, 35, 39)
     answer = index.rows({"score": "words", "min": "10", "max": "12", "order": "high"})
@@ -50,15 +50,15 @@ def test_text_source_and_scores(index):
 
 def test_rows_are_filtered_by_verdicts_which_may_change(index):
     index.set_labels(
-        {finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"}, ()
+        {finished.row(5)["id"]: "right", finished.row(6)["id"]: "wrong", "elsewhere": "right"}, {}
     )
     assert ids(index.rows({"verdict": "right"})) == rows(5)
-    index.set_labels({finished.row(6)["id"]: "right"}, ())
+    index.set_labels({finished.row(6)["id"]: "right"}, {})
     assert ids(index.rows({"verdict": "right"})) == rows(6)
 
 
 def test_a_threshold_counts_handed_off_rows(index):
-    index.set_labels({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"}, ())
+    index.set_labels({finished.row(3)["id"]: "wrong", finished.row(30)["id"]: "right"}, {})
     answer = index.threshold({"score": "grounding", "value": "0.25", "kind": "instruction"})
     assert [row[2:] for row in answer["tasks"]] == [[30, 8]]
     assert {verdict: counts for verdict, *counts in answer["verdicts"]} == {
@@ -99,10 +99,85 @@ def test_edited_rows_are_listed_and_verdicts_on_them_do_not_count(tmp_path):
         write_table(table.append_column(ORIGINAL, pa.array(originals, pa.string())), path)
     index = Index(run)
     pending = finished.row(9)["id"]
-    index.set_labels({edited: "wrong", finished.row(30)["id"]: "right"}, [pending])
-    assert ids(index.rows({"verdict": "edited"})) == {edited, pending}
+    index.set_labels({edited: "wrong", finished.row(30)["id"]: "right"}, {pending: "pending"})
+    assert ids(index.rows({"edit": "edited"})) == {edited, pending}
+    assert ids(index.rows({"edit": "pending"})) == {pending}
+    assert ids(index.rows({"edit": "applied"})) == {edited}
+    assert index.rows({"edit": "refused"})["total"] == 0
     assert {row[0] for row in index.rows({})["rows"] if row[-2]} == {edited, pending}
     assert index.threshold({"score": "grounding", "value": "0.5"})["verdicts"] == [["right", 1, 0]]
+    index.set_labels({}, {edited: "withdrawn"})
+    assert index.rows({"edit": "applied"})["total"] == 0
+    assert ids(index.rows({"edit": "withdrawn"})) == {edited}
+    index.close()
+
+
+def odd_index(folder, state="finished"):
+    """Open a run whose last two tables are not refined, with nulls, ties, equal scores and odd names."""
+    names = ["a, b", 'say "hi"', "two\nlines", "it's", "\u4e2d\u6587", ""]
+    nan = float("nan")
+    scores = [0.1, 0.5, 0.5, None, nan, 0.9]
+    made = [
+        finished.row(number, task=name, lineage={"source": name})
+        | {"tied": tied, "equal": 2.0, "none": None, "huge": 1.7e308 * (-1) ** number}
+        for number, (name, tied) in enumerate(zip(names, scores, strict=True))
+    ]
+    schema = pa.schema([*EXAMPLES, *((name, pa.float64()) for name in ("tied", "equal", "none", "huge"))])
+    for stage, rows in (
+        ("write", made[:4]),
+        ("refuse", made[4:]),
+        ("talk", [finished.row(6, task=names[0])]),
+    ):
+        write_table(table_of(schema, rows), folder / "stages" / stage / part_name(0))
+        record = {"stage": stage, "takes": "passages", "gives": "examples", "reads": ["cut"]}
+        write_json(record, folder / "stages" / stage / "stage.json")
+    manifest = {"recipe": {"name": "odd", "seed": 0, "stages": {}}, "fingerprint": "f"}
+    write_json(manifest | {"stages": ["write", "refuse", "talk"], "state": state}, folder / "manifest.json")
+    return Index(open_run(folder)), names
+
+
+def test_odd_names_are_filtered_by_in_an_unfinished_run(tmp_path):
+    index, names = odd_index(tmp_path, "running")
+    groups = index.rows({})["groups"]
+    assert index.rows({})["total"] == 7 and {group[1] for group in groups} == set(names)
+    for number, name in enumerate(names[:-1]):
+        assert ids(index.rows({"task": name})) == (rows(0, 6) if number == 0 else rows(number))
+        # A field of the page has no line ends.
+        assert ids(index.rows({"source": name.replace("\n", " "), "task": name})) == rows(number)
+    assert "two lines" in index.sources()
+    combined = {"task": 'say "hi"', "text": "ferry", "score": "tied", "min": "0.5", "max": "0.5"}
+    assert ids(index.rows(combined)) == rows(1)
+    assert index.rows(combined | {"page": "1"})["rows"] == []
+    empty = index.rows(combined | {"kind": "refusal"})
+    assert (empty["total"], empty["rows"], empty["groups"]) == (0, [], [])
+    index.close()
+
+
+def test_a_group_of_several_tables_is_one_group(tmp_path):
+    index, names = odd_index(tmp_path)
+    assert [group[-1] for group in index.rows({})["groups"] if group[1] == names[0]] == [2]
+    index.close()
+
+
+def test_ties_nulls_and_equal_scores_at_a_threshold(tmp_path):
+    index, _ = odd_index(tmp_path)
+
+    def sides(score, value):
+        answer = index.threshold({"score": score, "value": value})
+        json.dumps(answer, allow_nan=False)
+        assert sum(count for _, count in answer["bars"]) == sum(sum(row[2:]) for row in answer["tasks"])
+        above, below = (sum(row[side] for row in answer["tasks"]) for side in (2, 3))
+        near = [[row[-1] for row in answer["nearest"][side]] for side in ("above", "below")]
+        return above, below, near, answer["span"]
+
+    assert sides("tied", "0.5") == (3, 1, [[0.5, 0.5, 0.9], [0.1]], [0.1, 0.9])
+    assert sides("tied", "0.9") == (1, 3, [[0.9], [0.5, 0.5, 0.1]], [0.1, 0.9])  # nulls and nan are excluded
+    assert sides("tied", "0.90001")[:2] == (0, 4)
+    assert sides("equal", "2")[:2] == (6, 0) and sides("equal", "2")[3] == [2.0, 2.0]
+    assert sides("none", "0") == (0, 0, [[], []], [None, None])
+    assert sides("huge", "0")[:2] == (3, 3)
+    assert index.rows({"score": "tied", "order": "low"})["rows"][-1][-1] is None  # nulls last in both orders
+    assert index.rows({"score": "tied", "order": "high"})["rows"][-1][-1] is None
     index.close()
 
 

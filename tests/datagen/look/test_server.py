@@ -130,7 +130,7 @@ def test_a_row_of_the_check_cannot_be_judged_before_its_turn(browser):
     checks = [row for row in map(finished.row, range(2, 40)) if not judging.may_judge(row["id"])]
     assert 15 < len(checks) < 38 and not turn & {row["id"] for row in checks}
     with pytest.raises(Exception, match="cannot be judged yet"):
-        judging.judge(browser._trails, checks[0]["id"], "right")
+        judging.judge(checks[0]["id"], "right")
     assert judging.verdicts() == {}
 
 
@@ -163,7 +163,7 @@ def test_an_edit_is_written_with_what_the_next_run_needs(browser, tmp_path):
         assert (await edit(id=later["id"], edit={"answer": "at 12"}))[0] == 200
         labels = {entry["id"]: entry for entry in file.read(tmp_path / "labels.jsonl")}
         assert "verdict" not in labels[later["id"]]  # not its turn in the sample
-        edited = await get("/api/rows?verdict=edited")
+        edited = await get("/api/rows?edit=edited")
         assert {row[0] for row in edited["rows"]} == {teach["id"], later["id"]}
         async with client.post(
             "/api/label", json={"id": teach["id"], "verdict": "right"}, headers={"Origin": address}

@@ -137,7 +137,7 @@ def test_an_edited_row_shows_both_texts_and_the_scores_of_the_new_one(tmp_path):
     run, name = one_row(tmp_path)
     trail = Trails(run).follow(name)
     assert [step.outcome for step in trail.steps] == ["made", "edited", "kept"]
-    assert trail.original == {"answer": "at noon"} and trail.is_editable
+    assert trail.original == {"answer": "at noon"} and trail.last == (trail.row, "")
     assert trail.scores == trail.steps[2].scores == {"words": 2.0, "logprob": -0.3}
     out = rich.console.Console(file=io.StringIO(), width=100, highlight=False)
     explain(run, name, False, out)

@@ -64,6 +64,19 @@ def test_every_chart_is_labelled_and_has_its_numbers_as_a_table(page):
     assert re.findall(r"figure svg table", " ".join(order)).__len__() == len(figures)
 
 
+def test_a_screen_reader_gets_the_title_and_description_of_each_chart(page):
+    svgs = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert all(attrs["role"].startswith("graphics-document") and attrs["aria-label"] for attrs in svgs)
+    names = [tag for tag, _ in page.tags if tag in ("figure", "svg", "title", "desc")]
+    assert " ".join(names).count("svg title desc") == len(svgs)
+    assert len({attrs["aria-label"] for attrs in svgs}) == len(svgs)
+
+
+def test_every_header_of_a_table_names_what_it_heads(page):
+    headers = [attrs for tag, attrs in page.tags if tag == "th"]
+    assert {attrs.get("scope") for attrs in headers} == {"col", "row"}
+
+
 def test_charts_use_the_colours_of_the_page(page):
     fills = {attrs[name] for _, attrs in page.tags for name in ("fill", "stroke") if name in attrs}
     assert fills <= {"none", "transparent", "currentColor"} | {

@@ -65,6 +65,9 @@ def test_edits_are_applied_in_place_in_any_partition(applied):
         assert row[ORIGINAL] == (json.dumps({"answer": before["answer"]}) if edited else None)
     assert notices == ["edits applied to 4 rows"]
     assert [(line["outcome"], line["fields"]) for line in outcomes] == [("applied", ["answer"])] * 4
+    assert {line["id"]: line["edit"] for line in outcomes} == {
+        name: {"answer": text} for name, text in wanted.items()
+    }
 
 
 def test_edits_that_cannot_be_applied_are_reported_and_change_nothing(applied):

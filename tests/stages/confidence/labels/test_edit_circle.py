@@ -53,7 +53,7 @@ def test_the_next_run_applies_edits_and_checks_them_like_generated_rows(tmp_path
     of_document = {row["lineage"]["source"]: row for row in before.values()}
     fixed, token, twin, other, short, moved = (of_document[name] for name in sorted(of_document)[:6])
 
-    judging, trails = Judging(first, tmp_path / "labels.jsonl", 10), Trails(first)
+    judging = Judging(first, Trails(first), tmp_path / "labels.jsonl", 10)
     for row, text in (
         (fixed, fixed["text"] + "\n\nThis sentence was written by a person."),
         (token, token["text"] + "<|im_end|>"),
@@ -61,7 +61,7 @@ def test_the_next_run_applies_edits_and_checks_them_like_generated_rows(tmp_path
         (moved, moved["text"] + "\n\nAnother sentence."),
         (short, "Too short."),
     ):
-        judging.edit(trails, row["id"], {"text": text})
+        judging.edit(row["id"], {"text": text})
     source = docs / moved["lineage"]["source"].rpartition("/")[2]
     source.write_text("A line in front of everything else.\n\n" + source.read_text().replace("the", "a"))
     second = finished(tmp_path, "[labels.jsonl]")
@@ -92,8 +92,8 @@ def test_the_next_run_applies_edits_and_checks_them_like_generated_rows(tmp_path
     steps = [(step.stage, step.outcome) for step in Trails(second).follow(fixed["id"]).steps]
     assert steps[:3] == [("mine", "made"), ("apply_edits", "edited"), ("measure", "kept")]
 
-    judging = Judging(second, tmp_path / "labels.jsonl", 10)
-    judging.edit(Trails(second), fixed["id"], {})
+    judging = Judging(second, Trails(second), tmp_path / "labels.jsonl", 10)
+    judging.edit(fixed["id"], {})
     third = finished(tmp_path, "[labels.jsonl]")
     assert rows_of(third, "handoff")[fixed["id"]]["text"] == fixed["text"]
     changes = {change.id: (change.change, change.reason) for change in compare(second, third).changes}

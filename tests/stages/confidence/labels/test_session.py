@@ -122,7 +122,7 @@ def test_folders_without_a_run_or_table_are_rejected(run, tmp_path):
     with pytest.raises(UserError, match="stages/mine contains no table"):
         label(open_run(run), None, 8, None, stage="mine")
     (run / "stages" / "score" / "stage.json").unlink()
-    with pytest.raises(UserError, match="no table of calibrate or score"):
+    with pytest.raises(UserError, match="no stage that produces examples is complete"):
         label(open_run(run), None, 8, None)
 
 
@@ -157,3 +157,39 @@ def test_without_a_terminal_the_command_names_the_other_ways(run, tmp_path, monk
     monkeypatch.setattr("typer.getchar", end)
     label(open_run(run), tmp_path / "labels.jsonl", 8, None)
     assert not (tmp_path / "labels.jsonl").exists()
+
+
+@pytest.mark.parametrize("state", ["finished", "running"])
+def test_rows_of_a_run_without_confidence_are_judged_from_its_latest_tables(tmp_path, state):
+    rows = {
+        "mine": [example(question=f"mined {number}?") for number in range(12)],
+        "write": [example("refusal", question=f"written {number}?") for number in range(12)],
+        "read": [example("reading", question=None, answer=None, text=f"text {n}") for n in range(12)],
+    }
+    rows["curate"] = rows["mine"][:9]  # read the first table only
+    for name, of_stage in rows.items():
+        folder = tmp_path / "stages" / name
+        write_table(table_of(EXAMPLES, of_stage), folder / part_name(0))
+        takes, reads = ("examples", ["mine"]) if name == "curate" else ("passages", ["chunk"])
+        record = {"stage": name, "takes": takes, "gives": "examples", "reads": reads}
+        write_json(record, folder / "stage.json")
+    recipe = {"name": "atlas", "seed": 0, "stages": dict.fromkeys(rows)}
+    manifest = {"recipe": recipe, "stages": list(rows), "state": state, "fingerprint": "f"}
+    write_json(manifest, tmp_path / "manifest.json")
+    labels, _ = judge(tmp_path, "r" * 33, rows=30)
+    expected = {row["id"] for name in ("curate", "write", "read") for row in rows[name]}
+    judged = {label["id"] for label in labels}
+    assert len(judged) == len(labels) and judged <= expected
+    assert {label["kind"] for label in labels} == {"instruction", "refusal", "reading"}
+
+
+def test_a_promise_in_the_recipe_decides_which_rows_are_judged_before_calibrate_has_run(run):
+    (run / "stages" / "score" / "stage.json").unlink()
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["recipe"]["stages"] = {"write": None, "calibrate": {"promise": {"refusal": 0.9}}}
+    write_json(manifest | {"stages": ["write", "calibrate"]}, run / "manifest.json")
+    (run / "stages" / "score").rename(run / "stages" / "write")
+    record = {"stage": "write", "takes": "passages", "gives": "examples", "reads": []}
+    write_json(record, run / "stages" / "write" / "stage.json")
+    labels, _ = judge(run, "r" * 8)
+    assert len(labels) == 8 and {label["kind"] for label in labels} == {"refusal"}

@@ -1,0 +1,126 @@
+"""Search: words in any order, phrases, scripts, and the texts that it covers."""
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.errors import UserError
+from datagen.look.index import Index
+from datagen.look.search import FOLD, MOST_TERMS, search_for, terms_of
+from datagen.run.folder import open_run
+from datagen.schema import EXAMPLES, PASSAGES, table_of
+from datagen.store.parquet import part_name, write_json, write_table
+
+DATABASE = duckdb.connect()
+TEXTS = {
+    "words": {"question": "When does the FERRY leave?", "answer": "It leaves " + "x " * 400 + "at noon."},
+    "lines": {"question": "Which pier?", "answer": "From pier\n    two, at\u00a0high water (tide 4.2 m)."},
+    "german": {"question": "Wie heißt die Straße?", "answer": "Äußere Hafenstraße"},
+    "decomposed": {"question": "Where is the cafe\u0301?", "answer": "A\u0308u\u00dfere Strasse"},
+    "greek": {"question": "ΟΔΥΣΣΕΥΣ", "answer": "ο Οδυσσεύς επέστρεψε"},
+    "chinese": {"question": "渡轮什么时候离开码头？", "answer": "中午十二点"},
+    "thai": {"question": "เรือออกกี่โมง", "answer": "เที่ยงวัน"},
+    "arabic": {"question": "متى تغادر العبّارة؟", "answer": "عند الظهر"},
+    "hindi": {"question": "नौका कब निकलती है?", "answer": "दोपहर में"},
+    "preference": {"question": "How deep?", "answer": "four fathoms", "rejected": "about a furlong"},
+    "reading": {"text": "The lighthouse keeper counts the herring boats."},
+    "context": {"question": "What now?", "answer": "Nothing.", "context": "An osprey nests\non the mast."},
+    "passage": {"question": "What else?", "answer": "Nothing.", "lineage": {"passage_id": "p"}},
+    "title": {"question": "What else?", "answer": "Nothing.", "lineage": {"title": "Ordnance of 1731"}},
+    "percent": {"question": "100% or 50_000?", "answer": "a\\b 'quoted' [x] (y) {z} $5 ^ a+b a|b * # ~"},
+    "empty": {"question": "", "answer": None},
+}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+
+    def stage(name, gives, schema, rows):
+        write_table(table_of(schema, rows), folder / "stages" / name / part_name(0))
+        record = {"stage": name, "takes": "documents", "gives": gives, "dropped": {}}
+        write_json(record, folder / "stages" / name / "stage.json")
+
+    stage("cut", "passages", PASSAGES, [{"id": "p", "text": "A cormorant dives\r\n  for eels."}])
+    stage("write", "examples", EXAMPLES, [{"id": name, "kind": "k", **row} for name, row in TEXTS.items()])
+    manifest = {"recipe": {"name": "search", "seed": 0, "stages": {}}, "stages": ["cut", "write"]}
+    write_json(manifest | {"state": "running", "fingerprint": "f"}, folder / "manifest.json")
+    index = Index(open_run(folder))
+    yield index
+    index.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("ferry leave", "words"),
+        ("noon ferry", "words"),  # in any order, from two fields, beyond the start of the answer
+        ("  NOON\tferr ", "words"),
+        ("noon osprey", ""),  # in two rows
+        ('"the ferry leave"', "words"),
+        ('"leave the ferry"', ""),
+        ('"does the ferry', "words"),  # while the phrase is typed
+        ('ferry "noon', "words"),
+        ("“does the ferry” noon", "words"),
+        ('"pier two"', "lines"),
+        ('"two, at high water"', "lines"),
+        ('"(tide 4.2 m)"', "lines"),
+        ('"(tide 4x2 m)"', ""),  # a phrase is no pattern
+        ("STRAẞE hafenstra", "german"),
+        ("äussere", ""),
+        ("Äußere", "german decomposed"),
+        ("café", "decomposed"),
+        ("cafe\u0301", "decomposed"),
+        ("οδυσσεύς", "greek"),
+        ("οδυσσευσ", "greek"),
+        ("码头 渡轮", "chinese"),
+        ("ออก", "thai"),
+        ("العبّارة", "arabic"),
+        ("निकलती नौका", "hindi"),
+        ("fathoms furlong", "preference"),
+        ("herring lighthouse", "reading"),
+        ('"osprey nests on" now', "context"),
+        ('"cormorant dives for"', "passage"),
+        ("cormorant else", "passage"),  # one word in the passage, one in the row
+        ("ordnance", "title"),
+        ("50_000", "percent"),
+        ("100%", "percent"),
+        ("a\\b", "percent"),
+        ("''", ""),
+        ("'quoted' [x] (y)", "percent"),
+        ('"[x] (y) {z} $5 ^ a+b a|b * # ~"', "percent"),
+    ],
+)
+def test_a_search_finds_the_rows_that_have_all_terms(index, query, expected):
+    assert {row[0] for row in index.rows({"text": query})["rows"]} == set(expected.split())
+
+
+@pytest.mark.parametrize("query", ["", "  ", '""', '"  "', '"'])
+def test_a_search_for_nothing_does_not_filter(index, query):
+    assert index.rows({"text": query})["total"] == len(TEXTS)
+
+
+def test_a_search_has_a_limit_of_terms(index):
+    words = [f"w{number}" for number in range(MOST_TERMS)]
+    assert terms_of(" ".join(words * 2)) == [[word] for word in words]  # repeated ones count once
+    with pytest.raises(UserError, match=f"may have {MOST_TERMS}"):
+        index.rows({"text": " ".join([*words, "more"])})
+
+
+@given(
+    words=st.lists(st.text(min_size=1, max_size=6).filter(lambda text: not set('"“”„‟«»') & set(text))),
+    data=st.data(),
+)
+def test_every_run_of_words_of_a_text_is_found_as_a_phrase(words, data):
+    words = " ".join(words).split()
+    text = "before\n" + " \n\t".join(words)
+    start = data.draw(st.integers(0, len(words)))
+    phrase = " ".join(words[start : data.draw(st.integers(start, len(words)))])
+    DATABASE.execute("create or replace table passages (search varchar)")
+    folded = f"select {FOLD.format('?')} as search, 0 as passage"
+    DATABASE.execute(f"create or replace table rows as {folded}", [text])
+    if search := search_for(f'"{phrase}"'):
+        sql = f"select count(*) from rows {search.passages.sql} where {search.rows.sql}"
+        values = [*search.passages.values, *search.rows.values]
+        assert DATABASE.execute(sql, values).fetchone() == (1,)
