@@ -4,7 +4,7 @@ Prompts are YAML files in ``prompts/``, one file per prompt.
 A file holds two Jinja templates, ``system`` and ``user``, and any other fields that its stage needs. The
 hash of the file is part of the lineage of every row. Inserted values are data, never instructions: templates
 put them between ``~~~`` fences, and strings that could end a fence or a chat turn are broken up
-(`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
+(`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.sandbox`).
 """
 
 import json
@@ -14,10 +14,9 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import yaml
-from jinja2 import Template
 from pydantic import BaseModel, ValidationError
 
 from datagen.control_tokens import defuse
@@ -28,6 +27,9 @@ from datagen.schema import content_id
 from datagen.template import compiled, render
 from datagen.yaml_loader import FastLoader
 from datagen.yaml_loader import load as load_yaml
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # A prompt in a recipe: the path of a prompt file without extension, or the fields of such a file.
 PromptSource: TypeAlias = str | JsonObject
@@ -111,7 +113,7 @@ def _json_schema(schema: type[BaseModel]) -> JsonObject:
 
 
 @cache
-def _compiled(template: str, where: str) -> Template:
+def _compiled(template: str, where: str) -> "Template":
     return compiled(template, where, finalize=defuse)
 
 
