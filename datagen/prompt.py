@@ -4,7 +4,7 @@ Prompts are YAML files in ``prompts/``, one file per prompt.
 A file holds two Jinja templates, ``system`` and ``user``, and any other fields that its stage needs. The
 hash of the file is part of the lineage of every row. Inserted values are data, never instructions: templates
 put them between ``~~~`` fences, and strings that could end a fence or a chat turn are broken up
-(`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.template`).
+(`datagen.control_tokens.defuse`). Templates run in a sandbox (`datagen.sandbox`).
 """
 
 import json

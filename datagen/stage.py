@@ -56,7 +56,8 @@ __all__ = [
 class Options(BaseModel):
     """A stage's options in a recipe. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most commands use few of the stages, so each validator is built when it is first needed.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 OptionsT = TypeVar("OptionsT", bound=Options, default=Options)

@@ -13,8 +13,6 @@ from multiprocessing import resource_tracker
 from types import FrameType
 from typing import NoReturn
 
-import psutil
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,6 +50,8 @@ def end_at_once(number: int, frame: FrameType | None = None) -> None:
 
 def leave(status: int) -> NoReturn:
     """Kill the child processes and end this process."""
+    import psutil  # only here, because every command imports this module
+
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # already ended
             child.kill()

@@ -1,5 +1,6 @@
 """The command line. Each module is a group of commands, which import what they need when called."""
 
+import gc
 import io
 import shlex
 import sys
@@ -12,6 +13,9 @@ from datagen.errors import BudgetSpent, UserError
 from datagen.redaction import mask_argument, shown
 from datagen.stop import Stopped, leave, stoppable
 from datagen.store.disk import translate_file_errors
+
+# Between two collections of the youngest garbage. The default, 700, costs a tenth of the imports' time.
+ALLOCATIONS = 50_000
 
 app = typer.Typer(
     help="Turn documents into data that a language model can be fine-tuned on.",
@@ -30,6 +34,7 @@ def main() -> None:
 
     With ``--json``, the message is also the one line on stdout.
     """
+    gc.set_threshold(ALLOCATIONS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None if it is closed
             stream.reconfigure(errors="replace")  # a log in ASCII must not end a run

@@ -111,8 +111,14 @@ def plan(
     pilot: Annotated[
         int, typer.Option(min=0, help="Passages to run first; the run reuses their answers")
     ] = 0,
-    price: Annotated[str, typer.Option(help="Per million input/output tokens, such as 0.15/0.60")] = "",
-    hourly: Annotated[float, typer.Option(min=0, help="Price of an engine hour")] = 0.0,
+    price: Annotated[
+        str,
+        typer.Option(
+            help="Price of all models per million input/output tokens, such as 0.15/0.60; "
+            "default: the recipe's prices"
+        ),
+    ] = "",
+    hourly: Annotated[float, typer.Option(min=0, help="Price of an engine hour, of all models")] = 0.0,
     stated: Annotated[str, typer.Option(help="Date of the price; default: today")] = "",
     outputs: Outputs = None,
     set_: Settings = None,
@@ -123,14 +129,15 @@ def plan(
 
     Based on a pilot, otherwise on the newest run. The run's report compares plan and actual.
     """
-    from datagen.operate.estimates import read_price
     from datagen.operate.pilot import run_pilot
     from datagen.operate.plan import plan as estimate
+    from datagen.recipe.prices import for_all, read_price
     from datagen.report.console import Console
     from datagen.report.plan import show
 
     loaded, folder = load(recipe, outputs, set_)
-    prices = read_price(price, hourly, stated)
+    one_price = read_price(price, hourly, stated)
+    prices = for_all(one_price, loaded.models) if one_price else None
     if pilot:
         with Console(to_stderr=json_) as console:
             run_pilot(loaded, folder, pilot, console)

@@ -22,6 +22,7 @@ PAUSE_SECONDS = 1.0  # between two attempts to connect
 PORTS = {"http": 80, "https": 443}
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth")
 ANSWER_SECONDS = 60.0  # for one token
+SERVER_ADVICE = "Is the server up, and is base_url right?"
 
 
 def ask_one_token(model: Model) -> str:
@@ -63,11 +64,14 @@ def wait_for_server(model: OpenAIModel, seconds: float) -> str:
                 return ""
         except (OSError, ValueError) as error:  # ValueError: the port is not a number
             if time.monotonic() >= until or isinstance(error, ValueError):
-                return f"{mask_secrets(model.base_url)} does not answer: {error}"
+                why = getattr(error, "strerror", None) or error
+                return f"{mask_secrets(model.base_url)} does not answer: {why}. {SERVER_ADVICE}"
         time.sleep(min(PAUSE_SECONDS, seconds))
 
 
 async def _ask_server(model: OpenAIModel) -> str:
+    if why := wait_for_server(model, 0):  # its message is clearer than that of the HTTP client
+        raise UserError(why)
     engine = OpenAIEngine(model)
     await engine.start()
     began = time.monotonic()
@@ -87,7 +91,7 @@ async def _ask_server(model: OpenAIModel) -> str:
         raise UserError(
             f"{where} refuses requests ({failure}): {failure.advice.format(key=model.api_key_env)}"
         )
-    raise UserError(f"{where} returned no token: {failure}. Is the server up, and is base_url right?")
+    raise UserError(f"{where} returned no token: {failure}. {SERVER_ADVICE}")
 
 
 def _import_function(model: ScriptedModel) -> str:

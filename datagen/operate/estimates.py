@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass, field
-from datetime import date
 
 import numpy as np
 
-from datagen.errors import UserError
+from datagen.recipe.sections import Price
 
 Z = 1.96  # half width of a 95% interval in standard errors
 NONE_SEEN = 3.0  # 95% upper bound of the expected count if a sample has none (rule of three)
@@ -25,10 +24,14 @@ class Stage:
         Number of rows.
     requests, stored
         Number of requests, and of those that already have an answer.
-    prompt_tokens, completion_tokens
-        Tokens of all requests, including answered ones.
+    prompt_tokens, cached_tokens, completion_tokens
+        Tokens of all requests, including answered ones; cached ones are part of the input.
     seconds
         Duration of the unanswered requests at the pace of the pilot; None if unknown.
+    role
+        Role of its model; "" for none.
+    cost
+        Price of the unanswered requests; None if unknown.
     """
 
     stage: str
@@ -40,32 +43,24 @@ class Stage:
     prompt_tokens: float = 0
     completion_tokens: float = 0
     seconds: float | None = 0.0
+    cached_tokens: float = 0
+    role: str = ""
+    cost: float | None = 0.0
 
     @property
     def open_share(self) -> float:
         """Share of the requests without an answer."""
         return 1 - self.stored / self.requests if self.requests else 0.0
 
-
-@dataclass(frozen=True)
-class Price:
-    """
-    The price of answers.
-
-    Parameters
-    ----------
-    prompt, completion
-        Price per million input and output tokens.
-    hour
-        Price of an engine hour.
-    stated
-        Date of the price.
-    """
-
-    prompt: float = 0.0
-    completion: float = 0.0
-    hour: float = 0.0
-    stated: str = field(default_factory=lambda: date.today().isoformat())
+    def charge(self, price: Price | None) -> None:
+        """Set `cost` from the price of the model's answers; None: there is no price."""
+        share = self.open_share
+        if not share:
+            self.cost = 0.0
+            return
+        tokens = (self.prompt_tokens * share, self.cached_tokens * share, self.completion_tokens * share)
+        hours = None if self.seconds is None else self.seconds / 3600
+        self.cost = None if price is None else price.of(*tokens, hours)
 
 
 @dataclass
@@ -87,6 +82,8 @@ class Plan:
         Stage -> run whose result would be reused; "" for a stage that would run.
     current
         Whether the basis has the same corpus, recipe, prompts and models.
+    currency, terms
+        Currency of the prices, and the prices with their dates; empty without prices.
     """
 
     recipe: str
@@ -100,7 +97,8 @@ class Plan:
     products: dict[str, tuple[float, float, float]]
     taken_over: dict[str, str] = field(default_factory=dict)
     current: bool = True
-    price: Price | None = None
+    currency: str = ""
+    terms: str = ""
 
     def total(self) -> dict[str, float | None]:
         """Return the totals: requests, unanswered requests, tokens to pay for, hours, cost."""
@@ -117,13 +115,9 @@ class Plan:
         hours = sum(measured) / 3600 if len(measured) == len(seconds) else None
         totals |= paid
         totals["hours"] = hours
-        totals["cost"] = None
-        if self.price is not None:
-            tokens = (
-                paid["prompt_tokens"] * self.price.prompt + paid["completion_tokens"] * self.price.completion
-            )
-            by_hour = self.price.hour * hours if hours is not None else 0.0
-            totals["cost"] = tokens / 1e6 + by_hour if hours is not None or not self.price.hour else None
+        costs = [stage.cost for stage in self.stages]
+        known = [cost for cost in costs if cost is not None]
+        totals["cost"] = sum(known) if self.currency and len(known) == len(costs) else None
         return totals
 
     def as_json(self) -> dict[str, object]:
@@ -184,22 +178,3 @@ def share_correction(rows: int, drawn: int, share: float) -> float:
     expected = share * rows
     chance = 4 * math.sqrt(expected * (1 - share))
     return expected / drawn if drawn and abs(drawn - expected) <= chance else 1.0
-
-
-def read_price(tokens: str, hourly: float, stated: str) -> Price | None:
-    """
-    Parse a price: per million input/output tokens, such as ``0.15/0.60``, and per hour.
-
-    Raises
-    ------
-    UserError
-        If the format is invalid.
-    """
-    if not tokens and not hourly:
-        return None
-    try:
-        prompt, completion = (float(part) for part in tokens.split("/")) if tokens else (0.0, 0.0)
-        date.fromisoformat(stated or "2000-01-01")
-    except ValueError:
-        raise UserError("write --price as 0.15/0.60 and --stated as 2026-11-29") from None
-    return Price(prompt, completion, hourly, stated or date.today().isoformat())

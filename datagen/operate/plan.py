@@ -9,6 +9,7 @@ many rows than of few; the interval does not include that.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +19,12 @@ import pyarrow.compute as pc
 from datagen.engines.identity import circumstances, identities
 from datagen.errors import UserError
 from datagen.operate import pilot
-from datagen.operate.estimates import Plan, Price, Stage, interval, share_correction
+from datagen.operate.estimates import Plan, Stage, interval, share_correction
 from datagen.recipe.model import Recipe
+from datagen.recipe.prices import Prices, price_of, terms
 from datagen.report.planned import PLAN
 from datagen.report.rows import final_parts
+from datagen.request import Identity
 from datagen.run.folder import PILOT, Run, earlier_runs
 from datagen.run.lifecycle import fingerprint
 from datagen.run.takeover import foresee
@@ -34,9 +37,16 @@ from datagen.store.record import StageRecord
 OUTSIDE = "outside the sample"  # reason of the rows that a stage with a share does not ask about
 
 
-def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
+def plan(recipe: Recipe, outputs: Path, prices: Prices | None = None) -> Plan:
     """
     Estimate a run from the newest pilot, otherwise from the newest run.
+
+    Parameters
+    ----------
+    recipe, outputs
+        The recipe, and the folder of all runs.
+    prices
+        Prices by role. Default: those of the recipe.
 
     Raises
     ------
@@ -58,9 +68,18 @@ def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
         if record is sample:
             after_sample = True
             continue
-        stages.append(_stage(record, scale if after_sample and sample else 1.0, basis, recipe, stored))
+        stage = _stage(record, scale if after_sample and sample else 1.0, basis, recipe, stored)
+        if stage.role:
+            _set_model(stage, record, models)
+        stages.append(stage)
+    prices = recipe.prices if prices is None else prices
+    by_role = {role: getattr(recipe.models, role) for role in recipe.models.roles}
     taken_over = foresee(recipe, home, models)
-    reads_corpus = [name for name, stage, _ in recipe.line() if isinstance(stage, SourceStage)]
+    for stage in stages:
+        if taken_over.get(stage.stage):
+            stage.stored, stage.seconds = stage.requests, 0.0
+        stage.charge(price_of(stage.role, prices, by_role))
+    reads_corpus = [name for name, source, _ in recipe.line() if isinstance(source, SourceStage)]
     result = Plan(
         recipe=recipe.name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,7 +92,8 @@ def plan(recipe: Recipe, outputs: Path, price: Price | None = None) -> Plan:
         products=_products(basis, sampled, passages),
         taken_over=taken_over,
         current=_is_current(basis, sample, recipe) and all(taken_over[name] for name in reads_corpus),
-        price=price,
+        currency=next((price.currency for price in prices.values()), ""),
+        terms=terms(prices),
     )
     home.mkdir(parents=True, exist_ok=True)
     write_json(result.as_json(), home / PLAN)
@@ -120,10 +140,12 @@ def _stage(
     if "requests" not in record:
         return stage
     requests, cost = record["requests"], record["cost"]
+    stage.role = record["model"]["role"]
     if scale != 1:
         scale *= _correction(record)
     stage.requests = requests["asked"] * scale
     stage.prompt_tokens = cost["prompt_tokens"] * scale
+    stage.cached_tokens = cost["cached_tokens"] * scale
     stage.completion_tokens = cost["completion_tokens"] * scale
     keys = _keys(basis, record["stage"])
     share = 0.0
@@ -138,6 +160,15 @@ def _stage(
     if not stage.open_share:
         stage.seconds = 0.0
     return stage
+
+
+def _set_model(stage: Stage, record: StageRecord, models: Mapping[str, Identity]) -> None:
+    """Name the recipe's model for the stage's role; stored answers of another model do not count."""
+    of_basis = Identity(record["model"]["name"], record["model"]["revision"])
+    current = models.get(stage.role, of_basis)
+    if current == of_basis:
+        return
+    stage.model, stage.stored, stage.seconds = current.name, 0.0, None
 
 
 def _correction(record: StageRecord) -> float:

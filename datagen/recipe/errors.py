@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import TypeAlias
 
@@ -233,7 +234,8 @@ def _expectation(error: ErrorDetails) -> str:
 
 
 def _shortened(value: object) -> str:
-    text = repr(value)
+    """Format a value; a date, which YAML reads without quotes, as it is written."""
+    text = value.isoformat() if isinstance(value, date) else repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 

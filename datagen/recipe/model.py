@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model_validator
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_jsonable_python
 
 from datagen.errors import UserError, hint
 from datagen.json_types import JsonObject
@@ -46,7 +48,7 @@ class Recipe(Section):
     prices: dict[str, Price] = Field(
         default_factory=dict,
         description="Price of the answers by role, such as {generator: {prompt: 0.15, completion: 0.6}}; the "
-        "report gives the cost per row",
+        "plan gives the cost of each stage, the report that of a row",
     )
     min_rows: dict[Literal["reading", "instructions", "refusals", "preferences"], int] = Field(
         default_factory=dict,
@@ -165,15 +167,25 @@ class Recipe(Section):
         return stage, stage.options.model_validate(options)
 
 
+class _SchemaGenerator(GenerateJsonSchema):
+    """Pydantic's generator, which builds a serialiser for every default and so takes twice as long."""
+
+    def encode_default(self, dft: object) -> object:
+        """Convert a default to plain values."""
+        return to_jsonable_python(dft)
+
+
 def json_schema() -> JsonObject:
     """Return the JSON schema of a recipe, with the options of every installed stage, for editors."""
-    schema = Recipe.model_json_schema()
+    schema = Recipe.model_json_schema(schema_generator=_SchemaGenerator)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["properties"].pop("file")
     stages = {}
     for name in installed_stages():
         stage = find_stage(name)
-        options = TypeAdapter(stage.options).json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        options = TypeAdapter(stage.options).json_schema(
+            ref_template=f"#/$defs/{name}.{{model}}", schema_generator=_SchemaGenerator
+        )
         for inner, definition in options.pop("$defs", {}).items():
             schema["$defs"][f"{name}.{inner}"] = definition
         role = {"role": {"type": "string"}} if isinstance(stage, ModelStage) else {}

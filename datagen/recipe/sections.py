@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,7 +13,7 @@ from datagen.redaction import mask_secrets
 class Section(BaseModel):
     """A part of the recipe. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Source(Section):
@@ -130,7 +131,7 @@ class Cluster(Section):
 
 class Price(Section):
     """
-    The price of a model's answers, for the report. It affects no row and no request.
+    The price of a model's answers, for plans and the report. It affects no row and no request.
 
     Prices are per million tokens, per hour of an engine, or both.
     """
@@ -148,6 +149,53 @@ class Price(Section):
     stated: str = Field(
         "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Date of the price, such as 2026-11-29, in quotes"
     )
+
+    @field_validator("stated")
+    @classmethod
+    def _real_date(cls, stated: str) -> str:
+        if stated:
+            date.fromisoformat(stated)
+        return stated
+
+    def of(
+        self, prompt_tokens: float, cached_tokens: float, completion_tokens: float, hours: float | None
+    ) -> float | None:
+        """
+        Compute the price of answers.
+
+        Parameters
+        ----------
+        prompt_tokens, cached_tokens, completion_tokens
+            Input tokens, those of them from the prefix cache, and output tokens.
+        hours
+            Hours of the engine; None if unknown.
+
+        Returns
+        -------
+        An amount in `currency`; None if the engine has a price per hour and the hours are unknown.
+        """
+        if self.hour and hours is None:
+            return None
+        cached = self.prompt if self.cached is None else self.cached
+        tokens = (
+            (prompt_tokens - cached_tokens) * self.prompt
+            + cached_tokens * cached
+            + completion_tokens * self.completion
+        )
+        return tokens / 1e6 + self.hour * (hours or 0.0)
+
+    @property
+    def terms(self) -> str:
+        """The price as text, with its date."""
+        terms = []
+        if self.prompt or self.completion:
+            terms.append(f"{self.prompt:g}/{self.completion:g} per million input/output tokens")
+        if self.cached is not None:
+            terms.append(f"{self.cached:g} per million cached ones")
+        if self.hour:
+            terms.append(f"{self.hour:g} per engine hour")
+        date = f" (as of {self.stated})" if self.stated else ""
+        return f"{self.currency} {', '.join(terms) or '0'}{date}"
 
 
 class Budget(Section):

@@ -1,9 +1,10 @@
 """Requests, tokens and money of each stage, per row handed off."""
 
 from collections.abc import Mapping
-from math import floor, log10
 from typing import Any, NamedTuple
 
+from datagen.recipe.prices import money, price_of, terms
+from datagen.recipe.sections import Price
 from datagen.report import charts
 from datagen.store.record import StageRecord
 
@@ -75,15 +76,15 @@ class Costs(NamedTuple):
 def costs(manifest: Mapping[str, Any], records: Records) -> Costs:
     """Compute the cost of each stage at the prices that the recipe states."""
     recipe = manifest["recipe"]
-    prices = recipe.get("prices") or {}
+    prices = {role: Price.model_validate(price) for role, price in (recipe.get("prices") or {}).items()}
     stages = [
-        _stage(record, _price(record["model"]["role"], recipe))
+        _stage(record, price_of(record["model"]["role"], prices, recipe.get("models") or {}))
         for record in records
         if record.get("cost", {}).get("rows")
     ]
     kept = records[-1]["rows_out"] if records else 0
-    currency = next((price["currency"] for price in prices.values()), "")
-    return Costs(stages, kept, currency, "; ".join(_terms(role, price) for role, price in prices.items()))
+    currency = next((price.currency for price in prices.values()), "")
+    return Costs(stages, kept, currency, terms(prices))
 
 
 def cost_chart(records: Records) -> charts.Chart | None:
@@ -100,13 +101,7 @@ def cost_chart(records: Records) -> charts.Chart | None:
     return charts.bars("Completion tokens per handed-off row", caption, values, "stage", "tokens")
 
 
-def money(amount: float) -> str:
-    """Format an amount with at least two decimals and three significant digits, never as a power of ten."""
-    digits = 2 if not amount else max(2, 2 - floor(log10(abs(amount))))
-    return f"{amount:,.{digits}f}"
-
-
-def _stage(record: StageRecord, price: Mapping[str, Any] | None) -> StageCost:
+def _stage(record: StageRecord, price: Price | None) -> StageCost:
     cost = record["cost"]
     return StageCost(
         record["stage"],
@@ -121,38 +116,8 @@ def _stage(record: StageRecord, price: Mapping[str, Any] | None) -> StageCost:
     )
 
 
-def _money(record: Mapping[str, Any], price: Mapping[str, Any]) -> float | None:
+def _money(record: StageRecord, price: Price) -> float | None:
     """Return the price of a stage's answers; hours are those that all of them take at this run's pace."""
     cost, pace = record["cost"], record.get("pace")
-    if price["hour"] and not pace:
-        return None
-    hours = cost["completions"] / pace / 3600 if pace else 0.0
-    cached = price["prompt"] if price["cached"] is None else price["cached"]
-    tokens = (
-        (cost["prompt_tokens"] - cost["cached_tokens"]) * price["prompt"]
-        + cost["cached_tokens"] * cached
-        + cost["completion_tokens"] * price["completion"]
-    )
-    return float(tokens / 1e6 + hours * price["hour"])
-
-
-def _price(role: str, recipe: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Find the price of a role's model: its own, or that of the role that it refers to."""
-    prices, models = recipe.get("prices") or {}, recipe.get("models") or {}
-    seen = set()
-    while role not in prices and isinstance(models.get(role), str) and role not in seen:
-        seen.add(role)
-        role = models[role]
-    return prices.get(role)
-
-
-def _terms(role: str, price: Mapping[str, Any]) -> str:
-    terms = []
-    if price["prompt"] or price["completion"]:
-        terms.append(f"{price['prompt']:g}/{price['completion']:g} per million input/output tokens")
-    if price["cached"] is not None:
-        terms.append(f"{price['cached']:g} per million cached ones")
-    if price["hour"]:
-        terms.append(f"{price['hour']:g} per engine hour")
-    stated = f" (as of {price['stated']})" if price["stated"] else ""
-    return f"{role}: {price['currency']} {', '.join(terms) or '0'}{stated}"
+    hours = cost["completions"] / pace / 3600 if pace else None
+    return price.of(cost["prompt_tokens"], cost["cached_tokens"], cost["completion_tokens"], hours)

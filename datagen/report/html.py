@@ -7,11 +7,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from datagen.recipe.prices import money
 from datagen.report.calibration import calibration_charts
 from datagen.report.changes import read_summary
 from datagen.report.charts import draw_all
 from datagen.report.composition import mix_charts
-from datagen.report.cost import cost_chart, costs, money
+from datagen.report.cost import cost_chart, costs
 from datagen.report.coverage import coverage
 from datagen.report.difficulty import shifts
 from datagen.report.diversity import diversity

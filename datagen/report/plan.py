@@ -6,6 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from datagen.recipe.prices import money
 from datagen.report.terminal import LOOK, output
 
 
@@ -14,18 +15,19 @@ def show(plan: Mapping[str, Any]) -> None:
     out = output()
     table = Table(title=escape(f"{plan['recipe']}: plan based on {plan['basis']}"), **LOOK)
     table.add_column("stage")
-    for name in ("in", "out", "requests", "stored", "tokens in", "tokens out"):
+    for name in ("in", "out", "requests", "stored", "tokens in", "tokens out", "hours"):
         table.add_column(name, justify="right")
-    table.add_column("result")
+    if plan["currency"]:
+        table.add_column(plan["currency"], justify="right")
+    table.add_column("reused from", no_wrap=True)
     for stage in plan["stages"]:
-        amounts = [stage[name] for name in ("requests", "stored", "prompt_tokens", "completion_tokens")]
         source = plan["taken_over"].get(stage["stage"])
         table.add_row(
             escape(stage["stage"]),
             f"{stage['rows_in']:,.0f}",
             f"{stage['rows_out']:,.0f}",
-            *(f"{amount:,.0f}" if stage["model"] else "" for amount in amounts),
-            "" if source is None else escape(f"reused from {source}") if source else "new",
+            *_requests(stage, plan["currency"]),
+            "" if source is None else escape(source) or "new",
         )
     out.print(table)
     table = Table(title="rows", **LOOK)
@@ -34,7 +36,7 @@ def show(plan: Mapping[str, Any]) -> None:
     for product, (rows, low, high) in plan["products"].items():
         table.add_row(product, f"{rows:,.0f}", f"{low:,.0f} to {high:,.0f}")
     out.print(table)
-    for line in [*_by_model(plan), _sum(plan)]:
+    for line in [*_by_model(plan), _sum(plan), _cost(plan)]:
         out.print(line, markup=False, soft_wrap=True)
     if not plan["current"]:
         out.print(
@@ -43,6 +45,16 @@ def show(plan: Mapping[str, Any]) -> None:
             style="yellow",
             soft_wrap=True,
         )
+
+
+def _requests(stage: Mapping[str, Any], currency: str) -> list[str]:
+    """Format requests, stored answers, tokens, hours and cost; "" for each in a stage without a model."""
+    amounts = [stage[name] for name in ("requests", "stored", "prompt_tokens", "completion_tokens")]
+    hours = None if stage["seconds"] is None else stage["seconds"] / 3600
+    cells = [*(f"{amount:,.0f}" for amount in amounts), "unknown" if hours is None else f"{hours:.2f}"]
+    if currency:
+        cells.append("unknown" if stage["cost"] is None else money(stage["cost"]))
+    return cells if stage["model"] else [""] * len(cells)
 
 
 def _by_model(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -62,9 +74,17 @@ def _sum(plan: Mapping[str, Any]) -> str:
         f"{total['to_ask']:,.0f} of {total['requests']:,.0f} requests to send",
         f"{total['prompt_tokens']:,.0f} input tokens, {total['completion_tokens']:,.0f} output tokens",
     ]
-    lines.append("hours unknown" if total["hours"] is None else f"{total['hours']:.2f} engine hours")
-    if (price := plan["price"]) is not None:
-        cost = "unknown" if total["cost"] is None else f"{total['cost']:,.2f}"
-        terms = f"{price['prompt']:g}/{price['completion']:g} per million tokens, {price['hour']:g} per hour"
-        lines.append(f"cost {cost} (at {terms}, as of {price['stated']})")
+    hours = total["hours"]
+    lines.append("hours unknown" if hours is None else f"{hours:.2f} engine hours at the pace of the basis")
     return "; ".join(lines)
+
+
+def _cost(plan: Mapping[str, Any]) -> str:
+    """Describe the total cost and the prices; name stages whose cost is unknown."""
+    if not plan["currency"]:
+        return "no cost: the recipe states no `prices`"
+    cost = plan["total"]["cost"]
+    if cost is not None:
+        return f"cost {plan['currency']} {money(cost)} ({plan['terms']})"
+    unknown = ", ".join(stage["stage"] for stage in plan["stages"] if stage["cost"] is None)
+    return f"cost unknown: no price or no hours for {unknown} ({plan['terms']})"

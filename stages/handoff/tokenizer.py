@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,14 @@ from datagen.control_tokens import control_tokens
 from datagen.engines.identity import resolve
 from datagen.engines.special_tokens import special_tokens
 from datagen.errors import UserError
-from datagen.outside_json import parse
 from datagen.recipe.roles import VllmModel
 from datagen.stage import Context
 from datagen.stages.shared.load_once import load_once
+from datagen.stages.shared.pretrained import load_tokenizer
 
 Counts = npt.NDArray[np.int64]
 Conversation = Sequence[Mapping[str, str]]
 
-# Classes that read tokenizer.json as it is. `AutoTokenizer` would choose them too, but imports torch for it.
-GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 UNBOUNDED = 10**9  # tokenizers without a maximum length report 10**30
 
 
@@ -167,17 +164,4 @@ def ruler(model: str, longest: int | None, context: Context) -> Ruler:
 
 @load_once
 def _load(model: str) -> Tokenizer:
-    import transformers
-
-    name = _class_of(Path(model))
-    loader = transformers.PreTrainedTokenizerFast if name in GENERIC else transformers.AutoTokenizer
-    return Tokenizer(loader.from_pretrained(model))
-
-
-def _class_of(folder: Path) -> object:
-    """Return the class that a checkpoint names for its tokenizer; None if it names none."""
-    try:
-        config = parse((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return config.get("tokenizer_class") if isinstance(config, dict) else None
+    return Tokenizer(load_tokenizer(model))

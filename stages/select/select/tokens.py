@@ -14,6 +14,7 @@ from datagen.recipe.roles import VllmModel
 from datagen.stage import Context, Partitions
 from datagen.stages.select.greedy import Numbers
 from datagen.stages.shared.load_once import load_once
+from datagen.stages.shared.pretrained import load_tokenizer
 from datagen.stages.shared.similarity.sketch import Reader
 
 
@@ -63,6 +64,4 @@ def _tokens(tokenizer: Any, texts: pa.Array | pa.ChunkedArray) -> Numbers:
 
 @load_once
 def _load(folder: str) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return load_tokenizer(folder, local_files_only=True)

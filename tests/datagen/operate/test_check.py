@@ -149,7 +149,10 @@ def test_a_busy_server_counts_as_reachable():
 def test_an_unreachable_server_stops_only_a_run_without_answers(write, tmp_path, caplog):
     url = f"http://127.0.0.1:{free_port()}/v1"
     recipe = write(server(url))
-    assert "returned no token" in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
+    assert (
+        "does not answer: Connection refused"
+        in wrong(check(recipe, tmp_path / "outputs"))["model (generator)"]
+    )
     run = write_run(tmp_path / "run", {"d": "t"}, [])
     with pytest.raises(UserError, match=r"does not answer.*\n.*--no-check"):
         before_work(recipe, run)

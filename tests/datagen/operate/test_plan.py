@@ -4,16 +4,19 @@ import random
 import statistics
 from contextlib import contextmanager
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.cluster.local import local_cluster
 from datagen.errors import UserError
-from datagen.operate.estimates import Price, interval, read_price, share_correction
+from datagen.operate.estimates import Stage, interval, share_correction
 from datagen.operate.pilot import pilot_of, run_pilot
 from datagen.operate.plan import plan
 from datagen.recipe.load import load_recipe
+from datagen.recipe.prices import for_all, read_price
+from datagen.recipe.sections import Price
 from datagen.report.planned import compare_with_plan, lines
 from datagen.run import runner
 from datagen.run.folder import earlier_runs
@@ -60,11 +63,32 @@ def test_a_share_that_chance_does_not_explain_is_not_corrected(rows, drawn, shar
 
 
 def test_a_price_is_parsed_with_its_date():
-    assert read_price("0.15/0.60", 2.5, "2026-11-29") == Price(0.15, 0.6, 2.5, "2026-11-29")
+    dated = Price(prompt=0.15, completion=0.6, hour=2.5, stated="2026-11-29")
+    assert read_price("0.15/0.60", 2.5, "2026-11-29") == dated
     assert read_price("", 0, "") is None
-    for wrong in (("cheap", 0, ""), ("1", 0, ""), ("1/2", 0, "today")):
+    for wrong in (("cheap", 0, ""), ("1", 0, ""), ("1/2", 0, "today"), ("-1/2", 0, ""), ("nan/1", 0, "")):
         with pytest.raises(UserError, match="--price"):
             read_price(*wrong)
+    with pytest.raises(UserError, match="--stated is the date of a price"):
+        read_price("", 0, "2026-11-29")
+
+
+def test_only_unanswered_requests_cost_money():
+    stage = Stage("instruct", "m", 10, 10, 100, 25, 4e6, 2e6, seconds=1800, cached_tokens=1e6)
+    stage.charge(Price(prompt=1, completion=3))
+    assert stage.cost == pytest.approx(0.75 * (4 + 2 * 3))
+    stage.charge(Price(prompt=1, cached=0.5, completion=3))
+    assert stage.cost == pytest.approx(0.75 * (3 + 0.5 + 2 * 3))
+    stage.charge(Price(hour=4))
+    assert stage.cost == pytest.approx(2), "seconds are those of the unanswered requests"
+    stage.seconds = None
+    stage.charge(Price(hour=4, prompt=1))
+    assert stage.cost is None
+    stage.charge(None)
+    assert stage.cost is None
+    stage.stored = 100
+    stage.charge(None)
+    assert stage.cost == 0, "answers that are stored cost nothing, whatever the price"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +113,7 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
         plan(recipe, outputs)
     run_pilot(recipe, outputs, 6, toys.Silent())
     assert not (outputs / "toy").exists(), "a pilot is not a run of the recipe"
-    planned = plan(recipe, outputs, Price(1e6, 0, 0, "2026-11-29"))
+    planned = plan(recipe, outputs, for_all(Price(prompt=1e6, stated="2026-11-29"), recipe.models))
     asking = next(stage for stage in planned.stages if stage.stage == "asking")
     assert (planned.documents, planned.passages, planned.sampled, planned.current) == (12, 12, 6, True)
     assert (asking.requests, asking.stored) == (24, 12)
@@ -97,6 +121,14 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     total = planned.total()
     assert (total["requests"], total["to_ask"]) == (24, 12)
     assert total["cost"] == pytest.approx(total["prompt_tokens"]) and total["hours"] > 0
+    assert planned.terms.endswith(": USD 1e+06/0 per million input/output tokens (as of 2026-11-29)")
+    assert plan(recipe, outputs).total()["cost"] is None, "the recipe states no price"
+    priced = recipe.model_copy(update={"prices": {"generator": Price(completion=1e6, currency="EUR")}})
+    of_recipe = plan(priced, outputs)
+    assert of_recipe.currency == "EUR" and of_recipe.current
+    assert of_recipe.total()["cost"] == pytest.approx(of_recipe.total()["completion_tokens"])
+    other_role = recipe.model_copy(update={"prices": {"judge": Price(completion=1e6)}})
+    assert plan(other_role, outputs).total()["cost"] is None, "the generator has no price"
     done = runner.run(recipe, outputs, toys.Silent())
     assert done.stage_record("source")["taken_over"]
     assert done.stage_record("asking")["requests"]["completions"] == 12
@@ -105,11 +137,22 @@ def test_a_run_reuses_the_pilots_answers_and_is_compared_with_the_plan(tmp_path,
     rows, low, high, actual = compared["rows"]["instructions"]
     assert low <= actual <= high and actual == 16 and rows > 0
     assert "24 (+0.0% of the plan)" in lines(compared)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("datagen.operate.plan.Completions.missing", lambda _, keys: pa.repeat(True, len(keys)))
+        reused = plan(recipe, outputs)
+    assert reused.total()["to_ask"] == 0, (
+        "a stage that is reused sends nothing, whatever the sample's requests"
+    )
     again = plan(recipe, outputs)
     assert again.total()["to_ask"] == 0 and all(again.taken_over.values())
     with monkeypatch.context() as patch:
         patch.setattr("datagen.operate.plan.foresee", lambda *_: dict.fromkeys(recipe.stages, ""))
         assert not plan(recipe, outputs).current, "the corpus has changed"
+    models = recipe.models.model_copy(
+        update={"generator": recipe.models.generator.model_copy(update={"revision": "2"})}
+    )
+    changed = plan(recipe.model_copy(update={"models": models}), outputs).total()
+    assert (changed["to_ask"], changed["hours"]) == (24, None), "another model has answered nothing"
     other = recipe.model_copy(update={"seed": 1})
     assert not plan(other, outputs).current
     assert compare_with_plan(done) is None, "the plan is now that of another recipe"

@@ -7,7 +7,8 @@ import pytest
 
 from datagen.errors import UserError
 from datagen.recipe.load import load_recipe
-from datagen.report.cost import costs, money
+from datagen.recipe.prices import money
+from datagen.report.cost import costs
 from datagen.report.html import write_report
 from datagen.run.folder import open_run
 from datagen.run.lifecycle import fingerprint
@@ -106,6 +107,8 @@ def test_a_price_does_not_affect_the_run(tmp_path):
         ("prices: {generator: {prompt: .inf}}", "prices.generator.prompt"),
         ("prices: {generator: {currency: EUR}, judge: {currency: USD}}", "in one currency"),
         ("prices: {generator: {stated: soon}}", "prices.generator.stated"),
+        ("prices: {generator: {stated: '2026-13-01'}}", "prices.generator.stated.*month"),
+        ("prices: {generator: {stated: 2026-11-29}}", "prices.generator.stated.*quotes"),
         ("prices: 5", "prices"),
     ],
 )
