@@ -76,10 +76,9 @@ def search_for(query: str) -> Search | None:
 
 
 def _has_term(words: list[str]) -> Filter:
-    """Return the condition that the column ``search`` has the words in sequence, in either normal form."""
-    spellings = dict.fromkeys(
-        tuple(unicodedata.normalize(form, word) for word in words) for form in ("NFC", "NFD")
-    )
+    """Return the condition that ``search`` has the words in sequence, as given or in a normal form."""
+    normal = [tuple(unicodedata.normalize(form, word) for word in words) for form in ("NFC", "NFD")]
+    spellings = dict.fromkeys([tuple(words), *normal])
     folded = FOLD.format("?")
     alternatives: list[str] = []
     values: list[str] = []

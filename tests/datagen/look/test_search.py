@@ -29,6 +29,7 @@ TEXTS = {
     "passage": {"question": "What else?", "answer": "Nothing.", "lineage": {"passage_id": "p"}},
     "title": {"question": "What else?", "answer": "Nothing.", "lineage": {"title": "Ordnance of 1731"}},
     "percent": {"question": "100% or 50_000?", "answer": "a\\b 'quoted' [x] (y) {z} $5 ^ a+b a|b * # ~"},
+    "compatible": {"question": "\uf900", "answer": "neither normal form"},
     "empty": {"question": "", "answer": None},
 }
 
@@ -76,6 +77,7 @@ def index(tmp_path_factory):
         ("οδυσσευσ", "greek"),
         ("码头 渡轮", "chinese"),
         ("ออก", "thai"),
+        ("\uf900 normal", "compatible"),
         ("العبّارة", "arabic"),
         ("निकलती नौका", "hindi"),
         ("fathoms furlong", "preference"),
