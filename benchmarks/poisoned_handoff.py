@@ -1,22 +1,32 @@
 """
-Copy a finished run with the answers of its handed-off pairs shuffled among the questions.
+Compare a proof with that of the same hand-off with the answers of its pairs shuffled among the questions.
 
-    python -m benchmarks.poisoned_handoff outputs/python-reference/latest outputs/python-reference/poisoned
-    datagen prove outputs/python-reference/latest --arms pairs --tokens 18000
-    datagen prove outputs/python-reference/poisoned --arms pairs --tokens 18000
+    RUN=outputs/python-reference/latest COPY=outputs/python-reference/poisoned
+    python -m benchmarks.poisoned_handoff $RUN $COPY
+    datagen prove $RUN --target bundled-chat --tokens 14540
+    datagen prove $COPY --target bundled-chat --tokens 14540 --arms pairs
+    python -m benchmarks.poisoned_handoff $RUN $COPY --compare
 
-A proof must tell the two apart: only the first pairs help on the facts that they ask for.
+The first command writes the shuffled copy of a finished run. The last compares P(gold) after training on the
+pairs of each, on the sentences that both proofs ask about: right pairs should help with their own facts only.
 """
 
+import argparse
+import json
 import shutil
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import add_quick
+from datagen.evaluate.prove.effect import bootstrap, p_gold
 from datagen.schema import content_id
-from datagen.store.parquet import write_table
+from datagen.store.parquet import read_json, write_table
 
 
 def poison(run: Path, copy: Path) -> int:
@@ -41,5 +51,62 @@ def poison(run: Path, copy: Path) -> int:
     return changed
 
 
+def compare(run: Path, copy: Path) -> dict[str, Any]:
+    """
+    Compare the latest proofs of a run and of its shuffled copy.
+
+    Returns
+    -------
+    dict
+        For the facts of the pairs (`seen`) and others (`unseen`): the number of items, and the mean of
+        P(gold) after the right pairs minus that after the shuffled ones, with its 95 % interval.
+    """
+    right, shuffled = (folder / "proof" / _latest(folder) for folder in (run, copy))
+    items = _items(right).items() & _items(shuffled).items()
+    results: dict[str, Any] = {}
+    for name, seen in (("seen", True), ("unseen", False)):
+        chosen = sorted((id_, passage) for id_, (passage, is_seen) in items if is_seen is seen)
+        ids = [id_ for id_, _ in chosen]
+        differences = _scores(right, ids) - _scores(shuffled, ids)
+        low, high, _ = bootstrap(differences, [passage for _, passage in chosen])
+        results[name] = {"items": len(ids), "difference": float(differences.mean()), "interval": [low, high]}
+    return results
+
+
+def _latest(run: Path) -> str:
+    return str(read_json(run / "proof" / "latest.json")["folder"])
+
+
+def _items(proof: Path) -> Mapping[str, tuple[str, bool]]:
+    """Map the items on sentences, whose right answers do not come from pairs, to their passage and `seen`."""
+    plan = read_json(proof / "plan.json")
+    return {
+        item["id"]: (item["passage"], item["seen"]) for item in plan["items"] if item["family"] == "cloze"
+    }
+
+
+def _scores(proof: Path, ids: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Read P(gold) of each fit on the pairs: (seeds, items)."""
+    fits = [read_json(path) for path in sorted((proof / "fits").glob("pairs-*.json"))]
+    return np.array([[p_gold(fit["items"][id_][0]) for id_ in ids] for fit in fits], np.float64)
+
+
+def main() -> None:
+    """Write the copy, or compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="a finished run")
+    parser.add_argument("copy", type=Path, help="the folder of its shuffled copy")
+    parser.add_argument("--compare", action="store_true", help="compare the proofs of both")
+    add_quick(parser)
+    arguments = parser.parse_args()
+    run = arguments.run.resolve()
+    if arguments.compare:
+        print(json.dumps(compare(run, arguments.copy.resolve())))
+    else:
+        print(json.dumps({"changed": poison(run, arguments.copy)}))
+
+
 if __name__ == "__main__":
-    print(f"{poison(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))} pairs have another answer")
+    main()
