@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from datagen.yaml_loader import FILE, Loader, check_shape
 
 MAX_ALIASES = 100
 MAX_SHOWN = 120  # characters of an invalid value shown in a message
+MAX_MISTAKES = 20  # errors shown; finding the line of one takes time linear in the recipe
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 LONGEST = 10_000_000  # characters of a recipe
@@ -139,9 +141,14 @@ def _expanded(value: object, where: Where, missing: list[Mistake]) -> object:
 
 
 def mistaken(path: Path, node: yaml.Node | None, mistakes: Iterable[Mistake]) -> RecipeError:
-    """Build an error with one line per mistake, in the order of the file."""
-    located = sorted((line_of(node, at), ".".join(map(str, at)), what) for at, what in mistakes)
-    return RecipeError("\n".join(f"{path}:{line}: {where}: {what}" for line, where, what in located))
+    """Build an error with one line for each of the first mistakes, in the order of the file."""
+    all_mistakes = list(mistakes)
+    shown = all_mistakes[:MAX_MISTAKES]
+    located = sorted((line_of(node, at), ".".join(map(str, at)), what) for at, what in shown)
+    lines = [f"{path}:{line}: {where}: {what}" for line, where, what in located]
+    if more := len(all_mistakes) - len(shown):
+        lines.append(f"{path}: {more:,} more errors are not shown")
+    return RecipeError("\n".join(lines))
 
 
 def mistakes_in(
@@ -164,12 +171,12 @@ def mistakes_in(
     The mistakes, without those about other types than the one that the value has.
     """
     mistakes = [(_location(part, data), part["type"], _explain(part, model)) for part in error.errors()]
-    places = [where for where, _, _ in mistakes]
+    places = Counter(where for where, _, _ in mistakes)
     inner = {place[:depth] for place in places for depth in range(len(place))}
     return [
         ((*at, *where), what)
         for where, kind, what in mistakes
-        if where not in inner and not (kind in MAPPINGS and places.count(where) > 1)
+        if where not in inner and not (kind in MAPPINGS and places[where] > 1)
     ]
 
 

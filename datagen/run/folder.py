@@ -158,6 +158,8 @@ def read_record(path: Path) -> JsonObject:
     UserError
         If it cannot be read, or is not a JSON object.
     """
+    if path.exists() and not path.is_file():  # a pipe would block
+        raise UserError(f"{path} cannot be read: it is not a regular file")
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -115,6 +115,13 @@ def test_an_error_has_line_key_and_fix(tmp_path, text, message):
     assert line.startswith(message)
 
 
+def test_only_the_first_of_many_errors_are_located(tmp_path):
+    keys = "".join(f"k{number}: 1\n" for number in range(1_000))
+    lines = mistakes(tmp_path, f"name: x\ncorpus: [{{path: a}}]\n{keys}{keys}")
+    assert len(lines) == 21 and lines[0].startswith("recipe.yaml:3: k0: the key appears twice")
+    assert lines[-1] == "recipe.yaml: 980 more errors are not shown"
+
+
 def test_a_library_that_changes_the_shared_loader_does_not_affect_recipes(tmp_path, monkeypatch):
     """lm-format-enforcer, which vLLM imports, makes PyYAML's own loader read dates as text."""
     monkeypatch.setitem(

@@ -94,6 +94,16 @@ def test_an_altered_stage_record_is_reported(begun, altered):
         run.stage_record("cutting")
 
 
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_a_record_is_reported(begun):
+    run, _ = begun
+    folder = run.stage_folder("cutting")
+    folder.mkdir(exist_ok=True)
+    os.mkfifo(folder / "stage.json")
+    with pytest.raises(UserError, match="not a regular file"):
+        run.stage_record("cutting")
+
+
 @pytest.mark.parametrize(
     "record", [{}, {"stage": "cutting", "rows_in": "9"}, {"stage": "cutting", "dropped": []}]
 )
