@@ -45,7 +45,7 @@ LETTERS = 4  # fewer do not determine a script
 HEAD = 400  # characters of a passage that determine its scripts
 SUPPORT = ("grounding", "alignment", "leakage", "echo", "standalone")
 NONE, NUMBERS = pa.nulls(0, pa.string()), pa.nulls(0, pa.float64())  # pa.array would import pandas
-TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+TEMPLATE = re.compile(r"\{\{(?:(?!\{[{%]).)*?\}\}|\{%(?:(?!\{[{%]).)*?%\}")
 
 
 class Options(datagen.stage.Options):

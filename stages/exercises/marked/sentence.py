@@ -10,7 +10,9 @@ MOST, LONGEST_WHOLE = 15, 24  # words of an answer, and of an answer that covers
 PHRASE = 6  # words of a term, of a subject, or of the phrase at the end of a clause
 
 INITIALS = re.compile(r"(?:\w\.)+\w")  # U.S, before its final full stop
-MARKED = re.compile(r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|`+([^`]+)`+|\*+(?! )([^*]+)(?<! )\*+)(?!\w)")
+MARKED = re.compile(
+    r"(?<!\w)(?:“([^“”]+)”|\"([^\"]+)\"|(?<!`)`+([^`]+)`+|(?<!\*)\*+(?! )([^*]+)(?<! )\*+)(?!\w)"
+)
 YEAR = re.compile(r"1\d{3}|20\d{2}")
 ROMAN = re.compile(r"[ivxlc]+")
 PAUSE = re.compile(r"[,;:\[\]—–]|\((?!\))|(?<!\()\)| - |(?<![.!?。！？])[.!?。！？]+[\"”’)]*\Z")

@@ -25,7 +25,7 @@ ITEM = re.compile(
 ROW = re.compile(r"[ \t]*(?:\||\+[-=]{2,}[-=+]*\+$)")
 MARGIN = 110  # characters; a longer line is a paragraph
 MAX_HEADING = 120  # characters; a longer underlined line is a paragraph above a rule
-MARKUP = re.compile(r"[`*]+|\[([^\]]*)\]\([^)]*\)")
+MARKUP = re.compile(r"[`*]+|\[([^\[\]]*)\]\([^)\[]*\)")
 
 
 @dataclass(frozen=True, slots=True)

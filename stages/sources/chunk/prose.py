@@ -17,7 +17,7 @@ SENTENCE, CLAUSE = 25, 80  # minimum letters of a prose unit that ends like a se
 # The end of a sentence or of a clause in a list ("...; and").
 ENDS = re.compile(r"(?:[.!?;…。！？；؟۔।։][\"'”’»)\]}」』）】*_`]*|[;,] \w{1,5})\Z")
 NOT_PROSE = re.compile(r"::=|>>> |\A[{}<]|[{}]\Z|\A[$#%] ")  # grammars, consoles, code
-INLINE_CODE = re.compile(r"(`+)[^`]+\1")  # counts neither for prose nor against it
+INLINE_CODE = re.compile(r"(?<!`)(`+)[^`]+\1")  # counts neither for prose nor against it
 URL = re.compile(r"<?\b(?:https?|ftp|mailto):[^\s<>]+>?")
 NAMES = re.compile(r"\S*\w[_/\\]\w\S*")  # identifiers and paths
 MAX_NAMES = 0.5  # share of a unit's letters in names

@@ -247,6 +247,13 @@ def test_a_sentence_of_any_script_is_prose(text):
     assert is_prose(text)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", ["`", "[a](", "[", "*", "<a "])
+def test_a_run_of_marks_is_read_in_linear_time(unit):
+    """In quadratic time these would take hours."""
+    assert not is_prose(unit * 500_000)
+
+
 def test_a_table_with_sentences_is_prose():
     cell = "Converts the string to all lower case, by the rules of the database."
     drawn = "+---+--------------------------------+\n| a | Converts the string to all     |\n"
